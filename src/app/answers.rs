@@ -1,7 +1,7 @@
 //! The answers of commands, as values: a type for each kind of answer, with the entities as they are after the command.
 //!
-//! A batch holds commands of every kind, so that a decision comes as [`AnyAnswer`]. The caller is given the answer of its own
-//! command ([`CommandOutcome::typed`]), and a response is made of that type only.
+//! A batch contains commands of every kind, so a decision returns an [`AnyAnswer`]. [`CommandOutcome::typed`] converts it to the
+//! answer type of the command, from which the response is made.
 
 use super::{AppError, Result};
 use crate::domain::approval::Approval;
@@ -16,21 +16,21 @@ use crate::domain::referral::Referral;
 use crate::domain::school::HandPlacement;
 use crate::domain::values::record::Seq;
 
-/// What came of a command.
+/// The outcome of a command that was carried out.
 #[derive(Debug, Clone)]
 pub struct CommandOutcome<A = AnyAnswer> {
     /// The programme.
     pub programme: Programme,
     /// The answer.
     pub answer: A,
-    /// Worth knowing.
+    /// Warnings for the caller.
     pub warnings: Vec<Warning>,
     /// The last event of the programme before the command.
     pub judged_at: Seq,
 }
 
 impl<A> CommandOutcome<A> {
-    /// The same with another answer.
+    /// Replaces the answer.
     #[must_use]
     pub fn with<B>(self, answer: B) -> CommandOutcome<B> {
         let Self { programme, warnings, judged_at, .. } = self;
@@ -39,10 +39,10 @@ impl<A> CommandOutcome<A> {
 }
 
 impl CommandOutcome {
-    /// The same with the answer of its command.
+    /// Converts the answer to the type of the command.
     ///
     /// # Errors
-    /// [`AppError::Bug`] if the command was answered as one of another kind.
+    /// [`AppError::Bug`] if the answer is of another kind.
     pub(crate) fn typed<A: Answer>(self) -> Result<CommandOutcome<A>> {
         let Self { programme, answer, warnings, judged_at } = self;
         let answer = A::of(answer).ok_or_else(|| AppError::Bug("a command was answered as another one".to_owned()))?;
@@ -154,7 +154,7 @@ pub struct FundsMoved {
     pub to: Account,
 }
 
-/// An approval was given, which carried the call out that had asked for it.
+/// An approval was given, which carried out the request that had opened it.
 #[derive(Debug, Clone)]
 pub struct ApprovalGiven {
     /// The approval.
@@ -163,7 +163,7 @@ pub struct ApprovalGiven {
     pub carried_out: CarriedOut,
 }
 
-/// What an approval carried out, each as the answer of the call that had asked for it.
+/// What an approval carried out, as the answer of the request that had opened it.
 #[derive(Debug, Clone)]
 pub enum CarriedOut {
     /// An offer was reopened.
@@ -303,7 +303,7 @@ impl Answer for ApprovalEnded {
 }
 
 impl Answer for EntryDecided {
-    /// Always two people decide: the command itself opens an approval, which [`CarriedOut::EntryDecided`] answers.
+    /// The command itself always opens an approval. The answer comes with [`CarriedOut::EntryDecided`] when that is given.
     fn of(_: AnyAnswer) -> Option<Self> {
         None
     }
@@ -330,7 +330,7 @@ impl Answer for TextErased {
     }
 }
 
-/// The one of a list of one.
+/// The element of a list that has exactly one.
 fn only<T>(list: Vec<T>) -> Option<T> {
     let [only] = <[T; 1]>::try_from(list).ok()?;
     Some(only)

@@ -1,4 +1,4 @@
-//! The two seams: the one clock and the one source of new ids. Everything else is handed a [`Now`] and ids.
+//! The only code that reads the clock and makes new ids. All other code gets a [`Now`] and ids as arguments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::time::{Micros, Now};
 
-/// How far this server's clock may be from the database's, either way; past it the server changes nothing.
+/// The most that this server's clock may differ from the database's. Beyond that the server changes nothing.
 pub const APART: Duration = Duration::from_secs(60);
 
 /// This server's clock and the database's are more than [`APART`] from each other: nothing is recorded.
@@ -20,13 +20,13 @@ pub struct ClockWrong {
 }
 
 impl ClockWrong {
-    /// By how many microseconds the clock is ahead, or behind where that is negative.
+    /// Made from the microseconds that the clock is ahead; a negative number means behind.
     pub(crate) const fn by(ahead: i64) -> Self {
         Self { apart: Duration::from_micros(ahead.unsigned_abs()), is_ahead: ahead > 0 }
     }
 }
 
-/// Reads the time: once for each call, when it is admitted, and once under the lock of what it writes.
+/// Reads the time: once for each request, when it is admitted, and again under the lock of a write.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
@@ -38,26 +38,26 @@ impl Clock {
         Self(Arc::new(Utc::now))
     }
 
-    /// A clock that stands still.
+    /// A clock that always shows the same time.
     #[must_use]
     pub fn fixed(at: DateTime<Utc>) -> Self {
         Self(Arc::new(move || at))
     }
 
-    /// A clock that reads the time so: for tests, whose clocks may be wrong.
+    /// A clock with its own source of time, for tests of wrong clocks.
     #[must_use]
     pub fn of(read: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 
-    /// The moment, and the date it is in London.
+    /// The current time, and its date in London.
     #[must_use]
     pub fn now(&self) -> Now {
         now((self.0)())
     }
 
-    /// The moment to record what comes after something recorded at `last`: never before it, though the clock be. The date
-    /// follows the same moment.
+    /// The time to record an event after one recorded at `last`: the current time, but never before `last`. The date is that
+    /// of the same time.
     #[must_use]
     pub fn now_after(&self, last: Option<Micros>) -> Now {
         let by_clock = self.now();
@@ -65,25 +65,25 @@ impl Clock {
         last.and_then(|it| DateTime::from_timestamp_micros(it.0)).map_or(by_clock, now)
     }
 
-    /// By how much the clock is behind what was recorded last, in microseconds; 0 where it is not.
+    /// How far the clock is behind the last recorded event; 0 if it is not behind.
     #[must_use]
     pub fn behind(&self, last: Option<Micros>) -> Duration {
         let micros = last.map_or(0, |it| it.0.saturating_sub(self.now().at.0));
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     }
 
-    /// Holds the clock against the database's, which was read at some moment after `before`, and until now: a lock may
-    /// have been waited for meanwhile.
+    /// Compares the clock with the database's, which was read at some time between `before` and now. The two times can be far
+    /// apart, as the statement may have waited for a lock.
     ///
     /// # Errors
-    /// [`ClockWrong`] when they are more than [`APART`] from each other.
+    /// [`ClockWrong`] if the clocks differ by more than [`APART`].
     pub(crate) fn check(&self, before: Micros, database: Option<Micros>) -> Result<(), ClockWrong> {
         let wrong = ClockWrong::by(self.ahead_of(before, database));
         if wrong.apart <= APART { Ok(()) } else { Err(wrong) }
     }
 
-    /// By how many microseconds the clock is ahead of the database's at least, or behind it where that is negative; the
-    /// database's was read at some moment after `before`, and until now.
+    /// The least number of microseconds that the clock is ahead of the database's, or negative if it is behind. The database's
+    /// clock was read at some time between `before` and now.
     pub(crate) fn ahead_of(&self, before: Micros, database: Option<Micros>) -> i64 {
         let Some(database) = database else { return 0 };
         let ahead = before.0.saturating_sub(database.0).max(0);
@@ -98,7 +98,7 @@ impl std::fmt::Debug for Clock {
     }
 }
 
-/// A moment on record, with the date it was in London; nothing for one that no calendar has.
+/// A recorded time with its date in London; `None` if the number is out of the calendar's range.
 pub(crate) fn moment(at: Micros) -> Option<Now> {
     DateTime::from_timestamp_micros(at.0).map(now)
 }
@@ -107,7 +107,7 @@ fn now(at: DateTime<Utc>) -> Now {
     Now { at: Micros(at.timestamp_micros()), today: london(at) }
 }
 
-/// The civil date in Europe/London: "end of day" is London's.
+/// The date in Europe/London, where a day of the scheme begins and ends.
 fn london(at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&chrono_tz::Europe::London).date_naive()
 }
@@ -168,16 +168,16 @@ mod tests {
             (NOON, Some("2022-01-31T12:01:00Z"), None),
             (NOON, Some("2022-01-31T11:58:59Z"), Some("61 s ahead of")),
             (NOON, Some("2022-01-31T12:01:01Z"), Some("61 s behind")),
-            // The lock was waited for during five seconds, and the database's clock read at any moment of them.
+            // The statement waited five seconds for the lock; the database's clock was read at any time in between.
             ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:55Z"), None),
             ("2022-01-31T11:59:55Z", Some("2022-01-31T12:01:00Z"), None),
             ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:54Z"), Some("61 s ahead of")),
         ];
         for (before, database, wrong) in rows {
             let checked = clock.check(micros(before), database.map(micros));
-            let said = checked.err().map(|error| error.to_string());
+            let message = checked.err().map(|error| error.to_string());
             let expected = wrong.map(|it| format!("this server's clock is {it} the database's"));
-            assert_eq!(said, expected, "{before} {database:?}");
+            assert_eq!(message, expected, "{before} {database:?}");
         }
     }
 

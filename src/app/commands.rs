@@ -1,7 +1,7 @@
-//! The commands that can be asked for, each with its fields and with the one type of answer that it has.
+//! The commands that a caller can request, each a type with its fields and its type of answer.
 //!
-//! [`Command`] is the same for the decision: an enum, since a batch holds commands of every kind. Here each command is a type,
-//! so that a response made of the answer of another command does not compile.
+//! [`Command`] has the same commands as an enum, since a batch contains commands of every kind. Here each command is a type, so
+//! that using the answer of another command for a response does not compile.
 
 use super::answers::{
     Answer, ApprovalEnded, ApprovalGiven, AwardChanged, AwardsMade, DaysBooked, EntryDecided, FundChanged, FundsMoved,
@@ -31,7 +31,8 @@ pub(crate) trait TypedCommand: Send {
     /// Its answer.
     type Answer: Answer;
 
-    /// The programme it names, and the command to decide. Without a programme, it is that of what the command is about.
+    /// The programme that the command names, if any, and the command. Without a name, the programme is looked up by the entity
+    /// that the command changes.
     fn into_parts(self) -> (Option<Programme>, Command);
 }
 
@@ -60,7 +61,7 @@ macro_rules! commands {
 }
 
 commands! {
-    /// Makes offers to those who are eligible and have none.
+    /// Makes an offer for each eligible recipient that has none.
     IdentifyOffers in programme {} -> Identified: Command::Identify;
 
     /// Records a contact on each of some offers.
@@ -93,7 +94,7 @@ commands! {
     /// Asks to reopen an offer.
     ReopenOffer { offer: OfferTarget, reason: String } -> OfferChanged: Command::Reopen { offer, reason };
 
-    /// Assigns an offer to somebody, or to nobody.
+    /// Assigns an offer to a person, or ends its assignment.
     AssignOffer { offer: OfferTarget, to: Option<Actor> } -> OfferChanged: Command::Assign { offer, to };
 
     /// Adds a note to an offer.

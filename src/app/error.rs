@@ -1,7 +1,7 @@
-//! What a use case answers when it does not succeed. It knows no transport: `grpc/message/status.rs` maps it, totally.
+//! The error of a use case. It does not depend on the transport: `grpc/message/status.rs` maps every variant to a status.
 //!
-//! Nothing is logged where an error is made or converted. Its cause travels with it, and the code that handles the error writes
-//! it to the log, once: [`AppError::log`] at the end of a call, [`AppError::for_log`] in the line of a background task.
+//! Making or converting an error does not log it. The error carries its cause, and the code that handles the error logs it once:
+//! with [`AppError::log`] at the end of a request, or with [`AppError::for_log`] in a background task.
 
 use std::error::Error as _;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};
 
-/// One field that is wrong by itself, in any state.
+/// One field with an value that is invalid in any state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field's path in the request, as in the contract: `offers[2].urn`.
@@ -29,7 +29,7 @@ impl Violation {
     }
 }
 
-/// The cause of an error, for the log alone: it may hold SQL.
+/// The cause of an error. It may contain SQL, so it is written to the log only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Cause(String);
@@ -37,7 +37,7 @@ pub struct Cause(String);
 /// Why a use case did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AppError {
-    /// Fields are wrong; all of them.
+    /// Fields have invalid values: all of these fields.
     #[error("{} field(s) are wrong", .0.len())]
     Invalid(Vec<Violation>),
     /// A file cannot be used as a whole.
@@ -45,10 +45,10 @@ pub enum AppError {
     FileRefused {
         /// Why, in words.
         why: String,
-        /// Each thing that is wrong with it, where there are several.
+        /// The single mistakes in the file, if there are several.
         details: Vec<Violation>,
     },
-    /// Things that are named are not there, or not the caller's to see: their kind, and the id of each.
+    /// Entities do not exist, or the caller may not see them: their kind, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
     /// The scheme does not allow it.
@@ -66,29 +66,28 @@ pub enum AppError {
     /// The queue is full: nothing was done.
     #[error("the service is busy: try again")]
     Overloaded,
-    /// The caller holds as many watches as one may.
+    /// The caller has the maximum number of watches already.
     #[error("this caller holds {0} watches already, as many as one may: end one, or share it")]
     WatchesTooMany(usize),
-    /// The caller's deadline passed. A read changes nothing; whether a mutation was still carried out is told by trying
-    /// it again with the same request id.
+    /// The caller's deadline passed. To learn whether a change was still carried out, repeat it with the same request id.
     #[error("the deadline passed; the same request id tells whether it was still carried out")]
     DeadlinePassed,
-    /// The database is away: nothing is known beyond what reading again tells.
+    /// The database is unavailable. Whether the change was made is unknown until it is read again.
     #[error("the database is away: try again with the same request id")]
     Unavailable(#[source] Cause),
-    /// The database's storage is full: nothing is known beyond what reading again tells.
+    /// The database's storage is full. Whether the change was made is unknown until it is read again.
     #[error("the storage of the database is full: try again with the same request id once there is space")]
     StorageFull(#[source] Cause),
-    /// A newer program has brought the schema past what this one knows; it writes no more.
+    /// A newer program has migrated the schema to a version that this one does not know, so this one does not write.
     #[error("this server is older than the database: try again with the same request id, on another")]
     Outdated,
-    /// This server's clock is too far from the database's; it changes nothing.
+    /// This server's clock is too far from the database's, so it changes nothing.
     #[error("this server's clock is wrong: try again with the same request id, on another")]
     ClockWrong(#[from] ClockWrong),
-    /// What a watcher saw last is not in this record: it was restored from a copy made before.
+    /// The last event that a watcher saw is not in this record, which was restored from an earlier copy.
     #[error("{0}")]
     Diverged(String),
-    /// A watcher did not take what it was sent.
+    /// A watcher did not receive its messages in time.
     #[error("{0}")]
     TooSlow(String),
     /// The server is being stopped.
@@ -100,7 +99,7 @@ pub enum AppError {
 }
 
 impl AppError {
-    /// One thing that is named is not there, or not the caller's to see.
+    /// One entity does not exist, or the caller may not see it.
     #[must_use]
     pub fn not_found(kind: EntityKind, id: impl fmt::Display) -> Self {
         Self::NotFound(kind, vec![id.to_string()])
@@ -157,7 +156,7 @@ impl AppError {
         self.source().map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
     }
 
-    /// Writes to the log what the caller is not told: the cause of a failure, and what a bug is.
+    /// Logs what the caller does not get to see: the cause of a failure, and the text of a bug.
     pub fn log(&self) {
         match self {
             Self::Unavailable(error) => tracing::warn!(%error, "the database did not answer"),

@@ -1,5 +1,5 @@
-//! Commands of a programme: carried out, or only tried. Both authorise the caller, find the programme and hand the command to
-//! its writer, in this order.
+//! Executes or previews a command of a programme. Both authorise the caller, then look up the programme, then hand the command to
+//! its writer.
 
 use tokio::time::Instant;
 
@@ -13,24 +13,24 @@ use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::programme::Command;
 use crate::domain::role::Caller;
 
-/// A call that changes something.
+/// The request of a command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MutatingCall<'a> {
     /// Who makes it.
     pub(crate) caller: &'a Caller,
-    /// What makes it the same call as one before.
+    /// Identifies a repeated request.
     pub(crate) request: RequestIdentity,
     /// When the caller stops waiting.
     pub(crate) deadline: Option<Instant>,
-    /// Make the stored answers.
+    /// Encode the stored answers.
     pub(crate) encoders: AnswerEncoders,
 }
 
 impl App {
-    /// Carries a command out. The answer is the stored one: the same request has the same bytes, for ever.
+    /// Executes a command. Returns the stored answer: a repeated request always gets the same bytes.
     ///
     /// # Errors
-    /// [`super::AppError::Denied`] before anything else; [`super::AppError::NotFound`] if the command is about something that
+    /// [`super::AppError::Denied`] before anything else; [`super::AppError::NotFound`] if the entity that the command changes
     /// does not exist; then as [`super::writer::Writer::submit`].
     pub(crate) async fn execute(&self, call: MutatingCall<'_>, command: impl TypedCommand) -> Result<Vec<u8>> {
         let MutatingCall { caller, request, deadline, encoders } = call;
@@ -76,7 +76,7 @@ impl App {
         Ok((programme, command))
     }
 
-    /// The programme of the referral, the award, the funds or the offers that a command is about.
+    /// The programme of the referral, award, funds or offers that a command changes.
     async fn programme_of_command(&self, caller: &Caller, command: &Command) -> Result<Programme> {
         if let Command::Refer(about) = command
             && let Some(referral) = about.referral()

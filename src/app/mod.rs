@@ -1,8 +1,8 @@
-//! The use cases: who may, in which order, over which facts.
+//! The use cases: they authorise the caller, load the state that is needed, and order the steps.
 //!
-//! A use case is given the time of its call, checks the caller's roles, checks the fields, and then either reads, or hands a
-//! command to the one [`writer`] of its programme, or lands reference data ([`imports`]). No rule of the scheme is here, and
-//! nothing here knows the wire.
+//! A use case takes the time of its request, checks the caller's roles and the fields, and then either reads, or hands a
+//! command to the [`writer`] of its programme, or lands reference data ([`imports`]). The rules of the scheme are in the domain,
+//! and the encoding of messages is in `grpc`.
 
 pub mod answers;
 pub mod clock;
@@ -70,7 +70,7 @@ use write_error::WriteError;
 use writer::Writer;
 pub use writer_metrics::WriterMetrics;
 
-/// How long the database may take to give a sign of life.
+/// How long the database may take to answer a ping.
 const READY: Duration = Duration::from_secs(5);
 
 /// Result of every use case.
@@ -88,47 +88,48 @@ struct Inner {
     clock: Clock,
     terms: Arc<TermsCache>,
     writer: Writer,
-    /// What wakes those who follow a programme of this process.
-    wakes: Arc<ChangeNotifier>,
+    /// Wakes the watches of this process after a change.
+    changes: Arc<ChangeNotifier>,
     reader: OfferReader,
-    routes: ProgrammeLookup,
-    /// Whose turn it is to verify: each reads a whole record, over three of the few connections there are for reading.
-    verifying: Semaphore,
+    programme_lookup: ProgrammeLookup,
+    /// Allows one verification at a time: each reads a whole record, over three of the few read connections.
+    verify_permit: Semaphore,
 }
 
-/// How this server's clock stands.
+/// How this server's clock differs from the record and from the database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClockSkew {
-    /// By how much it is behind what was recorded last, in any programme.
+    /// How far the clock is behind the last event that was recorded in any programme.
     pub behind: Duration,
-    /// By how much it is from the database's, either way; 0 on SQLite.
+    /// The difference from the database's clock, in either direction; 0 on SQLite.
     pub apart: Duration,
-    /// [`AppError::ClockWrong`] where that is too much.
+    /// [`AppError::ClockWrong`] if that difference is too large.
     pub wrong: Option<AppError>,
 }
 
 impl App {
-    /// The use cases over an open, migrated database. Starts the tasks they need on the current runtime.
+    /// Makes the use cases over an open, migrated database. Starts the tasks that they need on the current runtime.
     #[must_use]
     pub fn new(store: Store, clock: Clock) -> Self {
         let terms = Arc::new(TermsCache::default());
-        let wakes = Arc::new(ChangeNotifier::default());
-        let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms), Arc::clone(&wakes));
+        let changes = Arc::new(ChangeNotifier::default());
+        let writer = Writer::new(store.clone(), clock.clone(), Arc::clone(&terms), Arc::clone(&changes));
         let reader = OfferReader::start(store.clone());
-        let (routes, verifying) = (ProgrammeLookup::default(), Semaphore::new(1));
-        Self { inner: Arc::new(Inner { store, clock, terms, writer, wakes, reader, routes, verifying }) }
+        let (programme_lookup, verify_permit) = (ProgrammeLookup::default(), Semaphore::new(1));
+        let inner = Inner { store, clock, terms, writer, changes, reader, programme_lookup, verify_permit };
+        Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// Begins a read of one snapshot; tried again when the database is away, since a connection may have died unseen.
+    /// Begins a read of one snapshot. Retries if the database is unavailable, as a pooled connection may be lost.
     async fn snapshot(&self) -> Result<ReadTx> {
         Ok(with_retry(|| self.store().snapshot()).await?)
     }
 
-    /// Whether the database answers, and can be written as far as is known.
+    /// Checks that the database answers, and that the last write did not find it unwritable.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
@@ -137,7 +138,7 @@ impl App {
         Ok(pinged.map_err(|_| AppError::no_answer())??)
     }
 
-    /// Holds this server's clock against the database's and against what was recorded last.
+    /// Compares this server's clock with the database's and with the last recorded event.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
@@ -149,16 +150,16 @@ impl App {
         Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })
     }
 
-    /// Refuses to go on with a clock that is too far from the database's.
+    /// Fails if this server's clock is too far from the database's.
     ///
     /// # Errors
-    /// [`AppError::ClockWrong`] when it is more than [`clock::APART`] from the database's, which only PostgreSQL has;
+    /// [`AppError::ClockWrong`] if they differ by more than [`clock::APART`] (PostgreSQL only);
     /// [`AppError::Unavailable`].
     pub(crate) async fn check_clock(&self) -> Result<()> {
         self.clock_skew().await?.wrong.map_or(Ok(()), Err)
     }
 
-    /// Begins to write beside the programmes, with a clock that agrees with the database's.
+    /// Begins a write transaction outside the writers of the programmes, after checking the clock.
     async fn begin_write(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
@@ -168,31 +169,31 @@ impl App {
         Ok(tx.proceed(checked).await?.0)
     }
 
-    /// Has what goes on inside counted, from now on.
-    pub fn measure(&self, measures: Arc<dyn WriterMetrics>) {
-        self.inner.writer.measure(measures);
+    /// Reports what the writers do to these metrics, from now on.
+    pub fn measure(&self, metrics: Arc<dyn WriterMetrics>) {
+        self.inner.writer.measure(metrics);
     }
 
-    /// Commands that wait to be taken into a group, in all programmes of this process.
+    /// The number of commands that wait to be taken into a batch, in all programmes of this process.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.inner.writer.waiting()
     }
 
-    /// Whether a write did not end as it should, and none has succeeded since.
+    /// Whether the last write ended in an unexpected way.
     #[must_use]
     pub fn is_write_in_doubt(&self) -> bool {
         self.store().is_write_in_doubt()
     }
 
-    /// The pools of connections, as they are at this moment.
+    /// The current state of the connection pools.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
         self.store().pools()
     }
 
-    /// Whether this caller's request was answered before, as a call of this method; where it is known, with this
-    /// fingerprint. Such a call changes nothing any more.
+    /// Whether this caller's request was answered before, as a call of this method and, if given, with this fingerprint.
+    /// Repeating such a request changes nothing.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
@@ -203,11 +204,11 @@ impl App {
         (rpc, fingerprint): (&str, Option<Hash>),
     ) -> Result<bool> {
         let stored = with_retry(|| requests::one(self.store(), actor, request)).await?;
-        Ok(stored.is_some_and(|it| it.rpc == rpc && fingerprint.is_none_or(|given| given == it.fingerprint)))
+        Ok(stored.is_some_and(|it| it.rpc == rpc && fingerprint.is_none_or(|expected| expected == it.fingerprint)))
     }
 
-    fn routes(&self) -> &ProgrammeLookup {
-        &self.inner.routes
+    fn programme_lookup(&self) -> &ProgrammeLookup {
+        &self.inner.programme_lookup
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -215,16 +216,16 @@ impl App {
     }
 }
 
-/// The stored answer of a request that comes again, unless it was given to another call.
+/// Returns the stored answer of a repeated request, if method and content are the same as before.
 ///
 /// # Errors
 /// [`AppError::RequestIdReused`].
 pub(crate) fn replay_stored_answer(stored: &Stored, request: &RequestIdentity) -> Result<Vec<u8>> {
-    let same = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
-    if same { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
+    let is_same_call = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
+    if is_same_call { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
-/// Refuses a caller none of whose roles allows the action.
+/// Fails if none of the caller's roles allows the action.
 ///
 /// # Errors
 /// [`AppError::Denied`].

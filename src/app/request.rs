@@ -1,5 +1,5 @@
-//! The identity of a mutating call: its request id, its method and its fingerprint. A call with all three the same is the same
-//! call again, and has the stored answer.
+//! The identity of a request that changes something: its request id, its method and its fingerprint. If all three are the same as
+//! before, it is a repeated request and gets the stored answer.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,26 +7,26 @@ use crate::domain::hash::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::store::requests::Stored;
 
-/// What makes a call the same as one that was answered before.
+/// Identifies a repeated request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestIdentity {
-    /// The caller's id of the mutation.
+    /// The request id, chosen by the caller.
     pub id: RequestId,
-    /// The method called. The text is stored; nothing else is known of it here.
+    /// The name of the method, which is stored.
     pub rpc: &'static str,
-    /// SHA-256 of the method and of the call.
+    /// SHA-256 of the method and of the request's content.
     pub fingerprint: Hash,
 }
 
 impl RequestIdentity {
-    /// Of a call that is one message, in its encoding.
+    /// The identity of a request with one encoded message.
     #[must_use]
     pub fn of_message(id: RequestId, rpc: &'static str, message: &[u8]) -> Self {
         let sum = Sha256::new().chain_update(rpc).chain_update([0]).chain_update(message);
         Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
     }
 
-    /// Of a call about reference data: of the parts of its message that count, each with its length.
+    /// The identity of a request about reference data: hashes the relevant parts of its message, each with its length.
     #[must_use]
     pub fn of_parts(id: RequestId, rpc: &'static str, parts: &[&[u8]]) -> Self {
         let mut sum = Sha256::new();
@@ -37,8 +37,8 @@ impl RequestIdentity {
         Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
     }
 
-    /// The row that keeps the answer of this call by an actor. The answer is empty, with the approval, while a second person
-    /// has to approve.
+    /// The row that stores the answer of this request. While a second person has to approve, the answer is empty and
+    /// `approval` is set.
     pub(crate) fn stored(&self, actor: &Actor, answer: Vec<u8>, approval: Option<ApprovalId>) -> Stored {
         let Self { id, rpc, fingerprint } = *self;
         Stored { actor: actor.clone(), request: id, rpc: rpc.to_owned(), fingerprint, answer, approval }
@@ -55,7 +55,7 @@ mod tests {
         Uuid::parse_str(text).unwrap()
     }
 
-    /// Calls of the fixture 03-f908fa8, with the fingerprints that are stored there.
+    /// Requests of the fixture 03-f908fa8, with the fingerprints that are stored there.
     #[test]
     fn fingerprints_are_those_that_earlier_versions_stored() {
         let request = RequestId(id("caddf664-c214-491b-9c65-d97737279e6d"));

@@ -1,4 +1,4 @@
-//! Trying again when the database is away or busy: a few times, soon, and never at the same moment as the others.
+//! Retries when the database is unavailable or busy: a few times, with short random waits.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use tokio::time::timeout;
 use super::AppError;
 use crate::store::StoreError;
 
-/// Tries in all.
-const TRIES: u32 = 4;
-/// The longest wait before the second try; it doubles with each further one. Half of it at least, the rest by chance, so
-/// that replicas do not march in step.
+/// The number of attempts.
+const ATTEMPTS: u32 = 4;
+/// The longest wait before the second attempt. It doubles with each further attempt. The wait is random, at least half of
+/// this, so that replicas do not retry at the same time.
 const WAIT_MS: u64 = 50;
 
-/// How long one try may take: longer than anything that the database bounds by itself. A connection that is open and silent
-/// would be waited for without an end.
-const LONGEST_TRY: Duration = Duration::from_secs(25);
+/// The most time that one attempt may take, longer than all timeouts of the database. Without it, a connection that is open
+/// but silent would block for ever.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// An error that may pass.
-pub(crate) trait Passing {
-    /// A try was given up.
+/// An error after which an operation may be tried again.
+pub(crate) trait MayPass {
+    /// The error of an attempt that took too long.
     fn timed_out() -> Self;
 
     /// Whether trying again can help.
     fn may_pass(&self) -> bool;
 
-    /// The error with its cause.
+    /// The error with its cause, for the log.
     fn for_log(&self) -> String;
 }
 
-impl Passing for StoreError {
+impl MayPass for StoreError {
     fn timed_out() -> Self {
         Self::no_answer()
     }
@@ -43,7 +43,7 @@ impl Passing for StoreError {
     }
 }
 
-impl Passing for AppError {
+impl MayPass for AppError {
     fn timed_out() -> Self {
         Self::no_answer()
     }
@@ -57,32 +57,32 @@ impl Passing for AppError {
     }
 }
 
-/// One try, given up when it takes longer than any that is answered.
+/// Runs one attempt with a timeout.
 ///
 /// # Errors
-/// Its own, or [`Passing::timed_out`].
-pub(crate) async fn one_try<T, E: Passing>(step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    timeout(LONGEST_TRY, step).await.unwrap_or_else(|_| Err(E::timed_out()))
+/// The error of the step, or [`MayPass::timed_out`].
+pub(crate) async fn one_try<T, E: MayPass>(step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(ATTEMPT_TIMEOUT, step).await.unwrap_or_else(|_| Err(E::timed_out()))
 }
 
-/// Runs a step until it succeeds, fails for good, or has been tried four times. A step must be one that may have been
-/// done already: the outcome of a lost COMMIT is unknown.
+/// Runs a step until it succeeds, fails with an error that does not pass, or has been tried four times. The step must be safe
+/// to repeat, because the outcome of a lost COMMIT is unknown.
 ///
 /// # Errors
-/// The last one.
-pub(crate) async fn with_retry<T, E: Passing, F: Future<Output = Result<T, E>>>(
+/// The error of the last attempt.
+pub(crate) async fn with_retry<T, E: MayPass, F: Future<Output = Result<T, E>>>(
     mut step: impl FnMut() -> F,
 ) -> Result<T, E> {
-    let mut tried = 1;
+    let mut attempts = 1;
     loop {
         match one_try(step()).await {
-            Err(error) if error.may_pass() && tried < TRIES => {
-                tracing::warn!(error = error.for_log(), tried, "trying again");
-                let most = WAIT_MS << tried.saturating_sub(1);
-                let wait = fastrand::u64(most / 2..=most);
+            Err(error) if error.may_pass() && attempts < ATTEMPTS => {
+                tracing::warn!(error = error.for_log(), tried = attempts, "trying again");
+                let longest_wait = WAIT_MS << attempts.saturating_sub(1);
+                let wait = fastrand::u64(longest_wait / 2..=longest_wait);
                 #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the database is asked again")]
                 tokio::time::sleep(Duration::from_millis(wait)).await;
-                tried = tried.saturating_add(1);
+                attempts = attempts.saturating_add(1);
             }
             done => return done,
         }

@@ -1,7 +1,7 @@
-//! The rules that programmes go by: every programme adopts this program's version, as an event of its record.
+//! The rules version of programmes: every programme adopts the version of this program, as an event of its record.
 //!
-//! It happens when the schema is migrated, when a server starts, when a programme is made and, as each group looks under
-//! the programme's lock, before anything else is recorded. The second finds it done.
+//! This happens when the schema is migrated, when a server starts and when a programme is made. Each batch also checks it under
+//! the programme's lock before it records anything else. If it was done before, nothing happens.
 
 use super::{App, AppError, Result};
 use crate::domain::approval::Approval;
@@ -10,10 +10,10 @@ use crate::domain::rules::RulesVersion;
 use crate::store::approvals;
 use crate::store::programmes;
 
-/// Who the record says did what the program does by itself.
+/// The actor of events that the program records by itself.
 const PROGRAM: &str = "tsio";
 
-/// Who has a programme adopt the rules, and under which request.
+/// The actor and the request id of an adoption.
 #[derive(Debug, Clone)]
 pub(super) struct AdoptedBy {
     pub(super) actor: Actor,
@@ -21,27 +21,27 @@ pub(super) struct AdoptedBy {
 }
 
 impl AdoptedBy {
-    /// The program by itself.
+    /// An adoption by the program itself.
     pub(super) fn program() -> Result<Self> {
         let actor = PROGRAM.parse().map_err(|error| AppError::Bug(format!("{PROGRAM}: {error}")))?;
         Ok(Self { actor, request: RequestId(super::clock::new_id()) })
     }
 }
 
-/// What an upgrade did: the programmes that adopted the rules, and the approvals that expired with it.
+/// The result of an upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Upgraded {
-    /// The programmes.
+    /// The programmes that adopted the rules.
     pub programmes: Vec<Programme>,
-    /// How many imports the register's record adopted as it began; nothing where it had begun.
+    /// The number of imports that the register's record adopted when it began; `None` if it had begun before.
     pub imports: Option<usize>,
-    /// Approvals that were open, and state nothing of what they were judged against: what they ask for has to be asked again.
+    /// Approvals that were open and expired, as older rules did not store what they were judged against. Their change has to be
+    /// requested again.
     pub expired: Vec<Approval>,
 }
 
 impl App {
-    /// Has every programme that uses older rules adopt this program's, and begins the register's record where it has not
-    /// begun. Returns what came of it.
+    /// Has every programme with older rules adopt those of this program, and begins the register's record if it has not begun.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`];

@@ -1,4 +1,4 @@
-//! The programmes: their terms loaded once, never changed, and read from a cache since they cannot change.
+//! The terms of programmes: loaded once and never changed, so reads come from a cache.
 
 use std::sync::Arc;
 
@@ -16,32 +16,32 @@ use crate::domain::role::{Action, Caller};
 use crate::domain::terms::{Terms, TermsMistake, shipped};
 use crate::store::{WriteTx, programmes, register, requests};
 
-/// Bytes of a terms file: the shipped ones have about 8 KiB.
+/// The most bytes of a terms file. The shipped ones have about 8 KiB.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Terms to load, and the request they come with.
+/// A request to load terms.
 #[derive(Debug, Clone, Copy)]
 pub struct NewTerms<'a> {
-    /// What makes it the same call as one before.
+    /// Identifies a repeated request.
     pub request: RequestIdentity,
     /// The file's name, for messages.
     pub file_name: &'a str,
     /// Its text.
     pub text: &'a str,
-    /// Whether to answer what would be loaded, and load nothing.
+    /// Whether to only check the terms and load nothing.
     pub validate_only: bool,
-    /// Makes the stored answer.
+    /// Encodes the stored answer.
     pub encode: fn(&CachedTerms) -> Vec<u8>,
 }
 
-/// Terms as they are kept.
+/// Terms that are stored.
 #[derive(Debug, Clone)]
 pub struct CachedTerms {
     /// The row.
     pub row: programmes::LoadedTerms,
     /// Its text, parsed.
     pub terms: Terms,
-    /// Whether they were there already.
+    /// Whether they were stored already.
     pub unchanged: bool,
 }
 
@@ -54,7 +54,7 @@ impl App {
         self.inner.terms.of(self.store(), programme).await
     }
 
-    /// Whether they were read before, so that asking for them asks no database.
+    /// Whether the terms are in the cache, so that [`App::terms`] does not query the database.
     pub(super) fn has_cached_terms(&self, programme: &Programme) -> bool {
         self.inner.terms.cached(programme).is_some()
     }
@@ -86,42 +86,42 @@ impl App {
     async fn try_load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         let (actor, request) = (caller.actor.clone(), new.request);
         let by = AdoptedBy { actor: actor.clone(), request: request.id };
-        let (tx, kept) = match self.keep_terms(&by, new.file_name, new.text).await {
+        let (tx, stored_terms) = match self.store_terms(&by, new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),
-            // An answer given before goes before what is wrong with the call now.
-            Err(error) => return self.answered(&actor, &new).await?.ok_or(error),
-            Ok(kept) => kept,
+            // A stored answer takes precedence over an error of the repeated request.
+            Err(error) => return self.stored_answer(&actor, &new).await?.ok_or(error),
+            Ok(stored_terms) => stored_terms,
         };
         if new.validate_only {
             tx.rollback().await?;
-            return Ok((new.encode)(&kept));
+            return Ok((new.encode)(&stored_terms));
         }
         if let Some(stored) = requests::one(&tx, &actor, request.id).await? {
             tx.confirm().await?;
             return replay_stored_answer(&stored, &request);
         }
-        let answer = (new.encode)(&kept);
+        let answer = (new.encode)(&stored_terms);
         let stored = request.stored(&actor, answer.clone(), None);
         requests::keep(&tx, &[stored], self.register_now(&tx).await?.at).await?;
         tx.commit().await?;
         Ok(answer)
     }
 
-    async fn answered(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
+    async fn stored_answer(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
         let Some(stored) = requests::one(self.store(), actor, new.request.id).await? else { return Ok(None) };
         self.store().confirm().await?;
         replay_stored_answer(&stored, &new.request).map(Some)
     }
 
-    /// Loads the terms that ship with the program, as far as their programmes have none yet.
+    /// Loads the terms that ship with the program, for programmes that have none yet.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
     pub async fn install_shipped_terms(&self) -> Result<()> {
         for (file_name, text) in shipped() {
-            match self.keep_terms(&AdoptedBy::program()?, file_name, text).await {
+            match self.store_terms(&AdoptedBy::program()?, file_name, text).await {
                 Ok((tx, _)) => tx.commit().await?,
-                // Loaded before this version of the file was shipped: offers are pinned to that, and it stays.
+                // An earlier version of the file was loaded. Offers are pinned to it, so it stays.
                 Err(AppError::Refused(refusal)) => {
                     tracing::warn!(file_name, %refusal, "keeping the terms loaded before")
                 }
@@ -131,24 +131,24 @@ impl App {
         Ok(())
     }
 
-    /// Opens the record, or finds it open with the same text; the caller commits.
-    async fn keep_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, CachedTerms)> {
+    /// Stores the terms and begins the programme's record, unless the same text is stored already. The caller commits.
+    async fn store_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, CachedTerms)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
         }
         let terms = parse(file_name, text)?;
         let programme = terms.programme().clone();
         let tx = self.begin_write().await?;
-        // Two servers that start at once load the same terms one after the other.
+        // This lock makes servers that start at the same time load the terms one after the other.
         register::lock(&tx).await?;
         let sha256 = Hash(Sha256::digest(text).into());
-        let kept = programmes::terms_of(&tx, &programme).await?;
-        if let Some(row) = kept.clone().filter(|row| row.sha256 == sha256) {
+        let stored_terms = programmes::terms_of(&tx, &programme).await?;
+        if let Some(row) = stored_terms.clone().filter(|row| row.sha256 == sha256) {
             return Ok((tx, CachedTerms { row, terms, unchanged: true }));
         }
-        // An earlier version took escapes in texts: what it stored is there already, and stays.
+        // An earlier version accepted escapes in texts. Terms that it stored were returned above; new ones are refused.
         let unseen = Terms::unseen(file_name, text);
-        if !unseen.is_empty() || kept.is_some() {
+        if !unseen.is_empty() || stored_terms.is_some() {
             tx.rollback().await?;
             return Err(if unseen.is_empty() { terms_in_use(&programme).into() } else { unsound(&unseen) });
         }
@@ -190,7 +190,7 @@ mod tests {
         test_app.app.load_terms(&admin("ann"), new).await
     }
 
-    /// An earlier version took a text with an escape in it.
+    /// An earlier version accepted a text with an escape in it.
     #[tokio::test]
     async fn what_was_stored_with_an_escape_is_read_and_nothing_new_is_stored_so() {
         let test_app = TestApp::new().await;

@@ -1,4 +1,4 @@
-//! A house for tests of use cases: a migrated SQLite file of its own, the shipped terms, the invented samples.
+//! Helpers for tests of use cases: an app over its own migrated SQLite file, with the shipped terms and the invented samples.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(crate) const AUGUST: [(&str, &str); 4] = [
     ("gias_establishments_full.csv", "2021-08-31"),
 ];
 
-/// The months up to the register of March.
+/// The monthly files before the register of March.
 pub(crate) const MONTHS: [(&str, &str); 4] = [
     ("ofsted_2021-08-31.csv", "2021-08-31"),
     ("ofsted_2021-09-30.csv", "2021-09-30"),
@@ -46,10 +46,10 @@ pub(crate) const MARCH: [(&str, &str); 3] = [
     ("gias_establishments_search.csv", "2022-03-31"),
 ];
 
-/// The last month.
+/// The last monthly file.
 pub(crate) const LAST: (&str, &str) = ("ofsted_2023-01-31.csv", "2023-01-31");
 
-/// An app over a database of its own, gone with it.
+/// An app over its own database, which is deleted with it.
 pub(crate) struct TestApp {
     pub(crate) app: App,
     dir: TempDir,
@@ -60,7 +60,7 @@ impl TestApp {
         Self::by(Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap())).await
     }
 
-    /// The same by another clock.
+    /// A test app with another clock.
     pub(crate) async fn by(clock: Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let app = app_in(dir.path(), clock).await;
@@ -75,7 +75,7 @@ impl TestApp {
         self.app.list_imports(&admin("ann"), &filter, page).await.unwrap()
     }
 
-    /// A house with these files in it, in this order.
+    /// A test app that has imported these files, in this order.
     pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
         let test_app = Self::new().await;
         for (name, as_at) in files {
@@ -84,12 +84,12 @@ impl TestApp {
         test_app
     }
 
-    /// Imports a sample, which must go in.
+    /// Imports a sample, which must succeed.
     pub(crate) async fn take(&self, name: &str, as_at: &str) -> ImportOutcome {
         self.send(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
     }
 
-    /// Sends a file by the source its name says.
+    /// Uploads a file. Its name determines the source.
     pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
         let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
         let today = self.today();
@@ -100,7 +100,7 @@ impl TestApp {
         self.app.import_file(&who, header, upload, |_| {}, encode).await
     }
 
-    /// The day that it is by the clock.
+    /// The clock's date.
     pub(crate) fn today(&self) -> Date {
         self.app.clock().now().today
     }
@@ -153,18 +153,18 @@ pub(crate) fn programme(name: &str) -> Programme {
     name.parse().unwrap()
 }
 
-/// Who keeps funds.
+/// A caller who manages funds.
 pub(crate) fn treasurer() -> Caller {
     Caller { roles: vec![Role::Finance], ..officer() }
 }
 
-/// Who works offers, and changes their regions.
+/// A caller who works on offers, and may change their regions.
 pub(crate) fn officer() -> Caller {
     let roles = vec![Role::CaseOfficer, Role::Administrator];
     Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every, subject: None }
 }
 
-/// A command under an id of its own.
+/// A command with a new request id.
 pub(crate) fn submission(programme_name: &Programme, command: Command) -> Submission {
     Submission {
         programme: programme_name.clone(),
@@ -178,10 +178,10 @@ pub(crate) fn submission(programme_name: &Programme, command: Command) -> Submis
     }
 }
 
-/// Answers nothing.
+/// Encoders that return empty answers.
 pub(crate) const NOTHING: AnswerEncoders = AnswerEncoders { answer: |_| Ok(Vec::new()), carried_out: |_| Vec::new() };
 
-/// Hands over a command under an id of its own.
+/// Submits a command with a new request id, which it returns.
 pub(crate) async fn submit(
     test_app: &TestApp,
     programme_name: &Programme,
@@ -200,11 +200,11 @@ pub(crate) fn note(offer: OfferId) -> Command {
 /// The offers of a programme, made by identify.
 pub(crate) async fn offers(test_app: &TestApp, programme_name: &Programme) -> Vec<OfferId> {
     submit(test_app, programme_name, Command::Identify).await.unwrap();
-    let made = crate::store::offers::of_programme(test_app.app.store(), programme_name).await.unwrap();
-    BTreeMap::into_keys(made).collect()
+    let offers = crate::store::offers::of_programme(test_app.app.store(), programme_name).await.unwrap();
+    BTreeMap::into_keys(offers).collect()
 }
 
-/// Asks to withdraw an import, under this id.
+/// Requests to withdraw an import, with this request id.
 pub(crate) async fn withdraw(
     test_app: &TestApp,
     by: &Caller,
@@ -216,7 +216,7 @@ pub(crate) async fn withdraw(
     test_app.app.withdraw_import(by, (request, import), reason, false).await
 }
 
-/// Gives an approval to withdraw an import, under this id.
+/// Gives an approval to withdraw an import, with this request id.
 pub(crate) async fn give(
     test_app: &TestApp,
     by: &Caller,
@@ -227,7 +227,7 @@ pub(crate) async fn give(
     test_app.app.give_withdrawal(by, request, approval, encode).await
 }
 
-/// Denies one, under this id.
+/// Denies an approval to withdraw an import, with this request id.
 pub(crate) fn denial(id: RequestId, approval: ApprovalId, reason: &str) -> Denial {
     let parts: [&[u8]; 2] = [approval.0.as_bytes(), reason.as_bytes()];
     let request = RequestIdentity::of_parts(id, "ApprovalService/DenyApproval", &parts);

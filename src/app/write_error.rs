@@ -1,8 +1,8 @@
-//! Why a write transaction was not committed: a failure of the database, or what a use case found wrong itself.
+//! Why a write transaction was not committed: a failure of the database, or a check of the use case.
 
 use super::AppError;
 use super::clock::ClockWrong;
-use super::retry::Passing;
+use super::retry::MayPass;
 use crate::store::{Failure, StoreError};
 
 /// Why a write transaction was not committed. Nothing that it wrote is kept, unless the database failed: then the outcome
@@ -15,19 +15,19 @@ pub(in crate::app) enum WriteError {
     /// This server's clock is too far from the database's for anything to be recorded.
     #[error(transparent)]
     ClockWrong(#[from] ClockWrong),
-    /// What was read before the lock, or in two steps, has changed since. Retry, reading again.
+    /// Data that was read before the lock, or in two steps, has changed since. The retry reads it again.
     #[error("{0}")]
     Overtaken(&'static str),
     /// The state that a batch is decided against cannot be loaded.
     #[error("the state cannot be loaded: {}", .0.for_log())]
     Load(AppError),
-    /// What was decided cannot be written, or what is stored cannot be continued: a bug.
+    /// A decision cannot be written, or the stored record cannot be continued: a bug.
     #[error("{0}")]
     Bug(String),
 }
 
 impl WriteError {
-    /// Whether trying again can help. Exhaustive on purpose.
+    /// Whether trying again can help. The match has no wildcard, so that a new variant must be considered.
     pub(in crate::app) fn retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.retryable(),
@@ -37,7 +37,8 @@ impl WriteError {
         }
     }
 
-    /// Whether one command of a batch may be to blame, and the others can be written without it. Exhaustive on purpose.
+    /// Whether one command of a batch may be the cause, so that the others can be written without it. The match has no
+    /// wildcard, so that a new variant must be considered.
     pub(in crate::app) fn blames_one(&self) -> bool {
         match self {
             Self::Store(error) => error.blames_one(),
@@ -58,7 +59,7 @@ impl Failure for WriteError {
     }
 }
 
-impl Passing for WriteError {
+impl MayPass for WriteError {
     fn timed_out() -> Self {
         Self::Store(StoreError::no_answer())
     }
@@ -92,7 +93,7 @@ mod tests {
     fn what_passes_is_retried_and_what_one_command_causes_is_blamed_on_it() {
         let bug = || AppError::Bug("unsound".to_owned());
         let clock = || ClockWrong::by(61_000_000);
-        // Retried, blamed on one command, may be the connection's fault.
+        // Expected: retryable, blames one command, may be a connection fault.
         let rows = [
             (WriteError::Store(StoreError::Unavailable(String::new())), (true, false, true)),
             (WriteError::Store(StoreError::UniqueConflict(String::new())), (true, true, false)),
@@ -105,8 +106,8 @@ mod tests {
             (WriteError::Bug("broken".to_owned()), (false, true, false)),
         ];
         for (error, expected) in rows {
-            let found = (error.retryable(), error.blames_one(), error.may_be_connection_fault());
-            assert_eq!(found, expected, "{error}");
+            let actual = (error.retryable(), error.blames_one(), error.may_be_connection_fault());
+            assert_eq!(actual, expected, "{error}");
         }
         let rows = [
             (WriteError::ClockWrong(clock()), AppError::ClockWrong(clock())),

@@ -1,4 +1,4 @@
-//! Offers: which programme they belong to, and reads.
+//! Reads of offers, and the lookup of their programme.
 
 mod reader;
 
@@ -29,42 +29,46 @@ pub struct OfferInFull {
     pub offer: Offer,
     /// Its awards, in the order they were made.
     pub awards: Vec<Award>,
-    /// Its caps, in the order of the terms; untouched ones too.
+    /// Its caps, in the order of the terms, including unused ones.
     pub caps: Vec<Account>,
 }
 
-/// Offers as they were at one moment.
+/// Offers from one snapshot.
 #[derive(Debug, Clone)]
 pub struct OffersAtOnce {
-    /// In the order asked for.
+    /// The offers, in the requested order.
     pub offers: Vec<OfferInFull>,
-    /// The newest event of their programme at that moment; nothing where they are of several.
+    /// The newest event of their programme in the snapshot; `None` if they belong to several programmes.
     pub at: Option<Seq>,
 }
 
 impl App {
-    /// The programme of these offers, which must be one: a command goes to one programme. The programme itself looks whether they
-    /// lie within the caller's reach; here only those that are named in an error have to.
+    /// The programme of these offers. All must belong to one, as a command goes to one programme. The command itself checks the
+    /// caller's reach later; here it is checked only for offers that an error names.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
     pub(super) async fn programme_of_offers(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
-        let mut found = self.routes().offers.of(ids);
+        let mut found = self.programme_lookup().offers.of(ids);
         if found.len() < ids.len() {
             found = with_retry(|| offers::programmes(self.store(), ids)).await?;
-            self.routes().offers.learn(&found);
+            self.programme_lookup().offers.remember(&found);
         }
-        let all_found = ids.iter().all(|id| found.iter().any(|(it, _)| it == id));
+        let all_exist = ids.iter().all(|id| found.iter().any(|(it, _)| it == id));
         let mut programmes = found.into_iter().map(|(_, programme)| programme);
-        let Some(first) = programmes.next() else { return Err(self.missing(reach, ids).await?) };
-        if all_found && programmes.all(|it| it == first) { Ok(first) } else { Err(self.missing(reach, ids).await?) }
+        let Some(first) = programmes.next() else { return Err(self.lookup_error(reach, ids).await?) };
+        if all_exist && programmes.all(|it| it == first) {
+            Ok(first)
+        } else {
+            Err(self.lookup_error(reach, ids).await?)
+        }
     }
 
-    /// What is wrong with offers that are not all there, or not all of one programme.
-    async fn missing(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
-        let seen = with_retry(|| offers::find(self.store(), ids)).await?;
-        let covered = |id: &OfferId| seen.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
-        let missing: Vec<String> = ids.iter().filter(|id| !covered(id)).map(ToString::to_string).collect();
+    /// The error for offers of which some do not exist, or which belong to several programmes.
+    async fn lookup_error(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
+        let offers = with_retry(|| offers::find(self.store(), ids)).await?;
+        let is_visible = |id: &OfferId| offers.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
+        let missing: Vec<String> = ids.iter().filter(|id| !is_visible(id)).map(ToString::to_string).collect();
         let why = match (missing.as_slice(), ids) {
             ([], []) => "is empty",
             ([], _) => "belong to more than one programme",
@@ -73,7 +77,7 @@ impl App {
         Ok(AppError::Invalid(vec![super::Violation::new("offers", why)]))
     }
 
-    /// One offer.
+    /// Returns one offer.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -81,7 +85,7 @@ impl App {
         Ok(self.get_whole_offer(caller, id).await?.offer)
     }
 
-    /// One offer with its awards and caps.
+    /// Returns one offer with its awards and caps.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -89,7 +93,7 @@ impl App {
         self.in_full(self.get_whole_offer(caller, id).await?, today).await
     }
 
-    /// Several offers with their awards and caps, all of one moment, in the order asked for.
+    /// Returns several offers with their awards and caps, from one snapshot, in the requested order.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming all that do not exist; [`AppError::Denied`].
@@ -109,8 +113,11 @@ impl App {
         Ok(OffersAtOnce { offers, at })
     }
 
-    /// Offers in one snapshot, and the number of the newest event in it where they are all of one programme.
-    async fn read_at_once(&self, ids: &[OfferId]) -> store::Result<(HashMap<OfferId, reader::Whole>, Option<Seq>)> {
+    /// Reads offers from one snapshot, and the number of its newest event if all offers belong to one programme.
+    async fn read_at_once(
+        &self,
+        ids: &[OfferId],
+    ) -> store::Result<(HashMap<OfferId, reader::WholeOffer>, Option<Seq>)> {
         let snapshot = self.store().snapshot().await?;
         let found = reader::read(&snapshot, ids).await?;
         let mut programmes: BTreeSet<Programme> = found.values().map(|it| it.offer.programme.clone()).collect();
@@ -121,8 +128,8 @@ impl App {
         Ok((found, at))
     }
 
-    async fn in_full(&self, whole: reader::Whole, today: Date) -> Result<OfferInFull> {
-        let reader::Whole { mut offer, awards, caps } = whole;
+    async fn in_full(&self, whole: reader::WholeOffer, today: Date) -> Result<OfferInFull> {
+        let reader::WholeOffer { mut offer, awards, caps } = whole;
         self.follow_register(std::slice::from_mut(&mut offer), today).await?;
         let loaded = self.terms(&offer.programme).await?;
         let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
@@ -130,8 +137,8 @@ impl App {
         Ok(OfferInFull { caps: of_terms.map(used).collect(), offer, awards })
     }
 
-    /// Shows the responsible body as in the newest register, where offers of one programme follow that still; the next
-    /// identify or contact records it.
+    /// Sets the responsible body from the newest register in offers that still follow it. All offers must be of one
+    /// programme. The next identify or contact records the same body.
     async fn follow_register(&self, offers: &mut [Offer], today: Date) -> Result<()> {
         let urns: Vec<Urn> = offers.iter().filter_map(Offer::follows_register).collect();
         let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {
@@ -146,7 +153,7 @@ impl App {
         Ok(())
     }
 
-    async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::Whole> {
+    async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::WholeOffer> {
         authorise(caller, Action::Read)?;
         let found = self.inner.reader.get(id, caller.reach(Action::Read)).await?;
         found.ok_or_else(|| AppError::not_found(EntityKind::Offer, id))
@@ -169,7 +176,7 @@ impl App {
         Ok(page)
     }
 
-    /// A page of one offer's events of which a condition holds, with their texts as far as they are not erased.
+    /// A page of one offer's events that match a condition, with their texts unless erased.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -190,7 +197,7 @@ impl App {
     }
 }
 
-/// The caps that the terms set for an offer, with nothing used. A strand that only its fund limits has none.
+/// The caps that the terms set for an offer, unused. A strand that is limited by its fund alone has no cap.
 fn caps_of_terms(offer: &Offer, terms: &Terms) -> Vec<Account> {
     let caps = terms.recipient(offer.recipient.row()).into_iter().flat_map(|it| &it.caps);
     caps.filter_map(|(strand, cap)| Account::cap(offer.id, strand, *cap)).collect()

@@ -1,6 +1,6 @@
-//! Reads of single offers, waiting ones grouped into a few queries: a query costs nearly the same for one as for many.
+//! Reads of single offers. Reads that wait are answered in batches, since a query for many offers costs nearly as much as for one.
 //!
-//! Nothing waits on a timer: a lone read is a group of one. Nothing is cached.
+//! There is no timer: a single read is a batch of one. Nothing is cached.
 
 use std::collections::HashMap;
 
@@ -15,65 +15,67 @@ use crate::domain::offer::Offer;
 use crate::domain::role::Reach;
 use crate::store::{self, ReadTx, Store, accounts, awards, offers};
 
-/// Reads that may wait; past it a caller is told at once.
+/// The most reads that may wait; further ones are refused at once.
 const QUEUE: usize = 4_096;
-/// Reads in one group of queries.
-const GROUP: usize = 256;
+/// The most reads in one batch.
+const BATCH: usize = 256;
 
-type Wanted = (OfferId, Reach, oneshot::Sender<Result<Option<Whole>>>);
+/// A read that waits, and where to send its answer.
+type PendingRead = (OfferId, Reach, oneshot::Sender<Result<Option<WholeOffer>>>);
 
-/// An offer with what was awarded under it, all of one moment.
+/// An offer with its awards and caps, from one snapshot.
 #[derive(Debug, Clone)]
-pub(in crate::app) struct Whole {
+pub(in crate::app) struct WholeOffer {
     pub(in crate::app) offer: Offer,
     /// In the order they were made.
     pub(in crate::app) awards: Vec<Award>,
-    /// The caps that are stored: of strands something was awarded of.
+    /// The stored caps, which are those of strands with an award.
     pub(in crate::app) caps: Vec<Account>,
 }
 
 /// Reads offers by id.
 #[derive(Debug)]
 pub(in crate::app) struct OfferReader {
-    requested: mpsc::Sender<Wanted>,
+    sender: mpsc::Sender<PendingRead>,
 }
 
 impl OfferReader {
-    /// Starts the task that reads.
+    /// Starts the task that reads the batches.
     pub(in crate::app) fn start(store: Store) -> Self {
-        let (requested, mut waiting) = mpsc::channel::<Wanted>(QUEUE);
+        let (sender, mut waiting) = mpsc::channel::<PendingRead>(QUEUE);
         tokio::spawn(async move {
-            let mut group = Vec::with_capacity(GROUP);
-            while waiting.recv_many(&mut group, GROUP).await > 0 {
-                answer(&store, std::mem::take(&mut group)).await;
+            let mut batch = Vec::with_capacity(BATCH);
+            while waiting.recv_many(&mut batch, BATCH).await > 0 {
+                answer(&store, std::mem::take(&mut batch)).await;
             }
         });
-        Self { requested }
+        Self { sender }
     }
 
-    /// One offer, if it exists within this reach.
-    pub(in crate::app) async fn get(&self, id: OfferId, reach: Reach) -> Result<Option<Whole>> {
+    /// Reads one offer, if it exists within this reach.
+    pub(in crate::app) async fn get(&self, id: OfferId, reach: Reach) -> Result<Option<WholeOffer>> {
         let (reply, answer) = oneshot::channel();
-        self.requested.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
+        self.sender.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the reader dropped a read".to_owned())))
     }
 }
 
-async fn answer(store: &Store, group: Vec<Wanted>) {
-    let ids: Vec<OfferId> = group.iter().map(|(id, ..)| *id).collect();
+/// Reads the offers of a batch and answers each read.
+async fn answer(store: &Store, batch: Vec<PendingRead>) {
+    let ids: Vec<OfferId> = batch.iter().map(|(id, ..)| *id).collect();
     let found = with_retry(|| async { read(&store.snapshot().await?, &ids).await }).await.map_err(AppError::from);
-    for (id, reach, reply) in group {
-        let covered = |it: &&Whole| reach.covers(it.offer.region, it.offer.assignee.as_ref());
-        let one = found.as_ref().map(|offers| offers.get(&id).filter(covered).cloned()).map_err(Clone::clone);
-        let _ = reply.send(one);
+    for (id, reach, reply) in batch {
+        let covered = |it: &&WholeOffer| reach.covers(it.offer.region, it.offer.assignee.as_ref());
+        let answer = found.as_ref().map(|offers| offers.get(&id).filter(covered).cloned()).map_err(Clone::clone);
+        let _ = reply.send(answer);
     }
 }
 
-/// These offers as they are in a snapshot, those that exist.
-pub(in crate::app) async fn read(snapshot: &ReadTx, ids: &[OfferId]) -> store::Result<HashMap<OfferId, Whole>> {
+/// Reads those of these offers that exist in a snapshot.
+pub(in crate::app) async fn read(snapshot: &ReadTx, ids: &[OfferId]) -> store::Result<HashMap<OfferId, WholeOffer>> {
     let found = offers::find(snapshot, ids).await?;
-    let whole = |offer: Offer| (offer.id, Whole { offer, awards: Vec::new(), caps: Vec::new() });
-    let mut found: HashMap<OfferId, Whole> = found.into_values().map(whole).collect();
+    let whole = |offer: Offer| (offer.id, WholeOffer { offer, awards: Vec::new(), caps: Vec::new() });
+    let mut found: HashMap<OfferId, WholeOffer> = found.into_values().map(whole).collect();
     if found.is_empty() {
         return Ok(found);
     }

@@ -1,4 +1,4 @@
-//! Approvals: what waits for a second person, and giving it.
+//! Reads of approvals.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,12 @@ pub enum ApprovalScope {
     Open,
     /// All.
     All,
-    /// Open ones that the caller may give.
+    /// Open ones that the caller may give or deny.
     WaitingForMe,
 }
 
-fn seen(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
+/// The approvals that a caller may see in this scope.
+fn visible(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
     let me = caller.person();
     match which {
         ApprovalScope::WaitingForMe => VisibleApprovals {
@@ -48,8 +49,7 @@ fn seen(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<
 }
 
 impl App {
-    /// A page of approvals: those of the kinds that the caller may ask for or give,
-    /// and those the caller asked for.
+    /// A page of approvals: those of the kinds that the caller may request or give, and those that the caller requested.
     ///
     /// # Errors
     /// [`crate::app::AppError::Denied`].
@@ -63,23 +63,24 @@ impl App {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let mut page =
-            approvals::page(&snapshot, &VisibleApprovals { condition, ..seen(caller, which, now) }, page).await?;
+            approvals::page(&snapshot, &VisibleApprovals { condition, ..visible(caller, which, now) }, page).await?;
         page.iter_mut().for_each(|it| it.state = it.state_at(now));
-        // Why one of a programme was asked, or denied, is the text of that event.
+        // The reasons of an approval of a programme are the texts of its events.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();
         for programme in programmes {
-            let here = |it: &&mut Approval| it.programme.as_ref() == Some(&programme);
-            let of: Vec<Seq> = page.iter_mut().filter(here).flat_map(|it| [it.opened, it.denied]).flatten().collect();
-            let texts = events::texts(&snapshot, &programme, &of).await?;
-            let text = |of: Option<Seq>| texts.iter().find(|text| Some(text.seq) == of).map(|text| text.text.clone());
-            for it in page.iter_mut().filter(here) {
+            let is_of_programme = |it: &&mut Approval| it.programme.as_ref() == Some(&programme);
+            let of_programme = page.iter_mut().filter(is_of_programme);
+            let seqs: Vec<Seq> = of_programme.flat_map(|it| [it.opened, it.denied]).flatten().collect();
+            let texts = events::texts(&snapshot, &programme, &seqs).await?;
+            let text = |seq: Option<Seq>| texts.iter().find(|text| Some(text.seq) == seq).map(|text| text.text.clone());
+            for it in page.iter_mut().filter(is_of_programme) {
                 (it.reason, it.denied_reason) = (text(it.opened), text(it.denied));
             }
         }
         Ok(page)
     }
 
-    /// One approval. Giving it carries it out in its programme, or in the register.
+    /// Returns one approval, of a programme or of the register.
     ///
     /// # Errors
     /// [`crate::app::AppError::NotFound`]; [`crate::app::AppError::Denied`].

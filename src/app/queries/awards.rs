@@ -1,4 +1,4 @@
-//! Awards: which programme they belong to, and reads.
+//! Reads of awards, and the lookup of their programme.
 
 use std::collections::BTreeMap;
 
@@ -13,26 +13,26 @@ use crate::store::awards::AwardFilter;
 use crate::store::db::page::Page;
 use crate::store::{ReadTx, awards, events, offers};
 
-/// An award and its text, an organisation or a reason, as far as that is not erased.
+/// An award and its text, which is an organisation or a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldAward {
     /// The award.
     pub award: Award,
-    /// Its text.
+    /// Its text; `None` if it has none, or if it was erased.
     pub text: Option<String>,
 }
 
 impl App {
-    /// The programme of this award: the programme that a command about it goes to.
+    /// The programme of an award.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
     pub(in crate::app) async fn programme_of_award(&self, id: AwardId) -> Result<Programme> {
         let ids = [id];
-        let mut found = self.routes().awards.of(&ids);
+        let mut found = self.programme_lookup().awards.of(&ids);
         if found.is_empty() {
             found = with_retry(|| awards::programme_of(self.store(), &ids)).await?;
-            self.routes().awards.learn(&found);
+            self.programme_lookup().awards.remember(&found);
         }
         found.pop().map(|(_, programme)| programme).ok_or_else(|| AppError::not_found(EntityKind::Award, id))
     }
@@ -50,7 +50,7 @@ impl App {
         if !caller.reach(Action::Read).covers(offer.region, offer.assignee.as_ref()) {
             return Err(unknown());
         }
-        told(&snapshot, vec![(offer.programme, award)]).await?.into_iter().next().ok_or_else(unknown)
+        with_texts(&snapshot, vec![(offer.programme, award)]).await?.into_iter().next().ok_or_else(unknown)
     }
 
     /// A page of awards in the order they were made, after `after`, each with its text.
@@ -67,18 +67,18 @@ impl App {
         }
         let snapshot = self.snapshot().await?;
         let page = awards::page(&snapshot, &caller.reach(Action::Read), filter, page).await?;
-        told(&snapshot, page).await
+        with_texts(&snapshot, page).await
     }
 }
 
-/// Awards with their texts, which lie with the events that made them.
-async fn told(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Result<Vec<ToldAward>> {
-    let mut made: BTreeMap<Programme, Vec<Seq>> = BTreeMap::new();
+/// Adds the texts to awards. The text of an award is that of the event that made it.
+async fn with_texts(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Result<Vec<ToldAward>> {
+    let mut seqs_by_programme: BTreeMap<Programme, Vec<Seq>> = BTreeMap::new();
     for (programme, award) in &awards {
-        made.entry(programme.clone()).or_default().push(award.made);
+        seqs_by_programme.entry(programme.clone()).or_default().push(award.made);
     }
     let mut texts = BTreeMap::new();
-    for (programme, seqs) in made {
+    for (programme, seqs) in seqs_by_programme {
         let found = events::texts(snapshot, &programme, &seqs).await?;
         texts.extend(found.into_iter().map(|it| ((programme.clone(), it.seq), it.text)));
     }

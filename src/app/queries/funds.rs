@@ -1,6 +1,6 @@
-//! Funds: which programme they belong to, reads, positions, entries.
+//! Reads of funds, their positions and their entries, and the lookup of their programme.
 //!
-//! A fund that the terms bring with them is there before a row of it is stored, with nothing in it.
+//! A fund that the terms define exists, empty, before it has a row in the database.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,22 +28,22 @@ pub struct Fund {
     pub account: Account,
 }
 
-/// Where a fund stands in the list: by programme, strand and region, the national one first.
+/// The key by which funds are listed: programme, strand and region, with the national fund first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FundKey(String, String, String);
 
-/// What of a fund a condition may ask.
+/// A field of a fund that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FundField {
     /// Its strand.
     Strand,
-    /// Its region, by name; nothing of the national fund.
+    /// Its region, by name; no value for the national fund.
     Region,
-    /// `true` where it limits what can be awarded, or `false`.
+    /// `true` if it limits what can be awarded, or `false`.
     Binds,
-    /// `true` where it was deliberately cut below what is committed and spent, or `false`.
+    /// `true` if it was deliberately cut below what is committed and spent, or `false`.
     OverCommitted,
-    /// Allocated, in pence; so the amounts after it.
+    /// Allocated, in pence, as are the following amounts.
     Allocated,
     /// Committed by awards.
     Committed,
@@ -53,7 +53,7 @@ pub enum FundField {
     Available,
 }
 
-/// Which position of a fund. All conditions given must hold for an entry to count.
+/// Which entries count for a position of a fund: those that meet all conditions that are set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AskedPosition {
     /// Effective on this day or before.
@@ -64,19 +64,19 @@ pub struct AskedPosition {
     pub at: Option<Seq>,
 }
 
-/// A fund's balances under conditions, in pence.
+/// The balances of a fund from the entries that count, in pence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundPosition {
     /// The last event that could count.
     pub at: Seq,
-    /// All that counts.
+    /// The sums of all entries that count.
     pub total: Sums,
-    /// What each financial year moved, by year.
+    /// The sums by financial year.
     pub years: Vec<(String, Sums)>,
 }
 
 impl Fund {
-    /// Where it stands in the list.
+    /// The key by which it is listed.
     #[must_use]
     pub fn key(&self) -> FundKey {
         let region = match &self.account.owner {
@@ -103,7 +103,7 @@ impl Fund {
 }
 
 impl Fund {
-    /// Whether it lies within a caller's reach; a cap is its offer's and never does.
+    /// Whether it is within a caller's reach. A cap never is, as it belongs to its offer.
     fn within(&self, reach: &Reach) -> bool {
         match self.account.owner {
             Owner::Fund { region } => reach.covers_fund(region),
@@ -128,32 +128,32 @@ impl FromStr for FundKey {
 }
 
 impl App {
-    /// Every fund that is stored, for operators of the service: amounts, without personal data.
+    /// Every stored fund, for the metrics: amounts, without personal data.
     pub(crate) async fn stored_funds(&self) -> Result<Vec<Fund>> {
         let funds = accounts::funds(self.store(), None).await?;
         Ok(funds.into_iter().map(|(programme, account)| Fund { programme, account }).collect())
     }
 
-    /// The programme of these funds, which must be one: money moves within a programme.
+    /// The programme of these funds. All must belong to one, as money moves within a programme.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
     pub(in crate::app) async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
-        let mut found = self.routes().funds.of(ids);
+        let mut found = self.programme_lookup().funds.of(ids);
         if found.len() < ids.len() {
             let read = with_retry(|| self.find_funds(self.store(), ids)).await?;
             found = read.into_iter().map(|(id, fund)| (id, fund.programme)).collect();
-            self.routes().funds.learn(&found);
+            self.programme_lookup().funds.remember(&found);
         }
         let mut programme: Option<&Programme> = None;
         for id in ids {
-            let mine = found.iter().find(|(it, _)| it == id).map(|(_, programme)| programme);
-            let mine = mine.ok_or_else(|| AppError::not_found(EntityKind::Fund, id))?;
-            if programme.is_some_and(|it| it != mine) {
-                let why = format!("belongs to another programme, {mine}");
+            let of_fund = found.iter().find(|(it, _)| it == id).map(|(_, programme)| programme);
+            let of_fund = of_fund.ok_or_else(|| AppError::not_found(EntityKind::Fund, id))?;
+            if programme.is_some_and(|it| it != of_fund) {
+                let why = format!("belongs to another programme, {of_fund}");
                 return Err(AppError::Invalid(vec![Violation::new("to_fund", why)]));
             }
-            programme = Some(mine);
+            programme = Some(of_fund);
         }
         let programme = programme.cloned();
         programme.ok_or_else(|| AppError::Bug("a change of no fund".to_owned()))
@@ -168,7 +168,7 @@ impl App {
         self.fund(self.store(), &caller.reach(Action::Read), id).await
     }
 
-    /// A page of funds within reach as they are now, of one programme or of all, after `after`, of which a condition holds.
+    /// A page of the funds within reach that match a condition, of one programme or of all, beginning after `after`.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
@@ -188,19 +188,19 @@ impl App {
         for (programme, account) in accounts::funds(&snapshot, programme).await? {
             funds.insert(account.id, Fund { programme, account });
         }
-        // At most nine a strand and programme: they are put in order here.
+        // A strand of a programme has at most nine funds, so they can be sorted in memory.
         let reach = caller.reach(Action::Read);
-        let asked = |it: &Fund| {
+        let matches = |it: &Fund| {
             condition.is_none_or(|all| all.holds(&|field, how, operand| it.value(field).stands(how, operand)))
         };
-        let next = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after) && asked(it);
-        let mut page: Vec<Fund> = funds.into_values().filter(next).collect();
+        let is_listed = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after) && matches(it);
+        let mut page: Vec<Fund> = funds.into_values().filter(is_listed).collect();
         page.sort_by_key(Fund::key);
         page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(page)
     }
 
-    /// What a fund's balances were under these conditions.
+    /// Computes the balances of a fund from the entries that meet the conditions.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Invalid`] for a sequence the record has not reached; [`AppError::Denied`].
@@ -230,7 +230,7 @@ impl App {
         Ok(FundPosition { at, total, years })
     }
 
-    /// The programme of a fund whose entries are to be read, and the last entry of its record now.
+    /// Authorises reading the entries of a fund. Returns its programme and the number of the last entry.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -242,8 +242,8 @@ impl App {
         Ok((programme, EntrySeq(next.0.saturating_sub(1))))
     }
 
-    /// A page of a fund's entries within a span, as [`App::fund_ledger`] allowed. Entries never change and
-    /// only grow in number, so that pages up to the same one are of one read point, whenever they are read.
+    /// A page of a fund's entries; [`App::fund_ledger`] authorises it. Entries are only appended, so pages that end at the
+    /// same last entry are consistent with each other, even if they are read at different times.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
@@ -257,7 +257,7 @@ impl App {
         found.remove(&id).filter(|it| it.within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
     }
 
-    /// Those of these that are funds; a cap is none.
+    /// Finds those of these accounts that are funds, stored or only defined by terms; caps are left out.
     async fn find_funds(&self, from: &impl Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
         let stored = accounts::find(from, ids).await?;
         let funds = stored.into_iter().filter(|(_, account)| matches!(account.owner, Owner::Fund { .. }));
@@ -272,7 +272,7 @@ impl App {
         Ok(found)
     }
 
-    /// The funds that terms bring with them, empty.
+    /// The funds that terms define, empty.
     async fn funds_of_terms(
         &self,
         from: &impl Readable,
@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_the_list_is_read_as_it_is_written() {
+    fn a_list_key_is_parsed_as_it_is_written() {
         let national = FundKey("2021-22".to_owned(), "credit".to_owned(), String::new());
         let regional = FundKey("2021-22".to_owned(), "credit".to_owned(), "West Midlands".to_owned());
         assert!(national < regional);

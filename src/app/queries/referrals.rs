@@ -1,4 +1,4 @@
-//! Referrals: reads. What changes one is a command of its programme.
+//! Reads of referrals. Commands of their programme change them.
 
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise, eligibility};
@@ -13,7 +13,7 @@ use crate::store::events::{self, Text};
 use crate::store::referrals::{self, ReferralFilter};
 use crate::store::{self, Readable};
 
-/// A referral with what was written about it, as far as that has not been erased.
+/// A referral with its texts that are not erased.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReferralInFull {
     /// The referral.
@@ -23,15 +23,15 @@ pub struct ReferralInFull {
 }
 
 impl ReferralInFull {
-    /// What was written with this event.
+    /// The text of an event.
     #[must_use]
-    pub fn text(&self, of: Seq) -> Option<&str> {
-        self.texts.iter().find(|it| it.seq == of).map(|it| it.text.as_str())
+    pub fn text(&self, seq: Seq) -> Option<&str> {
+        self.texts.iter().find(|it| it.seq == seq).map(|it| it.text.as_str())
     }
 }
 
 impl App {
-    /// The programme of a referral; the programme itself looks whether it lies within the caller's reach.
+    /// The programme of a referral. The command checks the caller's reach later.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
@@ -54,7 +54,7 @@ impl App {
             let loaded = self.terms(&referral.programme).await?;
             let open = std::slice::from_ref(&referral);
             let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, open, today).await?;
-            mark(&mut referral, &confirmed);
+            mark_confirmed(&mut referral, &confirmed);
         }
         let mut whole = with_texts(&snapshot, &referral.programme.clone(), vec![referral]).await?;
         whole.pop().ok_or_else(|| missing(id))
@@ -80,13 +80,13 @@ impl App {
         let confirmed = eligibility::confirmed(&snapshot, &loaded.terms, &open, today).await?;
         let filter = ReferralFilter { confirmed, ..filter.clone() };
         let mut page = referrals::page(&snapshot, programme, (&reach, &filter), page).await?;
-        page.iter_mut().for_each(|it| mark(it, &filter.confirmed));
+        page.iter_mut().for_each(|it| mark_confirmed(it, &filter.confirmed));
         Ok(with_texts(&snapshot, programme, page).await?)
     }
 }
 
-/// Shows an open referral that the files have confirmed as what it is; the next identify records it.
-fn mark(referral: &mut Referral, confirmed: &[ReferralId]) {
+/// Shows an open referral as confirmed if the files confirm it. The next identify records that.
+fn mark_confirmed(referral: &mut Referral, confirmed: &[ReferralId]) {
     if referral.state == State::Open && confirmed.contains(&referral.id) {
         referral.state = State::Confirmed;
     }
@@ -97,15 +97,15 @@ async fn with_texts(
     programme: &Programme,
     page: Vec<Referral>,
 ) -> store::Result<Vec<ReferralInFull>> {
-    let of = |it: &Referral| {
-        let held = it.discussions.iter().map(|it| it.seq);
-        held.chain([it.raised, it.version]).collect::<Vec<_>>()
+    let events_of = |it: &Referral| {
+        let discussions = it.discussions.iter().map(|it| it.seq);
+        discussions.chain([it.raised, it.version]).collect::<Vec<_>>()
     };
-    let seqs: Vec<Seq> = page.iter().flat_map(of).collect();
+    let seqs: Vec<Seq> = page.iter().flat_map(events_of).collect();
     let texts = events::texts(from, programme, &seqs).await?;
     let whole = |referral: Referral| {
-        let own = of(&referral);
-        let texts = texts.iter().filter(|it| own.contains(&it.seq)).cloned().collect();
+        let events = events_of(&referral);
+        let texts = texts.iter().filter(|it| events.contains(&it.seq)).cloned().collect();
         ReferralInFull { referral, texts }
     };
     Ok(page.into_iter().map(whole).collect())

@@ -1,4 +1,4 @@
-//! Schools and trusts: found by name, and shown with their history.
+//! Searches for schools and trusts, and their history.
 
 use crate::app::eligibility::{self, DecidedEntry};
 use crate::app::register::{Link, Membership, School, Trust, facts, one_school, one_trust, shown};
@@ -12,8 +12,8 @@ use crate::store;
 use crate::store::imports::FileKind;
 use crate::store::register::search;
 
-/// Fewest characters of a search.
-const SEARCH: usize = 2;
+/// The fewest characters of a search text.
+const MIN_SEARCH: usize = 2;
 
 /// A school and its history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,28 +22,28 @@ pub struct SchoolHistory {
     pub school: School,
     /// Its groups in every register imported, newest first.
     pub memberships: Vec<Membership>,
-    /// How people have placed it, by programme.
+    /// Its placements by hand, by programme.
     pub placed: Vec<(Programme, HandPlacement)>,
-    /// What two people decided of the judgements it entered the year with, by programme.
+    /// The decisions of its entry position, by programme.
     pub entries: Vec<DecidedEntry>,
-    /// What each monthly file printed of it, newest first.
+    /// Its rows in the monthly files, newest first.
     pub months: Vec<MonthRow>,
     /// Predecessors and successors.
     pub links: Vec<Link>,
 }
 
-/// A page of what a search found.
+/// A page of search results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPage<T, K> {
-    /// What there is to show.
+    /// The results.
     pub shown: Vec<T>,
-    /// The key of each found, the last of which is the `after` of the next page. More than is shown where the search
-    /// still knows what no file names any more.
+    /// The keys that the search matched; the last is the `after` of the next page. The search may match schools or trusts that
+    /// no landed file names any more: those are not in `shown`.
     pub keys: Vec<(String, K)>,
 }
 
 impl App {
-    /// A page of schools whose name holds the text (any case) or whose URN it is; by name, then URN.
+    /// A page of schools whose name contains the text (in any case) or whose URN it is; by name, then URN.
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a text of one character.
@@ -86,7 +86,7 @@ impl App {
         })
     }
 
-    /// A page of trusts whose name holds the text (any case) or whose UID it is; by name, then UID.
+    /// A page of trusts whose name contains the text (in any case) or whose UID it is; by name, then UID.
     ///
     /// # Errors
     /// [`AppError::Invalid`] for a text of one character.
@@ -111,21 +111,21 @@ impl App {
     /// One trust with its schools in the newest register, by name.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] when no file names it, or as no trust.
+    /// [`AppError::NotFound`] if no file names it as a trust.
     pub async fn get_trust(&self, caller: &Caller, today: Date, uid: Uid) -> Result<(Trust, Vec<School>)> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = one_trust(&snapshot, uid).await?;
-        let found = facts::schools(&snapshot, None, &urns, today).await?;
-        let mut schools: Vec<School> = found.into_values().collect();
+        let by_urn = facts::schools(&snapshot, None, &urns, today).await?;
+        let mut schools: Vec<School> = by_urn.into_values().collect();
         schools.sort_by(|a, b| (&a.name, a.urn).cmp(&(&b.name, b.urn)));
         Ok((trust, schools))
     }
 }
 
 fn long_enough(text: &str) -> Result<()> {
-    if text.trim().chars().count() >= SEARCH {
+    if text.trim().chars().count() >= MIN_SEARCH {
         return Ok(());
     }
-    Err(AppError::Invalid(vec![Violation::new("search", format!("has fewer than {SEARCH} characters"))]))
+    Err(AppError::Invalid(vec![Violation::new("search", format!("has fewer than {MIN_SEARCH} characters"))]))
 }

@@ -1,4 +1,4 @@
-//! What finance proves, through a running server.
+//! Verification of the records by a running server.
 
 use crate::app::verify::{ExpectedHead, VerifyReport, verify};
 use crate::app::{App, AppError, Result, authorise};
@@ -6,7 +6,7 @@ use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 
 impl App {
-    /// Verifies every programme, or only one, over one snapshot. One at a time: later calls wait.
+    /// Verifies every record, or only one, over one snapshot. Verifications run one at a time.
     ///
     /// # Errors
     /// As [`verify`]; [`AppError::Denied`].
@@ -17,24 +17,24 @@ impl App {
         expected: Option<ExpectedHead>,
     ) -> Result<Vec<VerifyReport>> {
         authorise(caller, Action::ReadLedger)?;
-        self.verify_in_turn(only, expected).await
+        self.verify_one_at_a_time(only, expected).await
     }
 
-    /// The same of every programme, for this process itself, which tells nobody more than whether it is sound.
+    /// Verifies every record for this process itself, without a caller.
     ///
     /// # Errors
     /// As [`verify`].
     pub async fn check_ledger(&self) -> Result<Vec<VerifyReport>> {
-        self.verify_in_turn(None, None).await
+        self.verify_one_at_a_time(None, None).await
     }
 
-    async fn verify_in_turn(
+    async fn verify_one_at_a_time(
         &self,
         only: Option<&RecordName>,
         expected: Option<ExpectedHead>,
     ) -> Result<Vec<VerifyReport>> {
         let closed = |_| AppError::Bug("nobody may verify any more".to_owned());
-        let _turn = self.inner.verifying.acquire().await.map_err(closed)?;
+        let _permit = self.inner.verify_permit.acquire().await.map_err(closed)?;
         verify(self.store(), only, expected).await
     }
 }

@@ -1,4 +1,4 @@
-//! One watcher: its snapshot, what it missed, and then what the tail hands round.
+//! One watcher: sends its snapshot, the changes that it missed, and then the steps that the tail broadcasts.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::steps::{OfferFold, PAGE, RecordPosition, Scope, Sight, WatchStep};
+use super::steps::{OfferFold, PAGE, RecordPosition, Scope, Visibility, WatchStep};
 use super::{Start, WatchMessage, Watches};
 use crate::app::retry::with_retry;
 use crate::app::{AppError, OfferFilter, OfferOrder, OfferPlace, Result, WantedOffers};
@@ -17,19 +17,19 @@ use crate::domain::ids::Programme;
 use crate::domain::refusal::EntityKind;
 use crate::store::{events, offers, programmes};
 
-/// Offers of one page of a snapshot.
+/// The number of offers in one page of a snapshot.
 const OFFERS: u64 = 200;
 
-/// A watcher at its place.
+/// The feed of one watcher.
 pub(super) struct Feed<'a, T> {
     watches: &'a Watches<T>,
     programme: Programme,
     scope: Scope,
     to: Sender<WatchMessage<T>>,
-    /// The last place it was told; it can resume there.
-    said: Option<RecordPosition>,
-    /// When it was last told anything.
-    told: Instant,
+    /// The last position that was sent; the watcher can resume there.
+    sent_position: Option<RecordPosition>,
+    /// When a message was last sent.
+    sent_at: Instant,
 }
 
 impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
@@ -39,37 +39,37 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         scope: Scope,
         to: Sender<WatchMessage<T>>,
     ) -> Self {
-        Self { watches, programme, scope, to, said: None, told: Instant::now() }
+        Self { watches, programme, scope, to, sent_position: None, sent_at: Instant::now() }
     }
 
-    /// Tells for ever.
+    /// Sends changes until an error ends the watch.
     pub(super) async fn run(mut self, start: Start) -> Result<()> {
-        // First, so that nothing can come between what is read by itself and what is handed round.
+        // Subscribe first, so that no step can be missed between reading the record and following the tail.
         let mut tail = self.watches.subscribe(&self.programme).await?;
         let mut position = match start {
             Start::Snapshot => self.snapshot().await?,
-            Start::After(seq) => self.place_of(seq).await?,
+            Start::After(seq) => self.position_of(seq).await?,
             Start::Resume(position) => position,
         };
         loop {
             position = self.catch_up(position).await?;
-            position = self.live(position, &mut tail).await?;
+            position = self.follow_tail(position, &mut tail).await?;
         }
     }
 
-    /// Takes steps from the tail as long as each is the next one; answers the place after which one is missing.
-    async fn live(
+    /// Sends the steps of the tail while each is the next one. Returns the position after which a step is missing.
+    async fn follow_tail(
         &mut self,
         mut position: RecordPosition,
         tail: &mut Receiver<Arc<WatchStep<T>>>,
     ) -> Result<RecordPosition> {
         loop {
-            let quiet = self.told.checked_add(self.watches.0.limits.quiet).unwrap_or(self.told);
+            let quiet = self.sent_at.checked_add(self.watches.0.limits.quiet).unwrap_or(self.sent_at);
             match timeout_at(quiet, tail.recv()).await {
-                Err(_) => self.say(WatchMessage::Checkpoint(position), position).await?,
+                Err(_) => self.send_position(WatchMessage::Checkpoint(position), position).await?,
                 Ok(Ok(step)) if step.position.seq <= position.seq => {}
                 Ok(Ok(step)) if step.position.seq.0 == position.seq.0.saturating_add(1) => {
-                    position = self.take(&step).await?;
+                    position = self.send_step(&step).await?;
                 }
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) => return Ok(position),
                 Ok(Err(RecvError::Closed)) => {
@@ -80,56 +80,56 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         }
     }
 
-    /// Reads the record on from a place to its end, and says that it is there.
+    /// Reads the record from a position to its end and sends its steps, then a checkpoint.
     async fn catch_up(&mut self, mut position: RecordPosition) -> Result<RecordPosition> {
         let mut fold = OfferFold::default();
         loop {
             let it = &*self.watches.0;
-            let turn = it.catching_up.acquire().await;
+            let permit = it.catching_up.acquire().await;
             let steps = fold.read(it.app.store(), &self.programme, position, it.show).await?;
-            drop(turn);
+            drop(permit);
             for step in &steps {
-                position = self.take(step).await?;
+                position = self.send_step(step).await?;
             }
             if steps.len() < PAGE {
                 break;
             }
         }
-        self.say(WatchMessage::Checkpoint(position), position).await?;
+        self.send_position(WatchMessage::Checkpoint(position), position).await?;
         Ok(position)
     }
 
-    /// Tells a step, if it is for this watcher.
-    async fn take(&mut self, step: &WatchStep<T>) -> Result<RecordPosition> {
+    /// Sends a step if it changes an offer in the watcher's scope, or a checkpoint if nothing was sent for some time.
+    async fn send_step(&mut self, step: &WatchStep<T>) -> Result<RecordPosition> {
         let position = step.position;
-        let told = step.moved.as_ref().and_then(|moved| {
-            if self.scope.sees(&moved.after) {
-                return Some(WatchMessage::Change(Arc::clone(&moved.shown)));
+        let message = step.change.as_ref().and_then(|change| {
+            if self.scope.includes(&change.after) {
+                return Some(WatchMessage::Change(Arc::clone(&change.shown)));
             }
-            let seen = moved.before.as_ref().is_some_and(|before| self.scope.sees(before));
-            seen.then_some(WatchMessage::Gone(moved.offer, position))
+            let was_included = change.before.as_ref().is_some_and(|before| self.scope.includes(before));
+            was_included.then_some(WatchMessage::Gone(change.offer, position))
         });
-        let late = || self.told.elapsed() >= self.watches.0.limits.quiet;
-        if let Some(told) = told.or_else(|| late().then_some(WatchMessage::Checkpoint(position))) {
-            self.say(told, position).await?;
+        let is_due = || self.sent_at.elapsed() >= self.watches.0.limits.quiet;
+        if let Some(message) = message.or_else(|| is_due().then_some(WatchMessage::Checkpoint(position))) {
+            self.send_position(message, position).await?;
         }
         Ok(position)
     }
 
-    /// Every offer as it is now, over one snapshot, and the place it is of.
+    /// Sends every current offer in scope from one snapshot. Returns the position of the snapshot.
     async fn snapshot(&mut self) -> Result<RecordPosition> {
         let watches = self.watches;
         let limits = watches.0.limits;
-        let _turn = watches.0.snapshots.acquire().await;
-        let late = |_| {
+        let _permit = watches.0.snapshots.acquire().await;
+        let too_slow = |_| {
             AppError::TooSlow(format!("the snapshot took longer than {} s: begin again", limits.snapshot.as_secs()))
         };
-        let position = timeout(limits.snapshot, self.offers()).await.map_err(late)??;
-        self.say(WatchMessage::SnapshotEnd(position), position).await?;
+        let position = timeout(limits.snapshot, self.send_offers()).await.map_err(too_slow)??;
+        self.send_position(WatchMessage::SnapshotEnd(position), position).await?;
         Ok(position)
     }
 
-    async fn offers(&mut self) -> Result<RecordPosition> {
+    async fn send_offers(&mut self) -> Result<RecordPosition> {
         let snapshot = self.watches.0.app.snapshot().await?;
         let head = programmes::head_of(&snapshot, &self.programme).await?;
         let head = head.ok_or_else(|| AppError::not_found(EntityKind::Programme, &self.programme))?;
@@ -142,47 +142,47 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
             let Some(last) = page.last() else { break };
             after = Some(OfferPlace { offer: last.id, name: last.name.clone() });
             for offer in page {
-                if self.scope.sees(&Sight::of(&offer)) {
-                    self.tell(WatchMessage::Offer(Box::new(offer))).await?;
+                if self.scope.includes(&Visibility::of(&offer)) {
+                    self.send(WatchMessage::Offer(Box::new(offer))).await?;
                 }
             }
         }
         Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 
-    /// A place by its number alone.
-    async fn place_of(&self, seq: Seq) -> Result<RecordPosition> {
+    /// The position of an event, by its number alone.
+    async fn position_of(&self, seq: Seq) -> Result<RecordPosition> {
         if seq.0 == 0 {
             return Ok(RecordPosition::beginning(&self.programme));
         }
         let (store, before) = (self.watches.0.app.store(), Seq(seq.0.saturating_sub(1)));
-        let found = with_retry(|| events::page(store, &self.programme, before, 1)).await?.pop();
+        let recorded = with_retry(|| events::page(store, &self.programme, before, 1)).await?.pop();
         let missing = || AppError::Diverged(format!("programme {} has no event {seq}: begin again", self.programme));
-        found.map(|it| RecordPosition { seq, hash: it.hash }).ok_or_else(missing)
+        recorded.map(|it| RecordPosition { seq, hash: it.hash }).ok_or_else(missing)
     }
 
-    /// Sends a message that ends a place.
-    async fn say(&mut self, told: WatchMessage<T>, position: RecordPosition) -> Result<()> {
-        self.tell(told).await?;
-        self.said = Some(position);
+    /// Sends a message after which the watcher can resume at this position.
+    async fn send_position(&mut self, message: WatchMessage<T>, position: RecordPosition) -> Result<()> {
+        self.send(message).await?;
+        self.sent_position = Some(position);
         Ok(())
     }
 
-    /// Sends a message, to somebody who takes one now and then.
-    async fn tell(&mut self, told: WatchMessage<T>) -> Result<()> {
+    /// Sends a message. Fails if the watcher has received none for too long.
+    async fn send(&mut self, message: WatchMessage<T>) -> Result<()> {
         let stalled = self.watches.0.limits.stalled;
-        match self.to.send_timeout(told, stalled).await {
-            // A watcher that has gone is noticed elsewhere.
+        match self.to.send_timeout(message, stalled).await {
+            // `Watches::watch` notices that a watcher has gone.
             Ok(()) | Err(SendTimeoutError::Closed(_)) => {
-                self.told = Instant::now();
+                self.sent_at = Instant::now();
                 Ok(())
             }
             Err(SendTimeoutError::Timeout(_)) => {
-                let on = match self.said {
+                let advice = match self.sent_position {
                     Some(position) => format!("resume after sequence {}", position.seq),
                     None => "begin as before".to_owned(),
                 };
-                Err(AppError::TooSlow(format!("no message was taken for {} s: {on}", stalled.as_secs())))
+                Err(AppError::TooSlow(format!("no message was taken for {} s: {advice}", stalled.as_secs())))
             }
         }
     }

@@ -1,14 +1,14 @@
-//! Following one programme's offers: a snapshot or a place in the record, then every change in order, for ever.
+//! Watches of one programme's offers: a snapshot or a position in the record, then every change in order.
 //!
-//! | who | what it does | where |
+//! | part | what it does | where |
 //! |---|---|---|
-//! | tail | one a programme that is watched: reads the record on, folds it, and hands each step round in memory | [`tail`] |
-//! | watcher | takes the steps its caller may see and asked for; behind the tail's ring it reads the record by itself | [`feed`] |
-//! | fold | the offer before and after each event, by the same fold as the writer's: the same for everybody | [`steps`] |
+//! | tail | one for each watched programme: reads new events, folds them, and broadcasts each step in memory | [`tail`] |
+//! | feed | one for each watcher: sends the steps in its scope; if it falls behind the ring, it reads the record | [`feed`] |
+//! | fold | computes the offer before and after each event, with the same fold as the writer | [`steps`] |
 //!
-//! The record is the only truth: a wake-up may be lost, a ring may have turned over, another process may have written. A
-//! watcher counts: it takes the step after its own and no other, so that it can neither lose one nor see one twice.
-//! Nothing is buffered for who does not take it.
+//! Only the record is reliable: a wake-up may be lost, the ring may have dropped steps, another process may have written. A feed
+//! therefore takes a step only if its number follows the last one, so it neither misses a step nor sends one twice. Nothing is
+//! buffered for a slow watcher.
 
 mod feed;
 mod slots;
@@ -42,27 +42,27 @@ use steps::WatchStep;
 pub use steps::{RecordPosition, Scope};
 pub(super) use tail::ChangeNotifier;
 
-/// How the wire shows a change: the event, and its offer as it is after it. Asked once a process, for all watchers.
+/// Encodes a change: the event, and its offer after it. Called once for each event, for all watchers of the process.
 pub type Show<T> = fn(&Recorded, &Offer) -> T;
 
-/// Bounds of watching in this process.
+/// Limits on watches in this process.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchLimits {
-    /// Watchers at a time. Each is a task, a stream and a few messages.
+    /// The most watchers at a time. Each has a task, a stream and a few messages.
     pub watchers: usize,
-    /// Watchers of one caller at a time, where that is bounded.
+    /// The most watchers of one caller at a time; `None` for no limit.
     pub of_one: Option<NonZeroUsize>,
-    /// Steps the tail of a programme keeps for those behind it: some seconds of a busy programme, some 16 MiB.
+    /// The number of steps that a tail keeps for slower watchers: some seconds of a busy programme, about 16 MiB.
     pub ring: usize,
-    /// Snapshots at a time; others wait. Each holds one of the few connections for reading.
+    /// The most snapshots at a time; others wait. Each holds one of the few read connections.
     pub snapshots: usize,
-    /// Reads of the record at a time by those who are behind the ring.
+    /// The most reads of the record at a time by watchers that are behind the ring.
     pub catching_up: usize,
-    /// How long a snapshot may take, its caller's slowness included: it holds a connection, and SQLite's log open.
+    /// How long a snapshot may take, including a slow caller. It holds a connection, and keeps SQLite's log from being truncated.
     pub snapshot: Duration,
-    /// How long a watcher may take none of its messages.
+    /// How long a watcher may receive none of its messages.
     pub stalled: Duration,
-    /// A watcher hears something at least so often: where it is.
+    /// After this time without a message, a watcher gets a checkpoint.
     pub quiet: Duration,
 }
 
@@ -84,43 +84,44 @@ impl Default for WatchLimits {
 /// Where a watcher begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With every offer as it is now.
+    /// With a snapshot of every offer.
     Snapshot,
-    /// After this event, 0 for the first; its hash is not checked.
+    /// After this event, or 0 for the beginning. The hash is not checked.
     After(Seq),
-    /// After this event of this history.
+    /// After this event. The hash is checked.
     Resume(RecordPosition),
 }
 
-/// What a watcher asks for.
+/// The request of a watcher.
 #[derive(Debug, Clone)]
 pub struct WatchRequest {
     /// The programme.
     pub programme: Programme,
-    /// Only offers in these regions; in any when empty.
+    /// Only offers in these regions; all regions if empty.
     pub regions: Vec<Region>,
-    /// Only offers in these states; in any when empty.
+    /// Only offers in these states; all states if empty.
     pub states: Vec<State>,
-    /// From where on.
+    /// Where to begin.
     pub start: Start,
 }
 
-/// What a watcher is told.
+/// A message to a watcher.
 #[derive(Debug)]
 pub enum WatchMessage<T> {
     /// An offer of the snapshot.
     Offer(Box<Offer>),
-    /// The snapshot is complete, as of here; changes follow.
+    /// The snapshot is complete as of this position; changes follow.
     SnapshotEnd(RecordPosition),
-    /// An offer changed, and is one of those asked for.
+    /// An offer in scope changed.
     Change(Arc<T>),
-    /// An offer changed, and is no longer one of those asked for, or no longer the caller's to see.
+    /// An offer changed and left the scope: it no longer matches the request, or the caller may no longer see it.
     Gone(OfferId, RecordPosition),
-    /// Everything up to here was told: at the end of the record, and now and then.
+    /// All changes up to this position were sent. Comes at the end of the record, and from time to time.
     Checkpoint(RecordPosition),
 }
 
-/// Everybody who watches in this process. One an [`App`]: it takes the wake-ups of its writer. Cheap to clone.
+/// All watches of this process. There must be only one for each [`App`], because it takes the wake-ups of the writer. Cheap to
+/// clone.
 #[derive(Debug)]
 pub struct Watches<T>(Arc<Inner<T>>);
 
@@ -135,17 +136,17 @@ struct Inner<T> {
     app: App,
     show: Show<T>,
     limits: WatchLimits,
-    /// The tails that run. The task of each has the only strong end, so that watchers hear of its end.
+    /// The running tails. Only the task of a tail holds a strong sender, so that the channel closes when the task ends.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<WatchStep<T>>>>>,
     listening: Once,
-    places: Arc<WatchSlots>,
+    slots: Arc<WatchSlots>,
     snapshots: Semaphore,
     catching_up: Semaphore,
     stopping: watch::Sender<bool>,
 }
 
 impl<T: Send + Sync + 'static> Watches<T> {
-    /// Nobody yet.
+    /// Makes the watches of an app, with none yet.
     #[must_use]
     pub fn new(app: App, show: Show<T>, limits: WatchLimits) -> Self {
         Self(Arc::new(Inner {
@@ -154,72 +155,73 @@ impl<T: Send + Sync + 'static> Watches<T> {
             limits,
             tails: Mutex::default(),
             listening: Once::new(),
-            places: Arc::new(WatchSlots::new(limits.watchers, limits.of_one)),
+            slots: Arc::new(WatchSlots::new(limits.watchers, limits.of_one)),
             snapshots: Semaphore::new(limits.snapshots),
             catching_up: Semaphore::new(limits.catching_up),
             stopping: watch::Sender::new(false),
         }))
     }
 
-    /// Ends everybody's watching, and begins none any more.
+    /// Ends all watches and refuses new ones.
     pub fn stop(&self) {
         self.0.stopping.send_replace(true);
     }
 
-    /// How many watch.
+    /// The number of watchers.
     #[must_use]
     pub fn watching(&self) -> usize {
-        self.0.places.taken()
+        self.0.slots.taken()
     }
 
-    /// Takes a place to watch from, to be held as long as the watcher's stream exists.
+    /// Takes a slot, which the watcher holds as long as its stream exists.
     ///
     /// # Errors
-    /// [`AppError::Denied`] when the caller may not read; [`AppError::WatchesTooMany`] of one caller;
-    /// [`AppError::Overloaded`] when too many watch.
+    /// [`AppError::Denied`] if the caller may not read; [`AppError::WatchesTooMany`] if this caller has too many watches;
+    /// [`AppError::Overloaded`] if there are too many watchers in all.
     pub fn place(&self, caller: &Caller) -> Result<WatchSlot> {
         authorise(caller, Action::Read)?;
-        self.0.places.take(&caller.actor)
+        self.0.slots.take(&caller.actor)
     }
 
-    /// Watches until it ends; for a caller with a [`WatchSlot`]. Success means that nobody listens any more.
+    /// Runs a watch for a caller that holds a [`WatchSlot`]. Returns `Ok` when the receiver is closed.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
-    /// [`AppError::Diverged`] for a place that is not in this history;
-    /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] when the database is away for longer than
-    /// the retries last.
-    pub async fn watch(&self, caller: &Caller, asked: WatchRequest, to: mpsc::Sender<WatchMessage<T>>) -> Result<()> {
+    /// [`AppError::Diverged`] for a position that is not in this record;
+    /// [`AppError::TooSlow`]; [`AppError::Stopping`]; [`AppError::Unavailable`] if the database is unavailable for longer
+    /// than the retries last.
+    pub async fn watch(&self, caller: &Caller, request: WatchRequest, to: mpsc::Sender<WatchMessage<T>>) -> Result<()> {
         authorise(caller, Action::Read)?;
         let it = &*self.0;
-        // In turns until they are known, for a thousand who come at once would each read them.
-        let turn = if it.app.has_cached_terms(&asked.programme) { None } else { it.catching_up.acquire().await.ok() };
-        it.app.terms(&asked.programme).await?;
-        drop(turn);
+        // Limits the reads if a thousand watchers arrive before the terms are in the cache.
+        let permit =
+            if it.app.has_cached_terms(&request.programme) { None } else { it.catching_up.acquire().await.ok() };
+        it.app.terms(&request.programme).await?;
+        drop(permit);
         let mut stopping = it.stopping.subscribe();
-        let scope = Scope { regions: asked.regions, states: asked.states, reach: caller.reach(Action::Read) };
-        let feed = Feed::new(self, asked.programme, scope, to.clone());
+        let scope = Scope { regions: request.regions, states: request.states, reach: caller.reach(Action::Read) };
+        let feed = Feed::new(self, request.programme, scope, to.clone());
         tokio::select! {
             biased;
-            // It lives as long as this does.
+            // The sender lives as long as `self`, so this cannot fail.
             _ = stopping.wait_for(|stopping| *stopping) => Err(AppError::Stopping),
             () = to.closed() => Ok(()),
-            ended = feed.run(asked.start) => ended,
+            ended = feed.run(request.start) => ended,
         }
     }
 
-    /// What the tail of a programme hands round from here on. What it handed round before is in the record already.
+    /// Subscribes to the tail of a programme, and starts the tail if there is none. Earlier steps are in the record already.
     async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<WatchStep<T>>>> {
         self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
-        if let Some(receiver) = self.follows(programme) {
+        if let Some(receiver) = self.running_tail(programme) {
             return Ok(receiver);
         }
-        // In turns: a thousand watchers that come at once would have the database answer each that it is where it is.
-        let _turn = self.0.catching_up.acquire().await;
-        if let Some(receiver) = self.follows(programme) {
+        // Limits the reads of the head if a thousand watchers arrive together.
+        let _permit = self.0.catching_up.acquire().await;
+        if let Some(receiver) = self.running_tail(programme) {
             return Ok(receiver);
         }
-        // Before a tail can start at it: a reader of the record after this misses nothing in between.
+        // The head is read before the tail starts there, so a watcher that reads the record afterwards misses nothing.
         let head = self.head(programme).await?;
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tail) = tails.get(programme).and_then(broadcast::WeakSender::upgrade) {
@@ -231,8 +233,8 @@ impl<T: Send + Sync + 'static> Watches<T> {
         Ok(receiver)
     }
 
-    /// What the tail of a programme hands round, where it has one.
-    fn follows(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
+    /// Subscribes to the tail of a programme if it is running.
+    fn running_tail(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
         let tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         tails.get(programme).and_then(broadcast::WeakSender::upgrade).map(|tail| tail.subscribe())
     }
@@ -243,13 +245,13 @@ impl<T: Send + Sync + 'static> Watches<T> {
         Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 
-    /// Whether a tail has nobody left and was forgotten; the next watcher starts another.
-    fn left(&self, programme: &Programme, tail: &broadcast::Sender<Arc<WatchStep<T>>>) -> bool {
+    /// Removes a tail that has no watchers left, and returns whether it did. The next watcher starts another tail.
+    fn remove_unused(&self, programme: &Programme, tail: &broadcast::Sender<Arc<WatchStep<T>>>) -> bool {
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = tail.receiver_count() == 0;
-        if left {
+        let is_unused = tail.receiver_count() == 0;
+        if is_unused {
             tails.remove(programme);
         }
-        left
+        is_unused
     }
 }

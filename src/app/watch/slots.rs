@@ -1,4 +1,4 @@
-//! Places for watchers: bounded for all of them together, and for each caller.
+//! Slots for watchers: a limit for all of them together, and one for each caller.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -9,68 +9,69 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::app::{AppError, Result};
 use crate::domain::ids::Actor;
 
-/// All places there are.
+/// All slots of the process.
 #[derive(Debug)]
 pub(super) struct WatchSlots {
-    all: usize,
+    total: usize,
     free: Arc<Semaphore>,
     of_one: Option<NonZeroUsize>,
-    /// How many each caller holds whose watches are bounded; nobody who holds none.
-    held: Mutex<HashMap<Actor, usize>>,
+    /// The number of slots that each caller holds, if that is limited. Callers without a slot have no entry.
+    held_by_caller: Mutex<HashMap<Actor, usize>>,
 }
 
-/// A place, held until this is dropped: as long as the stream exists, whether or not it is told anything more.
+/// A slot, which is free again when this is dropped. It is held as long as the stream exists, even if no more messages come.
 #[derive(Debug)]
 pub struct WatchSlot {
     _of_all: OwnedSemaphorePermit,
-    _of_one: Option<Own>,
+    _of_one: Option<CallerSlot>,
 }
 
+/// A slot counted for its caller.
 #[derive(Debug)]
-struct Own {
-    places: Arc<WatchSlots>,
+struct CallerSlot {
+    slots: Arc<WatchSlots>,
     actor: Actor,
 }
 
 impl WatchSlots {
-    /// All of them free.
-    pub(super) fn new(all: usize, of_one: Option<NonZeroUsize>) -> Self {
-        Self { all, free: Arc::new(Semaphore::new(all)), of_one, held: Mutex::default() }
+    /// Makes this number of free slots.
+    pub(super) fn new(total: usize, of_one: Option<NonZeroUsize>) -> Self {
+        Self { total, free: Arc::new(Semaphore::new(total)), of_one, held_by_caller: Mutex::default() }
     }
 
-    /// How many are held.
+    /// The number of slots that are held.
     pub(super) fn taken(&self) -> usize {
-        self.all.saturating_sub(self.free.available_permits())
+        self.total.saturating_sub(self.free.available_permits())
     }
 
-    /// Takes one for this caller.
+    /// Takes a slot for this caller.
     ///
     /// # Errors
-    /// [`AppError::WatchesTooMany`] when the caller holds all that one may; [`AppError::Overloaded`] when none is free.
+    /// [`AppError::WatchesTooMany`] if the caller has the maximum already; [`AppError::Overloaded`] if no slot is free.
     pub(super) fn take(self: &Arc<Self>, actor: &Actor) -> Result<WatchSlot> {
-        let own = self.of_one.map(|most| self.own(actor, most)).transpose()?;
+        let caller_slot = self.of_one.map(|most| self.count_for_caller(actor, most)).transpose()?;
         let of_all = Arc::clone(&self.free).try_acquire_owned().map_err(|_| AppError::Overloaded)?;
-        Ok(WatchSlot { _of_all: of_all, _of_one: own })
+        Ok(WatchSlot { _of_all: of_all, _of_one: caller_slot })
     }
 
-    fn own(self: &Arc<Self>, actor: &Actor, most: NonZeroUsize) -> Result<Own> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(actor.clone()).or_default();
+    fn count_for_caller(self: &Arc<Self>, actor: &Actor, most: NonZeroUsize) -> Result<CallerSlot> {
+        let mut held_by_caller = self.held_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = held_by_caller.entry(actor.clone()).or_default();
         if *count >= most.get() {
             return Err(AppError::WatchesTooMany(most.get()));
         }
         *count = count.saturating_add(1);
-        Ok(Own { places: Arc::clone(self), actor: actor.clone() })
+        Ok(CallerSlot { slots: Arc::clone(self), actor: actor.clone() })
     }
 }
 
-impl Drop for Own {
+impl Drop for CallerSlot {
     fn drop(&mut self) {
-        let mut held = self.places.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = held.get_mut(&self.actor) {
+        let mut held_by_caller = self.slots.held_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = held_by_caller.get_mut(&self.actor) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                held.remove(&self.actor);
+                held_by_caller.remove(&self.actor);
             }
         }
     }
@@ -83,29 +84,29 @@ mod tests {
     #[test]
     fn one_caller_leaves_places_for_others() {
         let [ann, ben] = ["ann", "ben"].map(|it| it.parse::<Actor>().unwrap());
-        let places = Arc::new(WatchSlots::new(3, NonZeroUsize::new(2)));
-        let first = places.take(&ann).unwrap();
-        let second = places.take(&ann).unwrap();
-        assert_eq!(places.take(&ann).unwrap_err(), AppError::WatchesTooMany(2));
-        let third = places.take(&ben).unwrap();
-        // Where none is free at all, that is said; who got none holds none.
-        assert_eq!(places.take(&ben).unwrap_err(), AppError::Overloaded);
-        assert_eq!(places.taken(), 3);
+        let slots = Arc::new(WatchSlots::new(3, NonZeroUsize::new(2)));
+        let first = slots.take(&ann).unwrap();
+        let second = slots.take(&ann).unwrap();
+        assert_eq!(slots.take(&ann).unwrap_err(), AppError::WatchesTooMany(2));
+        let third = slots.take(&ben).unwrap();
+        // No slot is free at all; the refused caller holds none more.
+        assert_eq!(slots.take(&ben).unwrap_err(), AppError::Overloaded);
+        assert_eq!(slots.taken(), 3);
         drop(first);
         drop(third);
-        let again = [places.take(&ben).unwrap(), places.take(&ben).unwrap()];
-        assert_eq!(places.take(&ben).unwrap_err(), AppError::WatchesTooMany(2));
+        let again = [slots.take(&ben).unwrap(), slots.take(&ben).unwrap()];
+        assert_eq!(slots.take(&ben).unwrap_err(), AppError::WatchesTooMany(2));
         drop((second, again));
-        assert!(places.held.lock().unwrap().is_empty() && places.taken() == 0);
+        assert!(slots.held_by_caller.lock().unwrap().is_empty() && slots.taken() == 0);
     }
 
     #[test]
     fn without_a_bound_one_caller_may_hold_all() {
         let ann: Actor = "ann".parse().unwrap();
-        let places = Arc::new(WatchSlots::new(2, None));
-        let held = [places.take(&ann).unwrap(), places.take(&ann).unwrap()];
-        assert_eq!(places.take(&ann).unwrap_err(), AppError::Overloaded);
-        drop(held);
-        assert_eq!(places.taken(), 0);
+        let slots = Arc::new(WatchSlots::new(2, None));
+        let held_by_caller = [slots.take(&ann).unwrap(), slots.take(&ann).unwrap()];
+        assert_eq!(slots.take(&ann).unwrap_err(), AppError::Overloaded);
+        drop(held_by_caller);
+        assert_eq!(slots.taken(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! The record as steps: each event with its offer before and after it, folded as the writer and `verify` fold it. What a
-//! step says depends on the record alone: it is the same live, on every replay and in every process.
+//! The record as steps: each event with its offer before and after it, folded in the same way as in the writer and in `verify`.
+//! A step depends on the record alone, so it is the same live, on every replay and in every process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,42 +16,43 @@ use crate::domain::role::Reach;
 use crate::store::events::Recorded;
 use crate::store::{self, Store, events};
 
-/// Events of one read.
+/// The number of events in one read.
 pub(super) const PAGE: usize = 256;
-/// Offers remembered from one page to the next, so that their past is not read again; past it they are forgotten, all of them.
-const KEPT: usize = 1_024;
+/// The most offers that are kept from one page to the next, so that their events are not read again. If there are more, all
+/// of them are dropped.
+const MOST_KEPT: usize = 1_024;
 
-/// A place in a programme's history: its last event, and the hash that says which history.
+/// A position in a programme's record: the number of an event, and its hash, which identifies the history up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordPosition {
     /// The event; 0 before the first.
     pub seq: Seq,
-    /// Its hash; the programme's own beginning before the first.
+    /// Its hash; before the first event, the hash that the programme's record begins with.
     pub hash: Hash,
 }
 
 impl RecordPosition {
-    /// Before the first event.
+    /// The position before the first event.
     pub(super) fn beginning(programme: &Programme) -> Self {
         Self { seq: Seq(0), hash: genesis(programme) }
     }
 }
 
-/// What of an offer decides who sees it.
+/// The fields of an offer that decide who may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sight {
+pub(super) struct Visibility {
     region: Region,
     state: State,
     assignee: Option<Actor>,
 }
 
-impl Sight {
+impl Visibility {
     pub(super) fn of(offer: &Offer) -> Self {
         Self { region: offer.region, state: offer.state, assignee: offer.assignee.clone() }
     }
 }
 
-/// The offers a watcher asked for and may see.
+/// The offers that a watcher requested and may see.
 #[derive(Debug, Clone)]
 pub struct Scope {
     /// In these regions; any when empty.
@@ -63,40 +64,40 @@ pub struct Scope {
 }
 
 impl Scope {
-    pub(super) fn sees(&self, it: &Sight) -> bool {
+    pub(super) fn includes(&self, it: &Visibility) -> bool {
         (self.regions.is_empty() || self.regions.contains(&it.region))
             && (self.states.is_empty() || self.states.contains(&it.state))
             && self.reach.covers(it.region, it.assignee.as_ref())
     }
 }
 
-/// One event.
+/// One event, as watchers need it.
 #[derive(Debug)]
 pub(super) struct WatchStep<T> {
     pub(super) position: RecordPosition,
-    /// Nothing for an event that is about no offer.
-    pub(super) moved: Option<Moved<T>>,
+    /// `None` for an event without an offer.
+    pub(super) change: Option<OfferChange<T>>,
 }
 
-/// What an event did to its offer.
+/// The change that an event made to its offer.
 #[derive(Debug)]
-pub(super) struct Moved<T> {
+pub(super) struct OfferChange<T> {
     pub(super) offer: OfferId,
-    /// Nothing where the event made it.
-    pub(super) before: Option<Sight>,
-    pub(super) after: Sight,
+    /// `None` if the event made the offer.
+    pub(super) before: Option<Visibility>,
+    pub(super) after: Visibility,
     pub(super) shown: Arc<T>,
 }
 
-/// Offers as they are at one place of the record, as far as they are remembered.
+/// The state of some offers at one position of the record.
 #[derive(Debug, Default)]
 pub(super) struct OfferFold(HashMap<OfferId, Offer>);
 
 impl OfferFold {
-    /// The steps after a place, one page of them at most. Called for one place after the other.
+    /// Reads the steps after a position, at most one page. The position must be the end of the page read before.
     ///
     /// # Errors
-    /// [`AppError::Diverged`] when the place is not in this record.
+    /// [`AppError::Diverged`] if the position is not in this record.
     pub(super) async fn read<T>(
         &mut self,
         store: &Store,
@@ -104,19 +105,19 @@ impl OfferFold {
         from: RecordPosition,
         show: Show<T>,
     ) -> Result<Vec<WatchStep<T>>> {
-        let read = with_retry(|| read(store, programme, from, &self.0)).await?;
+        let page = with_retry(|| read_page(store, programme, from, &self.0)).await?;
         let diverged = || {
             let (seq, programme) = (from.seq, programme.as_str());
             AppError::Diverged(format!(
                 "event {seq} of programme {programme} is not the one seen: this record went back to an earlier copy; begin again"
             ))
         };
-        let (past, page) = read.ok_or_else(diverged)?;
-        for recorded in past {
+        let (earlier, page) = page.ok_or_else(diverged)?;
+        for recorded in earlier {
             self.apply(programme, &recorded.event);
         }
         let steps = page.iter().map(|it| self.step(programme, it, show)).collect();
-        if self.0.len() > KEPT {
+        if self.0.len() > MOST_KEPT {
             self.0.clear();
         }
         Ok(steps)
@@ -124,22 +125,22 @@ impl OfferFold {
 
     fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: Show<T>) -> WatchStep<T> {
         let event = &recorded.event;
-        let before = event.offer.and_then(|id| self.0.get(&id)).map(Sight::of);
-        let moved = self.apply(programme, event).map(|offer| Moved {
+        let before = event.offer.and_then(|id| self.0.get(&id)).map(Visibility::of);
+        let change = self.apply(programme, event).map(|offer| OfferChange {
             offer: offer.id,
             before,
-            after: Sight::of(offer),
+            after: Visibility::of(offer),
             shown: Arc::new(show(recorded, offer)),
         });
-        WatchStep { position: RecordPosition { seq: event.seq, hash: recorded.hash }, moved }
+        WatchStep { position: RecordPosition { seq: event.seq, hash: recorded.hash }, change }
     }
 
-    /// The offer after an event of its own.
+    /// Applies an event and returns its offer.
     fn apply(&mut self, programme: &Programme, event: &Event) -> Option<&Offer> {
         let id = event.offer?;
         match Offer::from_event(programme, event) {
-            Some(made) => {
-                self.0.insert(id, made);
+            Some(offer) => {
+                self.0.insert(id, offer);
             }
             None => self.0.get_mut(&id)?.apply(event),
         }
@@ -147,22 +148,23 @@ impl OfferFold {
     }
 }
 
-type Read = (Vec<Recorded>, Vec<Recorded>);
+/// Earlier events of the offers in a page, and the events of the page.
+type EarlierAndPage = (Vec<Recorded>, Vec<Recorded>);
 
-/// A page after a place, and the past of its offers that is not remembered; nothing when the place is not in this record.
-/// What is recorded never changes, so the two need no common snapshot.
-async fn read(
+/// Reads the page after a position, and the earlier events of its offers that are not in `known`. Returns `None` if the position
+/// is not in this record. Events never change, so the two reads need no common snapshot.
+async fn read_page(
     store: &Store,
     programme: &Programme,
     from: RecordPosition,
     known: &HashMap<OfferId, Offer>,
-) -> store::Result<Option<Read>> {
-    // From the place itself, to see whether it is there.
-    let place = Seq(from.seq.0.saturating_sub(1));
-    let mut page = events::page(store, programme, place, PAGE as u64 + 1).await?;
+) -> store::Result<Option<EarlierAndPage>> {
+    // The event at the position is read too, to compare its hash.
+    let before_position = Seq(from.seq.0.saturating_sub(1));
+    let mut page = events::page(store, programme, before_position, PAGE as u64 + 1).await?;
     if from.seq.0 > 0 {
-        let there = page.first().is_some_and(|it| (it.event.seq, it.hash) == (from.seq, from.hash));
-        if !there {
+        let is_in_record = page.first().is_some_and(|it| (it.event.seq, it.hash) == (from.seq, from.hash));
+        if !is_in_record {
             return Ok(None);
         }
         page.remove(0);
@@ -171,7 +173,7 @@ async fn read(
     }
     page.truncate(PAGE);
     let Some(first) = page.first().map(|it| it.event.seq) else { return Ok(Some((Vec::new(), page))) };
-    let unknown = page.iter().filter_map(|it| it.event.offer).filter(|id| !known.contains_key(id));
-    let unknown: Vec<OfferId> = unknown.collect::<BTreeSet<_>>().into_iter().collect();
-    Ok(Some((events::of_offers_before(store, &unknown, first).await?, page)))
+    let not_loaded = page.iter().filter_map(|it| it.event.offer).filter(|id| !known.contains_key(id));
+    let not_loaded: Vec<OfferId> = not_loaded.collect::<BTreeSet<_>>().into_iter().collect();
+    Ok(Some((events::of_offers_before(store, &not_loaded, first).await?, page)))
 }

@@ -1,5 +1,5 @@
-//! The tail of a programme, and what wakes it: the writer of this process after a commit, a hint from another process, and,
-//! since either may be lost, a look once a second.
+//! The tail of a programme reads its new events. It is woken by the writer of this process after a commit, by a hint from another
+//! process and, since either may be lost, once a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,15 +13,15 @@ use super::{AppError, Watches};
 use crate::domain::ids::Programme;
 use crate::store;
 
-/// How often a tail looks without being woken.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a tail reads without being woken.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What wakes the tails, by programme.
+/// Wakes the tails of programmes.
 #[derive(Debug, Default)]
 pub(in crate::app) struct ChangeNotifier(Mutex<HashMap<Programme, Arc<Notify>>>);
 
 impl ChangeNotifier {
-    /// Has the tail of a programme look, if there is one.
+    /// Wakes the tail of a programme, if there is one.
     pub(in crate::app) fn wake(&self, programme: &Programme) {
         let wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(wake) = wakes.get(programme) {
@@ -35,7 +35,7 @@ impl ChangeNotifier {
     }
 }
 
-/// Reads a programme on from here and hands each step round, until nobody is left.
+/// Reads the events of a programme after a position and broadcasts each step, until no watcher is left.
 pub(super) async fn follow<T: Send + Sync + 'static>(
     watches: Watches<T>,
     programme: Programme,
@@ -43,23 +43,23 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     tail: broadcast::Sender<Arc<WatchStep<T>>>,
 ) {
     let it = &*watches.0;
-    let wake = it.app.inner.wakes.of(&programme);
+    let wake = it.app.inner.changes.of(&programme);
     let mut fold = OfferFold::default();
     loop {
         match fold.read(it.app.store(), &programme, position, it.show).await {
             Ok(steps) => {
-                let more = steps.len() == PAGE;
+                let has_more = steps.len() == PAGE;
                 for step in steps {
                     position = step.position;
-                    // That nobody is left is seen below.
+                    // Fails if no watcher is left, which is checked below.
                     let _ = tail.send(Arc::new(step));
                 }
-                if more {
+                if has_more {
                     continue;
                 }
             }
             Err(error @ AppError::Diverged(_)) => {
-                // Its watchers come to see it for themselves.
+                // The channel closes; each watcher then reads the record and gets the same error.
                 tracing::error!(%programme, %error, "the record went back under a running server");
                 return;
             }
@@ -67,22 +67,22 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
                 tracing::warn!(%programme, error = error.for_log(), "the tail of a programme cannot be read yet");
             }
         }
-        if watches.left(&programme, &tail) {
+        if watches.remove_unused(&programme, &tail) {
             return;
         }
-        // Woken or not, it looks.
-        let _ = timeout(LOOK, wake.notified()).await;
+        // Read again when woken, or after the interval.
+        let _ = timeout(POLL_INTERVAL, wake.notified()).await;
     }
 }
 
-/// Takes hints from other processes, where there can be any, until the server stops.
+/// Receives hints from other processes until the server stops. Ends at once on SQLite, where no other process writes.
 pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
     let it = &*watches.0;
     let mut stopping = it.stopping.subscribe();
     tokio::select! {
         _ = stopping.wait_for(|stopping| *stopping) => {}
         () = async {
-            let mut every = interval(LOOK);
+            let mut every = interval(POLL_INTERVAL);
             every.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 every.tick().await;
@@ -95,13 +95,13 @@ pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
     }
 }
 
-/// Takes hints until the connection is lost; ends well where there are none to take.
+/// Receives hints until the connection is lost. Returns `Ok` at once if the database has no hints.
 async fn take_hints<T>(watches: &Watches<T>) -> store::Result<()> {
     let app = &watches.0.app;
     let Some(mut hints) = app.store().hints().await? else { return Ok(()) };
     loop {
         if let Some(programme) = hints.next().await? {
-            app.inner.wakes.wake(&programme);
+            app.inner.changes.wake(&programme);
         }
     }
 }

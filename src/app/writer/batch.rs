@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::load_state::LoadedState;
 use super::stored_answers::{StoredAnswers, execute_one};
 use super::{PendingCommand, Submission, WriterContext, load_state};
-use crate::app::retry::Passing as _;
+use crate::app::retry::MayPass as _;
 use crate::app::rules::AdoptedBy;
 use crate::app::write_error::WriteError;
 use crate::app::writer::event_appender::{CommandResult, EventAppender};
