@@ -1,5 +1,5 @@
-//! What the writer and a withdrawal need of eligibility: who an offer can be made to, how the register places a school,
-//! and which open offers have lost their ground.
+//! Eligibility for commands and withdrawals: the candidates for offers, how the register places a school, and the open offers
+//! whose schools are no longer eligible.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -23,15 +23,15 @@ use crate::domain::school::{SchoolEnding, TrustKind};
 use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, offers, programmes, register};
 
-/// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the last event
-/// of its record, which says what the register and the files say.
+/// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the number of the
+/// last event of its record, which identifies the state of the register and the files.
 pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<RegisterSeq, StoreError> {
     Ok(register::lock(from).await?.last())
 }
 
-/// Everybody eligible, by recipient: each standalone school, each MAT with its eligible schools; apart from those that fit no
-/// row of the scheme and those that have closed by a day. `listed` are the schools of open offers: of them, each that has
-/// closed or is not eligible is named too.
+/// Finds the candidates for offers, by recipient: each eligible standalone school, and each MAT with its eligible schools.
+/// Eligible schools that are unplaced, or closed on the day, are returned apart. `listed` are the schools of open offers: those
+/// that have closed or are not eligible are returned too.
 pub(crate) async fn candidates(
     from: &impl Readable,
     terms: &Terms,
@@ -39,21 +39,21 @@ pub(crate) async fn candidates(
     day: Date,
 ) -> Result<Candidates> {
     let standings = Standings::load(from, terms, day).await?;
-    let usher = Usher::of(from, &standings, &standings.schools).await?;
+    let placement_finder = PlacementFinder::of(from, &standings, &standings.schools).await?;
     let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
-    let still = |urn: Urn| standings.entitled.contains_key(&standings.assessment.heir(urn));
+    let is_entitled = |urn: Urn| standings.entitled.contains_key(&standings.assessment.heir(urn));
     let mut not_eligible: Vec<NotEligible> = others
         .values()
-        .filter(|it| !still(it.urn))
-        .filter_map(|it| Some((it, entry::not_eligible(terms, &standings, it.urn)?)))
+        .filter(|it| !is_entitled(it.urn))
+        .filter_map(|it| Some((it, entry::why_not_eligible(terms, &standings, it.urn)?)))
         .map(|(it, reason)| NotEligible { urn: it.urn, name: it.name.clone(), reason, offer: None, whole_offer: false })
         .collect();
     not_eligible.sort_by_key(|it| it.urn);
-    let only_listed = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };
-    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).map(only_listed).collect();
+    let not_entitled = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };
+    let mut closed: Vec<ClosedSchool> = others.values().filter_map(closed_school).map(not_entitled).collect();
     let mut unplaced = Vec::new();
-    let mut found: BTreeMap<Recipient, Candidate> = BTreeMap::new();
+    let mut by_recipient: BTreeMap<Recipient, Candidate> = BTreeMap::new();
     for (urn, entitled) in &standings.entitled {
         let name = || standings.schools.get(urn).map(|it| it.name.clone()).unwrap_or_default();
         let Some(school) = standings.schools.get(urn) else {
@@ -66,25 +66,25 @@ pub(crate) async fn candidates(
             closed.push(school);
             continue;
         }
-        match usher.candidate(school) {
-            Ok(candidate) => match found.entry(candidate.recipient) {
-                Entry::Vacant(free) => drop(free.insert(candidate)),
-                Entry::Occupied(mut taken) => taken.get_mut().schools.extend(candidate.schools),
+        match placement_finder.candidate(school) {
+            Ok(candidate) => match by_recipient.entry(candidate.recipient) {
+                Entry::Vacant(entry) => drop(entry.insert(candidate)),
+                Entry::Occupied(mut entry) => entry.get_mut().schools.extend(candidate.schools),
             },
             Err(reason) => unplaced.push(Unplaced { urn: *urn, name: name(), reason }),
         }
     }
     closed.sort_by_key(|it| it.urn);
-    Ok(Candidates { recipients: found.into_values().collect(), unplaced, closed, not_eligible })
+    Ok(Candidates { recipients: by_recipient.into_values().collect(), unplaced, closed, not_eligible })
 }
 
-/// An eligible school that has closed, as identify lists it; nothing for an open one.
+/// An eligible school that has closed, as identify reports it; `None` if it is open.
 fn closed_school(school: &School) -> Option<ClosedSchool> {
     let (urn, name, successors) = (school.urn, school.name.clone(), school.ending.successors.clone());
     Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, eligible: true, offer: None })
 }
 
-/// Those of these open referrals whose schools the files have all made eligible: what the next identify will record.
+/// Those open referrals whose schools are all eligible by the files. The next identify records them as confirmed.
 pub(crate) async fn confirmed(
     from: &impl Readable,
     terms: &Terms,
@@ -102,7 +102,7 @@ pub(crate) async fn confirmed(
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
 }
 
-/// What register and files say of schools that are referred, and of their end; of those only that a file names.
+/// Finds the offer placements of referred schools, and whether they have closed. Schools that no file names are left out.
 pub(crate) async fn offer_placements(
     from: &impl Readable,
     terms: &Terms,
@@ -112,29 +112,29 @@ pub(crate) async fn offer_placements(
     let standings = Standings::load(from, terms, day).await?;
     let urns: Vec<Urn> = urns.iter().copied().collect();
     let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
-    let usher = Usher::of(from, &standings, &schools).await?;
-    let seat = |school: &School| {
+    let placement_finder = PlacementFinder::of(from, &standings, &schools).await?;
+    let placement = |school: &School| {
         let region = school.region();
         match standings.assessment.school(school.urn).and_then(|it| it.superseded_by) {
             Some(by) => OfferPlacement::Superseded { by, region },
-            None => match usher.candidate(school) {
+            None => match placement_finder.candidate(school) {
                 Ok(candidate) => OfferPlacement::With(Box::new(candidate)),
                 Err(reason) => OfferPlacement::Nowhere { region, reason },
             },
         }
     };
-    let offer_placements = schools.values().map(|school| (school.urn, seat(school))).collect();
+    let offer_placements = schools.values().map(|school| (school.urn, placement(school))).collect();
     Ok((offer_placements, schools.values().map(|school| (school.urn, school.ending.clone())).collect()))
 }
 
-/// Shows each school to its place: which recipient's offer would list it, and how.
-struct Usher<'a> {
+/// Finds the recipient whose offer would list a school.
+struct PlacementFinder<'a> {
     standings: &'a Standings,
     trusts: HashMap<Uid, register::Trust>,
     predecessors: HashMap<Urn, Vec<Urn>>,
 }
 
-impl<'a> Usher<'a> {
+impl<'a> PlacementFinder<'a> {
     async fn of(from: &impl Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
         let trusts: HashSet<Uid> = schools.values().filter_map(|it| it.placement.trust()).collect();
         let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
@@ -147,7 +147,10 @@ impl<'a> Usher<'a> {
         Ok(Self { standings, trusts, predecessors })
     }
 
-    /// The school as a candidate of its own, with the rules that entitle it; or why it fits no row of the scheme.
+    /// The candidate with this school alone and the rules that entitle it.
+    ///
+    /// # Errors
+    /// The reason why the school is unplaced.
     fn candidate(&self, school: &School) -> std::result::Result<Candidate, String> {
         let urn = school.urn;
         let recipient = match school.placement {
@@ -162,7 +165,7 @@ impl<'a> Usher<'a> {
         let of_trust = |uid: Uid| self.trusts.get(&uid).map_or_else(|| format!("trust {uid}"), |it| it.name.clone());
         let name = if let Recipient::Mat(uid) = recipient { of_trust(uid) } else { school.name.clone() };
         let entitled = self.standings.entitled.get(&urn);
-        let listed = CandidateSchool {
+        let candidate_school = CandidateSchool {
             urn,
             name: school.name.clone(),
             region,
@@ -172,11 +175,11 @@ impl<'a> Usher<'a> {
         };
         let (trust, responsible) = (school.placement.trust(), responsible(school, la));
         let diocese_known = school.diocese_known;
-        Ok(Candidate { recipient, name, trust, responsible, diocese_known, schools: vec![listed] })
+        Ok(Candidate { recipient, name, trust, responsible, diocese_known, schools: vec![candidate_school] })
     }
 }
 
-/// Who answers for these schools by the newest register, of those that lie in a local authority.
+/// The responsible bodies of these schools by the newest register. Schools without a known local authority are left out.
 pub(crate) async fn responsible_bodies(
     from: &impl Readable,
     programme: &Programme,
@@ -191,7 +194,7 @@ pub(crate) async fn responsible_bodies(
     Ok(schools.values().filter_map(answer).collect())
 }
 
-/// "your trust, diocese or local authority": the trust; the diocese where the school has one; otherwise the authority.
+/// The responsible body ("your trust, diocese or local authority"): the trust, else the diocese, else the local authority.
 fn responsible(school: &School, la: LaCode) -> ResponsibleBody {
     match (school.placement.trust(), &school.diocese) {
         (Some(uid), _) => ResponsibleBody::Trust(uid),
@@ -200,7 +203,7 @@ fn responsible(school: &School, la: LaCode) -> ResponsibleBody {
     }
 }
 
-/// Whether the register alone places a school, and how; nothing when no file names it.
+/// How the register places a school, without placements by hand. `None` if no file names the school.
 pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -> Result<Option<RegisterAnswer>> {
     let school = facts::schools(from, None, &[urn], day).await?.remove(&urn);
     Ok(school.map(|school| match school.placement {
@@ -212,7 +215,7 @@ pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -
     }))
 }
 
-/// What the register says of these groups, as far as they are trusts.
+/// What the register says of those groups that are trusts.
 pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Uid, TrustAnswer> {
     let answer = |(uid, it): (Uid, register::Trust)| {
         TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: facts::is_open(&it.status) }))
@@ -220,9 +223,9 @@ pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Ui
     groups.into_iter().filter_map(answer).collect()
 }
 
-/// Open offers, of every programme, with schools that are not eligible by the files that count; by offer.
+/// Finds the open offers of all programmes that have schools which are not eligible by the landed files.
 pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<AffectedOffer>> {
-    let (mut found, today) = (Vec::new(), app.clock().now().today);
+    let (mut affected, today) = (Vec::new(), app.clock().now().today);
     for row in programmes::all_terms(from).await? {
         let offers = offers::of_programme(from, &row.programme).await?;
         let open: Vec<&Offer> = offers.values().filter(|offer| offer.is_open()).collect();
@@ -236,9 +239,9 @@ pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<Affe
             let urns = offer.schools.keys().copied().filter(|urn| !entitled(urn));
             let urns: Vec<Urn> = urns.collect();
             if !urns.is_empty() {
-                found.push(AffectedOffer { programme: row.programme.clone(), offer: offer.id, urns });
+                affected.push(AffectedOffer { programme: row.programme.clone(), offer: offer.id, urns });
             }
         }
     }
-    Ok(found)
+    Ok(affected)
 }

@@ -1,6 +1,6 @@
-//! Who is eligible in a programme: counted, listed, explained, compared between two months.
+//! Reads of eligibility in a programme: the summary, the list, the explanation of a school or trust, and changes between dates.
 //!
-//! The rules are the domain's; here only the rows and facts they look at are fetched, from one snapshot ([`standing`]).
+//! The rules are in the domain. This module loads the data that they use, from one snapshot ([`standing`]).
 
 mod affected;
 mod entry;
@@ -24,7 +24,7 @@ use crate::domain::terms::RuleId;
 use crate::store::Readable;
 pub use affected::AffectedOffer;
 pub use entry::DecidedEntry;
-pub(crate) use entry::{counting, entry_schools, regions};
+pub(crate) use entry::{decisions_of_school, entry_schools, regions};
 pub(crate) use identify::{
     affected, candidates, confirmed, lock_register, offer_placements, register_answer, responsible_bodies,
     trust_answers,
@@ -37,13 +37,13 @@ use standing::Standings;
 pub struct RuleAnswer {
     /// The rule.
     pub rule: RuleId,
-    /// What it comes to; never [`RuleOutcome::Elsewhere`] but for a rule that a person decides on a referral.
+    /// Its outcome; [`RuleOutcome::Elsewhere`] only for a rule that a person decides on a referral.
     pub outcome: RuleOutcome,
-    /// Why, one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// The row it depends on.
+    /// The row that the answer depends on.
     pub evidence: Option<Evidence>,
-    /// What two people decided of it, where it depends on that.
+    /// The decision of two people that the answer depends on.
     pub decided: Option<DecidedEntry>,
 }
 
@@ -58,35 +58,35 @@ pub struct SchoolEligibility {
     pub rules: Vec<RuleAnswer>,
     /// The newer URN of its lineage that counts in its place.
     pub superseded_by: Option<Urn>,
-    /// The open offer it is on, where the caller may see that.
+    /// The open offer that lists it, if the caller may see that.
     pub offer: Option<OfferId>,
-    /// Whether its entry position is unknown: two people can decide it.
+    /// Whether its entry position is unknown, so that two people can decide it.
     pub entry_unknown: bool,
 }
 
 /// A school or a trust, explained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The school asked for, or each school of the trust asked for.
+    /// The requested school, or each school of the requested trust.
     pub schools: Vec<SchoolEligibility>,
-    /// The trust-level rules, for the trust asked for or the one behind the school.
+    /// The trust-level rules, for the requested trust or the trust of the school.
     pub trust_rules: Vec<RuleAnswer>,
-    /// The trust, when one was asked for.
+    /// The trust, if one was requested.
     pub trust: Option<Trust>,
 }
 
 /// How a school changed between two months.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
-    /// Eligible now, and not before.
+    /// Eligible now, but not before.
     BecameEligible,
-    /// Eligible before too, and now by further rules.
+    /// Eligible before, and now by further rules.
     RuleAdded,
     /// Counted under a newer URN now.
     Superseded,
-    /// The files cannot say, and before they could or did not show it.
+    /// Unknown now; before, it was known or no file showed it.
     BecameUnknown,
-    /// Eligible before, and no more: only after a file was withdrawn or replaced.
+    /// Eligible before, but not now: possible only after a file was withdrawn or replaced.
     NoLongerEligible,
 }
 
@@ -99,16 +99,16 @@ pub struct ChangedEligibility {
     pub name: String,
     /// What changed.
     pub kind: ChangeKind,
-    /// The rules behind it.
+    /// The rules that made it eligible.
     pub rules: Vec<RuleId>,
     /// The newer URN, when superseded.
     pub superseded_by: Option<Urn>,
 }
 
-/// What of a school's answer a condition may ask.
+/// A field of a school's answer that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EligibilityField {
-    /// Whether a word is true of it: `eligible`, `unknown`, `unplaced`, `closed`, `decided`, or a rule's id.
+    /// A word that is true of the school: `eligible`, `unknown`, `unplaced`, `closed`, `decided`, or a rule's id.
     Word,
     /// Its URN.
     Urn,
@@ -120,26 +120,26 @@ pub enum EligibilityField {
     LocalAuthority,
     /// Its phase, as printed.
     Phase,
-    /// How it is placed, by name; nothing when it is not.
+    /// Its placement, by name; no value if it is unplaced.
     Placement,
     /// Its trust, by UID.
     Trust,
 }
 
-/// In which order a list comes.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EligibilityOrder {
     /// By URN.
     Urn,
     /// By URN, the highest first.
     UrnLast,
-    /// By name, those of one name by URN.
+    /// By name, then by URN.
     Name,
-    /// The same the other way round.
+    /// By name, then by URN, the last first.
     NameLast,
 }
 
-/// Where a page begins: after this school, which had this name.
+/// The start of a page: it begins after this school, which had this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EligibilityPageStart {
     /// The school.
@@ -148,20 +148,20 @@ pub struct EligibilityPageStart {
     pub name: String,
 }
 
-/// What is asked of a page.
+/// The query of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EligibilityQuery {
-    /// Which schools; those that are eligible when not said.
+    /// Which schools; by default the eligible ones.
     pub condition: Option<Condition<EligibilityField>>,
-    /// In which order.
+    /// Their order.
     pub order: EligibilityOrder,
-    /// From where on; from the first when not said.
+    /// Where the page begins; by default at the first school.
     pub after: Option<EligibilityPageStart>,
-    /// How many at most.
+    /// The most schools to return.
     pub limit: usize,
 }
 
-/// The words that are true of a school or not, besides the ids of rules.
+/// The words for [`EligibilityField::Word`], besides the ids of rules.
 const ELIGIBLE: &str = "eligible";
 const UNKNOWN: &str = "unknown";
 const UNPLACED: &str = "unplaced";
@@ -169,7 +169,7 @@ const CLOSED: &str = "closed";
 const DECIDED: &str = "decided";
 
 impl App {
-    /// The numbers of a programme.
+    /// Counts the schools of a programme.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
@@ -194,7 +194,7 @@ impl App {
         Ok([ELIGIBLE, UNKNOWN, UNPLACED, CLOSED, DECIDED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
     }
 
-    /// A page of the schools that are eligible, or about which the files cannot say, whether decided or not.
+    /// A page of the schools that are eligible, unknown or decided.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms.
@@ -203,17 +203,17 @@ impl App {
         caller: &Caller,
         today: Date,
         programme: &Programme,
-        expected: &EligibilityQuery,
+        query: &EligibilityQuery,
     ) -> Result<Vec<SchoolEligibility>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let standings = Standings::load(&snapshot, &loaded.terms, today).await?;
-        let page = standings.page(&loaded.terms, expected);
+        let page = standings.page(&loaded.terms, query);
         show::schools(&snapshot, &loaded.terms, &standings, (&caller.reach(Action::Read), today), &page).await
     }
 
-    /// One school, rule by rule.
+    /// Explains the eligibility of one school, rule by rule.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme without terms, or a school that no file names.
@@ -232,7 +232,7 @@ impl App {
         explain(&snapshot, &loaded, (&caller.reach(Action::Read), today), &[urn], trust).await
     }
 
-    /// Every school of a trust in the newest register, rule by rule, and the trust-level rules.
+    /// Explains the eligibility of every school of a trust in the newest register, and the trust-level rules.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme without terms, or a trust that no file names.
@@ -247,13 +247,12 @@ impl App {
         let loaded = self.terms(programme).await?;
         let snapshot = self.snapshot().await?;
         let (trust, urns) = register::one_trust(&snapshot, uid).await?;
-        let seen = (&caller.reach(Action::Read), today);
-        let explained = explain(&snapshot, &loaded, seen, &urns, Some(uid)).await?;
-        Ok(Explanation { trust: Some(trust), ..explained })
+        let explanation = explain(&snapshot, &loaded, (&caller.reach(Action::Read), today), &urns, Some(uid)).await?;
+        Ok(Explanation { trust: Some(trust), ..explanation })
     }
 
-    /// What changed in the school-level rules between what the files up to one date say and those up to another; by URN.
-    /// Entry positions that two people decided count at both dates, whenever that was.
+    /// Compares the school-level rules over the files up to one date with those over the files up to another; by URN. Decisions
+    /// about entry positions count at both dates, even if they were made later.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for dates the wrong way round.
@@ -273,8 +272,9 @@ impl App {
         let rows = standing::every_row(&snapshot, Some(to)).await?;
         let earlier: Vec<_> = up_to(&rows, from).collect();
         let decided = entry_decisions::positions(&entry_decisions::decisions(&snapshot, programme).await?);
-        let before = standing::linked(&snapshot, &loaded.terms, &earlier, &decided).await?;
-        let after = standing::linked(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &decided).await?;
+        let before = standing::assess_with_links(&snapshot, &loaded.terms, &earlier, &decided).await?;
+        let after =
+            standing::assess_with_links(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &decided).await?;
         show::changes(&snapshot, changes(&before, &after)).await
     }
 }
@@ -288,10 +288,10 @@ async fn explain(
 ) -> Result<Explanation> {
     let standings = Standings::load(from, &loaded.terms, day).await?;
     let schools = show::schools(from, &loaded.terms, &standings, (reach, day), urns).await?;
-    let tested = standings.trusts.iter().find(|it| Some(it.uid) == trust);
-    let trust_rules = tested.map(show::trust_rule).into_iter().collect();
+    let trust_assessment = standings.trusts.iter().find(|it| Some(it.uid) == trust);
+    let trust_rules = trust_assessment.map(show::trust_rule).into_iter().collect();
     Ok(Explanation { schools, trust_rules, trust: None })
 }
 
-/// The rules entitling each school, by URN.
+/// The rules that entitle each school, by URN.
 type Entitlements = BTreeMap<Urn, crate::domain::eligibility::Entitled>;

@@ -1,4 +1,4 @@
-//! Answers made ready to show: the domain's findings with the school, its offer and its trust beside them.
+//! Builds the answers to show: the findings of the domain, with the school, its offer and its trust.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
 
-/// These schools with every rule's answer and their offer where that lies within reach, in this order; those that no
+/// These schools with the answer of every rule, and with their offer if it is within reach, in the same order. Schools that no
 /// file names are left out.
 pub(super) async fn schools(
     from: &impl Readable,
@@ -28,10 +28,10 @@ pub(super) async fn schools(
     let missing: Vec<Urn> = urns.iter().filter(|urn| !standings.schools.contains_key(urn)).copied().collect();
     let others = facts::schools(from, Some(terms.programme()), &missing, day).await?;
     let on_offers = offers::listing(from, terms.programme(), reach, urns).await?;
-    // Who decided is told where the school lies of which it was decided.
-    let decided = urns.iter().filter_map(|urn| entry::decided_of(terms, standings.assessment.school(*urn)?));
-    let regions = entry::regions(from, &decided.collect::<Vec<_>>(), day).await?;
-    let may_know = |of: Urn| reach.covers_school(regions.get(&of).copied().flatten());
+    // The people of a decision are shown if the school that they decided about is within reach.
+    let decided_urns = urns.iter().filter_map(|urn| entry::decided_urn(terms, standings.assessment.school(*urn)?));
+    let regions = entry::regions(from, &decided_urns.collect::<Vec<_>>(), day).await?;
+    let may_know = |urn: Urn| reach.covers_school(regions.get(&urn).copied().flatten());
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),
@@ -44,7 +44,7 @@ pub(super) async fn schools(
     Ok(urns.iter().filter_map(find).map(answer).collect())
 }
 
-/// Whether two people can decide its entry position, and have not.
+/// Whether the entry position of a school is unknown and not decided, so that two people can decide it.
 fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
     let unknown = |school: &SchoolAssessment| {
         school.superseded_by.is_none() && school.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_)))
@@ -52,7 +52,7 @@ fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
     standings.assessment.school(urn).is_some_and(unknown)
 }
 
-/// Puts what two people decided beside the answer that depends on it, or goes before it.
+/// Adds a decision of two people to an answer that depends on it, or a remark if the files take precedence over it.
 fn with_decision(
     answer: RuleAnswer,
     terms: &Terms,
@@ -63,25 +63,28 @@ fn with_decision(
         let mut findings = school.findings.iter();
         findings.find(|(rule, _)| *rule == answer.rule).map(|(_, finding)| finding)
     });
-    let show = |of: &EntryDecision| {
-        entry::shown(&standings.assessment, (terms.programme().clone(), of.clone()), may_know(of.urn))
+    let show = |decision: &EntryDecision| {
+        entry::shown(&standings.assessment, (terms.programme().clone(), decision.clone()), may_know(decision.urn))
     };
-    if let Some(Finding::Decided { urn: of, .. }) = finding {
-        let Some(decided) = standings.decisions.get(of).map(show) else { return answer };
+    if let Some(Finding::Decided { urn: decided_urn, .. }) = finding {
+        let Some(decided) = standings.decisions.get(decided_urn).map(show) else { return answer };
         return RuleAnswer {
-            reason: format!("{}; {}", answer.reason, said(&decided)),
+            reason: format!("{}; {}", answer.reason, describe_decision(&decided)),
             decided: Some(decided),
             ..answer
         };
     }
     match standings.decisions.get(&urn) {
-        Some(of) => RuleAnswer { reason: format!("{}; {}", answer.reason, entry::goes_before(of)), ..answer },
+        Some(decision) => {
+            let remark = entry::files_take_precedence(decision);
+            RuleAnswer { reason: format!("{}; {remark}", answer.reason), ..answer }
+        }
         None => answer,
     }
 }
 
-/// Who decided it, and when; it counts while no file says it.
-fn said(decided: &DecidedEntry) -> String {
+/// Describes who made a decision and when, and that a file takes precedence over it.
+fn describe_decision(decided: &DecidedEntry) -> String {
     let (on, event) = (decided.decision.on, decided.decision.seq.0);
     let when = match &decided.people {
         Some((asked, given)) => format!("asked by {asked}, decided by {given} on {on}, event {event}"),
@@ -90,6 +93,7 @@ fn said(decided: &DecidedEntry) -> String {
     format!("{when}; a file that says with what judgements the school entered the year goes before it")
 }
 
+/// The answers of all rules for a school.
 fn rules(
     terms: &Terms,
     standings: &Standings,
@@ -97,7 +101,7 @@ fn rules(
     urn: Urn,
 ) -> Vec<RuleAnswer> {
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
-        let answer = |rule: &Rule| by_person(standings, reach, rule, urn).unwrap_or_else(|| unseen(&rule.id));
+        let answer = |rule: &Rule| by_person(standings, reach, rule, urn).unwrap_or_else(|| not_in_months(&rule.id));
         return terms.rules().iter().map(answer).collect();
     };
     let trust = standings.trusts.iter().find(|trust| trust.members.iter().any(|member| member.urn == urn));
@@ -106,12 +110,12 @@ fn rules(
         .zip(terms.rules())
         .map(|(answer, rule)| match (&rule.test, trust) {
             (Test::TrustImprovement(_), Some(trust)) => {
-                let listed = trust.listed.contains(&urn);
-                let said = trust_rule(trust);
-                let outcome =
-                    if said.outcome == RuleOutcome::Met && !listed { RuleOutcome::NotMet } else { said.outcome };
-                let reason = format!("its trust {}: {}", trust.uid, said.reason);
-                RuleAnswer { outcome, reason, ..said }
+                let is_listed = trust.listed.contains(&urn);
+                let of_trust = trust_rule(trust);
+                let is_met_by_others = of_trust.outcome == RuleOutcome::Met && !is_listed;
+                let outcome = if is_met_by_others { RuleOutcome::NotMet } else { of_trust.outcome };
+                let reason = format!("its trust {}: {}", trust.uid, of_trust.reason);
+                RuleAnswer { outcome, reason, ..of_trust }
             }
             (Test::TrustImprovement(_), None) => RuleAnswer {
                 rule: answer.rule.clone(),
@@ -122,8 +126,9 @@ fn rules(
             },
             (Test::TwiceOnEntry { .. }, _) => {
                 let (rule, evidence) = (answer.rule.clone(), answer.evidence.cloned());
-                let said = RuleAnswer { rule, outcome: answer.outcome, reason: answer.reason, evidence, decided: None };
-                with_decision(said, terms, standings, (urn, may_know))
+                let by_files =
+                    RuleAnswer { rule, outcome: answer.outcome, reason: answer.reason, evidence, decided: None };
+                with_decision(by_files, terms, standings, (urn, may_know))
             }
             _ => by_person(standings, reach, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),
@@ -136,7 +141,7 @@ fn rules(
         .collect()
 }
 
-/// The answer of a rule that a person decides on a referral; nothing for another rule.
+/// The answer of a rule that a person decides on a referral; `None` for other rules.
 fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
     let Test::Exceptional { .. } = &rule.test else { return None };
     let granted = standings.granted.get(&standings.assessment.heir(urn)).filter(|it| it.rule == rule.id);
@@ -153,12 +158,13 @@ fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Opt
     Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None, decided: None })
 }
 
-fn unseen(rule: &crate::domain::terms::RuleId) -> RuleAnswer {
+/// The answer of a rule for a school that no monthly file shows.
+fn not_in_months(rule: &crate::domain::terms::RuleId) -> RuleAnswer {
     let reason = "no monthly file shows this URN".to_owned();
     RuleAnswer { rule: rule.clone(), outcome: RuleOutcome::Unknown, reason, evidence: None, decided: None }
 }
 
-/// The trust-level rule's answer for a trust.
+/// The answer of the trust-level rule for a trust.
 pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
     let outcome = match trust.verdict {
         TrustVerdict::Met { .. } => RuleOutcome::Met,
@@ -168,7 +174,7 @@ pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
     RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None, decided: None }
 }
 
-/// Changes by URN, with names.
+/// The changes by URN, with the names of the schools.
 pub(super) async fn changes(from: &impl Readable, found: Changes) -> Result<Vec<ChangedEligibility>> {
     let mut list = Vec::new();
     let mut add = |urn, kind, rules, superseded_by| {

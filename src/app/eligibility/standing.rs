@@ -1,8 +1,8 @@
-//! Everything the rules look at, from one snapshot: the monthly rows that can matter, the trusts, the placements.
+//! Loads all data that the rules use from one snapshot: monthly rows, trusts and placements.
 //!
-//! Of the monthly rows only those are read that can change an answer: each school's newest row before the year and its
-//! newest since; of the rows since with a grade that a rule of the year wants, and of the rows that print an older URN,
-//! the first that prints it so. A test holds the answer equal to the one over every row.
+//! Only monthly rows that can change an answer are read. These are each school's newest row before the year and its newest row
+//! since; the first row since with each grade that a rule of the year tests; and the first row that prints each older URN. A
+//! test checks that the answer is the same as that over all rows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -27,22 +27,22 @@ use crate::store::imports::{FileKind, Import};
 use crate::store::register::{Kin, MembershipQuery};
 use crate::store::{self, Readable, ofsted};
 
-/// A school follows another, and that one another: so many times at most.
+/// The most steps from a school to its oldest predecessor.
 pub(crate) const GENERATIONS: usize = 5;
 
-/// A programme's schools as its rules and the register have them.
+/// The schools of a programme, assessed by its rules and placed by the register.
 #[derive(Debug)]
 pub(super) struct Standings {
     pub(super) assessment: Assessment,
     pub(super) trusts: Vec<TrustAssessment>,
-    /// Every school about which a rule says yes or cannot say.
+    /// Every school for which a rule is met or unknown.
     pub(super) schools: HashMap<Urn, School>,
     pub(super) entitled: Entitlements,
-    /// The approved referral that each of these schools is eligible by, under the newest URN of its lineage.
+    /// Schools that are eligible by an approved referral, under the newest URN of their lineage, with that referral.
     pub(super) granted: BTreeMap<Urn, Referral>,
-    /// What two people decided of these schools, whether it counts or not.
+    /// All decisions about entry positions, whether they count or not.
     pub(super) decisions: Decisions,
-    /// Schools of which such a decision counts, by the newest URN of their lineage.
+    /// Schools for which such a decision counts, under the newest URN of their lineage.
     decided: BTreeSet<Urn>,
     placements: HashMap<Urn, Placement>,
     exceptional: BTreeSet<Urn>,
@@ -50,12 +50,13 @@ pub(super) struct Standings {
 }
 
 impl Standings {
-    /// Reads and assesses; who has closed, as on a day.
+    /// Loads and assesses the schools. Whether a school has closed is judged on the given day.
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
         let decisions = entry_decisions::decisions(from, terms.programme()).await?;
         let (assessment, trusts) = assessed(from, terms, &entry_decisions::positions(&decisions)).await?;
         let heir = |urn: &Urn| assessment.heir(*urn);
-        let mut urns: BTreeSet<Urn> = assessment.schools().iter().filter(|it| matters(it)).map(|it| it.urn).collect();
+        let mut urns: BTreeSet<Urn> =
+            assessment.schools().iter().filter(|it| needs_placement(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
         let approved = store::referrals::approved(from, terms.programme()).await?;
         let grants = approved.iter().flat_map(|it| it.exceptional.iter().map(move |urn| (heir(urn), it.clone())));
@@ -65,7 +66,7 @@ impl Standings {
         let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
         let placements = schools.values().map(|school| (school.urn, school.placement)).collect();
         let closed = schools.values().filter(|school| school.closed.is_some()).map(|school| school.urn).collect();
-        let mut found = Self {
+        let mut standings = Self {
             assessment,
             trusts,
             schools,
@@ -77,12 +78,12 @@ impl Standings {
             placements,
             closed,
         };
-        found.entitled = entitled(terms, &found.assessment, &found.standing());
-        found.decided = decided(terms, &found.assessment, &found.standing());
-        Ok(found)
+        standings.entitled = entitled(terms, &standings.assessment, &standings.standing());
+        standings.decided = decided(terms, &standings.assessment, &standings.standing());
+        Ok(standings)
     }
 
-    /// The same for the domain's functions.
+    /// The borrowed form that the functions of the domain take.
     pub(super) fn standing(&self) -> Standing<'_> {
         Standing {
             placements: &self.placements,
@@ -92,17 +93,17 @@ impl Standings {
         }
     }
 
-    /// A page of the schools that are entitled, unknown or decided, in its order.
+    /// A page of the schools that are entitled, unknown or decided, in the requested order.
     pub(super) fn page(&self, terms: &Terms, requested: &EligibilityQuery) -> Vec<Urn> {
-        // Of the eligible, unless it is said which are meant.
+        // A condition that does not choose among eligible, unknown and decided applies to the eligible schools.
         let eligible = Condition::Is(EligibilityField::Word, Comparison::Equal, Operand::Text(ELIGIBLE.to_owned()));
-        let says_which = |field, operand: &Operand| {
+        let chooses_word = |field, operand: &Operand| {
             field == EligibilityField::Word
                 && matches!(operand, Operand::Text(word) if [ELIGIBLE, UNKNOWN, DECIDED].contains(&word.as_str()))
         };
         let condition = match requested.condition.clone() {
             None => eligible,
-            Some(condition) if condition.asks(&says_which) => condition,
+            Some(condition) if condition.asks(&chooses_word) => condition,
             Some(condition) => Condition::All(vec![eligible, condition]),
         };
         let by_name = matches!(requested.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
@@ -110,32 +111,32 @@ impl Standings {
         let entitled = self.entitled.keys().copied();
         let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
         let not_entitled = self.decided.iter().copied().filter(|urn| !self.entitled.contains_key(urn));
-        let mut found: Vec<(String, Urn)> = entitled
+        let mut keys: Vec<(String, Urn)> = entitled
             .chain(unknown.filter(|urn| !self.decided.contains(urn)))
             .chain(not_entitled)
             .filter_map(|urn| self.schools.get(&urn))
-            .filter(|school| condition.holds(&|field, how, operand| self.stands(school, field, how, operand)))
+            .filter(|school| condition.holds(&|field, how, operand| self.meets(school, field, how, operand)))
             .map(|school| key(&school.name, school.urn))
             .collect();
-        found.sort_unstable();
+        keys.sort_unstable();
         let after = requested.after.as_ref().map(|it| key(&it.name, it.urn));
         let page = if matches!(requested.order, EligibilityOrder::UrnLast | EligibilityOrder::NameLast) {
-            let rest = found.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
+            let rest = keys.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
             rest.take(requested.limit).collect::<Vec<_>>()
         } else {
-            let rest = found.into_iter().filter(|it| after.as_ref().is_none_or(|after| it > after));
+            let rest = keys.into_iter().filter(|it| after.as_ref().is_none_or(|after| it > after));
             rest.take(requested.limit).collect()
         };
         page.into_iter().map(|(_, urn)| urn).collect()
     }
 
     /// Whether a school that is entitled, unknown or decided meets a comparison.
-    fn stands(&self, school: &School, field: EligibilityField, how: Comparison, operand: &Operand) -> bool {
+    fn meets(&self, school: &School, field: EligibilityField, how: Comparison, operand: &Operand) -> bool {
         let number = |it: u32| Operand::Number(it.into());
         let text = |it: &str| Operand::Text(it.to_owned());
         let value = match field {
             EligibilityField::Word => {
-                let is = matches!(operand, Operand::Text(word) if self.is(school, word));
+                let is = matches!(operand, Operand::Text(word) if self.has_word(school, word));
                 return is == (how == Comparison::Equal);
             }
             EligibilityField::Urn => Some(number(school.urn.get())),
@@ -149,8 +150,8 @@ impl Standings {
         value.unwrap_or(Operand::Nothing).stands(how, operand)
     }
 
-    /// Whether a word is true of a school that is entitled, unknown or decided.
-    fn is(&self, school: &School, word: &str) -> bool {
+    /// Whether a word of a filter is true of a school that is entitled, unknown or decided.
+    fn has_word(&self, school: &School, word: &str) -> bool {
         let entitled = self.entitled.get(&school.urn);
         match word {
             ELIGIBLE => entitled.is_some(),
@@ -162,7 +163,7 @@ impl Standings {
         }
     }
 
-    /// As the summary counts it: not entitled, and a rule of its recipient cannot say.
+    /// Whether a school counts as unknown, as in the summary: not entitled, and a rule for its kind of recipient is unknown.
     fn is_unknown(&self, terms: &Terms, school: &SchoolAssessment) -> bool {
         let nowhere = Placement::Unplaced(UnplacedReason::NotInRegister);
         let placement = self.placements.get(&school.urn).copied().unwrap_or(nowhere);
@@ -173,12 +174,12 @@ impl Standings {
     }
 }
 
-/// Whether its placement can matter: some rule says yes or cannot say.
-fn matters(school: &SchoolAssessment) -> bool {
+/// Whether the placement of a school can change an answer: some rule is met or unknown.
+fn needs_placement(school: &SchoolAssessment) -> bool {
     school.superseded_by.is_none() && !school.findings.iter().all(|(_, it)| matches!(it, Finding::NotMet(_)))
 }
 
-/// What the school-level rules say of every school, and the trust-level rule of every MAT.
+/// Assesses every school by the school-level rules, and every MAT by the trust-level rule.
 async fn assessed(
     from: &impl Readable,
     terms: &Terms,
@@ -187,14 +188,14 @@ async fn assessed(
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
         return Ok((by_school_rules(from, terms, decided).await?, Vec::new()));
     }
-    // The trust-level rule compares a school's grades over the years: no row can be left out.
+    // The trust-level rule compares a school's grades over the years, so it needs all rows.
     let rows = every_row(from, None).await?;
     let members = store::register::members(from, MembershipQuery::Mats).await?;
     let open = facts::open(from, members.iter().map(|it| it.uid)).await?;
     let members = members.into_iter().filter(|it| open.contains(&it.uid));
     let members: Vec<Membership> =
         members.map(|it| Membership { uid: it.uid, urn: it.urn, joined: it.joined }).collect();
-    let assessment = linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?;
+    let assessment = assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?;
     Ok((assessment, assess_trusts(terms, &rows, &members)))
 }
 
@@ -204,47 +205,48 @@ pub(super) async fn by_school_rules(
     terms: &Terms,
     decided: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
-    let rows = telling_rows(from, terms).await?;
-    linked(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await
+    let rows = relevant_rows(from, terms).await?;
+    assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await
 }
 
-/// What the school-level rules say of these rows, with the register's links and what two people decided for the URNs that have
-/// no row by entry: those that a newer URN follows too, as they hand on what their predecessors answer.
-pub(super) async fn linked(
+/// Assesses these rows by the school-level rules. For URNs without a row by entry, the register's links and the decisions are
+/// used too; this includes URNs with a successor, which takes over their answer.
+pub(super) async fn assess_with_links(
     from: &impl Readable,
     terms: &Terms,
     rows: &[&MonthRow],
     decided: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
     let by_files = assess(terms, rows.iter().copied());
-    let unknown = by_files.schools().iter().filter(|school| school.has_no_row_by_entry(terms));
-    let unknown: Vec<Urn> = unknown.map(|school| school.urn).collect();
-    if unknown.is_empty() {
+    let without_row = by_files.schools().iter().filter(|school| school.has_no_row_by_entry(terms));
+    let without_row: Vec<Urn> = without_row.map(|school| school.urn).collect();
+    if without_row.is_empty() {
         return Ok(by_files);
     }
-    let links = predecessors(from, rows, unknown).await?;
-    let says_nothing = links.is_empty() && decided.is_empty();
-    Ok(if says_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, decided) })
+    let links = predecessors(from, rows, without_row).await?;
+    let adds_nothing = links.is_empty() && decided.is_empty();
+    Ok(if adds_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, decided) })
 }
 
-/// The predecessors that the register's links name of these schools, and of all that they follow, by the links and by these rows.
+/// Follows the register's links, and the older URNs that these rows print, from these schools to their predecessors. Returns the
+/// links.
 async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
     let printed = printed(rows.iter().copied());
-    let (mut links, mut asked) = (HashMap::new(), BTreeSet::new());
+    let (mut links, mut visited) = (HashMap::new(), BTreeSet::new());
     for _ in 0..GENERATIONS {
-        urns.retain(|urn| asked.insert(*urn));
+        urns.retain(|urn| visited.insert(*urn));
         if urns.is_empty() {
             break;
         }
-        let found = store::register::kin(from, &urns, Kin::Predecessors).await?;
+        let of_register = store::register::kin(from, &urns, Kin::Predecessors).await?;
         let older = urns.iter().filter_map(|urn| printed.get(urn)).flatten();
-        urns = older.chain(found.values().flatten()).copied().collect();
-        links.extend(found);
+        urns = older.chain(of_register.values().flatten()).copied().collect();
+        links.extend(of_register);
     }
     Ok(links)
 }
 
-/// Every monthly row that counts, of files as at a day or before.
+/// Every row of the landed monthly files, up to an as-at date.
 pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
     let mut rows = Vec::new();
     for import in store::imports::landed(from, FileKind::Ofsted).await? {
@@ -256,21 +258,21 @@ pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<
 }
 
 /// The monthly rows that can change an answer of the school-level rules.
-pub(super) async fn telling_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
+pub(super) async fn relevant_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
     let landed = store::imports::landed(from, FileKind::Ofsted).await?;
     let since = |it: &Import| it.as_at > terms.entry();
-    let mut requested: Vec<Grade> = Vec::new();
+    let mut tested_grades: Vec<Grade> = Vec::new();
     for rule in terms.rules() {
         if let Test::JudgedInYear { current } = &rule.test {
-            requested.extend(current);
+            tested_grades.extend(current);
         }
     }
     let mut rows = Vec::new();
     for import in &landed {
-        let side = || landed.iter().filter(|it| since(it) == since(import));
-        let newer: Vec<&Import> = side().filter(|it| it.as_at > import.as_at).collect();
-        let older: Vec<&Import> = side().filter(|it| it.as_at < import.as_at).collect();
-        let grades: &[Grade] = if since(import) { &requested } else { &[] };
+        let same_side = || landed.iter().filter(|it| since(it) == since(import));
+        let newer: Vec<&Import> = same_side().filter(|it| it.as_at > import.as_at).collect();
+        let older: Vec<&Import> = same_side().filter(|it| it.as_at < import.as_at).collect();
+        let grades: &[Grade] = if since(import) { &tested_grades } else { &[] };
         rows.extend(ofsted::telling(from, import, &newer, &older, grades).await?);
     }
     Ok(rows)

@@ -1,6 +1,6 @@
-//! The samples from end to end: the tables of `samples/README.md`, worked out by hand there.
+//! Tests of the samples from end to end, against the tables of `samples/README.md`, which were worked out by hand.
 
-use super::standing::{every_row, telling_rows};
+use super::standing::{every_row, relevant_rows};
 use super::*;
 use crate::app::testing::{AUGUST, LAST, MARCH, MONTHS, TestApp, admin, date, programme, replacing, sample, urn};
 use crate::app::{Comparison, Operand};
@@ -91,7 +91,7 @@ async fn the_rows_left_out_change_no_answer() {
     let rows = every_row(test_app.app.store(), None).await.unwrap();
     for (file, text) in shipped() {
         let terms = Terms::parse(file, text).unwrap();
-        let telling = telling_rows(test_app.app.store(), &terms).await.unwrap();
+        let telling = relevant_rows(test_app.app.store(), &terms).await.unwrap();
         assert!(telling.len() < rows.len(), "{file}: {} of {}", telling.len(), rows.len());
         assert_eq!(assess(&terms, &telling), assess(&terms, &rows), "{file}");
     }

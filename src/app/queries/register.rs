@@ -78,7 +78,8 @@ impl App {
         }
         Ok(SchoolHistory {
             placed: store::placements::of_school(&snapshot, urn).await?,
-            entries: eligibility::counting(self, &snapshot, (&caller.reach(Action::Read), today), urn).await?,
+            entries: eligibility::decisions_of_school(self, &snapshot, (&caller.reach(Action::Read), today), urn)
+                .await?,
             school,
             memberships: store::register::history(&snapshot, urn).await?,
             months,

@@ -1,4 +1,4 @@
-//! What the newest files say of some schools, brought together, and where that places them.
+//! Combines what the newest files say of schools, and places them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,13 +11,13 @@ use crate::domain::school::{HandPlacement, SchoolEnding, SchoolFacts, TrustKind,
 use crate::store::register::{Establishment, Kin, Membership, MembershipQuery};
 use crate::store::{Readable, placements, register};
 
-/// Whether a group with this status places schools. One that is proposed to close does until it has closed.
+/// Whether a group with this status places its schools. A group that is proposed to close does so until it has closed.
 pub(crate) fn is_open(status: &str) -> bool {
     matches!(status, "Open" | "Proposed to close")
 }
 
-/// These schools, as far as a landed file names them; placed by the newest register and, where it places a school
-/// nowhere, by the hand placements of the programme; open or closed as on a day.
+/// Loads those of these schools that a landed file names. They are placed by the newest register or, if that does not place a
+/// school, by hand in the programme. Whether a school has closed is judged on the given day.
 pub(crate) async fn schools(
     from: &impl Readable,
     programme: Option<&Programme>,
@@ -31,7 +31,7 @@ pub(crate) async fn schools(
     let sizes = open_schools(from, &trusts, day).await?;
     let mut successors = register::kin(from, urns, Kin::Successors).await?;
     let by_hand = by_hand(from, programme).await?;
-    let whole = named.into_values().map(|it| {
+    let schools = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();
         let ending = SchoolEnding { successors: successors.remove(&it.urn).unwrap_or_default(), ..ending(&detail) };
         let facts = SchoolFacts {
@@ -59,10 +59,10 @@ pub(crate) async fn schools(
         };
         (school.urn, school)
     });
-    Ok(whole.collect())
+    Ok(schools.collect())
 }
 
-/// How many schools each of these trusts has in the newest register that are open on a day.
+/// The number of schools of each trust in the newest register that are open on a day.
 async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result<HashMap<Uid, usize>> {
     let members = register::members(from, MembershipQuery::Groups(trusts)).await?;
     let urns: Vec<Urn> = members.iter().map(|it| it.urn).collect::<HashSet<_>>().into_iter().collect();
@@ -75,23 +75,23 @@ async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result
     Ok(open.into_iter().map(|(uid, urns)| (uid, urns.len())).collect())
 }
 
-/// What a file says of a school's end, without what follows it.
+/// What a file says of the closing of a school, without its successors.
 fn ending(detail: &Establishment) -> SchoolEnding {
     SchoolEnding { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
 }
 
-/// The links of these schools to trusts in the newest register. A file of groups as new as the register, or newer, says
-/// whether a trust is open; otherwise the register itself does.
+/// The links of these schools to trusts in the newest register. Whether a trust is open comes from the file of groups, if that
+/// is at least as new as the register; otherwise from the register itself.
 async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
     let members = register::members(from, MembershipQuery::Schools(urns)).await?;
     let members: Vec<(Membership, TrustKind)> =
         members.into_iter().filter_map(|it| TrustKind::from_gias(it.kind).map(|kind| (it, kind))).collect();
     let open = open(from, members.iter().map(|(it, _)| it.uid)).await?;
-    let mut found: HashMap<Urn, Vec<TrustLink>> = HashMap::new();
+    let mut links: HashMap<Urn, Vec<TrustLink>> = HashMap::new();
     for (it, kind) in members {
-        found.entry(it.urn).or_default().push(TrustLink { uid: it.uid, kind, open: open.contains(&it.uid) });
+        links.entry(it.urn).or_default().push(TrustLink { uid: it.uid, kind, open: open.contains(&it.uid) });
     }
-    Ok(found)
+    Ok(links)
 }
 
 /// Those of these groups that are open by the newest file that names them.

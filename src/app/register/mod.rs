@@ -1,4 +1,4 @@
-//! Schools and trusts as the newest files have them, and their history.
+//! Schools and trusts as in the newest files.
 
 pub(crate) mod facts;
 
@@ -30,13 +30,13 @@ pub struct School {
     pub school_type: String,
     /// Its diocese, when it has one.
     pub diocese: Option<String>,
-    /// Whether a file of establishments names it; without one, nobody knows whether it has a diocese.
+    /// Whether a file of establishments names it. Without that it is unknown whether the school has a diocese.
     pub diocese_known: bool,
-    /// Its status, close date and successors, as far as the files give them.
+    /// Its status, close date and successors, if the files give them.
     pub ending: SchoolEnding,
-    /// Why it counts as closed on the day it is asked about, in a sentence; nothing while it is open.
+    /// Why it counts as closed on the requested day, in a sentence; `None` while it is open.
     pub closed: Option<String>,
-    /// Where it is placed; by hand only where a programme is asked for.
+    /// How it is placed. Placements by hand count only if a programme is given.
     pub placement: Placement,
 }
 
@@ -69,27 +69,29 @@ pub struct Trust {
     pub schools: usize,
 }
 
+/// A school; fails if no file names it.
 pub(crate) async fn one_school(
     from: &impl Readable,
     programme: Option<&Programme>,
     urn: Urn,
     day: Date,
 ) -> Result<School> {
-    let found = facts::schools(from, programme, &[urn], day).await?.remove(&urn);
-    found.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
+    let school = facts::schools(from, programme, &[urn], day).await?.remove(&urn);
+    school.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
 }
 
 /// A trust and the URNs of its schools in the newest register, in order.
 pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, Vec<Urn>)> {
-    let found = store::register::trusts(from, &[uid]).await?.remove(&uid);
-    let found = found.filter(|it| TrustKind::from_gias(it.kind).is_some());
-    let found = found.ok_or_else(|| AppError::not_found(EntityKind::Trust, uid))?;
+    let group = store::register::trusts(from, &[uid]).await?.remove(&uid);
+    let trust = group.filter(|it| TrustKind::from_gias(it.kind).is_some());
+    let trust = trust.ok_or_else(|| AppError::not_found(EntityKind::Trust, uid))?;
     let members = store::register::members(from, MembershipQuery::Groups(&[uid])).await?;
     let mut urns: Vec<Urn> = members.iter().map(|it| it.urn).collect();
     urns.dedup();
-    Ok((shown(found, urns.len()), urns))
+    Ok((shown(trust, urns.len()), urns))
 }
 
+/// A trust as it is shown, with its number of schools.
 pub(in crate::app) fn shown(it: store::register::Trust, schools: usize) -> Trust {
     Trust { uid: it.uid, name: it.name, group_type: it.kind_name, status: it.status, schools }
 }
