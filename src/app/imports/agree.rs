@@ -1,37 +1,43 @@
-//! Two files of one date may not disagree: the second is refused, the rows named, unless it says which it replaces.
+//! Compares two files of one date. If they disagree, the second is refused and the rows are named, unless it replaces the first.
 //!
-//! Only what decides something is compared: judgements, groups and their status, types, dates of joining. A name spelt
-//! otherwise is no disagreement, and neither is a row that only one of the files has.
+//! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. A different spelling
+//! of a name is no disagreement, nor is a row that only one of the files has.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::store::imports::{Month, StagedRows};
 
-/// The rows of ours that theirs contradicts, each by its key, in our order.
-pub(super) fn disagreements(ours: &StagedRows, theirs: &StagedRows) -> Vec<String> {
-    match (ours, theirs) {
-        (StagedRows::Ofsted(ours), StagedRows::Ofsted(theirs)) => {
-            unlike(ours, theirs, |it| it.urn, |it| (current(it), previous(it)), |urn| format!("URN {urn}"))
+/// Names the rows of the first file that the second contradicts, in the order of the first.
+pub(super) fn disagreements(our_rows: &StagedRows, their_rows: &StagedRows) -> Vec<String> {
+    match (our_rows, their_rows) {
+        (StagedRows::Ofsted(our_rows), StagedRows::Ofsted(their_rows)) => {
+            unlike(our_rows, their_rows, |it| it.urn, |it| (current(it), previous(it)), |urn| format!("URN {urn}"))
         }
-        (StagedRows::Groups(ours), StagedRows::Groups(theirs)) => {
-            unlike(ours, theirs, |it| it.uid, |it| (it.kind, &it.status), |uid| format!("group {uid}"))
+        (StagedRows::Groups(our_rows), StagedRows::Groups(their_rows)) => {
+            unlike(our_rows, their_rows, |it| it.uid, |it| (it.kind, &it.status), |uid| format!("group {uid}"))
         }
-        (StagedRows::Membership(ours), StagedRows::Membership(theirs)) => {
-            let said = |it: &crate::store::imports::Member| {
+        (StagedRows::Membership(our_rows), StagedRows::Membership(their_rows)) => {
+            let compared = |it: &crate::store::imports::Member| {
                 (it.kind, it.status.clone(), it.joined_on, it.school_type.clone(), it.la_code)
             };
-            unlike(ours, theirs, |it| (it.urn, it.uid), said, |(urn, uid)| format!("URN {urn} in group {uid}"))
+            unlike(
+                our_rows,
+                their_rows,
+                |it| (it.urn, it.uid),
+                compared,
+                |(urn, uid)| format!("URN {urn} in group {uid}"),
+            )
         }
-        (StagedRows::Links(ours), StagedRows::Links(theirs)) => {
+        (StagedRows::Links(our_rows), StagedRows::Links(their_rows)) => {
             let key = |it: &crate::store::imports::Link| (it.urn, it.link_urn, it.link_type.clone());
-            unlike(ours, theirs, key, |it| it.linked_on, |(urn, to, _)| format!("URN {urn} linked with {to}"))
+            unlike(our_rows, their_rows, key, |it| it.linked_on, |(urn, to, _)| format!("URN {urn} linked with {to}"))
         }
-        (StagedRows::Establishments(ours), StagedRows::Establishments(theirs)) => {
-            let said = |it: &crate::store::imports::Establishment| {
+        (StagedRows::Establishments(our_rows), StagedRows::Establishments(their_rows)) => {
+            let compared = |it: &crate::store::imports::Establishment| {
                 (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone(), it.closed_on)
             };
-            unlike(ours, theirs, |it| it.urn, said, |urn| format!("URN {urn}"))
+            unlike(our_rows, their_rows, |it| it.urn, compared, |urn| format!("URN {urn}"))
         }
         _ => Vec::new(),
     }
@@ -46,13 +52,13 @@ fn previous(it: &Month) -> impl PartialEq + use<'_> {
 }
 
 fn unlike<'r, R, K: Hash + Eq, S: PartialEq>(
-    ours: &'r [R],
-    theirs: &'r [R],
+    our_rows: &'r [R],
+    their_rows: &'r [R],
     key: impl Fn(&'r R) -> K,
-    said: impl Fn(&'r R) -> S,
+    compared: impl Fn(&'r R) -> S,
     name: impl Fn(&K) -> String,
 ) -> Vec<String> {
-    let theirs: HashMap<K, &R> = theirs.iter().map(|row| (key(row), row)).collect();
-    let other = |row: &'r R| theirs.get(&key(row)).is_some_and(|other| said(other) != said(row));
-    ours.iter().filter(|row| other(row)).map(|row| name(&key(row))).collect()
+    let their_rows: HashMap<K, &R> = their_rows.iter().map(|row| (key(row), row)).collect();
+    let differs = |row: &'r R| their_rows.get(&key(row)).is_some_and(|other| compared(other) != compared(row));
+    our_rows.iter().filter(|row| differs(row)).map(|row| name(&key(row))).collect()
 }

@@ -1,5 +1,4 @@
-//! Answers to an approval to withdraw an import that carry nothing out: the second person denies it, or the requester
-//! withdraws it.
+//! Ends an approval to withdraw an import without carrying it out: the second person denies it, or the requester withdraws it.
 
 use super::record::DoneBy;
 use super::withdraw::answered;
@@ -13,28 +12,28 @@ use crate::domain::register_record::RegisterBody;
 use crate::domain::role::{Action, Caller};
 use crate::store;
 
-/// A withdrawal that is to be denied.
+/// A request to deny an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// What makes it the same call as one before.
+    /// Identifies a repeated request.
     pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,
-    /// Why, not empty.
+    /// The reason, not empty.
     pub reason: String,
 }
 
-/// An approval that is to be withdrawn by the requester.
+/// A request to withdraw one's own approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// What makes it the same call as one before.
+    /// Identifies a repeated request.
     pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,
 }
 
 impl App {
-    /// Denies an approval to withdraw an import: nothing is carried out. With `validate_only` nothing is written.
+    /// Denies an approval to withdraw an import, which is then not carried out. With `validate_only` nothing is written.
     ///
     /// # Errors
     /// [`crate::domain::refusal::Reason::SelfApproval`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
@@ -54,7 +53,7 @@ impl App {
         .await
     }
 
-    /// Takes an approval to withdraw an import back, as the requester. With `validate_only` nothing is written.
+    /// Withdraws an approval to withdraw an import, for its requester. With `validate_only` nothing is written.
     ///
     /// # Errors
     /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
@@ -72,7 +71,7 @@ impl App {
             .await
     }
 
-    /// Ends an approval that carries nothing out, and keeps the answer; a call made again is answered as before.
+    /// Ends an approval without carrying it out, and stores the answer. A repeated request gets the stored answer.
     async fn end_withdrawal(
         &self,
         caller: &Caller,
@@ -97,7 +96,7 @@ impl App {
             return Ok(answer);
         }
         store::approvals::put(&tx, &[&ended]).await?;
-        let (body, text) = ending.recorded(call.approval, caller.subject);
+        let (body, text) = ending.event_body(call.approval, caller.subject);
         record.append(DoneBy { actor: &caller.actor, request: call.request.id }, now, body, text)?;
         record.write(&tx).await?;
         let stored = call.request.stored(&caller.actor, answer.clone(), None);
@@ -107,19 +106,19 @@ impl App {
     }
 }
 
-/// A call that is answered once: about which approval, and as which request.
+/// A request about an approval.
 #[derive(Debug)]
 struct ApprovalCall {
     approval: ApprovalId,
     request: RequestIdentity,
 }
 
-/// How an approval ends that carries nothing out.
+/// How an approval ends without being carried out.
 #[derive(Debug, Clone, Copy)]
 enum ApprovalEnding<'a> {
-    /// By the second person, who says why.
+    /// The second person denied it, for this reason.
     Denied(&'a str),
-    /// By the requester.
+    /// The requester withdrew it.
     Withdrawn,
 }
 
@@ -131,7 +130,7 @@ impl ApprovalEnding<'_> {
         }
     }
 
-    /// Why, where it was denied.
+    /// The reason, if it was denied.
     fn reason(&self) -> Option<String> {
         match self {
             Self::Denied(reason) => Some((*reason).to_owned()),
@@ -139,8 +138,8 @@ impl ApprovalEnding<'_> {
         }
     }
 
-    /// What the register's record says of it, and its text.
-    fn recorded(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
+    /// The body of its event in the register's record, with its text.
+    fn event_body(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
         match self {
             Self::Denied(reason) => (RegisterBody::ApprovalDenied { approval, token_subject }, Some(reason)),
             Self::Withdrawn => (RegisterBody::ApprovalWithdrawn { approval, token_subject }, None),

@@ -1,6 +1,6 @@
-//! After an import: the search by name brought up to date, and rows of imports given up deleted.
+//! Work after an import: updates the search by name, and deletes the rows of abandoned imports.
 //!
-//! Both in short transactions, and both taken up again by the next import or start when a process dies in between.
+//! Both run in short transactions. If the process dies in between, the next import or start continues.
 
 use super::record::RegisterAppender;
 use crate::app::retry::with_retry;
@@ -11,28 +11,28 @@ use crate::store::imports::{Import, ImportState, StagedRows};
 use crate::store::register::search;
 use crate::store::{self, StoreError, WriteTx};
 
-/// Names brought up to date by one transaction.
-const NAMES: u64 = 1_000;
-/// Rows deleted by one transaction.
-const ROWS: u64 = 2_000;
-/// An import that has not landed by then never will: staging the largest file takes seconds. A process that is slower
-/// finds, when it lands, that its rows are no longer there, and says so.
-const STALE: i64 = 3_600 * 1_000_000;
+/// The number of names that one transaction updates.
+const NAMES_PER_WRITE: u64 = 1_000;
+/// The number of rows that one transaction deletes.
+const ROWS_PER_DELETE: u64 = 2_000;
+/// After this many microseconds an import that has not landed counts as abandoned: staging the largest file takes seconds. A
+/// slower process finds that its rows were deleted, and its import fails.
+const ABANDONED_AFTER: i64 = 3_600 * 1_000_000;
 
 impl App {
     /// Deletes the rows of interrupted imports, and resumes an interrupted indexing. Run at start and before each import.
     pub async fn clean_staging(&self) -> Result<()> {
-        // A clock that is ahead takes an import that another server stages for one that was left.
+        // With a clock that is ahead, an import that another server is staging would look abandoned.
         self.check_clock().await?;
-        let before = Micros(self.clock().now().at.0.saturating_sub(STALE));
-        for left in with_retry(|| store::imports::leftovers(self.store(), before)).await? {
-            self.discard(&left).await;
+        let before = Micros(self.clock().now().at.0.saturating_sub(ABANDONED_AFTER));
+        for abandoned in with_retry(|| store::imports::leftovers(self.store(), before)).await? {
+            self.discard(&abandoned).await;
         }
         self.index_landed().await;
         Ok(())
     }
 
-    /// Deletes an import that never landed. What cannot be deleted now is left to the next cleaning.
+    /// Deletes an import that never landed. If that fails, the next cleaning tries again.
     pub(super) async fn discard(&self, import: &Import) {
         if let Err(error) = self.try_discard(import).await {
             tracing::warn!(%error, import = %import.id, "rows of an import given up are left for the next cleaning");
@@ -44,31 +44,31 @@ impl App {
         let mark = || async {
             let tx = store.write(store.write_permit().await?).await?;
             store::register::lock(&tx).await?;
-            let found = store::imports::find(&tx, id).await?;
-            let found = found.filter(|it| matches!(it.state, ImportState::Staging | ImportState::Discarded));
-            if let Some(it) = &found {
+            let import = store::imports::find(&tx, id).await?;
+            let import = import.filter(|it| matches!(it.state, ImportState::Staging | ImportState::Discarded));
+            if let Some(it) = &import {
                 store::imports::put(&tx, &[&Import { state: ImportState::Discarded, ..it.clone() }]).await?;
             }
             tx.commit().await?;
-            Ok::<_, StoreError>(found.is_some())
+            Ok::<_, StoreError>(import.is_some())
         };
         if !with_retry(mark).await? {
             return Ok(());
         }
-        let some = || async {
+        let delete_some = || async {
             let tx = store.write(store.write_permit().await?).await?;
-            let gone = StagedRows::delete_some(&tx, import.kind, id, ROWS).await?;
-            if gone == 0 {
+            let deleted = StagedRows::delete_some(&tx, import.kind, id, ROWS_PER_DELETE).await?;
+            if deleted == 0 {
                 store::imports::delete(&tx, id).await?;
             }
             tx.commit().await?;
-            Ok::<_, StoreError>(gone)
+            Ok::<_, StoreError>(deleted)
         };
-        while with_retry(some).await? > 0 {}
+        while with_retry(delete_some).await? > 0 {}
         Ok(())
     }
 
-    /// Tells the search by name of every import whose state has changed. What fails is taken up by the next call.
+    /// Updates the search by name for every import whose state has changed. If that fails, the next call tries again.
     pub(super) async fn index_landed(&self) {
         if let Err(error) = self.try_index().await {
             tracing::warn!(%error, "the search by name is behind the register until the next import or start");
@@ -82,7 +82,7 @@ impl App {
             while let Some(after) = schools {
                 let step = || async {
                     let tx = self.locked().await?;
-                    let last = search::index_schools(&tx, import.kind, import.id, after, NAMES).await?;
+                    let last = search::index_schools(&tx, import.kind, import.id, after, NAMES_PER_WRITE).await?;
                     tx.commit().await?;
                     Ok::<_, WriteError>(last)
                 };
@@ -92,7 +92,7 @@ impl App {
             while let Some(after) = trusts {
                 let step = || async {
                     let tx = self.locked().await?;
-                    let last = search::index_trusts(&tx, import.kind, import.id, after, NAMES).await?;
+                    let last = search::index_trusts(&tx, import.kind, import.id, after, NAMES_PER_WRITE).await?;
                     tx.commit().await?;
                     Ok::<_, WriteError>(last)
                 };
@@ -100,9 +100,9 @@ impl App {
             }
             let mark = || async {
                 let tx = self.locked().await?;
-                // Its state may have changed again since: then it is to be indexed again.
-                let now = store::imports::find(&tx, import.id).await?.filter(|it| it.state == import.state);
-                if let Some(it) = now {
+                // If its state has changed again since, it stays marked, to be indexed again.
+                let unchanged = store::imports::find(&tx, import.id).await?.filter(|it| it.state == import.state);
+                if let Some(it) = unchanged {
                     store::imports::put(&tx, &[&Import { indexed: true, ..it }]).await?;
                 }
                 tx.commit().await?;
@@ -113,13 +113,16 @@ impl App {
         Ok(())
     }
 
-    /// The moment to record beside the programmes, in a transaction that holds the register's lock: never before what was
-    /// recorded there last.
+    /// The time for a new event of the register's record, in a transaction that holds the register's lock. It is never before
+    /// the last recorded time.
     pub(in crate::app) async fn register_now(&self, locked: &WriteTx) -> store::Result<Now> {
         Ok(self.clock().now_after(store::imports::last_recorded(locked).await?))
     }
 
-    /// A write transaction that holds the register's lock, and what appends to its record, which has begun.
+    /// Begins a write transaction that holds the register's lock, and an appender to the register's record.
+    ///
+    /// # Errors
+    /// [`WriteError::Bug`] if the record has not begun.
     pub(super) async fn locked_record(&self) -> std::result::Result<(WriteTx, RegisterAppender), WriteError> {
         let tx = self.begin_write().await?;
         let locked = store::register::lock(&tx).await;
@@ -131,7 +134,7 @@ impl App {
         Ok((tx, RegisterAppender::after(head)))
     }
 
-    /// A write transaction that holds the register's lock.
+    /// Begins a write transaction that holds the register's lock.
     pub(super) async fn locked(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.begin_write().await?;
         store::register::lock(&tx).await?;

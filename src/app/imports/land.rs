@@ -1,7 +1,7 @@
-//! One import from its bytes to its landing.
+//! Runs one import, from its bytes to its landing.
 //!
-//! Parse, compare with what has landed for the same date, stage, land. Landing holds the register's lock for a handful
-//! of small statements: it looks again whether anything landed or went since the comparison and, if so, compares again.
+//! The steps are: parse, compare with the imports of the same date, stage, land. Landing holds the register's lock for a few
+//! small statements. If an import of the same date landed or was withdrawn since the comparison, it is compared again.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ use crate::store;
 use crate::store::imports::{Import, ImportState, Problem, StagedRows};
 use crate::store::requests::Stored;
 
-/// Rows one short transaction stages: about 15 ms on SQLite.
+/// The number of rows that one transaction stages: about 15 ms on SQLite.
 const CHUNK: usize = 1_000;
-/// Times a comparison is made again because another import of the same date landed in between.
-const COMPARISONS: usize = 5;
+/// The most comparisons, if other imports of the same date land in between.
+const MAX_COMPARISONS: usize = 5;
 
-/// One import under way.
+/// One import in progress.
 pub(super) struct ImportJob {
     pub(super) app: App,
     pub(super) caller: Caller,
@@ -39,43 +39,44 @@ pub(super) struct ImportJob {
     pub(super) encode: fn(&ImportOutcome) -> Vec<u8>,
 }
 
-/// A file ready to land, as far as it was compared.
+/// A parsed file, with the result of the last comparison.
 struct Plan {
     import: Import,
     problems: Vec<Problem>,
     notes: Vec<String>,
     replaced: Option<Import>,
-    /// Every import landed for the same date when it was compared.
+    /// The landed imports of the same date at the last comparison.
     compared: Vec<ImportId>,
     request: RequestIdentity,
-    /// What the record will say of the file, once its rows are staged.
+    /// The description of the file for the record, set once its rows are staged.
     file: Option<ImportedFile>,
 }
 
-/// What came of trying to land.
+/// The outcome of an attempt to land.
 enum Landing {
     Done(ImportReply<ImportOutcome>),
-    /// This request id has a stored answer by now.
+    /// This request was answered meanwhile.
     Answered(Stored),
-    /// Another import of the same date landed or went since the comparison.
+    /// An import of the same date landed or was withdrawn since the comparison.
     Overtaken,
-    /// The staged rows were deleted, as those of an import given up.
+    /// The staged rows were deleted, as if the import had been abandoned.
     RowsDeleted,
 }
 
 impl ImportJob {
-    /// Carries the import through.
+    /// Runs the import.
     pub(super) async fn run(self, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.clean_staging().await?;
         }
         let (source, reading) = (self.source, self.header.reading());
-        let read =
+        let parse_task =
             tokio::task::spawn_blocking(move || (Sha256::digest(&upload), source.parse(&upload, &reading))).await;
-        let (sum, parsed) = read.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
+        let (sum, parsed) =
+            parse_task.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
         let request = self.identity(&sum);
         if !self.header.validate_only
-            && let Some(stored) = self.answered().await?
+            && let Some(stored) = self.stored_answer().await?
         {
             let answer = replay_stored_answer(&stored, &request)?;
             with_retry(|| self.app.store().confirm()).await?;
@@ -84,27 +85,27 @@ impl ImportJob {
         let parsed = parsed?;
         (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
         let (mut plan, rows) = self.plan(parsed, request);
-        let done = self.carry(&mut plan, rows).await;
+        let result = self.compare_and_land(&mut plan, rows).await;
         let landed =
-            matches!(&done, Ok(ImportReply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
+            matches!(&result, Ok(ImportReply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
         if !landed && !self.header.validate_only {
             self.app.discard(&plan.import).await;
         }
-        done
+        result
     }
 
-    /// What makes this call the same as one before: its header, and the SHA-256 of its file.
+    /// The identity of the request: its header, and the SHA-256 of its file.
     fn identity(&self, sum: &[u8]) -> RequestIdentity {
         let replaces = self.header.replaces.map_or_else(String::new, |id| id.to_string());
         let as_at = self.header.as_at.to_string();
         let mut parts = vec![self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
-        // Only what is said counts: a call without these fields has the fingerprint it had before there were any.
-        let said = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
-        parts.extend(said.into_iter().filter(|(is_said, _)| *is_said).map(|(_, name)| name.as_bytes()));
+        // Flags count only if set, so that a request without them keeps the fingerprint that it had in earlier versions.
+        let flags = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
+        parts.extend(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.as_bytes()));
         RequestIdentity::of_parts(self.header.request, self.rpc, &parts)
     }
 
-    async fn answered(&self) -> Result<Option<Stored>> {
+    async fn stored_answer(&self) -> Result<Option<Stored>> {
         let find = || store::requests::one(self.app.store(), &self.caller.actor, self.header.request);
         Ok(with_retry(find).await?)
     }
@@ -137,21 +138,22 @@ impl ImportJob {
         (plan, Arc::new(rows))
     }
 
-    async fn carry(&self, plan: &mut Plan, rows: Arc<StagedRows>) -> Result<ImportReply<ImportOutcome>> {
+    /// Compares, stages and lands the file; compares again if it was overtaken.
+    async fn compare_and_land(&self, plan: &mut Plan, rows: Arc<StagedRows>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.begin_register_record().await?;
         }
         self.note_other_dates(plan).await?;
-        for _ in 0..COMPARISONS {
-            let repeats = self.compare(plan, &rows).await?;
+        for _ in 0..MAX_COMPARISONS {
+            let repeated = self.compare(plan, &rows).await?;
             if self.header.validate_only {
-                let would = repeats.unwrap_or_else(|| plan.outcome(None));
-                let outcome = ImportOutcome { import: None, dry_run: true, ..would };
+                let planned = repeated.unwrap_or_else(|| plan.outcome(None));
+                let outcome = ImportOutcome { import: None, dry_run: true, ..planned };
                 return Ok(ImportReply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
             }
-            if plan.file.is_none() && repeats.is_none() {
+            if plan.file.is_none() && repeated.is_none() {
                 self.stage(plan, &rows).await?;
-                plan.file = Some(self.hash(plan).await?);
+                plan.file = Some(self.hash_rows(plan).await?);
             }
             match with_retry(|| self.land(plan)).await? {
                 Landing::Done(reply) => {
@@ -170,11 +172,11 @@ impl ImportJob {
         Err(AppError::unavailable("other imports of the same date landed again and again"))
     }
 
-    /// Notes where the same content counts as at another date: more likely the date is wrong than the file.
+    /// Adds a note if the same content counts for another date already: probably the as-at date is wrong.
     async fn note_other_dates(&self, plan: &mut Plan) -> Result<()> {
         let landed = with_retry(|| store::imports::landed(self.app.store(), plan.import.kind)).await?;
         let same: Vec<&Import> = landed.iter().filter(|it| it.sha256 == plan.import.sha256).collect();
-        // What is there already as at this date is a repetition, and lands nothing that could keep a note.
+        // The same content for the same date is a repetition, which lands no import that could have a note.
         if same.iter().all(|it| it.as_at != plan.import.as_at) {
             plan.notes.extend(same.first().map(|it| {
                 format!("the same content counts as at {} already (import {}): check the as-at date", it.as_at, it.id)
@@ -183,7 +185,7 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Compares with everything landed for the same date; the outcome, when the same content is there already.
+    /// Compares the file with all landed imports of the same date. Returns the outcome if one has the same content.
     async fn compare(&self, plan: &mut Plan, rows: &StagedRows) -> Result<Option<ImportOutcome>> {
         let store = self.app.store();
         let same_day = same_day(store, &plan.import).await?;
@@ -194,18 +196,18 @@ impl ImportJob {
             Some(id) => self.replaced(id, plan, &same_day, earlier.map(|it| it.id)).await?,
         };
         if let Some(earlier) = earlier {
-            return Ok(Some(plan.repeat(earlier)));
+            return Ok(Some(plan.repeated_outcome(earlier)));
         }
-        let mut found = Vec::new();
+        let mut disagreements = Vec::new();
         for other in same_day.iter().filter(|it| Some(it.id) != self.header.replaces) {
             let theirs = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
-            found.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
+            disagreements.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
         }
-        if found.is_empty() { Ok(None) } else { Err(refusals::disagrees(&found).into()) }
+        if disagreements.is_empty() { Ok(None) } else { Err(refusals::disagrees(&disagreements).into()) }
     }
 
-    /// The import to be replaced: landed, of the same kind and date. Nothing when `earlier`, which has the same content,
-    /// is that import or has taken its place already.
+    /// The import to replace, which must be landed and of the same kind and date. `None` if `earlier`, which has the same
+    /// content, is that import or has replaced it already.
     async fn replaced(
         &self,
         id: ImportId,
@@ -231,6 +233,7 @@ impl ImportJob {
         Err(AppError::Invalid(vec![Violation::new("header.replaces", why)]))
     }
 
+    /// Stages the rows in short transactions.
     async fn stage(&self, plan: &Plan, rows: &StagedRows) -> Result<()> {
         let store = self.app.store();
         let begin = || async {
@@ -255,8 +258,8 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Hashes the rows as they are stored, before the lock is taken: they change no more.
-    async fn hash(&self, plan: &Plan) -> Result<ImportedFile> {
+    /// Hashes the stored rows, which do not change any more, before the lock is taken.
+    async fn hash_rows(&self, plan: &Plan) -> Result<ImportedFile> {
         let (store, import) = (self.app.store(), &plan.import);
         let accepted = with_retry(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
         let findings = with_retry(|| store::imports::findings_hash(store, import.id)).await?;
@@ -266,10 +269,10 @@ impl ImportJob {
         Ok(imported_file(import, (accepted, findings)))
     }
 
-    /// The one transaction that makes an import count.
+    /// Makes the import count, in one transaction.
     async fn land(&self, plan: &Plan) -> std::result::Result<Landing, WriteError> {
         let (tx, mut record) = self.app.locked_record().await?;
-        // Found here after a lost COMMIT that had succeeded, or when the same request came twice at once.
+        // Set if a COMMIT succeeded but its confirmation was lost, or if the same request arrived twice at the same time.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
             tx.confirm().await?;
             return Ok(Landing::Answered(stored));
@@ -293,7 +296,7 @@ impl ImportJob {
         let outcome = match earlier {
             Some(earlier) => {
                 record.append(done_by, now, RegisterBody::ImportRepeated { import: earlier.id }, None)?;
-                plan.repeat(earlier)
+                plan.repeated_outcome(earlier)
             }
             None => {
                 let staged = store::imports::find(&tx, plan.import.id).await?;
@@ -337,14 +340,14 @@ impl Plan {
         }
     }
 
-    /// The same content is there already: no row goes in, and all there is to do is to take the place told.
-    fn repeat(&self, earlier: &Import) -> ImportOutcome {
+    /// The outcome if an earlier import has the same content: no row is imported, but another import may be replaced.
+    fn repeated_outcome(&self, earlier: &Import) -> ImportOutcome {
         let outcome = self.outcome(Some(earlier.id));
         ImportOutcome { accepted: 0, unchanged: earlier.accepted, ..outcome }
     }
 }
 
-/// The answer of an import whose staged rows were deleted meanwhile: it has to be made again.
+/// The error of an import whose staged rows were deleted meanwhile. The caller has to import the file again.
 fn rows_deleted(import: &Import) -> AppError {
     AppError::unavailable(format!(
         "the {} staged rows of import {} were deleted before they landed",

@@ -1,8 +1,8 @@
-//! Reference data in, and out again: files of the register and of Ofsted's.
+//! Imports and withdrawals of reference data: files of the register, and the monthly files of Ofsted.
 //!
-//! A file is parsed before any lock. Its rows are staged in short transactions under an import that nobody sees; one
-//! short transaction under the register's lock then makes it count ([`land`]). So no command waits for a file, for any
-//! its size. An import that fails or is interrupted leaves rows that nobody sees; [`App::clean_staging`] deletes them.
+//! A file is parsed before any lock is taken. Its rows are staged in short transactions under an import that is not visible yet.
+//! One short transaction under the register's lock then makes it count ([`land`]), so commands never wait for a large file. An
+//! import that fails or is interrupted leaves invisible rows, which [`App::clean_staging`] deletes.
 
 mod agree;
 mod answer;
@@ -33,56 +33,56 @@ use land::ImportJob;
 use rows::Parsed;
 pub use withdraw::{EncodeWithdrawn, Withdrawn};
 
-/// The longest file name kept.
-const FILE_NAME: usize = 255;
+/// The most characters of a file name.
+const MAX_FILE_NAME: usize = 255;
 
-/// The most bytes an upload may have, packed as it comes.
+/// The most bytes of an upload, as it is sent (it may be compressed).
 #[must_use]
 pub fn upload_bytes() -> usize {
     ImportLimits::default().upload_bytes
 }
 
-/// What an upload says of itself.
+/// The header of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadHeader {
-    /// The caller's id for this mutation.
+    /// The request id.
     pub request: RequestId,
     /// The file's name, for people.
     pub file_name: String,
-    /// The date the file speaks for.
+    /// The as-at date of the file.
     pub as_at: Date,
-    /// Run the same path and write nothing.
+    /// Whether to only check the file and write nothing.
     pub validate_only: bool,
-    /// The import this file takes the place of.
+    /// The import that this file replaces.
     pub replaces: Option<ImportId>,
-    /// Its dates have the day first, where nothing in it tells.
+    /// Whether ambiguous dates have the day first.
     pub day_first: bool,
-    /// Take the good rows, though many have problems.
+    /// Whether to import the good rows even if many others have problems.
     pub accept_problems: bool,
 }
 
 impl UploadHeader {
-    /// How the file is to be read.
+    /// How to read the file.
     fn reading(&self) -> Reading {
         let Self { day_first, accept_problems, .. } = *self;
         Reading { day_first, accept_problems, ..Reading::of(self.as_at) }
     }
 }
 
-/// The bytes of a file, as they came, and the call that they came by.
+/// The bytes of a file, and the method that received them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// What the method takes.
+    /// The kinds of file that the method takes.
     pub source: ImportSource,
-    /// The method called.
+    /// The name of the method.
     pub rpc: &'static str,
-    /// The day of the call: no file speaks for a later one.
+    /// The day of the request. The as-at date must not be later.
     pub today: Date,
     /// Plain or gzip.
     pub bytes: Vec<u8>,
 }
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Data rows read.
@@ -91,39 +91,39 @@ pub struct Progress {
     pub rows_written: usize,
 }
 
-/// What an import did.
+/// The outcome of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportOutcome {
-    /// The import; the earlier one's when the same content was there already; nothing for a dry run.
+    /// The import; an earlier one if that has the same content; `None` for a dry run.
     pub import: Option<ImportId>,
-    /// What the file is.
+    /// The kind of the file.
     pub kind: FileKind,
-    /// The date it speaks for.
+    /// The as-at date of the file.
     pub as_at: Date,
-    /// Data rows in the file.
+    /// The number of data rows in the file.
     pub rows: i64,
-    /// Rows that went in, or would.
+    /// The number of rows that were imported, or would be.
     pub accepted: i64,
-    /// Rows that were there already, because the same content was.
+    /// The number of rows that an earlier import with the same content has already.
     pub unchanged: i64,
-    /// What is wrong with the other rows.
+    /// Problems of the other rows.
     pub problems: Vec<Problem>,
-    /// Problems beyond those.
+    /// The number of problems beyond those listed.
     pub more_problems: i64,
-    /// What is worth a word about the file as a whole.
+    /// Notes on the file as a whole.
     pub notes: Vec<String>,
-    /// Whether nothing was written because it was asked so.
+    /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// The import whose place it took, or would take.
+    /// The import that it replaced, or would replace.
     pub replaced: Option<ImportId>,
 }
 
-/// An answer as it goes over the wire. For a request made before it is the first one's, byte for byte.
+/// An encoded answer. A repeated request gets the same bytes as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReply<T> {
     /// The encoded answer.
     pub answer: Vec<u8>,
-    /// The same as a value, unless it was stored by an earlier call.
+    /// The answer as a value; `None` if it was stored by an earlier request.
     pub fresh: Option<T>,
 }
 
@@ -132,7 +132,7 @@ pub struct ImportReply<T> {
 pub enum ImportSource {
     /// A file of the register.
     Register,
-    /// A monthly file of Ofsted's.
+    /// A monthly file of Ofsted.
     Ofsted,
 }
 
@@ -150,10 +150,10 @@ impl ImportSource {
 }
 
 impl App {
-    /// Imports one file. It is carried through even when the caller goes away.
+    /// Imports one file. The import is completed even if the caller disconnects.
     ///
     /// # Errors
-    /// [`AppError::FileRefused`] for a file unusable as a whole; a refusal when a landed file of the same date disagrees.
+    /// [`AppError::FileRefused`] for a file that is unusable as a whole; a refusal if a landed file of the same date disagrees.
     pub async fn import_file(
         &self,
         caller: &Caller,
@@ -170,15 +170,15 @@ impl App {
 
     async fn import(&self, job: ImportJob, today: Date, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         authorise(&job.caller, Action::Import)?;
-        let mut wrong = Vec::new();
+        let mut violations = Vec::new();
         if let Err(FutureDate { today, .. }) = time::happened(job.header.as_at, today) {
-            wrong.push(Violation::new("header.as_at", format!("lies in the future: today is {today}")));
+            violations.push(Violation::new("header.as_at", format!("lies in the future: today is {today}")));
         }
-        if job.header.file_name.chars().count() > FILE_NAME {
-            wrong.push(Violation::new("header.file_name", format!("is longer than {FILE_NAME} characters")));
+        if job.header.file_name.chars().count() > MAX_FILE_NAME {
+            violations.push(Violation::new("header.file_name", format!("is longer than {MAX_FILE_NAME} characters")));
         }
-        if !wrong.is_empty() {
-            return Err(AppError::Invalid(wrong));
+        if !violations.is_empty() {
+            return Err(AppError::Invalid(violations));
         }
         finished(tokio::spawn(job.run(upload).in_current_span())).await
     }
@@ -203,7 +203,7 @@ impl App {
     }
 }
 
-/// Waits for a task that must not be cancelled when its caller hangs up.
+/// Waits for a task that must not be cancelled if its caller disconnects.
 async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
     task.await.unwrap_or_else(|error| Err(AppError::Bug(format!("a task ended badly: {error}"))))
 }

@@ -1,4 +1,4 @@
-//! Events of the register's record: appended under the register's lock, in the transaction that changes what counts.
+//! Appends events to the register's record, under the register's lock, in the transaction that makes the change.
 
 use super::Import;
 use crate::app::write_error::WriteError;
@@ -11,14 +11,14 @@ use crate::store::register::RegisterHead;
 use crate::store::register::record::{self, Salt};
 use crate::store::{self, WriteTx};
 
-/// Who does something, and under which id.
+/// The actor and the request id of an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DoneBy<'a> {
     pub(super) actor: &'a Actor,
     pub(super) request: RequestId,
 }
 
-/// Numbers and chains events onto the head that is locked.
+/// Numbers events and chains them onto the locked head.
 #[derive(Debug)]
 pub(super) struct RegisterAppender {
     head: RegisterHead,
@@ -31,10 +31,10 @@ impl RegisterAppender {
         Self { head, events: Vec::new(), salts: Vec::new() }
     }
 
-    /// Adds an event; of its text the record keeps the salted hash alone.
+    /// Adds an event. The record keeps only the salted hash of its text.
     ///
     /// # Errors
-    /// [`WriteError::Bug`] for a body that has no JSON.
+    /// [`WriteError::Bug`] if the body cannot be encoded as JSON.
     pub(super) fn append(
         &mut self,
         by: DoneBy<'_>,
@@ -68,13 +68,13 @@ impl RegisterAppender {
         Ok(())
     }
 
-    /// Writes what was added, and the head.
+    /// Writes the added events and the head.
     pub(super) async fn write(self, tx: &WriteTx) -> store::Result<()> {
         record::append(tx, &self.head, &self.events, &self.salts).await
     }
 }
 
-/// What the record says of an import's file.
+/// The description of an import's file in the record.
 pub(super) fn imported_file(import: &Import, (accepted, findings): (RowsHash, RowsHash)) -> ImportedFile {
     ImportedFile {
         kind: import.kind,

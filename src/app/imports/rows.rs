@@ -1,4 +1,4 @@
-//! From rows as a file prints them to rows as their table keeps them.
+//! Converts the rows of a parsed file to the rows of their table.
 
 use crate::domain::ids::{ImportId, Urn};
 use crate::domain::judgement::Judgement;
@@ -16,11 +16,11 @@ pub(super) struct Parsed {
     pub(super) problems: Vec<Problem>,
     pub(super) more_problems: usize,
     pub(super) notes: Vec<String>,
-    file: Typed,
+    file: ParsedRows,
 }
 
 #[derive(Debug)]
-enum Typed {
+enum ParsedRows {
     Groups(Vec<GroupRow>),
     Membership(Vec<MembershipRow>),
     Links(Vec<LinkRow>),
@@ -29,7 +29,7 @@ enum Typed {
 }
 
 impl Parsed {
-    fn of<R>(kind: FileKind, file: ParsedFile<R>, typed: fn(Vec<R>) -> Typed) -> Self {
+    fn of<R>(kind: FileKind, file: ParsedFile<R>, typed: fn(Vec<R>) -> ParsedRows) -> Self {
         let problem = |it: crate::import::RowProblem| Problem {
             line: i64::try_from(it.line).unwrap_or(i64::MAX),
             column: it.column,
@@ -46,17 +46,19 @@ impl Parsed {
         }
     }
 
-    /// The rows, as those of this import.
+    /// The rows for their table, under this import.
     pub(super) fn rows(self, import: ImportId) -> StagedRows {
         let id = import.0;
         match self.file {
-            Typed::Groups(rows) => StagedRows::Groups(rows.into_iter().map(|row| group(id, row)).collect()),
-            Typed::Membership(rows) => StagedRows::Membership(rows.into_iter().map(|row| member(id, row)).collect()),
-            Typed::Links(rows) => StagedRows::Links(rows.into_iter().map(|row| link(id, row)).collect()),
-            Typed::Establishments(rows) => {
+            ParsedRows::Groups(rows) => StagedRows::Groups(rows.into_iter().map(|row| group(id, row)).collect()),
+            ParsedRows::Membership(rows) => {
+                StagedRows::Membership(rows.into_iter().map(|row| member(id, row)).collect())
+            }
+            ParsedRows::Links(rows) => StagedRows::Links(rows.into_iter().map(|row| link(id, row)).collect()),
+            ParsedRows::Establishments(rows) => {
                 StagedRows::Establishments(rows.into_iter().map(|row| establishment(id, row)).collect())
             }
-            Typed::Ofsted(rows) => StagedRows::Ofsted(rows.into_iter().map(|row| month(id, row)).collect()),
+            ParsedRows::Ofsted(rows) => StagedRows::Ofsted(rows.into_iter().map(|row| month(id, row)).collect()),
         }
     }
 }
@@ -64,21 +66,21 @@ impl Parsed {
 impl From<RegisterFile> for Parsed {
     fn from(file: RegisterFile) -> Self {
         match file {
-            RegisterFile::Groups(file) => Self::of(FileKind::Groups, file, Typed::Groups),
-            RegisterFile::Memberships(file) => Self::of(FileKind::Membership, file, Typed::Membership),
-            RegisterFile::Links(file) => Self::of(FileKind::Links, file, Typed::Links),
-            RegisterFile::Establishments(file) => Self::of(FileKind::Establishments, file, Typed::Establishments),
+            RegisterFile::Groups(file) => Self::of(FileKind::Groups, file, ParsedRows::Groups),
+            RegisterFile::Memberships(file) => Self::of(FileKind::Membership, file, ParsedRows::Membership),
+            RegisterFile::Links(file) => Self::of(FileKind::Links, file, ParsedRows::Links),
+            RegisterFile::Establishments(file) => Self::of(FileKind::Establishments, file, ParsedRows::Establishments),
         }
     }
 }
 
 impl From<ParsedFile<OfstedRow>> for Parsed {
     fn from(file: ParsedFile<OfstedRow>) -> Self {
-        Self::of(FileKind::Ofsted, file, Typed::Ofsted)
+        Self::of(FileKind::Ofsted, file, ParsedRows::Ofsted)
     }
 }
 
-/// A group's status as the tables keep it.
+/// A group's status as it is stored.
 const fn status(status: GroupStatus) -> &'static str {
     match status {
         GroupStatus::Open => "Open",
@@ -150,8 +152,8 @@ fn establishment(import_id: uuid::Uuid, row: EstablishmentRow) -> Establishment 
 }
 
 fn month(import_id: uuid::Uuid, row: OfstedRow) -> Month {
-    let judged = |of: &Option<Judgement>| of.as_ref().map(|it| i64::from(Urn::get(it.urn_judged)));
-    let grade = |of: &Option<Judgement>| of.as_ref().map(|it| i64::from(it.grade.code()));
+    let judged = |judgement: &Option<Judgement>| judgement.as_ref().map(|it| i64::from(Urn::get(it.urn_judged)));
+    let grade = |judgement: &Option<Judgement>| judgement.as_ref().map(|it| i64::from(it.grade.code()));
     Month {
         import_id,
         urn: row.urn.get().into(),

@@ -1,4 +1,4 @@
-//! Importing, from end to end on a database of its own.
+//! Tests of imports, from end to end, each on its own database.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -86,7 +86,7 @@ async fn the_same_content_again_changes_nothing() {
     let mut before = counts(test_app.app.store()).await;
     let again = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!(again, ImportOutcome { accepted: 0, unchanged: 58, ..first });
-    // The answer to the second request is kept, with the event that says so, and nothing else.
+    // Only the answer to the second request is stored, with its event.
     *before.get_mut("requests").unwrap() += 1;
     *before.get_mut("register_events").unwrap() += 1;
     assert_eq!(counts(test_app.app.store()).await, before);
@@ -137,7 +137,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 #[tokio::test]
 async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
     let test_app = TestApp::new().await;
-    // The same rows, so that both may count at once; one empty line more makes it another file.
+    // The rows are the same, so both may count; one more empty line makes it another file.
     let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
     let wrong = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
     let right = test_app.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
@@ -154,7 +154,7 @@ async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
     assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
     assert_eq!(state(right.import.unwrap()).await.state, ImportState::Landed);
 
-    // Said once more, or of itself, there is nothing left to do.
+    // Repeating it, or replacing the import by itself, changes nothing.
     for replaced in [wrong, right.import.unwrap()] {
         let did = test_app.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
         assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
@@ -185,7 +185,7 @@ async fn a_request_answers_the_same_bytes_for_ever() {
     ] {
         assert_eq!(test_app.send(other, bytes).await, Err(AppError::RequestIdReused));
     }
-    // A refusal does not burn the id.
+    // A refusal does not use up the request id.
     let refusal = header(CORRECTED, "2021-09-30");
     refused(test_app.send(refusal.clone(), sample(CORRECTED)).await);
     test_app.send(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
@@ -234,7 +234,7 @@ async fn progress_is_told_as_it_goes() {
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 
-/// Stages a month and goes no further, as a process does that dies.
+/// Stages a monthly file and then stops, like a process that dies.
 async fn interrupted(app: &App, at: Micros) -> ImportId {
     let id = ImportId(new_id());
     let parsed = ImportSource::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
@@ -263,7 +263,7 @@ async fn interrupted(app: &App, at: Micros) -> ImportId {
 }
 
 #[tokio::test]
-async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
+async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
     let test_app = TestApp::new().await;
     let now = test_app.app.clock().now().at;
     let hour = 3_600_000_000;
@@ -278,7 +278,7 @@ async fn a_torn_import_is_seen_by_nobody_and_deleted_when_it_is_old() {
     }
     assert_eq!(test_app.app.find_schools(&ann, test_app.today(), "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(test_app.app.store()).await["ofsted_rows"], 2 * 58);
-    // Another process may still be at the young one.
+    // Another process may still be staging the young import.
     let landed = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((landed.accepted, landed.unchanged), (58, 0));
     let left = counts(test_app.app.store()).await;
@@ -343,7 +343,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
         [],
         "no file names it any more"
     );
-    // What was withdrawn can be imported again.
+    // A withdrawn file can be imported again.
     assert_eq!(test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
 
@@ -377,7 +377,7 @@ async fn times_beside_the_programmes_never_go_back() {
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
 }
 
-/// Answers of an earlier version, whose calls left no time with imports or approvals, by a clock ahead of this one.
+/// An earlier version, with a clock ahead of this one, stored answers whose times no import or approval has.
 #[tokio::test]
 async fn the_record_begins_after_every_answer_given_before_it() {
     let methods = [
@@ -455,16 +455,16 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     assert_eq!((again.reason, again.approval == Some(approval)), (Reason::ApprovalRequired, false));
 }
 
-/// A withdrawal asked for by Ann, in a house whose offers were made.
+/// Makes the offers and lets Ann request a withdrawal.
 async fn asked(test_app: &TestApp) -> ApprovalId {
     identify(test_app).await;
     let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
     refused(withdraw(test_app, &admin("ann"), (RequestId(new_id()), september), "wrong month").await).approval.unwrap()
 }
 
-/// Earlier versions withdrew first and answered apart; what a process left that died in between, the next try answers.
+/// Earlier versions withdrew first and answered later. If the process died in between, the repeated request answers.
 #[tokio::test]
-async fn a_withdrawal_torn_before_its_answer_is_answered_by_the_same_request() {
+async fn a_withdrawal_without_a_stored_answer_is_answered_by_the_same_request() {
     let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (approval, ben, request) = (asked(&test_app).await, admin("ben"), RequestId(new_id()));
     let encode =

@@ -1,10 +1,10 @@
-//! Taking a wrong import back: one administrator asks, another gives the approval, which carries it out, or denies it.
+//! Withdraws a wrong import: one administrator requests it, and another gives the approval, which carries it out, or denies it.
 //!
-//! The import keeps its rows, but none of them counts any more. An import whose place the withdrawn one took stays
-//! replaced: what it said was found wrong once already, and it can be imported again.
+//! The import keeps its rows, but none of them counts any more. If it had replaced another import, that one stays replaced; the
+//! file can be imported again.
 //!
-//! The approval states which offers would be left without their ground. Both to state it and to hold the withdrawal to it
-//! takes reading every file under the lock, as identify does; an import is withdrawn a few times a year.
+//! The approval states which offers would have schools that are no longer eligible, and the withdrawal must not affect other
+//! offers. Both steps read every file under the lock, as identify does. An import is withdrawn a few times a year.
 
 use tracing::Instrument as _;
 
@@ -26,37 +26,37 @@ use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
 use crate::store::{self, WriteTx};
 
-/// The longest reason kept.
-const REASON: usize = 2_000;
+/// The most characters of a reason.
+const MAX_REASON: usize = 2_000;
 
-/// What withdrawing changed.
+/// The result of a withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawn {
     /// The approval, given.
     pub approval: Approval,
-    /// The import as it is now.
+    /// The import, now withdrawn.
     pub import: Import,
-    /// Offers left without their ground.
+    /// Open offers with schools that are no longer eligible.
     pub affected: Vec<AffectedOffer>,
 }
 
-/// Makes the answers to a withdrawal that was carried out.
+/// Encodes the answers to a withdrawal that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodeWithdrawn {
-    /// Of the call that gave the approval.
+    /// For the request that gave the approval.
     pub given: fn(&Withdrawn) -> Vec<u8>,
-    /// Of the call that asked for it.
+    /// For the request that opened the approval.
     pub asked: fn(&Withdrawn) -> Vec<u8>,
 }
 
 impl App {
-    /// Asks to withdraw an import: opens an approval, or names the one the caller opened already. Never carried out by
-    /// one person; made again once a second person gave the approval, it answers what that did. With `validate_only`
-    /// none is opened.
+    /// Requests to withdraw an import: opens an approval, or names the one that the caller opened already. One person alone never
+    /// withdraws an import. Repeated after a second person gave the approval, the request returns the result. With
+    /// `validate_only` no approval is opened.
     ///
     /// # Errors
-    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalNotOpen` where this very request asked before and
-    /// was answered; `Reason::ImportNotLanded`; [`AppError::NotFound`].
+    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalNotOpen` if the same request opened an approval that was
+    /// denied, withdrawn or has expired; `Reason::ImportNotLanded`; [`AppError::NotFound`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
@@ -66,20 +66,22 @@ impl App {
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
         let length = reason.trim().chars().count();
-        if length == 0 || length > REASON {
-            let requested = format!("say why, in at most {REASON} characters");
-            return Err(AppError::Invalid(vec![Violation::new("reason", requested)]));
+        if length == 0 || length > MAX_REASON {
+            let expected = format!("say why, in at most {MAX_REASON} characters");
+            return Err(AppError::Invalid(vec![Violation::new("reason", expected)]));
         }
         let (app, caller, reason) = (self.clone(), caller.clone(), reason.trim().to_owned());
-        let asked = async move {
+        let task = async move {
             app.begin_register_record().await?;
-            let ask = || app.ask_to_withdraw(&caller, (request, id), &reason, validate_only);
-            with_retry(ask).await?.map_err(AppError::from)
+            let open_approval = || app.open_withdrawal_approval(&caller, (request, id), &reason, validate_only);
+            with_retry(open_approval).await?.map_err(AppError::from)
         };
-        finished(tokio::spawn(asked.in_current_span())).await
+        finished(tokio::spawn(task.in_current_span())).await
     }
 
-    async fn ask_to_withdraw(
+    /// Opens the approval of a withdrawal. The inner result is the stored answer of a request that was carried out, or the
+    /// refusal that names the approval.
+    async fn open_withdrawal_approval(
         &self,
         caller: &Caller,
         (request, id): (RequestIdentity, ImportId),
@@ -94,13 +96,13 @@ impl App {
             tx.confirm().await?;
             return Ok(Ok(answer));
         }
-        let found = store::approvals::find(&tx, &[], &[id.0], &[request.id]).await?;
-        let asked = || found.iter().filter(|it| it.import() == Some(id));
+        let approvals = store::approvals::find(&tx, &[], &[id.0], &[request.id]).await?;
+        let of_import = || approvals.iter().filter(|it| it.import() == Some(id));
         let now = self.clock().now().at;
-        let asker = ApprovalCaller::about_reference_data(caller.person(), now);
-        if let Some(before) = asker.asked_before(asked(), request.id) {
+        let requester = ApprovalCaller::about_reference_data(caller.person(), now);
+        if let Some(before) = requester.asked_before(of_import(), request.id) {
             tx.confirm().await?;
-            // Where it was asked before requests were kept, it is never answered.
+            // An approval from a version that did not store its request never gets an answer.
             if before.is_answer_outstanding() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
@@ -108,7 +110,7 @@ impl App {
         }
         let counts = landed(&tx, id).await;
         let (tx, import) = tx.proceed(counts).await?;
-        if let Some(open) = asker.own_open(asked()) {
+        if let Some(open) = requester.own_open(of_import()) {
             tx.confirm().await?;
             return Ok(Err(open.required()));
         }
@@ -120,16 +122,16 @@ impl App {
         let (tx, statement) = tx.proceed(stated).await?;
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
-        let asker = ApprovalCaller::about_reference_data(caller.person(), now.at);
+        let requester = ApprovalCaller::about_reference_data(caller.person(), now.at);
         let (action, days) = (ApprovalAction::WithdrawImport, APPROVALS_EXPIRE_DAYS);
         let new = Approval {
             statement: Some(statement.clone()),
             reason: Some(reason.to_owned()),
             request: Some(request.id),
-            ..asker.asking(ApprovalId(new_id()), action, id.0, days)
+            ..requester.asking(ApprovalId(new_id()), action, id.0, days)
         };
         store::approvals::put(&tx, &[&new]).await?;
-        let (approval, token_subject, expires_at) = (new.id, caller.subject, asker.now.plus_days(days));
+        let (approval, token_subject, expires_at) = (new.id, caller.subject, requester.now.plus_days(days));
         let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
         record.append(DoneBy { actor: &caller.actor, request: request.id }, now, opened, Some(reason))?;
         record.write(&tx).await?;
@@ -142,9 +144,8 @@ impl App {
     /// Gives an approval to withdraw an import, which carries it out.
     ///
     /// # Errors
-    /// `Reason::SelfApproval`, `Reason::ApprovalNotOpen`, `Reason::ImportNotLanded`; `Reason::ApprovalExceeded`
-    /// where it would leave other offers without their ground than the approval states; [`AppError::NotFound`] for an
-    /// approval of something else.
+    /// `Reason::SelfApproval`, `Reason::ApprovalNotOpen`, `Reason::ImportNotLanded`; `Reason::ApprovalExceeded` if it would
+    /// affect other offers than the approval states; [`AppError::NotFound`] for an approval of another kind.
     pub async fn give_withdrawal(
         &self,
         caller: &Caller,
@@ -154,36 +155,36 @@ impl App {
     ) -> Result<ImportReply<Withdrawn>> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
-        let carried = async move {
+        let task = async move {
             app.begin_register_record().await?;
-            let reply = with_retry(|| app.carry_withdrawal(&caller, (request, approval), encode)).await?;
+            let reply = with_retry(|| app.carry_out_withdrawal(&caller, (request, approval), encode)).await?;
             if reply.fresh.is_some() {
                 app.index_landed().await;
             }
             Ok(reply)
         };
-        finished(tokio::spawn(carried.in_current_span())).await
+        finished(tokio::spawn(task.in_current_span())).await
     }
 
-    /// What giving an approval to withdraw an import would come to. Writes nothing.
+    /// Previews giving an approval to withdraw an import. Writes nothing.
     ///
     /// # Errors
     /// As [`App::give_withdrawal`].
     pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
-        let checked = async move {
+        let task = async move {
             let tx = app.locked().await?;
-            let done = app.judged(&tx, &caller, approval, app.clock().now().at).await;
-            let (tx, done) = tx.proceed(done).await?;
+            let withdrawal = app.withdraw_and_check(&tx, &caller, approval, app.clock().now().at).await;
+            let (tx, withdrawal) = tx.proceed(withdrawal).await?;
             tx.rollback().await?;
-            Ok(done)
+            Ok(withdrawal)
         };
-        finished(tokio::spawn(checked.in_current_span())).await
+        finished(tokio::spawn(task.in_current_span())).await
     }
 
-    /// Withdraws under the register's lock and keeps both answers, unless this request has done so already.
-    async fn carry_withdrawal(
+    /// Withdraws an import under the register's lock and stores both answers, unless this request did so before.
+    async fn carry_out_withdrawal(
         &self,
         caller: &Caller,
         (request, approval): (RequestIdentity, ApprovalId),
@@ -200,19 +201,20 @@ impl App {
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
-        let done = if is_unanswered {
-            // Earlier versions withdrew first and answered apart: a process that died in between left this to be made up.
-            self.taken_back(&tx, approval).await
+        let withdrawal = if is_unanswered {
+            // Earlier versions withdrew first and stored the answer in a second transaction. If the process died in between, only
+            // the answer is missing.
+            self.earlier_withdrawal(&tx, approval).await
         } else {
-            self.judged(&tx, caller, approval, now.at).await
+            self.withdraw_and_check(&tx, caller, approval, now.at).await
         };
-        let (tx, done) = tx.proceed(done).await?;
-        store::approvals::put(&tx, &[&done.approval]).await?;
-        let answer = (encode.given)(&done);
+        let (tx, withdrawal) = tx.proceed(withdrawal).await?;
+        store::approvals::put(&tx, &[&withdrawal.approval]).await?;
+        let answer = (encode.given)(&withdrawal);
         if !is_unanswered {
             let (done_by, token_subject) = (DoneBy { actor: &caller.actor, request: request.id }, caller.subject);
             record.append(done_by, now, RegisterBody::ApprovalGiven { approval, token_subject }, None)?;
-            let withdrawn = RegisterBody::ImportWithdrawn { import: done.import.id, approval };
+            let withdrawn = RegisterBody::ImportWithdrawn { import: withdrawal.import.id, approval };
             record.append(done_by, now, withdrawn, None)?;
         }
         record.write(&tx).await?;
@@ -222,36 +224,43 @@ impl App {
             let stored = request.stored(&caller.actor, answer.clone(), None);
             store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         }
-        if let Some(request) = done.approval.request {
-            store::requests::answer(&tx, (&done.approval.requested_by, request), &(encode.asked)(&done)).await?;
+        if let Some(request) = withdrawal.approval.request {
+            store::requests::answer(&tx, (&withdrawal.approval.requested_by, request), &(encode.asked)(&withdrawal))
+                .await?;
         }
         tx.commit().await?;
-        Ok(ImportReply { answer, fresh: Some(done) })
+        Ok(ImportReply { answer, fresh: Some(withdrawal) })
     }
 
-    /// Withdraws the import of an approval, and judges what that does against what the approval states.
-    async fn judged(&self, tx: &WriteTx, caller: &Caller, approval: ApprovalId, now: Micros) -> Result<Withdrawn> {
-        let done = withdrawn(tx, caller, approval, now).await?;
-        store::imports::put(tx, &[&done.import]).await?;
+    /// Withdraws the import of an approval, and checks that this affects no other offers than the approval states.
+    async fn withdraw_and_check(
+        &self,
+        tx: &WriteTx,
+        caller: &Caller,
+        approval: ApprovalId,
+        now: Micros,
+    ) -> Result<Withdrawn> {
+        let withdrawal = withdrawn(tx, caller, approval, now).await?;
+        store::imports::put(tx, &[&withdrawal.import]).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         let offers = affected.iter().map(|it| it.offer).collect();
-        let others = done.approval.exceeded_by(&Statement::Import { offers }, |_| None);
+        let others = withdrawal.approval.exceeded_by(&Statement::Import { offers }, |_| None);
         Refusal::none_of(others)?;
-        Ok(Withdrawn { affected, ..done })
+        Ok(Withdrawn { affected, ..withdrawal })
     }
 
-    /// What a withdrawal changed that was carried out before.
-    async fn taken_back(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
-        let approval = asked(tx, approval).await?;
+    /// The result of a withdrawal that was carried out before.
+    async fn earlier_withdrawal(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
+        let approval = withdrawal_approval(tx, approval).await?;
         let import = existing(tx, ImportId(approval.subject)).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         Ok(Withdrawn { approval, import, affected })
     }
 
-    /// What an approval to withdraw an import states: the offers it would leave without their ground. The import stays as it
-    /// is.
+    /// The statement of an approval to withdraw an import: the offers that this would affect. The import is withdrawn for the
+    /// computation and then restored.
     async fn statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
         let without =
             Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
@@ -263,14 +272,15 @@ impl App {
     }
 }
 
-/// An approval to withdraw an import.
-async fn asked(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
-    let found = store::approvals::find(from, &[approval], &[], &[]).await?;
-    let found = found.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
-    found.ok_or_else(|| AppError::not_found(EntityKind::Approval, approval))
+/// Finds an approval to withdraw an import.
+async fn withdrawal_approval(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
+    let approvals = store::approvals::find(from, &[approval], &[], &[]).await?;
+    let of_withdrawal =
+        approvals.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
+    of_withdrawal.ok_or_else(|| AppError::not_found(EntityKind::Approval, approval))
 }
 
-/// The approval answered so by this caller, if they may; not written.
+/// Answers an approval for this caller, if they may answer it. Writes nothing.
 pub(super) async fn answered(
     from: &impl store::Readable,
     approval: ApprovalId,
@@ -278,15 +288,15 @@ pub(super) async fn answered(
     caller: &Caller,
     now: Micros,
 ) -> Result<Approval> {
-    let mut found = asked(from, approval).await?;
+    let mut approval = withdrawal_approval(from, approval).await?;
     let by = ApprovalCaller::about_reference_data(caller.person(), now);
-    by.may(&found, answer)?;
-    // Of one about reference data the row has no event.
-    found.answer(answer, &by.person, None);
-    Ok(found)
+    by.may(&approval, answer)?;
+    // The row of an approval about reference data has no event number.
+    approval.answer(answer, &by.person, None);
+    Ok(approval)
 }
 
-/// The approval given by this caller, and the import withdrawn, neither written.
+/// Gives the approval for this caller and withdraws its import. Writes nothing.
 async fn withdrawn(
     from: &impl store::Readable,
     caller: &Caller,
