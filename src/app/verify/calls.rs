@@ -1,5 +1,5 @@
-//! The calls of all records beside the stored answers, as two sums: no side is read into memory and nothing is sorted.
-//! Only where the sums differ do the databases compare the two as sets, and name what differs.
+//! Compares the requests of all records with the stored answers, by two sums of hashes. Neither side is held in memory or sorted.
+//! Only if the sums differ does the database compare the two as sets, to name the differences.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,55 +14,55 @@ use crate::domain::time::Micros;
 use crate::store::request_checks::{self, Answered};
 use crate::store::{ReadTx, StoreError};
 
-/// The hash of one call, under keys that nobody knows before.
+/// The hash of one request, with random keys.
 type CallHash = u128;
 
-/// The calls that records tell of, in no order.
+/// The requests that the records contain, in no order.
 #[derive(Debug, Clone)]
 pub(super) struct Calls {
-    /// Made again for each verification, so that nobody can choose calls of which two sums agree.
+    /// New keys for each verification, so that requests cannot be chosen to make wrong sums agree.
     keys: [RandomState; 2],
-    /// The sum of those that were answered under the same rule on both sides.
+    /// The sum of the requests that must have an answer, if every such answer must have a request.
     sum: CallHash,
-    /// Those that have an answer for certain, of methods whose answers need no call: few.
+    /// Requests that must have an answer, of the few methods that also answer without recording an event.
     answered: HashSet<CallHash>,
-    /// Whether they are all there: an event that cannot be read tells of none.
+    /// Whether all requests are included. An event that cannot be read has no request.
     complete: bool,
-    /// The call of the register's record that was added last: it may have several events.
+    /// The request of the register's record that was added last. It may have several events.
     of_register: Option<CallHash>,
 }
 
 impl Calls {
-    /// None yet.
+    /// No requests, with new keys.
     pub(super) fn new() -> Self {
         let keys = [RandomState::new(), RandomState::new()];
         Self { keys, sum: 0, answered: HashSet::new(), complete: true, of_register: None }
     }
 
-    /// The same keys and no calls.
+    /// No requests, with the same keys.
     pub(super) fn none(&self) -> Self {
         Self { keys: self.keys.clone(), ..Self::new() }
     }
 
-    /// Adds the calls of another record.
+    /// Adds the requests of another record.
     pub(super) fn add(&mut self, other: Self) {
         self.sum = self.sum.wrapping_add(other.sum);
         self.answered.extend(other.answered);
         self.complete &= other.complete;
     }
 
-    /// Some calls are not told of.
+    /// Notes that some requests are missing.
     pub(super) const fn lack_some(&mut self) {
         self.complete = false;
     }
 
-    /// Adds a call of a programme's record.
+    /// Adds a request of a programme's record.
     pub(super) fn call(&mut self, call: &[Event], begun: Micros) {
         let Some(event) = telling(call) else { return };
         let hash = self.hash(event.actor.as_str(), event.request, event.recorded);
         match &event.body {
-            // What the program does by itself is nobody's request, and an approval that states nothing was opened before
-            // its request was kept.
+            // The program adopts rules without a request. An approval without a statement was opened by a version that did not
+            // store its request.
             EventBody::RulesAdopted { .. } | EventBody::ApprovalOpened { statement: None, .. } => {}
             EventBody::Identified { .. }
             | EventBody::SchoolsAdded { .. }
@@ -95,7 +95,7 @@ impl Calls {
         }
     }
 
-    /// Adds the call of an event of the register's record; those of one call follow each other.
+    /// Adds the request of an event of the register's record. Events of one request follow each other.
     pub(super) fn register_event(&mut self, event: &RegisterEvent) {
         let is_found = matches!(
             event.body,
@@ -112,7 +112,7 @@ impl Calls {
         }
     }
 
-    /// Whether each of them was answered, and nothing else was. A "no" may be wrong.
+    /// Whether every request has an answer and every answer has a request. `true` is certain; `false` may be wrong.
     pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
         let mut next = self.complete.then_some(request_checks::Place::FIRST);
         while let Some(place) = next {
@@ -153,7 +153,7 @@ mod tests {
     use crate::app::verify::{records, register};
     use crate::store::{Store, Use};
 
-    /// The database that an earlier version left, with events of every kind, upgraded.
+    /// Upgrades a database of an earlier version, which has events of every kind.
     async fn upgraded(fixture: &Path, file: &Path) -> App {
         let packed = std::fs::File::open(fixture.join("sqlite/database.gz")).unwrap();
         let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! What a page of events cites of what lies outside its programme's record: rows of files, invoices that other programmes
-//! pay, and events of pages before it. Loaded in bulk, page by page, so that memory stays bounded.
+//! Loads the data that a page of events cites from outside the page: rows of files, invoices that other programmes pay, and events
+//! of earlier pages. It is loaded page by page, so that memory stays bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,14 +25,14 @@ use crate::store::{self, Readable, StoreError, cited_rows, claims, imports, ofst
 
 /// Every import that ever landed.
 pub(super) struct Imports {
-    /// As they are stored, by id.
+    /// The stored imports, by id.
     pub(super) stored: HashMap<ImportId, Import>,
-    /// The record that says which of them counted at each of its events.
+    /// The register's record, which tells which imports counted after each of its events.
     register: Arc<register::RegisterFold>,
 }
 
 impl Imports {
-    /// All of them.
+    /// Loads every import that ever landed.
     pub(super) async fn load(from: &impl Readable, register: Arc<register::RegisterFold>) -> Result<Self> {
         let stored = readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
         Ok(Self { stored, register })
@@ -48,18 +48,18 @@ impl Imports {
         self.register.state.imports.get(&import).is_some_and(|it| it.counts_at(at))
     }
 
-    /// The day that an import's file speaks for.
+    /// The as-at date of an import.
     pub(super) fn as_at(&self, import: ImportId) -> Option<Date> {
         self.stored.get(&import).map(|it| it.as_at)
     }
 
-    /// Those of a kind.
+    /// The imports of one kind.
     pub(super) fn of_kind(&self, kind: FileKind) -> impl Iterator<Item = &Import> {
         self.stored.values().filter(move |it| it.kind == kind)
     }
 }
 
-/// What was read; nothing where some of it cannot be read, which is then missing for events that cite it.
+/// Turns unreadable data into an empty result. Events that cite the data are then reported, as it is missing.
 fn readable<T: Default>(read: store::Result<T>) -> Result<T> {
     match read {
         Err(StoreError::Unreadable(_)) => Ok(T::default()),
@@ -67,26 +67,27 @@ fn readable<T: Default>(read: store::Result<T>) -> Result<T> {
     }
 }
 
-/// What some events cite.
+/// The data that some events cite.
 #[derive(Debug, Default)]
 pub(super) struct Cited {
-    /// What the files say of trusts.
+    /// Rows about trusts in the files.
     pub(super) groups: HashMap<Uid, Vec<Group>>,
-    /// In which trusts the files have schools, by school, and by trust where a rule asks for all of its schools.
+    /// The memberships of schools in trusts, by school.
     pub(super) trusts_of: HashMap<Urn, Vec<CitedMember>>,
+    /// The memberships by trust, loaded if a rule needs all schools of a trust.
     pub(super) schools_of: HashMap<Uid, Vec<CitedMember>>,
-    /// What the monthly files print of schools and of those they follow.
+    /// The rows of schools and their predecessors in the monthly files.
     pub(super) months: HashMap<Urn, Vec<MonthRow>>,
-    /// The predecessors that the files of links name.
+    /// The predecessors in the files of links.
     pub(super) links: HashMap<Urn, Vec<Predecessor>>,
-    /// Events that later ones undo or take back.
+    /// Events that later ones undo, or whose text they erase.
     pub(super) events: HashMap<Seq, Event>,
-    /// What has been paid on invoices, whichever programme paid it.
+    /// The payments on invoices, by all programmes.
     pub(super) payments: HashMap<ClaimKey, ClaimPayments>,
 }
 
 impl Cited {
-    /// Adds what the next page cites.
+    /// Adds the data that the next page cites.
     pub(super) fn add(&mut self, more: Self) {
         self.groups.extend(more.groups);
         self.trusts_of.extend(more.trusts_of);
@@ -97,47 +98,48 @@ impl Cited {
         self.payments.extend(more.payments);
     }
 
-    /// Loads what these events cite.
+    /// Loads the data that these events cite.
     pub(super) async fn load(
         from: &impl Readable,
         (programme, terms): (&Programme, &Terms),
         imports: &Imports,
         events: &[StoredEvent],
     ) -> Result<Self> {
-        let named = CitedIds::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
-        let mut found = Self::default();
-        let named = found.load_events(from, programme, named).await?;
-        found.load_groups(from, &named).await?;
-        found.load_schools(from, terms, imports, &named).await?;
-        Ok(found)
+        let cited_ids = CitedIds::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
+        let mut cited = Self::default();
+        let cited_ids = cited.load_events(from, programme, cited_ids).await?;
+        cited.load_groups(from, &cited_ids).await?;
+        cited.load_schools(from, terms, imports, &cited_ids).await?;
+        Ok(cited)
     }
 
-    /// Loads events that later ones undo, and the invoices concerned; answers what is named by then.
+    /// Loads the events that later ones undo, and the payments on all invoices concerned. Returns the ids, with the invoices of the
+    /// loaded events added.
     async fn load_events(
         &mut self,
         from: &impl Readable,
         programme: &Programme,
-        mut named: CitedIds,
+        mut cited_ids: CitedIds,
     ) -> Result<CitedIds> {
-        if !named.events.is_empty() {
-            let mut requested: Vec<Seq> = named.events.iter().copied().collect();
+        if !cited_ids.events.is_empty() {
+            let mut requested: Vec<Seq> = cited_ids.events.iter().copied().collect();
             for _ in 0..2 {
                 let loaded = readable(cited_rows::of_numbers(from, programme, &requested).await)?;
-                // A refund that is undone names the payment that it took back.
+                // A refund that is undone names the payment that it refunded.
                 requested = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
-                named.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
+                cited_ids.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
                 self.events.extend(loaded.into_iter().map(|it| (it.seq, it)));
                 requested.retain(|it| !self.events.contains_key(it));
             }
         }
-        let references: Vec<Reference> = named.references.iter().cloned().collect();
+        let references: Vec<Reference> = cited_ids.references.iter().cloned().collect();
         self.payments = readable(claims::payments(from, &references).await)?;
-        Ok(named)
+        Ok(cited_ids)
     }
 
-    async fn load_groups(&mut self, from: &impl Readable, named: &CitedIds) -> Result<()> {
-        if !named.trusts.is_empty() {
-            let uids: Vec<Uid> = named.trusts.iter().copied().collect();
+    async fn load_groups(&mut self, from: &impl Readable, cited_ids: &CitedIds) -> Result<()> {
+        if !cited_ids.trusts.is_empty() {
+            let uids: Vec<Uid> = cited_ids.trusts.iter().copied().collect();
             self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
             for group in readable(cited_rows::groups(from, &uids).await)? {
                 self.groups.entry(group.uid).or_default().push(group);
@@ -151,12 +153,12 @@ impl Cited {
         from: &impl Readable,
         terms: &Terms,
         imports: &Imports,
-        named: &CitedIds,
+        cited_ids: &CitedIds,
     ) -> Result<()> {
-        if named.schools.is_empty() {
+        if cited_ids.schools.is_empty() {
             return Ok(());
         }
-        let mut urns: Vec<Urn> = named.schools.iter().copied().collect();
+        let mut urns: Vec<Urn> = cited_ids.schools.iter().copied().collect();
         for member in readable(cited_rows::members(from, MembershipAt::Schools(&urns)).await)? {
             self.trusts_of.entry(member.urn).or_default().push(member);
         }
@@ -185,7 +187,7 @@ impl Cited {
         Ok(())
     }
 
-    /// Loads what the monthly files print of these schools; answers the schools under whose URNs some of them were judged.
+    /// Loads the rows of these schools in the monthly files. Returns the older URNs under which some of them were judged.
     async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
         let mut older = Vec::new();
@@ -200,7 +202,7 @@ impl Cited {
     }
 }
 
-/// What some events name.
+/// The ids that some events name.
 #[derive(Debug, Default)]
 struct CitedIds {
     trusts: BTreeSet<Uid>,
@@ -211,24 +213,26 @@ struct CitedIds {
 
 impl CitedIds {
     fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
-        let mut named = Self::default();
+        let mut cited_ids = Self::default();
         for event in events {
-            named.schools.extend(event.body.listed().iter().map(|it| it.urn));
-            named.references.extend(reference(&event.body).cloned());
+            cited_ids.schools.extend(event.body.listed().iter().map(|it| it.urn));
+            cited_ids.references.extend(reference(&event.body).cloned());
             match &event.body {
-                EventBody::Identified { recipient: Recipient::Mat(uid), .. } => drop(named.trusts.insert(*uid)),
-                EventBody::Awarded { support: Support::Credit { partner }, .. } => drop(named.trusts.insert(*partner)),
-                EventBody::Placed { placement, .. } => named.trusts.extend(placement.trust().map(|(uid, _)| uid)),
-                EventBody::Undone { undoes, invoice, .. } => {
-                    named.events.extend([Some(*undoes), *invoice].into_iter().flatten());
+                EventBody::Identified { recipient: Recipient::Mat(uid), .. } => drop(cited_ids.trusts.insert(*uid)),
+                EventBody::Awarded { support: Support::Credit { partner }, .. } => {
+                    drop(cited_ids.trusts.insert(*partner))
                 }
-                EventBody::TextErased { event } => drop(named.events.insert(*event)),
+                EventBody::Placed { placement, .. } => cited_ids.trusts.extend(placement.trust().map(|(uid, _)| uid)),
+                EventBody::Undone { undoes, invoice, .. } => {
+                    cited_ids.events.extend([Some(*undoes), *invoice].into_iter().flatten());
+                }
+                EventBody::TextErased { event } => drop(cited_ids.events.insert(*event)),
                 EventBody::EntryDecided { .. }
                 | EventBody::RulesAdopted { .. }
                 | events_about!(offer, approval, fund, award, referral) => {}
             }
         }
-        named
+        cited_ids
     }
 }
 

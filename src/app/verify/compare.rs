@@ -1,4 +1,4 @@
-//! The folded state beside the stored one, thing by thing.
+//! Compares the folded state of a programme with the stored one, entity by entity.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -23,27 +23,39 @@ use crate::store::{
     referrals,
 };
 
-/// Names every difference between what the record says and what the database has. The terms are stored under this hash.
+/// Reports every difference between the folded state and the database. The terms are stored under this hash.
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut VerifyReport) -> Result<()> {
-    let facts = &folded.facts;
+    let state = &folded.state;
     compare_head(snapshot, folded, report).await?;
     compare_cited(snapshot, folded, report).await?;
-    compare_terms(facts, terms, report);
-    compare_offers(snapshot, facts, report).await?;
+    compare_terms(state, terms, report);
+    compare_offers(snapshot, state, report).await?;
     compare_accounts(snapshot, folded, report).await?;
-    let programme = &facts.programme.programme;
-    hold("award", &facts.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
-    hold("approval", &facts.approvals, approvals::of_book(snapshot, programme).await?, report, compare_approval);
-    hold("referral", &facts.referrals, referrals::of_book(snapshot, programme).await?, report, compare_referral);
+    let programme = &state.programme.programme;
+    compare_rows("award", &state.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
+    compare_rows(
+        "approval",
+        &state.approvals,
+        approvals::of_book(snapshot, programme).await?,
+        report,
+        compare_approval,
+    );
+    compare_rows(
+        "referral",
+        &state.referrals,
+        referrals::of_book(snapshot, programme).await?,
+        report,
+        compare_referral,
+    );
     let decided = entry_decisions::of_book(snapshot, programme).await?;
-    hold("entry position of school", &facts.entry_decisions, decided, report, |recorded, stored, report| {
+    compare_rows("entry position of school", &state.entry_decisions, decided, report, |recorded, stored, report| {
         report.compare(format!("entry position of school {}", recorded.urn), recorded, stored);
     });
     compare_placements(snapshot, folded, report).await
 }
 
-/// Holds things of one kind against what is stored of them.
-fn hold<K: Ord + Display, R, S>(
+/// Compares the entities of one kind with their rows.
+fn compare_rows<K: Ord + Display, R, S>(
     what: &str,
     recorded: &BTreeMap<K, R>,
     stored: VerifyRows<K, S>,
@@ -68,12 +80,12 @@ fn hold<K: Ord + Display, R, S>(
 
 async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let (seq, hash) = (report.seq, report.hash);
-    match programmes::head_of(snapshot, &folded.facts.programme.programme).await {
+    match programmes::head_of(snapshot, &folded.state.programme.programme).await {
         Ok(Some(head)) => {
             report.compare("the head's sequence", &seq, &head.last());
             report.compare("the head's hash", &hash, &head.hash);
             report.compare("the head's next entry", &folded.next_entry, &head.next_entry);
-            report.compare("the version of the rules", &folded.facts.rules, &head.rules);
+            report.compare("the version of the rules", &folded.state.rules, &head.rules);
             // No event closes a programme.
             report.compare("whether the programme is open", &true, &head.open);
         }
@@ -84,12 +96,12 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRep
     Ok(())
 }
 
-/// What events cite of the register's record has to be in it.
+/// Checks that the last cited event of the register's record exists.
 async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let Some(cited) = folded.cited else { return Ok(()) };
     let last = match record::head(snapshot).await {
         Ok(head) => head.last(),
-        // The register's report says so.
+        // The register's report lists this.
         Err(StoreError::Unreadable(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -99,19 +111,18 @@ async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRe
     Ok(())
 }
 
-/// The terms' text, of whose hash these facts are, against the hash it is stored with and the one that offers are pinned
-/// to.
-fn compare_terms(facts: &ProgrammeState, stored: Hash, report: &mut VerifyReport) {
-    let computed = Hash(facts.programme.terms);
+/// Compares the hash computed from the text of the terms with the stored hash and with the one that offers are pinned to.
+fn compare_terms(state: &ProgrammeState, stored: Hash, report: &mut VerifyReport) {
+    let computed = Hash(state.programme.terms);
     if computed != stored {
         report.differs(format!("the terms: the hash of their text is {stored}, computed {computed}"));
     }
-    if is_rewritten(&facts.programme.programme, computed) {
+    if is_rewritten(&state.programme.programme, computed) {
         report.differs(format!(
             "the terms: no text with the hash {computed} ever came with the program: their rules were rewritten"
         ));
     }
-    if let Some(offer) = facts.offers.values().find(|it| it.terms != computed.0) {
+    if let Some(offer) = state.offers.values().find(|it| it.terms != computed.0) {
         report.differs(format!(
             "the terms: offer {} was made under {}, they are {computed}",
             offer.id,
@@ -120,16 +131,16 @@ fn compare_terms(facts: &ProgrammeState, stored: Hash, report: &mut VerifyReport
     }
 }
 
-async fn compare_offers(snapshot: &ReadTx, facts: &ProgrammeState, report: &mut VerifyReport) -> Result<()> {
-    let programme = &facts.programme.programme;
-    hold("offer", &facts.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
-    let urns: Vec<_> = facts.listed.keys().copied().collect();
+async fn compare_offers(snapshot: &ReadTx, state: &ProgrammeState, report: &mut VerifyReport) -> Result<()> {
+    let programme = &state.programme.programme;
+    compare_rows("offer", &state.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
+    let urns: Vec<_> = state.listed.keys().copied().collect();
     let listed = offers::listing(snapshot, programme, &Reach::everything(), &urns).await?;
-    for (urn, recorded) in &facts.listed {
+    for (urn, recorded) in &state.listed {
         report.compare(format!("school {urn}: its open offer"), &Some(recorded), &listed.get(urn));
     }
     let open = offers::count_listed(snapshot, programme).await?;
-    report.compare("schools on open offers", &(facts.listed.len() as u64), &open);
+    report.compare("schools on open offers", &(state.listed.len() as u64), &open);
     Ok(())
 }
 
@@ -156,26 +167,28 @@ fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut VerifyReport) {
 }
 
 async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
-    let ledger = &folded.facts.ledger;
-    let stored = accounts::of_book(snapshot, &folded.facts.programme.programme).await?;
+    let ledger = &folded.state.ledger;
+    let stored = accounts::of_book(snapshot, &folded.state.programme.programme).await?;
     // A fund that the terms bring with them is stored once an entry moves it.
     let unmoved =
         |it: &Account| matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved.contains(&it.id);
     let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !unmoved(it));
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
-    hold("account", &recorded, stored, report, |recorded, stored, report| compare_account(recorded, stored, report));
-    compare_sums(&folded.facts, report);
-    let mut stored = account_days::of_book(snapshot, &folded.facts.programme.programme).await?;
-    // A day whose changes come to nothing says nothing.
+    compare_rows("account", &recorded, stored, report, |recorded, stored, report| {
+        compare_account(recorded, stored, report)
+    });
+    compare_sums(&folded.state, report);
+    let mut stored = account_days::of_book(snapshot, &folded.state.programme.programme).await?;
+    // A day whose changes sum to zero may be stored or left out.
     stored.rows.retain(|_, it| *it != Ok(0));
-    let mut recorded = account_days::recorded(&folded.facts.days);
+    let mut recorded = account_days::recorded(&folded.state.days);
     recorded.retain(|_, change| *change != 0);
-    hold_days(&recorded, stored, report);
+    compare_days(&recorded, stored, report);
     Ok(())
 }
 
-/// What an account's days say must be what its entries of those days moved.
-fn hold_days(
+/// Checks that the stored daily changes of accounts are those of their entries.
+fn compare_days(
     recorded: &BTreeMap<(AccountId, String), i64>,
     stored: VerifyRows<(AccountId, String), i64>,
     report: &mut VerifyReport,
@@ -209,19 +222,19 @@ fn compare_account(recorded: &Account, stored: &Account, report: &mut VerifyRepo
     }
 }
 
-/// What the awards of an account say must be what its entries moved: no penny without its award.
-fn compare_sums(facts: &ProgrammeState, report: &mut VerifyReport) {
+/// Checks that the amounts of each account are the sums of the awards under it.
+fn compare_sums(state: &ProgrammeState, report: &mut VerifyReport) {
     let mut sums: HashMap<AccountId, (i64, i64)> = HashMap::new();
     let mut add = |account: AccountId, committed: i64, spent: i64| {
         let sum = sums.entry(account).or_default();
         *sum = (sum.0.saturating_add(committed), sum.1.saturating_add(spent));
     };
-    for award in facts.awards.values() {
+    for award in state.awards.values() {
         let cost = |amount| award.cost(amount).unwrap_or(i64::MAX);
         add(award.fund, cost(award.committed()), cost(award.spent()));
         award.cap.into_iter().for_each(|cap| add(cap, award.committed(), award.spent()));
     }
-    for account in facts.ledger.accounts() {
+    for account in state.ledger.accounts() {
         let (committed, spent) = sums.get(&account.id).copied().unwrap_or_default();
         if (committed, spent) != (account.committed, account.spent) {
             let (in_account, what) = (
@@ -258,17 +271,17 @@ fn compare_award(recorded: &Award, stored: &Award, report: &mut VerifyReport) {
 }
 
 async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
-    let facts = &folded.facts;
+    let state = &folded.state;
     let placed = |(urn, how): (&Urn, &HandPlacement)| Some((*urn, (*urn, *how, *folded.placed.get(urn)?)));
-    let recorded: BTreeMap<Urn, (Urn, HandPlacement, Seq)> = facts.placements.iter().filter_map(placed).collect();
-    let stored = placements::of_book(snapshot, &facts.programme.programme).await?;
-    hold("placement of school", &recorded, stored, report, |recorded, stored, report| {
+    let recorded: BTreeMap<Urn, (Urn, HandPlacement, Seq)> = state.placements.iter().filter_map(placed).collect();
+    let stored = placements::of_book(snapshot, &state.programme.programme).await?;
+    compare_rows("placement of school", &recorded, stored, report, |recorded, stored, report| {
         report.compare(format!("placement of school {}", recorded.0), recorded, stored);
     });
     Ok(())
 }
 
-/// Holds every column of an approval against the record.
+/// Compares every column of an approval with the record.
 pub(super) fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
     let id = recorded.id;
     report.compare(format!("approval {id} action"), &recorded.action, &stored.action);
@@ -284,7 +297,7 @@ pub(super) fn compare_approval(recorded: &Approval, stored: &Approval, report: &
     report.compare(format!("approval {id} request"), &recorded.request, &stored.request);
     report.compare(format!("approval {id} state"), &recorded.state, &stored.state);
     report.compare(format!("approval {id} denying event"), &recorded.denied, &stored.denied);
-    // Reasons lie with the events; only approvals about reference data have them in their row.
+    // Reasons are texts of the events. Only approvals about reference data have them in their row.
     report.compare(format!("approval {id} reason"), &recorded.reason, &stored.reason);
     report.compare(format!("approval {id} reason of denying"), &recorded.denied_reason, &stored.denied_reason);
 }

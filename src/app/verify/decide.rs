@@ -1,11 +1,11 @@
-//! Decides each call of a record again, with what its events cite: the rules are those that decide commands.
+//! Decides each request of a record again, with the data that its events cite and with the rules that decide commands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::VerifyReport;
 use super::cited::{Cited, Imports};
-use super::evidence::Then;
+use super::evidence::ImportsAtDecision;
 use crate::app::clock;
 use crate::domain::award::Support;
 use crate::domain::award::claim::{ClaimKey, ClaimPayments};
@@ -16,10 +16,10 @@ use crate::domain::offer::Recipient;
 use crate::domain::programme::replay::redecide::ReplayVerdict;
 use crate::domain::programme::{EventText, ProgrammeState};
 
-/// What is known beside the facts while a record is decided again.
+/// Data besides the state that is needed to decide requests again.
 pub(super) struct Deciding {
     imports: Arc<Imports>,
-    /// What the events at hand cite.
+    /// The data that the current events cite.
     cited: Cited,
     /// Schools that an approved referral made eligible.
     granted: BTreeSet<Urn>,
@@ -30,7 +30,7 @@ impl Deciding {
         Self { imports, cited: Cited::default(), granted: BTreeSet::new() }
     }
 
-    /// Takes what the next page cites; of the page before nothing is kept where no call goes on.
+    /// Takes the data that the next page cites. The data of the previous page is kept only if a request continues.
     pub(super) fn take(&mut self, cited: Cited, is_settled: bool) {
         if is_settled {
             self.cited = cited;
@@ -39,73 +39,73 @@ impl Deciding {
         }
     }
 
-    /// Decides one call, whose events are next to be folded in, and names what stands against it.
-    pub(super) fn decide(&mut self, call: &[Event], facts: &mut ProgrammeState, report: &mut VerifyReport) {
+    /// Decides one request again, before its events are applied, and reports a decision that the rules forbid.
+    pub(super) fn decide(&mut self, call: &[Event], state: &mut ProgrammeState, report: &mut VerifyReport) {
         let Some(first) = call.first() else { return };
         let Some(now) = clock::moment(first.recorded) else {
             report.differs(format!("event {}: it is recorded at a time that no calendar has", first.seq));
             return;
         };
-        let then = Then::of(&self.imports, call, first.recorded);
-        facts.trusts.clear();
+        let then = ImportsAtDecision::of(&self.imports, call, first.recorded);
+        state.trusts.clear();
         for uid in call.iter().flat_map(named_trusts) {
-            facts.trusts.extend(self.cited.trust(uid, &then).map(|answer| (uid, answer)));
+            state.trusts.extend(self.cited.trust(uid, &then).map(|answer| (uid, answer)));
         }
         for undone in call.iter().filter_map(|it| it.body.undoes()).filter_map(|seq| self.cited.events.get(&seq)) {
-            facts.movements.recall(undone);
+            state.movements.recall(undone);
         }
         for event in call.iter().filter_map(|it| erased(&it.body)).filter_map(|seq| self.cited.events.get(&seq)) {
             let text = EventText { offer: event.offer, was_recorded: event.text_hash.is_some(), is_erased: false };
-            facts.texts.entry(event.seq).or_insert(text);
+            state.texts.entry(event.seq).or_insert(text);
         }
-        let own = self.pay_elsewhere(call, facts);
-        match facts.redecide(call, now) {
+        let own_payments = self.add_payments_elsewhere(call, state);
+        match state.redecide(call, now) {
             ReplayVerdict::Allowed => {}
             ReplayVerdict::AllowedWhenMade(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
             ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
         }
-        facts.claims.extend(own);
-        // What an approval makes an exception of counts for the offer that it makes in the same call.
+        state.claims.extend(own_payments);
+        // An exception that an approved referral makes counts already for the offer that it makes in the same request.
         self.granted.extend(call.iter().flat_map(exceptional));
         for event in call.iter().filter(|it| !it.body.listed().is_empty()) {
-            let Some(recipient) = recipient_of(event, facts) else { continue };
-            if let Some(wrong) = self.cited.wrong_schools((event, recipient), facts, &self.granted, &then) {
+            let Some(recipient) = recipient_of(event, state) else { continue };
+            if let Some(wrong) = self.cited.wrong_schools((event, recipient), state, &self.granted, &then) {
                 report.differs(format!("event {}: {wrong}", event.seq));
             }
         }
     }
 
-    /// Ends a call that has been folded in.
-    pub(super) fn settled(call: &[Event], facts: &mut ProgrammeState) {
+    /// Forgets the movements that were recalled for a request, after its events were applied.
+    pub(super) fn settled(call: &[Event], state: &mut ProgrammeState) {
         for award in call.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
-            facts.movements.forget(award);
+            state.movements.forget(award);
         }
     }
 
-    /// Adds to the invoices of a call what other programmes had paid on them before it; answers what was there.
-    fn pay_elsewhere(&self, call: &[Event], facts: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
-        let numbered = call.iter().filter_map(|it| numbered_claim(it, facts));
-        let numbered: Vec<(ClaimKey, i64)> = numbered.collect();
-        let mut before = Vec::new();
-        for (key, part) in numbered {
+    /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme alone.
+    fn add_payments_elsewhere(&self, call: &[Event], state: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
+        let claims = call.iter().filter_map(|it| numbered_claim(it, state));
+        let claims: Vec<(ClaimKey, i64)> = claims.collect();
+        let mut own_payments = Vec::new();
+        for (key, part) in claims {
             let Some(all) = self.cited.payments.get(&key) else { continue };
-            let others = all.of_awards(|award| !facts.awards.contains_key(&award));
-            let own = facts.claims.get(&key).cloned().unwrap_or_default();
-            facts.claims.insert(key.clone(), own.with_earlier(&others, part));
-            before.push((key, own));
+            let others = all.of_awards(|award| !state.awards.contains_key(&award));
+            let own = state.claims.get(&key).cloned().unwrap_or_default();
+            state.claims.insert(key.clone(), own.with_earlier(&others, part));
+            own_payments.push((key, own));
         }
-        before
+        own_payments
     }
 }
 
-/// The invoice that an event pays or has stand again, and the number that this payment gets.
-fn numbered_claim(event: &Event, facts: &ProgrammeState) -> Option<(ClaimKey, i64)> {
+/// The invoice that an event pays, or whose payment it restores, and the number of that payment.
+fn numbered_claim(event: &Event, state: &ProgrammeState) -> Option<(ClaimKey, i64)> {
     match &event.body {
         EventBody::Drawn { invoice: Some(reference), claim: Some(claim), .. } => {
             Some(((claim.issuer_key, reference.clone()), claim.part))
         }
         EventBody::Undone { award, invoice: Some(paid), part: Some(part), .. } => {
-            let invoices = &facts.awards.get(award)?.invoices;
+            let invoices = &state.awards.get(award)?.invoices;
             Some((invoices.iter().find(|it| it.seq == *paid)?.key(), *part))
         }
         events_about!(offer, school, approval, fund, award, referral, record) => None,
@@ -128,9 +128,9 @@ fn exceptional(event: &Event) -> &[Urn] {
     if let EventBody::ReferralApproved { exceptional, .. } = &event.body { exceptional } else { &[] }
 }
 
-fn recipient_of(event: &Event, facts: &ProgrammeState) -> Option<Recipient> {
+fn recipient_of(event: &Event, state: &ProgrammeState) -> Option<Recipient> {
     if let EventBody::Identified { recipient, .. } = &event.body {
         return Some(*recipient);
     }
-    facts.offers.get(&event.offer?).map(|it| it.recipient)
+    state.offers.get(&event.offer?).map(|it| it.recipient)
 }

@@ -1,9 +1,9 @@
-//! Whether what an event cites of the files is what they said: the rules that made schools eligible, against the rows; the
-//! trusts that it names.
+//! Checks events against the files that counted when they were decided: the rules that made schools eligible, and the trusts that
+//! the events name.
 //!
-//! Asked of the imports that counted at the event of the register's record that it cites. One from before there was that
-//! record cites none, and is asked of those that counted when it was recorded. Of some that is not known to the moment, since
-//! servers' clocks differ, and a withdrawal was not dated: then it is enough that some history of these allows the event.
+//! The files are those of the imports that counted after the cited event of the register's record. Events from before that record
+//! cite none; for them the imports that counted at their recorded time are used. That is not always certain, because the clocks of
+//! servers differ and withdrawals had no time. An event is then accepted if it is allowed by some possible history of these imports.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,7 +24,7 @@ use crate::domain::time::Micros;
 use crate::store::cited_rows::Group;
 use crate::store::imports::{FileKind, Import, ImportState};
 
-/// Whether an import counted.
+/// Whether an import counted at the time of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Counted {
     Yes,
@@ -32,16 +32,16 @@ enum Counted {
     Perhaps,
 }
 
-/// The imports as they were when a call was decided.
-pub(super) struct Then<'a> {
+/// The imports at the time when a request was decided.
+pub(super) struct ImportsAtDecision<'a> {
     imports: &'a Imports,
-    /// The event of the register's record that the call cites.
+    /// The event of the register's record that the request cites.
     cited: Option<RegisterSeq>,
     recorded: Micros,
 }
 
-impl<'a> Then<'a> {
-    /// When this call was decided, which was recorded at that moment.
+impl<'a> ImportsAtDecision<'a> {
+    /// The imports when this request was decided, which was recorded at the given time.
     pub(super) fn of(imports: &'a Imports, call: &[Event], recorded: Micros) -> Self {
         Self { imports, cited: call.iter().find_map(|it| it.body.register_seq()), recorded }
     }
@@ -69,8 +69,8 @@ impl<'a> Then<'a> {
         }
     }
 
-    /// Whether the moment lies after an import landed: two servers' clocks may be twice as far from each other as from the
-    /// database's.
+    /// Whether the decision was made after an import landed. The clocks of two servers may differ by twice as much as each may
+    /// differ from the database's.
     fn is_after(&self, import: &Import) -> Counted {
         let apart = i64::try_from(APART.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
         let since = self.recorded.0.saturating_sub(import.imported_at.0);
@@ -81,47 +81,57 @@ impl<'a> Then<'a> {
         }
     }
 
-    /// Whether something holds of what some history of the imports says: all that may have counted, what did for certain,
-    /// and that with each of the others.
-    fn some_history<T: Clone>(&self, all: &[T], import: impl Fn(&T) -> ImportId, holds: impl Fn(&[T]) -> bool) -> bool {
+    /// Whether a condition holds for the rows of some possible history of the imports. Tries all imports that may have counted,
+    /// then those that counted for certain, and then those together with each single uncertain import.
+    fn some_history<T: Clone>(
+        &self,
+        all: &[T],
+        import: impl Fn(&T) -> ImportId,
+        allows: impl Fn(&[T]) -> bool,
+    ) -> bool {
         let counted: Vec<(Counted, &T)> = all.iter().map(|it| (self.counted(import(it)), it)).collect();
-        let those = |requested: &dyn Fn(Counted, &T) -> bool| -> Vec<T> {
-            let kept = counted.iter().filter(|(counted, it)| requested(*counted, it));
-            kept.map(|(_, it)| (*it).clone()).collect()
+        let select = |selects: &dyn Fn(Counted, &T) -> bool| -> Vec<T> {
+            let selected = counted.iter().filter(|(counted, it)| selects(*counted, it));
+            selected.map(|(_, it)| (*it).clone()).collect()
         };
-        if holds(&those(&|counted, _| counted != Counted::No)) {
+        if allows(&select(&|counted, _| counted != Counted::No)) {
             return true;
         }
-        let open = counted.iter().filter(|(counted, _)| *counted == Counted::Perhaps);
-        let open: BTreeSet<ImportId> = open.map(|(_, it)| import(it)).collect();
-        if open.is_empty() {
+        let uncertain = counted.iter().filter(|(counted, _)| *counted == Counted::Perhaps);
+        let uncertain: BTreeSet<ImportId> = uncertain.map(|(_, it)| import(it)).collect();
+        if uncertain.is_empty() {
             return false;
         }
-        holds(&those(&|counted, _| counted == Counted::Yes))
-            || open.iter().any(|one| holds(&those(&|counted, it| counted == Counted::Yes || import(it) == *one)))
+        allows(&select(&|counted, _| counted == Counted::Yes))
+            || uncertain.iter().any(|one| allows(&select(&|counted, it| counted == Counted::Yes || import(it) == *one)))
     }
 }
 
 impl Cited {
-    /// What the register said of a trust at a moment; of several histories the one in which it is an open trust.
-    pub(super) fn trust(&self, uid: Uid, then: &Then<'_>) -> Option<TrustAnswer> {
+    /// What the register said of a trust at the time of a decision. If several histories are possible, prefers one in which the
+    /// trust is open.
+    pub(super) fn trust(&self, uid: Uid, at_decision: &ImportsAtDecision<'_>) -> Option<TrustAnswer> {
         let groups = self.groups.get(&uid)?;
         let answer = |open: bool, kind: TrustKind| TrustAnswer { kind, open };
-        let is = |requested: TrustAnswer| {
-            then.some_history(groups, |it| it.import, |groups| newest(groups, then.imports) == Some(requested))
+        let is_possible = |expected: TrustAnswer| {
+            at_decision.some_history(
+                groups,
+                |it| it.import,
+                |groups| newest(groups, at_decision.imports) == Some(expected),
+            )
         };
         let kinds = [TrustKind::Mat, TrustKind::Sat];
         let all = [true, false].into_iter().flat_map(|open| kinds.map(|kind| answer(open, kind)));
-        all.into_iter().find(|it| is(*it))
+        all.into_iter().find(|it| is_possible(*it))
     }
 
-    /// What is wrong with what an event says of the schools that it puts on an offer.
+    /// Describes what is wrong with the schools that an event puts on an offer, if anything.
     pub(super) fn wrong_schools(
         &self,
         (event, recipient): (&Event, Recipient),
-        facts: &ProgrammeState,
+        state: &ProgrammeState,
         granted: &BTreeSet<Urn>,
-        then: &Then<'_>,
+        at_decision: &ImportsAtDecision<'_>,
     ) -> Option<String> {
         let schools = event.body.listed();
         match recipient {
@@ -129,7 +139,7 @@ impl Cited {
                 return Some(format!("an offer to school {urn} lists another school"));
             }
             Recipient::Mat(uid)
-                if matches!(event.body, EventBody::Identified { .. }) && self.trust(uid, then).is_none() =>
+                if matches!(event.body, EventBody::Identified { .. }) && self.trust(uid, at_decision).is_none() =>
             {
                 return Some(format!("trust {uid} is not in the register"));
             }
@@ -137,29 +147,29 @@ impl Cited {
         }
         schools.iter().find_map(|school| {
             let in_trust = match recipient {
-                Recipient::Mat(uid) if !self.is_in(school.urn, uid, facts, then) => {
+                Recipient::Mat(uid) if !self.is_in(school.urn, uid, state, at_decision) => {
                     Some(format!("school {} is in trust {uid} by no register, nor placed there", school.urn))
                 }
                 Recipient::Mat(_) | Recipient::Standalone(_) => None,
             };
-            in_trust.or_else(|| self.wrong_school((school, recipient), facts, granted, then))
+            in_trust.or_else(|| self.wrong_school((school, recipient), state, granted, at_decision))
         })
     }
 
-    fn is_in(&self, urn: Urn, uid: Uid, facts: &ProgrammeState, then: &Then<'_>) -> bool {
-        let placed = facts.placements.get(&urn).and_then(|it| it.trust()).is_some_and(|(trust, _)| trust == uid);
+    fn is_in(&self, urn: Urn, uid: Uid, state: &ProgrammeState, at_decision: &ImportsAtDecision<'_>) -> bool {
+        let placed = state.placements.get(&urn).and_then(|it| it.trust()).is_some_and(|(trust, _)| trust == uid);
         let members = self.trusts_of.get(&urn).map(Vec::as_slice).unwrap_or_default();
-        placed || members.iter().any(|it| it.uid == uid && then.counted(it.import) != Counted::No)
+        placed || members.iter().any(|it| it.uid == uid && at_decision.counted(it.import) != Counted::No)
     }
 
     fn wrong_school(
         &self,
         (school, recipient): (&ListedSchool, Recipient),
-        facts: &ProgrammeState,
+        state: &ProgrammeState,
         granted: &BTreeSet<Urn>,
-        then: &Then<'_>,
+        at_decision: &ImportsAtDecision<'_>,
     ) -> Option<String> {
-        let terms = &facts.programme.scheme;
+        let terms = &state.programme.scheme;
         let urn = school.urn;
         if school.rules.is_empty() {
             return Some(format!("school {urn} is listed without a rule that makes it eligible"));
@@ -173,14 +183,16 @@ impl Cited {
             }
             let is_met = match &rule.test {
                 Test::Exceptional { .. } => lineage.iter().any(|it| granted.contains(it)),
-                Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. } => self.is_met(urn, &lineage, &id, facts, then),
-                Test::TrustImprovement(_) => self.is_improving(urn, recipient, &id, facts, then),
+                Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. } => {
+                    self.is_met(urn, &lineage, &id, state, at_decision)
+                }
+                Test::TrustImprovement(_) => self.is_improving(urn, recipient, &id, state, at_decision),
             };
             (!is_met).then(|| format!("school {urn} is listed by rule {name}, which no row of the files meets"))
         })
     }
 
-    /// A school and those that it follows, by what the files and the links say.
+    /// A school and its predecessors, by the monthly files and the links.
     fn lineage(&self, urn: Urn) -> BTreeSet<Urn> {
         let mut lineage = BTreeSet::from([urn]);
         let mut next = vec![urn];
@@ -198,38 +210,38 @@ impl Cited {
         urn: Urn,
         lineage: &BTreeSet<Urn>,
         rule: &RuleId,
-        facts: &ProgrammeState,
-        then: &Then<'_>,
+        state: &ProgrammeState,
+        at_decision: &ImportsAtDecision<'_>,
     ) -> bool {
         let rows: Vec<&MonthRow> = lineage.iter().filter_map(|it| self.months.get(it)).flatten().collect();
-        let decided = lineage.iter().filter_map(|it| facts.entry_decisions.get(it));
+        let decided = lineage.iter().filter_map(|it| state.entry_decisions.get(it));
         let decided: BTreeMap<Urn, bool> = decided.map(|it| (it.urn, it.met)).collect();
         let is_met = |links: &HashMap<Urn, Vec<Urn>>| {
-            then.some_history(
+            at_decision.some_history(
                 &rows,
                 |it| it.import,
                 |rows| {
-                    let assessed = assess_decided(&facts.programme.scheme, rows.iter().copied(), links, &decided);
+                    let assessed = assess_decided(&state.programme.scheme, rows.iter().copied(), links, &decided);
                     assessed.school(urn).is_some_and(|it| it.met().any(|(met, _)| met == rule))
                 },
             )
         };
-        let files: Vec<ImportId> = then.imports.of_kind(FileKind::Links).map(|it| it.id).collect();
-        then.some_history(&files, |it| *it, |files| is_met(&self.links_by(files, lineage, then.imports)))
+        let files: Vec<ImportId> = at_decision.imports.of_kind(FileKind::Links).map(|it| it.id).collect();
+        at_decision.some_history(&files, |it| *it, |files| is_met(&self.links_by(files, lineage, at_decision.imports)))
     }
 
-    /// The predecessors of these schools by the newest of these files.
+    /// The predecessors of these schools in the newest of these files.
     fn links_by(&self, files: &[ImportId], lineage: &BTreeSet<Urn>, imports: &Imports) -> HashMap<Urn, Vec<Urn>> {
         let newest = files.iter().filter_map(|it| imports.as_at(*it)).max();
         let is_newest = |import: &ImportId| files.contains(import) && imports.as_at(*import) == newest;
-        let mut found: HashMap<Urn, Vec<Urn>> = HashMap::new();
+        let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
         for link in lineage.iter().filter_map(|it| self.links.get(it)).flatten().filter(|it| is_newest(&it.import)) {
-            let others = found.entry(link.urn).or_default();
+            let others = predecessors.entry(link.urn).or_default();
             if !others.contains(&link.predecessor) {
                 others.push(link.predecessor);
             }
         }
-        found
+        predecessors
     }
 
     fn is_improving(
@@ -237,26 +249,26 @@ impl Cited {
         urn: Urn,
         recipient: Recipient,
         rule: &RuleId,
-        facts: &ProgrammeState,
-        then: &Then<'_>,
+        state: &ProgrammeState,
+        at_decision: &ImportsAtDecision<'_>,
     ) -> bool {
         let Recipient::Mat(uid) = recipient else { return false };
         let members = self.schools_of.get(&uid).map(Vec::as_slice).unwrap_or_default();
-        then.some_history(
+        at_decision.some_history(
             members,
             |it| it.import,
             |members| {
-                let newest = members.iter().filter_map(|it| then.imports.as_at(it.import)).max();
-                let current = members.iter().filter(|it| then.imports.as_at(it.import) == newest);
+                let newest = members.iter().filter_map(|it| at_decision.imports.as_at(it.import)).max();
+                let current = members.iter().filter(|it| at_decision.imports.as_at(it.import) == newest);
                 let current: Vec<Membership> =
                     current.map(|it| Membership { uid, urn: it.urn, joined: it.joined }).collect();
                 let urns: BTreeSet<Urn> = current.iter().map(|it| it.urn).collect();
                 let rows: Vec<&MonthRow> = urns.iter().filter_map(|it| self.months.get(it)).flatten().collect();
-                then.some_history(
+                at_decision.some_history(
                     &rows,
                     |it| it.import,
                     |rows| {
-                        let assessed = assess_trusts(&facts.programme.scheme, rows.iter().copied(), &current);
+                        let assessed = assess_trusts(&state.programme.scheme, rows.iter().copied(), &current);
                         assessed.iter().any(|it| it.rule == *rule && it.listed.contains(&urn))
                     },
                 )
@@ -265,7 +277,7 @@ impl Cited {
     }
 }
 
-/// What the newest of these files says of a group, if that is a trust.
+/// What the newest of these files says of a group, if the group is a trust.
 fn newest(groups: &[Group], imports: &Imports) -> Option<TrustAnswer> {
     let order = |it: &&Group| (imports.as_at(it.import), it.of_groups, it.status.clone(), it.kind);
     let newest = groups.iter().max_by_key(order)?;

@@ -1,4 +1,4 @@
-//! What a record comes to.
+//! The result of folding a programme's record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,16 +7,16 @@ use crate::domain::ledger::EntrySeq;
 use crate::domain::programme::ProgrammeState;
 use crate::domain::values::record::Seq;
 
-/// What a record comes to.
+/// The result of folding a programme's record.
 pub(in crate::app::verify) struct Folded {
-    /// The state its events leave.
-    pub(in crate::app::verify) facts: ProgrammeState,
-    /// The number the next entry gets.
+    /// The state after the last event.
+    pub(in crate::app::verify) state: ProgrammeState,
+    /// The number of the next entry.
     pub(in crate::app::verify) next_entry: EntrySeq,
-    /// The event that placed a school last.
+    /// The last event that placed each school.
     pub(in crate::app::verify) placed: HashMap<Urn, Seq>,
-    /// Funds that the terms bring with them and an entry moved: from then on they are stored.
-    pub(in crate::app::verify) moved: HashSet<AccountId>,
-    /// The event of the register's record that was cited last.
+    /// Funds that the terms define and that have entries. Only such funds have a row.
+    pub(in crate::app::verify) moved_funds: HashSet<AccountId>,
+    /// The last cited event of the register's record.
     pub(in crate::app::verify) cited: Option<Seq>,
 }

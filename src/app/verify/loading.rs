@@ -1,17 +1,17 @@
-//! Who loaded the terms and when, beside the event that the record begins with.
+//! Compares who loaded the terms and when with the first event of the record.
 
 use super::{Result, VerifyReport};
 use crate::domain::event::{EventBody, Seq};
 use crate::store::programmes::LoadedTerms;
 use crate::store::{ReadTx, events};
 
-/// Compares what is stored of the loading with event 1. A record that an earlier version began says nothing of it.
+/// Compares the stored loading of the terms with event 1. Records that earlier versions began do not contain it.
 ///
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].
 pub(super) async fn compare(snapshot: &ReadTx, stored: &LoadedTerms, report: &mut VerifyReport) -> Result<()> {
     let first = events::each_of_book(snapshot, &stored.programme, (Seq(1), Seq(1)), 1).await?;
-    // One that cannot be read is named by the fold.
+    // The fold reports an event that cannot be read.
     let Some(Ok(first)) = first.into_iter().next().map(|it| it.recorded) else { return Ok(()) };
     let EventBody::RulesAdopted { terms: Some(terms), .. } = first.event.body else { return Ok(()) };
     report.compare("the terms: who loaded them", &first.event.actor.to_string(), &stored.loaded_by);

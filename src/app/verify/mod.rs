@@ -1,9 +1,10 @@
-//! Proves the records: folds each from its first event and holds the current state against it.
+//! Verifies the records: folds each from its first event and compares the result with the stored state.
 //!
-//! One snapshot; the log in pages, in order, read ahead while the page before is folded. It trusts nothing it can
-//! compute: every number, hash, text, bucket, balance, award, offer, contact, placement and approval is derived again and
-//! compared, and every difference is named. A row that cannot be read is one, and hides no other. So is the schema. Every call is
-//! decided again, by the functions that decide commands: what the rules of its time do not allow is a difference too.
+//! All reads use one snapshot. The record is read in pages, in order; a page is read while the one before is folded. Everything
+//! that can be computed is computed again and compared: every number, hash, text, bucket, balance, award, offer, contact,
+//! placement and approval, and the schema. Every difference is named. A row that cannot be read is a difference, and the other
+//! rows are still compared. Every request is decided again with the functions that decide commands: a decision that the rules of
+//! its time do not allow is a difference too.
 
 mod calls;
 mod cited;
@@ -36,10 +37,10 @@ use crate::store::register::record;
 use crate::store::verify_rows::{self, VerifyRows};
 use crate::store::{ReadTx, Store, events, programmes};
 
-/// Differences named of one programme; the count goes on.
-const NAMED: usize = 100;
+/// The most differences that are listed for one record. Further ones are only counted.
+const MAX_LISTED: usize = 100;
 
-/// A head to hold the record against: the record must contain it, so that a cut tail shows.
+/// A head that a record must contain. It shows whether events were removed from the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpectedHead {
     /// The event.
@@ -49,46 +50,46 @@ pub struct ExpectedHead {
 }
 
 impl ExpectedHead {
-    /// A head as it was written down: a sequence and 64 hex digits.
+    /// Parses a head: a sequence and 64 hex digits.
     ///
     /// # Errors
-    /// When the hash is not one.
+    /// If the hash is malformed.
     pub fn new(sequence: i64, hash: &str) -> std::result::Result<Self, crate::domain::ids::BadId> {
         Ok(Self { seq: Seq(sequence), hash: hash.parse()? })
     }
 }
 
-/// What verifying one programme found.
+/// The result of verifying one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// Whose record.
+    /// The name of the record.
     pub programme: RecordName,
     /// Its last event.
     pub seq: Seq,
-    /// The hash of it.
+    /// The hash of its last event.
     pub hash: Hash,
-    /// Ledger entries folded.
+    /// The number of ledger entries.
     pub entries: i64,
-    /// Differences, the first hundred of them.
+    /// The first hundred differences.
     pub differences: Vec<String>,
-    /// How many there are.
+    /// The number of all differences.
     pub count: usize,
-    /// What is no difference, and worth knowing: what operators added to the schema. Of the first programme only.
+    /// Additions of operators to the schema, which are no differences. Only in the report of the first programme.
     pub notes: Vec<String>,
-    /// What only a rule forbids that the programme adopted later, the first hundred of it. It is no difference.
+    /// The first hundred decisions that only a rule forbids which the programme adopted later. They are no differences.
     pub allowed: Vec<String>,
-    /// How much there is of it.
+    /// The number of all such decisions.
     pub allowed_count: usize,
 }
 
 impl VerifyReport {
-    /// Whether the programme is proved.
+    /// Whether the record has no differences.
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.count == 0
     }
 
-    /// What is known before the first event.
+    /// The report before the first event.
     fn new(record: impl Into<RecordName>) -> Self {
         let programme = record.into();
         let hash = genesis(&programme);
@@ -107,19 +108,20 @@ impl VerifyReport {
 
     fn differs(&mut self, difference: impl fmt::Display) {
         self.count = self.count.saturating_add(1);
-        if self.differences.len() < NAMED {
+        if self.differences.len() < MAX_LISTED {
             self.differences.push(difference.to_string());
         }
     }
 
-    /// Names what was allowed when it was made.
+    /// Lists a decision that was allowed when it was made.
     fn allowed_when_made(&mut self, what: impl fmt::Display) {
         self.allowed_count = self.allowed_count.saturating_add(1);
-        if self.allowed.len() < NAMED {
+        if self.allowed.len() < MAX_LISTED {
             self.allowed.push(what.to_string());
         }
     }
 
+    /// Adds a difference for each row whose key cannot be read.
     fn keyless(&mut self, what: &str, rows: Vec<String>) {
         for why in rows {
             self.differs(format!("{what}: there is a row whose key cannot be read: {why}"));
@@ -133,11 +135,11 @@ impl VerifyReport {
     }
 }
 
-/// Verifies every record, or only one, over one snapshot: the programmes' by name, then the register's.
+/// Verifies every record, or only one, over one snapshot: those of the programmes by name, then that of the register.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for what is wrong where
-/// there is no record to say it of.
+/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for differences if there is no
+/// record whose report could list them.
 pub async fn verify(
     store: &Store,
     only: Option<&RecordName>,
@@ -167,12 +169,13 @@ pub async fn verify(
         (None, None) => {}
     }
     if let Some(expected) = expected {
-        hold_against(&snapshot, &mut reports, expected).await?;
+        check_expected_head(&snapshot, &mut reports, expected).await?;
     }
     Ok(reports)
 }
 
-/// Proves the programmes' records, or only one; adds their calls, and says what there is no record to say it of.
+/// Verifies the records of the programmes, or only one. Returns their reports, `calls` with their requests added, and the
+/// differences that belong to no record.
 async fn records(
     store: &Store,
     snapshot: &ReadTx,
@@ -188,9 +191,10 @@ async fn records(
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
         match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
-            Ok((facts, terms)) => {
+            Ok((state, terms)) => {
                 let own = calls.none();
-                let (mut report, own) = fold::book(store, snapshot, (facts, terms.sha256), (&imports, own)).await?;
+                let (mut report, own) =
+                    fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own)).await?;
                 calls.add(own);
                 loading::compare(snapshot, &terms, &mut report).await?;
                 reports.push(report);
@@ -204,7 +208,7 @@ async fn records(
     Ok((reports, calls, stray))
 }
 
-/// The facts that a programme begins with, under its terms as their text says, without trusting the stored hash.
+/// The state of a programme before its first event, from the text of its terms. The stored hash is not used.
 fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     let parsed = Terms::parse("terms", &row.text);
     let terms = parsed.map_err(|mistakes| format!("their text is unsound: {mistakes:?}"))?;
@@ -215,8 +219,8 @@ fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
-/// The record must contain the expected head: a record cut or rewritten since does not.
-async fn hold_against(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
+/// Adds a difference to each report if no record contains the expected head, as it was cut or rewritten since.
+async fn check_expected_head(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
     for report in reports.iter() {
         let is_there = match &report.programme {
             RecordName::Programme(programme) => {

@@ -1,5 +1,5 @@
-//! Proves the register's record: folds it from its first event, and holds the imports, their rows and the approvals about
-//! them against it.
+//! Verifies the register's record: folds it from its first event, and compares the result with the stored imports, their rows and
+//! the approvals about them.
 
 use std::collections::BTreeMap;
 
@@ -17,22 +17,22 @@ use crate::store::register::record;
 use crate::store::verify_rows::VerifyRows;
 use crate::store::{ReadTx, StoreError, request_checks};
 
-/// Events read at a time.
+/// The number of events in a page.
 const PAGE: u64 = 1_000;
 
-/// Differing requests named of each kind.
+/// The most differing requests that are listed of each kind.
 const NAMED_REQUESTS: u64 = 100;
 
-/// The record, read and folded.
+/// The folded record of the register.
 pub(super) struct RegisterFold {
-    /// What it comes to.
+    /// The state after its last event.
     pub(super) state: RegisterState,
     report: VerifyReport,
-    /// Hashes of the texts that lie beside the record, by their event.
+    /// The hashes of the texts, by their event.
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
-/// Reads and folds it over one snapshot; adds its calls.
+/// Reads and folds the record over one snapshot. Returns it, and `calls` with its requests added.
 pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(RegisterFold, Calls)> {
     let report = VerifyReport::new(RecordName::Register);
     let mut fold = RegisterFold { state: RegisterState::default(), report, texts: BTreeMap::new() };
@@ -50,7 +50,7 @@ pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Registe
     Ok((fold, calls))
 }
 
-/// Holds the tables against what it comes to, and stored answers against the calls of all records, where all were read.
+/// Compares the tables with the folded state and, if all records were read, the stored answers with their requests.
 pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Option<Calls>) -> Result<VerifyReport> {
     let RegisterFold { state, report, texts } = fold;
     let mut report = report.clone();
@@ -65,7 +65,7 @@ pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Optio
 }
 
 impl RegisterFold {
-    /// When the record began; never, where it did not.
+    /// When the record began; the largest time if it has not begun.
     pub(super) fn begun(&self) -> Micros {
         self.state.begun.unwrap_or(Micros(i64::MAX))
     }
@@ -100,7 +100,7 @@ impl RegisterFold {
             }
         }
         report.seq = seq;
-        // One that cannot be read still says what the next is chained to.
+        // The hash of an unreadable event is still the one that the next event is chained to.
         report.hash = hash.unwrap_or(report.hash);
     }
 }
@@ -126,8 +126,8 @@ async fn compare_head(snapshot: &ReadTx, report: &mut VerifyReport) -> Result<()
     Ok(())
 }
 
-/// Why an approval was asked for or denied, against the hash in the record. A text that is not there, nor its salt, was
-/// erased.
+/// Compares the reasons of approvals and denials with their hashes in the record. If a text and its salt are both absent, the
+/// text was erased.
 fn compare_texts(
     texts: &BTreeMap<RegisterSeq, Hash>,
     salts: &VerifyRows<RegisterSeq, Vec<u8>>,
@@ -185,7 +185,7 @@ fn compare_approvals(
     }
 }
 
-/// Holds an approval against its row, which has neither the number of an event nor, in the record, a text.
+/// Compares an approval with its row. Event numbers are only in the record and texts only in the row, so both are left out.
 fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
     let (reason, denied_reason) = (stored.reason.clone(), stored.denied_reason.clone());
     let recorded = Approval { opened: None, denied: None, reason, denied_reason, ..recorded.clone() };
@@ -236,7 +236,7 @@ fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, repo
     report.compare(format!("import {id} replaced by"), &recorded.replaced_by, &stored.replaced_by);
 }
 
-/// Why an import was withdrawn lies with it and with the approval of that, which the record covers.
+/// Compares the reason of a withdrawal in the row of the import with that of its approval, whose hash is in the record.
 fn compare_reason(
     id: ImportId,
     stored: &Import,
@@ -273,7 +273,7 @@ async fn compare_rows(
     Ok(())
 }
 
-/// Stored answers and the events they were given with, of all records: a request id belongs to its caller and to no
+/// Compares the stored answers with the events of all records together, as a request id belongs to a caller and not to a
 /// programme.
 async fn compare_requests(
     snapshot: &ReadTx,

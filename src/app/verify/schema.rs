@@ -1,11 +1,10 @@
-//! The schema beside the one that the migrations make: guards that are gone, or that somebody else put there.
+//! Compares the schema with the one that the migrations make, to find guards that were removed or added.
 
 use super::Result;
 use crate::store::ReadTx;
 use crate::store::db::schema_check::{self, SchemaFindings};
 
-/// Names every difference of the database's schema in the report of its first programme, and what operators added as
-/// notes.
+/// Adds every difference of the schema to `stray`. Returns the additions of operators as notes.
 ///
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].

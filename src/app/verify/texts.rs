@@ -1,26 +1,26 @@
-//! Texts that are not there beside the events that erased them: only the two numbers are kept, however long the record.
+//! Compares absent texts with the events that erased them. Only event numbers are held in memory.
 
 use std::collections::BTreeSet;
 
 use super::VerifyReport;
 use crate::domain::event::{Event, Seq};
 
-/// What the record and the table of texts say of erasing.
+/// Texts that are absent, and texts that were erased.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    /// Events that were recorded with a text, of which it is not there.
+    /// Events that were recorded with a text that is absent now.
     absent: BTreeSet<Seq>,
     /// Events whose texts later events erased.
     erased: BTreeSet<Seq>,
 }
 
 impl Texts {
-    /// Notes that the text of an event is not there.
+    /// Notes that the text of an event is absent.
     pub(super) fn absent(&mut self, event: Seq) {
         self.absent.insert(event);
     }
 
-    /// Notes what an event erased.
+    /// Notes the texts that an event erased.
     pub(super) fn apply(&mut self, event: &Event, report: &mut VerifyReport) {
         for it in event.body.erased_texts() {
             if *it >= event.seq || !self.erased.insert(*it) {
@@ -29,7 +29,7 @@ impl Texts {
         }
     }
 
-    /// Names each text that is missing without an event, and each event that erased nothing.
+    /// Reports each text that is absent but was not erased, and each erased text that is present or never existed.
     pub(super) fn compare(&self, report: &mut VerifyReport) {
         for event in self.absent.difference(&self.erased) {
             report.differs(format!("event {event}: its text is not there, and no event erased it"));
