@@ -31,7 +31,7 @@ static CHANGES: Table = Table {
     how: RowWrite::Add { key: &["account_id", "on_day"], to: "change" },
 };
 
-/// Adds what a group's entries change to what it writes.
+/// Adds the daily changes of a batch's entries to its batch write.
 pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountDays) {
     let changes = days.changes().filter(|(_, _, change)| *change != 0);
     let rows = changes.map(|(account_id, on_day, change)| AccountDay { account_id, on_day, change }.cells());

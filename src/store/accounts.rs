@@ -1,4 +1,4 @@
-//! Accounts: funds and caps, with their balances as the entries left them.
+//! Accounts: funds and caps, with their current balances.
 
 use sea_orm::QueryResult;
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow as _, Row as _, row};
 
 row! {
-    /// What changes of an account.
+    /// The columns of an account that change.
     struct BalanceRow {
         id: AccountId,
         over_committed: bool,
@@ -58,7 +58,7 @@ static NEW: Table = Table {
 
 static MOVED: Table = Table { name: "accounts", same: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
 
-/// Adds accounts, as they are now, to what a group writes: new ones, and those that are stored already.
+/// Adds accounts to a batch write: new ones, and stored ones that changed.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], moved: &[&Account]) {
     batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it).cells()));
     batch.rows(&MOVED, [], moved.iter().map(|it| balance(it).cells()));
@@ -92,8 +92,8 @@ fn row_of(it: &Account) -> AccountRow {
     }
 }
 
-/// The funds of a programme, or of all, as far as they are stored: by programme, strand and region, the national one
-/// first. One that the terms bring with them is stored once something is in it.
+/// The stored funds of a programme, or of all, by programme, strand and region, the national fund first. A fund that the
+/// terms define is stored once it has an entry.
 pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
     let order = "ORDER BY programme, strand, COALESCE(region, '')";
     let (which, values) = match programme {
@@ -104,7 +104,7 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
     select_rows(&from.at(), &sql, values, read).await
 }
 
-/// These accounts, as far as they are stored.
+/// Those of these accounts that are stored.
 pub async fn find(from: &impl Readable, requested: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
     let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
@@ -112,7 +112,7 @@ pub async fn find(from: &impl Readable, requested: &[AccountId]) -> Result<Vec<(
     select_rows(&conn, &sql, vec![ids(&conn, &requested)], read).await
 }
 
-/// Asks for the funds of a programme, and for these accounts, as far as they are stored: what a group is decided against.
+/// Adds a query for the stored funds of a programme and for these caps, which a batch is decided against.
 pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
     together.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {

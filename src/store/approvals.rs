@@ -20,7 +20,7 @@ use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::approval;
 use crate::store::db::page::Page;
 
-/// These approvals, the open ones about these subjects, and those opened by these requests, whosever they were.
+/// These approvals, the open ones about these subjects, and those opened by requests with these ids, of any caller.
 pub async fn find(
     from: &impl Readable,
     ids: &[ApprovalId],
@@ -41,7 +41,7 @@ pub async fn find(
     rows.into_iter().map(stored).collect()
 }
 
-/// The open approvals of a programme, those past their time among them.
+/// The approvals of a programme whose stored state is open, including those that have expired since.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
@@ -52,7 +52,7 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<App
     open.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
-/// Approvals that nobody answered before their time was over.
+/// Approvals that expired without an answer.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
@@ -61,7 +61,7 @@ pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
     past.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
-/// Every approval of a programme, to be held against the record.
+/// Every approval of a programme, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
@@ -74,48 +74,48 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
 }
 
-/// Every approval about reference data, to be held against the register's record.
+/// Every approval about reference data, for `verify`.
 pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, Approval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
     each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
 }
 
-/// Which approvals somebody sees.
+/// Which approvals a list shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VisibleApprovals<'a> {
-    /// Those of these actions, each as far as that reaches: what is about a school lies in its region.
+    /// Approvals of these actions, each within a reach. An approval about a school is in its region.
     pub actions: Vec<(ApprovalAction, Reach)>,
-    /// And those that this person asked for.
+    /// Also those that this person requested.
     pub asked_by: Option<Person>,
-    /// But none that this person asked for.
+    /// Except those that this person requested.
     pub not_asked_by: Option<Person>,
-    /// Those that are open no more, too.
+    /// Whether to include those that are not open any more.
     pub closed_too: bool,
-    /// The moment: what expires by then is open no more.
+    /// The current time. Approvals that expire by then are not open.
     pub now: Micros,
-    /// What the caller put together.
+    /// The caller's filter.
     pub condition: Option<&'a Condition<ApprovalField>>,
 }
 
-/// What of an approval a condition may ask.
+/// A field of an approval that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalField {
-    /// What was asked.
+    /// The requested action.
     Action,
-    /// The offer, the import or the fund it is about.
+    /// The offer, the import or the fund that it is about.
     Subject,
-    /// Where it is, by name.
+    /// Its state, by name.
     State,
-    /// Who asked.
+    /// Who requested it.
     RequestedBy,
-    /// When.
+    /// When it was requested.
     Requested,
-    /// Who answered it, if anybody.
+    /// Who answered it.
     AnsweredBy,
 }
 
-/// The state by name, as it is at a moment: what is open and past its time has expired.
+/// The state by name at a time: an open approval after its expiry has expired.
 fn state_at(now: Micros) -> Expr {
     use approval::Column as C;
     let past = Cond::all().add(C::State.eq(ApprovalState::Open.name())).add(C::ExpiresAt.lte(now.0));
@@ -139,7 +139,7 @@ fn compared(field: ApprovalField, how: Comparison, operand: &Operand, now: Micro
     compare(column, how, operand)
 }
 
-/// Those that a person asked for: never unknown, so that it can be negated.
+/// Approvals that a person requested. The condition is never NULL, so that it can be negated.
 fn asked_by(person: &Person) -> Cond {
     use approval::Column as C;
     let key = Expr::col(C::RequestedKey).if_null(Expr::col(C::RequestedBy)).eq(key(person.actor.as_str()));
@@ -154,7 +154,7 @@ fn asked_by(person: &Person) -> Cond {
     }
 }
 
-/// Those of an action that lie within reach.
+/// Approvals of an action within reach.
 fn of_action(action: ApprovalAction, reach: &Reach) -> Cond {
     let all = Cond::all().add(approval::Column::Action.eq(action.name()));
     match &reach.regions {
@@ -163,7 +163,7 @@ fn of_action(action: ApprovalAction, reach: &Reach) -> Cond {
     }
 }
 
-/// The region in which an approval lies, of one about a school that has one.
+/// The region of an approval, if it is about a school that has one.
 fn region(statement: Option<&Statement>) -> Option<String> {
     match statement {
         Some(Statement::Entry { region, .. }) => region.map(|it| it.name().to_owned()),

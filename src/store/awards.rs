@@ -1,4 +1,4 @@
-//! Awards as their events left them, with their bookings and invoices.
+//! Awards in their current state, with their bookings and invoices.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -23,7 +23,7 @@ use crate::store::db::page::Page;
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
-    /// What changes of an award.
+    /// The columns of an award that change.
     struct AwardTotals {
         id: AwardId,
         drawn: i64,
@@ -59,7 +59,7 @@ row! {
 }
 
 row! {
-    /// An award with what is stored for indexes alone, as it is written.
+    /// An award with the columns that only indexes use, as it is written.
     struct IndexedAward {
         ..award: AwardRow,
         strand: String,
@@ -96,7 +96,7 @@ static BOOKINGS: Table = Table {
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
 };
 
-/// Adds awards, as they are now, to what a group writes: those made by events after `before`, and older ones.
+/// Adds awards to a batch write: new ones, made by events after `before`, and older ones.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award], before: Seq) {
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
     let same = || [cell(programme.as_str())];
@@ -107,8 +107,8 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     claims::put(batch, programme, awards);
 }
 
-/// Writes the awards of fees of which all was given back, where the same group funds the leader by another. The unique
-/// index must be free before that comes, and nothing says which of a batch's rows comes first.
+/// Writes awards of fees that were given back in full, if the same batch funds the leader by another award. The unique
+/// index must be free before that award is inserted, and the order of the rows in a batch write is undefined.
 pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
     let funded: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
@@ -151,7 +151,7 @@ fn booking_row(award: AwardId, it: &Booking) -> BookingRow {
     }
 }
 
-/// Which awards a page shows. All conditions given must hold.
+/// Which awards a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwardFilter {
     /// Under this offer.
@@ -160,30 +160,30 @@ pub struct AwardFilter {
     pub programme: Option<Programme>,
     /// Of this strand.
     pub strand: Option<String>,
-    /// Whether something of it is still committed.
+    /// Whether a part of it is still committed.
     pub open: Option<bool>,
-    /// What the caller put together.
+    /// The caller's filter.
     pub condition: Option<Condition<AwardField>>,
 }
 
-/// What of an award a condition may ask.
+/// A field of an award that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AwardField {
     /// The offer it is under.
     Offer,
     /// Its strand.
     Strand,
-    /// `open` while something of it is committed, then `settled`.
+    /// `open` while a part of it is committed, then `settled`.
     State,
-    /// What was awarded, as its unit counts; so the amounts after it.
+    /// The awarded amount in its unit, as are the following amounts.
     Awarded,
-    /// What was drawn of it.
+    /// The amount drawn.
     Drawn,
-    /// What was released of it.
+    /// The amount released.
     Released,
-    /// What was refunded of what was drawn.
+    /// The amount refunded.
     Refunded,
-    /// What is still committed.
+    /// The amount still committed.
     Committed,
     /// The fund it is charged to.
     Fund,
@@ -211,7 +211,7 @@ impl AwardField {
     }
 }
 
-/// These awards, as far as they exist, by id.
+/// Those of these awards that exist, by id.
 pub async fn find(from: &impl Readable, requested: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
     let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
     among(&from.at(), "id", &requested).await
@@ -231,14 +231,14 @@ async fn among(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BTre
     whole(conn, select_rows(conn, &sql, vec![ids(conn, requested)], award).await?).await
 }
 
-/// Every award of a programme with its bookings and invoices, to be held against the record.
+/// Every award of a programme with its bookings and invoices, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let stored = |row: &QueryResult| {
         let (row, is_keyed): (IndexedAward, i64) = FromRow::of(row)?;
         let (award, strand, leader_key) = (award(row.award)?, row.strand, row.leader_key);
-        // From rules 2 on each award of fees has one: the index that funds a leader once depends on it.
+        // From rules 2 on each award of fees has a key, which the index that prevents funding a leader twice needs.
         let is_missing = leader_key.is_none() && is_keyed == 1 && award.fees_key().is_some();
         if is_missing || (leader_key.is_some() && leader_key != award.fees_key()) {
             return Err(StoreError::unreadable(format!("the leader's key {leader_key:?}, which is another's")));
@@ -265,7 +265,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     Ok(awards)
 }
 
-/// The programme of each of these awards, as far as they exist.
+/// The programme of each of these awards that exists.
 pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
     let conn = from.at();
     let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
@@ -308,8 +308,8 @@ pub async fn page(
     Ok(order.into_iter().filter_map(|(programme, id)| Some((programme, awards.remove(&id)?))).collect())
 }
 
-/// The awards of fees in a programme whose leader has one of these keys: those that were made before there were keys are
-/// compared here.
+/// The awards of fees in a programme whose leader has one of these keys. Awards without a stored key, from earlier
+/// versions, are compared in memory.
 pub async fn of_leaders(
     from: &impl Readable,
     programme: &Programme,
@@ -330,12 +330,12 @@ pub async fn of_leaders(
     whole(&conn, of_them.filter(|it| it.fees_key().is_some_and(|key| keys.contains(&key))).collect()).await
 }
 
-/// Adds bookings and invoices: two more queries, however many awards; none where there can be none.
+/// Adds bookings and invoices, with two more queries for all awards together; none if no award can have any.
 async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, Award>> {
     let ids_of =
         |has: fn(&Award) -> bool| -> Vec<Uuid> { awards.iter().filter(|it| has(it)).map(|it| it.id.0).collect() };
     let booked = ids_of(|it| it.support.has_bookings());
-    // What was drawn may have been undone since.
+    // An award with undone draws may have invoices although nothing is drawn.
     let paid = ids_of(|it| it.version != it.made);
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
     if !booked.is_empty() {

@@ -1,4 +1,5 @@
-//! What events cite of the files, also of imports replaced or withdrawn since: for `verify`, which asks what was known at an event.
+//! Reads rows that events cite from all files, including those of replaced or withdrawn imports. `verify` uses them to check an
+//! event against the data of its time.
 
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::store::db::bulk_sql::{among, numbers, select, select_rows};
 use crate::store::db::column_values::{uid, urn};
 use crate::store::db::row::{Row as _, row};
 
-/// What one file says of a group.
+/// A group in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// The group.
@@ -24,11 +25,11 @@ pub struct Group {
     pub kind: u8,
     /// The group's status.
     pub status: String,
-    /// Whether it is a file of groups, which goes before one of membership.
+    /// Whether it is a file of groups, which takes precedence over one of membership.
     pub of_groups: bool,
 }
 
-/// What one file says of a school in a group.
+/// A membership of a school in a group, in one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CitedMember {
     /// The file.
@@ -51,7 +52,7 @@ row! {
     }
 }
 
-/// What each file ever imported says of these groups.
+/// The rows of these groups in every file that was ever imported.
 pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     let conn = from.at();
     let (names, among) = (GroupRow::names(), among(&conn, "uid", 1));
@@ -66,7 +67,7 @@ pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     select_rows(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))], group).await
 }
 
-/// Whom to ask each file of membership about.
+/// Which memberships to read.
 #[derive(Debug, Clone, Copy)]
 pub enum MembershipAt<'a> {
     /// These schools.
@@ -75,7 +76,7 @@ pub enum MembershipAt<'a> {
     Groups(&'a [Uid]),
 }
 
-/// What each file of membership ever imported says of these.
+/// These memberships in every file of membership that was ever imported.
 pub async fn members(from: &impl Readable, of: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -101,18 +102,19 @@ pub async fn members(from: &impl Readable, of: MembershipAt<'_>) -> Result<Vec<C
     rows.into_iter().map(member).collect()
 }
 
-/// What one file of links says a school follows.
+/// A predecessor of a school in one file of links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Predecessor {
     /// The file.
     pub import: ImportId,
     /// The school.
     pub urn: Urn,
-    /// What came before it.
+    /// Its predecessor.
     pub predecessor: Urn,
 }
 
-/// What each file of links ever imported says that these schools follow, from whichever end a link is printed.
+/// The predecessors of these schools in every file of links that was ever imported. A link counts whether it is printed for one
+/// school or for the other.
 pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
     #[derive(FromQueryResult)]
     struct Row {

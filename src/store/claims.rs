@@ -40,7 +40,7 @@ static INVOICES: Table = Table {
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
 };
 
-/// Adds the payments of awards, as they are now, to what a group writes.
+/// Adds the current payments of awards to a batch write.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award]) {
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }

@@ -1,4 +1,4 @@
-//! What one group of commands is decided against, read together, and everything it changes, written together.
+//! Reads the state that a batch of commands is decided against, and writes its changes, each in one round trip.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -21,40 +21,41 @@ use crate::domain::time::Micros;
 use crate::store::db::batch_write::BatchWrite;
 use crate::store::db::multi_query::MultiQuery;
 
-/// What most groups ask. What they ask seldom (offers in full, approvals, the register) has statements of its own.
+/// The data that most batches need. Data that few batches need (offers in full, approvals, the register) has its own
+/// statements.
 #[derive(Debug)]
 pub struct BatchQuery<'a> {
     /// Requests that may have been answered before.
     pub requests: &'a [(&'a Actor, RequestId)],
-    /// Offers of which only what money depends on is asked.
+    /// Offers to read without their schools and contacts.
     pub offers: &'a [OfferId],
-    /// Caps to be had beside the funds of this programme; nothing when no account may be moved.
+    /// The caps to read, besides the funds of this programme; `None` if no account can change.
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
-    /// The last event of this programme, of which the recorded time is asked. Read after the lock: a subquery of the
-    /// statement that locks would see what was there before the wait.
+    /// The last event of this programme, to read when it was recorded. This is read after the lock, because a subquery
+    /// of the locking statement would see the data from before the wait.
     pub last: Option<(&'a Programme, Seq)>,
 }
 
-/// The answers, as far as there are such things.
+/// The data that was read.
 #[derive(Debug)]
 pub struct BatchFacts {
-    /// Answers given before.
+    /// Stored answers.
     pub answers: Vec<Stored>,
-    /// Offers without their schools and contacts: to be touched, never put.
+    /// Offers without their schools and contacts. They may be written by `offers::touch`, but not by `offers::put`.
     pub offers: BTreeMap<OfferId, Offer>,
     /// Funds and caps.
     pub accounts: Vec<Account>,
     /// Trusts.
     pub trusts: HashMap<Uid, Trust>,
-    /// The event of the register's record after which they were read, where they were asked for.
+    /// The last event of the register's record when the trusts were read; `None` if no trusts were requested.
     pub register: Option<RegisterSeq>,
     /// When the last event was recorded.
     pub recorded: Option<Micros>,
 }
 
-/// Reads it in one round trip.
+/// Reads the data in one round trip.
 pub async fn read(from: &impl Readable, asked: BatchQuery<'_>) -> Result<BatchFacts> {
     let conn = from.at();
     let mut all = MultiQuery::default();
@@ -77,7 +78,7 @@ pub async fn read(from: &impl Readable, asked: BatchQuery<'_>) -> Result<BatchFa
     })
 }
 
-/// Reads the answers given before alone.
+/// Reads stored answers only.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
     Ok(read(from, BatchQuery { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
 }
@@ -86,27 +87,27 @@ fn some<T>(list: &[T]) -> Option<&[T]> {
     (!list.is_empty()).then_some(list)
 }
 
-/// What a group changes often: the record, money, answers. What it changes seldom (offers in full, approvals,
-/// placements) has statements of its own.
+/// The changes that batches often make: the record, money, answers. Rarer changes (offers in full, approvals,
+/// placements) have their own statements.
 #[derive(Debug)]
 pub struct BatchChanges<'a> {
-    /// The programme's head, moved on.
+    /// The programme's head after the batch.
     pub head: &'a Head,
     /// New events.
     pub events: &'a [Recorded],
     /// Their texts.
     pub texts: &'a [Text],
-    /// The accounts, for telling funds from caps.
+    /// All accounts, to tell funds from caps.
     pub ledger: &'a Ledger,
-    /// Accounts that are new.
+    /// New accounts.
     pub opened: Vec<&'a Account>,
-    /// Accounts that were stored, and moved.
+    /// Stored accounts that changed.
     pub moved: Vec<&'a Account>,
     /// Awards made or changed.
     pub awards: Vec<&'a Award>,
-    /// The last event before the group.
+    /// The last event before the batch.
     pub before: Seq,
-    /// Offers of which only the version moved.
+    /// Offers of which only the version changed.
     pub touched: Vec<&'a Offer>,
     /// New answers.
     pub answers: &'a [Stored],
@@ -114,7 +115,7 @@ pub struct BatchChanges<'a> {
     pub at: Micros,
 }
 
-/// How these events changed accounts by the day.
+/// The changes of accounts that these events make, by day.
 fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
     let mut days = AccountDays::default();
     for event in events.iter().map(|it| &it.event) {
@@ -126,10 +127,10 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
     days
 }
 
-/// Writes it.
+/// Writes the changes.
 ///
 /// # Errors
-/// [`super::StoreError::UniqueConflict`] when a request id or an invoice was kept by another programme at this moment.
+/// [`super::StoreError::UniqueConflict`] if another programme stored the same request id or invoice at the same time.
 pub async fn write(tx: &WriteTx, programme: &Programme, it: BatchChanges<'_>) -> Result<()> {
     awards::free(tx, &it.awards, it.before).await?;
     claims::free(tx, programme, &it.awards, it.before).await?;

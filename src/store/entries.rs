@@ -1,4 +1,4 @@
-//! The ledger's entries: appended by the writer; read by fund ([`page`]), by position and by `verify`.
+//! The entries of the ledger: appended by the writer, and read by fund ([`page`]), for positions and by `verify`.
 
 mod page;
 
@@ -51,7 +51,7 @@ static ENTRIES: Table = Table {
     how: RowWrite::Insert,
 };
 
-/// Adds the entries of these events to what a group writes. `is_fund` tells a fund's account from a cap's.
+/// Adds the entries of these events to a batch write. `is_fund` tells funds from caps.
 pub(super) fn append(
     batch: &mut BatchWrite,
     programme: &Programme,
@@ -74,7 +74,7 @@ pub(super) fn append(
 }
 
 row! {
-    /// What was moved.
+    /// A movement of a fund.
     struct MovedRow {
         account_id: AccountId,
         amount: Pence,
@@ -82,7 +82,7 @@ row! {
 }
 
 row! {
-    /// Who moved it, and when.
+    /// Who made a movement, and when.
     struct MoverRow {
         actor: Actor,
         recorded_at: Micros,
@@ -90,8 +90,8 @@ row! {
     }
 }
 
-/// What was moved alone on these funds since a moment, under rules that count it together: without an approval given in the
-/// event before.
+/// Movements of these funds since a time that were made without an approval, under rules that count such movements
+/// together. A movement has an approval if the event before it gave one.
 pub async fn moved_alone(
     from: &impl Readable,
     programme: &Programme,
@@ -120,8 +120,8 @@ pub async fn moved_alone(
     select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }
 
-/// The entries of fund $1 in programme $2, each with its event, found by the index of what is on funds. SQLite has no
-/// statistics and would start from the events: there the index is named, and the order of a CROSS JOIN kept.
+/// The entries of fund $1 in programme $2, each with its event, found by the index on entries of funds. SQLite has no
+/// statistics and would start from the events, so the query names the index there and fixes the order by a CROSS JOIN.
 const fn of_fund(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
@@ -143,12 +143,12 @@ fn position_of_fund(backend: Backend) -> String {
     )
 }
 
-/// The number of a programme's last entry, 0 when there is none.
+/// The number of a programme's last entry; 0 if there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySeq> {
     greatest(from, &SOURCE, programme).await.map(EntrySeq)
 }
 
-/// An entry as it is stored, to be held against the record.
+/// A stored entry, for `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEntry {
     /// Its number.
@@ -157,18 +157,18 @@ pub struct StoredEntry {
     pub event: Seq,
     /// Whether it is stored as one of a fund.
     pub on_fund: bool,
-    /// What it says, or what of it cannot be read.
+    /// The entry, or why it cannot be read.
     pub entry: std::result::Result<LedgerEntry, String>,
 }
 
-/// Entries of a programme in order that are still to be read.
+/// A page of a programme's entries that is fetched but not decoded.
 #[derive(Debug)]
 pub struct RemainingEntries(Packed);
 
-/// A page of a programme's entries from one number to another, in order.
+/// Fetches a page of a programme's entries between two numbers, in order.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] when one of them cannot be read at all: [`each_of_book`] names it.
+/// [`StoreError::Unreadable`] if one of them cannot be read at all: [`each_of_book`] tells which.
 pub async fn of_book(
     store: &Store,
     programme: &Programme,
@@ -179,16 +179,16 @@ pub async fn of_book(
 }
 
 impl RemainingEntries {
-    /// The number of the last one; none when there are none.
+    /// The number of the last entry; `None` if the page is empty.
     #[must_use]
     pub fn last(&self) -> Option<EntrySeq> {
         self.0.last.map(EntrySeq)
     }
 
-    /// The entries.
+    /// Decodes the entries.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
+    /// [`StoreError::Unreadable`] if an entry on SQLite is unreadable: [`each_of_book`] tells which.
     pub fn read(self) -> Result<Vec<StoredEntry>> {
         let rows: Vec<EntryCells> = match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied)?,
@@ -198,7 +198,7 @@ impl RemainingEntries {
     }
 }
 
-/// The same entries as [`of_book`], each read by itself, so that one which is not what it should be hides no other.
+/// The same entries as [`of_book`], each decoded separately, so that an unreadable one does not hide the others.
 pub async fn each_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -221,8 +221,8 @@ const SOURCE: PageSource = PageSource { table: "entries", columns: MarkedEntry::
 /// The columns of a row in their order: number, account, verb, amount, period, event, whether it is of a fund.
 type EntryCells = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
-/// A row by itself. SQLite keeps bytes that are no id, texts that are none, and numbers for what is true or false: SQL asks
-/// for 1, where others take all but 0 for true. What is no text is no verb and no period.
+/// Decodes one row. SQLite may store bytes that are no id, values that are no text, and any number as a boolean: only 1
+/// counts as true, as in the SQL of other queries. A value that is no text is no verb and no period.
 fn by_itself(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     let on_fund = match backend {
         Backend::Sqlite => one_or_none(column!(MarkedEntry, on_fund, row)?),
@@ -239,7 +239,7 @@ fn by_itself(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     ))
 }
 
-/// A row of PostgreSQL, which keeps what the column says.
+/// Decodes a row of PostgreSQL, whose values always have the type of their column.
 fn copied(cells: &mut PackedCells<'_>) -> Result<EntryCells> {
     let (seq, account, verb) = (cells.int()?, cells.uuid()?, cells.text()?.to_owned());
     let (amount, period, event) = (cells.int()?, cells.text()?.to_owned(), cells.int()?);
@@ -260,7 +260,7 @@ fn one_or_none(number: i64) -> Option<bool> {
     }
 }
 
-/// The period read last: entries that follow each other are mostly of one month.
+/// The last decoded period, kept because consecutive entries are mostly of the same month.
 #[derive(Debug, Default)]
 struct Month(Option<(String, Period)>);
 
@@ -289,7 +289,7 @@ impl Month {
     }
 }
 
-/// Which entries count towards a position. All conditions given must hold.
+/// Which entries count towards a position: those that meet all conditions that are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PositionQuery {
     /// Effective on this day or before.
@@ -300,7 +300,7 @@ pub struct PositionQuery {
     pub at: Seq,
 }
 
-/// What some entries moved, in pence.
+/// The sums of some entries, in pence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sums {
     /// Allocated, less withdrawn.
@@ -311,7 +311,7 @@ pub struct Sums {
     pub spent: i64,
 }
 
-/// What the entries of a fund that count moved, by financial year, in order.
+/// The sums of the entries of a fund that count, by financial year, in order.
 pub async fn position(
     from: &impl Readable,
     programme: &Programme,

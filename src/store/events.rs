@@ -1,4 +1,4 @@
-//! The record: appended by the writer, read for histories and by `verify`.
+//! The events of the record: appended by the writer, and read for histories and by `verify`.
 
 use sea_orm::{QueryResult, Value};
 use serde::Deserialize;
@@ -21,7 +21,7 @@ use crate::store::db::page_copy::{
 };
 use crate::store::db::row::{FromRow as _, Row as _, column, row};
 
-/// An event as it is stored: with the JSON of its body exactly as it was hashed, and its hash.
+/// A stored event, with its hash and with the JSON of its body exactly as it was hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded<B = EventBody> {
     /// The event.
@@ -34,7 +34,7 @@ pub struct Recorded<B = EventBody> {
     pub hash: Hash,
 }
 
-/// Asks when an event was recorded.
+/// Adds a query for the time at which an event was recorded.
 pub(super) fn ask_recorded(together: &mut MultiQuery, programme: &Programme, seq: Seq) -> usize {
     together.add(&[("recorded_at", ColumnType::Int)], [programme.as_str().into(), seq.0.into()], |first| {
         format!("FROM events WHERE programme = ${first} AND seq = ${}", first.saturating_add(1))
@@ -83,7 +83,7 @@ static EVENTS: Table = Table {
 static TEXTS: Table =
     Table { name: "texts", same: &[("programme", ColumnType::Text)], columns: Text::COLUMNS, how: RowWrite::Insert };
 
-/// Adds events, all recorded at this moment, and their texts to what a group writes.
+/// Adds events, all recorded at the given time, and their texts to a batch write.
 pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {
     let row = |it: &Recorded| {
         let event = &it.event;
@@ -106,44 +106,44 @@ pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, 
     batch.rows(&TEXTS, [cell(programme.as_str())], texts.iter().map(|it| it.clone().cells()));
 }
 
-/// Where events are read from.
+/// The table that events are read from.
 const SOURCE: PageSource = PageSource { table: "events", columns: EventRow::COLUMNS };
 
-/// An event as it is stored, to be held against the record.
+/// A stored event, for `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     /// Its number.
     pub seq: Seq,
-    /// Its hash, if it is one.
+    /// Its hash; `None` if the stored value is not a hash.
     pub hash: Option<Hash>,
-    /// What it says, or what of it cannot be read.
+    /// The event, or why it cannot be read.
     pub recorded: std::result::Result<Recorded, String>,
 }
 
-/// Events of a programme in order that are still to be read.
+/// A page of a programme's events that is fetched but not decoded.
 #[derive(Debug)]
 pub struct Events(Packed);
 
-/// A page of a programme's events from one number to another, in order; without their entries, which `verify` reads beside them.
+/// Fetches a page of a programme's events between two numbers, in order, without their entries.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] when one of them cannot be read at all: [`each_of_book`] names it.
+/// [`StoreError::Unreadable`] if one of them cannot be read at all: [`each_of_book`] tells which.
 pub async fn of_book(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
     let span = Span { first: first.0, last: last.0, limit };
     packed(store, &SOURCE, programme, span).await.map(Events)
 }
 
 impl Events {
-    /// The number of the last one; none when there are none.
+    /// The number of the last event; `None` if the page is empty.
     #[must_use]
     pub fn last(&self) -> Option<Seq> {
         self.0.last.map(Seq)
     }
 
-    /// The events.
+    /// Decodes the events.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] when SQLite keeps one that is: [`each_of_book`] names it.
+    /// [`StoreError::Unreadable`] if an event on SQLite is unreadable: [`each_of_book`] tells which.
     pub fn read(self) -> Result<Vec<StoredEvent>> {
         match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied),
@@ -154,7 +154,7 @@ impl Events {
     }
 }
 
-/// The same events as [`of_book`], each read by itself, so that one which cannot be read hides no other.
+/// The same events as [`of_book`], each decoded separately, so that an unreadable one does not hide the others.
 pub async fn each_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -166,14 +166,14 @@ pub async fn each_of_book(
     rows(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values).await?.iter().map(stored).collect()
 }
 
-/// The events with these numbers, in no order, each read by itself.
+/// The events with these numbers, in no order, each decoded separately.
 pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: Value) -> Result<Vec<StoredEvent>> {
     let (names, among) = (SOURCE.names(), among(conn, "seq", 2));
     let sql = format!("SELECT {names} FROM events WHERE programme = $1 AND {among}");
     rows(conn, &sql, vec![programme.as_str().into(), seqs]).await?.iter().map(stored).collect()
 }
 
-/// The number of a programme's last event, 0 when there is none.
+/// The number of a programme's last event; 0 if there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
     greatest(from, &SOURCE, programme).await.map(Seq)
 }
@@ -188,7 +188,7 @@ pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit
     select_whole(&from.at(), &sql, values).await
 }
 
-/// What of an event a condition may ask.
+/// A field of an event that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventField {
     /// Its number.
@@ -235,8 +235,8 @@ pub async fn page_of_offer(
     select_whole(&from.at(), &sql, values).await
 }
 
-/// What made these offers and changed them before a sequence, in order; without their entries. Notes change nothing and are
-/// left out.
+/// The events that made and changed these offers before a sequence, in order, without their entries. Notes are left out, as they
+/// change nothing.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -251,7 +251,7 @@ pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: 
     select_whole(&conn, &sql, vec![ids(&conn, &offers), before.0.into()]).await
 }
 
-/// The texts of these events, as far as they have not been erased.
+/// The texts of these events that have not been erased.
 pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<Vec<Text>> {
     let conn = from.at();
     let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
@@ -259,7 +259,7 @@ pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     select_rows(&conn, &sql, vec![programme.as_str().into(), numbers(&conn, &seqs)], Ok).await
 }
 
-/// The texts of a programme from one number to another, whether there are such events or not, to be held against the record.
+/// The texts of a programme between two event numbers, even without an event, for `verify`.
 pub async fn texts_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -270,7 +270,7 @@ pub async fn texts_of_book(
     each(&from.at(), &sql, values, Seq::of, Text::of).await
 }
 
-/// Events, for those who cannot go on without one of them.
+/// Reads events; fails if one of them cannot be read.
 async fn select_whole(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Recorded>> {
     let whole = |row: &QueryResult| {
         let recorded = EventRow::of(row).and_then(Recorded::try_from);
@@ -297,14 +297,14 @@ fn stored(row: &QueryResult) -> Result<StoredEvent> {
     Ok(StoredEvent { seq: Seq::of(row)?, hash, recorded })
 }
 
-/// A day as SQLite keeps it: another text of the same day compares as another day.
+/// Parses a day of SQLite. Only the canonical text is accepted, because SQLite compares days as texts.
 fn spelt<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
     let text = String::deserialize(from)?;
     let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
     day.ok_or_else(|| serde::de::Error::custom(format!("the day {text:?}")))
 }
 
-/// An event of PostgreSQL. Each cell is taken, readable or not, so that the next row is found.
+/// Decodes an event of PostgreSQL. All cells are consumed even if one is unreadable, so that the next row can be found.
 fn copied(cells: &mut PackedCells<'_>) -> Result<StoredEvent> {
     let seq = cells.int()?;
     let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());

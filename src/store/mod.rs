@@ -1,7 +1,7 @@
-//! The database: how rows are found, locked and written. The only layer that names `sea_orm`.
+//! The database: finds, locks and writes rows. The only layer that uses `sea_orm`.
 //!
-//! A write takes a [`WriteTx`], which only [`Store::write`] makes; reads take the pool or the same transaction. No rule
-//! of the scheme is here, and nothing here answers a caller.
+//! Functions that write take a [`WriteTx`], which [`Store::write`] and [`Store::begin_batch`] make. Functions that read take the
+//! pool or a transaction. The rules of the scheme are in the domain.
 
 pub mod account_days;
 pub mod accounts;
@@ -51,31 +51,31 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// How long a writer waits for a programme that another process holds.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long one statement of a writer may take: a group of 5,000 rows takes well under one second.
+/// How long one statement of a writer may take. A batch of 5,000 rows takes well under one second.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a holder may lie idle in its transaction before the server ends it: a stopped process frees its programme then.
+/// How long a transaction may be idle before the server ends it, so that a stopped process releases its lock.
 pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a writer's session may wait for the rest of what its client began to say: longer than any try lasts. The
-/// database ends one that is idle, but not one that stopped between the messages of a statement.
+/// How long a writer's session may wait for the rest of a statement from its client: longer than any attempt lasts. The database
+/// ends an idle session, but not one whose client stopped between the messages of a statement.
 const ABANDONED_AFTER: Duration = Duration::from_secs(30);
-/// How long a connection that is released is waited for while a statement on it has no answer.
+/// How long to wait for outstanding answers on a connection that is released to its pool.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has connections for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
-/// Connections for writing on PostgreSQL: one a programme that is busy at the same time, and one for imports.
+/// Connections for writing on PostgreSQL: one for each programme that is busy at the same time, and one for imports.
 const WRITERS_POSTGRES: u32 = 4;
-/// A connection that lay idle for longer is tried before it is used: after a restart of the database it is dead.
+/// A connection that was idle for longer is tested before it is used, as it is dead after a restart of the database.
 const IDLE: Duration = Duration::from_millis(500);
-/// Pages in the WAL before a checkpoint, about 64 MiB: the default of 1,000 checkpoints almost every large group.
+/// Pages in the WAL before a checkpoint, about 64 MiB. With the default of 1,000 almost every large batch causes a checkpoint.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
-/// Statements are short, and those by key have a cost beyond any bound, since other plans are switched off: compiling them would
-/// take a hundred times as long as running them.
+/// Switches JIT compilation off. Statements by key have a very high estimated cost, since other plans are disabled, so
+/// PostgreSQL would compile them; that takes a hundred times as long as running them.
 const NO_JIT: (&str, &str) = ("jit", "off");
 
-/// How PostgreSQL plans the statements of a group: once, by the keys that every one of them finds its rows by, however
-/// small the tables were at that moment.
+/// Settings that make PostgreSQL plan the statements of a batch once, with the indexes of their keys, even if the tables are
+/// small at that time.
 const BY_KEY: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -84,11 +84,11 @@ const BY_KEY: [(&str, &str); 5] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// Memory a connection keeps pages in, about 16 MiB (a negative number is KiB): the default of 2 MiB is less than what one
-/// large group touches, and SQLite looks through all of it at most commits.
+/// The page cache of a connection, about 16 MiB (a negative number is KiB). A large batch uses more than the default of 2 MiB,
+/// and SQLite searches the whole cache at most commits.
 const CACHE: &str = "-16384";
 
-/// Which database it is.
+/// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Embedded, one file.
@@ -97,12 +97,12 @@ pub enum Backend {
     Postgres,
 }
 
-/// Whether a process serves, and so must be the only one on a SQLite file, or only looks.
+/// The purpose of a process. A SQLite file may be served by one process only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// Serves or migrates.
     Serve,
-    /// Reads beside a server: `verify`.
+    /// Reads while a server may be running, as `verify` does.
     Look,
 }
 
@@ -113,26 +113,26 @@ pub struct Store {
     reads: DatabaseConnection,
     /// For imports and other large writes.
     writes: DatabaseConnection,
-    /// For the programmes' groups: many small statements, always the same.
+    /// For the batches of programmes: many small statements, always the same.
     books: DatabaseConnection,
-    /// Who may write now, first come first served: one on SQLite, one a connection on PostgreSQL.
+    /// Permits to write, first come first served: one on SQLite, one for each connection on PostgreSQL.
     turns: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
-    /// Where a SQLite file lies.
+    /// The directory of a SQLite file.
     folder: Option<Arc<Path>>,
     _lock: Option<Arc<File>>,
 }
 
-/// How one pool of connections stands.
+/// The state of one pool of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// What its connections are for.
     pub name: &'static str,
-    /// The most there may be.
+    /// The most connections.
     pub most: u32,
-    /// Those that are open.
+    /// Open connections.
     pub open: u32,
-    /// Those of them that nobody uses.
+    /// Open connections that are not in use.
     pub idle: u32,
 }
 
@@ -141,7 +141,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for another kind of URL, or a SQLite file that another process serves;
-    /// [`StoreError::Unavailable`] when it cannot be reached.
+    /// [`StoreError::Unavailable`] if the database cannot be reached.
     pub async fn open(url: &str, purpose: Use) -> Result<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
@@ -262,13 +262,13 @@ impl Store {
         Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, write_health, folder, _lock: lock })
     }
 
-    /// Which database it is.
+    /// The kind of database.
     #[must_use]
     pub const fn backend(&self) -> Backend {
         self.backend
     }
 
-    /// How its pools stand: one for reading, one for writing, and on PostgreSQL one more for what programmes' groups write.
+    /// The state of the pools: one for reading, one for writing, and on PostgreSQL one more for the batches of programmes.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
         let pool = |name, of: &DatabaseConnection| {
@@ -285,16 +285,16 @@ impl Store {
         pools
     }
 
-    /// Asks the database for a sign of life, and whether its schema is still one that this program knows, or its disk has
-    /// space; after a write that failed, also whether it can be written.
+    /// Checks that the database answers, and that this program knows its schema (PostgreSQL) or that its disk has space
+    /// (SQLite). After a failed write it also checks that the database can be written.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when there is none; [`StoreError::Full`]; [`StoreError::Outdated`].
+    /// [`StoreError::Unavailable`]; [`StoreError::Full`]; [`StoreError::Outdated`].
     pub async fn ping(&self) -> Result<()> {
         match self.backend {
             Backend::Postgres => {
                 self.still_known(&self.reads).await?;
-                // It may not be allowed to: then it is left to the database's keep-alive.
+                // This role may lack the right; then only the keep-alive of the system ends such sessions.
                 if let Err(error) = self.end_abandoned_sessions().await {
                     tracing::warn!(%error, "sessions that went silent cannot be ended");
                 }
@@ -308,8 +308,8 @@ impl Store {
         if self.write_health.is_in_doubt() { self.probe_writes().await } else { Ok(()) }
     }
 
-    /// Ends writers' sessions, of any server on this database, that hold locks and have gone silent in the middle of a
-    /// statement: their connection is dead, and nothing else would end them before the system's keep-alive does, in hours.
+    /// Ends writers' sessions of any server that hold locks and have stopped in the middle of a statement. Their connection is
+    /// dead, and otherwise only the system's keep-alive would end them, after hours.
     async fn end_abandoned_sessions(&self) -> Result<()> {
         let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
                    WHERE datname = current_database() AND usename = session_user AND application_name = 'tsio writer' \
@@ -324,7 +324,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a write did not end as it should, and none has succeeded since.
+    /// Whether the last write ended in an unexpected way, and none has succeeded since.
     #[must_use]
     pub fn is_write_in_doubt(&self) -> bool {
         self.write_health.is_in_doubt()
@@ -346,7 +346,7 @@ impl Store {
     }
 }
 
-/// Where a read runs: on the pool, or inside a transaction.
+/// The connection of a read: the pool, or a transaction.
 #[derive(Debug)]
 pub struct Conn<'a> {
     db: DatabaseExecutor<'a>,
@@ -355,10 +355,10 @@ pub struct Conn<'a> {
 
 /// Anything that can be read from: the store, a snapshot, a write transaction.
 pub trait Readable: Sync {
-    /// Where to read.
+    /// The connection to read from.
     fn at(&self) -> Conn<'_>;
 
-    /// Whether a row read here can be locked: only a transaction that writes may lock.
+    /// Whether rows can be locked here, which only a write transaction can do.
     fn can_lock(&self) -> bool {
         false
     }
@@ -379,11 +379,11 @@ fn millis(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-/// Waits for the answers of statements that somebody gave up waiting for; what is still open then holds its place in the
-/// pool no longer. The pool itself would wait without an end.
+/// Waits for the answers of abandoned statements before a connection goes back to its pool. The pool itself would wait without a
+/// timeout.
 ///
 /// # Errors
-/// None came in time: the connection is closed at once.
+/// If no answer comes in time; the connection is then closed at once.
 async fn answer_what_is_due(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let silent = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
     timeout(ANSWER_TIMEOUT, connection.flush()).await.map_err(silent)??;
@@ -395,7 +395,7 @@ fn lock_beside(path: &Path) -> Result<File> {
     let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {why}", path.display()));
     let real = match (path.canonicalize(), path.parent(), path.file_name()) {
         (Ok(real), _, _) => real,
-        // It is to be made: its directory is there.
+        // The file does not exist yet, but its directory does.
         (Err(_), Some(parent), Some(name)) => {
             let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             parent.canonicalize().map_err(|error| unusable(&error))?.join(name)

@@ -1,4 +1,4 @@
-//! Offers as their events left them: found by id, by recipient, by page; written from the folded value.
+//! Offers in their current state: found by id, by recipient or by page, and written from the folded value.
 
 mod pages;
 
@@ -29,21 +29,21 @@ use crate::store::db::pg_date;
 use crate::store::db::row::{Column, Row as _, row, without_text};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
-/// These offers, as far as they exist, by id.
+/// Those of these offers that exist, by id.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     whole(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
 }
 
-/// Asks for these offers without their schools and contacts: what a decision about money asks of an offer. One of them
-/// may be touched, never [put].
+/// Adds a query for these offers without their schools and contacts, which decisions about money do not need. Such an offer
+/// may be written by [`touch`], but not by [`put`].
 pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, requested: &[OfferId]) -> usize {
     let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
     together.add(BARE, [ids(conn, &requested)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
 }
 
-/// All columns of an offer, without what it is searched by: that is long.
+/// All columns of an offer except the search text, which is long.
 const BARE: &[Column] = &without_text::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
 
 /// Every offer of a programme, by id.
@@ -74,7 +74,7 @@ pub async fn to_recipients(
     whole(&conn, find.all(&conn.db).await?).await
 }
 
-/// Every offer of a programme with its schools and contacts, to be held against the record.
+/// Every offer of a programme with its schools and contacts, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
@@ -109,7 +109,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     Ok(offers)
 }
 
-/// The open offer each of these schools is on, as far as it lies within reach.
+/// The open offers within reach that list these schools, by school.
 pub async fn listing(
     from: &impl Readable,
     programme: &Programme,
@@ -128,7 +128,7 @@ pub async fn listing(
     rows.into_iter().map(|row| Ok((urn(row.urn)?, OfferId(row.offer_id)))).collect()
 }
 
-/// The programme of each of these offers, as far as they exist.
+/// The programme of each of these offers that exists.
 pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -143,7 +143,7 @@ pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(Of
     rows.into_iter().map(read).collect()
 }
 
-/// How many schools are on open offers of a programme.
+/// The number of schools on open offers of a programme.
 pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result<u64> {
     let find = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))
@@ -151,8 +151,8 @@ pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result
     Ok(find.count(&from.at().db).await?)
 }
 
-/// What lies within a reach, as a condition on offers. What is only the actor's own is asked for by itself, so that an index
-/// finds it.
+/// The condition that an offer is within a reach. Offers assigned to the actor are a condition of their own, so that an
+/// index can be used.
 fn within_reach(reach: &Reach) -> Cond {
     let Regions::These(regions) = &reach.regions else { return Cond::all() };
     let here = offer::Column::Region.is_in(regions.iter().map(|it| it.name()));
@@ -163,7 +163,7 @@ fn within_reach(reach: &Reach) -> Cond {
     }
 }
 
-/// The ids of all offers within reach, as a query written out whose values are added to `values`; nothing for everything.
+/// A query for the ids of all offers within reach; its values are added to `values`. `None` if the reach has no limit.
 pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<String> {
     let Regions::These(regions) = &reach.regions else { return None };
     let mut bind = |value: &str| {
@@ -180,7 +180,7 @@ pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<Strin
     Some(format!("SELECT id FROM offers WHERE {any}"))
 }
 
-/// The same as a condition on schools of offers.
+/// The same condition for schools of offers.
 fn offers_within(reach: &Reach) -> Cond {
     if reach.is_everything() {
         return Cond::all();
@@ -190,10 +190,10 @@ fn offers_within(reach: &Reach) -> Cond {
     Cond::all().add(offer_school::Column::OfferId.in_subquery(offers))
 }
 
-/// Writes offers as they are now, with their schools and contacts.
+/// Writes the current state of offers, with their schools and contacts.
 ///
 /// # Errors
-/// [`StoreError::ConstraintViolation`] when a recipient has another offer, or a school is on another open one.
+/// [`StoreError::ConstraintViolation`] if a recipient has another offer, or a school is on another open offer.
 pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     use offer::Column as C;
     let update = [
@@ -220,7 +220,7 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
 }
 
 row! {
-    /// What changes of an offer that is otherwise as it was.
+    /// The version of an offer of which nothing else changed.
     struct OfferVersion {
         id: OfferId,
         version: Seq,
@@ -229,12 +229,12 @@ row! {
 
 static VERSIONS: Table = Table { name: "offers", same: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
 
-/// Adds the new versions of offers that are otherwise as they were to what a group writes.
+/// Adds new versions of offers, of which nothing else changed, to a batch write.
 pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {
     batch.rows(&VERSIONS, [], offers.iter().map(|it| OfferVersion { id: it.id, version: it.version }.cells()));
 }
 
-/// What an offer is searched by: its name and those of its schools.
+/// The search text of an offer: its name and the names of its schools.
 fn searched_by(it: &Offer) -> String {
     let mut search = it.name.to_lowercase();
     for school in it.schools.values().filter(|school| school.name != it.name) {
@@ -291,7 +291,7 @@ fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::ActiveModel> {
     })
 }
 
-/// Adds their schools and contacts to these rows: two more queries, however many offers.
+/// Adds the schools and contacts to offers, with two more queries for all of them together.
 async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<OfferId, Offer>> {
     if rows.is_empty() {
         return Ok(BTreeMap::new());

@@ -1,4 +1,4 @@
-//! Terms and programmes: which programmes there are, and the lock that every change of a programme takes first.
+//! Terms and programmes, and the lock that every change of a programme takes first.
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
@@ -28,7 +28,7 @@ pub struct LoadedTerms {
     pub sha256: Hash,
     /// Who loaded it.
     pub loaded_by: String,
-    /// When.
+    /// When it was loaded.
     pub loaded_at: Micros,
 }
 
@@ -39,7 +39,7 @@ pub struct Head {
     pub next: Seq,
     /// The next ledger entry's number.
     pub next_entry: EntrySeq,
-    /// The last event's hash; the programme's own beginning when there is none.
+    /// The last event's hash; before the first event, the hash that the programme's record begins with.
     pub hash: Hash,
     /// Whether the programme is open.
     pub open: bool,
@@ -54,7 +54,7 @@ impl Head {
         Self { next: Seq(1), next_entry: EntrySeq(1), hash: genesis(programme), open: true, rules: RulesVersion::V1 }
     }
 
-    /// The number of the last event, 0 when there is none.
+    /// The number of the last event; 0 if there is none.
     #[must_use]
     pub const fn last(&self) -> Seq {
         Seq(self.next.0.saturating_sub(1))
@@ -64,16 +64,16 @@ impl Head {
 /// The database's time, in microseconds since 1970: an expression of PostgreSQL.
 const CLOCK: &str = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT";
 
-/// What clocks are held against.
+/// The times that this server's clock is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockTimes {
-    /// When the last event was recorded, of any programme; nothing before the first one.
+    /// When the last event of any programme was recorded; `None` before the first one.
     pub recorded: Option<Micros>,
-    /// The database's clock; nothing on SQLite, which goes by the server's.
+    /// The database's clock; `None` on SQLite, which uses the server's.
     pub database: Option<Micros>,
 }
 
-/// Reads what clocks are held against.
+/// Reads the times that this server's clock is compared with.
 pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
     let conn = from.at();
     let clock = if conn.backend == Backend::Postgres { CLOCK } else { "NULL" };
@@ -92,7 +92,7 @@ pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
     rows.into_iter().map(loaded).collect()
 }
 
-/// The same by the programme's name as it is stored, to be held against the record.
+/// Every programme's terms by its stored name, for `verify`.
 pub async fn terms_of_books(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
     let read = |row: &QueryResult| loaded(terms::Model::from_query_result(row, "")?);
@@ -104,10 +104,10 @@ pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Opt
     terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(loaded).transpose()
 }
 
-/// Keeps new terms and opens their programme.
+/// Stores new terms and opens their programme.
 ///
 /// # Errors
-/// [`StoreError::ConstraintViolation`] when the programme has terms already.
+/// [`StoreError::ConstraintViolation`] if the programme has terms already.
 pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     let row = terms::ActiveModel {
         programme: Set(new.programme.to_string()),
@@ -124,12 +124,12 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     batch.write(tx).await
 }
 
-/// Locks a programme's row until the transaction ends, and reads its head. The first statement of every group: in the same round
-/// trip it sees whether the schema and the programme's rules are ones that this program knows, and holds off migrations. It also
-/// answers the database's clock on PostgreSQL, read before or after the wait for the lock.
+/// Locks a programme's row until the transaction ends, and reads its head: the first statement of every batch. It also checks
+/// that this program knows the schema and the programme's rules, and keeps migrations from running meanwhile. On PostgreSQL it
+/// also returns the database's clock, which is read before or after the wait for the lock.
 ///
 /// # Errors
-/// [`StoreError::Contention`] when another process holds it for too long; [`StoreError::Outdated`].
+/// [`StoreError::Contention`] if another process holds the lock for too long; [`StoreError::Outdated`].
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, Option<Micros>)>> {
     let conn = tx.at();
     // SQLite's transaction has the whole file locked already.
@@ -169,7 +169,7 @@ pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Opti
     Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }
 
-/// The head, and the database's clock where it is asked for: beside the newest migration, in `more`.
+/// Reads the head. `more` has two columns, the newest migration and the database's clock, or `NULL` for each.
 async fn read_head(
     conn: &Conn<'_>,
     programme: &Programme,
@@ -185,7 +185,7 @@ async fn read_head(
 }
 
 row! {
-    /// What changes of a programme.
+    /// The columns of a programme that a batch updates.
     struct BookRow {
         programme: Programme,
         next_seq: Seq,
@@ -217,7 +217,7 @@ fn book_row(programme: &Programme, head: &Head) -> BookRow {
     }
 }
 
-/// Adds a locked programme's head, moved on, to what a group writes.
+/// Adds the new head of a locked programme to a batch write.
 pub(super) fn advance(batch: &mut BatchWrite, programme: &Programme, head: &Head) {
     batch.rows(&MOVED, [], std::iter::once(book_row(programme, head).cells()));
 }

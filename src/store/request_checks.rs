@@ -1,7 +1,7 @@
-//! Stored answers beside the records, for `verify`: each was given with an event, and each event was answered.
+//! Compares the stored answers with the records, for `verify`: each answer must have an event, and each event an answer.
 //!
-//! `verify` reads the answers once, page by page in the order they lie in. Where that shows a difference, the databases
-//! compare the two sides as sets.
+//! `verify` reads the answers once, page by page in their physical order. If that shows a difference, the database compares
+//! the two sides as sets.
 
 use uuid::Uuid;
 
@@ -12,50 +12,50 @@ use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::page_copy::told;
 
-/// A request in which the two differ.
+/// A request for which answer and events differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DifferingRequest {
-    /// Whose it was, as stored.
+    /// The caller, as stored.
     pub actor: String,
     /// Its id.
     pub request: RequestId,
 }
 
-/// Methods that may succeed and change nothing: identifying once more, and loading the same terms.
+/// Methods that may succeed without changing anything: a repeated identify, and loading the same terms again.
 const MAY_CHANGE_NOTHING: &str = "'OfferService/IdentifyOffers', 'TermsService/LoadTerms'";
-/// What the program does by itself is nobody's request, and an approval that states nothing was opened before its request
-/// was kept.
+/// Events without a request: the program adopts rules by itself, and an approval without a statement is from a version that
+/// did not store its request.
 const NOT_ASKED: &str = "kind = 'rules_adopted' OR (kind = 'approval_opened' AND body NOT LIKE '%\"statement\":%')";
 
-/// A stored answer, as far as records tell of it.
+/// The part of a stored answer that is compared with the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
-    /// Whose request it was, as stored.
+    /// The caller, as stored.
     pub actor: String,
     /// Its id.
     pub request: RequestId,
     /// When it was answered.
     pub recorded: Micros,
-    /// Whether a record has an event of it for certain.
+    /// Whether a record must have an event for it.
     pub needs_event: bool,
 }
 
-/// From where the answers are read on: a row's number on SQLite, a block's on PostgreSQL.
+/// The start of a page: a row number on SQLite, a block number on PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(i64);
 
 impl Place {
-    /// Before every row, those included that no program writes.
+    /// Before every row, even those that no program writes.
     pub const FIRST: Self = Self(i64::MIN);
 }
 
-/// Rows read at a time on SQLite.
+/// The number of rows in a page on SQLite.
 const ROWS: i64 = 10_000;
-/// Blocks read at a time on PostgreSQL, of 8 KiB each unless it was built otherwise.
+/// The number of blocks in a page on PostgreSQL, by default of 8 KiB each.
 const BLOCKS: i64 = 256;
 
-/// A page of stored answers from a place on, and the place after it while there may be more. What the register's record covers
-/// needs an event from its beginning on.
+/// A page of stored answers, and the start of the next page if there may be more. Answers about reference data need an event
+/// only from `begun` on, when the register's record began.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
@@ -70,7 +70,7 @@ fn needs_event(begun: &str) -> String {
     format!("rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= {begun})")
 }
 
-/// The next so many rows of SQLite, as one text: see [`crate::store::db::page_copy`].
+/// A page of rows on SQLite, as one text: see [`crate::store::db::page_copy`].
 async fn answered_rows(
     from: &impl Readable,
     Place(first): Place,
@@ -94,7 +94,7 @@ async fn answered_rows(
     Ok((answered.collect(), last.and_then(|last| last.checked_add(1)).map(Place)))
 }
 
-/// What is in the next so many blocks of PostgreSQL.
+/// The rows of a page of blocks on PostgreSQL.
 async fn answered_blocks(
     from: &impl Readable,
     Place(first): Place,
@@ -116,8 +116,8 @@ async fn answered_blocks(
     Ok((page, next))
 }
 
-/// Answers that were given with no event of their moment, up to so many. What the register's record covers is judged from
-/// its beginning on.
+/// Answers without an event of the same time, at most `limit`. Answers about reference data count only from the beginning of
+/// the register's record on.
 pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM requests WHERE rpc NOT IN ({MAY_CHANGE_NOTHING}) \
@@ -128,7 +128,7 @@ pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> R
     select_rows(&from.at(), &sql, vec![begun.0.into()], differing).await
 }
 
-/// Events whose request was given no answer at their moment, up to so many.
+/// Events whose request has no answer of the same time, at most `limit`.
 pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM events WHERE NOT ({NOT_ASKED}) \
@@ -139,7 +139,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
     select_rows(&from.at(), &sql, vec![], differing).await
 }
 
-/// Programmes whose terms were loaded by a call that has no answer. They are loaded at one moment and answered at another.
+/// Requests that loaded terms but have no answer. Loading and answering have different times.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
@@ -149,7 +149,7 @@ pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     select_rows(&from.at(), sql, vec![], differing).await
 }
 
-/// Answers that wait, or no longer wait, for another approval than the one that their call opened.
+/// Stored answers whose approval is not the one that their request opened.
 pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT r.actor, r.request_id FROM requests r LEFT JOIN approvals a ON a.id = r.approval \

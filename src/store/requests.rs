@@ -114,7 +114,7 @@ fn row_of(it: &Stored) -> RequestRow {
     }
 }
 
-/// Adds new successes to what a group writes.
+/// Adds new answers to a batch write.
 pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
     batch.rows(&REQUESTS, [cell(at.0)], new.iter().map(|it| row_of(it).cells()));
 }

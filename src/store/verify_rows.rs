@@ -1,5 +1,5 @@
-//! What `verify` alone asks for: rows one by one, so that one which cannot be read is named and hides no other, and rows of
-//! programmes that there are not.
+//! Reads for `verify`: rows decoded separately, so that an unreadable one is reported and does not hide the others; and
+//! rows of programmes that do not exist.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,30 +9,30 @@ use sea_orm::{QueryResult, Value};
 use super::{Conn, Readable, Result, StoreError};
 use crate::store::db::bulk_sql::{rows, select_rows};
 
-/// Rows by their key. What is wrong with one is said as a sentence goes on: `it cannot be read: ...`.
+/// Rows by their key. The error of a row is the continuation of a sentence: `it cannot be read: ...`.
 #[derive(Debug)]
 pub struct VerifyRows<K, T> {
-    /// What each row says, or what is wrong with it.
+    /// Each row, or what is wrong with it.
     pub rows: BTreeMap<K, std::result::Result<T, String>>,
-    /// Why the keys of others cannot be read.
+    /// For rows without a readable key, why it cannot be read.
     pub keyless: Vec<String>,
 }
 
 impl<K: Ord, T> VerifyRows<K, T> {
-    /// The rows whose keys can be read, in the order of these.
+    /// The rows with a readable key, in the order of the keys.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] for the first of them that cannot be read.
+    /// [`StoreError::Unreadable`] for the first row that cannot be read.
     pub fn values(self) -> Result<Vec<T>> {
         self.rows.into_values().map(|row| row.map_err(StoreError::Unreadable)).collect()
     }
 
-    /// Puts rows of another table into those they belong to. What is wrong with one is wrong with what it belongs to.
+    /// Adds the rows of a dependent table to their parents. An error of a dependent row becomes an error of its parent.
     pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: VerifyRows<(K, N), P>, put: impl Fn(&mut T, P)) {
         for ((key, number), part) in parts.rows {
             let alone = || Err(format!("it is not there, but its {what} {number} is"));
             let row = self.rows.entry(key).or_insert_with(alone);
-            // Of one that is wrong already nothing more is said.
+            // A parent that has an error already keeps it.
             let Ok(whole) = row else { continue };
             match part {
                 Ok(part) => put(whole, part),
@@ -43,7 +43,7 @@ impl<K: Ord, T> VerifyRows<K, T> {
     }
 }
 
-/// Reads rows one by one.
+/// Decodes rows separately.
 pub(super) async fn each<K: Ord, T>(
     conn: &Conn<'_>,
     sql: &str,
@@ -64,16 +64,16 @@ pub(super) async fn each<K: Ord, T>(
     Ok(all)
 }
 
-/// Tables whose key begins with the programme: one step through the key a programme, however many rows.
+/// Tables whose key begins with the programme. The key is skipped through with one step for each programme.
 const BY_PROGRAMME: [&str; 9] =
     ["books", "events", "texts", "entries", "contacts", "placements", "entry_decisions", "bookings", "invoices"];
-/// The others.
+/// The other tables.
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
-/// Tables that have rows of a programme without terms, each with that programme.
+/// Finds the tables with rows of a programme that has no terms, each with the name of that programme.
 pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
-    // An approval about reference data has none.
+    // An approval about reference data has no programme.
     let of_none = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";
     let mut found = Vec::new();
     for table in BY_PROGRAMME {

@@ -1,4 +1,4 @@
-//! What a group writes, in statements of fixed text: the hot path of the writer.
+//! Writes the changes of a batch with statements of fixed text: the hot path of the writer.
 //!
 //! PostgreSQL takes all of it in one statement, each table's rows as arrays. SQLite takes it table by table, in
 //! statements of 64, 32, 16... rows, so that each text is prepared once. Measured beside inserts of varying length in
@@ -101,7 +101,7 @@ pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
 #[derive(Debug)]
 pub(in crate::store) struct Table {
     pub(in crate::store) name: &'static str,
-    /// Columns that are the same in all rows of a group, and so travel once.
+    /// Columns with the same value in all rows of a batch, which are sent once.
     pub(in crate::store) same: &'static [(&'static str, ColumnType)],
     pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
     pub(in crate::store) how: RowWrite,

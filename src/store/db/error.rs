@@ -1,40 +1,41 @@
-//! What can go wrong with the database, sorted by what the caller can do about it.
+//! Errors of the database, classified by what the caller can do about them.
 
 use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
 
-/// A failure of the database. Never shown to a caller word for word: it may hold SQL.
+/// An error of the database. Its text may contain SQL, so it is never shown to a caller.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away, or the connection was lost: nothing is known of what it last did. Retry, reading again.
+    /// The database is unavailable, or the connection was lost. The outcome of the last statement is unknown: read again and
+    /// retry.
     #[error("the database is away: {0}")]
     Unavailable(String),
     /// The storage is full: nothing more can be written until space is freed. Whether the last write was carried out is
-    /// not known. Retry, reading again.
+    /// unknown: read again and retry.
     #[error("the storage is full: {0}")]
     Full(String),
-    /// Another holder is in the way (a lock timeout, a deadlock, a serialization failure): nothing was done. Retry.
+    /// Another transaction is in the way (lock timeout, deadlock, serialization failure). Nothing was done: retry.
     #[error("the database is busy: {0}")]
     Contention(String),
     /// A row violates a unique constraint that several programmes share ([`SHARED_KEYS`]): another programme, or an import, has
-    /// written a row with the same request id or invoice. Retry, reading again; when it stays, one command is to blame.
+    /// written a row with the same request id or invoice. Read again and retry; if the error remains, one command causes it.
     #[error("the database has it already: {0}")]
     UniqueConflict(String),
-    /// A statement failed because of the data in it: a constraint, a value, a trigger.
+    /// A statement failed because of its data: a constraint, a value, a trigger.
     #[error("the database refused a row: {0}")]
     ConstraintViolation(String),
-    /// The database holds something that this program cannot read.
+    /// The database contains data that this program cannot read.
     #[error("the database holds something unreadable: {0}")]
     Unreadable(String),
-    /// The schema was brought past what this program knows, while it ran: nothing was done, and nothing ever will be.
+    /// A newer program migrated the schema while this one was running. Nothing was done, and retrying cannot help.
     #[error("the schema is a newer program's: {0}")]
     Outdated(String),
-    /// The database is not one that this program can run on: another's, or its schema is not what statements ask for.
+    /// This program cannot run on the database: it belongs to another program, or its schema does not match the statements.
     #[error("{0}")]
     Unusable(String),
 }
 
 impl StoreError {
-    /// Something read that cannot be.
+    /// Data that was read but is invalid.
     pub fn unreadable(what: impl std::fmt::Display) -> Self {
         Self::Unreadable(what.to_string())
     }
@@ -45,7 +46,7 @@ impl StoreError {
         Self::Unavailable("no answer in time".to_owned())
     }
 
-    /// What it says, without what kind of failure it is.
+    /// The text of the error, without its class.
     #[must_use]
     pub fn said(self) -> String {
         match self {
@@ -60,7 +61,7 @@ impl StoreError {
         }
     }
 
-    /// Whether trying again can help. Exhaustive on purpose.
+    /// Whether trying again can help. The match has no wildcard, so that a new variant must be considered.
     #[must_use]
     pub const fn retryable(&self) -> bool {
         match self {
@@ -69,7 +70,8 @@ impl StoreError {
         }
     }
 
-    /// Whether one command of a group may be to blame, and the others can be written without it. Exhaustive on purpose.
+    /// Whether one command of a batch may be the cause, so that the others can be written without it. The match has no
+    /// wildcard, so that a new variant must be considered.
     #[must_use]
     pub const fn blames_one(&self) -> bool {
         match self {
@@ -84,7 +86,7 @@ impl From<DbErr> for StoreError {
         let text = error.to_string();
         match &error {
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
-            // No connection was made, or none was free: for any reason, no row is to blame.
+            // No connection was made, or none was free. No row can be the cause.
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Unavailable(text),
             _ => Self::Unreadable(text),
         }
@@ -144,7 +146,7 @@ fn sqlite_unique_constraint<'a>(code: &str, message: &'a str) -> Option<&'a str>
 
 type ErrorConstructor = fn(String) -> StoreError;
 
-/// By SQLSTATE. Only what is known to come of the data in a statement is blamed on a command.
+/// Classifies by SQLSTATE. Only errors that are known to come from the data of a statement are attributed to a command.
 fn postgres(code: &str) -> ErrorConstructor {
     match (code, code.get(..2).unwrap_or_default()) {
         // Serialization failure, deadlock, lock not available, query canceled (statement_timeout).
@@ -153,12 +155,12 @@ fn postgres(code: &str) -> ErrorConstructor {
         ("53100", _) => StoreError::Full,
         // Cardinality, data, constraint, a row too large, raised by a trigger.
         (_, "21" | "22" | "23" | "54" | "P0") => StoreError::ConstraintViolation,
-        // A prepared statement that is there already: the session is not as the driver believes.
+        // A prepared statement exists already: the session is out of step with the driver.
         ("42P05", _) => StoreError::Unavailable,
-        // A table that is not there, a right that is lacking, a syntax error. Statements are the same whatever the
-        // command: the others of the group would fail of it as well, now and at the next try.
+        // A missing table, a missing right, a syntax error. Statements are the same for all commands, so the others of the
+        // batch would fail as well, now and at the next attempt.
         (_, "42") => StoreError::Unusable,
-        // Any other fault of a database hits every caller, and passes.
+        // Any other error of the database affects every caller, and is temporary.
         _ => StoreError::Unavailable,
     }
 }

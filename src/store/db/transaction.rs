@@ -1,8 +1,8 @@
-//! Transactions: who may begin one, and how it ends.
+//! Transactions: how they begin and end.
 //!
-//! [`WriteTx`] is the only way to write, and [`Store::write`] and [`Store::begin_batch`] the only ways to one. It ends in
-//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]; any other end, an error or a caller who has
-//! gone, puts the writes of this process in doubt ([`super::write_health`]).
+//! All writes go through a [`WriteTx`], which only [`Store::write`] and [`Store::begin_batch`] make. It ends with
+//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]. Any other end, such as an error or a disconnected
+//! caller, puts the writes of this process in doubt ([`super::write_health`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,32 +18,33 @@ use super::write_health::Pending;
 use super::{answer_check, commit_notices};
 use crate::store::{Backend, Conn, Readable, Result, Store, StoreError};
 
-/// How long a check of the storage waits for its turn to write.
+/// How long a check of the storage waits for its permit to write.
 const PROBE_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes that a check of the storage writes on PostgreSQL and rolls back: incompressible, so that they take new pages.
+/// The number of bytes that a check of the storage writes on PostgreSQL and rolls back. They are incompressible, so that
+/// they need new pages.
 const PROBE_BYTES: usize = 64 * 1024;
-/// Writes a record that a commit waits for as for any other, and that changes nothing.
-const EMIT: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
+/// Writes a WAL record that changes nothing, so that a commit has to wait for the standby.
+const EMIT_WAL_MESSAGE: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
 
-/// The right to begin one write transaction, given up when it ends.
+/// The permit for one write transaction, released when the transaction ends.
 #[derive(Debug)]
 pub struct WritePermit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// A transaction that writes. Store functions that write take one; only the app's writers begin and end it.
+/// A transaction that writes. Only the app layer begins and ends it.
 #[derive(Debug)]
 pub struct WriteTx {
-    // Dropped first: the connection is marked before it goes back to its pool.
+    // This field is dropped first, so that the connection is marked before it goes back to its pool.
     pending: Pending,
     tx: DatabaseTransaction,
     backend: Backend,
     _turn: WritePermit,
 }
 
-/// Why a transaction came to nothing.
+/// An error that ends a transaction.
 pub trait Failure {
-    /// Whether the connection it ran on may be unfit for use.
+    /// Whether the connection may be unusable.
     fn may_be_connection_fault(&self) -> bool;
 }
 
@@ -69,39 +70,40 @@ pub struct ReadTx {
 }
 
 impl Store {
-    /// Waits for its turn to write: first come, first served, so that programmes which share a writer take turns.
+    /// Waits for a permit to write. Permits are given first come, first served, so that programmes that share a connection
+    /// take turns.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the store is being closed.
+    /// [`StoreError::Unavailable`] if the store is being closed.
     pub async fn write_permit(&self) -> Result<WritePermit> {
         let permit = Arc::clone(&self.turns).acquire_owned().await;
         permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
     }
 
-    /// Begins the transaction of a writer whose turn it is: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain
-    /// BEGIN fails among concurrent writers).
+    /// Begins a write transaction: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain BEGIN fails with concurrent
+    /// writers).
     ///
     /// # Errors
     /// [`StoreError::Outdated`] once a newer program has migrated.
-    pub async fn write(&self, turn: WritePermit) -> Result<WriteTx> {
-        let tx = self.begin(&self.writes, turn).await?;
+    pub async fn write(&self, permit: WritePermit) -> Result<WriteTx> {
+        let tx = self.begin(&self.writes, permit).await?;
         if self.backend == Backend::Postgres {
             self.hold_schema(&tx.tx).await?;
         }
         Ok(tx)
     }
 
-    /// The same for a group of a programme's commands: its statements are always the same and find their rows by key, so
-    /// PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. Whether the schema is still known is seen by
-    /// [`crate::store::programmes::lock`].
-    pub async fn begin_batch(&self, turn: WritePermit) -> Result<WriteTx> {
-        self.begin(&self.books, turn).await
+    /// Begins a write transaction for a batch of a programme's commands. Its statements are always the same and find their
+    /// rows by key, so PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. [`crate::store::programmes::lock`]
+    /// checks the schema version.
+    pub async fn begin_batch(&self, permit: WritePermit) -> Result<WriteTx> {
+        self.begin(&self.books, permit).await
     }
 
-    async fn begin(&self, pool: &DatabaseConnection, turn: WritePermit) -> Result<WriteTx> {
+    async fn begin(&self, pool: &DatabaseConnection, permit: WritePermit) -> Result<WriteTx> {
         let sqlite_transaction_mode = match self.backend {
             Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
-            // The session's own default: naming it would cost a statement.
+            // This is the default of the session. Setting it again would cost a statement.
             Backend::Postgres => None,
         };
         let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
@@ -109,11 +111,11 @@ impl Store {
         #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
         let begun = pool.begin_with_options(options).await;
         let tx = begun.map_err(|error| match StoreError::from(error) {
-            // BEGIN depends on no data: a failure is the connection's, and the next one is another.
+            // BEGIN depends on no data, so the connection is at fault, and the next attempt gets another.
             StoreError::Unusable(text) | StoreError::ConstraintViolation(text) => StoreError::Unavailable(text),
             other => other,
         })?;
-        Ok(WriteTx { pending, tx, backend: self.backend, _turn: turn })
+        Ok(WriteTx { pending, tx, backend: self.backend, _turn: permit })
     }
 
     /// Begins a read of one snapshot.
@@ -131,15 +133,15 @@ impl Store {
         Ok(ReadTx { tx, backend: self.backend })
     }
 
-    /// Waits until everything that could be read before this call is as durable as a commit of this process's own. A stored
-    /// answer that was read outside a transaction is handed out only after it: the commit that stored it may still wait for
-    /// its standby, or its wait may have been cut short.
+    /// Waits until everything that was readable before this call is as durable as a commit of this process. Call it before
+    /// returning a stored answer that was read outside a transaction: the commit that stored the answer may still wait for
+    /// its standby, or its wait may have been interrupted.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when that cannot be known.
+    /// [`StoreError::Unavailable`] if that cannot be confirmed.
     pub async fn confirm(&self) -> Result<()> {
         match self.backend {
-            // What another connection can read was synced before.
+            // On SQLite, data that another connection can read was synced before.
             Backend::Sqlite => Ok(()),
             Backend::Postgres => self.begin(&self.writes, self.write_permit().await?).await?.confirm().await,
         }
@@ -151,17 +153,17 @@ impl Store {
     /// [`StoreError::Full`], [`StoreError::Unavailable`].
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
         let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
-        let turn = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(busy)??;
+        let permit = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(busy)??;
         if self.backend == Backend::Sqlite {
-            // What lies in the log goes into the file, as far as nobody reads it: the next commit begins the log again, and
-            // needs no more space for it. Whether that succeeds, the commit below tells.
+            // Moves the WAL into the database file, unless a reader still needs it, so that the next commit can reuse its
+            // space. If that fails, the commit below fails too.
             let _ = self.writes.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await;
         }
-        let tx = self.begin(&self.writes, turn).await?;
+        let tx = self.begin(&self.writes, permit).await?;
         match self.backend {
-            // In doubt, the commit itself leaves a mark and reads it back.
+            // While writes are in doubt, the commit itself writes a mark and reads it back.
             Backend::Sqlite => tx.commit().await,
-            // A row like those that could not be written, taken back again; then a commit, which waits for the standby.
+            // Writes a row like those that failed and rolls it back, and then commits, which waits for the standby.
             Backend::Postgres => {
                 let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(PROBE_BYTES).collect();
                 let sql = "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
@@ -176,11 +178,10 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Commits. When this fails, the outcome is unknown: read again before saying anything.
+    /// Commits. If this fails, the outcome is unknown until the data is read again.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also when PostgreSQL committed but did not wait for its standby to the
-    /// end.
+    /// [`StoreError::Unavailable`], also if PostgreSQL committed but its wait for the standby was interrupted.
     pub async fn commit(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
         match self.backend {
@@ -189,7 +190,7 @@ impl WriteTx {
                 let (committed, was_warned) = commit_notices::watch(answer_check::commit(&tx)).await;
                 let committed = committed.and(if was_warned { Err(unconfirmed()) } else { Ok(()) });
                 if committed.is_err() {
-                    // Before the connection goes back to its pool.
+                    // This must happen before the connection goes back to its pool.
                     drop(pending);
                     return committed;
                 }
@@ -199,19 +200,19 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Ends a transaction that came to nothing, and hands on why. It is rolled back, unless the connection may be at fault.
+    /// Ends a transaction after an error and returns the error. Rolls back, unless the connection may be at fault.
     pub async fn give_up<E: Failure>(self, why: E) -> E {
-        // A ROLLBACK that fails shows by itself, in doubt.
+        // A failed ROLLBACK puts the writes in doubt by itself.
         if !why.may_be_connection_fault() && self.rollback().await.is_err() {
             tracing::warn!("a transaction could not be rolled back");
         }
         why
     }
 
-    /// Goes on with a result, or gives the transaction up.
+    /// Returns the transaction with a successful result, or ends it after an error.
     ///
     /// # Errors
-    /// That of the result.
+    /// The error of the result.
     pub async fn proceed<T, E: Failure>(self, result: std::result::Result<T, E>) -> std::result::Result<(Self, T), E> {
         match result {
             Ok(value) => Ok((self, value)),
@@ -219,31 +220,32 @@ impl WriteTx {
         }
     }
 
-    /// Ends a transaction in which a stored answer was read that is now handed out. On PostgreSQL the commit that stored it
-    /// may not have reached the standby: this one comes after it, and waits as any commit does.
+    /// Ends a transaction that has read a stored answer, before the answer is returned. On PostgreSQL the commit that
+    /// stored the answer may not have reached the standby yet. This commit comes after it and waits for the standby.
     ///
     /// # Errors
     /// As [`WriteTx::commit`].
     pub async fn confirm(self) -> Result<()> {
         if self.backend == Backend::Postgres {
-            self.tx.execute_unprepared(EMIT).await?;
+            self.tx.execute_unprepared(EMIT_WAL_MESSAGE).await?;
         }
         self.commit().await
     }
 
-    /// Gives everything up.
+    /// Rolls back.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]; nothing was written either way.
+    /// [`StoreError::Unavailable`]; even then nothing was written.
     pub async fn rollback(self) -> Result<()> {
         let Self { pending, tx, .. } = self;
-        // ROLLBACK depends on no data: a failure is the connection's.
+        // ROLLBACK depends on no data, so the connection is at fault.
         tx.rollback().await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         pending.ended();
         Ok(())
     }
 
-    /// Plans the statements of the rest of this group each for itself: for the few that look at whole tables.
+    /// Makes PostgreSQL plan each further statement of this transaction by its values, for the few batches that read whole
+    /// tables.
     pub async fn use_custom_plans(&self) -> Result<()> {
         if self.backend == Backend::Postgres {
             let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
@@ -253,10 +255,11 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Makes sure that what was read in this transaction is what was asked for: a refusal may depend on what is not there.
+    /// Checks that the answers read in this transaction belong to its statements. Otherwise a refusal might be based on
+    /// missing rows.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when it is not.
+    /// [`StoreError::Unavailable`] if they do not.
     pub async fn check_connection_in_sync(&self) -> Result<()> {
         answer_check::check(&self.at()).await
     }

@@ -1,4 +1,4 @@
-//! One hash over all rows of an import, as they are stored: read in pages, so that any number of rows takes little memory.
+//! Hashes all stored rows of an import. They are read in pages, so that memory stays bounded.
 //!
 //! `docs/reference/record.md` ("Rows of an import") has the encoding, for checks without this program.
 
@@ -13,10 +13,10 @@ use crate::store::db::pg_date;
 use crate::store::db::row::{ColumnValue as _, RowReader};
 use crate::store::{Backend, Conn, Readable, Result};
 
-/// Rows read at a time.
+/// The number of rows in a page.
 const PAGE: usize = 2_000;
 
-/// What a column holds; the optional ones may be NULL.
+/// The type of a column; optional ones may be NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HashedType {
     Number,
@@ -27,7 +27,7 @@ enum HashedType {
 }
 use HashedType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
 
-/// A table of rows: its columns in their order, but for the import's id, and the keys that order its rows.
+/// A table of rows: its columns in order, without the import's id, and the keys that order its rows.
 struct RowTable {
     name: &'static str,
     /// A number.
@@ -152,7 +152,7 @@ const fn table_of(kind: FileKind) -> &'static RowTable {
 /// The rows of an import of this kind, hashed.
 ///
 /// # Errors
-/// [`crate::store::StoreError::Unreadable`] for a row that holds what no writer puts there.
+/// [`crate::store::StoreError::Unreadable`] for a row with a value that this program never writes.
 pub async fn rows_hash(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<RowsHash> {
     table_of(kind).hash(&from.at(), import).await
 }
@@ -166,7 +166,8 @@ pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<Row
 }
 
 impl RowTable {
-    /// A page of rows from a first key on. Keys that are texts are ordered by their bytes, not by the database's collation.
+    /// The query of a page of rows from a first key on. Text keys are ordered by their bytes, not by the database's
+    /// collation.
     fn page(&self, backend: Backend) -> String {
         let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let (columns, first) = (columns.join(", "), self.first_key);
@@ -196,14 +197,14 @@ impl RowTable {
             };
             let page: Vec<(i64, Hash)> = rows(conn, &sql, values).await?.iter().map(read).collect::<Result<_>>()?;
             let is_last = page.len() < limit;
-            // Rows of one first key stay together: those of the last one may go on beyond the page.
+            // Rows with the same first key are hashed together. Those with the last key may continue on the next page.
             let last = page.last().map(|(key, _)| *key).filter(|_| !is_last);
             let whole = page.iter().filter(|(key, _)| Some(*key) != last);
             let before = hasher.count();
             whole.for_each(|(_, row)| hasher.add(*row));
             match last {
                 None => return Ok(hasher.finish()),
-                // All of a page have the same first key.
+                // All rows of the page have the same first key.
                 Some(_) if hasher.count() == before => limit = limit.saturating_mul(2),
                 Some(last) => (first, limit) = (last, PAGE),
             }
@@ -227,7 +228,7 @@ impl RowTable {
     }
 }
 
-/// A day as text: on SQLite exactly the text that is stored.
+/// A day as text; on SQLite exactly the stored text.
 fn printed(row: &QueryResult, place: usize) -> Result<Option<String>> {
     match row.try_as_sqlite_row() {
         Some(_) => Option::<String>::read(row, place),

@@ -1,7 +1,7 @@
-//! Imports of files: what was imported, and in what state it is.
+//! Imports of files, and their state.
 //!
-//! Rows are staged in short transactions under an import nobody sees, and count from the moment its state says so. What
-//! the rows mean together is in [`super::register`] and [`super::ofsted`].
+//! Rows are staged in short transactions under an import that is not visible, and count once its state is `landed`. The
+//! rows are read by [`super::register`] and [`super::ofsted`].
 
 mod hashes;
 mod staged;
@@ -32,9 +32,9 @@ pub(crate) use staged::{Establishment, Group, Link, Member, Month, StagedRows};
 pub struct Import {
     /// Its id.
     pub id: ImportId,
-    /// What the file is.
+    /// The kind of the file.
     pub kind: FileKind,
-    /// The date it speaks for.
+    /// Its as-at date.
     pub as_at: Date,
     /// Whether it counts.
     pub state: ImportState,
@@ -44,21 +44,21 @@ pub struct Import {
     pub sha256: Hash,
     /// Data rows in the file.
     pub rows: i64,
-    /// Rows that went in.
+    /// Rows that were imported.
     pub accepted: i64,
-    /// Problems beyond those kept.
+    /// The number of problems beyond those stored.
     pub more_problems: i64,
     /// Who imported it.
     pub imported_by: Actor,
-    /// When.
+    /// When it was imported.
     pub imported_at: Micros,
     /// Who withdrew it.
     pub withdrawn_by: Option<Actor>,
-    /// Why.
+    /// Why it was withdrawn.
     pub withdrawn_reason: Option<String>,
-    /// The import that took its place.
+    /// The import that replaced it.
     pub replaced_by: Option<ImportId>,
-    /// Whether the search by name knows of its state.
+    /// Whether the search by name is up to date with its state.
     pub indexed: bool,
 }
 
@@ -73,7 +73,7 @@ pub struct Problem {
     pub reason: String,
 }
 
-/// One import that people may see.
+/// One import that is visible.
 pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
     Ok(find(from, id).await?.filter(|it| !matches!(it.state, ImportState::Staging | ImportState::Discarded)))
 }
@@ -83,35 +83,35 @@ pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> 
     import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(read).transpose()
 }
 
-/// Which imports a page shows. All conditions given must hold.
+/// Which imports a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportFilter {
     /// Of this kind.
     pub kind: Option<FileKind>,
-    /// What the caller put together.
+    /// The caller's filter.
     pub condition: Option<Condition<ImportField>>,
 }
 
-/// What of an import a condition may ask.
+/// A field of an import that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportField {
-    /// What the file is, by name.
+    /// The kind of the file, by name.
     Kind,
-    /// The date it speaks for.
+    /// Its as-at date.
     AsAt,
-    /// Whether it counts, by name.
+    /// Its state, by name.
     State,
     /// The file's name as given.
     FileName,
     /// Data rows in the file.
     Rows,
-    /// Rows that went in.
+    /// Rows that were imported.
     Accepted,
     /// Who imported it.
     ImportedBy,
-    /// When.
+    /// When it was imported.
     Imported,
-    /// Who withdrew it, if anybody.
+    /// Who withdrew it.
     WithdrawnBy,
 }
 
@@ -131,7 +131,7 @@ fn compared(field: ImportField, how: Comparison, operand: &Operand) -> SimpleExp
     compare(column, how, operand)
 }
 
-/// A page of imports that people may see.
+/// A page of visible imports.
 pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
     let unseen = [ImportState::Staging.name(), ImportState::Discarded.name()];
     let mut find = import::Entity::find().filter(import::Column::State.is_not_in(unseen));
@@ -144,14 +144,14 @@ pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Re
     page.of(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
-/// Every import that ever landed, replaced and withdrawn ones too, in no order.
+/// Every import that ever landed, including replaced and withdrawn ones, in no order.
 pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
     let ever = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
     let found = import::Entity::find().filter(import::Column::State.is_in(ever));
     found.all(&from.at().db).await?.into_iter().map(read).collect()
 }
 
-/// The imports of a kind that count, newest date first; of one date, by id.
+/// The landed imports of a kind, newest as-at date first, then by id.
 pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Kind.eq(kind.name()))
@@ -163,7 +163,7 @@ pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>>
     rows.into_iter().map(read).collect()
 }
 
-/// Imports whose rows nobody sees: those discarded, and those begun before a moment and never ended.
+/// Imports whose rows can be deleted: discarded ones, and those that were begun before a time and never landed.
 pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::State.is_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
@@ -173,14 +173,14 @@ pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Impor
     Ok(found.into_iter().filter(|it| it.state == ImportState::Discarded || it.imported_at < before).collect())
 }
 
-/// Every import that people may see, to be held against the record.
+/// Every visible import, for `verify`.
 pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
     let sql = "SELECT * FROM imports WHERE state NOT IN ('staging', 'discarded')";
     let id = |row: &QueryResult| Ok(ImportId(row.try_get("", "id")?));
     each(&from.at(), sql, vec![], id, |it| read(import::Model::from_query_result(it, "")?)).await
 }
 
-/// Imports of which the search by name does not know yet.
+/// Imports whose state is not in the search by name yet.
 pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Indexed.eq(false))
@@ -190,12 +190,13 @@ pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     rows.into_iter().map(read).collect()
 }
 
-/// The line of a note, which is about the file and not about a row: notes lie among the problems, behind them.
+/// The line of a note, which is about the file and not about a row. Notes are stored in the table of problems, after
+/// them.
 const NO_LINE: i64 = 0;
 /// The column of a note.
 const NO_COLUMN: &str = "(file)";
 
-/// What was wrong with a file's rows, by line, and the notes about the file.
+/// The problems of a file's rows, by line, and the notes about the file.
 pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
     let rows = problem::Entity::find()
         .filter(problem::Column::ImportId.eq(id.0))
@@ -207,10 +208,10 @@ pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem
     Ok((problems.into_iter().map(problem).collect(), notes.into_iter().map(|row| row.reason).collect()))
 }
 
-/// Writes imports as they are now.
+/// Writes the current state of imports.
 ///
 /// # Errors
-/// [`StoreError::ConstraintViolation`] when the same content has landed for the same date.
+/// [`StoreError::ConstraintViolation`] if the same content has landed for the same date.
 pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
     use import::Column as C;
     let rows = imports.iter().map(|it| import::ActiveModel {
@@ -234,9 +235,8 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
     upsert_all::<import::Entity, _>(tx, rows.collect(), &[C::Id], &update).await
 }
 
-/// The latest time recorded beside the programmes: of imports, of approvals about them, of events of the
-/// register's record, and of terms. Read under the
-/// register's lock, what is recorded next comes after it.
+/// The latest recorded time of reference data: of imports, approvals about them, events of the register's record, and
+/// terms. If it is read under the register's lock, the next recorded time must not be before it.
 pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
@@ -245,7 +245,7 @@ pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     Ok(select_rows(&from.at(), sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
-/// Keeps what was wrong with a file's rows, and the notes about the file; doing it again changes nothing.
+/// Stores the problems of a file's rows, and the notes about the file. Repeating it changes nothing.
 pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], notes: &[String]) -> Result<()> {
     use problem::Column as C;
     let problems = problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str()));
@@ -260,7 +260,7 @@ pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], not
     insert_missing::<problem::Entity, _>(tx, rows.collect(), &[C::ImportId, C::Ordinal]).await
 }
 
-/// Deletes an import and its problems; its rows must be gone.
+/// Deletes an import and its problems. Its rows must have been deleted before.
 ///
 /// # Errors
 /// [`StoreError::ConstraintViolation`] while it has rows.

@@ -1,4 +1,4 @@
-//! The rows of one file on their way in, and out again when an import is given up.
+//! Stages the rows of a file, reads them back, and deletes those of an abandoned import.
 
 use sea_orm::sea_query::Query;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};
@@ -16,7 +16,7 @@ pub(crate) use link_row::Model as Link;
 pub(crate) use membership_row::Model as Member;
 pub(crate) use ofsted_row::Model as Month;
 
-/// Rows of one file, as its table keeps them.
+/// The rows of one file, as stored in its table.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StagedRows {
     /// GIAS groups.
@@ -31,7 +31,7 @@ pub(crate) enum StagedRows {
     Ofsted(Vec<Month>),
 }
 
-/// Does the same with whichever rows they are.
+/// Runs the same expression for rows of each kind.
 macro_rules! each {
     ($rows:expr, $it:ident => $do:expr) => {
         each!($rows, $it, _wrap => $do)
@@ -48,7 +48,7 @@ macro_rules! each {
 }
 
 impl StagedRows {
-    /// How many.
+    /// The number of rows.
     pub(crate) fn len(&self) -> usize {
         each!(self, rows => rows.len())
     }
@@ -58,7 +58,7 @@ impl StagedRows {
         each!(self, rows, wrap => rows.chunks(size.max(1)).map(|some| wrap(some.to_vec())).collect())
     }
 
-    /// Writes them; doing it again changes nothing, so that it may be tried again.
+    /// Writes the rows. Repeating it changes nothing, so it may be retried.
     pub(crate) async fn stage(self, tx: &WriteTx) -> Result<()> {
         match self {
             Self::Groups(rows) => {
@@ -85,7 +85,7 @@ impl StagedRows {
         }
     }
 
-    /// Reads a whole import's rows back.
+    /// Reads all rows of an import.
     pub(crate) async fn of(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<Self> {
         let id = import.0;
         Ok(match kind {
@@ -101,7 +101,7 @@ impl StagedRows {
         })
     }
 
-    /// Deletes some of an import's rows, and says how many; none when all are gone.
+    /// Deletes some of an import's rows and returns how many; 0 if there were none left.
     pub(crate) async fn delete_some(tx: &WriteTx, kind: FileKind, import: ImportId, limit: u64) -> Result<u64> {
         let id = import.0;
         match kind {
@@ -130,7 +130,7 @@ async fn all<E: EntityTrait>(from: &impl Readable, import: E::Column, id: Uuid) 
     Ok(E::find().filter(import.eq(id)).all(&from.at().db).await?)
 }
 
-/// Deletes by the first keys of the import: neither database knows `DELETE ... LIMIT`.
+/// Deletes the rows with the import's first keys, because neither database supports `DELETE ... LIMIT`.
 async fn some<E: EntityTrait>(tx: &WriteTx, import: E::Column, key: E::Column, id: Uuid, limit: u64) -> Result<u64> {
     let mut first = Query::select();
     first.column(key).from(E::default()).and_where(import.eq(id)).order_by(key, sea_orm::Order::Asc).limit(limit);

@@ -1,4 +1,4 @@
-//! Which school is in which group: by the newest register, and by every register imported.
+//! Memberships of schools in groups: in the newest register, and in every imported register.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::store::db::bulk_sql::{among, numbers, select};
 use crate::store::db::column_values::{uid, urn};
 use crate::store::{Readable, Result};
 
-/// The newest register: the landed files of membership of the greatest as-at date, taken together.
+/// The newest register: all landed files of membership with the latest as-at date.
 const NEWEST: &str = "AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed')";
 
 /// A school in a group, by one file of membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// The date the file speaks for.
+    /// The as-at date of the file.
     pub as_at: Date,
     /// The file.
     pub import: ImportId,
@@ -29,7 +29,7 @@ pub struct Membership {
     pub name: String,
     /// GIAS group type.
     pub kind: u8,
-    /// The same in words.
+    /// The group type in words.
     pub kind_name: String,
     /// The group's status.
     pub status: String,
@@ -101,7 +101,7 @@ async fn memberships(from: &impl Readable, of: MembershipQuery<'_>, newest: &str
         .collect()
 }
 
-/// How many schools each of these groups has in the newest register.
+/// The number of schools of each of these groups in the newest register.
 pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
     #[derive(FromQueryResult)]
     struct Size {

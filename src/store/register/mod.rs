@@ -1,8 +1,8 @@
-//! What the landed files of the register say together: of each school and trust, the newest file that names it.
+//! Schools and trusts by the landed files of the register: for each, the newest file that names it.
 //!
 //! "Newest" is by as-at date, then by kind of file (establishments before membership before Ofsted; groups before
-//! membership), then by the values themselves: so the order in which files were imported never shows. Everything is read
-//! from the files' own rows; only the search by name has tables of its own ([`search`]).
+//! membership), then by the values themselves, so the order of imports makes no difference. Everything is read from the rows
+//! of the files; only the search by name has its own tables ([`search`]).
 
 mod members;
 pub mod record;
@@ -46,7 +46,7 @@ struct SchoolRow {
     phase: String,
 }
 
-/// These schools, as far as a landed file names them.
+/// Those of these schools that a landed file names.
 pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
     let conn = from.at();
     let among = among(&conn, "r.urn", 1);
@@ -74,7 +74,7 @@ pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, 
         .collect()
 }
 
-/// What only the newest establishment row says; the LAESTAB else from the newest Ofsted row.
+/// Columns of the newest establishment row. Without one, the LAESTAB is that of the newest Ofsted row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Establishment {
     /// LAESTAB.
@@ -85,7 +85,7 @@ pub struct Establishment {
     pub diocese: Option<String>,
     /// When it closed or will close.
     pub close_date: Option<Date>,
-    /// Whether a file of establishments names it: otherwise nobody knows whether it has a diocese.
+    /// Whether a file of establishments names it. Otherwise it is unknown whether it has a diocese.
     pub in_establishments: bool,
 }
 
@@ -98,7 +98,7 @@ struct EstablishmentRow {
     closed_on: Option<Date>,
 }
 
-/// These schools, as far as a file of establishments or of Ofsted's names them.
+/// Those of these schools that a file of establishments or a monthly file names.
 pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
     let conn = from.at();
     let among = among(&conn, "r.urn", 1);
@@ -138,14 +138,14 @@ pub struct Trust {
     pub name: String,
     /// GIAS group type.
     pub kind: u8,
-    /// The same in words.
+    /// The group type in words.
     pub kind_name: String,
     /// Open, Closed, Proposed to open, Proposed to close or Created in error.
     pub status: String,
 }
 
-/// These groups, as far as a landed file of groups or of membership names them. A file of groups wins over one of
-/// membership of the same date: so a newer one says who has closed since the register.
+/// Those of these groups that a landed file of groups or of membership names. A file of groups takes precedence over one of
+/// membership of the same date. A newer file of groups shows which trusts have closed since the register.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
     let mut together = MultiQuery::default();
@@ -154,7 +154,7 @@ pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, T
     Ok(found.into_iter().map(|it| (it.uid, it)).collect())
 }
 
-/// Asks for these groups; see [`trusts`].
+/// Adds a query for these groups; see [`trusts`].
 pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid]) -> usize {
     together.add(TrustRow::COLUMNS, [numbers(conn, &uid_numbers(uids))], |place| {
         let among = among(conn, "r.uid", place);
@@ -173,7 +173,7 @@ pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid
 }
 
 row! {
-    /// A group as one of the files has it.
+    /// A group in one of the files.
     pub(super) struct TrustRow {
         uid: Uid,
         name: String,
@@ -183,7 +183,7 @@ row! {
     }
 }
 
-/// One of them.
+/// Decodes a group.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
@@ -192,7 +192,7 @@ pub(super) fn read_trust(row: TrustRow) -> Result<Trust> {
     Ok(Trust { uid, name, kind: group_type(kind)?, kind_name, status })
 }
 
-/// The names that files ever had for these trusts, those that count no more after the others: those of the newest file first.
+/// All names of these trusts in files, newest file first; names from files that no longer count come last.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
@@ -225,23 +225,23 @@ pub struct Link {
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// What it is to the school: Predecessor, Successor, ...
+    /// The type of the link: Predecessor, Successor, ...
     pub link_type: String,
     /// Since when.
     pub on: Option<Date>,
 }
 
-/// Which way a link is followed.
+/// The direction in which links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kin {
-    /// To what came before.
+    /// To predecessors.
     Predecessors,
-    /// To what came after.
+    /// To successors.
     Successors,
 }
 
-/// The predecessors or successors of these schools by the newest files of links, each by URN; schools without one are left
-/// out. A link counts from whichever of its ends it is printed.
+/// The predecessors or successors of these schools by the newest files of links, by URN. Schools without one are left out. A
+/// link counts whether it is printed for one school or for the other.
 pub async fn kin(from: &impl Readable, urns: &[Urn], which: Kin) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {

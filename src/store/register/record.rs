@@ -1,4 +1,4 @@
-//! The record of reference data: its head lies in the row that is locked, its events are appended under that lock.
+//! The record of reference data. Its head is in the locked row, and its events are appended under that lock.
 
 use sea_orm::sea_query::LockType;
 use sea_orm::{EntityTrait as _, QueryResult, QuerySelect as _};
@@ -23,12 +23,12 @@ use crate::store::{Readable, Result, StoreError, WriteTx};
 pub struct RegisterHead {
     /// The next event's number.
     pub next: Seq,
-    /// The last event's hash; the record's own beginning when there is none.
+    /// The last event's hash; before the first event, the hash that the record begins with.
     pub hash: Hash,
 }
 
 impl RegisterHead {
-    /// The number of the last event, 0 when there is none.
+    /// The number of the last event; 0 if there is none.
     #[must_use]
     pub const fn last(&self) -> RegisterSeq {
         Seq(self.next.0.saturating_sub(1))
@@ -41,11 +41,11 @@ impl RegisterHead {
     }
 }
 
-/// Locks the register until the transaction ends: calls that land or withdraw an import, and calls that decide by what the
-/// register and the files say. A dry run, which reads one snapshot, needs no lock and takes none.
+/// Locks the register until the transaction ends. Imports and withdrawals take this lock, and so do commands that depend
+/// on the register or the files. A dry run reads one snapshot and takes no lock.
 ///
 /// # Errors
-/// [`StoreError::Contention`] when another process holds it for too long.
+/// [`StoreError::Contention`] if another process holds it for too long.
 pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
     let mut find = lock::Entity::find();
     if from.can_lock() {
@@ -59,12 +59,12 @@ pub async fn head(from: &impl Readable) -> Result<RegisterHead> {
     head_of(lock::Entity::find().all(&from.at().db).await?.pop())
 }
 
-/// Asks for the number of the next event, together with other queries: of one moment with them.
+/// Adds a query for the number of the next event, which is read at the same time as the other queries.
 pub(in crate::store) fn ask_head(together: &mut MultiQuery) -> usize {
     together.add(&[("next_seq", ColumnType::Int)], [], |_| "FROM register_lock".to_owned())
 }
 
-/// The last event, of what [`ask_head`] asks.
+/// The number of the last event, from the result of [`ask_head`].
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
@@ -111,7 +111,7 @@ static SALTS: Table = Table { name: "register_salts", same: &[], columns: Salt::
 
 static HEAD: Table = Table { name: "register_lock", same: &[], columns: lock::Model::COLUMNS, how: RowWrite::Update };
 
-/// Appends events with the salts of their texts, and moves the locked head on.
+/// Appends events with the salts of their texts, and updates the locked head.
 pub async fn append(
     tx: &WriteTx,
     head: &RegisterHead,
@@ -144,18 +144,18 @@ fn row_of(it: &Recorded<RegisterBody>) -> RegisterEventRow {
     }
 }
 
-/// An event as it is stored, to be held against the record.
+/// A stored event, for `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRegisterEvent {
     /// Its number.
     pub seq: RegisterSeq,
-    /// Its hash, if it is one.
+    /// Its hash; `None` if the stored value is not a hash.
     pub hash: Option<Hash>,
-    /// What it says, or what of it cannot be read.
+    /// The event, or why it cannot be read.
     pub recorded: std::result::Result<Recorded<RegisterBody>, String>,
 }
 
-/// A page of events from a number on, in order, each read by itself.
+/// A page of events from a number on, in order, each decoded separately.
 pub async fn page(from: &impl Readable, first: RegisterSeq, limit: u64) -> Result<Vec<StoredRegisterEvent>> {
     let sql =
         format!("SELECT {} FROM register_events WHERE seq >= $1 ORDER BY seq LIMIT $2", RegisterEventRow::names());
@@ -194,7 +194,7 @@ fn recorded(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
     Ok(Recorded { event, body: row.body, kind: row.kind, hash: row.hash })
 }
 
-/// The salts of all events' texts that have not been erased, to be held against the record.
+/// The salts of all texts that have not been erased, for `verify`.
 pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
     let sql = format!("SELECT {} FROM register_salts", Salt::names());
     each(&from.at(), &sql, vec![], Seq::of, |row| Ok(Salt::of(row)?.salt)).await

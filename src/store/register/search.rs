@@ -1,6 +1,6 @@
-//! Finding schools and trusts by name: two small tables, brought up to date after imports land or are withdrawn.
+//! The search for schools and trusts by name, in two small tables that are updated after imports land or are withdrawn.
 //!
-//! Nothing but the search reads them: what a school is called, and whether it is placed, always comes from the files.
+//! Only the search reads these tables. Names and placements that are shown always come from the files.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use crate::store::db::entity::register::{school, trust};
 use crate::store::imports::FileKind;
 use crate::store::{Readable, Result, WriteTx};
 
-/// A page of schools whose lower-cased name holds the text, or whose URN it is; by name, then URN.
+/// A page of schools whose lower-cased name contains the text, or whose URN it is; by name, then URN.
 pub async fn find_schools(
     from: &impl Readable,
     text: &str,
@@ -33,7 +33,7 @@ pub async fn find_schools(
     rows.into_iter().map(|row| Ok((row.search, urn(row.urn)?))).collect()
 }
 
-/// A page of trusts whose lower-cased name holds the text, or whose UID it is; by name, then UID.
+/// A page of trusts whose lower-cased name contains the text, or whose UID it is; by name, then UID.
 pub async fn find_trusts(
     from: &impl Readable,
     text: &str,
@@ -81,8 +81,8 @@ async fn named(
     Ok(rows.into_iter().map(|row| row.number).collect())
 }
 
-/// Brings the search up to date for the next `limit` schools above `after` that an import names; the last of them, or
-/// nothing when there are no more. To be called under the register's lock.
+/// Updates the search for the next `limit` schools after `after` that an import names. Returns the last of them, or
+/// `None` if there are no more. The caller holds the register's lock.
 pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         FileKind::Membership => "membership_rows",
@@ -106,7 +106,7 @@ pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i6
     Ok(found.last().copied())
 }
 
-/// The same for trusts.
+/// Updates the search for trusts, as [`index_schools`] does for schools.
 pub async fn index_trusts(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         FileKind::Groups => "group_rows",
@@ -130,7 +130,7 @@ pub async fn index_trusts(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64
     Ok(found.last().copied())
 }
 
-/// What differs from what the search holds: an import of another month changes few names.
+/// The differences to the search tables: few, as an import of another month changes few names.
 struct Changed {
     put: Vec<(i64, String)>,
     gone: Vec<i64>,
