@@ -116,7 +116,7 @@ pub struct Store {
     /// For the batches of programmes: many small statements, always the same.
     books: DatabaseConnection,
     /// Permits to write, first come first served: one on SQLite, one for each connection on PostgreSQL.
-    turns: Arc<Semaphore>,
+    write_permits: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
     /// The directory of a SQLite file.
     folder: Option<Arc<Path>>,
@@ -177,7 +177,7 @@ impl Store {
             reads,
             writes: Database::connect(writes).await?,
             books: Database::connect(books).await?,
-            turns: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
+            write_permits: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
             write_health: Arc::new(health),
             folder: None,
             _lock: None,
@@ -257,9 +257,9 @@ impl Store {
         let writes = Database::connect(writes).await?;
         let reads = Database::connect(reads).await?;
         let write_health = Arc::new(WriteHealth::new(rules, reads.clone()));
-        let (books, turns) = (writes.clone(), Arc::new(Semaphore::new(1)));
+        let (books, write_permits) = (writes.clone(), Arc::new(Semaphore::new(1)));
         let folder = path.canonicalize().ok().and_then(|path| Some(Arc::from(path.parent()?)));
-        Ok(Self { backend: Backend::Sqlite, reads, writes, books, turns, write_health, folder, _lock: lock })
+        Ok(Self { backend: Backend::Sqlite, reads, writes, books, write_permits, write_health, folder, _lock: lock })
     }
 
     /// The kind of database.

@@ -170,8 +170,9 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Verif
     let ledger = &folded.state.ledger;
     let stored = accounts::of_book(snapshot, &folded.state.programme.programme).await?;
     // A fund that the terms bring with them is stored once an entry moves it.
-    let unmoved =
-        |it: &Account| matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved.contains(&it.id);
+    let unmoved = |it: &Account| {
+        matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved_funds.contains(&it.id)
+    };
     let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !unmoved(it));
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
     compare_rows("account", &recorded, stored, report, |recorded, stored, report| {

@@ -76,7 +76,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] if the store is being closed.
     pub async fn write_permit(&self) -> Result<WritePermit> {
-        let permit = Arc::clone(&self.turns).acquire_owned().await;
+        let permit = Arc::clone(&self.write_permits).acquire_owned().await;
         permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
     }
 
