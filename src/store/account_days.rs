@@ -1,5 +1,5 @@
-//! How accounts changed by the day: the sums of entries by their effective date, so that what was available as of a day in
-//! the past is asked without reading the ledger again.
+//! Daily changes of accounts: the sums of entries by effective date. With them the amount that was available on a past day
+//! is computed without reading the ledger.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::store::db::bulk_sql::{ids, select_rows, within};
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
-    /// How an account changed on a day.
+    /// The change of an account on a day.
     struct AccountDay {
         account_id: AccountId,
         on_day: Date,
@@ -38,7 +38,7 @@ pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountD
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
 }
 
-/// How these accounts changed on the days after one.
+/// The changes of these accounts on the days after a given one.
 pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Result<Vec<(AccountId, Date, i64)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
@@ -48,14 +48,14 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Re
     select_rows(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
 }
 
-/// Every change of a programme's accounts, to be held against the record.
+/// Every daily change of a programme's accounts, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
     each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
 }
 
-/// The same changes as the record has them.
+/// The daily changes of the folded record, in the same form.
 #[must_use]
 pub fn recorded(days: &AccountDays) -> BTreeMap<(AccountId, String), i64> {
     days.changes().map(|(account, on, change)| ((account, on.to_string()), change)).collect()

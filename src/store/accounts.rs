@@ -124,7 +124,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Progra
     })
 }
 
-/// The caps of these offers, as far as something was awarded under them.
+/// The caps of these offers under which something was awarded.
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
@@ -134,7 +134,7 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
     Ok(found.into_iter().map(|(_, account)| account).collect())
 }
 
-/// Every account of a programme that is stored, to be held against the record.
+/// Every stored account of a programme, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", ProgrammeAccount::names());
     let account = |row: &QueryResult| Ok(read(ProgrammeAccount::of(row)?)?.1);

@@ -1,6 +1,6 @@
-//! Payments of invoices, whichever programme made them.
+//! Payments of invoices, by all programmes.
 //!
-//! Rows of rules 2 have a part, and the issuer's key where older ones have the provider's name.
+//! Rows from rules 2 on have a part number, and the key of the issuer. Older rows have the provider's name in its place.
 
 use std::collections::{HashMap, HashSet};
 
@@ -45,8 +45,8 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }
 
-/// Writes the payments that were refunded in full, where the same group pays one of these invoices again, or lets an earlier
-/// payment of it stand again. The unique index must be free before the new payment comes, and nothing says which of a batch's rows comes first.
+/// Writes payments that were refunded in full, if the same batch pays such an invoice again, or restores an earlier payment of
+/// it. The unique index must be free before the new payment is inserted, and the order of the rows in a batch write is undefined.
 pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
     let key = |it: &Invoice| (stored_issuer(it), it.reference.clone());
     let paid = invoices_of(awards).filter(|(_, it)| it.stands());
@@ -64,7 +64,7 @@ fn invoices_of<'a>(awards: &[&'a Award]) -> impl Iterator<Item = (AwardId, &'a I
     awards.iter().flat_map(|award| award.invoices.iter().map(|it| (award.id, it)))
 }
 
-/// The issuer, as the unique indexes compare it.
+/// The issuer, in the form that the unique indexes compare.
 fn stored_issuer(it: &Invoice) -> String {
     it.claim.as_ref().map_or_else(|| it.issuer.clone(), |claim| claim.issuer_key.to_string())
 }
@@ -85,7 +85,7 @@ fn row_of((award, it): (AwardId, &Invoice)) -> InvoiceRow {
     }
 }
 
-/// What has been paid on the invoices with these references, of whichever issuer and programme.
+/// The payments of invoices with these references, of all issuers and programmes.
 pub async fn payments(from: &impl Readable, requested: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
     let mut found: HashMap<ClaimKey, ClaimPayments> = HashMap::new();
     if requested.is_empty() {
@@ -128,13 +128,13 @@ pub(super) fn invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
     Ok((row.award_id, invoice))
 }
 
-/// A reference as it is stored: one not normalised would be another to the index that keeps it from being paid twice.
+/// Parses a stored reference. It must be normalised, or the index that prevents paying an invoice twice would not find it.
 fn reference(text: &str) -> Result<Reference> {
     let normal = Reference::read(text).ok().filter(|it| it.as_str() == text);
     normal.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
 }
 
-/// What was drawn without an invoice under these offers and not undone: the award, and the event, day and amount.
+/// The draws without an invoice under these offers that were not undone: the award, and the event, day and amount.
 pub async fn draws_without_invoice(
     from: &impl Readable,
     offers: &[OfferId],

@@ -1,4 +1,4 @@
-//! Entry positions that two people decided. Who asked and who decided lies with the approval.
+//! Decisions about entry positions. The people are stored with the approval.
 
 use sea_orm::{FromQueryResult, QueryResult, Set, Value};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
     Ok((row.programme.parse().map_err(StoreError::unreadable)?, decision))
 }
 
-/// Those of a programme.
+/// The decisions of a programme.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
@@ -57,7 +57,7 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
     found.iter().map(|row| read(row).map(|(_, decision)| decision)).collect()
 }
 
-/// Those of a school, by programme.
+/// The decisions about a school, by programme.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
@@ -66,7 +66,7 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
     rows(&from.at(), OF_SCHOOL, values).await?.iter().map(read).collect()
 }
 
-/// Those of a programme by school, to be held against the record.
+/// The decisions of a programme by school, for `verify`.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
@@ -76,7 +76,7 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decided).await
 }
 
-/// Writes them as they are now.
+/// Writes the current decisions.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::ConstraintViolation`].

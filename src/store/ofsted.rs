@@ -1,4 +1,4 @@
-//! Months of Ofsted's files, as evidence: which rows of which imports, and as few columns as the rules look at.
+//! Rows of the monthly files as evidence, with only the columns that the rules use.
 
 use sea_orm::Value;
 
@@ -47,9 +47,9 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
     months(from, import, &sql, vec![import.id.0.into(), list]).await
 }
 
-/// The rows of an import that say something the others do not: about a school that none of `newer` names; and those with
-/// a current grade among `grades`, or a judgement made under an older URN, unless one of `older` prints the same of the
-/// school already.
+/// The rows of an import that can change an answer: those of a school that no import of `newer` names, and those with a
+/// current grade among `grades`, or with a judgement under an older URN, unless an import of `older` prints the same for
+/// the school.
 pub async fn telling(
     from: &impl Readable,
     import: &Import,

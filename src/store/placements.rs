@@ -1,4 +1,4 @@
-//! Schools placed by a person.
+//! Placements of schools by hand.
 
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
@@ -20,7 +20,7 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
     rows.iter().map(placed).collect()
 }
 
-/// How people have placed a school, by programme.
+/// The placements of a school by hand, by programme.
 pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
     let find = placement::Entity::find()
         .filter(placement::Column::Urn.eq(i64::from(of.get())))
@@ -33,7 +33,7 @@ pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, 
     rows.iter().map(of_programme).collect()
 }
 
-/// The same by school, to be held against the record.
+/// The placements by hand of a programme by school, for `verify`.
 pub async fn of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -44,7 +44,7 @@ pub async fn of_book(
     each(&from.at(), sql, vec![programme.as_str().into()], school, placed).await
 }
 
-/// Writes placements as they are now.
+/// Writes the current placements.
 pub async fn put(tx: &WriteTx, programme: &Programme, placed: &[(Urn, HandPlacement, Seq)]) -> Result<()> {
     use placement::Column as C;
     let rows = placed.iter().map(|(urn, how, seq)| {

@@ -22,7 +22,7 @@ use crate::store::db::entity::record::referral;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;
 
-/// These referrals, and the open ones of whom these name.
+/// These referrals, and the open referrals of these schools and trusts.
 pub async fn find(
     from: &impl Readable,
     programme: &Programme,
@@ -44,7 +44,7 @@ pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral
     referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(stored).transpose()
 }
 
-/// Every referral of a programme, to be held against the record.
+/// Every referral of a programme, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -79,25 +79,25 @@ pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec
     find.all(&from.at().db).await?.into_iter().map(stored).collect()
 }
 
-/// Which referrals a page shows. All conditions given must hold.
+/// Which referrals a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReferralFilter {
     /// In this state.
     pub state: Option<State>,
     /// In this region.
     pub region: Option<Region>,
-    /// What the caller put together.
+    /// The caller's filter.
     pub condition: Option<Condition<ReferralField>>,
     /// Open referrals that count as confirmed: the files have made their schools eligible.
     pub confirmed: Vec<ReferralId>,
 }
 
-/// What of a referral a condition may ask.
+/// A field of a referral that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferralField {
     /// Who is referred, as text.
     Subject,
-    /// A school it speaks of, by URN.
+    /// A school that it names, by URN.
     School,
     /// The region, by name.
     Region,
@@ -111,11 +111,11 @@ pub enum ReferralField {
     RaisedBy,
     /// The day it was raised.
     Raised,
-    /// Who decided it, if anybody.
+    /// Who decided it.
     DecidedBy,
-    /// The day of that.
+    /// The day it was decided.
     Decided,
-    /// The offer an approval made, added to or confirmed.
+    /// The offer that its approval made or extended.
     Offer,
     /// A school that is eligible by it alone, by URN.
     Exceptional,
@@ -129,7 +129,7 @@ fn compared(field: ReferralField, how: Comparison, operand: &Operand) -> SimpleE
         ReferralField::Region => C::Region,
         ReferralField::Origin => C::Origin,
         ReferralField::Ground => C::Ground,
-        // Asked with the referrals that count as confirmed; see [`state_is`].
+        // This field is compared by [`state_is`], with the referrals that count as confirmed.
         ReferralField::State => C::State,
         ReferralField::RaisedBy => C::RaisedBy,
         ReferralField::Raised => C::RaisedOn,
@@ -141,7 +141,7 @@ fn compared(field: ReferralField, how: Comparison, operand: &Operand) -> SimpleE
     compare(column, how, operand)
 }
 
-/// Whether a referral is in this state; an open one that counts as confirmed is confirmed, and open no more.
+/// The condition that a referral is in this state. An open referral that counts as confirmed is not open.
 fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
     let recorded = referral::Column::State.eq(state);
     if state == State::Confirmed.name() {
@@ -153,7 +153,7 @@ fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
     }
 }
 
-/// Whether a list of numbers, kept as JSON, has this one.
+/// The condition that a list of numbers, stored as JSON, contains a number.
 fn among(column: referral::Column, how: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
     let (first, last) = (format!("[{number}"), format!("{number}]"));
@@ -165,7 +165,7 @@ fn among(column: referral::Column, how: Comparison, operand: &Operand) -> Simple
     if how == Comparison::HasNot { has.not() } else { has }
 }
 
-/// What lies within a reach: by region only, a referral is assigned to nobody.
+/// The condition that a referral is within a reach, by region only, as referrals have no assignee.
 fn within(reach: &Reach) -> Cond {
     match &reach.regions {
         Regions::Every => Cond::all(),
@@ -202,7 +202,7 @@ pub async fn page(
     page.of(find, C::Id).all(&conn.db).await?.into_iter().map(stored).collect()
 }
 
-/// Writes referrals as they are now.
+/// Writes the current state of referrals.
 pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
     use referral::Column as C;
     let row = |it: &&Referral| {

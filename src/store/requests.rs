@@ -1,4 +1,4 @@
-//! First successes, by caller and request id: answered again, byte for byte, for ever.
+//! Stored answers of successful requests, by caller and request id. A repeated request always gets the same bytes.
 
 use sea_orm::{ConnectionTrait as _, Statement};
 
@@ -11,21 +11,21 @@ use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{Row as _, row};
 
-/// A stored success.
+/// A stored answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Whose request it was.
+    /// Who made the request.
     pub actor: Actor,
     /// Its id.
     pub request: RequestId,
-    /// The method called.
+    /// The name of the method.
     pub rpc: String,
     /// SHA-256 of the method and the body.
     pub fingerprint: Hash,
-    /// The answer, as it went over the wire; empty while a withdrawal is carried out but not yet answered, and while an
-    /// approval is not carried out.
+    /// The encoded answer; empty while the approval of the request is not carried out, or while a withdrawal of an earlier
+    /// version is carried out but not answered.
     pub answer: Vec<u8>,
-    /// The approval that the call opened, where it did.
+    /// The approval that the request opened, if any.
     pub approval: Option<ApprovalId>,
 }
 
@@ -37,13 +37,13 @@ impl Stored {
     }
 }
 
-/// Methods whose successes are in the register's record, from its beginning on: a list in SQL.
+/// Methods whose successes are in the register's record, since its beginning: a list for SQL.
 pub(super) const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'EligibilityService/ImportOfsted', \
     'RegisterService/WithdrawImport', 'ApprovalService/GiveApproval', 'ApprovalService/DenyApproval', \
     'ApprovalService/WithdrawApproval'";
 
 row! {
-    /// A stored success.
+    /// A stored answer.
     pub(super) struct RequestRow {
         actor: Actor,
         request_id: RequestId,
@@ -61,7 +61,7 @@ static REQUESTS: Table = Table {
     how: RowWrite::Insert,
 };
 
-/// Asks for the stored successes among these requests.
+/// Adds a query for the stored answers of these requests.
 pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor, RequestId)]) -> usize {
     match conn.backend {
         Backend::Postgres => {
@@ -75,7 +75,7 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
                 )
             })
         }
-        // The order of a CROSS JOIN is kept: from the keys asked for to the table, by its key.
+        // SQLite keeps the order of a CROSS JOIN: it starts from the requested keys and finds their rows by key.
         Backend::Sqlite => {
             let list: Vec<_> =
                 wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
@@ -119,18 +119,18 @@ pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
     batch.rows(&REQUESTS, [cell(at.0)], new.iter().map(|it| row_of(it).cells()));
 }
 
-/// Keeps new successes.
+/// Stores new answers.
 ///
 /// # Errors
-/// [`super::StoreError::UniqueConflict`] when one of them has come to be there since it was looked for: a request id is the
-/// caller's, not the programme's, and another programme or an import kept it at this moment. Trying again finds it.
+/// [`super::StoreError::UniqueConflict`] if another programme or an import stored the same request id since it was looked
+/// up. A request id belongs to a caller, not to a programme. A retry finds the answer.
 pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
     let mut batch = BatchWrite::default();
     append(&mut batch, new, at);
     batch.write(tx).await
 }
 
-/// Puts the answer of a request kept without one.
+/// Sets the answer of a request that was stored without one.
 pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer: &[u8]) -> Result<()> {
     let conn = tx.at();
     let sql = "UPDATE requests SET answer = $1 WHERE actor = $2 AND request_id = $3";
@@ -139,13 +139,13 @@ pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer:
     Ok(())
 }
 
-/// When one of the methods that the register's record covers succeeded last. Reads every stored success.
+/// The time of the last stored answer of a method that the register's record covers. Reads every stored answer.
 pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({OF_REGISTER})");
     Ok(select_rows(&from.at(), &sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
-/// Whether a request id of this caller is taken.
+/// The stored answer of one request.
 pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
     let sql = format!("SELECT {} FROM requests WHERE actor = $1 AND request_id = $2", RequestRow::names());
     let values = vec![actor.as_str().into(), request.0.into()];

@@ -1,4 +1,4 @@
-//! Looking at the whole database from tests.
+//! Reads the whole database in tests.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ struct Count {
     count: i64,
 }
 
-/// Rows of every table of a SQLite database.
+/// The number of rows in every table of a SQLite database.
 pub(crate) async fn counts(store: &Store) -> BTreeMap<String, i64> {
     let conn = store.at();
     let tables: Vec<Name> = select(&conn, "SELECT name FROM sqlite_master WHERE type = 'table'", vec![]).await.unwrap();

@@ -1,4 +1,4 @@
-//! Erasing the free text of events: what is known of a text before, and the row that goes.
+//! Erases the free text of events, and reads what a decision needs to know about a text before.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::domain::ids::{OfferId, Programme};
 use crate::domain::programme::EventText;
 use crate::store::db::bulk_sql::{among, numbers, select_rows, texts};
 
-/// What is known of the texts of these events, of those that the programme has.
+/// The state of the texts of those of these events that exist.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for an event that this program cannot read.
@@ -30,14 +30,14 @@ pub async fn known(from: &impl Readable, programme: &Programme, of: &[Seq]) -> R
     Ok(select_rows(&conn, &sql, values, known).await?.into_iter().collect())
 }
 
-/// Those of these events whose texts the record says were erased.
+/// Those of these events whose texts were erased, by the record.
 async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<BTreeSet<Seq>> {
     let conn = from.at();
     let bodies: std::result::Result<Vec<String>, _> =
         of.iter().map(|event| serde_json::to_string(&EventBody::TextErased { event: *event })).collect();
     let bodies = bodies.map_err(StoreError::unreadable)?;
     let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
-    // Two statements, each with an index that has its kind alone.
+    // Two statements, each with the index of its kind of event.
     let by_event = format!(
         "SELECT body FROM events WHERE programme = $1 AND kind = 'text_erased' AND {}",
         among(&conn, "body", 2)
@@ -49,7 +49,7 @@ async fn erased(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Resu
     Ok(found.iter().flat_map(EventBody::erased_texts).copied().collect())
 }
 
-/// Events of a programme that were recorded with a text, of which it is not there.
+/// Events of a programme that were recorded with a text that is absent now.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].

@@ -1,4 +1,4 @@
-//! Whether what PostgreSQL answers belongs to what was asked.
+//! Checks that an answer of PostgreSQL belongs to the statement that was sent.
 //!
 //! A connection that is one answer ahead, since something on the way repeated a message, gives each statement the answer of
 //! the one before, or an empty one: rows that are there seem to be missing, and a COMMIT seems to be done before it is. So
@@ -12,20 +12,20 @@ use crate::store::{Backend, Conn, Result, StoreError};
 /// Rows that the answer to a COMMIT has: more than any statement of a batch has, and their number is drawn each time.
 const ROWS: std::ops::RangeInclusive<u64> = 2..=128;
 
-/// A number that stands for one question: negative, as no number of a row is.
+/// A new number that identifies one statement. It is negative, unlike all numbers in rows.
 pub(in crate::store) fn question() -> i64 {
     fastrand::i64(i64::MIN..0)
 }
 
-/// The failure of a connection that is out of step. It is not used again: its transaction does not end well.
+/// The error of a connection that is out of step. The connection is not used again, because its transaction does not end well.
 pub(in crate::store) fn out_of_step() -> StoreError {
     StoreError::Unavailable("an answer did not belong to what was asked".to_owned())
 }
 
-/// Asks for nothing but the number of the question.
+/// Sends a statement that returns only its own number.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] when another comes back.
+/// [`StoreError::Unavailable`] if another number comes back.
 pub(in crate::store) async fn check(conn: &Conn<'_>) -> Result<()> {
     if conn.backend == Backend::Sqlite {
         return Ok(());

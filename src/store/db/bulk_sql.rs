@@ -1,4 +1,4 @@
-//! Statements over many rows or many keys, in the shape each database likes: fixed text, few round trips.
+//! Statements over many rows or keys, with a fixed text and few round trips on either database.
 
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::row::FromRow;
 use crate::store::{Backend, Conn, Readable as _, Result, WriteTx};
 
-/// Bind parameters one statement may have: 32,766 on SQLite, 65,535 on PostgreSQL; the smaller for both.
+/// The most bind parameters of a statement: 32,766 on SQLite and 65,535 on PostgreSQL; the smaller is used for both.
 const MAX_BINDS: usize = 32_766;
 
-/// Inserts rows, and where a key is there already updates these columns.
+/// Inserts rows; if a key exists already, updates these columns.
 pub(in crate::store) async fn upsert_all<E, M>(
     tx: &WriteTx,
     rows: Vec<M>,
@@ -30,7 +30,7 @@ where
     put::<E, M>(tx, rows, Some(conflict)).await
 }
 
-/// Inserts the rows whose key is not there yet.
+/// Inserts those rows whose key does not exist yet.
 pub(in crate::store) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
 where
     E: EntityTrait,
@@ -121,7 +121,7 @@ pub(in crate::store) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
     }
 }
 
-/// The rows of a query written out, in the one text both databases read.
+/// The rows of a query given as SQL text, which is the same for both databases.
 pub(in crate::store) async fn select<T: FromQueryResult>(
     conn: &Conn<'_>,
     sql: &str,
@@ -130,8 +130,8 @@ pub(in crate::store) async fn select<T: FromQueryResult>(
     Ok(T::find_by_statement(statement(conn, sql, values)).all(&conn.db).await?)
 }
 
-/// The rows of a query written out, each read by the place of its columns as `R` declares them: for many rows, twice as fast
-/// as by name.
+/// The rows of a query given as SQL text. Each row is decoded by the positions of its columns, which `R` declares: for many
+/// rows this is twice as fast as by name.
 pub(in crate::store) async fn select_rows<R: FromRow, T>(
     conn: &Conn<'_>,
     sql: &str,
@@ -141,7 +141,7 @@ pub(in crate::store) async fn select_rows<R: FromRow, T>(
     rows(conn, sql, values).await?.iter().map(|row| read(R::of(row)?)).collect()
 }
 
-/// The rows themselves.
+/// The undecoded rows of a query.
 pub(in crate::store) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     Ok(conn.db.query_all_raw(statement(conn, sql, values)).await?)
 }

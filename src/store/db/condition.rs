@@ -1,4 +1,5 @@
-//! Conditions on rows that a caller puts together: comparisons, all of or any of them. Values are bound, never written out.
+//! Conditions from a caller's filter: comparisons, joined by *all of* or *any of*. Values are always bound, never part of the SQL
+//! text.
 
 use std::cmp::Ordering;
 
@@ -11,9 +12,9 @@ use crate::domain::Date;
 /// A condition over the columns `C` of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition<C> {
-    /// Each of these; none is always true.
+    /// All of these. An empty list is always true.
     All(Vec<Self>),
-    /// One of these at least.
+    /// At least one of these.
     Any(Vec<Self>),
     /// A comparison.
     Is(C, Comparison, Operand),
@@ -34,29 +35,29 @@ pub enum Comparison {
     Greater,
     /// More, or the same.
     AtLeast,
-    /// Has it: a part of a text, one of several.
+    /// Contains the value, as a part of a text or as one of several values.
     Has,
-    /// Does not have it.
+    /// Does not contain the value.
     HasNot,
 }
 
-/// What a comparison means: of two values in memory, and of a column in SQL.
+/// The meaning of a comparison, for two values in memory and for a column in SQL.
 #[derive(Debug, Clone, Copy)]
 struct Meaning {
     /// Its operator in SQL.
     operator: &'static str,
-    /// Whether it holds of two values in this order.
+    /// Whether it holds for two values with this ordering.
     test: fn(Ordering) -> bool,
-    /// Whether it says what something is not. It then holds of a column without a value, and of values of different kinds,
-    /// of which no other comparison holds.
+    /// Whether it is negative. A negative comparison holds for a column without a value and for values of different kinds; no
+    /// other comparison does.
     is_negative: bool,
-    /// The comparison that holds where this one does not.
+    /// The comparison that holds if and only if this one does not.
     opposite: Comparison,
 }
 
 impl Comparison {
-    /// The one table of what comparisons mean. [`Comparison::Has`] is equality of a column with one value; [`Operand::stands`] and
-    /// [`compare`] look for a part of a text instead.
+    /// The meanings of all comparisons. [`Comparison::Has`] means equality for a column with one value; for texts,
+    /// [`Operand::stands`] and [`compare`] search for a part.
     const fn meaning(self) -> Meaning {
         let (operator, test, is_negative, opposite): (_, fn(Ordering) -> bool, _, _) = match self {
             Self::Equal => ("=", Ordering::is_eq, false, Self::NotEqual),
@@ -71,19 +72,19 @@ impl Comparison {
         Meaning { operator, test, is_negative, opposite }
     }
 
-    /// What holds where this does not.
+    /// The opposite, which holds if and only if this does not.
     #[must_use]
     pub const fn opposite(self) -> Self {
         self.meaning().opposite
     }
 
-    /// Whether it is about a part of a text.
+    /// Whether it searches for a part of a text.
     const fn is_of_part(self) -> bool {
         matches!(self, Self::Has | Self::HasNot)
     }
 }
 
-/// What a column is compared with.
+/// The value that a column is compared with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
     /// A text.
@@ -94,12 +95,12 @@ pub enum Operand {
     Day(Date),
     /// An id.
     Id(Uuid),
-    /// Nothing: that there is no value.
+    /// No value.
     Nothing,
 }
 
 impl Operand {
-    /// As a bound value, if there is one.
+    /// The value to bind, if there is one.
     pub(in crate::store) fn value(&self) -> Option<Value> {
         match self {
             Self::Text(text) => Some(text.as_str().into()),
@@ -110,7 +111,7 @@ impl Operand {
         }
     }
 
-    /// Whether a value stands so to another. Values of different kinds are different, and neither is more.
+    /// Compares two values in memory. Values of different kinds are unequal, and neither is greater.
     #[must_use]
     pub fn stands(&self, how: Comparison, other: &Self) -> bool {
         let meaning = how.meaning();
@@ -134,7 +135,7 @@ impl Operand {
 }
 
 impl<C: Copy> Condition<C> {
-    /// Whether it holds, each comparison answered by `one`.
+    /// Whether it holds; `one` evaluates a single comparison.
     pub fn holds(&self, one: &impl Fn(C, Comparison, &Operand) -> bool) -> bool {
         match self {
             Self::All(of) => of.iter().all(|it| it.holds(one)),
@@ -143,7 +144,7 @@ impl<C: Copy> Condition<C> {
         }
     }
 
-    /// Whether a comparison of it is such a one.
+    /// Whether any of its comparisons satisfies `such`.
     pub fn asks(&self, such: &impl Fn(C, &Operand) -> bool) -> bool {
         match self {
             Self::All(of) | Self::Any(of) => of.iter().any(|it| it.asks(such)),
@@ -151,7 +152,7 @@ impl<C: Copy> Condition<C> {
         }
     }
 
-    /// Written out for a query that is: its values are added to `values`, and stand as `$n`.
+    /// The condition as SQL text. Its values are added to `values` and appear as `$n`.
     pub(in crate::store) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
         let mut joined = |of: &[Self], with: &str, none: &str| {
             let of: Vec<String> = of.iter().map(|it| it.written(column, values)).collect();
@@ -164,7 +165,7 @@ impl<C: Copy> Condition<C> {
         }
     }
 
-    /// As a condition of a query, each comparison made by `one`.
+    /// The condition for the query builder; `one` makes a single comparison.
     pub(in crate::store) fn cond(&self, one: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
         match self {
             Self::All(of) => of.iter().fold(Cond::all(), |all, it| all.add(it.cond(one))),
@@ -174,7 +175,8 @@ impl<C: Copy> Condition<C> {
     }
 }
 
-/// A comparison of a column. Of which a part may be asked, a column has lower case alone. What has no value is not the same as anything, and has no part.
+/// A comparison of a column for the query builder. A column that is searched for a part has only lower-case text. A column
+/// without a value equals nothing and contains nothing.
 pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, operand: &Operand) -> SimpleExpr {
     let Some(value) = operand.value() else {
         return if how == Comparison::Equal { column.is_null() } else { column.is_not_null() };
@@ -190,7 +192,7 @@ pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, oper
     if meaning.is_negative { compared.or(column.is_null()) } else { compared }
 }
 
-/// A comparison written out. What has no value is not the same as anything; what is not several has itself alone.
+/// A comparison as SQL text. A column without a value equals nothing. A column with a single value contains only that value.
 fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<Value>) -> String {
     let Some(value) = operand.value() else {
         return if how == Comparison::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
@@ -202,7 +204,7 @@ fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<V
 }
 
 impl<C> Condition<C> {
-    /// What holds where this does not.
+    /// The opposite, which holds if and only if this does not.
     #[must_use]
     pub fn negated(self) -> Self {
         let all = |of: Vec<Self>| of.into_iter().map(Self::negated).collect();
@@ -214,7 +216,7 @@ impl<C> Condition<C> {
     }
 }
 
-/// Whether a column holds a text as it stands: nothing in the text is a wild card.
+/// The condition that a column contains a text literally, without wildcards.
 pub(in crate::store) fn holds<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
@@ -246,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A query by the builder says what one that is written out says, but for parts of texts.
+    /// A condition for the query builder means the same as its SQL text, except for parts of texts.
     #[test]
     fn a_column_is_compared_in_a_query_as_values_are() {
         use sea_orm::{DbBackend, EntityTrait as _, QueryFilter as _, QueryTrait as _};

@@ -7,14 +7,14 @@ use super::bulk_sql::rows;
 use super::row::{Column, FromRow, RowReader};
 use crate::store::{Backend, Conn, Result};
 
-/// One of the queries. In a row of PostgreSQL each has columns of its own, and those of the others are NULL.
+/// One of the queries. On PostgreSQL each has its own columns in the common row, and those of the others are NULL.
 struct QueryPart {
     columns: &'static [Column],
-    /// All that follows the columns.
+    /// The part of the query after its columns.
     rest: String,
 }
 
-/// Queries on their way.
+/// Queries that are sent together.
 #[derive(Default)]
 pub(in crate::store) struct MultiQuery {
     parts: Vec<QueryPart>,
@@ -22,8 +22,8 @@ pub(in crate::store) struct MultiQuery {
 }
 
 impl MultiQuery {
-    /// Adds a query of these columns; `rest` is all that follows them, given the place of the first value. Answers the
-    /// number by which its rows are found.
+    /// Adds a query of these columns. `rest` makes the part after them, from the number of its first bound value.
+    /// Returns the number of the query, for [`QueryResults::read`].
     pub(in crate::store) fn add<const N: usize>(
         &mut self,
         columns: &'static [Column],
@@ -36,7 +36,7 @@ impl MultiQuery {
         self.parts.len().saturating_sub(1)
     }
 
-    /// Asks them all.
+    /// Sends all queries.
     pub(in crate::store) async fn ask(self, conn: &Conn<'_>) -> Result<QueryResults> {
         let mut sql = String::with_capacity(4_096);
         for number in 0..self.parts.len() {
@@ -100,15 +100,15 @@ impl MultiQuery {
     }
 }
 
-/// What all of them answered.
+/// The results of all queries.
 pub(in crate::store) struct QueryResults {
-    /// The column that a query's own begin at.
+    /// The first column of each query.
     from: Vec<usize>,
     rows: Vec<QueryResult>,
 }
 
 impl QueryResults {
-    /// What the query of this number answered, row by row; nothing when it was not asked.
+    /// Decodes the rows of the query with this number; empty if there was no such query.
     ///
     /// # Errors
     /// The errors of `read`.

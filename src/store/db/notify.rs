@@ -1,5 +1,5 @@
-//! Hints between processes on one PostgreSQL that a programme has grown. A hint may be lost or come twice: the record is the
-//! truth, and a waiting reader also looks from time to time.
+//! Hints between processes on one PostgreSQL that a programme has new events. A hint may be lost or arrive twice, so readers
+//! also poll the record from time to time.
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use sea_orm::{ConnectionTrait as _, DbBackend, SqlxError, Statement};
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Result, Store, StoreError};
 
-/// The channel; what is sent on it is a programme.
+/// The channel. The payload is the name of a programme.
 const CHANNEL: &str = "tsio_books";
 
-/// Hints from every process on this database, this one too.
+/// Receives hints from every process on this database, including this one.
 #[expect(missing_debug_implementations, reason = "the driver's listener has none")]
 pub struct Hints(PgListener);
 
@@ -44,7 +44,7 @@ impl Store {
 }
 
 impl Hints {
-    /// The next programme that has grown; nothing for a hint that names none.
+    /// The programme of the next hint; `None` if the payload names none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when the connection was lost, and with it hints: listen again.

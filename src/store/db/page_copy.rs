@@ -1,5 +1,5 @@
-//! Many rows of a programme at once, for readers of all of it: as PostgreSQL's COPY gives them, or as one JSON text of
-//! SQLite. Row by row, a driver has more to do about each than there is in it; measured in
+//! Reads many rows of a programme at once, for readers of a whole record: with COPY on PostgreSQL, or as one JSON text on
+//! SQLite. Row by row, the overhead of the driver is larger than the decoding; measured in
 //! [ADR 0015](../../../docs/adr/0015-verify-reads-pages-whole.md).
 
 use sea_orm::sqlx::Postgres;
@@ -16,14 +16,14 @@ use crate::domain::Date;
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Readable, Result, Store, StoreError};
 
-/// Where rows come from: a table that is keyed by programme and `seq`, and columns of it, `seq` first.
+/// The source of rows: a table with the key programme and `seq`, and some of its columns, `seq` first.
 #[derive(Debug)]
 pub(in crate::store) struct PageSource {
     pub(in crate::store) table: &'static str,
     pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
 }
 
-/// Rows from one number to another, and how many at most.
+/// The rows between two numbers, and the most rows to read.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Span {
     pub(in crate::store) first: i64,
@@ -32,12 +32,12 @@ pub(in crate::store) struct Span {
 }
 
 impl PageSource {
-    /// Its columns, as a statement lists them.
+    /// Its columns, as listed in a statement.
     pub(in crate::store) fn names(&self) -> String {
         names(self.columns)
     }
 
-    /// The rows of a page in order, with their programme, span and limit at these places.
+    /// The query of a page in order; programme, span and limit are bound at these places.
     pub(in crate::store) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
         format!(
             "SELECT {} FROM {} WHERE programme = {programme} AND seq >= {first} AND seq <= {last} ORDER BY seq LIMIT {limit}",
@@ -46,8 +46,8 @@ impl PageSource {
         )
     }
 
-    /// The same as one text of SQLite: an array of arrays. Bytes are hex: the tables are STRICT, so that nothing else is
-    /// where bytes are expected.
+    /// The columns as one JSON array on SQLite. Bytes are written as hex. As the tables are STRICT, a column of bytes has
+    /// only bytes.
     fn as_json(&self) -> String {
         let column = |(name, kind): &(&str, ColumnType)| match kind.is_bytes() {
             true => format!("CASE WHEN {name} IS NOT NULL THEN hex({name}) END"),
@@ -59,33 +59,33 @@ impl PageSource {
     }
 }
 
-/// What a page's query is given, in the order of its places.
+/// The bound values of a page's query, in order.
 pub(in crate::store) fn bound(programme: &Programme, span: Span) -> Vec<Value> {
     let limit = i64::try_from(span.limit).unwrap_or(i64::MAX);
     vec![programme.as_str().into(), span.first.into(), span.last.into(), limit.into()]
 }
 
-/// Rows that are still to be read.
+/// Rows that are fetched but not decoded.
 #[derive(Debug)]
 pub(in crate::store) struct Packed {
-    /// The number of the last row; none when there are no rows.
+    /// The number of the last row; `None` if there are no rows.
     pub(in crate::store) last: Option<i64>,
     pub(in crate::store) form: Form,
 }
 
-/// In which form they are.
+/// The form of fetched rows.
 #[derive(Debug)]
 pub(in crate::store) enum Form {
-    /// COPY's binary one.
+    /// The binary format of COPY.
     Copied(Vec<u8>),
     /// A JSON array of arrays.
     Told(String),
 }
 
-/// Fetches a page. It is read outside any transaction: rows that never change are the same everywhere.
+/// Fetches a page outside any transaction, which is safe because these rows never change.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] for a value on SQLite that no JSON text can hold.
+/// [`StoreError::Unreadable`] for a value on SQLite that JSON cannot represent.
 pub(in crate::store) async fn packed(
     store: &Store,
     from: &PageSource,
@@ -127,8 +127,8 @@ async fn copied(store: &Store, statement: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A connection that is lent again only when its COPY has ended: the driver would take what is left of one that failed, or
-/// whose reader has gone, for the answer to the next query.
+/// A connection that returns to its pool only after its COPY has ended. After a failed or abandoned COPY the driver would
+/// take the remaining data for the answer to the next query.
 struct Lent {
     conn: PoolConnection<Postgres>,
     ended: bool,
@@ -142,7 +142,7 @@ impl Drop for Lent {
     }
 }
 
-/// The number of the last row of a programme, 0 when there is none.
+/// The number of the last row of a programme; 0 if there is none.
 pub(in crate::store) async fn greatest(
     from: &impl Readable,
     source: &PageSource,
@@ -153,29 +153,29 @@ pub(in crate::store) async fn greatest(
     Ok(found.first().copied().unwrap_or_default())
 }
 
-/// The rows of a JSON text.
+/// Decodes the rows of a JSON text.
 pub(in crate::store) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
     serde_json::from_str(text).map_err(StoreError::unreadable)
 }
 
-/// What the binary form of COPY begins with: its signature, flags of which we know none, and no extension.
+/// The header of COPY's binary format: its signature, no flags and no extension.
 const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// The rows of COPY's binary form, each read by the order of its cells.
+/// Decodes the rows of COPY's binary format, each by the order of its cells.
 pub(in crate::store) fn copied_rows<T>(
     copied: &[u8],
     mut read: impl FnMut(&mut PackedCells<'_>) -> Result<T>,
 ) -> Result<Vec<T>> {
     let mut cells = PackedCells(copied.strip_prefix(HEADER).ok_or_else(|| broken("its header"))?);
     let mut rows = Vec::new();
-    // A row begins with the number of its cells; after the last one is -1.
+    // A row begins with the number of its cells. After the last row comes -1.
     while i16::from_be_bytes(cells.fixed()?) >= 0 {
         rows.push(read(&mut cells)?);
     }
     Ok(rows)
 }
 
-/// The cells of a row, one after the other: each is the length of its bytes, -1 for NULL, and they.
+/// The cells of a row in order. Each cell is the length of its bytes (-1 for NULL), followed by the bytes.
 #[derive(Debug)]
 pub(in crate::store) struct PackedCells<'a>(&'a [u8]);
 

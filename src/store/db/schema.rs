@@ -1,4 +1,4 @@
-//! The schema's version: brought up to date by `tsio migrate`, checked by `tsio serve`.
+//! The version of the schema, which `tsio migrate` updates and `tsio serve` checks.
 
 use std::sync::LazyLock;
 
@@ -14,17 +14,18 @@ const ADVISORY_LOCK: i64 = 0x7473_696f;
 /// The newest migration that this program knows.
 static NEWEST: LazyLock<String> =
     LazyLock::new(|| Migrator::migrations().last().map(|it| it.name().to_owned()).unwrap_or_default());
-/// The newest migration that the database has, as an expression of PostgreSQL. A newer server migrates it beside older ones
-/// there; a SQLite file has one server.
+/// The newest migration of the database, as an expression of PostgreSQL. There a newer server may migrate while older ones
+/// run; a SQLite file has only one server.
 pub(in crate::store) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migrations)";
-/// What a migration takes first, and every writer's first statement takes weakly: so each writer has ended by the time the
-/// schema changes, or begins after it and sees that it has. Reads go on.
+/// The lock that a migration takes first. The first statement of every writer takes a weaker lock that conflicts with it.
+/// So each writer either ends before the schema changes, or begins afterwards and sees the new version. Reads are not
+/// blocked.
 const KEEP_WRITERS_OUT: &str =
     "DO $$ BEGIN IF to_regclass('books') IS NOT NULL THEN LOCK TABLE books IN EXCLUSIVE MODE; END IF; END $$";
-/// The weak end of it, for writers that do not begin with a programme's row.
+/// The weaker lock, for writers whose first statement does not lock a programme's row.
 const AMONG_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
 
-/// Refuses a schema that a newer program has brought further than this one knows.
+/// Fails if a newer program has migrated the schema to a version that this one does not know.
 ///
 /// # Errors
 /// [`StoreError::Outdated`].
@@ -32,10 +33,10 @@ pub(in crate::store) fn known(applied: &str) -> Result<()> {
     if applied > NEWEST.as_str() { Err(StoreError::Outdated(applied.to_owned())) } else { Ok(()) }
 }
 
-/// How a database's schema stands to this program.
+/// The version of a database's schema, compared with this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
-    /// As this program wants it.
+    /// The version of this program.
     Current,
     /// These migrations are missing.
     Old(Vec<String>),
@@ -44,14 +45,14 @@ pub enum Version {
 }
 
 impl Store {
-    /// How the schema stands. Writes nothing.
+    /// Reads the version of the schema. Writes nothing.
     pub async fn version(&self) -> Result<Version> {
         let known: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
         let rows = self.writes.query_all_raw(self.text("SELECT version FROM seaql_migrations ORDER BY version")).await;
         let applied: Vec<String> = match rows {
             Ok(rows) => rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?,
             Err(error) => match StoreError::from(error) {
-                // There is no such table: a database that was never migrated.
+                // The table does not exist: the database was never migrated.
                 StoreError::Unusable(_) => Vec::new(),
                 other => return Err(other),
             },
@@ -67,7 +68,7 @@ impl Store {
         })
     }
 
-    /// Brings the schema up to date; two processes at once do it one after the other.
+    /// Migrates the schema to the newest version. Two processes at the same time do it one after the other.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for a schema newer than this program.
@@ -84,7 +85,7 @@ impl Store {
             Backend::Postgres => {
                 #[expect(clippy::disallowed_methods, reason = "a migration is PostgreSQL's own kind of transaction")]
                 let tx = self.writes.begin().await?;
-                // Waiting here for another process to migrate takes as long as it takes.
+                // Waiting for the migration of another process has no timeout.
                 tx.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").await?;
                 tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
                 tx.execute_unprepared(KEEP_WRITERS_OUT).await?;
@@ -105,7 +106,7 @@ impl Store {
         applied.map_or(Ok(()), |it| known(&it))
     }
 
-    /// The same for a writer, which holds off migrations from here on.
+    /// Checks the same for a writer, and keeps migrations from running until its transaction ends.
     ///
     /// # Errors
     /// As [`Store::still_known`].

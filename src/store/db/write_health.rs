@@ -1,4 +1,4 @@
-//! Whether the last write ended as it should, and which connections may be used after one that did not.
+//! Tracks whether the last write ended well, and which connections may be used after one that did not.
 //!
 //! SQLite rolls a transaction back by itself when the disk is full or fails, and the driver does not notice: it goes on
 //! counting one transaction too many, and the next BEGIN becomes a SAVEPOINT whose release commits nothing. So this module
@@ -55,7 +55,7 @@ impl ConnectionRules {
     }
 }
 
-/// What is known of the writes of this process.
+/// The health of the writes of this process.
 #[derive(Debug)]
 pub(in crate::store) struct WriteHealth {
     rules: Arc<ConnectionRules>,
@@ -68,7 +68,7 @@ impl WriteHealth {
         Self { rules, reads, in_doubt: AtomicBool::new(false) }
     }
 
-    /// Whether a write did not end as it should, and none has succeeded since.
+    /// Whether a write ended in an unexpected way, and none has succeeded since.
     pub(in crate::store) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::SeqCst)
     }

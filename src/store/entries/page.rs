@@ -1,4 +1,4 @@
-//! Pages of a fund's entries, each with what its event says.
+//! Pages of a fund's entries, each with its event.
 
 use sea_orm::Value;
 
@@ -13,14 +13,14 @@ use crate::store::db::condition::{Comparison, Condition, Operand};
 use crate::store::db::row::{Row as _, row};
 use crate::store::{Backend, Readable, Result};
 
-/// An entry of a fund, with what its event says.
+/// An entry of a fund, with columns of its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundEntry {
     /// The entry.
     pub entry: LedgerEntry,
     /// Its event.
     pub event: Seq,
-    /// What happened.
+    /// The kind of the event.
     pub kind: String,
     /// Who did it.
     pub actor: Actor,
@@ -32,14 +32,14 @@ pub struct FundEntry {
     pub recorded: Micros,
 }
 
-/// What of an entry a condition may ask.
+/// A field of an entry that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryField {
     /// Its number.
     Entry,
     /// Its event's number.
     Event,
-    /// What happened, by name.
+    /// The kind of the event, by name.
     Kind,
     /// The verb, by name.
     Verb,
@@ -74,25 +74,25 @@ impl EntryField {
     }
 }
 
-/// What is asked of a page.
+/// The query of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EntryPageQuery<'a> {
-    /// Of which programme.
+    /// The programme.
     pub programme: &'a Programme,
-    /// Of which of its funds.
+    /// The fund.
     pub fund: AccountId,
-    /// After the first of these and up to the second.
+    /// The entries after the first number and up to the second.
     pub span: (EntrySeq, EntrySeq),
-    /// Which of them.
+    /// The caller's filter.
     pub condition: Option<&'a Condition<EntryField>>,
-    /// Last to first.
+    /// Whether to list the newest first.
     pub newest_first: bool,
-    /// How many at most.
+    /// The most entries to return.
     pub limit: u64,
 }
 
 row! {
-    /// What an entry's event says.
+    /// The columns of an entry's event.
     struct EntryEvent {
         kind: String,
         actor: Actor,
@@ -120,8 +120,8 @@ pub async fn page(from: &impl Readable, requested: &EntryPageQuery<'_>) -> Resul
     select_rows(&conn, &sql, values, read).await
 }
 
-/// What is left of a span where a condition asks for entries by their number. SQLite finds a page by one bound at each end,
-/// and would only check another one entry by entry.
+/// Narrows a span by the numbers in a condition. SQLite uses one bound at each end for its index, and would check a second
+/// one entry by entry.
 fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<EntryField>) -> (EntrySeq, EntrySeq) {
     let from = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), upto);
     let to = |last: i64| (after, upto.min(EntrySeq(last)));

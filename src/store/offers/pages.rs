@@ -1,4 +1,4 @@
-//! Pages of offers: which, in which order, from where on. A page is found by key, so that the last costs what the first does.
+//! Pages of offers, with filter and order. A page is found by key, so that the last page costs as much as the first.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,27 +17,27 @@ use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds
 use crate::store::db::entity::record::{offer, offer_school};
 use crate::store::{Readable, Result};
 
-/// Which offers a page shows. All conditions given must hold.
+/// Which offers a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OfferFilter {
     /// In this state.
     pub state: Option<State>,
     /// In this region.
     pub region: Option<Region>,
-    /// Assigned to this actor; nobody when the inner is none.
+    /// Assigned to this actor; `Some(None)` for offers without an assignee.
     pub assignee: Option<Option<String>>,
     /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
     pub search: Option<String>,
-    /// What the caller put together.
+    /// The caller's filter.
     pub condition: Option<Condition<OfferField>>,
 }
 
-/// What of an offer a condition may ask.
+/// A field of an offer that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OfferField {
     /// Its state, by name.
     State,
-    /// How it ended, by name; nothing while it is open.
+    /// How it ended, by name; no value while it is open.
     Outcome,
     /// `standalone` or `mat`.
     RecipientKind,
@@ -47,7 +47,7 @@ pub enum OfferField {
     Name,
     /// The region, by name.
     Region,
-    /// Whom it is assigned to, if anybody.
+    /// Whom it is assigned to.
     Assignee,
     /// The trust behind it, if any.
     Trust,
@@ -57,7 +57,7 @@ pub enum OfferField {
     Made,
 }
 
-/// In which order a page comes.
+/// The order of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OfferOrder {
     /// As they were made.
@@ -65,13 +65,13 @@ pub enum OfferOrder {
     Made,
     /// The newest first.
     MadeLast,
-    /// By name, as the database orders texts; those of one name as they were made.
+    /// By name, as the database orders texts, then as they were made.
     Name,
-    /// The same the other way round.
+    /// By name, the last first.
     NameLast,
 }
 
-/// Where a page begins: after this offer, which had this name.
+/// The start of a page: it begins after this offer, which had this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferPageStart {
     /// The offer.
@@ -80,18 +80,18 @@ pub struct OfferPageStart {
     pub name: String,
 }
 
-/// What is asked of a page.
+/// The query of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferPageQuery<'a> {
-    /// Of which programme.
+    /// The programme.
     pub programme: &'a Programme,
     /// Which offers.
     pub filter: &'a OfferFilter,
-    /// In which order.
+    /// Their order.
     pub order: OfferOrder,
-    /// From where on; from the first when not said.
+    /// Where the page begins; by default at the first offer.
     pub after: Option<&'a OfferPageStart>,
-    /// How many at most.
+    /// The most offers to return.
     pub limit: u64,
     /// Whether to read their schools and contacts.
     pub parts: bool,
@@ -135,7 +135,7 @@ fn rows(reach: &Reach, requested: &OfferPageQuery<'_>) -> Select<offer::Entity> 
     find
 }
 
-/// All that comes after a place.
+/// The condition that an offer comes after the start of the page.
 fn beyond(order: OfferOrder, after: &OfferPageStart) -> SimpleExpr {
     use offer::Column as C;
     let id = after.offer.0;
@@ -222,7 +222,7 @@ mod tests {
     use crate::store::db::bulk_sql::select_rows;
     use crate::store::{Store, Use};
 
-    /// How SQLite, which has no statistics, finds a page.
+    /// The query plan of SQLite, which has no statistics, for a page.
     async fn plan(store: &Store, reach: &Reach, expected: &OfferPageQuery<'_>) -> Vec<String> {
         let statement = rows(reach, expected).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();

@@ -12,7 +12,7 @@ entity! {
 }
 
 entity! {
-    /// Offers as their events left them.
+    /// Offers in their current state.
     offer = "offers" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         programme: String,
@@ -62,7 +62,7 @@ entity! {
 }
 
 entity! {
-    /// Schools placed by a person.
+    /// Schools placed by hand.
     placement = "placements" {
         #[sea_orm(primary_key, auto_increment = false)] programme: String,
         #[sea_orm(primary_key, auto_increment = false)] urn: i64,
@@ -73,7 +73,7 @@ entity! {
 }
 
 entity! {
-    /// Entry positions that two people decided.
+    /// Decisions about entry positions.
     entry_decision = "entry_decisions" {
         #[sea_orm(primary_key, auto_increment = false)] programme: String,
         #[sea_orm(primary_key, auto_increment = false)] urn: i64,
@@ -85,7 +85,7 @@ entity! {
 }
 
 entity! {
-    /// What waits for, or has had, a second person.
+    /// Approvals, open or answered.
     approval = "approvals" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         programme: Option<String>,

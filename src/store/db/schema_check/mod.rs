@@ -25,7 +25,7 @@ const MADE_ON_POSTGRES: &str = include_str!("postgres.tsv");
 pub struct SchemaFindings {
     /// What is missing, changed, or unexpected.
     pub differences: Vec<String>,
-    /// What operators may add by themselves, and indexes that only make reading faster.
+    /// Additions that operators may make, and indexes that only make reads faster.
     pub notes: Vec<String>,
 }
 
