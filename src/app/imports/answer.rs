@@ -36,7 +36,7 @@ impl App {
     /// Denies an approval to withdraw an import, which is then not carried out. With `validate_only` nothing is written.
     ///
     /// # Errors
-    /// [`crate::domain::refusal::Reason::SelfApproval`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
+    /// [`crate::domain::refusal::Reason::SelfApproval`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of another kind.
     pub async fn deny_withdrawal(
         &self,
         caller: &Caller,
@@ -56,7 +56,7 @@ impl App {
     /// Withdraws an approval to withdraw an import, for its requester. With `validate_only` nothing is written.
     ///
     /// # Errors
-    /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of something else.
+    /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of another kind.
     pub async fn take_back_withdrawal(
         &self,
         caller: &Caller,

@@ -12,10 +12,10 @@ use super::answer_check;
 use crate::domain::Date;
 use crate::store::{Backend, Readable as _, Result, WriteTx};
 
-/// Rows of the longest statement on SQLite.
+/// The number of rows in the longest statement on SQLite.
 const LONGEST: usize = 64;
 
-/// A column's type. The optional ones travel to PostgreSQL with a stand-in for NULL, since its arrays here hold none.
+/// A column's type. For optional types PostgreSQL gets a stand-in for NULL, since the arrays contain no NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ColumnType {
     Uuid,
@@ -60,7 +60,7 @@ impl ColumnType {
         }
     }
 
-    /// The column as PostgreSQL selects it from the arrays: the stand-in is NULL again.
+    /// Adds the expression that selects the column from the arrays and turns the stand-in back into NULL.
     fn select(self, sql: &mut String, column: &str) {
         let absent = match self {
             Self::OptionalUuid => "'00000000-0000-0000-0000-000000000000'::uuid",
@@ -75,7 +75,7 @@ impl ColumnType {
         push(sql, &["NULLIF(v.", column, ", ", absent, ")"]);
     }
 
-    /// What stands for NULL in an array: a value the column never holds.
+    /// The stand-in for NULL in an array: a value that the column never has.
     fn absent(self) -> Value {
         match self {
             Self::Uuid | Self::OptionalUuid => Uuid::nil().into(),
@@ -97,7 +97,7 @@ pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
     Some(value.into())
 }
 
-/// A table and how rows go into it.
+/// A table, and how its rows are written.
 #[derive(Debug)]
 pub(in crate::store) struct Table {
     pub(in crate::store) name: &'static str,
@@ -107,29 +107,29 @@ pub(in crate::store) struct Table {
     pub(in crate::store) how: RowWrite,
 }
 
-/// What becomes of a row.
+/// How a row is written.
 #[derive(Debug)]
 pub(in crate::store) enum RowWrite {
-    /// It is new.
+    /// Inserts a new row.
     Insert,
-    /// It is new, or its row with this key takes over these columns.
+    /// Inserts a new row, or updates these columns of the row with this key.
     Upsert { key: &'static [&'static str], take: &'static [&'static str] },
-    /// It is new, or its row with this key gets this column's number on top of its own. A key comes once.
+    /// Inserts a new row, or adds to this column of the row with this key. Each key may occur only once.
     Add { key: &'static [&'static str], to: &'static str },
-    /// It is there: the row with the first column's value takes over the other columns.
+    /// Updates the row with the value of the first column; it must exist.
     Update,
 }
 
-/// Rows on their way into a table.
+/// Rows to write to a table.
 #[derive(Debug)]
 struct TableRows {
     table: &'static Table,
     same: Vec<Cell>,
-    /// Row after row, one cell a column.
+    /// The cells of all rows, row by row, one for each column.
     cells: Vec<Cell>,
 }
 
-/// Rows on their way into several tables.
+/// Rows to write to several tables.
 #[derive(Debug, Default)]
 pub(in crate::store) struct BatchWrite {
     parts: Vec<TableRows>,
@@ -245,7 +245,7 @@ fn all_names(table: &Table) -> String {
     names(table.same.iter().chain(table.columns))
 }
 
-/// The names of columns, as a statement lists them.
+/// The names of columns, as listed in a statement.
 pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'static str, ColumnType)>) -> String {
     let names: Vec<&str> = columns.into_iter().map(|(name, _)| *name).collect();
     names.join(", ")
@@ -263,7 +263,7 @@ fn conflict(table: &Table) -> String {
     format!(" ON CONFLICT ({}) DO UPDATE SET {set}", key.join(", "))
 }
 
-/// The rows turned into a column's array each.
+/// Turns the rows into one array for each column.
 fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
     let width = table.columns.len();
     let rows = cells.len().checked_div(width).unwrap_or_default();
@@ -309,7 +309,8 @@ fn or_null(cell: Cell, kind: ColumnType) -> Value {
     })
 }
 
-/// So many rows. Its places have no numbers: SQLite looks a numbered one up among all of them each time it is bound.
+/// The statement for a number of rows. Its parameters are not numbered, because SQLite searches all parameters for a numbered one
+/// each time it is bound.
 fn of_rows(table: &Table, rows: usize) -> String {
     let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
     let rows = vec![row; rows].join(", ");

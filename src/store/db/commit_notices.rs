@@ -1,7 +1,7 @@
 //! Warnings that PostgreSQL sends with the answer to a COMMIT.
 //!
 //! COMMIT waits for the synchronous standby. When that wait is cancelled, by a timeout or by an administrator, COMMIT still
-//! succeeds: all that tells is a WARNING beside it. The driver hands warnings to nobody but the log, with their text in the
+//! succeeds, and only a WARNING shows it. The driver passes warnings only to the log, with their text in the
 //! server's language and without their code. COMMIT has no warning that means less than "this may not be what you asked
 //! for", so every one counts: the outcome is then unknown, and the caller reads again under the lock.
 //!

@@ -4,7 +4,7 @@ use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value};
 use uuid::Uuid;
 
-/// Where a page lies.
+/// The position of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K = Uuid> {
     /// The newest first.

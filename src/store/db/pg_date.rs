@@ -1,5 +1,5 @@
 //! Days as PostgreSQL keeps them. It has some that no calendar here has, `infinity` among them, at which the driver
-//! panics: nobody writes them, and a reader that finds one reports it as unreadable.
+//! panics. This program never writes them, and reports one as unreadable if it finds it.
 
 use sea_orm::sqlx::{Row as _, ValueRef as _};
 use sea_orm::{ColIdx, QueryResult};
@@ -29,7 +29,7 @@ pub(in crate::store) fn of<I: ColIdx>(row: &QueryResult, column: I) -> Result<Da
     optional(row, column)?.ok_or_else(|| StoreError::unreadable("NULL for a day"))
 }
 
-/// The day that so many days since 1 January 2000 are, a number of four bytes.
+/// Decodes a day from the number of days since 1 January 2000, in four bytes.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for one that no calendar has.

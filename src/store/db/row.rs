@@ -83,10 +83,10 @@ impl<'r> RowReader<'r> {
         self.read(T::read)
     }
 
-    /// What a function of its own reads from the next cell.
+    /// Reads the next cell with a function.
     ///
     /// # Errors
-    /// As the function has it; the cell counts as read.
+    /// The error of the function; the cell counts as read.
     pub(in crate::store) fn read<T>(&mut self, read: impl FnOnce(&QueryResult, usize) -> Result<T>) -> Result<T> {
         let place = self.next;
         self.next = place.saturating_add(1);
@@ -203,7 +203,7 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// The same columns, but for one whose value is not wanted: an empty text stands in its place.
+/// The same columns, but one of them is replaced by an empty text, as its value is not needed.
 pub(in crate::store) const fn without_text<const N: usize>(columns: &[Column], name: &str) -> [Column; N] {
     let mut all = joined::<N>(&[columns]);
     all[place(columns, name)].0 = "''";

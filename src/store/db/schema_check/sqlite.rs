@@ -87,7 +87,7 @@ fn add_table(things: &mut Things, table: &str, text: &str) {
     }
 }
 
-/// What lies between the commas of a list, not within brackets or quotes.
+/// The parts of a list between commas that are outside brackets and quotes.
 fn parts(list: &str) -> Vec<&str> {
     let (mut depth, mut quoted, mut begins, mut found) = (0_i32, false, 0, Vec::new());
     for (at, c) in list.char_indices() {
