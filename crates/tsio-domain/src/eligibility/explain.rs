@@ -1,4 +1,4 @@
-//! One school, rule by rule, ready to show: met or not, on what evidence, and why.
+//! Explains the eligibility of one school rule by rule: the outcome, the reason and the evidence.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::{Assessment, Evidence, Finding, SchoolAssessment};
 use crate::ids::Urn;
 use crate::terms::{Rule, RuleId, Terms, Test};
 
-/// What a rule comes to for one school.
+/// The outcome of a rule for one school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleOutcome {
@@ -16,7 +16,7 @@ pub enum RuleOutcome {
     NotMet,
     /// The files cannot say: a person must.
     Unknown,
-    /// Not decided by the school's monthly rows, but by a referral or its trust.
+    /// The school's monthly rows do not decide this rule: a referral or the school's trust does.
     Elsewhere,
 }
 
@@ -25,9 +25,9 @@ pub enum RuleOutcome {
 pub struct RuleAnswer<'a> {
     /// The rule.
     pub rule: &'a RuleId,
-    /// It as the scheme words it.
+    /// The wording of the rule in the terms.
     pub text: &'a str,
-    /// What it comes to.
+    /// The outcome.
     pub outcome: RuleOutcome,
     /// Why, in a sentence.
     pub reason: String,
@@ -35,7 +35,7 @@ pub struct RuleAnswer<'a> {
     pub evidence: Option<&'a Evidence>,
 }
 
-/// Every rule of the terms, in their order, for one URN; nothing when no file shows it.
+/// Explains every rule of the terms, in their order, for one URN. Returns `None` if no file has the URN.
 #[must_use]
 pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<RuleAnswer<'a>>> {
     let school = assessment.school(urn)?;
@@ -45,7 +45,7 @@ pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Op
 fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
     let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
     let (outcome, reason) = match (finding, &rule.test) {
-        (Some(Finding::Met(evidence)), _) => (RuleOutcome::Met, sentence(school.urn, evidence)),
+        (Some(Finding::Met(evidence)), _) => (RuleOutcome::Met, evidence_sentence(school.urn, evidence)),
         (Some(Finding::NotMet(why)), Test::TwiceOnEntry { .. }) => {
             let entered = school.entered_as.map(|urn| format!("; the school entered the year as URN {urn}"));
             (RuleOutcome::NotMet, format!("{why}{}", entered.unwrap_or_default()))
@@ -54,7 +54,7 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
         (Some(Finding::Unknown(why)), _) => (RuleOutcome::Unknown, format!("{why}: a person must decide")),
         (Some(Finding::Decided { met, urn, why }), _) => (
             if *met { RuleOutcome::Met } else { RuleOutcome::NotMet },
-            format!("decided by a person{}, as {why}", of_whom(school.urn, *urn)),
+            format!("decided by a person{}, as {why}", decided_urn_phrase(school.urn, *urn)),
         ),
         (None, Test::TrustImprovement(_)) => (RuleOutcome::Elsewhere, "decided for its trust as a whole".to_owned()),
         (None, _) => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
@@ -66,12 +66,13 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
     RuleAnswer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
 }
 
-/// Of whom it was decided, where that is not the school itself.
-fn of_whom(school: Urn, decided: Urn) -> String {
+/// Names the URN that the decision was about, if it is not the school's own.
+fn decided_urn_phrase(school: Urn, decided: Urn) -> String {
     if school == decided { String::new() } else { format!(" of URN {decided}, which it follows") }
 }
 
-fn sentence(urn: Urn, evidence: &Evidence) -> String {
+/// Describes the row that meets a rule.
+fn evidence_sentence(urn: Urn, evidence: &Evidence) -> String {
     let Evidence { current, previous, .. } = evidence;
     let mut text = format!("grade {} by inspection {}", current.grade.code(), current.inspection);
     if let Some(day) = evidence.dated {

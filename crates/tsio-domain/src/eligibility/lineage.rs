@@ -1,14 +1,18 @@
-//! One inspection makes one school eligible per lineage, under its newest URN.
+//! Lineages: a school with its predecessors counts once, under its newest URN.
 //!
-//! A file prints a predecessor's judgement for an academy not yet inspected under its own URN. Such a row joins the
-//! two URNs, so the halves of a split school both stay. Where a URN has no row by entry, the one predecessor that the register's
-//! links name is joined too, if the files name none, or only such as that one follows.
+//! A school that becomes an academy gets a new URN. Until the academy is inspected, its row prints the judgement of its
+//! predecessor. Such a row joins the two URNs. If a school was split, each half is joined to it, and both halves stay.
+//! The register's links join two URNs only if the newer URN has no row by entry, and only if the links name exactly one
+//! predecessor that the files do not contradict.
 //!
-//! What a file shows to be met goes to the newest URN, however many it follows. Any other answer for entry, a file's no and what
-//! people decided, goes from each URN to the next, and only where that has one predecessor ([`Predecessors::one`]): so the nearest
-//! answer counts. A no goes to each half of a split school, a yes to one of them. What a
-//! URN says "on entry" stays behind with it when another followed it by then: the school entered the year under the other, whose
-//! own row answers.
+//! How an answer passes from an older URN to a newer one:
+//!
+//! * An answer that a file shows to be met goes straight to the newest URN of the lineage, over any number of URNs.
+//! * Any other answer for entry (not met by a file, or decided by people) goes from each URN to the next one, and only
+//!   if the next one has exactly one predecessor ([`Predecessors::nearest`]). So the nearest answer counts. "Not met"
+//!   goes to each half of a split school; "decided as met" goes to one half only.
+//! * If a newer URN had followed an older one by entry, the older URN keeps its answers for entry. The school entered
+//!   the year under the newer URN, so the row of the newer URN answers.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -18,9 +22,9 @@ use crate::ids::Urn;
 use crate::judgement::MonthRow;
 use crate::terms::{RuleId, Terms, Test};
 
-/// Marks every URN that a newer one follows as superseded, and hands its answers on to the newest.
+/// Marks every URN that has a successor as superseded, and passes its answers on to the newest URN of its lineage.
 ///
-/// `rows` and `schools` are both in order of URN.
+/// `rows` and `schools` must both be in order of URN.
 pub(super) fn inherit(
     terms: &Terms,
     rows: &[&MonthRow],
@@ -35,90 +39,97 @@ pub(super) fn inherit(
     pairs.dedup();
     let newest = newest(&pairs, schools.len());
     let by_entry = rows.iter().copied().filter(|row| row.as_at <= terms.entry());
-    let followed: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
-    steps.retain(|step| pairs.binary_search(step).is_ok() && !followed.contains(&step.0));
-    // The oldest first: each URN has its answer before it hands it on.
+    let followed_by_entry: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
+    steps.retain(|step| pairs.binary_search(step).is_ok() && !followed_by_entry.contains(&step.0));
+    // Oldest first, so that each URN has received its answer before it passes it on.
     steps.sort_unstable();
     for (old, new) in steps {
-        let on_the_way = newest.get(old) == newest.get(new);
-        step_on(schools, (old, new), on_the_way, |rule| is_on_entry(terms, rule));
+        let same_newest = newest.get(old) == newest.get(new);
+        pass_entry_answer(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
-        hand_on(schools, (old, new), |rule| !(followed.contains(&old) && is_on_entry(terms, rule)));
+        let passes = |rule: &RuleId| !(followed_by_entry.contains(&old) && is_on_entry(terms, rule));
+        supersede(schools, (old, new), passes);
     }
 }
 
-/// What the files and the register's links say of who follows whom. What is followed is older, so nothing goes in circles.
+/// The predecessors of each URN, by the files and by the register's links. A predecessor always has a lower URN, so there
+/// are no cycles.
 struct Predecessors<'a> {
-    /// The older URNs that the files print for each.
+    /// The older URNs that the files print in the rows of each URN.
     printed: HashMap<Urn, BTreeSet<Urn>>,
-    /// The predecessors that the links name.
+    /// The predecessors that the links name for each URN.
     links: &'a HashMap<Urn, Vec<Urn>>,
 }
 
 impl Predecessors<'_> {
-    /// Pairs (older, newer) of positions in `schools`: of each URN that has no row by entry, the one that it follows. What stands
-    /// between them is in no file.
+    /// Returns a pair (older, newer) of positions in `schools` for each URN that has no row by entry and has exactly one
+    /// predecessor. Skips predecessors that are in no file.
     fn steps(&self, terms: &Terms, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
         let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
         let step = |(new, school): (usize, &SchoolAssessment)| {
-            let mut one = self.one(school.urn, position)?;
+            let mut predecessor = self.nearest(school.urn, position)?;
             loop {
-                match position(one) {
+                match position(predecessor) {
                     Some(old) => return Some((old, new)),
-                    None => one = self.one(one, position)?,
+                    None => predecessor = self.nearest(predecessor, position)?,
                 }
             }
         };
         schools.iter().enumerate().filter(|(_, school)| school.has_no_row_by_entry(terms)).filter_map(step).collect()
     }
 
-    /// The one predecessor of a URN, as the files print it; what one of several follows lies further back. The one that links name
-    /// takes its place where that is one of several, or where the files pass over it and print only what it follows.
-    fn one(&self, urn: Urn, position: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
+    /// Returns the nearest predecessor of a URN; `None` if there is not exactly one.
+    ///
+    /// Of the URNs that the files print, those that another printed URN follows are left out: they are further back. The
+    /// predecessor that the links name is used instead if it is one of several nearest ones, if the files print none, or
+    /// if the files print only URNs that it follows.
+    fn nearest(&self, urn: Urn, position: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
         let printed = self.printed.get(&urn);
-        let all = || printed.into_iter().flatten().copied();
-        let nearest: Vec<Urn> = all().filter(|it| !all().any(|by| self.follows(by, *it))).collect();
+        let all_printed = || printed.into_iter().flatten().copied();
+        let nearest: Vec<Urn> =
+            all_printed().filter(|it| !all_printed().any(|newer| self.follows(newer, *it))).collect();
         let linked = match self.links.get(&urn).map(Vec::as_slice) {
-            Some([one]) if *one < urn => Some(*one),
+            Some([linked]) if *linked < urn => Some(*linked),
             _ => None,
         };
-        let agrees = |one: &Urn| {
-            let passed_over = || position(*one).is_some() && nearest.iter().all(|it| self.follows(*one, *it));
-            nearest.is_empty() || nearest.contains(one) || passed_over()
+        let agrees_with_files = |linked: &Urn| {
+            let is_between = || position(*linked).is_some() && nearest.iter().all(|it| self.follows(*linked, *it));
+            nearest.is_empty() || nearest.contains(linked) || is_between()
         };
         match nearest.as_slice() {
-            [one] => linked.filter(agrees).or(Some(*one)),
-            _ => linked.filter(agrees),
+            [only] => linked.filter(agrees_with_files).or(Some(*only)),
+            _ => linked.filter(agrees_with_files),
         }
     }
 
-    /// Whether a URN follows another, over however many steps.
+    /// Whether `newer` follows `older`, directly or over other URNs.
     fn follows(&self, newer: Urn, older: Urn) -> bool {
-        let (mut next, mut seen) = (vec![newer], BTreeSet::new());
-        while let Some(urn) = next.pop() {
+        let (mut to_visit, mut seen) = (vec![newer], BTreeSet::new());
+        while let Some(urn) = to_visit.pop() {
             let printed = self.printed.get(&urn).into_iter().flatten();
-            let before = printed.chain(self.links.get(&urn).into_iter().flatten()).copied().filter(|it| *it < urn);
-            next.extend(before.filter(|it| *it >= older && seen.insert(*it)));
+            let predecessors =
+                printed.chain(self.links.get(&urn).into_iter().flatten()).copied().filter(|it| *it < urn);
+            to_visit.extend(predecessors.filter(|it| *it >= older && seen.insert(*it)));
         }
         seen.contains(&older)
     }
 }
 
-/// The position of the newest URN of each lineage, by the position of each of `schools` URNs.
+/// Maps the position of each of `schools` URNs to the position of the newest URN of its lineage.
 fn newest(pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
     let mut newest: Vec<usize> = (0..schools).collect();
-    // A successor's URN is always higher, so from the highest down every successor is already settled.
+    // A successor always has a higher URN, so in descending order the entry of each successor is final.
     for (old, new) in pairs.iter().rev() {
-        let reached = newest.get(*new).copied().unwrap_or(*new);
-        if let Some(of_old) = newest.get_mut(*old) {
-            *of_old = reached.max(*of_old);
+        let newest_of_new = newest.get(*new).copied().unwrap_or(*new);
+        if let Some(newest_of_old) = newest.get_mut(*old) {
+            *newest_of_old = newest_of_new.max(*newest_of_old);
         }
     }
     newest
 }
 
-/// Pairs (older, newer) of positions in `schools`, in order: a row of the newer prints a judgement of the older.
+/// Returns sorted pairs (older, newer) of positions in `schools` where a row of the newer prints a judgement of the older.
 fn successions<'a>(rows: impl Iterator<Item = &'a MonthRow>, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
     let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
     let mut pairs = Vec::new();
@@ -132,7 +143,7 @@ fn successions<'a>(rows: impl Iterator<Item = &'a MonthRow>, schools: &[SchoolAs
     pairs
 }
 
-/// The older URNs that the files print for each.
+/// Returns, for each URN, the older URNs whose judgements its rows print.
 #[must_use]
 pub fn printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn, BTreeSet<Urn>> {
     let mut printed: HashMap<Urn, BTreeSet<Urn>> = HashMap::new();
@@ -144,37 +155,38 @@ pub fn printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn,
     printed
 }
 
-/// Those of the steps that join two URNs. Not where the newest URN by the files (`newest`) has a row by entry: that one answers
-/// for itself.
+/// Returns the steps that join two URNs. A step is left out if the newest URN by the files (`newest`) has a row by entry,
+/// because that row answers.
 fn joined(
     terms: &Terms,
     steps: &[(usize, usize)],
     newest: &[usize],
     schools: &[SchoolAssessment],
 ) -> Vec<(usize, usize)> {
-    let cannot_say = |at: usize| schools.get(at).is_some_and(|it| it.has_no_row_by_entry(terms));
-    steps.iter().copied().filter(|(_, new)| newest.get(*new).copied().is_some_and(cannot_say)).collect()
+    let has_no_row = |index: usize| schools.get(index).is_some_and(|it| it.has_no_row_by_entry(terms));
+    steps.iter().copied().filter(|(_, new)| newest.get(*new).copied().is_some_and(has_no_row)).collect()
 }
 
-/// Hands on an answer for entry to a URN that cannot say: it entered the year under its predecessor. What a file says of the
-/// predecessor goes before what people decided of the URN itself, and that before what they decided of the predecessor. What they
-/// decided to be met goes `on_the_way` to the newest URN alone.
-fn step_on(
+/// Passes an answer for entry to a URN that has no row by entry: it entered the year under its predecessor.
+///
+/// Precedence: what a file says of the predecessor, then what people decided of the URN itself, then what people decided
+/// of the predecessor. "Decided as met" passes only if both have the same newest URN (`same_newest`).
+fn pass_entry_answer(
     schools: &mut [SchoolAssessment],
     (old, new): (usize, usize),
-    on_the_way: bool,
+    same_newest: bool,
     on_entry: impl Fn(&RuleId) -> bool,
 ) {
-    let Some(from) = schools.get(old) else { return };
-    let (entered_as, answers) = (from.entered_as.unwrap_or(from.urn), from.findings.clone());
-    let Some(heir) = schools.get_mut(new) else { return };
-    for ((rule, own), (_, other)) in heir.findings.iter_mut().zip(answers) {
+    let Some(predecessor) = schools.get(old) else { return };
+    let (entered_as, inherited) = (predecessor.entered_as.unwrap_or(predecessor.urn), predecessor.findings.clone());
+    let Some(successor) = schools.get_mut(new) else { return };
+    for ((rule, own), (_, other)) in successor.findings.iter_mut().zip(inherited) {
         match (&*own, &other) {
             (Finding::Unknown(_) | Finding::Decided { .. }, Finding::NotMet(_)) if on_entry(rule) => {
                 *own = other;
-                heir.entered_as = Some(entered_as);
+                successor.entered_as = Some(entered_as);
             }
-            (Finding::Unknown(_), Finding::Decided { met, .. }) if on_entry(rule) && (on_the_way || !met) => {
+            (Finding::Unknown(_), Finding::Decided { met, .. }) if on_entry(rule) && (same_newest || !met) => {
                 *own = other;
             }
             _ => {}
@@ -182,30 +194,32 @@ fn step_on(
     }
 }
 
+/// Whether the rule tests the judgements that a school entered the year with.
 pub(super) fn is_on_entry(terms: &Terms, id: &RuleId) -> bool {
     terms.rules().iter().any(|rule| rule.id == *id && matches!(rule.test, Test::TwiceOnEntry { .. }))
 }
 
-/// Marks a URN as superseded by the newest of its lineage, and hands on what files show to be met.
-fn hand_on(schools: &mut [SchoolAssessment], (old, new): (usize, usize), goes: impl Fn(&RuleId) -> bool) {
-    let Some(to) = schools.get(new).map(|school| school.urn) else { return };
-    let Some(from) = schools.get_mut(old) else { return };
-    from.superseded_by = Some(to);
-    let inherited = from.findings.clone();
-    let Some(heir) = schools.get_mut(new) else { return };
-    for ((rule, own), (_, other)) in heir.findings.iter_mut().zip(inherited) {
-        let earlier = match (&*own, &other) {
+/// Marks a URN as superseded by the newest of its lineage, and passes on the rules that files show to be met.
+fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), passes: impl Fn(&RuleId) -> bool) {
+    let Some(newest_urn) = schools.get(new).map(|school| school.urn) else { return };
+    let Some(superseded) = schools.get_mut(old) else { return };
+    superseded.superseded_by = Some(newest_urn);
+    let inherited = superseded.findings.clone();
+    let Some(successor) = schools.get_mut(new) else { return };
+    for ((rule, own), (_, other)) in successor.findings.iter_mut().zip(inherited) {
+        let is_earlier = match (&*own, &other) {
             (_, Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }) => false,
             (Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }, Finding::Met(_)) => true,
-            (Finding::Met(own), Finding::Met(other)) => order(other) < order(own),
+            (Finding::Met(own), Finding::Met(other)) => evidence_order(other) < evidence_order(own),
         };
-        if earlier && goes(rule) {
+        if is_earlier && passes(rule) {
             *own = other;
         }
     }
 }
 
-/// The earliest evidence of a lineage stands, so that a later file never changes it; of one day, the newest URN's.
-fn order(evidence: &Evidence) -> impl Ord + use<> {
+/// The order in which evidence is preferred: the earliest first, so that a later file never changes it, then the newest
+/// URN.
+fn evidence_order(evidence: &Evidence) -> impl Ord + use<> {
     (evidence.as_at, Reverse(evidence.urn), evidence.import)
 }

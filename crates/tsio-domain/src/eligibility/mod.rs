@@ -1,11 +1,11 @@
-//! Who is eligible, and why: the rules of a terms file over what the monthly files print.
+//! Eligibility: tests the rules of a terms file against the rows of the monthly files, with a reason for each answer.
 //!
-//! A file speaks only for the URNs in it: absence is never a change of grade and never a "no". The order of the
-//! rows never changes the answer, and a file of a later month never takes away what a file made eligible. What two people decided
-//! of the judgements that a school entered the year with is the exception: it counts while no file says it, so a file that is
-//! imported later can take that away. What joins two URNs is what the
-//! monthly files print of predecessors; a link of the register does only where they do not contradict it, for what a school
-//! entered the year with.
+//! * A file says something only about the URNs in it. A missing URN is never a change of grade and never a "no".
+//! * The order of the rows never changes the answer.
+//! * A file of a later month never takes eligibility away that a file gave. But the decision of two people about the
+//!   judgements a school entered the year with counts only while no file says it, so a later import can replace it.
+//! * Two URNs are joined if the monthly files print one as the predecessor of the other. A link of the register joins
+//!   them only for entry, and only if the files do not contradict it.
 
 mod explain;
 mod lineage;
@@ -37,7 +37,7 @@ use super::terms::{RuleId, Terms};
 /// The row that meets a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// The URN of the row: the school's own, or that of one it follows.
+    /// The URN of the row: the school's own, or that of a predecessor.
     pub urn: Urn,
     /// As-at date of the file.
     pub as_at: Date,
@@ -47,25 +47,25 @@ pub struct Evidence {
     pub current: Judgement,
     /// The one before, when the file prints it.
     pub previous: Option<Judgement>,
-    /// The current judgement's date, by the choice of the terms; nothing when unknown and not asked for.
+    /// The date of the current judgement, chosen as the terms say; `None` if it is unknown and the rule does not need it.
     pub dated: Option<Date>,
 }
 
-/// What a rule says of a school.
+/// The result of one rule for one school.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", content = "because", rename_all = "snake_case")]
 pub enum Finding {
     /// The rule is met, for ever in this programme.
     Met(Box<Evidence>),
-    /// It is not met by any file so far.
+    /// No file has met the rule so far.
     NotMet(Why),
     /// The files cannot say: a person must.
     Unknown(Why),
     /// The files cannot say, and two people decided it.
     Decided {
-        /// Whether it is met.
+        /// Whether they decided that it is met.
         met: bool,
-        /// The school they decided it of: its own URN, or that of one it follows.
+        /// The URN that they decided about: the school's own, or that of a predecessor.
         urn: Urn,
         /// Why the files cannot say.
         why: Why,
@@ -82,7 +82,7 @@ impl Finding {
         }
     }
 
-    /// Whether it is met, by a file or by what people decided.
+    /// Whether it is met, by a file or by the decision of two people.
     #[must_use]
     pub const fn is_met(&self) -> bool {
         matches!(self, Self::Met(_) | Self::Decided { met: true, .. })
@@ -93,29 +93,29 @@ impl Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
-    /// No file as at this day or before shows the school.
+    /// No file as at this day or before has the school.
     NoFileBy {
         /// The day.
         day: Date,
     },
-    /// No file as at this day or later shows the school.
+    /// No file as at this day or later has the school.
     NoFileSince {
         /// The day.
         day: Date,
     },
     /// It has no graded inspection.
     NeverInspected,
-    /// The current grade is another one.
+    /// The current grade is not one of the rule's.
     CurrentGrade {
         /// The grade.
         grade: Grade,
     },
-    /// The previous grade is another one; nothing when there was no previous inspection.
+    /// The previous grade is not one of the rule's.
     PreviousGrade {
-        /// The grade.
+        /// The grade; `None` if there was no previous inspection.
         grade: Option<Grade>,
     },
-    /// The grade fits, but is dated outside the rule.
+    /// The grade fits, but its date is outside the dates of the rule.
     Dated {
         /// The date.
         on: Date,
@@ -142,21 +142,22 @@ impl fmt::Display for Why {
     }
 }
 
-/// What the rules say of one URN.
+/// The results of the rules for one URN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchoolAssessment {
     /// The school.
     pub urn: Urn,
-    /// Every school-level rule of the terms, in their order.
+    /// The result of every school-level rule of the terms, in their order.
     pub findings: Vec<(RuleId, Finding)>,
-    /// The newest URN of its lineage, when that is another: the school counts there, and no more here.
+    /// The newest URN of its lineage, if that is another URN. The school then counts only under that URN.
     pub superseded_by: Option<Urn>,
-    /// The older URN whose answer for entry it took over, where that is a file's no: it has no row of its own by entry.
+    /// The predecessor under which the school entered the year, if that predecessor's file answers "not met" for entry.
+    /// Set only if the school has no row of its own by entry.
     pub entered_as: Option<Urn>,
 }
 
 impl SchoolAssessment {
-    /// The rules it meets, with the row that meets each; without one where people decided it.
+    /// The rules it meets, each with the row that meets it. There is no row if people decided it.
     pub fn met(&self) -> impl Iterator<Item = (&RuleId, Option<&Evidence>)> {
         let met = self.findings.iter().filter(|(_, finding)| finding.is_met());
         met.map(|(rule, finding)| (rule, finding.evidence()))
@@ -168,24 +169,24 @@ impl SchoolAssessment {
         self.superseded_by.is_none() && self.met().next().is_some()
     }
 
-    /// Whether the files cannot say with what judgements it entered the year, before any decision by people.
+    /// Whether the files do not show with which judgements it entered the year. Decisions of people are not counted.
     #[must_use]
     pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
         self.superseded_by.is_none() && self.has_no_row_by_entry(terms)
     }
 
-    /// The same of a URN that a newer one may follow: it is asked for its predecessors, to hand their answers on.
+    /// The same, also for a URN that is superseded. Such URNs pass the answers of their predecessors on.
     #[must_use]
     pub fn has_no_row_by_entry(&self, terms: &Terms) -> bool {
         self.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_) | Finding::Decided { .. }))
     }
 
-    /// What the rules say that ask with what judgements it entered the year.
+    /// The results of the rules about the judgements with which it entered the year.
     pub fn on_entry<'a>(&'a self, terms: &'a Terms) -> impl Iterator<Item = &'a Finding> {
         self.findings.iter().filter(|(rule, _)| lineage::is_on_entry(terms, rule)).map(|(_, finding)| finding)
     }
 
-    /// Whether it is not eligible, but only because the files cannot say.
+    /// Whether it may be eligible, but the files cannot say.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.superseded_by.is_none()
@@ -194,7 +195,7 @@ impl SchoolAssessment {
     }
 }
 
-/// What the school-level rules say of every URN of the files.
+/// The results of the school-level rules for every URN of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Assessment {
     as_at: Option<Date>,
@@ -202,26 +203,26 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// As-at date of the newest file; nothing without any.
+    /// As-at date of the newest file; `None` without files.
     #[must_use]
     pub const fn as_at(&self) -> Option<Date> {
         self.as_at
     }
 
-    /// Every URN of the files, in order, superseded ones too.
+    /// Every URN of the files, in order, including superseded ones.
     #[must_use]
     pub fn schools(&self) -> &[SchoolAssessment] {
         &self.schools
     }
 
-    /// One URN.
+    /// The results for one URN.
     #[must_use]
     pub fn school(&self, urn: Urn) -> Option<&SchoolAssessment> {
-        let at = self.schools.binary_search_by_key(&urn, |school| school.urn).ok()?;
-        self.schools.get(at)
+        let index = self.schools.binary_search_by_key(&urn, |school| school.urn).ok()?;
+        self.schools.get(index)
     }
 
-    /// The newest URN of the lineage of this one: its own, unless a newer record is named as its successor.
+    /// The newest URN of the lineage of `urn`: `urn` itself, unless another URN superseded it.
     #[must_use]
     pub fn heir(&self, urn: Urn) -> Urn {
         self.school(urn).and_then(|school| school.superseded_by).unwrap_or(urn)
@@ -233,14 +234,14 @@ impl Assessment {
     }
 }
 
-/// Assesses every URN of these rows. Rows of a file withdrawn are simply not handed in.
+/// Assesses every URN of these rows. The caller leaves out the rows of withdrawn files.
 #[must_use]
 pub fn assess<'a>(terms: &Terms, rows: impl IntoIterator<Item = &'a MonthRow>) -> Assessment {
     assess_linked(terms, rows, &HashMap::new())
 }
 
-/// The same with the predecessors that the register's links name, by school: of schools that are unknown on entry, and of those
-/// that they follow.
+/// Like [`assess`], with the predecessors that the register's links name for each school. Links are needed only for
+/// schools that are unknown on entry and for their predecessors.
 #[must_use]
 pub fn assess_linked<'a>(
     terms: &Terms,
@@ -250,7 +251,8 @@ pub fn assess_linked<'a>(
     assess_decided(terms, rows, links, &BTreeMap::new())
 }
 
-/// The same with the entry positions that two people decided, by school: each counts while the files cannot say.
+/// Like [`assess_linked`], with the entry positions that two people decided, by school. A decision counts only while the
+/// files cannot say.
 #[must_use]
 pub fn assess_decided<'a>(
     terms: &Terms,
@@ -259,8 +261,8 @@ pub fn assess_decided<'a>(
     decided: &BTreeMap<Urn, bool>,
 ) -> Assessment {
     let mut sorted: Vec<&MonthRow> = rows.into_iter().collect();
-    // Files come in order of URN, and a stable sort is quick on runs. Two files of one day cannot disagree on a
-    // URN, so the smallest import stands for both.
+    // The rows of a file come in order of URN, so a stable sort is fast. Two files of one day cannot disagree on a
+    // URN, so the row of the lowest import id counts for both.
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();
@@ -273,7 +275,7 @@ pub fn assess_decided<'a>(
     Assessment { as_at: sorted.iter().map(|row| row.as_at).max(), schools }
 }
 
-/// Puts what two people decided where the files cannot say with what judgements a school entered the year.
+/// Sets the decision of two people in each rule for which the files do not show how the school entered the year.
 fn decide(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
     let urn = school.urn;
     for (rule, finding) in &mut school.findings {
@@ -285,7 +287,7 @@ fn decide(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
     }
 }
 
-/// The rows of files as at a day or before: what was known then.
+/// The rows of files as at `day` or before.
 pub fn up_to(rows: &[MonthRow], day: Date) -> impl Iterator<Item = &MonthRow> {
     rows.iter().filter(move |row| row.as_at <= day)
 }

@@ -1,13 +1,13 @@
-//! The school-level rules, each over one URN's rows.
+//! Tests the school-level rules against the rows of one URN.
 //!
-//! Rows arrive sorted by as-at date and import, so the first row that meets a rule is its earliest evidence.
+//! The rows are sorted by as-at date and import, so the first row that meets a rule is its earliest evidence.
 
 use super::{Evidence, Finding, SchoolAssessment, Why};
 use crate::Date;
 use crate::judgement::{Grade, MonthRow};
 use crate::terms::{Rule, Terms, Test};
 
-/// Every school-level rule over one URN's history; nothing for an empty one.
+/// Tests every school-level rule against the history of one URN. Returns `None` if the history is empty.
 pub(super) fn school(terms: &Terms, history: &[&MonthRow]) -> Option<SchoolAssessment> {
     let urn = history.first()?.urn;
     let findings = terms.rules().iter().filter_map(|rule| Some((rule.id.clone(), finding(terms, rule, history)?)));
@@ -22,35 +22,35 @@ fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding>
     }
 }
 
-/// "receives a judgement during the academic year": any file as at the year's first day or later. Not met, the reason
-/// is that of the newest file.
-fn judged_in_year(terms: &Terms, rule: &Rule, requested: &[Grade], history: &[&MonthRow]) -> Finding {
+/// "receives a judgement during the academic year": met by any file as at the year's first day or later. If it is not
+/// met, the reason comes from the newest file.
+fn judged_in_year(terms: &Terms, rule: &Rule, grades: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.year().from;
-    let mut found = Finding::NotMet(Why::NoFileSince { day });
+    let mut finding = Finding::NotMet(Why::NoFileSince { day });
     for row in since(history, day) {
-        found = judged(terms, rule, requested, row);
-        if found.evidence().is_some() {
+        finding = judged_by_row(terms, rule, grades, row);
+        if finding.evidence().is_some() {
             break;
         }
     }
-    found
+    finding
 }
 
-fn judged(terms: &Terms, rule: &Rule, requested: &[Grade], row: &MonthRow) -> Finding {
+fn judged_by_row(terms: &Terms, rule: &Rule, grades: &[Grade], row: &MonthRow) -> Finding {
     let Some(current) = &row.current else { return Finding::NotMet(Why::NeverInspected) };
-    if !requested.contains(&current.grade) {
+    if !grades.contains(&current.grade) {
         return Finding::NotMet(Why::CurrentGrade { grade: current.grade });
     }
     match terms.judgement_date().of(current) {
-        // A file that prints no date shows no judgement in the year; only a school absent on entry is unknown.
+        // Without a date the file shows no judgement in the year. Only a school without a row by entry is unknown.
         None => Finding::NotMet(Why::NoDate { as_at: row.as_at }),
         Some(on) if !rule.in_effect.contains(on) => Finding::NotMet(Why::Dated { on }),
         Some(_) => met(terms, row),
     }
 }
 
-/// "entered the year with a current judgement ... where the previous judgement was also ...": the newest file before
-/// the year that shows the school.
+/// "entered the year with a current judgement ... where the previous judgement was also ...": tested on the newest file
+/// before the year that has the school.
 fn twice_on_entry(terms: &Terms, current: &[Grade], previous: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.entry();
     let Some(row) = newest_by(history, day) else { return Finding::Unknown(Why::NoFileBy { day }) };
@@ -58,9 +58,9 @@ fn twice_on_entry(terms: &Terms, current: &[Grade], previous: &[Grade], history:
     if !current.contains(&judgement.grade) {
         return Finding::NotMet(Why::CurrentGrade { grade: judgement.grade });
     }
-    let before = row.previous.as_ref().map(|judgement| judgement.grade);
-    if before.is_none_or(|grade| !previous.contains(&grade)) {
-        return Finding::NotMet(Why::PreviousGrade { grade: before });
+    let previous_grade = row.previous.as_ref().map(|judgement| judgement.grade);
+    if previous_grade.is_none_or(|grade| !previous.contains(&grade)) {
+        return Finding::NotMet(Why::PreviousGrade { grade: previous_grade });
     }
     met(terms, row)
 }
@@ -81,9 +81,9 @@ fn since<'h, 'r>(history: &'h [&'r MonthRow], day: Date) -> &'h [&'r MonthRow] {
     history.get(history.partition_point(|row| row.as_at < day)..).unwrap_or_default()
 }
 
-/// The first row of the newest as-at date not after a day: of several imports, the smallest.
+/// Returns the row with the newest as-at date on or before `day`. If several imports have it, the lowest import id counts.
 pub(super) fn newest_by<'r>(history: &[&'r MonthRow], day: Date) -> Option<&'r MonthRow> {
-    let known = history.get(..history.partition_point(|row| row.as_at <= day))?;
-    let newest = known.last()?.as_at;
-    known.get(known.partition_point(|row| row.as_at < newest)).copied()
+    let up_to_day = history.get(..history.partition_point(|row| row.as_at <= day))?;
+    let newest = up_to_day.last()?.as_at;
+    up_to_day.get(up_to_day.partition_point(|row| row.as_at < newest)).copied()
 }

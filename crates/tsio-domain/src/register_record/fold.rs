@@ -1,4 +1,4 @@
-//! The state that the record of reference data comes to, and what of the record no rule allows.
+//! Folds the record of reference data into its current state, and reports each event that breaks a rule.
 
 use std::collections::BTreeMap;
 
@@ -11,79 +11,79 @@ use crate::terms::APPROVALS_EXPIRE_DAYS;
 use crate::time::{Micros, Now};
 use crate::values::approval::ApprovalAction;
 
-/// An import, as recorded.
+/// An import, as the record describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedImport {
     /// Its file.
     pub file: ImportedFile,
-    /// Whether it counts.
+    /// Its state, which says whether its rows count.
     pub state: ImportState,
-    /// Who imported it.
+    /// The person who imported it.
     pub imported_by: Actor,
-    /// When.
+    /// When it was imported.
     pub imported_at: Micros,
-    /// Who withdrew it.
+    /// The person who asked to withdraw it, if it was withdrawn.
     pub withdrawn_by: Option<Actor>,
-    /// The import that took its place.
+    /// The import that replaced it, if one did.
     pub replaced_by: Option<ImportId>,
-    /// The event that it landed with, or was found by.
+    /// The event that recorded it: `import_landed` or `import_found`.
     pub landed: RegisterSeq,
-    /// The event from which on it counts no more.
+    /// The event that replaced or withdrew it. Its rows do not count from that event on.
     pub ended: Option<RegisterSeq>,
 }
 
 impl RecordedImport {
-    /// Whether its rows counted for a decision made after this event.
+    /// Whether its rows counted for a decision that was made after event `at`.
     #[must_use]
     pub fn counts_at(&self, at: RegisterSeq) -> bool {
         self.landed <= at && self.ended.map_or(self.state == ImportState::Landed, |ended| ended > at)
     }
 }
 
-/// What the record comes to.
+/// The current state of the record of reference data.
 #[derive(Debug, Default)]
 pub struct RegisterState {
-    /// Every import that was seen to count, by id.
+    /// Every import in the record, by id.
     pub imports: BTreeMap<ImportId, RecordedImport>,
-    /// Every approval to withdraw one, by id.
+    /// Every approval to withdraw an import, by id.
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// When the record began.
     pub begun: Option<Micros>,
-    /// Events still to come that adopt what was found when the record began.
-    found_left: i64,
-    /// The approval that the event before gave, who gave it and under which request: it withdraws its import next.
-    given: Option<(ApprovalId, Actor, RequestId)>,
-    /// When the event before was recorded.
+    /// How many events that adopt older imports and approvals are still to come.
+    adoptions_left: i64,
+    /// The approval that the previous event gave, with its actor and request. The next event must withdraw the import.
+    just_given: Option<(ApprovalId, Actor, RequestId)>,
+    /// When the previous event was recorded.
     last_recorded: Option<Micros>,
 }
 
 impl RegisterState {
-    /// Folds the next event in, with the moment it was recorded at; nothing for one that no calendar has. Returns what of
-    /// it no rule allows, as sentences that follow the event's number.
+    /// Folds the next event in. `recorded` is the time of the event with its date in London, or `None` if the time is
+    /// outside the calendar. Returns one sentence for each rule that the event breaks, to be printed after its number.
     pub fn apply(&mut self, event: &RegisterEvent, recorded: Option<Now>) -> Vec<String> {
-        let mut wrong = Vec::new();
-        wrong.extend(self.out_of_place(event));
-        wrong.extend(self.recorded_before_the_last(event));
-        wrong.extend(wrong_day(event, recorded));
-        let given = self.given.take();
-        let broken = match &event.body {
+        let mut violations = Vec::new();
+        violations.extend(self.check_order(event));
+        violations.extend(self.check_recorded_time(event));
+        violations.extend(check_effective_date(event, recorded));
+        let just_given = self.just_given.take();
+        let violation = match &event.body {
             RegisterBody::RecordBegun { found } => {
-                (self.found_left, self.begun) = (*found, Some(event.recorded));
+                (self.adoptions_left, self.begun) = (*found, Some(event.recorded));
                 None
             }
             RegisterBody::ImportFound { .. } => self.import_found(event),
             RegisterBody::ApprovalFound { .. } => self.approval_found(event),
             RegisterBody::AnswerFound { .. } => self.answer_found(event),
             RegisterBody::ImportLanded { import, file } => self.landed(*import, file, event),
-            RegisterBody::ImportRepeated { import } => self.counting(*import).err(),
+            RegisterBody::ImportRepeated { import } => self.landed_import(*import).err(),
             RegisterBody::ImportReplaced { import, by } => self.replaced((*import, *by), event.seq),
             RegisterBody::ImportWithdrawn { import, approval } => {
-                let was_given = given == Some((*approval, event.actor.clone(), event.request));
-                self.withdrawn((*import, *approval), was_given, event.seq)
+                let was_just_given = just_given == Some((*approval, event.actor.clone(), event.request));
+                self.withdrawn((*import, *approval), was_just_given, event.seq)
             }
             RegisterBody::ApprovalOpened { .. } => self.opened(event),
             RegisterBody::ApprovalGiven { approval, token_subject } => {
-                self.given = Some((*approval, event.actor.clone(), event.request));
+                self.just_given = Some((*approval, event.actor.clone(), event.request));
                 self.answered(*approval, ApprovalAnswer::Given, *token_subject, event)
             }
             RegisterBody::ApprovalDenied { approval, token_subject } => {
@@ -93,21 +93,22 @@ impl RegisterState {
                 self.answered(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
             }
         };
-        wrong.extend(broken);
-        wrong
+        violations.extend(violation);
+        violations
     }
 
-    /// What is missing after the last event.
+    /// Says which event is still missing after the last one, if any: an adoption, or the withdrawal that an approval allows.
     #[must_use]
     pub fn unfinished(&self) -> Option<String> {
-        if self.found_left > 0 {
-            return Some(format!("{} events that adopt what was found are missing", self.found_left));
+        if self.adoptions_left > 0 {
+            return Some(format!("{} events that adopt what was found are missing", self.adoptions_left));
         }
-        self.given.as_ref().map(|(approval, ..)| format!("approval {approval} was given, and withdraws nothing"))
+        self.just_given.as_ref().map(|(approval, ..)| format!("approval {approval} was given, and withdraws nothing"))
     }
 
-    /// The record begins with `record_begun`; what adopts follows it at once; and what is given is carried out at once.
-    fn out_of_place(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Checks the order of events: the record begins with `record_begun`, the adopting events follow right after it, and
+    /// the withdrawal of an import follows right after its approval was given.
+    fn check_order(&mut self, event: &RegisterEvent) -> Option<String> {
         let is_first = event.seq == Seq(1);
         let begins = matches!(event.body, RegisterBody::RecordBegun { .. });
         let adopts = matches!(
@@ -117,14 +118,14 @@ impl RegisterState {
         if begins != is_first {
             return Some("the record begins with record_begun, and with nothing else".to_owned());
         }
-        let is_due = self.found_left > 0;
+        let is_due = self.adoptions_left > 0;
         if adopts {
-            self.found_left = self.found_left.saturating_sub(1);
+            self.adoptions_left = self.adoptions_left.saturating_sub(1);
         }
         if adopts != is_due && !begins {
             return Some(format!("what was found is adopted right after the beginning: {is_due} is expected"));
         }
-        match &self.given {
+        match &self.just_given {
             Some((approval, ..)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {
                 Some(format!("approval {approval} was given before it, and withdraws nothing"))
             }
@@ -132,8 +133,8 @@ impl RegisterState {
         }
     }
 
-    /// Each event is recorded at or after the moment of the one before it.
-    fn recorded_before_the_last(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Checks that the event was recorded at or after the time of the previous one.
+    fn check_recorded_time(&mut self, event: &RegisterEvent) -> Option<String> {
         let last = self.last_recorded.replace(event.recorded).filter(|it| event.recorded < *it)?;
         Some(format!("it is recorded at {}, before the event before it, at {}", event.recorded.0, last.0))
     }
@@ -144,7 +145,7 @@ impl RegisterState {
         else {
             return None;
         };
-        let found = RecordedImport {
+        let adopted = RecordedImport {
             file: file.clone(),
             state: *state,
             imported_by: imported_by.clone(),
@@ -154,7 +155,7 @@ impl RegisterState {
             landed: event.seq,
             ended: None,
         };
-        self.imports.insert(*import, found).map(|_| format!("import {import} is in the record already"))
+        self.imports.insert(*import, adopted).map(|_| format!("import {import} is in the record already"))
     }
 
     fn approval_found(&mut self, event: &RegisterEvent) -> Option<String> {
@@ -172,26 +173,26 @@ impl RegisterState {
             return None;
         };
         let by = Person { actor: requested_by.clone(), subject: *token_subject };
-        let found = Approval {
+        let adopted = Approval {
             request: *request,
             statement: statement.clone(),
             expires: *expires_at,
             opened: Some(event.seq),
             ..Approval::asked(*approval, ApprovalAction::WithdrawImport, import.0, by, *requested_at)
         };
-        self.approvals.insert(*approval, found).map(|_| format!("approval {approval} is in the record already"))
+        self.approvals.insert(*approval, adopted).map(|_| format!("approval {approval} is in the record already"))
     }
 
     fn answer_found(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::AnswerFound { approval, answer, answered_by, token_subject } = &event.body else {
             return None;
         };
-        let Some(found) = self.approvals.get_mut(approval) else { return Some(no_approval(*approval)) };
-        found.answered_subject = *token_subject;
-        found.state = match (answer, answered_by) {
+        let Some(adopted) = self.approvals.get_mut(approval) else { return Some(no_approval(*approval)) };
+        adopted.answered_subject = *token_subject;
+        adopted.state = match (answer, answered_by) {
             (AnswerFound::CarriedOut, Some(by)) => ApprovalState::CarriedOut(by.clone()),
             (AnswerFound::Denied, Some(by)) => {
-                found.denied = Some(event.seq);
+                adopted.denied = Some(event.seq);
                 ApprovalState::Denied(by.clone())
             }
             (AnswerFound::Withdrawn, None) => ApprovalState::Withdrawn,
@@ -201,14 +202,14 @@ impl RegisterState {
     }
 
     fn landed(&mut self, import: ImportId, file: &ImportedFile, event: &RegisterEvent) -> Option<String> {
-        let same = |it: &RecordedImport| {
+        let has_same_content = |it: &RecordedImport| {
             it.state == ImportState::Landed
                 && (it.file.kind, it.file.as_at, it.file.sha256) == (file.kind, file.as_at, file.sha256)
         };
-        let twice = self
+        let duplicate = self
             .imports
             .iter()
-            .find(|(_, it)| same(it))
+            .find(|(_, it)| has_same_content(it))
             .map(|(id, _)| format!("its content is that of import {id}, which counts"));
         let future = (file.as_at > event.effective).then(|| format!("its file speaks for a later day, {}", file.as_at));
         let landed = RecordedImport {
@@ -221,17 +222,17 @@ impl RegisterState {
             landed: event.seq,
             ended: None,
         };
-        let known = self.imports.insert(import, landed);
-        known.map(|_| format!("import {import} is in the record already")).or(twice).or(future)
+        let existing = self.imports.insert(import, landed);
+        existing.map(|_| format!("import {import} is in the record already")).or(duplicate).or(future)
     }
 
-    /// An import that counts.
-    fn counting(&mut self, import: ImportId) -> Result<&mut RecordedImport, String> {
-        let found = self.imports.get_mut(&import).ok_or_else(|| format!("import {import} is not in the record"))?;
-        if found.state == ImportState::Landed {
-            Ok(found)
+    /// Returns an import whose rows count. The error is a sentence for the report.
+    fn landed_import(&mut self, import: ImportId) -> Result<&mut RecordedImport, String> {
+        let recorded = self.imports.get_mut(&import).ok_or_else(|| format!("import {import} is not in the record"))?;
+        if recorded.state == ImportState::Landed {
+            Ok(recorded)
         } else {
-            Err(format!("import {import} does not count: it is {}", found.state))
+            Err(format!("import {import} does not count: it is {}", recorded.state))
         }
     }
 
@@ -239,13 +240,13 @@ impl RegisterState {
         if import == by {
             return Some(format!("import {import} takes its own place"));
         }
-        let new = match self.counting(by) {
-            Ok(found) => (found.file.kind, found.file.as_at),
-            Err(wrong) => return Some(wrong),
+        let new = match self.landed_import(by) {
+            Ok(new) => (new.file.kind, new.file.as_at),
+            Err(violation) => return Some(violation),
         };
-        let old = match self.counting(import) {
+        let old = match self.landed_import(import) {
             Ok(old) => old,
-            Err(wrong) => return Some(wrong),
+            Err(violation) => return Some(violation),
         };
         (old.state, old.replaced_by, old.ended) = (ImportState::Replaced, Some(by), Some(seq));
         let old = (old.file.kind, old.file.as_at);
@@ -254,14 +255,20 @@ impl RegisterState {
         })
     }
 
-    fn withdrawn(&mut self, (import, approval): (ImportId, ApprovalId), was_given: bool, seq: Seq) -> Option<String> {
-        let asked = self.approvals.get(&approval).filter(|it| it.subject == import.0).map(|it| it.requested_by.clone());
-        let allowed = was_given && asked.is_some();
-        let old = match self.counting(import) {
+    fn withdrawn(
+        &mut self,
+        (import, approval): (ImportId, ApprovalId),
+        was_just_given: bool,
+        seq: Seq,
+    ) -> Option<String> {
+        let approval = self.approvals.get(&approval).filter(|it| it.subject == import.0);
+        let requester = approval.map(|it| it.requested_by.clone());
+        let allowed = was_just_given && requester.is_some();
+        let old = match self.landed_import(import) {
             Ok(old) => old,
-            Err(wrong) => return Some(wrong),
+            Err(violation) => return Some(violation),
         };
-        (old.state, old.withdrawn_by, old.ended) = (ImportState::Withdrawn, asked, Some(seq));
+        (old.state, old.withdrawn_by, old.ended) = (ImportState::Withdrawn, requester, Some(seq));
         (!allowed)
             .then(|| format!("import {import} is withdrawn without an approval of that, given by the event before"))
     }
@@ -271,10 +278,9 @@ impl RegisterState {
         else {
             return None;
         };
-        let by = person(event, *token_subject);
-        let by = ApprovalCaller::about_reference_data(by, event.recorded);
-        let asked = by.asking(*approval, ApprovalAction::WithdrawImport, import.0, APPROVALS_EXPIRE_DAYS);
-        let other_expiry = asked.expires.filter(|it| it != expires_at).map(|expected| {
+        let requester = ApprovalCaller::about_reference_data(person(event, *token_subject), event.recorded);
+        let expected = requester.asking(*approval, ApprovalAction::WithdrawImport, import.0, APPROVALS_EXPIRE_DAYS);
+        let wrong_expiry = expected.expires.filter(|it| it != expires_at).map(|expected| {
             format!(
                 "approval {approval} expires at {}, not {APPROVALS_EXPIRE_DAYS} days after it was opened, at {}",
                 expires_at.0, expected.0
@@ -285,16 +291,16 @@ impl RegisterState {
             statement: Some(statement.clone()),
             expires: Some(*expires_at),
             opened: Some(event.seq),
-            ..asked
+            ..expected
         };
-        let known = self.approvals.insert(*approval, opened);
-        known
+        let existing = self.approvals.insert(*approval, opened);
+        existing
             .map(|_| format!("approval {approval} is in the record already"))
-            .or(self.counting(*import).err())
-            .or(other_expiry)
+            .or(self.landed_import(*import).err())
+            .or(wrong_expiry)
     }
 
-    /// Answers an approval, by the rules that decide the commands.
+    /// Answers an approval, and checks the answer by the same rules as the commands do.
     fn answered(
         &mut self,
         approval: ApprovalId,
@@ -302,16 +308,16 @@ impl RegisterState {
         subject: Option<TokenSubject>,
         event: &RegisterEvent,
     ) -> Option<String> {
-        let Some(found) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
+        let Some(recorded) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
         let by = ApprovalCaller::about_reference_data(person(event, subject), event.recorded);
-        let wrong = by.may(found, answer).err();
-        found.answer(answer, &by.person, Some(event.seq));
-        wrong.map(|it| format!("approval {approval}: {} ({})", it.message, it.reason.code()))
+        let refusal = by.may(recorded, answer).err();
+        recorded.answer(answer, &by.person, Some(event.seq));
+        refusal.map(|it| format!("approval {approval}: {} ({})", it.message, it.reason.code()))
     }
 }
 
-/// An event takes effect no later than on the day, in London, on which it was recorded.
-fn wrong_day(event: &RegisterEvent, recorded: Option<Now>) -> Option<String> {
+/// Checks that the effective date is no later than the date of recording in London.
+fn check_effective_date(event: &RegisterEvent, recorded: Option<Now>) -> Option<String> {
     let Some(Now { today, .. }) = recorded else {
         return Some("it is recorded at a time that no calendar has".to_owned());
     };

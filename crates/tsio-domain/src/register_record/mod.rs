@@ -1,7 +1,8 @@
 //! The record of reference data, named `register`: which files landed, were replaced or withdrawn, and by whom.
 //!
-//! It is chained as a programme's record is. The rows of a file are not in it: each landing carries how many there are and
-//! one hash over all of them. No free text is in it, only salted hashes; the texts lie with the approvals.
+//! Its events form a hash chain, like those of a programme. The rows of a file are not in the record: each landed import
+//! has their number and one hash over all of them. Free text is not in the record either, only its salted hash. The texts
+//! are stored with the approvals.
 
 mod fold;
 pub mod refusals;
@@ -21,7 +22,7 @@ use crate::values::statement::Statement;
 pub use fold::{RecordedImport, RegisterState};
 
 named_enum! {
-    /// What a file is.
+    /// The kind of an imported file.
     FileKind {
         /// GIAS groups.
         Groups = "groups",
@@ -37,15 +38,15 @@ named_enum! {
 }
 
 named_enum! {
-    /// Whether an import counts.
+    /// The state of an import. Its rows count only while it is landed.
     ImportState {
-        /// Its rows are being written; nobody sees it.
+        /// Its rows are being written. No query shows it.
         Staging = "staging",
-        /// Its rows are being deleted; nobody sees it.
+        /// Its rows are being deleted. No query shows it.
         Discarded = "discarded",
-        /// It counts.
+        /// Its rows count.
         Landed = "landed",
-        /// Another import took its place.
+        /// Another import replaced it.
         Replaced = "replaced",
         /// Withdrawn by two people.
         Withdrawn = "withdrawn",
@@ -53,9 +54,9 @@ named_enum! {
 }
 
 named_enum! {
-    /// How an approval was answered that was there before this record began.
+    /// The answer to an approval that is older than this record.
     AnswerFound {
-        /// Given, and carried out.
+        /// Given and carried out.
         CarriedOut = "carried_out",
         /// Denied by the second person.
         Denied = "denied",
@@ -64,17 +65,17 @@ named_enum! {
     }
 }
 
-/// A list of rows in a fixed order: how many, and SHA-256 over the SHA-256 of each, one after the other
+/// The number of rows in a list, and the SHA-256 over the SHA-256 of each row in a fixed order
 /// (`docs/reference/record.md`, "Rows").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowsHash {
-    /// How many rows.
+    /// The number of rows.
     pub count: i64,
-    /// The hash over theirs.
+    /// The hash over the hashes of the rows.
     pub sha256: Hash,
 }
 
-/// Takes rows' hashes one by one, in the order of their keys.
+/// Computes a [`RowsHash`] from the hashes of the rows, which are added in the order of the rows' keys.
 #[derive(Debug, Default)]
 pub struct RowsHasher {
     count: i64,
@@ -82,19 +83,19 @@ pub struct RowsHasher {
 }
 
 impl RowsHasher {
-    /// The next row's.
+    /// Adds the hash of the next row.
     pub fn add(&mut self, row: Hash) {
         self.count = self.count.saturating_add(1);
         self.list.update(row.0);
     }
 
-    /// How many there were.
+    /// The number of rows added so far.
     #[must_use]
     pub const fn count(&self) -> i64 {
         self.count
     }
 
-    /// The hash over all of them.
+    /// Returns the number of rows and the hash over all of them.
     #[must_use]
     pub fn finish(self) -> RowsHash {
         RowsHash { count: self.count, sha256: Hash(self.list.finalize().into()) }
@@ -104,118 +105,118 @@ impl RowsHasher {
 /// One file as it was imported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedFile {
-    /// What it is.
+    /// Its kind.
     pub kind: FileKind,
-    /// The date it speaks for.
+    /// Its as-at date: the date whose position it describes.
     pub as_at: Date,
-    /// Its name as given.
+    /// Its name, as the importer gave it.
     pub name: String,
     /// SHA-256 of its unpacked bytes.
     pub sha256: Hash,
-    /// Data rows in it.
+    /// The number of data rows in the file.
     pub rows: i64,
-    /// The rows that went in.
+    /// The rows that were accepted.
     pub accepted: RowsHash,
-    /// The problems and notes that are kept with it.
+    /// The problems and notes that are stored with the import.
     pub findings: RowsHash,
-    /// Problems beyond those.
+    /// The number of further problems, which are not stored.
     pub more_problems: i64,
 }
 
-/// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
+/// The body of an event of this record. It is stored as JSON: fields may be added, but never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RegisterBody {
-    /// The record began. What was there before is adopted by the events right after this one.
+    /// The record began. The events right after this one adopt the imports and approvals that are older than the record.
     RecordBegun {
-        /// How many those are.
+        /// The number of adopting events.
         found: i64,
     },
-    /// An import was there before the record began; its rows were hashed as they were then.
+    /// Adopts an import that is older than the record. Its rows were hashed at the time of this event.
     ImportFound {
         /// The import.
         import: ImportId,
         /// Its file.
         file: ImportedFile,
-        /// Whether it counted.
+        /// Its state when the record began.
         state: ImportState,
-        /// Who had imported it.
+        /// The person who imported it.
         imported_by: Actor,
-        /// When.
+        /// When it was imported.
         imported_at: Micros,
-        /// Who had withdrawn it.
+        /// The person who withdrew it, if it was withdrawn.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         withdrawn_by: Option<Actor>,
-        /// The import that had taken its place.
+        /// The import that replaced it, if one did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_by: Option<ImportId>,
     },
-    /// An approval was there before the record began; why it was asked for is this event's text.
+    /// Adopts an approval that is older than the record. The text of this event is the requester's reason.
     ApprovalFound {
         /// The approval.
         approval: ApprovalId,
-        /// The import that it is to withdraw.
+        /// The import that it would withdraw.
         import: ImportId,
-        /// Who had asked.
+        /// The requester.
         requested_by: Actor,
-        /// When.
+        /// When the approval was requested.
         requested_at: Micros,
-        /// Under which id, where that was kept.
+        /// The id of the request, if it was stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<RequestId>,
-        /// Whose token it was, where that was kept.
+        /// The token subject of the requester, if it was stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// What it states, where it states something.
+        /// The statement of the approval, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
-        /// When it expires, where it does.
+        /// When it expires, if it does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Micros>,
     },
-    /// That approval had been answered; why it was denied is this event's text.
+    /// Adopts the answer to an adopted approval. The text of this event is the reason of a denial.
     AnswerFound {
         /// The approval.
         approval: ApprovalId,
-        /// How.
+        /// The answer.
         answer: AnswerFound,
-        /// By whom; nobody where it was withdrawn.
+        /// The person who answered; `None` if the approval was withdrawn.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answered_by: Option<Actor>,
-        /// Whose token it was, where that was kept.
+        /// The token subject of the person who answered, if it was stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// A file landed: from here on its rows count.
+    /// A file landed: its rows count from this event on.
     ImportLanded {
         /// The import.
         import: ImportId,
         /// Its file.
         file: ImportedFile,
     },
-    /// The content of a file was there already: no row went in.
+    /// A file was imported whose content had landed already. No rows were added.
     ImportRepeated {
-        /// The import that has it.
+        /// The import that has this content.
         import: ImportId,
     },
-    /// Another import took the place of this one.
+    /// An import was replaced by another.
     ImportReplaced {
-        /// The import.
+        /// The replaced import.
         import: ImportId,
-        /// The other one.
+        /// The import that replaces it.
         by: ImportId,
     },
-    /// Somebody asked to withdraw an import; why is this event's text.
+    /// A person asked to withdraw an import. The text of this event is the reason.
     ApprovalOpened {
         /// The approval.
         approval: ApprovalId,
         /// The import.
         import: ImportId,
-        /// What it will do.
+        /// What the withdrawal will change.
         statement: Statement,
         /// When it expires, in microseconds since 1970.
         expires_at: Micros,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -223,15 +224,15 @@ pub enum RegisterBody {
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The second person denied it; why is this event's text.
+    /// The second person denied it. The text of this event is the reason.
     ApprovalDenied {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -239,15 +240,15 @@ pub enum RegisterBody {
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was; nothing without a token.
+        /// The token subject of the actor; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The import was withdrawn: its rows count no more.
+    /// The import was withdrawn: its rows do not count from this event on.
     ImportWithdrawn {
         /// The import.
         import: ImportId,
-        /// The approval that carried it out, given by the event before this one.
+        /// The approval that allowed it, which the previous event gave.
         approval: ApprovalId,
     },
 }
@@ -271,8 +272,8 @@ impl Body for RegisterBody {
     }
 }
 
-/// One event of this record: about no offer, without reason code and entries.
+/// One event of this record. It has no offer, no reason code and no ledger entries.
 pub type RegisterEvent = super::event::Event<RegisterBody>;
 
-/// The event of this record after which a decision read the register and the files; 0 where nothing was recorded yet.
+/// The number of the last event of this record when a decision read the register and the files; 0 if there was none.
 pub type RegisterSeq = Seq;

@@ -3,19 +3,20 @@
 use crate::ids::ImportId;
 use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 
-/// Rows named in a refusal; more are counted.
-const NAMED: usize = 50;
+/// The most rows that a refusal names. It gives the number of the others.
+const MAX_NAMED_ROWS: usize = 50;
 
-/// Files of one date may not contradict each other: these rows of a new file do, each with the import that it contradicts. The
-/// new file has to say which import it replaces.
+/// Refuses a new file that contradicts another file of the same date. `rows` are the rows of the new file that do, each
+/// with the import that it contradicts. The caller has to say which import the new file replaces.
 #[must_use]
 pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
-    let limits = rows.iter().take(NAMED).map(|(row, import)| {
+    let limits = rows.iter().take(MAX_NAMED_ROWS).map(|(row, import)| {
         let remedy = format!("import the right file with --replaces {import}, or leave this one out");
         Limit::plain(LimitKind::Import, LimitSubject::ImportRow { row: row.clone(), import: *import }, remedy)
     });
-    let beyond = rows.len().saturating_sub(NAMED);
-    let more = if beyond > 0 { format!("; {NAMED} are named, {beyond} more are not") } else { String::new() };
+    let unnamed = rows.len().saturating_sub(MAX_NAMED_ROWS);
+    let more =
+        if unnamed > 0 { format!("; {MAX_NAMED_ROWS} are named, {unnamed} more are not") } else { String::new() };
     Refusal {
         reason: Reason::ImportDisagrees,
         message: format!("a file of the same date says otherwise in {} row(s){more}", rows.len()),
@@ -25,7 +26,7 @@ pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
     }
 }
 
-/// Only an import that counts can be withdrawn: this one does not.
+/// Refuses to withdraw an import that does not count.
 #[must_use]
 pub fn not_landed(import: ImportId, state: super::ImportState) -> Refusal {
     let limit = Limit::plain(LimitKind::Import, import, "nothing to do: it does not count");

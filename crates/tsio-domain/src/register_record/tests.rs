@@ -1,4 +1,4 @@
-//! The bodies as they are written, the hash over rows, and what of a record no rule allows, as a table.
+//! The JSON of each event body, the hash over rows, and a table of records that break a rule.
 
 use super::*;
 use crate::event::{Encoder, Event};
@@ -32,23 +32,23 @@ fn file(kind: FileKind, as_at: &str, content: u8) -> ImportedFile {
 /// Midnight of 31 January 2022 in London, the day of every event here.
 const DAY: i64 = 1_643_587_200_000_000;
 
-/// When the event of this number is recorded.
+/// The time at which event `seq` is recorded.
 const fn recorded(seq: i64) -> Micros {
     Micros(DAY + seq * 1_000)
 }
 
-/// Thirty days after the event of this number.
+/// Thirty days after event `seq` is recorded.
 const fn expiry(seq: i64) -> Micros {
     Micros(recorded(seq).0 + 30 * 86_400_000_000)
 }
 
-/// Folds an event in, on the day it was recorded on.
+/// Folds an event in, recorded on the day of the test.
 fn apply(state: &mut RegisterState, event: &RegisterEvent) -> Vec<String> {
     let today = "2022-01-31".parse().unwrap();
     state.apply(event, Some(Now { at: event.recorded, today }))
 }
 
-/// An event by this person, under a request of its own or of the event before.
+/// An event by the actor `by`, under the request of that number.
 fn event(seq: i64, by: &str, request: u128, body: RegisterBody) -> RegisterEvent {
     Event {
         seq: Seq(seq),
@@ -68,7 +68,7 @@ fn landed(n: u128, content: u8) -> RegisterBody {
     RegisterBody::ImportLanded { import: import(n), file: file(FileKind::Ofsted, "2021-09-30", content) }
 }
 
-/// An approval that expires as one opened by the event of this number.
+/// Approval `n` to withdraw import `of`, which expires thirty days after event `seq`.
 fn opened(n: u128, of: u128, seq: i64) -> RegisterBody {
     RegisterBody::ApprovalOpened {
         approval: approval(n),
@@ -87,11 +87,11 @@ fn withdrawn(of: u128, n: u128) -> RegisterBody {
     RegisterBody::ImportWithdrawn { import: import(of), approval: approval(n) }
 }
 
-/// Who, under which request, did what.
+/// The actor, the number of the request, and the body of an event.
 type Step = (&'static str, u128, RegisterBody);
 
-/// What is wrong with these events, each after its number; the first begins the record.
-fn wrong(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
+/// Folds a `record_begun` event and then these. Returns the violations, each after the number of its event.
+fn violations(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
     let mut state = RegisterState::default();
     let begun = ("tsio", 0, RegisterBody::RecordBegun { found: 0 });
     let mut found = Vec::new();
@@ -105,7 +105,7 @@ fn wrong(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
 
 #[test]
 fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
-    let (state, found) = wrong(vec![
+    let (state, found) = violations(vec![
         ("ann", 1, landed(1, 1)),
         ("ann", 2, landed(2, 2)),
         ("ann", 2, RegisterBody::ImportReplaced { import: import(1), by: import(2) }),
@@ -128,7 +128,7 @@ fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
 }
 
 #[test]
-fn what_no_rule_allows_is_named() {
+fn each_broken_rule_is_reported() {
     let opened_by_ann = || vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 3))];
     let after = |more: Vec<Step>| opened_by_ann().into_iter().chain(more).collect::<Vec<_>>();
     #[rustfmt::skip]
@@ -154,12 +154,12 @@ fn what_no_rule_allows_is_named() {
                                                                                   "2: what was found is adopted right after the beginning"),
     ];
     for (steps, named) in rows {
-        let (_, found) = wrong(steps);
+        let (_, found) = violations(steps);
         assert!(found.iter().any(|it| it.starts_with(named)), "{named} is not in {found:#?}");
     }
 }
 
-/// The third event opens an approval; the fourth gives it, and the fifth withdraws the import.
+/// The third event opens an approval, the fourth gives it, and the fifth withdraws the import.
 fn withdrawal() -> [RegisterEvent; 5] {
     [
         event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 }),
@@ -215,7 +215,7 @@ fn moments_and_days_that_no_clock_records_are_named() {
     let begun = event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 });
     let found = RegisterState::default().apply(&begun, None);
     assert_eq!(found, ["it is recorded at a time that no calendar has"]);
-    // At the same moment as the event before, which one call is.
+    // Events of one request have the same time.
     let mut state = RegisterState::default();
     let found: Vec<String> = withdrawal()
         .into_iter()
