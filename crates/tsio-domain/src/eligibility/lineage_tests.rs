@@ -1,4 +1,4 @@
-//! A newest URN takes over its predecessor's answer for entry, yes and no: case by case.
+//! How the answer for entry passes from a predecessor to the newest URN, case by case.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::{Assessment, Finding, RuleOutcome, Standing, assess_decided, assess_l
 use crate::ids::Urn;
 use crate::judgement::MonthRow;
 
-/// What E2 says of a URN: met, not met or unknown.
+/// The result of rule E2 for a URN.
 fn on_entry(assessment: &Assessment, number: u32) -> &'static str {
     let school = assessment.school(urn(number)).unwrap();
     let (_, finding) = school.findings.iter().find(|(rule, _)| rule.as_str() == "E2_RI_TWICE_ON_ENTRY").unwrap();
@@ -20,7 +20,7 @@ fn on_entry(assessment: &Assessment, number: u32) -> &'static str {
     }
 }
 
-/// The row of a month in which a school has its judgements from an older URN.
+/// A row whose judgements were made of other URNs.
 fn printed(number: u32, month: &str, current: (&str, u32), previous: (&str, u32)) -> MonthRow {
     let mut row = row(number, month, current.0, previous.0);
     row.current.iter_mut().for_each(|it| it.urn_judged = urn(current.1));
@@ -28,18 +28,18 @@ fn printed(number: u32, month: &str, current: (&str, u32), previous: (&str, u32)
     row
 }
 
-/// A newer URN, and those that the register links to it.
+/// A newer URN, and its predecessors by the register's links.
 type Link = (u32, &'static [u32]);
-/// What it is, its newest row, the links, the answer for entry, and whose answer that is.
+/// The case, the row of the newest URN, the links, the expected answer for entry, and the URN it entered the year as.
 type Row = (&'static str, MonthRow, Vec<Link>, &'static str, Option<u32>);
 
 fn links(of: &[Link]) -> HashMap<Urn, Vec<Urn>> {
     of.iter().map(|(new, old)| (urn(*new), old.iter().map(|it| urn(*it)).collect())).collect()
 }
 
-/// 100001 entered the year with a yes, 100002 with a no; 200001 opened in September.
+/// E2 is met by 100001 and not met by 100002. 200001 opened in September.
 #[test]
-fn the_answer_for_entry_goes_to_the_one_who_follows() {
+fn the_answer_for_entry_passes_to_the_successor() {
     let own = |current: &str| row(200_001, "2021-09-30", current, "");
     #[rustfmt::skip]
     let rows: Vec<Row> = vec![
@@ -75,19 +75,19 @@ fn the_answer_for_entry_goes_to_the_one_who_follows() {
             assert_eq!(on_entry(&assessment, 200_001), expected, "{what}");
             let school = assessment.school(urn(200_001)).unwrap();
             assert_eq!(school.entered_as, entered_as.map(urn), "{what}");
-            // Who is followed counts under the newest URN, once.
+            // A predecessor counts once, under the newest URN.
             let followed = assessment.schools().iter().filter(|it| it.superseded_by == Some(urn(200_001)));
             let eligible = assessment.eligible().filter(|it| it.urn != urn(300_001)).count();
-            assert_eq!(eligible, 1, "{what}: 100001 or who follows it");
+            assert_eq!(eligible, 1, "{what}: 100001 or its successor");
             let named_two = what == "the file names two";
             assert_eq!(followed.count(), usize::from(expected != "unknown") + usize::from(named_two) * 2, "{what}");
         }
     }
 }
 
-/// A URN that has a row of its own by entry entered the year by itself, against any link.
+/// A URN that has a row of its own by entry entered the year under that URN, in spite of any link.
 #[test]
-fn whoever_has_a_row_by_entry_answers_for_itself() {
+fn a_urn_with_a_row_by_entry_has_its_own_answer() {
     let months = [row(100_001, "2021-08-31", "3", "3"), row(200_001, "2021-08-31", "2", "3")];
     let assessment = assess_linked(&terms("2021-22"), &months, &links(&[(200_001, &[100_001])]));
     assert_eq!((on_entry(&assessment, 100_001), on_entry(&assessment, 200_001)), ("met", "not met"));
@@ -95,7 +95,7 @@ fn whoever_has_a_row_by_entry_answers_for_itself() {
 }
 
 #[test]
-fn a_no_that_was_taken_over_says_under_which_urn() {
+fn an_inherited_no_names_the_urn_it_comes_from() {
     let months = [row(100_002, "2021-08-31", "2", "3"), row(200_001, "2021-09-30", "", "")];
     let terms = terms("2021-22");
     let assessment = assess_linked(&terms, &months, &links(&[(200_001, &[100_002])]));
@@ -103,7 +103,7 @@ fn a_no_that_was_taken_over_says_under_which_urn() {
     let e2 = answers.iter().find(|it| it.rule.as_str() == "E2_RI_TWICE_ON_ENTRY").unwrap();
     assert_eq!(e2.reason, "the current grade is 2; the school entered the year as URN 100002");
 
-    // Over two steps too.
+    // The same over two steps.
     let newest = printed(300_001, "2021-10-31", ("2", 200_001), ("2", 200_001));
     let months = [months.as_slice(), &[newest]].concat();
     let assessment = assess_linked(&terms, &months, &links(&[(200_001, &[100_002])]));
@@ -111,17 +111,17 @@ fn a_no_that_was_taken_over_says_under_which_urn() {
     assert_eq!(assessment.school(urn(300_001)).unwrap().entered_as, Some(urn(100_002)));
 }
 
-/// What two people decided of each URN.
+/// The decisions of two people: URN, and whether E2 is met.
 type Decided = &'static [(u32, bool)];
-/// What it is, the months, the links, what people decided, of which URN it is asked, and the answer for entry.
+/// The case, the rows, the links, the decisions, the URN under test, and its expected answer for entry.
 type DecidedRow = (&'static str, Vec<MonthRow>, Vec<Link>, Decided, u32, &'static str);
 
-/// 100001 entered the year with a yes, 100002 with a no; of 200001 and 300001, which follows it where it says so, no file says it.
+/// E2 is met by 100001 and not met by 100002. The files cannot say for 200001 and its successor 300001.
 #[test]
-fn what_people_decided_counts_while_no_file_says_it() {
+fn a_decision_of_people_counts_while_no_file_says_it() {
     let own = |number| row(number, "2021-09-30", "3", "3");
     let follows = |old| printed(300_001, "2021-10-31", ("3", old), ("3", old));
-    // Three in a row: 250001 follows an older one, and 300001 follows 250001.
+    // Three in a row: 250001 follows an older URN, and 300001 follows 250001.
     let middle = |old| printed(250_001, "2021-09-30", ("3", old), ("3", old));
     let three = |old| vec![middle(old), follows(250_001)];
     let of_decided = || [vec![own(200_001)], three(200_001)].concat();
@@ -171,18 +171,18 @@ fn what_people_decided_counts_while_no_file_says_it() {
     }
 }
 
-/// What it is, the months, the links, what people decided, the answer for entry, and whose answer that is.
+/// The case, the rows, the links, the decisions, the expected answer for entry, and the URN it entered the year as.
 type ChainRow = (&'static str, Vec<MonthRow>, Vec<Link>, Decided, &'static str, Option<u32>);
 
-/// 110001, then 140001, which a file of August shows, then 149001, which opened in September: a file prints the current judgement
-/// under the second and the previous one under the first.
+/// A lineage of 110001, then 140001, which a file of August has, then 149001, which opened in September. The row of
+/// 149001 prints its current judgement under 140001 and its previous one under 110001.
 #[test]
-fn the_nearest_of_a_chain_is_the_one_predecessor() {
+fn the_nearest_urn_of_a_lineage_is_the_predecessor() {
     const NEW: u32 = 149_001;
     let own = |number, current: &str| row(number, "2021-08-31", current, "3");
     let by_both = || printed(140_001, "2021-08-31", ("2", 140_001), ("3", 110_001));
     let newest = || printed(NEW, "2021-09-30", ("2", 140_001), ("3", 110_001));
-    // The second was never inspected: its row and that of the newest print the first alone.
+    // 140001 was never inspected: its row and that of the newest URN print only 110001.
     let of_first = |number, month| printed(number, month, ("2", 110_001), ("3", 110_001));
     let both_of_first = || vec![of_first(140_001, "2021-08-31"), of_first(NEW, "2021-09-30")];
     let unseen = |newest| vec![own(110_001, "2"), newest];
@@ -219,7 +219,7 @@ fn the_nearest_of_a_chain_is_the_one_predecessor() {
     }
 }
 
-/// Both halves of a school that was split print it: each takes over its no, and one of them its yes.
+/// Both halves of a split school print the school. A "not met" passes to both halves, a "met" to one.
 #[test]
 fn a_no_goes_to_both_halves_and_a_yes_to_one() {
     let half = |number| printed(number, "2021-09-30", ("2", 140_001), ("3", 140_001));

@@ -1,6 +1,6 @@
-//! Eligibility brought together with placement, counted, and compared between two months.
+//! Combines eligibility with placement, counts the result, and compares two months.
 //!
-//! Nothing is decided again here: a school is entitled when a rule it meets is one of its recipient's rules.
+//! A school is entitled if it meets one of the rules of its recipient kind. The rules are tested elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,51 +13,53 @@ use crate::ids::{Programme, Uid, Urn};
 use crate::placement::{Placement, UnplacedReason};
 use crate::terms::{RuleId, Terms, Test};
 
-/// What besides the monthly files decides who is entitled.
+/// The inputs besides the monthly files that decide which schools are entitled.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
-    /// Every school of the newest register; one that is not in it is unplaced.
+    /// The placement of every school of the newest register. A school that is not in it is unplaced.
     pub placements: &'a HashMap<Urn, Placement>,
     /// Schools with an approved exceptional referral.
     pub exceptional: &'a BTreeSet<Urn>,
-    /// Trusts tested by the trust-level rule, where the terms have one.
+    /// The result of the trust-level rule for each trust; empty if the terms have no such rule.
     pub trusts: &'a [TrustAssessment],
-    /// Schools that the newest register has as closed.
+    /// Schools that are closed in the newest register.
     pub closed: &'a BTreeSet<Urn>,
 }
 
 impl Standing<'_> {
-    /// Where a school is placed.
+    /// The placement of a school.
     #[must_use]
     pub fn placement(&self, urn: Urn) -> Placement {
-        let unknown = Placement::Unplaced(UnplacedReason::NotInRegister);
-        self.placements.get(&urn).copied().unwrap_or(unknown)
+        let not_in_register = Placement::Unplaced(UnplacedReason::NotInRegister);
+        self.placements.get(&urn).copied().unwrap_or(not_in_register)
     }
 }
 
-/// A school that an offer may be made for, or that would be if it were placed.
+/// A school that meets a rule of its recipient kind, or any rule if it is unplaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entitled {
-    /// Where it is placed.
+    /// Its placement.
     pub placement: Placement,
     /// The rules that entitle it.
     pub rules: BTreeSet<RuleId>,
-    /// Whether a file meets one of them: without what people decided, of an entry position or a referral.
+    /// Whether a file meets one of the rules. Decisions of people on an entry position or a referral are not counted.
     pub by_files: bool,
-    /// Whether it has closed: it stays eligible, but no offer is made for it.
+    /// Whether it has closed. It stays eligible, but no offer is made for it.
     pub closed: bool,
 }
 
-/// Every school entitled, under the newest URN of its lineage: by a rule it meets, an approved referral or its
-/// trust, as far as the rule is one of its recipient's. An unplaced school counts by any rule it meets.
+/// Returns every entitled school, under the newest URN of its lineage.
+///
+/// A school is entitled by a rule that it meets, by an approved referral or by its trust, if the terms give that rule to
+/// its recipient kind. An unplaced school is entitled by any rule.
 #[must_use]
 pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeMap<Urn, Entitled> {
-    let mut found: BTreeMap<Urn, Entitled> = BTreeMap::new();
+    let mut entitled: BTreeMap<Urn, Entitled> = BTreeMap::new();
     let mut add = |urn: Urn, rule: &RuleId, by_files: bool| {
         let placement = standing.placement(urn);
-        if counts(terms, rule, placement) {
+        if rule_applies(terms, rule, placement) {
             let (rules, closed) = (BTreeSet::new(), standing.closed.contains(&urn));
-            let entry = found.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
+            let entry = entitled.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
             entry.rules.insert(rule.clone());
             entry.by_files |= by_files;
         }
@@ -71,26 +73,27 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
     for trust in standing.trusts.iter().filter(|trust| trust.is_eligible()) {
         trust.listed.iter().for_each(|urn| add(assessment.heir(*urn), &trust.rule, true));
     }
-    found
+    entitled
 }
 
-fn counts(terms: &Terms, rule: &RuleId, placement: Placement) -> bool {
+/// Whether a rule counts for a school with this placement.
+fn rule_applies(terms: &Terms, rule: &RuleId, placement: Placement) -> bool {
     placement.recipient_kind().is_none_or(|kind| terms.applies(rule, kind))
 }
 
 /// Eligible schools in MATs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct MatCount {
-    /// The schools.
+    /// The number of schools.
     pub schools: usize,
-    /// The trusts an offer may be made to.
+    /// The number of trusts that an offer may be made to.
     pub trusts: usize,
 }
 
 /// Eligible schools that are offered support on their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct StandaloneCount {
-    /// All of them.
+    /// The sum of the three numbers below.
     pub schools: usize,
     /// Local-authority maintained.
     pub maintained: usize,
@@ -100,98 +103,98 @@ pub struct StandaloneCount {
     pub single_school_mat: usize,
 }
 
-/// The numbers of a programme: the document `eligibility summary` prints.
+/// The eligibility numbers of a programme, as `eligibility summary` prints them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The programme.
     pub programme: Programme,
     /// As-at date of the newest file.
     pub as_at: Option<Date>,
-    /// Schools in the files, each lineage once.
+    /// Schools in the files; a lineage counts once.
     pub schools: usize,
-    /// Schools entitled, each once.
+    /// Entitled schools. The sum of the schools in MATs, the standalone, the unplaced and the closed schools.
     pub eligible_schools: usize,
-    /// Schools entitled by each rule of the terms; a school counts under each that it meets.
+    /// Entitled schools by rule; a school counts under each rule that it meets.
     pub by_rule: BTreeMap<RuleId, usize>,
-    /// Those in MATs.
+    /// Entitled open schools in MATs.
     pub mat: MatCount,
-    /// Those on their own.
+    /// Entitled open schools that get an offer of their own.
     pub standalone: StandaloneCount,
-    /// Those that fit no row until a person places them.
+    /// Entitled open schools that a person still has to place.
     pub unplaced: usize,
-    /// Those that have closed, wherever they are placed. With those in MATs, on their own and unplaced, all eligible schools.
+    /// Entitled schools that have closed, with any placement.
     pub closed: usize,
-    /// Schools not entitled of which the files cannot say whether they are.
+    /// Schools that are not entitled, but for which the files cannot say.
     pub unknown: usize,
-    /// Schools whose entry position the files cannot say and two people decided, met or not: none of them is unknown.
+    /// Schools whose entry position two people decided, as met or as not met. None of them counts as unknown.
     pub decided_by_person: usize,
 }
 
-/// Counts.
+/// Counts the schools and trusts of a programme.
 #[must_use]
 pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> Summary {
     let entitled = entitled(terms, assessment, standing);
-    let one_more = |n: &mut usize| *n = n.saturating_add(1);
+    let increment = |count: &mut usize| *count = count.saturating_add(1);
     let mut by_rule: BTreeMap<RuleId, usize> = terms.rules().iter().map(|rule| (rule.id.clone(), 0)).collect();
-    let met = standing.trusts.iter().filter(|trust| trust.is_eligible());
-    let mut trusts: BTreeSet<Uid> = met.map(|trust| trust.uid).collect();
+    let eligible_trusts = standing.trusts.iter().filter(|trust| trust.is_eligible());
+    let mut trusts: BTreeSet<Uid> = eligible_trusts.map(|trust| trust.uid).collect();
     let (mut mat, mut standalone, mut unplaced, mut closed) = (MatCount::default(), StandaloneCount::default(), 0, 0);
     for school in entitled.values() {
         for rule in &school.rules {
-            by_rule.entry(rule.clone()).and_modify(one_more);
+            by_rule.entry(rule.clone()).and_modify(increment);
         }
         match school.placement {
-            _ if school.closed => one_more(&mut closed),
-            Placement::Maintained => one_more(&mut standalone.maintained),
-            Placement::SingleAcademyTrust(_) => one_more(&mut standalone.single_academy_trust),
-            Placement::SingleSchoolMat(_) => one_more(&mut standalone.single_school_mat),
+            _ if school.closed => increment(&mut closed),
+            Placement::Maintained => increment(&mut standalone.maintained),
+            Placement::SingleAcademyTrust(_) => increment(&mut standalone.single_academy_trust),
+            Placement::SingleSchoolMat(_) => increment(&mut standalone.single_school_mat),
             Placement::Mat(uid) => {
-                one_more(&mut mat.schools);
+                increment(&mut mat.schools);
                 trusts.insert(uid);
             }
-            Placement::Unplaced(_) => one_more(&mut unplaced),
+            Placement::Unplaced(_) => increment(&mut unplaced),
         }
     }
     mat.trusts = trusts.len();
     standalone.schools = [standalone.maintained, standalone.single_academy_trust, standalone.single_school_mat]
         .into_iter()
         .fold(0, usize::saturating_add);
-    let counted = assessment.schools().iter().filter(|school| school.superseded_by.is_none());
+    let current = assessment.schools().iter().filter(|school| school.superseded_by.is_none());
     let unknown = |school: &&SchoolAssessment| {
         !entitled.contains_key(&school.urn) && is_unknown(terms, school, standing.placement(school.urn))
     };
     Summary {
         programme: terms.programme().clone(),
         as_at: assessment.as_at(),
-        schools: counted.clone().count(),
+        schools: current.clone().count(),
         eligible_schools: entitled.len(),
         by_rule,
         mat,
         standalone,
         unplaced,
         closed,
-        unknown: counted.filter(unknown).count(),
+        unknown: current.filter(unknown).count(),
         decided_by_person: decided(terms, assessment, standing).len(),
     }
 }
 
-/// Schools of which two people decided what a rule of their recipient's asks, as the files cannot say it.
+/// Returns the schools for which two people decided a rule of the recipient kind, because the files cannot say.
 #[must_use]
 pub fn decided(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeSet<Urn> {
-    let of_people = |school: &&SchoolAssessment| {
-        let counts = |rule| counts(terms, rule, standing.placement(school.urn));
+    let is_decided = |school: &&SchoolAssessment| {
+        let applies = |rule| rule_applies(terms, rule, standing.placement(school.urn));
         let by_people = |it: &Finding| matches!(it, Finding::Decided { .. });
-        school.superseded_by.is_none() && school.findings.iter().any(|(rule, it)| by_people(it) && counts(rule))
+        school.superseded_by.is_none() && school.findings.iter().any(|(rule, it)| by_people(it) && applies(rule))
     };
-    assessment.schools().iter().filter(of_people).map(|school| school.urn).collect()
+    assessment.schools().iter().filter(is_decided).map(|school| school.urn).collect()
 }
 
 fn is_unknown(terms: &Terms, school: &SchoolAssessment, placement: Placement) -> bool {
-    let asked = |rule| counts(terms, rule, placement);
-    school.findings.iter().any(|(rule, finding)| matches!(finding, Finding::Unknown(_)) && asked(rule))
+    let applies = |rule| rule_applies(terms, rule, placement);
+    school.findings.iter().any(|(rule, finding)| matches!(finding, Finding::Unknown(_)) && applies(rule))
 }
 
-/// A school and rules it now meets.
+/// A school and the rules that it meets now and did not meet before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewlyMet {
     /// The school.
@@ -200,66 +203,66 @@ pub struct NewlyMet {
     pub rules: Vec<RuleId>,
 }
 
-/// A URN and the one that took its place.
+/// A URN and the newer URN that superseded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Succession {
-    /// The older.
+    /// The older URN.
     pub from: Urn,
     /// The newest of its lineage.
     pub to: Urn,
 }
 
-/// What changed between two assessments, each list by URN.
+/// The differences between two assessments. Each list is in order of URN.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Changes {
-    /// Eligible now, and not before under this URN or one it follows.
+    /// Schools that are eligible now, and were not before under this URN or a predecessor.
     pub eligible: Vec<NewlyMet>,
-    /// Eligible before too, and now by further rules.
+    /// Schools that were eligible before and meet further rules now.
     pub further: Vec<NewlyMet>,
-    /// Now counted under a newer URN.
+    /// Schools that count under a newer URN now.
     pub superseded: Vec<Succession>,
-    /// Eligible before and now neither they nor who follows them: a file was withdrawn or replaced, or what they
-    /// inherited has passed to a newer half of a split school.
+    /// Schools that were eligible before and are not eligible now under any URN. A file was withdrawn or replaced, or the
+    /// answer they had inherited passed to a newer half of a split school.
     pub no_longer: Vec<Urn>,
-    /// The files cannot say, and before they could or did not show the school.
+    /// Schools that are unknown now. Before, the files could say, or did not have the school.
     pub unknown: Vec<Urn>,
-    /// The files could not say before, and now can.
+    /// Schools that were unknown before and are not unknown now.
     pub resolved: Vec<Urn>,
 }
 
 /// Compares two assessments under the same terms.
 #[must_use]
 pub fn changes(before: &Assessment, after: &Assessment) -> Changes {
-    let mut found = Changes::default();
-    let mut held: BTreeMap<Urn, BTreeSet<&RuleId>> = BTreeMap::new();
-    for was in before.eligible() {
-        let to = after.heir(was.urn);
-        held.entry(to).or_default().extend(was.met().map(|(rule, _)| rule));
-        if !after.school(to).is_some_and(SchoolAssessment::is_eligible) {
-            found.no_longer.push(was.urn);
+    let mut changes = Changes::default();
+    let mut rules_before: BTreeMap<Urn, BTreeSet<&RuleId>> = BTreeMap::new();
+    for school in before.eligible() {
+        let newest_urn = after.heir(school.urn);
+        rules_before.entry(newest_urn).or_default().extend(school.met().map(|(rule, _)| rule));
+        if !after.school(newest_urn).is_some_and(SchoolAssessment::is_eligible) {
+            changes.no_longer.push(school.urn);
         }
     }
-    for now in after.schools() {
-        let was = before.school(now.urn);
-        if let Some(to) = now.superseded_by
-            && was.and_then(|was| was.superseded_by) != Some(to)
+    for school in after.schools() {
+        let earlier = before.school(school.urn);
+        if let Some(to) = school.superseded_by
+            && earlier.and_then(|it| it.superseded_by) != Some(to)
         {
-            found.superseded.push(Succession { from: now.urn, to });
+            changes.superseded.push(Succession { from: school.urn, to });
         }
-        match (was.is_some_and(SchoolAssessment::is_unknown), now.is_unknown()) {
-            (false, true) => found.unknown.push(now.urn),
-            (true, false) => found.resolved.push(now.urn),
+        match (earlier.is_some_and(SchoolAssessment::is_unknown), school.is_unknown()) {
+            (false, true) => changes.unknown.push(school.urn),
+            (true, false) => changes.resolved.push(school.urn),
             (true, true) | (false, false) => {}
         }
-        if now.is_eligible() {
-            let had = held.get(&now.urn);
-            let is_new = |rule: &RuleId| had.is_none_or(|had| !had.contains(rule));
-            let rules: Vec<RuleId> = now.met().map(|(rule, _)| rule).filter(|rule| is_new(rule)).cloned().collect();
+        if school.is_eligible() {
+            let old_rules = rules_before.get(&school.urn);
+            let is_new = |rule: &RuleId| old_rules.is_none_or(|old| !old.contains(rule));
+            let rules: Vec<RuleId> = school.met().map(|(rule, _)| rule).filter(|rule| is_new(rule)).cloned().collect();
             if !rules.is_empty() {
-                let list = if had.is_some() { &mut found.further } else { &mut found.eligible };
-                list.push(NewlyMet { urn: now.urn, rules });
+                let list = if old_rules.is_some() { &mut changes.further } else { &mut changes.eligible };
+                list.push(NewlyMet { urn: school.urn, rules });
             }
         }
     }
-    found
+    changes
 }

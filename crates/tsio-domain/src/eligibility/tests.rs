@@ -1,4 +1,4 @@
-//! Cases by hand, and what must hold of any rows at all.
+//! Cases written by hand, and properties that hold for any rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -48,7 +48,7 @@ fn judgement(text: &str, own: Urn) -> Judgement {
     }
 }
 
-/// One row; the import's id is made from the day, and "" means never inspected.
+/// One row. The import's id is made from the day; `""` means never inspected.
 pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRow {
     let read = |text: &str| (!text.is_empty()).then(|| judgement(text, urn(n)));
     let as_at = date(as_at);
@@ -57,7 +57,7 @@ pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRo
     MonthRow { urn: urn(n), as_at, import, current: read(current), previous: read(previous) }
 }
 
-/// The rules that a file meets, with its row.
+/// The rules that a file meets, each with the row that meets it.
 fn on_evidence(school: &SchoolAssessment) -> impl Iterator<Item = (&RuleId, &Evidence)> {
     school.met().filter_map(|(rule, evidence)| Some((rule, evidence?)))
 }
@@ -186,9 +186,9 @@ fn a_converter_takes_its_predecessors_place() {
     assert_eq!((changes.eligible.len(), changes.no_longer.len()), (0, 0));
 }
 
-/// "entered the year with a current RI judgement": where a school has changed its URN by then, the new one's row says.
+/// "entered the year with a current RI judgement": if a school had a new URN by entry, the row of the new URN answers.
 #[test]
-fn whoever_followed_by_entry_answers_for_itself() {
+fn a_successor_with_a_row_by_entry_has_its_own_answer() {
     let a = || row(100_001, "2020-08-31", "3", "3");
     let b = |as_at, current| row(140_000, as_at, current, "3/100001");
     #[rustfmt::skip]
@@ -199,7 +199,7 @@ fn whoever_followed_by_entry_answers_for_itself() {
         ("the newest row on entry says",   vec![a(), b("2020-11-30", "3"), b("2021-08-31", "2@2021-05-01")],                 &[]),
         ("it follows only in the year",    vec![a(), b("2021-10-31", "2@2021-10-05")],                                       &[140_000]),
         ("judged in the year is handed on", vec![a(), row(100_001, "2021-09-30", "3@2021-09-10", "3"), b("2021-08-31", "2")], &[140_000]),
-        // No later file takes away what A met on entry.
+        // A later file does not take away the rule that A met on entry.
         ("a later file alone joins them",  vec![a(), row(140_000, "2021-08-31", "2", ""), b("2021-10-31", "2")],             &[140_000]),
     ];
     for (name, rows, want) in cases {
@@ -260,7 +260,7 @@ fn a_summary_counts_each_school_once() {
     });
     assert_eq!(serde_json::to_value(&summary).unwrap(), want);
 
-    // One of a trust's two, a single-academy trust's and an unplaced one have closed: apart, and still eligible.
+    // Three eligible schools have closed: one of a MAT's two, one of a SAT, and an unplaced one. They count separately.
     let standing = Standing { closed: &closed, ..standing };
     let want = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
@@ -273,11 +273,11 @@ fn a_summary_counts_each_school_once() {
     assert_eq!(standing.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
 }
 
-/// (joined, latest grade @ day, grade before joining)
-type Line = (&'static str, &'static str, u8);
+/// A school of a trust: joining date, latest grade @ day, grade before joining.
+type MemberRow = (&'static str, &'static str, u8);
 
-fn members(lines: &[Line]) -> Vec<TrustMember> {
-    let member = |(n, (joined, latest, before)): (u32, &Line)| {
+fn members(rows: &[MemberRow]) -> Vec<TrustMember> {
+    let member = |(n, (joined, latest, before)): (u32, &MemberRow)| {
         let latest = (!latest.is_empty()).then(|| judgement(latest, urn(100_000 + n)));
         TrustMember {
             urn: urn(100_000 + n),
@@ -286,7 +286,7 @@ fn members(lines: &[Line]) -> Vec<TrustMember> {
             before: Grade::from_code(*before).filter(|grade| grade.graded().is_some()),
         }
     };
-    (0..).zip(lines).map(member).collect()
+    (0..).zip(rows).map(member).collect()
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn the_trust_level_test_case_by_case() {
     });
     let met = |share, declined| TrustVerdict::Met { share, declined };
     #[rustfmt::skip]
-    let rows: [(&str, &[Line], TrustVerdict); 13] = [
+    let rows: [(&str, &[MemberRow], TrustVerdict); 13] = [
         ("one school is too few",             &[("2015-09-01", "4@2020-01-01", 1)],                                     TrustVerdict::TooFew),
         ("three years to the day",            &[("2019-09-01", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  met(true, false)),
         ("a day short of three years",        &[("2019-09-02", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  TrustVerdict::TooFew),
@@ -313,8 +313,8 @@ fn the_trust_level_test_case_by_case() {
         ("never inspected",                   &[("2015-09-01", "", 9), ("2015-09-01", "", 9)],                          TrustVerdict::NotMet),
         ("joined nobody knows when",          &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           TrustVerdict::Unknown),
     ];
-    for (name, lines, want) in rows {
-        assert_eq!(judge(test.unwrap(), &members(lines)).0, want, "{name}");
+    for (name, members_of_trust, want) in rows {
+        assert_eq!(judge(test.unwrap(), &members(members_of_trust)).0, want, "{name}");
     }
 }
 
@@ -340,12 +340,12 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
         "by share and by decline; as at 2022-08-31: 2 long-standing, 0 of unknown joining date; 1 of 2 inspected since \
          joining hold a grade of the rule; grades of 2 compared add up to 5, before joining to 4"
     );
-    // The grade before joining is found though the newest row prints it no more.
+    // The grade before joining is found, although the newest row does not print it any more.
     let before: Vec<_> = trust.members.iter().map(|member| member.before).collect();
     assert_eq!(before, [Some(Grade::Good), Some(Grade::Good)]);
     assert!(assess_trusts(&self::terms("2021-22"), &rows, &links).is_empty());
 
-    // In a MAT a judgement in the year alone entitles nobody; on its own a school is entitled by it.
+    // A judgement in the year entitles a standalone school, but not a school in a MAT.
     let placements = HashMap::from([
         (urn(100_001), Placement::Mat(uid(1))),
         (urn(100_002), Placement::Mat(uid(1))),
@@ -361,7 +361,7 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
 
 const DAYS: [&str; 5] = ["2021-07-31", "2021-08-31", "2021-09-30", "2021-11-30", "2022-02-28"];
 
-/// Rows of a few schools over a few months, grades and predecessors at random, at most one a school and month.
+/// Rows of a few schools over a few months with random grades and predecessors, at most one for a school and month.
 fn some_rows() -> impl Strategy<Value = Vec<MonthRow>> {
     let judged = || {
         let grade = proptest::sample::select(vec!["1", "2", "3", "3", "3", "4", "9"]);
@@ -396,7 +396,7 @@ proptest! {
         prop_assert_eq!(assess(&terms, &rows), assess(&terms, &shuffled));
     }
 
-    /// What a judgement made eligible stays eligible, on the same evidence, under the newest URN of its lineage.
+    /// A school that a judgement made eligible stays eligible, on the same evidence, under the newest URN of its lineage.
     #[test]
     fn a_later_file_never_takes_eligibility_away(rows in some_rows(), month in 2_usize..5) {
         let terms = terms("2021-22");
@@ -410,7 +410,7 @@ proptest! {
         }
     }
 
-    /// The same rows again under another import, as where two regional files overlap, change no answer.
+    /// The same rows under a second import change no answer. Two overlapping regional files are such a case.
     #[test]
     fn a_second_file_of_one_day_changes_nothing(rows in some_rows(), last in any::<bool>()) {
         let terms = terms("2021-22");
@@ -420,7 +420,7 @@ proptest! {
         prop_assert_eq!(assess(&terms, &rows), assess(&terms, &both));
     }
 
-    /// Withdrawing a file of the year takes nothing from those whose evidence lies in another.
+    /// Withdrawing a file changes nothing for schools whose evidence is in another file.
     #[test]
     fn a_file_withdrawn_takes_only_its_own_evidence(rows in some_rows(), month in 2_usize..5) {
         let terms = terms("2021-22");

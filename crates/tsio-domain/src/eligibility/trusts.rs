@@ -1,7 +1,7 @@
-//! The trust-level rule: a trust's long-standing schools taken together.
+//! The trust-level rule, which tests the long-standing schools of a trust together.
 //!
-//! Everything is counted in whole numbers. A trust is tested on what was known at each month's end; once it meets
-//! the rule it stays eligible, and a school once listed stays listed, for any later file.
+//! All arithmetic is in whole numbers. A trust is tested at the end of each month, on the files up to that day. Once it
+//! meets the rule it stays eligible, and once a school is listed it stays listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub struct Membership {
     pub uid: Uid,
     /// The school.
     pub urn: Urn,
-    /// When it joined; nothing when the register does not say.
+    /// The date it joined; `None` if the register does not say.
     pub joined: Option<Date>,
 }
 
@@ -31,16 +31,16 @@ pub struct Latest {
     pub grade: Grade,
     /// First day of the inspection.
     pub inspected: Option<Date>,
-    /// The URN judged, a predecessor's for a converter not yet inspected.
+    /// The URN that was judged: that of a predecessor if the academy has not been inspected yet.
     pub urn_judged: Urn,
 }
 
-/// What the test knows of one school of a trust.
+/// The data on one school of a trust that the test uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TrustMember {
     /// The school.
     pub urn: Urn,
-    /// When it joined the trust.
+    /// The date it joined the trust; `None` if the register does not say.
     pub joined: Option<Date>,
     /// Its latest grade.
     pub latest: Option<Latest>,
@@ -60,12 +60,12 @@ impl TrustMember {
     }
 }
 
-/// The numbers behind a verdict.
+/// The numbers behind the result of the test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Figures {
-    /// Schools in the trust long enough.
+    /// Schools that have been in the trust for the years of the rule.
     pub long_standing: usize,
-    /// Schools whose joining date nobody knows; never taken as long-standing.
+    /// Schools with an unknown joining date. They never count as long-standing.
     pub joined_unknown: usize,
     /// Of the long-standing, those inspected since joining.
     pub inspected: usize,
@@ -79,41 +79,41 @@ pub struct Figures {
     pub before_sum: u32,
 }
 
-/// What the test says of a trust.
+/// The result of the test for a trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum TrustVerdict {
-    /// The rule is met: by one of its two tests or both.
+    /// The rule is met, by one of its two tests or by both.
     Met {
-        /// Enough of those inspected since joining hold one of the grades.
+        /// Enough of the schools inspected since joining hold one of the grades.
         share: bool,
-        /// They have declined overall.
+        /// The grades of the compared schools have declined overall.
         declined: bool,
     },
-    /// Fewer long-standing schools than the rule wants.
+    /// The trust has fewer long-standing schools than the rule requires.
     TooFew,
     /// Neither test is met.
     NotMet,
-    /// Not met, but schools of unknown joining date might change that: a person must say.
+    /// Not met, but schools with an unknown joining date might change that. A person must decide.
     Unknown,
 }
 
-/// A trust, tested.
+/// The result of the trust-level rule for one trust, with its numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustAssessment {
     /// The trust.
     pub uid: Uid,
     /// The rule.
     pub rule: RuleId,
-    /// The month's end at which it first met the rule, or else the latest at which it was tested.
+    /// The month's end at which it first met the rule, otherwise the latest at which it was tested.
     pub as_at: Date,
-    /// What the test says.
+    /// The result.
     pub verdict: TrustVerdict,
-    /// Its numbers.
+    /// The numbers behind the result.
     pub figures: Figures,
-    /// What was known of each school then.
+    /// The data on each school at that month's end.
     pub members: Vec<TrustMember>,
-    /// The schools an offer lists, by URN; none unless met.
+    /// The schools that an offer lists; empty unless the rule is met.
     pub listed: BTreeSet<Urn>,
 }
 
@@ -124,7 +124,7 @@ impl TrustAssessment {
         matches!(self.verdict, TrustVerdict::Met { .. })
     }
 
-    /// Why, in a sentence with its numbers.
+    /// The reason of the result, in a sentence with its numbers.
     #[must_use]
     pub fn reason(&self) -> String {
         let Figures { long_standing, joined_unknown, inspected, of_grades, compared, latest_sum, before_sum } =
@@ -146,7 +146,7 @@ impl TrustAssessment {
     }
 }
 
-/// Tests every trust of these memberships by the terms' trust-level rule; nobody when they have none.
+/// Tests every trust of these memberships by the trust-level rule. Returns no trusts if the terms have no such rule.
 #[must_use]
 pub fn assess_trusts<'a>(
     terms: &Terms,
@@ -165,13 +165,14 @@ pub fn assess_trusts<'a>(
     let mut trusts: BTreeMap<Uid, BTreeMap<Urn, Option<Date>>> = BTreeMap::new();
     for link in memberships {
         let joined = trusts.entry(link.uid).or_default().entry(link.urn).or_insert(link.joined);
-        // Left and come back: the present spell counts.
+        // A school may have left and joined again: the latest joining date counts.
         *joined = (*joined).max(link.joined);
     }
-    trusts.into_iter().filter_map(|(uid, schools)| over_days(uid, rule, test, &schools, &sorted, &days)).collect()
+    trusts.into_iter().filter_map(|(uid, schools)| assess_trust(uid, rule, test, &schools, &sorted, &days)).collect()
 }
 
-fn over_days(
+/// Tests one trust at each of `days`, in order, and keeps the first day on which it met the rule.
+fn assess_trust(
     uid: Uid,
     rule: &RuleId,
     test: &TrustTest,
@@ -179,39 +180,42 @@ fn over_days(
     sorted: &[&MonthRow],
     days: &BTreeSet<Date>,
 ) -> Option<TrustAssessment> {
-    let mut found: Option<TrustAssessment> = None;
+    let mut assessment: Option<TrustAssessment> = None;
     for &as_at in days {
         let members: Vec<TrustMember> =
             schools.iter().map(|(&urn, &joined)| member(urn, joined, history(sorted, urn), as_at)).collect();
-        match &mut found {
+        match &mut assessment {
             Some(met) if met.is_eligible() => met.listed.extend(listed(test, &members)),
             _ => {
                 let (verdict, figures) = judge(test, &members);
                 let met = matches!(verdict, TrustVerdict::Met { .. });
                 let listed = if met { listed(test, &members).collect() } else { BTreeSet::new() };
-                found = Some(TrustAssessment { uid, rule: rule.clone(), as_at, verdict, figures, members, listed });
+                assessment =
+                    Some(TrustAssessment { uid, rule: rule.clone(), as_at, verdict, figures, members, listed });
             }
         }
     }
-    found
+    assessment
 }
 
+/// The long-standing schools that an offer lists, by their latest grade.
 fn listed<'m>(test: &'m TrustTest, members: &'m [TrustMember]) -> impl Iterator<Item = Urn> + 'm {
     let long_standing = members.iter().filter(|member| member.is_long_standing(test));
     long_standing.filter(|m| m.latest.is_some_and(|l| test.listed.contains(&l.grade))).map(|m| m.urn)
 }
 
+/// The rows of one URN. `sorted` must be in order of URN.
 fn history<'h, 'r>(sorted: &'h [&'r MonthRow], urn: Urn) -> &'h [&'r MonthRow] {
     let from = sorted.partition_point(|row| row.urn < urn);
     let to = sorted.partition_point(|row| row.urn <= urn);
     sorted.get(from..to).unwrap_or_default()
 }
 
-/// What the files as at a day or before print of one school.
+/// Collects the data on one school from the files as at `day` or before.
 fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> TrustMember {
     let latest = newest_by(history, day).and_then(|row| row.current.as_ref()).filter(|j| j.grade.graded().is_some());
-    let known = history.iter().filter(|row| row.as_at <= day);
-    let printed = known.flat_map(|row| row.current.iter().chain(&row.previous));
+    let up_to_day = history.iter().filter(|row| row.as_at <= day);
+    let printed = up_to_day.flat_map(|row| row.current.iter().chain(&row.previous));
     let before = printed
         .filter(|judgement| judgement.grade.graded().is_some())
         .filter_map(|judgement| Some((judgement.started.filter(|day| *day < joined.unwrap_or(Date::MIN))?, judgement)))
@@ -225,34 +229,34 @@ fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> T
     TrustMember { urn, joined, latest, before }
 }
 
-/// The test itself, over what is known of a trust's schools.
+/// Tests the schools of one trust at one month's end.
 #[must_use]
 pub fn judge(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figures) {
     let mut figures = Figures::default();
-    let count = |n: &mut usize| *n = n.saturating_add(1);
+    let increment = |count: &mut usize| *count = count.saturating_add(1);
     for member in members {
         if member.joined.is_none() {
-            count(&mut figures.joined_unknown);
+            increment(&mut figures.joined_unknown);
         }
         if !member.is_long_standing(test) {
             continue;
         }
-        count(&mut figures.long_standing);
+        increment(&mut figures.long_standing);
         if let Some(grade) = member.inspected_since_joining() {
-            count(&mut figures.inspected);
+            increment(&mut figures.inspected);
             if test.grades.contains(&grade) {
-                count(&mut figures.of_grades);
+                increment(&mut figures.of_grades);
             }
         }
         let grades = member.latest.and_then(|latest| latest.grade.graded()).zip(member.before.and_then(Grade::graded));
         if let Some((latest, before)) = grades {
-            count(&mut figures.compared);
+            increment(&mut figures.compared);
             figures.latest_sum = figures.latest_sum.saturating_add(u32::from(latest));
             figures.before_sum = figures.before_sum.saturating_add(u32::from(before));
         }
     }
     let share = test.share.reached(figures.of_grades, figures.inspected);
-    // Both means are over the same schools, so the sums compare as the means do.
+    // Both sums are over the same schools, so comparing the sums is comparing the means.
     let declined = figures.latest_sum > figures.before_sum;
     let verdict = if figures.long_standing >= test.schools && (share || declined) {
         TrustVerdict::Met { share, declined }
