@@ -1,4 +1,4 @@
-//! Approvals: what waits for a second person, and who may answer it.
+//! Approvals: actions that wait for a second person, and who may answer them.
 //!
 //! "The second differs from the first, for everyone" (`domain.md` section 8).
 
@@ -21,7 +21,7 @@ pub use rules::{ApprovalAnswer, ApprovalCaller};
 pub(crate) use statement::{changed, phrase};
 
 impl ApprovalAction {
-    /// The permission that asking for an approval of this action takes (`domain.md` section 8).
+    /// The permission to request an approval of this action (`domain.md` section 8).
     #[must_use]
     pub const fn asking(self) -> Action {
         match self {
@@ -32,7 +32,7 @@ impl ApprovalAction {
         }
     }
 
-    /// The permission that giving or denying an approval of this action takes (`domain.md` section 8).
+    /// The permission to give or deny an approval of this action (`domain.md` section 8).
     #[must_use]
     pub const fn permission(self) -> Action {
         match self {
@@ -43,7 +43,7 @@ impl ApprovalAction {
         }
     }
 
-    /// What is asked, as a sentence begins.
+    /// The requested action as the beginning of a sentence.
     #[must_use]
     const fn phrase(self) -> &'static str {
         match self {
@@ -57,73 +57,73 @@ impl ApprovalAction {
     }
 }
 
-/// The actions whose approvals this caller may give, and where.
+/// Returns the actions whose approvals this caller may give, each with the reach of that permission.
 #[must_use]
 pub fn may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let may = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
-    may.map(|it| (*it, caller.reach(it.permission()))).collect()
+    let permitted = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
+    permitted.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
 
-/// The actions whose approvals this caller sees, the requester, and where: those that may be asked for or given by one
-/// like them.
+/// Returns the actions whose approvals this caller sees, each with the reach: those that the caller's roles may request or
+/// give.
 #[must_use]
 pub fn may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let seen = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
-    seen.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
+    let visible = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
+    visible.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
 }
 
-/// A call that waits for, or has had, a second person.
+/// A request that needs a second person, and its answer once there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
-    /// The programme it belongs to; `None` about reference data.
+    /// The programme it belongs to; `None` for reference data.
     pub programme: Option<Programme>,
-    /// What was asked.
+    /// The requested action.
     pub action: ApprovalAction,
-    /// What it is about: an offer, an import, a fund, or a school ([`subject_of`]).
+    /// The id of the offer, import, fund or school ([`subject_of`]) that the action changes.
     pub subject: Uuid,
-    /// The movement asked for, where it is about money.
+    /// The requested movement of money, if the action is one.
     pub change: Option<FundChange>,
-    /// What it was judged against and what it will do; nothing of one that was opened before that was recorded.
+    /// The state it was requested for and what it will do; `None` if it was opened before statements were recorded.
     pub statement: Option<Statement>,
-    /// When it expires, if it is still open then; nothing of one that was opened before approvals expired.
+    /// When it expires if it is still open; `None` if it was opened before approvals expired.
     pub expires: Option<Micros>,
-    /// The event that opened it, in the record it belongs to. The database does not have it of one about reference data.
+    /// The event that opened it, in the record it belongs to. Not stored in the database for reference data.
     pub opened: Option<Seq>,
-    /// Why it was asked for, of one about reference data that was read from the database; otherwise the reason is the text of
-    /// the event that opened it.
+    /// The reason of the request. Set only for reference data that was read from the database; otherwise the reason is the
+    /// text of the event that opened it.
     pub reason: Option<String>,
-    /// Who asked.
+    /// The requester.
     pub requested_by: Actor,
-    /// Whose token that was.
+    /// The token subject of the requester.
     pub requested_subject: Option<TokenSubject>,
-    /// Under which id they asked; nothing where that was not kept.
+    /// The id of the request; `None` if it was not stored.
     pub request: Option<RequestId>,
-    /// When.
+    /// When it was requested.
     pub requested_at: Micros,
-    /// Where it is.
+    /// Its state, which does not consider the time: see [`Self::state_at`].
     pub state: ApprovalState,
-    /// Whose token answered it.
+    /// The token subject of the person who answered.
     pub answered_subject: Option<TokenSubject>,
-    /// The event that denied it, in the record it belongs to. The database does not have it of one about reference data.
+    /// The event that denied it, in the record it belongs to. Not stored in the database for reference data.
     pub denied: Option<Seq>,
-    /// Why it was denied, as for [`Self::reason`].
+    /// The reason of the denial. Set only where [`Self::reason`] is.
     pub denied_reason: Option<String>,
 }
 
-/// Where an approval is. Once answered, it stays so.
+/// The state of an approval. Once it is answered, the state does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApprovalState {
     /// Waiting for a second person.
     Open,
-    /// Given by this person, and carried out in the same commit.
+    /// Given by this person. The action was carried out in the same commit.
     CarriedOut(Actor),
     /// Denied by this person.
     Denied(Actor),
     /// Withdrawn by the requester.
     Withdrawn,
-    /// Open, and past its time: it never comes to be stored, the time tells it.
+    /// Still open when it expired. This state is never stored; it is computed from the time.
     Expired,
 }
 
@@ -140,7 +140,7 @@ impl ApprovalState {
         }
     }
 
-    /// The state of this name, answered by this person; nothing where the two do not go together.
+    /// The state of this name, answered by this person. Returns `None` if the two contradict each other.
     #[must_use]
     pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
         match (name, answered_by) {
@@ -152,7 +152,7 @@ impl ApprovalState {
         }
     }
 
-    /// Where it is at a moment, if it expires at `expires`.
+    /// The state at the time `now`, if the approval expires at `expires`.
     #[must_use]
     pub fn at(&self, now: Micros, expires: Option<Micros>) -> Self {
         match self {
@@ -167,7 +167,7 @@ impl ApprovalState {
         matches!(self, Self::Open)
     }
 
-    /// Who answered it.
+    /// The person who gave or denied it.
     #[must_use]
     pub const fn answered_by(&self) -> Option<&Actor> {
         match self {
@@ -178,7 +178,7 @@ impl ApprovalState {
 }
 
 impl Approval {
-    /// An open approval that states nothing and does not expire, opened by no event yet.
+    /// Makes an open approval without a statement, an expiry or an event.
     #[must_use]
     pub fn asked(id: ApprovalId, action: ApprovalAction, subject: Uuid, by: Person, at: Micros) -> Self {
         Self {
@@ -223,90 +223,89 @@ impl Approval {
         })
     }
 
-    /// Has it expire now, if it was opened without saying when: so it does when its programme adopts the rules that ask for
-    /// it.
+    /// Lets it expire now if it is open and has no expiry. A programme does this when it adopts the rules that require one.
     pub const fn expire_undated(&mut self, now: Micros) {
         if self.state.is_open() && self.expires.is_none() {
             self.expires = Some(now);
         }
     }
 
-    /// The offer it is about, if it is about one.
+    /// The offer that it would reopen, if it would reopen one.
     #[must_use]
     pub fn offer(&self) -> Option<OfferId> {
         (self.action == ApprovalAction::ReopenOffer).then_some(OfferId(self.subject))
     }
 
-    /// The import that it withdraws, if it withdraws one.
+    /// The import that it would withdraw, if it would withdraw one.
     #[must_use]
     pub fn import(&self) -> Option<ImportId> {
         (self.action == ApprovalAction::WithdrawImport).then_some(ImportId(self.subject))
     }
 
-    /// The school whose entry position it decides, and whether that is to be met.
+    /// The school whose entry position it would decide, and whether as met.
     #[must_use]
     pub fn school(&self) -> Option<(Urn, bool)> {
         self.statement.as_ref().and_then(Statement::school)
     }
 
-    /// What was asked, as a sentence begins, and why it takes two people where that cannot be seen.
+    /// The requested action as the beginning of a sentence. Says why it needs two people if the amount does not show it.
     #[must_use]
     pub fn phrase(&self) -> String {
         match (&self.change, self.school()) {
             (Some(change), _) => {
                 format!("{}{}", change.phrase(), self.statement.as_ref().map(Statement::why).unwrap_or_default())
             }
-            (None, Some(asked)) => asked_for(asked),
+            (None, Some(decision)) => entry_decision_phrase(decision),
             (None, None) => self.action.phrase().to_owned(),
         }
     }
 
-    /// Where it is at a moment.
+    /// The state at the time `now`.
     #[must_use]
     pub fn state_at(&self, now: Micros) -> ApprovalState {
         self.state.at(now, self.expires)
     }
 
-    /// Who asked, as far as two people are told apart.
+    /// The requester, for comparing people.
     #[must_use]
     pub fn asked_by(&self) -> Person {
         Person { actor: self.requested_by.clone(), subject: self.requested_subject }
     }
 
-    /// Refuses with [`Reason::ApprovalRequired`], naming it.
+    /// The refusal with [`Reason::ApprovalRequired`] that names this approval.
     #[must_use]
     pub fn required(&self) -> Refusal {
         required(self.id, &self.phrase())
     }
 
-    /// What the call that asked for it is told, made again, as long as no answer of it is stored: that it is open, or what
-    /// has become of it.
+    /// The refusal of a repeated request that opened this approval: it is still open, or how it ended. Used while no
+    /// answer to the request is stored.
     #[must_use]
     pub fn asked_before(&self, now: Micros) -> Refusal {
         asked_before(self.id, (&self.state_at(now), self.expires), &self.phrase())
     }
 
-    /// Whether the offer is still as it was when the approval was asked for.
+    /// Whether the offer is still as it was when the approval was requested.
     #[must_use]
     pub fn stands(&self, offer: &Offer) -> bool {
         self.statement.as_ref() == Some(&statement_of(offer))
     }
 }
 
-/// Refuses with [`Reason::ApprovalRequired`], naming the approval.
-fn required(approval: ApprovalId, what: &str) -> Refusal {
+/// The refusal with [`Reason::ApprovalRequired`] that names the approval. `phrase` begins the message.
+fn required(approval: ApprovalId, phrase: &str) -> Refusal {
     let remedy = format!("a second person gives approval {approval}");
     let mut refusal = Refusal::of(
         Reason::ApprovalRequired,
-        format!("{what} needs a second person: approval {approval} is open"),
+        format!("{phrase} needs a second person: approval {approval} is open"),
         Limit::plain(LimitKind::Approval, approval, remedy),
     );
     refusal.approval = Some(approval);
     refusal
 }
 
-/// Refuses with [`Reason::ApprovalRequired`] a call that was only checked: the approval it would open is not there to be
-/// named.
+/// The refusal with [`Reason::ApprovalRequired`] of a call that was only checked. It names no approval, because none was
+/// opened.
 #[must_use]
 pub fn would_be_required() -> Refusal {
     let remedy = "make the call, which opens an approval, and have a second person give it";
@@ -314,35 +313,36 @@ pub fn would_be_required() -> Refusal {
     Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
 }
 
-/// What the call is told, made again, that opened an approval before: that it is open, or what has become of it.
-fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), what: &str) -> Refusal {
-    let again = "to ask once more, make the call under a new request id";
-    let (became, remedy) = match state {
-        ApprovalState::Open => return required(approval, what),
+/// The refusal of a repeated request that opened an approval: it is still open, or how it ended.
+fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), phrase: &str) -> Refusal {
+    let ask_again = "to ask once more, make the call under a new request id";
+    let (ending, remedy) = match state {
+        ApprovalState::Open => return required(approval, phrase),
         ApprovalState::CarriedOut(_) => {
             ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
         }
-        ApprovalState::Denied(_) => ("denied", again),
-        ApprovalState::Withdrawn => ("withdrawn", again),
-        ApprovalState::Expired => ("left open until it expired", again),
+        ApprovalState::Denied(_) => ("denied", ask_again),
+        ApprovalState::Withdrawn => ("withdrawn", ask_again),
+        ApprovalState::Expired => ("left open until it expired", ask_again),
     };
     let reason = match state {
         ApprovalState::Withdrawn | ApprovalState::Expired => Reason::ApprovalClosed,
-        // What was answered before approvals expired is told of as it was then.
+        // A denial from before approvals expired keeps the reason that it had then.
         ApprovalState::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
         ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
     };
-    let message = format!("{what} was asked for by this request: approval {approval} was {became}");
+    let message = format!("{phrase} was asked for by this request: approval {approval} was {ending}");
     Refusal::of(reason, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses an answer to an approval that is not open, or that they asked for themselves (`is_own`): "the second differs from the first, for everyone".
+/// Refuses to give or deny an approval that is not open, or that the caller requested (`is_own`): "the second differs from
+/// the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
-fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
-    if let Some(answered) = answered(state) {
-        return Err(not_open(approval, answered));
+fn check_answer(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
+    if let Some(message) = not_open_message(state) {
+        return Err(not_open(approval, message));
     }
     if is_own {
         let limit = Limit::plain(LimitKind::Approval, approval, "have another person answer");
@@ -351,8 +351,8 @@ fn check(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<()
     Ok(())
 }
 
-/// Why an approval is not open; nothing where it is.
-const fn answered(state: &ApprovalState) -> Option<&'static str> {
+/// Why an approval is not open; `None` if it is open.
+const fn not_open_message(state: &ApprovalState) -> Option<&'static str> {
     match state {
         ApprovalState::Open => None,
         ApprovalState::CarriedOut(_) => Some("this approval has been given already"),
@@ -362,12 +362,12 @@ const fn answered(state: &ApprovalState) -> Option<&'static str> {
     }
 }
 
-fn not_open(approval: ApprovalId, answered: &str) -> Refusal {
+fn not_open(approval: ApprovalId, message: &str) -> Refusal {
     let remedy = "make the call again, under a new request id, to open another";
-    Refusal::of(Reason::ApprovalNotOpen, answered, Limit::plain(LimitKind::Approval, approval, remedy))
+    Refusal::of(Reason::ApprovalNotOpen, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses withdrawing an approval that another asked for, or that is not open.
+/// Refuses to withdraw an approval that another person requested, or that is not open.
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
@@ -376,26 +376,26 @@ fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -
         let limit = Limit::plain(LimitKind::Approval, approval, "deny it, or have the requester withdraw it");
         return Err(Refusal::of(Reason::ApprovalOfAnother, "only the requester of an approval may withdraw it", limit));
     }
-    match answered(state) {
+    match not_open_message(state) {
         None => Ok(()),
-        Some(answered) => Err(not_open(approval, answered)),
+        Some(message) => Err(not_open(approval, message)),
     }
 }
 
-/// What an approval to reopen an offer states: how the offer is now.
+/// The statement of an approval to reopen an offer: the current etag and region of the offer.
 #[must_use]
 pub fn statement_of(offer: &Offer) -> Statement {
     Statement::Offer { etag: offer.etag(), region: offer.region }
 }
 
-/// The id that a school has as the subject of approvals.
+/// The id of a school as the subject of an approval: its URN as a UUID.
 #[must_use]
 pub fn subject_of(urn: Urn) -> Uuid {
     Uuid::from_u128(urn.get().into())
 }
 
-/// What is asked for, as a sentence begins.
-fn asked_for((urn, met): (Urn, bool)) -> String {
+/// The decision of an entry position as the beginning of a sentence.
+fn entry_decision_phrase((urn, met): (Urn, bool)) -> String {
     let position = phrase(met);
     format!("deciding that the entry position of school {urn} is {position}")
 }

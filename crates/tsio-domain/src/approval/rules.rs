@@ -1,23 +1,23 @@
-//! The rules of an approval, whatever it is about: who may ask, who may answer, and in which order that is checked.
+//! The rules that all approvals share: who may request one, who may answer it, and the order of the checks.
 //!
-//! Programmes and the record of reference data follow the same steps. Between them each checks what its action is about.
+//! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions.
 //!
-//! | asking | refused with |
+//! | requesting an approval | refused with |
 //! |---|---|
-//! | the same request asked before: [`ApprovalCaller::asked_before`] | [`Approval::asked_before`] |
-//! | what is asked cannot be done now | as the action says |
-//! | the caller's own approval of the same is open: [`ApprovalCaller::own_open`] | [`Approval::required`] |
+//! | the same request has asked before: [`ApprovalCaller::asked_before`] | [`Approval::asked_before`] |
+//! | the action cannot be done now | the refusal of the action |
+//! | the caller has an open approval of the same action: [`ApprovalCaller::own_open`] | [`Approval::required`] |
 //! | otherwise an approval is opened: [`ApprovalCaller::asking`] | [`Approval::required`] |
 //!
-//! | answering | refused with |
+//! | answering an approval | refused with |
 //! |---|---|
-//! | the caller may answer so: [`ApprovalCaller::may`] | ApprovalNotOpen, SelfApproval, ApprovalOfAnother |
-//! | giving: it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded, ApprovalNotOpen |
+//! | the caller may not give this answer: [`ApprovalCaller::may`] | ApprovalNotOpen, SelfApproval, ApprovalOfAnother |
+//! | giving it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded, ApprovalNotOpen |
 //! | otherwise it is answered: [`Approval::answer`] | |
 
 use uuid::Uuid;
 
-use super::{Approval, ApprovalState, check, check_withdrawal};
+use super::{Approval, ApprovalState, check_answer, check_withdrawal};
 use crate::event::Seq;
 use crate::ids::{ApprovalId, RequestId};
 use crate::person::Person;
@@ -26,71 +26,71 @@ use crate::rules::RulesVersion;
 use crate::time::Micros;
 use crate::values::approval::ApprovalAction;
 
-/// How an approval is answered.
+/// The answer to an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalAnswer {
-    /// Given by a second person, which carries out what was asked.
+    /// Given by a second person. This carries the action out.
     Given,
     /// Denied by a second person.
     Denied,
-    /// Taken back by the person who asked.
+    /// Withdrawn by the requester.
     Withdrawn,
 }
 
-/// Who asks for an approval or answers one, and when.
+/// The person who requests or answers an approval, with the time and the rules in force.
 #[derive(Debug, Clone)]
 pub struct ApprovalCaller {
-    /// Who.
+    /// The person.
     pub person: Person,
-    /// The moment.
+    /// The current time.
     pub now: Micros,
-    /// The rules in force: those of the programme, and the newest for reference data.
+    /// The rules in force: those of the programme, or the newest for reference data.
     pub rules: RulesVersion,
 }
 
 impl ApprovalCaller {
-    /// Who asks for, or answers, an approval about reference data, which never had the rules of before rules 2.
+    /// The caller for an approval about reference data. The newest rules always apply there.
     #[must_use]
     pub const fn about_reference_data(person: Person, now: Micros) -> Self {
         Self { person, now, rules: RulesVersion::CURRENT }
     }
 
-    /// The approval among these that the caller opened under this request: made again, the call must not open another.
+    /// Finds the approval that the caller opened under this request. A repeated request must not open another one.
     pub fn asked_before<'a>(
         &self,
-        mut of: impl Iterator<Item = &'a Approval>,
+        mut approvals: impl Iterator<Item = &'a Approval>,
         request: RequestId,
     ) -> Option<&'a Approval> {
-        of.find(|it| it.request == Some(request) && it.requested_by == self.person.actor)
+        approvals.find(|it| it.request == Some(request) && it.requested_by == self.person.actor)
     }
 
-    /// The open approval among these that the caller asked for.
-    pub fn own_open<'a>(&self, mut of: impl Iterator<Item = &'a Approval>) -> Option<&'a Approval> {
-        of.find(|it| it.state_at(self.now).is_open() && self.has_asked(it))
+    /// Finds an open approval that the caller requested.
+    pub fn own_open<'a>(&self, mut approvals: impl Iterator<Item = &'a Approval>) -> Option<&'a Approval> {
+        approvals.find(|it| it.state_at(self.now).is_open() && self.is_requester_of(it))
     }
 
-    /// An open approval that the caller asks for, which expires after so many days.
+    /// Makes an open approval that the caller requests and that expires after `days` days.
     #[must_use]
     pub fn asking(&self, id: ApprovalId, action: ApprovalAction, subject: Uuid, days: u32) -> Approval {
-        let asked = Approval::asked(id, action, subject, self.person.clone(), self.now);
-        Approval { expires: Some(self.now.plus_days(days)), ..asked }
+        let without_expiry = Approval::asked(id, action, subject, self.person.clone(), self.now);
+        Approval { expires: Some(self.now.plus_days(days)), ..without_expiry }
     }
 
-    /// Whether the caller may answer an approval so.
+    /// Checks that the caller may give this answer to the approval.
     ///
     /// # Errors
     /// Giving and denying: [`crate::refusal::Reason::ApprovalNotOpen`], then [`crate::refusal::Reason::SelfApproval`].
     /// Withdrawing: [`crate::refusal::Reason::ApprovalOfAnother`], then [`crate::refusal::Reason::ApprovalNotOpen`].
     pub fn may(&self, approval: &Approval, answer: ApprovalAnswer) -> Result<(), Refusal> {
-        let (is_own, state) = (self.has_asked(approval), approval.state_at(self.now));
+        let (is_own, state) = (self.is_requester_of(approval), approval.state_at(self.now));
         match answer {
-            ApprovalAnswer::Given | ApprovalAnswer::Denied => check(approval.id, is_own, &state),
+            ApprovalAnswer::Given | ApprovalAnswer::Denied => check_answer(approval.id, is_own, &state),
             ApprovalAnswer::Withdrawn => check_withdrawal(approval.id, is_own, &state),
         }
     }
 
-    /// Whether the caller is the person who asked for it. Before rules 2 ids were compared as they are.
-    fn has_asked(&self, approval: &Approval) -> bool {
+    /// Whether the caller is the requester. Before rules 2 the ids were compared byte by byte.
+    fn is_requester_of(&self, approval: &Approval) -> bool {
         if self.rules < RulesVersion::V2 {
             return approval.requested_by == self.person.actor;
         }
@@ -99,8 +99,8 @@ impl ApprovalCaller {
 }
 
 impl Approval {
-    /// Answers it. `event` is the number of the event that says so, if there is one. It does not check whether the person
-    /// may: [`ApprovalCaller::may`] does.
+    /// Answers the approval. `event` is the number of the event that records the answer, if there is one. This does not
+    /// check the permission; [`ApprovalCaller::may`] does.
     pub fn answer(&mut self, answer: ApprovalAnswer, by: &Person, event: Option<Seq>) {
         match answer {
             ApprovalAnswer::Given => {
@@ -114,11 +114,11 @@ impl Approval {
         }
     }
 
-    /// Whether it was carried out and the answer of the call that asked for it may still have to be stored. Earlier
-    /// versions withdrew an import first and stored the answer after it; everything else is answered as it is carried out.
+    /// Whether it was carried out, but the answer to its request may not be stored yet. Earlier versions withdrew an import
+    /// first and stored the answer later. All other actions store the answer in the commit that carries them out.
     #[must_use]
     pub const fn is_answer_outstanding(&self) -> bool {
-        let stores_later = match self.action {
+        let may_store_later = match self.action {
             ApprovalAction::WithdrawImport => self.expires.is_some(),
             ApprovalAction::ReopenOffer
             | ApprovalAction::DecideEntry
@@ -126,6 +126,6 @@ impl Approval {
             | ApprovalAction::WithdrawFund
             | ApprovalAction::MoveFunds => false,
         };
-        stores_later && matches!(self.state, ApprovalState::CarriedOut(_))
+        may_store_later && matches!(self.state, ApprovalState::CarriedOut(_))
     }
 }

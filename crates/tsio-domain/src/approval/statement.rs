@@ -1,5 +1,6 @@
-//! Whether an approval still does what it states. When an approval is given, what it states is worked out again: what would do
-//! more than is stated is refused with the difference, and the approval stays open (`domain.md` section 8).
+//! Compares the statement of an approval with the current state. When an approval is given, its statement is computed
+//! again. If the action would now do more than the approval states, it is refused with the difference, and the approval
+//! stays open (`domain.md` section 8).
 
 use super::Approval;
 use crate::ids::{AccountId, ApprovalId, OfferId};
@@ -10,7 +11,8 @@ use crate::region::Region;
 use crate::values::statement::{FundStatement, Shorter, Statement};
 
 impl Approval {
-    /// Refuses what would do more than it states; `now` is what it would do at this moment, to funds that `fund` finds.
+    /// Returns the refusal if the action would now do more than the approval states. `now` is the statement computed from
+    /// the current state; `fund` looks up the funds that it names.
     #[must_use]
     pub fn exceeded_by<'a>(&self, now: &Statement, fund: impl Fn(AccountId) -> Option<&'a Account>) -> Option<Refusal> {
         let Some(stated) = &self.statement else {
@@ -45,42 +47,44 @@ impl Approval {
     }
 }
 
-/// In what a school has changed since an approval to decide its entry position was asked for.
+/// What has changed about a school since the approval to decide its entry position was requested.
 fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, String)> {
     let Statement::Entry { region, before, offers, .. } = stated else { return None };
-    let Statement::Entry { region: now_in, before: decided, offers: now_on, .. } = now else { return None };
-    if region != now_in {
-        let place = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
-        return Some(("the school has moved", format!("{} is stated, it is in {}", place(region), place(now_in))));
+    let Statement::Entry { region: region_now, before: position_now, offers: offers_now, .. } = now else {
+        return None;
+    };
+    if region != region_now {
+        let name = |it: &Option<Region>| it.map_or_else(|| "no region".to_owned(), |it| it.to_string());
+        return Some(("the school has moved", format!("{} is stated, it is in {}", name(region), name(region_now))));
     }
-    if before != decided {
-        let met = |it: &Option<bool>| it.map_or("not decided", phrase);
+    if before != position_now {
+        let name = |it: &Option<bool>| it.map_or("not decided", phrase);
         return Some((
             "its entry position was decided",
-            format!("{} is stated, it is {} now", met(before), met(decided)),
+            format!("{} is stated, it is {} now", name(before), name(position_now)),
         ));
     }
-    let (stated, now) = (offers.as_ref()?, now_on.as_ref()?);
-    let named = |of: &[OfferId]| match of {
+    let (stated, now) = (offers.as_ref()?, offers_now.as_ref()?);
+    let names = |offers: &[OfferId]| match offers {
         [] => "no open offer".to_owned(),
-        of => format!("open offer {}", of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        offers => format!("open offer {}", offers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
     };
     (stated != now).then(|| {
-        ("the offer it is on has changed", format!("{} is stated, it is on {} now", named(stated), named(now)))
+        ("the offer it is on has changed", format!("{} is stated, it is on {} now", names(stated), names(now)))
     })
 }
 
 /// The most offers that a refusal names.
-const NAMED: usize = 10;
+const MAX_NAMED_OFFERS: usize = 10;
 
-/// Refuses to withdraw an import that would leave other offers without their ground than an approval states.
+/// Returns the refusal if withdrawing an import would leave offers without their ground that the approval does not state.
 fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) -> Option<Refusal> {
     let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
     if others.is_empty() {
         return None;
     }
-    let named: Vec<String> = others.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = if others.len() > NAMED { ", ..." } else { "" };
+    let named: Vec<String> = others.iter().take(MAX_NAMED_OFFERS).map(ToString::to_string).collect();
+    let more = if others.len() > MAX_NAMED_OFFERS { ", ..." } else { "" };
     let message = format!(
         "approval {approval} states {} offers that would be left without their ground; now {} others would be: {}{more}",
         stated.len(),
@@ -91,6 +95,7 @@ fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) ->
     Some(Refusal::of(Reason::ApprovalExceeded, message, Limit::plain(LimitKind::Approval, approval, remedy)))
 }
 
+/// The refusal of a movement that would leave a fund shorter than the approval states.
 fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &Shorter) -> Refusal {
     let Shorter { short, stated, in_the_past } = *larger;
     let (worst, when, dated) = if in_the_past {
@@ -102,18 +107,18 @@ fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, l
     let message = format!(
         "approval {approval} states that the fund would be {stated} short{worst}; it would be {short} short{when}, {more} more"
     );
-    let asked = now.before.available.get().saturating_sub(now.after.available.get());
-    let most = asked.saturating_sub(more.get()).max(0);
+    let requested = now.before.available.get().saturating_sub(now.after.available.get());
+    let largest = requested.saturating_sub(more.get()).max(0);
     let remedy = format!("ask for what is meant now, or allocate at least {more}{dated} to the fund first");
-    Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(asked), most, remedy))
+    Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(requested), largest, remedy))
 }
 
-/// How an entry position is called.
+/// The name of an entry position in a sentence.
 pub(crate) const fn phrase(met: bool) -> &'static str {
     if met { "met" } else { "not met" }
 }
 
-/// Refuses to give an approval because of what has changed since it was asked for.
+/// The refusal to give an approval because something has changed since it was requested.
 pub(crate) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
     let remedy = "ask again, so that what is approved is what was asked";
     let limit = Limit::plain(LimitKind::Approval, approval, remedy);

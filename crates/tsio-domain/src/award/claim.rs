@@ -1,7 +1,7 @@
-//! Claims: who made an invoice out, and what has been paid on it.
+//! Claims: the issuer of an invoice, and the payments on it.
 //!
-//! "A claim's reference belongs to its issuer" (`domain.md` section 5). Issuer and normalised reference together are one
-//! claim, in any programme it is paid. It is paid by one draw, or up to the total that its first draw states.
+//! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference identify a
+//! claim across all programmes. A claim is paid by one draw, or in parts up to the total that its first draw states.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,7 @@ pub use crate::values::award::{ClaimPart, IssuerKey};
 use crate::values::record::Seq;
 use crate::values::reference::{OtherLetter, Reference};
 
-/// The first character of a name that is a letter or digit of another alphabet, which may look like one of A to Z. Accents
-/// are fine.
+/// Finds the first letter or digit of a name that is not A to Z or 0 to 9 and may only look like one. Accents are allowed.
 #[must_use]
 pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     name.chars().zip(1..).find_map(|(character, place)| {
@@ -23,42 +22,43 @@ pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     })
 }
 
-/// Whether a name has a letter or digit at all.
+/// Whether a name has at least one letter or digit.
 #[must_use]
 pub fn names_an_issuer(name: &str) -> bool {
     compared(name).any(char::is_alphanumeric)
 }
 
-/// What a call says of the invoice it pays.
+/// The invoice of a draw, as the request describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewClaim {
     /// Its reference, normalised.
     pub reference: Reference,
     /// The reference as it is printed.
     pub printed: String,
-    /// Who made it out, where the call says so.
+    /// Its issuer, if the request names one.
     pub issuer: Option<String>,
-    /// Its total, where the call says so: then it may be paid in parts.
+    /// Its total, if the request states one. The invoice may then be paid in parts.
     pub total: Option<Pence>,
 }
 
-/// A claim as it is looked up.
+/// The key of a claim: issuer and normalised reference.
 pub type ClaimKey = (IssuerKey, Reference);
 
 /// A payment of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payment {
-    /// What was paid.
+    /// The amount paid.
     pub amount: Pence,
-    /// What of it was refunded.
+    /// The amount refunded.
     pub refunded: Pence,
-    /// The total of the invoice; nothing where this draw pays it.
+    /// The stated total of the invoice; `None` if this draw pays all of it.
     pub total: Option<Pence>,
-    /// Its number; 0 before rules 2.
+    /// Its number among the payments of the claim; 0 before rules 2.
     pub part: i64,
 }
 
 impl Payment {
+    /// Whether some of it is not refunded.
     const fn stands(&self) -> bool {
         self.refunded.get() < self.amount.get()
     }
@@ -69,14 +69,14 @@ impl Payment {
 pub struct ClaimPayments(BTreeMap<(AwardId, Seq), Payment>);
 
 impl ClaimPayments {
-    /// Adds a payment, or takes its state over.
+    /// Adds a payment, or replaces its state.
     pub fn put(&mut self, award: AwardId, invoice: &Invoice) {
         let (total, part) = invoice.claim.as_ref().map_or((None, 0), |it| (it.total, it.part));
         let payment = Payment { amount: invoice.amount, refunded: invoice.refunded, total, part };
         self.0.insert((award, invoice.seq), payment);
     }
 
-    /// The payments but for this one.
+    /// The payments without this one.
     #[must_use]
     pub fn without(&self, award: AwardId, seq: Seq) -> Self {
         let mut others = self.clone();
@@ -84,34 +84,34 @@ impl ClaimPayments {
         others
     }
 
-    /// The same with the payments that others made before it is paid for the time of this number.
+    /// These payments and those of `others` whose number is below `part`.
     #[must_use]
     pub fn with_earlier(&self, others: &Self, part: i64) -> Self {
         let mut all = self.clone();
-        for (of, payment) in others.0.iter().filter(|(_, it)| it.part < part) {
-            all.0.entry(*of).or_insert(*payment);
+        for (key, payment) in others.0.iter().filter(|(_, it)| it.part < part) {
+            all.0.entry(*key).or_insert(*payment);
         }
         all
     }
 
-    /// The awards that made them, each as often as it paid.
+    /// The award of each payment. An award that paid several times is returned several times.
     pub fn awards(&self) -> impl Iterator<Item = AwardId> + '_ {
         self.0.keys().map(|(award, _)| *award)
     }
 
-    /// The payments of awards that something holds of.
+    /// The payments of the awards for which `includes` returns true.
     #[must_use]
-    pub fn of_awards(&self, are: impl Fn(AwardId) -> bool) -> Self {
-        Self(self.0.iter().filter(|((award, _), _)| are(*award)).map(|(of, it)| (*of, *it)).collect())
+    pub fn of_awards(&self, includes: impl Fn(AwardId) -> bool) -> Self {
+        Self(self.0.iter().filter(|((award, _), _)| includes(*award)).map(|(key, it)| (*key, *it)).collect())
     }
 
-    /// The first payment that stands: not all of it was refunded.
+    /// The first payment that is not refunded entirely.
     #[must_use]
     pub fn standing(&self) -> Option<(AwardId, Payment)> {
         self.0.iter().find(|(_, it)| it.stands()).map(|((award, _), it)| (*award, *it))
     }
 
-    /// What has been paid and not refunded.
+    /// The amount that was paid and not refunded, in pence.
     #[must_use]
     pub fn paid(&self) -> i64 {
         let each = self.0.values().map(|it| it.amount.get().saturating_sub(it.refunded.get()));
@@ -124,7 +124,8 @@ impl ClaimPayments {
         self.0.values().map(|it| it.part).max().unwrap_or(0)
     }
 
-    /// What is wrong with a payment that stands again under another number, as an event records it; nothing when it is sound.
+    /// What is wrong with a recorded payment that counts again under the new number `part`, because its refund was undone.
+    /// Returns `None` if nothing is.
     #[must_use]
     pub fn fault_again(&self, (award, paid): (AwardId, &Invoice), claim: &ClaimPart, part: i64) -> Option<String> {
         let last = self.last_part();
@@ -132,7 +133,7 @@ impl ClaimPayments {
         number.or_else(|| self.without(award, paid.seq).fault(paid.left(), claim))
     }
 
-    /// What is wrong with one more payment, as an event records it; nothing when it is sound.
+    /// What is wrong with one more recorded payment. Returns `None` if nothing is.
     #[must_use]
     pub fn fault(&self, amount: i64, part: &ClaimPart) -> Option<String> {
         let last = self.last_part();
@@ -152,17 +153,17 @@ impl ClaimPayments {
 }
 
 impl Award {
-    /// What was drawn without an invoice and not refunded, in the award's unit.
+    /// The amount that was drawn without an invoice and not refunded, in the award's unit.
     #[must_use]
     pub fn spent_without_invoice(&self) -> i64 {
-        let with = self.invoices.iter().map(|it| self.amount_of(it.left())).fold(0, i64::saturating_add);
-        self.spent().saturating_sub(with)
+        let by_invoice = self.invoices.iter().map(|it| self.amount_of(it.left())).fold(0, i64::saturating_add);
+        self.spent().saturating_sub(by_invoice)
     }
 
-    /// What pence come to in the award's unit, rounded down.
+    /// Converts pence to the award's unit, rounded down.
     #[must_use]
     pub fn amount_of(&self, pence: i64) -> i64 {
-        self.cost(1).and_then(|one| pence.checked_div(one)).unwrap_or(0)
+        self.cost(1).and_then(|unit_cost| pence.checked_div(unit_cost)).unwrap_or(0)
     }
 }
 

@@ -1,8 +1,8 @@
-//! One award: what was given, drawn, released and refunded of a strand under an offer, with its bookings and invoices.
+//! Awards: how much of a strand was awarded under an offer, drawn, released and refunded, with bookings and invoices.
 //!
-//! An award is only ever changed by [`Award::apply`], from an event; the writer and `verify` use the same fold. Whether
-//! it is made is decided in `programme/decide/awards.rs`, what happens to it then in `programme/decide/spending.rs`, against its offer and its
-//! accounts.
+//! Only [`Award::apply`] changes an award, from an event. The writer and `verify` use the same fold.
+//! `programme/decide/awards.rs` decides whether an award is made. `programme/decide/spending.rs` decides the later changes,
+//! against its offer and its accounts.
 
 pub mod claim;
 pub mod movement;
@@ -37,7 +37,7 @@ pub enum SupportKind {
 }
 
 impl SupportKind {
-    /// What it is counted in: NLE support in half-days, everything else in pence.
+    /// The unit of its amounts: half-days for NLE support, pence for all others.
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
@@ -59,7 +59,7 @@ impl SupportKind {
     }
 }
 
-/// An amount is not in the unit that its support is counted in.
+/// An amount is not in the unit of its kind of support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongUnit {
     /// It is in pence.
@@ -71,9 +71,9 @@ pub enum WrongUnit {
 }
 
 named_enum! {
-    /// Where a booking is.
+    /// The state of a booking.
     BookingState {
-        /// To come.
+        /// Booked, and not delivered yet.
         Booked = "booked",
         /// Delivered.
         Delivered = "delivered",
@@ -82,56 +82,56 @@ named_enum! {
     }
 }
 
-/// Days of an award booked for a date: a line inside the award, without entries.
+/// Days of an award that are booked for a date. A booking makes no ledger entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
     /// The event that made it, which is also its number.
     pub seq: Seq,
-    /// How much.
+    /// The number of half-days.
     pub half_days: HalfDays,
-    /// The day.
+    /// The date it is booked for.
     pub on: Date,
-    /// Who comes.
+    /// The leader who delivers it.
     pub leader: Actor,
-    /// Where it is.
+    /// Its state.
     pub state: BookingState,
-    /// Whether the leader is a national leader or an equivalent; nothing where that is not recorded.
+    /// Whether the leader is a national leader or an equivalent; `None` if that is not recorded.
     pub leader_kind: Option<LeaderKind>,
 }
 
-/// A payment of an invoice from an award. It stands until all of it is refunded; while it stands, no award of any programme
-/// pays the same reference of the same issuer, but for another part of the total that was stated first.
+/// A payment of an invoice from an award. Until it is refunded entirely, no award of any programme may pay the same
+/// reference of the same issuer again, except for another part of the stated total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
     /// The event that paid it.
     pub seq: Seq,
-    /// Who made it out; empty where only the text of the award says it.
+    /// Its issuer; empty if only the text of the award names the issuer.
     pub issuer: String,
     /// Its reference, normalised.
     pub reference: Reference,
-    /// What was paid.
+    /// The amount paid.
     pub amount: Pence,
-    /// What of it was refunded; all of it once the payment is undone.
+    /// The amount refunded. Undoing the payment sets it to the whole amount.
     pub refunded: Pence,
-    /// What else the record says of it; nothing before rules 2.
+    /// The further data of the claim; `None` before rules 2.
     pub claim: Option<ClaimPart>,
 }
 
 impl Invoice {
-    /// Whether something of it was not refunded.
+    /// Whether some of it is not refunded.
     #[must_use]
     pub fn stands(&self) -> bool {
         self.refunded < self.amount
     }
 
-    /// What of it was not refunded, in pence.
+    /// The amount that is not refunded, in pence.
     #[must_use]
     pub const fn left(&self) -> i64 {
         self.amount.get().saturating_sub(self.refunded.get())
     }
 
-    /// Takes another number among the payments of its invoice. One made before rules 2 had none.
-    fn number(&mut self, part: i64) {
+    /// Gives it a new number among the payments of its invoice. A payment from before rules 2 had no number.
+    fn set_part(&mut self, part: i64) {
         let (issuer, printed) = (self.issuer.clone(), self.reference.as_str().to_owned());
         let claim = self.claim.get_or_insert_with(|| ClaimPart {
             issuer_key: IssuerKey::of(&issuer),
@@ -143,7 +143,7 @@ impl Invoice {
         claim.part = part;
     }
 
-    /// The claim it pays.
+    /// The key of the claim that it pays.
     #[must_use]
     pub fn key(&self) -> ClaimKey {
         let issuer = self.claim.as_ref().map_or_else(|| IssuerKey::of(&self.issuer), |it| it.issuer_key);
@@ -158,31 +158,31 @@ pub struct Award {
     pub id: AwardId,
     /// The offer it is made under.
     pub offer: OfferId,
-    /// What its amounts count.
+    /// The unit of its amounts.
     pub unit: Unit,
-    /// What the strand asks for.
+    /// The support that it gives, with the details that the strand requires.
     pub support: Support,
     /// The fund it is charged to.
     pub fund: AccountId,
-    /// The offer's cap account of the strand; none where only the fund limits it.
+    /// The offer's cap account for the strand; `None` if only the fund limits it.
     pub cap: Option<AccountId>,
-    /// Pence a day as it was when the award was made, for half-days.
+    /// For half-days, the rate in pence a day at the time of the award.
     pub rate: Option<Pence>,
-    /// What was given.
+    /// The amount awarded.
     pub awarded: i64,
-    /// What was drawn of it, gross.
+    /// The amount drawn, without deducting refunds.
     pub drawn: i64,
-    /// What was released of it.
+    /// The amount released.
     pub released: i64,
-    /// What was refunded of what was drawn.
+    /// The amount refunded.
     pub refunded: i64,
     /// The day it was made.
     pub on: Date,
-    /// Who made it.
+    /// The person who made it.
     pub by: Actor,
-    /// The event that made it; its text lies there.
+    /// The event that made it, which also has its text.
     pub made: Seq,
-    /// The last event that changed it: what its etag says.
+    /// The last event that changed it. The etag is made from it.
     pub version: Seq,
     /// Its bookings, in the order they were made.
     pub bookings: Vec<Booking>,
@@ -191,7 +191,7 @@ pub struct Award {
 }
 
 impl Award {
-    /// The award that an `awarded` event makes; nothing for any other event.
+    /// The award that an `awarded` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(event: &Event) -> Option<Self> {
         let EventBody::Awarded { award, unit, amount, fund, cap, rate, support, .. } = &event.body else {
@@ -218,7 +218,7 @@ impl Award {
         })
     }
 
-    /// Folds one more event of this award into it. Total: an event that does not concern it changes nothing.
+    /// Folds one more event in. An event that does not concern this award changes nothing.
     pub fn apply(&mut self, event: &Event) {
         if event.body.award().is_some_and(|award| award != self.id) {
             return;
@@ -230,15 +230,15 @@ impl Award {
                 self.bookings.push(Booking { seq: event.seq, half_days, on, leader, state, leader_kind });
             }
             EventBody::BookingCancelled { booking, .. } => {
-                self.settle(*booking, BookingState::Cancelled);
+                self.set_booking_state(*booking, BookingState::Cancelled);
             }
             EventBody::BookingDelivered { booking, .. } => {
-                self.settle(*booking, BookingState::Delivered);
+                self.set_booking_state(*booking, BookingState::Delivered);
             }
             EventBody::Drawn { amount, booking, invoice, claim, .. } => {
                 self.drawn = self.drawn.saturating_add(*amount);
                 if let Some(booking) = booking {
-                    self.settle(*booking, BookingState::Delivered);
+                    self.set_booking_state(*booking, BookingState::Delivered);
                 }
                 if let Some(reference) = invoice {
                     self.pay(event.seq, *amount, reference, claim.as_ref());
@@ -258,7 +258,7 @@ impl Award {
             EventBody::Undone { undoes, movement, amount, invoice, booking, part, .. } => {
                 self.undo(*movement, *undoes, *amount, (*invoice, *part));
                 if let Some(booking) = booking {
-                    self.settle(*booking, BookingState::Cancelled);
+                    self.set_booking_state(*booking, BookingState::Cancelled);
                 }
             }
             EventBody::Closed { released, .. } => {
@@ -286,7 +286,7 @@ impl Award {
         self.version = event.seq;
     }
 
-    /// Adds the payment of an invoice. Before rules 2 only fees were paid against invoices, and their provider issued them.
+    /// Adds the payment of an invoice. Before rules 2 only fees were paid against invoices, and the provider was the issuer.
     fn pay(&mut self, seq: Seq, amount: i64, reference: &Reference, claim: Option<&ClaimPart>) {
         let issuer = match (claim, &self.support) {
             (Some(claim), _) => claim.issuer.clone().unwrap_or_default(),
@@ -298,7 +298,7 @@ impl Award {
         self.invoices.push(Invoice { seq, issuer, reference, amount, refunded, claim });
     }
 
-    /// Lets its counters fall back by what is undone. A payment that a refund took back is another payment from then on.
+    /// Takes an undone movement out of the totals. If a refund is undone, its payment gets a new number (`part`).
     fn undo(&mut self, movement: MovementKind, undoes: Seq, amount: i64, (invoice, part): (Option<Seq>, Option<i64>)) {
         let pence = self.cost(amount).unwrap_or(i64::MAX);
         let paid = self.invoices.iter_mut().find(|it| it.seq == undoes || Some(it.seq) == invoice);
@@ -312,31 +312,31 @@ impl Award {
                 self.refunded = self.refunded.saturating_sub(amount);
                 if let Some(paid) = paid {
                     paid.refunded = Pence(paid.refunded.get().saturating_sub(pence));
-                    part.into_iter().for_each(|part| paid.number(part));
+                    part.into_iter().for_each(|part| paid.set_part(part));
                 }
             }
         }
     }
 
-    fn settle(&mut self, booking: Seq, state: BookingState) {
+    fn set_booking_state(&mut self, booking: Seq, state: BookingState) {
         if let Some(it) = self.bookings.iter_mut().find(|it| it.seq == booking) {
             it.state = state;
         }
     }
 
-    /// What is still promised: neither drawn nor released.
+    /// The amount that is neither drawn nor released.
     #[must_use]
     pub const fn committed(&self) -> i64 {
         self.awarded.saturating_sub(self.drawn).saturating_sub(self.released)
     }
 
-    /// What was drawn and not refunded.
+    /// The amount that was drawn and not refunded.
     #[must_use]
     pub const fn spent(&self) -> i64 {
         self.drawn.saturating_sub(self.refunded)
     }
 
-    /// Half-days booked and neither delivered nor cancelled: no amount of an award that counts pence.
+    /// Half-days that are booked and neither delivered nor cancelled; 0 for an award in pence.
     #[must_use]
     pub fn booked(&self) -> i64 {
         if self.unit != Unit::HalfDays {
@@ -346,31 +346,31 @@ impl Award {
         open.map(|it| i64::from(it.half_days.get())).fold(0, i64::saturating_add)
     }
 
-    /// Whether a booking of it is still to come.
+    /// Whether it has a booking that is neither delivered nor cancelled.
     #[must_use]
     pub fn has_open_bookings(&self) -> bool {
         self.bookings.iter().any(|it| it.state == BookingState::Booked)
     }
 
-    /// Whether it pays, or is to pay, for something: not all of it was released or refunded.
+    /// Whether it funds something: some of it is neither released nor refunded.
     #[must_use]
     pub const fn funds(&self) -> bool {
         self.committed() > 0 || self.spent() > 0
     }
 
-    /// The leader whose fees it pays, as leaders are compared: folded, as the ids of persons are.
+    /// The leader whose fees it pays, in the form in which ids are compared ([`crate::person::key`]).
     #[must_use]
     pub fn fees_key(&self) -> Option<String> {
         self.support.fees_key()
     }
 
-    /// Whether nothing of it is committed any more.
+    /// Whether no part of it is committed.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.committed() == 0
     }
 
-    /// What an amount of it costs the fund, in pence: half-days at the award's own rate. Nothing when it does not fit.
+    /// Converts an amount of it to pence, with half-days at the award's own rate. Returns `None` on overflow.
     #[must_use]
     pub fn cost(&self, amount: i64) -> Option<i64> {
         match self.rate {
@@ -379,7 +379,7 @@ impl Award {
         }
     }
 
-    /// Its etag: opaque to callers, the version inside.
+    /// Its etag, made from the version. Callers must not interpret it.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

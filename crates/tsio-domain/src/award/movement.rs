@@ -1,8 +1,8 @@
-//! What moved an amount of an award, in the order of the record: asked where dates have to keep their order, and where a
-//! movement is undone.
+//! The movements of awards (draws, releases, refunds) in the order of the record. Checks of the order of dates use them,
+//! and commands that undo a movement.
 //!
-//! Nothing of it is stored beside the events: it is folded from those of the offers concerned. What dates ask is summed by the
-//! day, so that a long record costs as little as a short one.
+//! They are not stored, but folded from the events of the offers. The amounts are summed by day, so that the checks stay
+//! fast on a long record.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,40 +17,41 @@ pub use crate::values::award::MovementKind;
 pub struct AwardMovement {
     /// Its event.
     pub seq: Seq,
-    /// What it is.
+    /// Its kind.
     pub kind: MovementKind,
-    /// How much, in the award's unit.
+    /// Its amount, in the award's unit.
     pub amount: i64,
     /// Its effective date.
     pub on: Date,
-    /// The booking it delivered.
+    /// The booking that a draw delivered.
     pub booking: Option<Seq>,
-    /// The payment of an invoice that it made or takes back.
+    /// The payment of an invoice that a draw made or a refund takes back.
     pub invoice: Option<Seq>,
-    /// Whether it is the closing of an offer that gave it back.
+    /// Whether closing the offer released it.
     pub by_close: bool,
-    /// The day it was undone.
+    /// The day on which it was undone.
     pub undone: Option<Date>,
 }
 
-/// What changed by the day: the sums of what begins and ends to count on each.
+/// An amount over time, stored as its change on each day.
 #[derive(Debug, Clone, Default)]
-struct ByDay {
+struct DailyChanges {
     changes: BTreeMap<Date, i64>,
     sum: i64,
 }
 
-impl ByDay {
+impl DailyChanges {
     fn add(&mut self, on: Date, change: i64) {
         let day = self.changes.entry(on).or_default();
         *day = day.saturating_add(change);
         self.sum = self.sum.saturating_add(change);
     }
 
-    /// The least that it comes to as of each day from one on, and the first day from which it is always at least `requested`.
+    /// Returns the lowest value on any day from `on`, and the first such day from which the value is always at least
+    /// `requested`.
     fn least_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
         let (mut as_of, mut least, mut from) = (self.sum, self.sum, None);
-        // From the last day back: what a day leaves holds until the next one.
+        // From the last day back. The value of a day holds until the next change.
         let mut is_enough = as_of >= requested;
         for (day, change) in self.changes.range(on..).rev().take_while(|(day, _)| **day > on) {
             if is_enough {
@@ -64,79 +65,81 @@ impl ByDay {
     }
 }
 
-/// What moved amounts of one award.
+/// The movements of one award.
 #[derive(Debug, Clone, Default)]
-struct OfAward {
-    /// One by one, as far as they are kept.
+struct MovementsOfAward {
+    /// The single movements, if they are kept.
     each: Vec<AwardMovement>,
-    /// What was drawn and released, less than nothing.
-    committed: ByDay,
-    /// What was drawn and not refunded, of each payment of an invoice and of what was drawn without one.
-    spent: BTreeMap<Option<Seq>, ByDay>,
-    /// How often something was drawn or delivered on a day.
-    drawn: BTreeMap<Date, usize>,
+    /// Minus the amount drawn and released.
+    committed: DailyChanges,
+    /// The amount drawn and not refunded: by payment of an invoice, and under `None` the amount drawn without an invoice.
+    spent: BTreeMap<Option<Seq>, DailyChanges>,
+    /// The number of draws and deliveries on each day.
+    draws: BTreeMap<Date, usize>,
 }
 
-impl OfAward {
-    /// Counts a movement from a day on, or no more from then on.
-    fn count(&mut self, it: &AwardMovement, on: Date, sign: i64) {
-        let amount = it.amount.saturating_mul(sign);
-        if matches!(it.kind, MovementKind::Draw | MovementKind::Release) {
+impl MovementsOfAward {
+    /// Adds the amount of a movement to the sums from the day `on`; with `sign` -1, subtracts it.
+    fn count(&mut self, movement: &AwardMovement, on: Date, sign: i64) {
+        let amount = movement.amount.saturating_mul(sign);
+        if matches!(movement.kind, MovementKind::Draw | MovementKind::Release) {
             self.committed.add(on, amount.saturating_neg());
         }
-        match it.kind {
-            MovementKind::Draw => self.spent.entry(it.invoice).or_default().add(on, amount),
-            MovementKind::Refund => self.spent.entry(it.invoice).or_default().add(on, amount.saturating_neg()),
+        match movement.kind {
+            MovementKind::Draw => self.spent.entry(movement.invoice).or_default().add(on, amount),
+            MovementKind::Refund => self.spent.entry(movement.invoice).or_default().add(on, amount.saturating_neg()),
             MovementKind::Release => {}
         }
     }
 
-    fn begin(&mut self, it: &AwardMovement) {
-        self.count(it, it.on, 1);
-        if it.kind == MovementKind::Draw {
-            self.draw(it.on);
+    /// Adds a movement.
+    fn add(&mut self, movement: &AwardMovement) {
+        self.count(movement, movement.on, 1);
+        if movement.kind == MovementKind::Draw {
+            self.add_draw(movement.on);
         }
     }
 
-    fn draw(&mut self, on: Date) {
-        let times = self.drawn.entry(on).or_default();
+    fn add_draw(&mut self, on: Date) {
+        let times = self.draws.entry(on).or_default();
         *times = times.saturating_add(1);
     }
 
-    fn end(&mut self, it: &AwardMovement, on: Date) {
-        self.count(it, on, -1);
-        if it.kind == MovementKind::Draw
-            && let Some(times) = self.drawn.get_mut(&it.on)
+    /// Takes a movement out from the day `on`, on which it was undone.
+    fn undo(&mut self, movement: &AwardMovement, on: Date) {
+        self.count(movement, on, -1);
+        if movement.kind == MovementKind::Draw
+            && let Some(times) = self.draws.get_mut(&movement.on)
         {
             *times = times.saturating_sub(1);
             if *times == 0 {
-                self.drawn.remove(&it.on);
+                self.draws.remove(&movement.on);
             }
         }
     }
 }
 
-/// The movements of some awards: what they come to by the day, and each by itself where it may be undone.
+/// The movements of several awards: their sums by day, and the single movements if they are kept.
 #[derive(Debug, Clone, Default)]
 pub struct Movements {
-    awards: HashMap<AwardId, OfAward>,
-    /// Those that were undone, where not each is kept; nothing where each is.
+    awards: HashMap<AwardId, MovementsOfAward>,
+    /// The undone movements, if only sums are kept; `None` if each movement is kept.
     undone: Option<HashSet<(AwardId, Seq)>>,
 }
 
 impl Movements {
-    /// Keeps only what they come to: for a whole record, of which a movement is [recalled](Self::recall) by its event.
+    /// Keeps only sums, for a whole record. A single movement is [recalled](Self::recall) from its event when it is needed.
     #[must_use]
     pub fn summed() -> Self {
         Self { awards: HashMap::new(), undone: Some(HashSet::new()) }
     }
 
-    /// Folds one more event in. Total: an event that moves no amount of an award changes nothing.
+    /// Folds one more event in. An event that moves no amount of an award changes nothing.
     pub fn apply(&mut self, event: &Event) {
         let keeps_each = self.undone.is_none();
         for (award, movement) in made_by(event) {
             let of_award = self.awards.entry(award).or_default();
-            of_award.begin(&movement);
+            of_award.add(&movement);
             if keeps_each {
                 of_award.each.push(movement);
             }
@@ -144,17 +147,17 @@ impl Movements {
         match &event.body {
             EventBody::Undone { award, undoes, .. } => {
                 let of_award = self.awards.entry(*award).or_default();
-                if let Some(found) = of_award.each.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none()) {
-                    found.undone = Some(event.effective);
-                    let undone = *found;
-                    of_award.end(&undone, event.effective);
+                if let Some(movement) = of_award.each.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none()) {
+                    movement.undone = Some(event.effective);
+                    let undone = *movement;
+                    of_award.undo(&undone, event.effective);
                 }
-                if let Some(all) = &mut self.undone {
-                    all.insert((*award, *undoes));
+                if let Some(all_undone) = &mut self.undone {
+                    all_undone.insert((*award, *undoes));
                 }
             }
             EventBody::BookingDelivered { award, .. } => {
-                self.awards.entry(*award).or_default().draw(event.effective);
+                self.awards.entry(*award).or_default().add_draw(event.effective);
             }
             EventBody::Awarded { .. }
             | EventBody::DaysBooked { .. }
@@ -166,7 +169,7 @@ impl Movements {
         }
     }
 
-    /// Keeps each movement that an event of the record made, where only sums are kept, so that one can be undone.
+    /// Keeps the single movements of an earlier event, so that one of them can be undone. Needed only if sums are kept.
     pub fn recall(&mut self, event: &Event) {
         let Some(undone) = &self.undone else { return };
         for (award, movement) in made_by(event) {
@@ -177,46 +180,46 @@ impl Movements {
         }
     }
 
-    /// Keeps only sums of an award again.
+    /// Drops the single movements of an award that were recalled, and keeps its sums.
     pub fn forget(&mut self, award: AwardId) {
-        if let (Some(_), Some(it)) = (&self.undone, self.awards.get_mut(&award)) {
-            it.each.clear();
+        if let (Some(_), Some(of_award)) = (&self.undone, self.awards.get_mut(&award)) {
+            of_award.each.clear();
         }
     }
 
-    /// Those of an award that are kept one by one, in the order they were recorded.
+    /// The single movements of an award that are kept, in the order they were recorded.
     pub fn of(&self, award: AwardId) -> impl Iterator<Item = &AwardMovement> {
         self.awards.get(&award).into_iter().flat_map(|it| &it.each)
     }
 
-    /// The first and the last day on which something of an award was drawn or delivered, what was undone left out.
+    /// The first and the last day on which an award was drawn on or delivered. Undone draws do not count.
     #[must_use]
     pub fn drawn_between(&self, award: AwardId) -> Option<(Date, Date)> {
-        let drawn = &self.awards.get(&award)?.drawn;
-        drawn.first_key_value().zip(drawn.last_key_value()).map(|((first, _), (last, _))| (*first, *last))
+        let draws = &self.awards.get(&award)?.draws;
+        draws.first_key_value().zip(draws.last_key_value()).map(|((first, _), (last, _))| (*first, *last))
     }
 
-    /// What was drawn and not refunded as of each day from `on`, of one payment of an invoice or of what was drawn without
-    /// one: the least of these, and the first day from which it is always at least `requested`.
+    /// Returns the lowest amount that was drawn and not refunded as of any day from `on`, and the first such day from which
+    /// it is always at least `requested`. Counts one payment of an invoice, or with `None` the draws without an invoice.
     #[must_use]
     pub fn spent_from(&self, award: AwardId, invoice: Option<Seq>, on: Date, requested: i64) -> (i64, Option<Date>) {
         let spent = self.awards.get(&award).and_then(|it| it.spent.get(&invoice));
-        spent.map_or_else(|| ByDay::default().least_from(on, requested), |it| it.least_from(on, requested))
+        spent.map_or_else(|| DailyChanges::default().least_from(on, requested), |it| it.least_from(on, requested))
     }
 
-    /// What of an award of so much was neither drawn nor released as of each day from `on`: the same of it.
+    /// Like [`Self::spent_from`], for the amount of an award of `awarded` that was neither drawn nor released.
     #[must_use]
     pub fn committed_from(&self, award: AwardId, awarded: i64, on: Date, requested: i64) -> (i64, Option<Date>) {
-        let gone = requested.saturating_sub(awarded);
-        let committed = self.awards.get(&award).map(|it| it.committed.least_from(on, gone));
-        let (least, from) = committed.unwrap_or_else(|| ByDay::default().least_from(on, gone));
+        let threshold = requested.saturating_sub(awarded);
+        let committed = self.awards.get(&award).map(|it| it.committed.least_from(on, threshold));
+        let (least, from) = committed.unwrap_or_else(|| DailyChanges::default().least_from(on, threshold));
         (awarded.saturating_add(least), from)
     }
 }
 
 /// The movements that an event makes, each with its award.
 fn made_by(event: &Event) -> Vec<(AwardId, AwardMovement)> {
-    let it = |kind, amount, booking, invoice| AwardMovement {
+    let movement = |kind, amount, booking, invoice| AwardMovement {
         seq: event.seq,
         kind,
         amount,
@@ -228,16 +231,17 @@ fn made_by(event: &Event) -> Vec<(AwardId, AwardMovement)> {
     };
     match &event.body {
         EventBody::Drawn { award, amount, booking, invoice, .. } => {
-            let paid = invoice.as_ref().map(|_| event.seq);
-            vec![(*award, it(MovementKind::Draw, *amount, *booking, paid))]
+            let payment = invoice.as_ref().map(|_| event.seq);
+            vec![(*award, movement(MovementKind::Draw, *amount, *booking, payment))]
         }
-        EventBody::Released { award, amount } => vec![(*award, it(MovementKind::Release, *amount, None, None))],
+        EventBody::Released { award, amount } => vec![(*award, movement(MovementKind::Release, *amount, None, None))],
         EventBody::Refunded { award, amount, invoice } => {
-            vec![(*award, it(MovementKind::Refund, *amount, None, *invoice))]
+            vec![(*award, movement(MovementKind::Refund, *amount, None, *invoice))]
         }
         EventBody::Closed { released, .. } => {
-            let given_back = |amount| AwardMovement { by_close: true, ..it(MovementKind::Release, amount, None, None) };
-            released.iter().map(|back| (back.award, given_back(back.amount))).collect()
+            let by_close =
+                |amount| AwardMovement { by_close: true, ..movement(MovementKind::Release, amount, None, None) };
+            released.iter().map(|it| (it.award, by_close(it.amount))).collect()
         }
         EventBody::Identified { .. }
         | EventBody::SchoolsAdded { .. }

@@ -1,4 +1,4 @@
-//! What each event makes of an award, by tables written by hand.
+//! How each event changes an award, by tables written by hand.
 
 use super::*;
 use crate::event::ReleasedAward;
@@ -26,7 +26,7 @@ fn event(seq: i64, body: EventBody) -> Event {
     }
 }
 
-/// Ten of a strand, made by event 1.
+/// An award of ten of a strand, made by event 1.
 fn ten(support: Support) -> Award {
     let days = matches!(support, Support::Nle { .. });
     let body = EventBody::Awarded {
@@ -68,7 +68,7 @@ fn closed(award: AwardId, amount: i64) -> EventBody {
     EventBody::Closed { outcome: Outcome::Completed, released: vec![ReleasedAward { award, amount }] }
 }
 
-/// Folds bodies as events 2, 3, 4 and so on.
+/// Folds the bodies in as events 2, 3, 4 and so on.
 fn after(mut award: Award, bodies: Vec<EventBody>) -> Award {
     for (seq, body) in (2..).zip(bodies) {
         award.apply(&event(seq, body));
@@ -105,7 +105,7 @@ fn each_event_moves_what_it_says() {
         (vec![booked(MINE, 4), EventBody::BookingCancelled { award: MINE, booking: Seq(9) }], [0, 0, 0, 10, 0, 4], 3),
         (vec![drawn(MINE, 3, None, None), closed(MINE, 7)],                       [3, 7, 0, 0, 3, 0], 3),
         (vec![booked(MINE, 4), closed(MINE, 10)],                                 [0, 10, 0, 0, 0, 0], 3),
-        // what is another award's, or no award's, changes nothing
+        // events of another award, or of no award, change nothing
         (vec![drawn(OTHER, 3, None, None), refunded(OTHER, 1, None), booked(OTHER, 1), closed(OTHER, 4)], [0, 0, 0, 10, 0, 0], 1),
         (vec![EventBody::Released { award: OTHER, amount: 1 }, EventBody::Started {}, EventBody::Noted {}], [0, 0, 0, 10, 0, 0], 1),
         (vec![EventBody::BookingCancelled { award: OTHER, booking: Seq(2) }],     [0, 0, 0, 10, 0, 0], 1),
