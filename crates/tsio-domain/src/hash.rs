@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::BadId;
 
-/// A SHA-256, shown as lower-case hex.
+/// A SHA-256 hash. Its text is 64 lower-case hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Ord, Eq, Hash)]
 pub struct Hash(pub [u8; 32]);
 

@@ -1,11 +1,11 @@
-//! What Ofsted printed about a school in one monthly file.
+//! Judgements of schools, as Ofsted's monthly files print them.
 
 use serde::{Deserialize, Serialize};
 
 use super::Date;
 use super::ids::{ImportId, Urn};
 
-/// Overall effectiveness as printed. Only 1 to 4 are grades; the other codes say why there is none
+/// Overall effectiveness as printed. Only 1 to 4 are grades. The other codes say why there is no grade
 /// (`domain.md` section 6: "different things that must not be confused").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,13 +56,13 @@ impl Grade {
         })
     }
 
-    /// Whether this is RI or worse: 3 or 4, never one of the codes above 4 (`domain.md` section 1).
+    /// Whether this is RI or worse: grade 3 or 4, but no code above 4 (`domain.md` section 1).
     #[must_use]
     pub const fn is_ri_or_worse(self) -> bool {
         matches!(self, Self::RequiresImprovement | Self::Inadequate)
     }
 
-    /// 1 to 4 for a real grade, nothing for the codes that say there is none.
+    /// 1 to 4 for a grade; `None` for the codes that say there is no grade.
     #[must_use]
     pub const fn graded(self) -> Option<u8> {
         match self {
@@ -77,28 +77,28 @@ impl Grade {
 pub struct Judgement {
     /// Ofsted's number of the inspection, e.g. `10088473` or `ITS449512`.
     pub inspection: String,
-    /// The URN the school had when it was judged; a predecessor's for a converter not yet inspected.
+    /// The URN that the school had when it was judged. It is a predecessor's if the academy has not been inspected yet.
     pub urn_judged: Urn,
     /// First day of the inspection.
     pub started: Option<Date>,
     /// Last day of the inspection.
     pub ended: Option<Date>,
-    /// Day the report was published; nothing when the file says unknown.
+    /// Day the report was published; `None` if the file does not say.
     pub published: Option<Date>,
     /// Overall effectiveness.
     pub grade: Grade,
 }
 
-/// A school's row in one monthly file: the evidence the rules look at.
+/// A school's row in one monthly file. The rules of eligibility are tested on such rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthRow {
-    /// The school the row is about, under its URN of that month.
+    /// The URN of the school in that month.
     pub urn: Urn,
-    /// The month-end position the file states.
+    /// The as-at date of the file.
     pub as_at: Date,
-    /// The file.
+    /// The import of the file.
     pub import: ImportId,
-    /// Latest graded inspection; nothing when never inspected.
+    /// The latest graded inspection; `None` if it was never inspected.
     pub current: Option<Judgement>,
     /// The graded inspection before it.
     pub previous: Option<Judgement>,

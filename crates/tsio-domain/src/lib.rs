@@ -1,7 +1,7 @@
-//! The scheme itself: plain values and the pure functions over them.
+//! The rules of the scheme: plain values and pure functions over them.
 //!
-//! Nothing here is async, reads a clock, touches a database or knows the wire. What is allowed is decided here and nowhere
-//! else.
+//! This crate is not async, reads no clock, uses no database and does not know the wire format. All rules about what is
+//! allowed are here and in no other crate.
 
 pub mod approval;
 pub mod award;
@@ -29,10 +29,10 @@ pub mod text;
 pub mod time;
 pub mod values;
 
-/// A civil date, day precision, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
+/// A calendar date, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;
 
-/// A day as it is written on the wire, `YYYY-MM-DD` and nothing else: a year of four digits, which every database has.
+/// Parses a date in exactly the wire format `YYYY-MM-DD`. The year has four digits, so every database can store it.
 #[must_use]
 pub fn day(text: &str) -> Option<Date> {
     let day: Option<Date> = text.parse().ok();

@@ -1,7 +1,6 @@
-//! Sterling in whole pence, leader time in whole half-days: the only two units of the scheme.
+//! The two units of the scheme: sterling in whole pence, and leader time in whole half-days.
 //!
-//! There is no floating point here and no `Add`: every sum is checked, and overflow is an answer (`None`),
-//! never a wrong balance.
+//! There is no floating point and no `Add`. Every sum is checked, and overflow returns `None` instead of a wrong balance.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,16 +17,16 @@ macro_rules! amount {
         pub struct $name(pub $inner);
 
         impl $name {
-            /// Nothing.
+            /// Zero.
             pub const ZERO: Self = Self(0);
 
-            /// The plain number.
+            /// The number.
             #[must_use]
             pub const fn get(self) -> $inner {
                 self.0
             }
 
-            /// The sum; nothing when it does not fit.
+            /// The sum; `None` on overflow.
             #[must_use]
             pub const fn checked_add(self, other: Self) -> Option<Self> {
                 match self.0.checked_add(other.0) {
@@ -36,7 +35,7 @@ macro_rules! amount {
                 }
             }
 
-            /// The difference, which may be negative; nothing when it does not fit.
+            /// The difference, which may be negative; `None` on overflow.
             #[must_use]
             pub const fn checked_sub(self, other: Self) -> Option<Self> {
                 match self.0.checked_sub(other.0) {
@@ -45,7 +44,7 @@ macro_rules! amount {
                 }
             }
 
-            /// Whether it is more than nothing.
+            /// Whether it is above zero.
             #[must_use]
             pub const fn is_positive(self) -> bool {
                 self.0 > 0
@@ -54,14 +53,14 @@ macro_rules! amount {
     };
 }
 
-amount!(/// Sterling in whole pence.
+amount!(/// An amount of sterling in whole pence.
     Pence(i64));
-amount!(/// Days in whole half-days: 5 is two and a half days.
+amount!(/// A number of half-days: 5 is two and a half days.
     HalfDays(i32));
 
 impl HalfDays {
-    /// What they cost at a day rate: half-days x rate / 2. Nothing when the rate is of odd pence or the cost
-    /// does not fit (`domain.md` section 5: "a rate of odd pence fails validation").
+    /// The cost at a day rate: half-days x rate / 2. Returns `None` if the rate is an odd number of pence or on overflow
+    /// (`domain.md` section 5: "a rate of odd pence fails validation").
     #[must_use]
     pub fn cost(self, day_rate: Pence) -> Option<Pence> {
         let half = day_rate.0.checked_div(2).filter(|half| half.checked_mul(2) == Some(day_rate.0))?;
@@ -87,10 +86,10 @@ impl fmt::Display for Pence {
 
 impl FromStr for Pence {
     type Err = BadId;
-    /// Takes `250000`, `£4,000`, `4000.50`: pounds, never negative; commas only between thousands, so that `0,500`, half
-    /// a pound as others type it, is not read as 500.
+    /// Takes `250000`, `£4,000`, `4000.50`: pounds, never negative. Commas are allowed only between thousands, so that
+    /// `0,500`, a decimal comma in other countries, is not read as 500.
     fn from_str(s: &str) -> Result<Self, BadId> {
-        pence(s.trim()).map(Self).ok_or_else(|| bad(s, "an amount in pounds (like £4,000 or 4000.50)"))
+        pence(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "an amount in pounds (like £4,000 or 4000.50)"))
     }
 }
 
@@ -108,14 +107,15 @@ impl FromStr for HalfDays {
     type Err = BadId;
     /// Takes `3 days`, `2.5`, `1 day`: whole and half days, never negative.
     fn from_str(s: &str) -> Result<Self, BadId> {
-        half_days(s.trim()).map(Self).ok_or_else(|| bad(s, "whole or half days (like 2.5 or 3 days)"))
+        half_days(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "whole or half days (like 2.5 or 3 days)"))
     }
 }
 
-fn bad(value: &str, expected: &'static str) -> BadId {
+fn bad_amount(value: &str, expected: &'static str) -> BadId {
     BadId { value: value.chars().take(60).collect(), expected }
 }
 
+/// Returns the text if it has only digits and is not empty.
 fn digits(s: &str) -> Option<&str> {
     (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit())).then_some(s)
 }
@@ -126,9 +126,9 @@ fn pence(s: &str) -> Option<i64> {
         Some((pounds, pence)) => (pounds, digits(pence).filter(|p| p.len() == 2)?.parse::<i64>().ok()?),
         None => (s, 0),
     };
-    let mut groups = pounds.split(',');
-    let first = digits(groups.next()?)?;
-    let rest: Vec<&str> = groups.map(|g| digits(g).filter(|g| g.len() == 3)).collect::<Option<_>>()?;
+    let mut thousands = pounds.split(',');
+    let first = digits(thousands.next()?)?;
+    let rest: Vec<&str> = thousands.map(|it| digits(it).filter(|it| it.len() == 3)).collect::<Option<_>>()?;
     if !rest.is_empty() && (first.len() > 3 || first.starts_with('0')) {
         return None;
     }

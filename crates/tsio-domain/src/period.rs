@@ -18,7 +18,7 @@ pub struct Period {
 }
 
 impl Period {
-    /// The period a day lies in.
+    /// The period of a day.
     #[must_use]
     pub fn of(day: Date) -> Self {
         let (year, month) = (day.year(), day.month());
@@ -29,7 +29,7 @@ impl Period {
         }
     }
 
-    /// The financial year it lies in: `2021-22`.
+    /// Its financial year: `2021-22`.
     #[must_use]
     pub fn year(self) -> String {
         let next = self.starts.saturating_add(1).rem_euclid(100);
@@ -46,12 +46,12 @@ impl fmt::Display for Period {
 impl FromStr for Period {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, BadId> {
-        let read = || {
+        let parse = || {
             let (year, month) = s.strip_prefix("FY")?.split_once("/M")?;
             let period = Self { starts: year.get(..4)?.parse().ok()?, month: month.parse().ok()? };
             ((1..=12).contains(&period.month) && period.to_string() == s).then_some(period)
         };
-        read().ok_or_else(|| BadId {
+        parse().ok_or_else(|| BadId {
             value: s.chars().take(60).collect(),
             expected: "an accounting period (like FY2021-22/M07)",
         })

@@ -1,7 +1,7 @@
-//! Who is the same person, for every rule that needs two people.
+//! Tells whether two callers are the same person, for every rule that needs two people.
 //!
 //! "Two ids are one person when they are equal after Unicode NFKC, trimming and case folding, or when issuer and `sub` of
-//! their tokens are equal" (`domain.md` section 8). Ids are kept and shown as they were given; this compares them.
+//! their tokens are equal" (`domain.md` section 8). Ids are stored and shown unchanged; only the comparison folds them.
 
 use std::sync::LazyLock;
 
@@ -12,28 +12,28 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::event::Hash;
 use super::ids::Actor;
 
-/// The issuer and the `sub` of a token, hashed: it says whether two tokens are of one person, and nothing else.
+/// A hash of the issuer and the `sub` of a token. It only shows whether two tokens belong to one person.
 pub type TokenSubject = Hash;
 
-static CASES: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
+static CASE_MAPPER: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
 
-/// The caller, or an earlier one, for comparing people.
+/// A caller, for comparing people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The id.
     pub actor: Actor,
-    /// Whose token it was; nothing without a token, and where that was not recorded.
+    /// The token subject; `None` without a token, or if it was not recorded.
     pub subject: Option<TokenSubject>,
 }
 
 impl Person {
-    /// Somebody of whom only the id is known.
+    /// A person with only an id.
     #[must_use]
     pub const fn named(actor: Actor) -> Self {
         Self { actor, subject: None }
     }
 
-    /// Whether the two are one person.
+    /// Whether the two are the same person.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         is_same_id(self.actor.as_str(), other.actor.as_str())
@@ -41,7 +41,7 @@ impl Person {
     }
 }
 
-/// Whether two ids are one person's. Of ASCII ids folding leaves the letters only.
+/// Whether two ids belong to the same person. For ASCII ids, comparing without case is enough.
 fn is_same_id(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.trim().eq_ignore_ascii_case(other.trim());
@@ -49,21 +49,21 @@ fn is_same_id(one: &str, other: &str) -> bool {
     key(one) == key(other)
 }
 
-/// An id in the form that is compared, and kept beside it in the database.
+/// The form of an id that is compared. The database stores it beside the id.
 #[must_use]
 pub fn key(id: &str) -> String {
     let composed: String = id.nfkc().collect();
-    // Folding may leave what is not composed.
-    CASES.fold_string(composed.trim()).nfkc().collect()
+    // Case folding can return decomposed characters, so normalise again.
+    CASE_MAPPER.fold_string(composed.trim()).nfkc().collect()
 }
 
-/// The token subject of an issuer and a `sub`.
+/// Computes the token subject from an issuer and a `sub`.
 #[must_use]
 pub fn subject(issuer: &str, sub: &str) -> TokenSubject {
-    let hashed = Sha256::new().chain_update("tsio token subject v1\n");
-    // With its length, so that no issuer ends in what another's `sub` begins with.
+    let hasher = Sha256::new().chain_update("tsio token subject v1\n");
+    // The length separates the issuer from the `sub`: otherwise "a" + "bc" and "ab" + "c" would be equal.
     let length = u64::try_from(issuer.len()).unwrap_or(u64::MAX).to_be_bytes();
-    Hash(hashed.chain_update(length).chain_update(issuer).chain_update(sub).finalize().into())
+    Hash(hasher.chain_update(length).chain_update(issuer).chain_update(sub).finalize().into())
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! The version of the rules that a programme has adopted.
 //!
-//! A rule that is added or changed must not judge what was recorded before it. So each programme's record says from which
-//! event on a version holds: `rules_adopted`. What this table names is judged only from that event on; everything else
-//! holds over the whole record.
+//! A new or changed rule must not apply to events that were recorded before it. So the record of each programme has an
+//! event `rules_adopted`, from which on a version applies. The rules in the table apply only from that event on. All
+//! other rules apply to the whole record.
 //!
 //! | version | adds |
 //! |---|---|
-//! | 1 | the rules that hold over the whole record |
-//! | 2 | folded identity, stated approvals and their expiry, the discussion with the commissioner; invoices by issuer and in parts, a leader of fees funded once; the order of dates, `contact_until`, as of a day; what one person moves alone on a fund counts together |
+//! | 1 | the rules that apply to the whole record |
+//! | 2 | ids are compared folded; approvals have a statement and expire; a referral needs a discussion with the commissioner; invoices have an issuer and parts; the fees of a leader are funded once; dates keep their order; `contact_until`; limits as of a day; movements that one person makes alone on a fund are added up |
 //!
-//! Version 2 is not released yet, and grows until it is.
+//! Version 2 is not released yet, and more rules are added to it until it is.
 //!
-//! A rule asks `facts.rules >= RulesVersion::V2`. A new version is a constant here, a row above, and [`RulesVersion::CURRENT`].
+//! A rule checks that the programme's version is at least [`RulesVersion::V2`]. To add a version, add a constant, a row
+//! above, and change [`RulesVersion::CURRENT`].
 
 use std::fmt;
 
@@ -23,11 +24,11 @@ use serde::{Deserialize, Serialize};
 pub struct RulesVersion(pub i64);
 
 impl RulesVersion {
-    /// What a record begins with.
+    /// The version that a record begins with.
     pub const V1: Self = Self(1);
     /// The second version.
     pub const V2: Self = Self(2);
-    /// The newest version that this program knows, which every programme adopts before anything else is recorded.
+    /// The newest version that this program knows. A programme adopts it before any other event is recorded.
     pub const CURRENT: Self = Self::V2;
 }
 

@@ -1,23 +1,22 @@
-//! Which characters a text must not have, and how a text is shown that has one all the same.
+//! Characters that a text must not have, and how to display a text that has one anyway.
 //!
-//! Control characters, escape sequences and the controls of writing direction affect the reader of a text: they move the
-//! cursor, hide words, or turn their order round. Invisible characters make two different texts look the same.
+//! Control characters, escape sequences and controls of writing direction can deceive the reader: they move the cursor,
+//! hide words or reverse their order. Invisible characters make two different texts look the same.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-/// How many lines a text has.
+/// Whether a text may have several lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lines {
-    /// A name, an id, a reference: no line feed and no tab.
+    /// One line, for a name, an id or a reference: line feeds and tabs are forbidden.
     One,
-    /// A note or a reason: line feeds and tabs are part of it, and CR LF is taken for a line feed.
+    /// Several lines, for a note or a reason: line feeds and tabs are allowed, and CR LF counts as a line feed.
     Many,
 }
 
-/// Whether a character affects its reader, or cannot be seen: control characters (C0, DEL, C1), controls of writing
-/// direction, separators of lines and paragraphs, and invisible characters. The joiners U+200C and U+200D are none: several
-/// scripts need them.
+/// Whether a character is a control character (C0, DEL, C1), a control of writing direction, a separator of lines or
+/// paragraphs, or invisible. The joiners U+200C and U+200D are allowed, because several scripts need them.
 #[must_use]
 pub const fn is_unsafe(character: char) -> bool {
     matches!(
@@ -41,14 +40,14 @@ pub const fn is_unsafe(character: char) -> bool {
     )
 }
 
-/// A character that a text must not have, and where it stands. Lines and characters are counted from 1.
+/// A forbidden character and its position. Lines and characters are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forbidden {
     /// The character.
     pub character: char,
-    /// In which line.
+    /// Its line.
     pub line: usize,
-    /// Which character of that line.
+    /// Its position in that line.
     pub place: usize,
 }
 
@@ -60,7 +59,7 @@ impl fmt::Display for Forbidden {
     }
 }
 
-/// The first character that a text must not have.
+/// Finds the first character that a text must not have.
 #[must_use]
 pub fn forbidden(text: &str, lines: Lines) -> Option<Forbidden> {
     let (mut line, mut place) = (1_usize, 0_usize);
@@ -82,23 +81,23 @@ pub fn forbidden(text: &str, lines: Lines) -> Option<Forbidden> {
     None
 }
 
-/// A text with each CR LF as a line feed.
+/// Replaces each CR LF by a line feed.
 #[must_use]
 pub fn with_line_feeds(text: &str) -> Cow<'_, str> {
     if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }
 }
 
-/// A text as it may be shown: what [`is_unsafe`] names is written `\uXXXX`, as JSON writes it, so that within a string of a
-/// JSON document the value stays the same. In a text of many lines, line feeds and tabs stay.
+/// Makes a text safe to display: writes each [unsafe](is_unsafe) character as `\uXXXX`. This is the escape of JSON, so a
+/// string in a JSON document keeps its value. Line feeds and tabs stay in a text of several lines.
 #[must_use]
 pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
-    let stays = |it: char| !is_unsafe(it) || (lines == Lines::Many && matches!(it, '\n' | '\t'));
-    if text.chars().all(stays) {
+    let is_safe = |it: char| !is_unsafe(it) || (lines == Lines::Many && matches!(it, '\n' | '\t'));
+    if text.chars().all(is_safe) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len().saturating_add(16));
     for character in text.chars() {
-        if stays(character) {
+        if is_safe(character) {
             shown.push(character);
         } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
@@ -113,7 +112,7 @@ pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// The characters the scheme's page names, and their neighbours that stay.
+    /// The characters that the scheme's page names, and their allowed neighbours.
     #[test]
     fn controls_and_invisible_characters_are_unsafe_and_letters_are_not() {
         let unsafe_ranges = [
@@ -134,7 +133,7 @@ mod tests {
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             assert_eq!(is_unsafe(character), inside(character.into()), "U+{:04X}", u32::from(character));
         }
-        // Every control character of the standard library is one here.
+        // Every control character of the standard library is unsafe.
         assert!((0..=u32::from(char::MAX)).filter_map(char::from_u32).filter(|it| it.is_control()).all(is_unsafe));
     }
 

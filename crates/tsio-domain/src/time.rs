@@ -1,4 +1,4 @@
-//! The moment a use case runs at. Read once from the one clock, then handed down as a plain value.
+//! The time at which a use case runs. It is read once from the clock and then passed on as a plain value.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,30 +10,30 @@ use super::Date;
 pub struct Micros(pub i64);
 
 impl Micros {
-    /// So many days of 24 hours earlier.
+    /// The instant `days` days of 24 hours earlier.
     #[must_use]
     pub fn minus_days(self, days: u32) -> Self {
         Self(self.0.saturating_sub(i64::from(days).saturating_mul(86_400_000_000)))
     }
 
-    /// So many days of 24 hours later.
+    /// The instant `days` days of 24 hours later.
     #[must_use]
     pub fn plus_days(self, days: u32) -> Self {
         Self(self.0.saturating_add(i64::from(days).saturating_mul(86_400_000_000)))
     }
 }
 
-/// A day on which something is said to have happened, and that is still to come.
+/// An effective date in the future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{on} lies in the future; today is {today}")]
 pub struct FutureDate {
-    /// The day given.
+    /// The effective date.
     pub on: Date,
-    /// The day it is in London.
+    /// The current date in London.
     pub today: Date,
 }
 
-/// Checks the day on which something happened: what is recorded has happened, so it never lies in the future.
+/// Checks the day on which something happened. It must not be in the future.
 ///
 /// # Errors
 /// [`FutureDate`].
@@ -41,7 +41,7 @@ pub fn happened(on: Date, today: Date) -> Result<Date, FutureDate> {
     if on > today { Err(FutureDate { on, today }) } else { Ok(on) }
 }
 
-/// The moment of a decision, with the civil date it is in Europe/London ("end of day" is London's).
+/// The time of a decision, with its date in Europe/London. A day ends at midnight in London.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The instant.

@@ -1,7 +1,6 @@
-//! What an offer answers to each command: drafts of events, or a refusal with every limit that binds.
+//! Decides each command on an offer: returns a new event, or a refusal with every limit that prevents it.
 //!
-//! Pure: the facts come in, the decision goes out. Whether the command is allowed in this state is always asked of
-//! [`super::lifecycle`] first; each other limit is named beside it.
+//! The functions are pure. Each checks the state by [`super::lifecycle`] first, and names each other limit beside it.
 
 use super::lifecycle::{OfferAction, State, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
@@ -10,12 +9,12 @@ use crate::event::{EventBody, NewEvent, Seq};
 use crate::ids::{ApprovalId, OfferId, Urn};
 use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 
-/// What an offer's awards say, as far as its life asks.
+/// The totals over an offer's awards that the commands on the offer need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AwardTotals {
-    /// Awards of which something is still committed.
+    /// The number of awards that are not settled: some of their amount is committed.
     pub unsettled: usize,
-    /// Whether anything was drawn and not refunded.
+    /// Whether an amount was drawn and not refunded.
     pub drawn: bool,
 }
 
@@ -23,8 +22,8 @@ pub struct AwardTotals {
 pub type OfferDecision = Result<NewEvent, Refusal>;
 
 impl Offer {
-    /// Records a contact. A contact with the school needs one with the responsible body before it, with a date no
-    /// later (`domain.md` section 3); on a trust's offer it names the school.
+    /// Records a contact. A contact with a school needs a contact with the responsible body that is dated no later
+    /// (`domain.md` section 3). On a trust's offer it must name the school.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolNotOnOffer`], [`Reason::ContactMissing`].
@@ -34,25 +33,25 @@ impl Offer {
             Party::ResponsibleBody => None,
             Party::School => Some(self.school_contacted(urn)),
         };
-        let untold = (party == Party::School && !self.responsible_body_told_by(on)).then(|| {
+        let body_missing = (party == Party::School && !self.responsible_body_contacted_by(on)).then(|| {
             let remedy = format!("record the contact with {} first, dated {on} or earlier", self.responsible);
             self.contact_missing(&remedy)
         });
-        let unnamed = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
-        Refusal::none_of([state, unnamed, untold].into_iter().flatten())?;
+        let wrong_school = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
+        Refusal::none_of([state, wrong_school, body_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
-    /// Takes a mistaken contact back by a counter-event. The contacts left standing must still be in order, and the
-    /// acceptance must still depend on one.
+    /// Corrects a mistaken contact by a counter-event. Each remaining contact with a school must still have an earlier one
+    /// with the responsible body, and the acceptance must still have its contact.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::ContactNotCorrectable`].
     pub fn correct(&self, contact: Seq, today: Date) -> OfferDecision {
         check(OfferAction::Correct, self.state, self.id)?;
-        let refuse = |why: String, remedy: &str| {
+        let refuse = |message: String, remedy: &str| {
             let limit = Limit::plain(LimitKind::Contact, LimitSubject::Contact { offer: self.id, contact }, remedy);
-            Err(Refusal::of(Reason::ContactNotCorrectable, why, limit))
+            Err(Refusal::of(Reason::ContactNotCorrectable, message, limit))
         };
         if !self.standing_contacts().any(|it| it.seq == contact) {
             return refuse(
@@ -60,9 +59,9 @@ impl Offer {
                 "name a contact that is on record and not corrected yet",
             );
         }
-        let left: Vec<Contact> = self.standing_contacts().copied().filter(|it| it.seq != contact).collect();
-        let told_first = |school: &Contact| left.iter().any(|it| is_before(it, school));
-        if let Some(school) = left.iter().find(|it| it.party == Party::School && !told_first(it)) {
+        let remaining: Vec<Contact> = self.standing_contacts().copied().filter(|it| it.seq != contact).collect();
+        let has_body_first = |school: &Contact| remaining.iter().any(|it| is_body_contact_before(it, school));
+        if let Some(school) = remaining.iter().find(|it| it.party == Party::School && !has_body_first(it)) {
             return refuse(
                 format!("contact {} with the school depends on contact {contact}", school.seq),
                 "correct the school's contact first, or record the right one with the responsible body",
@@ -70,7 +69,7 @@ impl Offer {
         }
         let accepted = self.accepted.filter(|_| self.state != State::Contacted);
         if let Some(accepted) = accepted
-            && !left.iter().any(|it| it.party == party_of(accepted.by) && it.on <= accepted.on)
+            && !remaining.iter().any(|it| it.party == party_of(accepted.by) && it.on <= accepted.on)
         {
             return refuse(
                 format!("the acceptance of {} depends on contact {contact}", accepted.on),
@@ -80,54 +79,55 @@ impl Offer {
         Ok(NewEvent::of(self.id, today, EventBody::ContactCorrected { contact }))
     }
 
-    /// Accepts. A trust's offer is accepted by the trust; a standalone one by the school, or by its trust where it has
-    /// one. Needs a contact with the accepting body, dated no later.
+    /// Accepts the offer. A trust accepts its own offer. A standalone offer is accepted by the school, or by its trust if
+    /// it has one. Needs a contact with the accepting body that is dated no later.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
     pub fn accept(&self, by: Acceptor, on: Date) -> OfferDecision {
         let state = check(OfferAction::Accept, self.state, self.id).err();
-        let wrong = match (self.recipient, by) {
+        let wrong_acceptor = match (self.recipient, by) {
             (Recipient::Mat(_), Acceptor::School) => Some("an offer to a trust is accepted by the trust"),
             (Recipient::Standalone(_), Acceptor::Trust) if self.trust.is_none() => {
                 Some("this school is in no trust: the school accepts")
             }
             _ => None,
         };
-        let wrong = wrong.map(|why| {
+        let wrong_acceptor = wrong_acceptor.map(|why| {
             let limit = Limit::plain(LimitKind::Recipient, self.id, why);
             Refusal::of(Reason::AcceptorNotAllowed, why, limit)
         });
-        // Who may not accept is not worth a contact.
-        let untold = if wrong.is_some() { None } else { self.untold(by, on) };
-        Refusal::none_of([state, wrong, untold].into_iter().flatten())?;
+        // A contact with a body that may not accept would not help.
+        let contact_missing = if wrong_acceptor.is_some() { None } else { self.untold(by, on) };
+        Refusal::none_of([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
-    /// Refuses a day of the acceptance before any contact with the accepting body.
+    /// Returns the refusal if there is no contact with the accepting body on or before the day of the acceptance.
     pub(crate) fn untold(&self, by: Acceptor, on: Date) -> Option<Refusal> {
-        let told = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
-        (!told).then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))
+        let contacted = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
+        (!contacted)
+            .then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))
     }
 
-    /// Declines: closes with the outcome declined. Nothing may have been drawn.
+    /// Closes the offer with the outcome `declined`. Nothing may be drawn and not refunded.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
     pub fn decline(&self, reason: DeclineReason, awards: AwardTotals, on: Date) -> OfferDecision {
         let state = check(OfferAction::Decline, self.state, self.id).err();
-        Refusal::none_of([state, self.drawn_on(awards)].into_iter().flatten())?;
+        Refusal::none_of([state, self.already_drawn(awards)].into_iter().flatten())?;
         Ok(self.declined(reason, on))
     }
 
     fn declined(&self, reason: DeclineReason, on: Date) -> NewEvent {
-        let mut draft =
+        let mut event =
             NewEvent::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
-        draft.reason_code = Some(reason.name());
-        draft
+        event.reason_code = Some(reason.name());
+        event
     }
 
-    fn drawn_on(&self, awards: AwardTotals) -> Option<Refusal> {
+    fn already_drawn(&self, awards: AwardTotals) -> Option<Refusal> {
         awards.drawn.then(|| {
             let remedy = "refund what was drawn, or close it with another outcome";
             let limit = Limit::plain(LimitKind::Award, self.id, remedy);
@@ -135,7 +135,7 @@ impl Offer {
         })
     }
 
-    /// Starts delivery. Needs an award that is not yet settled.
+    /// Starts delivery. Needs an award that is not settled.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AwardMissing`].
@@ -150,20 +150,20 @@ impl Offer {
         Ok(NewEvent::of(self.id, on, EventBody::Started {}))
     }
 
-    /// Closes with an outcome. `completed` only from delivering; `declined` only where nothing was drawn; `lapsed` only
-    /// once the programme has ended.
+    /// Closes the offer with an outcome: `completed` only while delivering, `declined` only if nothing is drawn, `lapsed`
+    /// only after the end of the programme.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
     pub fn close(&self, outcome: Outcome, awards: AwardTotals, on: Date, programme_ends: Date) -> OfferDecision {
-        let verb = if outcome == Outcome::Completed { OfferAction::Complete } else { OfferAction::Close };
-        let state = check(verb, self.state, self.id).err();
-        let barred = match outcome {
-            Outcome::Declined => self.drawn_on(awards),
+        let action = if outcome == Outcome::Completed { OfferAction::Complete } else { OfferAction::Close };
+        let state = check(action, self.state, self.id).err();
+        let wrong_outcome = match outcome {
+            Outcome::Declined => self.already_drawn(awards),
             Outcome::Lapsed => self.not_ended(on, programme_ends),
             Outcome::Completed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => None,
         };
-        Refusal::none_of([state, barred].into_iter().flatten())?;
+        Refusal::none_of([state, wrong_outcome].into_iter().flatten())?;
         Ok(match outcome {
             Outcome::Declined => self.declined(DeclineReason::Other, on),
             _ => NewEvent::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
@@ -178,37 +178,44 @@ impl Offer {
         })
     }
 
-    /// Whether it may be reopened: closed, and none of its schools on another open offer meanwhile.
+    /// Checks that it may be reopened: it is closed, and none of its schools is on another open offer. `open_offer_of`
+    /// returns the open offer that lists a school.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit a school.
-    pub fn may_reopen(&self, listed: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
+    /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit for each school.
+    pub fn may_reopen(&self, open_offer_of: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
         let state = check(OfferAction::Reopen, self.state, self.id).err();
-        let elsewhere = |urn: &Urn| listed(*urn).filter(|offer| *offer != self.id);
+        let other_offer = |urn: &Urn| open_offer_of(*urn).filter(|offer| *offer != self.id);
         let limits: Vec<Limit> = (self.schools.keys())
-            .filter_map(|urn| elsewhere(urn).map(|offer| (urn, offer)))
+            .filter_map(|urn| other_offer(urn).map(|offer| (urn, offer)))
             .map(|(urn, offer)| Limit::plain(LimitKind::Recipient, *urn, format!("close offer {offer} first")))
             .collect();
-        let elsewhere = (!limits.is_empty()).then(|| {
+        let on_other_offers = (!limits.is_empty()).then(|| {
             let message = "a school of this offer is on another open offer by now".to_owned();
             Refusal { reason: Reason::SchoolOnAnotherOffer, message, limits, largest: None, approval: None }
         });
-        Refusal::none_of([state, elsewhere].into_iter().flatten())
+        Refusal::none_of([state, on_other_offers].into_iter().flatten())
     }
 
-    /// Reopens into the state before, once the second person has approved.
+    /// Reopens the offer into the state before it was closed. The second person has given `approval`.
     ///
     /// # Errors
     /// As [`Offer::may_reopen`].
-    pub fn reopen(&self, approval: ApprovalId, today: Date, listed: impl Fn(Urn) -> Option<OfferId>) -> OfferDecision {
-        self.may_reopen(listed)?;
+    pub fn reopen(
+        &self,
+        approval: ApprovalId,
+        today: Date,
+        open_offer_of: impl Fn(Urn) -> Option<OfferId>,
+    ) -> OfferDecision {
+        self.may_reopen(open_offer_of)?;
         Ok(NewEvent::of(self.id, today, EventBody::Reopened { approval }))
     }
 
+    /// Returns the school that a contact is with: the named one, which must be on the offer, or the only one.
     fn school_contacted(&self, urn: Option<Urn>) -> Result<Urn, Refusal> {
         let urn = match (self.recipient, urn) {
             (Recipient::Standalone(own), None) => Some(own),
-            (_, given) => given,
+            (_, named) => named,
         };
         urn.filter(|urn| self.schools.contains_key(urn)).ok_or_else(|| {
             let schools: Vec<String> = self.schools.keys().map(Urn::to_string).collect();
@@ -221,7 +228,7 @@ impl Offer {
         })
     }
 
-    fn responsible_body_told_by(&self, on: Date) -> bool {
+    fn responsible_body_contacted_by(&self, on: Date) -> bool {
         self.standing_contacts().any(|it| it.party == Party::ResponsibleBody && it.on <= on)
     }
 
@@ -231,9 +238,9 @@ impl Offer {
     }
 }
 
-/// Whether a contact is one with the responsible body that a contact with the school can depend on: dated no later. It
-/// may be recorded later, as the right one in place of a mistake is.
-fn is_before(contact: &Contact, school: &Contact) -> bool {
+/// Whether a contact is with the responsible body and dated no later than the contact with the school. It may be recorded
+/// later, for example when it replaces a mistaken one.
+fn is_body_contact_before(contact: &Contact, school: &Contact) -> bool {
     contact.party == Party::ResponsibleBody && contact.on <= school.on
 }
 

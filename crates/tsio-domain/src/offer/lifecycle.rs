@@ -1,7 +1,7 @@
-//! The life of an offer as one table: which command is allowed in which state, and where it leads.
+//! The states of an offer, and one table of the actions: in which states each is allowed, and to which state it leads.
 //!
-//! The diagram in the documents is generated from [`TABLE`] by a test, so the two cannot differ. What else a command
-//! needs (contacts, awards, dates) is in [`super::decide`].
+//! The diagram in the documents is generated from [`TABLE`] by a test, so the two cannot differ. The other conditions of a
+//! command (contacts, awards, dates) are in [`super::decide`].
 
 use std::fmt::Write as _;
 
@@ -12,11 +12,11 @@ use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::values::named_enum;
 
 named_enum! {
-    /// Where an offer is in its life.
+    /// The state of an offer.
     State {
-        /// Eligible and an offer made; nobody told yet.
+        /// The offer was made for an eligible recipient. There is no contact yet.
         Identified = "identified",
-        /// The responsible body has been told.
+        /// The responsible body was contacted.
         Contacted = "contacted",
         /// The school or trust has accepted.
         Accepted = "accepted",
@@ -28,19 +28,19 @@ named_enum! {
 }
 
 named_enum! {
-    /// What can be done to an offer that exists.
+    /// An action on an existing offer.
     OfferAction {
         /// Record a contact.
         Contact = "contact",
-        /// Take a mistaken contact back.
+        /// Correct a mistaken contact.
         Correct = "correct",
         /// Accept.
         Accept = "accept",
-        /// Decline: closes.
+        /// Decline, which closes the offer.
         Decline = "decline",
         /// Award support.
         Award = "award",
-        /// Give back what of an award is not used.
+        /// Release the unused part of an award.
         Release = "release",
         /// Book days of an award, or cancel a booking.
         Book = "book",
@@ -50,7 +50,7 @@ named_enum! {
         Draw = "draw",
         /// Refund what was drawn.
         Refund = "refund",
-        /// Undo a draw or a release; a refund is undone wherever it may be made.
+        /// Undo a draw or a release. Undoing a refund is allowed wherever a refund is.
         Undo = "undo",
         /// Correct the day of the acceptance or of the start.
         CorrectDate = "correct_date",
@@ -62,21 +62,21 @@ named_enum! {
         Reopen = "reopen",
         /// Add newly eligible schools.
         AddSchools = "add_schools",
-        /// Assign, note, change the region.
+        /// Assign it, add a note, or change its region.
         Keep = "keep",
     }
 }
 
-/// Where a command leads.
+/// The state that an action leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
-    /// The state stays.
+    /// The state does not change.
     Same,
     /// This state.
     State(State),
-    /// Contacted, if it was identified; otherwise the state stays.
+    /// Contacted, if it was identified; otherwise the state does not change.
     AtLeastContacted,
-    /// Back to identified, if no contact is left standing.
+    /// Identified, if it was contacted and no contact remains; otherwise the state does not change.
     IdentifiedIfNoContact,
     /// The state before it was closed.
     BeforeClose,
@@ -86,7 +86,7 @@ use State::{Accepted, Closed, Contacted, Delivering, Identified};
 
 const OPEN: &[State] = &[Identified, Contacted, Accepted, Delivering];
 
-/// The table (`domain.md` section 4): command, the states it is allowed in, where it leads.
+/// The table (`domain.md` section 4): the action, the states it is allowed in, and where it leads.
 pub const TABLE: &[(OfferAction, &[State], To)] = &[
     (OfferAction::Contact, OPEN, To::AtLeastContacted),
     (OfferAction::Correct, &[Contacted, Accepted, Delivering], To::IdentifiedIfNoContact),
@@ -107,20 +107,20 @@ pub const TABLE: &[(OfferAction, &[State], To)] = &[
     (OfferAction::Keep, State::ALL, To::Same),
 ];
 
-fn row(verb: OfferAction) -> (&'static [State], To) {
-    TABLE.iter().find(|(it, _, _)| *it == verb).map_or((&[], To::Same), |(_, from, to)| (from, *to))
+fn row(action: OfferAction) -> (&'static [State], To) {
+    TABLE.iter().find(|(it, _, _)| *it == action).map_or((&[], To::Same), |(_, from, to)| (from, *to))
 }
 
-/// The states a command is allowed in.
+/// The states in which an action is allowed.
 #[must_use]
-pub fn allowed_in(verb: OfferAction) -> &'static [State] {
-    row(verb).0
+pub fn allowed_in(action: OfferAction) -> &'static [State] {
+    row(action).0
 }
 
-/// The states a command can lead to from one it is allowed in; empty where it is not allowed.
+/// The states that an action can lead to from the state `from`; empty if it is not allowed there.
 #[must_use]
-pub fn leads_to(verb: OfferAction, from: State) -> Vec<State> {
-    let (allowed, to) = row(verb);
+pub fn leads_to(action: OfferAction, from: State) -> Vec<State> {
+    let (allowed, to) = row(action);
     if !allowed.contains(&from) {
         return Vec::new();
     }
@@ -135,12 +135,12 @@ pub fn leads_to(verb: OfferAction, from: State) -> Vec<State> {
     }
 }
 
-/// Refuses a command that the table does not allow in this state, saying where it is allowed.
+/// Refuses an action that the table does not allow in this state. The refusal names the states in which it is allowed.
 ///
 /// # Errors
 /// [`Reason::StateNotAllowed`].
-pub fn check(verb: OfferAction, state: State, offer: OfferId) -> Result<(), Refusal> {
-    let allowed = allowed_in(verb);
+pub fn check(action: OfferAction, state: State, offer: OfferId) -> Result<(), Refusal> {
+    let allowed = allowed_in(action);
     if allowed.contains(&state) {
         return Ok(());
     }
@@ -148,7 +148,7 @@ pub fn check(verb: OfferAction, state: State, offer: OfferId) -> Result<(), Refu
     let names = names.join(", ");
     Err(Refusal::of(
         Reason::StateNotAllowed,
-        format!("{verb} is not allowed while the offer is {state}; it is allowed in: {names}"),
+        format!("{action} is not allowed while the offer is {state}; it is allowed in: {names}"),
         Limit::plain(LimitKind::State, offer, format!("bring the offer into one of: {names}")),
     ))
 }
@@ -157,15 +157,15 @@ pub fn check(verb: OfferAction, state: State, offer: OfferId) -> Result<(), Refu
 #[must_use]
 pub fn diagram() -> String {
     let mut out = String::from("stateDiagram-v2\n    [*] --> identified: identify\n");
-    for (verb, from, _) in TABLE {
-        if *verb == OfferAction::Reopen {
+    for (action, from, _) in TABLE {
+        if *action == OfferAction::Reopen {
             let _ = writeln!(out, "    closed --> before_close: reopen");
             continue;
         }
         for state in *from {
-            for to in leads_to(*verb, *state) {
+            for to in leads_to(*action, *state) {
                 if to != *state {
-                    let _ = writeln!(out, "    {state} --> {to}: {verb}");
+                    let _ = writeln!(out, "    {state} --> {to}: {action}");
                 }
             }
         }
@@ -182,12 +182,12 @@ mod tests {
 
     #[test]
     fn every_command_has_one_row() {
-        for verb in OfferAction::ALL {
-            assert_eq!(TABLE.iter().filter(|(it, _, _)| it == verb).count(), 1, "{verb}");
+        for action in OfferAction::ALL {
+            assert_eq!(TABLE.iter().filter(|(it, _, _)| it == action).count(), 1, "{action}");
         }
     }
 
-    /// `domain.md` section 4, written out again by hand: i c a d x are the five states.
+    /// `domain.md` section 4, written out again by hand. The five states are i, c, a, d and x (closed).
     #[test]
     fn commands_are_allowed_where_the_scheme_says() {
         let rows = [
@@ -210,11 +210,11 @@ mod tests {
             (OfferAction::Keep, "icadx"),
         ];
         assert_eq!(rows.len(), OfferAction::ALL.len());
-        for (verb, marks) in rows {
+        for (action, marks) in rows {
             for (state, mark) in State::ALL.iter().zip(marks.chars()) {
-                assert_eq!(allowed_in(verb).contains(state), mark != '.', "{verb} in {state}");
-                assert_eq!(check(verb, *state, OFFER).is_ok(), mark != '.', "{verb} in {state}");
-                assert_eq!(leads_to(verb, *state).is_empty(), mark == '.', "{verb} in {state}");
+                assert_eq!(allowed_in(action).contains(state), mark != '.', "{action} in {state}");
+                assert_eq!(check(action, *state, OFFER).is_ok(), mark != '.', "{action} in {state}");
+                assert_eq!(leads_to(action, *state).is_empty(), mark == '.', "{action} in {state}");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! One offer: its state, its schools, its contacts. What may happen to it is in [`lifecycle`] and [`decide`].
+//! Offers: the state, schools and contacts of an offer. [`lifecycle`] and [`decide`] decide the commands on it.
 //!
-//! An offer is only ever changed by [`Offer::apply`], from an event; the writer and `verify` use the same fold, so the
-//! current state can always be proved from the record.
+//! Only [`Offer::apply`] changes an offer, from an event. The writer and `verify` use the same fold, so the current state
+//! can always be checked against the record.
 
 pub mod decide;
 pub mod lifecycle;
@@ -21,73 +21,73 @@ pub use super::values::offer::{
 use crate::events_about;
 pub use lifecycle::State;
 
-/// A contact on record. Never edited: a mistake is marked by its counter-event.
+/// A contact on record. It is never edited; a counter-event marks it as a mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contact {
-    /// The sequence of its event, which is its number.
+    /// The number of its event, which is also its own number.
     pub seq: Seq,
-    /// Whom it was with.
+    /// The party that was contacted.
     pub party: Party,
     /// The school, for a contact with a school.
     pub urn: Option<Urn>,
     /// The day it happened.
     pub on: Date,
-    /// The counter-event, when it was a mistake.
+    /// The counter-event, if it was a mistake.
     pub corrected_by: Option<Seq>,
 }
 
-/// Who accepted, and when.
+/// The acceptance of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Acceptance {
-    /// Who.
+    /// The body that accepted.
     pub by: Acceptor,
     /// The day it happened.
     pub on: Date,
 }
 
-/// One offer, as its events left it.
+/// The current state of one offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
     /// Its id.
     pub id: OfferId,
     /// The programme it belongs to.
     pub programme: Programme,
-    /// What it is made to. It keeps the recipient it was made to.
+    /// The recipient. It never changes.
     pub recipient: Recipient,
-    /// The recipient's name when it was made.
+    /// The recipient's name when the offer was made.
     pub name: String,
-    /// Fixed when it was made; an administrator may change it.
+    /// The region. It is set when the offer is made; an administrator may change it.
     pub region: Region,
-    /// Where it is in its life.
+    /// The state.
     pub state: State,
-    /// The state that reopening returns to.
+    /// For a closed offer, the state that reopening returns to.
     pub before_close: Option<State>,
-    /// How it ended.
+    /// For a closed offer, how it ended.
     pub outcome: Option<Outcome>,
-    /// Who accepted, and when.
+    /// The acceptance.
     pub accepted: Option<Acceptance>,
     /// The day delivery started.
     pub started: Option<Date>,
-    /// Whom it is assigned to.
+    /// The person it is assigned to.
     pub assignee: Option<Actor>,
-    /// The trust behind it, for every recipient that has one.
+    /// The trust of the recipient, if it is or has one.
     pub trust: Option<Uid>,
-    /// Who has to be told before the school.
+    /// The body that has to be contacted before the school.
     pub responsible: ResponsibleBody,
     /// SHA-256 of the terms it was made under.
     pub terms: [u8; 32],
-    /// Its schools. Only identify and an approved referral change the list.
+    /// Its schools. Only `identify` and an approved referral change the list.
     pub schools: BTreeMap<Urn, ListedSchool>,
     /// Its contacts, in the order they were recorded.
     pub contacts: Vec<Contact>,
-    /// The last event that changed state, schools, contacts or awards: what its etag says.
+    /// The last event that changed its state, schools, contacts or awards. The etag is made from it.
     pub version: Seq,
     /// When it was made.
     pub made_at: Micros,
 }
 
 impl Offer {
-    /// The offer that an `identified` event makes; nothing for any other event.
+    /// The offer that an `identified` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::Identified { recipient, name, region, trust, responsible, terms, schools, .. } = &event.body
@@ -132,7 +132,7 @@ impl Offer {
         }
     }
 
-    /// Folds one more event of this offer into it. Total: an event that does not concern an offer changes nothing.
+    /// Folds one more event of this offer in. An event that does not concern an offer changes nothing.
     pub fn apply(&mut self, event: &Event) {
         match &event.body {
             EventBody::SchoolsAdded { schools, .. } => {
@@ -182,23 +182,23 @@ impl Offer {
         self.state != State::Closed
     }
 
-    /// The school whose row of the newest register says who the responsible body is: that of a standalone offer, until the
-    /// first contact with the body is on record. From then on the body stays; a trust's offer keeps the trust.
+    /// The school whose row in the newest register determines the responsible body. This is the school of a standalone open
+    /// offer until the first contact with the body; after that the body does not change. `None` for a trust's offer.
     #[must_use]
     pub fn follows_register(&self) -> Option<Urn> {
-        let told = self.standing_contacts().any(|it| it.party == Party::ResponsibleBody);
+        let body_contacted = self.standing_contacts().any(|it| it.party == Party::ResponsibleBody);
         match self.recipient {
-            Recipient::Standalone(urn) if self.is_open() && !told => Some(urn),
+            Recipient::Standalone(urn) if self.is_open() && !body_contacted => Some(urn),
             Recipient::Standalone(_) | Recipient::Mat(_) => None,
         }
     }
 
-    /// The contacts that no counter-event has taken back.
+    /// The contacts that are not corrected.
     pub fn standing_contacts(&self) -> impl Iterator<Item = &Contact> {
         self.contacts.iter().filter(|contact| contact.corrected_by.is_none())
     }
 
-    /// Its etag: opaque to callers, the version inside.
+    /// Its etag, made from the version. Callers must not interpret it.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

@@ -1,9 +1,9 @@
-//! Every "no" of one offer's life, one row each, and the "yes" beside it (`domain.md` sections 3 and 4).
+//! One row for each refusal in the life of an offer, beside the cases that pass (`domain.md` sections 3 and 4).
 
 use crate::programme::tests::script::{Book, Row, judge};
 
 #[test]
-fn the_responsible_body_is_told_first() {
+fn the_responsible_body_is_contacted_first() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
         ("S", "",                          "body@4",            "contacted",            ""),
@@ -11,7 +11,7 @@ fn the_responsible_body_is_told_first() {
         ("T", "",                          "school@4",          "CONTACT_MISSING",      "trust 2000 first"),
         ("D", "",                          "school@4",          "CONTACT_MISSING",      "Diocese of Ely first"),
         ("M", "",                          "school@4/100003",   "CONTACT_MISSING",      "trust 3000 first"),
-        // a date no later: the same day will do, the day after will not
+        // dated no later: the same day passes, the day after does not
         ("S", "body@4",                    "school@4",          "contacted",            ""),
         ("S", "body@5",                    "school@4",          "CONTACT_MISSING",      "dated 2021-10-04 or earlier"),
         ("S", "body@5 body@4",             "school@4",          "contacted",            ""),
@@ -22,7 +22,7 @@ fn the_responsible_body_is_told_first() {
         ("M", "body@4",                    "school@5/100004",   "contacted",            ""),
         ("M", "body@4",                    "school@5",          "SCHOOL_NOT_ON_OFFER",  "name one of its schools: 100003, 100004"),
         ("M", "body@4",                    "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "school 100001 is not on this offer"),
-        // both limits bind, both are named
+        // two limits, and both are named
         ("M", "",                          "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "trust 3000 first, dated 2021-10-05 or earlier"),
         // in every open state, in no closed one
         ("T", "body@4 accept:trust@5",     "school@6",          "accepted",             ""),
@@ -39,15 +39,15 @@ fn the_responsible_body_is_told_first() {
 }
 
 #[test]
-fn a_mistaken_contact_is_taken_back_unless_something_rests_on_it() {
+fn a_mistaken_contact_is_corrected_unless_something_depends_on_it() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
-        // the state goes back only when no contact is left standing
+        // the state goes back only when no contact remains
         ("S", "body@4",                                     "correct#5", "identified",              ""),
         ("S", "body@4 body@5",                              "correct#5", "contacted",               ""),
         ("S", "body@4 school@5",                            "correct#6", "contacted",               ""),
         ("S", "body@4 school@5 correct#6",                  "correct#5", "identified",              ""),
-        // only a contact that stands
+        // only a contact that is not corrected
         ("S", "body@4",                                     "correct#6", "CONTACT_NOT_CORRECTABLE", "contact 6 is not a standing contact"),
         ("S", "body@4",                                     "correct#1", "CONTACT_NOT_CORRECTABLE", "contact 1 is not a standing contact"),
         ("S", "body@4 body@5 correct#5",                    "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 5 is not a standing contact"),
@@ -72,7 +72,7 @@ fn a_mistaken_contact_is_taken_back_unless_something_rests_on_it() {
 }
 
 #[test]
-fn whoever_accepts_has_been_contacted() {
+fn the_acceptor_has_been_contacted() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
         ("S", "body@4 school@5",                    "accept:school@5", "accepted",             ""),
@@ -154,7 +154,7 @@ fn closing_with_each_outcome() {
         ("T", "body@4",                     "close:ineligible@7",          "closed",              ""),
         ("T", "body@4 accept:trust@5",      "close:superseded@7",          "closed",              ""),
         ("T", TO_DELIVERING,                "close:withdrawn@7",           "closed",              ""),
-        // nothing closes twice, and the state is said before the date
+        // an offer does not close twice, and the state is checked before the date
         ("T", "decline@5",                  "close:completed@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:declined@7",            "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:withdrawn@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
@@ -169,9 +169,9 @@ fn closing_with_each_outcome() {
 #[test]
 fn a_decline_records_its_outcome_and_reason() {
     for (word, reason) in [("decline@5", "no_capacity"), ("close:declined@5", "other")] {
-        let book = Book::new().after("S", word);
-        assert_eq!(book.offer("S").outcome, Some(super::Outcome::Declined), "{word}");
-        assert_eq!(book.events.last().unwrap().reason_code.as_deref(), Some(reason), "{word}");
+        let script = Book::new().after("S", word);
+        assert_eq!(script.offer("S").outcome, Some(super::Outcome::Declined), "{word}");
+        assert_eq!(script.events.last().unwrap().reason_code.as_deref(), Some(reason), "{word}");
     }
 }
 
@@ -186,16 +186,16 @@ fn an_offer_can_be_kept_in_every_state() {
     ];
     for (state, history) in histories {
         for word in ["assign:cy", "assign", "note", "region"] {
-            let mut book = Book::new().after("T", history);
-            let before = book.offer("T").clone();
-            assert_eq!(book.says("T", word), (state.to_owned(), String::new()), "{word}");
-            assert_eq!(book.offer("T").etag(), before.etag(), "{word} moved the etag");
+            let mut script = Book::new().after("T", history);
+            let before = script.offer("T").clone();
+            assert_eq!(script.says("T", word), (state.to_owned(), String::new()), "{word}");
+            assert_eq!(script.offer("T").etag(), before.etag(), "{word} moved the etag");
         }
     }
-    let book = Book::new().after("T", "assign:cy region");
-    assert_eq!(book.offer("T").assignee, "cy".parse().ok());
-    assert_eq!(book.offer("T").region.name(), "North of England");
-    assert_eq!(book.after("T", "assign").offer("T").assignee, None);
+    let script = Book::new().after("T", "assign:cy region");
+    assert_eq!(script.offer("T").assignee, "cy".parse().ok());
+    assert_eq!(script.offer("T").region.name(), "North of England");
+    assert_eq!(script.after("T", "assign").offer("T").assignee, None);
 }
 
 #[test]
@@ -208,9 +208,9 @@ fn reopening_returns_to_the_state_before() {
         ("delivering", "body@4 accept:trust@5 award start@6 close:completed@7"),
     ];
     for (state, history) in rows {
-        let mut book = Book::new().after("T", history);
-        assert_eq!(book.says("T", "ask:ada").0, "closed", "asking alone changes nothing");
-        assert_eq!(book.says("T", "give:ben").0, state);
-        assert_eq!((book.offer("T").outcome, book.offer("T").before_close), (None, None));
+        let mut script = Book::new().after("T", history);
+        assert_eq!(script.says("T", "ask:ada").0, "closed", "asking alone changes nothing");
+        assert_eq!(script.says("T", "give:ben").0, state);
+        assert_eq!((script.offer("T").outcome, script.offer("T").before_close), (None, None));
     }
 }
