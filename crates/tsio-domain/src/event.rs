@@ -1,7 +1,7 @@
 //! The record: events, and the hash chain that covers them.
 //!
-//! An event never changes and is never removed. Free text is not in it, only its salted hash, so that the text can be
-//! erased without breaking the chain.
+//! An event is never changed or deleted. It has only the salted hash of its free text, so the text can be erased without
+//! breaking the chain.
 
 mod about;
 mod chain;
@@ -35,141 +35,142 @@ pub use chain::{Encoder, chain, genesis, text_hash};
 pub use draft::NewEvent;
 pub use kinds::MadeEntity;
 
-/// What happened. Its JSON is the event's body in the record: fields are added, never renamed or removed.
+/// The body of an event: what happened. It is stored as JSON: fields are added, never renamed or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum EventBody {
     /// An offer was made.
     Identified {
-        /// To whom.
+        /// The recipient.
         recipient: Recipient,
         /// The recipient's name.
         name: String,
         /// Its region.
         region: Region,
-        /// The trust behind it.
+        /// The trust of the recipient, if it is or has one.
         trust: Option<Uid>,
-        /// Who has to be told first.
+        /// The body that has to be contacted first.
         responsible: ResponsibleBody,
-        /// SHA-256 of the terms it is pinned to.
+        /// SHA-256 of the terms that apply to the offer.
         terms: Hash,
         /// Its schools.
         schools: Vec<ListedSchool>,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
     /// Newly eligible schools were added to a trust's offer.
     SchoolsAdded {
-        /// Those.
+        /// The added schools.
         schools: Vec<ListedSchool>,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
     /// A contact was made.
     Contacted {
-        /// With whom.
+        /// The party that was contacted.
         party: Party,
         /// The school, for a contact with a school.
         urn: Option<Urn>,
     },
-    /// A contact turned out to be a mistake.
+    /// A contact was a mistake.
     ContactCorrected {
-        /// Which.
+        /// The number of the contact.
         contact: Seq,
     },
     /// The offer was accepted.
     Accepted {
-        /// By whom.
+        /// The body that accepted.
         by: Acceptor,
     },
     /// Delivery started.
     Started {},
-    /// The day of the acceptance or of the start turned out to be another.
+    /// The day of the acceptance or of the start was corrected.
     DateCorrected {
-        /// Which.
+        /// The acceptance or the start.
         milestone: Milestone,
-        /// The day it was.
+        /// The right day.
         on: Date,
     },
-    /// The offer was closed; a decline is a close with that outcome and a reason code.
+    /// The offer was closed. A decline closes it with the outcome `declined` and a reason code.
     Closed {
         /// How it ended.
         outcome: Outcome,
-        /// The commitments that were given back with it.
+        /// The commitments that were released with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         released: Vec<ReleasedAward>,
     },
     /// The offer was reopened.
     Reopened {
-        /// The approval that carried it out.
+        /// The approval that allowed it.
         approval: ApprovalId,
     },
     /// The offer was assigned.
     Assigned {
-        /// To whom; nobody when empty.
+        /// The person; `None` if the assignment was removed.
         to: Option<Actor>,
     },
-    /// A note was added; its text lies apart.
+    /// A note was added. Its text is stored separately.
     Noted {},
     /// The offer moved to another region.
     RegionChanged {
-        /// From where.
+        /// The old region.
         from: Region,
-        /// To where.
+        /// The new region.
         to: Region,
     },
-    /// The newest register says that another body answers for the school; no contact with the body was on record.
+    /// The responsible body changed in the newest register, before a contact with it was on record.
     ResponsibleBodyChanged {
-        /// Who it was.
+        /// The old body.
         from: ResponsibleBody,
-        /// Who it is.
+        /// The new body.
         to: ResponsibleBody,
-        /// The trust behind the school now.
+        /// The trust of the school now, if it has one.
         trust: Option<Uid>,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
     /// A school was placed by hand.
     Placed {
-        /// Which.
+        /// The school.
         urn: Urn,
-        /// How.
+        /// The placement.
         placement: HandPlacement,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// Two people decided the entry position of a school of which the files cannot say it; the evidence seen lies apart.
+    /// Two people decided the entry position of a school, because the files cannot say. The text with their evidence is
+    /// stored separately.
     EntryDecided {
-        /// The approval that carried it out.
+        /// The approval that allowed it.
         approval: ApprovalId,
         /// The school.
         urn: Urn,
-        /// Whether it is met.
+        /// Whether they decided that it is met.
         met: bool,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// A call that needs a second person was made.
+    /// A person requested an action that needs a second person.
     ApprovalOpened {
         /// The approval.
         approval: ApprovalId,
-        /// What was asked.
+        /// The requested action.
         action: ApprovalAction,
-        /// The movement asked for, where it is about money.
+        /// The requested movement of money, if the action is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<FundChange>,
-        /// What it was judged against and what it will do; nothing before rules 2.
+        /// The state it was requested for and what it will do; `None` before rules 2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
-        /// When it expires, in microseconds since 1970; nothing before rules 2.
+        /// When it expires, in microseconds since 1970; `None` before rules 2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Micros>,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -177,7 +178,7 @@ pub enum EventBody {
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -185,7 +186,7 @@ pub enum EventBody {
     ApprovalDenied {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -193,52 +194,52 @@ pub enum EventBody {
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// A fund was made, with nothing in it.
+    /// An empty fund was created.
     FundCreated {
         /// The fund.
         fund: AccountId,
         /// The strand it pays for.
         strand: StrandId,
-        /// Its region; national when there is none.
+        /// Its region; `None` for a national fund.
         region: Option<Region>,
         /// Whether it limits what can be awarded, as the terms say.
         binds: bool,
     },
-    /// Money arrived in a fund.
+    /// Money was allocated to a fund.
     FundAllocated {
         /// The fund.
         fund: AccountId,
-        /// How much.
+        /// The amount.
         amount: Pence,
-        /// Whose token it was, where that is known: what one person moves alone counts together.
+        /// The token subject of the actor, if known: the movements of one person are added up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// Money left a fund.
+    /// Money was withdrawn from a fund.
     FundWithdrawn {
         /// The fund.
         fund: AccountId,
-        /// How much.
+        /// The amount.
         amount: Pence,
-        /// Whether it deliberately cut below what was committed and spent.
+        /// Whether it was allowed to leave less than is committed and spent.
         over_commit: bool,
-        /// Whose token it was, where that is known: what one person moves alone counts together.
+        /// The token subject of the actor, if known: the movements of one person are added up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// Money moved between two funds: a virement.
+    /// Money was moved from one fund to another: a virement.
     FundsMoved {
-        /// Out of this one.
+        /// The fund it left.
         from: AccountId,
-        /// Into this one.
+        /// The fund it went to.
         to: AccountId,
-        /// How much.
+        /// The amount.
         amount: Pence,
-        /// Whose token it was, where that is known: what one person moves alone counts together.
+        /// The token subject of the actor, if known: the movements of one person are added up.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -246,19 +247,19 @@ pub enum EventBody {
     Awarded {
         /// The award.
         award: AwardId,
-        /// What its amount counts.
+        /// The unit of its amount.
         unit: Unit,
-        /// How much.
+        /// The amount.
         amount: i64,
         /// The fund it is charged to.
         fund: AccountId,
-        /// The cap it counts against; none where only the fund limits it.
+        /// The cap it counts against; `None` if only the fund limits it.
         cap: Option<AccountId>,
-        /// Pence a day, for half-days.
+        /// For half-days, the rate in pence a day.
         rate: Option<Pence>,
-        /// What the strand asks for.
+        /// The support, with the details that the strand requires.
         support: Support,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -266,77 +267,77 @@ pub enum EventBody {
     DaysBooked {
         /// The award.
         award: AwardId,
-        /// How much.
+        /// The number of half-days.
         half_days: HalfDays,
-        /// For when.
+        /// The date they are booked for.
         on: Date,
-        /// Who comes.
+        /// The leader who delivers them.
         leader: Actor,
-        /// Whether that is a national leader or an equivalent; nothing where that is not recorded.
+        /// Whether that is a national leader or an equivalent; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leader_kind: Option<LeaderKind>,
     },
-    /// A booking fell through.
+    /// A booking was cancelled.
     BookingCancelled {
         /// The award.
         award: AwardId,
         /// The booking's number.
         booking: Seq,
     },
-    /// A booking of governance support was delivered, which moves no money.
+    /// A booking of governance support was delivered. This moves no money.
     BookingDelivered {
         /// The award.
         award: AwardId,
         /// The booking's number.
         booking: Seq,
     },
-    /// An award was drawn on: days delivered, a claim paid.
+    /// An award was drawn on: days were delivered, or a claim was paid.
     Drawn {
         /// The award.
         award: AwardId,
-        /// How much, in its unit.
+        /// The amount, in its unit.
         amount: i64,
-        /// The booking that was delivered.
+        /// The booking that was delivered, if any.
         booking: Option<Seq>,
-        /// The reference of the invoice that was paid, normalised.
+        /// The normalised reference of the invoice that was paid, if any.
         invoice: Option<Reference>,
-        /// What else is recorded of that invoice; nothing before rules 2.
+        /// The further data of that invoice; `None` before rules 2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claim: Option<ClaimPart>,
     },
-    /// An unused commitment was given back.
+    /// An unused commitment was released.
     Released {
         /// The award.
         award: AwardId,
-        /// How much, in its unit.
+        /// The amount, in its unit.
         amount: i64,
     },
-    /// What was drawn was taken back.
+    /// An amount that was drawn was refunded.
     Refunded {
         /// The award.
         award: AwardId,
-        /// How much, in its unit.
+        /// The amount, in its unit.
         amount: i64,
-        /// The payment of the invoice it takes back.
+        /// The event of the invoice payment that is refunded, if any.
         invoice: Option<Seq>,
     },
-    /// A draw, release or refund turned out to be a mistake.
+    /// A draw, release or refund was a mistake and is undone.
     Undone {
         /// The award.
         award: AwardId,
         /// The event that is undone.
         undoes: Seq,
-        /// What that was.
+        /// The kind of the undone movement.
         movement: MovementKind,
-        /// How much, in the award's unit.
+        /// Its amount, in the award's unit.
         amount: i64,
-        /// The payment of an invoice that it made or took back.
+        /// The invoice payment that it made or refunded, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invoice: Option<Seq>,
-        /// The booking it delivered, which is cancelled with it.
+        /// The booking that it delivered, which is cancelled now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         booking: Option<Seq>,
-        /// Which payment of its invoice the payment is that stands again: see [`ClaimPart`].
+        /// If a refund is undone, the new number of the payment that counts again: see [`ClaimPart::part`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         part: Option<i64>,
     },
@@ -344,119 +345,118 @@ pub enum EventBody {
     ReferralRaised {
         /// The referral.
         referral: ReferralId,
-        /// Who.
+        /// The referred school or trust.
         subject: ReferralSubject,
-        /// The schools it speaks of.
+        /// The schools that the referral is for.
         urns: Vec<Urn>,
         /// The name of the school or trust.
         name: String,
         /// The region whose director decides it.
         region: Region,
-        /// How it came about.
+        /// The origin of the referral.
         origin: ReferralOrigin,
         /// The rule it is decided by.
         rule: String,
         /// The ground of that rule.
         ground: String,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// It was discussed; what was said lies apart.
+    /// A referral was discussed. The text of the discussion is stored separately.
     ReferralDiscussed {
         /// The referral.
         referral: ReferralId,
-        /// With whom; nothing before rules 2.
+        /// The partner in the discussion; `None` before rules 2.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held_with: Option<DiscussionPartner>,
     },
-    /// It was approved.
+    /// A referral was approved.
     ReferralApproved {
         /// The referral.
         referral: ReferralId,
-        /// The offer that this made, added to or confirmed.
+        /// The offer that the approval made, extended or confirmed.
         offer: OfferId,
-        /// The schools that are eligible by it alone.
+        /// The schools that are eligible only by this referral.
         exceptional: Vec<Urn>,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// It was declined.
+    /// A referral was declined.
     ReferralDeclined {
         /// The referral.
         referral: ReferralId,
-        /// Whose token it was, to tell two people apart; nothing without a token.
+        /// The token subject of the actor, to tell two people apart; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// It was taken back undecided.
+    /// A referral was withdrawn before it was decided.
     ReferralWithdrawn {
         /// The referral.
         referral: ReferralId,
     },
-    /// The monthly files made the schools of a referral eligible, which confirmed it.
+    /// A referral was confirmed: the monthly files made its schools eligible.
     ReferralConfirmed {
         /// The referral.
         referral: ReferralId,
         /// The offer of its recipient.
         offer: OfferId,
-        /// The event of the register's record that it was decided after; nothing before there was one.
+        /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// The text of an event was erased; the reason code says why.
+    /// The text of an event was erased. The reason code says why.
     TextErased {
         /// The event.
         event: Seq,
     },
-    /// The programme adopted a version of the rules: what it adds holds from this event on.
+    /// The programme adopted a version of the rules, which apply from this event on.
     RulesAdopted {
-        /// Which.
+        /// The version.
         version: RulesVersion,
-        /// Events whose texts were not there by then: before, erasing one left no event.
+        /// Events whose texts had been erased before. At that time, erasing a text made no event.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         absent_texts: Vec<Seq>,
-        /// SHA-256 of the terms that the programme was made under, by the caller who loaded them; only where the record begins
-        /// with this event.
+        /// SHA-256 of the terms of the programme. Only if this is the first event of the record; its actor loaded the terms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Hash>,
     },
 }
 
-/// What an event says happened: its JSON is hashed as it is stored.
+/// The body of an event. Its JSON is hashed as it is stored.
 pub trait Body {
-    /// Its kind, as it is written in the record.
+    /// The name of its kind in the record.
     fn kind(&self) -> &'static str;
 }
 
-/// One event of a record: of a programme's, unless its body says otherwise.
+/// One event of a record: of a programme's record, unless `B` is another body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event<B = EventBody> {
     /// Its number.
     pub seq: Seq,
     /// The offer it is about, if any.
     pub offer: Option<OfferId>,
-    /// Who did it.
+    /// The person or service that did it.
     pub actor: Actor,
-    /// The caller's id of the mutation.
+    /// The caller's id of the request.
     pub request: RequestId,
-    /// The day it happened.
+    /// The effective date: the day it happened.
     pub effective: Date,
     /// When it was recorded.
     pub recorded: Micros,
-    /// A reason code, where the command has one.
+    /// The reason code, if it has one.
     pub reason_code: Option<String>,
-    /// Salted hash of its free text, where there was some.
+    /// The salted hash of its free text, if it has one.
     pub text_hash: Option<Hash>,
-    /// What happened.
+    /// The body: what happened.
     pub body: B,
-    /// The amounts it moved, in order.
+    /// The ledger entries of the amounts it moved, in order.
     pub entries: Vec<LedgerEntry>,
 }

@@ -1,6 +1,6 @@
-//! Identifiers: opaque ids are `UUIDv7` newtypes, registered numbers are checked on the way in.
+//! Identifiers: opaque ids are `UUIDv7` newtypes; numbers of the register are checked when they are parsed.
 //!
-//! Every id is parsed once, at the edge; past it a value of one of these types is well formed.
+//! Every id is parsed once, where it enters the program. A value of one of these types is always well formed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not an identifier of the wanted kind.
+/// A text is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {expected}")]
 pub struct BadId {
-    /// The text as given, cut to a printable length.
+    /// The text, cut to a printable length.
     pub value: String,
-    /// What was wanted, as a phrase: "a URN (5 or 6 digits)".
+    /// The expected kind, as a phrase: "a URN (5 or 6 digits)".
     pub expected: &'static str,
 }
 
@@ -56,12 +56,12 @@ uuid_id!(/// One account of the ledger: a fund, or an offer's cap for a strand.
     AccountId, "a fund id (a UUID)");
 uuid_id!(/// One import of one file.
     ImportId, "an import id (a UUID)");
-uuid_id!(/// One approval waiting for, or given by, a second person.
+uuid_id!(/// One approval by a second person, open or answered.
     ApprovalId, "an approval id (a UUID)");
 uuid_id!(/// One referral of a school or trust.
     ReferralId, "a referral id (a UUID)");
-uuid_id!(/// A caller's name for one mutation, so that it can be retried (AIP-155). The nil UUID names none: it
-/// is what stands where there is no request.
+uuid_id!(/// The caller's id of one mutation, so that it can be retried (AIP-155). The nil UUID is not valid: it
+/// means that there is no request.
     RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());
 
 macro_rules! number_id {
@@ -72,13 +72,13 @@ macro_rules! number_id {
         pub struct $name($inner);
 
         impl $name {
-            /// The number, when it lies in the register's range.
+            /// Makes the id if the number is in the register's range.
             #[must_use]
             pub fn new(value: $inner) -> Option<Self> {
                 ($range).contains(&value).then_some(Self(value))
             }
 
-            /// The plain number.
+            /// The number.
             #[must_use]
             pub const fn get(self) -> $inner {
                 self.0
@@ -116,7 +116,7 @@ number_id!(/// Local authority code and establishment number in one, seven digit
     Laestab(u32), 1_000_000..=9_999_999, "a LAESTAB (7 digits)");
 
 impl Laestab {
-    /// The local authority it lies in. `domain.md` section 6: "join on the LA code".
+    /// Its local authority. `domain.md` section 6: "join on the LA code".
     #[must_use]
     pub fn la_code(self) -> LaCode {
         #[expect(clippy::cast_possible_truncation, reason = "a LAESTAB has seven digits, so this is at most 999")]
@@ -169,15 +169,15 @@ impl FromStr for Programme {
     }
 }
 
-/// The name of the record of reference data. No programme has it: those are named by their year.
+/// The name of the record of reference data. No programme can have this name, because programmes are named by year.
 const REGISTER: &str = "register";
 
-/// A record that can be proved.
+/// The name of a record that can be verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordName {
-    /// A programme's.
+    /// The record of a programme.
     Programme(Programme),
-    /// That of reference data, `register`.
+    /// The record of reference data, `register`.
     Register,
 }
 
@@ -221,13 +221,13 @@ impl FromStr for RecordName {
     }
 }
 
-/// A person or a service, by opaque id: never a name. 1 to 128 printable ASCII characters, no spaces.
+/// The opaque id of a person or a service, never a name. 1 to 128 printable ASCII characters without spaces.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Actor(String);
 
 impl Actor {
-    /// The id as given.
+    /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,13 +1,12 @@
-//! Patterns for all events about one thing.
+//! A pattern macro for all events about one kind of entity.
 
-/// A pattern for every [`EventBody`](crate::event::EventBody) about one thing, for a match that leaves them alone.
+/// A pattern for every [`EventBody`](crate::event::EventBody) about one kind of entity, for a match that ignores them.
 ///
-/// A match over events names each event that it handles, and with this all that it leaves alone: it has no `_`. So a new
-/// event does not compile until it is among the events about something, and then not until each match that handles those
-/// events one by one has it.
+/// A match over events names each event that it handles, and ignores the others with this macro instead of `_`. When a new
+/// event is added, the compiler then points to every match that has to handle it.
 ///
-/// The things: `offer`, `school` (placed, or its entry position decided), `approval`, `fund`, `award`, `referral`, and
-/// `record` (what changes how the record itself is read).
+/// The kinds: `offer`, `school` (placed, or its entry position decided), `approval`, `fund`, `award`, `referral`, and
+/// `record` (events that change how the record itself is read).
 #[macro_export]
 macro_rules! events_about {
     (offer) => {

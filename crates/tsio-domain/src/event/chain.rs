@@ -6,13 +6,13 @@ use super::{Body, Event};
 use crate::hash::Hash;
 use crate::period::Period;
 
-/// The hash that the first event of a record is chained to: of a programme's, or of another by its name.
+/// The hash that the first event of a record is chained to. It depends only on the name of the record.
 #[must_use]
 pub fn genesis(record: &impl AsRef<str>) -> Hash {
     Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(record.as_ref()).finalize().into())
 }
 
-/// The salted hash of a free text, which is all the record keeps of it.
+/// The salted hash of a free text. The record has this hash and not the text.
 #[must_use]
 pub fn text_hash(salt: &[u8], text: &str) -> Hash {
     Hash(Sha256::new().chain_update(b"tsio text v1\n").chain_update(salt).chain_update(text).finalize().into())
@@ -20,10 +20,16 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 
 /// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
 ///
-/// The encoding is the fields in the order below; a text is its length as 8 big-endian bytes, then its UTF-8; a number
-/// is 8 big-endian bytes; an id is its 16 bytes, a hash its 32; an optional field is one byte 0, or one byte 1 and the
-/// field. `body` is the JSON exactly as it is stored. The last field is the number of ledger entries, then each entry's fields:
-/// number, account, verb, amount, period. `docs/reference/record.md` describes it for those who verify an export offline.
+/// The encoding is the sequence of fields in the order below:
+///
+/// * a text is its length as 8 big-endian bytes, then its UTF-8;
+/// * a number is 8 big-endian bytes; an id is its 16 bytes, a hash its 32 bytes;
+/// * an optional field is one byte 0, or one byte 1 and then the field;
+/// * `body` is the JSON exactly as it is stored;
+/// * the last field is the number of ledger entries, followed by the fields of each entry: number, account, verb, amount,
+///   period.
+///
+/// `docs/reference/record.md` describes it for people who verify an export offline.
 #[must_use]
 pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
     let mut to = Encoder::new(b"tsio event v1\n");
@@ -40,10 +46,11 @@ pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>
     to.optional(event.text_hash.as_ref(), |to, hash| to.0.update(hash.0));
     to.text(body);
     to.number(i64::try_from(event.entries.len()).unwrap_or(i64::MAX));
-    let mut month: Option<(Period, String)> = None;
+    // The entries of an event mostly have the same period, so its text is made once.
+    let mut last_period: Option<(Period, String)> = None;
     for entry in &event.entries {
-        let (_, period) = match &mut month {
-            Some(known) if known.0 == entry.period => known,
+        let (_, period) = match &mut last_period {
+            Some(last) if last.0 == entry.period => last,
             other => other.insert((entry.period, entry.period.to_string())),
         };
         to.number(entry.seq.0);
@@ -55,29 +62,29 @@ pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>
     to.finish()
 }
 
-/// Writes values into a SHA-256 in the one encoding of the records: see [`chain`].
+/// Writes values into a SHA-256 in the encoding of the records: see [`chain`].
 #[derive(Debug)]
 pub struct Encoder(Sha256);
 
 impl Encoder {
-    /// Begins with these bytes, as they are.
+    /// Begins with these bytes, without a length.
     #[must_use]
-    pub fn new(begin: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(begin))
+    pub fn new(prefix: &[u8]) -> Self {
+        Self(Sha256::new().chain_update(prefix))
     }
 
-    /// A text: its length in bytes, then its UTF-8.
+    /// Writes a text: its length in bytes, then its UTF-8.
     pub fn text(&mut self, text: &str) {
         self.0.update((text.len() as u64).to_be_bytes());
         self.0.update(text);
     }
 
-    /// A number, as 8 big-endian bytes.
+    /// Writes a number as 8 big-endian bytes.
     pub fn number(&mut self, number: i64) {
         self.0.update(number.to_be_bytes());
     }
 
-    /// One byte 0, or one byte 1 and the field.
+    /// Writes an optional field: one byte 0, or one byte 1 and then the field.
     pub fn optional<T>(&mut self, field: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
         self.0.update([u8::from(field.is_some())]);
         if let Some(field) = field {
@@ -85,7 +92,7 @@ impl Encoder {
         }
     }
 
-    /// The hash of all that was written.
+    /// The hash of all bytes written.
     #[must_use]
     pub fn finish(self) -> Hash {
         Hash(self.0.finalize().into())

@@ -1,48 +1,48 @@
-//! An event as a command drafts it, before it has its number and its hash.
+//! New events: events that a command makes, before they have a number and a hash.
 
 use super::EventBody;
 use crate::Date;
 use crate::ids::OfferId;
 use crate::ledger::Posting;
 
-/// One event as a command drafts it, before it has its number.
+/// An event that a command makes, before it has a number and a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
     /// The offer it is about, if any.
     pub offer: Option<OfferId>,
     /// The day it happened.
     pub effective: Date,
-    /// A reason code, where the command has one.
+    /// The reason code, if the command has one.
     pub reason_code: Option<&'static str>,
-    /// Free text, where the caller gave some.
+    /// The free text, if the caller gave one.
     pub text: Option<String>,
-    /// What happened.
+    /// The body: what happened.
     pub body: EventBody,
-    /// The amounts it moves, in order.
+    /// The ledger postings of the amounts it moves, in order.
     pub postings: Vec<Posting>,
 }
 
 impl NewEvent {
-    /// A draft about an offer, without reason code or text.
+    /// A new event about an offer, without reason code, text or postings.
     #[must_use]
     pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {
         Self { offer: Some(offer), effective, reason_code: None, text: None, body, postings: Vec::new() }
     }
 
-    /// A draft about no offer.
+    /// A new event about no offer.
     #[must_use]
     pub const fn of_book(effective: Date, body: EventBody) -> Self {
         Self { offer: None, effective, reason_code: None, text: None, body, postings: Vec::new() }
     }
 
-    /// The same with the amounts it moves.
+    /// Sets the postings.
     #[must_use]
     pub fn posting(mut self, postings: Vec<Posting>) -> Self {
         self.postings = postings;
         self
     }
 
-    /// The same with free text.
+    /// Sets the free text. An empty text counts as none.
     #[must_use]
     pub fn with_text(mut self, text: Option<String>) -> Self {
         self.text = text.filter(|it| !it.is_empty());

@@ -1,4 +1,4 @@
-//! The kinds of events: their names in the record, what each is about, and whether it changes what an offer's etag covers.
+//! The kinds of events: the name of each in the record, the entities it is about, and whether it changes an offer's etag.
 
 use uuid::Uuid;
 
@@ -9,8 +9,8 @@ use crate::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId};
 use crate::offer::ListedSchool;
 use crate::person::TokenSubject;
 
-/// A pattern for every event that depends on nothing the register or the files say.
-macro_rules! cites_nothing {
+/// A pattern for every event that does not depend on the register or the imported files.
+macro_rules! independent_of_register {
     () => {
         EventBody::Contacted { .. }
             | EventBody::ContactCorrected { .. }
@@ -37,7 +37,7 @@ macro_rules! cites_nothing {
 }
 
 impl EventBody {
-    /// Every kind there is, as [`Self::kind`] answers it.
+    /// The names of all kinds, as [`Self::kind`] returns them.
     pub const KINDS: [&str; 39] = [
         "identified",
         "schools_added",
@@ -80,7 +80,7 @@ impl EventBody {
         "rules_adopted",
     ];
 
-    /// The kind, as it is written in the record.
+    /// The name of its kind in the record.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -126,8 +126,8 @@ impl EventBody {
         }
     }
 
-    /// Whether it depends on what the register or the files say. An award does where it names a partner, who has to be a trust
-    /// of the register.
+    /// Whether it depends on the register or the imported files. An award does if it names a partner, because the partner
+    /// has to be a trust of the register.
     #[must_use]
     pub const fn rests_on_register(&self) -> bool {
         match self {
@@ -140,11 +140,11 @@ impl EventBody {
             | Self::ReferralRaised { .. }
             | Self::ReferralApproved { .. }
             | Self::ReferralConfirmed { .. } => true,
-            cites_nothing!() => false,
+            independent_of_register!() => false,
         }
     }
 
-    /// The event of the register's record after which it was decided, where that was recorded.
+    /// The last event of the register's record when it was decided, if that was recorded.
     #[must_use]
     pub const fn register_seq(&self) -> Option<Seq> {
         match self {
@@ -157,11 +157,11 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq,
-            cites_nothing!() => None,
+            independent_of_register!() => None,
         }
     }
 
-    /// Has it cite this event of the register's record, if it depends on what that covers.
+    /// Sets the last event of the register's record, if this event depends on the register or the files.
     pub const fn cite(&mut self, at: Seq) {
         if !self.rests_on_register() {
             return;
@@ -176,11 +176,11 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq = Some(at),
-            cites_nothing!() => {}
+            independent_of_register!() => {}
         }
     }
 
-    /// Whether it changes what an offer's etag covers: its state, schools, contacts and awards.
+    /// Whether it changes the etag of its offer, which covers its state, schools, contacts and awards.
     #[must_use]
     pub const fn moves_etag(&self) -> bool {
         match self {
@@ -226,7 +226,7 @@ impl EventBody {
         }
     }
 
-    /// The award it is about, if it is about one only.
+    /// The award it is about, if it is about exactly one.
     #[must_use]
     pub const fn award(&self) -> Option<AwardId> {
         match self {
@@ -242,7 +242,7 @@ impl EventBody {
         }
     }
 
-    /// Whose token moved money of a fund.
+    /// The token subject of the person who moved money of a fund, if this event does that.
     #[must_use]
     pub const fn mover(&self) -> Option<TokenSubject> {
         match self {
@@ -253,7 +253,7 @@ impl EventBody {
         }
     }
 
-    /// Whose token it was, where it says so.
+    /// The token subject of the actor, if the body has it.
     #[must_use]
     pub const fn token_subject(&self) -> Option<TokenSubject> {
         match self {
@@ -275,7 +275,7 @@ impl EventBody {
         }
     }
 
-    /// The schools that it puts on an offer.
+    /// The schools that it adds to an offer.
     #[must_use]
     pub fn listed(&self) -> &[ListedSchool] {
         match self {
@@ -301,7 +301,7 @@ impl EventBody {
         if let Self::Undone { undoes, .. } = self { Some(*undoes) } else { None }
     }
 
-    /// The events whose texts it says are not there any more.
+    /// The events whose texts it reports as erased.
     #[must_use]
     pub fn erased_texts(&self) -> &[Seq] {
         match self {
@@ -326,7 +326,7 @@ impl EventBody {
     }
 }
 
-/// What an event makes, which is not there before it.
+/// An entity that an event makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MadeEntity {
     /// An offer.
@@ -356,7 +356,7 @@ impl MadeEntity {
 }
 
 impl Event {
-    /// What it makes, if it makes something.
+    /// The entity that it makes, if it makes one.
     #[must_use]
     pub fn made(&self) -> Option<MadeEntity> {
         match &self.body {

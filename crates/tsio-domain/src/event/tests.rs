@@ -1,6 +1,6 @@
-//! The record as others read it: hashes from an independent encoder, and the JSON of every body, written by hand.
+//! The format of the record: hashes from an independent encoder, and the JSON of every body, written by hand.
 //!
-//! The hashes were computed by the script in `docs/reference/record.md`, from that page alone and not by this program.
+//! The hashes come from the script in `docs/reference/record.md`, which was written from that page without this program.
 
 use super::*;
 use crate::award::LeaderKind;
@@ -36,8 +36,8 @@ fn uuid(text: &str) -> uuid::Uuid {
     uuid::Uuid::try_parse(text).unwrap()
 }
 
-/// The three events of the worked example in `docs/reference/record.md`: one with every optional field, one with none, one with
-/// entries.
+/// The three events of the worked example in `docs/reference/record.md`: one with every optional field, one with none, and
+/// one with entries.
 fn example() -> [(Event, &'static str); 3] {
     let offer = OfferId(uuid("01890a5d-ac96-774b-bcce-b302099a8057"));
     let first = Event {
@@ -111,7 +111,7 @@ fn the_page_shows_these_hashes() {
     }
 }
 
-/// A change of any one field, or of what came before, changes the hash.
+/// A change of any field, or of the previous hash, changes the hash.
 #[test]
 fn the_chain_covers_every_field() {
     let [(event, body), _, (posted, _)] = example();
@@ -165,7 +165,7 @@ fn a_hash_is_read_only_as_64_hex_digits() {
     }
 }
 
-/// Every kind of body and its JSON: what is on disk must be readable for ever.
+/// Bodies with their JSON. Stored events must stay readable for ever.
 fn bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let (approval, terms) = (ApprovalId(uuid(id)), Hash([0xab; 32]));
@@ -238,7 +238,7 @@ fn bodies() -> Vec<(EventBody, String)> {
     rows
 }
 
-/// The same for an entry position that two people decide.
+/// Bodies of an entry position that two people decide.
 #[rustfmt::skip]
 fn entry_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
@@ -255,7 +255,7 @@ fn entry_bodies() -> Vec<(EventBody, String)> {
     ]
 }
 
-/// The same for texts that are erased, and the rules that say which were gone before.
+/// Bodies of erased texts, and of the event that lists the texts erased before it.
 #[rustfmt::skip]
 fn erasing_bodies() -> Vec<(EventBody, String)> {
     let hex = "ab".repeat(32);
@@ -266,7 +266,7 @@ fn erasing_bodies() -> Vec<(EventBody, String)> {
     ]
 }
 
-/// An approval that states what it does to a fund.
+/// The opening of an approval whose statement is about a fund.
 fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
     let numbers = |[allocated, committed, spent, available]: [i64; 4]| Numbers {
         allocated: Pence(allocated),
@@ -294,7 +294,7 @@ fn awarded(
     EventBody::Awarded { award, unit, amount: 4, fund, cap, rate, support, register_seq: None }
 }
 
-/// The same for the bodies about money.
+/// Bodies about money.
 fn money_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let (award, fund, approval) = (AwardId(uuid(id)), AccountId(uuid(id)), ApprovalId(uuid(id)));
@@ -367,7 +367,7 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     rows
 }
 
-/// The same for what rules 2 added to them.
+/// Bodies about money with the fields that rules 2 added.
 fn claim_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let (award, fund, on) = (AwardId(uuid(id)), AccountId(uuid(id)), day("2022-03-31"));
@@ -447,43 +447,43 @@ fn every_body_keeps_its_json() {
     assert_eq!(kinds, EventBody::KINDS.into(), "every kind has a row");
 }
 
-/// What depends on the register or the files says after which event of the register's record they were read.
+/// A body that depends on the register or the files has the last event of the register's record.
 #[test]
-fn a_body_cites_the_registers_record_where_it_rests_on_it() {
-    let resting = "identified schools_added responsible_body_changed placed entry_decided referral_raised \
+fn a_body_that_depends_on_the_register_cites_its_record() {
+    let dependent_kinds = "identified schools_added responsible_body_changed placed entry_decided referral_raised \
                    referral_approved referral_confirmed";
     let all = bodies().into_iter().chain(entry_bodies()).chain(money_bodies()).chain(referral_bodies());
     for (mut body, json) in all {
-        let rests = resting.split(' ').any(|it| it == body.kind())
+        let depends = dependent_kinds.split(' ').any(|it| it == body.kind())
             || matches!(body, EventBody::Awarded { support: Support::Credit { .. }, .. });
         assert_eq!(body.register_seq(), None);
         body.cite(Seq(12));
-        let wanted =
-            if rests { format!(r#"{},"register_seq":12}}"#, json.trim_end_matches('}')) } else { json.clone() };
-        assert_eq!(body.register_seq().is_some(), rests, "{json}");
+        let expected =
+            if depends { format!(r#"{},"register_seq":12}}"#, json.trim_end_matches('}')) } else { json.clone() };
+        assert_eq!(body.register_seq().is_some(), depends, "{json}");
         let cited = serde_json::to_string(&body).unwrap();
-        assert_eq!(cited.replace('}', ""), wanted.replace('}', ""), "{json}");
+        assert_eq!(cited.replace('}', ""), expected.replace('}', ""), "{json}");
         assert_eq!(serde_json::from_str::<EventBody>(&cited).unwrap(), body);
     }
 }
 
-/// "Fields are added, never renamed or removed": an older reader skips what it does not know, and an event written
-/// before an optional field existed is read without it.
+/// "Fields are added, never renamed or removed": a reader ignores unknown fields, and reads an event from before an
+/// optional field existed.
 #[test]
 fn a_body_may_gain_fields() {
     let lapsed = EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() };
     let newer = r#"{"kind":"closed","outcome":"lapsed","later":1}"#;
     assert_eq!(serde_json::from_str::<EventBody>(newer).unwrap(), lapsed);
     let older = r#"{"kind":"contacted","party":"responsible_body"}"#;
-    let wanted = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
-    assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), wanted);
-    // as they were before there was money
+    let expected = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
+    assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), expected);
+    // as they were written before there was money
     let older = r#"{"kind":"closed","outcome":"lapsed"}"#;
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), lapsed);
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let older = format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#);
     let (approval, action) = (ApprovalId(uuid(id)), ApprovalAction::ReopenOffer);
-    let wanted = EventBody::ApprovalOpened {
+    let expected = EventBody::ApprovalOpened {
         approval,
         action,
         change: None,
@@ -491,7 +491,7 @@ fn a_body_may_gain_fields() {
         expires_at: None,
         token_subject: None,
     };
-    assert_eq!(serde_json::from_str::<EventBody>(&older).unwrap(), wanted);
+    assert_eq!(serde_json::from_str::<EventBody>(&older).unwrap(), expected);
     for unknown in [r#"{"kind":"closed","outcome":"lost"}"#, r#"{"kind":"gone"}"#, r#"{"kind":"closed"}"#] {
         assert!(serde_json::from_str::<EventBody>(unknown).is_err(), "{unknown}");
     }

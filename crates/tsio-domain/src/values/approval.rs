@@ -1,11 +1,11 @@
-//! What an approval is about: the calls that need a second person.
+//! The actions that need a second person.
 
 use serde::{Deserialize, Serialize};
 
 use super::named_enum;
 
 named_enum! {
-    /// A call that needs a second person (`domain.md` section 8). Its name is part of the record.
+    /// An action that needs a second person (`domain.md` section 8). Its name is part of the record.
     ApprovalAction {
         /// Reopens an offer.
         ReopenOffer = "reopen_offer",

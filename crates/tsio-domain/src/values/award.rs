@@ -1,4 +1,4 @@
-//! What events and awards say of an award: its support, who issues its invoices, what moves its amount.
+//! Values of events and awards: the support, the issuers of invoices, the kinds of movement.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::money::Pence;
 use crate::person;
 use crate::terms::StrandId;
 
-/// What a strand asks for, beside an amount. Names and reasons lie in the texts, never here.
+/// The details of an award that its strand requires, beside an amount. Names and reasons are in the texts, never here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Support {
@@ -23,7 +23,7 @@ pub enum Support {
     Nle {
         /// The leader, an opaque id.
         leader: Actor,
-        /// Whether the leader is a national leader or an equivalent; nothing where that is not recorded.
+        /// Whether the leader is a national leader or an equivalent; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leader_kind: Option<LeaderKind>,
     },
@@ -34,10 +34,10 @@ pub enum Support {
     },
     /// National leader of governance; the text says why it is beneficial.
     Nlg {
-        /// The leader, an opaque id; nothing where that is not recorded.
+        /// The leader, an opaque id; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leader: Option<Actor>,
-        /// The leader's organisation; nothing where that is not recorded.
+        /// The leader's organisation; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organisation: Option<String>,
     },
@@ -51,13 +51,13 @@ pub enum Support {
 }
 
 impl Support {
-    /// The strand it belongs to, as every terms file names it.
+    /// The strand it belongs to. Every terms file uses this name.
     #[must_use]
     pub fn strand(&self) -> StrandId {
         StrandId::new(self.strand_name())
     }
 
-    /// The same as text.
+    /// The name of the strand.
     #[must_use]
     pub const fn strand_name(&self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Support {
         }
     }
 
-    /// The leader whose fees it pays, as leaders are compared: folded, as the ids of persons are.
+    /// The leader whose fees it pays, in the form in which ids are compared ([`person::key`]).
     #[must_use]
     pub fn fees_key(&self) -> Option<String> {
         match self {
@@ -77,7 +77,7 @@ impl Support {
         }
     }
 
-    /// Whether somebody comes for days, which are booked.
+    /// Whether it has days of a leader, which can be booked.
     #[must_use]
     pub const fn has_bookings(&self) -> bool {
         matches!(self, Self::Nle { .. } | Self::Nlg { .. })
@@ -85,7 +85,7 @@ impl Support {
 }
 
 named_enum! {
-    /// Who delivers leader time: "a national leader of education or equivalent".
+    /// The kind of leader: "a national leader of education or equivalent".
     LeaderKind {
         /// A national leader of education.
         NationalLeader = "national_leader",
@@ -95,29 +95,28 @@ named_enum! {
 }
 
 named_enum! {
-    /// What can be undone.
+    /// A kind of movement of an award. Each can be undone.
     MovementKind {
-        /// Drawn: days delivered, a claim paid.
+        /// An amount was drawn: days were delivered, or a claim was paid.
         Draw = "draw",
-        /// Given back unused.
+        /// An unused amount was released.
         Release = "release",
-        /// Taken back after it was drawn.
+        /// A drawn amount was refunded.
         Refund = "refund",
     }
 }
 
-/// An issuer as it is compared: the SHA-256 of its name, so that a name that lies apart can be compared without being in
-/// the record.
+/// The SHA-256 of an issuer's name, for comparing issuers. So the record can compare a name that it does not contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IssuerKey(Hash);
 
 impl IssuerKey {
-    /// The key of a name. Case, accents, punctuation and spaces make no other issuer.
+    /// The key of a name. Names that differ only in case, accents, punctuation or spaces have the same key.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let compared: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
-        Self(Hash(Sha256::new().chain_update(b"tsio issuer v1\n").chain_update(compared).finalize().into()))
+        let normalised: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
+        Self(Hash(Sha256::new().chain_update(b"tsio issuer v1\n").chain_update(normalised).finalize().into()))
     }
 }
 
@@ -134,25 +133,25 @@ impl FromStr for IssuerKey {
     }
 }
 
-/// A name as it is compared.
+/// The characters of a name in the form that is compared: upper case without accents.
 pub(crate) fn compared(name: &str) -> impl Iterator<Item = char> {
     name.nfkd().filter(|it| !is_combining_mark(*it)).flat_map(char::to_uppercase)
 }
 
-/// What the record says of an invoice that a draw pays, beside its normalised reference.
+/// The data of an invoice that a draw pays, beside its normalised reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimPart {
-    /// Who made it out; nothing where that is the organisation of the award's leader, whose name lies apart.
+    /// The issuer; `None` if it is the organisation of the award's leader, whose name is stored separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The issuer as it is compared.
+    /// The key of the issuer, for comparing.
     pub issuer_key: IssuerKey,
     /// The reference as it is printed.
     pub printed: String,
-    /// The total of the invoice; nothing where one draw pays it.
+    /// The stated total of the invoice; `None` if one draw pays all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Pence>,
-    /// Which payment of this claim it is, counted over all programmes from 1. Two that are decided at once get the same
-    /// number, and the database takes one of them.
+    /// The number of this payment of the claim, counted over all programmes from 1. If two payments are decided at the same
+    /// time, they get the same number, and the database accepts only one of them.
     pub part: i64,
 }

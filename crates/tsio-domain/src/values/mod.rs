@@ -1,4 +1,4 @@
-//! Values of the record that several entities share: enums with their names in the record, and parts of events.
+//! Values of the record that several entities share: enums with names in the record, and parts of events.
 
 pub mod approval;
 pub mod award;
@@ -9,7 +9,7 @@ pub mod referral;
 pub mod statement;
 pub mod unit;
 
-/// Makes an enum without fields from its variants and their names, each written once.
+/// Defines an enum without fields, with a name for each variant.
 macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -17,16 +17,16 @@ macro_rules! named_enum {
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
-            /// All of them, in order.
+            /// All variants, in order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Its name, as the record, the database and documents write it.
+            /// Its name in the record, the database and documents.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// The one with this name.
+            /// The variant with this name.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|it| it.name() == name)

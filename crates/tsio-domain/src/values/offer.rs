@@ -1,4 +1,4 @@
-//! What events and offers say of an offer: to whom it is, who was contacted, who accepted, how it ended.
+//! Values of events and offers: recipients, contacts, acceptors, outcomes.
 
 use std::fmt;
 
@@ -28,9 +28,9 @@ named_enum! {
 }
 
 named_enum! {
-    /// Whom a contact was with.
+    /// The party of a contact.
     Party {
-        /// The trust; the diocese where the school has one; otherwise the local authority.
+        /// The responsible body: the trust, otherwise the diocese, otherwise the local authority.
         ResponsibleBody = "responsible_body",
         /// The school.
         School = "school",
@@ -38,7 +38,7 @@ named_enum! {
 }
 
 impl Party {
-    /// Checks the school that a contact with this party names: only a contact with a school is about one.
+    /// Checks the school that a contact names: only a contact with a school may name one.
     ///
     /// # Errors
     /// [`NoSchoolContacted`].
@@ -50,13 +50,13 @@ impl Party {
     }
 }
 
-/// A contact names a school, and is not with one.
+/// A contact with the responsible body names a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is for a contact with a school")]
 pub struct NoSchoolContacted;
 
 named_enum! {
-    /// Who accepts an offer.
+    /// The body that accepts an offer.
     Acceptor {
         /// The school.
         School = "school",
@@ -82,7 +82,7 @@ named_enum! {
 }
 
 named_enum! {
-    /// What of an offer's life has a date that can be corrected.
+    /// A step of an offer whose date can be corrected.
     Milestone {
         /// The acceptance.
         Accepted = "accepted",
@@ -91,7 +91,7 @@ named_enum! {
     }
 }
 
-/// What an offer is made to.
+/// The recipient of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
@@ -108,7 +108,7 @@ impl Recipient {
         self.row().as_str()
     }
 
-    /// Its row of the scheme.
+    /// Its kind.
     #[must_use]
     pub const fn row(self) -> RecipientKind {
         match self {
@@ -136,7 +136,7 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// Who has to be told before the school: "your trust, diocese or local authority" (`domain.md` section 3).
+/// The body that has to be contacted before the school: "your trust, diocese or local authority" (`domain.md` section 3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponsibleBody {
@@ -161,14 +161,14 @@ impl fmt::Display for ResponsibleBody {
     }
 }
 
-/// A school on an offer, as it was when it was added.
+/// A school on an offer, with its data when it was added.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ListedSchool {
     /// The school.
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// The rules it was eligible by.
+    /// The rules that made it eligible.
     pub rules: Vec<String>,
 }
 

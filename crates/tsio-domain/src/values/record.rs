@@ -1,4 +1,4 @@
-//! What events are numbered by, and parts that several of them have.
+//! The numbers of events, and parts that several events share.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,23 +16,23 @@ impl std::fmt::Display for Seq {
     }
 }
 
-/// A commitment that closing an offer gave back.
+/// A commitment that was released when its offer was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleasedAward {
     /// The award.
     pub award: AwardId,
-    /// How much, in its unit.
+    /// The amount, in the unit of the award.
     pub amount: i64,
 }
 
 named_enum! {
-    /// Why a text is erased: a reason code of the event. There is no free text beside it, which could repeat what is erased.
+    /// Why a text is erased: a reason code of the event. The event has no free text, which could repeat the erased text.
     ErasureReason {
-        /// It names a person, or tells of one.
+        /// It has personal data.
         PersonalData = "personal_data",
         /// It was written by mistake.
         Mistake = "mistake",
-        /// It was kept for as long as it may be.
+        /// Its retention period has ended.
         RetentionEnded = "retention_ended",
     }
 }

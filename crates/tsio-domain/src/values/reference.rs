@@ -1,4 +1,4 @@
-//! The reference of an invoice: what is compared, so that the same invoice is not paid twice.
+//! The normalised reference of an invoice, which is compared so that the same invoice is not paid twice.
 
 use std::fmt;
 
@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// Letters and digits a reference may have.
-const MOST: usize = 64;
+/// The most letters and digits of a reference.
+const MAX_LENGTH: usize = 64;
 
-/// An invoice's reference as it is compared: after NFKC, in upper case, the letters A to Z and the digits 0 to 9 only.
-/// `inv-001/22 ` is `INV00122`. Normalising twice is normalising once.
+/// The normalised reference of an invoice: after NFKC and in upper case, only the letters A to Z and the digits 0 to 9.
+/// `inv-001/22 ` becomes `INV00122`. Normalising it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reference(String);
 
-/// Why a text is no reference.
+/// Why a text is not a valid reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadReference {
-    /// It has another letter or digit, which may look like one of these.
+    /// It has a letter or digit that is not A to Z or 0 to 9, but may look like one.
     #[error("must have only the letters A to Z and the digits 0 to 9, punctuation and spaces; got {0}")]
     OtherLetter(OtherLetter),
-    /// It has too many letters and digits, or no digit: that is a word, more likely somebody's name, and a reference goes
-    /// into the record for ever.
-    #[error("must have 1 to {MOST} letters and digits (A to Z, 0 to 9), at least one of them a digit, got {0}")]
+    /// It has too many letters and digits, or no digit. A word without a digit may be a person's name, which must not be in
+    /// the record for ever.
+    #[error("must have 1 to {MAX_LENGTH} letters and digits (A to Z, 0 to 9), at least one of them a digit, got {0}")]
     Shape(String),
 }
 
-/// A letter or digit other than A to Z and 0 to 9, and where it stands. Characters are counted from 1.
+/// A letter or digit other than A to Z and 0 to 9, and its position. Characters are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtherLetter {
-    /// The character, as NFKC and upper case leave it.
+    /// The character, after NFKC and in upper case.
     pub character: char,
-    /// Which character of the text it comes from.
+    /// The position in the text of the character that it comes from.
     pub place: usize,
 }
 
@@ -46,28 +46,27 @@ impl Reference {
     /// Normalises a reference as it is printed on an invoice.
     ///
     /// # Errors
-    /// [`BadReference`], which names the character or the shape that is wrong.
+    /// [`BadReference`], which names the wrong character or shape.
     pub fn read(text: &str) -> Result<Self, BadReference> {
         if let Some(other) = other_letter(text) {
             return Err(BadReference::OtherLetter(other));
         }
-        let plain = plain(text.nfkc());
-        Self::shaped(plain).map_err(BadReference::Shape)
+        Self::from_normalised(ascii_upper(text.nfkc())).map_err(BadReference::Shape)
     }
 
-    /// A reference as versions before rules 2 normalised it: they left other letters and digits out. What they stored and
-    /// answered is read by this.
+    /// Normalises a reference as versions before rules 2 did: they dropped other letters and digits. Used to read the
+    /// references that those versions stored.
     #[must_use]
     pub fn before_rules_2(text: &str) -> Option<Self> {
-        Self::shaped(plain(text.chars())).ok()
+        Self::from_normalised(ascii_upper(text.chars())).ok()
     }
 
-    fn shaped(plain: String) -> Result<Self, String> {
-        let is_one = plain.len() <= MOST && plain.contains(|c: char| c.is_ascii_digit());
-        if is_one { Ok(Self(plain)) } else { Err(format!("{plain:?}")) }
+    fn from_normalised(text: String) -> Result<Self, String> {
+        let is_valid = text.len() <= MAX_LENGTH && text.contains(|c: char| c.is_ascii_digit());
+        if is_valid { Ok(Self(text)) } else { Err(format!("{text:?}")) }
     }
 
-    /// It as text.
+    /// The normalised text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -75,16 +74,17 @@ impl Reference {
 }
 
 /// The ASCII letters and digits of a text in upper case.
-fn plain(characters: impl Iterator<Item = char>) -> String {
+fn ascii_upper(characters: impl Iterator<Item = char>) -> String {
     characters.flat_map(char::to_uppercase).filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// The first letter or digit of a text that NFKC and upper case do not make one of A to Z and 0 to 9. A letter with a mark
-/// on it is another letter.
+/// Finds the first letter or digit of a text that is not A to Z or 0 to 9 after NFKC and in upper case. A letter with a
+/// combining mark is such a letter.
 #[must_use]
 pub fn other_letter(text: &str) -> Option<OtherLetter> {
     let ends = text.char_indices().map(|(at, character)| at.saturating_add(character.len_utf8()));
-    // A mark belongs to what stands before it, so that what is read up to each character tells whose fault it is.
+    // A combining mark belongs to the character before it. So normalise ever longer prefixes of the text: the first prefix
+    // with another letter ends with the character to report.
     ends.zip(1..).find_map(|(end, place)| {
         let characters = text.get(..end)?.nfkc().flat_map(char::to_uppercase);
         let is_other = |it: &char| !it.is_ascii() && (it.is_alphanumeric() || is_combining_mark(*it));
@@ -108,18 +108,18 @@ mod tests {
             ("ﬁn ²", Ok("FIN2")),
             ("Ⅷ-1", Ok("VIII1")),
             ("\u{212a}1", Ok("K1")),
-            // Other letters and digits, however like they look.
+            // Other letters and digits are refused, even if they look the same.
             ("  Ä 7", Err("\"Ä\" (U+00C4) at character 3")),
             ("INV-А7", Err("\"А\" (U+0410) at character 5")),
             ("inv-а7", Err("\"А\" (U+0410) at character 5")),
             ("7\u{664}", Err("\"\u{664}\" (U+0664) at character 2")),
             ("7 A\u{30a}", Err("\"Å\" (U+00C5) at character 4")),
-            // A mark that no letter takes in is one all the same; upper case may bring one.
+            // A combining mark that does not compose with its letter is refused too; upper case may produce one.
             ("q\u{303}7", Err("\"\u{303}\" (U+0303) at character 2")),
             ("ǰ-1", Err("\"\u{30c}\" (U+030C) at character 1")),
             ("", Err("got \"\"")),
             (" -/. ", Err("got \"\"")),
-            // A word without a digit is no number, and may be a name.
+            // A word without a digit may be a person's name.
             ("Jo Bloggs", Err("got \"JOBLOGGS\"")),
         ] {
             match (Reference::read(text), expected) {
@@ -130,7 +130,7 @@ mod tests {
         }
         assert!(Reference::read(&"1".repeat(64)).is_ok());
         assert!(Reference::read(&"1".repeat(65)).is_err());
-        // As long as it is in upper case.
+        // The length counts in upper case.
         assert!(Reference::read(&format!("1{}", "ß".repeat(32))).is_err());
     }
 
@@ -151,7 +151,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// What is stored is read again, by either.
+        /// A stored reference is read unchanged by either function.
         #[test]
         fn normalising_twice_is_normalising_once(text in "(\\PC|[ǰßŉΐﬁıa-z0-9Ａ-Ｚ]){0,40}") {
             for once in Reference::read(&text).ok().into_iter().chain(Reference::before_rules_2(&text)) {

@@ -1,4 +1,4 @@
-//! What events and referrals say of a referral: who is referred, how it came about, with whom it was discussed.
+//! Values of events and referrals: subjects, origins, discussion partners.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::named_enum;
 use crate::ids::{BadId, Uid, Urn};
 
-/// Who is referred.
+/// The school or trust that is referred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReferralSubject {
@@ -40,17 +40,17 @@ impl FromStr for ReferralSubject {
 }
 
 named_enum! {
-    /// How it came about.
+    /// The origin of a referral.
     ReferralOrigin {
         /// The school or trust came forward itself.
         SelfIdentified = "self_identified",
-        /// Somebody else sees exceptional circumstances.
+        /// Another person put it forward because of exceptional circumstances.
         Exceptional = "exceptional",
     }
 }
 
 named_enum! {
-    /// With whom a discussion was held.
+    /// The partner in a discussion of a referral.
     DiscussionPartner {
         /// The regional schools commissioner (RSC) of the region.
         RegionalSchoolsCommissioner = "regional_schools_commissioner",

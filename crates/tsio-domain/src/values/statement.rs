@@ -1,4 +1,4 @@
-//! What an approval states: what it was judged against and what it will do, before and after, in numbers.
+//! The statement of an approval: the state it was requested for and what it will do, in numbers before and after.
 //!
 //! It is part of the event that opens the approval.
 
@@ -8,47 +8,47 @@ use crate::ids::{AccountId, OfferId, Urn};
 use crate::money::Pence;
 use crate::region::Region;
 
-/// How long a movement of money counts towards the threshold of two people (`domain.md` section 8).
+/// How many days a movement of money counts towards the threshold of two people (`domain.md` section 8).
 pub const COUNTS_DAYS: u32 = 30;
 
-/// What an approval states.
+/// The statement of an approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Statement {
-    /// Of a movement of money: each fund it changes; of a virement the one it leaves first.
+    /// A movement of money.
     Funds {
-        /// Those.
+        /// The funds it changes. A virement has the fund it leaves first.
         funds: Vec<FundStatement>,
-        /// What the requester alone had moved on one of them, where that is why it takes a second person.
+        /// The amount that the requester moved alone on one of them before, if that is why it needs a second person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved_alone: Option<Pence>,
     },
-    /// Of an import that is to be withdrawn.
+    /// The withdrawal of an import.
     Import {
-        /// The open offers that would be left without their ground, of every programme.
+        /// The open offers, of every programme, whose schools would not be eligible any more.
         offers: Vec<OfferId>,
     },
-    /// Of an offer that is to be reopened: how it was.
+    /// The reopening of an offer: the state of the offer.
     Offer {
         /// Its etag.
         etag: String,
         /// Its region.
         region: Region,
     },
-    /// Of a school whose entry position the files cannot say.
+    /// The decision of the entry position of a school.
     Entry {
         /// The school.
         urn: Urn,
-        /// Whether it is to be met.
+        /// Whether it is to be decided as met.
         met: bool,
-        /// Its region, where it has one.
+        /// Its region, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<Region>,
-        /// What counted of it before by what two people decided, of the school or of one that it follows.
+        /// The earlier decision of two people that counted, about the school or a predecessor.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<bool>,
-        /// The open offers that the school, or one that it follows, is on, where what was met is to be not met. Nothing where
-        /// it is not, and of one that was opened before that was stated.
+        /// The open offers of the school or a predecessor, if the decision changes from met to not met. `None` otherwise,
+        /// and for approvals from before this was stated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offers: Option<Vec<OfferId>>,
     },
@@ -59,60 +59,60 @@ pub enum Statement {
 pub struct FundStatement {
     /// The fund.
     pub fund: AccountId,
-    /// As it was when the approval was asked for.
+    /// Its balances when the approval was requested.
     pub before: Numbers,
-    /// As it would be with what was asked.
+    /// Its balances after the movement.
     pub after: Numbers,
-    /// By how much it would be short as of the day in the past that is worst, where that is more than by now.
+    /// The largest shortfall as of a day in the past, if it is larger than the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of_shortfall: Option<Pence>,
 }
 
 impl FundStatement {
-    /// By how much the fund would be short on the day that is worst, by now or in the past.
-    fn worst(&self) -> Pence {
+    /// The largest shortfall of the fund, now or as of a day in the past.
+    fn worst_shortfall(&self) -> Pence {
         self.after.shortfall().max(self.as_of_shortfall.unwrap_or(Pence::ZERO))
     }
 
-    /// Where it would be shorter than stated: by now, or on the day that is worst. Each is held by itself, so that what was
-    /// stated of a day in the past leaves no headroom today.
+    /// Returns the shortfall that is larger than `stated`: the current one, or the largest one. The two are compared
+    /// separately, so that a shortfall stated for a day in the past does not allow one today.
     pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<Shorter> {
-        let stated = |of: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, of);
-        let (by_now, worst) = (stated(|it| it.after.shortfall()), stated(Self::worst));
-        let (short, stated, in_the_past) = match (self.after.shortfall(), self.worst()) {
-            (now, _) if now > by_now => (now, by_now, false),
-            (_, day) if day > worst => (day, worst, true),
+        let stated = |shortfall: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, shortfall);
+        let (stated_now, stated_worst) = (stated(|it| it.after.shortfall()), stated(Self::worst_shortfall));
+        let (short, stated, in_the_past) = match (self.after.shortfall(), self.worst_shortfall()) {
+            (now, _) if now > stated_now => (now, stated_now, false),
+            (_, worst) if worst > stated_worst => (worst, stated_worst, true),
             _ => return None,
         };
         Some(Shorter { short, stated, in_the_past })
     }
 }
 
-/// By how much a fund would be short, and how much of that is stated.
+/// A shortfall of a fund that is larger than the stated one.
 pub(crate) struct Shorter {
-    /// By how much it would be short.
+    /// The shortfall.
     pub(crate) short: Pence,
-    /// How much of that is stated.
+    /// The stated shortfall.
     pub(crate) stated: Pence,
-    /// As of a day in the past, or by now.
+    /// Whether it is as of a day in the past; otherwise it is the current one.
     pub(crate) in_the_past: bool,
 }
 
 /// The balances of a fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbers {
-    /// What was put in.
+    /// The amount allocated, net of withdrawals.
     pub allocated: Pence,
-    /// Promised by awards.
+    /// The amount committed by awards.
     pub committed: Pence,
-    /// Spent, less what was refunded.
+    /// The amount spent, net of refunds.
     pub spent: Pence,
-    /// What is left; below nothing where the fund is over-committed.
+    /// The amount left; negative if the fund is over-committed.
     pub available: Pence,
 }
 
 impl Numbers {
-    /// By how much the fund has promised and spent more than was put in.
+    /// The amount by which the fund has committed and spent more than was allocated; 0 if it has not.
     #[must_use]
     pub fn shortfall(&self) -> Pence {
         Pence(self.available.get().min(0).saturating_neg())
@@ -120,22 +120,22 @@ impl Numbers {
 }
 
 impl Statement {
-    /// States by how much a fund would be short as of the worst day, where that is more than by now.
+    /// States the largest shortfall of a fund as of a day in the past, if it is larger than the current one.
     pub(crate) fn short_as_of(&mut self, fund: AccountId, short: Pence) {
         if let Self::Funds { funds, .. } = self {
-            let stated = funds.iter_mut().find(|it| it.fund == fund && short > it.after.shortfall());
-            stated.into_iter().for_each(|it| it.as_of_shortfall = Some(short));
+            let statement = funds.iter_mut().find(|it| it.fund == fund && short > it.after.shortfall());
+            statement.into_iter().for_each(|it| it.as_of_shortfall = Some(short));
         }
     }
 
-    /// States what was moved alone before.
+    /// States the amount that the requester moved alone before.
     pub(crate) const fn moved_alone(&mut self, moved: Pence) {
         if let Self::Funds { moved_alone, .. } = self {
             *moved_alone = Some(moved);
         }
     }
 
-    /// What makes a movement take a second person though it is not above the threshold, for a refusal.
+    /// For a refusal: why a movement needs a second person although it is not above the threshold. Empty otherwise.
     #[must_use]
     pub fn why(&self) -> String {
         match self {
@@ -148,7 +148,7 @@ impl Statement {
         }
     }
 
-    /// The school whose entry position is decided, and whether that is to be met.
+    /// The school whose entry position is to be decided, and whether as met.
     #[must_use]
     pub const fn school(&self) -> Option<(Urn, bool)> {
         match self {
@@ -157,7 +157,7 @@ impl Statement {
         }
     }
 
-    /// The region that it states of a school; nothing of what is about no school.
+    /// The stated region of a school, if it has one; the outer `None` if the statement is not about a school.
     #[must_use]
     pub const fn school_region(&self) -> Option<Option<Region>> {
         match self {

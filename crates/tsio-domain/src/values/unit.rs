@@ -1,11 +1,11 @@
-//! What amounts count.
+//! The units of amounts.
 
 use serde::{Deserialize, Serialize};
 
 use super::named_enum;
 
 named_enum! {
-    /// What an account or an award counts.
+    /// The unit of the amounts of an account or an award.
     Unit {
         /// Whole pence.
         Pence = "pence",
