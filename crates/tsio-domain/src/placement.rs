@@ -1,7 +1,8 @@
-//! Which row of the offer a school falls in: maintained, in a single-academy trust, alone in a MAT, in a MAT.
+//! Placement: the row of the scheme that a school falls in: maintained, in a SAT, the only school of a MAT, or in a MAT.
 //!
-//! Only an open MAT or SAT of the newest register and the school's type decide. What fits no row is unplaced,
-//! with its reason, until a person places it: never guessed, never dropped.
+//! Placement depends only on the school's type and on its open MATs and SATs in the newest register. A school that fits no
+//! row is unplaced, with a reason, until a person places it. Its placement is never guessed, and the school is never
+//! dropped.
 
 use std::fmt;
 
@@ -31,7 +32,7 @@ impl RecipientKind {
     }
 }
 
-/// The four rows a school can fall in.
+/// The four rows that a school can fall in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlacementKind {
@@ -57,7 +58,7 @@ impl PlacementKind {
         }
     }
 
-    /// To whom an offer for it is made (`domain.md` section 2).
+    /// The kind of recipient that an offer for it is made to (`domain.md` section 2).
     #[must_use]
     pub const fn recipient_kind(self) -> RecipientKind {
         match self {
@@ -67,7 +68,7 @@ impl PlacementKind {
     }
 }
 
-/// Where a school is placed.
+/// The placement of a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(tag = "kind", content = "of", rename_all = "snake_case")]
 pub enum Placement {
@@ -79,11 +80,11 @@ pub enum Placement {
     SingleSchoolMat(Uid),
     /// In this multi-academy trust.
     Mat(Uid),
-    /// Nowhere, until a person says where.
+    /// Not placed, until a person places it.
     Unplaced(UnplacedReason),
 }
 
-/// Why the register places a school nowhere.
+/// Why the register does not place a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnplacedReason {
@@ -97,9 +98,9 @@ pub enum UnplacedReason {
     NonMaintainedSpecial,
     /// A city technology college.
     CityTechnologyCollege,
-    /// Any other type, none at all included.
+    /// Any other type, or no type.
     OtherType,
-    /// No register says anything of it.
+    /// No imported register has it.
     NotInRegister,
 }
 
@@ -118,7 +119,7 @@ impl fmt::Display for UnplacedReason {
 }
 
 impl Placement {
-    /// Its row; nothing when unplaced.
+    /// Its row; `None` if it is unplaced.
     #[must_use]
     pub const fn kind(self) -> Option<PlacementKind> {
         Some(match self {
@@ -130,13 +131,13 @@ impl Placement {
         })
     }
 
-    /// To whom an offer for it is made; nothing when unplaced.
+    /// The kind of recipient that an offer for it is made to; `None` if it is unplaced.
     #[must_use]
     pub fn recipient_kind(self) -> Option<RecipientKind> {
         self.kind().map(PlacementKind::recipient_kind)
     }
 
-    /// The trust it is placed in.
+    /// The trust that it is placed in.
     #[must_use]
     pub const fn trust(self) -> Option<Uid> {
         match self {
@@ -158,21 +159,21 @@ impl From<HandPlacement> for Placement {
 }
 
 /// Places a school by the newest register. `schools_in` counts the schools of a trust in that register.
-/// A person's placement is used only while the register places the school nowhere.
+/// The placement by a person is used only while the register does not place the school.
 #[must_use]
-pub fn place(facts: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
-    match by_register(facts, schools_in) {
-        Placement::Unplaced(reason) => facts.placed.map_or(Placement::Unplaced(reason), Placement::from),
+pub fn place(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
+    match by_register(school, schools_in) {
+        Placement::Unplaced(reason) => school.placed.map_or(Placement::Unplaced(reason), Placement::from),
         placed => placed,
     }
 }
 
-fn by_register(facts: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
-    let mut open: Vec<&TrustLink> = facts.trusts.iter().filter(|link| link.open).collect();
-    open.sort_by_key(|link| link.uid);
-    open.dedup_by_key(|link| link.uid);
-    let kind = SchoolType::of(&facts.type_name);
-    match (open.as_slice(), kind) {
+fn by_register(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
+    let mut open_trusts: Vec<&TrustLink> = school.trusts.iter().filter(|link| link.open).collect();
+    open_trusts.sort_by_key(|link| link.uid);
+    open_trusts.dedup_by_key(|link| link.uid);
+    let school_type = SchoolType::of(&school.type_name);
+    match (open_trusts.as_slice(), school_type) {
         ([], SchoolType::Maintained) => Placement::Maintained,
         (_, SchoolType::Maintained) => Placement::Unplaced(UnplacedReason::MaintainedInTrust),
         ([], SchoolType::Academy) => Placement::Unplaced(UnplacedReason::NoOpenTrust),
@@ -186,7 +187,7 @@ fn by_register(facts: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placem
     }
 }
 
-/// What a type name says of placement, before any trust.
+/// The group of school types that a type name belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SchoolType {
     Maintained,
@@ -195,8 +196,8 @@ enum SchoolType {
 }
 
 impl SchoolType {
-    /// Ofsted and GIAS spell types differently ("LA Nursery School", "Local authority nursery school"), and case,
-    /// spacing and hyphens vary within one file.
+    /// Reads a type name. Ofsted and GIAS spell types differently ("LA Nursery School", "Local authority nursery school"),
+    /// and case, spacing and hyphens vary within one file.
     fn of(name: &str) -> Self {
         const MAINTAINED: [&str; 9] = [
             "community school",

@@ -1,8 +1,8 @@
-//! A referral: a school or trust that comes forward, or is put forward, outside the rules the monthly files decide.
+//! Referrals: a school or trust comes forward, or is put forward, although the monthly files do not make it eligible.
 //!
 //! "A school or trust may self-identify at any point; that opens a referral, which E1/E2 may then confirm, or which is
-//! decided as E3", "in discussion with the regional schools commissioner" (`domain.md` section 1). Raised by one person,
-//! discussed, and decided by another, who answers for its region.
+//! decided as E3", "in discussion with the regional schools commissioner" (`domain.md` section 1). One person raises a
+//! referral, it is discussed, and another person, a director of its region, decides it.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,93 +17,93 @@ pub use super::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSub
 use crate::events_about;
 
 named_enum! {
-    /// Where a referral is.
+    /// The state of a referral.
     State {
-        /// Raised: to be discussed and decided.
+        /// Raised, and not decided yet.
         Open = "open",
-        /// Approved: there is an offer.
+        /// Approved. It has an offer.
         Approved = "approved",
         /// Declined.
         Declined = "declined",
-        /// Taken back undecided.
+        /// Withdrawn before it was decided.
         Withdrawn = "withdrawn",
-        /// The monthly files made its schools eligible: nobody has to decide it any more.
+        /// The monthly files made its schools eligible, so no decision is needed. It has an offer.
         Confirmed = "confirmed",
     }
 }
 
-/// A discussion on record; what was said lies apart.
+/// A discussion on record. Its text is stored separately.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discussion {
-    /// The sequence of its event, which is its number.
+    /// The number of its event, which is also its own number.
     pub seq: Seq,
     /// The day it was held.
     pub on: Date,
-    /// Who recorded it.
+    /// The person who recorded it.
     pub by: Actor,
-    /// With whom; nothing before rules 2.
+    /// The partner in the discussion; `None` before rules 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<DiscussionPartner>,
 }
 
-/// How it was decided; why lies apart.
+/// The decision of a referral. Its reason is stored separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferralDecision {
-    /// The sequence of its event.
+    /// The number of its event.
     pub seq: Seq,
-    /// The day.
+    /// The day of the decision.
     pub on: Date,
-    /// Who decided: never the person who raised it.
+    /// The person who decided, who is never the person who raised it.
     pub by: Actor,
-    /// Whose token that was.
+    /// The token subject of that person.
     pub subject: Option<TokenSubject>,
 }
 
-/// One referral, as its events left it.
+/// The current state of one referral.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Referral {
     /// Its id.
     pub id: ReferralId,
     /// The programme it belongs to.
     pub programme: Programme,
-    /// Who is referred.
+    /// The referred school or trust.
     pub subject: ReferralSubject,
-    /// The schools it speaks of, at least one: the school itself, or those of the trust.
+    /// The schools that it is for, at least one: the school itself, or schools of the trust.
     pub urns: Vec<Urn>,
     /// The name of the school or trust when it was raised.
     pub name: String,
-    /// The region whose director decides it: its recipient's offer's, or that where most of its schools are.
+    /// The region whose director decides it: that of the recipient's offer, or the one with most of its schools.
     pub region: Region,
-    /// How it came about.
+    /// Its origin.
     pub origin: ReferralOrigin,
     /// The rule it is decided by.
     pub rule: RuleId,
     /// The ground of that rule.
     pub ground: String,
-    /// Where it is.
+    /// Its state.
     pub state: State,
-    /// Who raised it.
+    /// The person who raised it.
     pub raised_by: Actor,
-    /// Whose token that was.
+    /// The token subject of that person.
     pub raised_subject: Option<TokenSubject>,
     /// The day it was raised.
     pub raised_on: Date,
     /// The event that raised it.
     pub raised: Seq,
-    /// Discussions, in the order they were recorded.
+    /// Its discussions, in the order they were recorded.
     pub discussions: Vec<Discussion>,
-    /// How it was decided, once it is.
+    /// Its decision, once it is approved or declined.
     pub decision: Option<ReferralDecision>,
-    /// The offer, once approved or confirmed.
+    /// Its offer, once it is approved or confirmed.
     pub offer: Option<OfferId>,
-    /// The schools that are eligible by this referral alone, once approved: no monthly file made them so.
+    /// Once it is approved, the schools that are eligible only by this referral and not by a monthly file.
     pub exceptional: Vec<Urn>,
-    /// The event that changed it last.
+    /// The last event that changed it.
     pub version: Seq,
 }
 
 impl Referral {
-    /// The referral a `referral_raised` event makes; nothing from another event.
+    /// The referral that a `referral_raised` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::ReferralRaised {
@@ -144,7 +144,7 @@ impl Referral {
         })
     }
 
-    /// Folds one more event of this referral into it.
+    /// Folds one more event of this referral in.
     pub fn apply(&mut self, event: &Event) {
         let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
         match &event.body {
@@ -169,13 +169,13 @@ impl Referral {
         self.version = event.seq;
     }
 
-    /// Who raised it, as far as two people are told apart.
+    /// The person who raised it, for comparing people.
     #[must_use]
     pub fn raiser(&self) -> Person {
         Person { actor: self.raised_by.clone(), subject: self.raised_subject }
     }
 
-    /// Its etag: another one after every change.
+    /// Its etag, which changes with every event of the referral.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

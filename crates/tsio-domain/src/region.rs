@@ -1,6 +1,6 @@
-//! The eight RSC regions of 2021 to 2022, and which local authority lies in which.
+//! The eight RSC regions of 2021 to 2022, and the region of each local authority.
 //!
-//! The table is data (`terms/regions.csv`), not code. Ofsted's regions are other ones and are never used
+//! The table is data (`terms/regions.csv`), not code. Ofsted's regions are different and are never used
 //! (`domain.md` section 6).
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub enum Region {
 }
 
 impl Region {
-    /// All eight, in the order of their names: ties between regions go to the first (`domain.md` section 4).
+    /// All eight, in the order of their names. In a tie between regions the first one counts (`domain.md` section 4).
     pub const ALL: [Self; 8] = [
         Self::EastMidlandsHumber,
         Self::EastOfEnglandNorthEastLondon,
@@ -47,7 +47,7 @@ impl Region {
         Self::WestMidlands,
     ];
 
-    /// The region's official name, as files and people write it.
+    /// The official name of the region.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Region {
         }
     }
 
-    /// The region a local authority lies in; nothing for a code the table does not know.
+    /// The region of a local authority; `None` if its code is not in the table.
     #[must_use]
     pub fn of(la: LaCode) -> Option<Self> {
         table().get(&la).map(|entry| entry.region)
@@ -91,9 +91,9 @@ impl FromStr for Region {
 pub struct LocalAuthority {
     /// Its code.
     pub code: LaCode,
-    /// Its name as in the table; files differ, so names are shown, never joined on.
+    /// Its name in the table. It is only shown: files spell names differently, so data is joined on the code.
     pub name: &'static str,
-    /// The region it lies in.
+    /// Its region.
     pub region: Region,
 }
 
@@ -103,8 +103,8 @@ pub fn local_authority(code: LaCode) -> Option<&'static LocalAuthority> {
     table().get(&code)
 }
 
-/// Whether this code is of no local authority in England: Wales (660 to 681), schools overseas and the islands (700 to
-/// 799). The register lists such schools beside England's.
+/// Whether this code is outside England: Wales (660 to 681), or schools overseas and on the islands (700 to 799). The
+/// register lists such schools too.
 #[must_use]
 pub const fn is_outside_england(code: LaCode) -> bool {
     matches!(code.get(), 660..=681 | 700..=799)

@@ -1,6 +1,6 @@
-//! Who may do what: the role table of the scheme, as one table.
+//! The role table of the scheme: which role may do what, and where.
 //!
-//! Every call is one [`Action`]; [`Role::row`] is the only place that says who may take it, and [`Caller::reach`] where.
+//! Every call is one [`Action`]. Only [`Role::row`] says which roles may take it, and [`Caller::reach`] where.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -21,13 +21,13 @@ named_enum! {
         CaseOfficer = "case-officer",
         /// Books and records delivery on its own offers.
         DeliveryPartner = "delivery-partner",
-        /// What a case officer may; decides referrals.
+        /// Does the work of a case officer, and decides referrals and entry positions.
         RegionalDirector = "regional-director",
-        /// Keeps the funds.
+        /// Manages the funds and pays claims.
         Finance = "finance",
-        /// Second person for money.
+        /// Is the second person for money.
         FinanceApprover = "finance-approver",
-        /// Imports, terms, placements, regions, reopening; no money.
+        /// Manages imports, terms, placements, regions and reopening, but no money.
         Administrator = "administrator",
     }
 }
@@ -40,7 +40,8 @@ impl FromStr for Role {
     }
 }
 
-/// How far a role reaches among offers and what hangs on them (`domain.md` section 8).
+/// The breadth of a role: the offers that it reaches, with the awards, referrals and other data of those offers
+/// (`domain.md` section 8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breadth {
     /// The whole country.
@@ -52,7 +53,7 @@ pub enum Breadth {
 }
 
 impl Breadth {
-    /// How documents call it.
+    /// Its name in the documents.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         match self {
@@ -64,9 +65,9 @@ impl Breadth {
 }
 
 named_enum! {
-    /// What a call does, as far as permission goes.
+    /// A permission: the action that a call takes.
     Action {
-        /// Read everything in the caller's reach.
+        /// Read all data in the caller's reach.
         Read = "read",
         /// Contact, accept, decline, start, close, assign, note, identify.
         WorkOffers = "work offers",
@@ -84,11 +85,11 @@ named_enum! {
         EraseText = "erase texts",
         /// Raise a referral, and record its discussion.
         RaiseReferral = "raise referrals",
-        /// Decide a referral raised by somebody else.
+        /// Decide a referral that another person raised.
         DecideReferral = "decide referrals",
-        /// Ask for the entry position of an unknown school to be decided.
+        /// Request a decision on the entry position of an unknown school.
         AskEntry = "ask for an entry position",
-        /// Decide it, as another person.
+        /// Decide an entry position, as the second person.
         DecideEntry = "decide an entry position",
         /// Make awards and release them.
         Award = "award",
@@ -105,20 +106,20 @@ named_enum! {
     }
 }
 
-/// A role's row of the table.
+/// The row of a role in the table.
 #[derive(Debug, Clone, Copy)]
 pub struct RoleRow {
     /// The role.
     pub role: Role,
-    /// How far it reaches.
+    /// Its breadth.
     pub reaches: Breadth,
-    /// What it may do there.
+    /// The actions that it may take there.
     pub may: &'static [Action],
 }
 
-const WORKS: &[Action] =
+const CASE_OFFICER_ACTIONS: &[Action] =
     &[Action::Read, Action::WorkOffers, Action::RaiseReferral, Action::AskEntry, Action::Award, Action::Deliver];
-const DIRECTS: &[Action] = &[
+const DIRECTOR_ACTIONS: &[Action] = &[
     Action::Read,
     Action::WorkOffers,
     Action::RaiseReferral,
@@ -128,7 +129,7 @@ const DIRECTS: &[Action] = &[
     Action::Award,
     Action::Deliver,
 ];
-const ADMINISTERS: &[Action] = &[
+const ADMINISTRATOR_ACTIONS: &[Action] = &[
     Action::Read,
     Action::Import,
     Action::LoadTerms,
@@ -139,18 +140,18 @@ const ADMINISTERS: &[Action] = &[
 ];
 
 impl Role {
-    /// Its row of the role table (`domain.md` section 8): the one place that says who may do what.
+    /// Its row of the role table (`domain.md` section 8). This is the only place that says what a role may do.
     #[must_use]
     #[rustfmt::skip]
     pub const fn row(self) -> RoleRow {
         let (reaches, may): (Breadth, &'static [Action]) = match self {
             Self::Reader           => (Breadth::Regions,  &[Action::Read]),
-            Self::CaseOfficer      => (Breadth::Regions,  WORKS),
+            Self::CaseOfficer      => (Breadth::Regions,  CASE_OFFICER_ACTIONS),
             Self::DeliveryPartner  => (Breadth::Assigned, &[Action::Read, Action::Deliver]),
-            Self::RegionalDirector => (Breadth::Regions,  DIRECTS),
+            Self::RegionalDirector => (Breadth::Regions,  DIRECTOR_ACTIONS),
             Self::Finance          => (Breadth::National, &[Action::Read, Action::PayClaims, Action::KeepFunds, Action::ReadLedger]),
             Self::FinanceApprover  => (Breadth::National, &[Action::Read, Action::ApproveMoney, Action::ReadLedger]),
-            Self::Administrator    => (Breadth::National, ADMINISTERS),
+            Self::Administrator    => (Breadth::National, ADMINISTRATOR_ACTIONS),
         };
         RoleRow { role: self, reaches, may }
     }
@@ -162,7 +163,7 @@ pub fn table() -> Vec<RoleRow> {
     Role::ALL.iter().map(|role| role.row()).collect()
 }
 
-/// Whether a role may take an action, somewhere.
+/// Whether a role may take an action anywhere.
 #[must_use]
 pub fn may(role: Role, action: Action) -> bool {
     role.row().may.contains(&action)
@@ -171,27 +172,27 @@ pub fn may(role: Role, action: Action) -> bool {
 /// The regions a caller works in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Regions {
-    /// All of them.
+    /// All regions.
     Every,
-    /// These, perhaps none.
+    /// These regions; may be empty.
     These(BTreeSet<Region>),
 }
 
-/// Who calls, and what they are.
+/// The caller of a request, with roles and regions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The opaque id every event records.
+    /// The opaque id, which events record.
     pub actor: Actor,
-    /// The roles held.
+    /// The roles of the caller.
     pub roles: Vec<Role>,
-    /// Where the roles count that count by region.
+    /// The regions in which the caller's regional roles apply.
     pub regions: Regions,
-    /// Whose token it is, to tell two people apart; nothing without a token.
+    /// The token subject, to tell two people apart; `None` without a token.
     pub subject: Option<TokenSubject>,
 }
 
 impl Caller {
-    /// The caller, as far as two people are told apart.
+    /// The caller as a person, for comparing people.
     #[must_use]
     pub fn person(&self) -> Person {
         Person { actor: self.actor.clone(), subject: self.subject }
@@ -203,7 +204,7 @@ impl Caller {
         self.roles.iter().any(|role| may(*role, action))
     }
 
-    /// Where the caller may take the action: by each role that allows it, as far as that role reaches.
+    /// Where the caller may take the action: the union of the reaches of the roles that allow it.
     #[must_use]
     pub fn reach(&self, action: Action) -> Reach {
         let mut reach = Reach::nothing();
@@ -222,13 +223,13 @@ impl Caller {
     }
 }
 
-/// Where an action may be taken. What lies outside does not exist for the caller: every query and every decision
-/// carries one.
+/// The reach of a caller for an action: the data that the action may read or change. Data outside it does not exist for the
+/// caller. Every query and every decision is limited by a reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// Everything in these regions.
+    /// All data of these regions.
     pub regions: Regions,
-    /// And the offers assigned to this actor, wherever they are.
+    /// Also the offers assigned to this actor, in any region.
     pub assigned_to: Option<Actor>,
 }
 
@@ -245,7 +246,7 @@ impl Reach {
         Self { regions: Regions::These(BTreeSet::new()), assigned_to: None }
     }
 
-    /// The same, or as far as another one.
+    /// The union with another reach.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         match (&mut self.regions, other.regions) {
@@ -257,7 +258,7 @@ impl Reach {
         self
     }
 
-    /// Whether it covers a school: one of a region it covers, or one that lies in none where it covers every region.
+    /// Whether it covers a school of this region. A school without a region is covered only by the whole country.
     #[must_use]
     pub fn covers_school(&self, region: Option<Region>) -> bool {
         region.map_or_else(|| self.is_everything(), |region| self.covers_region(region))
@@ -284,7 +285,7 @@ impl Reach {
         self.covers_region(region) || (assignee.is_some() && assignee == self.assigned_to.as_ref())
     }
 
-    /// Whether it covers a fund: one of a region it covers, or a national one where it covers any region.
+    /// Whether it covers a fund of this region. A national fund is covered if at least one region is.
     #[must_use]
     pub fn covers_fund(&self, region: Option<Region>) -> bool {
         match (&self.regions, region) {
@@ -299,7 +300,7 @@ impl Reach {
 mod tests {
     use super::*;
 
-    /// By `domain.md` section 8, action by action; the table there is role by role.
+    /// The table of `domain.md` section 8, by action instead of by role.
     #[test]
     fn the_role_table() {
         use Action as A;
@@ -334,9 +335,10 @@ mod tests {
         assert_eq!(table().iter().map(|row| row.role).collect::<Vec<_>>(), Role::ALL, "one row a role");
     }
 
-    /// Commands on what has no region are checked against none: [`crate::programme::ProgrammeState::within_reach`].
+    /// Commands on entities without a region are not checked against a reach:
+    /// [`crate::programme::ProgrammeState::within_reach`].
     #[test]
-    fn what_has_no_region_is_done_by_roles_that_reach_the_whole_country() {
+    fn actions_without_a_region_belong_to_national_roles() {
         for action in [Action::Place, Action::EraseText, Action::KeepFunds] {
             for row in table().into_iter().filter(|row| row.may.contains(&action)) {
                 assert_eq!(row.reaches, Breadth::National, "{} {action:?}", row.role);
@@ -376,7 +378,7 @@ mod tests {
             (caller(&[R::Reader], &north), Action::Read, regional),
             (caller(&[R::DeliveryPartner], &north), Action::Deliver, assigned),
             (caller(&[R::Finance], &north), Action::Read, all),
-            // A role widens only what it allows itself.
+            // A role widens the reach only of its own actions.
             (caller(&[R::CaseOfficer, R::Finance], &north), Action::Award, regional),
             (caller(&[R::CaseOfficer, R::Finance], &north), Action::Read, all),
             (

@@ -1,4 +1,4 @@
-//! What the register says of a school, as far as the rules need it.
+//! The data of a school in the register that the rules need.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl TrustKind {
         }
     }
 
-    /// The kind behind a GIAS group type code; nothing for sponsors, federations and the rest.
+    /// The kind for a GIAS group type code; `None` for sponsors, federations and all others.
     #[must_use]
     pub const fn from_gias(group_type: u8) -> Option<Self> {
         match group_type {
@@ -45,11 +45,11 @@ pub struct TrustLink {
     pub uid: Uid,
     /// Whether it is a MAT or a SAT.
     pub kind: TrustKind,
-    /// Whether its group status is open; a closed group places nobody.
+    /// Whether its group status is open. A closed group places no school.
     pub open: bool,
 }
 
-/// A placement made by a person, because the register places the school nowhere.
+/// A placement by a person, used if the register does not place the school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum HandPlacement {
@@ -73,7 +73,7 @@ pub enum HandPlacement {
 }
 
 impl HandPlacement {
-    /// The trust it names and what that has to be; nothing for a maintained school.
+    /// The trust that it names and the kind that the trust must have; `None` for a maintained school.
     #[must_use]
     pub const fn trust(self) -> Option<(Uid, TrustKind)> {
         match self {
@@ -84,7 +84,7 @@ impl HandPlacement {
     }
 }
 
-/// What placement needs to know of one school.
+/// The data of a school that placement needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchoolFacts {
     /// The school.
@@ -99,18 +99,18 @@ pub struct SchoolFacts {
     pub diocese: Option<String>,
     /// Its links to trusts in the newest register, open and closed.
     pub trusts: Vec<TrustLink>,
-    /// A person's placement, when there is one.
+    /// The placement by a person, if there is one.
     pub placed: Option<HandPlacement>,
 }
 
-/// What the newest file of establishments that names a school says of its end, and the register's links of what follows it.
+/// The closing data of a school: from the newest file of establishments that has the school, and from the register's links.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SchoolEnding {
-    /// Its status as printed: "Open", "Closed", "Open, but proposed to close"; nothing where no file gives it.
+    /// Its status as printed: "Open", "Closed", "Open, but proposed to close"; `None` if no file gives it.
     pub status: Option<String>,
     /// The day it closed or will close, if the file says.
     pub close_date: Option<Date>,
-    /// The schools that the links name as its successors, by URN.
+    /// Its successors by the register's links, in order of URN.
     pub successors: Vec<Urn>,
 }
 
@@ -119,10 +119,10 @@ pub struct SchoolEnding {
 pub enum SchoolClosed {
     /// Its status is Closed.
     ByStatus {
-        /// Since when, if the register says.
+        /// The closing date, if the register says.
         since: Option<Date>,
     },
-    /// Its status is Created in error: it never was a school.
+    /// Its status is Created in error: it has never been a school.
     CreatedInError,
     /// Its close date has come, with any status.
     ByDate {
@@ -132,8 +132,8 @@ pub enum SchoolClosed {
 }
 
 impl SchoolEnding {
-    /// Why the school counts as closed on a day; nothing while it is open. "Open, but proposed to close" is open until its
-    /// close date comes.
+    /// Why the school counts as closed on a day; `None` if it is open. A school that is "Open, but proposed to close" is
+    /// open until its close date.
     #[must_use]
     pub fn closed_by(&self, day: Date) -> Option<SchoolClosed> {
         let status = self.status.as_deref().unwrap_or_default().trim().to_lowercase();
@@ -145,7 +145,7 @@ impl SchoolEnding {
         }
     }
 
-    /// Why the school counts as closed on a day, in a sentence that names its successors; nothing while it is open.
+    /// Why the school counts as closed on a day, in a sentence that names its successors; `None` if it is open.
     #[must_use]
     pub fn closed_because(&self, day: Date) -> Option<String> {
         let closed = self.closed_by(day)?;

@@ -1,4 +1,4 @@
-//! Accounts: a fund, or what the terms let one offer have of a strand.
+//! Accounts: a fund, or the cap of one offer for a strand.
 
 use std::fmt;
 
@@ -12,45 +12,45 @@ use crate::values::record::Seq;
 use crate::values::statement::Numbers;
 use crate::values::unit::Unit;
 
-/// What an account is the limit of.
+/// The owner of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// A programme's money for a strand, of a region or national.
+    /// A programme: the account is its money for a strand.
     Fund {
-        /// The region; national when there is none.
+        /// The region; `None` for a national fund.
         region: Option<Region>,
     },
-    /// What one offer may have of a strand.
+    /// An offer: the account is its cap for a strand.
     Cap {
         /// The offer.
         offer: OfferId,
     },
 }
 
-/// A limit and what of it is used. Current balances; the entries prove them.
+/// A limit with its current balances. The entries prove the balances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
     pub id: AccountId,
-    /// What it limits.
+    /// The offer or programme that it limits.
     pub owner: Owner,
     /// The strand.
     pub strand: StrandId,
-    /// What its amounts count.
+    /// The unit of its amounts.
     pub unit: Unit,
-    /// Whether it limits at all: the NLE fund only counts.
+    /// Whether it limits awards. The NLE fund does not; it only counts.
     pub binds: bool,
-    /// Whether its allocation was deliberately cut below what is committed and spent. Clears itself.
+    /// Whether a deliberate withdrawal left less than is committed and spent. Cleared when `available` is not negative.
     pub over_committed: bool,
-    /// Minus what was ever put in, net of what was taken out.
+    /// Minus the amount that was allocated, net of withdrawals.
     pub outside: i64,
-    /// There to be given; below zero only where the account does not bind, or is over-committed.
+    /// The amount that can be committed. Negative only if the account does not bind or is over-committed.
     pub available: i64,
-    /// Promised.
+    /// The amount committed.
     pub committed: i64,
-    /// Drawn, net of refunds.
+    /// The amount spent, net of refunds.
     pub spent: i64,
-    /// The last event that changed its settings; what its etag says. 0 when the terms made it.
+    /// The last event that changed its settings. The etag is made from it. 0 if the terms made the account.
     pub version: Seq,
 }
 
@@ -58,18 +58,18 @@ pub struct Account {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{verb} of {amount} breaks the account: {bucket} would be {would_be}")]
 pub struct Broken {
-    /// What was to be done.
+    /// The kind of the entry.
     pub verb: EntryKind,
-    /// How much.
+    /// Its amount.
     pub amount: i64,
-    /// The bucket that would break.
+    /// The bucket that would be out of range.
     pub bucket: Bucket,
-    /// What it would hold.
+    /// The balance that the bucket would have.
     pub would_be: i64,
 }
 
 impl Account {
-    /// An account with nothing in it.
+    /// An empty account.
     #[must_use]
     pub const fn new(id: AccountId, owner: Owner, strand: StrandId, unit: Unit, binds: bool) -> Self {
         let (outside, available, committed, spent) = (0, 0, 0, 0);
@@ -88,16 +88,16 @@ impl Account {
         }
     }
 
-    /// What the terms let one offer have of a strand, with nothing used. None for a strand that only its fund limits.
+    /// The unused cap account of an offer for a strand. `None` for a strand that only its fund limits.
     #[must_use]
     pub fn cap(offer: OfferId, strand: &StrandId, cap: Cap) -> Option<Self> {
-        let (unit, most) = match cap {
-            Cap::Pence(most) => (Unit::Pence, most.get()),
-            Cap::HalfDays(most) => (Unit::HalfDays, i64::from(most.get())),
+        let (unit, limit) = match cap {
+            Cap::Pence(limit) => (Unit::Pence, limit.get()),
+            Cap::HalfDays(limit) => (Unit::HalfDays, i64::from(limit.get())),
             Cap::FundsOnly => return None,
         };
         let empty = Self::new(AccountId::of_cap(offer, strand), Owner::Cap { offer }, strand.clone(), unit, true);
-        Some(Self { outside: most.saturating_neg(), available: most, ..empty })
+        Some(Self { outside: limit.saturating_neg(), available: limit, ..empty })
     }
 
     /// The balances, for a statement.
@@ -110,14 +110,14 @@ impl Account {
         }
     }
 
-    /// What was put in, net of what was taken out: the limit.
+    /// The limit: the amount allocated, net of withdrawals.
     #[must_use]
     pub const fn allocated(&self) -> i64 {
         self.outside.saturating_neg()
     }
 
-    /// The largest amount this verb could move now, deliberate over-commitment aside. What is committed and spent
-    /// together stays within an `i64`, and so does what was put in, so that no sum of buckets overflows.
+    /// The largest amount that an entry of this kind could move now, without deliberate over-commitment. The sum of
+    /// committed and spent stays within an `i64`, and so does the amount allocated, so that no sum of buckets overflows.
     #[must_use]
     pub fn headroom(&self, verb: EntryKind) -> i64 {
         match verb {
@@ -132,30 +132,30 @@ impl Account {
         }
     }
 
-    /// Moves an amount between the two buckets of a verb. `deliberate` allows a withdrawal to cut the account below what
-    /// is committed and spent; the flag it raises goes down by itself once there is nothing below zero.
+    /// Moves an amount between the two buckets of an entry kind. `deliberate` allows a withdrawal to leave less than is
+    /// committed and spent. This sets `over_committed`, which a later entry clears once `available` is not negative.
     ///
     /// # Errors
-    /// [`Broken`], and the account is as it was.
+    /// [`Broken`]. The account is then unchanged.
     pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), Broken> {
         let (from, to) = verb.buckets();
         let broken = |bucket, would_be| Broken { verb, amount, bucket, would_be };
-        let less = self.bucket(from).checked_sub(amount).ok_or_else(|| broken(from, i64::MIN))?;
-        let more = self.bucket(to).checked_add(amount).ok_or_else(|| broken(to, i64::MAX))?;
-        let most = match verb {
+        let new_from = self.bucket(from).checked_sub(amount).ok_or_else(|| broken(from, i64::MIN))?;
+        let new_to = self.bucket(to).checked_add(amount).ok_or_else(|| broken(to, i64::MAX))?;
+        let largest = match verb {
             EntryKind::Withdraw if deliberate => self.allocated(),
             _ => self.headroom(verb),
         };
-        if amount <= 0 || amount > most {
-            return Err(broken(from, less));
+        if amount <= 0 || amount > largest {
+            return Err(broken(from, new_from));
         }
-        *self.bucket_mut(from) = less;
-        *self.bucket_mut(to) = more;
+        *self.bucket_mut(from) = new_from;
+        *self.bucket_mut(to) = new_to;
         self.over_committed = self.binds && self.available < 0 && (self.over_committed || deliberate);
         Ok(())
     }
 
-    /// What is wrong with its balances: nothing, in an account that only entries ever changed.
+    /// What is wrong with its balances. `None` for an account that was changed only by entries.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let sum = [self.outside, self.available, self.committed, self.spent]
@@ -164,14 +164,15 @@ impl Account {
         if sum != Some(0) {
             return Some(format!("its buckets do not add up to nothing: {self:?}"));
         }
-        let below = self.committed < 0 || self.spent < 0 || (self.available < 0 && self.binds && !self.over_committed);
-        below.then(|| {
+        let below_zero =
+            self.committed < 0 || self.spent < 0 || (self.available < 0 && self.binds && !self.over_committed);
+        below_zero.then(|| {
             let Self { available, committed, spent, .. } = self;
             format!("a bucket is below zero: available {available}, committed {committed}, spent {spent}")
         })
     }
 
-    /// As a limit names it.
+    /// The account as the subject of a limit.
     #[must_use]
     pub fn subject(&self) -> LimitSubject {
         let strand = self.strand.clone();
@@ -181,7 +182,7 @@ impl Account {
         }
     }
 
-    /// It as a limit that a request runs into, with all its numbers.
+    /// The account as a limit of a refusal, with all its numbers.
     #[must_use]
     pub fn limit(&self, requested: Option<i64>, largest: i64, remedy: String) -> Limit {
         Limit {
@@ -219,7 +220,7 @@ impl Account {
         }
     }
 
-    /// The etag of a fund: its settings, never its balances.
+    /// The etag of a fund. It covers the settings, not the balances.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

@@ -1,4 +1,4 @@
-//! Entries: an amount that moves between two buckets of an account.
+//! Entries: each moves an amount between two buckets of an account.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use crate::values::named_enum;
 use crate::values::unit::Unit;
 
 named_enum! {
-    /// Where an amount lies in an account.
+    /// A bucket of an account: each amount is in one of them.
     Bucket {
-        /// Not in the account; unconstrained.
+        /// Not in the account. This bucket has no limit.
         Outside = "outside",
-        /// There to be given.
+        /// Can be committed.
         Available = "available",
-        /// Promised.
+        /// Committed by an award.
         Committed = "committed",
         /// Drawn.
         Spent = "spent",
@@ -23,19 +23,19 @@ named_enum! {
 }
 
 named_enum! {
-    /// What an entry does.
+    /// The kind of an entry.
     EntryKind {
-        /// Finances the account.
+        /// Puts an amount into the account.
         Allocate = "allocate",
-        /// Takes financing back.
+        /// Takes an available amount out of the account.
         Withdraw = "withdraw",
-        /// Promises.
+        /// Commits an available amount.
         Commit = "commit",
-        /// Gives a promise back.
+        /// Makes a committed amount available again.
         Release = "release",
-        /// Draws on a promise.
+        /// Draws a committed amount.
         Spend = "spend",
-        /// Takes back what was drawn.
+        /// Makes a drawn amount available again.
         Refund = "refund",
     }
 }
@@ -65,7 +65,7 @@ pub enum Amount {
 }
 
 impl Amount {
-    /// The plain number.
+    /// The number.
     #[must_use]
     pub fn get(self) -> i64 {
         match self {
@@ -74,7 +74,7 @@ impl Amount {
         }
     }
 
-    /// What it counts.
+    /// Its unit.
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
@@ -84,7 +84,7 @@ impl Amount {
     }
 }
 
-/// An amount of a unit as a person reads it: `£4,000`, `2.5 days`.
+/// Formats an amount of a unit for people: `£4,000`, `2.5 days`.
 #[must_use]
 pub fn shown(unit: Unit, amount: i64) -> String {
     match unit {
@@ -95,14 +95,14 @@ pub fn shown(unit: Unit, amount: i64) -> String {
     }
 }
 
-/// An entry as a command drafts it, before it has its number.
+/// An entry that a command makes, before it has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Posting {
     /// The account.
     pub account: AccountId,
-    /// What it does.
+    /// Its kind.
     pub verb: EntryKind,
-    /// How much, more than nothing, in the account's unit.
+    /// The amount in the account's unit, above zero.
     pub amount: i64,
 }
 
@@ -113,15 +113,15 @@ pub struct LedgerEntry {
     pub seq: EntrySeq,
     /// The account.
     pub account: AccountId,
-    /// What it does.
+    /// Its kind.
     pub verb: EntryKind,
-    /// How much, in the account's unit.
+    /// The amount in the account's unit.
     pub amount: i64,
-    /// The accounting period it counts in.
+    /// Its accounting period.
     pub period: Period,
 }
 
-/// An entry's number in its programme.
+/// The number of an entry in its programme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EntrySeq(pub i64);

@@ -1,4 +1,4 @@
-//! Movements of money in, out of, or between funds.
+//! Movements of money into, out of or between funds.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,47 +7,47 @@ use crate::ids::AccountId;
 use crate::money::Pence;
 use crate::values::approval::ApprovalAction;
 
-/// A movement of money in, out of, or between funds. Its JSON is part of the record: see
+/// A movement of money into, out of or between funds. Its JSON is part of the record: see
 /// [`crate::event::EventBody::ApprovalOpened`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FundChange {
-    /// Money arrives.
+    /// Money is allocated to a fund.
     Allocate {
-        /// Where.
+        /// The fund.
         fund: AccountId,
-        /// How much, more than nothing.
+        /// The amount, above zero.
         amount: Pence,
-        /// When.
+        /// The effective date.
         on: Date,
     },
-    /// Money leaves.
+    /// Money is withdrawn from a fund.
     Withdraw {
-        /// From where.
+        /// The fund.
         fund: AccountId,
-        /// How much, more than nothing.
+        /// The amount, above zero.
         amount: Pence,
-        /// Whether it may deliberately cut below what is committed and spent, down to nothing put in. A fund that does not
-        /// bind is never over-committed: there it means nothing.
+        /// Whether it may leave less than is committed and spent. The amount allocated cannot become negative. This has no
+        /// effect on a fund that does not bind, because such a fund is never over-committed.
         over_commit: bool,
-        /// When.
+        /// The effective date.
         on: Date,
     },
-    /// A virement.
+    /// Money is moved from one fund to another: a virement.
     Move {
-        /// From where.
+        /// The fund that the money leaves.
         from: AccountId,
-        /// To where.
+        /// The fund that it goes to.
         to: AccountId,
-        /// How much, more than nothing.
+        /// The amount, above zero.
         amount: Pence,
-        /// When.
+        /// The effective date.
         on: Date,
     },
 }
 
 impl FundChange {
-    /// The fund it is about; of a virement the one it leaves.
+    /// The fund it changes; for a virement, the fund that the money leaves.
     #[must_use]
     pub const fn fund(&self) -> AccountId {
         match self {
@@ -55,7 +55,7 @@ impl FundChange {
         }
     }
 
-    /// How much.
+    /// The amount.
     #[must_use]
     pub const fn amount(&self) -> Pence {
         match self {
@@ -63,7 +63,7 @@ impl FundChange {
         }
     }
 
-    /// When.
+    /// The effective date.
     #[must_use]
     pub const fn on(&self) -> Date {
         match self {
@@ -71,16 +71,16 @@ impl FundChange {
         }
     }
 
-    /// The same on another day.
+    /// The same movement with another effective date.
     pub(crate) fn dated(&self, day: Date) -> Self {
-        let mut it = self.clone();
-        match &mut it {
+        let mut change = self.clone();
+        match &mut change {
             Self::Allocate { on, .. } | Self::Withdraw { on, .. } | Self::Move { on, .. } => *on = day,
         }
-        it
+        change
     }
 
-    /// What is asked, as a sentence begins: `an allocation of £60,000`.
+    /// The movement as the beginning of a sentence: `an allocation of £60,000`.
     #[must_use]
     pub fn phrase(&self) -> String {
         let what = match self {
@@ -91,7 +91,7 @@ impl FundChange {
         format!("{what} of {}", self.amount())
     }
 
-    /// The action of an approval that asks for it.
+    /// The action of an approval for it.
     #[must_use]
     pub const fn action(&self) -> ApprovalAction {
         match self {
@@ -101,7 +101,7 @@ impl FundChange {
         }
     }
 
-    /// The funds it changes.
+    /// The funds it changes; for a virement, the fund that the money leaves first.
     pub fn funds(&self) -> impl Iterator<Item = AccountId> {
         let second = match self {
             Self::Move { to, .. } => Some(*to),

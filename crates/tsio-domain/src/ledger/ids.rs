@@ -1,4 +1,4 @@
-//! The ids of accounts that nobody has to store first: each process computes the same.
+//! Account ids that are computed from names. Each process computes the same id, so it need not be stored first.
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use crate::ids::{AccountId, OfferId, Programme};
 use crate::terms::StrandId;
 
 impl AccountId {
-    /// The account of a fund that the terms bring with them: the same id in every process, without being stored first.
+    /// The id of a fund that the terms of a programme define.
     #[must_use]
     pub fn of_programme(programme: &Programme, strand: &StrandId) -> Self {
         let hash = Sha256::new()
@@ -19,8 +19,8 @@ impl AccountId {
         Self(custom(&hash, [0; 6]))
     }
 
-    /// The cap account of an offer for a strand. It keeps the offer's time in front, so that accounts lie in the order
-    /// their offers were made.
+    /// The id of the cap account of an offer for a strand. It begins with the time of the offer's id, so that accounts are
+    /// stored in the order in which their offers were made.
     #[must_use]
     pub fn of_cap(offer: OfferId, strand: &StrandId) -> Self {
         let hash = Sha256::new()
@@ -34,7 +34,7 @@ impl AccountId {
     }
 }
 
-/// A UUID of our own making (version 8): a time in front, or none, and a hash.
+/// Makes a custom UUID (version 8) from a hash. Its first bytes are the time, unless the time is zero.
 fn custom(hash: &[u8], time: [u8; 6]) -> Uuid {
     let mut bytes = [0_u8; 16];
     for (to, from) in bytes.iter_mut().zip(hash) {

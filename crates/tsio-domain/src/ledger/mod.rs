@@ -1,8 +1,8 @@
-//! The ledger: "up to 3 days", "up to £10,000" and "subject to the availability of funds" as one mechanism.
+//! The ledger: one mechanism for "up to 3 days", "up to £10,000" and "subject to the availability of funds".
 //!
-//! Every limit is an [`Account`] with four buckets; an entry moves an amount between two of them. A fund is an account
-//! financed by allocations; an offer's cap for a strand is an account financed once, by the terms. No award can exist
-//! that any of its accounts cannot bear.
+//! Every limit is an [`Account`] with four buckets, and an entry moves an amount between two of them. A fund is an account
+//! that allocations finance. An offer's cap for a strand is an account that the terms finance once. An award can be made
+//! only if all its accounts have enough.
 
 mod account;
 mod entry;
@@ -20,7 +20,7 @@ pub use super::values::unit::Unit;
 pub use account::{Account, Broken, Owner};
 pub use entry::{Amount, Bucket, EntryKind, EntrySeq, LedgerEntry, Posting, shown};
 
-/// The accounts that a group of commands is decided against.
+/// The accounts that a batch of commands is decided against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     accounts: HashMap<AccountId, Account>,
@@ -28,7 +28,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger that a programme begins with: the funds that its terms bring with them, empty.
+    /// The ledger that a programme begins with: an empty fund for each strand whose funds do not bind.
     #[must_use]
     pub fn of_programme(terms: &Terms) -> Self {
         let mut ledger = Self::default();
@@ -39,7 +39,7 @@ impl Ledger {
         ledger
     }
 
-    /// Adds an account, or replaces it.
+    /// Adds or replaces an account.
     pub fn put(&mut self, account: Account) {
         if let Owner::Fund { region } = &account.owner {
             self.funds.insert((account.strand.clone(), *region), account.id);
@@ -53,23 +53,23 @@ impl Ledger {
         self.accounts.get(&id)
     }
 
-    /// An account, to post to.
+    /// An account to post to.
     pub fn get_mut(&mut self, id: AccountId) -> Option<&mut Account> {
         self.accounts.get_mut(&id)
     }
 
-    /// All of them, in no order.
+    /// All accounts, in no order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
 
-    /// The fund of a strand and exactly this region, or the national one for none.
+    /// The fund of a strand for exactly this region; for `None`, the national fund.
     #[must_use]
     pub fn fund(&self, strand: &StrandId, region: Option<Region>) -> Option<&Account> {
         self.funds.get(&(strand.clone(), region)).and_then(|id| self.accounts.get(id))
     }
 
-    /// The fund an award is charged to: its offer's regional fund if there is one, else the national
+    /// The fund that an award is charged to: the regional fund of its offer if there is one, otherwise the national fund
     /// (`domain.md` section 5).
     #[must_use]
     pub fn fund_for(&self, strand: &StrandId, region: Region) -> Option<&Account> {

@@ -1,4 +1,4 @@
-//! Accounts by tables written by hand: every verb on every bucket, what binds, what clears itself, where numbers end.
+//! Tests of accounts, by tables written by hand: entry kinds, buckets, binding, over-commitment and overflow.
 
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ fn every_verb_moves_between_its_two_buckets() {
         assert_eq!(it.post(verb, 10, false), Ok(()), "{verb}");
         assert_eq!((buckets(&it), it.fault()), (expected, None), "{verb}");
         assert_eq!(start.headroom(verb), most, "{verb}");
-        // exactly its headroom passes, and one more leaves it as it was
+        // exactly the headroom passes; one more is refused and leaves the account unchanged
         for (amount, passes) in [(most, true), (most.saturating_add(1), false), (0, false), (-1, false)] {
             let mut it = start.clone();
             assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
@@ -53,7 +53,7 @@ fn every_verb_moves_between_its_two_buckets() {
 }
 
 #[test]
-fn what_breaks_says_which_bucket_and_how() {
+fn an_error_names_the_bucket_and_its_balance() {
     let refused = account(true, 30, 20, 10).post(EntryKind::Commit, 31, false).unwrap_err();
     assert_eq!(refused, Broken { verb: EntryKind::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
     assert_eq!(refused.to_string(), "commit of 31 breaks the account: available would be -1");
@@ -62,7 +62,7 @@ fn what_breaks_says_which_bucket_and_how() {
 }
 
 #[test]
-fn only_a_binding_account_limits_what_is_promised_or_leaves() {
+fn only_a_binding_account_limits_commitments_and_withdrawals() {
     #[rustfmt::skip]
     let rows = [
         // binds  available  verb           amount  deliberate  passes
@@ -70,7 +70,7 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
         (false,   0,         EntryKind::Commit,  1,      false,      true),
         (false,   -50,       EntryKind::Commit,  1,      false,      true),
         (true,    -50,       EntryKind::Commit,  1,      false,      false),
-        // for any amount put in: 100, or 50
+        // at most the amount allocated: 100 or 50
         (false,   0,         EntryKind::Withdraw, 100,   false,      true),
         (false,   0,         EntryKind::Withdraw, 101,   false,      false),
         (false,   -50,       EntryKind::Withdraw, 50,    false,      true),
@@ -78,12 +78,12 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
         (true,    -50,       EntryKind::Withdraw, 1,     false,      false),
         (true,    0,         EntryKind::Withdraw, 1,     true,       true),
         (true,    -50,       EntryKind::Withdraw, 1,     true,       true),
-        // deliberately, but no more than was put in: 100 committed, so 100 or 50
+        // deliberately, but at most the amount allocated: 100 are committed, so 100 or 50
         (true,    0,         EntryKind::Withdraw, 100,   true,       true),
         (true,    0,         EntryKind::Withdraw, 101,   true,       false),
         (true,    -50,       EntryKind::Withdraw, 50,    true,       true),
         (true,    -50,       EntryKind::Withdraw, 51,    true,       false),
-        // deliberate means nothing to the other verbs
+        // deliberate has no effect on the other entry kinds
         (true,    0,         EntryKind::Commit,  1,      true,       false),
         (true,    -50,       EntryKind::Release, 100,    false,      true),
         (true,    -50,       EntryKind::Spend,   100,    false,      true),
@@ -97,7 +97,7 @@ fn only_a_binding_account_limits_what_is_promised_or_leaves() {
 }
 
 #[test]
-fn over_commitment_is_raised_deliberately_and_clears_itself() {
+fn over_commitment_is_deliberate_and_is_cleared_by_later_entries() {
     let mut it = account(true, 10, 90, 0);
     for (verb, amount, deliberate, available, over) in [
         (EntryKind::Withdraw, 10, true, 0, false),
@@ -118,7 +118,7 @@ fn over_commitment_is_raised_deliberately_and_clears_itself() {
     assert!(!counts.over_committed, "an account that does not bind is never over-committed");
 }
 
-/// No sum of buckets leaves an `i64`: neither what was put in, nor what is committed and spent together.
+/// No sum of buckets overflows an `i64`: neither the amount allocated, nor committed and spent together.
 #[test]
 fn numbers_end_before_they_overflow() {
     #[rustfmt::skip]
@@ -170,7 +170,7 @@ fn balances_that_no_entries_made_are_a_fault() {
     }
 }
 
-/// SHA-256 by Python's `hashlib`; then version 8 and the variant put in, and an offer's time in front.
+/// Computed with Python's `hashlib`: SHA-256, then version 8 and the variant, with the offer's time in front.
 #[test]
 fn the_ids_of_accounts_are_the_same_everywhere() {
     let terms: Vec<Terms> = shipped().iter().map(|(file, text)| Terms::parse(file, text).unwrap()).collect();
