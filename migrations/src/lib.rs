@@ -1,7 +1,7 @@
-//! The schema of the `tsio` database, for SQLite and PostgreSQL alike.
+//! The schema of the `tsio` database, for SQLite and PostgreSQL.
 //!
-//! Each migration is one SQL text with the few type names in which the two differ written as `{placeholders}`.
-//! Migrations never write events or entries; a change expands first and contracts a release later.
+//! Each migration is one SQL text. The few type names in which the two databases differ are written as `{placeholders}`.
+//! Migrations never write events or entries. A change first adds to the schema, and a later release removes what is old.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -50,13 +50,13 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Each migration is done as a whole or not at all. Left to itself, the migrator has a transaction on PostgreSQL only: one
-/// that failed half-way on SQLite could neither be taken back nor run again.
-const WHOLE: Option<bool> = Some(true);
+/// Runs each migration in a transaction. By default the migrator uses one on PostgreSQL only; a migration that failed
+/// half-way on SQLite could then neither be rolled back nor run again.
+const IN_TRANSACTION: Option<bool> = Some(true);
 
-/// Runs a text of statements, its placeholders filled in for the database at hand.
+/// Runs the statements of a text, after replacing its placeholders for the database in use.
 async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
-    let names = match manager.get_database_backend() {
+    let placeholders = match manager.get_database_backend() {
         DbBackend::Sqlite => [
             ("{uuid}", "BLOB"),
             ("{bytes}", "BLOB"),
@@ -79,6 +79,6 @@ async fn run(manager: &SchemaManager<'_>, text: &str) -> Result<(), DbErr> {
         ],
         other => return Err(DbErr::Custom(format!("{other:?} is not supported: use SQLite or PostgreSQL"))),
     };
-    let text = names.iter().fold(text.to_owned(), |text, (name, with)| text.replace(name, with));
+    let text = placeholders.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value));
     manager.get_connection().execute_unprepared(&text).await.map(|_| ())
 }

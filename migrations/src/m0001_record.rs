@@ -1,4 +1,4 @@
-//! Programmes, their events, and the current state that the events fold to.
+//! Programmes, their events, and the current state that is folded from the events.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -18,12 +18,12 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const TABLES: &str = "
--- The scheme of each programme, as loaded. A text is never changed once it is here.
+-- The terms of each programme, as they were loaded. A stored text is never changed.
 CREATE TABLE terms (
     programme   TEXT NOT NULL PRIMARY KEY,
     text        TEXT NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE terms (
     loaded_at   {int} NOT NULL
 ) {strict};
 
--- One book a programme. Its row is the lock that every change of the book takes first.
+-- One row for each programme, with the head of its record. Every change of the programme locks this row first.
 CREATE TABLE books (
     programme   TEXT NOT NULL PRIMARY KEY REFERENCES terms (programme),
     next_seq    {int} NOT NULL CHECK (next_seq >= 1),
@@ -40,7 +40,7 @@ CREATE TABLE books (
     open        {bool} NOT NULL
 ) {strict};
 
--- The record: append-only, numbered without gaps, each row hashed over the one before it.
+-- The record: append-only, numbered without gaps. The hash of each row covers the hash of the previous row.
 CREATE TABLE events (
     programme    TEXT NOT NULL REFERENCES books (programme),
     seq          {int} NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE events (
 ) {strict};
 CREATE INDEX events_of_offer ON events (offer_id, seq);
 
--- Free text of events, kept apart so that it can be erased: the record holds only its salted hash.
+-- Free text of events, stored separately so that it can be erased. The record has only its salted hash.
 CREATE TABLE texts (
     programme   TEXT NOT NULL,
     seq         {int} NOT NULL,
@@ -68,7 +68,7 @@ CREATE TABLE texts (
     FOREIGN KEY (programme, seq) REFERENCES events (programme, seq)
 ) {strict};
 
--- The first success of every mutation, by caller and request id, answered again for ever.
+-- The answer to the first success of every mutation, by caller and request id. A repeated request gets it again, for ever.
 CREATE TABLE requests (
     actor       TEXT NOT NULL,
     request_id  {uuid} NOT NULL,
@@ -132,7 +132,7 @@ CREATE TABLE contacts (
 ) {strict};
 CREATE INDEX contacts_of_offer ON contacts (offer_id, seq);
 
--- Schools placed by a person, because the register places them nowhere.
+-- Schools placed by a person, because the register does not place them.
 CREATE TABLE placements (
     programme   TEXT NOT NULL REFERENCES books (programme),
     urn         {int} NOT NULL,
@@ -142,7 +142,7 @@ CREATE TABLE placements (
     PRIMARY KEY (programme, urn)
 ) {strict};
 
--- What waits for, or has had, a second person. No programme: it is about reference data.
+-- Actions that wait for a second person, or were answered by one. Without a programme, they are about reference data.
 CREATE TABLE approvals (
     id           {uuid} NOT NULL PRIMARY KEY,
     programme    TEXT,

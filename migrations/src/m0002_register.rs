@@ -1,4 +1,4 @@
-//! Reference data: imports of GIAS and Ofsted files, each file's rows kept as history, and what they say together.
+//! Reference data: imports of GIAS and Ofsted files, the rows of each file as history, and search tables over them.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,17 +12,17 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const TABLES: &str = "
--- One row, locked by calls that land or withdraw an import and by identify, so that neither sees half of the other.
+-- One row. Calls that land or withdraw an import lock it, and so does identify: neither sees a half-done change of the other.
 CREATE TABLE register_lock (id {int} NOT NULL PRIMARY KEY CHECK (id = 1)) {strict};
 INSERT INTO register_lock (id) VALUES (1);
 
--- Rows of an import count only while its state is 'landed'. Nobody sees 'staging' ones, which are being written, nor
--- 'discarded' ones, which are being deleted. 'indexed': the search tables below know its rows' names as they are now.
+-- Rows of an import count only while its state is 'landed'. No query shows 'staging' imports, which are being written, or
+-- 'discarded' imports, which are being deleted. 'indexed': the search tables below have the current names of its rows.
 CREATE TABLE imports (
     id           {uuid} NOT NULL PRIMARY KEY,
     kind         TEXT NOT NULL,
@@ -42,7 +42,7 @@ CREATE TABLE imports (
     CHECK (kind IN ('groups', 'membership', 'links', 'establishments', 'ofsted')),
     CHECK (state IN ('staging', 'discarded', 'landed', 'replaced', 'withdrawn'))
 ) {strict};
--- The same content for the same date is the same import.
+-- A file with the same kind, date and content is the same import.
 CREATE UNIQUE INDEX one_import_a_content ON imports (kind, as_at, sha256) WHERE state = 'landed';
 CREATE INDEX imports_by_date ON imports (kind, as_at);
 
@@ -116,7 +116,7 @@ CREATE TABLE establishment_rows (
 ) {strict};
 CREATE INDEX establishment_rows_by_urn ON establishment_rows (urn);
 
--- One school's row in one monthly file: its latest judgement and the one before.
+-- The row of a school in a monthly file: its latest judgement and the previous one.
 CREATE TABLE ofsted_rows (
     import_id   {uuid} NOT NULL REFERENCES imports (id),
     urn         {int} NOT NULL,
@@ -142,15 +142,15 @@ CREATE TABLE ofsted_rows (
 ) {strict};
 CREATE INDEX ofsted_rows_by_urn ON ofsted_rows (urn, import_id);
 
--- For finding schools by name: every school that a landed file names, by the lower-cased name the newest of them gives
--- it. Brought up to date just after an import lands; nothing but the search reads it.
+-- For finding schools by name: every school that a landed file has, with its name in the newest of them in lower case.
+-- Updated right after an import lands. Only the search reads it.
 CREATE TABLE schools (
     urn         {int} NOT NULL PRIMARY KEY,
     search      TEXT NOT NULL
 ) {strict};
 CREATE INDEX schools_by_name ON schools (search, urn);
 
--- The same for trusts: every MAT and SAT that a landed file of groups or of membership names.
+-- The same for trusts: every MAT and SAT that a landed file of groups or of membership has.
 CREATE TABLE trusts (
     uid         {int} NOT NULL PRIMARY KEY,
     search      TEXT NOT NULL

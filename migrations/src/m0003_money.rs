@@ -1,7 +1,7 @@
 //! Money and days: accounts, their entries, awards.
 //!
-//! No foreign keys: rows are added by the writer alone, under the lock of the programme they belong to, and `verify` proves
-//! every one of them from the record; see ADR 0014. What a sum may be is for the database to say as well: the CHECKs.
+//! There are no foreign keys: only the writer adds rows, under the lock of their programme, and `verify` proves every row
+//! from the record; see ADR 0014. The CHECKs let the database refuse sums that no rule allows.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -21,22 +21,22 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const TABLES: &str = "
 ALTER TABLE books ADD COLUMN next_entry {int} NOT NULL DEFAULT 1;
 ALTER TABLE approvals ADD COLUMN change TEXT;
--- The call that opened it, which made again opens no second one.
+-- The request that opened it. When it is repeated, it does not open a second approval.
 ALTER TABLE approvals ADD COLUMN request_id {uuid};
 UPDATE approvals SET request_id = (SELECT e.request_id FROM events e
     WHERE e.programme = approvals.programme AND e.seq = approvals.opened_seq);
 CREATE INDEX approvals_of_request ON approvals (request_id);
 
--- On SQLite the rows lie in the order of their keys, which grow with time: no second tree a table, no scattered pages.
--- Every limit, with its balances: a fund, or what one offer may have of a strand. An amount is always in one of the
--- four buckets; outside is minus what was put in.
+-- Every limit with its balances: a fund, or the cap of an offer for a strand. An amount is always in one of the four
+-- buckets; outside is minus the amount allocated. On SQLite, {clustered} tables store the rows in the order of their keys,
+-- which grow with time: there is no second tree for each table, and new rows share pages.
 CREATE TABLE accounts (
     id             {uuid} NOT NULL PRIMARY KEY,
     programme      TEXT NOT NULL,
@@ -111,7 +111,7 @@ CREATE TABLE awards (
 ) {clustered};
 CREATE INDEX awards_of_offer ON awards (offer_id, id);
 
--- Days of an award booked for a date; a booking's number is its event's.
+-- Days of an award that are booked for a date. The number of a booking is that of its event.
 CREATE TABLE bookings (
     programme  TEXT NOT NULL,
     seq        {int} NOT NULL,
@@ -126,7 +126,7 @@ CREATE TABLE bookings (
 ) {strict};
 CREATE INDEX bookings_of_award ON bookings (award_id, seq);
 
--- Invoices paid, by the event that paid them.
+-- Paid invoices, by the event that paid them.
 CREATE TABLE invoices (
     programme  TEXT NOT NULL,
     seq        {int} NOT NULL,
@@ -154,12 +154,12 @@ BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
 ";
 
 const APPEND_ONLY_POSTGRES: &str = "
--- Each of these costs PostgreSQL a query a row, a third of what a busy group writes. Only the writer adds such rows, under
--- the lock of the book they belong to, and verify proves every one of them.
+-- Each of these foreign keys costs PostgreSQL a query for each row: a third of the work of writing a large batch. Only the
+-- writer adds such rows, under the lock of their programme, and verify proves every row.
 ALTER TABLE events DROP CONSTRAINT events_programme_fkey;
 ALTER TABLE texts DROP CONSTRAINT texts_programme_seq_fkey;
--- Rows that are written again and again keep free space beside them: a new version on its own page needs no new entry in any
--- index. An award moves its offer's version and its accounts' balances.
+-- Pages of rows that are updated often keep free space: a new version of a row on the same page needs no new entry in any
+-- index. An award updates the version of its offer and the balances of its accounts.
 ALTER TABLE offers SET (fillfactor = 50);
 ALTER TABLE accounts SET (fillfactor = 80);
 

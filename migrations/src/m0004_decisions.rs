@@ -1,7 +1,7 @@
-//! What persons decide: approvals that can be denied, and referrals.
+//! Decisions of people: approvals that can be denied, and referrals.
 //!
-//! SQLite cannot change a CHECK, so the approvals are copied into a table that allows one state more; on PostgreSQL the same.
-//! Nothing that was there changes.
+//! SQLite cannot change a CHECK, so the approvals are copied into a table that allows one more state. PostgreSQL does the
+//! same. Existing rows do not change.
 
 use sea_orm_migration::prelude::*;
 
@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
@@ -50,7 +50,7 @@ ALTER TABLE answered_approvals RENAME TO approvals;
 CREATE INDEX approvals_of_subject ON approvals (subject);
 CREATE INDEX approvals_of_request ON approvals (request_id);
 
--- A school or trust that comes forward, or is put forward, outside the rules that the monthly files decide.
+-- A school or trust that comes forward, or is put forward, although the monthly files do not make it eligible.
 CREATE TABLE referrals (
     id          {uuid} NOT NULL PRIMARY KEY,
     programme   TEXT NOT NULL,

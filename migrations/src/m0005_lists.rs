@@ -1,4 +1,4 @@
-//! Offers in the order of their names, page by page.
+//! An index for listing offers in the order of their names, page by page.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,6 +12,6 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }

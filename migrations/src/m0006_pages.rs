@@ -1,6 +1,6 @@
-//! Pages of all of a programme's offers, and of a region's, found in their order.
+//! Indexes for listing the offers of a programme, or of one of its regions, page by page.
 //!
-//! Without these, SQLite, which has no statistics, reads all of the programme for each page and puts it in order.
+//! Without them SQLite, which has no statistics, reads and sorts all offers of the programme for each page.
 
 use sea_orm_migration::prelude::*;
 
@@ -19,6 +19,6 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }

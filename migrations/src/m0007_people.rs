@@ -1,7 +1,7 @@
-//! Which version of the rules each programme has adopted; and who is the same person, as columns beside the ids.
+//! The version of the rules that each programme has adopted, and columns beside the ids for comparing people.
 //!
-//! The program that migrates writes the event of the rules itself, after the schema: a migration never writes events.
-//! Rows that were there have no keys, and no CHECK judges them.
+//! A migration never writes events. The program that migrates writes the event of the rules after it has changed the
+//! schema. Existing rows have no keys, and no CHECK applies to them.
 
 use sea_orm_migration::prelude::*;
 
@@ -15,15 +15,15 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const COLUMNS: &str = "
 ALTER TABLE books ADD COLUMN rules {int} NOT NULL DEFAULT 1 CHECK (rules >= 1);
 
--- The id as it is compared, and whose token it was, hashed: the second person is another one by both. What an approval
--- states, and when it expires. The requester may withdraw it, which SQLite's CHECK allows in a table made again.
+-- New columns: the id in the form that is compared and the hashed token subject, by which the second person must differ;
+-- the statement and the expiry. The requester may withdraw an approval. SQLite cannot change a CHECK, so the table is copied.
 CREATE TABLE stated_approvals (
     id                {uuid} NOT NULL PRIMARY KEY,
     programme         TEXT,
@@ -62,10 +62,11 @@ DROP TABLE approvals;
 ALTER TABLE stated_approvals RENAME TO approvals;
 CREATE INDEX approvals_of_subject ON approvals (subject);
 CREATE INDEX approvals_of_request ON approvals (request_id);
--- Open ones state nothing, so they expire: those of programmes as these adopt the rules, those about imports here.
+-- Open approvals have no statement, so they expire: here those about imports, and those of a programme when it adopts the
+-- rules.
 UPDATE approvals SET expires_at = requested_at WHERE state = 'open' AND programme IS NULL;
 
--- A call that opened an approval keeps its request id: without an answer until the approval is carried out.
+-- A request that opened an approval is stored without an answer until the approval is carried out.
 ALTER TABLE requests ADD COLUMN approval {uuid};
 
 ALTER TABLE referrals ADD COLUMN raised_key TEXT;

@@ -1,7 +1,7 @@
-//! A referral can be confirmed by the monthly files: then it has an offer, and nobody has decided it.
+//! Referrals that the monthly files confirm: such a referral has an offer but no decision.
 //!
-//! SQLite cannot change a CHECK, so the referrals are copied into a table that allows one state more; on PostgreSQL the same.
-//! Nothing that was there changes.
+//! SQLite cannot change a CHECK, so the referrals are copied into a table that allows one more state. PostgreSQL does the
+//! same. Existing rows do not change.
 
 use sea_orm_migration::prelude::*;
 
@@ -15,7 +15,7 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 

@@ -1,7 +1,7 @@
-//! Claims: whose invoice it is, its total and its parts; and what is recorded of leaders.
+//! Claims: the issuer, total and parts of an invoice; and more columns about leaders.
 //!
-//! Rows that were there keep what they have. They have no part, so the index of parts does not judge them; the index of
-//! invoices that one draw pays judges what it judged before, and new rows without a total.
+//! Existing rows do not change. They have no part, so the index of parts does not cover them. The index of invoices that
+//! one draw pays covers the same rows as before, and new rows without a total.
 
 use sea_orm_migration::prelude::*;
 
@@ -15,12 +15,12 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const COLUMNS: &str = "
--- With a part, `provider` is the key of the issuer; without one it is the provider's name, as before.
+-- In a row with a part, `provider` is the key of the issuer; without a part it is the provider's name, as before.
 ALTER TABLE invoices ADD COLUMN issuer TEXT;
 ALTER TABLE invoices ADD COLUMN printed TEXT;
 ALTER TABLE invoices ADD COLUMN total {int} CHECK (total >= amount);
@@ -29,16 +29,17 @@ ALTER TABLE invoices ADD COLUMN part {int} CHECK (part >= 1);
 -- An invoice without a total is paid by one draw, in any programme, until all of it has been refunded.
 DROP INDEX one_payment_an_invoice;
 CREATE UNIQUE INDEX one_payment_an_invoice ON invoices (provider, reference) WHERE refunded < amount AND total IS NULL;
--- Payments of one invoice are numbered, in any programme: of two that are decided at once one finds its number taken,
--- and is decided again. Payments are looked up by reference.
+-- The payments of an invoice are numbered over all programmes. If two are decided at the same time, the second finds its
+-- number used and is decided again. Payments are looked up by reference.
 CREATE UNIQUE INDEX one_payment_a_part ON invoices (reference, provider, part);
 
--- The leader of fees as compared; nothing before. A leader is funded once in a programme, unless all of it was given back.
+-- The leader of fees in the form that is compared; NULL in existing rows. A leader is funded once in a programme, unless
+-- the whole award was released or refunded.
 ALTER TABLE awards ADD COLUMN leader_key TEXT;
 CREATE UNIQUE INDEX one_funded_award_a_leader ON awards (programme, leader_key)
     WHERE leader_key IS NOT NULL AND awarded > released + refunded;
 CREATE INDEX awards_of_fees ON awards (programme, leader_key) WHERE strand = 'npqel';
 
--- Whether a leader is a national leader of education or an equivalent; nothing where that is not recorded.
+-- Whether a leader is a national leader of education or an equivalent; NULL if that is not recorded.
 ALTER TABLE bookings ADD COLUMN leader_kind TEXT;
 ";

@@ -1,4 +1,4 @@
-//! Dates that keep their order: the day on which delivery under an offer started, and how accounts changed by the day.
+//! Data for the order of dates: the day on which delivery under an offer started, and the daily changes of accounts.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,19 +12,20 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const DATES: &str = "
 ALTER TABLE offers ADD COLUMN started_on {date};
--- An offer starts once at most: closed and reopened, it is where it was.
+-- An offer starts at most once: reopening a closed offer returns it to its old state.
 UPDATE offers SET started_on = (SELECT MAX(e.effective_on) FROM events e
     WHERE e.offer_id = offers.id AND e.kind = 'started')
 WHERE id IN (SELECT e.offer_id FROM events e WHERE e.kind = 'started' AND e.offer_id IS NOT NULL);
 
--- What is available in an account as of a day: how entries of each effective date changed it. What the terms give an
--- offer's cap is there as of every day, and an account that does not bind is not judged. No foreign keys: see m0003.
+-- By how much the entries of each effective date changed the available amount of an account, to compute it as of a day.
+-- Two things are left out: the allocation of a cap by the terms, which counts on every day, and accounts that do not bind.
+-- No foreign keys: see m0003.
 CREATE TABLE account_days (
     account_id {uuid} NOT NULL,
     on_day     {date} NOT NULL,

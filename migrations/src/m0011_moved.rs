@@ -1,4 +1,4 @@
-//! What was moved in and out of a fund, found without reading what its awards did.
+//! An index for the movements of money into and out of a fund, so that the entries of its awards need not be read.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,12 +12,12 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const INDEXES: &str = "
 CREATE INDEX moved_on_fund ON entries (account_id, event_seq) WHERE verb IN ('allocate', 'withdraw') AND on_fund = {true};
--- The events from which on rules hold: one a version.
+-- The events that adopt a version of the rules: one for each version.
 CREATE INDEX rules_adopted ON events (programme, seq) WHERE kind = 'rules_adopted';
 ";

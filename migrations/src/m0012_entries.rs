@@ -1,5 +1,4 @@
-//! Entry positions that two people decided, of schools of which the files cannot say it; and the region of an approval that
-//! asks for one.
+//! Entry positions that two people decided, because the files cannot say; and the region of an approval for such a decision.
 
 use sea_orm_migration::prelude::*;
 
@@ -13,7 +12,7 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
@@ -29,6 +28,6 @@ CREATE TABLE entry_decisions (
 ) {strict};
 CREATE INDEX entry_decisions_of_school ON entry_decisions (urn);
 
--- Where an approval lies: the region of the school whose entry position it decides. Of every other it is empty.
+-- The region of the school whose entry position the approval decides. NULL for all other approvals.
 ALTER TABLE approvals ADD COLUMN region TEXT;
 ";

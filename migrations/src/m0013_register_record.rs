@@ -1,7 +1,7 @@
-//! The record of reference data, `register`: its events, chained as a programme's are, and its head in the row that is
-//! locked by calls that land or withdraw an import.
+//! The record of reference data, `register`: its events, which form a hash chain like those of a programme. The head of the
+//! record is in the row that calls lock when they land or withdraw an import.
 //!
-//! The program that migrates adopts the imports that are there, by an event each: a migration never writes events.
+//! A migration never writes events. The program that migrates adopts each existing import by an event.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;
@@ -21,16 +21,16 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }
 
 const TABLES: &str = "
--- The head of the record: the number of its next event, and the hash of the last one, nothing before the first.
+-- The head of the record: the number of its next event, and the hash of the last one, which is NULL before the first.
 ALTER TABLE register_lock ADD COLUMN next_seq {int} NOT NULL DEFAULT 1 CHECK (next_seq >= 1);
 ALTER TABLE register_lock ADD COLUMN head {bytes} CHECK ((head IS NULL) = (next_seq = 1));
 
--- Append-only, numbered without gaps, each row hashed over the one before it.
+-- Append-only, numbered without gaps. The hash of each row covers the hash of the previous row.
 CREATE TABLE register_events (
     seq          {int} NOT NULL PRIMARY KEY,
     kind         TEXT NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE register_events (
     hash         {bytes} NOT NULL
 ) {strict};
 
--- The salts of the texts of these events. The texts themselves lie with the approvals and with the imports withdrawn.
+-- The salts of the texts of these events. The texts are stored with the approvals and the withdrawn imports.
 CREATE TABLE register_salts (
     seq         {int} NOT NULL PRIMARY KEY REFERENCES register_events (seq),
     salt        {bytes} NOT NULL

@@ -1,4 +1,4 @@
-//! Events that erased a text, found without reading the others.
+//! An index for the events that erased a text.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,6 +12,6 @@ impl MigrationTrait for Migration {
     }
 
     fn use_transaction(&self) -> Option<bool> {
-        crate::WHOLE
+        crate::IN_TRANSACTION
     }
 }

@@ -1,6 +1,6 @@
-//! A refusal is an answer: it names every limit that binds, and what would lift it.
+//! Refusals: the answer "no" to a command, with every limit that prevents it and a remedy for each.
 //!
-//! Nothing here is an error of the machine; a lost connection is never a refusal.
+//! A refusal is never a technical error such as a lost connection.
 
 mod reason;
 mod subject;
@@ -13,30 +13,30 @@ pub use subject::{EntityKind, LimitSubject};
 use super::ids::ApprovalId;
 use super::values::unit::Unit;
 
-/// What kind of limit binds.
+/// The kind of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LimitKind {
     /// The state of an offer.
     State,
-    /// A contact that must come first, or that cannot be corrected; a discussion of a referral.
+    /// A contact that must come first or cannot be corrected, or a discussion of a referral.
     Contact,
-    /// A second person.
+    /// The approval by a second person.
     Approval,
     /// A date: a window of the terms, the order of dates, the programme's year.
     Period,
-    /// What the terms let one offer have of a strand.
+    /// The cap of an offer for a strand.
     Cap,
-    /// What a fund has.
+    /// The money of a fund.
     Fund,
-    /// What a fund or a cap had as of a day in the past.
+    /// The amount of a fund or a cap as of a day in the past.
     AsOf,
-    /// What is left of an award, a booking or an invoice, and what they allow.
+    /// The amount left of an award, a booking or an invoice, or another condition of them.
     Award,
-    /// Who a recipient, a partner or a leader is.
+    /// A recipient, a partner or a leader who does not fit.
     Recipient,
-    /// A referral that is open, or that is not.
+    /// A referral that is open, or that is not open.
     Referral,
-    /// An import: what it says, or that it does not count.
+    /// An import that disagrees with another, or that does not count.
     Import,
     /// The terms.
     Terms,
@@ -45,7 +45,7 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
-    /// Its name on the wire, lower_snake.
+    /// Its name on the wire, in lower snake case.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,33 +72,33 @@ impl fmt::Display for LimitKind {
     }
 }
 
-/// One limit that binds. The numbers are there where the limit is a number (pence or half-days).
+/// One limit that prevents a command. The numbers are set if the limit is an amount (pence or half-days).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
-    /// What kind it is.
+    /// Its kind.
     pub kind: LimitKind,
-    /// What it is a limit of.
+    /// The entity that it is a limit of.
     pub subject: LimitSubject,
-    /// What the numbers count; none for a limit that is no number.
+    /// The unit of the numbers; `None` if the limit is not an amount.
     pub unit: Option<Unit>,
     /// The limit.
     pub limit: Option<i64>,
-    /// Committed against it already.
+    /// The amount committed against it.
     pub committed: Option<i64>,
-    /// Spent against it already.
+    /// The amount spent against it.
     pub spent: Option<i64>,
-    /// What is left.
+    /// The amount left.
     pub available: Option<i64>,
-    /// What was asked for.
+    /// The amount requested.
     pub requested: Option<i64>,
-    /// The largest amount this limit alone would have let pass.
+    /// The largest amount that this limit alone would have allowed.
     pub largest: Option<i64>,
-    /// What would lift it, one sentence.
+    /// How to satisfy the limit, in one sentence.
     pub remedy: String,
 }
 
 impl Limit {
-    /// A limit that is no number.
+    /// A limit that is not an amount.
     #[must_use]
     pub fn plain(kind: LimitKind, subject: impl Into<LimitSubject>, remedy: impl Into<String>) -> Self {
         Self {
@@ -120,40 +120,40 @@ impl Limit {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// One sentence for a person.
+    /// The message, one sentence for a person.
     pub message: String,
-    /// Every limit that binds.
+    /// Every limit that prevents the command.
     pub limits: Vec<Limit>,
-    /// The largest amount that would have passed all of them, where an amount is involved.
+    /// The largest amount that all limits would have allowed, if the command has an amount.
     pub largest: Option<i64>,
-    /// The approval that was opened, for [`Reason::ApprovalRequired`].
+    /// For [`Reason::ApprovalRequired`], the approval that was opened.
     pub approval: Option<ApprovalId>,
 }
 
 impl Refusal {
-    /// A refusal for one limit that is no number.
+    /// A refusal with one limit.
     #[must_use]
     pub fn of(reason: Reason, message: impl Into<String>, limit: Limit) -> Self {
         Self { reason, message: message.into(), limits: vec![limit], largest: None, approval: None }
     }
 
-    /// Passes when there is none.
+    /// Checks that there are no refusals.
     ///
     /// # Errors
-    /// All of them as one: the first one's reason, everybody's limits.
+    /// The refusals joined into one: the reason and message of the first, and the limits of all.
     pub fn none_of(refusals: impl IntoIterator<Item = Self>) -> Result<(), Self> {
-        let mut all = refusals.into_iter();
-        let Some(mut joined) = all.next() else { return Ok(()) };
-        let first = joined.message.strip_suffix(&joined.more()).unwrap_or(&joined.message).to_owned();
-        joined.limits.extend(all.flat_map(|refusal| refusal.limits));
-        joined.message = first + &joined.more();
+        let mut refusals = refusals.into_iter();
+        let Some(mut joined) = refusals.next() else { return Ok(()) };
+        let message = joined.message.strip_suffix(&joined.more_suffix()).unwrap_or(&joined.message).to_owned();
+        joined.limits.extend(refusals.flat_map(|refusal| refusal.limits));
+        joined.message = message + &joined.more_suffix();
         Err(joined)
     }
 
-    /// How many limits bind beside the first, as the message ends.
-    fn more(&self) -> String {
+    /// The end of the message: the number of limits beside the first.
+    fn more_suffix(&self) -> String {
         match self.limits.len().saturating_sub(1) {
             0 => String::new(),
             more => format!(" (and {more} more)"),
@@ -161,10 +161,10 @@ impl Refusal {
     }
 }
 
-/// What would lift a limit, where there is more than one way: `award at most £6,000, or release first ...`.
-pub(crate) fn one_of(ways: &[Option<String>]) -> String {
-    let ways: Vec<&str> = ways.iter().flatten().map(String::as_str).collect();
-    ways.join(", or ")
+/// Joins several remedies of a limit: `award at most £6,000, or release first ...`.
+pub(crate) fn one_of(remedies: &[Option<String>]) -> String {
+    let remedies: Vec<&str> = remedies.iter().flatten().map(String::as_str).collect();
+    remedies.join(", or ")
 }
 
 #[cfg(test)]
@@ -173,7 +173,7 @@ mod tests {
     use crate::ids::OfferId;
 
     #[test]
-    fn what_is_joined_twice_says_once_how_much_more_there_is() {
+    fn a_refusal_joined_twice_counts_its_other_limits_once() {
         let offer = OfferId(uuid::Uuid::nil());
         let one =
             |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));

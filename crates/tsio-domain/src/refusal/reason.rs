@@ -1,6 +1,6 @@
-//! Why a command can be refused: one row for each reason.
+//! The reasons why a command can be refused, one row for each.
 
-/// Makes the enum and its texts. The order is that of the reference.
+/// Defines the enum and its texts. The order is that of the reference page.
 macro_rules! reasons {
     ($($variant:ident = $code:literal, $meaning:literal, $remedy:literal;)+) => {
         /// Why a command was refused.
@@ -8,22 +8,22 @@ macro_rules! reasons {
         pub enum Reason { $(#[doc = $meaning] $variant),+ }
 
         impl Reason {
-            /// All of them.
+            /// All reasons.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The reason on the wire, UPPER_SNAKE.
+            /// Its code on the wire, in upper snake case.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            /// What it means, as a sentence.
+            /// Its meaning, as a sentence.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning),+ }
             }
 
-            /// What to do in general, as a sentence. Each limit of a refusal has its own remedy.
+            /// The general remedy, as a sentence. Each limit of a refusal has its own remedy.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy),+ }

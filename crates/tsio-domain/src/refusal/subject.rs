@@ -1,4 +1,4 @@
-//! What refusals are about: kinds of things, and the subject of a limit.
+//! The entities that refusals name: their kinds, and the subject of a limit.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::values::record::Seq;
 use crate::values::reference::Reference;
 use crate::values::referral::ReferralSubject;
 
-/// A kind of thing that a command can name or a limit can be of.
+/// A kind of entity that a command can name or that can have a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntityKind {
     /// An approval, by its id.
@@ -47,12 +47,12 @@ pub enum EntityKind {
     Strand,
     /// A trust, by its group UID.
     Trust,
-    /// A window of the terms, by what it is for.
+    /// A window of the terms, by its purpose.
     Window,
 }
 
 impl EntityKind {
-    /// As a sentence names it: `offer`, `import row`.
+    /// Its name in a sentence: `offer`, `import row`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,14 +84,14 @@ impl fmt::Display for EntityKind {
     }
 }
 
-/// What a limit is of. Its display is the account that a refusal names: `offer ID (nle)`.
+/// The entity that has a limit. Its display is the text in a refusal: `offer ID (nle)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitSubject {
     /// An offer, or its cap for a strand.
     Offer {
         /// The offer.
         offer: OfferId,
-        /// The strand, where the limit is one for a strand.
+        /// The strand, if the limit is the cap for a strand.
         strand: Option<StrandId>,
     },
     /// A contact of an offer.
@@ -107,14 +107,14 @@ pub enum LimitSubject {
         fund: AccountId,
         /// Its strand.
         strand: StrandId,
-        /// Its region; national when there is none.
+        /// Its region; `None` for a national fund.
         region: Option<Region>,
     },
-    /// The fund that does not exist.
+    /// A fund that does not exist.
     MissingFund {
         /// The strand that it would be for.
         strand: StrandId,
-        /// The region that it would be for; a national one would do.
+        /// The region that it would be for. A national fund would do too.
         region: Region,
     },
     /// An award.
@@ -135,9 +135,9 @@ pub enum LimitSubject {
     },
     /// An invoice that an award pays.
     Invoice {
-        /// The invoice, as references are compared.
+        /// The normalised reference of the invoice.
         reference: Reference,
-        /// Who issued it, in words; none where only the award is named.
+        /// Its issuer in words; `None` if only the award is named.
         issuer: Option<String>,
         /// The award.
         award: AwardId,
@@ -146,7 +146,7 @@ pub enum LimitSubject {
     },
     /// An approval.
     Approval(ApprovalId),
-    /// The approval that a call would open which was only checked.
+    /// The approval that would be opened by a call that was only checked.
     UnopenedApproval,
     /// A referral.
     Referral(ReferralId),
@@ -162,11 +162,11 @@ pub enum LimitSubject {
     Programme(Programme),
     /// A window of a programme's terms.
     Window {
-        /// What it is for: `award window`.
+        /// Its purpose: `award window`.
         name: &'static str,
         /// The programme.
         programme: Programme,
-        /// Its days, where the account names them.
+        /// Its days, if the refusal names them.
         days: Option<DateRange>,
     },
     /// A ground of the terms, by its name.
@@ -185,7 +185,7 @@ pub enum LimitSubject {
 }
 
 impl LimitSubject {
-    /// What kind of thing it is.
+    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> EntityKind {
         match self {
@@ -210,7 +210,7 @@ impl LimitSubject {
         }
     }
 
-    /// Its id, as its kind is named. None of a fund or an approval that does not exist.
+    /// Its id, in the form that [`EntityKind`] describes. `None` for a fund or an approval that does not exist.
     #[must_use]
     pub fn id(&self) -> Option<String> {
         match self {
@@ -236,8 +236,8 @@ impl LimitSubject {
         }
     }
 
-    /// What it is a part of, with its id: the offer of a contact, the award of a booking or an invoice, the programme of a
-    /// window, the import of a row.
+    /// The entity that it is a part of, with its id: the offer of a contact, the award of a booking or an invoice, the
+    /// programme of a window, the import of a row.
     #[must_use]
     pub fn part_of(&self) -> Option<(EntityKind, String)> {
         match self {
@@ -263,7 +263,7 @@ impl LimitSubject {
         }
     }
 
-    /// The strand of the terms that it is about, where it is about one.
+    /// The strand of the terms, if it is about one.
     #[must_use]
     pub const fn strand(&self) -> Option<&StrandId> {
         match self {
@@ -326,7 +326,7 @@ impl fmt::Display for LimitSubject {
     }
 }
 
-/// An id whose type alone says what it is of.
+/// Conversions from ids whose type determines the entity.
 macro_rules! from_id {
     ($($id:ident => $subject:ident),+ $(,)?) => {$(
         impl From<$id> for LimitSubject {
@@ -376,7 +376,7 @@ mod tests {
 
     use super::*;
 
-    /// What a person reads, and what a program does: kind, id, what it is a part of, strand.
+    /// The text for people, and the parts for programs: kind, id, the entity it is a part of, strand.
     #[test]
     fn a_subject_names_its_ids() {
         let id = Uuid::from_u128(1);

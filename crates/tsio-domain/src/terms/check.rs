@@ -1,6 +1,7 @@
-//! What only shows when two places of a terms file are held together: names, dates, repeats.
+//! Checks that need more than one place of a terms file: names, dates, duplicates.
 //!
-//! Nothing is read here, and a name whose own entry is faulty is still a known name: one mistake, one report.
+//! The values have been read before. A name whose own entry has a mistake still counts as defined, so that each mistake is
+//! reported once.
 
 use std::collections::BTreeSet;
 
@@ -10,6 +11,7 @@ use super::{AwardCondition, Cap, DateRange, RecipientTerms, StrandId, Test, plai
 use crate::ids::Programme;
 use crate::placement::{PlacementKind, RecipientKind};
 
+/// Checks the order of the dates, and that rules and grounds are in effect only within the year.
 pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
     if let (Some(window), Some(claims)) = (&dates.award_window, &dates.claims_until)
         && claims.value < window.value.to
@@ -23,7 +25,7 @@ pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut MistakeRepo
         report.add(contacts.line, reason);
     }
     if let Some(programme) = &dates.programme {
-        named_after(programme, year, report);
+        check_programme_name(programme, year, report);
     }
     if let Some(window) = &dates.award_window
         && window.value.to < year.value.from
@@ -32,30 +34,32 @@ pub(super) fn dates(dates: &Dates, rules: &[RuleDraft], report: &mut MistakeRepo
     }
     for draft in rules {
         let Some(rule) = &draft.rule else { continue };
-        within(&format!("rule {}", draft.id), rule.in_effect, year.value, draft.line, report);
+        check_within(&format!("rule {}", draft.id), rule.in_effect, year.value, draft.line, report);
         if let Test::Exceptional { grounds } = &rule.test {
             for ground in grounds {
                 let name = format!("ground {} of rule {}", ground.id, draft.id);
-                within(&name, ground.in_effect, rule.in_effect, draft.line, report);
+                check_within(&name, ground.in_effect, rule.in_effect, draft.line, report);
             }
         }
     }
 }
 
-/// A programme is named after the year in which it begins: `2021-22` begins in 2021.
-fn named_after(programme: &Located<Programme>, year: &Located<DateRange>, report: &mut MistakeReport<'_>) {
+/// Checks that the programme is named after the year in which it begins: `2021-22` begins in 2021.
+fn check_programme_name(programme: &Located<Programme>, year: &Located<DateRange>, report: &mut MistakeReport<'_>) {
     let begins = year.value.from.format("%Y").to_string();
     if !programme.value.as_str().starts_with(&begins) {
         report.add(year.line, format!("the year begins in {begins}, but the programme is {}", programme.value));
     }
 }
 
-fn within(name: &str, inner: DateRange, outer: DateRange, line: usize, report: &mut MistakeReport<'_>) {
+/// Checks that the period `inner` is in the period `outer`.
+fn check_within(name: &str, inner: DateRange, outer: DateRange, line: usize, report: &mut MistakeReport<'_>) {
     if !outer.covers(&inner) {
         report.add(line, format!("{name} is in effect {inner}, outside {outer}"));
     }
 }
 
+/// Checks that no provider is named twice, and that there is one if a strand needs it.
 pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], report: &mut MistakeReport<'_>) {
     let mut seen = BTreeSet::new();
     for provider in providers {
@@ -74,31 +78,31 @@ pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], 
     }
 }
 
-/// Other names of providers, each with the name it leads to as `names` spells it. Each leads to one of those, never to
-/// another such name, and is none of them itself.
+/// Checks the other names of providers, and returns each with its provider as `names` spells it. Another name must not be
+/// one of `names`, and its provider must be.
 pub(super) fn also(
     also: Vec<(String, Located<String>)>,
     providers: &[Located<String>],
     report: &mut MistakeReport<'_>,
 ) -> Vec<(String, String)> {
     let mut seen: BTreeSet<String> = providers.iter().map(|provider| plain(&provider.value)).collect();
-    let mut found = Vec::new();
+    let mut other_names = Vec::new();
     for (name, of) in also {
         if plain(&name).is_empty() {
             report.add(of.line, "accredited_providers.also: a name must be a text, not empty");
         } else if !seen.insert(plain(&name)) {
             report.add(of.line, format!("provider {name:?} is named twice"));
         }
-        let requested = plain(&of.value);
-        match providers.iter().find(|provider| plain(&provider.value) == requested) {
-            Some(provider) => found.push((name, provider.value.clone())),
+        let provider_name = plain(&of.value);
+        match providers.iter().find(|provider| plain(&provider.value) == provider_name) {
+            Some(provider) => other_names.push((name, provider.value.clone())),
             None => report.add(of.line, format!("accredited_providers.also: {:?} is none of the names", of.value)),
         }
     }
-    found
+    other_names
 }
 
-/// A rule that nobody is eligible by is a mistake.
+/// Checks that each rule makes at least one kind of recipient eligible.
 pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], report: &mut MistakeReport<'_>) {
     for draft in rules {
         if !recipients.iter().flat_map(|r| &r.rules).any(|used| used.value == draft.id.as_str()) {
@@ -107,26 +111,28 @@ pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], rep
     }
 }
 
+/// Checks the placements, rules and caps of each kind of recipient, and returns the recipients.
 pub(super) fn recipients(
     drafts: Vec<RecipientDraft>,
     rules: &[RuleDraft],
     strands: &[StrandDraft],
     report: &mut MistakeReport<'_>,
 ) -> Vec<RecipientTerms> {
-    let mut placed = BTreeSet::new();
-    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut recipients = Vec::new();
     for draft in drafts {
         for who in &draft.who {
-            placement(draft.kind, who, placed.insert(who.value), report);
+            check_placement(draft.kind, who, seen.insert(who.value), report);
         }
-        rules_named(&draft, rules, report);
+        check_rule_names(&draft, rules, report);
         let caps = caps(&draft, strands, report);
-        found.push(recipient(draft, caps));
+        recipients.push(recipient(draft, caps));
     }
-    found
+    recipients
 }
 
-fn placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, report: &mut MistakeReport<'_>) {
+/// Checks a placement of a kind of recipient. `is_new` is false if a recipient has the placement already.
+fn check_placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, report: &mut MistakeReport<'_>) {
     if !is_new {
         report.add(who.line, format!("recipients.{}: {} is listed twice", kind.as_str(), who.value.as_str()));
     } else if who.value.recipient_kind() != kind {
@@ -136,14 +142,15 @@ fn placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, re
     }
 }
 
-fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
+/// Checks that the rules of a recipient are defined, named once, and fit its kind.
+fn check_rule_names(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut MistakeReport<'_>) {
     let kind = draft.kind.as_str();
     let mut seen = BTreeSet::new();
     for name in &draft.rules {
-        let known = rules.iter().find(|rule| rule.id.as_str() == name.value);
+        let defined = rules.iter().find(|rule| rule.id.as_str() == name.value);
         let of_trusts =
-            known.and_then(|k| k.rule.as_ref()).is_some_and(|r| matches!(r.test, Test::TrustImprovement(_)));
-        if known.is_none() {
+            defined.and_then(|it| it.rule.as_ref()).is_some_and(|it| matches!(it.test, Test::TrustImprovement(_)));
+        if defined.is_none() {
             report.add(name.line, format!("recipients.{kind}: rule {} is not defined", name.value));
         } else if !seen.insert(&name.value) {
             report.add(name.line, format!("recipients.{kind}: rule {} is listed twice", name.value));
@@ -153,19 +160,20 @@ fn rules_named(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut Mistake
     }
 }
 
+/// Reads the caps of a recipient. A cap with a mistake is reported and left out.
 fn caps(draft: &RecipientDraft, strands: &[StrandDraft], report: &mut MistakeReport<'_>) -> Vec<(StrandId, Cap)> {
-    let mut found = Vec::new();
+    let mut caps = Vec::new();
     for (name, text) in &draft.caps {
         let path = format!("recipients.{}.caps", draft.kind.as_str());
-        let Some(known) = strands.iter().find(|strand| strand.id.as_str() == name) else {
+        let Some(defined) = strands.iter().find(|strand| strand.id.as_str() == name) else {
             report.add(text.line, format!("{path}: strand {name} is not defined"));
             continue;
         };
-        let Some(strand) = &known.strand else { continue };
+        let Some(strand) = &defined.strand else { continue };
         match cap(&text.value, strand) {
-            Ok(cap) => found.push((known.id.clone(), cap)),
+            Ok(cap) => caps.push((defined.id.clone(), cap)),
             Err(reason) => report.add(text.line, format!("{path}: strand {name} {reason}")),
         }
     }
-    found
+    caps
 }

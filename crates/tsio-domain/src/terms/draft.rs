@@ -1,4 +1,4 @@
-//! Parts of a terms file as read, before they are checked against each other.
+//! Parts of a terms file that were read, before they are checked against each other.
 
 use super::model::{Cap, DateRange, RecipientTerms, Rule, RuleId, Strand, StrandId, StrandUnit};
 use super::read::Located;
@@ -7,21 +7,21 @@ use crate::ids::Programme;
 use crate::money::Pence;
 use crate::placement::{PlacementKind, RecipientKind};
 
-/// A rule as read; `rule` is nothing when something in it is wrong, but its name is known all the same.
+/// A rule that was read. `rule` is `None` if it has a mistake; its name still counts as defined.
 pub(super) struct RuleDraft {
     pub(super) id: RuleId,
     pub(super) line: usize,
     pub(super) rule: Option<Rule>,
 }
 
-/// A strand as read.
+/// A strand that was read. `strand` is `None` if it has a mistake; its name still counts as defined.
 pub(super) struct StrandDraft {
     pub(super) id: StrandId,
     pub(super) line: usize,
     pub(super) strand: Option<Strand>,
 }
 
-/// A recipient as read: names and caps are still those of the file.
+/// A recipient that was read. Its names and caps are still texts of the file.
 pub(super) struct RecipientDraft {
     pub(super) kind: RecipientKind,
     pub(super) who: Vec<Located<PlacementKind>>,
@@ -29,7 +29,7 @@ pub(super) struct RecipientDraft {
     pub(super) caps: Vec<(String, Located<String>)>,
 }
 
-/// The dates of the file, as far as they could be read.
+/// The dates of the file. A date with a mistake is `None`.
 pub(super) struct Dates {
     pub(super) programme: Option<Located<Programme>>,
     pub(super) year: Option<Located<DateRange>>,
@@ -38,9 +38,11 @@ pub(super) struct Dates {
     pub(super) contact_until: Option<Located<Date>>,
 }
 
-/// What a cap's text says; the mistake is a phrase.
+/// Reads the text of a cap. The error is a phrase that follows the name of the strand.
 pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
-    let positive = |yes: bool| if yes { Ok(()) } else { Err(format!("has a cap of {text:?}, which is not above 0")) };
+    let require_positive = |is_positive: bool| {
+        if is_positive { Ok(()) } else { Err(format!("has a cap of {text:?}, which is not above 0")) }
+    };
     if text == "no cap" {
         return if strand.funds_bind {
             Ok(Cap::FundsOnly)
@@ -52,17 +54,17 @@ pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
         StrandUnit::Pence => {
             let cap: Pence =
                 text.parse().map_err(|_| format!("counts pence, but its cap {text:?} is no sum of money"))?;
-            positive(cap.is_positive()).map(|()| Cap::Pence(cap))
+            require_positive(cap.is_positive()).map(|()| Cap::Pence(cap))
         }
         StrandUnit::HalfDays { .. } if text.contains("day") => {
             let cap: crate::money::HalfDays = text.parse().map_err(|e| format!("has a bad cap: {e}"))?;
-            positive(cap.is_positive()).map(|()| Cap::HalfDays(cap))
+            require_positive(cap.is_positive()).map(|()| Cap::HalfDays(cap))
         }
         StrandUnit::HalfDays { .. } => Err(format!("counts half-days, but its cap {text:?} is no number of days")),
     }
 }
 
-/// A recipient whose names have all been found.
+/// Makes a recipient from its draft, whose names were checked.
 pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> RecipientTerms {
     RecipientTerms {
         kind: draft.kind,

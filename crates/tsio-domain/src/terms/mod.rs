@@ -1,7 +1,8 @@
-//! The scheme as data: one reviewed file a year says who is eligible, what is offered to whom, up to which cap.
+//! The scheme as data: one reviewed file for each year says who is eligible, and which support each recipient is offered
+//! up to which cap.
 //!
-//! Code here knows the kinds of rule, strand and condition there can be, never a year, an amount or a rule's
-//! name. A [`Terms`] exists only when the whole file is sound; [`Terms::parse`] otherwise reports every mistake.
+//! The code knows the possible kinds of rules, strands and conditions, but no year, no amount and no rule name. A
+//! [`Terms`] exists only if the whole file is valid; otherwise [`Terms::parse`] reports every mistake.
 
 mod check;
 mod draft;
@@ -33,22 +34,22 @@ pub const fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// After how many days an approval expires where no terms say: a file without the key, or an approval of no programme.
+/// The days after which an approval expires, if the terms do not say or the approval belongs to no programme.
 pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
 
 /// One mistake in a terms file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[error("{file}:{line}: {reason}")]
 pub struct TermsMistake {
-    /// The file as named by the caller.
+    /// The name of the file, as the caller gave it.
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
-    /// What is wrong, for the person who wrote the file.
+    /// What is wrong, in words for the author of the file.
     pub reason: String,
 }
 
-/// One year's scheme, whole and sound.
+/// The complete and valid terms of one year's scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Terms {
     programme: Programme,
@@ -64,7 +65,7 @@ pub struct Terms {
     strands: Vec<Strand>,
     recipients: Vec<RecipientTerms>,
     providers: Vec<String>,
-    /// Other names of providers, each with the one among `providers`.
+    /// Other names of providers, each with its provider in `providers`.
     also: Vec<(String, String)>,
 }
 
@@ -72,12 +73,12 @@ impl Terms {
     /// Reads a terms file.
     ///
     /// # Errors
-    /// Every mistake of the file, in the order of its lines; syntax first, since nothing past it is certain.
+    /// Every mistake of the file, in the order of its lines. If the syntax is wrong, only the mistakes of syntax.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<TermsMistake>> {
         parse::terms(file_name, text)
     }
 
-    /// What people must not type: each text and key of a file that has a control or invisible character, escaped or not.
+    /// Finds each text and key of a file that has a control or invisible character, written directly or as an escape.
     #[must_use]
     pub fn unseen(file_name: &str, text: &str) -> Vec<TermsMistake> {
         typed::unseen(file_name, text)
@@ -101,31 +102,31 @@ impl Terms {
         self.year
     }
 
-    /// The last day before the year: what a school "entered the year with".
+    /// The last day before the year. A school "entered the year with" its judgements on that day.
     #[must_use]
     pub fn entry(&self) -> Date {
         self.year.from.pred_opt().unwrap_or(Date::MIN)
     }
 
-    /// When awards may be made.
+    /// The period in which awards may be made.
     #[must_use]
     pub const fn award_window(&self) -> DateRange {
         self.award_window
     }
 
-    /// The last day a claim is paid.
+    /// The last day on which a claim is paid.
     #[must_use]
     pub const fn claims_until(&self) -> Date {
         self.claims_until
     }
 
-    /// The last day of contacts; no limit where the terms name none.
+    /// The last day of contacts; `None` if the terms set no limit.
     #[must_use]
     pub const fn contact_until(&self) -> Option<Date> {
         self.contact_until
     }
 
-    /// Which day dates a judgement.
+    /// Which day is the date of a judgement.
     #[must_use]
     pub const fn judgement_date(&self) -> JudgementDate {
         self.judgement_date
@@ -137,13 +138,13 @@ impl Terms {
         self.two_people_above
     }
 
-    /// An approval expires so many days after it was asked for.
+    /// The days after which an approval expires.
     #[must_use]
     pub const fn approvals_expire_days(&self) -> u32 {
         self.approvals_expire_days
     }
 
-    /// The eligibility rules, in the file's order.
+    /// The eligibility rules, in the order of the file.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
@@ -166,12 +167,12 @@ impl Terms {
             .flatten()
     }
 
-    /// Whether one of these rules is one that a file may meet: of the others a person decides, on a referral.
+    /// Whether at least one of these rules is tested on files. The other rules are decided by a person on a referral.
     pub fn asks_files<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
-        rules.any(|met| !self.grounds().any(|(rule, _)| rule.as_str() == met))
+        rules.any(|name| !self.grounds().any(|(rule, _)| rule.as_str() == name))
     }
 
-    /// The strands, in the file's order.
+    /// The strands, in the order of the file.
     #[must_use]
     pub fn strands(&self) -> &[Strand] {
         &self.strands
@@ -183,7 +184,7 @@ impl Terms {
         self.strands.iter().find(|strand| strand.id == *id)
     }
 
-    /// What a kind of recipient is offered; nothing when these terms do not know it.
+    /// The terms for a kind of recipient; `None` if these terms have none.
     #[must_use]
     pub fn recipient(&self, kind: RecipientKind) -> Option<&RecipientTerms> {
         self.recipients.iter().find(|recipient| recipient.kind == kind)
@@ -195,30 +196,30 @@ impl Terms {
         self.recipient(kind).is_some_and(|recipient| recipient.rules.contains(rule))
     }
 
-    /// The cap of a strand for a kind of recipient; nothing when it is not offered the strand.
+    /// The cap of a strand for a kind of recipient; `None` if the strand is not offered to it.
     #[must_use]
     pub fn cap(&self, kind: RecipientKind, strand: &StrandId) -> Option<Cap> {
         self.recipient(kind)?.caps.iter().find(|(id, _)| id == strand).map(|(_, cap)| *cap)
     }
 
-    /// The accredited providers, in the file's order.
+    /// The accredited providers, in the order of the file.
     #[must_use]
     pub fn providers(&self) -> &[String] {
         &self.providers
     }
 
-    /// The accredited provider of this name or other name, as the terms spell it, in any case and spacing
-    /// with: one provider, one spelling, so that its invoice is known again.
+    /// Finds an accredited provider by its name or another name of it, in any case and spacing. Returns the spelling of the
+    /// terms, so that two invoices of one provider have the same issuer.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&str> {
-        let expected = plain(name);
-        let also = self.also.iter().map(|(other, provider)| (other, provider));
-        let mut known = self.providers.iter().map(|it| (it, it)).chain(also);
-        known.find(|(name, _)| plain(name) == expected).map(|(_, provider)| provider.as_str())
+        let plain_name = plain(name);
+        let other_names = self.also.iter().map(|(other, provider)| (other, provider));
+        let mut all_names = self.providers.iter().map(|it| (it, it)).chain(other_names);
+        all_names.find(|(name, _)| plain(name) == plain_name).map(|(_, provider)| provider.as_str())
     }
 }
 
-/// A name without its case and stray spaces, for comparing.
+/// A name in lower case and with single spaces, for comparing.
 pub(super) fn plain(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

@@ -1,6 +1,6 @@
-//! The words a terms file is written in: rules, strands, caps, recipients.
+//! The parts of a terms file: rules, strands, caps, recipients.
 //!
-//! Plain values; that they fit together is checked before any of them leaves this folder.
+//! These are plain values. [`super::Terms::parse`] checks that they fit together before it returns them.
 
 use std::fmt;
 
@@ -19,13 +19,13 @@ macro_rules! name_id {
         pub struct $name(String);
 
         impl $name {
-            /// The name as the file writes it. Not checked here: terms look names up, they never trust them.
+            /// Makes a name without checking it. Whether it is defined shows when it is looked up in the terms.
             #[must_use]
             pub fn new(name: impl Into<String>) -> Self {
                 Self(name.into())
             }
 
-            /// The name as the file writes it.
+            /// The name as it is written in the file.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -40,12 +40,12 @@ macro_rules! name_id {
     };
 }
 
-name_id!(/// A rule's name in its terms file: `E1_RI_IN_YEAR`.
+name_id!(/// The name of a rule in its terms file: `E1_RI_IN_YEAR`.
     RuleId);
-name_id!(/// A strand's name in its terms file: `nle`.
+name_id!(/// The name of a strand in its terms file: `nle`.
     StrandId);
 
-/// Two dates, both inclusive.
+/// A period between two dates, both inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct DateRange {
     /// First day.
@@ -55,13 +55,13 @@ pub struct DateRange {
 }
 
 impl DateRange {
-    /// Whether the day lies in it.
+    /// Whether the day is in the period.
     #[must_use]
     pub fn contains(&self, day: Date) -> bool {
         self.from <= day && day <= self.to
     }
 
-    /// Whether the whole other period lies in it.
+    /// Whether the whole other period is in this one.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.from <= other.from && other.to <= self.to
@@ -74,7 +74,7 @@ impl fmt::Display for DateRange {
     }
 }
 
-/// Which day dates a judgement.
+/// Which day is the date of a judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgementDate {
@@ -85,7 +85,7 @@ pub enum JudgementDate {
 }
 
 impl JudgementDate {
-    /// The judgement's date by this choice; nothing when the file does not print it.
+    /// The date of a judgement by this choice; `None` if the file does not print it.
     #[must_use]
     pub const fn of(self, judgement: &Judgement) -> Option<Date> {
         match self {
@@ -95,75 +95,76 @@ impl JudgementDate {
     }
 }
 
-/// A ground on which an exceptional case may be made; grounds come and go within a year.
+/// A ground for an exceptional case. A ground may be in effect for a part of the year only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ground {
     /// Its name: `covid_disruption`.
     pub id: String,
-    /// It as the scheme words it.
+    /// Its wording in the scheme.
     pub text: String,
-    /// When a case may be made on it.
+    /// The period in which a case may be made on it.
     pub in_effect: DateRange,
 }
 
-/// A share of a whole, as two integers.
+/// A fraction of two integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Share {
-    /// Above the line.
+    /// The numerator.
     pub part: u32,
-    /// Below it, never 0.
+    /// The denominator, never 0.
     pub whole: u32,
 }
 
 impl Share {
-    /// Whether `count` of `all` is at least this share; never of nothing.
+    /// Whether `count` of `all` is at least this share. False if `all` is 0.
     #[must_use]
     pub fn reached(self, count: usize, all: usize) -> bool {
+        // count / all >= part / whole, without division.
         let wide = |n: usize| u128::try_from(n).unwrap_or(u128::MAX);
-        let left = wide(count).saturating_mul(u128::from(self.whole));
-        all > 0 && left >= wide(all).saturating_mul(u128::from(self.part))
+        let scaled_count = wide(count).saturating_mul(u128::from(self.whole));
+        all > 0 && scaled_count >= wide(all).saturating_mul(u128::from(self.part))
     }
 }
 
 /// The figures of a trust-level test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustTest {
-    /// Years in the trust are counted to this day.
+    /// The day up to which years in the trust are counted.
     pub on: Date,
-    /// Years after which a school is long-standing.
+    /// The number of years after which a school is long-standing.
     pub years_in_trust: u32,
-    /// Fewest long-standing schools.
+    /// The least number of long-standing schools.
     pub schools: usize,
-    /// Least share of those inspected since joining that hold one of `grades`.
+    /// The least share of schools inspected since joining that hold one of `grades`.
     pub share: Share,
     /// The grades that count towards the share.
     pub grades: Vec<Grade>,
-    /// Latest grades of the long-standing schools that an offer lists.
+    /// The latest grades with which an offer lists a long-standing school.
     pub listed: Vec<Grade>,
 }
 
-/// What a rule looks at.
+/// The test of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Test {
-    /// A current grade, dated while the rule is in effect, in any file as at the year's first day or later.
+    /// Tests the current grade in any file as at the year's first day or later. Its date must be in the period of the rule.
     JudgedInYear {
-        /// The current grades it wants.
+        /// The current grades that meet the rule.
         current: Vec<Grade>,
     },
-    /// A current and a previous grade in the newest file before the year.
+    /// Tests the current and the previous grade in the newest file before the year.
     TwiceOnEntry {
-        /// The current grades it wants.
+        /// The current grades that meet the rule.
         current: Vec<Grade>,
-        /// The previous grades it wants.
+        /// The previous grades that meet the rule.
         previous: Vec<Grade>,
     },
-    /// A person's decision on a referral.
+    /// Is met by a person's decision on a referral.
     Exceptional {
-        /// The grounds there are.
+        /// The grounds for such a decision.
         grounds: Vec<Ground>,
     },
-    /// A trust's long-standing schools taken together.
+    /// Tests the long-standing schools of a trust together.
     TrustImprovement(TrustTest),
 }
 
@@ -172,16 +173,16 @@ pub enum Test {
 pub struct Rule {
     /// Its name.
     pub id: RuleId,
-    /// It as the scheme words it.
+    /// Its wording in the scheme.
     pub text: String,
-    /// When it holds.
+    /// The period in which it is in effect.
     pub in_effect: DateRange,
-    /// What it looks at.
+    /// Its test.
     pub test: Test,
 }
 
 impl Rule {
-    /// Whether monthly files alone decide it, school by school.
+    /// Whether only the rows of the school in the monthly files decide it.
     #[must_use]
     pub const fn is_of_schools(&self) -> bool {
         matches!(self.test, Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. })
@@ -194,22 +195,22 @@ impl Rule {
 pub enum StrandUnit {
     /// Whole pence.
     Pence,
-    /// Whole half-days, each posting half the day rate on the fund.
+    /// Whole half-days. Each is charged to the fund at half the day rate.
     HalfDays {
         /// Pence a day, always even.
         day_rate: Pence,
     },
 }
 
-/// What must be on record before an award of a strand.
+/// A condition for an award of a strand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AwardCondition {
-    /// A named partner MAT recorded as suitable.
+    /// It names a suitable partner MAT.
     PartnerMat,
-    /// Why it is beneficial.
+    /// It has a reason why it is beneficial.
     BeneficialReason,
-    /// One of the accredited providers.
+    /// It names an accredited provider.
     AccreditedProvider,
 }
 
@@ -220,35 +221,35 @@ pub struct Strand {
     pub id: StrandId,
     /// Its full name.
     pub name: String,
-    /// What its amounts count.
+    /// The unit of its amounts.
     pub unit: StrandUnit,
-    /// Whether it is "subject to the availability of funds".
+    /// Whether its funds limit awards: "subject to the availability of funds".
     pub funds_bind: bool,
-    /// What an award of it needs.
+    /// The conditions for an award of it.
     pub needs: Vec<AwardCondition>,
 }
 
-/// The most one offer may have of a strand.
+/// The largest amount of a strand that one offer may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cap {
-    /// So many pence.
+    /// This amount of money.
     Pence(Pence),
-    /// So many half-days.
+    /// This number of half-days.
     HalfDays(HalfDays),
-    /// Limited by the fund only.
+    /// No cap: only the fund limits it.
     FundsOnly,
 }
 
-/// What one kind of recipient is offered.
+/// The terms for one kind of recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecipientTerms {
-    /// Which kind.
+    /// The kind.
     pub kind: RecipientKind,
-    /// The placements it is made up of; a placement in no recipient is offered nothing.
+    /// The placements that belong to this kind. Schools of a placement that no kind has are offered nothing.
     pub who: Vec<PlacementKind>,
     /// The rules that make it eligible.
     pub rules: Vec<RuleId>,
-    /// The strands it is offered, each with its cap, in the file's order.
+    /// The strands that it is offered, each with its cap, in the order of the file.
     pub caps: Vec<(StrandId, Cap)>,
 }

@@ -1,6 +1,6 @@
-//! From the text of a terms file to [`Terms`]: which keys there are and what each may hold.
+//! Parses the text of a terms file into [`Terms`]: the keys of the file and the values that each may have.
 //!
-//! What only shows when two places of the file are held together is in `check`.
+//! Checks that need more than one place of the file are in `check`.
 
 use toml::de::DeTable;
 
@@ -40,15 +40,16 @@ pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> 
     if !errors.is_empty() {
         return Err(report.finish());
     }
-    let read = whole(TermsTable::new("", 1, root.get_ref(), &report), &mut report);
+    let terms = read_root(TermsTable::new("", 1, root.get_ref(), &report), &mut report);
     let mistakes = report.finish();
-    match read {
+    match terms {
         Some(terms) if mistakes.is_empty() => Ok(terms),
         _ => Err(mistakes),
     }
 }
 
-fn whole(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Terms> {
+/// Reads the root table. Returns `None` if something is missing; every mistake is in the report.
+fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Terms> {
     let mut dates = Dates {
         programme: root.parsed("programme", report),
         year: root.table("year", report).and_then(|t| period(t, report)),
@@ -100,7 +101,7 @@ fn period(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<L
     period
 }
 
-/// The providers, and other names of theirs, each with the one it leads to.
+/// The providers, and their other names, each with the provider that it stands for.
 type Providers = (Vec<Located<String>>, Vec<(String, Located<String>)>);
 
 fn providers(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Providers {
@@ -140,39 +141,39 @@ fn rule(name: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>)
     Some(Rule { id: RuleId::new(name), text: text?.value, in_effect: in_effect?.value, test: test? })
 }
 
-/// Grades a rule wants: 1 to 4, at least one. The codes 0, 8 and 9 are no grades.
+/// Reads the grades that meet a rule: 1 to 4, at least one. The codes 0, 8 and 9 are not grades.
 fn grades(key: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Vec<Grade>> {
     let numbers = fields.numbers(key, report)?;
     if numbers.value.is_empty() {
         report.add(numbers.line, format!("{key} names no grade"));
         return None;
     }
-    let mut found = Vec::new();
+    let mut grades = Vec::new();
     for number in numbers.value {
         let grade = u8::try_from(number.value).ok().and_then(Grade::from_code).filter(|g| g.graded().is_some());
         match grade {
-            Some(grade) => found.push(grade),
+            Some(grade) => grades.push(grade),
             None => report.add(number.line, format!("{key}: {} is not a grade (1 to 4)", number.value)),
         }
     }
-    Some(found)
+    Some(grades)
 }
 
 fn grounds(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<Ground> {
     let line = table.line;
-    let mut found = Vec::new();
+    let mut grounds = Vec::new();
     for (id, mut fields) in table.tables(report) {
         let text = fields.text("text", report);
         let in_effect = fields.period(report);
         fields.finish(report);
         if let (Some(text), Some(in_effect)) = (text, in_effect) {
-            found.push(Ground { id, text: text.value, in_effect: in_effect.value });
+            grounds.push(Ground { id, text: text.value, in_effect: in_effect.value });
         }
     }
-    if found.is_empty() {
+    if grounds.is_empty() {
         report.add(line, "an exceptional rule needs at least one ground");
     }
-    found
+    grounds
 }
 
 fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<TrustTest> {
@@ -180,14 +181,14 @@ fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Op
     let years = fields.number("years_in_trust", report);
     let schools = fields.number("schools", report);
     let share = fields.text("share", report).and_then(|text| share(&text, report));
-    let requested = grades("grades", fields, report);
+    let share_grades = grades("grades", fields, report);
     let listed = grades("listed", fields, report);
     Some(TrustTest {
         on: on?.value,
         years_in_trust: years?.value,
         schools: usize::try_from(schools?.value).ok()?,
         share: share?,
-        grades: requested?,
+        grades: share_grades?,
         listed: listed?,
     })
 }
@@ -217,9 +218,10 @@ fn strand(id: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>)
     let in_half_days = fields.word("unit", &[("half-days", true), ("pence", false)], report);
     let funds_bind = fields.yes_or_no("funds_bind", report);
     let needs = fields.words("needs", &CONDITIONS, report);
-    let rated = in_half_days.map_or_else(|| fields.has("day_rate"), |unit| unit.value);
-    let rate = if rated { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
-    // A wrong rate is reported by now, which refuses the file: zero only lets its caps be checked as well.
+    let has_rate = in_half_days.map_or_else(|| fields.has("day_rate"), |unit| unit.value);
+    let rate =
+        if has_rate { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
+    // A wrong rate has been reported, so the file is refused. Zero only lets its caps be checked as well.
     let day_rate = rate.unwrap_or(Pence::ZERO);
     let unit = if in_half_days?.value { StrandUnit::HalfDays { day_rate } } else { StrandUnit::Pence };
     Some(Strand {
@@ -231,7 +233,7 @@ fn strand(id: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>)
     })
 }
 
-/// `domain.md` section 5: half a day must cost whole pence.
+/// Checks a day rate: half a day must cost whole pence (`domain.md` section 5).
 fn day_rate(rate: Located<Pence>, report: &mut MistakeReport<'_>) -> Option<Pence> {
     if !rate.value.is_positive() {
         report.add(rate.line, "day_rate must be above £0");

@@ -1,7 +1,7 @@
-//! Reading a TOML table field by field, keeping lines and collecting mistakes.
+//! Reads a TOML table field by field, with the line of each value, and collects mistakes.
 //!
-//! A field that is missing or wrong is reported and answered with nothing, so that the rest of the file is still
-//! read; keys nobody asked for are mistakes of their own. No rule of the scheme is known here.
+//! A field that is missing or wrong is reported and read as `None`, so that the rest of the file is still read. An unknown
+//! key is a mistake too. The rules of the scheme are not known here.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -13,14 +13,14 @@ use toml::de::{DeTable, DeValue};
 use super::{DateRange, TermsMistake};
 use crate::Date;
 
-/// A value and the line it was written on.
+/// A value and its line in the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) line: usize,
 }
 
-/// Where mistakes go, with their lines.
+/// Collects the mistakes of a file, with their lines.
 pub(super) struct MistakeReport<'a> {
     file: &'a str,
     text: &'a str,
@@ -42,7 +42,7 @@ impl<'a> MistakeReport<'a> {
         self.mistakes.push(TermsMistake { file: self.file.to_owned(), line, reason: reason.into() });
     }
 
-    /// The mistakes so far, by line.
+    /// Returns the mistakes in the order of their lines.
     pub(super) fn finish(mut self) -> Vec<TermsMistake> {
         self.mistakes.sort();
         self.mistakes
@@ -55,7 +55,7 @@ struct TermsField<'t> {
     value: &'t Spanned<DeValue<'t>>,
 }
 
-/// A table being read: each field is taken once, and what is left at the end was never asked for.
+/// A table that is being read. Each field is taken out once; the fields left at the end are unknown keys.
 pub(super) struct TermsTable<'t> {
     name: String,
     pub(super) line: usize,
@@ -78,8 +78,8 @@ impl<'t> TermsTable<'t> {
     }
 
     fn take(&mut self, key: &str) -> Option<TermsField<'t>> {
-        let at = self.rest.iter().position(|field| field.key == key)?;
-        Some(self.rest.remove(at))
+        let index = self.rest.iter().position(|field| field.key == key)?;
+        Some(self.rest.remove(index))
     }
 
     /// Whether the file has the field.
@@ -87,7 +87,8 @@ impl<'t> TermsTable<'t> {
         self.rest.iter().any(|field| field.key == key)
     }
 
-    fn need(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<TermsField<'t>> {
+    /// Takes a field, and reports it if it is missing.
+    fn take_required(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<TermsField<'t>> {
         let field = self.take(key);
         if field.is_none() {
             report.add(self.line, format!("{} is missing", self.path(key)));
@@ -95,7 +96,7 @@ impl<'t> TermsTable<'t> {
         field
     }
 
-    /// A field read by `read`; when that answers nothing, the mistake says what was `expected`.
+    /// Takes a field and reads it by `read`. If that returns `None`, the mistake says what was `expected`.
     fn read<T>(
         &mut self,
         key: &str,
@@ -103,7 +104,7 @@ impl<'t> TermsTable<'t> {
         report: &mut MistakeReport<'_>,
         read: impl FnOnce(&'t DeValue<'t>) -> Option<T>,
     ) -> Option<Located<T>> {
-        let field = self.need(key, report)?;
+        let field = self.take_required(key, report)?;
         match read(field.value.get_ref()) {
             Some(value) => Some(Located { value, line: field.line }),
             None => {
@@ -131,7 +132,7 @@ impl<'t> TermsTable<'t> {
         self.read(key, "a whole number above 0", report, |value| integer(value).filter(|n| *n > 0))
     }
 
-    /// A text that parses, or one of a few words.
+    /// Reads a text and parses it.
     pub(super) fn parsed<T: FromStr<Err: Display>>(
         &mut self,
         key: &str,
@@ -147,6 +148,7 @@ impl<'t> TermsTable<'t> {
         }
     }
 
+    /// Reads a text that must be one of a few words, each with its value.
     pub(super) fn word<T: Copy>(
         &mut self,
         key: &str,
@@ -159,7 +161,7 @@ impl<'t> TermsTable<'t> {
         Some(Located { value, line: text.line })
     }
 
-    /// A list, each item read by `item` with its own line; one bad item leaves the others standing.
+    /// Reads a list, and each item by `item` with its own line. A wrong item is left out, and the others are still read.
     fn list<T>(
         &mut self,
         key: &str,
@@ -167,7 +169,7 @@ impl<'t> TermsTable<'t> {
         report: &mut MistakeReport<'_>,
         mut item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut MistakeReport<'_>) -> Option<T>,
     ) -> Option<Located<Vec<Located<T>>>> {
-        let field = self.need(key, report)?;
+        let field = self.take_required(key, report)?;
         let path = self.path(key);
         let Some(array) = field.value.get_ref().as_array() else {
             report.add(field.line, format!("{path} must be {expected}"));
@@ -215,21 +217,21 @@ impl<'t> TermsTable<'t> {
     }
 
     pub(super) fn table(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Self> {
-        let field = self.need(key, report)?;
+        let field = self.take_required(key, report)?;
         self.open(field, report)
     }
 
-    /// Every field that is left, as tables, in the file's order.
+    /// Reads all fields that are left as tables, in the order of the file.
     pub(super) fn tables(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Self)> {
-        let mut found = Vec::new();
+        let mut tables = Vec::new();
         for field in std::mem::take(&mut self.rest) {
             let key = field.key.to_owned();
-            found.extend(self.open(field, report).map(|table| (key, table)));
+            tables.extend(self.open(field, report).map(|table| (key, table)));
         }
-        found
+        tables
     }
 
-    /// Every field that is left, as texts, in the file's order.
+    /// Reads all fields that are left as texts, in the order of the file.
     pub(super) fn all_texts(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Located<String>)> {
         let keys: Vec<String> = self.rest.iter().map(|field| field.key.to_owned()).collect();
         keys.into_iter().filter_map(|key| self.text(&key, report).map(|text| (key, text))).collect()
@@ -244,7 +246,7 @@ impl<'t> TermsTable<'t> {
         table.map(|table| Self::new(&path, field.line, table, report))
     }
 
-    /// `from` and `to` of this very table, in order.
+    /// Reads the fields `from` and `to` of this table as a period.
     pub(super) fn period(&mut self, report: &mut MistakeReport<'_>) -> Option<Located<DateRange>> {
         let (from, to) = (self.date("from", report), self.date("to", report));
         let (from, to) = (from?, to?);
@@ -255,7 +257,7 @@ impl<'t> TermsTable<'t> {
         Some(Located { value: DateRange { from: from.value, to: to.value }, line: from.line })
     }
 
-    /// Reports what nobody asked for.
+    /// Reports each field that is left as an unknown key.
     pub(super) fn finish(self, report: &mut MistakeReport<'_>) {
         for field in &self.rest {
             report.add(field.line, format!("{} is not a known key", self.path(field.key)));
@@ -270,12 +272,12 @@ fn word<T: Copy>(
     words: &[(&str, T)],
     report: &mut MistakeReport<'_>,
 ) -> Option<T> {
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    if found.is_none() {
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        report.add(line, format!("{path}: {text:?} is none of {}", known.join(", ")));
+    let value = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if value.is_none() {
+        let allowed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        report.add(line, format!("{path}: {text:?} is none of {}", allowed.join(", ")));
     }
-    found
+    value
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u32> {
@@ -284,7 +286,7 @@ fn integer(value: &DeValue<'_>) -> Option<u32> {
 }
 
 fn date(value: &DeValue<'_>) -> Option<Date> {
-    let written = value.as_datetime().filter(|d| d.time.is_none() && d.offset.is_none())?;
-    let day = written.date?;
+    let date_only = value.as_datetime().filter(|it| it.time.is_none() && it.offset.is_none())?;
+    let day = date_only.date?;
     Date::from_ymd_opt(i32::from(day.year), u32::from(day.month), u32::from(day.day))
 }

@@ -1,7 +1,9 @@
-//! Every text of the terms that ever shipped with the program, by its SHA-256: a programme that ships goes by one of them. Who
-//! rewrites the terms of such a programme, and all that is pinned to them, is found out by this list.
+//! The SHA-256 of every text of terms that was ever released with the program.
 //!
-//! A text that is changed adds a line here; none is ever taken away, since offers stay pinned to the terms they were made under.
+//! A programme whose terms are released with the program must use one of these texts. So this list detects a person who
+//! rewrites the terms in the database together with the hashes that refer to them.
+//!
+//! When a text changes, add a line. Never delete one, because existing offers keep the terms they were made under.
 
 use crate::event::Hash;
 use crate::ids::Programme;
@@ -15,7 +17,7 @@ const RELEASED: [(&str, &str); 5] = [
     ("2022-23", "a9427c0a1abdb1dcf048a8ae9eb46185559fc3078dc7eabf4650537ac38e2eca"),
 ];
 
-/// Whether terms of this hash are none that the program ever brought for a programme that it brings terms for.
+/// Whether terms with this hash were never released, although terms of the programme were.
 #[must_use]
 pub fn is_rewritten(programme: &Programme, terms: Hash) -> bool {
     let mut of_programme = RELEASED.iter().filter(|(name, _)| *name == programme.as_str()).peekable();

@@ -1,4 +1,4 @@
-//! Each mistake a terms file can hold, with its line; and that the shipped files say what the scheme says.
+//! Each possible mistake of a terms file, with its line, and the contents of the shipped files.
 
 use super::*;
 use crate::money::HalfDays;
@@ -16,7 +16,7 @@ fn text() -> &'static str {
     shipped().first().unwrap().1
 }
 
-/// The shipped text with one piece replaced, and the line on which `at` stands in the result.
+/// The shipped text with one piece replaced, and the line of the result that starts with `at`.
 fn edited(from: &str, to: &str, at: &str) -> (String, usize) {
     assert!(text().contains(from), "{from:?} is not in the shipped text");
     let text = text().replacen(from, to, 1);
@@ -105,13 +105,13 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
     let mistakes = Terms::parse("x.toml", &text).expect_err("all four are mistakes");
     let line = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap() + 1;
     let lines: Vec<usize> = mistakes.iter().map(|mistake| mistake.line).collect();
-    // `extra` stands below the table of caps, so it is read as a strand there.
+    // `extra` is below the table of caps, so it is read as a strand there.
     let want = [line("judgement_date"), line("day_rate"), line("nle   = \"5 pounds"), line("extra")];
     assert_eq!(lines, want, "{mistakes:#?}");
 }
 
 #[test]
-fn characters_that_nobody_sees_are_found_behind_escapes() {
+fn invisible_characters_are_found_behind_escapes() {
     for (file, text) in shipped() {
         assert_eq!(Terms::unseen(file, text), [], "{file}");
     }
@@ -131,7 +131,7 @@ fn characters_that_nobody_sees_are_found_behind_escapes() {
         let (text, line) = edited(from, to, at);
         assert_eq!(Terms::unseen("x.toml", &text), [TermsMistake { file: "x.toml".to_owned(), line, reason }], "{to}");
     }
-    // Line feeds and tabs are part of a text, and what is stored is read.
+    // Line feeds and tabs are allowed in a text, and stored terms are read unchanged.
     let (text, _) = edited(name, r#"name = "Offer\n\tTrust"#, "name");
     assert_eq!(Terms::unseen("x.toml", &text), []);
     let (text, _) = edited(name, r#"name = "Offer \u001b Trust"#, "name");
