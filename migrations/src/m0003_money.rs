@@ -35,8 +35,8 @@ UPDATE approvals SET request_id = (SELECT e.request_id FROM events e
 CREATE INDEX approvals_of_request ON approvals (request_id);
 
 -- Every limit with its balances: a fund, or the cap of an offer for a strand. An amount is always in one of the four
--- buckets; outside is minus the amount allocated. On SQLite, {clustered} tables store the rows in the order of their keys,
--- which grow with time: there is no second tree for each table, and new rows share pages.
+-- buckets; outside is minus the amount allocated. On SQLite the rows of this table and the next two are stored in the order
+-- of their keys, which grow with time: a table needs no second tree, and new rows share pages.
 CREATE TABLE accounts (
     id             {uuid} NOT NULL PRIMARY KEY,
     programme      TEXT NOT NULL,

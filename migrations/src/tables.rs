@@ -1,4 +1,5 @@
-//! Descriptions of the tables. `docs/reference/schema.md` is generated from this list and the migrated schema, in this order.
+//! Descriptions of the tables. `docs/reference/schema.md` is generated from them and from the migrated schema, in this
+//! order.
 
 /// A group of tables, and its tables with a sentence each.
 pub type Group = (&'static str, &'static [(&'static str, &'static str)]);

@@ -8,7 +8,7 @@ use crate::ledger::Account;
 use crate::money::Pence;
 use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::region::Region;
-use crate::values::statement::{FundStatement, Shorter, Statement};
+use crate::values::statement::{FundStatement, LargerShortfall, Statement};
 
 impl Approval {
     /// Returns the refusal if the action would now do more than the approval states. `now` is the statement computed from
@@ -96,8 +96,8 @@ fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) ->
 }
 
 /// The refusal of a movement that would leave a fund shorter than the approval states.
-fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &Shorter) -> Refusal {
-    let Shorter { short, stated, in_the_past } = *larger;
+fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &LargerShortfall) -> Refusal {
+    let LargerShortfall { short, stated, in_the_past } = *larger;
     let (worst, when, dated) = if in_the_past {
         (" on its worst day", " as of a day in the past", ", dated as early,")
     } else {

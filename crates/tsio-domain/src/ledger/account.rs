@@ -57,7 +57,7 @@ pub struct Account {
 /// An entry that would break its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{verb} of {amount} breaks the account: {bucket} would be {would_be}")]
-pub struct Broken {
+pub struct PostingError {
     /// The kind of the entry.
     pub verb: EntryKind,
     /// Its amount.
@@ -136,10 +136,10 @@ impl Account {
     /// committed and spent. This sets `over_committed`, which a later entry clears once `available` is not negative.
     ///
     /// # Errors
-    /// [`Broken`]. The account is then unchanged.
-    pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), Broken> {
+    /// [`PostingError`]. The account is then unchanged.
+    pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), PostingError> {
         let (from, to) = verb.buckets();
-        let broken = |bucket, would_be| Broken { verb, amount, bucket, would_be };
+        let broken = |bucket, would_be| PostingError { verb, amount, bucket, would_be };
         let new_from = self.bucket(from).checked_sub(amount).ok_or_else(|| broken(from, i64::MIN))?;
         let new_to = self.bucket(to).checked_add(amount).ok_or_else(|| broken(to, i64::MAX))?;
         let largest = match verb {

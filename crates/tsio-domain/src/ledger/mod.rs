@@ -17,7 +17,7 @@ use super::ids::AccountId;
 use super::region::Region;
 use super::terms::{StrandId, Terms};
 pub use super::values::unit::Unit;
-pub use account::{Account, Broken, Owner};
+pub use account::{Account, Owner, PostingError};
 pub use entry::{Amount, Bucket, EntryKind, EntrySeq, LedgerEntry, Posting, shown};
 
 /// The accounts that a batch of commands is decided against.

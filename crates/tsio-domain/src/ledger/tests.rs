@@ -55,7 +55,7 @@ fn every_verb_moves_between_its_two_buckets() {
 #[test]
 fn an_error_names_the_bucket_and_its_balance() {
     let refused = account(true, 30, 20, 10).post(EntryKind::Commit, 31, false).unwrap_err();
-    assert_eq!(refused, Broken { verb: EntryKind::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
+    assert_eq!(refused, PostingError { verb: EntryKind::Commit, amount: 31, bucket: Bucket::Available, would_be: -1 });
     assert_eq!(refused.to_string(), "commit of 31 breaks the account: available would be -1");
     let refused = account(true, 30, 20, 10).post(EntryKind::Refund, 12, false).unwrap_err();
     assert_eq!((refused.bucket, refused.would_be), (Bucket::Spent, -2));

@@ -147,7 +147,8 @@ pub struct TrustTest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Test {
-    /// Tests the current grade in any file as at the year's first day or later. Its date must be in the period of the rule.
+    /// Tests the current grade in any file as at the year's first day or later. The judgement must be dated in the period
+    /// of the rule.
     JudgedInYear {
         /// The current grades that meet the rule.
         current: Vec<Grade>,

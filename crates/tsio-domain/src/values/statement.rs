@@ -25,7 +25,7 @@ pub enum Statement {
     },
     /// The withdrawal of an import.
     Import {
-        /// The open offers, of every programme, whose schools would not be eligible any more.
+        /// The open offers, of every programme, with schools that would not be eligible any more.
         offers: Vec<OfferId>,
     },
     /// The reopening of an offer: the state of the offer.
@@ -76,7 +76,7 @@ impl FundStatement {
 
     /// Returns the shortfall that is larger than `stated`: the current one, or the largest one. The two are compared
     /// separately, so that a shortfall stated for a day in the past does not allow one today.
-    pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<Shorter> {
+    pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<LargerShortfall> {
         let stated = |shortfall: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, shortfall);
         let (stated_now, stated_worst) = (stated(|it| it.after.shortfall()), stated(Self::worst_shortfall));
         let (short, stated, in_the_past) = match (self.after.shortfall(), self.worst_shortfall()) {
@@ -84,12 +84,12 @@ impl FundStatement {
             (_, worst) if worst > stated_worst => (worst, stated_worst, true),
             _ => return None,
         };
-        Some(Shorter { short, stated, in_the_past })
+        Some(LargerShortfall { short, stated, in_the_past })
     }
 }
 
 /// A shortfall of a fund that is larger than the stated one.
-pub(crate) struct Shorter {
+pub(crate) struct LargerShortfall {
     /// The shortfall.
     pub(crate) short: Pence,
     /// The stated shortfall.
