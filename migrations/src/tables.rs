@@ -38,20 +38,17 @@ pub const TABLES: [Group; 5] = [
         &[
             ("offers", "The current state of each offer."),
             ("offer_schools", "The schools of each offer, with the rules by which each is eligible."),
-            ("contacts", "Who was told of an offer, and when, by the event that recorded it."),
-            ("placements", "Schools that a person has placed, because the register places them nowhere."),
+            ("contacts", "Contacts about each offer: with whom and when, by the event that recorded it."),
+            ("placements", "Schools that a person has placed, because the register does not place them."),
             (
                 "approvals",
-                "What waits for a second person, or was answered by one. An approval without a programme is about reference data.",
+                "Actions that wait for a second person, or were answered by one. An approval without a programme is about reference data.",
             ),
             (
                 "referrals",
-                "Schools and trusts that come forward, or are put forward, where the monthly files make no offer.",
+                "Schools and trusts that come forward, or are put forward, although the monthly files do not make them eligible.",
             ),
-            (
-                "entry_decisions",
-                "Entry positions that two people decided, of schools of which the files cannot say it.",
-            ),
+            ("entry_decisions", "Entry positions that two people decided, because the files cannot say."),
         ],
     ),
     (

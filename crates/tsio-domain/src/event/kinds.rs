@@ -10,7 +10,7 @@ use crate::offer::ListedSchool;
 use crate::person::TokenSubject;
 
 /// A pattern for every event that does not depend on the register or the imported files.
-macro_rules! independent_of_register {
+macro_rules! cites_nothing {
     () => {
         EventBody::Contacted { .. }
             | EventBody::ContactCorrected { .. }
@@ -140,7 +140,7 @@ impl EventBody {
             | Self::ReferralRaised { .. }
             | Self::ReferralApproved { .. }
             | Self::ReferralConfirmed { .. } => true,
-            independent_of_register!() => false,
+            cites_nothing!() => false,
         }
     }
 
@@ -157,7 +157,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq,
-            independent_of_register!() => None,
+            cites_nothing!() => None,
         }
     }
 
@@ -176,7 +176,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq = Some(at),
-            independent_of_register!() => {}
+            cites_nothing!() => {}
         }
     }
 
