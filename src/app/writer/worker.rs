@@ -94,18 +94,18 @@ async fn take_batch(
     next: &mut Option<PendingCommand>,
     waiting: &mut mpsc::Receiver<PendingCommand>,
 ) -> Vec<PendingCommand> {
-    let (mut rows, mut changes_looked_up) = (estimated_rows(&first), first.submission.command.changes_looked_up());
+    let (mut rows, mut changes_batch_snapshot) = (estimated_rows(&first), first.submission.command.changes_batch_snapshot());
     let mut batch = vec![first];
     loop {
         let before = batch.len();
         while let Some(pending) = (batch.len() < BATCH_COMMANDS).then(|| waiting.try_recv().ok()).flatten() {
             rows = rows.saturating_add(estimated_rows(&pending));
             let command = &pending.submission.command;
-            if rows > BATCH_ROWS || changes_looked_up && command.reads_looked_up() {
+            if rows > BATCH_ROWS || changes_batch_snapshot && command.reads_batch_snapshot() {
                 *next = Some(pending);
                 return batch;
             }
-            changes_looked_up |= command.changes_looked_up();
+            changes_batch_snapshot |= command.changes_batch_snapshot();
             batch.push(pending);
         }
         if batch.len() == before || batch.len() >= BATCH_COMMANDS {

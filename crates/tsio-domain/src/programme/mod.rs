@@ -5,6 +5,7 @@
 
 mod account_days;
 mod apply;
+mod batch_snapshot;
 pub mod candidates;
 pub mod command;
 mod context;
@@ -13,7 +14,6 @@ pub mod decision;
 pub mod entry_school;
 mod error;
 mod holdings;
-mod looked_up;
 pub mod opening;
 pub mod replay;
 mod state;

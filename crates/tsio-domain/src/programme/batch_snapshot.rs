@@ -1,8 +1,11 @@
-//! What a group of commands looks up once, and no fold keeps as it is by then: what the register, the monthly files and what people
-//! decided say together of a school (its rules, its place, who answers for it), and texts that say who issues an invoice.
+//! Which commands read the snapshot of a batch, and which may make it out of date.
 //!
-//! A command that is decided against any of it must not come after one in the same group that may have changed it: it begins the
-//! next group, which looks it up again. Each command has its answer in both tables here, with no wildcard.
+//! A batch loads the snapshot once, and `apply` does not update it. It holds what the register, the monthly files and people's
+//! decisions say together about a school (the rules it meets, its placement, its responsible body), and the texts that name the
+//! issuer of an invoice.
+//!
+//! A command that reads the snapshot must not follow a command of the same batch that may change it. Such a command starts the
+//! next batch, which loads the snapshot again. Both tables here list every command, without a wildcard.
 
 use super::Command;
 use crate::award::claim::NewClaim;
@@ -10,11 +13,11 @@ use crate::programme::command::referral::ReferralCommand;
 use crate::role::Action;
 
 impl Command {
-    /// Whether it is decided against what a group looks up once.
+    /// Whether deciding this command reads the snapshot of its batch.
     #[must_use]
-    pub const fn reads_looked_up(&self) -> bool {
+    pub const fn reads_batch_snapshot(&self) -> bool {
         match self {
-            // A contact asks who is responsible for a school. Where a draw names no issuer, the text of the award may.
+            // A contact reads the responsible body of a school. A draw that names no issuer reads it from the text of the award.
             Self::Identify
             | Self::Contact { .. }
             | Self::DecideEntry { .. }
@@ -49,12 +52,12 @@ impl Command {
         }
     }
 
-    /// Whether it may change what a group looks up once.
+    /// Whether this command may make the snapshot of its batch out of date.
     #[must_use]
-    pub const fn changes_looked_up(&self) -> bool {
+    pub const fn changes_batch_snapshot(&self) -> bool {
         match self {
-            // An approved referral and a decided position make eligible; an offer whose contact is corrected, or that is reopened,
-            // follows the register again.
+            // An approved referral or a decided entry position can make a school eligible. An offer that is reopened, or whose
+            // contact is corrected, follows the register again.
             Self::Identify
             | Self::Correct { .. }
             | Self::GiveApproval { action: Action::DecideEntry | Action::Reopen, .. }
