@@ -1,6 +1,6 @@
 //! One row for each refusal in the life of an offer, beside the cases that pass (`domain.md` sections 3 and 4).
 
-use crate::programme::tests::script::{Book, Row, judge};
+use crate::programme::tests::script::{Script, Row, judge};
 
 #[test]
 fn the_responsible_body_is_contacted_first() {
@@ -169,7 +169,7 @@ fn closing_with_each_outcome() {
 #[test]
 fn a_decline_records_its_outcome_and_reason() {
     for (word, reason) in [("decline@5", "no_capacity"), ("close:declined@5", "other")] {
-        let script = Book::new().after("S", word);
+        let script = Script::new().after("S", word);
         assert_eq!(script.offer("S").outcome, Some(super::Outcome::Declined), "{word}");
         assert_eq!(script.events.last().unwrap().reason_code.as_deref(), Some(reason), "{word}");
     }
@@ -186,13 +186,13 @@ fn an_offer_can_be_kept_in_every_state() {
     ];
     for (state, history) in histories {
         for word in ["assign:cy", "assign", "note", "region"] {
-            let mut script = Book::new().after("T", history);
+            let mut script = Script::new().after("T", history);
             let before = script.offer("T").clone();
             assert_eq!(script.says("T", word), (state.to_owned(), String::new()), "{word}");
             assert_eq!(script.offer("T").etag(), before.etag(), "{word} moved the etag");
         }
     }
-    let script = Book::new().after("T", "assign:cy region");
+    let script = Script::new().after("T", "assign:cy region");
     assert_eq!(script.offer("T").assignee, "cy".parse().ok());
     assert_eq!(script.offer("T").region.name(), "North of England");
     assert_eq!(script.after("T", "assign").offer("T").assignee, None);
@@ -208,7 +208,7 @@ fn reopening_returns_to_the_state_before() {
         ("delivering", "body@4 accept:trust@5 award start@6 close:completed@7"),
     ];
     for (state, history) in rows {
-        let mut script = Book::new().after("T", history);
+        let mut script = Script::new().after("T", history);
         assert_eq!(script.says("T", "ask:ada").0, "closed", "asking alone changes nothing");
         assert_eq!(script.says("T", "give:ben").0, state);
         assert_eq!((script.offer("T").outcome, script.offer("T").before_close), (None, None));

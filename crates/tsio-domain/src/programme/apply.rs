@@ -263,7 +263,7 @@ impl ProgrammeState {
 mod tests {
     use super::*;
     use crate::ids::RequestId;
-    use crate::programme::tests::script::{Book, day};
+    use crate::programme::tests::script::{Script, day};
     use crate::time::Micros;
 
     fn adopts(seq: i64, version: i64) -> Event {
@@ -283,15 +283,15 @@ mod tests {
 
     #[test]
     fn a_record_goes_by_the_rules_it_adopted_last() {
-        let mut facts = Book::empty().facts;
-        facts.rules = RulesVersion::V1;
-        facts.apply(&adopts(1, 2));
-        assert_eq!((facts.rules, facts.broken.len()), (RulesVersion::V2, 0));
+        let mut state = Script::empty().state;
+        state.rules = RulesVersion::V1;
+        state.apply(&adopts(1, 2));
+        assert_eq!((state.rules, state.broken.len()), (RulesVersion::V2, 0));
         // The same once more, older ones, and ones that nobody here knows.
         for (version, named) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
-            let mut facts = Book::empty().facts;
-            facts.apply(&adopts(2, version));
-            assert!(facts.broken.iter().any(|it| it.contains(named)), "{version}: {:?}", facts.broken);
+            let mut state = Script::empty().state;
+            state.apply(&adopts(2, version));
+            assert!(state.broken.iter().any(|it| it.contains(named)), "{version}: {:?}", state.broken);
         }
     }
 }

@@ -58,7 +58,7 @@ impl ProgrammeState {
         limits.add_blocker(self.outside(self.programme.scheme.award_window(), "award window", on));
         limits.add_blocker(self.in_order(offer, on, dates::accepted(offer)));
         let mut bundle = AwardBundle {
-            facts: self,
+            state: self,
             offer,
             reach: context.reach,
             on,
@@ -165,7 +165,7 @@ struct Charge {
 
 /// Lines under one offer, and the accounts as they leave them.
 struct AwardBundle<'a> {
-    facts: &'a ProgrammeState,
+    state: &'a ProgrammeState,
     offer: &'a Offer,
     reach: &'a Reach,
     on: Date,
@@ -176,7 +176,7 @@ struct AwardBundle<'a> {
 
 impl AwardBundle<'_> {
     fn line(&mut self, new: &NewAward) -> Result<JudgedAward, CommandError> {
-        let scheme = &self.facts.programme.scheme;
+        let scheme = &self.state.programme.scheme;
         let id = new.support.strand();
         let mut limits = LimitCollector::new();
         let kind = self.offer.recipient.row();
@@ -217,7 +217,7 @@ impl AwardBundle<'_> {
         for need in &strand.needs {
             match (need, &mut support) {
                 (AwardCondition::PartnerMat, Support::Credit { partner }) => {
-                    self.facts.partner(*partner, self.offer).into_iter().for_each(|it| limits.add_blocker(Some(it)));
+                    self.state.partner(*partner, self.offer).into_iter().for_each(|it| limits.add_blocker(Some(it)));
                 }
                 (AwardCondition::PartnerMat, _) => {
                     let message = format!("{} needs a partner trust, and names none", strand.id);
@@ -225,7 +225,7 @@ impl AwardBundle<'_> {
                     limits.add_blocker(Some(Refusal::of(Reason::PartnerNotSuitable, message, limit)));
                 }
                 (AwardCondition::AccreditedProvider, Support::Npqel { provider, .. }) => {
-                    match self.facts.programme.scheme.provider(provider) {
+                    match self.state.programme.scheme.provider(provider) {
                         Some(spelt) => spelt.clone_into(provider),
                         None => limits.add_blocker(Some(self.not_accredited(strand, provider))),
                     }
@@ -243,18 +243,18 @@ impl AwardBundle<'_> {
     /// "An NPQEL leader is funded once in a programme", unless all of the earlier award was given back.
     fn leader_funded(&mut self, support: &Support) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = support else { return None };
-        if self.facts.rules < RulesVersion::V2 {
+        if self.state.rules < RulesVersion::V2 {
             return None;
         }
         let key = support.fees_key()?;
-        let by = self.facts.funded_by(&key, self.offer.id, self.reach);
+        let by = self.state.funded_by(&key, self.offer.id, self.reach);
         let is_first = self.leaders.insert(key);
         let by = by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
         Some(leader_is_funded(leader, &by, "release and refund all of that award first, or name another leader"))
     }
 
     fn not_accredited(&self, strand: &Strand, provider: &str) -> Refusal {
-        let names = self.facts.programme.scheme.providers().join("; ");
+        let names = self.state.programme.scheme.providers().join("; ");
         let limit = Limit::plain(LimitKind::Terms, self.subject(&strand.id), format!("name one of: {names}"));
         let message = format!("{provider} is not an accredited provider of these terms");
         Refusal::of(Reason::ProviderNotAccredited, message, limit)
@@ -275,7 +275,7 @@ impl AwardBundle<'_> {
     /// The fund the line is charged to: the offer's regional one, else the national, never both.
     fn fund(&self, strand: &Strand, rate: Option<Pence>, line: &mut JudgedAward) -> Option<AccountId> {
         let region = self.offer.region;
-        let Some(fund) = self.facts.ledger.fund_for(&strand.id, region) else {
+        let Some(fund) = self.state.ledger.fund_for(&strand.id, region) else {
             let remedy = format!("create a {} fund, national or for {region}, and allocate money to it", strand.id);
             let limit =
                 Limit::plain(LimitKind::Fund, LimitSubject::MissingFund { strand: strand.id.clone(), region }, remedy);
@@ -296,9 +296,9 @@ impl AwardBundle<'_> {
             let cost = amount.checked_mul(charge.per);
             let refusal = limits::commitment(account, cost);
             let as_of =
-                if refusal.is_none() { self.facts.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
+                if refusal.is_none() { self.state.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
             line.limits.add_numeric_limit(
-                headroom(account, self.facts.least_from(account, self.on), charge),
+                headroom(account, self.state.least_from(account, self.on), charge),
                 refusal.or(as_of),
             );
         }
@@ -320,13 +320,13 @@ impl AwardBundle<'_> {
     fn largest(&self, line: &JudgedAward) -> i64 {
         let headrooms = line.charges.iter().filter_map(|it| {
             let account = self.account(it.account)?;
-            Some(headroom(account, self.facts.least_from(account, self.on), *it))
+            Some(headroom(account, self.state.least_from(account, self.on), *it))
         });
         line.limits.largest().min(headrooms.min().unwrap_or(0))
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {
-        self.touched.get(&id).or_else(|| self.facts.ledger.get(id))
+        self.touched.get(&id).or_else(|| self.state.ledger.get(id))
     }
 
     fn subject(&self, strand: &terms::StrandId) -> LimitSubject {

@@ -47,26 +47,26 @@ impl ProgrammeState {
 mod tests {
     use super::*;
     use crate::programme::EventText;
-    use crate::programme::tests::script::{Book, day};
+    use crate::programme::tests::script::{Script, day};
 
     #[test]
     fn a_text_is_erased_once_and_only_where_there_is_one() {
-        let mut facts = Book::empty().facts;
+        let mut state = Script::empty().state;
         let known = |was_recorded, is_erased| EventText { offer: None, was_recorded, is_erased };
-        facts.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
+        state.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
         let today = day("2022-01-05");
-        let refused = |seq| match facts.erase_text(Seq(seq), ErasureReason::Mistake, today) {
+        let refused = |seq| match state.erase_text(Seq(seq), ErasureReason::Mistake, today) {
             Err(CommandError::Refused(refusal)) => Some(refusal.reason),
             other => panic!("{other:?}"),
         };
         assert_eq!(refused(3), Some(Reason::NoText));
         assert_eq!(refused(4), Some(Reason::TextErased));
-        let unknown = facts.erase_text(Seq(9), ErasureReason::Mistake, today);
+        let unknown = state.erase_text(Seq(9), ErasureReason::Mistake, today);
         assert_eq!(unknown, Err(CommandError::not_found(EntityKind::Event, 9)));
-        let erased = facts.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
+        let erased = state.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
         let draft = &erased.drafts[0];
         assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
-        facts.note_erased(Seq(2));
-        assert!(matches!(facts.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));
+        state.note_erased(Seq(2));
+        assert!(matches!(state.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));
     }
 }

@@ -5,7 +5,7 @@
 use decision::Warning;
 
 use super::money_script::{MoneyRow, judge_money};
-use super::script::{Book, day};
+use super::script::{Script, day};
 use crate::award::{BookingState, Support};
 use crate::ids::AccountId;
 use crate::programme::*;
@@ -129,9 +129,9 @@ fn a_bundle_goes_in_all_or_nothing() {
 /// The first award finances the cap; each verb moves the same on cap and fund.
 #[test]
 fn every_verb_posts_to_the_cap_and_to_the_fund() {
-    let mut book = Book::funded().after("S", "nle:4@6 nle:2@6 start@7 draw.1:3@8 release.1@9 refund.1:2@9");
-    let (cap, fund) = (AccountId::of_cap(Book::named("S"), &StrandId::new("nle")), book.fund_id("nle"));
-    let words: Vec<String> = book.events[20..]
+    let mut script = Script::funded().after("S", "nle:4@6 nle:2@6 start@7 draw.1:3@8 release.1@9 refund.1:2@9");
+    let (cap, fund) = (AccountId::of_cap(Script::named("S"), &StrandId::new("nle")), script.fund_id("nle"));
+    let words: Vec<String> = script.events[20..]
         .iter()
         .map(|event| {
             let entry = |it: &crate::ledger::LedgerEntry| {
@@ -152,53 +152,53 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
         "13:refund cap 2, 14:refund fund 60000",
     ];
     assert_eq!(words, expected);
-    let account = book.facts.ledger.get(cap).unwrap();
+    let account = script.state.ledger.get(cap).unwrap();
     assert_eq!((account.allocated(), account.available, account.committed, account.spent), (6, 3, 2, 1));
-    assert_eq!(account.to_string(), format!("offer {} (nle)", Book::named("S")));
-    let account = book.fund("nle");
+    assert_eq!(account.to_string(), format!("offer {} (nle)", Script::named("S")));
+    let account = script.fund("nle");
     assert_eq!(
         (account.allocated(), account.available, account.committed, account.spent),
         (0, -90_000, 60_000, 30_000)
     );
-    assert_eq!(book.comes_to("S", "nle:4").0, "CAP_EXCEEDED 3 | cap 6 2 1 3 4 3");
+    assert_eq!(script.comes_to("S", "nle:4").0, "CAP_EXCEEDED 3 | cap 6 2 1 3 4 3");
 }
 
 #[test]
 fn an_award_is_what_was_asked_with_the_terms_of_the_day() {
-    let book = Book::funded().after("M", "npqel:900000/TEACH-first nle:1");
-    let awards = book.awards_of_offer(Book::named("M"));
+    let script = Script::funded().after("M", "npqel:900000/TEACH-first nle:1");
+    let awards = script.awards_of_offer(Script::named("M"));
     let leader = "leader-1".parse().unwrap();
     assert_eq!(
         awards[0].support,
         Support::Npqel { leader, provider: "Teach First".to_owned() },
         "as the terms spell it"
     );
-    assert_eq!((awards[0].rate, awards[0].cap, awards[0].fund), (None, None, book.fund_id("npqel")));
-    assert_eq!((awards[1].rate.map(|it| it.get()), awards[1].fund), (Some(60_000), book.fund_id("nle")));
+    assert_eq!((awards[0].rate, awards[0].cap, awards[0].fund), (None, None, script.fund_id("npqel")));
+    assert_eq!((awards[1].rate.map(|it| it.get()), awards[1].fund), (Some(60_000), script.fund_id("nle")));
     assert_eq!((awards[1].by.as_str(), awards[1].on), ("officer", day("2021-12-01")));
-    assert!(book.events[20..].iter().all(|it| it.text_hash.is_some()), "each has its text");
-    assert_eq!(book.offer("M").etag(), "v22", "an offer's etag covers its awards");
+    assert!(script.events[20..].iter().all(|it| it.text_hash.is_some()), "each has its text");
+    assert_eq!(script.offer("M").etag(), "v22", "an offer's etag covers its awards");
 }
 
 #[test]
 fn without_a_fund_nothing_binding_is_awarded() {
-    let mut book = Book::new().after("M", "body@4 accept:trust@5");
-    let (numbers, said) = book.comes_to("M", "nlg:1");
+    let mut script = Script::new().after("M", "body@4 accept:trust@5");
+    let (numbers, said) = script.comes_to("M", "nlg:1");
     assert_eq!(numbers, "FUND_MISSING 0 | fund");
     assert!(said.contains("create a nlg fund, national or for South-West England"), "{said}");
-    assert_eq!(book.comes_to("M", "nle:1").0, "1 0 0 0", "the NLE fund is made with the programme");
+    assert_eq!(script.comes_to("M", "nle:1").0, "1 0 0 0", "the NLE fund is made with the programme");
 }
 
 #[test]
 fn a_fund_that_only_counts_says_when_it_cannot() {
-    let mut book = Book::funded();
-    let fund = book.fund_id("nle");
-    let account = book.facts.ledger.get_mut(fund).unwrap();
+    let mut script = Script::funded();
+    let fund = script.fund_id("nle");
+    let account = script.state.ledger.get_mut(fund).unwrap();
     (account.committed, account.available) = (i64::MAX - 59_999, -(i64::MAX - 59_999));
-    let (numbers, _) = book.comes_to("S", "nle:2");
+    let (numbers, _) = script.comes_to("S", "nle:2");
     let committed = "9223372036854715808";
     assert_eq!(numbers, format!("AMOUNT_TOO_LARGE 1 | fund 0 {committed} 0 -{committed} 60000 59999"));
-    assert_eq!(book.comes_to("S", "nle:1").0, "1 0 0 0");
+    assert_eq!(script.comes_to("S", "nle:1").0, "1 0 0 0");
 }
 
 /// "Empty: today, or the day the offer was accepted once the award window has passed." S was accepted on 5 October.
@@ -216,9 +216,9 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
         ("2021-08-31", "nle:1",            None,               vec![]),
     ];
     for (today, word, on, warnings) in rows {
-        let mut book = Book::funded();
-        book.today = day(today);
-        let decided = book.word("S", word);
+        let mut script = Script::funded();
+        script.today = day(today);
+        let decided = script.word("S", word);
         assert_eq!(decided.as_ref().ok().map(|it| it.drafts[0].effective), on.map(day), "{today} {word}");
         assert_eq!(decided.map(|it| it.warnings).unwrap_or_default(), warnings, "{today} {word}");
     }
@@ -226,11 +226,11 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
 
 #[test]
 fn a_closed_programme_makes_no_awards_but_settles_those_it_has() {
-    let mut book = Book::funded().after("S", "nle:4 start@7 draw:1");
-    book.facts.programme.open = false;
-    assert_eq!(book.comes_to("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
+    let mut script = Script::funded().after("S", "nle:4 start@7 draw:1");
+    script.state.programme.open = false;
+    assert_eq!(script.comes_to("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
     for (word, expected) in [("draw:1", "4 2 0 0"), ("release:1", "4 2 1 0"), ("refund:1", "4 2 1 1")] {
-        assert_eq!(book.comes_to("S", word).0, expected);
+        assert_eq!(script.comes_to("S", word).0, expected);
     }
 }
 
@@ -269,16 +269,19 @@ fn closing_gives_back_every_open_commitment() {
     ];
     judge_money(rows);
 
-    let book =
-        Book::funded().after("M", "nlg:1").after("S", "nle:4@6 credit:1000@6 start@7 draw.1:1@8 book.1:2@2022-03-01");
-    let book = book.after("S", "close:completed@9 ask:ada give:ben");
-    assert_eq!(book.state("S"), "delivering");
-    let awards = book.awards_of_offer(Book::named("S"));
+    let script =
+        Script::funded().after("M", "nlg:1").after("S", "nle:4@6 credit:1000@6 start@7 draw.1:1@8 book.1:2@2022-03-01");
+    let script = script.after("S", "close:completed@9 ask:ada give:ben");
+    assert_eq!(script.state_name("S"), "delivering");
+    let awards = script.awards_of_offer(Script::named("S"));
     assert!(awards.iter().all(|it| it.is_settled()), "what was released stays released");
     assert_eq!(awards[0].bookings[0].state, BookingState::Cancelled);
-    assert_eq!((book.fund("nle").committed, book.fund("nle").spent, book.fund("credit").committed), (0, 30_000, 0));
-    assert_eq!(book.fund("nlg").committed, 1, "another offer's award is left alone");
-    let cap = |strand| book.facts.ledger.get(AccountId::of_cap(Book::named("S"), &StrandId::new(strand))).unwrap();
+    assert_eq!(
+        (script.fund("nle").committed, script.fund("nle").spent, script.fund("credit").committed),
+        (0, 30_000, 0)
+    );
+    assert_eq!(script.fund("nlg").committed, 1, "another offer's award is left alone");
+    let cap = |strand| script.state.ledger.get(AccountId::of_cap(Script::named("S"), &StrandId::new(strand))).unwrap();
     assert_eq!((cap("nle").available, cap("nle").spent, cap("credit").available), (5, 1, 1_000_000));
 }
 

@@ -3,7 +3,7 @@
 use decision::Warning;
 
 use super::money_script::judge_money;
-use super::script::{Book, day};
+use super::script::{Script, day};
 use crate::award::claim::IssuerKey;
 use crate::ids::AwardId;
 use crate::programme::*;
@@ -100,9 +100,9 @@ fn an_invoice_belongs_to_its_issuer() {
 /// Before rules 2 only fees had invoices. No program decides by these rules any more, but the rule stays what it was.
 #[test]
 fn before_rules_2_only_fees_have_invoices() {
-    let mut book = Book::funded().after("S", "credit:9000@6 start@7");
-    book.facts.rules = RulesVersion::V1;
-    assert_eq!(book.comes_to("S", "draw:1/INV-1@8").0, "INVOICE_NOT_EXPECTED 0 | award");
+    let mut script = Script::funded().after("S", "credit:9000@6 start@7");
+    script.state.rules = RulesVersion::V1;
+    assert_eq!(script.comes_to("S", "draw:1/INV-1@8").0, "INVOICE_NOT_EXPECTED 0 | award");
 }
 
 #[test]
@@ -147,8 +147,8 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", &format!("{APART} refund:400000/INV-1@13"), "refund:300000/INV-1@13", "900000 800000 0 700000", ""),
         ("M", BOTH, "refund:300001/INV-1@9",        "AWARD_EXCEEDED 300000 | award 300000 0 300000 300000 300001 300000", "refund each payment apart"),
     ]);
-    let book = Book::funded().after("M", BOTH).after("M", "refund:100000/INV-1");
-    let paid = &book.awards_of_offer(Book::named("M"))[0].invoices;
+    let script = Script::funded().after("M", BOTH).after("M", "refund:100000/INV-1");
+    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
     let parts: Vec<_> = paid.iter().map(|it| (it.claim.as_ref().unwrap().part, it.refunded.get())).collect();
     assert_eq!(parts, [(1, 0), (2, 100_000)]);
 }
@@ -182,24 +182,24 @@ fn a_payment_stands_again_beside_the_others_of_its_invoice() {
         ("M", "npqel:9000*ceo-1@6 release:1@7",             "undo#22",   "9000 0 0 0", ""),
     ]);
     // It takes the next number, which another program that pays the same invoice at once would take too.
-    let book = Book::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
-    let paid = &book.awards_of_offer(Book::named("M"))[0].invoices;
+    let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
+    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
-    assert_eq!(book.facts.broken, Vec::<String>::new());
+    assert_eq!(script.state.broken, Vec::<String>::new());
 }
 
 /// A payment made before rules 2 has no number, and gets one when it stands again.
 #[test]
 fn a_payment_without_a_number_gets_one() {
-    let mut book = Book::funded();
-    book.facts.rules = RulesVersion::V1;
-    let mut book = book.after("M", "npqel:900000@6 start@7 draw:300000/INV-1@8");
-    for payment in book.facts.awards.values_mut().flat_map(|it| &mut it.invoices) {
+    let mut script = Script::funded();
+    script.state.rules = RulesVersion::V1;
+    let mut script = script.after("M", "npqel:900000@6 start@7 draw:300000/INV-1@8");
+    for payment in script.state.awards.values_mut().flat_map(|it| &mut it.invoices) {
         payment.claim = None;
     }
-    book.facts.rules = RulesVersion::V2;
-    let book = book.after("M", "refund:300000@9 undo#24");
-    let paid = &book.awards_of_offer(Book::named("M"))[0].invoices[0];
+    script.state.rules = RulesVersion::V2;
+    let script = script.after("M", "refund:300000@9 undo#24");
+    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices[0];
     let claim = paid.claim.clone().unwrap();
     assert_eq!((claim.issuer.as_deref(), claim.printed.as_str(), claim.total), (Some("Teach First"), "INV1", None));
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
@@ -209,10 +209,10 @@ fn a_payment_without_a_number_gets_one() {
 #[test]
 fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";
-    let mut book = Book::funded().after("M", first).after("M", "draw.1:100/INV-9");
-    assert_eq!(book.comes_to("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
-    let second = book.awards_of_offer(Book::named("M"))[1].id;
-    let standing = book.facts.claims.values().filter_map(|it| it.standing());
+    let mut script = Script::funded().after("M", first).after("M", "draw.1:100/INV-9");
+    assert_eq!(script.comes_to("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
+    let second = script.awards_of_offer(Script::named("M"))[1].id;
+    let standing = script.state.claims.values().filter_map(|it| it.standing());
     let standing: Vec<AwardId> = standing.map(|(award, _)| award).collect();
     assert_eq!(standing.iter().filter(|it| **it == second).count(), 1);
     assert_eq!(standing.len(), 2);
@@ -221,8 +221,9 @@ fn an_invoice_stays_with_the_award_that_paid_it_last() {
 /// What is recorded of an invoice.
 #[test]
 fn the_record_has_the_invoice_as_printed_and_its_issuer() {
-    let book = Book::funded().after("S", "credit:9000@6 nle:4@6 start@7 draw.1:1/INV-1=50@8 draw.2:1/inv.2@8");
-    let claims: Vec<_> = book.awards_of_offer(Book::named("S")).into_iter().map(|it| it.invoices[0].clone()).collect();
+    let script = Script::funded().after("S", "credit:9000@6 nle:4@6 start@7 draw.1:1/INV-1=50@8 draw.2:1/inv.2@8");
+    let claims: Vec<_> =
+        script.awards_of_offer(Script::named("S")).into_iter().map(|it| it.invoices[0].clone()).collect();
     let of = |at: usize| claims[at].claim.clone().unwrap();
     assert_eq!((of(0).issuer.as_deref(), of(0).printed.as_str(), of(0).part), (Some("Trust 4000"), "INV-1", 1));
     assert_eq!((of(0).total.map(|it| it.get()), of(0).issuer_key), (Some(50), IssuerKey::of("trust 4000")));
@@ -254,12 +255,12 @@ fn a_leader_is_funded_once() {
         ("M", "npqel:9000*gov-1@6",                          "nlg:1*gov-1@6",         "1 0 0 0", ""),
     ]);
     // Before rules 2 a leader could be funded twice, and what was funded then counts against what is funded now.
-    let mut book = Book::funded();
-    book.facts.rules = RulesVersion::V1;
-    let mut book = book.after("M", "npqel:9000*ceo-1@6 npqel:9000*ceo-1@6");
-    assert_eq!(book.facts.broken, Vec::<String>::new());
-    book.facts.rules = RulesVersion::V2;
-    assert_eq!(book.comes_to("M", "npqel:1*ceo-1@6").0, "LEADER_FUNDED 0 | recipient");
+    let mut script = Script::funded();
+    script.state.rules = RulesVersion::V1;
+    let mut script = script.after("M", "npqel:9000*ceo-1@6 npqel:9000*ceo-1@6");
+    assert_eq!(script.state.broken, Vec::<String>::new());
+    script.state.rules = RulesVersion::V2;
+    assert_eq!(script.comes_to("M", "npqel:1*ceo-1@6").0, "LEADER_FUNDED 0 | recipient");
 }
 
 /// "Its bookings are lines without entries, delivering them moves no money; money is drawn by claims."
@@ -288,16 +289,16 @@ fn bookings_of_governance_support_move_no_money() {
     ]);
     // Closing cancels what is booked, of an award of which nothing is committed too, and names only what it gives back.
     for (before, closed) in [("", "closed 9000"), ("draw:9000@8", "closed")] {
-        let mut book = Book::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01").after("M", before);
-        assert_eq!(book.comes_to("M", "close:completed@9").0, closed);
-        let award = book.awards_of_offer(Book::named("M"))[0];
+        let mut script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01").after("M", before);
+        assert_eq!(script.comes_to("M", "close:completed@9").0, closed);
+        let award = script.awards_of_offer(Script::named("M"))[0];
         assert!(!award.has_open_bookings() && award.is_settled(), "{award:?}");
     }
-    let book = Book::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01 book:1/gov-2@2022-03-02 draw#23@8");
-    assert!(book.events[22..].iter().all(|it| it.entries.is_empty()), "{:?}", book.events);
-    let kinds: Vec<&str> = book.events[22..].iter().map(|it| it.body.kind()).collect();
+    let script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01 book:1/gov-2@2022-03-02 draw#23@8");
+    assert!(script.events[22..].iter().all(|it| it.entries.is_empty()), "{:?}", script.events);
+    let kinds: Vec<&str> = script.events[22..].iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["days_booked", "days_booked", "booking_delivered"]);
-    let bookings = &book.awards_of_offer(Book::named("M"))[0].bookings;
+    let bookings = &script.awards_of_offer(Script::named("M"))[0].bookings;
     let lines: Vec<_> = bookings.iter().map(|it| (it.leader.as_str(), it.state.name())).collect();
     assert_eq!(lines, [("gov-1", "delivered"), ("gov-2", "booked")]);
 }
@@ -316,8 +317,8 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
         ("draw.1:100@8",       "draw.2:100@8",       false),
     ];
     for (before, word, warned) in rows {
-        let book = Book::funded().after("S", "credit:9000@6 credit:8000@6 start@7").after("S", before);
-        let decided = { book }.word("S", word).unwrap();
+        let script = Script::funded().after("S", "credit:9000@6 credit:8000@6 start@7").after("S", before);
+        let decided = { script }.word("S", word).unwrap();
         let again = decided.warnings.iter().filter(|it| matches!(it, Warning::DrawRepeated(_)));
         let expected = if warned { vec![Warning::DrawRepeated(day("8"))] } else { Vec::new() };
         assert_eq!(again.copied().collect::<Vec<_>>(), expected, "{before}, {word}");
@@ -327,7 +328,7 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
 /// "Finance: draw claims": days that are claimed by an invoice are a claim.
 #[test]
 fn what_an_invoice_claims_is_for_finance() {
-    let book = Book::funded().after("S", "nle:4@6 start@7");
-    let action = |word: &str| book.command(Book::named("S"), word).1.action();
+    let script = Script::funded().after("S", "nle:4@6 start@7");
+    let action = |word: &str| script.command(Script::named("S"), word).1.action();
     assert_eq!((action("draw:1@8"), action("draw:1/INV-1@8")), (Action::Deliver, Action::PayClaims));
 }

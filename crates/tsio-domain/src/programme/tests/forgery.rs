@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::script::{Book, day, forbidden, uid, urn};
+use super::script::{Script, day, forbidden, uid, urn};
 use crate::Date;
 use crate::award::Support;
 use crate::event::{Event, EventBody, Seq};
@@ -20,17 +20,18 @@ use crate::time::Now;
 type Wanted = Result<&'static str, &'static str>;
 
 /// A record with every decision that the changes below take the ground from.
-fn record() -> Book {
-    let book = Book::funded();
-    let book = book.after("S", "put:credit:6000000@2021-09-05!fin yes:app take:credit:1000@2021-11-20!fin");
-    let book = book.after("S", "move:credit:nlg:1000@2021-11-20!fin");
-    let book = book.after("S", "credit:300000@6 nle:4@6 credit:100000/3000@7 start@8 draw.1:50000@9 draw.1:20000@10");
-    let book = book.after("S", "release.1:10000@11 refund.1:5000@12 draw.2:1@12 assign:cy note body@13 school@14");
-    let book = book.after("T", "credit:200000/3000@6 start@8 draw.1:100000@9");
-    let book =
-        book.after("M", "npqel:900000@6 nlg:100000@6 nle:4@6 start@7 draw.1:300000/INV-1@8 draw.1:200000/INV-2@9");
-    let book = book.after("M", "draw.1:100000/INV-3@10 refund.1:50000/INV-3@11 draw.3:1@9 undo school@9/100003");
-    book.after("D", "close:withdrawn@20 ask:ada give:ben note close:superseded@22 ask:ada deny:ben")
+fn record() -> Script {
+    let script = Script::funded();
+    let script = script.after("S", "put:credit:6000000@2021-09-05!fin yes:app take:credit:1000@2021-11-20!fin");
+    let script = script.after("S", "move:credit:nlg:1000@2021-11-20!fin");
+    let script =
+        script.after("S", "credit:300000@6 nle:4@6 credit:100000/3000@7 start@8 draw.1:50000@9 draw.1:20000@10");
+    let script = script.after("S", "release.1:10000@11 refund.1:5000@12 draw.2:1@12 assign:cy note body@13 school@14");
+    let script = script.after("T", "credit:200000/3000@6 start@8 draw.1:100000@9");
+    let script =
+        script.after("M", "npqel:900000@6 nlg:100000@6 nle:4@6 start@7 draw.1:300000/INV-1@8 draw.1:200000/INV-2@9");
+    let script = script.after("M", "draw.1:100000/INV-3@10 refund.1:50000/INV-3@11 draw.3:1@9 undo school@9/100003");
+    script.after("D", "close:withdrawn@20 ask:ada give:ben note close:superseded@22 ask:ada deny:ben")
 }
 
 /// Dates a whole event, its entries too.
@@ -189,7 +190,7 @@ const CHANGES: &[Change] = &[
     ("the body was contacted after the school", |events, at, _| {
         if !matches!(events[at].body, EventBody::Contacted { party: Party::ResponsibleBody, .. }) { return None }
         let school = |it: &Event| it.offer == events[at].offer && matches!(it.body, EventBody::Contacted { party: Party::School, .. });
-        if !events[at..].iter().any(school) || events[at].effective != day("4") || events[at].offer == Some(Book::named("M")) { return None }
+        if !events[at..].iter().any(school) || events[at].effective != day("4") || events[at].offer == Some(Script::named("M")) { return None }
         redate(&mut events[at], day("7"));
         Some(Ok("CONTACT_MISSING"))
     }),
@@ -199,7 +200,7 @@ const CHANGES: &[Change] = &[
         Some(Ok("CONTACT_MISSING"))
     }),
     ("a trust's offer is accepted by a school", |events, at, _| {
-        let is_trusts = events[at].offer == Some(Book::named("M"));
+        let is_trusts = events[at].offer == Some(Script::named("M"));
         let EventBody::Accepted { by } = &mut events[at].body else { return None };
         *by = Acceptor::School;
         is_trusts.then_some(Ok("ACCEPTOR_NOT_ALLOWED"))
@@ -258,21 +259,21 @@ const CHANGES: &[Change] = &[
 
 #[test]
 fn two_hundred_forgeries_are_named_or_allowed() {
-    let book = record();
-    assert_eq!(book.forbidden(), [], "the record is sound");
+    let script = record();
+    assert_eq!(script.forbidden(), [], "the record is sound");
     assert!(
-        book.events.iter().all(
+        script.events.iter().all(
             |it| !matches!(it.body, EventBody::Identified { recipient: Recipient::Mat(_), .. }) || it.seq <= Seq(4)
         )
     );
     let mut random = fastrand::Rng::with_seed(14);
     let mut tried: BTreeMap<&str, usize> = BTreeMap::new();
     while tried.values().sum::<usize>() < 200 || tried.len() < CHANGES.len() {
-        let (at, n) = (random.usize(..book.events.len()), random.u32(..1_000));
+        let (at, n) = (random.usize(..script.events.len()), random.u32(..1_000));
         let (name, make) = CHANGES[random.usize(..CHANGES.len())];
-        let mut events = book.events.clone();
+        let mut events = script.events.clone();
         let Some(expected) = make(&mut events, at, n) else { continue };
-        let found = forbidden(&events, &book.facts, book.today);
+        let found = forbidden(&events, &script.state, script.today);
         let seq = events[at].seq;
         match expected {
             Ok(rule) => {
@@ -303,8 +304,8 @@ fn nothing_comes_with_the_adoption_of_rules() {
     let (adopted, mut beside) = (alone(rules), alone(placed));
     beside.seq = Seq(adopted.seq.0 + 1);
     let now = Now { at: adopted.recorded, today: adopted.effective };
-    assert_eq!(Book::empty().facts.redecide(std::slice::from_ref(&adopted), now), ReplayVerdict::Allowed);
-    let verdict = Book::empty().facts.redecide(&[adopted, beside.clone()], now);
+    assert_eq!(Script::empty().state.redecide(std::slice::from_ref(&adopted), now), ReplayVerdict::Allowed);
+    let verdict = Script::empty().state.redecide(&[adopted, beside.clone()], now);
     assert!(matches!(&verdict, ReplayVerdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
 }
 
@@ -313,6 +314,6 @@ fn a_date_is_not_corrected_to_one_that_lies_ahead() {
     let on = day("2031-01-01");
     let corrected = alone(EventBody::DateCorrected { milestone: Milestone::Accepted, on });
     let now = Now { at: corrected.recorded, today: corrected.effective };
-    let verdict = Book::empty().facts.redecide(&[corrected], now);
+    let verdict = Script::empty().state.redecide(&[corrected], now);
     assert!(matches!(&verdict, ReplayVerdict::Forbidden(_, why) if why.contains("lies in the future")), "{verdict:?}");
 }

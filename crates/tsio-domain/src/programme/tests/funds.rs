@@ -5,7 +5,7 @@
 use uuid::Uuid;
 
 use super::money_script::judge_money;
-use super::script::{Book, day};
+use super::script::{Script, day};
 use crate::approval::ApprovalState;
 use crate::event::EventBody;
 use crate::ids::RequestId;
@@ -33,10 +33,10 @@ fn there_is_one_fund_a_strand_and_region() {
         ("S", "",                       "fund:nle",                 "FUND_EXISTS - | fund", "(nle, national)"),
         ("S", "",                       "fund:gardening",           "NOT_FOUND", "strand gardening"),
     ]);
-    let book = Book::funded().after("S", "fund:nle=south-west fund:nlg=south-west");
-    let binds = ["nle", "nle=south-west", "credit", "nlg=south-west"].map(|it| book.fund(it).binds);
+    let script = Script::funded().after("S", "fund:nle=south-west fund:nlg=south-west");
+    let binds = ["nle", "nle=south-west", "credit", "nlg=south-west"].map(|it| script.fund(it).binds);
     assert_eq!(binds, [false, false, true, true], "as the terms say of its strand");
-    assert_eq!(["nle", "credit", "nlg"].map(|it| book.fund(it).etag()), ["v0", "v15", "v17"]);
+    assert_eq!(["nle", "credit", "nlg"].map(|it| script.fund(it).etag()), ["v0", "v15", "v17"]);
 }
 
 #[test]
@@ -83,10 +83,13 @@ fn a_virement_is_between_two_funds() {
         ("S", "",                       "move:credit:nlg:1~v17",    "STALE", "v15 is current"),
         ("S", "",                       "move:credit:nlg:1@2021-08-31", "OUTSIDE_PROGRAMME 0 | period | as_of 2000000 0 0 0 1 0", ""),
     ]);
-    let book = Book::funded().after("S", "move:credit:nlg:500000");
-    let event = book.events.last().unwrap();
+    let script = Script::funded().after("S", "move:credit:nlg:500000");
+    let event = script.events.last().unwrap();
     let entries: Vec<_> = event.entries.iter().map(|it| (it.account, it.verb.name(), it.amount)).collect();
-    assert_eq!(entries, [(book.fund_id("credit"), "withdraw", 500_000), (book.fund_id("nlg"), "allocate", 500_000)]);
+    assert_eq!(
+        entries,
+        [(script.fund_id("credit"), "withdraw", 500_000), (script.fund_id("nlg"), "allocate", 500_000)]
+    );
     assert!(event.offer.is_none() && event.text_hash.is_some(), "both sides in one event, with its note");
 }
 
@@ -101,7 +104,7 @@ fn an_over_committed_fund_promises_nothing_and_clears_itself() {
         ("S", CUT,                      "put:credit:1",             "500001 600000 0 -99999", ""),
         ("S", CUT,                      "move:nlg:credit:100000",   "900000 0 0 900000 + 600000 600000 0 0", ""),
     ]);
-    assert!(Book::funded().after("S", CUT).fund("credit").over_committed);
+    assert!(Script::funded().after("S", CUT).fund("credit").over_committed);
     for (word, still) in [
         ("put:credit:99999", true),
         ("put:credit:100000", false),
@@ -110,9 +113,9 @@ fn an_over_committed_fund_promises_nothing_and_clears_itself() {
         ("release:100000", false),
         ("draw:600000", true),
     ] {
-        let book = Book::funded().after("S", CUT).after("S", word);
-        assert_eq!(book.fund("credit").over_committed, still, "{word}");
-        assert_eq!(book.fund("credit").fault(), None, "{word}");
+        let script = Script::funded().after("S", CUT).after("S", word);
+        assert_eq!(script.fund("credit").over_committed, still, "{word}");
+        assert_eq!(script.fund("credit").fault(), None, "{word}");
     }
 }
 
@@ -203,35 +206,35 @@ fn what_one_person_moves_alone_counts_together() {
 fn what_was_moved_counts_for_30_days_and_by_the_token() {
     const DAYS: i64 = 30 * 86_400_000_000;
     let after = |days: i64| {
-        let mut book = Book::funded().after("S", "put:credit:3000000");
-        for moved in book.facts.moved.values_mut().flatten() {
+        let mut script = Script::funded().after("S", "put:credit:3000000");
+        for moved in script.state.moved.values_mut().flatten() {
             moved.at = Micros(moved.at.0 - days);
         }
-        book.comes_to("S", "put:credit:2000001").0
+        script.comes_to("S", "put:credit:2000001").0
     };
     assert_eq!((after(DAYS - 1).as_str(), after(DAYS).as_str()), ("asked", "7000001 0 0 7000001"));
 
-    let book = Book::funded().after("S", "put:credit:3000000");
-    let fund = book.fund("credit").id;
-    let mut facts = book.facts;
+    let script = Script::funded().after("S", "put:credit:3000000");
+    let fund = script.fund("credit").id;
+    let mut state = script.state;
     let subject = Some(crate::person::subject("https://id", "1"));
-    facts.moved.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
+    state.moved.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
     let change = FundChange::Allocate { fund, amount: Pence(1), on: day("2021-12-01") };
     let of = |subject| Person { actor: "another".parse().unwrap(), subject };
     let now = Micros(1_638_360_000_000_000);
-    assert_eq!(facts.moved_alone(&change, &of(subject), now), Pence(5_000_000), "the other's of September among it");
-    assert_eq!(facts.moved_alone(&change, &of(None), now), Pence(0));
+    assert_eq!(state.moved_alone(&change, &of(subject), now), Pence(5_000_000), "the other's of September among it");
+    assert_eq!(state.moved_alone(&change, &of(None), now), Pence(0));
 }
 
 /// Before rules 2 each movement counted apart, and what was moved then counts for nothing.
 #[test]
 fn before_rules_2_movements_count_apart() {
-    let mut book = Book::funded();
-    book.facts.rules = RulesVersion::V1;
-    let mut book = book.after("S", "put:credit:5000000 put:credit:5000000");
-    assert_eq!(book.comes_to("S", "put:credit:5000001").0, "asked");
-    book.facts.rules = RulesVersion::V2;
-    assert_eq!(book.comes_to("S", "put:credit:5000000").0, "17000000 0 0 17000000");
+    let mut script = Script::funded();
+    script.state.rules = RulesVersion::V1;
+    let mut script = script.after("S", "put:credit:5000000 put:credit:5000000");
+    assert_eq!(script.comes_to("S", "put:credit:5000001").0, "asked");
+    script.state.rules = RulesVersion::V2;
+    assert_eq!(script.comes_to("S", "put:credit:5000000").0, "17000000 0 0 17000000");
 }
 
 /// A retry, or a client that asks again until it is done, never opens a second approval: given, that would pay twice.
@@ -259,47 +262,47 @@ fn a_call_made_again_opens_no_second_approval() {
         ("credit:600000",                   "cut:credit:2000000", "yes:ben", same(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
     ];
     for row @ (before, first, then, again, word, expected, part) in rows {
-        let mut book = Book::funded().after("S", before);
-        book.request = same();
-        let mut book = book.after("S", first);
-        book.request = None;
-        let mut book = book.after("S", then);
-        book.request = again;
-        let (events, opened) = (book.events.len(), book.facts.approvals.len());
-        let (comes_to, said) = book.comes_to("S", word);
+        let mut script = Script::funded().after("S", before);
+        script.request = same();
+        let mut script = script.after("S", first);
+        script.request = None;
+        let mut script = script.after("S", then);
+        script.request = again;
+        let (events, opened) = (script.events.len(), script.state.approvals.len());
+        let (comes_to, said) = script.comes_to("S", word);
         assert_eq!(comes_to, expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
         let more = usize::from(expected == "asked");
-        assert_eq!((book.events.len(), book.facts.approvals.len()), (events + more, opened + more), "{row:?}");
+        assert_eq!((script.events.len(), script.state.approvals.len()), (events + more, opened + more), "{row:?}");
     }
 }
 
 #[test]
 fn a_reopening_asked_again_opens_no_second_approval() {
-    let mut book = Book::new().after("S", "body@4 close:withdrawn@9");
-    book.request = Some(RequestId(Uuid::from_u128(7)));
-    let mut book = book.after("S", "ask:ada");
-    assert_eq!(book.says("S", "ask:ada").0, "APPROVAL_REQUIRED");
-    book.request = None;
-    let mut book = book.after("S", "give:ben close:withdrawn@9");
-    book.request = Some(RequestId(Uuid::from_u128(7)));
-    let (reason, said) = book.says("S", "ask:ada");
+    let mut script = Script::new().after("S", "body@4 close:withdrawn@9");
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    let mut script = script.after("S", "ask:ada");
+    assert_eq!(script.says("S", "ask:ada").0, "APPROVAL_REQUIRED");
+    script.request = None;
+    let mut script = script.after("S", "give:ben close:withdrawn@9");
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    let (reason, said) = script.says("S", "ask:ada");
     assert_eq!(reason, "APPROVAL_NOT_OPEN");
     assert!(said.contains("was given and carried out"), "{said}");
-    assert_eq!(book.facts.approvals.len(), 1);
-    book.request = None;
-    assert_eq!(book.after("S", "ask:ada").facts.approvals.len(), 2, "another call is another asking");
+    assert_eq!(script.state.approvals.len(), 1);
+    script.request = None;
+    assert_eq!(script.after("S", "ask:ada").state.approvals.len(), 2, "another call is another asking");
 }
 
 #[test]
 fn asking_moves_nothing_and_giving_records_both() {
-    let mut book = Book::funded().after("S", "credit:600000");
-    let before = book.facts.ledger.clone();
-    let decided = book.word("S", "cut:credit:1500000@9").unwrap();
+    let mut script = Script::funded().after("S", "credit:600000");
+    let before = script.state.ledger.clone();
+    let decided = script.word("S", "cut:credit:1500000@9").unwrap();
     let CommandAnswer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
-    assert_eq!((refusal.reason, &book.facts.ledger), (Reason::ApprovalRequired, &before));
-    let approval = &book.facts.approvals[&refusal.approval.unwrap()];
-    let (fund, amount, on) = (book.fund_id("credit"), crate::money::Pence(1_500_000), day("9"));
+    assert_eq!((refusal.reason, &script.state.ledger), (Reason::ApprovalRequired, &before));
+    let approval = &script.state.approvals[&refusal.approval.unwrap()];
+    let (fund, amount, on) = (script.fund_id("credit"), crate::money::Pence(1_500_000), day("9"));
     assert_eq!(approval.change, Some(FundChange::Withdraw { fund, amount, over_commit: true, on }));
     assert_eq!(
         (approval.action.name(), approval.subject, approval.requested_by.as_str()),
@@ -307,29 +310,29 @@ fn asking_moves_nothing_and_giving_records_both() {
     );
     assert_eq!(approval.action.permission(), Action::ApproveMoney);
 
-    book.today = day("2021-12-09");
-    let decided = book.word("S", "yes:ben").unwrap();
+    script.today = day("2021-12-09");
+    let decided = script.word("S", "yes:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
     assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
     assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "it happened when it was asked to");
-    assert_eq!(book.events.last().unwrap().effective, on);
+    assert_eq!(script.events.last().unwrap().effective, on);
 }
 
 /// "Deliberately" is what was done, not what was allowed.
 #[test]
 fn a_withdrawal_says_whether_it_cut_below_what_is_promised() {
     for (word, cut) in [("cut:credit:1400000", false), ("cut:credit:1400001 yes:ben", true)] {
-        let book = Book::funded().after("S", "credit:600000").after("S", word);
-        let EventBody::FundWithdrawn { over_commit, .. } = book.events.last().unwrap().body else { unreachable!() };
+        let script = Script::funded().after("S", "credit:600000").after("S", word);
+        let EventBody::FundWithdrawn { over_commit, .. } = script.events.last().unwrap().body else { unreachable!() };
         assert_eq!(over_commit, cut, "{word}");
     }
 }
 
 #[test]
 fn a_closed_programme_keeps_its_funds() {
-    let mut book = Book::funded().after("S", "put:credit:5000001");
-    book.facts.programme.open = false;
+    let mut script = Script::funded().after("S", "put:credit:5000001");
+    script.state.programme.open = false;
     for (word, expected) in [
         ("fund:credit=south-west", "PROGRAMME_CLOSED - | period"),
         ("fund:credit", "PROGRAMME_CLOSED - | period | fund"),
@@ -338,42 +341,42 @@ fn a_closed_programme_keeps_its_funds() {
         ("move:credit:nlg:1", "PROGRAMME_CLOSED 0 | period"),
         ("yes:ben", "PROGRAMME_CLOSED 0 | period"),
     ] {
-        assert_eq!(book.comes_to("S", word).0, expected, "{word}");
+        assert_eq!(script.comes_to("S", word).0, expected, "{word}");
     }
 }
 
 #[test]
 fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     let now = Micros(1_638_360_000_000_000);
-    let mut book = Book::funded().after("S", "put:credit:5000001");
-    let (id, opened) = book.facts.approvals.iter().next().map(|(id, it)| (*id, it.clone())).unwrap();
+    let mut script = Script::funded().after("S", "put:credit:5000001");
+    let (id, opened) = script.state.approvals.iter().next().map(|(id, it)| (*id, it.clone())).unwrap();
     assert_eq!(opened.expires, Some(now.plus_days(30)), "the terms do not say otherwise");
     let withdraw = Command::WithdrawApproval { approval: id, action: Action::KeepFunds };
-    let refused = book.call("ben", &withdraw).unwrap_err();
+    let refused = script.call("ben", &withdraw).unwrap_err();
     assert!(matches!(&refused, CommandError::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
 
     for expires in [now, Micros(now.0 - 1)] {
-        let mut book = Book::funded().after("S", "put:credit:5000001");
-        book.facts.approvals.values_mut().for_each(|it| it.expires = Some(expires));
-        let (reason, said) = book.comes_to("S", "yes:ben");
+        let mut script = Script::funded().after("S", "put:credit:5000001");
+        script.state.approvals.values_mut().for_each(|it| it.expires = Some(expires));
+        let (reason, said) = script.comes_to("S", "yes:ben");
         assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("has expired"), "{reason}: {said}");
-        let late = book.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
+        let late = script.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
         assert!(matches!(&late, Err(CommandError::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
-        assert_eq!(book.comes_to("S", "put:credit:5000001").0, "asked", "another may be asked for");
+        assert_eq!(script.comes_to("S", "put:credit:5000001").0, "asked", "another may be asked for");
     }
 
-    let ledger = book.facts.ledger.clone();
-    book.request = Some(RequestId(Uuid::from_u128(7)));
-    book.word("S", "put:credit:6000000").unwrap();
-    book.request = None;
-    let asked = *book.facts.approvals.keys().max().unwrap();
+    let ledger = script.state.ledger.clone();
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    script.word("S", "put:credit:6000000").unwrap();
+    script.request = None;
+    let asked = *script.state.approvals.keys().max().unwrap();
     // In other letters it is the same person.
-    book.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
-    assert_eq!((&book.facts.approvals[&asked].state, &book.facts.ledger), (&ApprovalState::Withdrawn, &ledger));
-    let (reason, said) = book.comes_to("S", "yes:ben");
+    script.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
+    assert_eq!((&script.state.approvals[&asked].state, &script.state.ledger), (&ApprovalState::Withdrawn, &ledger));
+    let (reason, said) = script.comes_to("S", "yes:ben");
     assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("withdrawn"), "{reason}: {said}");
-    book.request = Some(RequestId(Uuid::from_u128(7)));
-    let (reason, said) = book.comes_to("S", "put:credit:6000000");
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    let (reason, said) = script.comes_to("S", "put:credit:6000000");
     assert!(reason.starts_with("APPROVAL_CLOSED") && said.contains("was withdrawn"), "{reason}: {said}");
 }
 

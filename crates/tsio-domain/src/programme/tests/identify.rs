@@ -2,7 +2,7 @@
 
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
-use super::script::{Book, day, mat, offer_id, school, standalone, urn};
+use super::script::{Script, day, mat, offer_id, school, standalone, urn};
 use crate::event::EventBody;
 use crate::ids::{RequestId, Urn};
 use crate::offer::{Party, ResponsibleBody};
@@ -67,33 +67,33 @@ fn what_identifying_counts() {
         ("a predecessor taken in the same run", "",  vec![standalone(100_010), mat(5000, vec![successor(100_011, 100_010)])], (1, 0, 0, 0, vec![100_011])),
     ];
     for (what, closed, candidates, expected) in rows {
-        let mut book = Book::new();
+        let mut script = Script::new();
         if !closed.is_empty() {
-            book = book.after(closed, "close:withdrawn@5");
+            script = script.after(closed, "close:withdrawn@5");
         }
-        let decided = book.identify(candidates.clone()).unwrap();
+        let decided = script.identify(candidates.clone()).unwrap();
         assert_eq!(counts(&decided), expected, "{what}");
 
         // Again: nothing to record; what was made or added to is open now, what was blocked still is.
-        let (events, offers) = (book.events.len(), book.facts.offers.clone());
-        let again = book.identify(candidates).unwrap();
+        let (events, offers) = (script.events.len(), script.state.offers.clone());
+        let again = script.identify(candidates).unwrap();
         let (created, updated, open, closed, blocked) = expected;
         assert_eq!(counts(&again), (0, 0, open + created + updated, closed, blocked), "{what}, again");
-        assert_eq!((book.events.len(), &book.facts.offers), (events, &offers), "{what}, again");
+        assert_eq!((script.events.len(), &script.state.offers), (events, &offers), "{what}, again");
     }
 }
 
 #[test]
 fn a_blocked_school_names_the_offer_that_keeps_it() {
-    let mut book = Book::new();
-    let moved = book.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
+    let mut script = Script::new();
+    let moved = script.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
     let blocked = &did(&moved).blocked[0];
-    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Book::named("S"))));
+    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Script::named("S"))));
     assert!(blocked.reason.contains("another recipient"), "{}", blocked.reason);
 
-    let succeeded = book.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
+    let succeeded = script.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
     let blocked = &did(&succeeded).blocked[0];
-    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Book::named("M"))));
+    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Script::named("M"))));
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
 }
 
@@ -121,20 +121,20 @@ fn who_is_not_eligible_any_more_is_named_with_its_offer() {
         (&[100_001], Reach::nothing(), vec![]),
     ];
     for (of, reach, expected) in rows {
-        let mut book = Book::new();
-        book.reach = reach;
-        let events = book.events.len();
-        book.facts.candidates = Some(candidates(of));
-        let decided = book.call("officer", &Command::Identify).unwrap();
+        let mut script = Script::new();
+        script.reach = reach;
+        let events = script.events.len();
+        script.state.candidates = Some(candidates(of));
+        let decided = script.call("officer", &Command::Identify).unwrap();
         let named = did(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
-        let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Book::named(letter)), whole));
+        let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Script::named(letter)), whole));
         assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{of:?}");
-        assert_eq!(book.events.len(), events, "{of:?}");
+        assert_eq!(script.events.len(), events, "{of:?}");
     }
     // Once its offer is closed, nothing waits for anybody.
-    let mut book = Book::new().after("S", "close:ineligible@5");
-    book.facts.candidates = Some(candidates(&[100_001]));
-    let decided = book.call("officer", &Command::Identify).unwrap();
+    let mut script = Script::new().after("S", "close:ineligible@5");
+    script.state.candidates = Some(candidates(&[100_001]));
+    let decided = script.call("officer", &Command::Identify).unwrap();
     assert!(did(&decided).not_eligible.is_empty());
 }
 
@@ -150,33 +150,33 @@ fn only_what_lies_within_reach_is_identified_counted_and_named() {
             mat(5000, vec![at(100_001)]),
         ]
     };
-    let mut book = Book::new();
-    book.reach = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
-    let decided = book.identify(everybody()).unwrap();
+    let mut script = Script::new();
+    script.reach = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    let decided = script.identify(everybody()).unwrap();
     assert_eq!(counts(&decided), (1, 0, 1, 0, vec![]));
-    book.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
-    let decided = book.identify(everybody()).unwrap();
+    script.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
+    let decided = script.identify(everybody()).unwrap();
     assert_eq!(counts(&decided), (1, 1, 0, 0, vec![100_001]));
     let blocked = &did(&decided).blocked[0];
-    let hidden = Book::named("S").to_string();
+    let hidden = Script::named("S").to_string();
     assert!(blocked.offer.is_none() && !blocked.reason.contains(&hidden), "{blocked:?}");
-    book.reach = Reach::everything();
-    assert_eq!(counts(&book.identify(everybody()).unwrap()), (0, 0, 4, 0, vec![100_001]));
+    script.reach = Reach::everything();
+    assert_eq!(counts(&script.identify(everybody()).unwrap()), (0, 0, 4, 0, vec![100_001]));
 }
 
 #[test]
 fn only_reopening_revives_a_closed_trust_and_then_it_gains_its_school() {
     let candidates = || vec![mat(3000, vec![at(100_003), at(100_010)])];
-    let mut book = Book::new().after("M", "body@4 decline@5");
-    book.identify(candidates()).unwrap();
-    assert!(!book.offer("M").schools.contains_key(&urn(100_010)));
+    let mut script = Script::new().after("M", "body@4 decline@5");
+    script.identify(candidates()).unwrap();
+    assert!(!script.offer("M").schools.contains_key(&urn(100_010)));
 
-    let mut book = book.after("M", "ask:ada give:ben");
-    assert_eq!(counts(&book.identify(candidates()).unwrap()), (0, 1, 0, 0, vec![]));
-    let schools: Vec<u32> = book.offer("M").schools.keys().copied().map(Urn::get).collect();
+    let mut script = script.after("M", "ask:ada give:ben");
+    assert_eq!(counts(&script.identify(candidates()).unwrap()), (0, 1, 0, 0, vec![]));
+    let schools: Vec<u32> = script.offer("M").schools.keys().copied().map(Urn::get).collect();
     assert_eq!(schools, [100_003, 100_004, 100_010]);
-    assert_eq!((book.state("M"), book.offer("M").region), ("contacted", SouthWest), "state and region stay");
-    assert_eq!(book.facts.listed[&urn(100_010)], Book::named("M"));
+    assert_eq!((script.state_name("M"), script.offer("M").region), ("contacted", SouthWest), "state and region stay");
+    assert_eq!(script.state.listed[&urn(100_010)], Script::named("M"));
 }
 
 #[test]
@@ -193,31 +193,31 @@ fn a_trust_is_where_most_of_its_schools_are() {
     ];
     for (regions, expected) in rows {
         let schools = (100_010..).zip(regions).map(|(n, region)| school(n, *region)).collect();
-        let mut book = Book::empty();
-        book.identify(vec![mat(4000, schools)]).unwrap();
-        assert_eq!(book.facts.offers[&offer_id(1)].region, expected, "{regions:?}");
+        let mut script = Script::empty();
+        script.identify(vec![mat(4000, schools)]).unwrap();
+        assert_eq!(script.state.offers[&offer_id(1)].region, expected, "{regions:?}");
     }
 }
 
 #[test]
 fn an_offer_keeps_what_it_was_made_with() {
-    let mut book = Book::empty();
+    let mut script = Script::empty();
     let candidate = mat(4000, vec![at(100_010), at(100_011)]);
-    book.identify(vec![candidate.clone()]).unwrap();
-    let offer = &book.facts.offers[&offer_id(1)];
+    script.identify(vec![candidate.clone()]).unwrap();
+    let offer = &script.state.offers[&offer_id(1)];
     assert_eq!((offer.recipient, offer.trust, &offer.name), (candidate.recipient, candidate.trust, &candidate.name));
     assert_eq!((offer.terms, offer.state.name(), offer.etag().as_str()), ([7; 32], "identified", "v1"));
     assert_eq!(offer.schools[&urn(100_011)].rules, ["E2_RI_TWICE_ON_ENTRY"]);
-    assert!(matches!(&book.events[0].body, EventBody::Identified { schools, .. } if schools.len() == 2));
+    assert!(matches!(&script.events[0].body, EventBody::Identified { schools, .. } if schools.len() == 2));
 }
 
 #[test]
 fn who_fits_no_row_is_listed_and_never_dropped() {
     let unplaced =
         vec![Unplaced { urn: urn(100_020), name: "CTC".to_owned(), reason: "city technology college".to_owned() }];
-    let mut book = Book::new();
-    book.facts.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
-    let decided = book.call("officer", &Command::Identify).unwrap();
+    let mut script = Script::new();
+    script.state.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
+    let decided = script.call("officer", &Command::Identify).unwrap();
     assert_eq!(did(&decided).unplaced, unplaced);
     assert!(decided.drafts.is_empty());
 }
@@ -228,38 +228,38 @@ fn the_responsible_body_follows_the_register_until_it_is_told() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
     let kinds = |decided: &Decision| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
     let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
-    let mut book = Book::new();
-    let authority = book.offer("S").responsible.clone();
-    let decided = book.identify(in_diocese()).unwrap();
+    let mut script = Script::new();
+    let authority = script.offer("S").responsible.clone();
+    let decided = script.identify(in_diocese()).unwrap();
     assert_eq!((kinds(&decided), decided.warnings.as_slice()), (vec!["responsible_body_changed"], &[][..]));
-    assert_eq!(book.offer("S").responsible, diocese());
-    assert_eq!(kinds(&book.identify(in_diocese()).unwrap()), [""; 0], "once");
-    assert_eq!(kinds(&book.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
+    assert_eq!(script.offer("S").responsible, diocese());
+    assert_eq!(kinds(&script.identify(in_diocese()).unwrap()), [""; 0], "once");
+    assert_eq!(kinds(&script.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
 
     // A register without it: the contact goes by that, and says that nobody knows.
     let nobody_knows = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
-    book.facts.responsible.insert(urn(100_001), nobody_knows);
-    let targets = vec![(OfferTarget { offer: Book::named("S"), etag: None }, None)];
+    script.state.responsible.insert(urn(100_001), nobody_knows);
+    let targets = vec![(OfferTarget { offer: Script::named("S"), etag: None }, None)];
     let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
-    let decided = book.call("officer", &contact(Party::ResponsibleBody)).unwrap();
+    let decided = script.call("officer", &contact(Party::ResponsibleBody)).unwrap();
     assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);
-    assert_eq!((decided.warnings, &book.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
-    let decided = book.identify(in_diocese()).unwrap();
-    assert_eq!((kinds(&decided), &book.offer("S").responsible), (vec![], &authority), "it has been told");
+    assert_eq!((decided.warnings, &script.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
+    let decided = script.identify(in_diocese()).unwrap();
+    assert_eq!((kinds(&decided), &script.offer("S").responsible), (vec![], &authority), "it has been told");
 
     // Of one made or open, and not yet told, identify says how many nobody knows of.
     let unknown = |n| Candidate { diocese_known: false, ..standalone(n) };
-    let decided = book.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
+    let decided = script.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(2)]);
-    let decided = book.identify(vec![unknown(100_010)]).unwrap();
+    let decided = script.identify(vec![unknown(100_010)]).unwrap();
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(1)]);
 }
 
 /// `validate_only` runs `decide` and throws the drafts away: deciding alone must change nothing.
 #[test]
 fn deciding_twice_says_the_same() {
-    let mut book = Book::new();
-    book.facts.candidates = Some(Candidates { recipients: vec![standalone(100_010)], ..Candidates::default() });
+    let mut script = Script::new();
+    script.state.candidates = Some(Candidates { recipients: vec![standalone(100_010)], ..Candidates::default() });
     let actor = "officer".parse().unwrap();
     let now = Now { at: Micros(0), today: day("2021-12-01") };
     let mut id = || uuid::Uuid::from_u128(9);
@@ -271,7 +271,7 @@ fn deciding_twice_says_the_same() {
         now,
         ids: &mut id,
     };
-    let first = book.facts.decide(&Command::Identify, &mut context).unwrap();
-    assert_eq!(book.facts.decide(&Command::Identify, &mut context).unwrap(), first);
+    let first = script.state.decide(&Command::Identify, &mut context).unwrap();
+    assert_eq!(script.state.decide(&Command::Identify, &mut context).unwrap(), first);
     assert_eq!(first.drafts.len(), 1);
 }

@@ -41,7 +41,7 @@ use crate::refusal::{EntityKind, Reason};
 use crate::region::Region;
 use crate::role::{Action, Reach, Regions};
 use crate::school::{HandPlacement, TrustKind};
-use script::{Book, Row, day, judge, mat, offer_id, school, uid, urn};
+use script::{Row, Script, day, judge, mat, offer_id, school, uid, urn};
 
 /// What is named exists, then etag, then state, then limits.
 #[test]
@@ -73,7 +73,7 @@ fn guards_speak_in_order() {
 
 #[test]
 fn an_offer_that_is_not_there_is_said_before_anything_else() {
-    let mut book = Book::new();
+    let mut script = Script::new();
     let words = [
         "body@4",
         "body@2021-08-31",
@@ -89,10 +89,10 @@ fn an_offer_that_is_not_there_is_said_before_anything_else() {
         "region",
     ];
     for word in words {
-        let (actor, command) = book.command(offer_id(99), word);
-        assert!(matches!(book.call(&actor, &command), Err(CommandError::NotFound(..))), "{word}");
+        let (actor, command) = script.command(offer_id(99), word);
+        assert!(matches!(script.call(&actor, &command), Err(CommandError::NotFound(..))), "{word}");
     }
-    assert_eq!(book.events.len(), 4);
+    assert_eq!(script.events.len(), 4);
 }
 
 /// M is in the South West, the others are in the West Midlands.
@@ -111,31 +111,31 @@ fn what_lies_outside_a_callers_reach_does_not_exist() {
         "region",
         "note~v1",
     ];
-    let mut book = Book::new();
-    book.reach =
+    let mut script = Script::new();
+    script.reach =
         Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
     for word in words {
-        let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Book::named("S")));
-        assert_eq!(book.says("S", word), expected, "{word}");
+        let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Script::named("S")));
+        assert_eq!(script.says("S", word), expected, "{word}");
     }
     let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
-    let unseen = vec![Book::named("S").to_string(), Book::named("T").to_string()];
-    assert_eq!(book.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, unseen)));
-    assert_eq!(book.events.len(), 4);
-    assert_eq!(book.says("M", "body@4").0, "contacted");
+    let unseen = vec![Script::named("S").to_string(), Script::named("T").to_string()];
+    assert_eq!(script.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, unseen)));
+    assert_eq!(script.events.len(), 4);
+    assert_eq!(script.says("M", "body@4").0, "contacted");
     // Assigned to the caller, it is theirs wherever it is; and theirs no more once it is assigned away.
-    book.reach = Reach::everything();
-    book.word("S", "assign:pat").unwrap();
-    book.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
-    assert_eq!(book.says("S", "assign:cy").0, "identified");
-    assert_eq!(book.says("S", "note").0, "NOT_FOUND");
+    script.reach = Reach::everything();
+    script.word("S", "assign:pat").unwrap();
+    script.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
+    assert_eq!(script.says("S", "assign:cy").0, "identified");
+    assert_eq!(script.says("S", "note").0, "NOT_FOUND");
 }
 
 #[test]
 fn an_award_of_an_offer_outside_reach_does_not_exist() {
-    let mut book = Book::new().after("S", "award");
-    book.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
-    let award = AwardId(Book::named("S").0);
+    let mut script = Script::new().after("S", "award");
+    script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
+    let award = AwardId(Script::named("S").0);
     let target = || AwardTarget { award, etag: None };
     let (one, on) = (HalfDays(1), day("2021-12-01"));
     let commands = [
@@ -154,7 +154,7 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
     ];
     for command in commands {
         assert_eq!(
-            book.call("officer", &command),
+            script.call("officer", &command),
             Err(CommandError::not_found(EntityKind::Award, award)),
             "{command:?}"
         );
@@ -163,7 +163,7 @@ fn an_award_of_an_offer_outside_reach_does_not_exist() {
 
 fn targets(named: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
     let target = |(letter, etag): &(&str, Option<&str>)| OfferTarget {
-        offer: if *letter == "-" { offer_id(99) } else { Book::named(letter) },
+        offer: if *letter == "-" { offer_id(99) } else { Script::named(letter) },
         etag: etag.map(ToOwned::to_owned),
     };
     named.iter().map(|it| (target(it), None)).collect()
@@ -175,38 +175,39 @@ fn contact(party: Party, on: &str, named: &[(&str, Option<&str>)]) -> Command {
 
 #[test]
 fn a_contact_on_many_offers_is_all_or_none() {
-    let mut book = Book::new().after("S", "body@4").after("D", "decline@4");
-    let before = book.facts.offers.clone();
+    let mut script = Script::new().after("S", "body@4").after("D", "decline@4");
+    let before = script.state.offers.clone();
 
     let refused =
-        book.call("officer", &contact(Party::School, "5", &[("S", None), ("T", None), ("M", None), ("D", None)]));
+        script.call("officer", &contact(Party::School, "5", &[("S", None), ("T", None), ("M", None), ("D", None)]));
     let Err(CommandError::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
     assert_eq!(refusal.reason, Reason::ContactMissing, "the first refusal's reason");
     let named: BTreeSet<String> = refusal.limits.iter().map(|it| it.subject.to_string()).collect();
-    let expected = ["T", "M", "D"].map(|it| format!("offer {}", Book::named(it)));
+    let expected = ["T", "M", "D"].map(|it| format!("offer {}", Script::named(it)));
     assert_eq!(named, expected.into_iter().collect(), "every offer that stands in the way, no other");
     assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
 
     // An offer that is not there is said before a stale etag, wherever it stands.
-    let stale_first = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
+    let stale_first = script.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
     assert!(matches!(stale_first, Err(CommandError::NotFound(..))), "{stale_first:?}");
-    let stale_last = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("D", None), ("S", Some("v1"))]));
+    let stale_last = script.call("officer", &contact(Party::ResponsibleBody, "5", &[("D", None), ("S", Some("v1"))]));
     assert!(matches!(stale_last, Err(CommandError::Stale { .. })), "{stale_last:?}");
 
-    assert_eq!(book.facts.offers, before);
-    assert_eq!(book.events.len(), 6, "nothing was recorded");
+    assert_eq!(script.state.offers, before);
+    assert_eq!(script.events.len(), 6, "nothing was recorded");
 
-    let told = book.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
-    assert_eq!(told.answer, CommandAnswer::Offers(vec![Book::named("T"), Book::named("M")]));
-    assert_eq!((book.state("T"), book.state("M")), ("contacted", "contacted"));
-    assert!(book.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
+    let told =
+        script.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
+    assert_eq!(told.answer, CommandAnswer::Offers(vec![Script::named("T"), Script::named("M")]));
+    assert_eq!((script.state_name("T"), script.state_name("M")), ("contacted", "contacted"));
+    assert!(script.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
 }
 
 /// It is 1 December: 2 October is 60 days before.
 #[test]
 fn a_date_in_the_past_is_a_warning() {
     for (word, warned) in [("body@1", true), ("body@2", false), ("body@2021-12-01", false)] {
-        let decided = Book::new().word("S", word).unwrap();
+        let decided = Script::new().word("S", word).unwrap();
         assert_eq!(decided.warnings.iter().any(|it| matches!(it, Warning::DateInThePast(_))), warned, "{word}");
     }
 }
@@ -214,10 +215,10 @@ fn a_date_in_the_past_is_a_warning() {
 /// It is 1 December.
 #[test]
 fn a_date_in_the_future_is_refused() {
-    assert!(Book::new().word("S", "body@2021-12-01").is_ok());
-    let mut book = Book::new();
-    let (actor, command) = book.command(Book::named("S"), "body@2021-12-02");
-    let refused = book.call(&actor, &command);
+    assert!(Script::new().word("S", "body@2021-12-01").is_ok());
+    let mut script = Script::new();
+    let (actor, command) = script.command(Script::named("S"), "body@2021-12-02");
+    let refused = script.call(&actor, &command);
     assert!(matches!(refused, Err(CommandError::FutureDate(_))), "{refused:?}");
 }
 
@@ -246,23 +247,23 @@ fn reopening_needs_a_second_person() {
 
 #[test]
 fn asking_to_reopen_records_the_approval_and_nothing_else() {
-    let mut book = Book::new().after("S", "decline@5");
-    let before = book.facts.offers.clone();
-    let decided = book.word("S", "ask:ada").unwrap();
+    let mut script = Script::new().after("S", "decline@5");
+    let before = script.state.offers.clone();
+    let decided = script.word("S", "ask:ada").unwrap();
     let CommandAnswer::ApprovalOpened(refusal) = decided.answer else { unreachable!() };
     assert_eq!(refusal.reason, Reason::ApprovalRequired);
-    let opened = &book.facts.approvals[&refusal.approval.unwrap()];
+    let opened = &script.state.approvals[&refusal.approval.unwrap()];
     assert_eq!(
         (opened.subject, opened.requested_by.as_str(), &opened.state),
-        (Book::named("S").0, "ada", &crate::approval::ApprovalState::Open)
+        (Script::named("S").0, "ada", &crate::approval::ApprovalState::Open)
     );
-    assert_eq!(book.facts.offers, before);
+    assert_eq!(script.state.offers, before);
 
-    let decided = book.word("S", "give:ben").unwrap();
+    let decided = script.word("S", "give:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
-    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Book::named("S"))));
-    assert_eq!(book.facts.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
+    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Script::named("S"))));
+    assert_eq!(script.state.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
 }
 
 fn carried_out(by: &str) -> crate::approval::ApprovalState {
@@ -271,79 +272,83 @@ fn carried_out(by: &str) -> crate::approval::ApprovalState {
 
 #[test]
 fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
-    let mut book = Book::new().after("S", "decline@5");
-    book.request = Some(RequestId(Uuid::from_u128(77)));
-    book.word("S", "ask:ada").unwrap();
-    let before = book.facts.offers.clone();
-    book.request = None;
-    assert_eq!(book.says("S", "deny:ada").0, "SELF_APPROVAL");
-    let decided = book.word("S", "deny:ben").unwrap();
+    let mut script = Script::new().after("S", "decline@5");
+    script.request = Some(RequestId(Uuid::from_u128(77)));
+    script.word("S", "ask:ada").unwrap();
+    let before = script.state.offers.clone();
+    script.request = None;
+    assert_eq!(script.says("S", "deny:ada").0, "SELF_APPROVAL");
+    let decided = script.word("S", "deny:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
-    assert_eq!(book.facts.offers, before, "nothing was done");
-    let denied = book.facts.approvals.values().next().unwrap();
+    assert_eq!(script.state.offers, before, "nothing was done");
+    let denied = script.state.approvals.values().next().unwrap();
     assert_eq!(denied.state, crate::approval::ApprovalState::Denied("ben".parse().unwrap()));
-    assert_eq!(denied.denied, book.events.last().map(|it| it.seq));
+    assert_eq!(denied.denied, script.events.last().map(|it| it.seq));
     for word in ["give:ben", "deny:ben", "give:cy"] {
-        let (code, said) = book.says("S", word);
+        let (code, said) = script.says("S", word);
         assert_eq!(code, "APPROVAL_NOT_OPEN", "{word}");
         assert!(said.contains("denied already"), "{said}");
     }
 
-    book.request = Some(RequestId(Uuid::from_u128(77)));
-    let (code, said) = book.says("S", "ask:ada");
+    script.request = Some(RequestId(Uuid::from_u128(77)));
+    let (code, said) = script.says("S", "ask:ada");
     assert_eq!(code, "APPROVAL_CLOSED", "made again, the call opens no other");
     assert!(said.contains("was denied") && said.contains("under a new request id"), "{said}");
-    book.request = None;
-    book.word("S", "ask:ada").unwrap();
-    assert_eq!(book.says("S", "give:ben").0, "identified");
-    assert_eq!(book.facts.approvals.len(), 2);
+    script.request = None;
+    script.word("S", "ask:ada").unwrap();
+    assert_eq!(script.says("S", "give:ben").0, "identified");
+    assert_eq!(script.state.approvals.len(), 2);
 }
 
 #[test]
 fn an_approval_asked_for_in_an_earlier_life_of_the_offer_is_none() {
-    let mut book = Book::new().after("S", "decline@5").after("S", "ask:ada");
-    let first = *book.facts.approvals.keys().next().unwrap();
+    let mut script = Script::new().after("S", "decline@5").after("S", "ask:ada");
+    let first = *script.state.approvals.keys().next().unwrap();
     for word in ["ask:ben", "give:cy", "decline@6"] {
-        book.says("S", word);
+        script.says("S", word);
     }
-    assert_eq!(book.state("S"), "closed");
-    let refused = book.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
+    assert_eq!(script.state_name("S"), "closed");
+    let refused = script.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
     assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
-    assert_eq!(book.says("S", "ask:ada").0, "closed", "asking again opens another");
-    assert_eq!(book.says("S", "give:ben").0, "identified");
+    assert_eq!(script.says("S", "ask:ada").0, "closed", "asking again opens another");
+    assert_eq!(script.says("S", "give:ben").0, "identified");
 }
 
 #[test]
 fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
-    let mut book = Book::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
+    let mut script = Script::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
     // Meanwhile all three schools join trust 4000.
     let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
-    book.identify(vec![mat(4000, schools)]).unwrap();
-    let other = book.facts.recipients[&Recipient::Mat(uid(4000))];
+    script.identify(vec![mat(4000, schools)]).unwrap();
+    let other = script.state.recipients[&Recipient::Mat(uid(4000))];
 
-    let (code, said) = book.says("S", "ask:ada");
+    let (code, said) = script.says("S", "ask:ada");
     assert_eq!(code, "SCHOOL_ON_ANOTHER_OFFER");
     assert!(said.contains(&format!("school 100001: close offer {other} first")), "{said}");
-    let (code, said) = book.says("M", "give:ben");
-    assert_eq!((code.as_str(), book.state("M")), ("SCHOOL_ON_ANOTHER_OFFER", "closed"), "an approval is no way round");
+    let (code, said) = script.says("M", "give:ben");
+    assert_eq!(
+        (code.as_str(), script.state_name("M")),
+        ("SCHOOL_ON_ANOTHER_OFFER", "closed"),
+        "an approval is no way round"
+    );
     assert!(said.contains("school 100003") && said.contains("school 100004"), "each school is named: {said}");
 
-    let close = book.command(other, "close:withdrawn@6").1;
-    book.call("officer", &close).unwrap();
-    assert_eq!(book.says("M", "give:ben").0, "identified", "the approval is still open");
-    assert_eq!(book.facts.listed[&urn(100_003)], Book::named("M"));
+    let close = script.command(other, "close:withdrawn@6").1;
+    script.call("officer", &close).unwrap();
+    assert_eq!(script.says("M", "give:ben").0, "identified", "the approval is still open");
+    assert_eq!(script.state.listed[&urn(100_003)], Script::named("M"));
 }
 
 #[test]
 fn nothing_is_reopened_once_the_programme_is_closed() {
-    let mut book = Book::new().after("S", "decline@5").after("S", "ask:ada").after("D", "body@4");
-    book.facts.programme.open = false;
+    let mut script = Script::new().after("S", "decline@5").after("S", "ask:ada").after("D", "body@4");
+    script.state.programme.open = false;
     for word in ["ask:cy", "give:ben"] {
-        let (code, said) = book.says("S", word);
+        let (code, said) = script.says("S", word);
         assert_eq!(code, "PROGRAMME_CLOSED", "{word}: {said}");
     }
-    let (code, said) = book.says("D", "ask:ada");
+    let (code, said) = script.says("D", "ask:ada");
     assert_eq!(code, "STATE_NOT_ALLOWED", "state before limits");
     assert!(said.contains("programme 2021-22"), "and the limit is named too: {said}");
 }
@@ -355,34 +360,34 @@ fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
         placement: HandPlacement::SingleAcademyTrust { uid: uid(9) },
         reason: "letter of 3 May".to_owned(),
     };
-    let mut book = Book::empty();
-    book.facts.register.insert(urn(100_001), RegisterAnswer::Placed("maintained".to_owned()));
-    book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
-    book.facts.trusts.insert(uid(9), TrustAnswer { kind: TrustKind::Sat, open: true });
+    let mut script = Script::empty();
+    script.state.register.insert(urn(100_001), RegisterAnswer::Placed("maintained".to_owned()));
+    script.state.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    script.state.trusts.insert(uid(9), TrustAnswer { kind: TrustKind::Sat, open: true });
 
-    assert!(matches!(book.call("ada", &place(100_009)), Err(CommandError::NotFound(..))));
-    let placed_already = book.call("ada", &place(100_001)).unwrap_err();
+    assert!(matches!(script.call("ada", &place(100_009)), Err(CommandError::NotFound(..))));
+    let placed_already = script.call("ada", &place(100_001)).unwrap_err();
     assert!(
         matches!(&placed_already, CommandError::Refused(it) if it.reason == Reason::AlreadyPlaced),
         "{placed_already:?}"
     );
-    assert_eq!((book.events.len(), book.facts.placements.len()), (0, 0));
+    assert_eq!((script.events.len(), script.state.placements.len()), (0, 0));
 
-    book.call("ada", &place(100_002)).unwrap();
-    assert_eq!(book.facts.placements[&urn(100_002)], HandPlacement::SingleAcademyTrust { uid: uid(9) });
-    let event = &book.events[0];
+    script.call("ada", &place(100_002)).unwrap();
+    assert_eq!(script.state.placements[&urn(100_002)], HandPlacement::SingleAcademyTrust { uid: uid(9) });
+    let event = &script.events[0];
     assert!(event.offer.is_none() && event.text_hash.is_some() && matches!(event.body, EventBody::Placed { .. }));
 }
 
 #[test]
 fn a_hand_placement_names_an_open_trust_of_its_kind() {
     use HandPlacement::{Mat, SingleAcademyTrust, SingleSchoolMat};
-    let mut book = Book::empty();
-    book.facts.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
+    let mut script = Script::empty();
+    script.state.register.insert(urn(100_002), RegisterAnswer::Unplaced { name: "CTC".to_owned() });
     for (n, kind, open) in
         [(1, TrustKind::Mat, true), (2, TrustKind::Mat, false), (3, TrustKind::Sat, true), (4, TrustKind::Sat, false)]
     {
-        book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
+        script.state.trusts.insert(uid(n), TrustAnswer { kind, open });
     }
     let not_suitable = "TRUST_NOT_SUITABLE";
     #[rustfmt::skip]
@@ -400,7 +405,7 @@ fn a_hand_placement_names_an_open_trust_of_its_kind() {
     ];
     for (placement, code, limits) in rows {
         let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
-        let said = match book.call("ada", &place) {
+        let said = match script.call("ada", &place) {
             Ok(_) => ("", 0),
             Err(CommandError::Refused(it)) => (it.reason.code(), it.limits.len()),
             Err(CommandError::NotFound(..)) => ("NOT_FOUND", 0),

@@ -9,7 +9,7 @@ use proptest::prop_oneof;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use uuid::Uuid;
 
-use super::script::Book;
+use super::script::Script;
 use crate::Date;
 use crate::award::movement::MovementKind;
 use crate::award::{Award, BookingState, Invoice};
@@ -110,19 +110,19 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Decides a word and records nothing.
-fn tried(book: &Book, letter: &str, word: &str) -> Result<(), CommandError> {
-    let (actor, command) = book.command(Book::named(letter), word);
-    let now = Now { at: Micros(0), today: book.today };
+fn tried(script: &Script, letter: &str, word: &str) -> Result<(), CommandError> {
+    let (actor, command) = script.command(Script::named(letter), word);
+    let now = Now { at: Micros(0), today: script.today };
     let mut ids = Uuid::nil;
     let (actor, request) = (actor.parse().unwrap(), RequestId(Uuid::nil()));
     let mut context =
         Context { actor: &actor, subject: None, reach: &Reach::everything(), request, now, ids: &mut ids };
-    book.facts.decide(&command, &mut context).map(drop)
+    script.state.decide(&command, &mut context).map(drop)
 }
 
 /// "The largest amount that would have passed all": it passes, and one more does not.
-fn largest_is_true(book: &Book, step: &Step, largest: i64) {
-    let passes = |amount| match tried(book, step.letter, &step.with(amount)) {
+fn largest_is_true(script: &Script, step: &Step, largest: i64) {
+    let passes = |amount| match tried(script, step.letter, &step.with(amount)) {
         Ok(()) => true,
         Err(CommandError::Refused(refusal)) => refusal.reason == Reason::ApprovalRequired,
         Err(other) => unreachable!("{step:?}: {other:?}"),
@@ -132,8 +132,8 @@ fn largest_is_true(book: &Book, step: &Step, largest: i64) {
     assert!(!passes(largest + 1), "{step:?}: {largest} is not the largest");
 }
 
-fn awards_are_sound(facts: &ProgrammeState) {
-    for it in facts.awards.values() {
+fn awards_are_sound(state: &ProgrammeState) {
+    for it in state.awards.values() {
         assert!([it.drawn, it.released, it.refunded].iter().all(|amount| *amount >= 0), "{it:?}");
         assert!(it.drawn + it.released <= it.awarded && it.refunded <= it.drawn, "{it:?}");
         assert!(it.booked() <= it.committed(), "more is booked than committed: {it:?}");
@@ -144,18 +144,18 @@ fn awards_are_sound(facts: &ProgrammeState) {
         }
         assert!(paid <= it.spent() * one, "{it:?}");
         assert!(it.invoices.iter().all(|paid| paid.refunded <= paid.amount), "{it:?}");
-        if !facts.offers[&it.offer].is_open() {
+        if !state.offers[&it.offer].is_open() {
             assert!(it.is_settled(), "a closed offer has a commitment: {it:?}");
             assert!(it.bookings.iter().all(|it| it.state != BookingState::Booked), "{it:?}");
         }
     }
-    claims_are_sound(facts);
+    claims_are_sound(state);
 }
 
 /// "Issuer and normalised reference are paid once": by one draw, or up to one total. A leader is funded once.
-fn claims_are_sound(facts: &ProgrammeState) {
+fn claims_are_sound(state: &ProgrammeState) {
     let mut claims: HashMap<_, Vec<&Invoice>> = HashMap::new();
-    for paid in facts.awards.values().flat_map(|it| &it.invoices) {
+    for paid in state.awards.values().flat_map(|it| &it.invoices) {
         claims.entry(paid.key()).or_default().push(paid);
     }
     for (key, paid) in &claims {
@@ -170,20 +170,20 @@ fn claims_are_sound(facts: &ProgrammeState) {
             Some(None) => assert_eq!(standing.len(), 1, "one draw pays it: {paid:?}"),
             None => {}
         }
-        assert_eq!(facts.claims[key].paid(), sum, "what is looked up is what the awards have");
+        assert_eq!(state.claims[key].paid(), sum, "what is looked up is what the awards have");
     }
-    assert_eq!(facts.claims.len(), claims.len());
+    assert_eq!(state.claims.len(), claims.len());
     let mut funded = BTreeSet::new();
-    for award in facts.awards.values().filter(|it| it.funds()) {
+    for award in state.awards.values().filter(|it| it.funds()) {
         let is_first = award.fees_key().is_none_or(|leader| funded.insert(leader));
         assert!(is_first, "a leader is funded twice: {award:?}");
     }
 }
 
 /// Every account holds exactly what its awards hold; a cap is what the terms say of its recipient.
-fn accounts_are_their_awards(facts: &ProgrammeState) {
+fn accounts_are_their_awards(state: &ProgrammeState) {
     let mut held: BTreeMap<AccountId, (i64, i64)> = BTreeMap::new();
-    for it in facts.awards.values() {
+    for it in state.awards.values() {
         let mut hold = |account, committed: i64, spent: i64| {
             let sums = held.entry(account).or_default();
             *sums = (sums.0 + committed, sums.1 + spent);
@@ -192,23 +192,23 @@ fn accounts_are_their_awards(facts: &ProgrammeState) {
         hold(it.fund, it.committed() * price, it.spent() * price);
         it.cap.into_iter().for_each(|cap| hold(cap, it.committed(), it.spent()));
     }
-    for account in facts.ledger.accounts() {
+    for account in state.ledger.accounts() {
         assert_eq!(account.fault(), None, "{account}");
         let expected = held.get(&account.id).copied().unwrap_or_default();
         assert_eq!((account.committed, account.spent), expected, "{account}");
         assert_eq!(account.available, account.allocated() - account.committed - account.spent, "{account}");
         if let Owner::Cap { offer } = account.owner {
-            assert_eq!(account.allocated(), cap(&facts.offers[&offer], account), "{account}");
+            assert_eq!(account.allocated(), cap(&state.offers[&offer], account), "{account}");
             assert!(account.available >= 0, "{account}: a cap is never broken");
         }
     }
 }
 
 /// Of each award as of each day: what was promised and not drawn, and what was drawn and not refunded.
-fn as_of_any_day_no_award_is_negative(book: &Book) {
+fn as_of_any_day_no_award_is_negative(script: &Script) {
     use crate::award::movement::MovementKind;
     let mut changes: BTreeMap<crate::ids::AwardId, Vec<(Date, i64, i64)>> = BTreeMap::new();
-    for event in &book.events {
+    for event in &script.events {
         let mut change = |award: &crate::ids::AwardId, committed: i64, spent: i64| {
             changes.entry(*award).or_default().push((event.effective, committed, spent));
         };
@@ -237,20 +237,20 @@ fn as_of_any_day_no_award_is_negative(book: &Book) {
 
 /// As of any day, by the dates of what happened, nothing is missing in any bucket of an account that binds, unless it was
 /// deliberately cut below what is promised.
-fn as_of_any_day_nothing_is_missing(book: &Book) {
-    let mut events: Vec<_> = book.events.iter().collect();
+fn as_of_any_day_nothing_is_missing(script: &Script) {
+    let mut events: Vec<_> = script.events.iter().collect();
     events.sort_by_key(|it| (it.effective, it.seq));
     let cut = |account: &AccountId| {
         let cuts =
             |it: &EventBody| matches!(it, EventBody::FundWithdrawn { fund, over_commit: true, .. } if fund == account);
-        book.events.iter().any(|it| cuts(&it.body))
+        script.events.iter().any(|it| cuts(&it.body))
     };
     let days: BTreeSet<Date> = events.iter().map(|it| it.effective).collect();
     for day in days {
         let mut as_of: BTreeMap<AccountId, BTreeMap<&str, i64>> = BTreeMap::new();
-        for event in &book.events {
+        for event in &script.events {
             for entry in &event.entries {
-                let account = book.facts.ledger.get(entry.account).unwrap();
+                let account = script.state.ledger.get(entry.account).unwrap();
                 // What the terms give a cap is there from the beginning.
                 let by_terms = entry.verb == ledger::EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
                 if event.effective > day && !by_terms {
@@ -263,7 +263,7 @@ fn as_of_any_day_nothing_is_missing(book: &Book) {
             }
         }
         for (id, buckets) in as_of {
-            let binds = book.facts.ledger.get(id).unwrap().binds && !cut(&id);
+            let binds = script.state.ledger.get(id).unwrap().binds && !cut(&id);
             let below =
                 buckets.iter().find(|(name, sum)| **sum < 0 && **name != "outside" && (**name != "available" || binds));
             assert_eq!(below, None, "as of {day} in account {id}");
@@ -307,43 +307,47 @@ fn note(reached: &mut Reached, offers: &BTreeMap<crate::ids::OfferId, Offer>, ev
 }
 
 fn walk(steps: &[Step], reached: &mut Reached) {
-    let mut book = Book::funded();
+    let mut script = Script::funded();
     for step in steps {
-        let before = (book.facts.offers.clone(), book.facts.awards.clone(), book.facts.ledger.clone());
-        let events = book.events.len();
-        match book.word(step.letter, &step.with(step.amount)) {
+        let before = (script.state.offers.clone(), script.state.awards.clone(), script.state.ledger.clone());
+        let events = script.events.len();
+        match script.word(step.letter, &step.with(step.amount)) {
             Ok(decided) => {
-                book.events[events..].iter().for_each(|event| note(reached, &before.0, event));
+                script.events[events..].iter().for_each(|event| note(reached, &before.0, event));
                 if let CommandAnswer::Closed(id, released) = decided.answer {
                     let freed: i64 = released.iter().map(|it| it.amount).sum();
                     let open = before.1.values().filter(|it| it.offer == id).map(Award::committed).sum::<i64>();
                     assert_eq!(freed, open, "closing names all that it gives back");
-                    assert_ne!(book.facts.offers[&id].outcome, Some(Outcome::Lapsed));
+                    assert_ne!(script.state.offers[&id].outcome, Some(Outcome::Lapsed));
                 }
             }
             Err(fault) => {
-                let now = (&book.facts.offers, &book.facts.awards, &book.facts.ledger);
-                assert_eq!((now, book.events.len()), ((&before.0, &before.1, &before.2), events), "{step:?}: {fault}");
+                let now = (&script.state.offers, &script.state.awards, &script.state.ledger);
+                assert_eq!(
+                    (now, script.events.len()),
+                    ((&before.0, &before.1, &before.2), events),
+                    "{step:?}: {fault}"
+                );
                 if let CommandError::Refused(refusal) = &fault {
                     reached.reasons.insert(refusal.reason.code());
                     if let Some(largest) = refusal.largest.filter(|_| step.word.contains("{}")) {
-                        largest_is_true(&book, step, largest);
+                        largest_is_true(&script, step, largest);
                     }
                 }
                 assert!(!matches!(fault, CommandError::Bug(_)), "{step:?}: {fault}");
             }
         }
-        awards_are_sound(&book.facts);
-        accounts_are_their_awards(&book.facts);
+        awards_are_sound(&script.state);
+        accounts_are_their_awards(&script.state);
     }
-    as_of_any_day_nothing_is_missing(&book);
-    as_of_any_day_no_award_is_negative(&book);
-    let mut replayed = Book::empty().facts;
-    book.events.iter().for_each(|event| replayed.apply(event));
-    assert_eq!((&replayed.offers, &replayed.awards), (&book.facts.offers, &book.facts.awards), "replay is live");
-    assert_eq!((&replayed.ledger, &replayed.claims), (&book.facts.ledger, &book.facts.claims));
-    assert_eq!(replayed.approvals, book.facts.approvals);
-    assert_eq!(book.forbidden(), [], "decided again, the same");
+    as_of_any_day_nothing_is_missing(&script);
+    as_of_any_day_no_award_is_negative(&script);
+    let mut replayed = Script::empty().state;
+    script.events.iter().for_each(|event| replayed.apply(event));
+    assert_eq!((&replayed.offers, &replayed.awards), (&script.state.offers, &script.state.awards), "replay is live");
+    assert_eq!((&replayed.ledger, &replayed.claims), (&script.state.ledger, &script.state.claims));
+    assert_eq!(replayed.approvals, script.state.approvals);
+    assert_eq!(script.forbidden(), [], "decided again, the same");
 }
 
 /// The walk is the same each time, so that what it reaches is too. A refund needs something drawn, which an offer that

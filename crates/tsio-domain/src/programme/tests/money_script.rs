@@ -14,7 +14,7 @@
 
 use uuid::Uuid;
 
-use super::script::{Book, cut, day, uid};
+use super::script::{Script, cut, day, uid};
 use crate::award::claim::{IssuerKey, NewClaim};
 use crate::award::{Award, Reference, Support};
 use crate::event::Seq;
@@ -70,12 +70,12 @@ fn amount(text: &str, unit: Unit) -> Amount {
     }
 }
 
-impl Book {
+impl Script {
     /// All four offers accepted; £20,000 of credit, £10,000 each for NLG and NPQEL, put in by `first`; in the register trust 4000 (an open
     /// MAT), 4001 (a closed one), 4002 (an open SAT), and as open MATs the own trusts of `T` (2000) and `M` (3000). The
     /// next event is number 21.
     pub(crate) fn funded() -> Self {
-        let mut book = Self::new();
+        let mut script = Self::new();
         for (n, kind, open) in [
             (2000, TrustKind::Mat, true),
             (3000, TrustKind::Mat, true),
@@ -83,31 +83,31 @@ impl Book {
             (4001, TrustKind::Mat, false),
             (4002, TrustKind::Sat, true),
         ] {
-            book.facts.trusts.insert(uid(n), TrustAnswer { kind, open });
-            book.facts.trust_names.insert(uid(n), vec![format!("Trust {n}"), format!("Once {n}")]);
+            script.state.trusts.insert(uid(n), TrustAnswer { kind, open });
+            script.state.trust_names.insert(uid(n), vec![format!("Trust {n}"), format!("Once {n}")]);
         }
-        let book = book.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
-        let book = book.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");
-        let book = book
+        let script = script.after("S", "body@4 school@5 accept:school@5").after("D", "body@4 school@5 accept:school@5");
+        let script = script.after("T", "body@4 accept:trust@5").after("M", "body@4 accept:trust@5");
+        let script = script
             .after("S", "fund:credit put:credit:2000000@2021-09-01!first fund:nlg put:nlg:1000000@2021-09-01!first");
-        book.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
+        script.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
     }
 
     /// Knows of each award what the writer loads for a claim on it. Leaders of education are of Oak Trust too.
     pub(in crate::programme) fn know_of_claims(&mut self) {
-        for award in self.facts.awards.values() {
+        for award in self.state.awards.values() {
             let organisation = match &award.support {
                 Support::Nle { .. } => Some("Oak Trust"),
                 Support::Nlg { organisation, .. } => organisation.as_deref(),
                 Support::Credit { .. } | Support::Npqel { .. } => None,
             };
-            self.facts.organisations.extend(organisation.map(|it| (award.id, IssuerKey::of(it))));
-            self.facts.draws.entry(award.id).or_default();
+            self.state.organisations.extend(organisation.map(|it| (award.id, IssuerKey::of(it))));
+            self.state.draws.entry(award.id).or_default();
         }
     }
 
     pub(crate) fn awards_of_offer(&self, offer: OfferId) -> Vec<&Award> {
-        let mut awards: Vec<&Award> = self.facts.awards.values().filter(|it| it.offer == offer).collect();
+        let mut awards: Vec<&Award> = self.state.awards.values().filter(|it| it.offer == offer).collect();
         awards.sort_by_key(|it| it.made);
         awards
     }
@@ -118,11 +118,11 @@ impl Book {
         if strand.as_str() == "cap" {
             return AccountId::of_cap(Self::named("S"), &StrandId::new("nle"));
         }
-        self.facts.ledger.fund(&strand, region).map_or(AccountId(Uuid::nil()), |it| it.id)
+        self.state.ledger.fund(&strand, region).map_or(AccountId(Uuid::nil()), |it| it.id)
     }
 
     pub(crate) fn fund(&self, word: &str) -> &Account {
-        self.facts.ledger.get(self.fund_id(word)).unwrap()
+        self.state.ledger.get(self.fund_id(word)).unwrap()
     }
 
     /// The caller and the command behind a word about money.
@@ -135,7 +135,7 @@ impl Book {
         let command = match it.verb {
             "nle" | "credit" | "nlg" | "npqel" => {
                 let (lines, on) = cut(whole, '@');
-                let made = self.facts.awards.len();
+                let made = self.state.awards.len();
                 let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
                 Command::Award { offer: OfferTarget { offer, etag }, awards, on: on.map(day) }
             }
@@ -146,10 +146,10 @@ impl Book {
             }
             "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.change(&it, etag))),
             "yes" => {
-                let of_funds = self.facts.approvals.values().filter(|it| it.change.is_some());
+                let of_funds = self.state.approvals.values().filter(|it| it.change.is_some());
                 let approval = of_funds.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
                 let action =
-                    self.facts.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission());
+                    self.state.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission());
                 return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
@@ -172,7 +172,7 @@ impl Book {
                 Command::BookDays { award, half_days, on, leader, leader_kind: None }
             }
             "undo" => {
-                let newest = || self.facts.movements.of(id).last().map_or(Seq(1), |it| it.seq);
+                let newest = || self.state.movements.of(id).last().map_or(Seq(1), |it| it.seq);
                 Command::Undo { award, movement: it.number.unwrap_or_else(newest), reason: "wrong award".to_owned() }
             }
             "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
@@ -217,14 +217,14 @@ impl Book {
         };
         let funds = |ids: &[AccountId]| {
             let fund = |id: &AccountId| {
-                let Account { committed, spent, available, .. } = &self.facts.ledger.get(*id).unwrap();
-                let allocated = -self.facts.ledger.get(*id).unwrap().outside;
+                let Account { committed, spent, available, .. } = &self.state.ledger.get(*id).unwrap();
+                let allocated = -self.state.ledger.get(*id).unwrap().outside;
                 format!("{allocated} {committed} {spent} {available}")
             };
             ids.iter().map(fund).collect::<Vec<_>>().join(" + ")
         };
         let award = |id: &AwardId| {
-            let it = &self.facts.awards[id];
+            let it = &self.state.awards[id];
             format!("{} {} {} {}", it.awarded, it.drawn, it.released, it.refunded)
         };
         let said = match done {
@@ -235,7 +235,7 @@ impl Book {
                 format!("closed {}", amounts.join(" ")).trim_end().to_owned()
             }
             CommandAnswer::ApprovalOpened(_) => "asked".to_owned(),
-            _ => self.state(letter).to_owned(),
+            _ => self.state_name(letter).to_owned(),
         };
         (said, String::new())
     }
@@ -301,19 +301,19 @@ fn new_award(line: &str, n: usize) -> NewAward {
     NewAward { support, amount: it.amount(unit).unwrap(), text: "because".to_owned() }
 }
 
-/// Rows of: offer, what happened before, the word that is judged, what it comes to (see [`Book::comes_to`]), a part of
-/// what a refusal says. Each begins with [`Book::funded`].
+/// Rows of: offer, what happened before, the word that is judged, what it comes to (see [`Script::comes_to`]), a part of
+/// what a refusal says. Each begins with [`Script::funded`].
 pub(crate) type MoneyRow<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 
 pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
     for row @ (letter, history, word, expected, part) in rows {
-        let mut book = Book::funded().after(letter, history);
-        let before = (book.facts.awards.clone(), book.facts.ledger.clone(), book.events.len());
-        let (comes_to, said) = book.comes_to(letter, word);
+        let mut script = Script::funded().after(letter, history);
+        let before = (script.state.awards.clone(), script.state.ledger.clone(), script.events.len());
+        let (comes_to, said) = script.comes_to(letter, word);
         assert_eq!(comes_to, *expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
         if comes_to.starts_with(char::is_uppercase) {
-            assert_eq!((book.facts.awards, book.facts.ledger, book.events.len()), before, "nothing was recorded");
+            assert_eq!((script.state.awards, script.state.ledger, script.events.len()), before, "nothing was recorded");
         }
     }
 }

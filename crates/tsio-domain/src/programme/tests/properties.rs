@@ -7,7 +7,7 @@ use proptest::prelude::{Just, Strategy, prop};
 use proptest::prop_oneof;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::script::{Book, mat, school, standalone, urn};
+use super::script::{Script, mat, school, standalone, urn};
 use crate::Date;
 use crate::event::{Event, EventBody};
 use crate::ids::{OfferId, Urn};
@@ -120,18 +120,18 @@ const ABOUT_AWARDS: [OfferAction; 6] = [
     OfferAction::Undo,
 ];
 
-fn take(book: &mut Book, step: &Step) -> Result<(), CommandError> {
+fn take(script: &mut Script, step: &Step) -> Result<(), CommandError> {
     match step {
-        Step::Word(letter, word) => book.word(letter, word).map(drop),
-        Step::Identify(which) => book.identify(populations(*which)).map(drop),
+        Step::Word(letter, word) => script.word(letter, word).map(drop),
+        Step::Identify(which) => script.identify(populations(*which)).map(drop),
     }
 }
 
 /// Folds one event, and holds what it did to its offer against the table, and its etag against what moves it.
-fn fold(facts: &mut crate::programme::ProgrammeState, event: &Event, reached: &mut BTreeSet<(OfferAction, State)>) {
-    let before = facts.offers.clone();
-    facts.apply(event);
-    for (id, after) in &facts.offers {
+fn fold(state: &mut crate::programme::ProgrammeState, event: &Event, reached: &mut BTreeSet<(OfferAction, State)>) {
+    let before = state.offers.clone();
+    state.apply(event);
+    for (id, after) in &state.offers {
         let Some(old) = before.get(id) else {
             assert!(matches!(event.body, EventBody::Identified { .. }) && event.offer == Some(*id), "{event:?}");
             assert_eq!((after.state, after.version), (State::Identified, event.seq));
@@ -195,28 +195,28 @@ fn nobody_is_on_two(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, OfferId>
 }
 
 fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
-    let mut book = Book::new();
+    let mut script = Script::new();
     for step in steps {
-        let (offers, events) = (book.facts.offers.clone(), book.events.len());
-        if let Err(fault) = take(&mut book, step) {
-            assert_eq!((&book.facts.offers, book.events.len()), (&offers, events), "{step:?} was refused: {fault}");
+        let (offers, events) = (script.state.offers.clone(), script.events.len());
+        if let Err(fault) = take(&mut script, step) {
+            assert_eq!((&script.state.offers, script.events.len()), (&offers, events), "{step:?} was refused: {fault}");
         }
-        let listed = nobody_is_on_two(&book.facts.offers);
-        assert_eq!(book.facts.listed.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(), listed);
-        book.facts.offers.values().for_each(contacts_are_in_order);
+        let listed = nobody_is_on_two(&script.state.offers);
+        assert_eq!(script.state.listed.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(), listed);
+        script.state.offers.values().for_each(contacts_are_in_order);
     }
-    let mut replayed = Book::empty().facts;
-    for event in &book.events {
+    let mut replayed = Script::empty().state;
+    for event in &script.events {
         fold(&mut replayed, event, reached);
     }
-    assert_eq!(replayed.offers, book.facts.offers, "replay is live");
-    assert_eq!((&replayed.listed, &replayed.recipients), (&book.facts.listed, &book.facts.recipients));
-    assert_eq!(replayed.approvals, book.facts.approvals);
+    assert_eq!(replayed.offers, script.state.offers, "replay is live");
+    assert_eq!((&replayed.listed, &replayed.recipients), (&script.state.listed, &script.state.recipients));
+    assert_eq!(replayed.approvals, script.state.approvals);
     // Awards that were put on offers without an event are on no record.
-    if book.facts.awards.is_empty() {
-        assert_eq!(book.forbidden(), [], "decided again, the same");
+    if script.state.awards.is_empty() {
+        assert_eq!(script.forbidden(), [], "decided again, the same");
     }
-    for approval in book.facts.approvals.values() {
+    for approval in script.state.approvals.values() {
         assert_ne!(approval.state.answered_by(), Some(&approval.requested_by), "two people");
     }
 }

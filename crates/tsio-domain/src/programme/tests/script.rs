@@ -89,8 +89,8 @@ fn first_four() -> Vec<Candidate> {
 }
 
 /// The programme of 2021-22, on 1 December 2021.
-pub(crate) struct Book {
-    pub(crate) facts: ProgrammeState,
+pub(crate) struct Script {
+    pub(crate) state: ProgrammeState,
     pub(crate) events: Vec<Event>,
     pub(crate) today: Date,
     /// The id every call is made under; one of its own when there is none.
@@ -101,22 +101,22 @@ pub(crate) struct Book {
     calls: u128,
 }
 
-impl Book {
+impl Script {
     pub(crate) fn empty() -> Self {
         let programme: Programme = "2021-22".parse().unwrap();
         let (file, text) = shipped()[0];
         let scheme = Arc::new(Terms::parse(file, text).unwrap());
-        let mut facts = ProgrammeState::new(ProgrammeHeader { programme, terms: [7; 32], scheme, open: true });
-        facts.rules = RulesVersion::CURRENT;
+        let mut state = ProgrammeState::new(ProgrammeHeader { programme, terms: [7; 32], scheme, open: true });
+        state.rules = RulesVersion::CURRENT;
         let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
-        Self { facts, events, today, request: None, reach, ids: 0, calls: 0 }
+        Self { state, events, today, request: None, reach, ids: 0, calls: 0 }
     }
 
     /// With the offers `S`, `T`, `M`, `D`.
     pub(crate) fn new() -> Self {
-        let mut book = Self::empty();
-        book.identify(first_four()).unwrap();
-        book
+        let mut script = Self::empty();
+        script.identify(first_four()).unwrap();
+        script
     }
 
     /// The offer behind a letter.
@@ -125,16 +125,16 @@ impl Book {
     }
 
     pub(crate) fn offer(&self, letter: &str) -> &Offer {
-        &self.facts.offers[&Self::named(letter)]
+        &self.state.offers[&Self::named(letter)]
     }
 
     /// The state of an offer, by its name.
-    pub(crate) fn state(&self, letter: &str) -> &'static str {
+    pub(crate) fn state_name(&self, letter: &str) -> &'static str {
         self.offer(letter).state.name()
     }
 
     pub(crate) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decision, CommandError> {
-        self.facts.candidates = Some(Candidates { recipients, ..Candidates::default() });
+        self.state.candidates = Some(Candidates { recipients, ..Candidates::default() });
         self.call("officer", &Command::Identify)
     }
 
@@ -150,7 +150,7 @@ impl Book {
         self.calls += 1;
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
         let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
-        let decided = self.facts.decide(command, &mut context)?;
+        let decided = self.state.decide(command, &mut context)?;
         for draft in decided.drafts.clone() {
             let event = Event {
                 seq: Seq(i64::try_from(self.events.len()).unwrap() + 1),
@@ -164,7 +164,7 @@ impl Book {
                 body: draft.body,
                 entries: self.number(draft.effective, &draft.postings),
             };
-            self.facts.apply(&event);
+            self.state.apply(&event);
             self.events.push(event);
         }
         Ok(decided)
@@ -182,7 +182,7 @@ impl Book {
     /// What stands against its events when each call is decided again, from the first event on. Days of the future, which no
     /// caller may name and the words of these tests do, are left out.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
-        let mut found = forbidden(&self.events, &self.facts, self.today);
+        let mut found = forbidden(&self.events, &self.state, self.today);
         found.retain(|(_, why)| !why.contains("lies in the future"));
         found
     }
@@ -222,13 +222,13 @@ impl Book {
     /// Changes the offer's made-up award, two days at first given back, and the fund with it.
     fn set(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
         let id = AwardId(offer.0);
-        if !self.facts.awards.contains_key(&id) {
-            self.facts.awards.put(settled(offer));
+        if !self.state.awards.contains_key(&id) {
+            self.state.awards.put(settled(offer));
         }
-        let award = self.facts.awards.get_mut(id).unwrap();
+        let award = self.state.awards.get_mut(id).unwrap();
         let (committed, spent) = (award.committed(), award.spent());
         change(award);
-        let fund = self.facts.ledger.get_mut(award.fund).unwrap();
+        let fund = self.state.ledger.get_mut(award.fund).unwrap();
         let cost = |half_days: i64| half_days * 30_000;
         fund.committed += cost(award.committed() - committed);
         fund.spent += cost(award.spent() - spent);
@@ -280,7 +280,7 @@ impl Book {
 
     /// The newest approval about an offer; one that does not exist where there is none.
     fn last_approval(&self, offer: OfferId) -> ApprovalId {
-        let about = self.facts.approvals.values().filter(|it| it.subject == offer.0);
+        let about = self.state.approvals.values().filter(|it| it.subject == offer.0);
         about.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
     }
 
@@ -296,7 +296,7 @@ impl Book {
     /// What a word comes to: the offer's state after it, or why not; and all the refusal says.
     pub(crate) fn says(&mut self, letter: &str, word: &str) -> (String, String) {
         match self.word(letter, word) {
-            Ok(_) => (self.state(letter).to_owned(), String::new()),
+            Ok(_) => (self.state_name(letter).to_owned(), String::new()),
             Err(CommandError::Refused(refusal)) => {
                 let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.subject, it.remedy));
                 let all = std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n");
@@ -312,22 +312,22 @@ impl Book {
 
 /// What stands against these events of a programme when each call is decided again: with the trusts that `known` has, on this day.
 pub(crate) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
-    let mut facts = Book::empty().facts;
-    facts.movements = Movements::summed();
-    facts.trusts.clone_from(&known.trusts);
+    let mut state = Script::empty().state;
+    state.movements = Movements::summed();
+    state.trusts.clone_from(&known.trusts);
     let mut found = Vec::new();
     for call in events.chunk_by(|one, next| (&one.actor, one.request) == (&next.actor, next.request)) {
         let Some(first) = call.first() else { continue };
         for undone in call.iter().filter_map(|it| it.body.undoes()) {
-            events.iter().filter(|it| it.seq == undone).for_each(|it| facts.movements.recall(it));
+            events.iter().filter(|it| it.seq == undone).for_each(|it| state.movements.recall(it));
         }
-        match facts.redecide(call, Now { at: first.recorded, today }) {
+        match state.redecide(call, Now { at: first.recorded, today }) {
             ReplayVerdict::Allowed | ReplayVerdict::AllowedWhenMade(..) => {}
             ReplayVerdict::Forbidden(seq, why) => found.push((seq, why)),
         }
         for event in call {
-            facts.apply(event);
-            found.extend(facts.broken.drain(..).map(|it| (event.seq, it)));
+            state.apply(event);
+            found.extend(state.broken.drain(..).map(|it| (event.seq, it)));
         }
     }
     found
@@ -365,7 +365,7 @@ pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &
 
 pub(crate) fn judge(rows: &[Row]) {
     for row @ (letter, history, word, expected, part) in rows {
-        let (comes_to, said) = Book::new().after(letter, history).says(letter, word);
+        let (comes_to, said) = Script::new().after(letter, history).says(letter, word);
         assert_eq!(comes_to, *expected, "{row:?}: {said}");
         assert!(said.contains(part), "{row:?}: {said}");
     }

@@ -3,7 +3,7 @@
 use decision::Warning;
 
 use super::money_script::{MoneyRow, judge_money};
-use super::script::{Book, day};
+use super::script::{Script, day};
 use crate::award::BookingState;
 use crate::programme::*;
 
@@ -99,13 +99,13 @@ fn bookings_lie_inside_their_award() {
         ("S", "nle:4@6 book:2@2022-03-01",          "cancel#22",            "4 0 0 0", ""),
         ("S", "credit:1000@6 start@7",              "book:1@2022-03-01",    "UNIT_MISMATCH 0 | award", "is of credit, which has no days to book"),
     ]);
-    let book = Book::funded().after("S", "nle:4@6 book:1@2022-03-01 book:1/leader-2@2022-03-02");
-    let bookings = &book.awards_of_offer(Book::named("S"))[0].bookings;
+    let script = Script::funded().after("S", "nle:4@6 book:1@2022-03-01 book:1/leader-2@2022-03-02");
+    let bookings = &script.awards_of_offer(Script::named("S"))[0].bookings;
     let leaders: Vec<&str> = bookings.iter().map(|it| it.leader.as_str()).collect();
     assert_eq!(leaders, ["leader-1", "leader-2"], "the award's leader, unless it says who");
     assert_eq!(bookings[0].on, day("2022-03-01"));
-    assert_eq!(book.events[21].effective, day("2021-12-01"), "the day it was booked, not the day it is for");
-    assert!(book.events[21].entries.is_empty(), "a booking moves nothing");
+    assert_eq!(script.events[21].effective, day("2021-12-01"), "the day it was booked, not the day it is for");
+    assert!(script.events[21].entries.is_empty(), "a booking moves nothing");
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn a_past_day_of_an_award_is_a_warning() {
         ("book:1@9", true),
         ("book:1@2022-03-01", false),
     ] {
-        let mut book = Book::funded().after("S", "nle:4@6 start@7 draw:1@8");
+        let mut script = Script::funded().after("S", "nle:4@6 start@7 draw:1@8");
         // The ninth is 61 days before.
-        book.today = day("2021-12-09");
-        let decided = book.word("S", word).unwrap();
+        script.today = day("2021-12-09");
+        let decided = script.word("S", word).unwrap();
         let expected = if warned { vec![Warning::DateInThePast(day("9"))] } else { Vec::new() };
         assert_eq!(decided.warnings, expected, "{word}");
     }
@@ -216,9 +216,13 @@ fn a_mistake_is_undone_and_its_numbers_fall_back() {
         ("S", "credit:600000@6 release:500000 take:credit:1500000", "undo#22", "FUNDS_INSUFFICIENT - | fund 500000 100000 0 400000 500000 400000", "allocate at least £1,000"),
         ("S", "credit:600000 start@7 draw:200000 cut:credit:1500000 yes:ben", "undo#23", "FUNDS_INSUFFICIENT - | fund 500000 400000 0 100000 200000 100000", "allocate at least £1,000"),
     ]);
-    let book = Book::funded().after("S", "nle:4@6 start@7 book:3@2022-03-01 draw#23@8 undo#24");
-    assert_eq!(book.awards_of_offer(Book::named("S"))[0].bookings[0].state, BookingState::Cancelled, "book it again");
-    let undone = book.events.last().unwrap();
+    let script = Script::funded().after("S", "nle:4@6 start@7 book:3@2022-03-01 draw#23@8 undo#24");
+    assert_eq!(
+        script.awards_of_offer(Script::named("S"))[0].bookings[0].state,
+        BookingState::Cancelled,
+        "book it again"
+    );
+    let undone = script.events.last().unwrap();
     assert_eq!((undone.effective, undone.text_hash.is_some()), (day("2021-12-01"), true));
     let verbs: Vec<&str> = undone.entries.iter().map(|it| it.verb.name()).collect();
     assert_eq!(verbs, ["refund", "commit", "refund", "commit"], "on the cap, then on the fund");
@@ -264,12 +268,12 @@ fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them()
         ("T", "body@4 accept:trust@5 nle:2@6 day:accepted@6", "start@5",       "DATE_ORDER",        "before the offer was accepted, on 2021-10-06"),
     ];
     judge(rows);
-    let book = Book::new().after("T", "body@4 accept:trust@6 day:accepted@5");
-    let corrected = book.events.last().unwrap();
+    let script = Script::new().after("T", "body@4 accept:trust@6 day:accepted@5");
+    let corrected = script.events.last().unwrap();
     assert_eq!(
         (corrected.effective, corrected.text_hash.is_some()),
         (day("2021-12-01"), true),
         "the day it was noticed"
     );
-    assert_eq!(book.offer("T").etag(), "v7");
+    assert_eq!(script.offer("T").etag(), "v7");
 }
