@@ -1,4 +1,4 @@
-//! What changed accounts by the day: what lies between a day in the past and today, as far as a command asks.
+//! Changes of accounts by day, to compute what was available as of a day in the past.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,12 +6,12 @@ use crate::Date;
 use crate::ids::AccountId;
 use crate::ledger::{Account, Bucket, EntryKind, Owner};
 
-/// By account and day, how postings of that effective date changed what is available.
+/// By account and effective date, the sum of the changes of the available amount.
 #[derive(Debug, Clone, Default)]
 pub struct AccountDays(HashMap<AccountId, BTreeMap<Date, i64>>);
 
 impl AccountDays {
-    /// Counts one posting. What the terms give an offer's cap is there as of every day.
+    /// Adds one posting. An allocation by the terms to an offer's cap is left out: it is available as of every day.
     pub fn post(&mut self, account: &Account, on: Date, verb: EntryKind, amount: i64) {
         let by_terms = verb == EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
         let change = match verb.buckets() {
@@ -24,17 +24,17 @@ impl AccountDays {
         *sum = sum.saturating_add(change);
     }
 
-    /// Takes over what is stored of one day.
+    /// Sets the stored change of one day.
     pub fn put(&mut self, account: AccountId, on: Date, change: i64) {
         self.0.entry(account).or_default().insert(on, change);
     }
 
-    /// All of it, by account and day.
+    /// All changes, by account and day.
     pub fn changes(&self) -> impl Iterator<Item = (AccountId, Date, i64)> {
         self.0.iter().flat_map(|(account, days)| days.iter().map(|(on, change)| (*account, *on, *change)))
     }
 
-    /// What is available as of a day and as of each later one on which that changed, in order.
+    /// The available amount as of `on`, and as of each later day on which it changed, in order of days.
     pub(super) fn available_from(&self, account: &Account, on: Date) -> Vec<(Date, i64)> {
         let changes = self.0.get(&account.id);
         let later = changes.into_iter().flat_map(|it| it.range(on..)).filter(|(day, _)| **day > on);

@@ -1,4 +1,4 @@
-//! The fold: what each event does to the facts. `verify` proves the current state with the same.
+//! Applies events to the state. `verify` checks the stored state with the same functions.
 
 use super::ProgrammeState;
 use crate::approval::{Approval, ApprovalAnswer};
@@ -14,7 +14,7 @@ use crate::referral::Referral;
 use crate::rules::RulesVersion;
 
 impl ProgrammeState {
-    /// Folds one event in: the same fold that `verify` proves the current state with.
+    /// Applies one event. `verify` checks the stored state with this function too.
     pub fn apply(&mut self, event: &Event) {
         self.post(event);
         self.movements.apply(event);
@@ -38,7 +38,7 @@ impl ProgrammeState {
             EventBody::ApprovalWithdrawn { approval, token_subject } => {
                 self.note_answer(*approval, ApprovalAnswer::Withdrawn, *token_subject, event);
             }
-            // What moves money is in the entries.
+            // The entries move the money: see `post`.
             events_about!(fund) => {}
             events_about!(award) => self.apply_award_event(event),
             EventBody::ReferralRaised { referral, .. } => {
@@ -132,13 +132,13 @@ impl ProgrammeState {
         }
     }
 
-    /// The schools of the event's offer are on an open offer: this one.
+    /// Lists the schools of the event's offer as being on it.
     fn list(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
         self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
     }
 
-    /// The schools of the event's offer are on it no more.
+    /// Stops listing the schools of the event's offer, which has closed.
     fn unlist(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
         for urn in offer.schools.keys() {
@@ -148,9 +148,9 @@ impl ProgrammeState {
         }
     }
 
-    /// Folds an event's entries in, opening the accounts that it brings.
+    /// Posts an event's entries, after adding the accounts that the event creates.
     ///
-    /// An entry that its account cannot bear leaves it as it was and is named in [`ProgrammeState::broken`].
+    /// An entry that its account cannot bear changes nothing and is reported in [`ProgrammeState::broken`].
     fn post(&mut self, event: &Event) {
         if let EventBody::FundCreated { fund, strand, region, binds } = &event.body {
             let owner = Owner::Fund { region: *region };
@@ -180,19 +180,19 @@ impl ProgrammeState {
         }
     }
 
-    /// Goes by another version of the rules from here on.
+    /// Adopts a version of the rules, which applies to all later events.
     fn adopt(&mut self, version: RulesVersion, event: &Event) {
-        let known = self.rules < version && version <= RulesVersion::CURRENT;
-        if !known {
-            let (at, newest) = (event.seq, RulesVersion::CURRENT);
+        let is_valid = self.rules < version && version <= RulesVersion::CURRENT;
+        if !is_valid {
+            let (seq, newest) = (event.seq, RulesVersion::CURRENT);
             let expected = format!("expected one after {}, up to {newest}, the newest that is known", self.rules);
-            self.broken.push(format!("event {at} adopts rules {version}: {expected}"));
+            self.broken.push(format!("event {seq} adopts rules {version}: {expected}"));
         }
         self.rules = version;
         self.approvals.values_mut().for_each(|it| it.expire_undated(event.recorded));
     }
 
-    /// Answers an approval as an event says.
+    /// Records the answer to an approval.
     fn note_answer(
         &mut self,
         approval: ApprovalId,
@@ -205,18 +205,18 @@ impl ProgrammeState {
         }
     }
 
-    /// Keeps the awards of fees of each leader. From rules 2 on a leader is funded once.
-    fn note_leader(&mut self, made: AwardId) {
-        let Some(key) = self.awards.get(&made).and_then(Award::fees_key) else { return };
+    /// Adds an award of fees to its leader's awards. From rules 2 on, at most one award may fund a leader.
+    fn note_leader(&mut self, new: AwardId) {
+        let Some(key) = self.awards.get(&new).and_then(Award::fees_key) else { return };
         let of_leader = self.leaders.entry(key).or_default();
         let funded = of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
         if let Some(before) = funded.filter(|_| self.rules >= RulesVersion::V2) {
-            self.broken.push(format!("award {made} funds a leader whom award {before} funds"));
+            self.broken.push(format!("award {new} funds a leader whom award {before} funds"));
         }
-        of_leader.push(made);
+        of_leader.push(new);
     }
 
-    /// Keeps what has been paid on invoices in step with an award, just after a draw was folded into it.
+    /// Updates the payments of invoices, or the draws without an invoice, after a draw was applied to its award.
     fn note_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
@@ -227,15 +227,15 @@ impl ProgrammeState {
         };
         let payments = self.claims.entry(paid.key()).or_default();
         if let Some(claim) = &paid.claim {
-            let is_anothers = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
-            let wrong = is_anothers.then(|| "the key of its issuer is another's".to_owned());
+            let is_wrong_key = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
+            let wrong = is_wrong_key.then(|| "the key of its issuer is another's".to_owned());
             let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
             self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
     }
 
-    /// The same just after a refund was folded into it, which takes this payment back.
+    /// Updates the payments of an invoice after a refund of one was applied to its award.
     fn note_refund(&mut self, award: AwardId, invoice: Option<Seq>) {
         let Some(award) = self.awards.get(&award) else { return };
         if let Some(paid) = award.invoices.iter().find(|it| Some(it.seq) == invoice) {
@@ -243,7 +243,7 @@ impl ProgrammeState {
         }
     }
 
-    /// The same just after a draw or a refund was undone in it.
+    /// Updates the payments of an invoice after the undo of a draw or a refund was applied to its award.
     fn note_undone(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.iter().find(|it| it.seq == undoes || Some(it.seq) == invoice) else {
@@ -282,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn a_record_goes_by_the_rules_it_adopted_last() {
+    fn the_rules_adopted_last_apply() {
         let mut state = Script::empty().state;
         state.rules = RulesVersion::V1;
         state.apply(&adopts(1, 2));
         assert_eq!((state.rules, state.broken.len()), (RulesVersion::V2, 0));
-        // The same once more, older ones, and ones that nobody here knows.
-        for (version, named) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
+        // The same version again, an older one, and an unknown one.
+        for (version, expected) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
             let mut state = Script::empty().state;
             state.apply(&adopts(2, version));
-            assert!(state.broken.iter().any(|it| it.contains(named)), "{version}: {:?}", state.broken);
+            assert!(state.broken.iter().any(|it| it.contains(expected)), "{version}: {:?}", state.broken);
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Who is eligible and on which offer they would be listed: read for identify and for referrals, and what identifying did.
+//! Eligible recipients and their schools, for identify and for referrals; and the result of identify.
 
 use crate::ids::{OfferId, ReferralId, Uid, Urn};
 use crate::region::Region;
 use crate::values::offer::{Recipient, ResponsibleBody};
 
-/// A recipient that is eligible, with its eligible schools.
+/// An eligible recipient, with its eligible schools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The recipient.
@@ -13,9 +13,9 @@ pub struct Candidate {
     pub name: String,
     /// The trust behind it.
     pub trust: Option<Uid>,
-    /// Who has to be told first.
+    /// The responsible body, which has to be contacted first.
     pub responsible: ResponsibleBody,
-    /// Whether a file of establishments names the school that is the recipient; without one nobody knows its diocese.
+    /// Whether a file of establishments names the school that is the recipient. If not, its diocese is unknown.
     pub diocese_known: bool,
     /// Its eligible schools, at least one.
     pub schools: Vec<CandidateSchool>,
@@ -30,11 +30,11 @@ pub struct CandidateSchool {
     pub name: String,
     /// Its region.
     pub region: Region,
-    /// The rules it meets.
+    /// The rules of eligibility that it meets.
     pub rules: Vec<String>,
-    /// Whether a file meets one of them: without what people decided, of an entry position or a referral.
+    /// Whether it meets one of these rules by the files alone, without a decided entry position or a referral.
     pub by_files: bool,
-    /// URNs of its lineage that were eligible before it.
+    /// Older URNs of its lineage.
     pub predecessors: Vec<Urn>,
 }
 
@@ -45,9 +45,9 @@ pub struct Blocked {
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// The open offer it is on already, where the caller may see that.
+    /// The open offer that it is already on, if the caller may see that offer.
     pub offer: Option<OfferId>,
-    /// Why.
+    /// Why it cannot be put on an offer.
     pub reason: String,
 }
 
@@ -58,11 +58,11 @@ pub struct Unplaced {
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// Why.
+    /// Why it fits no row.
     pub reason: String,
 }
 
-/// A school that has closed by the newest register: no offer is made for it, and one it is on stays as it is.
+/// A school that has closed by the newest register. No offer is made for it; an offer that it is on does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedSchool {
     /// The school.
@@ -73,28 +73,29 @@ pub struct ClosedSchool {
     pub reason: String,
     /// The schools that the register's links name as its successors.
     pub successors: Vec<Urn>,
-    /// Whether it is eligible. One that is not is listed for the offer it is on, to those who may see that.
+    /// Whether it is eligible. A closed school that is not eligible is listed only if it is on an offer that the caller may see.
     pub eligible: bool,
-    /// The open offer it is on, where the caller may see that.
+    /// The open offer that it is on, if the caller may see that offer.
     pub offer: Option<OfferId>,
 }
 
-/// A school on an open offer that is not eligible by the files that count: the offer stays as it is until a person closes it.
+/// A school that is on an open offer but is not eligible by the current files. The offer does not change until a person
+/// closes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotEligible {
     /// The school.
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// What the rules say of it.
+    /// Why it is not eligible.
     pub reason: String,
-    /// The open offer it is on, where the caller may see that.
+    /// The open offer that it is on, if the caller may see that offer.
     pub offer: Option<OfferId>,
     /// Whether no school of that offer is eligible.
     pub whole_offer: bool,
 }
 
-/// Everybody eligible, by recipient.
+/// All eligible recipients of a programme, and the schools that identify only reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
     /// Recipients, in order.
@@ -107,7 +108,7 @@ pub struct Candidates {
     pub not_eligible: Vec<NotEligible>,
 }
 
-/// What identifying did, or would do.
+/// The result of identify, or what it would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identified {
     /// Offers made.
@@ -116,7 +117,7 @@ pub struct Identified {
     pub updated: usize,
     /// Recipients whose open offer needed no change.
     pub already_open: usize,
-    /// Recipients whose offer is closed; only reopening revives it.
+    /// Recipients whose offer is closed. It stays closed until a person reopens it.
     pub already_closed: usize,
     /// Schools that cannot be put on an offer.
     pub blocked: Vec<Blocked>,
@@ -130,30 +131,29 @@ pub struct Identified {
     pub confirmed: Vec<ReferralId>,
 }
 
-/// What the register and the monthly files say of a school that is referred.
+/// On which offer a referred school would be listed, by the register and the monthly files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfferPlacement {
-    /// It would be listed on the offer to this recipient. The candidate has this one school, with the rules that make it
-    /// eligible already, perhaps none.
+    /// On the offer to this recipient. The candidate contains only this school, with the rules that it already meets, if any.
     With(Box<Candidate>),
-    /// It fits no row of the scheme.
+    /// On no offer: it fits no row of the scheme.
     Nowhere {
-        /// Its region, where it has one.
+        /// Its region, if it has one.
         region: Option<Region>,
-        /// Why.
+        /// Why it fits no row.
         reason: String,
     },
-    /// It counts under the newest URN of its lineage.
+    /// On no offer under this URN: a newer URN of its lineage replaces it.
     Superseded {
-        /// That URN.
+        /// The newest URN.
         by: Urn,
-        /// Its region, where it has one.
+        /// Its region, if it has one.
         region: Option<Region>,
     },
 }
 
 impl OfferPlacement {
-    /// The region of the school, where it has one.
+    /// The region of the school, if it has one.
     pub(in crate::programme) fn region(&self) -> Option<Region> {
         match self {
             Self::With(candidate) => candidate.schools.first().map(|it| it.region),

@@ -1,4 +1,4 @@
-//! What deciding a command needs besides the facts.
+//! The context of a request: what deciding its command needs besides the programme's state.
 
 use uuid::Uuid;
 
@@ -7,24 +7,24 @@ use crate::person::{Person, TokenSubject};
 use crate::role::Reach;
 use crate::time::Now;
 
-/// What deciding needs besides the facts: who asks, when it is, and where new ids come from.
+/// The context of a request: the caller, the time, and a source of new ids.
 pub struct Context<'a> {
-    /// Who asks.
+    /// The caller.
     pub actor: &'a Actor,
-    /// Whose token it is, to tell two people apart.
+    /// The subject of the caller's token, to tell two people apart.
     pub subject: Option<TokenSubject>,
-    /// Where they may: what lies outside does not exist for them.
+    /// The caller's reach. Anything outside it is reported as not found.
     pub reach: &'a Reach,
-    /// Under which id: the same again when the call is made again. Nil where nothing is to be recorded.
+    /// The request id, which is the same when the caller repeats the request. Nil if nothing will be recorded.
     pub request: RequestId,
-    /// The moment.
+    /// The current time and day.
     pub now: Now,
-    /// New ids, time-ordered.
+    /// Generates time-ordered ids.
     pub ids: &'a mut dyn FnMut() -> Uuid,
 }
 
 impl Context<'_> {
-    /// Who asks, as far as two people are told apart.
+    /// The caller as a person, to compare with other people.
     #[must_use]
     pub fn person(&self) -> Person {
         Person { actor: self.actor.clone(), subject: self.subject }

@@ -1,4 +1,4 @@
-//! A decision of a command: its events, its answer, and what is worth knowing.
+//! The decision of a command: its events, its answer and its warnings.
 
 use chrono::Days;
 
@@ -10,14 +10,14 @@ use crate::refusal::Refusal;
 use crate::school::HandPlacement;
 use crate::time::Now;
 
-/// A decision: what to record and what to answer.
+/// The decision of a command: the events to record, the answer and the warnings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The events to record, in order.
     pub drafts: Vec<NewEvent>,
     /// The answer.
     pub answer: CommandAnswer,
-    /// Worth knowing.
+    /// Warnings for the caller. They do not prevent the command.
     pub warnings: Vec<Warning>,
 }
 
@@ -26,14 +26,16 @@ impl Decision {
         Self { drafts, answer, warnings: Vec::new() }
     }
 
-    /// Has the events that depend on the register or the files cite the event of its record that they were read after.
-    pub(super) fn citing(mut self, register: Option<Seq>) -> Self {
-        if let Some(at) = register {
-            self.drafts.iter_mut().for_each(|draft| draft.body.cite(at));
+    /// Stores `register_seq` in each event that depends on the register or the files. It is the newest event of the register's
+    /// record at the time they were read.
+    pub(super) fn citing(mut self, register_seq: Option<Seq>) -> Self {
+        if let Some(seq) = register_seq {
+            self.drafts.iter_mut().for_each(|draft| draft.body.cite(seq));
         }
         self
     }
 
+    /// Adds a warning if the diocese of any school is unknown.
     pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
         if schools > 0 {
             self.warnings.push(Warning::DioceseUnknown(schools));
@@ -41,76 +43,77 @@ impl Decision {
         self
     }
 
+    /// Adds a warning if `on` is too far in the past.
     pub(super) fn warn_if_past(mut self, on: Date, now: Now) -> Self {
         self.warnings.extend(Warning::if_past(on, now));
         self
     }
 }
 
-/// What a command changed, as the caller is told. Offers are shown as they are once its events are applied.
+/// What a command changed, for the answer to the caller. The answer shows offers as they are after the events are applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandAnswer {
-    /// These offers.
+    /// The offers that changed.
     Offers(Vec<OfferId>),
-    /// What identifying did.
+    /// The result of identify.
     Identified(Identified),
-    /// This school was placed.
+    /// The school was placed by hand.
     Placed {
-        /// Which.
+        /// The school.
         urn: Urn,
         /// Its name.
         name: String,
-        /// How.
+        /// The placement.
         placement: HandPlacement,
     },
-    /// This offer was closed, and these commitments given back with it.
+    /// The offer was closed, and these commitments were released with it.
     Closed(OfferId, Vec<ReleasedAward>),
-    /// This approval was answered, and this changed by it.
+    /// The approval was answered, and what the answer changed.
     Approved(ApprovalId, Approved),
-    /// These awards.
+    /// The awards that changed.
     Awards(Vec<AwardId>),
-    /// These funds; of a virement the one it left first.
+    /// The funds that changed. For a virement, the fund that the money left is first.
     Funds(Vec<AccountId>),
-    /// This referral, and the offer that came of it.
+    /// The referral, and the offer if it was approved.
     Referral(ReferralId, Option<OfferId>),
-    /// The text of this event was erased.
+    /// The event whose text was erased.
     Erased(Seq),
-    /// A second person has to approve: the caller is told by the refusal, after the approval has been recorded.
+    /// A second person has to approve. The approval is recorded, and the caller gets the refusal as the answer.
     ApprovalOpened(Refusal),
 }
 
-/// What an approval changed.
+/// What answering an approval changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approved {
-    /// An offer, reopened.
+    /// The offer was reopened.
     Offer(OfferId),
-    /// Funds; of a virement the one it left first.
+    /// Money was moved in these funds. For a virement, the fund that the money left is first.
     Funds(Vec<AccountId>),
-    /// The entry position of this school.
+    /// The entry position of the school was decided.
     Entry(Urn),
-    /// Nothing: it was denied.
+    /// Nothing changed: the approval was denied or withdrawn.
     Nothing,
 }
 
-/// Worth knowing, and no reason to stop.
+/// A warning for the caller. It does not prevent the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warning {
-    /// The effective date lies more than 60 days before today.
+    /// The effective date is more than 60 days before today.
     DateInThePast(Date),
-    /// No date was given, and today would be outside: this one was taken.
+    /// The command had no date and today is outside the award window, so this date was used.
     DateAssumed(Date),
-    /// This much was drawn on this award on the same day already, without an invoice that would tell the two apart.
+    /// The same amount was already drawn on the same award and day, and neither draw names an invoice to tell them apart.
     DrawRepeated(Date),
-    /// No file of establishments names so many schools: nobody knows whether they have a diocese, and the local authority was
-    /// taken as their responsible body.
+    /// No file of establishments names this many schools, so it is unknown whether they have a diocese. The local authority was
+    /// used as their responsible body.
     DioceseUnknown(usize),
 }
 
-/// What is recorded late is fine; older than this many days, it is worth a warning (`domain.md` section 4).
+/// Recording late is allowed. A date more than this many days ago brings a warning (`domain.md` section 4).
 const LATE_DAYS: u64 = 60;
 
 impl Warning {
-    /// Warns of a day that lies further back than what is merely recorded late.
+    /// Returns a warning if `on` is more than [`LATE_DAYS`] days ago.
     pub(in crate::programme) fn if_past(on: Date, now: Now) -> Option<Self> {
         let oldest = now.today.checked_sub_days(Days::new(LATE_DAYS))?;
         (on < oldest).then_some(Self::DateInThePast(on))

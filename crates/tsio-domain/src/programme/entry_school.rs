@@ -1,4 +1,4 @@
-//! What the files and two people say of the judgements that a school entered the year with.
+//! The entry position of a school: what the files say about it, and what two people decided.
 
 use crate::Date;
 use crate::ids::{Actor, ApprovalId, Urn};
@@ -8,46 +8,46 @@ use crate::values::record::Seq;
 /// A school that a file names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntrySchool {
-    /// Its region, where its local authority lies in one.
+    /// Its region, if its local authority is in one.
     pub region: Option<Region>,
-    /// Whether the files say with what judgements it entered the year.
+    /// What the files say about its entry position.
     pub position: EntryPosition,
-    /// What two people decided of an older URN that it follows, where that counts while they have not decided it of the school.
+    /// The decision about an older URN that the school follows. It applies until the school has a decision of its own.
     pub taken_over: Option<EntryDecision>,
     /// The older URNs that it follows.
     pub follows: Vec<Urn>,
 }
 
-/// What the files say of the judgements that a school entered the year with, before any decision by people.
+/// What the files say about the judgements with which a school entered the year, without any decision by people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryPosition {
-    /// They cannot say.
+    /// The files cannot say.
     Unknown,
-    /// They do, as this sentence says.
+    /// The files say it; the sentence explains what.
     Known(String),
     /// The school counts under this newer URN.
     Superseded(Urn),
     /// No monthly file shows the school.
     NotInMonths,
-    /// No rule of the programme asks for it.
+    /// No rule of the programme depends on it.
     NotAsked,
 }
 
-/// What two people decided.
+/// A decision by two people about the entry position of a school.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryDecision {
-    /// Of which school.
+    /// The school.
     pub urn: Urn,
     /// Whether the entry position is met.
     pub met: bool,
-    /// The approval that carried it out.
+    /// The approval that the second person gave.
     pub approval: ApprovalId,
-    /// Who asked.
+    /// The person who asked for the decision.
     pub asked_by: Actor,
-    /// Who decided.
+    /// The person who gave the approval.
     pub given_by: Actor,
-    /// The day.
+    /// The effective date.
     pub on: Date,
-    /// The event.
+    /// The event that recorded the decision.
     pub seq: Seq,
 }

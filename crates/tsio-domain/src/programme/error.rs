@@ -11,29 +11,29 @@ pub enum CommandError {
     /// The scheme does not allow it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Things that it names are not there: their kind, and the id of each.
+    /// Entities that the command names do not exist: their kind, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
-    /// The caller saw an older version.
+    /// The caller's etag is of an older version.
     #[error("{subject} has changed: etag {given} was given, {current} is current")]
     Stale {
-        /// Of what.
+        /// The entity with the etag.
         subject: String,
-        /// The etag given.
+        /// The etag in the request.
         given: String,
-        /// The etag now.
+        /// The current etag.
         current: String,
     },
-    /// Its day is still to come.
+    /// The date of the command is in the future.
     #[error(transparent)]
     FutureDate(#[from] FutureDate),
-    /// Not reachable: the facts were loaded wrongly.
+    /// A bug, such as state that was not loaded. It should not be reachable.
     #[error("bug: {0}")]
     Bug(&'static str),
 }
 
 impl CommandError {
-    /// One thing that it names is not there.
+    /// The error for one entity that does not exist.
     #[must_use]
     pub fn not_found(kind: EntityKind, id: impl fmt::Display) -> Self {
         Self::NotFound(kind, vec![id.to_string()])

@@ -1,5 +1,4 @@
-//! Awards and approvals as a programme holds them: by id, and by what they are about, so that a decision over a whole record looks
-//! only at what it asks for.
+//! Awards and approvals of a programme, by id. Indexes by offer and by subject make lookups fast even with a whole record loaded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -14,30 +13,30 @@ use crate::ids::{ApprovalId, AwardId, OfferId};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwardSet {
     by_id: BTreeMap<AwardId, Award>,
-    of_offers: HashMap<OfferId, BTreeSet<AwardId>>,
+    by_offer: HashMap<OfferId, BTreeSet<AwardId>>,
 }
 
 impl AwardSet {
-    /// Adds an award, or takes its state over. An award stays with its offer.
+    /// Adds an award or replaces it. An award never changes its offer.
     pub fn put(&mut self, award: Award) {
-        self.of_offers.entry(award.offer).or_default().insert(award.id);
+        self.by_offer.entry(award.offer).or_default().insert(award.id);
         self.by_id.insert(award.id, award);
     }
 
-    /// An award, to be changed.
+    /// A mutable award.
     pub fn get_mut(&mut self, id: AwardId) -> Option<&mut Award> {
         self.by_id.get_mut(&id)
     }
 
-    /// All of them, to be changed.
+    /// All awards, mutable.
     #[cfg(test)]
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Award> {
         self.by_id.values_mut()
     }
 
-    /// The awards of an offer, by id.
+    /// The awards of an offer, in order of id.
     pub fn of(&self, offer: OfferId) -> impl Iterator<Item = &Award> {
-        let ids = self.of_offers.get(&offer).into_iter().flatten();
+        let ids = self.by_offer.get(&offer).into_iter().flatten();
         ids.filter_map(|id| self.by_id.get(id))
     }
 }
@@ -55,33 +54,33 @@ impl Extend<(AwardId, Award)> for AwardSet {
     }
 }
 
-/// Approvals by id, and the approvals about each subject.
+/// Approvals by id, and the approvals of each subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApprovalSet {
     by_id: BTreeMap<ApprovalId, Approval>,
-    about: HashMap<Uuid, BTreeSet<ApprovalId>>,
+    by_subject: HashMap<Uuid, BTreeSet<ApprovalId>>,
 }
 
 impl ApprovalSet {
-    /// Adds an approval, or takes its state over. It stays about what it was opened about.
+    /// Adds an approval or replaces it. An approval never changes its subject.
     pub fn put(&mut self, approval: Approval) {
-        self.about.entry(approval.subject).or_default().insert(approval.id);
+        self.by_subject.entry(approval.subject).or_default().insert(approval.id);
         self.by_id.insert(approval.id, approval);
     }
 
-    /// An approval, to be changed.
+    /// A mutable approval.
     pub fn get_mut(&mut self, id: ApprovalId) -> Option<&mut Approval> {
         self.by_id.get_mut(&id)
     }
 
-    /// All of them, to be changed.
+    /// All approvals, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Approval> {
         self.by_id.values_mut()
     }
 
-    /// The approvals about an offer, a fund or a school, by id.
+    /// The approvals about an offer, a fund or a school, in order of id.
     pub fn about(&self, subject: Uuid) -> impl Iterator<Item = &Approval> {
-        let ids = self.about.get(&subject).into_iter().flatten();
+        let ids = self.by_subject.get(&subject).into_iter().flatten();
         ids.filter_map(|id| self.by_id.get(id))
     }
 }

@@ -1,6 +1,6 @@
 //! One programme: its state, its commands, and what each command does to it.
 //!
-//! [`ProgrammeState`] is everything a batch of commands is decided against. [`ProgrammeState::decide`] decides one command and
+//! [`ProgrammeState`] holds all data that a batch of commands needs. [`ProgrammeState::decide`] decides one command and
 //! [`ProgrammeState::apply`] applies its events, so that the next command of the batch sees them.
 
 mod account_days;

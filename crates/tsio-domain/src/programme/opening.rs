@@ -3,7 +3,7 @@
 use crate::ids::Programme;
 use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 
-/// A programme has terms already, and offers are pinned to them: other terms are refused.
+/// The refusal to load other terms for a programme that has terms. Its offers depend on the terms it has.
 #[must_use]
 pub fn terms_in_use(programme: &Programme) -> Refusal {
     let remedy = "load a changed scheme under a programme of its own";

@@ -1,4 +1,4 @@
-//! One programme's state, as far as a batch of commands needs it.
+//! The state of one programme: the part of it that a batch of commands needs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::time::Micros;
 use crate::values::offer::{Recipient, ResponsibleBody};
 use crate::values::record::Seq;
 
-/// What the record says of the programme itself.
+/// The programme itself: its name, its terms, and whether it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeHeader {
     /// The programme.
@@ -39,140 +39,144 @@ pub struct ProgrammeHeader {
     pub open: bool,
 }
 
-/// Everything a group of commands is decided against, read under the programme's lock.
+/// All data that a batch of commands needs, loaded under the programme's lock.
+///
+/// Most fields hold only the entries that the commands of the batch need.
 #[derive(Debug)]
 pub struct ProgrammeState {
     /// The programme.
     pub programme: ProgrammeHeader,
-    /// The offers the commands speak of; all of the programme's for identify.
+    /// The offers that the commands name. For identify: all offers of the programme.
     pub offers: BTreeMap<OfferId, Offer>,
-    /// The open offer each school is on, as far as the commands ask.
+    /// The open offer that each school is on.
     pub listed: HashMap<Urn, OfferId>,
-    /// The offer each recipient has, as far as the commands ask.
+    /// The offer that each recipient has, open or closed.
     pub recipients: HashMap<Recipient, OfferId>,
-    /// The awards the commands speak of, and all awards of offers that are to start, be declined or close.
+    /// The awards that the commands name, and all awards of offers that will be started, declined or closed.
     pub awards: AwardSet,
-    /// What moved amounts of awards, of offers whose awards are refunded, undone or closed.
+    /// The movements of awards, for offers with a refund, an undo or a close in this batch.
     pub movements: Movements,
-    /// What changed accounts by the day, of those that a command changes as of a day in the past.
+    /// Changes by day of the accounts that a command changes as of a day in the past.
     pub days: AccountDays,
-    /// The programme's funds, and the caps of the offers the commands speak of.
+    /// The programme's funds, and the caps of the offers that the commands name.
     pub ledger: Ledger,
-    /// What has been paid on invoices, as far as the commands ask: whichever programme paid it.
+    /// The payments of each invoice, from all programmes.
     pub claims: HashMap<ClaimKey, ClaimPayments>,
-    /// Who issues the invoices of an award of leader time, as far as the commands ask: the leader's organisation.
+    /// The issuer of the invoices of an award of leader time: the leader's organisation.
     pub organisations: HashMap<AwardId, IssuerKey>,
-    /// The names of trusts that issue invoices, as far as the commands ask: that in the newest register first.
+    /// All names of each trust that issues invoices. The name in the newest register is first.
     pub trust_names: HashMap<Uid, Vec<String>>,
-    /// The partner trusts of awards that paid invoices under such names.
+    /// The partner trust of each award that paid an invoice under one of these names.
     pub partners: HashMap<AwardId, Uid>,
-    /// The awards of fees of each leader, by the leader's key, as far as the commands ask.
+    /// The awards of NPQEL fees of each leader, by the leader's key.
     pub leaders: HashMap<String, Vec<AwardId>>,
-    /// What was drawn without an invoice, by day and amount, of awards on which more is to be drawn so.
+    /// The draws without an invoice (event, day, amount) of each award that a command draws on without an invoice.
     pub draws: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
-    /// The approvals the commands speak of, and the open ones of the offers they speak of.
+    /// The approvals that the commands name, and the open approvals of the offers that they name.
     pub approvals: ApprovalSet,
-    /// The referrals the commands speak of, and the open ones of whom they refer.
+    /// The referrals that the commands name, and the open referrals of the same subjects.
     pub referrals: BTreeMap<ReferralId, Referral>,
-    /// What the register and the monthly files say of schools that are referred; of those only that a file names.
+    /// The offer placement of each referred school, from the register and the monthly files. A school that no file names is
+    /// absent.
     pub offer_placements: HashMap<Urn, OfferPlacement>,
-    /// What the register says of the end of these schools.
+    /// What the register says about the closing of schools.
     pub endings: HashMap<Urn, SchoolEnding>,
-    /// Who answers for schools by the newest register, for contacts: of those whose offers follow it still.
+    /// For contacts: the responsible body by the newest register, of each school whose offer still follows the register.
     pub responsible: HashMap<Urn, ResponsibleAnswer>,
-    /// Who is eligible, for identify.
+    /// For identify: the eligible recipients.
     pub candidates: Option<Candidates>,
-    /// For placing by hand: whether the register places these schools (and how), or does not know them.
+    /// For placing by hand: whether the register places each school, and how. A school that it does not know is absent.
     pub register: HashMap<Urn, RegisterAnswer>,
-    /// Trusts that a command names (to place a school in, as a partner), as far as the register knows them.
+    /// The trusts that a command names, to place a school in or as a partner. A trust that the register does not know is absent.
     pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
-    /// What was moved alone on the funds that commands change, as far as it counts.
+    /// Movements that one person made alone, which still count for the threshold, by fund.
     pub moved: HashMap<AccountId, Vec<MovedAlone>>,
-    /// The call that gave the last approval.
-    pub(super) given: Option<(Actor, RequestId)>,
-    /// Where the schools lie whose entry position is asked for, answered before or not; of those only that a file names.
+    /// The actor and the request that gave the last approval.
+    pub(super) last_approval_given: Option<(Actor, RequestId)>,
+    /// The region of each school whose entry position a command asks to decide, a repeated command included. A school that no file
+    /// names is absent.
     pub entry_regions: HashMap<Urn, Option<Region>>,
-    /// What the files say of schools whose entry position is decided; of those only that a file names.
+    /// What the files say about each school whose entry position is decided. A school that no file names is absent.
     pub entry_schools: HashMap<Urn, EntrySchool>,
-    /// The event of the register's record after which these facts read the register and the files, if they read either.
+    /// The newest event of the register's record when the register or the files were read; none if neither was read.
     pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,
-    /// What is known of the texts of events that are to be erased.
+    /// The state of the texts that commands erase, by event.
     pub texts: BTreeMap<Seq, EventText>,
-    /// Events whose texts are not there, for a programme that is to adopt newer rules.
+    /// Events whose text is missing, for a programme that will adopt newer rules.
     pub absent_texts: Vec<Seq>,
-    /// The version of the rules that the programme has adopted so far: rules that a version added ask for it.
+    /// The rules version that the programme has adopted. A rule that a later version added does not apply yet.
     pub rules: RulesVersion,
-    /// What was folded in and cannot be, such as an entry that its account cannot bear: none, unless the record or a
-    /// decision is wrong.
+    /// Errors that `apply` found in events, such as an entry that its account cannot bear. Empty unless the record or a decision
+    /// is wrong.
     pub broken: Vec<String>,
 }
 
-/// What the register says of a school that is to be placed by hand.
+/// What the register says about a school that a command places by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegisterAnswer {
-    /// It places it, as this phrase says.
+    /// The register places the school, as this phrase says.
     Placed(String),
-    /// It places it nowhere.
+    /// The register does not place the school.
     Unplaced {
         /// The school's name.
         name: String,
     },
 }
 
-/// Who answers for a school by the newest register.
+/// The responsible body of a school by the newest register.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponsibleAnswer {
-    /// The body.
+    /// The responsible body.
     pub body: ResponsibleBody,
     /// The trust behind the school.
     pub trust: Option<Uid>,
-    /// Whether a file of establishments names the school; without one nobody knows whether it has a diocese.
+    /// Whether a file of establishments names the school. If not, it is unknown whether the school has a diocese.
     pub diocese_known: bool,
 }
 
-/// What the register says of a trust that a school is to be placed in by hand.
+/// What the register says about a trust that a command names, to place a school in or as a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustAnswer {
-    /// Whether it is a MAT or a SAT.
+    /// MAT or SAT.
     pub kind: TrustKind,
     /// Whether it is open.
     pub open: bool,
 }
 
-/// What is known of the text of an event.
+/// The state of the text of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventText {
     /// The offer that the event is about.
     pub offer: Option<OfferId>,
-    /// Whether it was recorded with a text.
+    /// Whether the event was recorded with a text.
     pub was_recorded: bool,
-    /// Whether the record says that it was erased.
+    /// Whether the record says that the text was erased.
     pub is_erased: bool,
 }
 
-/// Money that one person moved alone: into a fund, or out of it.
+/// A movement that one person made without a second: money into a fund, or out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovedAlone {
-    /// Who.
+    /// The person.
     pub by: Person,
     /// When it was recorded.
     pub at: Micros,
-    /// How much.
+    /// The amount.
     pub amount: Pence,
 }
 
 impl ResponsibleAnswer {
-    /// Whether the local authority stands in for a diocese that nobody knows of.
+    /// Whether the local authority is only assumed, because a diocese of the school would be unknown.
     #[must_use]
     pub const fn is_assumed(&self) -> bool {
         !self.diocese_known && matches!(self.body, ResponsibleBody::LocalAuthority(_))
     }
 
-    /// The event that has an offer follow the register, where that says something else than the offer does.
+    /// The event that changes an offer's responsible body to this one; none if the offer has it already.
     pub(super) fn change_of(&self, offer: &Offer) -> Option<EventBody> {
         (offer.responsible != self.body).then(|| EventBody::ResponsibleBodyChanged {
             from: offer.responsible.clone(),
@@ -184,7 +188,7 @@ impl ResponsibleAnswer {
 }
 
 impl ProgrammeState {
-    /// The facts of an empty group.
+    /// The state of a programme before any event.
     #[must_use]
     pub fn new(programme: ProgrammeHeader) -> Self {
         let ledger = Ledger::of_programme(&programme.scheme);
@@ -213,7 +217,7 @@ impl ProgrammeState {
             trusts: HashMap::new(),
             placements: HashMap::new(),
             moved: HashMap::new(),
-            given: None,
+            last_approval_given: None,
             entry_regions: HashMap::new(),
             entry_schools: HashMap::new(),
             register_seq: None,
@@ -225,12 +229,12 @@ impl ProgrammeState {
         }
     }
 
-    /// Whether two are one person: before rules 2 ids were compared as they are.
-    pub(super) fn is_one(&self, one: &Person, other: &Person) -> bool {
+    /// Whether two callers are the same person. Before rules 2 only their ids were compared, exactly.
+    pub(super) fn is_same_person(&self, one: &Person, other: &Person) -> bool {
         if self.rules < RulesVersion::V2 { one.actor == other.actor } else { one.is(other) }
     }
 
-    /// What an offer's awards say, as far as its life asks.
+    /// Whether an offer has unsettled awards, and whether anything was drawn: what its state changes depend on.
     pub(super) fn awards_of(&self, offer: OfferId) -> AwardTotals {
         let of_offer = || self.awards.of(offer);
         AwardTotals {

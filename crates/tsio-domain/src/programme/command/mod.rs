@@ -18,72 +18,73 @@ use crate::terms::StrandId;
 use crate::values::record::ErasureReason;
 pub use referral::ReferralCommand;
 
-/// The offer a command is about, and the version the caller saw, if it says so.
+/// The offer that a command changes, with the caller's etag if it sent one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferTarget {
     /// The offer.
     pub offer: OfferId,
-    /// The etag the caller saw.
+    /// The caller's etag.
     pub etag: Option<String>,
 }
 
-/// The award a command is about, and the version the caller saw, if it says so.
+/// The award that a command changes, with the caller's etag if it sent one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwardTarget {
     /// The award.
     pub award: AwardId,
-    /// The etag the caller saw.
+    /// The caller's etag.
     pub etag: Option<String>,
 }
 
-/// Who made out the invoice that a refund takes back.
+/// The issuer of the invoice that a refund takes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundIssuer {
     /// By name.
     Named(String),
-    /// As the record compares it.
+    /// By the key with which issuers are compared.
     Key(IssuerKey),
 }
 
-/// One award to make.
+/// An award that a command makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAward {
-    /// What the strand asks for.
+    /// The strand, and the details that it needs.
     pub support: Support,
-    /// How much, more than nothing.
+    /// The amount, greater than zero.
     pub amount: Amount,
-    /// The text that goes with it: an organisation, a reason. Not empty.
+    /// Its text, not empty: an organisation or a reason, depending on the strand.
     pub text: String,
 }
 
-/// A change asked of a programme. Its fields are valid by themselves; whether it is allowed is decided against the facts.
+/// A requested change of a programme. Each field is valid by itself. [`ProgrammeState::decide`](super::ProgrammeState::decide) decides
+/// whether the change is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Make offers to eligible recipients that have none.
     Identify,
-    /// Record a contact on each of these offers, all or none.
+    /// Record a contact on each of these offers, or on none of them.
     Contact {
-        /// Which, with the school where the contact is with a school of a trust's offer.
+        /// The offers. A contact with a school of a trust's offer names the school too.
         offers: Vec<(OfferTarget, Option<Urn>)>,
-        /// With whom.
+        /// The party that was contacted.
         party: Party,
         /// The day it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
     },
-    /// Take a mistaken contact back.
+    /// Take back a mistaken contact.
     Correct {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// The contact's number.
         contact: Seq,
         /// Free text.
         text: Option<String>,
     },
-    /// Accept.
+    /// Accept an offer.
     Accept {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// Who accepts.
         by: Acceptor,
@@ -92,20 +93,20 @@ pub enum Command {
         /// Free text.
         text: Option<String>,
     },
-    /// Correct the day of the acceptance or of the start.
+    /// Correct the date of the acceptance or of the start of delivery.
     CorrectDate {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
-        /// Which of the two.
+        /// The date to correct.
         milestone: Milestone,
-        /// The day it was.
+        /// The correct date.
         on: Date,
         /// Why.
         reason: String,
     },
-    /// Decline.
+    /// Decline an offer.
     Decline {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// Why.
         reason: DeclineReason,
@@ -116,89 +117,89 @@ pub enum Command {
     },
     /// Start delivery.
     Start {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// The day it happened.
         on: Date,
     },
-    /// Close.
+    /// Close an offer.
     Close {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
-        /// How it ends.
+        /// The outcome.
         outcome: Outcome,
         /// The day it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
     },
-    /// Ask to reopen: opens an approval.
+    /// Ask to reopen an offer. This opens an approval.
     Reopen {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// Why.
         reason: String,
     },
-    /// Approve as the second person, which carries the call out.
+    /// Give an approval as the second person. This carries out the requested change.
     GiveApproval {
-        /// Which approval.
+        /// The approval.
         approval: ApprovalId,
-        /// What giving it takes: it says so itself, from when it was opened.
+        /// The permission that giving it needs, as stated when it was opened.
         action: Action,
     },
-    /// Deny as the second person: nothing is carried out.
+    /// Deny an approval as the second person. The requested change is not carried out.
     DenyApproval {
-        /// Which approval.
+        /// The approval.
         approval: ApprovalId,
-        /// What denying it takes: the same as giving it.
+        /// The permission that denying it needs: the same as for giving it.
         action: Action,
         /// Why.
         reason: String,
     },
     /// Withdraw an approval, as its requester.
     WithdrawApproval {
-        /// Which.
+        /// The approval.
         approval: ApprovalId,
-        /// The permission that asking for it takes.
+        /// The permission that asking for it needs.
         action: Action,
     },
-    /// Assign to somebody, or to nobody.
+    /// Assign an offer to a person, or to nobody.
     Assign {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
-        /// To whom.
+        /// The new assignee; none to unassign it.
         to: Option<Actor>,
     },
-    /// Add a note.
+    /// Add a note to an offer.
     Note {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// The note.
         text: String,
     },
-    /// Move to another region.
+    /// Move an offer to another region.
     ChangeRegion {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
-        /// To where.
+        /// The new region.
         to: Region,
     },
     /// Place a school by hand.
     Place {
-        /// Which school.
+        /// The school.
         urn: Urn,
-        /// How.
+        /// The placement.
         placement: HandPlacement,
         /// Why.
         reason: String,
     },
-    /// Ask for the entry position of a school to be decided: opens an approval.
+    /// Ask to decide the entry position of a school. This opens an approval.
     DecideEntry {
-        /// Which school.
+        /// The school.
         urn: Urn,
-        /// Whether it is met.
+        /// Whether the entry position is met.
         met: bool,
-        /// The evidence seen.
+        /// The evidence that the caller has seen.
         reason: String,
     },
     /// Erase the free text of an event.
@@ -208,107 +209,107 @@ pub enum Command {
         /// Why.
         reason: ErasureReason,
     },
-    /// Make a fund, with nothing in it.
+    /// Create an empty fund.
     CreateFund {
         /// The strand.
         strand: StrandId,
-        /// The region; national when there is none.
+        /// The region; none for a national fund.
         region: Option<Region>,
     },
     /// Move money in, out of, or between funds.
     ChangeFund {
-        /// How.
+        /// The movement.
         change: FundChange,
-        /// The etag the caller saw, of the first fund of the change.
+        /// The caller's etag of the first fund of the movement.
         etag: Option<String>,
         /// Free text.
         text: Option<String>,
     },
-    /// Make awards under an offer, all or none.
+    /// Make all of these awards under an offer, or none of them.
     Award {
-        /// Which offer.
+        /// The offer.
         offer: OfferTarget,
         /// The awards, at least one.
         awards: Vec<NewAward>,
-        /// The day; see [`crate::programme::decide::awards`] for what stands in for one not given.
+        /// The date. [`crate::programme::decide::awards`] says which date an award without one gets.
         on: Option<Date>,
     },
     /// Book days of an award.
     BookDays {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
-        /// How much, more than nothing.
+        /// The number of half-days, greater than zero.
         half_days: HalfDays,
-        /// For when.
+        /// The day of the visit.
         on: Date,
-        /// Who comes; the award's leader when not said.
+        /// The leader; by default the leader of the award.
         leader: Option<Actor>,
-        /// Whether that is a national leader or an equivalent; as the award says of its own leader when not said.
+        /// Whether the leader is a national leader or an equivalent. For the award's own leader, the default is what the award says.
         leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking.
     CancelBooking {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
         /// The booking's number.
         booking: Seq,
     },
     /// Draw on an award.
     Draw {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
-        /// How much, more than nothing; all of the booking when not said.
+        /// The amount, greater than zero; by default all of the booking.
         amount: Option<Amount>,
         /// The day.
         on: Date,
-        /// The booking delivered.
+        /// The booking that was delivered.
         booking: Option<Seq>,
-        /// The invoice it pays.
+        /// The invoice that the draw pays.
         invoice: Option<NewClaim>,
         /// Free text.
         text: Option<String>,
     },
-    /// Give back what is committed.
+    /// Release a committed amount.
     Release {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
-        /// How much, more than nothing; all that is committed when not said.
+        /// The amount, greater than zero; by default all that is committed and not booked.
         amount: Option<Amount>,
         /// The day.
         on: Date,
         /// Free text.
         text: Option<String>,
     },
-    /// Take back what was drawn.
+    /// Take back an amount that was drawn.
     Refund {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
-        /// How much, more than nothing.
+        /// The amount, greater than zero.
         amount: Amount,
         /// The day.
         on: Date,
-        /// The invoice refunded.
+        /// The invoice that is refunded.
         invoice: Option<Reference>,
-        /// Who made it out, where the award paid several of that reference.
+        /// Its issuer, if the award paid several invoices with this reference.
         issuer: Option<RefundIssuer>,
         /// Why.
         reason: String,
     },
     /// Undo a mistaken draw, release or refund.
     Undo {
-        /// Which award.
+        /// The award.
         award: AwardTarget,
-        /// The event of the mistake.
+        /// The event of the mistaken movement.
         movement: Seq,
         /// Why.
         reason: String,
     },
-    /// Raise a referral, discuss, decide or withdraw it.
+    /// Raise, discuss, decide or withdraw a referral.
     Refer(ReferralCommand),
 }
 
 impl Command {
-    /// The permission it needs.
+    /// The permission that this command needs.
     #[must_use]
     pub const fn action(&self) -> Action {
         match self {
@@ -333,7 +334,7 @@ impl Command {
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
             Self::BookDays { .. } | Self::CancelBooking { .. } => Action::Deliver,
-            // What an invoice claims is finance's to pay, in days too.
+            // Finance pays what an invoice claims, also if the amount is in days.
             Self::Draw { amount: Some(Amount::Pence(_)), .. }
             | Self::Draw { invoice: Some(_), .. }
             | Self::Refund { .. }
@@ -343,7 +344,7 @@ impl Command {
         }
     }
 
-    /// The day on which something happened that it records; `None` if it records what happens now, or plans something.
+    /// The date of the past action that this command records; none if the action happens now or is planned.
     #[must_use]
     pub const fn happened_on(&self) -> Option<Date> {
         match self {
@@ -378,7 +379,7 @@ impl Command {
         }
     }
 
-    /// The offers it names.
+    /// The offers that this command names.
     #[must_use]
     pub fn offers(&self) -> Vec<OfferId> {
         match self {
@@ -413,7 +414,7 @@ impl Command {
         }
     }
 
-    /// Whether it looks at the register and the monthly files.
+    /// Whether deciding this command needs the register and the monthly files.
     #[must_use]
     pub const fn reads_files(&self) -> bool {
         match self {
@@ -447,7 +448,7 @@ impl Command {
         }
     }
 
-    /// The award it names, whose offer it concerns too.
+    /// The award that this command names. The command then concerns the award's offer too.
     #[must_use]
     pub const fn award(&self) -> Option<AwardId> {
         match self {

@@ -8,22 +8,22 @@ use crate::values::referral::{DiscussionPartner, ReferralOrigin, ReferralSubject
 /// A command about a referral.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReferralCommand {
-    /// Raise one.
+    /// Raise a referral.
     Raise(NewReferral),
-    /// Put a discussion on record.
+    /// Record a discussion.
     Discuss {
-        /// Which referral.
+        /// The referral.
         referral: ReferralTarget,
         /// The day it was held.
         on: Date,
-        /// With whom.
+        /// The party that took part.
         with: DiscussionPartner,
         /// What was said, not empty.
         text: String,
     },
-    /// Approve or decline.
+    /// Approve or decline a referral.
     Decide {
-        /// Which referral.
+        /// The referral.
         referral: ReferralTarget,
         /// Whether it is approved.
         approve: bool,
@@ -32,9 +32,9 @@ pub enum ReferralCommand {
         /// Why, not empty.
         reason: String,
     },
-    /// Take it back undecided.
+    /// Withdraw a referral before it is decided.
     Withdraw {
-        /// Which referral.
+        /// The referral.
         referral: ReferralTarget,
         /// Why, not empty.
         reason: String,
@@ -42,7 +42,7 @@ pub enum ReferralCommand {
 }
 
 impl ReferralCommand {
-    /// The permission it needs.
+    /// The permission that this command needs.
     #[must_use]
     pub const fn action(&self) -> Action {
         match self {
@@ -51,7 +51,7 @@ impl ReferralCommand {
         }
     }
 
-    /// The day on which something happened that it records.
+    /// The date of the past action that this command records; none if the action happens now.
     #[must_use]
     pub const fn happened_on(&self) -> Option<Date> {
         match self {
@@ -61,7 +61,7 @@ impl ReferralCommand {
         }
     }
 
-    /// The referral it names.
+    /// The referral that this command names.
     #[must_use]
     pub const fn referral(&self) -> Option<ReferralId> {
         match self {
@@ -72,32 +72,32 @@ impl ReferralCommand {
         }
     }
 
-    /// Whether it looks at the register and the monthly files.
+    /// Whether deciding this command needs the register and the monthly files.
     #[must_use]
     pub const fn reads_files(&self) -> bool {
         matches!(self, Self::Raise(_) | Self::Decide { approve: true, .. })
     }
 }
 
-/// The referral a command is about, and the version the caller saw, if it says so.
+/// The referral that a command changes, with the caller's etag if it sent one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferralTarget {
     /// The referral.
     pub referral: ReferralId,
-    /// The etag the caller saw.
+    /// The caller's etag.
     pub etag: Option<String>,
 }
 
-/// A referral to be raised.
+/// A referral that a command raises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReferral {
     /// Who is referred.
     pub subject: ReferralSubject,
-    /// The schools it speaks of, at least one, each once; of a school itself only.
+    /// The referred schools: at least one, without duplicates. If the subject is a school, only that school.
     pub urns: Vec<Urn>,
-    /// How it came about.
+    /// Who started it.
     pub origin: ReferralOrigin,
-    /// The ground, by its name in the terms.
+    /// The ground, by its id in the terms.
     pub ground: String,
     /// The day.
     pub on: Date,

@@ -112,7 +112,7 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let it = self.open_referral(target)?;
-        let refusals = own(it, self.is_one(&it.raiser(), &context.person()))
+        let refusals = own(it, self.is_same_person(&it.raiser(), &context.person()))
             .into_iter()
             .chain(self.before_programme(on))
             .chain(undiscussed(it, on, self.rules));

@@ -1,8 +1,8 @@
-//! The threshold of two people counts together: what one person moved alone on a fund, within 30 days (`domain.md`
-//! section 8).
+//! The threshold above which a movement needs a second person. It applies to the sum of what one person moved alone on a fund
+//! within 30 days (`domain.md` section 8).
 //!
-//! Allocations, withdrawals and both sides of virements count, by the time they were recorded. What a second person approved
-//! does not, and undoing subtracts nothing.
+//! Allocations, withdrawals and both sides of virements count, by the time they were recorded. Movements that a second person
+//! approved do not count. Undoing a movement subtracts nothing.
 
 use crate::event::{Event, EventBody};
 use crate::events_about;
@@ -16,7 +16,7 @@ use crate::time::Micros;
 use crate::values::statement::COUNTS_DAYS;
 
 impl ProgrammeState {
-    /// What a person moved alone, within the days that count: on the fund of a change where that is most.
+    /// The sum that a person moved alone within the days that count. For a virement: the larger sum of its two funds.
     pub(in crate::programme) fn moved_alone(&self, change: &FundChange, by: &Person, now: Micros) -> Pence {
         let counts = |it: &&MovedAlone| it.at.plus_days(COUNTS_DAYS) > now && it.by.is(by);
         let on_fund = |fund| {
@@ -26,11 +26,11 @@ impl ProgrammeState {
         Pence(change.funds().map(on_fund).max().unwrap_or(0))
     }
 
-    /// Keeps what was moved alone. A movement that was approved comes in the same call as the approval given.
+    /// Adds a movement that one person made alone. An approved movement is in the same request as the event that gave its approval.
     pub(in crate::programme) fn note_moved(&mut self, event: &Event) {
         let subject = match &event.body {
             EventBody::ApprovalGiven { .. } => {
-                self.given = Some((event.actor.clone(), event.request));
+                self.last_approval_given = Some((event.actor.clone(), event.request));
                 return;
             }
             EventBody::FundAllocated { token_subject, .. }
@@ -42,7 +42,10 @@ impl ProgrammeState {
             | EventBody::ApprovalWithdrawn { .. }
             | events_about!(offer, school, award, referral, record) => return,
         };
-        let is_approved = self.given.as_ref().is_some_and(|(by, call)| (by, *call) == (&event.actor, event.request));
+        let is_approved = self
+            .last_approval_given
+            .as_ref()
+            .is_some_and(|(by, request)| (by, *request) == (&event.actor, event.request));
         if is_approved || self.rules < RulesVersion::V2 {
             return;
         }
@@ -50,7 +53,7 @@ impl ProgrammeState {
         for entry in &event.entries {
             let moved = MovedAlone { by: by.clone(), at: event.recorded, amount: Pence(entry.amount) };
             let on_fund = self.moved.entry(entry.account).or_default();
-            // What does not count any more is not kept, however long the record.
+            // Remove movements that no longer count, so that the list stays short.
             let old = on_fund.iter().take_while(|it| it.at.plus_days(COUNTS_DAYS) <= event.recorded).count();
             on_fund.drain(..old);
             on_fund.push(moved);
