@@ -95,7 +95,7 @@ pub struct NewReferral {
     pub subject: ReferralSubject,
     /// The referred schools: at least one, without duplicates. If the subject is a school, only that school.
     pub urns: Vec<Urn>,
-    /// Who started it.
+    /// Whether the school or trust came forward itself.
     pub origin: ReferralOrigin,
     /// The ground, by its id in the terms.
     pub ground: String,

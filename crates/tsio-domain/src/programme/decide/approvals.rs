@@ -1,4 +1,5 @@
-//! What needs two people: the first call opens an approval, the second person's approval carries it out.
+//! Changes that need two people. The first person's request opens an approval; giving it, as a second person, carries out the
+//! change.
 
 use uuid::Uuid;
 
@@ -17,29 +18,29 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl ProgrammeState {
-    /// Refuses a call that opened an approval and is made again: retried, it must not open a second one. It comes before
-    /// all limits, as an answer given before does.
+    /// Refuses a repeated request that already opened an approval, so that a retry does not open a second one. It is checked before
+    /// all limits, as a stored answer is.
     ///
     /// # Errors
     /// [`Reason::ApprovalRequired`] while the approval is open, then [`Reason::ApprovalNotOpen`].
-    pub(in crate::programme) fn not_asked_before(
+    pub(in crate::programme) fn no_approval_opened_before(
         &self,
         context: &Context<'_>,
         subject: Uuid,
-        same: impl Fn(&Approval) -> bool,
+        is_same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
-        let same = self.approvals.about(subject).filter(|it| same(it));
+        let same = self.approvals.about(subject).filter(|it| is_same(it));
         let opened = self.approval_caller(context).asked_before(same, context.request);
         opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
     }
 
-    /// The caller, as the rules of approvals see one.
+    /// The caller, with what the rules of approvals need.
     pub(in crate::programme) fn approval_caller(&self, context: &Context<'_>) -> ApprovalCaller {
         ApprovalCaller { person: context.person(), now: context.now.at, rules: self.rules }
     }
 
-    /// An approval that the caller asks for; it expires after the days that the terms say.
-    pub(in crate::programme) fn asking(
+    /// A new approval that the caller asks for. It expires after the number of days in the terms.
+    pub(in crate::programme) fn new_approval(
         &self,
         action: ApprovalAction,
         subject: Uuid,
@@ -49,7 +50,7 @@ impl ProgrammeState {
         self.approval_caller(context).asking(id, action, subject, self.programme.scheme.approvals_expire_days())
     }
 
-    /// Opens an approval to reopen an offer, or names the one its caller opened already.
+    /// Opens an approval to reopen an offer, or refuses with the open approval that the caller already asked for.
     pub(in crate::programme) fn ask_to_reopen(
         &self,
         target: &OfferTarget,
@@ -57,26 +58,26 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        // An open one that the offer has changed since cannot be given: then another may be opened.
+        // An open approval cannot be given any more if the offer has changed since. Then another may be opened.
         let now = context.now.at;
-        let useless = |it: &Approval| {
+        let is_outdated = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
         };
-        let reopens = |it: &Approval| it.action == ApprovalAction::ReopenOffer && !useless(it);
-        self.not_asked_before(context, subject, reopens)?;
+        let is_reopening = |it: &Approval| it.action == ApprovalAction::ReopenOffer && !is_outdated(it);
+        self.no_approval_opened_before(context, subject, is_reopening)?;
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         if let Some(open) =
-            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| reopens(it)))
+            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
         {
             return Err(open.required().into());
         }
-        let asked = self.asking(ApprovalAction::ReopenOffer, subject, context);
-        let asked = Approval { statement: Some(statement_of(offer)), ..asked };
-        Ok(opening(asked, Some(reason.to_owned()), context))
+        let approval = self.new_approval(ApprovalAction::ReopenOffer, subject, context);
+        let approval = Approval { statement: Some(statement_of(offer)), ..approval };
+        Ok(open_approval(approval, Some(reason.to_owned()), context))
     }
 
-    /// Gives an approval and carries out what was asked, in one decision.
+    /// Gives an approval and carries out the requested change, in one decision.
     pub(in crate::programme) fn give_approval(
         &self,
         approval: ApprovalId,
@@ -86,8 +87,9 @@ impl ProgrammeState {
         match waiting.action {
             ApprovalAction::ReopenOffer => self.give_reopening(waiting, context),
             ApprovalAction::DecideEntry => {
-                let asked = waiting.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
-                self.give_entry(waiting, asked, context)
+                let school_and_met =
+                    waiting.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
+                self.give_entry(waiting, school_and_met, context)
             }
             ApprovalAction::AllocateFund | ApprovalAction::WithdrawFund | ApprovalAction::MoveFunds => {
                 let change = waiting.change.as_ref().ok_or(CommandError::Bug("an approval of money moves none"))?;
@@ -103,7 +105,7 @@ impl ProgrammeState {
             .offers
             .get(&OfferId(waiting.subject))
             .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
-        let changed = self.beyond(waiting, &statement_of(offer));
+        let changed = self.exceeds_approval(waiting, &statement_of(offer));
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
@@ -112,7 +114,7 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, reopened], CommandAnswer::Approved(approval, Approved::Offer(offer.id))))
     }
 
-    /// Denies an approval: nothing of what was asked is done, and it is open no more.
+    /// Denies an approval, as a second person. The requested change is not carried out.
     ///
     /// # Errors
     /// [`CommandError::NotFound`]; [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
@@ -130,7 +132,7 @@ impl ProgrammeState {
         Ok(Decision::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
 
-    /// Withdraws an approval, as its requester: nothing of what was asked is done, and it is open no more.
+    /// Withdraws an approval, as its requester. The requested change is not carried out.
     ///
     /// # Errors
     /// [`CommandError::NotFound`]; [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
@@ -140,35 +142,35 @@ impl ProgrammeState {
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let offer = self.answerable(approval, ApprovalAnswer::Withdrawn, context)?.offer();
-        let withdrawn = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
-        let withdrawn = NewEvent { offer, ..NewEvent::of_book(context.now.today, withdrawn) };
+        let body = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
+        let withdrawn = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) };
         Ok(Decision::new(vec![withdrawn], CommandAnswer::Approved(approval, Approved::Nothing)))
     }
 
-    /// An approval that this caller may answer so.
+    /// The approval, if the caller may give this answer.
     fn answerable(
         &self,
-        approval: ApprovalId,
+        id: ApprovalId,
         answer: ApprovalAnswer,
         context: &Context<'_>,
     ) -> Result<&Approval, CommandError> {
-        let found =
-            self.approvals.get(&approval).ok_or_else(|| CommandError::not_found(EntityKind::Approval, approval))?;
-        self.approval_caller(context).may(found, answer)?;
-        Ok(found)
+        let approval = self.approvals.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Approval, id))?;
+        self.approval_caller(context).may(approval, answer)?;
+        Ok(approval)
     }
 
-    /// Refuses what would do more than an approval states. Before rules 2 approvals stated nothing.
-    pub(in crate::programme) fn beyond(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
+    /// Refuses a change that would now do more than its approval states. Before rules 2 approvals stated nothing.
+    pub(in crate::programme) fn exceeds_approval(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
         if self.rules < RulesVersion::V2 { None } else { approval.exceeded_by(now, |fund| self.ledger.get(fund)) }
     }
 
+    /// Refuses to reopen an offer that may not be reopened, or in a closed programme.
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
-        let barred = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
-        Refusal::none_of(barred.into_iter().chain(self.programme_closed()))
+        let refusal = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
+        Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))
     }
 
-    /// Refuses what a closed programme does not allow.
+    /// The refusal of a command that a closed programme does not allow; none if the programme is open.
     pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
             let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), "nothing lifts it");
@@ -177,15 +179,15 @@ impl ProgrammeState {
     }
 }
 
-/// Opens an approval, and names it to the caller.
-pub(in crate::programme) fn opening(asked: Approval, text: Option<String>, context: &Context<'_>) -> Decision {
-    let (offer, refusal) = (asked.offer(), asked.required());
+/// The decision that records a new approval and names it to the caller.
+pub(in crate::programme) fn open_approval(new: Approval, text: Option<String>, context: &Context<'_>) -> Decision {
+    let (offer, refusal) = (new.offer(), new.required());
     let body = EventBody::ApprovalOpened {
-        approval: asked.id,
-        action: asked.action,
-        change: asked.change,
-        statement: asked.statement,
-        expires_at: asked.expires,
+        approval: new.id,
+        action: new.action,
+        change: new.change,
+        statement: new.statement,
+        expires_at: new.expires,
         token_subject: context.subject,
     };
     let draft = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) }.with_text(text);

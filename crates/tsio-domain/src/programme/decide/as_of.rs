@@ -1,8 +1,8 @@
-//! What an account has as of a day in the past: a posting must not make any day from its own on impossible, however
-//! much there is by now (`domain.md` section 5, "As of a day").
+//! Checks accounts as of a day in the past. A posting must not make the available amount negative on any day from its date on, even
+//! if enough is available today (`domain.md` section 5, "As of a day").
 //!
-//! Only what is available can fall below zero as of a day: what is committed and spent follows the order of dates of each
-//! award (see [`super::dates`]).
+//! Only the available amount needs this check. The order of the dates of each award (see [`super::dates`]) ensures it for the
+//! committed and the spent amount.
 
 use crate::Date;
 use crate::ids::AccountId;
@@ -16,13 +16,14 @@ use crate::rules::RulesVersion;
 pub(super) const AWARD: &str = "award";
 
 impl ProgrammeState {
-    /// The accounts out of which a command takes something as of a day.
+    /// The accounts from which a command takes an amount, each with the date of the posting. May contain more than are needed.
     #[must_use]
     pub fn taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
         match command {
             Command::Award { offer, awards, on } => {
                 let Some(offer) = self.offers.get(&offer.offer) else { return Vec::new() };
-                // What comes before it in the same group may still move the offer's region, or the day it was accepted.
+                // All funds of the strand, from the earliest possible day: an earlier command of the batch may still change the
+                // offer's region or the day of its acceptance.
                 let window = self.programme.scheme.award_window();
                 let on = on.unwrap_or(if today > window.to { window.from } else { today });
                 let accounts = awards.iter().map(|it| it.support.strand()).flat_map(|strand| {
@@ -41,7 +42,7 @@ impl ProgrammeState {
         }
     }
 
-    /// The least that an account leaves as of a day and each later one.
+    /// The least available amount of an account as of `on` and each later day. Unlimited if the account does not bind.
     pub(in crate::programme) fn least_from(&self, account: &Account, on: Date) -> i64 {
         if !account.binds || self.rules < RulesVersion::V2 {
             return i64::MAX;
@@ -50,8 +51,8 @@ impl ProgrammeState {
         days.iter().map(|(_, available)| *available).min().unwrap_or(account.available)
     }
 
-    /// Refuses to take an amount out of what is available as of a day, where some day from then on has less: names the
-    /// first such day, and the first from which it would pass.
+    /// Refuses to take an amount as of `on` if less was available on that or any later day. The refusal names the first such day, and
+    /// the first date with which the command would pass.
     pub(in crate::programme) fn as_of(
         &self,
         account: &Account,
@@ -64,19 +65,20 @@ impl ProgrammeState {
         let days = self.days.available_from(account, on);
         let (day, available) = days.iter().find(|(_, available)| *available < amount).copied()?;
         let last_short = days.iter().rposition(|(_, available)| *available < amount)?;
-        let passes = days.get(last_short.saturating_add(1)).map(|(day, _)| *day);
-        // An award is made within its window.
+        let first_passing = days.get(last_short.saturating_add(1)).map(|(day, _)| *day);
+        // An award cannot be dated after the award window.
         let last = self.programme.scheme.award_window().to;
-        let passes = passes.filter(|day| verb != AWARD || *day <= last);
+        let first_passing = first_passing.filter(|day| verb != AWARD || *day <= last);
         let is_fund = matches!(account.owner, Owner::Fund { .. });
         let (unit, headroom) = (account.unit, least.max(0));
         let remedy = one_of(&[
-            passes.map(|day| format!("give a date on or after {day}")),
+            first_passing.map(|day| format!("give a date on or after {day}")),
             (headroom > 0).then(|| format!("{verb} at most {}", shown(unit, headroom))),
-            (is_fund && passes.is_none()).then(|| format!("allocate money that the fund had by {day}, dated then")),
+            (is_fund && first_passing.is_none())
+                .then(|| format!("allocate money that the fund had by {day}, dated then")),
         ]);
-        let (asked, there) = (shown(unit, amount), shown(unit, available));
-        let message = format!("{asked} is more than was available as of {day}: {there}");
+        let (requested, available_then) = (shown(unit, amount), shown(unit, available));
+        let message = format!("{requested} is more than was available as of {day}: {available_then}");
         let limit = account.limit(Some(amount), headroom, remedy);
         let limit = Limit { kind: LimitKind::AsOf, available: Some(available), ..limit };
         Some(Refusal::of(Reason::FundsInsufficient, message, limit))

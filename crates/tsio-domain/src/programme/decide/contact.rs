@@ -12,7 +12,8 @@ use crate::refusal::Refusal;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Records contacts of several offers at once.
+    /// Records a contact on several offers, or on none of them. An offer that still follows the register first takes over its responsible
+    /// body.
     pub(super) fn contact(
         &self,
         targets: &[(OfferTarget, Option<Urn>)],
@@ -22,20 +23,20 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let mut drafts = Vec::with_capacity(targets.len());
-        let (mut refusals, mut assumed) = (Vec::new(), 0_usize);
+        let (mut refusals, mut assumed_bodies) = (Vec::new(), 0_usize);
         targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
         for (target, urn) in targets {
             let offer = self.target(target)?;
-            let now_responsible = offer.follows_register().and_then(|urn| self.responsible.get(&urn));
-            let mut followed = offer.clone();
-            followed.responsible = now_responsible.map_or_else(|| offer.responsible.clone(), |it| it.body.clone());
-            match followed.contact(party, *urn, on) {
+            let registered = offer.follows_register().and_then(|urn| self.responsible.get(&urn));
+            let mut updated_offer = offer.clone();
+            updated_offer.responsible = registered.map_or_else(|| offer.responsible.clone(), |it| it.body.clone());
+            match updated_offer.contact(party, *urn, on) {
                 Ok(draft) => {
                     if party == Party::ResponsibleBody {
-                        let change = now_responsible.and_then(|it| it.change_of(offer));
+                        let change = registered.and_then(|it| it.change_of(offer));
                         drafts.extend(change.map(|body| NewEvent::of(offer.id, on, body)));
-                        assumed =
-                            assumed.saturating_add(usize::from(now_responsible.is_some_and(|it| it.is_assumed())));
+                        let is_assumed = registered.is_some_and(|it| it.is_assumed());
+                        assumed_bodies = assumed_bodies.saturating_add(usize::from(is_assumed));
                     }
                     drafts.push(draft.with_text(text.cloned()));
                 }
@@ -45,6 +46,6 @@ impl ProgrammeState {
         let late = self.contact_too_late(on);
         Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(late))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
-        Ok(Decision::new(drafts, CommandAnswer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed))
+        Ok(Decision::new(drafts, CommandAnswer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed_bodies))
     }
 }

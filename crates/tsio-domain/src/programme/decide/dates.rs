@@ -166,7 +166,7 @@ impl ProgrammeState {
         reason: &str,
         now: Now,
     ) -> Result<Decision, CommandError> {
-        let decided = self.on_offer(target, |offer| {
+        let decided = self.decide_on_offer(target, |offer| {
             let state = check(lifecycle::OfferAction::CorrectDate, offer.state, offer.id).err();
             let recorded = match milestone {
                 Milestone::Accepted => offer.accepted.is_some(),

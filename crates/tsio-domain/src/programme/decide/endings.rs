@@ -24,7 +24,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let decide =
             |it: &Offer| joined(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
-        self.dated(offer, on, None, now, decide)
+        self.decide_dated(offer, on, None, now, decide)
     }
 
     /// Ends an offer that is declined, and gives back what its awards promise.
@@ -42,7 +42,7 @@ impl ProgrammeState {
             let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
             joined(it.decline(reason, self.awards_of(it.id), on), order)
         };
-        self.closing(offer, on, self.dated(offer, on, text, now, decide))
+        self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 
     /// Ends an offer, and gives back what its awards promise.
@@ -62,7 +62,7 @@ impl ProgrammeState {
             let order = self.in_order(it, on, self.before_closing(it).chain(declined));
             joined(it.close(outcome, self.awards_of(it.id), on, ends), order)
         };
-        self.closing(offer, on, self.dated(offer, on, text, now, decide))
+        self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 }
 

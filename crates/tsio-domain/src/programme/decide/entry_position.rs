@@ -1,12 +1,12 @@
-//! The entry position of a school of which the files cannot say with what judgements it entered the year: two people
-//! decide it, with the evidence they have seen (`domain.md` sections 1 and 8).
+//! Decides the entry position of a school if the files cannot say with which judgements it entered the year. Two people decide,
+//! with the evidence that they have seen (`domain.md` sections 1 and 8).
 //!
-//! It is asked for by one person and decided by another who answers for the school's region. It counts while the files
-//! cannot say: a file that speaks for the school goes before it. A later decision takes the place of an earlier one.
+//! One person asks, and another who reaches the school's region decides. The decision applies only while the files cannot say:
+//! evidence in a file has priority. A later decision replaces an earlier one.
 
 use std::collections::BTreeSet;
 
-use super::approvals::opening;
+use super::approvals::open_approval;
 use crate::approval::{Approval, ApprovalState, changed, phrase, subject_of};
 use crate::event::{Event, EventBody, NewEvent};
 use crate::ids::{ApprovalId, OfferId, Urn};
@@ -22,11 +22,11 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl Approval {
-    /// Whether it lies in somebody's reach: one about a school lies in its region, and for the requester everywhere; every other
-    /// everywhere.
-    fn lies_within(&self, reach: &Reach, who: &Person) -> bool {
+    /// Whether a caller reaches this approval. An approval about a school is reached by its requester and by callers who reach the
+    /// school's region; any other approval is reached by everybody.
+    fn is_within_reach(&self, reach: &Reach, caller: &Person) -> bool {
         match &self.statement {
-            Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.asked_by().is(who),
+            Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.asked_by().is(caller),
             Some(Statement::Funds { .. } | Statement::Import { .. } | Statement::Offer { .. }) | None => true,
         }
     }
@@ -37,13 +37,13 @@ fn not_unknown(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal 
 }
 
 impl EntryPosition {
-    /// Why nobody can decide it: what is so, and what to do. Nothing where the files cannot say it.
-    fn because(&self, urn: Urn) -> Option<(String, String)> {
+    /// Why people cannot decide it, and what to do instead. None if the files cannot say, so that people can decide.
+    fn why_not_decidable(&self, urn: Urn) -> Option<(String, String)> {
         Some(match self {
             Self::Unknown => return None,
-            Self::Known(what) => {
+            Self::Known(explanation) => {
                 let remedy = "nothing to do: the files say it; replace the file if it is wrong".to_owned();
-                (format!("the entry position of school {urn} is not unknown: {what}"), remedy)
+                (format!("the entry position of school {urn} is not unknown: {explanation}"), remedy)
             }
             Self::Superseded(newer) => {
                 let message = format!("school {urn} counts as URN {newer} now");
@@ -62,12 +62,12 @@ impl EntryPosition {
 }
 
 impl ProgrammeState {
-    /// Opens an approval to decide a school's entry position, or names the one that its caller opened already.
+    /// Opens an approval to decide a school's entry position, or refuses with the open approval that the caller already asked for.
     ///
-    /// Another person's open approval about the school, or one that states something else, is no obstacle.
+    /// An open approval of another person, or with another statement, does not prevent it.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] where the
+    /// [`CommandError::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] if the
     /// caller's own approval of the same statement is open; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn ask_entry(
         &self,
@@ -77,22 +77,25 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
-        let known = school.position.because(urn).map(|(message, remedy)| not_unknown(urn, message, remedy));
-        Refusal::none_of(known.into_iter().chain(self.decided_so(urn, met, school)).chain(self.programme_closed()))?;
+        let undecidable = school.position.why_not_decidable(urn);
+        let undecidable = undecidable.map(|(message, remedy)| not_unknown(urn, message, remedy));
+        Refusal::none_of(
+            undecidable.into_iter().chain(self.already_decided(urn, met, school)).chain(self.programme_closed()),
+        )?;
         let statement = Some(self.entry_statement(urn, met, school));
         let same = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
         if let Some(open) = self.approval_caller(context).own_open(same) {
             return Err(open.required().into());
         }
-        let asked = self.asking(ApprovalAction::DecideEntry, subject_of(urn), context);
-        Ok(opening(Approval { statement, ..asked }, Some(reason.to_owned()), context))
+        let approval = self.new_approval(ApprovalAction::DecideEntry, subject_of(urn), context);
+        Ok(open_approval(Approval { statement, ..approval }, Some(reason.to_owned()), context))
     }
 
     /// Gives an approval that decides a school's entry position, as a second person.
     ///
     /// # Errors
-    /// [`Reason::ApprovalNotOpen`] where the files can say it by now, the school has moved to another region, it was
-    /// decided since, or the open offers that would lose their ground are others; [`Reason::ProgrammeClosed`].
+    /// [`Reason::ApprovalNotOpen`] if something changed since it was opened: the files can now say it, the school is in another region,
+    /// it was decided, or other open offers would lose their ground; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn give_entry(
         &self,
         waiting: &Approval,
@@ -105,9 +108,9 @@ impl ProgrammeState {
                 let difference = format!("no file names school {urn} any more");
                 Some(changed(approval, &("the school has gone", difference)))
             }
-            Some(school) => match school.position.because(urn) {
+            Some(school) => match school.position.why_not_decidable(urn) {
                 Some((why, _)) => Some(changed(approval, &("the entry position is no longer unknown", why))),
-                None => self.beyond(waiting, &self.entry_statement(urn, met, school)),
+                None => self.exceeds_approval(waiting, &self.entry_statement(urn, met, school)),
             },
         };
         Refusal::none_of(why_not.into_iter().chain(self.programme_closed()))?;
@@ -117,10 +120,10 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, decided], CommandAnswer::Approved(approval, Approved::Entry(urn))))
     }
 
-    /// What an approval states. Where what was decided as met is to be not met, that is the open offers too which the school, or
-    /// one that it follows, is on.
+    /// The statement of an approval. If it changes a decision from met to not met, it lists the open offers that the school, or a
+    /// school that it follows, is on.
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
-        let before = self.counts_of(urn, school).map(|it| it.met);
+        let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
             let on = std::iter::once(&urn).chain(&school.follows).filter_map(|it| self.listed.get(it).copied());
             on.collect::<BTreeSet<OfferId>>().into_iter().collect()
@@ -128,22 +131,21 @@ impl ProgrammeState {
         Statement::Entry { urn, met, region: school.region, before, offers }
     }
 
-    /// What two people decided that counts of a school whose entry position the files cannot say: of itself, or else of an older
-    /// URN that it follows.
-    fn counts_of<'a>(&'a self, urn: Urn, school: &'a EntrySchool) -> Option<&'a EntryDecision> {
+    /// The decision that applies to a school: its own, or else the one about an older URN that it follows.
+    fn decision_for<'a>(&'a self, urn: Urn, school: &'a EntrySchool) -> Option<&'a EntryDecision> {
         self.entry_decisions.get(&urn).or(school.taken_over.as_ref())
     }
 
-    /// Refuses to decide again what is decided so.
-    fn decided_so(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
-        let before = self.counts_of(urn, school).filter(|it| it.met == met)?;
+    /// Refuses to decide what is already decided.
+    fn already_decided(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
+        let before = self.decision_for(urn, school).filter(|it| it.met == met)?;
         let of = if before.urn == urn { String::new() } else { format!(" of URN {}, which it follows", before.urn) };
         let (is, event) = (phrase(met), before.seq.0);
         let message = format!("the entry position of school {urn} is decided already{of}: {is}, event {event}");
         Some(not_unknown(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
     }
 
-    /// Refuses what is about a school outside the caller's reach.
+    /// Reports a school outside the caller's reach as not found.
     ///
     /// # Errors
     /// [`CommandError::NotFound`].
@@ -154,7 +156,7 @@ impl ProgrammeState {
         }
     }
 
-    /// Refuses what is about an approval outside the caller's reach.
+    /// Reports an approval outside the caller's reach as not found.
     ///
     /// # Errors
     /// [`CommandError::NotFound`].
@@ -162,21 +164,21 @@ impl ProgrammeState {
         &self,
         approval: ApprovalId,
         reach: &Reach,
-        who: &Person,
+        caller: &Person,
     ) -> Result<(), CommandError> {
         match self.approvals.get(&approval) {
-            Some(found) if !found.lies_within(reach, who) => {
+            Some(loaded) if !loaded.is_within_reach(reach, caller) => {
                 Err(CommandError::not_found(EntityKind::Approval, approval))
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Keeps what two people decided: what an approval states that the actor of the event gave.
+    /// Stores a decision. Its approval must state the same, and the actor of the event must have given it.
     pub(in crate::programme) fn note_entry(&mut self, (approval, urn, met): (ApprovalId, Urn, bool), event: &Event) {
         let given = ApprovalState::CarriedOut(event.actor.clone());
-        let states_it = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
-        let Some(asked_by) = self.approvals.get(&approval).filter(states_it).map(|it| it.requested_by.clone()) else {
+        let is_ground = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
+        let Some(asked_by) = self.approvals.get(&approval).filter(is_ground).map(|it| it.requested_by.clone()) else {
             let (seq, is) = (event.seq.0, phrase(met));
             self.broken.push(format!(
                 "event {seq} decides that the entry position of school {urn} is {is}: there is no approval {approval} that states it and was given"

@@ -1,6 +1,7 @@
-//! Funds: made, financed, cut, moved between; and the second person that large movements need.
+//! Decides commands about funds: create a fund, allocate, withdraw, move money between funds. Large movements need a second
+//! person.
 
-use super::approvals::opening;
+use super::approvals::open_approval;
 use super::limits::LimitCollector;
 use crate::approval::Approval;
 use crate::event::{EventBody, NewEvent};
@@ -20,7 +21,7 @@ use crate::terms::StrandId;
 use crate::values::statement::{FundStatement, Statement};
 
 impl ProgrammeState {
-    /// Makes a fund with nothing in it: one a strand and region, or national.
+    /// Creates an empty fund. There is at most one for each strand and region, and one national fund for each strand.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a strand the terms do not have; [`Reason::ProgrammeClosed`], [`Reason::FundExists`].
@@ -30,8 +31,8 @@ impl ProgrammeState {
         region: Option<Region>,
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let found = self.programme.scheme.strand(strand);
-        let binds = found.ok_or_else(|| CommandError::not_found(EntityKind::Strand, strand))?.funds_bind;
+        let terms_strand = self.programme.scheme.strand(strand);
+        let binds = terms_strand.ok_or_else(|| CommandError::not_found(EntityKind::Strand, strand))?.funds_bind;
         let exists = self.ledger.fund(strand, region).map(|it| {
             let limit = Limit::plain(LimitKind::Fund, it.subject(), "use that fund");
             Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)
@@ -42,12 +43,12 @@ impl ProgrammeState {
         Ok(Decision::new(vec![NewEvent::of_book(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
     }
 
-    /// Moves money in, out of, or between funds; where that takes two people, opens an approval, or names the one its
-    /// caller opened already. What would be refused anyway is refused first.
+    /// Moves money in, out of, or between funds. A movement that needs two people opens an approval, or is refused with the open
+    /// approval that the caller already asked for. All other limits are checked first.
     ///
     /// # Errors
-    /// As [`ProgrammeState::movement`], and [`Reason::ApprovalRequired`]; [`Reason::ApprovalNotOpen`] where this very call, made
-    /// before, was approved and carried out.
+    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalRequired`]; [`Reason::ApprovalNotOpen`] for a repeated request whose
+    /// approval was given and carried out.
     pub(in crate::programme) fn change_fund(
         &self,
         change: &FundChange,
@@ -55,21 +56,21 @@ impl ProgrammeState {
         text: Option<&String>,
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        // A call without a date, made again after midnight, is still the same call.
-        let same = |it: &Approval| it.change.as_ref().is_some_and(|asked| asked.dated(change.on()) == *change);
-        self.not_asked_before(context, change.fund().0, same)?;
+        // The date is ignored: a request without a date, repeated after midnight, is still the same request.
+        let is_same = |it: &Approval| it.change.as_ref().is_some_and(|other| other.dated(change.on()) == *change);
+        self.no_approval_opened_before(context, change.fund().0, is_same)?;
         let mut movement = self.movement(change, etag, context.subject)?;
-        let moved = if self.rules < RulesVersion::V2 {
+        let moved_alone = if self.rules < RulesVersion::V2 {
             Pence::ZERO
         } else {
             self.moved_alone(change, &context.person(), context.now.at)
         };
-        let together = change.amount().get().saturating_add(moved.get());
-        if !movement.two_people && Pence(together) > self.programme.scheme.two_people_above() {
+        let sum = change.amount().get().saturating_add(moved_alone.get());
+        if !movement.two_people && Pence(sum) > self.programme.scheme.two_people_above() {
             movement.two_people = true;
-            movement.statement.moved_alone(moved);
+            movement.statement.moved_alone(moved_alone);
         }
-        // Also where one person could do it by now: what was asked may still be given, and would be done twice.
+        // Refuse also if one person could now do it alone: the open approval could still be given, and the money would move twice.
         let same_change = |it: &&Approval| it.change.as_ref() == Some(change);
         if let Some(open) =
             self.approval_caller(context).own_open(self.approvals.about(change.fund().0).filter(same_change))
@@ -78,18 +79,19 @@ impl ProgrammeState {
         }
         let draft = movement.draft.with_text(text.cloned());
         if !movement.two_people {
-            let decided = Decision::new(vec![draft], CommandAnswer::Funds(movement.funds));
-            return Ok(decided.warn_if_past(change.on(), context.now));
+            let decision = Decision::new(vec![draft], CommandAnswer::Funds(movement.funds));
+            return Ok(decision.warn_if_past(change.on(), context.now));
         }
-        let asked = self.asking(change.action(), change.fund().0, context);
-        let asked = Approval { change: Some(change.clone()), statement: Some(movement.statement), ..asked };
-        Ok(opening(asked, text.cloned(), context))
+        let approval = self.new_approval(change.action(), change.fund().0, context);
+        let approval = Approval { change: Some(change.clone()), statement: Some(movement.statement), ..approval };
+        Ok(open_approval(approval, text.cloned(), context))
     }
 
-    /// Carries out what was asked, as the second person; it is judged again, against the funds as they are by now.
+    /// Gives an approval of a movement and carries it out, as the second person. The limits are checked again with the funds as they
+    /// are now.
     ///
     /// # Errors
-    /// As [`ProgrammeState::movement`], and [`Reason::ApprovalExceeded`].
+    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalExceeded`].
     pub(in crate::programme) fn give_money_approval(
         &self,
         waiting: &Approval,
@@ -97,9 +99,9 @@ impl ProgrammeState {
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let movement = self.movement(change, None, None)?;
-        // An allocation leaves nothing shorter than it was.
+        // An allocation takes nothing out of a fund, so it cannot leave one with less than stated.
         if !matches!(change, FundChange::Allocate { .. }) {
-            Refusal::none_of(self.beyond(waiting, &movement.statement))?;
+            Refusal::none_of(self.exceeds_approval(waiting, &movement.statement))?;
         }
         let given = EventBody::ApprovalGiven { approval: waiting.id, token_subject: context.subject };
         let given = NewEvent::of_book(context.now.today, given);
@@ -107,11 +109,11 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
 
-    /// Judges a movement by all limits but the second person.
+    /// Checks all limits of a movement, except whether it needs a second person.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for what is no fund of the programme, [`CommandError::Stale`]; [`Reason::ProgrammeClosed`],
-    /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`], as of a day in the past too,
+    /// [`CommandError::NotFound`] for an id that is no fund of the programme, [`CommandError::Stale`]; [`Reason::ProgrammeClosed`],
+    /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`] (today or as of a past day),
     /// [`Reason::FundOverCommitted`], [`Reason::AmountTooLarge`].
     fn movement(
         &self,
@@ -126,30 +128,31 @@ impl ProgrammeState {
             FundChange::Move { to, .. } => Some(self.existing_fund(*to)?),
             FundChange::Allocate { .. } | FundChange::Withdraw { .. } => None,
         };
-        if let Some(given) = etag.filter(|it| **it != first.etag()) {
-            let (given, current) = (given.clone(), first.etag());
+        if let Some(outdated) = etag.filter(|it| **it != first.etag()) {
+            let (given, current) = (outdated.clone(), first.etag());
             return Err(CommandError::Stale { subject: format!("fund {}", first.id), given, current });
         }
         let mut limits = LimitCollector::new();
         limits.add_blocker(self.programme_closed());
         limits.add_blocker(self.before_programme(change.on()));
         let posting = |account: &Account, verb| Posting { account: account.id, verb, amount };
-        let (mut cuts, mut short_as_of) = (false, 0);
+        let (mut over_commits, mut shortfall_as_of) = (false, 0);
         let (body, postings) = match *change {
             FundChange::Allocate { fund, amount, .. } => {
-                arrives(first, amount.get(), &mut limits);
+                check_allocation(first, amount.get(), &mut limits);
                 (EventBody::FundAllocated { fund, amount, token_subject }, vec![posting(first, EntryKind::Allocate)])
             }
             FundChange::Withdraw { fund, amount, over_commit, .. } => {
-                leaves(first, amount.get(), over_commit, &mut limits);
+                check_withdrawal(first, amount.get(), over_commit, &mut limits);
                 let least = self.least_from(first, change.on());
-                cuts = amount.get() > first.headroom(EntryKind::Withdraw) || (over_commit && amount.get() > least);
+                over_commits =
+                    amount.get() > first.headroom(EntryKind::Withdraw) || (over_commit && amount.get() > least);
                 if over_commit {
-                    short_as_of = amount.get().saturating_sub(least);
+                    shortfall_as_of = amount.get().saturating_sub(least);
                 } else {
-                    self.leaves_as_of(first, change, &mut limits);
+                    self.check_withdrawal_as_of(first, change, &mut limits);
                 }
-                let body = EventBody::FundWithdrawn { fund, amount, over_commit: cuts, token_subject };
+                let body = EventBody::FundWithdrawn { fund, amount, over_commit: over_commits, token_subject };
                 (body, vec![posting(first, EntryKind::Withdraw)])
             }
             FundChange::Move { from, to, amount, .. } => {
@@ -157,27 +160,27 @@ impl ProgrammeState {
                 limits.add_blocker((from == to).then(|| same_fund(first)));
                 limits.add_blocker(first.over_committed.then(|| over_committed(first, amount.get())));
                 if !first.over_committed {
-                    leaves(first, amount.get(), false, &mut limits);
-                    self.leaves_as_of(first, change, &mut limits);
+                    check_withdrawal(first, amount.get(), false, &mut limits);
+                    self.check_withdrawal_as_of(first, change, &mut limits);
                 }
-                arrives(second, amount.get(), &mut limits);
+                check_allocation(second, amount.get(), &mut limits);
                 let postings = vec![posting(first, EntryKind::Withdraw), posting(second, EntryKind::Allocate)];
                 (EventBody::FundsMoved { from, to, amount, token_subject }, postings)
             }
         };
         limits.pass()?;
         let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
-        let mut statement = self.state_movement(&postings, cuts)?;
-        statement.short_as_of(first.id, Pence(short_as_of));
-        let two_people = cuts || change.amount() > self.programme.scheme.two_people_above();
+        let mut statement = self.movement_statement(&postings, over_commits)?;
+        statement.short_as_of(first.id, Pence(shortfall_as_of));
+        let two_people = over_commits || change.amount() > self.programme.scheme.two_people_above();
         Ok(FundMovement { draft: NewEvent::of_book(change.on(), body).posting(postings), funds, statement, two_people })
     }
 
-    /// What a movement does to its funds, as they are now.
+    /// The statement of a movement: the numbers of its funds before and after it.
     ///
     /// # Errors
-    /// [`CommandError::Bug`] for a movement that its funds cannot bear: it was judged before.
-    fn state_movement(&self, postings: &[Posting], deliberate: bool) -> Result<Statement, CommandError> {
+    /// [`CommandError::Bug`] for a movement that its funds cannot bear, since the limits were checked before.
+    fn movement_statement(&self, postings: &[Posting], deliberate: bool) -> Result<Statement, CommandError> {
         let mut funds = Vec::with_capacity(postings.len());
         for posting in postings {
             let account = self.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
@@ -190,33 +193,35 @@ impl ProgrammeState {
         Ok(Statement::Funds { funds, moved_alone: None })
     }
 
-    /// Money that leaves a fund on a day: no later day may have had less, unless it is deliberately cut below.
-    fn leaves_as_of(&self, fund: &Account, change: &FundChange, limits: &mut LimitCollector) {
+    /// Checks money that leaves a fund on a day in the past: no day from then on may have had less than that.
+    fn check_withdrawal_as_of(&self, fund: &Account, change: &FundChange, limits: &mut LimitCollector) {
         let amount = change.amount().get();
-        let beyond = amount > fund.headroom(EntryKind::Withdraw);
-        let refusal = if beyond { None } else { self.as_of(fund, change.on(), Some(amount), "take out") };
+        // `check_withdrawal` has refused this amount already.
+        let is_refused = amount > fund.headroom(EntryKind::Withdraw);
+        let refusal = if is_refused { None } else { self.as_of(fund, change.on(), Some(amount), "take out") };
         limits.add_numeric_limit(self.least_from(fund, change.on()).max(0), refusal);
     }
 
+    /// The fund with this id. The account of an offer's cap is no fund.
     fn existing_fund(&self, id: AccountId) -> Result<&Account, CommandError> {
         let fund = self.ledger.get(id).filter(|it| matches!(it.owner, Owner::Fund { .. }));
         fund.ok_or_else(|| CommandError::not_found(EntityKind::Fund, id))
     }
 }
 
-/// A movement that no limit stands against.
+/// A movement that all limits allow.
 struct FundMovement {
     draft: NewEvent,
-    /// The funds it changes; of a virement the one it leaves first.
+    /// The funds that it changes. For a virement, the fund that the money leaves is first.
     funds: Vec<AccountId>,
-    /// What it does to them.
+    /// What the movement does to its funds.
     statement: Statement,
-    /// Whether it takes a second person.
+    /// Whether it needs a second person.
     two_people: bool,
 }
 
-/// Money that leaves a fund: what is available, or deliberately as much as was put in.
-fn leaves(fund: &Account, amount: i64, deliberate: bool, limits: &mut LimitCollector) {
+/// Checks money that leaves a fund: at most what is available. A deliberate over-commitment may take all that was put in.
+fn check_withdrawal(fund: &Account, amount: i64, deliberate: bool, limits: &mut LimitCollector) {
     let most = if deliberate { fund.allocated() } else { fund.headroom(EntryKind::Withdraw) };
     let remedy = match (deliberate, fund.binds) {
         (true, _) => format!("take out at most what was put in: {}", Pence(most)),
@@ -232,8 +237,8 @@ fn leaves(fund: &Account, amount: i64, deliberate: bool, limits: &mut LimitColle
     limits.add_numeric_limit(most, refusal);
 }
 
-/// Money that arrives in a fund: as much as an account can count.
-fn arrives(fund: &Account, amount: i64, limits: &mut LimitCollector) {
+/// Checks money that enters a fund: at most what an account can count.
+fn check_allocation(fund: &Account, amount: i64, limits: &mut LimitCollector) {
     let most = fund.headroom(EntryKind::Allocate);
     let refusal = (amount > most).then(|| {
         let message = "the fund cannot count that much".to_owned();

@@ -1,7 +1,7 @@
-//! Identify: one offer for each standalone school and one for each trust with eligible schools.
+//! Identify makes one offer for each eligible standalone school and for each trust with eligible schools.
 //!
 //! It never makes a second offer for a recipient, never moves a school from one offer to another, and never guesses a
-//! placement: what it cannot do it lists.
+//! placement. The answer lists the schools that it left out.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,88 +19,94 @@ use crate::region::Region;
 use crate::role::Reach;
 
 impl Candidate {
-    /// Who answers for it.
-    fn answer(&self) -> ResponsibleAnswer {
+    /// The responsible body of this candidate.
+    fn responsible_answer(&self) -> ResponsibleAnswer {
         let (body, trust, diocese_known) = (self.responsible.clone(), self.trust, self.diocese_known);
         ResponsibleAnswer { body, trust, diocese_known }
     }
 
-    /// The event that has its offer follow the register, where it does still and that says something else.
-    fn responsible_now(&self, offer: &Offer) -> Option<EventBody> {
-        offer.follows_register().and_then(|_| self.answer().change_of(offer))
+    /// The event that updates the responsible body of its offer; none if it is the same, or the offer no longer follows the register.
+    fn responsible_change(&self, offer: &Offer) -> Option<EventBody> {
+        offer.follows_register().and_then(|_| self.responsible_answer().change_of(offer))
     }
 
-    /// Whether the local authority stands in for a diocese that nobody knows of, on an offer where that can change still.
+    /// Whether the local authority is only assumed, because a diocese would be unknown, on an offer that still follows the register.
     fn is_assumed_for(&self, offer: &Offer) -> bool {
-        offer.follows_register().is_some() && self.answer().is_assumed()
+        offer.follows_register().is_some() && self.responsible_answer().is_assumed()
     }
 }
 
 impl ProgrammeState {
-    /// Makes and updates offers within the caller's reach; the others are neither touched nor counted.
+    /// Makes and updates offers within the caller's reach. Other offers are neither changed nor counted.
     pub(in crate::programme) fn identify(&self, candidates: &Candidates, context: &mut Context<'_>) -> Decision {
         let reach = context.reach;
         let closed = candidates.closed.iter().map(|school| self.closed(school, reach));
         let closed = closed.filter(|it| it.eligible || it.offer.is_some()).collect();
         let not_eligible = self.not_eligible(&candidates.not_eligible, reach);
-        let mut did =
+        let mut result =
             Identified { unplaced: candidates.unplaced.clone(), closed, not_eligible, ..Identified::default() };
-        let (mut drafts, mut assumed) = (Vec::new(), 0_usize);
-        let mut taken: HashMap<Urn, OfferId> = HashMap::new();
+        let (mut drafts, mut assumed_bodies) = (Vec::new(), 0_usize);
+        let mut listed_now: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
             match self.recipients.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
                 Some(offer) if !reach.covers(offer.region, offer.assignee.as_ref()) => {}
-                Some(offer) if !offer.is_open() => did.already_closed = did.already_closed.saturating_add(1),
+                Some(offer) if !offer.is_open() => result.already_closed = result.already_closed.saturating_add(1),
                 Some(offer) => {
-                    let change = candidate.responsible_now(offer);
+                    let change = candidate.responsible_change(offer);
                     drafts.extend(change.map(|body| NewEvent::of(offer.id, context.now.today, body)));
-                    assumed = assumed.saturating_add(usize::from(candidate.is_assumed_for(offer)));
+                    assumed_bodies = assumed_bodies.saturating_add(usize::from(candidate.is_assumed_for(offer)));
                     let new = |it: &&CandidateSchool| !offer.schools.contains_key(&it.urn);
-                    let (schools, blocked) =
-                        self.free(candidate.schools.iter().filter(new), Some(offer.id), &taken, reach);
-                    did.blocked.extend(blocked);
+                    let (schools, blocked) = self.split_by_other_offers(
+                        candidate.schools.iter().filter(new),
+                        Some(offer.id),
+                        &listed_now,
+                        reach,
+                    );
+                    result.blocked.extend(blocked);
                     if schools.is_empty() {
-                        did.already_open = did.already_open.saturating_add(1);
+                        result.already_open = result.already_open.saturating_add(1);
                         continue;
                     }
-                    did.updated = did.updated.saturating_add(1);
-                    taken.extend(schools.iter().map(|school| (school.urn, offer.id)));
+                    result.updated = result.updated.saturating_add(1);
+                    listed_now.extend(schools.iter().map(|school| (school.urn, offer.id)));
                     let schools = schools.into_iter().map(listed).collect();
                     let body = EventBody::SchoolsAdded { schools, register_seq: None };
                     drafts.push(NewEvent::of(offer.id, context.now.today, body));
                 }
                 None => {
-                    let (schools, blocked) = self.free(candidate.schools.iter(), None, &taken, reach);
+                    let (schools, blocked) =
+                        self.split_by_other_offers(candidate.schools.iter(), None, &listed_now, reach);
                     let region = region_of(&schools);
-                    let whose = region.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()));
-                    if !whose.is_some_and(|it| reach.covers_region(it)) {
+                    let offer_region = region.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()));
+                    if !offer_region.is_some_and(|it| reach.covers_region(it)) {
                         continue;
                     }
-                    did.blocked.extend(blocked);
+                    result.blocked.extend(blocked);
                     let Some(region) = region else { continue };
                     let id = OfferId((context.ids)());
-                    did.created = did.created.saturating_add(1);
-                    assumed = assumed.saturating_add(usize::from(candidate.answer().is_assumed()));
-                    taken.extend(schools.iter().map(|school| (school.urn, id)));
-                    drafts.push(NewEvent::of(id, context.now.today, self.making(candidate, region, &schools)));
+                    result.created = result.created.saturating_add(1);
+                    let is_assumed = candidate.responsible_answer().is_assumed();
+                    assumed_bodies = assumed_bodies.saturating_add(usize::from(is_assumed));
+                    listed_now.extend(schools.iter().map(|school| (school.urn, id)));
+                    drafts.push(NewEvent::of(id, context.now.today, self.new_offer(candidate, region, &schools)));
                 }
             }
         }
-        let made = drafts.iter().filter_map(made_for).collect();
-        for (referral, offer) in self.confirmed(candidates, (&made, &taken), reach) {
-            did.confirmed.push(referral);
+        let new_offers = drafts.iter().filter_map(new_offer_of).collect();
+        for (referral, offer) in self.confirmed(candidates, (&new_offers, &listed_now), reach) {
+            result.confirmed.push(referral);
             let body = EventBody::ReferralConfirmed { referral, offer, register_seq: None };
             drafts.push(NewEvent { offer: Some(offer), ..NewEvent::of_book(context.now.today, body) });
         }
-        Decision::new(drafts, CommandAnswer::Identified(did)).warn_of_dioceses(assumed)
+        Decision::new(drafts, CommandAnswer::Identified(result)).warn_of_dioceses(assumed_bodies)
     }
 
-    /// The open referrals within reach whose schools the files have all made eligible, each with its recipient's offer: an
-    /// open one within reach that lists them, by now or from this identify on.
+    /// The open referrals within reach whose schools are all eligible by the files, each with the offer that confirms it. That offer must
+    /// be open and within reach, and list the schools already or from this identify on.
     fn confirmed(
         &self,
         candidates: &Candidates,
-        (made, taken): (&HashMap<Recipient, OfferId>, &HashMap<Urn, OfferId>),
+        (new_offers, listed_now): (&HashMap<Recipient, OfferId>, &HashMap<Urn, OfferId>),
         reach: &Reach,
     ) -> Vec<(ReferralId, OfferId)> {
         let mut eligible: HashMap<Urn, (Recipient, Urn)> = HashMap::new();
@@ -111,16 +117,16 @@ impl ProgrammeState {
             }
         }
         let open = self.referrals.values().filter(|it| it.state == State::Open && reach.covers_region(it.region));
-        let there = |id: &OfferId| {
+        let reachable_offer = |id: &OfferId| {
             let offer = self.offers.get(id).filter(|it| it.is_open());
             offer.filter(|it| reach.covers(it.region, it.assignee.as_ref()))
         };
         let on_offer = |urn: &Urn| {
             let (recipient, newest) = eligible.get(urn)?;
-            let by_now = self.recipients.get(recipient).and_then(there);
-            let offer = made.get(recipient).copied().or_else(|| by_now.map(|it| it.id))?;
+            let existing = self.recipients.get(recipient).and_then(reachable_offer);
+            let offer = new_offers.get(recipient).copied().or_else(|| existing.map(|it| it.id))?;
             let lists = |it: &Offer| it.schools.contains_key(urn) || it.schools.contains_key(newest);
-            (taken.get(newest) == Some(&offer) || by_now.is_some_and(lists)).then_some(offer)
+            (listed_now.get(newest) == Some(&offer) || existing.is_some_and(lists)).then_some(offer)
         };
         let confirmed = open.filter_map(|it| {
             let offers: Option<Vec<OfferId>> = it.urns.iter().map(on_offer).collect();
@@ -129,27 +135,27 @@ impl ProgrammeState {
         confirmed.collect()
     }
 
-    /// A school that has closed, with the open offer it is on where that may be seen.
+    /// A closed school with the open offer that it is on, if the caller may see that offer.
     fn closed(&self, school: &ClosedSchool, reach: &Reach) -> ClosedSchool {
-        let on = self.listed.get(&school.urn).and_then(|id| self.offers.get(id));
-        let seen = on.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
-        ClosedSchool { offer: seen.map(|it| it.id), ..school.clone() }
+        let listing = self.listed.get(&school.urn).and_then(|id| self.offers.get(id));
+        let visible = listing.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
+        ClosedSchool { offer: visible.map(|it| it.id), ..school.clone() }
     }
 
-    /// Those of these schools whose open offer may be seen, with it.
+    /// The schools that are on an open offer that the caller may see, with that offer.
     fn not_eligible(&self, schools: &[NotEligible], reach: &Reach) -> Vec<NotEligible> {
         let urns: BTreeSet<Urn> = schools.iter().map(|it| it.urn).collect();
         let on_offer = |school: &NotEligible| {
             let offer = self.listed.get(&school.urn).and_then(|id| self.offers.get(id))?;
             let whole_offer = offer.schools.keys().all(|urn| urns.contains(urn));
-            let seen = reach.covers(offer.region, offer.assignee.as_ref());
-            seen.then(|| NotEligible { offer: Some(offer.id), whole_offer, ..school.clone() })
+            let is_visible = reach.covers(offer.region, offer.assignee.as_ref());
+            is_visible.then(|| NotEligible { offer: Some(offer.id), whole_offer, ..school.clone() })
         };
         schools.iter().filter_map(on_offer).collect()
     }
 
     /// The event that makes a candidate's offer.
-    pub(in crate::programme) fn making(
+    pub(in crate::programme) fn new_offer(
         &self,
         candidate: &Candidate,
         region: Region,
@@ -167,19 +173,20 @@ impl ProgrammeState {
         }
     }
 
-    /// The schools that are on no other open offer, and those that are.
-    pub(in crate::programme) fn free<'a>(
+    /// Splits schools into those that are on no other open offer, and those that another open offer blocks. A school is also blocked if
+    /// a predecessor is on another open offer. `listed_now` contains the schools that earlier events of the same decision list.
+    pub(in crate::programme) fn split_by_other_offers<'a>(
         &self,
         schools: impl Iterator<Item = &'a CandidateSchool>,
         own: Option<OfferId>,
-        taken: &HashMap<Urn, OfferId>,
+        listed_now: &HashMap<Urn, OfferId>,
         reach: &Reach,
     ) -> (Vec<&'a CandidateSchool>, Vec<Blocked>) {
         let elsewhere = |urn: &Urn| {
-            let offer = taken.get(urn).or_else(|| self.listed.get(urn)).copied();
+            let offer = listed_now.get(urn).or_else(|| self.listed.get(urn)).copied();
             offer.filter(|it| Some(*it) != own)
         };
-        let hidden = |id: &OfferId| {
+        let is_hidden = |id: &OfferId| {
             self.offers.get(id).is_some_and(|offer| !reach.covers(offer.region, offer.assignee.as_ref()))
         };
         let (mut free, mut blocked) = (Vec::new(), Vec::new());
@@ -188,12 +195,13 @@ impl ProgrammeState {
             match lineage.into_iter().find_map(|urn| elsewhere(urn).map(|offer| (urn, offer))) {
                 None => free.push(school),
                 Some((urn, offer)) => {
-                    let offer = Some(offer).filter(|it| !hidden(it));
-                    let named = offer.map_or_else(|| "an open offer".to_owned(), |it| format!("open offer {it}"));
+                    let offer = Some(offer).filter(|it| !is_hidden(it));
+                    let offer_phrase =
+                        offer.map_or_else(|| "an open offer".to_owned(), |it| format!("open offer {it}"));
                     let reason = if *urn == school.urn {
-                        format!("is on {named} to another recipient, which keeps it")
+                        format!("is on {offer_phrase} to another recipient, which keeps it")
                     } else {
-                        format!("its predecessor {urn} is on {named}, which keeps it")
+                        format!("its predecessor {urn} is on {offer_phrase}, which keeps it")
                     };
                     blocked.push(Blocked { urn: school.urn, name: school.name.clone(), offer, reason });
                 }
@@ -203,17 +211,19 @@ impl ProgrammeState {
     }
 }
 
-/// The offer that an event makes, by its recipient.
-fn made_for(draft: &NewEvent) -> Option<(Recipient, OfferId)> {
+/// The recipient and the id of the offer that an event makes.
+fn new_offer_of(draft: &NewEvent) -> Option<(Recipient, OfferId)> {
     let EventBody::Identified { recipient, .. } = &draft.body else { return None };
     Some((*recipient, draft.offer?))
 }
 
+/// The school as an offer lists it.
 pub(in crate::programme) fn listed(school: &CandidateSchool) -> ListedSchool {
     ListedSchool { urn: school.urn, name: school.name.clone(), rules: school.rules.clone() }
 }
 
-/// Where most of the schools are; ties go to the first by name (`domain.md` section 4). Nothing for no schools.
+/// The region with most of the schools. If several have the same number, it is the first by name (`domain.md` section 4). None if
+/// there are no schools.
 pub(in crate::programme) fn region_of(schools: &[&CandidateSchool]) -> Option<Region> {
     let mut counts: BTreeMap<Region, usize> = BTreeMap::new();
     for school in schools {

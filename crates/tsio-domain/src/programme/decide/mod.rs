@@ -1,4 +1,4 @@
-//! Deciding one command: a file for each kind of command, and what several kinds share.
+//! Decides one command. There is a file for each kind of command, and files for the checks that several kinds share.
 
 pub mod approvals;
 mod as_of;
@@ -34,11 +34,11 @@ use crate::role::Reach;
 use crate::time::{self, Now};
 
 impl ProgrammeState {
-    /// Decides one command. The guards in order: its day is not still to come; what it names exists and lies within the caller's
-    /// reach; etag, state, limits.
+    /// Decides one command, without changing the state. It checks in this order: the date is not in the future; the named entities
+    /// exist and are within the caller's reach; etag; state; limits.
     ///
     /// # Errors
-    /// A [`CommandError`]; the facts are as they were.
+    /// Any [`CommandError`].
     pub fn decide(&self, command: &Command, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         Ok(self.decide_uncited(command, context)?.citing(self.register_seq))
     }
@@ -56,11 +56,11 @@ impl ProgrammeState {
                 self.contact(offers, *party, *on, text.as_ref(), context.now)
             }
             Command::Correct { offer, contact, text } => {
-                let drafted = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
-                self.on_offer(offer, drafted)
+                let correction = |it: &Offer| it.correct(*contact, today).map(|draft| draft.with_text(text.clone()));
+                self.decide_on_offer(offer, correction)
             }
             Command::Accept { offer, by, on, text } => {
-                self.dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
+                self.decide_dated(offer, *on, text.as_ref(), context.now, |it| it.accept(*by, *on))
             }
             Command::CorrectDate { offer, milestone, on, reason } => {
                 self.correct_date(offer, *milestone, *on, reason, context.now)
@@ -78,14 +78,13 @@ impl ProgrammeState {
             Command::WithdrawApproval { approval, .. } => self.withdraw_approval(*approval, context),
             Command::Assign { offer, to } => {
                 let body = EventBody::Assigned { to: to.clone() };
-                self.on_offer(offer, |it| Ok(NewEvent::of(it.id, today, body.clone())))
+                self.decide_on_offer(offer, |it| Ok(NewEvent::of(it.id, today, body.clone())))
             }
             Command::Note { offer, text } => {
-                let drafted =
-                    |it: &Offer| NewEvent::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
-                self.on_offer(offer, |it| Ok(drafted(it)))
+                let note = |it: &Offer| NewEvent::of(it.id, today, EventBody::Noted {}).with_text(Some(text.clone()));
+                self.decide_on_offer(offer, |it| Ok(note(it)))
             }
-            Command::ChangeRegion { offer, to } => self.on_offer(offer, |it| {
+            Command::ChangeRegion { offer, to } => self.decide_on_offer(offer, |it| {
                 let body = EventBody::RegionChanged { from: it.region, to: *to };
                 Ok(NewEvent::of(it.id, today, body))
             }),
@@ -113,11 +112,11 @@ impl ProgrammeState {
         }
     }
 
-    /// Refuses a command on what lies outside the caller's reach in the words of what does not exist, naming all of it.
+    /// Reports entities outside the caller's reach as not found, so that the caller does not learn that they exist.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`].
-    pub fn within_reach(&self, command: &Command, reach: &Reach, who: &Person) -> Result<(), CommandError> {
+    /// [`CommandError::NotFound`] with every such entity that the command names.
+    pub fn within_reach(&self, command: &Command, reach: &Reach, caller: &Person) -> Result<(), CommandError> {
         match command {
             Command::Contact { .. }
             | Command::Correct { .. }
@@ -140,11 +139,11 @@ impl ProgrammeState {
             Command::DecideEntry { urn, .. } => self.school_within_reach(*urn, reach),
             Command::GiveApproval { approval, .. }
             | Command::DenyApproval { approval, .. }
-            | Command::WithdrawApproval { approval, .. } => self.approval_within_reach(*approval, reach, who),
+            | Command::WithdrawApproval { approval, .. } => self.approval_within_reach(*approval, reach, caller),
             Command::Refer(command) => self.referral_within_reach(command, reach),
-            // Makes offers within the reach only.
+            // Identify itself only makes offers within the reach.
             Command::Identify => Ok(()),
-            // Finance and administrators reach the whole country: a test of the role table holds it.
+            // Only finance and administrators may do these, and they reach the whole country (a test of the role table checks it).
             Command::Place { .. }
             | Command::EraseText { .. }
             | Command::CreateFund { .. }
@@ -154,27 +153,30 @@ impl ProgrammeState {
 
     fn offers_within_reach(&self, offers: &[OfferId], reach: &Reach) -> Result<(), CommandError> {
         let hidden = offers.iter().filter(|id| self.is_hidden(**id, reach));
-        let unseen: Vec<String> = hidden.map(ToString::to_string).collect();
-        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::Offer, unseen)) }
+        let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
+        if hidden.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::Offer, hidden)) }
     }
 
     fn award_within_reach(&self, award: AwardId, reach: &Reach) -> Result<(), CommandError> {
         match self.awards.get(&award) {
-            Some(found) if self.is_hidden(found.offer, reach) => Err(CommandError::not_found(EntityKind::Award, award)),
+            Some(loaded) if self.is_hidden(loaded.offer, reach) => {
+                Err(CommandError::not_found(EntityKind::Award, award))
+            }
             Some(_) | None => Ok(()),
         }
     }
 
-    /// Whether an offer lies outside the caller's reach. What is not there is not found later.
+    /// Whether an offer exists outside the caller's reach. A later check reports an offer that does not exist.
     fn is_hidden(&self, offer: OfferId, reach: &Reach) -> bool {
         self.offers.get(&offer).is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
     }
 
+    /// The offer with this id.
     fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {
         self.offers.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Offer, id))
     }
 
-    /// The offer a command names, its etag checked.
+    /// The offer that a command changes, after checking the caller's etag.
     fn target(&self, target: &OfferTarget) -> Result<&Offer, CommandError> {
         let offer = self.existing(target.offer)?;
         match &target.etag {
@@ -187,7 +189,8 @@ impl ProgrammeState {
         }
     }
 
-    fn on_offer(
+    /// Decides a command on one offer that records one event.
+    fn decide_on_offer(
         &self,
         target: &OfferTarget,
         decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
@@ -197,8 +200,9 @@ impl ProgrammeState {
         Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
     }
 
-    /// A command on one offer that happened on a day: not before the programme; in the past, it is a warning.
-    fn dated(
+    /// Decides a command on one offer about an action on a past day. A day before the programme is refused; a day long ago is a
+    /// warning.
+    fn decide_dated(
         &self,
         target: &OfferTarget,
         on: Date,
@@ -206,15 +210,16 @@ impl ProgrammeState {
         now: Now,
         decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
     ) -> Result<Decision, CommandError> {
-        let decided = self.on_offer(target, |it| {
-            let decision = decide(it);
-            let refused = decision.as_ref().err().cloned();
-            Refusal::none_of(refused.into_iter().chain(self.before_programme(on)))?;
-            decision.map(|draft| draft.with_text(text.cloned()))
+        let decision = self.decide_on_offer(target, |it| {
+            let event = decide(it);
+            let refusal = event.as_ref().err().cloned();
+            Refusal::none_of(refusal.into_iter().chain(self.before_programme(on)))?;
+            event.map(|draft| draft.with_text(text.cloned()))
         });
-        decided.map(|it| it.warn_if_past(on, now))
+        decision.map(|it| it.warn_if_past(on, now))
     }
 
+    /// Refuses a day before the programme's year starts.
     fn before_programme(&self, on: Date) -> Option<Refusal> {
         let (programme, starts) = (&self.programme.programme, self.programme.scheme.year().from);
         let remedy = format!("give a date on or after {starts}");

@@ -1,4 +1,4 @@
-//! Placing a school by hand that the register places nowhere.
+//! Places a school by hand, if the register does not place it.
 
 use crate::Date;
 use crate::event::{EventBody, NewEvent};
@@ -10,13 +10,13 @@ use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::school::{HandPlacement, TrustKind};
 
 impl ProgrammeState {
-    /// Why no school can be placed in a trust: "only an open MAT or SAT" places one, by hand too.
-    fn unsuitable(&self, uid: Uid, requested: TrustKind) -> Result<Vec<Refusal>, CommandError> {
+    /// Why a school cannot be placed in a trust: the trust must be open and of the requested kind.
+    fn unsuitable_trust(&self, uid: Uid, requested: TrustKind) -> Result<Vec<Refusal>, CommandError> {
         let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::not_found(EntityKind::Trust, uid))?;
-        let mut found = Vec::new();
+        let mut refusals = Vec::new();
         let mut refuse = |message: String, remedy: String| {
             let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
-            found.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
+            refusals.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
         };
         if trust.kind != requested {
             let (is, requested) = (trust.kind.phrase(), requested.phrase());
@@ -25,10 +25,10 @@ impl ProgrammeState {
         if !trust.open {
             refuse(format!("trust {uid} is not open"), "name an open trust, or import a newer register".to_owned());
         }
-        Ok(found)
+        Ok(refusals)
     }
 
-    /// Places a school, where the register places it nowhere and the trust is suitable.
+    /// Places a school, if the register does not place it and the trust is suitable.
     pub(super) fn place(
         &self,
         urn: Urn,
@@ -37,7 +37,7 @@ impl ProgrammeState {
         today: Date,
     ) -> Result<Decision, CommandError> {
         let school = self.register.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
-        let unsuitable = placement.trust().map(|(uid, requested)| self.unsuitable(uid, requested)).transpose()?;
+        let unsuitable = placement.trust().map(|(uid, requested)| self.unsuitable_trust(uid, requested)).transpose()?;
         match school {
             RegisterAnswer::Placed(how) => {
                 let limit = Limit::plain(LimitKind::Recipient, urn, "nothing to do: the register places it");

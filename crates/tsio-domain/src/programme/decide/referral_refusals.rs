@@ -1,4 +1,4 @@
-//! Why a command about a referral is refused, each reason in one place.
+//! The refusals of commands about referrals.
 
 use crate::Date;
 use crate::ids::Urn;
@@ -9,13 +9,14 @@ use crate::rules::RulesVersion;
 use crate::school::SchoolEnding;
 use crate::terms::Ground;
 
+/// Refuses to refer a school, a trust or a recipient.
 pub(in crate::programme) fn not_referable(subject: impl Into<LimitSubject>, why: String, remedy: &str) -> Refusal {
     let subject = subject.into();
     let message = format!("{subject} cannot be referred: {why}");
     Refusal::of(Reason::CannotBeReferred, message, Limit::plain(LimitKind::Recipient, subject, remedy))
 }
 
-/// Of schools that one offer cannot list: each has a recipient of its own.
+/// Refuses to refer a school together with schools that have another recipient, since one offer cannot list them all.
 pub(in crate::programme) fn not_together(urn: Urn, recipient: Recipient) -> Refusal {
     let why = format!("its offer would be one to {recipient}, and not to the recipient of the others");
     let remedy = "refer each by itself; one that was raised for several of them is withdrawn first";
@@ -31,6 +32,7 @@ pub(in crate::programme) fn remedy_of_closed(ending: Option<&SchoolEnding>) -> &
     }
 }
 
+/// Refuses a ground on a day on which it is not in effect.
 pub(in crate::programme) fn not_in_effect(ground: &Ground, on: Date) -> Option<Refusal> {
     (!ground.in_effect.contains(on)).then(|| {
         let (from, to) = (ground.in_effect.from, ground.in_effect.to);
@@ -41,6 +43,7 @@ pub(in crate::programme) fn not_in_effect(ground: &Ground, on: Date) -> Option<R
     })
 }
 
+/// Refuses a day before the referral was raised.
 pub(in crate::programme) fn before_raised(referral: &Referral, on: Date) -> Option<Refusal> {
     (on < referral.raised_on).then(|| {
         let remedy = format!("give a date on or after {}", referral.raised_on);
@@ -49,29 +52,31 @@ pub(in crate::programme) fn before_raised(referral: &Referral, on: Date) -> Opti
     })
 }
 
-/// "never by the person who raised it"
-pub(in crate::programme) fn own(referral: &Referral, is_own: bool) -> Option<Refusal> {
-    is_own.then(|| {
+/// Refuses a decision by the person who raised the referral ("never by the person who raised it").
+pub(in crate::programme) fn own_referral(referral: &Referral, is_raiser: bool) -> Option<Refusal> {
+    is_raiser.then(|| {
         let limit = Limit::plain(LimitKind::Approval, referral.id, "have another person decide");
         Refusal::of(Reason::SelfApproval, "the person who raised a referral may not decide it", limit)
     })
 }
 
-/// "in discussion with your local regional schools commissioner": one with the commissioner, held by the day of the decision.
-/// Before rules 2 nobody recorded with whom a discussion was, and any would do.
-pub(in crate::programme) fn undiscussed(referral: &Referral, on: Date, rules: RulesVersion) -> Option<Refusal> {
+/// Refuses a decision without a discussion with the regional schools commissioner, held on or before the day of the decision ("in
+/// discussion with your local regional schools commissioner"). Before rules 2 a discussion had no recorded partner, and any counted.
+pub(in crate::programme) fn discussion_missing(referral: &Referral, on: Date, rules: RulesVersion) -> Option<Refusal> {
     let with_commissioner = |it: &Discussion| it.with == Some(DiscussionPartner::RegionalSchoolsCommissioner);
     let counts = |it: &&Discussion| it.on <= on && (rules < RulesVersion::V2 || with_commissioner(it));
     if referral.discussions.iter().any(|it| counts(&it)) {
         return None;
     }
-    let held = referral.discussions.iter().filter(|it| it.on <= on).count();
+    let held_count = referral.discussions.iter().filter(|it| it.on <= on).count();
     let remedy = "put the discussion with the regional schools commissioner on record first";
     let limit = Limit::plain(LimitKind::Contact, referral.id, remedy);
-    let message = if held == 0 {
+    let message = if held_count == 0 {
         format!("no discussion held by {on} is on record")
     } else {
-        format!("of {held} discussion(s) held by {on} none is on record as held with the regional schools commissioner")
+        format!(
+            "of {held_count} discussion(s) held by {on} none is on record as held with the regional schools commissioner"
+        )
     };
     Some(Refusal::of(Reason::DiscussionMissing, message, limit))
 }

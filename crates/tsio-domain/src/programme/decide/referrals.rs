@@ -1,14 +1,15 @@
-//! Referrals: raised by one person, discussed, decided by another who answers for the region (`domain.md` section 1).
+//! Decides commands about referrals. One person raises a referral, and another person who reaches the region decides it after a
+//! discussion (`domain.md` section 1).
 //!
-//! An approval makes the offer in the same decision, by the same rules as identify: one offer a recipient, no school on two,
-//! no placement guessed. A school that the monthly files have made eligible meanwhile is thereby confirmed; any other is
-//! eligible by the referral's own rule.
+//! An approval makes the offer in the same decision, by the rules of identify: one offer for each recipient, no school on two
+//! offers, no guessed placement. A school that the monthly files have made eligible meanwhile is on the offer by the rules of
+//! the files. Any other school is eligible by the rule of the referral.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::identify::{listed, region_of};
 use super::referral_refusals::{
-    before_raised, not_in_effect, not_referable, not_together, own, remedy_of_closed, undiscussed,
+    before_raised, discussion_missing, not_in_effect, not_referable, not_together, own_referral, remedy_of_closed,
 };
 use crate::Date;
 use crate::event::{EventBody, NewEvent};
@@ -30,7 +31,7 @@ impl ProgrammeState {
     /// Decides a command about a referral.
     ///
     /// # Errors
-    /// A [`CommandError`]; the facts are as they were.
+    /// Any [`CommandError`].
     pub(in crate::programme) fn refer(
         &self,
         command: &ReferralCommand,
@@ -39,23 +40,24 @@ impl ProgrammeState {
         match command {
             ReferralCommand::Raise(new) => self.raise(new, context),
             ReferralCommand::Discuss { referral, on, with, text } => {
-                let it = self.open_referral(referral)?;
-                Refusal::none_of(self.before_programme(*on).into_iter().chain(before_raised(it, *on)))?;
-                let body = EventBody::ReferralDiscussed { referral: it.id, held_with: Some(*with) };
-                Ok(answered(it.id, None, vec![draft(*on, body, text)]).warn_if_past(*on, context.now))
+                let referral = self.open_referral(referral)?;
+                Refusal::none_of(self.before_programme(*on).into_iter().chain(before_raised(referral, *on)))?;
+                let body = EventBody::ReferralDiscussed { referral: referral.id, held_with: Some(*with) };
+                let events = vec![new_event(*on, body, text)];
+                Ok(decision_about(referral.id, None, events).warn_if_past(*on, context.now))
             }
             ReferralCommand::Decide { referral, approve, on, reason } => {
                 self.decide_referral(referral, *approve, (*on, reason), context)
             }
             ReferralCommand::Withdraw { referral, reason } => {
-                let it = self.open_referral(referral)?;
-                let body = EventBody::ReferralWithdrawn { referral: it.id };
-                Ok(answered(it.id, None, vec![draft(context.now.today, body, reason)]))
+                let referral = self.open_referral(referral)?;
+                let body = EventBody::ReferralWithdrawn { referral: referral.id };
+                Ok(decision_about(referral.id, None, vec![new_event(context.now.today, body, reason)]))
             }
         }
     }
 
-    /// Raises one, unless nothing could come of it.
+    /// Raises a referral. It is refused if approving it could not lead to an offer.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a school that no file names, or a ground the terms do not have; [`Reason::ProgrammeClosed`],
@@ -63,19 +65,19 @@ impl ProgrammeState {
     /// [`Reason::SchoolOnAnotherOffer`].
     fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         let (rule, ground) = self.ground(&new.ground)?;
-        let (candidate, unseated) = self.seated(new.subject, &new.urns, new.on)?;
-        let subject = candidate.as_ref().map_or(new.subject, |it| taken_for(new.subject, it));
-        let open = self.referred_as(new, subject);
-        let barred = candidate.iter().flat_map(|it| self.bars(rule, it, context.reach));
+        let (candidate, not_placed) = self.place_referred(new.subject, &new.urns, new.on)?;
+        let subject = candidate.as_ref().map_or(new.subject, |it| effective_subject(new.subject, it));
+        let subjects = self.subjects_of(new, subject);
+        let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(rule, it, context.reach));
         let refusals = self
             .programme_closed()
             .into_iter()
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
-            .chain(open.into_iter().filter_map(|it| self.referred_already(it, context.reach)))
-            .chain(unseated)
-            .chain(barred)
-            .chain(candidate.as_ref().and_then(|it| self.listed_already(it)));
+            .chain(subjects.into_iter().filter_map(|it| self.already_referred(it, context.reach)))
+            .chain(not_placed)
+            .chain(offer_refusals)
+            .chain(candidate.as_ref().and_then(|it| self.already_listed(it)));
         Refusal::none_of(refusals)?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let region = self.region_for(&candidate);
@@ -96,14 +98,15 @@ impl ProgrammeState {
             token_subject: context.subject,
             register_seq: None,
         };
-        Ok(answered(referral, None, vec![draft(new.on, body, &new.reason)]).warn_if_past(new.on, context.now))
+        let events = vec![new_event(new.on, body, &new.reason)];
+        Ok(decision_about(referral, None, events).warn_if_past(new.on, context.now))
     }
 
-    /// Approves or declines, as another person than the one who raised it, after a discussion.
+    /// Approves or declines a referral. The caller must not be the person who raised it, and a discussion must be on record.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
-    /// [`Reason::DiscussionMissing`], and to approve as [`ProgrammeState::raise`].
+    /// [`Reason::DiscussionMissing`]; for an approval also those of [`ProgrammeState::raise`].
     fn decide_referral(
         &self,
         target: &ReferralTarget,
@@ -111,32 +114,35 @@ impl ProgrammeState {
         (on, reason): (Date, &str),
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let it = self.open_referral(target)?;
-        let refusals = own(it, self.is_same_person(&it.raiser(), &context.person()))
+        let referral = self.open_referral(target)?;
+        let refusals = own_referral(referral, self.is_same_person(&referral.raiser(), &context.person()))
             .into_iter()
             .chain(self.before_programme(on))
-            .chain(undiscussed(it, on, self.rules));
+            .chain(discussion_missing(referral, on, self.rules));
         if !approve {
             Refusal::none_of(refusals)?;
-            let body = EventBody::ReferralDeclined { referral: it.id, token_subject: context.subject };
-            return Ok(answered(it.id, None, vec![draft(on, body, reason)]).warn_if_past(on, context.now));
+            let body = EventBody::ReferralDeclined { referral: referral.id, token_subject: context.subject };
+            let events = vec![new_event(on, body, reason)];
+            return Ok(decision_about(referral.id, None, events).warn_if_past(on, context.now));
         }
-        let (candidate, unseated) = self.seated(it.subject, &it.urns, on)?;
-        let barred = candidate.iter().flat_map(|candidate| self.bars(&it.rule, candidate, context.reach));
-        Refusal::none_of(refusals.chain(self.programme_closed()).chain(unseated).chain(barred))?;
+        let (candidate, not_placed) = self.place_referred(referral.subject, &referral.urns, on)?;
+        let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(&referral.rule, it, context.reach));
+        Refusal::none_of(refusals.chain(self.programme_closed()).chain(not_placed).chain(offer_refusals))?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
-        let (offer, made, exceptional) = self.granted(it, candidate, context)?;
+        let (offer, offer_change, exceptional) = self.offer_of_approval(referral, candidate, context)?;
         let (token_subject, register_seq) = (context.subject, None);
-        let approved = EventBody::ReferralApproved { referral: it.id, offer, exceptional, token_subject, register_seq };
-        let approved = NewEvent { offer: Some(offer), ..draft(on, approved, reason) };
-        let made = made.map(|body| NewEvent::of(offer, on, body));
-        let drafts = made.into_iter().chain([approved]).collect();
-        Ok(answered(it.id, Some(offer), drafts).warn_if_past(on, context.now))
+        let body =
+            EventBody::ReferralApproved { referral: referral.id, offer, exceptional, token_subject, register_seq };
+        let approved = NewEvent { offer: Some(offer), ..new_event(on, body, reason) };
+        let offer_change = offer_change.map(|body| NewEvent::of(offer, on, body));
+        let events = offer_change.into_iter().chain([approved]).collect();
+        Ok(decision_about(referral.id, Some(offer), events).warn_if_past(on, context.now))
     }
 
-    /// The offer an approval comes to, what makes it or adds to it, and the schools that no file makes eligible: those are so by the
-    /// referral. Where people decided their entry position they are by both, as that can be decided otherwise.
-    fn granted(
+    /// The offer of an approved referral, the event that makes it or adds schools to it, and the schools that are eligible by the
+    /// referral because no file makes them eligible. A school with a decided entry position is also one of these, because that
+    /// decision can be changed.
+    fn offer_of_approval(
         &self,
         referral: &Referral,
         mut candidate: Candidate,
@@ -151,17 +157,20 @@ impl ProgrammeState {
         if let Some(offer) = self.offer_to(candidate.recipient) {
             let new = candidate.schools.iter().filter(|it| !offer.schools.contains_key(&it.urn));
             let schools: Vec<_> = new.map(listed).collect();
-            let added = (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools, register_seq: None });
-            return Ok((offer.id, added, exceptional));
+            let schools_added =
+                (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools, register_seq: None });
+            return Ok((offer.id, schools_added, exceptional));
         }
         let schools: Vec<&CandidateSchool> = candidate.schools.iter().collect();
         let region = region_of(&schools).ok_or(CommandError::Bug("an offer in no region"))?;
-        Ok((OfferId((context.ids)()), Some(self.making(&candidate, region, &schools)), exceptional))
+        Ok((OfferId((context.ids)()), Some(self.new_offer(&candidate, region, &schools)), exceptional))
     }
 
-    /// The schools as one candidate, and why not: each must be seated, of the trust where it is a trust that is referred, and open
-    /// on the day; all of them with one recipient.
-    fn seated(
+    /// Combines the placements of the referred schools into one candidate, and collects the refusals.
+    ///
+    /// Each school must have a placement and be open on the day. If a trust is referred, each school must belong to it. All schools
+    /// must have the same recipient, or there is no candidate.
+    fn place_referred(
         &self,
         subject: ReferralSubject,
         urns: &[Urn],
@@ -172,18 +181,18 @@ impl ProgrammeState {
         if !unknown.is_empty() {
             return Err(CommandError::NotFound(EntityKind::School, unknown));
         }
-        let mut whole: Option<Candidate> = None;
+        let mut combined: Option<Candidate> = None;
         let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
         let mut refusals = Vec::new();
-        for (urn, seat) in urns.iter().filter_map(|urn| Some((urn, self.offer_placements.get(urn)?))) {
+        for (urn, placement) in urns.iter().filter_map(|urn| Some((urn, self.offer_placements.get(urn)?))) {
             let mut refuse = |why: String, remedy: &str| refusals.push(not_referable(*urn, why, remedy));
             let ending = self.endings.get(urn);
             if let Some(closed) = ending.and_then(|it| it.closed_because(on))
-                && !matches!(seat, OfferPlacement::Superseded { .. })
+                && !matches!(placement, OfferPlacement::Superseded { .. })
             {
                 refuse(format!("it has closed: {closed}"), remedy_of_closed(ending));
             }
-            match (seat, subject) {
+            match (placement, subject) {
                 (OfferPlacement::Nowhere { reason, .. }, _) => {
                     refuse(format!("it fits no row of the scheme: {reason}"), "place the school by hand first");
                 }
@@ -196,22 +205,22 @@ impl ProgrammeState {
                 }
                 (OfferPlacement::With(candidate), _) => {
                     recipients.insert(*urn, candidate.recipient);
-                    match &mut whole {
-                        Some(whole) => whole.schools.extend(candidate.schools.iter().cloned()),
-                        None => whole = Some(candidate.as_ref().clone()),
+                    match &mut combined {
+                        Some(combined) => combined.schools.extend(candidate.schools.iter().cloned()),
+                        None => combined = Some(candidate.as_ref().clone()),
                     }
                 }
             }
         }
-        let several = recipients.values().collect::<BTreeSet<_>>().len() > 1;
-        if several {
+        let is_mixed = recipients.values().collect::<BTreeSet<_>>().len() > 1;
+        if is_mixed {
             refusals.extend(recipients.into_iter().map(|(urn, recipient)| not_together(urn, recipient)));
         }
-        Ok((whole.filter(|_| !several), refusals))
+        Ok((combined.filter(|_| !is_mixed), refusals))
     }
 
-    /// What stands against an offer to this recipient for these schools.
-    fn bars(&self, rule: &RuleId, candidate: &Candidate, reach: &Reach) -> Vec<Refusal> {
+    /// Why this recipient cannot have an offer with these schools.
+    fn offer_refusals(&self, rule: &RuleId, candidate: &Candidate, reach: &Reach) -> Vec<Refusal> {
         let recipient = candidate.recipient;
         let mut refusals = Vec::new();
         if !self.programme.scheme.applies(rule, recipient.row()) {
@@ -228,7 +237,7 @@ impl ProgrammeState {
             refusals.push(not_referable(recipient, "its offer in this programme is closed".to_owned(), remedy));
         }
         let new = candidate.schools.iter().filter(|it| offer.is_none_or(|offer| !offer.schools.contains_key(&it.urn)));
-        let (_, blocked) = self.free(new, offer.map(|it| it.id), &HashMap::new(), reach);
+        let (_, blocked) = self.split_by_other_offers(new, offer.map(|it| it.id), &HashMap::new(), reach);
         refusals.extend(blocked.into_iter().map(|it| {
             let limit = Limit::plain(LimitKind::Recipient, it.urn, "nothing to do: that offer keeps it");
             Refusal::of(Reason::SchoolOnAnotherOffer, format!("school {} {}", it.urn, it.reason), limit)
@@ -236,8 +245,8 @@ impl ProgrammeState {
         refusals
     }
 
-    /// Refuses what has nothing to gain: every school is on the recipient's open offer.
-    fn listed_already(&self, candidate: &Candidate) -> Option<Refusal> {
+    /// Refuses a referral if every school is already on the recipient's open offer.
+    fn already_listed(&self, candidate: &Candidate) -> Option<Refusal> {
         let offer = self.offer_to(candidate.recipient).filter(|it| it.is_open())?;
         candidate.schools.iter().all(|it| offer.schools.contains_key(&it.urn)).then(|| {
             let why = format!("it is on open offer {}", offer.id);
@@ -245,10 +254,10 @@ impl ProgrammeState {
         })
     }
 
-    /// The region that answers for it: its recipient's offer's, or the one where an offer would be made.
+    /// The region of the candidate: that of its recipient's offer, or the one in which an offer would be made.
     fn region_for(&self, candidate: &Candidate) -> Option<Region> {
-        let made = self.offer_to(candidate.recipient).map(|it| it.region);
-        made.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()))
+        let of_offer = self.offer_to(candidate.recipient).map(|it| it.region);
+        of_offer.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()))
     }
 
     /// The offer the recipient has, open or closed.
@@ -256,21 +265,23 @@ impl ProgrammeState {
         self.recipients.get(&recipient).and_then(|id| self.offers.get(id))
     }
 
+    /// A ground of the terms by its id, with its rule.
     fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), CommandError> {
         let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
         found.ok_or_else(|| CommandError::not_found(EntityKind::Ground, name))
     }
 
-    /// Who must have no open referral: the subject, and where no referral of all the schools is possible, those that would be
-    /// referred each by itself.
-    fn referred_as(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
-        let alone = new.urns.iter().filter(
+    /// The subjects that must have no open referral: the subject itself, and every school that would be referred alone because it is
+    /// its own recipient.
+    fn subjects_of(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
+        let standalone = new.urns.iter().filter(
             |urn| matches!(self.offer_placements.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
         );
-        alone.copied().map(ReferralSubject::School).chain([subject]).collect()
+        standalone.copied().map(ReferralSubject::School).chain([subject]).collect()
     }
 
-    fn referred_already(&self, subject: ReferralSubject, reach: &Reach) -> Option<Refusal> {
+    /// Refuses a subject that has an open referral. The refusal names it if the caller reaches its region.
+    fn already_referred(&self, subject: ReferralSubject, reach: &Reach) -> Option<Refusal> {
         let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
         let limit = if reach.covers_region(open.region) {
             Limit::plain(LimitKind::Referral, open.id, "discuss and decide that one")
@@ -280,23 +291,24 @@ impl ProgrammeState {
         Some(Refusal::of(Reason::ReferralOpen, format!("{subject} is referred already"), limit))
     }
 
-    /// The open referral a command names, its etag checked.
+    /// The open referral that a command changes, after checking the caller's etag.
     fn open_referral(&self, target: &ReferralTarget) -> Result<&Referral, CommandError> {
         let missing = || CommandError::not_found(EntityKind::Referral, target.referral);
-        let it = self.referrals.get(&target.referral).ok_or_else(missing)?;
-        if let Some(given) = target.etag.clone().filter(|etag| *etag != it.etag()) {
-            return Err(CommandError::Stale { subject: format!("referral {}", it.id), given, current: it.etag() });
+        let referral = self.referrals.get(&target.referral).ok_or_else(missing)?;
+        if let Some(given) = target.etag.clone().filter(|etag| *etag != referral.etag()) {
+            let (subject, current) = (format!("referral {}", referral.id), referral.etag());
+            return Err(CommandError::Stale { subject, given, current });
         }
-        if it.state == State::Open {
-            return Ok(it);
+        if referral.state == State::Open {
+            return Ok(referral);
         }
         let remedy = "raise another referral";
-        let limit = Limit::plain(LimitKind::Referral, it.id, remedy);
-        let message = format!("the referral is not open: it is {}", it.state.name());
+        let limit = Limit::plain(LimitKind::Referral, referral.id, remedy);
+        let message = format!("the referral is not open: it is {}", referral.state.name());
         Err(Refusal::of(Reason::ReferralNotOpen, message, limit).into())
     }
 
-    /// Whether what the command is about lies in a region the caller may not look into, in the words of what does not exist.
+    /// Reports the schools or the referral of a command as not found if they are outside the caller's reach.
     ///
     /// # Errors
     /// [`CommandError::NotFound`].
@@ -306,54 +318,54 @@ impl ProgrammeState {
         reach: &Reach,
     ) -> Result<(), CommandError> {
         match command {
-            ReferralCommand::Raise(new) => self.referred_within_reach(new, reach),
+            ReferralCommand::Raise(new) => self.schools_within_reach(new, reach),
             ReferralCommand::Discuss { referral, .. }
             | ReferralCommand::Decide { referral, .. }
-            | ReferralCommand::Withdraw { referral, .. } => self.named_within_reach(referral.referral, reach),
+            | ReferralCommand::Withdraw { referral, .. } => self.existing_within_reach(referral.referral, reach),
         }
     }
 
-    fn referred_within_reach(&self, new: &NewReferral, reach: &Reach) -> Result<(), CommandError> {
-        // As of an offer, where there is one: the region of a trust may name its schools in other regions too.
-        let whole = self.seated(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
-        let whose = whole.and_then(|it| self.region_for(&it));
-        if whose.is_some_and(|it| reach.covers_region(it)) {
+    fn schools_within_reach(&self, new: &NewReferral, reach: &Reach) -> Result<(), CommandError> {
+        // The region of the offer counts: who reaches a trust's offer may refer the trust's schools in other regions too.
+        let candidate = self.place_referred(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
+        let common_region = candidate.and_then(|it| self.region_for(&it));
+        if common_region.is_some_and(|it| reach.covers_region(it)) {
             return Ok(());
         }
-        // Of a school that no file names any more nobody knows where it lies.
-        let hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
-            Some(seat) => whose.or_else(|| seat.region()).is_some_and(|it| !reach.covers_region(it)),
+        // A school that no file names any more has no known region: only callers who reach everything see it.
+        let is_hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
+            Some(placement) => common_region.or_else(|| placement.region()).is_some_and(|it| !reach.covers_region(it)),
             None => !reach.is_everything(),
         };
-        let unseen: Vec<String> = new.urns.iter().filter(hidden).map(ToString::to_string).collect();
-        if unseen.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::School, unseen)) }
+        let hidden: Vec<String> = new.urns.iter().filter(is_hidden).map(ToString::to_string).collect();
+        if hidden.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::School, hidden)) }
     }
 
-    fn named_within_reach(&self, referral: ReferralId, reach: &Reach) -> Result<(), CommandError> {
-        // An approval answers with the offer as well, wherever that is by now.
-        let moved = |it: &Referral| {
+    fn existing_within_reach(&self, referral: ReferralId, reach: &Reach) -> Result<(), CommandError> {
+        // The answer of an approval contains the offer too, so the caller must also reach the offer.
+        let offer_is_hidden = |it: &Referral| {
             let offer = it.offer.and_then(|id| self.offers.get(&id));
             offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
         };
-        match self.referrals.get(&referral).filter(|it| !reach.covers_region(it.region) || moved(it)) {
+        match self.referrals.get(&referral).filter(|it| !reach.covers_region(it.region) || offer_is_hidden(it)) {
             Some(hidden) => Err(CommandError::not_found(EntityKind::Referral, hidden.id)),
             None => Ok(()),
         }
     }
 }
 
-/// Who is referred: a trust that has one open school is taken for that school, which is offered support on its own.
-fn taken_for(subject: ReferralSubject, candidate: &Candidate) -> ReferralSubject {
+/// The subject of the referral. A trust with one open school is replaced by that school, which gets a standalone offer.
+fn effective_subject(subject: ReferralSubject, candidate: &Candidate) -> ReferralSubject {
     match (subject, candidate.recipient) {
         (ReferralSubject::Trust(_), Recipient::Standalone(urn)) => ReferralSubject::School(urn),
         _ => subject,
     }
 }
 
-fn answered(referral: ReferralId, offer: Option<OfferId>, drafts: Vec<NewEvent>) -> Decision {
-    Decision::new(drafts, CommandAnswer::Referral(referral, offer))
+fn decision_about(referral: ReferralId, offer: Option<OfferId>, events: Vec<NewEvent>) -> Decision {
+    Decision::new(events, CommandAnswer::Referral(referral, offer))
 }
 
-fn draft(on: Date, body: EventBody, text: &str) -> NewEvent {
+fn new_event(on: Date, body: EventBody, text: &str) -> NewEvent {
     NewEvent::of_book(on, body).with_text(Some(text.to_owned()))
 }

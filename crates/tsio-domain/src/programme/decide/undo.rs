@@ -1,7 +1,7 @@
-//! A mistaken draw, release or refund, undone by a counter-event that posts what is there already: a draw undone is
-//! refunded and committed again, a release committed again, a refund committed and spent again (`domain.md` section 4).
+//! Undoes a mistaken draw, release or refund by a counter-event (`domain.md` section 4). The counter-event posts existing verbs: to undo
+//! a draw, refund and commit; to undo a release, commit; to undo a refund, commit and spend.
 //!
-//! The counter-event is dated the day it is made: until then the mistake stood. Limits are judged as for any commitment.
+//! The counter-event has the date on which it is recorded, so the mistake counts until then. The limits of a commitment apply.
 
 use super::limits::{self, LimitCollector, subject};
 use crate::award::movement::{AwardMovement, MovementKind};
@@ -18,7 +18,7 @@ use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 use crate::role::Reach;
 use crate::time::Now;
 
-const TOO_MUCH: CommandError = CommandError::Bug("the cost of a part of an award does not fit");
+const COST_OVERFLOW: CommandError = CommandError::Bug("the cost of a part of an award does not fit");
 
 impl ProgrammeState {
     /// Undoes a draw, a release or a refund of an award.
@@ -35,8 +35,8 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let (award, offer) = self.on_award(target)?;
-        let standing = |it: &&AwardMovement| it.seq == movement && it.undone.is_none() && !it.by_close;
-        let Some(mistake) = self.movements.of(award.id).find(standing) else {
+        let can_be_undone = |it: &&AwardMovement| it.seq == movement && it.undone.is_none() && !it.by_close;
+        let Some(mistake) = self.movements.of(award.id).find(can_be_undone) else {
             let remedy = "name the event of a draw, release or refund of this award that is not undone yet";
             return Err(not_undoable(
                 award,
@@ -57,20 +57,20 @@ impl ProgrammeState {
         let mut part = None;
         let refunded = refunded_since(award, mistake, paid);
         let verbs: &[EntryKind] = match mistake.kind {
-            // Of what was refunded already there is nothing to post.
+            // The undo of a draw with a refund is refused below, so it posts nothing.
             MovementKind::Draw if refunded.is_some() => &[],
             MovementKind::Draw => &[EntryKind::Refund, EntryKind::Commit],
             MovementKind::Release => &[EntryKind::Commit],
             MovementKind::Refund => {
                 if let Some(paid) = paid {
-                    let pence = award.cost(mistake.amount).ok_or(TOO_MUCH)?;
+                    let pence = award.cost(mistake.amount).ok_or(COST_OVERFLOW)?;
                     part = self.pay_again((award, reach), paid, pence, &mut limits);
                 }
                 &[EntryKind::Commit, EntryKind::Spend]
             }
         };
         limits.add_blocker(refunded.filter(|_| mistake.kind == MovementKind::Draw));
-        let postings = self.judged(award, mistake.amount, verbs, now, &mut limits)?;
+        let postings = self.checked_postings(award, mistake.amount, verbs, now, &mut limits)?;
         Refusal::none_of(limits.into_refusals())?;
         let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
         let body = EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part };
@@ -78,8 +78,8 @@ impl ProgrammeState {
         Ok(Decision::new(vec![draft.posting(postings)], CommandAnswer::Awards(vec![award.id])))
     }
 
-    /// What these verbs post on the award's cap and fund, one account after the other, as far as those bear it.
-    fn judged(
+    /// The postings of these verbs to the award's cap and fund. Adds a limit for each account that cannot bear them.
+    fn checked_postings(
         &self,
         award: &Award,
         amount: i64,
@@ -87,16 +87,16 @@ impl ProgrammeState {
         now: Now,
         limits: &mut LimitCollector,
     ) -> Result<Vec<Posting>, CommandError> {
-        let cost = award.cost(amount).ok_or(TOO_MUCH)?;
+        let cost = award.cost(amount).ok_or(COST_OVERFLOW)?;
         let cap = award.cap.map(|cap| (cap, amount));
         let mut postings = Vec::new();
         for (id, amount) in cap.into_iter().chain([(award.fund, cost)]) {
-            postings.extend(self.judged_in(id, amount, verbs, now, limits)?);
+            postings.extend(self.checked_postings_to(id, amount, verbs, now, limits)?);
         }
         Ok(postings)
     }
 
-    fn judged_in(
+    fn checked_postings_to(
         &self,
         id: AccountId,
         amount: i64,
@@ -109,9 +109,9 @@ impl ProgrammeState {
         for verb in verbs {
             if *verb == EntryKind::Commit {
                 let refusal = limits::commitment(&account, Some(amount));
-                // What is refunded in the same event is there as of the same day.
-                let given_back = verbs.contains(&EntryKind::Refund);
-                let as_of = || self.as_of(&account, now.today, Some(amount), "undo").filter(|_| !given_back);
+                // A refund in the same event makes the amount available as of the same day.
+                let is_refunded = verbs.contains(&EntryKind::Refund);
+                let as_of = || self.as_of(&account, now.today, Some(amount), "undo").filter(|_| !is_refunded);
                 let refusal = refusal.or_else(as_of);
                 if refusal.is_some() {
                     limits.add_blocker(refusal);
@@ -127,7 +127,7 @@ impl ProgrammeState {
     }
 }
 
-/// Refuses to undo a draw of which something was refunded.
+/// Refuses to undo a draw if any of it was refunded.
 fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>) -> Option<Refusal> {
     let refunded = paid.map_or_else(|| award.spent_without_invoice() < mistake.amount, |it| it.refunded.get() > 0);
     refunded.then(|| {
