@@ -1,11 +1,10 @@
-//! Awards made: a bundle of lines under one offer, all or none, each against its cap and its fund.
+//! Makes awards: a bundle of awards under one offer, all or none. Each is checked against its cap and its fund.
 //!
-//! The lines are judged in order, against the accounts as the lines before left them. An offer's cap account is financed
-//! once, by the terms, with the first award that counts in it. What happens to an award afterwards is in
-//! [`super::spending`].
+//! The awards of a bundle are checked in order, against the accounts as the earlier awards left them. The first award that counts in
+//! an offer's cap also finances the cap account, as the terms say. [`super::spending`] decides what happens to an award afterwards.
 //!
-//! An award not dated is made today; once the award window has passed, on the day its offer was accepted, which the
-//! answer says.
+//! An award without a date is made today. After the award window has passed, it is made on the day the offer was accepted, and the
+//! answer has a warning.
 
 use std::collections::{HashMap, HashSet};
 
@@ -35,7 +34,7 @@ impl ProgrammeState {
     /// Makes a bundle of awards under an offer, all or none.
     ///
     /// # Errors
-    /// Everything that binds on any line: [`Reason::ProgrammeClosed`], [`Reason::StateNotAllowed`],
+    /// Every limit of every award: [`Reason::ProgrammeClosed`], [`Reason::StateNotAllowed`],
     /// [`Reason::OutsideWindow`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
     /// [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
     /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`],
@@ -55,26 +54,27 @@ impl ProgrammeState {
         let mut limits = LimitCollector::new();
         limits.add_blocker(self.programme_closed());
         limits.add_blocker(check(lifecycle::OfferAction::Award, offer.state, offer.id).err());
-        limits.add_blocker(self.outside(self.programme.scheme.award_window(), "award window", on));
+        limits.add_blocker(self.outside_window(self.programme.scheme.award_window(), "award window", on));
         limits.add_blocker(self.in_order(offer, on, dates::accepted(offer)));
         let mut bundle = AwardBundle {
             state: self,
             offer,
             reach: context.reach,
             on,
-            touched: HashMap::new(),
+            changed_accounts: HashMap::new(),
             leaders: HashSet::new(),
         };
-        let lines = awards.iter().map(|new| bundle.line(new)).collect::<Result<Vec<JudgedAward>, CommandError>>()?;
-        let refused: Vec<&JudgedAward> = lines.iter().filter(|it| !it.limits.is_empty()).collect();
+        let checked =
+            awards.iter().map(|new| bundle.check(new)).collect::<Result<Vec<CheckedAward>, CommandError>>()?;
+        let refused: Vec<&CheckedAward> = checked.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
             [only] if limits.is_empty() => bundle.largest(only),
             _ => 0,
         };
-        let (mut drafts, mut made, mut refusals) = (Vec::new(), Vec::new(), limits.into_refusals());
-        for (line, new) in lines.into_iter().zip(awards) {
-            refusals.extend(line.limits.into_refusals());
-            let Some(terms) = line.terms else { continue };
+        let (mut drafts, mut ids, mut refusals) = (Vec::new(), Vec::new(), limits.into_refusals());
+        for (checked, new) in checked.into_iter().zip(awards) {
+            refusals.extend(checked.limits.into_refusals());
+            let Some(terms) = checked.terms else { continue };
             let award = AwardId((context.ids)());
             let body = EventBody::Awarded {
                 award,
@@ -86,23 +86,24 @@ impl ProgrammeState {
                 support: terms.support,
                 register_seq: None,
             };
-            made.push(award);
-            drafts.push(NewEvent::of(offer.id, on, body).with_text(Some(new.text.clone())).posting(line.postings));
+            ids.push(award);
+            let draft = NewEvent::of(offer.id, on, body).with_text(Some(new.text.clone()));
+            drafts.push(draft.posting(checked.postings));
         }
         Refusal::none_of(refusals).map_err(|it| Refusal { largest: Some(largest), ..it })?;
-        let decided = Decision::new(drafts, CommandAnswer::Awards(made));
-        Ok(Decision { warnings: warning.into_iter().collect(), ..decided })
+        let decision = Decision::new(drafts, CommandAnswer::Awards(ids));
+        Ok(Decision { warnings: warning.into_iter().collect(), ..decision })
     }
 
-    /// The day of an award, and what is worth saying of it.
+    /// The day of an award, and a warning if it was assumed or is far in the past.
     fn award_date(&self, on: Option<Date>, offer: &Offer, now: Now) -> (Date, Option<Warning>) {
         let day = self.award_day(on, offer, now.today);
-        let assumed = on.is_none() && day != now.today;
-        (day, if assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
+        let is_assumed = on.is_none() && day != now.today;
+        (day, if is_assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
     }
 
-    /// The day of an award. Recorded late and without a date, it is taken to be made when its offer was accepted, within
-    /// the window: what was delivered under it came later.
+    /// The day of an award. An award without a date is made today, or, after the award window, on the day its offer was accepted
+    /// (moved into the window). Anything delivered under it is later than that.
     pub(in crate::programme) fn award_day(&self, on: Option<Date>, offer: &Offer, today: Date) -> Date {
         let window = self.programme.scheme.award_window();
         match on {
@@ -112,34 +113,34 @@ impl ProgrammeState {
         }
     }
 
-    /// Why a trust cannot be the partner of an offer's recipient.
-    fn partner(&self, uid: Uid, offer: &Offer) -> Vec<Refusal> {
-        let own = offer.trust == Some(uid) || offer.recipient == Recipient::Mat(uid);
-        let mut why = Vec::new();
+    /// Why a trust cannot be the partner of an offer's recipient. Empty if it can.
+    fn unsuitable_partner(&self, uid: Uid, offer: &Offer) -> Vec<Refusal> {
+        let is_own_trust = offer.trust == Some(uid) || offer.recipient == Recipient::Mat(uid);
+        let mut reasons = Vec::new();
         match self.trusts.get(&uid) {
-            None => why.push(("is not in the register", "name a trust of the register, or import a newer one")),
+            None => reasons.push(("is not in the register", "name a trust of the register, or import a newer one")),
             Some(trust) => {
                 if trust.kind != TrustKind::Mat {
-                    why.push(("is not a multi-academy trust", "name a multi-academy trust"));
+                    reasons.push(("is not a multi-academy trust", "name a multi-academy trust"));
                 }
                 if !trust.open {
-                    why.push(("is not open", "name an open trust, or import a newer register"));
+                    reasons.push(("is not open", "name an open trust, or import a newer register"));
                 }
             }
         }
-        if own {
-            why.push(("is the recipient's own trust", "name another trust"));
+        if is_own_trust {
+            reasons.push(("is the recipient's own trust", "name another trust"));
         }
         let refusal = |(is, remedy): (&str, &str)| {
             let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
             Refusal::of(Reason::PartnerNotSuitable, format!("trust {uid} {is}"), limit)
         };
-        why.into_iter().map(refusal).collect()
+        reasons.into_iter().map(refusal).collect()
     }
 }
 
-/// What the terms make of a line: everything of the award but its amount and its id.
-struct OnTerms {
+/// The details of an award by the terms: everything except its amount and its id.
+struct AwardTerms {
     unit: Unit,
     rate: Option<Pence>,
     fund: AccountId,
@@ -147,41 +148,43 @@ struct OnTerms {
     support: Support,
 }
 
-/// One line as it was judged.
-struct JudgedAward {
+/// One award of the bundle after its limits were checked.
+struct CheckedAward {
     limits: LimitCollector,
     charges: Vec<Charge>,
     postings: Vec<Posting>,
-    /// Nothing where a limit binds.
-    terms: Option<OnTerms>,
+    /// None if a limit refuses the award.
+    terms: Option<AwardTerms>,
 }
 
-/// An account that a line counts in: `per` of its own unit for one of the award's.
+/// An account that an award is charged to, and how many units of the account one unit of the award costs.
 #[derive(Clone, Copy)]
 struct Charge {
     account: AccountId,
-    per: i64,
+    unit_cost: i64,
 }
 
-/// Lines under one offer, and the accounts as they leave them.
+/// A bundle of awards under one offer, while they are checked one after the other.
 struct AwardBundle<'a> {
     state: &'a ProgrammeState,
     offer: &'a Offer,
     reach: &'a Reach,
     on: Date,
-    touched: HashMap<AccountId, Account>,
-    /// Leaders whose fees the lines before pay.
+    /// The accounts as the awards checked so far leave them.
+    changed_accounts: HashMap<AccountId, Account>,
+    /// Keys of the leaders whose fees the awards checked so far pay.
     leaders: HashSet<String>,
 }
 
 impl AwardBundle<'_> {
-    fn line(&mut self, new: &NewAward) -> Result<JudgedAward, CommandError> {
+    /// Checks one award and, if nothing refuses it, commits its amount in its accounts.
+    fn check(&mut self, new: &NewAward) -> Result<CheckedAward, CommandError> {
         let scheme = &self.state.programme.scheme;
         let id = new.support.strand();
         let mut limits = LimitCollector::new();
         let kind = self.offer.recipient.row();
-        let offered = scheme.cap(kind, &id);
-        limits.add_blocker(offered.is_none().then(|| {
+        let offered_cap = scheme.cap(kind, &id);
+        limits.add_blocker(offered_cap.is_none().then(|| {
             let message = format!("{id} is not offered to a {} recipient", kind.as_str());
             let remedy = "award a strand that the terms offer to this recipient";
             Refusal::of(
@@ -190,34 +193,37 @@ impl AwardBundle<'_> {
                 Limit::plain(LimitKind::Recipient, self.subject(&id), remedy),
             )
         }));
-        let mut line = JudgedAward { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
-        let Some(strand) = scheme.strand(&id) else { return Ok(line) };
-        let support = self.conditions(strand, &new.support, &mut line.limits);
-        line.limits.add_blocker(self.leader_funded(&support));
+        let mut checked = CheckedAward { limits, charges: Vec::new(), postings: Vec::new(), terms: None };
+        let Some(strand) = scheme.strand(&id) else { return Ok(checked) };
+        let support = self.check_conditions(strand, &new.support, &mut checked.limits);
+        checked.limits.add_blocker(self.check_leader(&support));
         let (unit, rate) = match strand.unit {
             terms::StrandUnit::Pence => (Unit::Pence, None),
             terms::StrandUnit::HalfDays { day_rate } => (Unit::HalfDays, Some(day_rate)),
         };
         let mismatch = limits::unit(|| LimitSubject::Strand(id.clone()), unit, new.amount.unit());
         if mismatch.is_some() {
-            line.limits.add_blocker(mismatch);
-            return Ok(line);
+            checked.limits.add_blocker(mismatch);
+            return Ok(checked);
         }
-        let cap = self.cap(strand, offered, &mut line);
-        let fund = self.fund(strand, rate, &mut line);
-        self.charge(&mut line, new.amount.get())?;
-        let whole = line.limits.is_empty();
-        line.terms = fund.filter(|_| whole).map(|fund| OnTerms { unit, rate, fund, cap, support });
-        Ok(line)
+        let cap = self.cap(strand, offered_cap, &mut checked);
+        let fund = self.fund(strand, rate, &mut checked);
+        self.charge(&mut checked, new.amount.get())?;
+        let is_allowed = checked.limits.is_empty();
+        checked.terms = fund.filter(|_| is_allowed).map(|fund| AwardTerms { unit, rate, fund, cap, support });
+        Ok(checked)
     }
 
-    /// What a strand needs on record; answers the support with the provider as the terms spell it.
-    fn conditions(&self, strand: &Strand, support: &Support, limits: &mut LimitCollector) -> Support {
+    /// Checks the conditions of a strand. Returns the support with the provider's name as the terms spell it.
+    fn check_conditions(&self, strand: &Strand, support: &Support, limits: &mut LimitCollector) -> Support {
         let mut support = support.clone();
         for need in &strand.needs {
             match (need, &mut support) {
                 (AwardCondition::PartnerMat, Support::Credit { partner }) => {
-                    self.state.partner(*partner, self.offer).into_iter().for_each(|it| limits.add_blocker(Some(it)));
+                    self.state
+                        .unsuitable_partner(*partner, self.offer)
+                        .into_iter()
+                        .for_each(|it| limits.add_blocker(Some(it)));
                 }
                 (AwardCondition::PartnerMat, _) => {
                     let message = format!("{} needs a partner trust, and names none", strand.id);
@@ -233,15 +239,16 @@ impl AwardBundle<'_> {
                 (AwardCondition::AccreditedProvider, _) => {
                     limits.add_blocker(Some(self.not_accredited(strand, "nobody")))
                 }
-                // Its text is there: every new award has one.
+                // The reason is the award's text, which every new award has.
                 (AwardCondition::BeneficialReason, _) => {}
             }
         }
         support
     }
 
-    /// "An NPQEL leader is funded once in a programme", unless all of the earlier award was given back.
-    fn leader_funded(&mut self, support: &Support) -> Option<Refusal> {
+    /// Refuses to fund a leader twice ("An NPQEL leader is funded once in a programme"), unless all of the earlier award was given
+    /// back.
+    fn check_leader(&mut self, support: &Support) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = support else { return None };
         if self.state.rules < RulesVersion::V2 {
             return None;
@@ -260,73 +267,73 @@ impl AwardBundle<'_> {
         Refusal::of(Reason::ProviderNotAccredited, message, limit)
     }
 
-    /// The cap the line counts in, financed by the terms if this is its first award.
-    fn cap(&mut self, strand: &Strand, offered: Option<Cap>, line: &mut JudgedAward) -> Option<AccountId> {
-        let cap = Account::cap(self.offer.id, &strand.id, offered?)?;
+    /// The cap account of an award; none if the strand has no cap. The first award in a cap also allocates what the terms give it.
+    fn cap(&mut self, strand: &Strand, offered_cap: Option<Cap>, checked: &mut CheckedAward) -> Option<AccountId> {
+        let cap = Account::cap(self.offer.id, &strand.id, offered_cap?)?;
         let id = cap.id;
         if self.account(id).is_none() {
-            line.postings.push(Posting { account: id, verb: EntryKind::Allocate, amount: cap.allocated() });
-            self.touched.insert(id, cap);
+            checked.postings.push(Posting { account: id, verb: EntryKind::Allocate, amount: cap.allocated() });
+            self.changed_accounts.insert(id, cap);
         }
-        line.charges.push(Charge { account: id, per: 1 });
+        checked.charges.push(Charge { account: id, unit_cost: 1 });
         Some(id)
     }
 
-    /// The fund the line is charged to: the offer's regional one, else the national, never both.
-    fn fund(&self, strand: &Strand, rate: Option<Pence>, line: &mut JudgedAward) -> Option<AccountId> {
+    /// The fund that an award is charged to: the fund of the offer's region, or else the national fund.
+    fn fund(&self, strand: &Strand, rate: Option<Pence>, checked: &mut CheckedAward) -> Option<AccountId> {
         let region = self.offer.region;
         let Some(fund) = self.state.ledger.fund_for(&strand.id, region) else {
             let remedy = format!("create a {} fund, national or for {region}, and allocate money to it", strand.id);
             let limit =
                 Limit::plain(LimitKind::Fund, LimitSubject::MissingFund { strand: strand.id.clone(), region }, remedy);
             let message = format!("there is no {} fund, neither for {region} nor national", strand.id);
-            line.limits.add_blocker(Some(Refusal::of(Reason::FundMissing, message, limit)));
+            checked.limits.add_blocker(Some(Refusal::of(Reason::FundMissing, message, limit)));
             return None;
         };
-        let per = rate.map_or(1, |rate| rate.get().saturating_div(2));
-        line.charges.push(Charge { account: fund.id, per });
+        let unit_cost = rate.map_or(1, |rate| rate.get().saturating_div(2));
+        checked.charges.push(Charge { account: fund.id, unit_cost });
         Some(fund.id)
     }
 
-    /// Commits the line's amount in each of its accounts, if all of them bear it and nothing else binds.
-    fn charge(&mut self, line: &mut JudgedAward, amount: i64) -> Result<(), CommandError> {
-        const MISSING: CommandError = CommandError::Bug("an account to charge is not loaded");
-        for charge in line.charges.clone() {
-            let account = self.account(charge.account).ok_or(MISSING)?;
-            let cost = amount.checked_mul(charge.per);
+    /// Commits an award's amount in each of its accounts, if all of them bear it and no other limit refuses it.
+    fn charge(&mut self, checked: &mut CheckedAward, amount: i64) -> Result<(), CommandError> {
+        const NOT_LOADED: CommandError = CommandError::Bug("an account to charge is not loaded");
+        for charge in checked.charges.clone() {
+            let account = self.account(charge.account).ok_or(NOT_LOADED)?;
+            let cost = amount.checked_mul(charge.unit_cost);
             let refusal = limits::commitment(account, cost);
             let as_of =
                 if refusal.is_none() { self.state.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
-            line.limits.add_numeric_limit(
+            checked.limits.add_numeric_limit(
                 headroom(account, self.state.least_from(account, self.on), charge),
                 refusal.or(as_of),
             );
         }
-        if !line.limits.is_empty() {
+        if !checked.limits.is_empty() {
             return Ok(());
         }
-        for Charge { account: id, per } in line.charges.clone() {
-            let amount = amount.saturating_mul(per);
-            let mut account = self.account(id).cloned().ok_or(MISSING)?;
+        for Charge { account: id, unit_cost } in checked.charges.clone() {
+            let amount = amount.saturating_mul(unit_cost);
+            let mut account = self.account(id).cloned().ok_or(NOT_LOADED)?;
             let posted = account.post(EntryKind::Commit, amount, false);
             posted.map_err(|_| CommandError::Bug("an account refuses what its limit passed"))?;
-            self.touched.insert(id, account);
-            line.postings.push(Posting { account: id, verb: EntryKind::Commit, amount });
+            self.changed_accounts.insert(id, account);
+            checked.postings.push(Posting { account: id, verb: EntryKind::Commit, amount });
         }
         Ok(())
     }
 
-    /// What would pass in place of this line, the other lines held as they are.
-    fn largest(&self, line: &JudgedAward) -> i64 {
-        let headrooms = line.charges.iter().filter_map(|it| {
+    /// The largest amount with which this award would pass, if the other awards stay as they are.
+    fn largest(&self, checked: &CheckedAward) -> i64 {
+        let headrooms = checked.charges.iter().filter_map(|it| {
             let account = self.account(it.account)?;
             Some(headroom(account, self.state.least_from(account, self.on), *it))
         });
-        line.limits.largest().min(headrooms.min().unwrap_or(0))
+        checked.limits.largest().min(headrooms.min().unwrap_or(0))
     }
 
     fn account(&self, id: AccountId) -> Option<&Account> {
-        self.touched.get(&id).or_else(|| self.state.ledger.get(id))
+        self.changed_accounts.get(&id).or_else(|| self.state.ledger.get(id))
     }
 
     fn subject(&self, strand: &terms::StrandId) -> LimitSubject {
@@ -335,19 +342,19 @@ impl AwardBundle<'_> {
 }
 
 impl ProgrammeState {
-    /// Refuses to fund a leader of fees again whom another award has come to fund.
+    /// Refuses to fund a leader of fees again if another award funds the leader now.
     pub(in crate::programme) fn funded_elsewhere(&self, award: &Award, reach: &Reach) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = &award.support else { return None };
         let by = self.funded_by(&award.fees_key()?, award.offer, reach).filter(|_| !award.funds())?;
         Some(leader_is_funded(leader, &by, "release and refund all of that award first"))
     }
 
-    /// The award that funds a leader, as far as it may be named to somebody who asks about an offer.
+    /// A phrase for the award that funds a leader; none if no award does. It names the award if the caller may see it.
     fn funded_by(&self, key: &str, offer: OfferId, reach: &Reach) -> Option<String> {
         let mut of_leader = self.leaders.get(key).into_iter().flatten();
         let by = of_leader.find(|id| self.awards.get(id).is_some_and(Award::funds))?;
         let unnamed = || "another award of the programme".to_owned();
-        Some(if self.is_named(*by, offer, reach) { format!("award {by}") } else { unnamed() })
+        Some(if self.may_be_named(*by, offer, reach) { format!("award {by}") } else { unnamed() })
     }
 }
 
@@ -360,8 +367,8 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
     )
 }
 
-/// What an account leaves, and as of each day left, in the award's unit.
+/// The largest amount that an account can commit, in the award's unit. `least` is the least available amount as of each day.
 fn headroom(account: &Account, least: i64, charge: Charge) -> i64 {
-    let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.per).unwrap_or(0);
-    if charge.per == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }
+    let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.unit_cost).unwrap_or(0);
+    if charge.unit_cost == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }
 }

@@ -1,7 +1,8 @@
-//! Invoices: who made out the one that a draw pays, what may still be paid on it, and which one a refund takes back.
+//! Checks invoices: the issuer of the invoice that a draw pays, how much may still be paid on it, and which invoice a refund takes
+//! back.
 //!
-//! An invoice belongs to its issuer, and is paid once, in any programme: by one draw, or up to the total that its first
-//! draw stated. Only when all of it has been refunded may it be paid again.
+//! An invoice belongs to its issuer and is paid once over all programmes: by one draw, or by several draws up to the total that the
+//! first draw stated. It may be paid again only when all of it has been refunded.
 
 use std::collections::BTreeMap;
 
@@ -19,15 +20,16 @@ use crate::role::Reach;
 use crate::rules::RulesVersion;
 use crate::terms::Terms;
 
-/// Who made an invoice out.
+/// The issuer of an invoice.
 struct Issuer {
-    /// The name, where the record may have it.
+    /// The name, if the record contains it.
     name: Option<String>,
+    /// The key with which issuers are compared.
     key: IssuerKey,
 }
 
 impl Issuer {
-    /// One whose name the record has, as the terms spell it where it is one of their providers.
+    /// An issuer with a name. A provider of the terms gets the spelling of the terms.
     fn named(name: &str, scheme: &Terms) -> Self {
         let name = scheme.provider(name).unwrap_or(name);
         Self { name: Some(name.to_owned()), key: IssuerKey::of(name) }
@@ -35,29 +37,29 @@ impl Issuer {
 }
 
 impl ProgrammeState {
-    /// What a draw records of the invoice it pays, `wanted` being its amount in the award's unit. What stands against it is
-    /// added to the limits: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
+    /// The part of an invoice that a draw pays, as the draw records it. `amount` is in the award's unit. Refusals are added to the
+    /// limits: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
     /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
     pub(in crate::programme) fn pay(
         &self,
         (award, reach): (&Award, &Reach),
         new: Option<&NewClaim>,
-        wanted: Option<i64>,
+        amount: Option<i64>,
         limits: &mut LimitCollector,
     ) -> Option<ClaimPart> {
         let Some(new) = new else {
-            limits.add_blocker(missing(award));
+            limits.add_blocker(invoice_missing(award));
             return None;
         };
         let issuer = self.issuer(award, new).map_err(|it| limits.add_blocker(Some(it))).ok()?;
-        let none = ClaimPayments::default();
-        let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&none);
-        let named = |id| self.is_named(id, award.offer, reach);
-        let asked = RequestedPayment { award, new, issuer: &issuer, payments, named, again: false };
-        let total = asked.total().map_err(|it| limits.add_blocker(Some(it))).ok()?;
+        let no_payments = ClaimPayments::default();
+        let payments = self.claims.get(&(issuer.key, new.reference.clone())).unwrap_or(&no_payments);
+        let may_be_named = |id| self.may_be_named(id, award.offer, reach);
+        let payment = RequestedPayment { award, new, issuer: &issuer, payments, may_be_named, is_undo: false };
+        let total = payment.total().map_err(|it| limits.add_blocker(Some(it))).ok()?;
         if let Some(total) = total {
             let left = award.amount_of(total.get().saturating_sub(payments.paid()));
-            limits.add_numeric_limit(left, asked.more_than(total, left, wanted));
+            limits.add_numeric_limit(left, payment.total_exceeded(total, left, amount));
         }
         Some(ClaimPart {
             issuer: issuer.name,
@@ -68,9 +70,8 @@ impl ProgrammeState {
         })
     }
 
-    /// The number of a payment that stands again, `pence` of its refund being undone: among the others of its invoice it is
-    /// judged like a new one, since its invoice may have been paid elsewhere meanwhile. What stands against it is added to the
-    /// limits: [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
+    /// The new number of a payment whose refund of `pence` is undone. The payment is checked like a new one against the other payments
+    /// of its invoice, because the invoice may have been paid elsewhere meanwhile. Refusals are added to the limits: [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
     pub(in crate::programme) fn pay_again(
         &self,
         (award, reach): (&Award, &Reach),
@@ -85,35 +86,38 @@ impl ProgrammeState {
         let total = paid.claim.as_ref().and_then(|it| it.total);
         let new = NewClaim { reference, printed, issuer: None, total };
         let issuer = Issuer { name: Some(paid.issuer.clone()).filter(|it| !it.is_empty()), key: key.0 };
-        let named = |id| self.is_named(id, award.offer, reach);
-        let asked = RequestedPayment { award, new: &new, issuer: &issuer, payments: &others, named, again: true };
-        let refused = match (others.standing(), total) {
+        let may_be_named = |id| self.may_be_named(id, award.offer, reach);
+        let payment =
+            RequestedPayment { award, new: &new, issuer: &issuer, payments: &others, may_be_named, is_undo: true };
+        let refusal = match (others.standing(), total) {
             (None, _) => None,
-            (Some((by, _)), None) => Some(asked.paid_by(by)),
+            (Some((by, _)), None) => Some(payment.paid_by(by)),
             (Some(_), Some(total)) => {
                 let left = total.get().saturating_sub(others.paid()).saturating_sub(paid.left());
-                let (left, wanted) = (award.amount_of(left), award.amount_of(pence));
-                asked.total().err().or_else(|| asked.more_than(total, left, Some(wanted)))
+                let (left, amount) = (award.amount_of(left), award.amount_of(pence));
+                payment.total().err().or_else(|| payment.total_exceeded(total, left, Some(amount)))
             }
         };
-        limits.add_blocker(refused);
+        limits.add_blocker(refusal);
         Some(payments.last_part().saturating_add(1))
     }
 
-    /// Who made out the invoices of an award, or this one.
+    /// The issuer of an invoice that an award pays.
     fn issuer(&self, award: &Award, new: &NewClaim) -> Result<Issuer, Refusal> {
         match (&award.support, new.issuer.as_deref()) {
-            (Support::Npqel { provider, .. }, named) => {
-                let spelt = named.map(|it| self.programme.scheme.provider(it).unwrap_or(it));
+            (Support::Npqel { provider, .. }, requested) => {
+                let spelt = requested.map(|it| self.programme.scheme.provider(it).unwrap_or(it));
                 match spelt.filter(|it| IssuerKey::of(it) != IssuerKey::of(provider)) {
                     Some(other) => Err(of_another_provider(award, provider, other)),
                     None => Ok(Issuer::named(provider, &self.programme.scheme)),
                 }
             }
             _ if self.rules < RulesVersion::V2 => Err(not_expected(award)),
-            (Support::Credit { partner }, named) => Ok(self.partner_or(*partner, named, &new.reference)),
-            (Support::Nle { .. } | Support::Nlg { .. }, Some(named)) => {
-                Ok(Issuer::named(named, &self.programme.scheme))
+            (Support::Credit { partner }, requested) => {
+                Ok(self.partner_or_requested(*partner, requested, &new.reference))
+            }
+            (Support::Nle { .. } | Support::Nlg { .. }, Some(requested)) => {
+                Ok(Issuer::named(requested, &self.programme.scheme))
             }
             (Support::Nle { .. } | Support::Nlg { .. }, None) => {
                 let key = self.organisations.get(&award.id).copied();
@@ -122,30 +126,33 @@ impl ProgrammeState {
         }
     }
 
-    /// The partner trust of credit, or another issuer named. A trust that was renamed is one issuer: its invoice belongs to the
-    /// name under which awards of this partner paid it first, else to the name that is said, else to that of the newest register.
-    fn partner_or(&self, partner: Uid, named: Option<&str>, reference: &Reference) -> Issuer {
+    /// The issuer of an invoice of credit: the partner trust, or another issuer that the draw names.
+    ///
+    /// A renamed trust is one issuer under all its names. An invoice that awards of this partner already paid keeps the name under
+    /// which they paid it first. Otherwise the name in the request counts, or else the trust's name in the newest register.
+    fn partner_or_requested(&self, partner: Uid, requested: Option<&str>, reference: &Reference) -> Issuer {
         let scheme = &self.programme.scheme;
         let names = self.trust_names.get(&partner).map(Vec::as_slice).unwrap_or_default();
-        let unknown = format!("trust {partner}");
-        let newest = names.first().map_or(unknown.as_str(), String::as_str);
-        let issuer = Issuer::named(named.unwrap_or(newest), scheme);
-        let ever: Vec<Issuer> = names.iter().map(|it| Issuer::named(it, scheme)).collect();
-        if !ever.iter().any(|it| it.key == issuer.key) {
+        let fallback_name = format!("trust {partner}");
+        let newest = names.first().map_or(fallback_name.as_str(), String::as_str);
+        let issuer = Issuer::named(requested.unwrap_or(newest), scheme);
+        let all_names: Vec<Issuer> = names.iter().map(|it| Issuer::named(it, scheme)).collect();
+        if !all_names.iter().any(|it| it.key == issuer.key) {
             return issuer;
         }
         let paid = |it: &Issuer| self.claims.get(&(it.key, reference.clone()));
-        // Under a name of before, another trust may have made out invoices too.
-        let of_partner =
+        // Another trust may have had the former name, and issued invoices under it.
+        let paid_by_partner =
             |it: &Issuer| paid(it).map(|all| all.of_awards(|award| self.partner_of(award) == Some(partner)));
-        let before = ever.into_iter().filter(|it| it.key != issuer.key);
-        let own: Vec<(ClaimPayments, Issuer)> = before.filter_map(|it| Some((of_partner(&it)?, it))).collect();
+        let former_names = all_names.into_iter().filter(|it| it.key != issuer.key);
+        let former: Vec<(ClaimPayments, Issuer)> =
+            former_names.filter_map(|it| Some((paid_by_partner(&it)?, it))).collect();
         if paid(&issuer).is_some_and(|all| all.standing().is_some()) {
             return issuer;
         }
-        let stands = own.iter().position(|(all, _)| all.standing().is_some());
-        let first = stands.or_else(|| own.iter().position(|(all, _)| *all != ClaimPayments::default()));
-        first.and_then(|at| own.into_iter().nth(at)).map_or(issuer, |(_, before)| before)
+        let standing = former.iter().position(|(all, _)| all.standing().is_some());
+        let index = standing.or_else(|| former.iter().position(|(all, _)| *all != ClaimPayments::default()));
+        index.and_then(|index| former.into_iter().nth(index)).map_or(issuer, |(_, former)| former)
     }
 
     /// The partner trust of an award of credit.
@@ -157,7 +164,7 @@ impl ProgrammeState {
         }
     }
 
-    /// An issuer as it is compared, by whichever of its names it is called.
+    /// The key of an issuer. All names of a provider have the same key.
     pub(in crate::programme) fn issuer_key(&self, issuer: &RefundIssuer) -> IssuerKey {
         match issuer {
             RefundIssuer::Named(name) => Issuer::named(name, &self.programme.scheme).key,
@@ -165,48 +172,48 @@ impl ProgrammeState {
         }
     }
 
-    /// Whether a refusal may name an award: one of the same offer, or any for those who see all offers.
-    pub(in crate::programme) fn is_named(&self, id: AwardId, offer: OfferId, reach: &Reach) -> bool {
+    /// Whether a refusal may name an award: it is of the same offer, or the caller reaches everything.
+    pub(in crate::programme) fn may_be_named(&self, id: AwardId, offer: OfferId, reach: &Reach) -> bool {
         reach.is_everything() || self.awards.get(&id).is_some_and(|it| it.offer == offer)
     }
 
-    /// Whether so much was drawn on an award that day already, without an invoice that would tell the two draws apart.
-    pub(in crate::programme) fn is_drawn_again(&self, award: AwardId, on: Date, amount: i64) -> bool {
+    /// Whether the same amount was already drawn on an award that day without an invoice.
+    pub(in crate::programme) fn repeats_draw(&self, award: AwardId, on: Date, amount: i64) -> bool {
         self.draws.get(&award).is_some_and(|draws| draws.iter().any(|(_, day, drawn)| (*day, *drawn) == (on, amount)))
     }
 }
 
-/// The key of an organisation that issues invoices; nothing for a name with letters that may look like others.
+/// The key of an organisation that issues invoices. None for a name with letters of another alphabet that look alike.
 #[must_use]
 pub fn organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
     other_letter_of_issuer(name).is_none().then(|| Issuer::named(name, scheme).key)
 }
 
-/// An invoice to be paid, and what has been paid on it.
+/// A requested payment of an invoice, and the payments of that invoice so far.
 struct RequestedPayment<'a, F> {
     award: &'a Award,
     new: &'a NewClaim,
     issuer: &'a Issuer,
     payments: &'a ClaimPayments,
-    /// Whether the caller may be told of an award.
-    named: F,
-    /// Whether it was paid before and is to stand again.
-    again: bool,
+    /// Whether a refusal may name an award to the caller.
+    may_be_named: F,
+    /// Whether this is an earlier payment whose refund is undone.
+    is_undo: bool,
 }
 
 impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
-    /// The total up to which it is paid; nothing where this draw pays all of it.
+    /// The total up to which the invoice may be paid. None if this draw alone pays the invoice.
     fn total(&self) -> Result<Option<Pence>, Refusal> {
-        let Some((award, first)) = self.payments.standing() else { return Ok(self.new.total) };
-        let Some(total) = first.total else {
+        let Some((award, first_payment)) = self.payments.standing() else { return Ok(self.new.total) };
+        let Some(total) = first_payment.total else {
             return Err(self.paid_by(award));
         };
         if let Some(other) = self.new.total.filter(|it| *it != total) {
             return Err(self.total_differs(total, other));
         }
         if self.payments.paid() >= total.get() {
-            let how = format!("has been paid up to its total, {total}");
-            return Err(self.paid(how, "refund what was paid in error first"));
+            let why = format!("has been paid up to its total, {total}");
+            return Err(self.already_paid(why, "refund what was paid in error first"));
         }
         Ok(Some(total))
     }
@@ -216,24 +223,24 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
         format!("invoice {} of {}", self.new.reference.as_str(), self.issuer_name())
     }
 
-    /// Who issued it, as far as the record has a name.
+    /// The name of the issuer, or a phrase if the record has no name.
     fn issuer_name(&self) -> String {
         self.issuer.name.clone().unwrap_or_else(|| "the leader's organisation".to_owned())
     }
 
     fn paid_by(&self, award: AwardId) -> Refusal {
-        let by = if (self.named)(award) { format!(" by award {award}") } else { String::new() };
-        self.paid(format!("has been paid{by}"), "refund all of that payment first")
+        let by = if (self.may_be_named)(award) { format!(" by award {award}") } else { String::new() };
+        self.already_paid(format!("has been paid{by}"), "refund all of that payment first")
     }
 
-    fn paid(&self, how: String, first: &str) -> Refusal {
-        let remedy = if self.again { first.to_owned() } else { format!("name another invoice, or {first}") };
+    fn already_paid(&self, why: String, first: &str) -> Refusal {
+        let remedy = if self.is_undo { first.to_owned() } else { format!("name another invoice, or {first}") };
         let limit = Limit::plain(LimitKind::Award, subject(self.award), remedy);
-        Refusal::of(Reason::InvoicePaid, format!("{} {how}", self.name()), limit)
+        Refusal::of(Reason::InvoicePaid, format!("{} {why}", self.name()), limit)
     }
 
     fn total_differs(&self, total: Pence, other: Pence) -> Refusal {
-        let remedy = if self.again {
+        let remedy = if self.is_undo {
             "refund all that was paid on it since".to_owned()
         } else {
             format!("give {total} as the total, or leave it out")
@@ -243,10 +250,10 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
         Refusal::of(Reason::ClaimTotalDiffers, message, limit)
     }
 
-    fn more_than(&self, total: Pence, left: i64, wanted: Option<i64>) -> Option<Refusal> {
+    fn total_exceeded(&self, total: Pence, left: i64, amount: Option<i64>) -> Option<Refusal> {
         let unit = self.award.unit;
         let first = "refund what was paid in error first";
-        wanted.filter(|it| *it > left).map(|wanted| {
+        amount.filter(|it| *it > left).map(|amount| {
             let limit = Limit {
                 kind: LimitKind::Award,
                 subject: LimitSubject::Invoice {
@@ -260,9 +267,9 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
                 committed: Some(0),
                 spent: Some(self.award.amount_of(total.get()).saturating_sub(left)),
                 available: Some(left),
-                requested: Some(wanted),
+                requested: Some(amount),
                 largest: Some(left),
-                remedy: if self.again {
+                remedy: if self.is_undo {
                     first.to_owned()
                 } else {
                     format!("draw at most {}, or {first}", shown(unit, left))
@@ -270,7 +277,7 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
             };
             let message = format!(
                 "{} is more than is left of the total of {}, {total}: {}",
-                shown(unit, wanted),
+                shown(unit, amount),
                 self.name(),
                 shown(unit, left)
             );
@@ -279,8 +286,8 @@ impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
     }
 }
 
-/// Fees are reimbursed against an invoice; the other strands may do without.
-fn missing(award: &Award) -> Option<Refusal> {
+/// Refuses a draw of NPQEL fees without an invoice. The other strands may be drawn without one.
+fn invoice_missing(award: &Award) -> Option<Refusal> {
     matches!(award.support, Support::Npqel { .. }).then(|| {
         let message = "fees are reimbursed against the provider's invoice, and none is named";
         let limit = Limit::plain(LimitKind::Award, subject(award), "name the provider's invoice");
@@ -310,46 +317,50 @@ fn no_issuer(award: &Award) -> Refusal {
     Refusal::of(Reason::ClaimIssuerMissing, message, limit)
 }
 
-/// What a refund asks for.
-pub(in crate::programme) struct RefundAsked<'a> {
-    /// The invoice, where one is named.
+/// A requested refund.
+pub(in crate::programme) struct RequestedRefund<'a> {
+    /// The invoice, if the caller names one.
     pub(in crate::programme) reference: Option<&'a Reference>,
-    /// Who made it out, where that is named.
+    /// The issuer of the invoice, if the caller names one.
     pub(in crate::programme) issuer: Option<IssuerKey>,
-    /// How much, in the award's unit.
-    pub(in crate::programme) wanted: i64,
+    /// The amount, in the award's unit.
+    pub(in crate::programme) amount: i64,
 }
 
 /// The payment that a refund takes back.
-pub(in crate::programme) struct Refunded<'a> {
+pub(in crate::programme) struct RefundedPayment<'a> {
+    /// The payment of the invoice.
     pub(in crate::programme) paid: &'a Invoice,
-    /// The most that a refund of that day can take back of any one payment of the invoice, in the award's unit.
+    /// The most that a refund on that day can take back of a single payment of the invoice, in the award's unit.
     pub(in crate::programme) most: i64,
-    /// Whether the invoice was paid in parts that stand.
+    /// Whether several payments of the invoice are not fully refunded.
     in_parts: bool,
 }
 
-impl<'a> Refunded<'a> {
-    /// Of several parts of one invoice it is the newest of which so much was left from the day of the refund on. `as_of` says of
-    /// each what was left since then, and from which day on it was enough. Where it is enough of none, what the refusal is about:
-    /// the one of which it is soonest, else the one of which there is most.
+impl<'a> RefundedPayment<'a> {
+    /// Chooses one of several payments of an invoice: the newest with enough left from the day of the refund on.
+    ///
+    /// `as_of` returns for each payment the least that was left from that day on, and the day from which enough was left. If no
+    /// payment has enough, the refund will be refused. The refusal is then about the payment that has enough soonest, or else the
+    /// one with the most left.
     fn of(
         award: &Award,
         parts: &[&'a Invoice],
-        wanted: i64,
+        amount: i64,
         as_of: impl Fn(&Invoice) -> (i64, Option<Date>),
     ) -> Option<Self> {
         let left = |it: &Invoice| award.amount_of(it.left());
-        let room = |it: &Invoice| left(it).min(as_of(it).0).max(0);
-        let fits = parts.iter().rfind(|it| room(it) >= wanted);
-        let later = || parts.iter().filter(|it| left(it) >= wanted).min_by_key(|it| as_of(it).1);
-        let paid = *fits.or_else(later).or_else(|| parts.iter().max_by_key(|it| (room(it), it.left())))?;
-        let most = parts.iter().map(|it| room(it)).max().unwrap_or(0);
+        let refundable = |it: &Invoice| left(it).min(as_of(it).0).max(0);
+        let newest = parts.iter().rfind(|it| refundable(it) >= amount);
+        let soonest = || parts.iter().filter(|it| left(it) >= amount).min_by_key(|it| as_of(it).1);
+        let largest = || parts.iter().max_by_key(|it| (refundable(it), it.left()));
+        let paid = *newest.or_else(soonest).or_else(largest)?;
+        let most = parts.iter().map(|it| refundable(it)).max().unwrap_or(0);
         Some(Self { paid, most, in_parts: parts.len() > 1 })
     }
 
-    /// What a day that is too early leaves, beside a later one.
-    pub(in crate::programme) fn or_less(&self, award: &Award, mut refusal: Refusal) -> Refusal {
+    /// Adds to a refusal of a date that a smaller amount would be possible on that date.
+    pub(in crate::programme) fn offer_smaller_amount(&self, award: &Award, mut refusal: Refusal) -> Refusal {
         if let Some(limit) = refusal.limits.first_mut().filter(|_| self.most > 0) {
             limit.remedy.push_str(&format!(", or refund at most {}", shown(award.unit, self.most)));
         }
@@ -357,14 +368,14 @@ impl<'a> Refunded<'a> {
     }
 }
 
-/// The payment that a refund takes back: of the invoice named, or of the only one that stands. None where the refund takes
-/// back what was drawn without an invoice.
-pub(in crate::programme) fn refunded<'a>(
+/// The payment that a refund takes back: of the named invoice, or of the only invoice that is not fully refunded. None if the refund
+/// takes back an amount that was drawn without an invoice.
+pub(in crate::programme) fn payment_to_refund<'a>(
     award: &'a Award,
-    RefundAsked { reference, issuer, wanted }: &RefundAsked<'_>,
+    RequestedRefund { reference, issuer, amount }: &RequestedRefund<'_>,
     as_of: impl Fn(&Invoice) -> (i64, Option<Date>),
-) -> Result<Option<Refunded<'a>>, Refusal> {
-    let missing = |message: String, remedy: String| {
+) -> Result<Option<RefundedPayment<'a>>, Refusal> {
+    let refuse = |message: String, remedy: String| {
         Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain(LimitKind::Award, subject(award), remedy)))
     };
     let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
@@ -375,44 +386,44 @@ pub(in crate::programme) fn refunded<'a>(
         return match standing.as_slice() {
             _ if award.spent_without_invoice() > 0 => Ok(None),
             [] => Ok(None),
-            only @ [_] => Ok(Refunded::of(award, only, *wanted, as_of)),
-            _ => missing("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
+            only @ [_] => Ok(RefundedPayment::of(award, only, *amount, as_of)),
+            _ => refuse("several invoices stand on this award".to_owned(), format!("name one of: {names}")),
         };
     };
-    let of_issuer = |it: &&Invoice| issuer.is_none_or(|key| it.key().0 == key);
-    let of_it = standing.iter().copied().filter(|it| it.reference == **reference);
-    let parts: Vec<&Invoice> = of_it.filter(of_issuer).collect();
+    let is_of_issuer = |it: &&Invoice| issuer.is_none_or(|key| it.key().0 == key);
+    let with_reference = standing.iter().copied().filter(|it| it.reference == **reference);
+    let parts: Vec<&Invoice> = with_reference.filter(is_of_issuer).collect();
     let issuers: BTreeMap<IssuerKey, &str> = parts.iter().map(|it| (it.key().0, it.issuer.as_str())).collect();
     if issuers.len() > 1 {
-        let apart = "the leader's organisation";
-        let issuers: Vec<&str> = issuers.values().map(|it| if it.is_empty() { apart } else { *it }).collect();
+        let unnamed = "the leader's organisation";
+        let issuers: Vec<&str> = issuers.values().map(|it| if it.is_empty() { unnamed } else { *it }).collect();
         let message = format!("invoices {} of several issuers stand on this award", reference.as_str());
-        return missing(message, format!("name the issuer: {}", issuers.join(", ")));
+        return refuse(message, format!("name the issuer: {}", issuers.join(", ")));
     }
-    match Refunded::of(award, &parts, *wanted, as_of) {
-        Some(refunded) => Ok(Some(refunded)),
+    match RefundedPayment::of(award, &parts, *amount, as_of) {
+        Some(payment) => Ok(Some(payment)),
         None if names.is_empty() => {
             let message = format!("no payment of invoice {} stands on this award", reference.as_str());
-            missing(message, "leave the invoice out: none stands on this award".to_owned())
+            refuse(message, "leave the invoice out: none stands on this award".to_owned())
         }
-        None => missing(
+        None => refuse(
             format!("no payment of invoice {} stands on this award", reference.as_str()),
             format!("name an invoice that it paid and that is not all refunded: {names}"),
         ),
     }
 }
 
-/// Refuses to take back more of an invoice than is left of it.
+/// Refuses to take back more than is left of a payment.
 pub(in crate::programme) fn more_than_paid(
     award: &Award,
-    refunded: &Refunded<'_>,
+    payment: &RefundedPayment<'_>,
     left: i64,
-    wanted: i64,
+    amount: i64,
 ) -> Option<Refusal> {
-    let Refunded { paid, most, in_parts } = refunded;
-    (wanted > left).then(|| {
-        let at_once = format!(", at most {} by this one", shown(award.unit, *most));
-        let at_once = if *in_parts && *most > 0 { at_once.as_str() } else { "" };
+    let RefundedPayment { paid, most, in_parts } = payment;
+    (amount > left).then(|| {
+        let at_most = format!(", at most {} by this one", shown(award.unit, *most));
+        let at_most = if *in_parts && *most > 0 { at_most.as_str() } else { "" };
         let limit = Limit {
             kind: LimitKind::Award,
             subject: LimitSubject::Invoice {
@@ -426,12 +437,12 @@ pub(in crate::programme) fn more_than_paid(
             committed: Some(0),
             spent: Some(left),
             available: Some(left),
-            requested: Some(wanted),
+            requested: Some(amount),
             largest: Some(left),
-            remedy: format!("refund each payment apart{at_once}"),
+            remedy: format!("refund each payment apart{at_most}"),
         };
         let message =
-            format!("{} is more than is left of this invoice: {}", shown(award.unit, wanted), shown(award.unit, left));
+            format!("{} is more than is left of this invoice: {}", shown(award.unit, amount), shown(award.unit, left));
         Refusal::of(Reason::AwardExceeded, message, limit)
     })
 }

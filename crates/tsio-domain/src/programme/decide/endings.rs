@@ -1,4 +1,4 @@
-//! How an offer goes on and ends: started, declined, closed, each on a day that keeps the order of dates.
+//! Starts, declines and closes offers, and checks the order of dates.
 
 use super::dates;
 use crate::Date;
@@ -23,11 +23,11 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let decide =
-            |it: &Offer| joined(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
+            |it: &Offer| with_refusal(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
         self.decide_dated(offer, on, None, now, decide)
     }
 
-    /// Ends an offer that is declined, and gives back what its awards promise.
+    /// Declines an offer, and releases what its awards commit.
     ///
     /// # Errors
     /// Those of [`Offer::decline`] and [`ProgrammeState::closing`].
@@ -40,12 +40,12 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let decide = |it: &Offer| {
             let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
-            joined(it.decline(reason, self.awards_of(it.id), on), order)
+            with_refusal(it.decline(reason, self.awards_of(it.id), on), order)
         };
         self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 
-    /// Ends an offer, and gives back what its awards promise.
+    /// Closes an offer, and releases what its awards commit.
     ///
     /// # Errors
     /// Those of [`Offer::close`] and [`ProgrammeState::closing`].
@@ -56,19 +56,19 @@ impl ProgrammeState {
         (on, text): (Date, Option<&String>),
         now: Now,
     ) -> Result<Decision, CommandError> {
-        let ends = self.programme.scheme.year().to;
+        let year_end = self.programme.scheme.year().to;
         let decide = |it: &Offer| {
-            let declined = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
-            let order = self.in_order(it, on, self.before_closing(it).chain(declined));
-            joined(it.close(outcome, self.awards_of(it.id), on, ends), order)
+            let last_contact = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
+            let order = self.in_order(it, on, self.before_closing(it).chain(last_contact));
+            with_refusal(it.close(outcome, self.awards_of(it.id), on, year_end), order)
         };
         self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 }
 
-/// A decision that one more limit may stand against.
-fn joined(decision: Result<NewEvent, Refusal>, more: Option<Refusal>) -> Result<NewEvent, Refusal> {
-    let refused = decision.as_ref().err().cloned();
-    Refusal::none_of(refused.into_iter().chain(more))?;
+/// Adds one more refusal to the outcome of a decision, so that the caller gets both.
+fn with_refusal(decision: Result<NewEvent, Refusal>, other: Option<Refusal>) -> Result<NewEvent, Refusal> {
+    let refusal = decision.as_ref().err().cloned();
+    Refusal::none_of(refusal.into_iter().chain(other))?;
     decision
 }

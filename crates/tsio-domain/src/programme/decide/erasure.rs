@@ -1,5 +1,5 @@
-//! Erasing the free text of an event: an event of its own, since the record cannot otherwise tell a text that was erased
-//! from one that somebody took away.
+//! Erases the free text of an event. The erasure is an event too, so that the record distinguishes an erased text from one that was
+//! removed without permission.
 
 use crate::Date;
 use crate::event::{EventBody, NewEvent, Seq};
@@ -21,23 +21,23 @@ impl ProgrammeState {
         today: Date,
     ) -> Result<Decision, CommandError> {
         let text = self.texts.get(&event).ok_or_else(|| CommandError::not_found(EntityKind::Event, event))?;
-        let refused = |reason, message: String| {
+        let refuse = |reason, message: String| {
             let limit =
                 Limit::plain(LimitKind::Text, LimitSubject::Event(event), "nothing to do: there is no text to erase");
             Err(Refusal::of(reason, message, limit).into())
         };
         if !text.was_recorded {
-            return refused(Reason::NoText, format!("event {event} was recorded without a text"));
+            return refuse(Reason::NoText, format!("event {event} was recorded without a text"));
         }
         if text.is_erased {
-            return refused(Reason::TextErased, format!("the text of event {event} has been erased"));
+            return refuse(Reason::TextErased, format!("the text of event {event} has been erased"));
         }
         let draft = NewEvent::of_book(today, EventBody::TextErased { event });
         let draft = NewEvent { offer: text.offer, reason_code: Some(reason.name()), ..draft };
         Ok(Decision::new(vec![draft], CommandAnswer::Erased(event)))
     }
 
-    /// Notes that a text was erased, so that the next command of the group does not erase it again.
+    /// Marks a text as erased, so that a later command of the batch does not erase it again.
     pub(in crate::programme) fn note_erased(&mut self, event: Seq) {
         self.texts.entry(event).and_modify(|it| it.is_erased = true);
     }
@@ -52,15 +52,15 @@ mod tests {
     #[test]
     fn a_text_is_erased_once_and_only_where_there_is_one() {
         let mut state = Script::empty().state;
-        let known = |was_recorded, is_erased| EventText { offer: None, was_recorded, is_erased };
-        state.texts = [(Seq(2), known(true, false)), (Seq(3), known(false, false)), (Seq(4), known(true, true))].into();
+        let text = |was_recorded, is_erased| EventText { offer: None, was_recorded, is_erased };
+        state.texts = [(Seq(2), text(true, false)), (Seq(3), text(false, false)), (Seq(4), text(true, true))].into();
         let today = day("2022-01-05");
-        let refused = |seq| match state.erase_text(Seq(seq), ErasureReason::Mistake, today) {
+        let refusal_reason = |seq| match state.erase_text(Seq(seq), ErasureReason::Mistake, today) {
             Err(CommandError::Refused(refusal)) => Some(refusal.reason),
             other => panic!("{other:?}"),
         };
-        assert_eq!(refused(3), Some(Reason::NoText));
-        assert_eq!(refused(4), Some(Reason::TextErased));
+        assert_eq!(refusal_reason(3), Some(Reason::NoText));
+        assert_eq!(refusal_reason(4), Some(Reason::TextErased));
         let unknown = state.erase_text(Seq(9), ErasureReason::Mistake, today);
         assert_eq!(unknown, Err(CommandError::not_found(EntityKind::Event, 9)));
         let erased = state.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();

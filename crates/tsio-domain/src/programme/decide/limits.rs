@@ -1,5 +1,5 @@
-//! The limits one command about an amount runs into: collected, so that a refusal names every one that binds and the
-//! largest amount that would have passed them all.
+//! Collects the limits that refuse a command about an amount. The refusal names every limit, and the largest amount that would have
+//! passed all of them.
 
 use crate::Date;
 use crate::award::Award;
@@ -8,58 +8,58 @@ use crate::programme::ProgrammeState;
 use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
 use crate::terms::DateRange;
 
-/// What binds so far.
+/// The limits that refuse a command, collected so far.
 pub(in crate::programme) struct LimitCollector {
     refusals: Vec<Refusal>,
-    /// Whether something binds that no smaller amount would lift.
-    barred: bool,
-    /// What the numbers leave, those included that do not bind.
+    /// Whether a limit refuses any amount.
+    has_blocker: bool,
+    /// The smallest headroom of all numeric limits, also of those that do not refuse the command.
     headroom: i64,
 }
 
 impl LimitCollector {
     pub(in crate::programme) const fn new() -> Self {
-        Self { refusals: Vec::new(), barred: false, headroom: i64::MAX }
+        Self { refusals: Vec::new(), has_blocker: false, headroom: i64::MAX }
     }
 
-    /// A limit that is no number.
+    /// Adds a limit that a smaller amount would not satisfy, if it refuses the command.
     pub(in crate::programme) fn add_blocker(&mut self, refusal: Option<Refusal>) {
-        self.barred |= refusal.is_some();
+        self.has_blocker |= refusal.is_some();
         self.refusals.extend(refusal);
     }
 
-    /// A number: what it leaves, and the refusal where that is too little.
+    /// Adds a numeric limit: its headroom, and the refusal if that is less than the amount.
     pub(in crate::programme) fn add_numeric_limit(&mut self, headroom: i64, refusal: Option<Refusal>) {
         self.headroom = self.headroom.min(headroom);
         self.refusals.extend(refusal);
     }
 
-    /// Whether nothing binds.
+    /// Whether no limit refuses the command.
     pub(in crate::programme) const fn is_empty(&self) -> bool {
         self.refusals.is_empty()
     }
 
-    /// The largest amount that would pass everything: nothing while a limit binds that is no number.
+    /// The largest amount that would pass all limits. It is 0 if a limit refuses any amount.
     pub(in crate::programme) fn largest(&self) -> i64 {
-        if self.barred { 0 } else { self.headroom.max(0) }
+        if self.has_blocker { 0 } else { self.headroom.max(0) }
     }
 
-    /// What binds, in the order it was found.
+    /// The refusals, in the order in which they were added.
     pub(in crate::programme) fn into_refusals(self) -> Vec<Refusal> {
         self.refusals
     }
 
-    /// Passes when nothing binds.
+    /// Succeeds if no limit refuses the command.
     ///
     /// # Errors
-    /// Every limit as one refusal, with the largest amount that would have passed.
+    /// One refusal with every limit, with the largest amount that would have passed.
     pub(in crate::programme) fn pass(self) -> Result<(), Refusal> {
         let largest = self.largest();
         Refusal::none_of(self.refusals).map_err(|it| Refusal { largest: Some(largest), ..it })
     }
 }
 
-/// Refuses a commitment that the account cannot bear; `amount` is nothing where it does not even fit a number.
+/// Refuses a commitment that the account cannot bear. `amount` is none if it does not fit an `i64`.
 pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refusal> {
     let headroom = account.headroom(EntryKind::Commit);
     if amount.is_some_and(|it| it <= headroom) {
@@ -67,12 +67,12 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
     }
     let unit = account.unit;
     let most = shown(unit, headroom);
-    let asked = amount.map_or_else(|| "so much".to_owned(), |it| shown(unit, it));
+    let requested = amount.map_or_else(|| "so much".to_owned(), |it| shown(unit, it));
     let short = shown(unit, amount.unwrap_or(i64::MAX).saturating_sub(account.available));
     let (reason, message, remedy) = match account.owner {
         Owner::Cap { .. } => (
             Reason::CapExceeded,
-            format!("{asked} is more than the cap leaves: {most}"),
+            format!("{requested} is more than the cap leaves: {most}"),
             one_of(&[
                 (headroom > 0).then(|| format!("award at most {most}")),
                 (account.committed > 0).then(|| "release first what an earlier award does not need".to_owned()),
@@ -86,7 +86,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
         ),
         Owner::Fund { .. } if account.binds => (
             Reason::FundsInsufficient,
-            format!("{asked} is more than the fund has available: {most}"),
+            format!("{requested} is more than the fund has available: {most}"),
             one_of(&[
                 Some(format!("allocate at least {short} to the fund")),
                 (headroom > 0).then(|| format!("award at most {most}")),
@@ -101,43 +101,48 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
     Some(Refusal::of(reason, message, account.limit(amount, headroom, remedy)))
 }
 
-/// Refuses an amount of another unit than the strand's.
+/// Refuses an amount in another unit than the strand's.
 pub(in crate::programme) fn unit(
     subject: impl FnOnce() -> LimitSubject,
-    requested: Unit,
+    expected: Unit,
     given: Unit,
 ) -> Option<Refusal> {
     let name = |unit| match unit {
         Unit::Pence => "pence",
         Unit::HalfDays => "half-days",
     };
-    (requested != given).then(|| {
+    (expected != given).then(|| {
         let subject = subject();
-        let message = format!("{subject} counts {}, not {}", name(requested), name(given));
-        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(requested)));
+        let message = format!("{subject} counts {}, not {}", name(expected), name(given));
+        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(expected)));
         Refusal::of(Reason::UnitMismatch, message, limit)
     })
 }
 
-/// An award as a limit names it: `award ID (nle)`.
+/// An award as the subject of a limit: `award ID (nle)`.
 pub(in crate::programme) fn subject(award: &Award) -> LimitSubject {
     LimitSubject::Award { award: award.id, strand: award.support.strand() }
 }
 
 impl ProgrammeState {
-    /// Refuses a day outside a window of the terms; a day before the programme by that alone.
-    pub(in crate::programme) fn outside(&self, window: DateRange, what: &'static str, on: Date) -> Option<Refusal> {
+    /// Refuses a day outside a window of the terms. A day within the window is still refused if it is before the programme.
+    pub(in crate::programme) fn outside_window(
+        &self,
+        window: DateRange,
+        name: &'static str,
+        on: Date,
+    ) -> Option<Refusal> {
         if window.contains(on) {
             return self.before_programme(on);
         }
         let programme = self.programme.programme.clone();
-        let subject = LimitSubject::Window { name: what, programme, days: Some(window) };
+        let subject = LimitSubject::Window { name, programme, days: Some(window) };
         let remedy = format!("give a date from {} to {}", window.from, window.to);
         let limit = Limit::plain(LimitKind::Period, subject, remedy);
-        Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies outside the {what}, {window}"), limit))
+        Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies outside the {name}, {window}"), limit))
     }
 
-    /// From the first day awards are made to the last day claims are paid.
+    /// The window from the first day of awards to the last day on which claims are paid.
     pub(in crate::programme) fn claims_window(&self) -> DateRange {
         let terms = &self.programme.scheme;
         DateRange { from: terms.award_window().from, to: terms.claims_until() }

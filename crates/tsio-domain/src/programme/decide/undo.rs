@@ -34,7 +34,7 @@ impl ProgrammeState {
         reason: &str,
         now: Now,
     ) -> Result<Decision, CommandError> {
-        let (award, offer) = self.on_award(target)?;
+        let (award, offer) = self.award_and_offer(target)?;
         let can_be_undone = |it: &&AwardMovement| it.seq == movement && it.undone.is_none() && !it.by_close;
         let Some(mistake) = self.movements.of(award.id).find(can_be_undone) else {
             let remedy = "name the event of a draw, release or refund of this award that is not undone yet";
