@@ -71,7 +71,8 @@ impl ProgrammeState {
     }
 
     /// The new number of a payment whose refund of `pence` is undone. The payment is checked like a new one against the other payments
-    /// of its invoice, because the invoice may have been paid elsewhere meanwhile. Refusals are added to the limits: [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
+    /// of its invoice, because the invoice may have been paid elsewhere meanwhile. Refusals are added to the limits:
+    /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
     pub(in crate::programme) fn pay_again(
         &self,
         (award, reach): (&Award, &Reach),

@@ -1,5 +1,5 @@
-//! What a recorded call was decided with from outside the record, as its events cite it: who answers for a school, where it
-//! would be listed, what a file could not say. Whether the files say so is asked elsewhere.
+//! Restores data from outside the record with which a recorded request was decided, as its events cite it: the responsible body of a
+//! school, its offer placement, an entry position that was unknown. Other code checks that the files say the same.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,7 @@ use crate::terms::RuleId;
 use crate::values::statement::Statement;
 
 impl ProgrammeState {
-    /// Takes over what a call cites of what lies outside the record; of the call before nothing is left.
+    /// Replaces the data from outside the record by the data that the events of a request cite.
     pub(in crate::programme) fn cite(&mut self, command: &Command, call: &[Event]) {
         self.register_seq = call.iter().find_map(|it| it.body.register_seq());
         self.candidates = None;
@@ -31,43 +31,47 @@ impl ProgrammeState {
         match command {
             Command::Identify => self.candidates = Some(self.candidates_of(call)),
             Command::Contact { .. } => {
-                let changed = call.iter().filter_map(|it| Some((self.follows(it.offer?)?, cited_body(it)?)));
+                let changed =
+                    call.iter().filter_map(|it| Some((self.school_following_register(it.offer?)?, cited_body(it)?)));
                 self.responsible = changed.collect();
             }
             Command::Place { urn, .. } => {
                 self.register.insert(*urn, RegisterAnswer::Unplaced { name: String::new() });
             }
             Command::DecideEntry { .. } => {
-                let stated = call.iter().find_map(|it| {
+                let statement = call.iter().find_map(|it| {
                     if let EventBody::ApprovalOpened { statement, .. } = &it.body { statement.as_ref() } else { None }
                 });
-                self.cite_entry(stated);
+                self.cite_entry(statement);
             }
             Command::GiveApproval { approval, .. } => {
-                let stated = self.approvals.get(approval).and_then(|it| it.statement.clone());
-                self.cite_entry(stated.as_ref());
+                let statement = self.approvals.get(approval).and_then(|it| it.statement.clone());
+                self.cite_entry(statement.as_ref());
             }
             Command::Draw { award, .. } => self.cite_organisation(award.award, call),
-            Command::Refer(ReferralCommand::Raise(new)) => self.offer_placements = self.seats_to_raise(new, call),
+            Command::Refer(ReferralCommand::Raise(new)) => {
+                self.offer_placements = self.placements_when_raised(new, call)
+            }
             Command::Refer(ReferralCommand::Decide { referral, approve: true, .. }) => {
-                self.offer_placements = self.seats_to_approve(referral, call);
+                self.offer_placements = self.placements_when_approved(referral, call);
             }
             _ => {}
         }
     }
 
-    /// What an approval states of a school: its region, what was decided of one that it follows, and the offers of those.
-    fn cite_entry(&mut self, stated: Option<&Statement>) {
-        let Some(Statement::Entry { urn, region, before, offers, .. }) = stated else { return };
+    /// Restores the entry school from an approval's statement: its region, the decision about a school that it follows, and the schools
+    /// on the stated offers.
+    fn cite_entry(&mut self, statement: Option<&Statement>) {
+        let Some(Statement::Entry { urn, region, before, offers, .. }) = statement else { return };
         let of_others = self.entry_decisions.values().filter(|it| it.urn != *urn);
         let taken_over = of_others.filter(|it| Some(it.met) == *before).max_by_key(|it| it.seq).cloned();
-        let on = offers.iter().flatten().filter_map(|it| self.offers.get(it));
-        let follows = on.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
+        let stated_offers = offers.iter().flatten().filter_map(|it| self.offers.get(it));
+        let follows = stated_offers.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
         let school = EntrySchool { region: *region, position: EntryPosition::Unknown, taken_over, follows };
         self.entry_schools.insert(*urn, school);
     }
 
-    /// Who made out an invoice that says so only by its key. What is known of the award's own text stays.
+    /// Restores the issuer of an award's invoices, if the draw recorded only its key. An issuer in the state is kept.
     fn cite_organisation(&mut self, award: AwardId, call: &[Event]) {
         let cited = call.iter().find_map(|it| {
             let EventBody::Drawn { claim: Some(claim), .. } = &it.body else { return None };
@@ -82,24 +86,26 @@ impl ProgrammeState {
         }
     }
 
-    fn follows(&self, offer: OfferId) -> Option<Urn> {
+    /// The school of an offer whose responsible body still follows the register.
+    fn school_following_register(&self, offer: OfferId) -> Option<Urn> {
         self.offers.get(&offer)?.follows_register()
     }
 
-    /// Who was eligible, as far as an identify made something of it.
+    /// The candidates that led to the events of an identify.
     fn candidates_of(&self, call: &[Event]) -> Candidates {
         let mut recipients: Vec<Candidate> = Vec::new();
-        let mut places: HashMap<Recipient, usize> = HashMap::new();
+        let mut index_of: HashMap<Recipient, usize> = HashMap::new();
         for event in call {
             let Some(offer) = event.offer else { continue };
             let made_here = || call.iter().find(|it| it.offer == Some(offer)).and_then(candidate_of);
-            let found = candidate_of(event).or_else(|| self.offers.get(&offer).map(candidate_for)).or_else(made_here);
-            let Some(found) = found else { continue };
-            let at = *places.entry(found.recipient).or_insert(recipients.len());
-            if at == recipients.len() {
-                recipients.push(found);
+            let of_event = candidate_of(event);
+            let candidate = of_event.or_else(|| self.offers.get(&offer).map(candidate_for)).or_else(made_here);
+            let Some(candidate) = candidate else { continue };
+            let index = *index_of.entry(candidate.recipient).or_insert(recipients.len());
+            if index == recipients.len() {
+                recipients.push(candidate);
             }
-            let Some(candidate) = recipients.get_mut(at) else { continue };
+            let Some(candidate) = recipients.get_mut(index) else { continue };
             match &event.body {
                 EventBody::SchoolsAdded { schools, .. } => {
                     let region = self.offers.get(&offer).map(|it| it.region);
@@ -132,19 +138,19 @@ impl ProgrammeState {
                 | events_about!(school, approval, fund, award, record) => {}
             }
         }
-        // Whether a file met a rule of its, or people decided so, is not on record.
+        // The record does not say whether a school met a rule by a file or by people's decision. The kind of its rules decides.
         for school in recipients.iter_mut().flat_map(|it| &mut it.schools) {
             school.by_files = self.programme.scheme.asks_files(school.rules.iter().map(String::as_str));
         }
         Candidates { recipients, ..Candidates::default() }
     }
 
-    /// Adds the schools of a referral that the files confirm: those that their offer lists, itself or under a newer URN.
+    /// Adds the schools of a referral that the files confirmed. The offer lists each of them, or a newer URN of it.
     fn confirm(&self, urns: &[Urn], offer: OfferId, candidate: &mut Candidate) {
-        let by_files = self.programme.scheme.rules().iter().map(|it| &it.id);
+        let all_rules = self.programme.scheme.rules().iter().map(|it| &it.id);
         let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
         let rules: Vec<String> =
-            by_files.filter(|it| !exceptional.contains(it)).take(1).map(ToString::to_string).collect();
+            all_rules.filter(|it| !exceptional.contains(it)).take(1).map(ToString::to_string).collect();
         let listed = self.offers.get(&offer);
         for urn in urns {
             if candidate.schools.iter().any(|it| it.urn == *urn) {
@@ -154,17 +160,19 @@ impl ProgrammeState {
             else {
                 continue;
             };
-            let lists = listed.is_some_and(|it| it.schools.contains_key(urn));
-            let newest = listed.and_then(|it| it.schools.keys().next_back().copied()).filter(|_| !lists);
+            let is_listed = listed.is_some_and(|it| it.schools.contains_key(urn));
+            let newest = listed.and_then(|it| it.schools.keys().next_back().copied()).filter(|_| !is_listed);
             let (urn, predecessors) = newest.map_or((*urn, Vec::new()), |newest| (newest, vec![*urn]));
             let (name, rules) = (String::new(), rules.clone());
             candidate.schools.push(CandidateSchool { urn, name, region, rules, by_files: true, predecessors });
         }
     }
 
-    /// Where schools that are referred would be listed. A school's trust, if its offer would be that one's, is not on record: it
-    /// counts as one on its own, unless that has had its offer.
-    fn seats_to_raise(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
+    /// The offer placements of schools when they were referred.
+    ///
+    /// The record does not have the trust of a referred school. So the school counts as standalone, unless the rule makes no standalone
+    /// offers or its standalone offer is closed. Then some trust is assumed.
+    fn placements_when_raised(&self, new: &NewReferral, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let raised = call.iter().find_map(|it| {
             let EventBody::ReferralRaised { name, region, rule, .. } = &it.body else { return None };
             Some((name, *region, RuleId::new(rule)))
@@ -173,33 +181,33 @@ impl ProgrammeState {
         let (recipient, trust) = match new.subject {
             ReferralSubject::Trust(uid) => (Recipient::Mat(uid), Some(uid)),
             ReferralSubject::School(urn) => {
-                let alone = Recipient::Standalone(urn);
-                let may_be_alone = self.programme.scheme.applies(&rule, alone.row());
-                let had = self.recipients.get(&alone).and_then(|id| self.offers.get(id));
-                let some_trust = Uid::new(1).filter(|_| !may_be_alone || had.is_some_and(|it| !it.is_open()));
-                some_trust.map_or((alone, None), |uid| (Recipient::Mat(uid), None))
+                let standalone = Recipient::Standalone(urn);
+                let may_be_standalone = self.programme.scheme.applies(&rule, standalone.row());
+                let offer = self.recipients.get(&standalone).and_then(|id| self.offers.get(id));
+                let some_trust = Uid::new(1).filter(|_| !may_be_standalone || offer.is_some_and(|it| !it.is_open()));
+                some_trust.map_or((standalone, None), |uid| (Recipient::Mat(uid), None))
             }
         };
-        let seat = |urn: &Urn| {
+        let placement = |urn: &Urn| {
             let schools = vec![school_of(&ListedSchool { urn: *urn, name: name.clone(), rules: Vec::new() }, region)];
-            (*urn, OfferPlacement::With(Box::new(Candidate { schools, ..nobodys(recipient, name, trust) })))
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools, ..bare_candidate(recipient, name, trust) })))
         };
-        new.urns.iter().map(seat).collect()
+        new.urns.iter().map(placement).collect()
     }
 
-    /// The same of those that are approved: as the offer has them that this made, added to or confirmed.
-    fn seats_to_approve(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
+    /// The offer placements of schools when their referral was approved, from the offer that the approval made or changed.
+    fn placements_when_approved(&self, target: &ReferralTarget, call: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let Some(referral) = self.referrals.get(&target.referral) else { return HashMap::new() };
         let approved = call.iter().find_map(|it| {
             let EventBody::ReferralApproved { offer, exceptional, .. } = &it.body else { return None };
             Some((*offer, exceptional))
         });
         let Some((offer, exceptional)) = approved else { return HashMap::new() };
-        let made = call.iter().find_map(candidate_of).or_else(|| self.offers.get(&offer).map(candidate_for));
-        let Some(made) = made else { return HashMap::new() };
+        let candidate = call.iter().find_map(candidate_of).or_else(|| self.offers.get(&offer).map(candidate_for));
+        let Some(candidate) = candidate else { return HashMap::new() };
         let added: Vec<&ListedSchool> = call.iter().flat_map(|it| it.body.listed()).collect();
-        let region = call.iter().find_map(region_by).or_else(|| self.offers.get(&offer).map(|it| it.region));
-        let seat = |urn: &Urn| {
+        let region = call.iter().find_map(region_of_new_offer).or_else(|| self.offers.get(&offer).map(|it| it.region));
+        let placement = |urn: &Urn| {
             let new = added.iter().copied().find(|it| it.urn == *urn);
             let listed = new.or_else(|| self.offers.get(&offer)?.schools.get(urn));
             let rules = vec![referral.rule.to_string()];
@@ -210,13 +218,13 @@ impl ProgrammeState {
             if !school.by_files {
                 school.rules.retain(|it| *it != referral.rule.as_str());
             }
-            (*urn, OfferPlacement::With(Box::new(Candidate { schools: vec![school], ..made.clone() })))
+            (*urn, OfferPlacement::With(Box::new(Candidate { schools: vec![school], ..candidate.clone() })))
         };
-        referral.urns.iter().map(seat).collect()
+        referral.urns.iter().map(placement).collect()
     }
 }
 
-/// Who answers for a school from this event on.
+/// The responsible body that an event records.
 fn cited_body(event: &Event) -> Option<ResponsibleAnswer> {
     let EventBody::ResponsibleBodyChanged { to, trust, .. } = &event.body else { return None };
     Some(ResponsibleAnswer { body: to.clone(), trust: *trust, diocese_known: true })
@@ -228,16 +236,16 @@ fn candidate_of(event: &Event) -> Option<Candidate> {
         return None;
     };
     let schools = schools.iter().map(|it| school_of(it, *region)).collect();
-    Some(Candidate { responsible: responsible.clone(), schools, ..nobodys(*recipient, name, *trust) })
+    Some(Candidate { responsible: responsible.clone(), schools, ..bare_candidate(*recipient, name, *trust) })
 }
 
-/// The recipient of an offer, without a school that would be new to it.
+/// The recipient of an existing offer as a candidate without new schools.
 fn candidate_for(offer: &Offer) -> Candidate {
-    Candidate { responsible: offer.responsible.clone(), ..nobodys(offer.recipient, &offer.name, offer.trust) }
+    Candidate { responsible: offer.responsible.clone(), ..bare_candidate(offer.recipient, &offer.name, offer.trust) }
 }
 
-/// A candidate without schools, of whom nothing else is known.
-fn nobodys(recipient: Recipient, name: &str, trust: Option<Uid>) -> Candidate {
+/// A candidate without schools and with an empty responsible body.
+fn bare_candidate(recipient: Recipient, name: &str, trust: Option<Uid>) -> Candidate {
     let responsible = ResponsibleBody::Diocese(String::new());
     Candidate { recipient, name: name.to_owned(), trust, responsible, diocese_known: true, schools: Vec::new() }
 }
@@ -247,6 +255,7 @@ fn school_of(listed: &ListedSchool, region: Region) -> CandidateSchool {
     CandidateSchool { urn, name, region, rules, by_files: false, predecessors: Vec::new() }
 }
 
-const fn region_by(event: &Event) -> Option<Region> {
+/// The region of the offer that an event makes.
+const fn region_of_new_offer(event: &Event) -> Option<Region> {
     if let EventBody::Identified { region, .. } = &event.body { Some(*region) } else { None }
 }

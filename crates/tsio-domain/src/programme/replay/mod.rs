@@ -1,4 +1,7 @@
-//! Deciding a recorded call again: its command, what it cites, and whether its rules allow it.
+//! Replays recorded requests: reconstructs the command of a request from its events, decides it again, and checks that the rules
+//! allowed it.
+//!
+//! A request is here the list of events that one request recorded.
 
 mod cited;
 pub(crate) mod reconstruct;

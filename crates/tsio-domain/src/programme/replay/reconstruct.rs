@@ -1,6 +1,6 @@
-//! A recorded call as the command that made its events, so that it can be decided again.
+//! Reconstructs the command of a recorded request from its events, so that it can be decided again.
 //!
-//! A text stands for any text: it may have been erased.
+//! The record has only hashes of texts, and a text may be erased. So each text of the command is replaced by the same constant.
 
 use uuid::Uuid;
 
@@ -21,28 +21,28 @@ use crate::values::approval::ApprovalAction;
 use crate::values::record::ErasureReason;
 use crate::values::statement::Statement;
 
-/// What stands for a text.
+/// Replaces every text.
 const A_TEXT: &str = "a text";
 
-/// A text where the event has one.
+/// The replacement text, if the event has a text.
 fn text_of(event: &Event) -> Option<String> {
     event.text_hash.map(|_| A_TEXT.to_owned())
 }
 
-/// The ids that a call made, in order.
+/// The ids of the entities that a request made, in order.
 pub(in crate::programme) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
     call.iter().filter_map(Event::made).map(MadeEntity::id)
 }
 
-/// The event of a call that says what was asked: of several it is the one that the others came with.
+/// The event that determines the command of a request. The other events of the request only accompany it.
 #[must_use]
 pub fn telling(call: &[Event]) -> Option<&Event> {
-    let tells = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
-    call.iter().find(tells).or_else(|| call.first())
+    let is_main = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
+    call.iter().find(is_main).or_else(|| call.first())
 }
 
 impl ProgrammeState {
-    /// The command of a call; nothing of what the program records by itself. An error says why no command makes such events.
+    /// The command of a request; none if the program recorded the event by itself. An error says why no command makes such events.
     pub(in crate::programme) fn command_of(&self, call: &[Event]) -> Result<Option<Command>, String> {
         let event = telling(call).ok_or("a call of no event")?;
         let command = match &event.body {
@@ -51,7 +51,7 @@ impl ProgrammeState {
             | EventBody::SchoolsAdded { .. }
             | EventBody::ResponsibleBodyChanged { .. }
             | EventBody::ReferralConfirmed { .. } => Command::Identify,
-            EventBody::Contacted { party, .. } => contact(call, *party, event)?,
+            EventBody::Contacted { party, .. } => contact_command(call, *party, event)?,
             EventBody::ContactCorrected { .. }
             | EventBody::Accepted { .. }
             | EventBody::Started {}
@@ -59,16 +59,16 @@ impl ProgrammeState {
             | EventBody::Closed { .. }
             | EventBody::Assigned { .. }
             | EventBody::Noted {}
-            | EventBody::RegionChanged { .. } => on_offer(event)?,
+            | EventBody::RegionChanged { .. } => offer_command(event)?,
             EventBody::Placed { urn, placement, .. } => {
                 Command::Place { urn: *urn, placement: *placement, reason: A_TEXT.to_owned() }
             }
-            EventBody::TextErased { event: erased } => erasing(*erased, event)?,
+            EventBody::TextErased { event: erased } => erase_command(*erased, event)?,
             EventBody::Reopened { .. } | EventBody::EntryDecided { .. } => {
                 return Err("no call does this but one that gives an approval first".to_owned());
             }
             EventBody::ApprovalOpened { action, change, statement, .. } => {
-                asking(event, *action, change.as_ref(), statement.as_ref())?
+                approval_command(event, *action, change.as_ref(), statement.as_ref())?
             }
             EventBody::ApprovalGiven { approval, .. } => {
                 Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission() }
@@ -83,10 +83,10 @@ impl ProgrammeState {
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }
-            | EventBody::FundsMoved { .. } => on_fund(event)?,
+            | EventBody::FundsMoved { .. } => fund_command(event)?,
             EventBody::Awarded { .. } => {
                 let awards = call.iter().map(new_award).collect::<Result<Vec<_>, _>>()?;
-                Command::Award { offer: to(about(event)?), awards, on: Some(event.effective) }
+                Command::Award { offer: target(offer_of(event)?), awards, on: Some(event.effective) }
             }
             EventBody::DaysBooked { award, .. }
             | EventBody::BookingCancelled { award, .. }
@@ -94,23 +94,24 @@ impl ProgrammeState {
             | EventBody::Drawn { award, .. }
             | EventBody::Released { award, .. }
             | EventBody::Refunded { award, .. }
-            | EventBody::Undone { award, .. } => self.on_this_award(event, *award)?,
+            | EventBody::Undone { award, .. } => self.award_command(event, *award)?,
             EventBody::ReferralRaised { .. }
             | EventBody::ReferralDiscussed { .. }
             | EventBody::ReferralApproved { .. }
             | EventBody::ReferralDeclined { .. }
-            | EventBody::ReferralWithdrawn { .. } => Command::Refer(refer(event)?),
+            | EventBody::ReferralWithdrawn { .. } => Command::Refer(referral_command(event)?),
         };
         Ok(Some(command))
     }
 
-    /// The action of an approval that a call answers.
+    /// The action of an approval that a request answers.
     fn action_of(&self, approval: ApprovalId) -> Result<ApprovalAction, String> {
-        let found = self.approvals.get(&approval).map(|it| it.action);
-        found.ok_or_else(|| format!("approval {approval} does not exist"))
+        let action = self.approvals.get(&approval).map(|it| it.action);
+        action.ok_or_else(|| format!("approval {approval} does not exist"))
     }
 
-    fn on_this_award(&self, event: &Event, id: AwardId) -> Result<Command, String> {
+    /// The command of an event about an award that exists.
+    fn award_command(&self, event: &Event, id: AwardId) -> Result<Command, String> {
         let (on, text, reason) = (event.effective, text_of(event), A_TEXT.to_owned());
         let award = AwardTarget { award: id, etag: None };
         Ok(match &event.body {
@@ -123,7 +124,7 @@ impl ProgrammeState {
                 Command::Draw { award, amount: None, on, booking: Some(*booking), invoice: None, text }
             }
             EventBody::Drawn { amount, booking, invoice, claim, .. } => {
-                printed_as(invoice.as_ref(), claim.as_ref())?;
+                check_printed(invoice.as_ref(), claim.as_ref())?;
                 let claim = |reference: &Reference| NewClaim {
                     reference: reference.clone(),
                     printed: claim.as_ref().map_or_else(|| reference.as_str().to_owned(), |it| it.printed.clone()),
@@ -143,35 +144,35 @@ impl ProgrammeState {
             }
             EventBody::Undone { undoes, .. } => Command::Undo { award, movement: *undoes, reason },
             EventBody::Awarded { .. } | events_about!(offer, school, approval, fund, referral, record) => {
-                return Err(unknown(&event.body));
+                return Err(no_command(&event.body));
             }
         })
     }
 
     /// An amount in the unit of its award.
     fn amount(&self, award: AwardId, amount: i64) -> Result<Amount, String> {
-        let found = self.awards.get(&award).ok_or_else(|| format!("award {award} does not exist"))?;
-        amount_in(found.unit, amount)
+        let loaded = self.awards.get(&award).ok_or_else(|| format!("award {award} does not exist"))?;
+        amount_in(loaded.unit, amount)
     }
 
-    /// The invoice that a refund takes back, and who made it out.
+    /// The invoice that a refund takes back, and its issuer.
     fn payment(&self, award: AwardId, paid: Option<Seq>) -> Result<(Option<Reference>, Option<RefundIssuer>), String> {
         let Some(paid) = paid else { return Ok((None, None)) };
         let invoices = self.awards.get(&award).map(|it| it.invoices.as_slice()).unwrap_or_default();
-        let found = invoices.iter().find(|it| it.seq == paid);
-        let found = found.ok_or_else(|| format!("event {paid} pays no invoice of award {award}"))?;
-        Ok((Some(found.reference.clone()), Some(RefundIssuer::Key(found.key().0))))
+        let invoice = invoices.iter().find(|it| it.seq == paid);
+        let invoice = invoice.ok_or_else(|| format!("event {paid} pays no invoice of award {award}"))?;
+        Ok((Some(invoice.reference.clone()), Some(RefundIssuer::Key(invoice.key().0))))
     }
 }
 
-fn erasing(erased: Seq, event: &Event) -> Result<Command, String> {
+fn erase_command(erased: Seq, event: &Event) -> Result<Command, String> {
     let code = event.reason_code.as_deref().unwrap_or_default();
     let reason = ErasureReason::named(code).ok_or_else(|| format!("{code:?} is no reason to erase a text"))?;
     Ok(Command::EraseText { event: erased, reason })
 }
 
-/// A reference is what it is printed as, normalised; what rules 1 recorded has not kept how it was printed.
-fn printed_as(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
+/// Checks that the reference of an invoice is its printed form, normalised. Events of rules 1 have no printed form.
+fn check_printed(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
     match (invoice, claim) {
         (Some(reference), Some(claim)) if Reference::read(&claim.printed).as_ref() != Ok(reference) => {
             Err(format!("the invoice printed {:?} is not {:?}", claim.printed, reference.as_str()))
@@ -180,15 +181,16 @@ fn printed_as(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<
     }
 }
 
-fn about(event: &Event) -> Result<OfferId, String> {
+/// The offer that an event is about.
+fn offer_of(event: &Event) -> Result<OfferId, String> {
     event.offer.ok_or_else(|| "it is about no offer".to_owned())
 }
 
-const fn to(offer: OfferId) -> OfferTarget {
+const fn target(offer: OfferId) -> OfferTarget {
     OfferTarget { offer, etag: None }
 }
 
-const fn moving(change: FundChange, text: Option<String>) -> Command {
+const fn fund_change(change: FundChange, text: Option<String>) -> Command {
     Command::ChangeFund { change, etag: None, text }
 }
 
@@ -202,17 +204,18 @@ fn amount_in(unit: Unit, amount: i64) -> Result<Amount, String> {
     }
 }
 
-fn contact(call: &[Event], party: Party, telling: &Event) -> Result<Command, String> {
+fn contact_command(call: &[Event], party: Party, main: &Event) -> Result<Command, String> {
     let contacts = call.iter().filter_map(|it| {
         let EventBody::Contacted { urn, .. } = &it.body else { return None };
-        Some(about(it).map(|offer| (to(offer), *urn)))
+        Some(offer_of(it).map(|offer| (target(offer), *urn)))
     });
     let offers = contacts.collect::<Result<Vec<_>, _>>()?;
-    Ok(Command::Contact { offers, party, on: telling.effective, text: text_of(telling) })
+    Ok(Command::Contact { offers, party, on: main.effective, text: text_of(main) })
 }
 
-/// A decline has its reason code; one that says no more than that closes with the outcome, which more states allow.
-fn closing(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
+/// The command of a closed offer. A decline with a reason code other than `other` is a [`Command::Decline`]. A decline with the code
+/// `other` is a [`Command::Close`] with the outcome declined, which more states allow.
+fn close_command(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
     let (on, text) = (event.effective, text_of(event));
     let reason = match event.reason_code.as_deref() {
         Some(code) if outcome == Outcome::Declined => {
@@ -226,19 +229,20 @@ fn closing(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Comman
     })
 }
 
-fn asking(
+/// The command that opened an approval.
+fn approval_command(
     event: &Event,
     action: ApprovalAction,
     change: Option<&FundChange>,
     statement: Option<&Statement>,
 ) -> Result<Command, String> {
     match (change, statement.and_then(Statement::school)) {
-        (Some(change), _) => Ok(moving(change.clone(), text_of(event))),
+        (Some(change), _) => Ok(fund_change(change.clone(), text_of(event))),
         (None, Some((urn, met))) if action == ApprovalAction::DecideEntry => {
             Ok(Command::DecideEntry { urn, met, reason: A_TEXT.to_owned() })
         }
         (None, _) if action == ApprovalAction::ReopenOffer => {
-            Ok(Command::Reopen { offer: to(about(event)?), reason: A_TEXT.to_owned() })
+            Ok(Command::Reopen { offer: target(offer_of(event)?), reason: A_TEXT.to_owned() })
         }
         _ => Err(format!("it asks for {action}, and does not say of what")),
     }
@@ -251,8 +255,8 @@ fn new_award(event: &Event) -> Result<NewAward, String> {
     Ok(NewAward { support: support.clone(), amount: amount_in(*unit, *amount)?, text: A_TEXT.to_owned() })
 }
 
-fn refer(event: &Event) -> Result<ReferralCommand, String> {
-    let of = |referral| ReferralTarget { referral, etag: None };
+fn referral_command(event: &Event) -> Result<ReferralCommand, String> {
+    let target = |referral| ReferralTarget { referral, etag: None };
     let (on, reason) = (event.effective, A_TEXT.to_owned());
     Ok(match &event.body {
         EventBody::ReferralRaised { subject, urns, origin, ground, .. } => {
@@ -261,27 +265,27 @@ fn refer(event: &Event) -> Result<ReferralCommand, String> {
         }
         EventBody::ReferralDiscussed { referral, held_with } => {
             let with = held_with.unwrap_or(DiscussionPartner::RegionalSchoolsCommissioner);
-            ReferralCommand::Discuss { referral: of(*referral), on, with, text: reason }
+            ReferralCommand::Discuss { referral: target(*referral), on, with, text: reason }
         }
         EventBody::ReferralApproved { referral, .. } => {
-            ReferralCommand::Decide { referral: of(*referral), approve: true, on, reason }
+            ReferralCommand::Decide { referral: target(*referral), approve: true, on, reason }
         }
         EventBody::ReferralDeclined { referral, .. } => {
-            ReferralCommand::Decide { referral: of(*referral), approve: false, on, reason }
+            ReferralCommand::Decide { referral: target(*referral), approve: false, on, reason }
         }
-        EventBody::ReferralWithdrawn { referral } => ReferralCommand::Withdraw { referral: of(*referral), reason },
+        EventBody::ReferralWithdrawn { referral } => ReferralCommand::Withdraw { referral: target(*referral), reason },
         EventBody::ReferralConfirmed { .. } | events_about!(offer, school, approval, fund, award, record) => {
-            return Err(unknown(&event.body));
+            return Err(no_command(&event.body));
         }
     })
 }
 
-fn unknown(body: &EventBody) -> String {
+fn no_command(body: &EventBody) -> String {
     format!("no command makes an event of the kind {}", body.kind())
 }
 
-fn on_offer(event: &Event) -> Result<Command, String> {
-    let (offer, on, text) = (to(about(event)?), event.effective, text_of(event));
+fn offer_command(event: &Event) -> Result<Command, String> {
+    let (offer, on, text) = (target(offer_of(event)?), event.effective, text_of(event));
     Ok(match &event.body {
         EventBody::ContactCorrected { contact } => Command::Correct { offer, contact: *contact, text },
         EventBody::Accepted { by } => Command::Accept { offer, by: *by, on, text },
@@ -289,7 +293,7 @@ fn on_offer(event: &Event) -> Result<Command, String> {
         EventBody::DateCorrected { milestone, on } => {
             Command::CorrectDate { offer, milestone: *milestone, on: *on, reason: A_TEXT.to_owned() }
         }
-        EventBody::Closed { outcome, .. } => closing(offer, *outcome, event)?,
+        EventBody::Closed { outcome, .. } => close_command(offer, *outcome, event)?,
         EventBody::Assigned { to } => Command::Assign { offer, to: to.clone() },
         EventBody::Noted {} => Command::Note { offer, text: A_TEXT.to_owned() },
         EventBody::RegionChanged { to, .. } => Command::ChangeRegion { offer, to: *to },
@@ -298,26 +302,26 @@ fn on_offer(event: &Event) -> Result<Command, String> {
         | EventBody::Contacted { .. }
         | EventBody::Reopened { .. }
         | EventBody::ResponsibleBodyChanged { .. }
-        | events_about!(school, approval, fund, award, referral, record) => return Err(unknown(&event.body)),
+        | events_about!(school, approval, fund, award, referral, record) => return Err(no_command(&event.body)),
     })
 }
 
-fn on_fund(event: &Event) -> Result<Command, String> {
+fn fund_command(event: &Event) -> Result<Command, String> {
     let on = event.effective;
     Ok(match &event.body {
         EventBody::FundCreated { strand, region, .. } => {
             Command::CreateFund { strand: strand.clone(), region: *region }
         }
         EventBody::FundAllocated { fund, amount, .. } => {
-            moving(FundChange::Allocate { fund: *fund, amount: *amount, on }, text_of(event))
+            fund_change(FundChange::Allocate { fund: *fund, amount: *amount, on }, text_of(event))
         }
         EventBody::FundWithdrawn { fund, amount, over_commit, .. } => {
             let (fund, amount, over_commit) = (*fund, *amount, *over_commit);
-            moving(FundChange::Withdraw { fund, amount, over_commit, on }, text_of(event))
+            fund_change(FundChange::Withdraw { fund, amount, over_commit, on }, text_of(event))
         }
         EventBody::FundsMoved { from, to, amount, .. } => {
-            moving(FundChange::Move { from: *from, to: *to, amount: *amount, on }, text_of(event))
+            fund_change(FundChange::Move { from: *from, to: *to, amount: *amount, on }, text_of(event))
         }
-        events_about!(offer, school, approval, award, referral, record) => return Err(unknown(&event.body)),
+        events_about!(offer, school, approval, award, referral, record) => return Err(no_command(&event.body)),
     })
 }

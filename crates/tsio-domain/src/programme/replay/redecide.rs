@@ -1,8 +1,9 @@
-//! Decides a recorded call again: the same functions that decide commands, with the facts as they were, must make the events
-//! that are on record. So no rule has a second copy.
+//! Decides a recorded request again. The functions that decide commands, with the state as it was then, must make the events that are
+//! on record. So no rule has a second implementation.
 //!
-//! What a call cites of the files is taken from its events; the rest of [`ProgrammeState`] is the fold of what came before it. A call
-//! recorded under rules 1 is decided under these, and then under rules 2: what only those forbid was allowed when it was made.
+//! Data from the files is taken from the request's events, which cite it. The rest of [`ProgrammeState`] comes from applying all earlier
+//! events. A request recorded under rules 1 is decided under rules 1, and then under rules 2. If only rules 2 forbid it, it was allowed
+//! when it was made.
 
 use std::collections::HashSet;
 
@@ -23,48 +24,48 @@ use crate::role::Reach;
 use crate::rules::RulesVersion;
 use crate::time::{self, Now};
 
-/// What stands against a recorded call.
+/// The result of deciding a recorded request again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayVerdict {
-    /// Nothing.
+    /// The rules allow it.
     Allowed,
-    /// A rule that the programme adopted later: the event, and why.
+    /// Only a rule that the programme adopted later forbids it: the event, and why.
     AllowedWhenMade(Seq, String),
-    /// A rule that held: the event, and why.
+    /// A rule that applied then forbids it, or the rules make other events: the event, and why.
     Forbidden(Seq, String),
 }
 
 impl ProgrammeState {
-    /// Decides a call again, whose events are next to be folded in; `now` is the moment it was recorded at. Trusts that it names
-    /// have to be known.
+    /// Decides a recorded request again, before its events are applied. `now` is the time at which it was recorded. The trusts that it
+    /// names must be in the state.
     pub fn redecide(&mut self, call: &[Event], now: Now) -> ReplayVerdict {
         let Some(first) = telling(call) else { return ReplayVerdict::Allowed };
-        if let Err((seq, why)) = self.stands(call, now) {
+        if let Err((seq, why)) = self.check_request(call, now) {
             return ReplayVerdict::Forbidden(seq, why);
         }
         if self.rules >= RulesVersion::V2 {
             return ReplayVerdict::Allowed;
         }
-        let before = std::mem::replace(&mut self.rules, RulesVersion::V2);
-        let later = match self.command_of(call) {
-            Ok(Some(command)) => self.decided_again(&command, call, now).err(),
+        let rules = std::mem::replace(&mut self.rules, RulesVersion::V2);
+        let refusal = match self.command_of(call) {
+            Ok(Some(command)) => self.decide_recorded(&command, call, now).err(),
             Ok(None) | Err(_) => None,
         };
-        self.rules = before;
-        later.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::AllowedWhenMade(first.seq, why))
+        self.rules = rules;
+        refusal.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::AllowedWhenMade(first.seq, why))
     }
 
-    /// Whether the rules make these events.
-    fn stands(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
+    /// Checks that the rules make exactly these events. An error names the event, and why not.
+    fn check_request(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
         let first = telling(call).map_or(Seq(0), |it| it.seq);
-        let said = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
-        for (seq, day) in said {
+        let days = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
+        for (seq, day) in days {
             time::happened(day, now.today).map_err(|future| (seq, future.to_string()))?;
         }
         if let Some(event) = call.iter().find(|it| it.recorded != now.at) {
             return Err((event.seq, "it is recorded at another moment than its call".to_owned()));
         }
-        if let Some(event) = call.iter().find(|it| self.has_made(it)) {
+        if let Some(event) = call.iter().find(|it| self.already_exists(it)) {
             return Err((event.seq, "what it makes is there already".to_owned()));
         }
         if let Some(event) = second_offer(call) {
@@ -72,16 +73,16 @@ impl ProgrammeState {
         }
         let command = self.command_of(call).map_err(|why| (first, why))?;
         let drafts = match command {
-            // What the program records by itself is a call of its own.
+            // An event that the program records by itself is a request of its own.
             None => call.iter().take(1).map(|it| NewEvent::of_book(now.today, it.body.clone())).collect(),
             Some(command) => {
                 self.cite(&command, call);
-                let decided = self.decided_again(&command, call, now).map_err(|why| (first, why))?;
-                made(decided, call).map_err(|why| (first, why))?
+                let decision = self.decide_recorded(&command, call, now).map_err(|why| (first, why))?;
+                expected_events(decision, call).map_err(|why| (first, why))?
             }
         };
         for (event, draft) in call.iter().zip(&drafts) {
-            if let Some(why) = differs(draft, event, self.rules) {
+            if let Some(why) = difference(draft, event, self.rules) {
                 return Err((event.seq, why));
             }
         }
@@ -92,8 +93,8 @@ impl ProgrammeState {
         Err((last, format!("the rules make {} events of this call, it has {}", drafts.len(), call.len())))
     }
 
-    /// Whether what an event makes was made before, under the same id.
-    fn has_made(&self, event: &Event) -> bool {
+    /// Whether the entity that an event creates already exists, under the same id.
+    fn already_exists(&self, event: &Event) -> bool {
         match event.made() {
             Some(MadeEntity::Offer(offer)) => self.offers.contains_key(&offer),
             Some(MadeEntity::Award(award)) => self.awards.contains_key(&award),
@@ -104,11 +105,11 @@ impl ProgrammeState {
         }
     }
 
-    /// What a command comes to that was called as these events say.
-    fn decided_again(&self, command: &Command, call: &[Event], now: Now) -> Result<Decision, String> {
+    /// Decides the command of a recorded request, with the actor, the ids and the request id of its events.
+    fn decide_recorded(&self, command: &Command, call: &[Event], now: Now) -> Result<Decision, String> {
         let first = call.first().ok_or("a call of no event")?;
-        let mut made = ids_of(call);
-        let (reach, mut ids) = (Reach::everything(), || made.next().unwrap_or_else(Uuid::nil));
+        let mut recorded_ids = ids_of(call);
+        let (reach, mut ids) = (Reach::everything(), || recorded_ids.next().unwrap_or_else(Uuid::nil));
         let mut context = Context {
             actor: &first.actor,
             subject: call.iter().find_map(|it| it.body.token_subject()),
@@ -117,7 +118,7 @@ impl ProgrammeState {
             now,
             ids: &mut ids,
         };
-        self.decide(command, &mut context).map_err(|fault| match fault {
+        self.decide(command, &mut context).map_err(|error| match error {
             CommandError::Refused(refusal) => format!("{}: {}", refusal.reason.code(), refusal.message),
             other => other.to_string(),
         })
@@ -130,7 +131,7 @@ fn days_of(event: &Event) -> impl Iterator<Item = Date> {
     std::iter::once(event.effective).chain(corrected)
 }
 
-/// The event that makes a recipient a second offer: a call to identify names each recipient once.
+/// The first event that makes a second offer for a recipient. A request to identify makes at most one offer for each recipient.
 fn second_offer(call: &[Event]) -> Option<&Event> {
     let mut recipients = HashSet::new();
     call.iter().find(|it| {
@@ -138,15 +139,15 @@ fn second_offer(call: &[Event]) -> Option<&Event> {
     })
 }
 
-/// The drafts to hold against a call. Within which regions an identify was made is not on record, nor which referrals it
-/// therefore left alone.
-fn made(decided: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
-    let Decision { mut drafts, answer, .. } = decided;
+/// The events that the decision expects in the record. The record does not say which regions an identify was made for, so a
+/// confirmation of a referral is expected only if the request has it.
+fn expected_events(decision: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
+    let Decision { mut drafts, answer, .. } = decision;
     if let CommandAnswer::ApprovalOpened(refusal) = &answer
         && !call.iter().any(|it| matches!(it.body, EventBody::ApprovalOpened { .. }))
     {
-        let what = call.first().map_or("", |it| it.body.kind());
-        return Err(format!("{}: {what} takes two people, and one made it alone", refusal.reason.code()));
+        let kind = call.first().map_or("", |it| it.body.kind());
+        return Err(format!("{}: {kind} takes two people, and one made it alone", refusal.reason.code()));
     }
     drafts.retain(|it| {
         !matches!(it.body, EventBody::ReferralConfirmed { .. }) || call.iter().any(|event| event.body == it.body)
@@ -154,17 +155,17 @@ fn made(decided: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
     Ok(drafts)
 }
 
-/// What of an event the rules would make otherwise.
-fn differs(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<String> {
+/// How an event differs from what the rules make; none if it is the same.
+fn difference(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<String> {
     let body = if rules < RulesVersion::V2 { as_rules_1(&draft.body, &event.body) } else { draft.body.clone() };
-    let body = numbered(body, &event.body);
+    let body = with_recorded_part(body, &event.body);
     if body != event.body {
         let (is, makes) = (shown(&event.body), shown(&body));
         return Some(format!("it says {is}, the rules make {makes}"));
     }
     if draft.offer != event.offer {
-        let named = |it: Option<OfferId>| it.map_or_else(|| "no offer".to_owned(), |it| format!("offer {it}"));
-        return Some(format!("it is about {}, the rules make it about {}", named(event.offer), named(draft.offer)));
+        let phrase = |it: Option<OfferId>| it.map_or_else(|| "no offer".to_owned(), |it| format!("offer {it}"));
+        return Some(format!("it is about {}, the rules make it about {}", phrase(event.offer), phrase(draft.offer)));
     }
     if draft.effective != event.effective {
         return Some(format!("it is dated {}, the rules date it {}", event.effective, draft.effective));
@@ -177,9 +178,9 @@ fn differs(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<Strin
         let is = if event.text_hash.is_some() { "it has a text, and takes none" } else { "it has no text" };
         return Some(is.to_owned());
     }
-    let moved: Vec<Posting> = event.entries.iter().map(posting).collect();
-    if draft.postings != moved {
-        return Some(format!("its entries {}, the rules {}", phrase(&moved), phrase(&draft.postings)));
+    let recorded: Vec<Posting> = event.entries.iter().map(posting).collect();
+    if draft.postings != recorded {
+        return Some(format!("its entries {}, the rules {}", phrase(&recorded), phrase(&draft.postings)));
     }
     let period = Period::of(event.effective);
     let wrong = event.entries.iter().find(|it| it.period != period)?;
@@ -199,13 +200,14 @@ const fn posting(entry: &LedgerEntry) -> Posting {
     Posting { account: entry.account, verb: entry.verb, amount: entry.amount }
 }
 
+/// A body as JSON, for a message.
 fn shown(body: &EventBody) -> String {
     serde_json::to_string(body).unwrap_or_else(|_| body.kind().to_owned())
 }
 
-/// A body with the number of its payment as recorded, where that is later: other programmes may have paid the same invoice
-/// in between, and what they took back has moved on since.
-fn numbered(mut made: EventBody, recorded: &EventBody) -> EventBody {
+/// The body with the recorded number of its payment, if that is higher. Other programmes may have paid the same invoice, and their
+/// payments are not in this state.
+fn with_recorded_part(mut made: EventBody, recorded: &EventBody) -> EventBody {
     if let (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) =
         (&mut made, recorded)
     {
@@ -219,7 +221,7 @@ fn numbered(mut made: EventBody, recorded: &EventBody) -> EventBody {
     made
 }
 
-/// A body as rules 1 recorded it, where the event lacks what rules 2 record beside it.
+/// The body without the fields that only rules 2 record, if the recorded event lacks them.
 fn as_rules_1(made: &EventBody, recorded: &EventBody) -> EventBody {
     let mut body = made.clone();
     if let (
