@@ -188,7 +188,7 @@ fn an_offer_can_be_kept_in_every_state() {
         for word in ["assign:cy", "assign", "note", "region"] {
             let mut script = Script::new().after("T", history);
             let before = script.offer("T").clone();
-            assert_eq!(script.says("T", word), (state.to_owned(), String::new()), "{word}");
+            assert_eq!(script.result("T", word), (state.to_owned(), String::new()), "{word}");
             assert_eq!(script.offer("T").etag(), before.etag(), "{word} moved the etag");
         }
     }
@@ -209,8 +209,8 @@ fn reopening_returns_to_the_state_before() {
     ];
     for (state, history) in rows {
         let mut script = Script::new().after("T", history);
-        assert_eq!(script.says("T", "ask:ada").0, "closed", "asking alone changes nothing");
-        assert_eq!(script.says("T", "give:ben").0, state);
+        assert_eq!(script.result("T", "ask:ada").0, "closed", "asking alone changes nothing");
+        assert_eq!(script.result("T", "give:ben").0, state);
         assert_eq!((script.offer("T").outcome, script.offer("T").before_close), (None, None));
     }
 }

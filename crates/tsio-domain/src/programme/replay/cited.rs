@@ -50,7 +50,7 @@ impl ProgrammeState {
             }
             Command::Draw { award, .. } => self.cite_organisation(award.award, call),
             Command::Refer(ReferralCommand::Raise(new)) => {
-                self.offer_placements = self.placements_when_raised(new, call)
+                self.offer_placements = self.placements_when_raised(new, call);
             }
             Command::Refer(ReferralCommand::Decide { referral, approve: true, .. }) => {
                 self.offer_placements = self.placements_when_approved(referral, call);

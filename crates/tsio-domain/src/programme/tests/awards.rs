@@ -1,6 +1,6 @@
-//! Every "no" of an award, one row each, and the "yes" beside it (`domain.md` sections 2, 4 and 5).
+//! Tests of making awards: a row for each refusal, beside a row that passes (`domain.md` sections 2, 4 and 5).
 //!
-//! The numbers are written by hand: 3 days are 6 half-days and a half-day costs £300, half of £600 a day.
+//! The expected numbers are written by hand: 3 days are 6 half-days and a half-day costs £300, half of £600 a day.
 
 use decision::Warning;
 
@@ -17,7 +17,7 @@ const OTHER_TRUST: &str = "credit:400000/4000";
 fn a_cap_and_a_fund_are_never_broken() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
-        // 3 days standalone, 5 for a trust, over all awards of the offer
+        // a standalone offer has 3 days, a trust's 5, summed over all awards of the offer
         ("S", "",                    "nle:6",            "6 0 0 0", ""),
         ("S", "",                    "nle:7",            "CAP_EXCEEDED 6 | cap 6 0 0 6 7 6", "(nle): award at most 3 days"),
         ("M", "",                    "nle:10",           "10 0 0 0", ""),
@@ -30,25 +30,25 @@ fn a_cap_and_a_fund_are_never_broken() {
         ("S", "nle:6 start@7 draw:6", "nle:1",           "CAP_EXCEEDED 0 | cap 6 0 6 0 1 0", "(nle): refund first what was drawn in error"),
         ("S", "nle:6 start@7 draw:6 refund:1", "nle:1",  "1 0 0 0", ""),
         ("S", "",                    "nle:2147483647",   "CAP_EXCEEDED 6 | cap 6 0 0 6 2147483647 6", ""),
-        // credit up to £10,000 over all awards
+        // credit has £10,000, summed over all awards
         ("S", "",                    "credit:1000000",   "1000000 0 0 0", ""),
         ("S", "",                    "credit:1000001",   "CAP_EXCEEDED 1000000 | cap 1000000 0 0 1000000 1000001 1000000", "at most £10,000"),
         ("S", OTHER_TRUST,           "credit:600000",    "600000 0 0 0", ""),
         ("S", OTHER_TRUST,           "credit:600001",    "CAP_EXCEEDED 600000 | cap 1000000 400000 0 600000 600001 600000", ""),
-        // and within the fund; both where both bind, the smaller is what would have passed
+        // the fund limits it too; if both are exceeded, both are named, and the smaller headroom would have passed
         ("S", "take:credit:1600000", "credit:400000",    "400000 0 0 0", ""),
         ("S", "take:credit:1600000", "credit:400001",    "FUNDS_INSUFFICIENT 400000 | fund 400000 0 0 400000 400001 400000", "allocate at least £0.01 to the fund, or award at most £4,000"),
         ("S", "take:credit:1600000", "credit:1200000",   "CAP_EXCEEDED 400000 | cap 1000000 0 0 1000000 1200000 1000000 | fund 400000 0 0 400000 1200000 400000", "(and 1 more)"),
         ("S", "",                    "credit:9223372036854775807", "CAP_EXCEEDED 1000000 | cap 1000000 0 0 1000000 9223372036854775807 1000000 | fund 2000000 0 0 2000000 9223372036854775807 2000000", ""),
-        // no cap but the fund
+        // no cap, only the fund
         ("M", "",                    "nlg:1000000",      "1000000 0 0 0", ""),
         ("M", "",                    "nlg:1000001",      "FUNDS_INSUFFICIENT 1000000 | fund 1000000 0 0 1000000 1000001 1000000", "award at most £10,000"),
         ("M", "nlg:300000",          "nlg:700001",       "FUNDS_INSUFFICIENT 700000 | fund 1000000 300000 0 700000 700001 700000", ""),
         ("M", "",                    "npqel:1000001",    "FUNDS_INSUFFICIENT 1000000 | fund 1000000 0 0 1000000 1000001 1000000", ""),
-        // the regional fund if there is one, else the national, never both; S lies in the West Midlands
+        // only the regional fund if there is one, else only the national fund; S is in the West Midlands
         ("S", "fund:credit=west-midlands", "credit:1",   "FUNDS_INSUFFICIENT 0 | fund 0 0 0 0 1 0", "(credit, West Midlands): allocate at least £0.01 to the fund"),
         ("S", "fund:credit=south-west",    "credit:1",   "1 0 0 0", ""),
-        // a fund cut below what is promised promises no more
+        // an over-committed fund makes no more awards
         ("S", "credit:600000 cut:credit:1500000 yes:ben", "credit:1", "FUND_OVER_COMMITTED 0 | fund 500000 600000 0 -100000 1 0", "allocate at least £1,000.01 to the fund"),
         ("S", "credit:600000 cut:credit:1500000 yes:ben", "nle:1",    "1 0 0 0", ""),
         ("S", "credit:600000 cut:credit:1500000 yes:ben put:credit:100001", "credit:1", "1 0 0 0", ""),
@@ -57,7 +57,7 @@ fn a_cap_and_a_fund_are_never_broken() {
 }
 
 #[test]
-fn an_award_needs_its_strand_its_unit_and_what_the_strand_asks_for() {
+fn an_award_must_meet_the_unit_and_the_conditions_of_its_strand() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
         ("S", "",           "nlg:1",                "STRAND_NOT_OFFERED 0 | recipient", "nlg is not offered to a standalone recipient"),
@@ -67,7 +67,7 @@ fn an_award_needs_its_strand_its_unit_and_what_the_strand_asks_for() {
         ("S", "",           "nle:500p",             "UNIT_MISMATCH 0 | award", "give the amount in half-days"),
         ("S", "",           "credit:3d",            "UNIT_MISMATCH 0 | award", "give the amount in pence"),
         ("M", "",           "credit:3d",            "STRAND_NOT_OFFERED 0 | recipient | award", ""),
-        // a suitable partner: an open multi-academy trust, not the school's own
+        // the partner must be an open multi-academy trust other than the school's own
         ("S", "",           "credit:1/4000",        "1 0 0 0", ""),
         ("S", "",           "credit:1/4001",        "PARTNER_NOT_SUITABLE 0 | recipient", "trust 4001 is not open"),
         ("S", "",           "credit:1/4002",        "PARTNER_NOT_SUITABLE 0 | recipient", "trust 4002 is not a multi-academy trust"),
@@ -76,7 +76,7 @@ fn an_award_needs_its_strand_its_unit_and_what_the_strand_asks_for() {
         ("T", "",           "credit:1/2000",        "PARTNER_NOT_SUITABLE 0 | recipient", "trust 2000 is the recipient's own trust"),
         ("M", "",           "credit:1/3000",        "STRAND_NOT_OFFERED 0 | recipient | recipient", "trust 3000: name another trust"),
         ("T", "",           "credit:1000001/4001",  "PARTNER_NOT_SUITABLE 0 | recipient | cap 1000000 0 0 1000000 1000001 1000000", ""),
-        // an accredited provider
+        // the provider must be accredited
         ("M", "",           "npqel:1/teach--first", "1 0 0 0", ""),
         ("M", "",           "npqel:1/LLSE",         "PROVIDER_NOT_ACCREDITED 0 | terms", "Leadership Learning South East (LLSE)"),
     ];
@@ -84,21 +84,21 @@ fn an_award_needs_its_strand_its_unit_and_what_the_strand_asks_for() {
 }
 
 #[test]
-fn an_award_is_made_in_its_window_under_an_offer_that_stands() {
+fn an_award_is_made_in_its_window_under_an_accepted_offer() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
         ("S", "nle:2 start@7",          "nle:4",                "4 0 0 0", ""),
         ("S", "decline@6",              "nle:1",                "STATE_NOT_ALLOWED 0 | state", "allowed in: accepted, delivering"),
-        // not before it was accepted, on 5 October
+        // not before the offer was accepted, on 5 October
         ("S", "",                       "nle:1@5",              "1 0 0 0", ""),
         ("S", "",                       "nle:1@4",              "DATE_ORDER 0 | period", "2021-10-04 lies before the offer was accepted, on 2021-10-05"),
         ("S", "body@2021-09-01 school@2021-09-01 day:accepted@2021-09-01", "nle:1@2021-09-01", "1 0 0 0", ""),
         ("S", "",                       "nle:1@2021-08-31",     "OUTSIDE_WINDOW 0 | period | period", "from 2021-09-01 to 2022-08-31"),
         ("S", "",                       "nle:1@2022-08-31",     "1 0 0 0", ""),
         ("S", "",                       "nle:1@2022-09-01",     "OUTSIDE_WINDOW 0 | period", "award window"),
-        // everything at once, in this order
+        // several limits at once are named in this order
         ("S", "decline@6",              "nle:7@2022-09-01",     "STATE_NOT_ALLOWED 0 | state | period | cap 6 0 0 6 7 6", "(and 2 more)"),
-        // what is named exists, then the etag, then the rest
+        // order of checks: the entity exists, the etag, then all limits
         ("S", "nle:1",                  "nle:7~v7",             "STALE", "v7 was given, v21 is current"),
         ("S", "",                       "nle:6~v7",             "6 0 0 0", ""),
     ];
@@ -111,14 +111,14 @@ fn a_bundle_goes_in_all_or_nothing() {
     let rows: &[MoneyRow<'_>] = &[
         ("M", "", "nle:4+nlg:500000+npqel:300000", "4 0 0 0 + 500000 0 0 0 + 300000 0 0 0", ""),
         ("S", "", "nle:3+nle:3",                   "3 0 0 0 + 3 0 0 0", ""),
-        // each line is judged against what the lines before leave
+        // each award is checked against the accounts as the earlier awards leave them
         ("S", "", "nle:3+nle:4",                   "CAP_EXCEEDED 3 | cap 6 3 0 3 4 3", ""),
         ("M", "", "nlg:600000+nlg:500000",         "FUNDS_INSUFFICIENT 400000 | fund 1000000 600000 0 400000 500000 400000", ""),
         ("M", "", "nle:4+nlg:1000001",             "FUNDS_INSUFFICIENT 1000000 | fund 1000000 0 0 1000000 1000001 1000000", ""),
-        // a limit's own headroom, and what would pass with the other lines held as they are
+        // a limit has its own headroom; `largest` is what would pass if the other awards stayed as they are
         ("M", "", "nlg:1100000+nlg:300000",        "FUNDS_INSUFFICIENT 700000 | fund 1000000 0 0 1000000 1100000 1000000", ""),
         ("S", "", "nle:7+nle:2",                   "CAP_EXCEEDED 4 | cap 6 0 0 6 7 6", ""),
-        // where more than one line is in the way, no amount of one of them helps
+        // if several awards are refused, changing the amount of one does not help, so `largest` is 0
         ("M", "", "nle:11+nlg:1000001",            "CAP_EXCEEDED 0 | cap 10 0 0 10 11 10 | fund 1000000 0 0 1000000 1000001 1000000", ""),
         ("S", "", "nle:7+nlg:1",                   "CAP_EXCEEDED 0 | cap 6 0 0 6 7 6 | recipient", ""),
         ("S", "decline@6", "nle:7+nle:1",          "STATE_NOT_ALLOWED 0 | state | cap 6 0 0 6 7 6", ""),
@@ -126,7 +126,7 @@ fn a_bundle_goes_in_all_or_nothing() {
     judge_money(rows);
 }
 
-/// The first award finances the cap; each verb moves the same on cap and fund.
+/// The first award allocates the cap. Each verb posts the same amount to cap and fund.
 #[test]
 fn every_verb_posts_to_the_cap_and_to_the_fund() {
     let mut script = Script::funded().after("S", "nle:4@6 nle:2@6 start@7 draw.1:3@8 release.1@9 refund.1:2@9");
@@ -160,11 +160,11 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
         (account.allocated(), account.available, account.committed, account.spent),
         (0, -90_000, 60_000, 30_000)
     );
-    assert_eq!(script.comes_to("S", "nle:4").0, "CAP_EXCEEDED 3 | cap 6 2 1 3 4 3");
+    assert_eq!(script.money_result("S", "nle:4").0, "CAP_EXCEEDED 3 | cap 6 2 1 3 4 3");
 }
 
 #[test]
-fn an_award_is_what_was_asked_with_the_terms_of_the_day() {
+fn an_award_records_the_request_with_the_rate_and_fund_of_the_terms() {
     let script = Script::funded().after("M", "npqel:900000/TEACH-first nle:1");
     let awards = script.awards_of_offer(Script::named("M"));
     let leader = "leader-1".parse().unwrap();
@@ -181,24 +181,24 @@ fn an_award_is_what_was_asked_with_the_terms_of_the_day() {
 }
 
 #[test]
-fn without_a_fund_nothing_binding_is_awarded() {
+fn a_strand_that_binds_needs_a_fund() {
     let mut script = Script::new().after("M", "body@4 accept:trust@5");
-    let (numbers, said) = script.comes_to("M", "nlg:1");
+    let (numbers, text) = script.money_result("M", "nlg:1");
     assert_eq!(numbers, "FUND_MISSING 0 | fund");
-    assert!(said.contains("create a nlg fund, national or for South-West England"), "{said}");
-    assert_eq!(script.comes_to("M", "nle:1").0, "1 0 0 0", "the NLE fund is made with the programme");
+    assert!(text.contains("create a nlg fund, national or for South-West England"), "{text}");
+    assert_eq!(script.money_result("M", "nle:1").0, "1 0 0 0", "the NLE fund is made with the programme");
 }
 
 #[test]
-fn a_fund_that_only_counts_says_when_it_cannot() {
+fn a_fund_that_does_not_bind_refuses_an_amount_too_large_to_count() {
     let mut script = Script::funded();
     let fund = script.fund_id("nle");
     let account = script.state.ledger.get_mut(fund).unwrap();
     (account.committed, account.available) = (i64::MAX - 59_999, -(i64::MAX - 59_999));
-    let (numbers, _) = script.comes_to("S", "nle:2");
+    let (numbers, _) = script.money_result("S", "nle:2");
     let committed = "9223372036854715808";
     assert_eq!(numbers, format!("AMOUNT_TOO_LARGE 1 | fund 0 {committed} 0 -{committed} 60000 59999"));
-    assert_eq!(script.comes_to("S", "nle:1").0, "1 0 0 0");
+    assert_eq!(script.money_result("S", "nle:1").0, "1 0 0 0");
 }
 
 /// "Empty: today, or the day the offer was accepted once the award window has passed." S was accepted on 5 October.
@@ -209,7 +209,7 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
         ("2021-12-01", "nle:1",            Some("2021-12-01"), vec![]),
         ("2022-08-31", "nle:1",            Some("2022-08-31"), vec![]),
         ("2022-09-01", "nle:1",            Some("2021-10-05"), vec![Warning::DateAssumed(day("2021-10-05"))]),
-        // recorded late is fine, up to 60 days
+        // recording up to 60 days late brings no warning
         ("2022-09-01", "nle:1@2022-07-03", Some("2022-07-03"), vec![]),
         ("2022-09-01", "nle:1@2022-07-02", Some("2022-07-02"), vec![Warning::DateInThePast(day("2022-07-02"))]),
         ("2022-09-01", "nle:1@2022-09-01", None,               vec![]),
@@ -228,9 +228,9 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
 fn a_closed_programme_makes_no_awards_but_settles_those_it_has() {
     let mut script = Script::funded().after("S", "nle:4 start@7 draw:1");
     script.state.programme.open = false;
-    assert_eq!(script.comes_to("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
+    assert_eq!(script.money_result("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
     for (word, expected) in [("draw:1", "4 2 0 0"), ("release:1", "4 2 1 0"), ("refund:1", "4 2 1 1")] {
-        assert_eq!(script.comes_to("S", word).0, expected);
+        assert_eq!(script.money_result("S", word).0, expected);
     }
 }
 
@@ -241,11 +241,11 @@ fn closing_gives_back_every_open_commitment() {
         ("S", "nle:4@6 credit:1000@6 start@7",             "close:completed@9", "closed 4 1000", ""),
         ("S", "nle:4@6 start@7 draw:1@8",                  "close:withdrawn@9", "closed 3", ""),
         ("S", "nle:4@6 start@7 draw:4@8",                  "close:completed@9", "closed", ""),
-        // not before the first contact, the acceptance, the start, or what was delivered
+        // not before the first contact, the acceptance, the start or a delivery
         ("S", "nle:4@6 start@7 draw:1@9",                  "close:withdrawn@9", "closed 3", ""),
         ("S", "nle:4@6 start@7 draw:1@8 draw:1@9",         "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before something was delivered or drawn, on 2021-10-09"),
         ("S", "nle:4@6 start@7 draw:1@9 undo#23",          "close:withdrawn",   "closed 4", ""),
-        // what was drawn by mistake was gone until it was undone
+        // a mistaken draw counts until it is undone
         ("S", "nle:4@6 start@7 draw:1@9 undo#23",          "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before what it takes was given back by an undo, on 2021-12-01"),
         ("S", "nle:4@6 start@7 release:4@7",               "close:withdrawn@7", "closed", ""),
         ("S", "nle:4@5 start@7",                           "close:completed@6", "DATE_ORDER - | period", "before delivery started, on 2021-10-07"),
@@ -258,7 +258,7 @@ fn closing_gives_back_every_open_commitment() {
         ("S", "",                                          "decline@9",         "closed", ""),
         ("S", "nle:4@6 start@7 book:3@2022-03-01",         "close:completed@9", "closed 4", ""),
         ("S", "nle:4@6 start@7",                           "decline@9",         "STATE_NOT_ALLOWED - | state", ""),
-        // nothing is given back before it was promised
+        // nothing is released before the award was made
         ("S", "nle:4@9",                                   "decline@9",         "closed 4", ""),
         ("S", "nle:4@9",                                   "decline@8",         "DATE_ORDER - | period", "(nle): give a date on or after 2021-10-09"),
         ("S", "nle:4@9 start@7",                           "close:withdrawn@8", "DATE_ORDER - | period", "2021-10-08 lies before the award was made"),
@@ -286,25 +286,25 @@ fn closing_gives_back_every_open_commitment() {
 }
 
 /// "A posting on a binding account is judged on each day from its effective date on" (`domain.md` section 5). The funds
-/// have their money from 1 September; S was accepted on 5 October, and it is 1 December.
+/// have their money from 1 September. S was accepted on 5 October. Today is 1 December.
 #[test]
-fn no_award_makes_a_day_in_the_past_impossible() {
+fn no_award_makes_an_account_negative_on_a_past_day() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
-        // before the fund had it
+        // before the fund had the money
         ("S", "take:credit:2000000 put:credit:400000@20",   "credit:400000@20",   "400000 0 0 0", ""),
         ("S", "take:credit:1600000@10 put:credit:9@20",     "credit:400000@19",   "400000 0 0 0", ""),
         ("S", "take:credit:1600000@10 put:credit:9@20",     "credit:400001@19",   "FUNDS_INSUFFICIENT 400000 | as_of 400009 0 0 400000 400001 400000", "give a date on or after 2021-10-20, or award at most £4,000"),
         ("S", "take:credit:2000000@10 put:credit:9@20",     "credit:5@12",        "FUNDS_INSUFFICIENT 0 | as_of 9 0 0 0 5 0", "more than was available as of 2021-10-12: £0"),
-        // two months late: there was less between
+        // dated two months ago: less was available in between
         ("S", "take:credit:1999995@10 put:credit:9@20",     "credit:6@8",         "FUNDS_INSUFFICIENT 5 | as_of 14 0 0 5 6 5", "as of 2021-10-10"),
-        // a fund that does not bind is not judged
+        // a fund that does not bind is not checked
         ("S", "",                                           "nle:6@5",            "6 0 0 0", ""),
-        // nor does a cap free by now free the day before it was
+        // a cap with enough today refuses a day on which it had less
         ("S", "nle:6@6 release:4@20",                       "nle:4@20",           "4 0 0 0", ""),
         ("S", "nle:6@6 release:4@20",                       "nle:4@19",           "FUNDS_INSUFFICIENT 0 | as_of 6 2 0 0 4 0", "(nle): give a date on or after 2021-10-20"),
         ("S", "nle:6@6 start@7 draw:6@8 refund:2@20",       "nle:1@19",           "FUNDS_INSUFFICIENT 0 | as_of 6 0 4 0 1 0", ""),
-        // what the cap does not bear today is said as ever
+        // an amount that exceeds the cap today gets the usual refusal
         ("S", "nle:6@6 release:4@20",                       "nle:5@19",           "CAP_EXCEEDED 0 | cap 6 2 0 4 5 4", ""),
     ];
     judge_money(rows);

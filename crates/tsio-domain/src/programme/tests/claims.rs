@@ -1,4 +1,5 @@
-//! Whose invoice it is, and how often it is paid (`domain.md` section 5): every "no", one row each, and the "yes" beside it.
+//! Tests of invoices: the issuer, and how often an invoice is paid (`domain.md` section 5). There is a row for each refusal, beside a
+//! row that passes.
 
 use decision::Warning;
 
@@ -22,18 +23,18 @@ fn an_invoice_is_paid_once() {
         ("M", FEES, "draw:500000/INV-1@8",  "900000 500000 0 0", ""),
         ("M", FEES, "draw:500000@8",        "INVOICE_MISSING 0 | award", "name the provider's invoice"),
         ("M", FEES, "draw:900001@8",        "AWARD_EXCEEDED 0 | award 900000 900000 0 900000 900001 900000 | award", ""),
-        // in any case and punctuation, and by whichever award
+        // ignoring case and punctuation, and by any award
         ("M", ONE,  "draw:1/inv1@9",        "INVOICE_PAID 0 | award", "invoice INV1 of Teach First has been paid by award 00000000"),
         ("M", ONE,  "draw:1/INV-2@9",       "900000 300001 0 0", ""),
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1@8 npqel:1@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
-        // the same reference of another provider is another invoice
+        // the same reference from another provider is another invoice
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1@8 npqel:1/Ambition-Institute@9", "draw:1/INV-1@9", "1 1 0 0", ""),
-        // under another name of its provider it is the same
+        // another name of the same provider makes no difference
         ("M", "npqel:300000/Harris-Federation@6 start@7 draw:300000/INV-1@8 npqel:1/harris--federation@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", "invoice INV1 of School-Led Network has been paid"),
-        // a full refund frees it, by itself where it is the only one
+        // a full refund frees the invoice; an only invoice need not be named
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:300000@9", "draw:300000/INV-1@9", "900000 600000 0 300000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:299999@9", "draw:300000/INV-1@9", "INVOICE_PAID 0 | award", ""),
-        // a refund says of which, and takes back no more of it than was paid
+        // a refund names its invoice, and takes back no more than was paid on it
         ("M", ONE,  "refund:300000@9",      "900000 300000 0 300000", ""),
         ("M", ONE,  "refund:300001@9",      "AWARD_EXCEEDED 300000 | award 900000 600000 300000 300000 300001 300000 | award 300000 0 300000 300000 300001 300000", "£3,000"),
         ("M", TWO,  "refund:100000@9",      "INVOICE_MISSING 0 | award", "name one of: A1, B2"),
@@ -53,39 +54,39 @@ fn an_invoice_belongs_to_its_issuer() {
     const GOVERNANCE: &str = "nlg:9000*gov-1@6 start@7 draw:4000/INV-1@8";
     #[rustfmt::skip]
     judge_money(&[
-        // of fees it is the provider, who may be named
+        // fees: the issuer is the provider, who may be named
         ("M", FEES,       "draw:1/INV-1^TEACH-FIRST@8",    "900000 1 0 0", ""),
         ("M", FEES,       "draw:1/INV-1^Oak-Trust@8",      "INVOICE_NOT_EXPECTED 0 | award", "are invoiced by Teach First, not by Oak Trust"),
-        // of credit the partner trust, or the issuer named
+        // credit: the issuer is the partner trust, or the issuer that the draw names
         ("S", CREDIT,     "draw:1/inv1@9",                 "INVOICE_PAID 0 | award", "invoice INV1 of Trust 4000 has been paid"),
         ("S", CREDIT,     "draw:1/INV-1^trust-4000@9",     "INVOICE_PAID 0 | award", ""),
-        // a trust that was renamed is the same issuer, by whichever name it is called
+        // a renamed trust is the same issuer under all its names
         ("S", CREDIT,     "draw:1/INV-1^once-4000@9",      "INVOICE_PAID 0 | award", "invoice INV1 of Trust 4000 has been paid"),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1^Once-4000@8", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
-        // another trust of a name of before has invoices of its own
+        // another trust that had the same former name has its own invoices
         ("S", "credit:4000/2000@6 start@7 draw:1000/INV-1^Once-4000@8 credit:4000@9", "draw:1/INV-1@9", "4000 1 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-1^Oak-Trust@9",      "9000 4001 0 0", ""),
         ("S", CREDIT,     "draw:1/INV-2@9",                "9000 4001 0 0", ""),
-        // of governance support the leader's organisation, where it is recorded, or the issuer named
+        // governance support: the issuer is the leader's organisation if recorded, or the issuer that the draw names
         ("M", GOVERNANCE, "draw:1/INV-1@9",                "INVOICE_PAID 0 | award", "invoice INV1 of the leader's organisation"),
         ("M", GOVERNANCE, "draw:1/INV-1^OAK-TRUST@9",      "INVOICE_PAID 0 | award", "invoice INV1 of OAK TRUST"),
         ("M", GOVERNANCE, "draw:1/INV-1^Ash-Trust@9",      "9000 4001 0 0", ""),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1@8",      "CLAIM_ISSUER_MISSING 0 | award", "name the issuer of the invoice"),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1^Ash@8",  "9000 1 0 0", ""),
-        // of leader time too: an invoice is the same under any strand it is claimed
+        // leader time: the same; an invoice is the same under every strand
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.2:1/INV-1@8", "draw.1:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "npqel:9000@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Teach-First@9", "INVOICE_PAID 0 | award", ""),
-        // by whichever of its names a provider is called
+        // all names of a provider are the same issuer
         ("M", "npqel:9000/Harris-Federation@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Harris-Federation@9", "INVOICE_PAID 0 | award", ""),
-        // a refund says whose invoice it takes back, where there are two of one reference
+        // a refund names the issuer if two invoices have the same reference
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1000/INV-1@9", "INVOICE_MISSING 0 | award", "name the issuer: "),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1000/INV-1^Oak-Trust@9", "9000 5000 0 1000", ""),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8 refund:1000/INV-1^Oak-Trust@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000/INV-1^Oak-Trust@8", "refund:1001/INV-1^Oak-Trust@9", "AWARD_EXCEEDED 1000 | award 1000 0 1000 1000 1001 1000", ""),
-        // a reference is optional but for fees
+        // an invoice is optional, except for fees
         ("S", CREDIT,     "draw:1@9",                      "9000 4001 0 0", ""),
-        // a refund without an invoice takes back what was drawn without one
+        // a refund without an invoice takes back an amount drawn without one
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000@8", "refund:1000@9", "9000 5000 0 1000", ""),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000@8", "refund:1001@9", "AWARD_EXCEEDED 1000 | award 9000 4000 5000 1000 1001 1000", "name the invoice to be refunded"),
         ("S", "credit:9000@6 start@7 draw:4000/INV-1@8 draw:1000@8", "refund:4000/INV-1@9", "9000 5000 0 4000", ""),
@@ -97,12 +98,12 @@ fn an_invoice_belongs_to_its_issuer() {
     ]);
 }
 
-/// Before rules 2 only fees had invoices. No program decides by these rules any more, but the rule stays what it was.
+/// Before rules 2 only fees had invoices. Replay of old records still needs this rule.
 #[test]
 fn before_rules_2_only_fees_have_invoices() {
     let mut script = Script::funded().after("S", "credit:9000@6 start@7");
     script.state.rules = RulesVersion::V1;
-    assert_eq!(script.comes_to("S", "draw:1/INV-1@8").0, "INVOICE_NOT_EXPECTED 0 | award");
+    assert_eq!(script.money_result("S", "draw:1/INV-1@8").0, "INVOICE_NOT_EXPECTED 0 | award");
 }
 
 #[test]
@@ -120,20 +121,20 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", PART, "draw:700000/inv1@9",           "AWARD_EXCEEDED 200000 | award 900000 600000 300000 600000 700000 600000 | award 500000 0 300000 200000 700000 200000", ""),
         ("M", PART, "draw:1/INV-1=500001@9",        "CLAIM_TOTAL_DIFFERS 0 | award", "was stated as £5,000, and £5,000.01 is given"),
         ("M", BOTH, "draw:1/INV-1@9",               "INVOICE_PAID 0 | award", "has been paid up to its total, £5,000"),
-        // without a total it is paid by one draw, and no total makes it more
+        // without a total one draw pays the invoice, and a later total changes nothing
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8", "draw:1/INV-1=500000@9", "INVOICE_PAID 0 | award", ""),
-        // from several awards, of one strand or another
+        // by several awards, also of different strands
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1=500000@8 npqel:600000@8", "draw:200000/INV-1@9", "600000 200000 0 0", ""),
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1=500000@8 npqel:600000@8", "draw:200001/INV-1@9", "CLAIM_TOTAL_EXCEEDED 200000 | award 500000 0 300000 200000 200001 200000", ""),
-        // days cost £300 a half
+        // a half-day costs £300
         ("S", "nle:4@6 start@7", "draw:2/INV-1=60000@8", "4 2 0 0", ""),
         ("S", "nle:4@6 start@7 draw:2/INV-1=100000@8", "draw:2/INV-1@9", "CLAIM_TOTAL_EXCEEDED 1 | award 3 0 2 1 2 1", "0.5 days"),
-        // what is refunded may be drawn again, up to the total; all of it frees the reference for another
+        // a refunded amount may be drawn again up to the total; a full refund frees the reference
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 draw:200000/INV-1@8 refund:50000/INV-1@9", "draw:50000/INV-1@9", "900000 550000 0 50000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 draw:200000/INV-1@8 refund:50000/INV-1@9", "draw:50001/INV-1@9", "CLAIM_TOTAL_EXCEEDED 50000 | award 500000 0 450000 50000 50001 50000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:300000@9", "draw:1/INV-1=400000@9", "900000 300001 0 300000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:300000@9", "draw:300000/INV-1@9", "900000 600000 0 300000", ""),
-        // a refund takes back one payment: the newest that has so much left as of its day
+        // a refund takes back one payment: the newest with enough left as of the day of the refund
         ("M", BOTH, "refund:300000/INV-1@9",        "900000 500000 0 300000", ""),
         ("M", APART, "refund:300000/INV-1@10",      "900000 800000 0 300000", ""),
         ("M", APART, "refund:300000/INV-1@8",       "900000 800000 0 300000", ""),
@@ -153,9 +154,9 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
     assert_eq!(parts, [(1, 0), (2, 100_000)]);
 }
 
-/// A refund that is undone pays its invoice again: what was paid on it meanwhile counts.
+/// Undoing a refund pays its invoice again. Payments made meanwhile count.
 #[test]
-fn a_payment_stands_again_beside_the_others_of_its_invoice() {
+fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
     const WHOLE: &str = "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:300000@9";
     const PART: &str = "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:300000@9";
     const LESS: &str = "npqel:900000@6 start@7 draw:300000/INV-1=500000@8 refund:100000@9";
@@ -172,23 +173,23 @@ fn a_payment_stands_again_beside_the_others_of_its_invoice() {
         ("M", &format!("{PART} draw:200001/INV-1=500000@9"), "undo#24", "CLAIM_TOTAL_EXCEEDED - | award 500000 0 200001 299999 300000 299999", "refund what was paid in error first"),
         ("M", &format!("{LESS} draw:200000/INV-1@9"),       "undo#24", "900000 500000 0 0", ""),
         ("M", &format!("{LESS} draw:300000/INV-1@9"),       "undo#24", "CLAIM_TOTAL_EXCEEDED - | award 500000 0 500000 0 100000 0", ""),
-        // days cost £300 a half
+        // a half-day costs £300
         ("S", "nle:4@6 start@7 draw:2/INV-1@8 refund:1@9",  "undo#24", "4 2 0 0", ""),
-        // and then there is less to be drawn on it
+        // afterwards less can be drawn on the invoice
         ("M", &format!("{PART} undo#24"),                   "draw:200001/INV-1@9", "CLAIM_TOTAL_EXCEEDED 200000 | award 500000 0 300000 200000 200001 200000", ""),
-        // fees of a leader whom another award has come to fund
+        // fees of a leader whom another award funds now
         ("M", "npqel:9000*ceo-1@6 release@7",               "undo#22",   "9000 0 0 0", ""),
         ("M", "npqel:9000*ceo-1@6 release@7 npqel:1*ceo-1@7", "undo.1#22", "LEADER_FUNDED - | recipient", "release and refund all of that award first"),
         ("M", "npqel:9000*ceo-1@6 release:1@7",             "undo#22",   "9000 0 0 0", ""),
     ]);
-    // It takes the next number, which another program that pays the same invoice at once would take too.
+    // It takes the next number, as a concurrent payment of the same invoice would, so that the two conflict.
     let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
     let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(script.state.broken, Vec::<String>::new());
 }
 
-/// A payment made before rules 2 has no number, and gets one when it stands again.
+/// A payment made before rules 2 has no number. It gets one when its refund is undone.
 #[test]
 fn a_payment_without_a_number_gets_one() {
     let mut script = Script::funded();
@@ -205,12 +206,12 @@ fn a_payment_without_a_number_gets_one() {
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
 }
 
-/// An invoice refunded by one award and paid by another is the other's, with any later change of the first.
+/// An invoice that one award refunded and another paid belongs to the other, even if the first award changes later.
 #[test]
 fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";
     let mut script = Script::funded().after("M", first).after("M", "draw.1:100/INV-9");
-    assert_eq!(script.comes_to("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
+    assert_eq!(script.money_result("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
     let second = script.awards_of_offer(Script::named("M"))[1].id;
     let standing = script.state.claims.values().filter_map(|it| it.standing());
     let standing: Vec<AwardId> = standing.map(|(award, _)| award).collect();
@@ -218,7 +219,7 @@ fn an_invoice_stays_with_the_award_that_paid_it_last() {
     assert_eq!(standing.len(), 2);
 }
 
-/// What is recorded of an invoice.
+/// The record has the invoice as printed, its issuer, and its total.
 #[test]
 fn the_record_has_the_invoice_as_printed_and_its_issuer() {
     let script = Script::funded().after("S", "credit:9000@6 nle:4@6 start@7 draw.1:1/INV-1=50@8 draw.2:1/inv.2@8");
@@ -227,7 +228,7 @@ fn the_record_has_the_invoice_as_printed_and_its_issuer() {
     let of = |at: usize| claims[at].claim.clone().unwrap();
     assert_eq!((of(0).issuer.as_deref(), of(0).printed.as_str(), of(0).part), (Some("Trust 4000"), "INV-1", 1));
     assert_eq!((of(0).total.map(|it| it.get()), of(0).issuer_key), (Some(50), IssuerKey::of("trust 4000")));
-    // The organisation of a leader of education lies apart, and is not in the record.
+    // The organisation of a leader of education is in an erasable text, so the record has only its key.
     assert_eq!((of(1).issuer.as_deref(), of(1).printed.as_str(), of(1).total), (None, "inv.2", None));
     assert_eq!((of(1).issuer_key, claims[1].amount.get()), (IssuerKey::of("Oak Trust"), 30_000));
 }
@@ -238,29 +239,29 @@ fn a_leader_is_funded_once() {
     #[rustfmt::skip]
     judge_money(&[
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*ceo-1@6",       "LEADER_FUNDED 0 | recipient", "leader ceo-1 is funded by award 00000000"),
-        // folded, as the ids of persons are
+        // ignoring case, as with all ids of people
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*CEO-1@6",       "LEADER_FUNDED 0 | recipient", ""),
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*ceo-2@6",       "1 0 0 0", ""),
-        // in one call too
+        // also within one request
         ("M", "",                                            "npqel:1*ceo-1+npqel:2*Ceo-1@6", "LEADER_FUNDED 0 | recipient", "an award before it in this call"),
         ("M", "",                                            "npqel:1*ceo-1+npqel:2*ceo-2@6", "1 0 0 0 + 2 0 0 0", ""),
-        // nothing of it is left to pay
+        // nothing of the earlier award is left
         ("M", "npqel:9000*ceo-1@6 release@7",                "npqel:1*ceo-1@7",       "1 0 0 0", ""),
         ("M", "npqel:9000*ceo-1@6 release:8999@7",           "npqel:1*ceo-1@7",       "LEADER_FUNDED 0 | recipient", "release and refund all of that award first"),
         ("M", "npqel:9000*ceo-1@6 start@7 draw:9000/A-1@8",  "npqel:1*ceo-1@8",       "LEADER_FUNDED 0 | recipient", ""),
         ("M", "npqel:9000*ceo-1@6 start@7 draw:4000/A-1@8 refund:4000@9 release@9", "npqel:1*ceo-1@9", "1 0 0 0", ""),
         ("M", "npqel:9000*ceo-1@6 start@7 draw:4000/A-1@8 refund:3999@9 release@9", "npqel:1*ceo-1@9", "LEADER_FUNDED 0 | recipient", ""),
-        // the leader of another strand is no leader of fees
+        // a leader of another strand does not count
         ("M", "npqel:9000*leader-1@6",                       "nle:1@6",               "1 0 0 0", ""),
         ("M", "npqel:9000*gov-1@6",                          "nlg:1*gov-1@6",         "1 0 0 0", ""),
     ]);
-    // Before rules 2 a leader could be funded twice, and what was funded then counts against what is funded now.
+    // Before rules 2 a leader could be funded twice. Those awards count under rules 2.
     let mut script = Script::funded();
     script.state.rules = RulesVersion::V1;
     let mut script = script.after("M", "npqel:9000*ceo-1@6 npqel:9000*ceo-1@6");
     assert_eq!(script.state.broken, Vec::<String>::new());
     script.state.rules = RulesVersion::V2;
-    assert_eq!(script.comes_to("M", "npqel:1*ceo-1@6").0, "LEADER_FUNDED 0 | recipient");
+    assert_eq!(script.money_result("M", "npqel:1*ceo-1@6").0, "LEADER_FUNDED 0 | recipient");
 }
 
 /// "Its bookings are lines without entries, delivering them moves no money; money is drawn by claims."
@@ -274,7 +275,7 @@ fn bookings_of_governance_support_move_no_money() {
         ("M", "nlg:9000@6 start@7", "book:4/gov-2@2022-03-01", "9000 0 0 0", ""),
         ("M", SUPPORT, "book:1@5",                  "DATE_ORDER 0 | period", ""),
         ("M", SUPPORT, "book:1@2023-01-01",         "OUTSIDE_WINDOW 0 | period", ""),
-        // what is booked holds no pence
+        // bookings hold no money
         ("M", "nlg:9000*gov-1@6 start@7 book:4@2022-03-01", "draw:9000@8",          "9000 9000 0 0", ""),
         ("M", "nlg:9000*gov-1@6 start@7 book:4@2022-03-01", "release@8",            "9000 0 9000 0", ""),
         ("M", "nlg:9000*gov-1@6 start@7 book:4@2022-03-01", "draw#23@8",            "9000 0 0 0", ""),
@@ -287,10 +288,10 @@ fn bookings_of_governance_support_move_no_money() {
         ("M", "nlg:9000*gov-1@6 start@7 book:4@2022-03-01", "cancel#23",            "9000 0 0 0", ""),
         ("M", "nlg:9000*gov-1@6 start@7 book:4@2022-03-01 cancel#23", "draw#23@8",  "BOOKING_NOT_OPEN 0 | award", ""),
     ]);
-    // Closing cancels what is booked, of an award of which nothing is committed too, and names only what it gives back.
+    // Closing cancels open bookings, also of an award with nothing committed. The answer names only released amounts.
     for (before, closed) in [("", "closed 9000"), ("draw:9000@8", "closed")] {
         let mut script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01").after("M", before);
-        assert_eq!(script.comes_to("M", "close:completed@9").0, closed);
+        assert_eq!(script.money_result("M", "close:completed@9").0, closed);
         let award = script.awards_of_offer(Script::named("M"))[0];
         assert!(!award.has_open_bookings() && award.is_settled(), "{award:?}");
     }
@@ -325,9 +326,9 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
     }
 }
 
-/// "Finance: draw claims": days that are claimed by an invoice are a claim.
+/// "Finance: draw claims": days on an invoice are a claim too.
 #[test]
-fn what_an_invoice_claims_is_for_finance() {
+fn finance_draws_what_an_invoice_claims() {
     let script = Script::funded().after("S", "nle:4@6 start@7");
     let action = |word: &str| script.command(Script::named("S"), word).1.action();
     assert_eq!((action("draw:1@8"), action("draw:1/INV-1@8")), (Action::Deliver, Action::PayClaims));

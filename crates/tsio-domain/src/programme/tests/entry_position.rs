@@ -1,4 +1,4 @@
-//! Entry positions that two people decide: each answer and each refusal.
+//! Tests of entry positions that two people decide: each answer and each refusal.
 
 use super::script::{Script, day, offer_id, urn};
 use crate::approval::{Approval, ApprovalState};
@@ -17,16 +17,17 @@ use crate::values::statement::Statement;
 
 const WEST: Region = Region::WestMidlands;
 
-fn knows(script: &mut Script, n: u32, region: Option<Region>, position: EntryPosition) {
+/// Sets what the files say about a school.
+fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: EntryPosition) {
     script.state.entry_regions.insert(urn(n), region);
     let school = EntrySchool { region, position, taken_over: None, follows: Vec::new() };
     script.state.entry_schools.insert(urn(n), school);
 }
 
-/// A programme in which the files cannot say what 148685 entered the year with.
+/// A programme in which the files cannot say the entry position of school 148685.
 fn script() -> Script {
     let mut script = Script::empty();
-    knows(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
+    set_school(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
     script
 }
 
@@ -85,29 +86,29 @@ fn one_person_asks_and_another_decides() {
 }
 
 #[test]
-fn a_later_decision_to_the_contrary_takes_its_place() {
+fn a_later_contrary_decision_replaces_the_first() {
     let mut script = script();
     decide(&mut script, true);
-    let (refused, said) = code(ask(&mut script, "officer", true));
+    let (refused, text) = code(ask(&mut script, "officer", true));
     assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
-    assert!(said.contains("decided already: met, event 3"), "{said}");
+    assert!(text.contains("decided already: met, event 3"), "{text}");
     decide(&mut script, false);
     let decided = &script.state.entry_decisions[&urn(148_685)];
     assert_eq!((decided.met, decided.seq), (false, Seq(6)));
     assert_eq!(script.state.entry_decisions.len(), 1);
 }
 
-/// Where a school lies, and what the files say of it.
-type Known = (Option<Region>, EntryPosition);
+/// The region of a school, and what the files say about it.
+type SchoolInFiles = (Option<Region>, EntryPosition);
 
-/// What the files say, and the answer to a caller.
+/// Rows: what the files say, the caller's reach, the refusal and a part of its text.
 #[test]
-fn nobody_asks_for_what_is_not_unknown() {
+fn only_an_unknown_entry_position_is_decided() {
     use EntryPosition as P;
     let north = Reach { regions: Regions::These([Region::NorthOfEngland].into()), assigned_to: None };
     let west = Reach { regions: Regions::These([WEST].into()), assigned_to: None };
     let all = Reach::everything();
-    let rows: [(Option<Known>, &Reach, &str, &str); 9] = [
+    let rows: [(Option<SchoolInFiles>, &Reach, &str, &str); 9] = [
         (None, &all, "NOT_FOUND", "school 148685"),
         (Some((Some(WEST), P::Unknown)), &north, "NOT_FOUND", "school 148685"),
         (Some((None, P::Unknown)), &west, "NOT_FOUND", "school 148685"),
@@ -132,51 +133,51 @@ fn nobody_asks_for_what_is_not_unknown() {
         let mut script = Script::empty();
         script.reach = reach.clone();
         if let Some((region, position)) = school.clone() {
-            knows(&mut script, 148_685, region, position);
+            set_school(&mut script, 148_685, region, position);
         }
-        let (refused, said) = code(ask(&mut script, "officer", true));
-        assert_eq!(refused, expected, "{school:?}: {said}");
-        assert!(said.contains(names), "{school:?}: {said}");
+        let (refused, text) = code(ask(&mut script, "officer", true));
+        assert_eq!(refused, expected, "{school:?}: {text}");
+        assert!(text.contains(names), "{school:?}: {text}");
         assert_eq!(script.events, []);
     }
-    // A school in no region is for those who reach everywhere.
+    // A school in no region is visible to callers who reach everything.
     let mut script = Script::empty();
-    knows(&mut script, 148_685, None, EntryPosition::Unknown);
+    set_school(&mut script, 148_685, None, EntryPosition::Unknown);
     decide(&mut script, true);
     assert_eq!(script.state.entry_decisions.len(), 1);
 }
 
 #[test]
-fn one_person_asks_once_and_another_asks_beside() {
+fn one_person_has_one_open_approval_and_another_may_have_another() {
     let mut script = script();
     ask(&mut script, "officer", true).unwrap();
     let open = opened(&script).id;
     for actor in ["officer", "OFFICER"] {
-        let (refused, said) = code(ask(&mut script, actor, true));
+        let (refused, text) = code(ask(&mut script, actor, true));
         assert_eq!(refused, "APPROVAL_REQUIRED", "{actor}");
-        assert!(said.contains(&open.to_string()), "{said}");
+        assert!(text.contains(&open.to_string()), "{text}");
         let asked = "deciding that the entry position of school 148685 is met needs a second person";
-        assert!(said.starts_with(asked), "{said}");
+        assert!(text.starts_with(asked), "{text}");
     }
     assert_eq!(script.events.len(), 1);
-    // Another's, the contrary, and the same of what has changed since, open one of their own.
+    // A contrary request, another person's request, and the same request after a change each open an approval.
     let contrary = ask(&mut script, "officer", false).unwrap();
     let CommandAnswer::ApprovalOpened(refusal) = contrary.answer else { panic!("{contrary:?}") };
     assert!(refusal.message.starts_with("deciding that the entry position of school 148685 is not met"), "{refusal:?}");
     ask(&mut script, "other", true).unwrap();
     let of_other = opened(&script).id;
-    knows(&mut script, 148_685, Some(Region::SouthWest), EntryPosition::Unknown);
+    set_school(&mut script, 148_685, Some(Region::SouthWest), EntryPosition::Unknown);
     ask(&mut script, "officer", true).unwrap();
     let moved = opened(&script).id;
     assert_eq!((script.events.len(), code(ask(&mut script, "officer", true)).0), (4, "APPROVAL_REQUIRED"));
-    // Giving one of them is held against the facts: what states the region before it moved, and what was decided before.
+    // An approval is not given if its stated region or earlier decision is not the current one.
     assert_eq!(code(give(&mut script, "director", of_other)).0, "APPROVAL_NOT_OPEN");
     give(&mut script, "director", moved).unwrap();
-    knows(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
-    let (refused, said) = code(give(&mut script, "director", of_other));
+    set_school(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
+    let (refused, text) = code(give(&mut script, "director", of_other));
     assert_eq!(refused, "APPROVAL_NOT_OPEN");
-    assert!(said.contains("not decided is stated, it is met now"), "{said}");
-    // Past its time it is open no more.
+    assert!(text.contains("not decided is stated, it is met now"), "{text}");
+    // An expired approval is not given.
     let mut script = self::script();
     ask(&mut script, "officer", true).unwrap();
     let open = opened(&script).id;
@@ -185,9 +186,9 @@ fn one_person_asks_once_and_another_asks_beside() {
     ask(&mut script, "officer", true).unwrap();
 }
 
-/// What a contrary decision states: the open offers of the school and of the one that it follows.
+/// A contrary decision states the open offers of the school and of the school that it follows.
 #[test]
-fn a_contrary_decision_states_the_offers_that_rest_on_the_first() {
+fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
     let stated = |script: &Script| match opened(script).statement.clone() {
         Some(Statement::Entry { before, offers, .. }) => (before, offers),
         other => panic!("{other:?}"),
@@ -200,10 +201,10 @@ fn a_contrary_decision_states_the_offers_that_rest_on_the_first() {
     assert_eq!(stated(&script), (Some(true), Some(vec![])));
 
     script.state.listed.insert(urn(148_685), offer_id(7));
-    let (refused, said) = code(give(&mut script, "director", without));
+    let (refused, text) = code(give(&mut script, "director", without));
     assert_eq!(refused, "APPROVAL_NOT_OPEN");
     let difference = format!("no open offer is stated, it is on open offer {} now", offer_id(7));
-    assert!(said.contains(&difference), "{said}");
+    assert!(text.contains(&difference), "{text}");
     assert!(script.state.approvals[&without].state.is_open());
 
     let follows = vec![urn(100_009)];
@@ -214,14 +215,14 @@ fn a_contrary_decision_states_the_offers_that_rest_on_the_first() {
     assert_eq!(stated(&script), (Some(true), Some(vec![offer_id(7), offer_id(8)])));
     give(&mut script, "director", with).unwrap();
     assert!(!script.state.entry_decisions[&urn(148_685)].met);
-    // The other way round no offer loses its ground.
+    // A decision from not met to met states no offers, since none loses its ground.
     ask(&mut script, "officer", true).unwrap();
     assert_eq!(stated(&script), (Some(false), None));
 }
 
-/// One that was opened before the offers were stated stays valid, with any offers.
+/// An approval from before statements had offers stays valid, with any offers.
 #[test]
-fn what_was_not_stated_is_not_held_against_the_facts() {
+fn a_statement_without_offers_is_not_compared_with_them() {
     let mut script = script();
     decide(&mut script, true);
     ask(&mut script, "officer", false).unwrap();
@@ -235,21 +236,21 @@ fn what_was_not_stated_is_not_held_against_the_facts() {
     assert!(!script.state.entry_decisions[&urn(148_685)].met);
 }
 
-/// A newer URN takes over what was decided of the older: that counts before, until it is decided of itself.
+/// A newer URN takes over the decision about the older URN, until it has a decision of its own.
 #[test]
-fn what_was_taken_over_counts_before() {
+fn a_decision_taken_over_counts_as_the_earlier_decision() {
     let mut of_older = script();
     decide(&mut of_older, true);
     let taken_over = of_older.state.entry_decisions.remove(&urn(148_685));
     let mut script = script();
-    knows(&mut script, 150_001, Some(WEST), EntryPosition::Unknown);
+    set_school(&mut script, 150_001, Some(WEST), EntryPosition::Unknown);
     script.state.entry_schools.get_mut(&urn(150_001)).unwrap().taken_over = taken_over;
     let ask = |script: &mut Script, met| {
         script.call("officer", &Command::DecideEntry { urn: urn(150_001), met, reason: "seen".to_owned() })
     };
-    let (refused, said) = code(ask(&mut script, true));
+    let (refused, text) = code(ask(&mut script, true));
     assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
-    assert!(said.contains("is decided already of URN 148685, which it follows: met, event 3"), "{said}");
+    assert!(text.contains("is decided already of URN 148685, which it follows: met, event 3"), "{text}");
     ask(&mut script, false).unwrap();
     let approval = opened(&script).clone();
     let states = |it: &Approval| match &it.statement {
@@ -259,21 +260,21 @@ fn what_was_taken_over_counts_before() {
     assert_eq!(states(&approval), Some(true));
     give(&mut script, "director", approval.id).unwrap();
     ask(&mut script, true).unwrap();
-    assert_eq!(states(opened(&script)), Some(false), "its own goes before");
+    assert_eq!(states(opened(&script)), Some(false), "its own decision has priority");
 }
 
 type Change = fn(&mut Script);
 
 #[test]
-fn a_second_person_decides_what_was_stated_or_nothing() {
+fn a_second_person_can_only_give_what_was_stated() {
     #[rustfmt::skip]
     let rows: [(&str, Change, &str, &str, &str); 8] = [
         ("who asked",           |_| {},                                                                                             "officer",  "SELF_APPROVAL",     "neither approve nor deny"),
-        ("in other letters",    |_| {},                                                                                             "OFFICER",  "SELF_APPROVAL",     "neither approve nor deny"),
-        ("a file came",         |it| knows(it, 148_685, Some(WEST), EntryPosition::Known("E2 is not met, never inspected".into())), "director", "APPROVAL_NOT_OPEN", "E2 is not met, never inspected"),
-        ("a newer URN came",    |it| knows(it, 148_685, Some(WEST), EntryPosition::Superseded(urn(150_001))),                       "director", "APPROVAL_NOT_OPEN", "150001"),
+        ("in another case",     |_| {},                                                                                             "OFFICER",  "SELF_APPROVAL",     "neither approve nor deny"),
+        ("a file came",         |it| set_school(it, 148_685, Some(WEST), EntryPosition::Known("E2 is not met, never inspected".into())), "director", "APPROVAL_NOT_OPEN", "E2 is not met, never inspected"),
+        ("a newer URN came",    |it| set_school(it, 148_685, Some(WEST), EntryPosition::Superseded(urn(150_001))),                       "director", "APPROVAL_NOT_OPEN", "150001"),
         ("the file went",       |it| { it.state.entry_schools.clear(); },                                                           "director", "APPROVAL_NOT_OPEN", "no file names school 148685"),
-        ("the school moved",    |it| knows(it, 148_685, Some(Region::SouthWest), EntryPosition::Unknown),                           "director", "APPROVAL_NOT_OPEN", "West Midlands is stated, it is in South-West England"),
+        ("the school moved",    |it| set_school(it, 148_685, Some(Region::SouthWest), EntryPosition::Unknown),                           "director", "APPROVAL_NOT_OPEN", "West Midlands is stated, it is in South-West England"),
         ("the programme closed", |it| it.state.programme.open = false,                                                              "director", "PROGRAMME_CLOSED",  "2021-22"),
         ("of another region",   |it| it.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None },   "director", "NOT_FOUND",         "approval "),
     ];
@@ -282,16 +283,16 @@ fn a_second_person_decides_what_was_stated_or_nothing() {
         ask(&mut script, "officer", true).unwrap();
         let approval = opened(&script).id;
         change(&mut script);
-        let (refused, said) = code(give(&mut script, actor, approval));
-        assert_eq!(refused, expected, "{what}: {said}");
-        assert!(said.contains(names), "{what}: {said}");
+        let (refused, text) = code(give(&mut script, actor, approval));
+        assert_eq!(refused, expected, "{what}: {text}");
+        assert!(text.contains(names), "{what}: {text}");
         assert!(opened(&script).state.is_open(), "{what}: it stays open");
         assert_eq!(script.events.len(), 1, "{what}");
     }
 }
 
 #[test]
-fn it_is_denied_and_withdrawn_as_every_approval_is() {
+fn the_approval_can_be_denied_and_withdrawn() {
     let reason = || "not enough".to_owned();
     let mut script = script();
     ask(&mut script, "officer", true).unwrap();
@@ -310,7 +311,7 @@ fn it_is_denied_and_withdrawn_as_every_approval_is() {
         script.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry })
     };
     assert_eq!(code(take_back(&mut script, "other")).0, "APPROVAL_OF_ANOTHER");
-    // The requester withdraws it wherever it lies now; for others it does not exist.
+    // The requester can withdraw it from outside the school's region. For other callers there it does not exist.
     script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
     assert_eq!(code(take_back(&mut script, "other")).0, "NOT_FOUND");
     assert_eq!(code(give(&mut script, "OFFICER", approval)).0, "SELF_APPROVAL");
@@ -322,13 +323,13 @@ fn it_is_denied_and_withdrawn_as_every_approval_is() {
 }
 
 #[test]
-fn a_closed_programme_decides_nothing() {
+fn a_closed_programme_decides_no_entry_position() {
     let mut script = script();
     script.state.programme.open = false;
     assert_eq!(code(ask(&mut script, "officer", true)).0, "PROGRAMME_CLOSED");
 }
 
-/// An approval that is not there, that states something else, that nobody gave, or that somebody else gave.
+/// The approval is missing, states something else, was not given, or was given by somebody else.
 #[test]
 fn a_decision_without_its_approval_breaks_the_record() {
     type Tamper = fn(&mut Script, &mut EventBody);

@@ -1,5 +1,5 @@
-//! Two hundred forgeries made at random, the same each time: one decision's ground is changed in a record, and everything after
-//! it is folded again. Each is named with the rule that forbids it, or is one that the rules allow, which the change itself says.
+//! Two hundred random forgeries, the same in each run. Each changes one event of a record, and the whole record is replayed. Replay must
+//! name the event and the rule that forbids it; or the change says that the rules allow it.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::rules::RulesVersion;
 use crate::school::HandPlacement;
 use crate::time::Now;
 
-/// What a change comes to: the rule that has to be named, or nothing where the rules allow it, with the reason.
-type Wanted = Result<&'static str, &'static str>;
+/// The expected verdict of a change: `Ok` with the rule that replay must name, or `Err` with the reason why the rules allow it.
+type Expected = Result<&'static str, &'static str>;
 
-/// A record with every decision that the changes below take the ground from.
+/// A record with every kind of event that the changes below forge.
 fn record() -> Script {
     let script = Script::funded();
     let script = script.after("S", "put:credit:6000000@2021-09-05!fin yes:app take:credit:1000@2021-11-20!fin");
@@ -34,7 +34,7 @@ fn record() -> Script {
     script.after("D", "close:withdrawn@20 ask:ada give:ben note close:superseded@22 ask:ada deny:ben")
 }
 
-/// Dates a whole event, its entries too.
+/// Changes the date of an event and of its entries.
 fn redate(event: &mut Event, on: Date) {
     event.effective = on;
     for entry in &mut event.entries {
@@ -64,14 +64,14 @@ fn amount(event: &mut Event, to: i64) {
     }
 }
 
-/// The events of the same call.
+/// The indexes of the events of the same request.
 fn call_of(events: &[Event], at: usize) -> Vec<usize> {
     let is = |it: &Event| (&it.actor, it.request) == (&events[at].actor, events[at].request);
     (0..events.len()).filter(|n| is(&events[*n])).collect()
 }
 
-/// One change of the ground of the decision at a place, by its name; nothing where it has no such ground.
-type Change = (&'static str, fn(&mut [Event], usize, u32) -> Option<Wanted>);
+/// A named forgery of the event at an index, with a random number. It returns none if it does not apply to that event.
+type Change = (&'static str, fn(&mut [Event], usize, u32) -> Option<Expected>);
 
 #[rustfmt::skip]
 const CHANGES: &[Change] = &[
@@ -273,22 +273,22 @@ fn two_hundred_forgeries_are_named_or_allowed() {
         let (name, make) = CHANGES[random.usize(..CHANGES.len())];
         let mut events = script.events.clone();
         let Some(expected) = make(&mut events, at, n) else { continue };
-        let found = forbidden(&events, &script.state, script.today);
+        let forbidden = forbidden(&events, &script.state, script.today);
         let seq = events[at].seq;
         match expected {
             Ok(rule) => {
                 let names = |(event, why): &(Seq, String)| {
                     event.0.abs_diff(seq.0) <= 40 && event.0 >= seq.0 && why.contains(rule)
                 };
-                assert!(found.iter().any(names), "{name}, event {seq}: {rule} is not named in {found:?}");
+                assert!(forbidden.iter().any(names), "{name}, event {seq}: {rule} is not named in {forbidden:?}");
             }
-            Err(reason) => assert_eq!(found, [], "{name}, event {seq}: {reason}"),
+            Err(reason) => assert_eq!(forbidden, [], "{name}, event {seq}: {reason}"),
         }
         *tried.entry(name).or_default() += 1;
     }
 }
 
-/// One event of a call, about nothing else.
+/// A request with one event, about no offer.
 fn alone(body: EventBody) -> Event {
     let mut event = record().events.remove(0);
     (event.offer, event.text_hash, event.body) = (None, None, body);
@@ -296,21 +296,21 @@ fn alone(body: EventBody) -> Event {
     event
 }
 
-/// What the program records by itself is a call of its own: nothing is recorded beside it that nobody decided.
+/// An event that the program records by itself is a request of its own. An event that nobody decided must not hide beside it.
 #[test]
 fn nothing_comes_with_the_adoption_of_rules() {
     let rules = EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None };
     let placed = EventBody::Placed { urn: urn(100_009), placement: HandPlacement::Maintained, register_seq: None };
-    let (adopted, mut beside) = (alone(rules), alone(placed));
-    beside.seq = Seq(adopted.seq.0 + 1);
+    let (adopted, mut hidden) = (alone(rules), alone(placed));
+    hidden.seq = Seq(adopted.seq.0 + 1);
     let now = Now { at: adopted.recorded, today: adopted.effective };
     assert_eq!(Script::empty().state.redecide(std::slice::from_ref(&adopted), now), ReplayVerdict::Allowed);
-    let verdict = Script::empty().state.redecide(&[adopted, beside.clone()], now);
-    assert!(matches!(&verdict, ReplayVerdict::Forbidden(seq, _) if *seq == beside.seq), "{verdict:?}");
+    let verdict = Script::empty().state.redecide(&[adopted, hidden.clone()], now);
+    assert!(matches!(&verdict, ReplayVerdict::Forbidden(seq, _) if *seq == hidden.seq), "{verdict:?}");
 }
 
 #[test]
-fn a_date_is_not_corrected_to_one_that_lies_ahead() {
+fn a_date_is_not_corrected_to_a_future_day() {
     let on = day("2031-01-01");
     let corrected = alone(EventBody::DateCorrected { milestone: Milestone::Accepted, on });
     let now = Now { at: corrected.recorded, today: corrected.effective };

@@ -1,6 +1,6 @@
-//! Every "no" of a fund, one row each, and the "yes" beside it (`domain.md` sections 5 and 8).
+//! Tests of funds: a row for each refusal, beside a row that passes (`domain.md` sections 5 and 8).
 //!
-//! A fund comes to `allocated committed spent available`, in pence.
+//! The result of a fund is `allocated committed spent available`, in pence.
 
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use crate::time::Micros;
 const CUT: &str = "credit:600000 start@7 cut:credit:1500000 yes:ben";
 
 #[test]
-fn there_is_one_fund_a_strand_and_region() {
+fn there_is_one_fund_for_each_strand_and_region() {
     #[rustfmt::skip]
     judge_money(&[
         ("S", "",                       "fund:credit=south-west",   "0 0 0 0", ""),
@@ -40,7 +40,7 @@ fn there_is_one_fund_a_strand_and_region() {
 }
 
 #[test]
-fn money_arrives_and_leaves() {
+fn money_is_allocated_and_withdrawn() {
     #[rustfmt::skip]
     judge_money(&[
         ("S", "",                       "put:credit:500000",        "2500000 0 0 2500000", ""),
@@ -48,19 +48,19 @@ fn money_arrives_and_leaves() {
         ("S", "",                       "put:credit:9223372036854775807", "AMOUNT_TOO_LARGE 9223372036852775807 | fund 2000000 0 0 2000000 9223372036854775807 9223372036852775807", "put in at most"),
         ("S", "",                       "take:credit:2000000",      "0 0 0 0", ""),
         ("S", "",                       "take:credit:2000001",      "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 2000001 2000000", "at most £20,000; withdrawing more is over-commitment"),
-        // what is promised cannot leave
+        // committed money cannot be withdrawn
         ("S", "credit:600000",          "take:credit:1400000",      "600000 600000 0 0", ""),
         ("S", "credit:600000",          "take:credit:1400001",      "FUNDS_INSUFFICIENT 1400000 | fund 2000000 600000 0 1400000 1400001 1400000", ""),
         ("S", "credit:600000 start@7 draw:100000", "take:credit:1400001", "FUNDS_INSUFFICIENT 1400000 | fund 2000000 500000 100000 1400000 1400001 1400000", ""),
-        // the NLE fund counts
+        // the NLE fund does not bind
         ("S", "nle:4",                  "put:nle:100000",           "100000 120000 0 -20000", ""),
-        // so what was put in by mistake can leave again, by one person
+        // so one person can withdraw money that was allocated by mistake
         ("S", "nle:4 put:nle:100000",   "take:nle:100000",          "0 120000 0 -120000", ""),
         ("S", "nle:4 put:nle:100000",   "cut:nle:1",                "99999 120000 0 -20001", ""),
         ("S", "nle:4 put:nle:100000",   "move:nle:credit:100000",   "0 120000 0 -120000 + 2100000 0 0 2100000", ""),
         ("S", "nle:4 put:nle:100000",   "take:nle:100001",          "FUNDS_INSUFFICIENT 100000 | fund 100000 120000 0 -20000 100001 100000", "take out at most £1,000"),
         ("S", "nle:4 put:nle:130000",   "take:nle:10000",           "120000 120000 0 0", ""),
-        // what is named is a fund of the programme, then the etag: of settings, never of balances
+        // order of checks: the fund exists, then the etag; a balance does not change the etag
         ("S", "",                       "put:gardening:1",          "NOT_FOUND", "fund"),
         ("S", "nle:1",                  "put:cap:1",                "NOT_FOUND", "fund"),
         ("S", "nle:1",                  "move:credit:cap:1",        "NOT_FOUND", "fund"),
@@ -94,7 +94,7 @@ fn a_virement_is_between_two_funds() {
 }
 
 #[test]
-fn an_over_committed_fund_promises_nothing_and_clears_itself() {
+fn an_over_committed_fund_makes_no_awards_until_it_has_enough_again() {
     #[rustfmt::skip]
     judge_money(&[
         ("S", CUT,                      "move:credit:nlg:1",        "FUND_OVER_COMMITTED 0 | fund 500000 600000 0 -100000 1 0", "allocate at least £1,000.01 to the fund first"),
@@ -119,9 +119,9 @@ fn an_over_committed_fund_promises_nothing_and_clears_itself() {
     }
 }
 
-/// £50,000 is the threshold of the terms; over-commitment takes two people for any amount.
+/// The threshold of the terms is £50,000. Over-commitment needs two people for any amount.
 #[test]
-fn large_movements_take_two_people() {
+fn large_movements_need_two_people() {
     const LARGE: &str = "put:credit:5000000!ada put:credit:5000000!eve";
     #[rustfmt::skip]
     judge_money(&[
@@ -134,19 +134,19 @@ fn large_movements_take_two_people() {
         ("S", "credit:600000",                  "cut:credit:1400000",       "600000 600000 0 0", ""),
         ("S", "credit:600000",                  "cut:credit:1400001",       "asked", ""),
         ("S", "credit:600000",                  "cut:credit:2000000",       "asked", ""),
-        // what would be refused anyway is refused first
+        // other limits are checked before the second person
         ("S", "",                               "take:credit:5000001",      "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 5000001 2000000", ""),
         ("S", "credit:600000",                  "cut:credit:2000001",       "FUNDS_INSUFFICIENT 2000000 | fund 2000000 600000 0 1400000 2000001 2000000", ""),
         ("S", "",                               "move:credit:credit:5000001", "SAME_FUND 0 | fund | fund 2000000 0 0 2000000 5000001 2000000", ""),
-        // asking the same again names the approval; another amount, or another caller, is another asking
+        // the same caller asking for the same amount gets the open approval; otherwise a new approval is opened
         ("S", "put:credit:5000001",             "put:credit:5000001",       "APPROVAL_REQUIRED - | approval", "an allocation of £50,000.01 needs a second person"),
         ("S", "put:credit:5000001",             "put:credit:5000002",       "asked", ""),
         ("S", "put:credit:5000001",             "put:credit:5000001!ada",   "asked", ""),
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000001",       "asked", ""),
-        // also where it has come to need only one: given later, it would be done twice
+        // also if it now needs only one person, since the open approval could still be given
         ("S", "credit:600000 cut:credit:1500000 put:credit:4000000", "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", "is open"),
         ("S", "credit:600000 cut:credit:1500000 put:credit:4000000!ada yes:ben", "take:credit:1500000", "3000000 600000 0 2400000", ""),
-        // the second person differs from the first, and carries it out
+        // the second person is another one, and giving the approval carries it out
         ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
         ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),
         ("S", "put:credit:5000001",             "yes:Fin",                  "SELF_APPROVAL - | approval", "another person"),
@@ -154,20 +154,20 @@ fn large_movements_take_two_people() {
         ("S", "",                               "yes:ben",                  "NOT_FOUND", "approval"),
         ("S", "credit:600000 cut:credit:1500000", "yes:ben",                "500000 600000 0 -100000", ""),
         ("S", "put:credit:5000000 move:credit:nlg:5000001", "yes:ben",      "1999999 0 0 1999999 + 6000001 0 0 6000001", ""),
-        // it does no more than it states: asked for a penny below, £4,000 were awarded since
+        // it must not do more than stated: £4,000 were awarded after the request
         ("S", "credit:600000 cut:credit:1400001 credit:400000", "yes:ben",  "APPROVAL_EXCEEDED - | fund 2000000 1000000 0 1000000 1400001 1000001", "would be £0.01 short; it would be £4,000.01 short now, £4,000 more"),
         ("S", "credit:600000 cut:credit:1400001 credit:400000 release", "yes:ben", "599999 600000 0 -1", ""),
-        // as much as it states, or less
+        // the same as stated, or less, passes
         ("S", "credit:600000 cut:credit:1500000 release", "yes:ben",        "500000 0 0 500000", ""),
-        // what leaves a fund with enough may not come to leave it short
+        // a movement stated to leave enough must not leave a shortfall
         ("S", "put:credit:5000000!ada credit:600000 cut:credit:5000001 take:credit:1400000", "yes:ben", "APPROVAL_EXCEEDED - | fund 5600000 600000 0 5000000 5000001 5000000", "would be £0 short; it would be £0.01 short now"),
-        // nor as of a day in the past
+        // nor a shortfall as of a past day
         ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:600000@10 put:credit:600000!ada", "yes:ben", "APPROVAL_EXCEEDED - | fund 2600500 600000 0 2000500 2000500 1400500", "would be £5 short on its worst day; it would be £6,005 short as of a day in the past, £6,000 more"),
-        // what is stated of a day in the past leaves no headroom today
+        // a stated shortfall as of a past day does not allow one today
         ("S", "put:credit:500@20!ada cut:credit:2000500@19 credit:100", "yes:ben", "APPROVAL_EXCEEDED - | fund 2000500 100 0 2000400 2000500 2000400", "would be £0 short; it would be £1 short now, £1 more"),
-        // an allocation is never more than it states
+        // an allocation never exceeds its statement
         ("S", "put:credit:5000001 credit:600000", "yes:ben",                "7000001 600000 0 6400001", ""),
-        // it is judged again, against the fund as it is by then
+        // the limits are checked again when the approval is given
         ("S", "put:credit:5000000!ada take:credit:5000001 take:credit:3000000", "yes:ben", "FUNDS_INSUFFICIENT 4000000 | fund 4000000 0 0 4000000 5000001 4000000", ""),
         ("S", "credit:600000 cut:credit:2000000 take:credit:1", "yes:ben",  "FUNDS_INSUFFICIENT 1999999 | fund 1999999 600000 0 1399999 2000000 1999999", ""),
     ]);
@@ -175,42 +175,42 @@ fn large_movements_take_two_people() {
 
 /// "The threshold counts together: what one person has moved on a fund", within 30 days.
 #[test]
-fn what_one_person_moves_alone_counts_together() {
+fn movements_by_one_person_are_added_up() {
     #[rustfmt::skip]
     judge_money(&[
         ("S", "put:credit:3000000",             "put:credit:2000000",       "7000000 0 0 7000000", ""),
         ("S", "put:credit:3000000",             "put:credit:2000001",       "asked", ""),
         ("S", "put:credit:3000000 put:credit:2000001", "put:credit:2000001", "APPROVAL_REQUIRED - | approval", "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second person"),
         ("S", "put:credit:3000000 put:credit:2000001", "yes:ben",           "7000001 0 0 7000001", ""),
-        // in, out and between
+        // allocations, withdrawals and virements
         ("S", "put:credit:3000000",             "take:credit:2000001",      "asked", ""),
         ("S", "put:credit:3000000",             "move:credit:nlg:2000001",  "asked", ""),
         ("S", "put:nlg:4000000",                "move:credit:nlg:1000001",  "asked", ""),
         ("S", "move:credit:nlg:1000000",        "put:credit:4000001",       "asked", ""),
         ("S", "move:credit:nlg:1000000",        "put:nlg:4000001",          "asked", ""),
         ("S", "put:credit:3000000",             "put:nlg:5000000",          "6000000 0 0 6000000", ""),
-        // what is taken back subtracts nothing
+        // undoing a movement subtracts nothing
         ("S", "put:credit:3000000 take:credit:2000000", "take:credit:1",    "asked", ""),
-        // of one person, in any letters
+        // the same person, ignoring case
         ("S", "put:credit:3000000",             "put:credit:5000000!ada",   "10000000 0 0 10000000", ""),
         ("S", "put:credit:3000000",             "put:credit:2000001!Fin",   "asked", ""),
-        // what a second person approved is neither's
+        // an approved movement counts for neither person
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000000",       "12000001 0 0 12000001", ""),
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000000!ben",   "12000001 0 0 12000001", ""),
-        // what would be refused anyway is refused first
+        // other limits are checked before the second person
         ("S", "put:credit:3000000",             "take:credit:5000001",      "FUNDS_INSUFFICIENT 5000000 | fund 5000000 0 0 5000000 5000001 5000000", ""),
     ]);
 }
 
 #[test]
-fn what_was_moved_counts_for_30_days_and_by_the_token() {
+fn a_movement_counts_for_30_days_and_by_the_token_subject() {
     const DAYS: i64 = 30 * 86_400_000_000;
     let after = |days: i64| {
         let mut script = Script::funded().after("S", "put:credit:3000000");
         for moved in script.state.moved.values_mut().flatten() {
             moved.at = Micros(moved.at.0 - days);
         }
-        script.comes_to("S", "put:credit:2000001").0
+        script.money_result("S", "put:credit:2000001").0
     };
     assert_eq!((after(DAYS - 1).as_str(), after(DAYS).as_str()), ("asked", "7000001 0 0 7000001"));
 
@@ -226,20 +226,20 @@ fn what_was_moved_counts_for_30_days_and_by_the_token() {
     assert_eq!(state.moved_alone(&change, &of(None), now), Pence(0));
 }
 
-/// Before rules 2 each movement counted apart, and what was moved then counts for nothing.
+/// Before rules 2 each movement was compared with the threshold alone. Movements of that time do not count later.
 #[test]
-fn before_rules_2_movements_count_apart() {
+fn before_rules_2_movements_are_not_added_up() {
     let mut script = Script::funded();
     script.state.rules = RulesVersion::V1;
     let mut script = script.after("S", "put:credit:5000000 put:credit:5000000");
-    assert_eq!(script.comes_to("S", "put:credit:5000001").0, "asked");
+    assert_eq!(script.money_result("S", "put:credit:5000001").0, "asked");
     script.state.rules = RulesVersion::V2;
-    assert_eq!(script.comes_to("S", "put:credit:5000000").0, "17000000 0 0 17000000");
+    assert_eq!(script.money_result("S", "put:credit:5000000").0, "17000000 0 0 17000000");
 }
 
-/// A retry, or a client that asks again until it is done, never opens a second approval: given, that would pay twice.
+/// A retry never opens a second approval: if both were given, the money would move twice.
 #[test]
-fn a_call_made_again_opens_no_second_approval() {
+fn a_repeated_request_opens_no_second_approval() {
     let same = || Some(RequestId(Uuid::from_u128(7)));
     let other = || Some(RequestId(Uuid::from_u128(8)));
     let large = "put:credit:5000001";
@@ -253,10 +253,10 @@ fn a_call_made_again_opens_no_second_approval() {
         ("",                                large, "yes:ben",               same(),  "put:credit:5000001!ada", "asked", ""),
         ("",                                large, "yes:ben",               same(),  "put:credit:5000002",   "asked", ""),
         ("",                                large, "yes:ben",               same(),  "put:credit:5000001~v1", "APPROVAL_NOT_OPEN - | approval", given),
-        // a call without a date, made again on another day
+        // a request without a date, repeated on another day
         ("", large, "", same(), "put:credit:5000001@2021-12-02", "APPROVAL_REQUIRED - | approval", "is open"),
         ("", large, "yes:ben", same(), "put:credit:5000001@2021-12-02", "APPROVAL_NOT_OPEN - | approval", given),
-        // also where by then one person could do it, or nobody
+        // also if by then one person could do it alone, or it would be refused
         ("credit:600000",                   "cut:credit:1500000", "yes:ben put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_NOT_OPEN - | approval", ""),
         ("credit:600000",                   "cut:credit:1500000", "put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", ""),
         ("credit:600000",                   "cut:credit:2000000", "yes:ben", same(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
@@ -269,33 +269,33 @@ fn a_call_made_again_opens_no_second_approval() {
         let mut script = script.after("S", then);
         script.request = again;
         let (events, opened) = (script.events.len(), script.state.approvals.len());
-        let (comes_to, said) = script.comes_to("S", word);
-        assert_eq!(comes_to, expected, "{row:?}: {said}");
-        assert!(said.contains(part), "{row:?}: {said}");
+        let (result, text) = script.money_result("S", word);
+        assert_eq!(result, expected, "{row:?}: {text}");
+        assert!(text.contains(part), "{row:?}: {text}");
         let more = usize::from(expected == "asked");
         assert_eq!((script.events.len(), script.state.approvals.len()), (events + more, opened + more), "{row:?}");
     }
 }
 
 #[test]
-fn a_reopening_asked_again_opens_no_second_approval() {
+fn a_repeated_request_to_reopen_opens_no_second_approval() {
     let mut script = Script::new().after("S", "body@4 close:withdrawn@9");
     script.request = Some(RequestId(Uuid::from_u128(7)));
     let mut script = script.after("S", "ask:ada");
-    assert_eq!(script.says("S", "ask:ada").0, "APPROVAL_REQUIRED");
+    assert_eq!(script.result("S", "ask:ada").0, "APPROVAL_REQUIRED");
     script.request = None;
     let mut script = script.after("S", "give:ben close:withdrawn@9");
     script.request = Some(RequestId(Uuid::from_u128(7)));
-    let (reason, said) = script.says("S", "ask:ada");
+    let (reason, text) = script.result("S", "ask:ada");
     assert_eq!(reason, "APPROVAL_NOT_OPEN");
-    assert!(said.contains("was given and carried out"), "{said}");
+    assert!(text.contains("was given and carried out"), "{text}");
     assert_eq!(script.state.approvals.len(), 1);
     script.request = None;
     assert_eq!(script.after("S", "ask:ada").state.approvals.len(), 2, "another call is another asking");
 }
 
 #[test]
-fn asking_moves_nothing_and_giving_records_both() {
+fn asking_moves_nothing_and_giving_records_the_approval_and_the_movement() {
     let mut script = Script::funded().after("S", "credit:600000");
     let before = script.state.ledger.clone();
     let decided = script.word("S", "cut:credit:1500000@9").unwrap();
@@ -319,9 +319,9 @@ fn asking_moves_nothing_and_giving_records_both() {
     assert_eq!(script.events.last().unwrap().effective, on);
 }
 
-/// "Deliberately" is what was done, not what was allowed.
+/// The event says whether the withdrawal over-committed the fund, not whether it was allowed to.
 #[test]
-fn a_withdrawal_says_whether_it_cut_below_what_is_promised() {
+fn a_withdrawal_records_whether_it_over_committed_the_fund() {
     for (word, cut) in [("cut:credit:1400000", false), ("cut:credit:1400001 yes:ben", true)] {
         let script = Script::funded().after("S", "credit:600000").after("S", word);
         let EventBody::FundWithdrawn { over_commit, .. } = script.events.last().unwrap().body else { unreachable!() };
@@ -330,7 +330,7 @@ fn a_withdrawal_says_whether_it_cut_below_what_is_promised() {
 }
 
 #[test]
-fn a_closed_programme_keeps_its_funds() {
+fn a_closed_programme_moves_no_money() {
     let mut script = Script::funded().after("S", "put:credit:5000001");
     script.state.programme.open = false;
     for (word, expected) in [
@@ -341,12 +341,12 @@ fn a_closed_programme_keeps_its_funds() {
         ("move:credit:nlg:1", "PROGRAMME_CLOSED 0 | period"),
         ("yes:ben", "PROGRAMME_CLOSED 0 | period"),
     ] {
-        assert_eq!(script.comes_to("S", word).0, expected, "{word}");
+        assert_eq!(script.money_result("S", word).0, expected, "{word}");
     }
 }
 
 #[test]
-fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
+fn an_approval_expires_and_only_its_requester_withdraws_it() {
     let now = Micros(1_638_360_000_000_000);
     let mut script = Script::funded().after("S", "put:credit:5000001");
     let (id, opened) = script.state.approvals.iter().next().map(|(id, it)| (*id, it.clone())).unwrap();
@@ -358,11 +358,11 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     for expires in [now, Micros(now.0 - 1)] {
         let mut script = Script::funded().after("S", "put:credit:5000001");
         script.state.approvals.values_mut().for_each(|it| it.expires = Some(expires));
-        let (reason, said) = script.comes_to("S", "yes:ben");
-        assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("has expired"), "{reason}: {said}");
+        let (reason, text) = script.money_result("S", "yes:ben");
+        assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("has expired"), "{reason}: {text}");
         let late = script.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
         assert!(matches!(&late, Err(CommandError::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
-        assert_eq!(script.comes_to("S", "put:credit:5000001").0, "asked", "another may be asked for");
+        assert_eq!(script.money_result("S", "put:credit:5000001").0, "asked", "another may be asked for");
     }
 
     let ledger = script.state.ledger.clone();
@@ -370,31 +370,31 @@ fn an_approval_expires_and_is_withdrawn_by_whoever_asked() {
     script.word("S", "put:credit:6000000").unwrap();
     script.request = None;
     let asked = *script.state.approvals.keys().max().unwrap();
-    // In other letters it is the same person.
+    // The id in another case is the same person.
     script.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
     assert_eq!((&script.state.approvals[&asked].state, &script.state.ledger), (&ApprovalState::Withdrawn, &ledger));
-    let (reason, said) = script.comes_to("S", "yes:ben");
-    assert!(reason.starts_with("APPROVAL_NOT_OPEN") && said.contains("withdrawn"), "{reason}: {said}");
+    let (reason, text) = script.money_result("S", "yes:ben");
+    assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("withdrawn"), "{reason}: {text}");
     script.request = Some(RequestId(Uuid::from_u128(7)));
-    let (reason, said) = script.comes_to("S", "put:credit:6000000");
-    assert!(reason.starts_with("APPROVAL_CLOSED") && said.contains("was withdrawn"), "{reason}: {said}");
+    let (reason, text) = script.money_result("S", "put:credit:6000000");
+    assert!(reason.starts_with("APPROVAL_CLOSED") && text.contains("was withdrawn"), "{reason}: {text}");
 }
 
-/// As of a day in the past a fund had what it had then, without later changes. Credit has £20,000 from 1 September.
+/// As of a past day a fund has only the money it had then. Credit has £20,000 from 1 September.
 #[test]
-fn nothing_leaves_a_fund_before_it_came() {
+fn money_is_not_withdrawn_before_it_was_allocated() {
     #[rustfmt::skip]
     judge_money(&[
         ("S", "put:credit:500@20",                    "take:credit:2000500@20",      "0 0 0 0", ""),
         ("S", "put:credit:500@20",                    "take:credit:2000500@19",      "FUNDS_INSUFFICIENT 2000000 | as_of 2000500 0 0 2000000 2000500 2000000", "give a date on or after 2021-10-20, or take out at most £20,000"),
         ("S", "put:credit:500@20",                    "move:credit:nlg:2000500@19",  "FUNDS_INSUFFICIENT 2000000 | as_of 2000500 0 0 2000000 2000500 2000000", ""),
         ("S", "put:credit:500@20 take:credit:1999999@10", "take:credit:2@9",         "FUNDS_INSUFFICIENT 1 | as_of 501 0 0 1 2 1", "as of 2021-10-10"),
-        // deliberately below what is promised, by two people: no day is asked
+        // a deliberate over-commitment by two people is not checked by day
         ("S", "credit:600000 put:credit:500@20",      "cut:credit:1400501@19",       "asked", ""),
         ("S", "put:credit:500@20",                    "cut:credit:2000500@19",       "asked", ""),
-        // a fund that does not bind is not judged
+        // a fund that does not bind is not checked
         ("S", "put:nle:500@20",                       "take:nle:500@19",             "0 0 0 0", ""),
-        // what is out of range today is said as ever
+        // an amount that exceeds the fund today gets the usual refusal
         ("S", "put:credit:500@20",                    "take:credit:2000501@19",      "FUNDS_INSUFFICIENT 2000000 | fund 2000500 0 0 2000500 2000501 2000500", ""),
     ]);
 }

@@ -1,4 +1,4 @@
-//! Identify, case by case: what it makes, what it adds to, what it leaves alone and says so.
+//! Tests of identify: the offers that it makes, those it adds to, and the schools that it only reports.
 
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
@@ -14,14 +14,15 @@ use crate::region::Region;
 use crate::role::{Reach, Regions};
 use crate::time::{Micros, Now};
 
-fn did(decided: &Decision) -> &Identified {
+/// The result of an identify.
+fn result(decided: &Decision) -> &Identified {
     let CommandAnswer::Identified(did) = &decided.answer else { unreachable!() };
     did
 }
 
-/// Created, updated, already open, already closed, and the schools blocked.
+/// The numbers of created, updated, already open and already closed offers, and the blocked schools.
 fn counts(decided: &Decision) -> (usize, usize, usize, usize, Vec<u32>) {
-    let it = did(decided);
+    let it = result(decided);
     let blocked = it.blocked.iter().map(|blocked| blocked.urn.get()).collect();
     (it.created, it.updated, it.already_open, it.already_closed, blocked)
 }
@@ -38,9 +39,10 @@ fn alone(school: CandidateSchool) -> Candidate {
     Candidate { schools: vec![school.clone()], ..standalone(school.urn.get()) }
 }
 
-/// Rows start from S (100001), T (100002), M (trust 3000: 100003, 100004) and D (100005), all open but the one closed.
+/// Rows start with S (100001), T (100002), M (trust 3000: 100003, 100004) and D (100005). All are open except the one that the row
+/// closes.
 #[test]
-fn what_identifying_counts() {
+fn identify_counts_offers_and_blocked_schools() {
     type Counts = (usize, usize, usize, usize, Vec<u32>);
     #[rustfmt::skip]
     let rows: Vec<(&str, &str, Vec<Candidate>, Counts)> = vec![
@@ -74,7 +76,7 @@ fn what_identifying_counts() {
         let decided = script.identify(candidates.clone()).unwrap();
         assert_eq!(counts(&decided), expected, "{what}");
 
-        // Again: nothing to record; what was made or added to is open now, what was blocked still is.
+        // A second identify records nothing. Offers made or updated count as open, and blocked schools are still blocked.
         let (events, offers) = (script.events.len(), script.state.offers.clone());
         let again = script.identify(candidates).unwrap();
         let (created, updated, open, closed, blocked) = expected;
@@ -87,19 +89,19 @@ fn what_identifying_counts() {
 fn a_blocked_school_names_the_offer_that_keeps_it() {
     let mut script = Script::new();
     let moved = script.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
-    let blocked = &did(&moved).blocked[0];
+    let blocked = &result(&moved).blocked[0];
     assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Script::named("S"))));
     assert!(blocked.reason.contains("another recipient"), "{}", blocked.reason);
 
     let succeeded = script.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
-    let blocked = &did(&succeeded).blocked[0];
+    let blocked = &result(&succeeded).blocked[0];
     assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Script::named("M"))));
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
 }
 
-/// A school on an open offer that is not eligible any more is named with its offer, to those who see that; nothing changes.
+/// A school on an open offer that is not eligible any more is listed with its offer, if the caller may see that. Nothing changes.
 #[test]
-fn who_is_not_eligible_any_more_is_named_with_its_offer() {
+fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
     let not_eligible = |n| NotEligible {
         urn: urn(n),
         name: format!("School {n}"),
@@ -107,7 +109,7 @@ fn who_is_not_eligible_any_more_is_named_with_its_offer() {
         offer: None,
         whole_offer: false,
     };
-    // S is of one school; M lists 100003 and 100004; 100010 is on no offer.
+    // S has one school; M lists 100003 and 100004; 100010 is on no offer.
     let candidates = |of: &[u32]| Candidates {
         not_eligible: of.iter().map(|n| not_eligible(*n)).collect(),
         ..Candidates::default()
@@ -126,21 +128,21 @@ fn who_is_not_eligible_any_more_is_named_with_its_offer() {
         let events = script.events.len();
         script.state.candidates = Some(candidates(of));
         let decided = script.call("officer", &Command::Identify).unwrap();
-        let named = did(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
+        let named = result(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
         let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Script::named(letter)), whole));
         assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{of:?}");
         assert_eq!(script.events.len(), events, "{of:?}");
     }
-    // Once its offer is closed, nothing waits for anybody.
+    // If its offer is closed, the school is not listed.
     let mut script = Script::new().after("S", "close:ineligible@5");
     script.state.candidates = Some(candidates(&[100_001]));
     let decided = script.call("officer", &Command::Identify).unwrap();
-    assert!(did(&decided).not_eligible.is_empty());
+    assert!(result(&decided).not_eligible.is_empty());
 }
 
 /// S (100001) is in the West Midlands and M (100003, 100004) in the South West.
 #[test]
-fn only_what_lies_within_reach_is_identified_counted_and_named() {
+fn identify_makes_counts_and_names_only_offers_within_reach() {
     let everybody = || {
         vec![
             standalone(100_001),
@@ -157,7 +159,7 @@ fn only_what_lies_within_reach_is_identified_counted_and_named() {
     script.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
     let decided = script.identify(everybody()).unwrap();
     assert_eq!(counts(&decided), (1, 1, 0, 0, vec![100_001]));
-    let blocked = &did(&decided).blocked[0];
+    let blocked = &result(&decided).blocked[0];
     let hidden = Script::named("S").to_string();
     assert!(blocked.offer.is_none() && !blocked.reason.contains(&hidden), "{blocked:?}");
     script.reach = Reach::everything();
@@ -165,7 +167,7 @@ fn only_what_lies_within_reach_is_identified_counted_and_named() {
 }
 
 #[test]
-fn only_reopening_revives_a_closed_trust_and_then_it_gains_its_school() {
+fn a_trusts_closed_offer_gains_schools_only_after_it_is_reopened() {
     let candidates = || vec![mat(3000, vec![at(100_003), at(100_010)])];
     let mut script = Script::new().after("M", "body@4 decline@5");
     script.identify(candidates()).unwrap();
@@ -180,7 +182,7 @@ fn only_reopening_revives_a_closed_trust_and_then_it_gains_its_school() {
 }
 
 #[test]
-fn a_trust_is_where_most_of_its_schools_are() {
+fn a_trusts_region_is_that_of_most_of_its_schools() {
     #[rustfmt::skip]
     let rows: [(&[Region], Region); 6] = [
         (&[WestMidlands],                                         WestMidlands),
@@ -212,19 +214,19 @@ fn an_offer_keeps_what_it_was_made_with() {
 }
 
 #[test]
-fn who_fits_no_row_is_listed_and_never_dropped() {
+fn a_school_that_fits_no_row_is_listed() {
     let unplaced =
         vec![Unplaced { urn: urn(100_020), name: "CTC".to_owned(), reason: "city technology college".to_owned() }];
     let mut script = Script::new();
     script.state.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
     let decided = script.call("officer", &Command::Identify).unwrap();
-    assert_eq!(did(&decided).unplaced, unplaced);
+    assert_eq!(result(&decided).unplaced, unplaced);
     assert!(decided.drafts.is_empty());
 }
 
 /// The responsible body follows the newest register until it is contacted; then it stays.
 #[test]
-fn the_responsible_body_follows_the_register_until_it_is_told() {
+fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
     let kinds = |decided: &Decision| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
     let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
@@ -236,18 +238,18 @@ fn the_responsible_body_follows_the_register_until_it_is_told() {
     assert_eq!(kinds(&script.identify(in_diocese()).unwrap()), [""; 0], "once");
     assert_eq!(kinds(&script.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
 
-    // A register without it: the contact goes by that, and says that nobody knows.
-    let nobody_knows = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
-    script.state.responsible.insert(urn(100_001), nobody_knows);
+    // A register without the diocese: the contact uses the local authority, and warns that the diocese is unknown.
+    let unknown_diocese = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
+    script.state.responsible.insert(urn(100_001), unknown_diocese);
     let targets = vec![(OfferTarget { offer: Script::named("S"), etag: None }, None)];
     let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
     let decided = script.call("officer", &contact(Party::ResponsibleBody)).unwrap();
     assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);
     assert_eq!((decided.warnings, &script.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
     let decided = script.identify(in_diocese()).unwrap();
-    assert_eq!((kinds(&decided), &script.offer("S").responsible), (vec![], &authority), "it has been told");
+    assert_eq!((kinds(&decided), &script.offer("S").responsible), (vec![], &authority), "it has been contacted");
 
-    // Of one made or open, and not yet told, identify says how many nobody knows of.
+    // Identify warns how many new offers, and open offers without a contact, have an unknown diocese.
     let unknown = |n| Candidate { diocese_known: false, ..standalone(n) };
     let decided = script.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(2)]);
@@ -255,9 +257,9 @@ fn the_responsible_body_follows_the_register_until_it_is_told() {
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(1)]);
 }
 
-/// `validate_only` runs `decide` and throws the drafts away: deciding alone must change nothing.
+/// `validate_only` runs `decide` and discards the events, so deciding must not change the state.
 #[test]
-fn deciding_twice_says_the_same() {
+fn deciding_twice_gives_the_same_decision() {
     let mut script = Script::new();
     script.state.candidates = Some(Candidates { recipients: vec![standalone(100_010)], ..Candidates::default() });
     let actor = "officer".parse().unwrap();

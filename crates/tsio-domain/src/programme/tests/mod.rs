@@ -1,4 +1,4 @@
-//! What needs the whole programme: which guard speaks first, two people, many offers at once, placing.
+//! Tests of the whole programme: the order of checks, two people, many offers at once, placing by hand.
 
 #[cfg(test)]
 mod awards;
@@ -43,9 +43,9 @@ use crate::role::{Action, Reach, Regions};
 use crate::school::{HandPlacement, TrustKind};
 use script::{Row, Script, day, judge, mat, offer_id, school, uid, urn};
 
-/// What is named exists, then etag, then state, then limits.
+/// Order of checks: the entity exists, the etag, the state, the limits.
 #[test]
-fn guards_speak_in_order() {
+fn checks_have_a_fixed_order() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
         ("S", "",              "body@4~v1",              "contacted",           ""),
@@ -72,7 +72,7 @@ fn guards_speak_in_order() {
 }
 
 #[test]
-fn an_offer_that_is_not_there_is_said_before_anything_else() {
+fn a_missing_offer_is_reported_before_any_other_error() {
     let mut script = Script::new();
     let words = [
         "body@4",
@@ -97,7 +97,7 @@ fn an_offer_that_is_not_there_is_said_before_anything_else() {
 
 /// M is in the South West, the others are in the West Midlands.
 #[test]
-fn what_lies_outside_a_callers_reach_does_not_exist() {
+fn an_offer_outside_the_callers_reach_is_not_found() {
     let words = [
         "body@4",
         "correct#5",
@@ -116,23 +116,23 @@ fn what_lies_outside_a_callers_reach_does_not_exist() {
         Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
     for word in words {
         let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Script::named("S")));
-        assert_eq!(script.says("S", word), expected, "{word}");
+        assert_eq!(script.result("S", word), expected, "{word}");
     }
     let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
-    let unseen = vec![Script::named("S").to_string(), Script::named("T").to_string()];
-    assert_eq!(script.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, unseen)));
+    let hidden = vec![Script::named("S").to_string(), Script::named("T").to_string()];
+    assert_eq!(script.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, hidden)));
     assert_eq!(script.events.len(), 4);
-    assert_eq!(script.says("M", "body@4").0, "contacted");
-    // Assigned to the caller, it is theirs wherever it is; and theirs no more once it is assigned away.
+    assert_eq!(script.result("M", "body@4").0, "contacted");
+    // An assignee reaches the offer in any region, until it is assigned to somebody else.
     script.reach = Reach::everything();
     script.word("S", "assign:pat").unwrap();
     script.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
-    assert_eq!(script.says("S", "assign:cy").0, "identified");
-    assert_eq!(script.says("S", "note").0, "NOT_FOUND");
+    assert_eq!(script.result("S", "assign:cy").0, "identified");
+    assert_eq!(script.result("S", "note").0, "NOT_FOUND");
 }
 
 #[test]
-fn an_award_of_an_offer_outside_reach_does_not_exist() {
+fn an_award_of_an_offer_outside_reach_is_not_found() {
     let mut script = Script::new().after("S", "award");
     script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
     let award = AwardId(Script::named("S").0);
@@ -187,7 +187,7 @@ fn a_contact_on_many_offers_is_all_or_none() {
     assert_eq!(named, expected.into_iter().collect(), "every offer that stands in the way, no other");
     assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
 
-    // An offer that is not there is said before a stale etag, wherever it stands.
+    // A missing offer is reported before a stale etag, in any position of the list.
     let stale_first = script.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
     assert!(matches!(stale_first, Err(CommandError::NotFound(..))), "{stale_first:?}");
     let stale_last = script.call("officer", &contact(Party::ResponsibleBody, "5", &[("D", None), ("S", Some("v1"))]));
@@ -196,14 +196,14 @@ fn a_contact_on_many_offers_is_all_or_none() {
     assert_eq!(script.state.offers, before);
     assert_eq!(script.events.len(), 6, "nothing was recorded");
 
-    let told =
+    let decision =
         script.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
-    assert_eq!(told.answer, CommandAnswer::Offers(vec![Script::named("T"), Script::named("M")]));
+    assert_eq!(decision.answer, CommandAnswer::Offers(vec![Script::named("T"), Script::named("M")]));
     assert_eq!((script.state_name("T"), script.state_name("M")), ("contacted", "contacted"));
     assert!(script.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
 }
 
-/// It is 1 December: 2 October is 60 days before.
+/// Today is 1 December. 2 October is 60 days before.
 #[test]
 fn a_date_in_the_past_is_a_warning() {
     for (word, warned) in [("body@1", true), ("body@2", false), ("body@2021-12-01", false)] {
@@ -212,7 +212,7 @@ fn a_date_in_the_past_is_a_warning() {
     }
 }
 
-/// It is 1 December.
+/// Today is 1 December.
 #[test]
 fn a_date_in_the_future_is_refused() {
     assert!(Script::new().word("S", "body@2021-12-01").is_ok());
@@ -234,10 +234,10 @@ fn reopening_needs_a_second_person() {
         ("S", "decline@5 ask:ada give:ben",              "give:ben", "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6",    "give:cy",  "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6 ask:ada", "give:ben", "identified",   ""),
-        // asking again names the one that is open
+        // asking again names the open approval
         ("S", "decline@5 ask:ada",                       "ask:ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
         ("S", "decline@5 ask:ada",                       "ask:Ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
-        // another person's asking is another's approval
+        // another person who asks opens another approval
         ("S", "decline@5 ask:ada ask:ben",               "give:ada", "identified",        ""),
         ("S", "decline@5 ask:ada ask:ben",               "give:ben", "SELF_APPROVAL",     "another person"),
         ("S", "",                                        "ask:ada",  "STATE_NOT_ALLOWED", "allowed in: closed"),
@@ -271,13 +271,13 @@ fn carried_out(by: &str) -> crate::approval::ApprovalState {
 }
 
 #[test]
-fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
+fn a_denied_approval_is_closed_and_changes_no_offer() {
     let mut script = Script::new().after("S", "decline@5");
     script.request = Some(RequestId(Uuid::from_u128(77)));
     script.word("S", "ask:ada").unwrap();
     let before = script.state.offers.clone();
     script.request = None;
-    assert_eq!(script.says("S", "deny:ada").0, "SELF_APPROVAL");
+    assert_eq!(script.result("S", "deny:ada").0, "SELF_APPROVAL");
     let decided = script.word("S", "deny:ben").unwrap();
     let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
     assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
@@ -286,57 +286,57 @@ fn a_denied_approval_is_open_no_more_and_changes_no_offer() {
     assert_eq!(denied.state, crate::approval::ApprovalState::Denied("ben".parse().unwrap()));
     assert_eq!(denied.denied, script.events.last().map(|it| it.seq));
     for word in ["give:ben", "deny:ben", "give:cy"] {
-        let (code, said) = script.says("S", word);
+        let (code, text) = script.result("S", word);
         assert_eq!(code, "APPROVAL_NOT_OPEN", "{word}");
-        assert!(said.contains("denied already"), "{said}");
+        assert!(text.contains("denied already"), "{text}");
     }
 
     script.request = Some(RequestId(Uuid::from_u128(77)));
-    let (code, said) = script.says("S", "ask:ada");
+    let (code, text) = script.result("S", "ask:ada");
     assert_eq!(code, "APPROVAL_CLOSED", "made again, the call opens no other");
-    assert!(said.contains("was denied") && said.contains("under a new request id"), "{said}");
+    assert!(text.contains("was denied") && text.contains("under a new request id"), "{text}");
     script.request = None;
     script.word("S", "ask:ada").unwrap();
-    assert_eq!(script.says("S", "give:ben").0, "identified");
+    assert_eq!(script.result("S", "give:ben").0, "identified");
     assert_eq!(script.state.approvals.len(), 2);
 }
 
 #[test]
-fn an_approval_asked_for_in_an_earlier_life_of_the_offer_is_none() {
+fn an_approval_is_not_given_if_the_offer_was_reopened_since() {
     let mut script = Script::new().after("S", "decline@5").after("S", "ask:ada");
     let first = *script.state.approvals.keys().next().unwrap();
     for word in ["ask:ben", "give:cy", "decline@6"] {
-        script.says("S", word);
+        script.result("S", word);
     }
     assert_eq!(script.state_name("S"), "closed");
     let refused = script.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
     assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
-    assert_eq!(script.says("S", "ask:ada").0, "closed", "asking again opens another");
-    assert_eq!(script.says("S", "give:ben").0, "identified");
+    assert_eq!(script.result("S", "ask:ada").0, "closed", "asking again opens another");
+    assert_eq!(script.result("S", "give:ben").0, "identified");
 }
 
 #[test]
 fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
     let mut script = Script::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
-    // Meanwhile all three schools join trust 4000.
+    // Meanwhile three schools join trust 4000.
     let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
     script.identify(vec![mat(4000, schools)]).unwrap();
     let other = script.state.recipients[&Recipient::Mat(uid(4000))];
 
-    let (code, said) = script.says("S", "ask:ada");
+    let (code, text) = script.result("S", "ask:ada");
     assert_eq!(code, "SCHOOL_ON_ANOTHER_OFFER");
-    assert!(said.contains(&format!("school 100001: close offer {other} first")), "{said}");
-    let (code, said) = script.says("M", "give:ben");
+    assert!(text.contains(&format!("school 100001: close offer {other} first")), "{text}");
+    let (code, text) = script.result("M", "give:ben");
     assert_eq!(
         (code.as_str(), script.state_name("M")),
         ("SCHOOL_ON_ANOTHER_OFFER", "closed"),
         "an approval is no way round"
     );
-    assert!(said.contains("school 100003") && said.contains("school 100004"), "each school is named: {said}");
+    assert!(text.contains("school 100003") && text.contains("school 100004"), "each school is named: {text}");
 
     let close = script.command(other, "close:withdrawn@6").1;
     script.call("officer", &close).unwrap();
-    assert_eq!(script.says("M", "give:ben").0, "identified", "the approval is still open");
+    assert_eq!(script.result("M", "give:ben").0, "identified", "the approval is still open");
     assert_eq!(script.state.listed[&urn(100_003)], Script::named("M"));
 }
 
@@ -345,12 +345,12 @@ fn nothing_is_reopened_once_the_programme_is_closed() {
     let mut script = Script::new().after("S", "decline@5").after("S", "ask:ada").after("D", "body@4");
     script.state.programme.open = false;
     for word in ["ask:cy", "give:ben"] {
-        let (code, said) = script.says("S", word);
-        assert_eq!(code, "PROGRAMME_CLOSED", "{word}: {said}");
+        let (code, text) = script.result("S", word);
+        assert_eq!(code, "PROGRAMME_CLOSED", "{word}: {text}");
     }
-    let (code, said) = script.says("D", "ask:ada");
+    let (code, text) = script.result("D", "ask:ada");
     assert_eq!(code, "STATE_NOT_ALLOWED", "state before limits");
-    assert!(said.contains("programme 2021-22"), "and the limit is named too: {said}");
+    assert!(text.contains("programme 2021-22"), "and the limit is named too: {text}");
 }
 
 #[test]
@@ -405,12 +405,12 @@ fn a_hand_placement_names_an_open_trust_of_its_kind() {
     ];
     for (placement, code, limits) in rows {
         let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
-        let said = match script.call("ada", &place) {
+        let text = match script.call("ada", &place) {
             Ok(_) => ("", 0),
             Err(CommandError::Refused(it)) => (it.reason.code(), it.limits.len()),
             Err(CommandError::NotFound(..)) => ("NOT_FOUND", 0),
             Err(other) => unreachable!("{other:?}"),
         };
-        assert_eq!(said, (code, limits), "{placement:?}");
+        assert_eq!(text, (code, limits), "{placement:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! What must hold of money and days after any commands, in any order: random commands on a small programme, the
-//! invariants after each, and every refusal's `largest` held against the decision itself.
+//! Property test of money and days: random commands on a small programme, with all invariants checked after each command. The `largest`
+//! amount of each refusal is checked too.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,8 +23,7 @@ use crate::refusal::Reason;
 use crate::role::Reach;
 use crate::time::{Micros, Now};
 
-/// A word on an offer, with `{}` where its amount goes: in the last line of a bundle, so that what its refusal says is
-/// about that line.
+/// A word on an offer, with `{}` in place of its amount. In a bundle only the last award has it, so that the refusal is about that award.
 #[derive(Debug, Clone)]
 struct Step {
     letter: &'static str,
@@ -58,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (of_award("draw"), 7..12).prop_map(|(verb, day)| format!("{verb}:{{}}@{day}")),
         3 => (of_award("refund"), 7..12).prop_map(|(verb, day)| format!("{verb}:{{}}@{day}")),
         3 => (of_award("release"), 7..12).prop_map(|(verb, day)| format!("{verb}:{{}}@{day}")),
-        // before the award was made
+        // dated before the award was made
         1 => any(vec!["draw:{}@9", "release:{}@9", "refund:{}@9", "book:{}@9"]),
     ];
     let in_pence = prop_oneof![
@@ -82,7 +81,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any(vec!["close:completed", "close:withdrawn", "close:completed", "decline", "decline@9", "close:withdrawn@9"]),
         3 => any(vec!["ask:ada", "give:ben"]),
         8 => any(vec!["yes:ben", "yes:ben", "yes:fin"]),
-        // what seldom comes about by itself: a fund cut below what is promised
+        // rare by chance: an over-committed fund
         6 => any(vec!["cut:credit:1900000", "cut:nlg:950000"]),
         1 => any(vec!["fund:credit=west-midlands", "fund:nlg=south-west", "fund:nle", "fund:nle=south-west"]),
 
@@ -101,7 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (others, Just(0)),
     ];
     let letter = prop::sample::select(vec!["S", "T", "M", "M"]);
-    // what seldom comes about by itself: an invoice that comes twice
+    // rare by chance: an invoice that is paid twice
     let fees = any(vec!["npqel:300000", "start@7", "draw:1/INV-1", "draw:1/inv1", "draw:2/INV-6=1"]);
     prop_oneof![
         6 => (letter, worded).prop_map(|(letter, (word, amount))| Step { letter, word, amount }),
@@ -109,8 +108,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Decides a word and records nothing.
-fn tried(script: &Script, letter: &str, word: &str) -> Result<(), CommandError> {
+/// Decides a word without recording anything.
+fn decide_only(script: &Script, letter: &str, word: &str) -> Result<(), CommandError> {
     let (actor, command) = script.command(Script::named(letter), word);
     let now = Now { at: Micros(0), today: script.today };
     let mut ids = Uuid::nil;
@@ -120,9 +119,9 @@ fn tried(script: &Script, letter: &str, word: &str) -> Result<(), CommandError> 
     script.state.decide(&command, &mut context).map(drop)
 }
 
-/// "The largest amount that would have passed all": it passes, and one more does not.
-fn largest_is_true(script: &Script, step: &Step, largest: i64) {
-    let passes = |amount| match tried(script, step.letter, &step.with(amount)) {
+/// Checks "the largest amount that would have passed all": it passes, and one more does not.
+fn check_largest(script: &Script, step: &Step, largest: i64) {
+    let passes = |amount| match decide_only(script, step.letter, &step.with(amount)) {
         Ok(()) => true,
         Err(CommandError::Refused(refusal)) => refusal.reason == Reason::ApprovalRequired,
         Err(other) => unreachable!("{step:?}: {other:?}"),
@@ -170,7 +169,7 @@ fn claims_are_sound(state: &ProgrammeState) {
             Some(None) => assert_eq!(standing.len(), 1, "one draw pays it: {paid:?}"),
             None => {}
         }
-        assert_eq!(state.claims[key].paid(), sum, "what is looked up is what the awards have");
+        assert_eq!(state.claims[key].paid(), sum, "the payments by invoice are those of the awards");
     }
     assert_eq!(state.claims.len(), claims.len());
     let mut funded = BTreeSet::new();
@@ -180,8 +179,8 @@ fn claims_are_sound(state: &ProgrammeState) {
     }
 }
 
-/// Every account holds exactly what its awards hold; a cap is what the terms say of its recipient.
-fn accounts_are_their_awards(state: &ProgrammeState) {
+/// Every account contains exactly the amounts of its awards. A cap has the amount that the terms give its recipient.
+fn accounts_match_their_awards(state: &ProgrammeState) {
     let mut held: BTreeMap<AccountId, (i64, i64)> = BTreeMap::new();
     for it in state.awards.values() {
         let mut hold = |account, committed: i64, spent: i64| {
@@ -204,8 +203,8 @@ fn accounts_are_their_awards(state: &ProgrammeState) {
     }
 }
 
-/// Of each award as of each day: what was promised and not drawn, and what was drawn and not refunded.
-fn as_of_any_day_no_award_is_negative(script: &Script) {
+/// As of each day, the committed and the spent amount of each award are not negative.
+fn no_award_is_negative_as_of_any_day(script: &Script) {
     use crate::award::movement::MovementKind;
     let mut changes: BTreeMap<crate::ids::AwardId, Vec<(Date, i64, i64)>> = BTreeMap::new();
     for event in &script.events {
@@ -235,9 +234,8 @@ fn as_of_any_day_no_award_is_negative(script: &Script) {
     }
 }
 
-/// As of any day, by the dates of what happened, nothing is missing in any bucket of an account that binds, unless it was
-/// deliberately cut below what is promised.
-fn as_of_any_day_nothing_is_missing(script: &Script) {
+/// As of each effective date, no bucket of an account that binds is negative, unless the account was deliberately over-committed.
+fn no_bucket_is_negative_as_of_any_day(script: &Script) {
     let mut events: Vec<_> = script.events.iter().collect();
     events.sort_by_key(|it| (it.effective, it.seq));
     let cut = |account: &AccountId| {
@@ -251,7 +249,7 @@ fn as_of_any_day_nothing_is_missing(script: &Script) {
         for event in &script.events {
             for entry in &event.entries {
                 let account = script.state.ledger.get(entry.account).unwrap();
-                // What the terms give a cap is there from the beginning.
+                // The amount that the terms give a cap is available as of every day.
                 let by_terms = entry.verb == ledger::EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
                 if event.effective > day && !by_terms {
                     continue;
@@ -271,7 +269,7 @@ fn as_of_any_day_nothing_is_missing(script: &Script) {
     }
 }
 
-/// `domain.md` section 2, by hand: 3 days or 5, £10,000.
+/// The caps of `domain.md` section 2, written by hand: 3 or 5 days, £10,000.
 fn cap(offer: &Offer, account: &Account) -> i64 {
     match (account.strand.as_str(), offer.recipient) {
         ("nle", Recipient::Standalone(_)) => 6,
@@ -281,7 +279,7 @@ fn cap(offer: &Offer, account: &Account) -> i64 {
     }
 }
 
-/// What a walk came to: the rows of the table of an offer's life, and the reasons of refusals.
+/// What a random walk has reached: rows of the state table, and reasons of refusals.
 #[derive(Default)]
 struct Reached {
     rows: BTreeSet<(OfferAction, State)>,
@@ -331,17 +329,17 @@ fn walk(steps: &[Step], reached: &mut Reached) {
                 if let CommandError::Refused(refusal) = &fault {
                     reached.reasons.insert(refusal.reason.code());
                     if let Some(largest) = refusal.largest.filter(|_| step.word.contains("{}")) {
-                        largest_is_true(&script, step, largest);
+                        check_largest(&script, step, largest);
                     }
                 }
                 assert!(!matches!(fault, CommandError::Bug(_)), "{step:?}: {fault}");
             }
         }
         awards_are_sound(&script.state);
-        accounts_are_their_awards(&script.state);
+        accounts_match_their_awards(&script.state);
     }
-    as_of_any_day_nothing_is_missing(&script);
-    as_of_any_day_no_award_is_negative(&script);
+    no_bucket_is_negative_as_of_any_day(&script);
+    no_award_is_negative_as_of_any_day(&script);
     let mut replayed = Script::empty().state;
     script.events.iter().for_each(|event| replayed.apply(event));
     assert_eq!((&replayed.offers, &replayed.awards), (&script.state.offers, &script.state.awards), "replay is live");
@@ -350,10 +348,9 @@ fn walk(steps: &[Step], reached: &mut Reached) {
     assert_eq!(script.forbidden(), [], "decided again, the same");
 }
 
-/// The walk is the same each time, so that what it reaches is too. A refund needs something drawn, which an offer that
-/// was never delivering has not.
+/// The random walk is the same in each run. A refund is expected only in delivering and closed, since it needs an earlier draw.
 #[test]
-fn whatever_is_asked_no_account_breaks() {
+fn random_commands_keep_the_accounts_sound() {
     let reached = RefCell::new(Reached::default());
     let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));

@@ -1,4 +1,4 @@
-//! For tests: the recorder's words about money.
+//! The words about money of the test script.
 //!
 //! A word is `VERB[.N][:ARGUMENT][#NUMBER][/EXTRA][@DATE][~ETAG]`.
 //!
@@ -9,8 +9,8 @@
 //!   `draw:5000/INV-1`, `draw:5000/INV-1=9000` (total), `draw:5000/INV-1^Oak-Trust` (issuer), `release`, `release:2`,
 //!   `refund:2/INV-1`, `undo#24`, `undo` (the award's newest movement).
 //! * On funds, by strand and region: `fund:credit=south-west`, `put:credit:500000`, `take:credit:1`, `cut:credit:1` (which
-//!   may over-commit), `move:credit:nlg:1`; with `!ada` it is ada who asks, and `yes:ben` is ben's approval of the newest.
-//!   `cap` is no fund, but the account of an offer's cap.
+//!   may over-commit), `move:credit:nlg:1`. `!ada` names the caller. `yes:ben` gives the newest approval as ben. `cap` is no fund, but
+//!   the account of an offer's cap.
 
 use uuid::Uuid;
 
@@ -31,7 +31,7 @@ use crate::role::Action;
 use crate::school::TrustKind;
 use crate::terms::StrandId;
 
-/// A word taken apart.
+/// A word, split into its parts.
 struct Word<'a> {
     verb: &'a str,
     nth: Option<usize>,
@@ -52,7 +52,7 @@ impl<'a> Word<'a> {
         Self { verb, nth: nth.map(|it| it.parse().unwrap()), argument, number, extra, on }
     }
 
-    /// Its amount, in the unit it says or in this one.
+    /// Its amount, in the unit that it names or else in this one.
     fn amount(&self, unit: Unit) -> Option<Amount> {
         self.argument.map(|text| amount(text, unit))
     }
@@ -71,9 +71,9 @@ fn amount(text: &str, unit: Unit) -> Amount {
 }
 
 impl Script {
-    /// All four offers accepted; £20,000 of credit, £10,000 each for NLG and NPQEL, put in by `first`; in the register trust 4000 (an open
-    /// MAT), 4001 (a closed one), 4002 (an open SAT), and as open MATs the own trusts of `T` (2000) and `M` (3000). The
-    /// next event is number 21.
+    /// A script with all four offers accepted, and funds of £20,000 for credit and £10,000 each for NLG and NPQEL, allocated by `first`.
+    /// The register has the trusts 4000 (an open MAT), 4001 (a closed MAT), 4002 (an open SAT), and as open MATs the trusts of `T`
+    /// (2000) and `M` (3000). The next event is number 21.
     pub(crate) fn funded() -> Self {
         let mut script = Self::new();
         for (n, kind, open) in [
@@ -93,8 +93,8 @@ impl Script {
         script.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
     }
 
-    /// Knows of each award what the writer loads for a claim on it. Leaders of education are of Oak Trust too.
-    pub(in crate::programme) fn know_of_claims(&mut self) {
+    /// Sets the state that the writer loads for a claim on an award. The organisation of every leader is Oak Trust.
+    pub(in crate::programme) fn load_claims(&mut self) {
         for award in self.state.awards.values() {
             let organisation = match &award.support {
                 Support::Nle { .. } => Some("Oak Trust"),
@@ -112,7 +112,7 @@ impl Script {
         awards
     }
 
-    /// A fund by its word: `credit`, `credit=south-west`. One that is not there is the account of a cap, or of nothing.
+    /// The id of a fund by its word: `credit`, `credit=south-west`. `cap` is the account of a cap. A fund that does not exist has a nil id.
     pub(crate) fn fund_id(&self, word: &str) -> AccountId {
         let (strand, region) = strand_and_region(word);
         if strand.as_str() == "cap" {
@@ -200,11 +200,12 @@ impl Script {
         Command::ChangeFund { change, etag, text: Some("letter of 3 May".to_owned()) }
     }
 
-    /// What a word comes to, in numbers, and all that a refusal says. Awards come to `awarded drawn released refunded`,
-    /// funds to `allocated committed spent available`, a close to what it gave back, an offer to its state; a refusal to
-    /// its reason, the largest amount that would have passed, and each limit with its kind and, where it is a number,
-    /// `limit committed spent available requested largest`.
-    pub(crate) fn comes_to(&mut self, letter: &str, word: &str) -> (String, String) {
+    /// The result of a word in numbers, and the text of a refusal.
+    ///
+    /// The result of awards is `awarded drawn released refunded`, of funds `allocated committed spent available`, of a close the
+    /// released amounts, otherwise the offer's state. The result of a refusal is its reason, the largest amount that would have
+    /// passed, and each limit with its kind and, if it is numeric, `limit committed spent available requested largest`.
+    pub(crate) fn money_result(&mut self, letter: &str, word: &str) -> (String, String) {
         let done = match self.word(letter, word) {
             Ok(decided) => decided.answer,
             Err(CommandError::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
@@ -227,7 +228,7 @@ impl Script {
             let it = &self.state.awards[id];
             format!("{} {} {} {}", it.awarded, it.drawn, it.released, it.refunded)
         };
-        let said = match done {
+        let text = match done {
             CommandAnswer::Awards(ids) => ids.iter().map(award).collect::<Vec<_>>().join(" + "),
             CommandAnswer::Funds(ids) | CommandAnswer::Approved(_, Approved::Funds(ids)) => funds(&ids),
             CommandAnswer::Closed(_, released) => {
@@ -237,7 +238,7 @@ impl Script {
             CommandAnswer::ApprovalOpened(_) => "asked".to_owned(),
             _ => self.state_name(letter).to_owned(),
         };
-        (said, String::new())
+        (text, String::new())
     }
 
     fn sentences(&self, refusal: &Refusal) -> String {
@@ -246,7 +247,7 @@ impl Script {
     }
 }
 
-/// A refusal as its numbers.
+/// A refusal in numbers.
 fn numbers(refusal: &Refusal) -> String {
     let shown = |it: Option<i64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
     let limit = |it: &Limit| {
@@ -301,18 +302,18 @@ fn new_award(line: &str, n: usize) -> NewAward {
     NewAward { support, amount: it.amount(unit).unwrap(), text: "because".to_owned() }
 }
 
-/// Rows of: offer, what happened before, the word that is judged, what it comes to (see [`Script::comes_to`]), a part of
-/// what a refusal says. Each begins with [`Script::funded`].
+/// A row: the offer, the words before, the tested word, the expected result (see [`Script::money_result`]), and a part of the text of the
+/// refusal. Each row starts with [`Script::funded`].
 pub(crate) type MoneyRow<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 
 pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
     for row @ (letter, history, word, expected, part) in rows {
         let mut script = Script::funded().after(letter, history);
         let before = (script.state.awards.clone(), script.state.ledger.clone(), script.events.len());
-        let (comes_to, said) = script.comes_to(letter, word);
-        assert_eq!(comes_to, *expected, "{row:?}: {said}");
-        assert!(said.contains(part), "{row:?}: {said}");
-        if comes_to.starts_with(char::is_uppercase) {
+        let (result, text) = script.money_result(letter, word);
+        assert_eq!(result, *expected, "{row:?}: {text}");
+        assert!(text.contains(part), "{row:?}: {text}");
+        if result.starts_with(char::is_uppercase) {
             assert_eq!((script.state.awards, script.state.ledger, script.events.len()), before, "nothing was recorded");
         }
     }

@@ -1,4 +1,4 @@
-//! What must hold after any commands, in any order: random commands on a small programme, the invariants after each.
+//! Property test of offers: random commands on a small programme, with all invariants checked after each command.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ enum Step {
     Identify(usize),
 }
 
-/// Schools that join, move and succeed each other between the four first recipients and two more.
+/// Eligible recipients, in four variants: schools join, move and succeed each other.
 fn populations(which: usize) -> Vec<Candidate> {
     let at = |n| school(n, Region::SouthWest);
     let successor = CandidateSchool { predecessors: vec![urn(100_001)], ..at(100_007) };
@@ -61,7 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The row of the table that an event belongs to; none for an event that concerns no offer's life.
+/// The row of the state table that an event belongs to; none if the event changes no offer's state.
 fn verb(event: &Event) -> Option<OfferAction> {
     Some(match &event.body {
         EventBody::Contacted { .. } => OfferAction::Contact,
@@ -127,8 +127,12 @@ fn take(script: &mut Script, step: &Step) -> Result<(), CommandError> {
     }
 }
 
-/// Folds one event, and holds what it did to its offer against the table, and its etag against what moves it.
-fn fold(state: &mut crate::programme::ProgrammeState, event: &Event, reached: &mut BTreeSet<(OfferAction, State)>) {
+/// Applies one event, and checks the change of its offer's state against the table, and of its etag.
+fn apply_checked(
+    state: &mut crate::programme::ProgrammeState,
+    event: &Event,
+    reached: &mut BTreeSet<(OfferAction, State)>,
+) {
     let before = state.offers.clone();
     state.apply(event);
     for (id, after) in &state.offers {
@@ -153,15 +157,18 @@ fn fold(state: &mut crate::programme::ProgrammeState, event: &Event, reached: &m
 }
 
 fn contacts_are_in_order(offer: &Offer) {
-    let told = |party: Party, by| offer.standing_contacts().any(|it| it.party == party && it.on <= by);
+    let contacted = |party: Party, by| offer.standing_contacts().any(|it| it.party == party && it.on <= by);
     for contact in offer.standing_contacts().filter(|it| it.party == Party::School) {
-        assert!(told(Party::ResponsibleBody, contact.on), "the school was told before the responsible body: {offer:?}");
+        assert!(
+            contacted(Party::ResponsibleBody, contact.on),
+            "the school was contacted before the responsible body: {offer:?}"
+        );
         let urn = contact.urn.unwrap();
         assert!(offer.schools.contains_key(&urn), "{urn} is not on {offer:?}");
     }
     if let Some(accepted) = offer.accepted {
         let party = if accepted.by == Acceptor::School { Party::School } else { Party::ResponsibleBody };
-        assert!(told(party, accepted.on), "the accepting body was not contacted: {offer:?}");
+        assert!(contacted(party, accepted.on), "the accepting body was not contacted: {offer:?}");
     }
     match offer.state {
         State::Identified => assert_eq!(offer.standing_contacts().count(), 0, "{offer:?}"),
@@ -182,7 +189,8 @@ fn accepted_once(offer: &Offer) -> bool {
     matches!(state, State::Accepted | State::Delivering)
 }
 
-fn nobody_is_on_two(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, OfferId> {
+/// Checks that no recipient has two offers and no school is on two open offers. Returns the open offer of each school.
+fn schools_on_open_offers(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, OfferId> {
     let mut open = BTreeMap::new();
     let mut recipients: BTreeSet<Recipient> = BTreeSet::new();
     for offer in offers.values() {
@@ -201,18 +209,18 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
         if let Err(fault) = take(&mut script, step) {
             assert_eq!((&script.state.offers, script.events.len()), (&offers, events), "{step:?} was refused: {fault}");
         }
-        let listed = nobody_is_on_two(&script.state.offers);
+        let listed = schools_on_open_offers(&script.state.offers);
         assert_eq!(script.state.listed.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(), listed);
         script.state.offers.values().for_each(contacts_are_in_order);
     }
     let mut replayed = Script::empty().state;
     for event in &script.events {
-        fold(&mut replayed, event, reached);
+        apply_checked(&mut replayed, event, reached);
     }
     assert_eq!(replayed.offers, script.state.offers, "replay is live");
     assert_eq!((&replayed.listed, &replayed.recipients), (&script.state.listed, &script.state.recipients));
     assert_eq!(replayed.approvals, script.state.approvals);
-    // Awards that were put on offers without an event are on no record.
+    // The words `award`, `settled` and `drawn` add an award without an event, which replay does not know.
     if script.state.awards.is_empty() {
         assert_eq!(script.forbidden(), [], "decided again, the same");
     }
@@ -221,10 +229,10 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     }
 }
 
-/// The walk is the same each time, so that what it reaches is too: every row of the table from every state it allows,
-/// but for those about awards, which `money_properties.rs` walks.
+/// The random walk is the same in each run. It must reach every row of the table from every state that the row allows, except the
+/// rows about awards, which `money_properties.rs` covers.
 #[test]
-fn whatever_is_asked_the_book_stays_sound() {
+fn random_commands_keep_the_programme_sound() {
     let reached = RefCell::new(BTreeSet::new());
     let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));

@@ -1,4 +1,4 @@
-//! For tests: a programme in memory that records as the writer does, driven by one-word commands.
+//! A programme in memory for tests. It records as the writer does, and is driven by one-word commands.
 //!
 //! Four offers are identified first, as events 1 to 4: `S` a maintained school (100001, local authority 330), `T` the
 //! school of a single-academy trust (100002, trust 2000), `M` a trust (3000) with the schools 100003 and 100004, `D` a
@@ -88,14 +88,14 @@ fn first_four() -> Vec<Candidate> {
     vec![standalone(100_001), single, mat(3000, schools), church]
 }
 
-/// The programme of 2021-22, on 1 December 2021.
+/// The programme 2021-22 on 1 December 2021, with its record.
 pub(crate) struct Script {
     pub(crate) state: ProgrammeState,
     pub(crate) events: Vec<Event>,
     pub(crate) today: Date,
-    /// The id every call is made under; one of its own when there is none.
+    /// The request id of every request; if none, each request gets a new one.
     pub(crate) request: Option<RequestId>,
-    /// Where every call may be made.
+    /// The reach of every caller.
     pub(crate) reach: Reach,
     ids: u128,
     calls: u128,
@@ -119,7 +119,7 @@ impl Script {
         script
     }
 
-    /// The offer behind a letter.
+    /// The id of the offer with this letter.
     pub(crate) fn named(letter: &str) -> OfferId {
         offer_id(1 + "STMD".find(letter).unwrap() as u128)
     }
@@ -138,7 +138,7 @@ impl Script {
         self.call("officer", &Command::Identify)
     }
 
-    /// Decides, numbers and folds, as the writer does.
+    /// Decides a command, and numbers and applies its events, as the writer does.
     pub(crate) fn call(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let actor = actor.parse().unwrap();
         let ids = &mut self.ids;
@@ -150,8 +150,8 @@ impl Script {
         self.calls += 1;
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
         let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
-        let decided = self.state.decide(command, &mut context)?;
-        for draft in decided.drafts.clone() {
+        let decision = self.state.decide(command, &mut context)?;
+        for draft in decision.drafts.clone() {
             let event = Event {
                 seq: Seq(i64::try_from(self.events.len()).unwrap() + 1),
                 offer: draft.offer,
@@ -167,10 +167,10 @@ impl Script {
             self.state.apply(&event);
             self.events.push(event);
         }
-        Ok(decided)
+        Ok(decision)
     }
 
-    /// Calls on the day that the command names, if that is later than today.
+    /// Makes the call on the day that the command names, if that day is later than today.
     fn call_when_it_happened(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let today = self.today;
         self.today = command.happened_on().map_or(today, |on| on.max(today));
@@ -179,19 +179,19 @@ impl Script {
         result
     }
 
-    /// What stands against its events when each call is decided again, from the first event on. Days of the future, which no
-    /// caller may name and the words of these tests do, are left out.
+    /// The verdicts against its events when the record is replayed. Verdicts about future dates are left out, because the words of these
+    /// tests use such dates.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
         let mut found = forbidden(&self.events, &self.state, self.today);
         found.retain(|(_, why)| !why.contains("lies in the future"));
         found
     }
 
-    /// Entries as the writer numbers them.
+    /// The entries of postings, numbered as the writer does.
     fn number(&self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let before: usize = self.events.iter().map(|it| it.entries.len()).sum();
-        let entry = |(at, it): (usize, &Posting)| LedgerEntry {
-            seq: EntrySeq(i64::try_from(before + at).unwrap() + 1),
+        let entry = |(index, it): (usize, &Posting)| LedgerEntry {
+            seq: EntrySeq(i64::try_from(before + index).unwrap() + 1),
             account: it.account,
             verb: it.verb,
             amount: it.amount,
@@ -200,18 +200,18 @@ impl Script {
         postings.iter().enumerate().map(entry).collect()
     }
 
-    /// One word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`, `start@7`,
-    /// `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`; with `~v3` it names
-    /// an etag. `award`, `settled` and `drawn` put an award on the offer as it would be then. Words about money are in
-    /// [`super::money_script`].
+    /// Carries out one word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`,
+    /// `start@7`, `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`. `~v3`
+    /// adds an etag. `award`, `settled` and `drawn` put an award in that state on the offer, without an event. Words about money are
+    /// in [`super::money_script`].
     pub(crate) fn word(&mut self, letter: &str, word: &str) -> Result<Decision, CommandError> {
         let id = Self::named(letter);
         match word {
-            "award" => self.set(id, |it| it.released = 0),
-            "settled" => self.set(id, |it| it.released = it.awarded - it.drawn),
-            "drawn" => self.set(id, |it| (it.drawn, it.released) = (2, 2)),
+            "award" => self.set_award(id, |it| it.released = 0),
+            "settled" => self.set_award(id, |it| it.released = it.awarded - it.drawn),
+            "drawn" => self.set_award(id, |it| (it.drawn, it.released) = (2, 2)),
             _ => {
-                self.know_of_claims();
+                self.load_claims();
                 let (actor, command) = self.command(id, word);
                 return self.call_when_it_happened(&actor, &command);
             }
@@ -219,8 +219,8 @@ impl Script {
         Ok(Decision::new(Vec::new(), crate::programme::CommandAnswer::Offers(vec![id])))
     }
 
-    /// Changes the offer's made-up award, two days at first given back, and the fund with it.
-    fn set(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
+    /// Changes the offer's award that has no event, and its fund. At first the award is [`settled`].
+    fn set_award(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
         let id = AwardId(offer.0);
         if !self.state.awards.contains_key(&id) {
             self.state.awards.put(settled(offer));
@@ -278,23 +278,23 @@ impl Script {
         (actor.to_owned(), command)
     }
 
-    /// The newest approval about an offer; one that does not exist where there is none.
+    /// The newest approval about an offer; if there is none, an id that does not exist.
     fn last_approval(&self, offer: OfferId) -> ApprovalId {
-        let about = self.state.approvals.values().filter(|it| it.subject == offer.0);
-        about.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
+        let of_offer = self.state.approvals.values().filter(|it| it.subject == offer.0);
+        of_offer.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
     }
 
-    /// Words in a row, all of which must pass.
+    /// Carries out several words, all of which must pass.
     pub(crate) fn after(mut self, letter: &str, words: &str) -> Self {
         for word in words.split_whitespace() {
-            let (passed, said) = self.says(letter, word);
-            assert_eq!(passed, passed.to_lowercase(), "{letter}: {word}: {said}");
+            let (passed, text) = self.result(letter, word);
+            assert_eq!(passed, passed.to_lowercase(), "{letter}: {word}: {text}");
         }
         self
     }
 
-    /// What a word comes to: the offer's state after it, or why not; and all the refusal says.
-    pub(crate) fn says(&mut self, letter: &str, word: &str) -> (String, String) {
+    /// The result of a word: the offer's state after it, or the code of the refusal; and the text of the refusal.
+    pub(crate) fn result(&mut self, letter: &str, word: &str) -> (String, String) {
         match self.word(letter, word) {
             Ok(_) => (self.state_name(letter).to_owned(), String::new()),
             Err(CommandError::Refused(refusal)) => {
@@ -310,11 +310,11 @@ impl Script {
     }
 }
 
-/// What stands against these events of a programme when each call is decided again: with the trusts that `known` has, on this day.
-pub(crate) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
+/// The verdicts against these events when each request is decided again, with the trusts of `original`, on this day.
+pub(crate) fn forbidden(events: &[Event], original: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
     let mut state = Script::empty().state;
     state.movements = Movements::summed();
-    state.trusts.clone_from(&known.trusts);
+    state.trusts.clone_from(&original.trusts);
     let mut found = Vec::new();
     for call in events.chunk_by(|one, next| (&one.actor, one.request) == (&next.actor, next.request)) {
         let Some(first) = call.first() else { continue };
@@ -333,7 +333,7 @@ pub(crate) fn forbidden(events: &[Event], known: &ProgrammeState, today: Date) -
     found
 }
 
-/// Two days, given back.
+/// An award of two days, all released.
 fn settled(offer: OfferId) -> Award {
     Award {
         id: AwardId(offer.0),
@@ -356,17 +356,18 @@ fn settled(offer: OfferId) -> Award {
     }
 }
 
+/// Splits a text at the first `at`.
 pub(in crate::programme) fn cut(text: &str, at: char) -> (&str, Option<&str>) {
     text.split_once(at).map_or((text, None), |(head, tail)| (head, Some(tail)))
 }
 
-/// Rows of: offer, what happened to it, the word that is judged, what it comes to, a part of what a refusal says.
+/// A row: the offer, the words before, the tested word, the expected result, and a part of the text of the refusal.
 pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 pub(crate) fn judge(rows: &[Row]) {
     for row @ (letter, history, word, expected, part) in rows {
-        let (comes_to, said) = Script::new().after(letter, history).says(letter, word);
-        assert_eq!(comes_to, *expected, "{row:?}: {said}");
-        assert!(said.contains(part), "{row:?}: {said}");
+        let (result, text) = Script::new().after(letter, history).result(letter, word);
+        assert_eq!(result, *expected, "{row:?}: {text}");
+        assert!(text.contains(part), "{row:?}: {text}");
     }
 }

@@ -1,4 +1,4 @@
-//! Every "no" of an award that is made, one row each, and the "yes" beside it (`domain.md` section 5).
+//! Tests of existing awards: a row for each refusal, beside a row that passes (`domain.md` section 5).
 
 use decision::Warning;
 
@@ -10,27 +10,27 @@ use crate::programme::*;
 /// Two days for `S`, delivery started: events 21 and 22.
 const DAYS: &str = "nle:4@6 start@7";
 
-/// The rows, each with [`DAYS`] before its history.
-fn of_days(rows: &[MoneyRow<'_>]) {
+/// Judges the rows, each with [`DAYS`] before its history.
+fn judge_after_days(rows: &[MoneyRow<'_>]) {
     for (letter, history, word, expected, part) in rows {
         judge_money(&[(letter, &format!("{DAYS} {history}"), word, expected, part)]);
     }
 }
 
 #[test]
-fn what_is_drawn_was_committed() {
+fn only_committed_amounts_are_drawn() {
     #[rustfmt::skip]
-    of_days(&[
+    judge_after_days(&[
         ("S", "",                "draw:3@8",                "4 3 0 0", ""),
         ("S", "draw:3@8",        "draw:1@9",                "4 4 0 0", ""),
         ("S", "",                "draw:5@8",                "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", "2.5 days is more than this award has left for that: 2 days"),
         ("S", "draw:3@8",        "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 3 1 2 1", ""),
         ("S", "release:3",       "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 0 1 2 1", ""),
-        // what is refunded goes back to cap and fund, never to the award
+        // a refund returns the amount to cap and fund, not to the award
         ("S", "draw:4@8 refund:4", "draw:1@9",              "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", "make another award"),
         ("S", "",                "draw:100p@8",             "UNIT_MISMATCH 0 | award", "give the amount in half-days"),
         ("S", "",                "draw@8",                  "BOOKING_NOT_OPEN 0 | award", "give an amount, or the booking"),
-        // a date in the past is fine, back to the start
+        // a past date is allowed, from the start of delivery on
         ("S", "",                "draw:1@7",                "4 1 0 0", ""),
         ("S", "",                "draw:1@6",                "DATE_ORDER 0 | period", "2021-10-06 lies before delivery started, on 2021-10-07"),
         ("S", "day:started@6",   "draw:1@6",                "4 1 0 0", ""),
@@ -47,11 +47,11 @@ fn what_is_drawn_was_committed() {
     judge_money(&[
         ("S", "nle:4@6",         "draw:5/INV-1@2023-01-01", "STATE_NOT_ALLOWED 0 | state | period | award 4 4 0 4 5 4", "(and 2 more)"),
         ("S", "",                "draw:1",                  "NOT_FOUND", "award"),
-        // claims of credit, against the award and never against the cap
+        // claims of credit are limited by the award, not by the cap
         ("S", "credit:9000@6 start@7", "draw:9000@8",       "9000 9000 0 0", ""),
         ("S", "credit:9000@6 start@7", "draw:9001@8",       "AWARD_EXCEEDED 9000 | award 9000 9000 0 9000 9001 9000", "£90"),
         ("S", "credit:9000@6 start@7", "draw:1d@8",         "UNIT_MISMATCH 0 | award", "give the amount in pence"),
-        // also while the fund is over-committed
+        // also if the fund is over-committed
         ("S", "credit:600000 start@7 cut:credit:1500000 yes:ben", "draw:200000",    "600000 200000 0 0", ""),
         ("S", "credit:600000 start@7 cut:credit:1500000 yes:ben", "release:100000", "600000 0 100000 0", ""),
         ("S", "credit:600000 start@7 cut:credit:1500000 yes:ben draw:200000", "refund:1", "600000 200000 0 1", ""),
@@ -59,9 +59,9 @@ fn what_is_drawn_was_committed() {
 }
 
 #[test]
-fn bookings_lie_inside_their_award() {
+fn bookings_stay_within_their_award() {
     #[rustfmt::skip]
-    of_days(&[
+    judge_after_days(&[
         ("S", "",                                   "book:4@2022-03-01",    "4 0 0 0", ""),
         ("S", "",                                   "book:5@2022-03-01",    "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", ""),
         ("S", "book:3@2022-03-01",                  "book:2@2022-03-02",    "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "book at most 0.5 days, or cancel first a booking"),
@@ -73,17 +73,17 @@ fn bookings_lie_inside_their_award() {
         ("S", "",                                   "book:1@2022-12-31",    "4 0 0 0", ""),
         ("S", "",                                   "book:1@2023-01-01",    "OUTSIDE_WINDOW 0 | period", ""),
         ("S", "close:completed@9",                  "book:1@2022-03-01",    "STATE_NOT_ALLOWED 0 | state | award 4 0 0 0 1 0", "allowed in: accepted, delivering"),
-        // delivering one draws its days, or fewer: the rest is free again
+        // delivering a booking draws its days or fewer; the rest is free again
         ("S", "book:3@2022-03-01",                  "draw#23@8",            "4 3 0 0", ""),
         ("S", "book:3@2022-03-01",                  "draw:2#23@8",          "4 2 0 0", ""),
         ("S", "book:3@2022-03-01 draw:2#23@8",      "draw:2@8",             "4 4 0 0", ""),
         ("S", "book:3@2022-03-01",                  "draw:4#23@8",          "AWARD_EXCEEDED 3 | award 3 3 0 3 4 3", "booking 23 of award"),
         ("S", "book:3@2022-03-01",                  "draw:5#23@8",          "AWARD_EXCEEDED 3 | award 4 4 0 4 5 4 | award 3 3 0 3 5 3", ""),
         ("S", "book:2@2022-03-01 book:2@2022-03-02", "draw:3#23@8",         "AWARD_EXCEEDED 2 | award 4 4 0 2 3 2 | award 2 2 0 2 3 2", ""),
-        // what is booked is held for it
+        // booked days cannot be drawn without the booking
         ("S", "book:3@2022-03-01",                  "draw:2@8",             "AWARD_EXCEEDED 1 | award 4 4 0 1 2 1", "draw at most 0.5 days, or cancel first a booking that holds the rest"),
         ("S", "book:3@2022-03-01",                  "draw:1@8",             "4 1 0 0", ""),
-        // only an open one
+        // only an open booking can be delivered
         ("S", "book:3@2022-03-01 draw#23@8",        "draw#23@9",            "BOOKING_NOT_OPEN 0 | award", "23 is not an open booking"),
         ("S", "book:3@2022-03-01 cancel#23",        "draw:1#23@9",          "BOOKING_NOT_OPEN 0 | award", ""),
         ("S", "book:3@2022-03-01",                  "cancel#23",            "4 0 0 0", ""),
@@ -109,9 +109,9 @@ fn bookings_lie_inside_their_award() {
 }
 
 #[test]
-fn what_is_released_was_not_needed() {
+fn only_committed_amounts_are_released() {
     #[rustfmt::skip]
-    of_days(&[
+    judge_after_days(&[
         ("S", "",                       "release",              "4 0 4 0", ""),
         ("S", "",                       "release:3",            "4 0 3 0", ""),
         ("S", "draw:1@8",               "release",              "4 1 3 0", ""),
@@ -132,15 +132,15 @@ fn what_is_released_was_not_needed() {
 }
 
 #[test]
-fn what_is_refunded_was_drawn() {
+fn only_drawn_amounts_are_refunded() {
     #[rustfmt::skip]
-    of_days(&[
+    judge_after_days(&[
         ("S", "draw:3@8",                       "refund:2@9",           "4 3 0 2", ""),
         ("S", "draw:3@8",                       "refund:4@9",           "AWARD_EXCEEDED 3 | award 4 1 3 3 4 3", "1.5 days"),
         ("S", "draw:3@8 refund:2@9",            "refund:2@9",           "AWARD_EXCEEDED 1 | award 4 1 1 1 2 1", ""),
         ("S", "",                               "refund:1@9",           "AWARD_EXCEEDED 0 | award 4 4 0 0 1 0", ""),
         ("S", "draw:3@8 close:completed@9",     "refund:3@10",          "4 3 1 3", ""),
-        // not before the draw it takes back
+        // not before the draw that it takes back
         ("S", "draw:3@8",                       "refund:1@8",           "4 3 0 1", ""),
         ("S", "draw:3@8",                       "refund:1@7",           "DATE_ORDER 0 | period", "2021-10-07 lies before what it takes back was drawn, on 2021-10-08"),
         ("S", "draw:1@8 draw:2@10",             "refund:1@9",           "4 3 0 1", ""),
@@ -170,7 +170,7 @@ fn a_past_day_of_an_award_is_a_warning() {
         ("book:1@2022-03-01", false),
     ] {
         let mut script = Script::funded().after("S", "nle:4@6 start@7 draw:1@8");
-        // The ninth is 61 days before.
+        // 9 October is 61 days before today.
         script.today = day("2021-12-09");
         let decided = script.word("S", word).unwrap();
         let expected = if warned { vec![Warning::DateInThePast(day("9"))] } else { Vec::new() };
@@ -180,34 +180,34 @@ fn a_past_day_of_an_award_is_a_warning() {
 
 /// "A mistaken refund, release or draw is undone by a counter-event that posts existing verbs" (`domain.md` section 4).
 #[test]
-fn a_mistake_is_undone_and_its_numbers_fall_back() {
+fn undoing_a_mistake_restores_the_numbers() {
     #[rustfmt::skip]
-    of_days(&[
+    judge_after_days(&[
         ("S", "draw:3@8",                            "undo#23",  "4 0 0 0", ""),
         ("S", "release:3",                           "undo#23",  "4 0 0 0", ""),
         ("S", "draw:3@8 refund:2@9",                 "undo#24",  "4 3 0 0", ""),
-        // once, and only what moved an amount of this award
+        // only once, and only an event that moved an amount of this award
         ("S", "draw:3@8 undo#23",                    "undo#23",  "MOVEMENT_NOT_UNDOABLE - | award", "event 23 is no draw, release or refund of this award that can be undone"),
         ("S", "draw:3@8",                            "undo#21",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
         ("S", "draw:3@8 undo#23",                    "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
         ("S", "draw:3@8",                            "undo#23~v21", "STALE", "v23 is current"),
-        // what was refunded of a draw goes first
+        // a refund of the draw must be undone first
         ("S", "draw:3@8 refund:2@9",                 "undo#23",  "MOVEMENT_NOT_UNDOABLE - | award", "undo the refund first"),
         ("S", "draw:3@8 refund:2@9 undo#24",         "undo#23",  "4 0 0 0", ""),
         ("S", "draw:1@8 draw:2@8 refund:1@9",        "undo#24",  "4 1 0 1", ""),
-        // not of a closed offer, but for a refund
+        // in a closed offer only a refund can be undone
         ("S", "draw:3@8 close:completed@9",          "undo#23",  "STATE_NOT_ALLOWED - | state", "accepted, delivering"),
         ("S", "release:3 close:completed",           "undo#23",  "STATE_NOT_ALLOWED - | state", ""),
         ("S", "draw:3@8 refund:2@9 close:completed@9", "undo#24", "4 3 1 0", ""),
         ("S", "draw:3@8 close:completed@9",          "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", "event 24 is no draw"),
-        // until then it was gone
+        // the amount is back only from the day of the undo
         ("S", "draw:4@8 undo#23",                    "draw:4@9",  "DATE_ORDER 0 | period", "2021-10-09 lies before what it takes was given back by an undo, on 2021-12-01"),
         ("S", "draw:3@8 undo#23",                    "draw:2@9",  "DATE_ORDER 1 | period", "give a date on or after 2021-12-01"),
         ("S", "draw:3@8 undo#23",                    "draw:1@9",  "4 1 0 0", ""),
         ("S", "draw:3@8 undo#23",                    "draw:4",    "4 4 0 0", ""),
         ("S", "release:3@8 undo#23",                 "release:2@9", "DATE_ORDER 1 | period", ""),
         ("S", "release:3@8 undo#23",                 "release:1@9", "4 0 1 0", ""),
-        // cap and fund have to bear it
+        // cap and fund must bear it
         ("S", "release:3 nle:5",                     "undo.1#23", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", "release first"),
         ("S", "draw:3@8 refund:3@9 nle:5",           "undo.1#24", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", ""),
     ]);
@@ -229,7 +229,7 @@ fn a_mistake_is_undone_and_its_numbers_fall_back() {
 }
 
 #[test]
-fn undoing_frees_an_invoice_and_takes_it_back() {
+fn undoing_a_draw_frees_its_invoice_and_undoing_a_refund_pays_it_again() {
     const PAID: &str = "npqel:900000@6 start@7 draw:300000/INV-1@8";
     #[rustfmt::skip]
     judge_money(&[
@@ -263,7 +263,7 @@ fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them()
         ("T", "body@4",                                      "day:accepted@5", "STATE_NOT_ALLOWED", "allowed in: accepted, delivering"),
         ("T", "body@4 accept:trust@6 close:withdrawn@7",     "day:accepted@5", "STATE_NOT_ALLOWED", "while the offer is closed"),
         ("T", "body@4 accept:trust@6",                       "day:accepted@5~v1", "STALE",          ""),
-        // and from then on what follows goes by the new day
+        // later commands are checked against the corrected day
         ("T", "body@4 accept:trust@6 day:accepted@5",        "nle:2@5",        "accepted",          ""),
         ("T", "body@4 accept:trust@5 nle:2@6 day:accepted@6", "start@5",       "DATE_ORDER",        "before the offer was accepted, on 2021-10-06"),
     ];
