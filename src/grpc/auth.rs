@@ -1,8 +1,8 @@
-//! Who calls, and how they prove it: a bearer token for people and programs of other houses, a certificate for services,
-//! or, in development, their own word.
+//! Authenticates callers: people and programs of other organisations by a bearer token, services by a certificate.
+//! In development mode a caller states its own identity.
 //!
-//! Nothing of the scheme is here: what a caller may do is the role table's ([`crate::domain::role`]), what each method
-//! asks for is the access table's ([`access`]), and [`method`] resolves which method a call is of.
+//! No rule of the scheme is here. The role table ([`crate::domain::role`]) says what a role may do, the access table
+//! ([`access`]) which actions each method needs, and [`method`] finds the method of a request.
 
 pub mod access;
 pub(in crate::grpc) mod call_time;
@@ -36,22 +36,22 @@ pub use jwks::KeySource;
 pub use jwt::TokenSettings;
 use jwt::Verifier;
 
-/// Who is let in.
+/// How callers are authenticated.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// Callers name themselves in metadata: for development, on loopback alone.
+    /// Callers state their identity in metadata. For development, and only on loopback.
     Development,
-    /// Callers with a token of this issuer, or a certificate of one of these services.
+    /// Callers need a token of this issuer, or a certificate of one of these services.
     Guarded {
         /// Bearer tokens.
         tokens: Option<TokenSettings>,
-        /// Services known by the certificate they call with.
+        /// Services that are identified by their client certificate.
         services: Vec<Service>,
     },
 }
 
 impl Access {
-    /// What is worth knowing of who is let in, though it can be served with.
+    /// A warning about valid but risky settings.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         match self {
@@ -61,20 +61,20 @@ impl Access {
     }
 }
 
-/// A caller who has been let in; handlers find it among the extensions of the request.
+/// An authenticated caller. Admission puts it in the extensions of the request, where handlers read it.
 #[derive(Debug, Clone)]
 pub(super) struct Authenticated {
     pub(super) caller: Caller,
-    /// When the proof ends, and every stream with it.
+    /// When the token or certificate expires; every stream of the caller ends then.
     pub(super) until: Option<Micros>,
-    /// The same on the clock that deadlines go by.
+    /// The same moment on the monotonic clock, for deadlines.
     pub(super) ends: Option<Instant>,
 }
 
-/// What a caller was authenticated by; handlers find it among the extensions of the request.
+/// How a caller was authenticated. Admission puts it in the extensions of the request, where handlers read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// Their own word, in development mode.
+    /// The metadata of development mode, which is not checked.
     Word,
     /// A bearer token.
     Token,
@@ -88,11 +88,11 @@ impl From<AuthError> for Status {
     }
 }
 
-/// Authenticates callers: by a token or a client certificate; in development mode by what they say of themselves.
+/// Authenticates callers: by a token or a client certificate; in development mode by metadata.
 #[derive(Debug)]
 pub(super) struct Authenticator(Option<Proofs>);
 
-/// What may be shown.
+/// The proofs of identity that the server accepts.
 #[derive(Debug)]
 struct Proofs {
     verifier: Option<Verifier>,
@@ -100,30 +100,31 @@ struct Proofs {
 }
 
 impl Authenticator {
-    /// Gets ready: the keys of the issuer are fetched once, so that a server that could let nobody in does not start.
-    /// `calls` is how many the server has in flight at most, `measured` what the age of the keys is told to.
+    /// Fetches the keys of the issuer once, so that a server that could authenticate no caller does not start.
+    /// `max_calls` is the server's limit of requests in flight. `metrics` records the age of the keys.
     ///
     /// # Errors
-    /// Why the keys cannot be had.
-    pub(super) async fn open(access: Access, calls: usize, measured: &Arc<InternalMetrics>) -> Result<Self, String> {
+    /// The reason why the keys cannot be fetched.
+    pub(super) async fn open(access: Access, max_calls: usize, metrics: &Arc<InternalMetrics>) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
-            Some(tokens) => Some(Verifier::open(tokens, calls, Arc::clone(measured)).await?),
+            Some(tokens) => Some(Verifier::open(tokens, max_calls, Arc::clone(metrics)).await?),
             None => None,
         };
         Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
     }
 
-    /// Whether callers are let in by their word.
+    /// Returns true in development mode, where callers are not checked.
     pub(super) const fn is_open(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Who calls, by the headers of the call and the certificate of its connection (DER). A token speaks for the caller where there is one; the certificate beside it is then the transport's.
+    /// Authenticates the caller by the headers of the request, or by the certificate of its connection (DER). A token
+    /// takes precedence: the certificate beside it only secures the transport, for example of a proxy.
     ///
     /// # Errors
-    /// UNAUTHENTICATED, or UNAVAILABLE where a token cannot be checked, and why.
-    pub(super) async fn who(
+    /// Maps to UNAUTHENTICATED, or to UNAVAILABLE if the token cannot be checked now.
+    pub(super) async fn authenticate(
         &self,
         headers: &HeaderMap,
         time: CallTime,
@@ -141,25 +142,25 @@ impl Authenticator {
     }
 }
 
-/// The first character of a text that is no printable ASCII, named, and its place, from 1.
+/// Describes the first character of a text that is not printable ASCII, with its position from 1.
 fn unprintable(text: &str) -> Option<String> {
-    let (at, found) = text.chars().enumerate().find(|(_, it)| !matches!(it, ' '..='~'))?;
-    Some(format!("U+{:04X} at character {}", u32::from(found), at.saturating_add(1)))
+    let (index, character) = text.chars().enumerate().find(|(_, it)| !matches!(it, ' '..='~'))?;
+    Some(format!("U+{:04X} at character {}", u32::from(character), index.saturating_add(1)))
 }
 
-/// What a stream is ended with when its caller's proof is over.
-pub(super) fn over(proof: Option<Proof>) -> Status {
-    let over = match proof {
+/// The status that ends a stream when its caller's token or certificate expires.
+pub(super) fn proof_expired_status(proof: Option<Proof>) -> Status {
+    let error = match proof {
         Some(Proof::Certificate) => certificates::expired(),
         _ => AuthError::new(ServiceReason::TokenExpired, "the token has expired: begin again with another one"),
     };
-    over.into()
+    error.into()
 }
 
-/// The caller that was let in.
+/// Returns the authenticated caller of the request.
 ///
 /// # Errors
-/// INTERNAL if there is none: the method was reached without authentication, which is a bug.
+/// INTERNAL if there is none: the handler was reached without authentication, which is a bug.
 pub(super) fn authenticated(extensions: &Extensions) -> Result<&Authenticated, Status> {
     extensions.get::<Authenticated>().ok_or_else(|| {
         tracing::error!("a call was not authenticated");
@@ -172,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_that_is_no_printable_ascii_is_named_with_its_place() {
+    fn the_first_unprintable_character_is_named_with_its_position() {
         let rows = [
             ("case.officer-7 ~", None),
             ("", None),
@@ -180,8 +181,8 @@ mod tests {
             ("a\tb", Some("U+0009 at character 2")),
             ("\u{430}nn\u{7f}", Some("U+0430 at character 1")),
         ];
-        for (text, named) in rows {
-            assert_eq!(unprintable(text).as_deref(), named, "{text:?}");
+        for (text, expected) in rows {
+            assert_eq!(unprintable(text).as_deref(), expected, "{text:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What each method asks of a caller's roles: any one of these actions. Which role may take which is
-//! [`crate::domain::role::Role::row`]; where, is decided with the thing itself.
+//! The actions of each method: a caller needs a role that allows one of them. [`crate::domain::role::Role::row`] says
+//! which role allows which action; the use case checks the region of the thing that is read or changed.
 //!
-//! A method that is not here can be called by nobody, and a test says so before anybody tries.
+//! A method that is missing here can be called by no one; a test compares the table with the contract.
 
 use Action as A;
 

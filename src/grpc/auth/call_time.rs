@@ -1,5 +1,5 @@
-//! The time of a call: the one read of the clock that everything about the call goes by, up to its writer. The writer reads the
-//! clock again under its lock, since what it records must not lie before what was recorded last.
+//! The time of a request. The clock is read once, at admission, and every check of the request uses that time. The writer
+//! reads the clock again under its lock, because recorded times must not go backwards.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::app::clock::Clock;
 use crate::domain::time::{Micros, Now};
 use crate::grpc::message::status::internal;
 
-/// When a call was admitted; handlers find it among the extensions of the request.
+/// When a request was admitted. Admission puts it in the extensions of the request, where handlers read it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::grpc) struct CallTime {
-    /// The moment, and the day that it is in London.
+    /// The moment, and its date in London.
     pub(in crate::grpc) now: Now,
-    /// The same moment on the clock that deadlines go by.
+    /// The same moment on the monotonic clock, for deadlines.
     instant: Instant,
 }
 
@@ -26,7 +26,7 @@ impl CallTime {
         Self { now: clock.now(), instant: Instant::now() }
     }
 
-    /// The time that was read when the call was admitted.
+    /// Returns the time that was read when the request was admitted.
     ///
     /// # Errors
     /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
@@ -37,7 +37,7 @@ impl CallTime {
         })
     }
 
-    /// A later moment on the clock that deadlines go by; `None` if it is not later.
+    /// Converts a later moment to the monotonic clock; `None` if it is not later.
     pub(in crate::grpc) fn deadline(self, at: Micros) -> Option<Instant> {
         let left = u64::try_from(at.0.saturating_sub(self.now.at.0)).ok().filter(|it| *it > 0)?;
         self.instant.checked_add(Duration::from_micros(left))

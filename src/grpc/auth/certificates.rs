@@ -1,5 +1,5 @@
-//! Services by the certificate they call with. TLS has checked it against the authority when the connection began; here its
-//! names are looked up, and at each call whether it still holds, for a connection may outlive it.
+//! Authenticates services by their client certificate. TLS has checked it against the authority when the connection
+//! began. Each request looks up the names of the certificate here, and checks that it has not expired since.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,11 @@ use crate::grpc::message::reason::ServiceReason;
 pub struct Service {
     /// The subject alternative name of its certificate: a URI or a DNS name.
     pub name: String,
-    /// Whom it acts as.
+    /// The caller that it acts as.
     pub caller: Caller,
 }
 
-/// The services known.
+/// The configured services.
 #[derive(Debug)]
 pub(super) struct Certificates {
     services: HashMap<String, Caller>,
@@ -33,13 +33,13 @@ impl Certificates {
         Self { services: services.into_iter().map(|it| (it.name, it.caller)).collect() }
     }
 
-    /// The service behind the certificate of the connection, DER.
+    /// Authenticates the service of the connection's certificate (DER).
     ///
     /// # Errors
-    /// Reason `TOKEN_MISSING` where there is none, `CERTIFICATE_UNKNOWN` where it names no service known,
-    /// `CERTIFICATE_EXPIRED` past its last second.
-    pub(super) fn caller(&self, own: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
-        let Some(own) = own else {
+    /// Reason `TOKEN_MISSING` without a certificate, `CERTIFICATE_UNKNOWN` if no configured service has one of its names,
+    /// `CERTIFICATE_EXPIRED` after its last second.
+    pub(super) fn caller(&self, certificate: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
+        let Some(certificate) = certificate else {
             return Err(AuthError::new(
                 ServiceReason::TokenMissing,
                 "metadata authorization must have a bearer token, got none",
@@ -47,10 +47,10 @@ impl Certificates {
         };
         let unknown =
             || AuthError::new(ServiceReason::CertificateUnknown, "the certificate names no service known here");
-        let (_, own) = X509Certificate::from_der(own).map_err(|_| unknown())?;
-        let caller = names(&own).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
-        // It holds to the end of its last second.
-        let seconds = own.validity().not_after.timestamp().saturating_add(1);
+        let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| unknown())?;
+        let caller = names(&certificate).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
+        // A certificate is valid to the end of its last second.
+        let seconds = certificate.validity().not_after.timestamp().saturating_add(1);
         let until = Micros(seconds.saturating_mul(1_000_000));
         if until <= time.now.at {
             return Err(expired());

@@ -1,4 +1,4 @@
-//! Development: the caller names itself in metadata. Never on an address that others can reach.
+//! Development mode: the caller states its identity in metadata. Allowed only on loopback addresses.
 
 use http::HeaderMap;
 
@@ -11,8 +11,8 @@ use crate::grpc::message::reason::ServiceReason;
 const ACTOR: &str = "x-tsio-actor";
 /// Metadata that lists the caller's roles, separated by commas.
 const ROLES: &str = "x-tsio-roles";
-/// Metadata that lists the caller's regions, separated by semicolons, for commas are among their letters; all where it is
-/// absent.
+/// Metadata that lists the caller's regions, separated by semicolons because names of regions contain commas. If it is
+/// absent, the caller has all regions.
 const REGIONS: &str = "x-tsio-regions";
 
 /// Reads the caller from a call's metadata.
@@ -41,8 +41,8 @@ pub(super) fn caller(headers: &HeaderMap) -> Result<Caller, AuthError> {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
     let Some(value) = headers.get(name) else { return Ok(None) };
-    if let Some(found) = unprintable(&String::from_utf8_lossy(value.as_bytes())) {
-        return Err(malformed(name, &format!("must have only printable ASCII characters; got {found}")));
+    if let Some(character) = unprintable(&String::from_utf8_lossy(value.as_bytes())) {
+        return Err(malformed(name, &format!("must have only printable ASCII characters; got {character}")));
     }
     value.to_str().map(Some).map_err(|error| malformed(name, &error))
 }

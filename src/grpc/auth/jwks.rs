@@ -1,4 +1,4 @@
-//! The issuer's public keys (a JWK set): where they are, how they are fetched, and which of them tokens can be checked with.
+//! The issuer's public keys (a JWK set): their source, the fetch, and the choice of the keys that can verify tokens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-/// How long a fetch may take.
-const FETCH: Duration = Duration::from_secs(10);
-/// Bytes of a set: a dozen keys take some 10 KiB.
-const MOST: u64 = 256 * 1024;
+/// The time limit of a fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The largest accepted key set; a dozen keys take about 10 KiB.
+const MAX_KEY_SET_BYTES: u64 = 256 * 1024;
 
-/// Where the set is.
+/// Where the key set is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// A file, which may be replaced while the server runs.
@@ -24,7 +24,7 @@ pub enum KeySource {
     Url(String),
 }
 
-/// A key, and what it may have signed with.
+/// A key, and the algorithms that it may sign with.
 pub(super) struct PublicKey {
     pub(super) id: Option<String>,
     pub(super) key: DecodingKey,
@@ -41,7 +41,7 @@ impl std::fmt::Debug for PublicKey {
 #[derive(Debug)]
 pub(super) struct KeyFetcher {
     source: KeySource,
-    /// Held by the thread that reads, for as long as it does: of threads that hang there is one at most.
+    /// The reading thread holds the only permit, so at most one thread can hang.
     reading: Arc<Semaphore>,
 }
 
@@ -50,19 +50,19 @@ impl KeyFetcher {
         Self { source, reading: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Fetches the set, on a thread of its own. A file that hangs, as on a network mount, is given up as a URL is; its thread
-    /// stays until the file answers, and neither other work nor the end of the process waits for it.
+    /// Fetches the set on its own thread, within [`FETCH_TIMEOUT`]. A read that hangs, for example on a network mount, times
+    /// out; its thread stays until the read returns, and neither other work nor the end of the process waits for it.
     ///
     /// # Errors
-    /// Why it cannot be had in time, or holds no key of use.
+    /// The set cannot be read in time, or has no usable key.
     pub(super) async fn fetch(&self) -> Result<Vec<Arc<PublicKey>>, String> {
-        self.fetch_within(FETCH).await
+        self.fetch_within(FETCH_TIMEOUT).await
     }
 
     async fn fetch_within(&self, limit: Duration) -> Result<Vec<Arc<PublicKey>>, String> {
-        let text = timeout(limit, self.read_on_thread()).await;
-        let late = |_| format!("the key set could not be read within {} s", limit.as_secs_f64());
-        let keys = parse(&text.map_err(late)??)?;
+        let key_set = timeout(limit, self.read_on_thread()).await;
+        let timed_out = |_| format!("the key set could not be read within {} s", limit.as_secs_f64());
+        let keys = parse(&key_set.map_err(timed_out)??)?;
         if keys.is_empty() {
             return Err("the key set holds no public key that tokens are signed with".to_owned());
         }
@@ -70,16 +70,16 @@ impl KeyFetcher {
     }
 
     async fn read_on_thread(&self) -> Result<String, String> {
-        let reading = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
-        let (sender, text) = oneshot::channel();
+        let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
+        let (sender, receiver) = oneshot::channel();
         let source = self.source.clone();
         let thread = std::thread::Builder::new().name("key set".to_owned()).spawn(move || {
-            let _reading = reading;
-            // The caller that waited for it may have given up.
+            let _permit = permit;
+            // The send fails if the caller has timed out.
             let _ = sender.send(read(&source));
         });
         thread.map_err(|error| format!("no thread to read the key set on: {error}"))?;
-        text.await.map_err(|_| "the thread that read the key set panicked".to_owned())?
+        receiver.await.map_err(|_| "the thread that read the key set panicked".to_owned())?
     }
 }
 
@@ -88,19 +88,24 @@ fn read(source: &KeySource) -> Result<String, String> {
         KeySource::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())),
         KeySource::Url(url) => {
             let agent: ureq::Agent = ureq::Agent::config_builder()
-                .timeout_global(Some(FETCH))
+                .timeout_global(Some(FETCH_TIMEOUT))
                 .max_redirects(0)
                 .https_only(url.starts_with("https:"))
                 .build()
                 .into();
             let mut answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
-            answer.body_mut().with_config().limit(MOST).read_to_string().map_err(|error| format!("{url}: {error}"))
+            answer
+                .body_mut()
+                .with_config()
+                .limit(MAX_KEY_SET_BYTES)
+                .read_to_string()
+                .map_err(|error| format!("{url}: {error}"))
         }
     }
 }
 
-/// The keys of a set that tokens can be checked with. Shared secrets, keys for encryption and kinds not known are passed
-/// over: other programs' keys may stand beside ours.
+/// Reads the keys of a set that can verify tokens. Shared secrets, keys for encryption and unknown kinds are skipped,
+/// because the set may also have keys for other programs.
 fn parse(text: &str) -> Result<Vec<Arc<PublicKey>>, String> {
     let set: Value = serde_json::from_str(text).map_err(|error| format!("the key set is not JSON: {error}"))?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("the key set has no list `keys`")?;
@@ -112,18 +117,18 @@ fn key(value: &Value) -> Option<PublicKey> {
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
     }
-    let fitting = fitting(&jwk.algorithm);
+    let possible = possible_algorithms(&jwk.algorithm);
     let algorithms = match jwk.common.key_algorithm.and_then(|it| it.to_string().parse::<Algorithm>().ok()) {
-        Some(only) => fitting.iter().copied().filter(|it| *it == only).collect(),
+        Some(only) => possible.iter().copied().filter(|it| *it == only).collect(),
         None if jwk.common.key_algorithm.is_some() => Vec::new(),
-        None => fitting.to_vec(),
+        None => possible.to_vec(),
     };
     let key = DecodingKey::from_jwk(&jwk).ok().filter(|_| !algorithms.is_empty())?;
     Some(PublicKey { id: jwk.common.key_id, key, algorithms })
 }
 
-/// What a key of this kind can have signed with: never a shared secret, so that a public key cannot pass for one.
-const fn fitting(kind: &AlgorithmParameters) -> &'static [Algorithm] {
+/// The algorithms of this kind of key. None uses a shared secret, so a public key cannot be misused as one.
+const fn possible_algorithms(kind: &AlgorithmParameters) -> &'static [Algorithm] {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     match kind {
         AlgorithmParameters::RSA(_) => &[RS256, RS384, RS512, PS256, PS384, PS512],
@@ -143,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// A pipe that nobody writes to hangs as a file on a dead mount does.
+    /// Reading a pipe without a writer hangs, like a file on a dead mount.
     #[tokio::test]
     async fn a_file_that_hangs_is_given_up_and_holds_one_thread() {
         let folder = tempfile::tempdir().unwrap();
@@ -155,7 +160,7 @@ mod tests {
             assert_eq!(error, "the key set could not be read within 0.02 s");
             assert_eq!(fetcher.reading.available_permits(), 0);
         }
-        // It answers again: the thread that hung ends, and the next fetch reads.
+        // A write ends the hanging read and its thread, and the next fetch reads the new file.
         std::fs::write(&path, "").unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, r#"{"keys": []}"#).unwrap();

@@ -1,7 +1,7 @@
-//! Bearer tokens (JWT) of one issuer: signature, issuer, audience and times checked, then read as a caller.
+//! Verifies bearer tokens (JWT) of one issuer: signature, issuer, audience and times. Then reads the caller from the claims.
 //!
-//! A token that was checked is remembered by its digest for a while, since checking costs more than most reads; what
-//! is remembered ends with the token.
+//! A verified token is cached by its digest, because verification costs more than most reads. The cached result expires
+//! with the token, or earlier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +28,16 @@ use crate::grpc::auth::error::AuthError;
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
-/// How long a checked token is believed without another look at it.
-const BELIEVED: Duration = Duration::from_secs(300);
-/// Tokens remembered; past it, those that are shown least are checked again.
-const REMEMBERED: usize = 10_000;
-/// Bytes of a token: one with a hundred groups in it is smaller.
-const LONGEST: usize = 8 * 1024;
-/// The region that stands for all of them.
+/// How long a verified token is accepted from the cache.
+const CACHED_FOR: Duration = Duration::from_secs(300);
+/// The number of cached tokens; beyond it, the least used are evicted.
+const CACHED_TOKENS: usize = 10_000;
+/// The longest accepted token, in bytes. A token with a hundred groups is shorter.
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// The name that means all regions.
 const EVERY_REGION: &str = "*";
 
-/// Whose tokens are taken, and what of them is read.
+/// Which tokens are accepted, and which claims describe the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSettings {
     /// `iss` must be this.
@@ -46,17 +46,17 @@ pub struct TokenSettings {
     pub audience: String,
     /// The issuer's keys.
     pub keys: KeySource,
-    /// By how much clocks may differ.
+    /// The allowed difference between the clocks of issuer and server.
     pub leeway: Duration,
     /// The claim with the caller's opaque id.
     pub actor_claim: String,
-    /// The claim with the roles' names; names that are no role of ours are another program's.
+    /// The claim with the names of roles; unknown names are ignored, they belong to other programs.
     pub roles_claim: String,
-    /// The claim with the regions' names, `*` for all; without it, none.
+    /// The claim with the names of regions, `*` for all. A token without the claim has no region.
     pub regions_claim: String,
 }
 
-/// Claims that people choose, share or change: an id from one may be another person tomorrow, or one person twice.
+/// Claims that people choose, share or change. Such an id may name another person later, or one person may have two.
 const NOT_OPAQUE: [&str; 10] = [
     "email",
     "family_name",
@@ -71,11 +71,11 @@ const NOT_OPAQUE: [&str; 10] = [
 ];
 
 impl TokenSettings {
-    /// What is worth knowing of these settings, though they can be served with.
+    /// A warning if `actor_claim` is not an opaque id.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         let claim = &self.actor_claim;
-        // A claim of a namespace is named by a URL: its last part says what it is.
+        // A claim may be named by a URL; the last part of it is its plain name.
         let last = claim.rsplit(['/', ':', '.']).next().unwrap_or(claim).to_ascii_lowercase();
         NOT_OPAQUE.contains(&last.as_str()).then(|| {
             format!(
@@ -86,26 +86,26 @@ impl TokenSettings {
     }
 }
 
-/// Checks tokens.
+/// Verifies tokens.
 #[derive(Debug)]
 pub(super) struct Verifier {
     tokens: TokenSettings,
     keys: KeyCache,
-    /// By their digests.
-    seen: Cache<[u8; 32], VerifiedToken>,
+    /// Verified tokens by their digest.
+    verified: Cache<[u8; 32], VerifiedToken>,
 }
 
 #[derive(Debug, Clone)]
 struct VerifiedToken {
-    let_in: Authenticated,
-    believed_until: Micros,
+    identity: Authenticated,
+    cached_until: Micros,
 }
 
 impl Verifier {
     pub(super) async fn open(
         tokens: TokenSettings,
-        calls: usize,
-        measured: Arc<InternalMetrics>,
+        max_calls: usize,
+        metrics: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
         ring_provider::install();
         let fetcher = Arc::new(KeyFetcher::new(tokens.keys.clone()));
@@ -113,41 +113,41 @@ impl Verifier {
             let fetcher = Arc::clone(&fetcher);
             Box::pin(async move { fetcher.fetch().await })
         };
-        let keys = KeyCache::open(Box::new(fetch), KeyCacheTimes::USUAL, calls, measured).await;
+        let keys = KeyCache::open(Box::new(fetch), KeyCacheTimes::USUAL, max_calls, metrics).await;
         let keys = keys.map_err(|error| format!("tokens.keys: {error}"))?;
-        Ok(Self { tokens, keys, seen: Cache::new(REMEMBERED) })
+        Ok(Self { tokens, keys, verified: Cache::new(CACHED_TOKENS) })
     }
 
-    /// The caller a token speaks for.
+    /// Verifies the token and returns its caller.
     ///
     /// # Errors
-    /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may pass.
+    /// Reasons `TOKEN_MALFORMED`, `TOKEN_EXPIRED`, `TOKEN_REJECTED`; `KEYS_UNAVAILABLE`, which may be temporary.
     pub(super) async fn caller(&self, token: &str, time: CallTime) -> Result<Authenticated, AuthError> {
-        if token.len() > LONGEST {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::new(
                 ServiceReason::TokenMalformed,
-                format!("a token is at most {LONGEST} bytes long"),
+                format!("a token is at most {MAX_TOKEN_BYTES} bytes long"),
             ));
         }
-        // Those remembered too: what they were checked with is believed no longer.
+        // This refuses cached tokens too: the keys that verified them are no longer trusted.
         if self.keys.is_too_old() {
             return Err(no_key(NoKey::Unavailable));
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
         let now = time.now.at;
-        if let Some(seen) = self.seen.get(&digest)
-            && now < seen.believed_until
+        if let Some(cached) = self.verified.get(&digest)
+            && now < cached.cached_until
         {
-            return Ok(seen.let_in);
+            return Ok(cached.identity);
         }
-        let let_in = self.check(token, time).await?;
-        let most = later(now, BELIEVED);
-        let believed_until = let_in.until.map_or(most, |until| until.min(most));
-        if believed_until <= now {
+        let identity = self.check(token, time).await?;
+        let latest = later(now, CACHED_FOR);
+        let cached_until = identity.until.map_or(latest, |until| until.min(latest));
+        if cached_until <= now {
             return Err(expired());
         }
-        self.seen.insert(digest, VerifiedToken { let_in: let_in.clone(), believed_until });
-        Ok(let_in)
+        self.verified.insert(digest, VerifiedToken { identity: identity.clone(), cached_until });
+        Ok(identity)
     }
 
     async fn check(&self, token: &str, time: CallTime) -> Result<Authenticated, AuthError> {
@@ -162,7 +162,7 @@ impl Verifier {
         }
         let mut validation = Validation::new(header.alg);
         validation.algorithms.clone_from(&key.algorithms);
-        // Times are checked by the one clock, and with their fractions.
+        // `check_times` checks the times, with the time of the request and with fractions of seconds.
         validation.validate_exp = false;
         validation.set_issuer(&[&self.tokens.issuer]);
         validation.set_audience(&[&self.tokens.audience]);
@@ -177,14 +177,14 @@ impl Verifier {
         self.read(&claims.claims, time)
     }
 
-    /// Reads claims that were checked.
+    /// Reads the caller from verified claims, and checks the times.
     fn read(&self, claims: &Value, time: CallTime) -> Result<Authenticated, AuthError> {
         let until = check_times(claims, time.now.at, self.tokens.leeway)?;
         let TokenSettings { actor_claim, roles_claim, regions_claim, .. } = &self.tokens;
         let actor = claims.get(actor_claim).and_then(Value::as_str).unwrap_or_default();
-        if let Some(found) = unprintable(actor) {
-            let requested = "must have only printable ASCII characters";
-            return Err(rejected(&format!("has a claim {actor_claim} that {requested}; got {found}")));
+        if let Some(character) = unprintable(actor) {
+            let rule = "must have only printable ASCII characters";
+            return Err(rejected(&format!("has a claim {actor_claim} that {rule}; got {character}")));
         }
         let actor = actor.parse().map_err(|_| rejected(&format!("names nobody in its claim {actor_claim}")))?;
         let roles = names(claims, roles_claim)?;
@@ -204,7 +204,7 @@ impl Verifier {
     }
 }
 
-/// The names in a claim: a list, or one text; nothing where there is no claim.
+/// The names in a claim, which is a list or a single text; empty if the claim is absent.
 fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthError> {
     let wrong = || rejected(&format!("has a claim {claim} that is no list of names"));
     match claims.get(claim) {
@@ -215,15 +215,15 @@ fn names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthError> 
     }
 }
 
-/// The bearer token of a call, where there is one.
+/// The bearer token of a request, if it has one.
 ///
 /// # Errors
-/// Reason `TOKEN_MALFORMED` for any other authorization, and for more than one.
+/// Reason `TOKEN_MALFORMED` for another scheme, and for more than one authorization header.
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
     let wrong = || AuthError::new(ServiceReason::TokenMalformed, "metadata authorization is `Bearer` and one token");
-    let mut given = headers.get_all(AUTHORIZATION).iter();
-    let Some(first) = given.next() else { return Ok(None) };
-    if given.next().is_some() {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
         return Err(wrong());
     }
     let (scheme, token) = first.to_str().ok().and_then(|it| it.split_once(' ')).ok_or_else(wrong)?;

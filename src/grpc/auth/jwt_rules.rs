@@ -1,4 +1,4 @@
-//! What the header and the times of a token must be, beside its signature: pure functions with their tables.
+//! Checks the header and the times of a token. Pure functions; the signature is checked elsewhere.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use serde_json::{Number, Value};
 use crate::domain::time::Micros;
 use crate::grpc::auth::error::{AuthError, expired, later, rejected};
 
-/// Types of tokens that are taken (RFC 7519, 5.1; RFC 9068, 2.1), each with or without `application/`, in any case. Other
-/// tokens of the issuer, such as `logout+jwt`, are not for calling with (RFC 8725, 3.11).
+/// Accepted types of tokens (RFC 7519, 5.1; RFC 9068, 2.1), each with or without `application/`, in any case. Other
+/// tokens of the issuer, such as `logout+jwt`, do not authenticate a caller (RFC 8725, 3.11).
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
-/// The last second of the year 9999: a time past it is a mistake, mostly milliseconds.
-const LAST: u64 = 253_402_300_799;
+/// The last second of the year 9999: a later time is a mistake, usually milliseconds instead of seconds.
+const LATEST_SECOND: u64 = 253_402_300_799;
 
 /// Checks the header.
 ///
 /// # Errors
-/// Reason `TOKEN_REJECTED` for an extension that must be understood, as none is, and for a token of another type.
+/// Reason `TOKEN_REJECTED` for a critical extension, because none is supported, and for a token of another type.
 pub(super) fn check_header(header: &Header) -> Result<(), AuthError> {
     if header.crit.is_some() {
         return Err(rejected("has a header crit, and this server understands no extension"));
@@ -34,15 +34,15 @@ pub(super) fn check_header(header: &Header) -> Result<(), AuthError> {
     }
 }
 
-/// Checks the times of a token, and answers until when it is good.
+/// Checks the times of a token, and returns when it expires (with the leeway).
 ///
 /// # Errors
-/// Reason `TOKEN_EXPIRED`; `TOKEN_REJECTED` for one that is not valid yet, and for a time that is none.
+/// Reason `TOKEN_EXPIRED`; `TOKEN_REJECTED` for a token that is not valid yet, or whose time is not a number of seconds.
 pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Result<Micros, AuthError> {
     let expires = numeric_date(claims, "exp")?.ok_or_else(|| rejected("lacks one of exp, iss, aud"))?;
     let begins = numeric_date(claims, "nbf")?;
     numeric_date(claims, "iat")?;
-    // Never later than it says, nor earlier.
+    // Fractions round against the token: it expires not later, and begins not earlier, than it says.
     let until = later(since_1970(expires.as_secs()), leeway);
     if until <= now {
         return Err(expired());
@@ -54,12 +54,14 @@ pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Resu
     Ok(until)
 }
 
-/// A NumericDate (RFC 7519, 2): seconds since 1970, which may have a fraction.
+/// Reads a NumericDate (RFC 7519, 2): seconds since 1970, with an optional fraction.
 fn numeric_date(claims: &Value, name: &str) -> Result<Option<Duration>, AuthError> {
     let wrong = || rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::Number(number)) => seconds(number).filter(|it| it.as_secs() <= LAST).map(Some).ok_or_else(wrong),
+        Some(Value::Number(number)) => {
+            seconds(number).filter(|it| it.as_secs() <= LATEST_SECOND).map(Some).ok_or_else(wrong)
+        }
         Some(_) => Err(wrong()),
     }
 }
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
     use crate::grpc::message::reason::ServiceReason;
 
-    /// The moment of the tests, in seconds since 1970.
+    /// The current time of the tests, in seconds since 1970.
     const NOW: i64 = 1_700_000_000;
 
     #[test]

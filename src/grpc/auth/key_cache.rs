@@ -1,9 +1,10 @@
-//! The issuer's key set as calls use it: looked up without a wait, and fetched again by one task in the background.
+//! A cache of the issuer's key set. Requests look keys up without waiting; one background task fetches the set again.
 //!
-//! The set is fetched before it is stale, whether or not tokens come, so that a withdrawn key counts no longer than
-//! [`KeyCacheTimes::refresh`] and a fetch. A token with an unknown key asks for a fetch, at most every [`KeyCacheTimes::eager`], and waits
-//! for the one that runs, for a short time and in one of few places: key ids are made up by anybody, and a key server
-//! that hangs must hold nobody up. While the issuer is away the old keys stay in force for [`KeyCacheTimes::limit`], and no longer.
+//! The set is fetched again every [`KeyCacheTimes::refresh`], even if no token arrives, so a withdrawn key is accepted no
+//! longer than that plus one fetch. A token with an unknown key triggers a fetch, at most every [`KeyCacheTimes::eager`],
+//! and waits for the running fetch. That wait is short and the number of waiters is limited: anyone can invent key ids,
+//! and a key server that hangs must not hold up other requests. While the issuer is unreachable the old keys stay in
+//! force for [`KeyCacheTimes::limit`].
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,19 +22,19 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::jwks::PublicKey;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
-/// How often, how long and for how long. All but tests go by [`KeyCacheTimes::USUAL`].
+/// The intervals and time limits of the cache. Only tests differ from [`KeyCacheTimes::USUAL`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeyCacheTimes {
-    /// How soon after the last fetch began the set is fetched again because of an unknown key.
+    /// The shortest time between the starts of two fetches, when an unknown key triggers the second.
     eager: Duration,
-    /// How soon after the last fetch began it is fetched again in any case. With the time that a fetch may take it stays
-    /// under the five minutes that are promised.
+    /// The time from the start of one fetch to the next. Together with the timeout of a fetch it stays below the promised
+    /// five minutes.
     refresh: Duration,
-    /// The same after a fetch that failed.
+    /// The same after a failed fetch.
     retry: Duration,
     /// How long a token with an unknown key waits for a fetch.
     wait: Duration,
-    /// How long it is remembered that the issuer does not publish a key.
+    /// How long a key id is remembered as unpublished.
     forget: Duration,
     /// How long the keys stay in force while the set cannot be fetched.
     limit: Duration,
@@ -50,12 +51,13 @@ impl KeyCacheTimes {
     };
 }
 
-/// Unknown keys remembered; past it they cause a fetch every [`KeyCacheTimes::eager`], and nothing else.
-const REMEMBERED: usize = 1_000;
-/// The most calls that wait for a fetch, however many the server may have in flight.
-const WAITING: usize = 64;
+/// The number of unpublished key ids remembered. Beyond it an unknown key only triggers a fetch, every
+/// [`KeyCacheTimes::eager`].
+const MAX_UNPUBLISHED: usize = 1_000;
+/// The most requests that may wait for a fetch.
+const MAX_WAITING: usize = 64;
 
-/// A fetch that runs.
+/// A running fetch.
 pub(super) type FetchedKeys = Pin<Box<dyn Future<Output = Result<Vec<Arc<PublicKey>>, String>> + Send>>;
 /// Fetches the set.
 pub(super) type Fetch = Box<dyn Fn() -> FetchedKeys + Send + Sync>;
@@ -65,11 +67,11 @@ pub(super) type Fetch = Box<dyn Fn() -> FetchedKeys + Send + Sync>;
 pub(super) enum NoKey {
     /// The issuer does not publish it.
     Unpublished,
-    /// Whether it does cannot be told: the set cannot be fetched, or not soon enough.
+    /// Unknown, because the set cannot be fetched, or not soon enough.
     Unavailable,
 }
 
-/// The key set, and the task that keeps it fresh, which ends with it.
+/// The key set, and the task that refreshes it. Dropping the cache ends the task.
 #[derive(Debug)]
 pub(super) struct KeyCache {
     shared: Arc<SharedKeyCache>,
@@ -80,65 +82,65 @@ struct SharedKeyCache {
     fetch: Fetch,
     times: KeyCacheTimes,
     state: RwLock<KeyCacheState>,
-    /// Unknown keys by the digest of their ids, and since when they are known to be.
+    /// Key ids that the issuer does not publish, by digest, with the time when that was found.
     unpublished: Mutex<HashMap<[u8; 32], Instant>>,
-    /// Somebody wants a key that is not in the set.
+    /// Notified when a request needs a key that is not in the set.
     requested: Notify,
     /// Changes when a fetch has ended.
     ended: watch::Sender<()>,
-    places: Semaphore,
-    measured: Arc<InternalMetrics>,
+    wait_slots: Semaphore,
+    metrics: Arc<InternalMetrics>,
 }
 
 impl std::fmt::Debug for SharedKeyCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("SharedKeyCache").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-/// What is known at the moment.
+/// The current keys, and the times of the fetches.
 #[derive(Debug, Clone)]
 struct KeyCacheState {
     keys: Arc<Vec<Arc<PublicKey>>>,
-    /// When the fetch that brought these keys began.
+    /// When the fetch of these keys began.
     fetched: Instant,
     /// When the last fetch began.
     began: Instant,
-    last: Last,
+    last: FetchStatus,
 }
 
-/// How the last fetch stands.
+/// The status of the last fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
+enum FetchStatus {
     Running,
     Done,
     Failed,
 }
 
-/// What a look at the set comes to.
+/// The result of a lookup.
 #[derive(Debug)]
 enum Lookup {
     Key(Arc<PublicKey>),
     None(NoKey),
-    /// A fetch runs, or begins at once, that may bring the key.
+    /// A fetch is running or begins at once, and may bring the key.
     Wait,
 }
 
 impl KeyCache {
-    /// Fetches the set for the first time, and from then on in the background. Of `calls` that the server has in flight at
-    /// most, a quarter may wait for a fetch, and never more than [`WAITING`].
+    /// Fetches the set, then starts the background task. `max_calls` is the server's limit of requests in flight: a
+    /// quarter of them may wait for a fetch, but at most [`MAX_WAITING`].
     ///
     /// # Errors
-    /// Why it cannot be had, or holds no key of use.
+    /// The set cannot be fetched, or has no usable key.
     pub(super) async fn open(
         fetch: Fetch,
         times: KeyCacheTimes,
-        calls: usize,
-        measured: Arc<InternalMetrics>,
+        max_calls: usize,
+        metrics: Arc<InternalMetrics>,
     ) -> Result<Self, String> {
         let began = Instant::now();
-        let state = KeyCacheState { keys: Arc::new(fetch().await?), fetched: began, began, last: Last::Done };
-        measured.key_set_fetched(began);
+        let state = KeyCacheState { keys: Arc::new(fetch().await?), fetched: began, began, last: FetchStatus::Done };
+        metrics.key_set_fetched(began);
         let shared = Arc::new(SharedKeyCache {
             fetch,
             times,
@@ -146,35 +148,35 @@ impl KeyCache {
             unpublished: Mutex::default(),
             requested: Notify::new(),
             ended: watch::Sender::default(),
-            places: Semaphore::new((calls / 4).clamp(1, WAITING)),
-            measured,
+            wait_slots: Semaphore::new((max_calls / 4).clamp(1, MAX_WAITING)),
+            metrics,
         });
         let mut refresher = JoinSet::new();
         refresher.spawn(refresh(Arc::clone(&shared)));
         Ok(Self { shared, _refresher: refresher })
     }
 
-    /// Whether the keys are too old to be believed: then no token is.
+    /// Returns true if the keys are too old to be trusted. Then no token is accepted.
     pub(super) fn is_too_old(&self) -> bool {
         self.shared.state().is_too_old(self.shared.times.limit, Instant::now())
     }
 
-    /// The key of this id; for a token that names none, the only one there is.
+    /// Finds the key with this id. For a token without a key id it returns the only key, if the set has just one.
     ///
     /// # Errors
-    /// That the issuer does not publish it, or that this cannot be told.
+    /// [`NoKey::Unpublished`], or [`NoKey::Unavailable`] if the set cannot be fetched now.
     pub(super) async fn find(&self, id: Option<&str>) -> Result<Arc<PublicKey>, NoKey> {
         let shared = &self.shared;
-        // Before the look, so that no end of a fetch is missed after it.
+        // Subscribe before the lookup, so that the end of a fetch in between is not missed.
         let mut ended = shared.ended.subscribe();
-        let asked = Instant::now();
-        match shared.look_up(id, asked) {
+        let looked_up = Instant::now();
+        match shared.look_up(id, looked_up) {
             Lookup::Key(key) => Ok(key),
             Lookup::None(why) => Err(why),
             Lookup::Wait => {
-                let Ok(_place) = shared.places.try_acquire() else { return Err(NoKey::Unavailable) };
+                let Ok(_slot) = shared.wait_slots.try_acquire() else { return Err(NoKey::Unavailable) };
                 let in_time = timeout(shared.times.wait, ended.changed()).await.is_ok();
-                shared.look_again(id, asked, in_time, Instant::now())
+                shared.look_again(id, looked_up, in_time, Instant::now())
             }
         }
     }
@@ -210,22 +212,22 @@ impl SharedKeyCache {
         if self.is_remembered(id, now) {
             return Lookup::None(NoKey::Unpublished);
         }
-        if state.last == Last::Running {
+        if state.last == FetchStatus::Running {
             return Lookup::Wait;
         }
         self.requested.notify_one();
         if now.saturating_duration_since(state.began) >= self.times.eager {
             return Lookup::Wait;
         }
-        Lookup::None(if state.last == Last::Done { NoKey::Unpublished } else { NoKey::Unavailable })
+        Lookup::None(if state.last == FetchStatus::Done { NoKey::Unpublished } else { NoKey::Unavailable })
     }
 
-    /// The look after a wait, which a fetch has ended in time or not. Only a fetch that began after the key was asked for shows
-    /// that the key is not published: an older one may have read the set before the key was in it.
+    /// Looks a key up again after waiting; `in_time` says whether a fetch ended within the wait. Only a fetch that began
+    /// after the first lookup proves that the key is not published: an earlier one may have read an older set.
     fn look_again(
         &self,
         id: Option<&str>,
-        asked: Instant,
+        looked_up: Instant,
         in_time: bool,
         now: Instant,
     ) -> Result<Arc<PublicKey>, NoKey> {
@@ -233,10 +235,10 @@ impl SharedKeyCache {
         if let Some(key) = state.key(id) {
             return Ok(key);
         }
-        if !in_time || state.last != Last::Done {
+        if !in_time || state.last != FetchStatus::Done {
             return Err(NoKey::Unavailable);
         }
-        if state.fetched < asked {
+        if state.fetched < looked_up {
             self.requested.notify_one();
             return Err(NoKey::Unavailable);
         }
@@ -251,43 +253,43 @@ impl SharedKeyCache {
 
     fn remember(&self, id: Option<&str>, now: Instant) {
         let mut unpublished = self.unpublished.lock().unwrap_or_else(PoisonError::into_inner);
-        if unpublished.len() >= REMEMBERED {
+        if unpublished.len() >= MAX_UNPUBLISHED {
             unpublished.retain(|_, since| now.saturating_duration_since(*since) < self.times.forget);
         }
-        if unpublished.len() < REMEMBERED {
+        if unpublished.len() < MAX_UNPUBLISHED {
             unpublished.insert(digest(id), now);
         }
     }
 
-    /// When the set is fetched next, though nobody asks for it.
+    /// When the set is fetched next, if no request needs it earlier.
     fn due(&self) -> Instant {
         let KeyCacheState { began, last, .. } = self.state();
-        began + if last == Last::Failed { self.times.retry } else { self.times.refresh }
+        began + if last == FetchStatus::Failed { self.times.retry } else { self.times.refresh }
     }
 
     fn begin(&self, now: Instant) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        (state.began, state.last) = (now, Last::Running);
+        (state.began, state.last) = (now, FetchStatus::Running);
     }
 
-    /// Takes over what a fetch brought.
+    /// Stores the result of a fetch, and wakes the waiting requests.
     fn end(&self, fetched: Result<Vec<Arc<PublicKey>>, String>, now: Instant) {
         let error = {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             match fetched {
                 Ok(keys) => {
-                    (state.keys, state.fetched, state.last) = (Arc::new(keys), state.began, Last::Done);
-                    self.measured.key_set_fetched(state.fetched);
+                    (state.keys, state.fetched, state.last) = (Arc::new(keys), state.began, FetchStatus::Done);
+                    self.metrics.key_set_fetched(state.fetched);
                     None
                 }
                 Err(error) => {
-                    state.last = Last::Failed;
+                    state.last = FetchStatus::Failed;
                     Some((error, now.saturating_duration_since(state.fetched)))
                 }
             }
         };
         if let Some((error, age)) = error {
-            self.measured.key_fetch_failed();
+            self.metrics.key_fetch_failed();
             let age_seconds = age.as_secs();
             if age < self.times.limit {
                 tracing::warn!(error, age_seconds, "the issuer's keys cannot be fetched; the old ones stay in force");
@@ -299,7 +301,7 @@ impl SharedKeyCache {
     }
 }
 
-/// Fetches the set when it is due, or wanted, one fetch at a time.
+/// Fetches the set when it is due or requested, one fetch at a time.
 async fn refresh(shared: Arc<SharedKeyCache>) {
     loop {
         if timeout_at(shared.due(), shared.requested.notified()).await.is_ok() {
@@ -308,14 +310,14 @@ async fn refresh(shared: Arc<SharedKeyCache>) {
             sleep_until(soonest).await;
         }
         shared.begin(Instant::now());
-        // A panic is a fetch that failed: the next one is begun all the same.
+        // A panic counts as a failed fetch; the loop goes on.
         let fetched = AssertUnwindSafe(async { (shared.fetch)().await }).catch_unwind().await;
         let fetched = fetched.unwrap_or_else(|_| Err("the fetch panicked; the log has it".to_owned()));
         shared.end(fetched, Instant::now());
     }
 }
 
-/// An id may have any length.
+/// Digests a key id, because it may have any length.
 fn digest(id: Option<&str>) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update([u8::from(id.is_some())]);

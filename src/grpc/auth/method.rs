@@ -1,5 +1,5 @@
-//! The method that a call is of: one value, resolved when the call is admitted. The name and the actions come from the
-//! [access table](super::access), all else from the descriptor of the contract.
+//! The gRPC method of a request, found when the request is admitted. Its name and actions come from the
+//! [access table](super::access), the rest from the descriptor of the contract.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ use crate::domain::role::{Action, Caller};
 use crate::grpc::message::status::internal;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
-/// A method of the contract; handlers find it among the extensions of the request.
+/// A method of the contract. Admission puts it in the extensions of the request, where handlers read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) struct Method {
     name: &'static str,
@@ -26,12 +26,12 @@ pub(in crate::grpc) struct Method {
 }
 
 impl Method {
-    /// The method at the path of a request, `/tsio.v1.OfferService/NoteOffer`; `None` if the contract has none there.
+    /// Finds the method of a request path, `/tsio.v1.OfferService/NoteOffer`; `None` if the contract has no such method.
     pub(in crate::grpc) fn at(path: &str) -> Option<Self> {
         methods().get(path).copied()
     }
 
-    /// The method that was resolved when the call was admitted.
+    /// Returns the method that was found when the request was admitted.
     ///
     /// # Errors
     /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
@@ -47,20 +47,20 @@ impl Method {
         self.name
     }
 
-    /// Whether it may change something. Its message carries a request id then.
+    /// Returns true if the method may change data. Its message then has a request id.
     pub(in crate::grpc) const fn mutates(self) -> bool {
         self.mutates
     }
 
-    /// Whether its caller sends a stream of messages.
+    /// Returns true if the client sends a stream of messages.
     pub(in crate::grpc) const fn takes_stream(self) -> bool {
         self.takes_stream
     }
 
-    /// Refuses a caller none of whose roles allows any of what the method is for.
+    /// Checks that one of the caller's roles allows one of the method's actions.
     ///
     /// # Errors
-    /// [`AppError::Denied`] with the first of its actions.
+    /// [`AppError::Denied`] with the first action of the method.
     pub(in crate::grpc) fn check(self, caller: &Caller) -> Result<()> {
         let nothing = || AppError::Bug(format!("{} asks for nothing in the access table", self.name));
         let first = self.actions.first().ok_or_else(nothing)?;
@@ -71,13 +71,13 @@ impl Method {
 /// Every method, by the path of its requests.
 fn methods() -> &'static HashMap<String, Method> {
     static METHODS: OnceLock<HashMap<String, Method>> = OnceLock::new();
-    // The set was compiled with the program: a test reads it.
+    // The descriptor is compiled into the program, and a test decodes it: the default is never used.
     METHODS.get_or_init(|| resolve(&FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default()))
 }
 
-/// The methods that both the access table and the descriptor have.
+/// The methods that are in both the access table and the descriptor, by request path.
 fn resolve(set: &FileDescriptorSet) -> HashMap<String, Method> {
-    let mut found = HashMap::new();
+    let mut resolved = HashMap::new();
     for file in &set.file {
         for service in &file.service {
             for described in &service.method {
@@ -89,11 +89,11 @@ fn resolve(set: &FileDescriptorSet) -> HashMap<String, Method> {
                     mutates: !has_no_side_effects(described),
                     takes_stream: described.client_streaming(),
                 };
-                found.insert(format!("/{}.{name}", file.package()), method);
+                resolved.insert(format!("/{}.{name}", file.package()), method);
             }
         }
     }
-    found
+    resolved
 }
 
 fn has_no_side_effects(described: &MethodDescriptorProto) -> bool {
@@ -130,9 +130,9 @@ pub(in crate::grpc) mod tests {
         assert_eq!(Method::at("OfferService/GetOffer"), None, "without the package");
     }
 
-    /// What a method does is declared in the contract: it agrees with the request id that every mutation carries.
+    /// The contract declares which methods have side effects; exactly those must have a request id.
     #[test]
-    fn what_mutates_carries_a_request_id_and_nothing_else_does() {
+    fn exactly_the_mutations_have_a_request_id() {
         let set = descriptor();
         let messages: HashMap<String, bool> = set
             .file
@@ -148,7 +148,7 @@ pub(in crate::grpc) mod tests {
             for described in &service.method {
                 let method = named(&format!("{}/{}", service.name(), described.name()));
                 if method.takes_stream() {
-                    // An upload's is in its first part.
+                    // An upload has its request id in its first message.
                     streams.push(method.name());
                     assert!(method.mutates(), "{}", method.name());
                 } else {
@@ -160,7 +160,7 @@ pub(in crate::grpc) mod tests {
     }
 
     #[test]
-    fn a_method_is_open_to_whom_the_table_names() {
+    fn a_method_is_allowed_to_the_roles_of_the_table() {
         let caller = |roles: &[Role]| Caller {
             actor: "ann".parse().unwrap(),
             roles: roles.to_vec(),

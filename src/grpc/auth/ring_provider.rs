@@ -1,5 +1,5 @@
-//! Checks the signatures of tokens with ring, the library that TLS uses too. `jsonwebtoken` asks a provider for a verifier by
-//! algorithm and key; this one signs nothing.
+//! Verifies the signatures of tokens with ring, the library that TLS uses too. `jsonwebtoken` gets a verifier for an
+//! algorithm and key from this provider, which cannot sign.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
@@ -14,13 +14,13 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this the provider of the process. Must be called before the first token is decoded; more calls change nothing.
+/// Makes this the provider of the process. Must be called before the first token is decoded; further calls do nothing.
 pub(super) fn install() {
-    // An error says that a provider is installed already: this one, as there is no other.
+    // An error means that a provider is installed already; it can only be this one.
     let _ = PROVIDER.install_default();
 }
 
-/// What ring calls an algorithm.
+/// The algorithm in the types of ring.
 enum Scheme {
     /// The key is a modulus and an exponent.
     Rsa(&'static RsaParameters),
@@ -69,7 +69,7 @@ impl Verifier<Vec<u8>> for RingVerifier {
             (Scheme::Curve(algorithm), DecodingKeyKind::SecretOrDer(point)) => {
                 UnparsedPublicKey::new(*algorithm, point).verify(message, signature)
             }
-            // No key of a set is written like this.
+            // The family of the key was checked before, so this does not happen.
             (Scheme::Rsa(_), DecodingKeyKind::SecretOrDer(_))
             | (Scheme::Curve(_), DecodingKeyKind::RsaModulusExponent { .. }) => Err(Unspecified),
         };
@@ -83,7 +83,7 @@ impl JwtVerifier for RingVerifier {
     }
 }
 
-/// Some issuers write a modulus with the zero that DER puts in front of it; ring takes none.
+/// Some issuers write a modulus with the leading zero of DER, which ring does not accept.
 fn without_leading_zeros(mut number: &[u8]) -> &[u8] {
     while let [0, rest @ ..] = number {
         number = rest;

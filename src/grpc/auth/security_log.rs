@@ -1,6 +1,7 @@
-//! The security log: calls that were denied, with who, as what, from where, under which request id.
+//! The security log: denied requests, with the caller, its roles, its address and the request id.
 //!
-//! Bounded, so that denied calls cannot fill the disk. Beyond the bound they are counted, and the next line says how many.
+//! The rate is limited, so that denied requests cannot fill the disk. Requests beyond the limit are counted, and the next
+//! line states their number.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -13,29 +14,32 @@ use crate::domain::role::Caller;
 use crate::grpc::message::reason::StatusReason;
 use crate::grpc::telemetry::call_span::Roles;
 
-/// Lines a second, and as many more after a quiet time.
-const LINES: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+/// Lines per second. After a quiet time a burst of ten times as many is allowed.
+const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
-static LIMITER: LazyLock<DefaultDirectRateLimiter> =
-    LazyLock::new(|| RateLimiter::direct(Quota::per_second(LINES).allow_burst(LINES.saturating_mul(LINES))));
-static UNSAID: AtomicU64 = AtomicU64::new(0);
+static LIMITER: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {
+    RateLimiter::direct(
+        Quota::per_second(LINES_PER_SECOND).allow_burst(LINES_PER_SECOND.saturating_mul(LINES_PER_SECOND)),
+    )
+});
+static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
 
-/// Writes a line, or counts it.
-pub(in crate::grpc) fn say(
+/// Logs a denied request, or counts it if the rate limit is reached.
+pub(in crate::grpc) fn log_denied_call(
     rpc: &str,
     caller: Option<&Caller>,
-    from: &str,
+    peer: &str,
     request_id: Option<RequestId>,
     reason: StatusReason,
 ) {
     if LIMITER.check().is_err() {
-        UNSAID.fetch_add(1, Ordering::Relaxed);
+        SUPPRESSED.fetch_add(1, Ordering::Relaxed);
         return;
     }
     let reason = reason.code();
-    let unsaid = UNSAID.swap(0, Ordering::Relaxed);
+    let unsaid = SUPPRESSED.swap(0, Ordering::Relaxed);
     let actor = caller.map(|it| it.actor.as_str());
     let roles = caller.map(|it| tracing::field::display(Roles(it)));
     let request_id = request_id.map(tracing::field::display);
-    tracing::warn!(target: "tsio::security", rpc, actor, roles, peer = from, request_id, reason, unsaid, "denied");
+    tracing::warn!(target: "tsio::security", rpc, actor, roles, peer, request_id, reason, unsaid, "denied");
 }

@@ -1,4 +1,4 @@
-//! Signatures of each algorithm, made by others: the examples of RFC 7515, 7520 and 8037, and OpenSSL for the rest.
+//! Verifies known signatures of each algorithm: the examples of RFC 7515, 7520 and 8037, and OpenSSL for the rest.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ const RSA: [Algorithm; 6] =
 const CURVES: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 const SHARED_SECRET: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// A token with the key that checks it.
+/// A token with the key that verifies it.
 #[derive(Deserialize)]
 struct Vector {
     algorithm: Algorithm,
@@ -33,7 +33,7 @@ impl Vector {
         key(&self.key)
     }
 
-    /// What is signed, and the signature.
+    /// The signed message, and the signature.
     fn parts(&self) -> (&str, &str) {
         self.token.rsplit_once('.').unwrap()
     }
@@ -43,10 +43,10 @@ fn key(jwk: &Value) -> DecodingKey {
     DecodingKey::from_jwk(&serde_json::from_value::<Jwk>(jwk.clone()).unwrap()).unwrap()
 }
 
-/// The text with another character in this place.
-fn changed(text: &str, at: usize) -> String {
-    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
-    format!("{}{other}{}", &text[..at], &text[at + 1..])
+/// The text with another character at this index.
+fn changed(text: &str, index: usize) -> String {
+    let other = if text.as_bytes()[index] == b'A' { "B" } else { "A" };
+    format!("{}{other}{}", &text[..index], &text[index + 1..])
 }
 
 #[test]
