@@ -1,8 +1,8 @@
-//! What every call passes before its handler: authentication, the bounds of its caller, a place among the calls in flight;
-//! and behind it, a panic that is caught. What is counted of it and what the log says of it begin here.
+//! Admission: each request passes it before its handler. It authenticates the caller, applies the caller's limits, takes a
+//! slot for a request in flight, opens the span of the request, counts it, and catches a panic of the handler.
 //!
-//! Health is open to everyone, for probes have no token ([`super::health`]); everything else, unknown methods too, needs
-//! an authenticated caller.
+//! Health checks need no credential, because probes have no token ([`super::health`]). Every other method, even an unknown
+//! one, needs an authenticated caller.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -38,42 +38,44 @@ use crate::grpc::telemetry::call_metrics::{CallMetrics, CountedCall};
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::connections::{Peer, peer, peer_certificate};
 
-/// Open in development: it tells the contract, which this project publishes anyway, and stock tools send nothing with it.
+/// Reflection needs no caller in development mode: the contract is public, and common tools send no metadata with it.
 const REFLECTION: &str = "/grpc.reflection.";
 
-/// The gate of a server.
+/// Admits or refuses the requests of a server.
 #[derive(Debug)]
 pub(in crate::grpc) struct Admission {
     authenticator: Authenticator,
-    /// For calls that are being authenticated: those that never will be take no place from the others.
-    authenticating: Semaphore,
-    places: Arc<Semaphore>,
+    /// Slots of requests that are being authenticated. They are separate, so that requests that fail take no slot from
+    /// authenticated ones.
+    authentication_slots: Semaphore,
+    call_slots: Arc<Semaphore>,
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
     health: AnonymousHealth,
     metrics: Arc<CallMetrics>,
     app: App,
 }
 
-/// A call that may go to its handler.
+/// An admitted request.
 struct Admitted {
     span: Span,
     peer: Option<Peer>,
     held: HeldByCall,
-    /// When its response ends at the latest, and with what.
+    /// When its response must end, and the status that ends it.
     end: Option<(Instant, Status)>,
 }
 
-/// What a call holds until its response is gone.
+/// Resources of a request that are freed when its response has been sent.
 enum HeldByCall {
-    Authenticated { _call: Option<CallInFlight>, _place: OwnedSemaphorePermit },
+    Authenticated { _call: Option<CallInFlight>, _slot: OwnedSemaphorePermit },
     Anonymous { _health: health::AnonymousHealthCall },
 }
 
 impl Admission {
-    /// At most so many calls in flight, and so many a second of one caller, twice as many after a quiet second.
+    /// `max_calls` limits the requests in flight, and `rate` the requests per second of one caller. After a quiet second a
+    /// caller may send twice as many.
     pub(in crate::grpc) fn new(
         (authenticator, app): (Authenticator, App),
-        calls: usize,
+        max_calls: usize,
         rate: Option<NonZeroU32>,
         metrics: Arc<CallMetrics>,
     ) -> Self {
@@ -82,18 +84,19 @@ impl Admission {
         };
         let rates = rate.map(|rate| RateLimiter::keyed(quota(rate)));
         let health = AnonymousHealth::new(Arc::clone(&metrics.connections));
-        let (authenticating, places) = (Semaphore::new(calls), Arc::new(Semaphore::new(calls)));
-        Self { authenticator, authenticating, places, rates, health, metrics, app }
+        let authentication_slots = Semaphore::new(max_calls);
+        let call_slots = Arc::new(Semaphore::new(max_calls));
+        Self { authenticator, authentication_slots, call_slots, rates, health, metrics, app }
     }
 
-    /// Forgets the rates of callers who have been quiet.
+    /// Drops the rate counters of callers without recent requests.
     pub(in crate::grpc) fn forget_quiet_callers(&self) {
         if let Some(rates) = &self.rates {
             rates.retain_recent();
         }
     }
 
-    /// Lets a call begin, or says why not.
+    /// Admits a request, or returns the status that refuses it.
     async fn admit(&self, counted: &mut CountedCall, request: &mut Request<Body>) -> Result<Admitted, Status> {
         let peer = peer(request.extensions()).cloned();
         if health::is_health(request.uri()) {
@@ -103,26 +106,26 @@ impl Admission {
             return self.admit_developer(peer);
         }
         let time = CallTime::read(self.app.clock());
-        let known = self.authenticate(request, peer.as_ref(), time).await;
-        let from = peer.as_ref().map(|it| it.address);
-        let caller = match &known {
-            Ok(known) => Some(&known.let_in.caller),
+        let authenticated = self.authenticate(request, peer.as_ref(), time).await;
+        let address = peer.as_ref().map(|it| it.address);
+        let caller = match &authenticated {
+            Ok(call) => Some(&call.identity.caller),
             Err(denied) => denied.caller.as_ref(),
         };
-        let span = call_span::span(counted.method(), request.headers(), from, caller);
-        counted.told_in(&span, known.is_ok());
-        match known {
-            Ok(AuthenticatedCall { let_in, proof, call }) => {
-                let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
-                // The router answers for what is no method of the contract.
+        let span = call_span::span(counted.method(), request.headers(), address, caller);
+        counted.set_span(&span, authenticated.is_ok());
+        match authenticated {
+            Ok(AuthenticatedCall { identity, proof, call }) => {
+                let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
+                // An unknown method has no entry; the router refuses it.
                 if let Some(method) = Method::at(request.uri().path()) {
                     request.extensions_mut().insert(method);
                 }
                 request.extensions_mut().insert(time);
-                request.extensions_mut().insert(let_in);
+                request.extensions_mut().insert(identity);
                 request.extensions_mut().insert(proof);
-                request.extensions_mut().insert(Arc::clone(&self.metrics.inside));
-                // For a call whose texts are refused, unless it was answered before.
+                request.extensions_mut().insert(Arc::clone(&self.metrics.internal));
+                // A refused text needs the app: a repeated request still gets its stored answer.
                 request.extensions_mut().insert(self.app.clone());
                 Ok(Admitted { span, peer, held, end: None })
             }
@@ -130,24 +133,25 @@ impl Admission {
         }
     }
 
-    /// A health call: as any other where it carries a credential, else one of few. Neither the log nor a trace has anything of
-    /// those that are answered, for probes come every other second.
+    /// Admits a health check. With a credential it is treated as any other request, without one the limits of
+    /// [`super::health`] apply. Admitted checks are neither logged nor traced, because probes are frequent.
     async fn admit_health(&self, request: &mut Request<Body>, peer: Option<Peer>) -> Result<Admitted, Status> {
         if self.authenticator.is_open() {
             return self.admit_developer(peer);
         }
-        let shows_token = request.headers().contains_key(AUTHORIZATION);
+        let has_token = request.headers().contains_key(AUTHORIZATION);
         let time = CallTime::read(self.app.clock());
         match self.authenticate(request, peer.as_ref(), time).await {
-            Ok(AuthenticatedCall { let_in, proof, call }) => {
-                let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
-                let end = let_in.ends.map(|ends| (ends, auth::over(Some(proof))));
+            Ok(AuthenticatedCall { identity, proof, call }) => {
+                let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
+                let end = identity.ends.map(|ends| (ends, auth::proof_expired_status(Some(proof))));
                 Ok(Admitted { span: Span::none(), peer, held, end })
             }
-            // The certificate of a proxy names no service, and a probe behind it has nothing to show.
-            Err(denied) if denied.caller.is_none() && !shows_token => {
+            // A proxy may present a certificate that is no configured service, and the probe behind it has no token.
+            Err(denied) if denied.caller.is_none() && !has_token => {
                 let held = self.health.begin(request.uri(), peer.as_ref().map(|it| &it.entry))?;
-                let end = Instant::now().checked_add(health::LASTS).map(|it| (it, health::over()));
+                let end =
+                    Instant::now().checked_add(health::WATCH_DURATION).map(|it| (it, health::watch_ended_status()));
                 let end = end.filter(|_| health::is_watch(request.uri()));
                 Ok(Admitted { span: Span::none(), peer, held: HeldByCall::Anonymous { _health: held }, end })
             }
@@ -155,78 +159,79 @@ impl Admission {
         }
     }
 
-    /// In development mode nobody proves anything, so what is open to all counts as an authenticated call.
+    /// Admits a health or reflection request in development mode. It counts as an authenticated request of no caller.
     fn admit_developer(&self, peer: Option<Peer>) -> Result<Admitted, Status> {
         let call = peer.as_ref().and_then(|it| it.registry.begin(&it.entry, None, None).ok());
-        let held = HeldByCall::Authenticated { _call: call, _place: self.place()? };
+        let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
         Ok(Admitted { span: Span::none(), peer, held, end: None })
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Status> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded())
+    fn acquire_slot(&self) -> Result<OwnedSemaphorePermit, Status> {
+        Arc::clone(&self.call_slots).try_acquire_owned().map_err(|_| overloaded())
     }
 
-    /// Who calls, within the bounds of one caller.
+    /// Authenticates the caller, and applies the limits of one caller.
     async fn authenticate(
         &self,
         request: &mut Request<Body>,
         peer: Option<&Peer>,
         time: CallTime,
     ) -> Result<AuthenticatedCall, Denied> {
-        let Ok(_place) = self.authenticating.try_acquire() else {
+        let Ok(_slot) = self.authentication_slots.try_acquire() else {
             return Err(Denied { caller: None, reason: ServiceReason::Overloaded, status: overloaded() });
         };
         let (parts, body) = std::mem::take(request).into_parts();
-        let known = self.authenticator.who(&parts.headers, time, || peer_certificate(&parts.extensions)).await;
+        let certificate = || peer_certificate(&parts.extensions);
+        let authenticated = self.authenticator.authenticate(&parts.headers, time, certificate).await;
         *request = Request::from_parts(parts, body);
-        let (let_in, proof) =
-            known.map_err(|unknown| Denied { caller: None, reason: unknown.reason, status: unknown.into() })?;
+        let (identity, proof) =
+            authenticated.map_err(|error| Denied { caller: None, reason: error.reason, status: error.into() })?;
         let exceeded = |reason, message: &str| Denied {
-            caller: Some(let_in.caller.clone()),
+            caller: Some(identity.caller.clone()),
             reason,
             status: refuse(reason, message),
         };
-        let actor = &let_in.caller.actor;
+        let actor = &identity.caller.actor;
         if let Some(rates) = &self.rates
             && rates.check_key(actor).is_err()
         {
             let message = "this caller calls more often than the server allows: slow down";
             return Err(exceeded(ServiceReason::RateExceeded, message));
         }
-        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), let_in.ends)).transpose();
+        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), identity.ends)).transpose();
         let call = call.map_err(|it| match it {
-            Exceeded::Calls(most) => exceeded(
+            CallerLimit::Calls(limit) => exceeded(
                 ServiceReason::CallsExceeded,
-                &format!("this caller has {most} calls in flight, as many as one may have"),
+                &format!("this caller has {limit} calls in flight, as many as one may have"),
             ),
-            Exceeded::Connections(most) => exceeded(
+            CallerLimit::Connections(limit) => exceeded(
                 ServiceReason::ConnectionsExceeded,
-                &format!("this caller has {most} connections with calls in flight, as many as one may have"),
+                &format!("this caller has {limit} connections with calls in flight, as many as one may have"),
             ),
         })?;
-        Ok(AuthenticatedCall { let_in, proof, call })
+        Ok(AuthenticatedCall { identity, proof, call })
     }
 
-    /// Counts and logs a call that was denied.
+    /// Counts and logs a denied request, and returns its status. Overload is neither counted nor logged here.
     fn deny(&self, request: &Request<Body>, peer: Option<&Peer>, denied: Denied) -> Status {
         let Denied { caller, reason, status } = denied;
         if reason != ServiceReason::Overloaded {
-            self.metrics.inside.deny(reason.into());
-            let from = peer.map(|it| it.address.to_string()).unwrap_or_default();
-            security_log::say(request.uri().path(), caller.as_ref(), &from, None, reason.into());
+            self.metrics.internal.deny(reason.into());
+            let address = peer.map(|it| it.address.to_string()).unwrap_or_default();
+            security_log::log_denied_call(request.uri().path(), caller.as_ref(), &address, None, reason.into());
         }
         status
     }
 }
 
-/// An authenticated caller, and the call counted for them.
+/// An authenticated request. `call` counts it against the limits of its caller and connection.
 struct AuthenticatedCall {
-    let_in: Authenticated,
+    identity: Authenticated,
     proof: Proof,
     call: Option<CallInFlight>,
 }
 
-/// Why a call was not let in, and who it was where that is known.
+/// Why a request was denied, and its caller if known.
 struct Denied {
     caller: Option<Caller>,
     reason: ServiceReason,
@@ -237,25 +242,25 @@ fn overloaded() -> Status {
     refuse(ServiceReason::Overloaded, "the service is busy: try again")
 }
 
-/// Puts the gate before a service.
+/// Puts admission before a service.
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct AdmissionLayer(pub(in crate::grpc) Arc<Admission>);
 
 impl<S> Layer<S> for AdmissionLayer {
-    type Service = Guarded<S>;
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { gate: Arc::clone(&self.0), inner }
+    type Service = AdmittedService<S>;
+    fn layer(&self, inner: S) -> AdmittedService<S> {
+        AdmittedService { admission: Arc::clone(&self.0), inner }
     }
 }
 
-/// A service behind the gate.
+/// A service behind admission.
 #[derive(Debug, Clone)]
-pub(in crate::grpc) struct Guarded<S> {
-    gate: Arc<Admission>,
+pub(in crate::grpc) struct AdmittedService<S> {
+    admission: Arc<Admission>,
     inner: S,
 }
 
-impl<S> Service<Request<Body>> for Guarded<S>
+impl<S> Service<Request<Body>> for AdmittedService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -269,26 +274,26 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // The one that was made ready is used; its clone waits for the next call.
+        // This request uses the service that is ready; the clone becomes ready for the next one.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let gate = Arc::clone(&self.gate);
+        let admission = Arc::clone(&self.admission);
         Box::pin(async move {
-            let mut counted = gate.metrics.begin(request.uri().path());
-            let Admitted { span, peer, held, end } = match gate.admit(&mut counted, &mut request).await {
+            let mut counted = admission.metrics.begin(request.uri().path());
+            let Admitted { span, peer, held, end } = match admission.admit(&mut counted, &mut request).await {
                 Ok(admitted) => admitted,
                 Err(status) => return Ok(counted.follow(status.into_http())),
             };
-            // Health and reflection speak for themselves.
-            let ours = request.extensions().get::<Authenticated>().is_some();
-            let answered = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
-            let answered = answered.unwrap_or_else(|_| Ok(internal().into_http()));
-            let answered = if ours { answered.map(transport_errors::in_our_words) } else { answered };
-            let answered = answered.map(|it| match end {
-                Some((end, status)) => health::until(it, end, status),
+            // Health and reflection define their own errors.
+            let is_own_service = request.extensions().get::<Authenticated>().is_some();
+            let response = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
+            let response = response.unwrap_or_else(|_| Ok(internal().into_http()));
+            let response = if is_own_service { response.map(transport_errors::with_error_reason) } else { response };
+            let response = response.map(|it| match end {
+                Some((end, status)) => health::end_at(it, end, status),
                 None => it,
             });
-            answered.map(|it| delivery::follow(counted.follow(it), peer.as_ref().map(|it| &it.entry), held))
+            response.map(|it| delivery::follow(counted.follow(it), peer.as_ref().map(|it| &it.entry), held))
         })
     }
 }

@@ -1,6 +1,6 @@
-//! A message that does not come in its time is not waited for: its call holds a place among those in flight.
+//! Limits how long the server waits for the message of a request, because the request holds a slot meanwhile.
 //!
-//! Uploads are bounded by themselves (`upload.rs`): they take as long as a file over a slow line.
+//! Uploads have their own limits (`upload.rs`), because a large file takes long over a slow connection.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -16,38 +16,38 @@ use tonic::codegen::Bytes;
 
 use crate::grpc::auth::method::Method;
 
-/// How long the one message of a call may take to come: 4 MiB over a slow line.
-const MESSAGE: Duration = Duration::from_secs(20);
+/// The time limit of one message: enough for 4 MiB over a slow connection.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The same request, whose message fails when it takes too long.
-pub(in crate::grpc) fn in_time(request: Request<Body>) -> Request<Body> {
+/// Makes the body of the request fail if the message takes longer than [`MESSAGE_TIMEOUT`].
+pub(in crate::grpc) fn limit_message_time(request: Request<Body>) -> Request<Body> {
     if Method::at(request.uri().path()).is_some_and(Method::takes_stream) {
         return request;
     }
-    request.map(|body| Body::new(InTime::new(body)))
+    request.map(|body| Body::new(TimeLimitedBody::new(body)))
 }
 
-/// A body that has until then. Most messages are there with their call: the timer is made for the first wait alone.
-struct InTime {
+/// A body with a time limit. Most messages arrive with their request, so the timer is made only at the first wait.
+struct TimeLimitedBody {
     body: Body,
-    begun: Instant,
-    ends: Option<Pin<Box<Sleep>>>,
+    started: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl InTime {
+impl TimeLimitedBody {
     fn new(body: Body) -> Self {
-        Self { body, begun: Instant::now(), ends: None }
+        Self { body, started: Instant::now(), timer: None }
     }
 
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let until = self.begun + MESSAGE;
+        let deadline = self.started + MESSAGE_TIMEOUT;
         #[expect(clippy::disallowed_methods, reason = "the deadline of a message, beside its reads")]
-        let ends = self.ends.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        ends.as_mut().poll(cx).is_ready()
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().poll(cx).is_ready()
     }
 }
 
-impl HttpBody for InTime {
+impl HttpBody for TimeLimitedBody {
     type Data = Bytes;
     type Error = Status;
 

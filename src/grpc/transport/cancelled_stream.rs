@@ -1,18 +1,18 @@
-//! A stream of requests that is cut off ends with an error, never quietly.
+//! Makes a cancelled stream of request messages end with an error.
 //!
-//! tonic ends a stream of messages whose call was cancelled as if the caller had finished it, so that half an upload
-//! would pass for a whole one. The code of the failure is what it looks at; here it becomes another one.
+//! If the client cancels, tonic ends the stream as if the client had finished it, so half an upload would look complete.
+//! tonic does that only for the code CANCELLED, so the code becomes ABORTED here.
 
 use http::Request;
 use http_body_util::BodyExt as _;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-/// The same request, whose body says so when its call was cancelled.
-pub(in crate::grpc) fn told(request: Request<Body>) -> Request<Body> {
-    request.map(|body| Body::new(body.map_err(as_failure)))
+/// Makes the body of the request fail with ABORTED if the client cancels.
+pub(in crate::grpc) fn abort_if_cancelled(request: Request<Body>) -> Request<Body> {
+    request.map(|body| Body::new(body.map_err(cancelled_to_aborted)))
 }
 
-fn as_failure(status: Status) -> Status {
+fn cancelled_to_aborted(status: Status) -> Status {
     if status.code() == Code::Cancelled { Status::aborted("the call was cancelled") } else { status }
 }

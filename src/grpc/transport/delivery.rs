@@ -1,9 +1,9 @@
-//! Responses on their way: what a call holds is held until its last frame has left the transport, and the transport is
-//! given only so much of a response ahead of its caller.
+//! Tracks responses until they are sent. The resources of a request are held until the last frame of its response has left
+//! the transport, and the transport holds only a limited part of each response.
 //!
-//! hyper and h2 keep frames that the peer does not take (400 KiB a stream, and then the one after it), and do not ask the body
-//! meanwhile: neither its end nor its error can reach them. So frames go out in small pieces, each with a guard that ends when
-//! its bytes are freed. [`super::connections`] closes a connection of which no piece of some response leaves for too long.
+//! hyper and h2 buffer frames that the peer does not take (400 KiB per stream, and one more frame), and do not poll the body
+//! meanwhile, so they would see neither its end nor its error. Therefore a frame is sent in small pieces, each with a guard
+//! that is dropped when its bytes are freed. [`super::connections`] closes a connection if some response makes no progress.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -20,12 +20,12 @@ use tonic::codegen::Bytes;
 
 use super::connections::ConnectionEntry;
 
-/// Bytes of one response that the transport may hold; one more piece may follow them.
-const AHEAD: usize = 64 * 1024;
-/// Bytes of a piece: what h2 sends of one stream before it is the next one's turn.
-const PIECE: usize = 16 * 1024;
+/// Bytes of one response in the transport at which no further piece is sent; one piece may exceed it.
+const MAX_IN_TRANSIT_BYTES: usize = 64 * 1024;
+/// Bytes of a piece: the amount that h2 sends of one stream before it serves the next.
+const PIECE_BYTES: usize = 16 * 1024;
 
-/// Something a handler wants held until its response is gone, put among the extensions of the response.
+/// A value that is dropped when the response has been sent. Handlers put it in the extensions of the response.
 #[derive(Clone)]
 pub(in crate::grpc) struct HeldByResponse {
     _held: Arc<dyn Any + Send + Sync>,
@@ -37,47 +37,47 @@ impl HeldByResponse {
     }
 }
 
-/// Follows a response of this connection until it is gone, and drops what is held then.
+/// Tracks a response of this connection until it has been sent, then drops `held`.
 pub(in crate::grpc) fn follow(
     mut response: Response<Body>,
     entry: Option<&Arc<ConnectionEntry>>,
     held: impl Any + Send + Sync,
 ) -> Response<Body> {
-    let of_handler = response.extensions_mut().remove::<HeldByResponse>();
-    let held = HeldByResponse::new((held, of_handler));
+    let held_by_handler = response.extensions_mut().remove::<HeldByResponse>();
+    let held = HeldByResponse::new((held, held_by_handler));
     let response_of = entry.map(|entry| (Arc::clone(entry), entry.number_response()));
-    let stream = Arc::new(Ahead { bytes: AtomicUsize::new(0), task: AtomicWaker::new(), response_of });
-    response.map(|body| Body::new(Delivered { body, frame: Bytes::new(), held, stream, last: None }))
+    let stream = Arc::new(ResponseInTransit { bytes: AtomicUsize::new(0), task: AtomicWaker::new(), response_of });
+    response.map(|body| Body::new(TrackedBody { body, frame: Bytes::new(), held, stream, last: None }))
 }
 
-/// What the transport holds of one response.
-struct Ahead {
+/// The part of one response that the transport holds.
+struct ResponseInTransit {
     bytes: AtomicUsize,
-    /// The task that asks for more.
+    /// The task that polls for more.
     task: AtomicWaker,
     /// The connection, and the number of this response on it.
     response_of: Option<(Arc<ConnectionEntry>, u64)>,
 }
 
-/// A body that knows which of its pieces are gone.
-struct Delivered {
+/// A body that knows which of its pieces have been sent.
+struct TrackedBody {
     body: Body,
-    /// What is left of the frame that goes out in pieces.
+    /// The rest of the frame that is being sent in pieces.
     frame: Bytes,
     held: HeldByResponse,
-    stream: Arc<Ahead>,
-    /// The newest piece: it waits until the transport asks for another, even if its bytes were dropped.
-    last: Option<Arc<InTransit>>,
+    stream: Arc<ResponseInTransit>,
+    /// The newest piece. It counts until the transport polls again, even if its bytes were dropped before.
+    last: Option<Arc<PieceInTransit>>,
 }
 
-/// A piece on its way.
-struct InTransit {
+/// The guard of a piece that the transport holds.
+struct PieceInTransit {
     size: usize,
-    stream: Arc<Ahead>,
+    stream: Arc<ResponseInTransit>,
     _held: HeldByResponse,
 }
 
-impl Drop for InTransit {
+impl Drop for PieceInTransit {
     fn drop(&mut self) {
         if let Some((entry, response)) = &self.stream.response_of {
             entry.taken(*response);
@@ -87,41 +87,41 @@ impl Drop for InTransit {
     }
 }
 
-/// Bytes, and the piece that they are.
-struct Carried {
+/// The bytes of a piece, with its guard.
+struct TrackedBytes {
     bytes: Bytes,
-    _piece: Arc<InTransit>,
+    _piece: Arc<PieceInTransit>,
 }
 
-impl AsRef<[u8]> for Carried {
+impl AsRef<[u8]> for TrackedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Delivered {
-    /// The next piece of the frame.
-    fn carry(&mut self) -> Bytes {
-        let size = self.frame.len().min(PIECE);
+impl TrackedBody {
+    /// Splits the next piece off the frame.
+    fn next_piece(&mut self) -> Bytes {
+        let size = self.frame.len().min(PIECE_BYTES);
         let bytes = self.frame.split_to(size);
         self.stream.bytes.fetch_add(size, Ordering::AcqRel);
         if let Some((entry, response)) = &self.stream.response_of {
             entry.handed(*response);
         }
-        let piece = Arc::new(InTransit { size, stream: Arc::clone(&self.stream), _held: self.held.clone() });
+        let piece = Arc::new(PieceInTransit { size, stream: Arc::clone(&self.stream), _held: self.held.clone() });
         self.last = Some(Arc::clone(&piece));
-        Bytes::from_owner(Carried { bytes, _piece: piece })
+        Bytes::from_owner(TrackedBytes { bytes, _piece: piece })
     }
 }
 
-impl HttpBody for Delivered {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         self.last = None;
         self.stream.task.register(cx.waker());
-        if self.stream.bytes.load(Ordering::Acquire) >= AHEAD {
+        if self.stream.bytes.load(Ordering::Acquire) >= MAX_IN_TRANSIT_BYTES {
             return Poll::Pending;
         }
         if self.frame.is_empty() {
@@ -132,7 +132,7 @@ impl HttpBody for Delivered {
                 None => return Poll::Ready(None),
             }
         }
-        Poll::Ready(Some(Ok(Frame::data(self.carry()))))
+        Poll::Ready(Some(Ok(Frame::data(self.next_piece()))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -140,10 +140,10 @@ impl HttpBody for Delivered {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (left, of_body) = (u64::try_from(self.frame.len()).unwrap_or(u64::MAX), self.body.size_hint());
+        let (left, body) = (u64::try_from(self.frame.len()).unwrap_or(u64::MAX), self.body.size_hint());
         let mut hint = SizeHint::new();
-        hint.set_lower(of_body.lower().saturating_add(left));
-        if let Some(upper) = of_body.upper() {
+        hint.set_lower(body.lower().saturating_add(left));
+        if let Some(upper) = body.upper() {
             hint.set_upper(upper.saturating_add(left));
         }
         hint
@@ -157,10 +157,10 @@ mod tests {
 
     use super::*;
 
-    const MESSAGE: usize = 3 * AHEAD + 1;
+    const MESSAGE: usize = 3 * MAX_IN_TRANSIT_BYTES + 1;
 
     fn message() -> Bytes {
-        Bytes::from((0..MESSAGE).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>())
+        Bytes::from((0..MESSAGE).map(|index| u8::try_from(index % 251).unwrap()).collect::<Vec<_>>())
     }
 
     fn endless() -> Body {
@@ -172,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn only_so_much_is_given_ahead() {
+    fn the_transport_holds_a_limited_part() {
         let mut body = follow(Response::new(endless()), None, ()).into_body();
         let mut ahead: Vec<Bytes> = std::iter::from_fn(|| next(&mut body)).collect();
-        assert_eq!(ahead.iter().map(Bytes::len).collect::<Vec<_>>(), [PIECE; AHEAD / PIECE]);
-        // A part of a piece is as good as the whole.
+        assert_eq!(ahead.iter().map(Bytes::len).collect::<Vec<_>>(), [PIECE_BYTES; MAX_IN_TRANSIT_BYTES / PIECE_BYTES]);
+        // A piece is in transit until its last slice is dropped.
         let first = ahead.remove(0);
         let part = first.slice(..1);
         drop(first);
         assert!(next(&mut body).is_none());
         drop(part);
-        assert_eq!(next(&mut body).unwrap().len(), PIECE);
+        assert_eq!(next(&mut body).unwrap().len(), PIECE_BYTES);
     }
 
     #[test]
@@ -215,15 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_outlives_the_body_by_its_frames() {
-        let (held, of_handler) = (Arc::new(()), Arc::new(()));
+    fn held_values_live_until_the_last_frame_is_dropped() {
+        let (held, held_by_handler) = (Arc::new(()), Arc::new(()));
         let mut response = Response::new(endless());
-        response.extensions_mut().insert(HeldByResponse::new(Arc::clone(&of_handler)));
+        response.extensions_mut().insert(HeldByResponse::new(Arc::clone(&held_by_handler)));
         let mut body = follow(response, None, Arc::clone(&held)).into_body();
         let frame = next(&mut body).unwrap();
         drop(body);
-        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&of_handler)), (2, 2));
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&held_by_handler)), (2, 2));
         drop(frame);
-        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&of_handler)), (1, 1));
+        assert_eq!((Arc::strong_count(&held), Arc::strong_count(&held_by_handler)), (1, 1));
     }
 }

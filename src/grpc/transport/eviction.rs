@@ -1,7 +1,6 @@
-//! A bounded number of slots for work of unknown callers: if all are in use, the work that began first is cancelled for the
-//! next.
+//! A limited number of slots for the work of unknown callers. If all are in use, the oldest work is cancelled for the new.
 //!
-//! So nobody can hold all of them by doing nothing, and nobody has to wait.
+//! So an inactive client cannot hold all slots, and no client has to wait.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,21 +8,21 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// Slots of which the oldest is evicted.
+/// A limited number of slots; the oldest is evicted for a new one.
 #[derive(Debug)]
 pub(in crate::grpc) struct EvictingSlots {
-    most: usize,
+    capacity: usize,
     in_use: Mutex<SlotsInUse>,
 }
 
 #[derive(Debug, Default)]
 struct SlotsInUse {
     next: u64,
-    /// By their number, which grows; dropping the sender evicts.
+    /// Slots by number, oldest first. Dropping the sender evicts the slot.
     slots: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// Frees its slot when dropped, if it has not been evicted.
+/// Frees its slot when dropped, unless the slot was evicted.
 struct EvictingSlot<'a> {
     slots: &'a EvictingSlots,
     id: u64,
@@ -36,13 +35,13 @@ impl Drop for EvictingSlot<'_> {
 }
 
 impl EvictingSlots {
-    /// All of them free; there is one at least.
-    pub(in crate::grpc) fn new(most: usize) -> Self {
-        Self { most: most.max(1), in_use: Mutex::default() }
+    /// Makes free slots, at least one.
+    pub(in crate::grpc) fn new(capacity: usize) -> Self {
+        Self { capacity: capacity.max(1), in_use: Mutex::default() }
     }
 
-    /// Takes a slot and works in it; nothing where it was evicted before it was done.
-    pub(in crate::grpc) async fn work<R>(&self, work: impl Future<Output = R>) -> Option<R> {
+    /// Runs `work` in a slot. Returns `None` if the slot was evicted before the work was done.
+    pub(in crate::grpc) async fn run<R>(&self, work: impl Future<Output = R>) -> Option<R> {
         let (_slot, evicted) = self.take();
         tokio::select! {
             biased;
@@ -56,7 +55,7 @@ impl EvictingSlots {
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let id = in_use.next;
         in_use.next = id.saturating_add(1);
-        if in_use.slots.len() >= self.most {
+        if in_use.slots.len() >= self.capacity {
             in_use.slots.pop_first();
         }
         in_use.slots.insert(id, sender);
@@ -75,14 +74,14 @@ mod tests {
     #[test]
     fn the_oldest_is_evicted_for_the_newest() {
         let slots = EvictingSlots::new(2);
-        let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.work(pending::<()>()))).collect();
+        let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.run(pending::<()>()))).collect();
         assert!(held.iter_mut().all(|it| it.as_mut().now_or_never().is_none()));
-        assert_eq!(slots.work(ready(7)).now_or_never(), Some(Some(7)));
+        assert_eq!(slots.run(ready(7)).now_or_never(), Some(Some(7)));
         assert_eq!(held[0].as_mut().now_or_never(), Some(None), "evicted");
         assert!(held[1].as_mut().now_or_never().is_none());
-        // A slot that was given back is free: nobody is evicted for it.
+        // A freed slot is used first: no other work is evicted.
         drop(held.remove(0));
-        assert_eq!(slots.work(ready(8)).now_or_never(), Some(Some(8)));
+        assert_eq!(slots.run(ready(8)).now_or_never(), Some(Some(8)));
         assert!(held[0].as_mut().now_or_never().is_none());
     }
 }

@@ -1,7 +1,9 @@
-//! Health calls without a credential: open to everybody, so few at a time and short.
+//! Health checks without a credential. Anyone may send them, so their number and duration are limited.
 //!
-//! A connection carries a few of these calls at a time, one of a trusted proxy any number: many probes share it. A watch is also
-//! one of [`STREAMS`] and lasts [`LASTS`]. Neither checks nor watches keep their connection open. A caller with a token or a known certificate is authenticated as in any call, and watches until the proof ends.
+//! A connection may have a few of these requests in flight; that of a trusted proxy any number, because many probes share it.
+//! In addition at most [`MAX_WATCHES`] watches run, each for [`WATCH_DURATION`]. Neither checks nor watches keep their
+//! connection open. A caller with a token or a known certificate is authenticated as in any request, and may watch until
+//! that proof expires.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -24,29 +26,29 @@ use crate::grpc::telemetry::connection_metrics::{ConnectionMetrics, OpenGauge};
 
 const SERVICE: &str = "/grpc.health.v1.Health/";
 const WATCH: &str = "/grpc.health.v1.Health/Watch";
-/// Watches without a credential at a time.
-const STREAMS: usize = 64;
-/// How long one of them lasts.
-pub(in crate::grpc) const LASTS: Duration = Duration::from_secs(30);
+/// The limit of watches without a credential.
+const MAX_WATCHES: usize = 64;
+/// How long a watch without a credential lasts.
+pub(in crate::grpc) const WATCH_DURATION: Duration = Duration::from_secs(30);
 
-/// Whether a call is of the health service.
+/// Returns true for a request to the health service.
 pub(in crate::grpc) fn is_health(uri: &Uri) -> bool {
     uri.path().starts_with(SERVICE)
 }
 
-/// Whether it watches.
+/// Returns true for a health watch.
 pub(in crate::grpc) fn is_watch(uri: &Uri) -> bool {
     uri.path() == WATCH
 }
 
-/// Health calls without a credential.
+/// Limits the health requests without a credential.
 #[derive(Debug)]
 pub(in crate::grpc) struct AnonymousHealth {
     streams: Arc<Semaphore>,
     metrics: Arc<ConnectionMetrics>,
 }
 
-/// What such a call holds until its response is gone.
+/// The resources of an anonymous health request, until its response has been sent.
 #[derive(Debug)]
 pub(in crate::grpc) struct AnonymousHealthCall {
     _call: Option<AnonymousCall>,
@@ -55,13 +57,13 @@ pub(in crate::grpc) struct AnonymousHealthCall {
 
 impl AnonymousHealth {
     pub(in crate::grpc) fn new(metrics: Arc<ConnectionMetrics>) -> Self {
-        Self { streams: Arc::new(Semaphore::new(STREAMS)), metrics }
+        Self { streams: Arc::new(Semaphore::new(MAX_WATCHES)), metrics }
     }
 
-    /// Lets a call begin.
+    /// Begins a health request without a credential.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, when there are too many watches, or calls on this connection.
+    /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, if there are too many watches, or too many requests on this connection.
     pub(in crate::grpc) fn begin(
         &self,
         uri: &Uri,
@@ -80,11 +82,11 @@ impl AnonymousHealth {
             None => None,
         };
         let stream = if is_watch(uri) {
-            let place = Arc::clone(&self.streams).try_acquire_owned();
-            let place = place.map_err(|_| {
+            let slot = Arc::clone(&self.streams).try_acquire_owned();
+            let slot = slot.map_err(|_| {
                 refused("too many health watches without a credential: show a token or a certificate, or use Check")
             })?;
-            Some((place, self.metrics.health_stream()))
+            Some((slot, self.metrics.health_stream()))
         } else {
             None
         };
@@ -92,30 +94,30 @@ impl AnonymousHealth {
     }
 }
 
-/// What a watch without a credential is ended with.
-pub(in crate::grpc) fn over() -> Status {
+/// The status that ends a watch without a credential.
+pub(in crate::grpc) fn watch_ended_status() -> Status {
     let message = format!(
         "a health watch without a credential lasts {} s: show a token or a certificate, or use Check",
-        LASTS.as_secs()
+        WATCH_DURATION.as_secs()
     );
     refuse(ServiceReason::HealthWatchEnded, message)
 }
 
-/// A response that ends with this status at that moment, if not before.
-pub(in crate::grpc) fn until(response: Response<Body>, end: Instant, status: Status) -> Response<Body> {
+/// Makes the response end with this status at `end`, unless it ends earlier.
+pub(in crate::grpc) fn end_at(response: Response<Body>, end: Instant, status: Status) -> Response<Body> {
     #[expect(clippy::disallowed_methods, reason = "the deadline of a stream, beside what it says")]
     let end = Box::pin(tokio::time::sleep_until(end));
-    response.map(|body| Body::new(Until { body, end, status: Some(status) }))
+    response.map(|body| Body::new(TimeLimitedResponse { body, end, status: Some(status) }))
 }
 
-struct Until {
+struct TimeLimitedResponse {
     body: Body,
     end: Pin<Box<Sleep>>,
-    /// Gone once it was said.
+    /// `None` after it was sent.
     status: Option<Status>,
 }
 
-impl HttpBody for Until {
+impl HttpBody for TimeLimitedResponse {
     type Data = Bytes;
     type Error = Status;
 
@@ -152,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_watch_ends_with_its_status() {
         let silent = StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Status>>());
-        let mut body = until(Response::new(Body::new(silent)), Instant::now(), over()).into_body();
+        let mut body = end_at(Response::new(Body::new(silent)), Instant::now(), watch_ended_status()).into_body();
         let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(trailers["grpc-status"], "4");
         assert!(body.frame().await.is_none() && body.is_end_stream());
@@ -164,7 +166,7 @@ mod tests {
         let health = AnonymousHealth::new(metrics);
         let watch = Uri::from_static(WATCH);
         let held: Vec<_> = std::iter::from_fn(|| health.begin(&watch, None).ok()).collect();
-        assert_eq!(held.len(), STREAMS);
+        assert_eq!(held.len(), MAX_WATCHES);
         assert!(health.begin(&Uri::from_static("/grpc.health.v1.Health/Check"), None).is_ok());
         drop(held);
         assert!(health.begin(&watch, None).is_ok());

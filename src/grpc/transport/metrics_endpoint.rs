@@ -1,7 +1,8 @@
-//! `GET /metrics` over plain HTTP, on a listener of its own. It says nothing of persons: methods, codes, times, funds.
+//! Serves `GET /metrics` over plain HTTP on its own listener. The metrics are about methods, codes, times and funds, not
+//! about persons.
 //!
-//! One request a connection, few connections, and little time for each: it needs nothing more. A request that is not
-//! finished is evicted for a newer one, so a finished one is answered.
+//! A connection serves one request, and the number of connections and their time are limited. An unfinished request is
+//! evicted for a newer one, so a slow client cannot block a scrape.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -28,29 +29,29 @@ use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::internal_metrics::ProcessSnapshot;
 use crate::proto::WatchOffersResponse;
 
-/// How long a request may take.
-const HEADER: Duration = Duration::from_secs(2);
-/// How long its answer may take.
-const ANSWER: Duration = Duration::from_secs(8);
-/// Bytes of a request.
-const REQUEST: usize = 8 * 1024;
-/// How long what the funds hold is not read again.
-const FRESH: Duration = Duration::from_secs(15);
-/// How long reading it may take; past it, what was read before is told.
-const READ: Duration = Duration::from_secs(2);
+/// The time limit of reading a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// The time limit of sending the response.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The largest request, in bytes.
+const MAX_REQUEST_BYTES: usize = 8 * 1024;
+/// How long the amounts of the funds are served before they are read again.
+const FUNDS_MAX_AGE: Duration = Duration::from_secs(15);
+/// The time limit of reading the funds. After it the previous amounts are served.
+const FUNDS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What answers, shared by all connections.
-struct Scraped {
+/// The state of the endpoint, shared by all connections.
+struct MetricsEndpoint {
     app: App,
     watchers: Watches<WatchOffersResponse>,
     metrics: Arc<CallMetrics>,
-    /// When the funds were read last.
-    funds: Mutex<Option<Instant>>,
+    /// When the funds were last read.
+    funds_read: Mutex<Option<Instant>>,
     reading: EvictingSlots,
     answering: EvictingSlots,
 }
 
-/// Answers until it is dropped.
+/// Serves the endpoint. Never returns.
 pub(in crate::grpc) async fn serve(
     (app, watchers): (App, Watches<WatchOffersResponse>),
     metrics: Arc<CallMetrics>,
@@ -58,16 +59,17 @@ pub(in crate::grpc) async fn serve(
     connections: Arc<Registry>,
 ) {
     let (reading, answering) = (EvictingSlots::new(SCRAPES), EvictingSlots::new(SCRAPES));
-    let scraped = Arc::new(Scraped { app, watchers, metrics, funds: Mutex::new(None), reading, answering });
+    let endpoint =
+        Arc::new(MetricsEndpoint { app, watchers, metrics, funds_read: Mutex::new(None), reading, answering });
     loop {
         if let Some((stream, _)) = connections::accept(&listener, &connections).await {
-            let scraped = Arc::clone(&scraped);
-            tokio::spawn(async move { scraped.handle(stream).await });
+            let endpoint = Arc::clone(&endpoint);
+            tokio::spawn(async move { endpoint.handle(stream).await });
         }
     }
 }
 
-impl Scraped {
+impl MetricsEndpoint {
     async fn handle(&self, stream: TcpStream) {
         let arrived = Notify::new();
         let service = service_fn(|request: Request<Incoming>| {
@@ -75,25 +77,25 @@ impl Scraped {
             self.answer(request.method() == Method::GET && request.uri() == "/metrics")
         });
         let mut http = http1::Builder::new();
-        // The times are those of the slots. A client that has sent its request need not send any more.
-        http.keep_alive(false).half_close(true).header_read_timeout(None).max_buf_size(REQUEST);
+        // The slots below limit the time. A client may close its sending side after the request.
+        http.keep_alive(false).half_close(true).header_read_timeout(None).max_buf_size(MAX_REQUEST_BYTES);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let read = async {
+        let request = async {
             tokio::select! {
                 biased;
                 _ended = &mut connection => false,
                 () = arrived.notified() => true,
             }
         };
-        let read = self.reading.work(timeout(HEADER, read)).await;
-        if self.in_time(read) == Some(true) {
-            let answered = self.answering.work(timeout(ANSWER, connection)).await;
-            let _ = self.in_time(answered);
+        let request = self.reading.run(timeout(REQUEST_TIMEOUT, request)).await;
+        if self.completed(request) == Some(true) {
+            let response = self.answering.run(timeout(RESPONSE_TIMEOUT, connection)).await;
+            let _ = self.completed(response);
         }
     }
 
-    /// What was done, if it was neither evicted nor late.
-    fn in_time<R>(&self, done: Option<Result<R, Elapsed>>) -> Option<R> {
+    /// Returns the result of work that was neither evicted nor late, and counts the rest.
+    fn completed<R>(&self, done: Option<Result<R, Elapsed>>) -> Option<R> {
         let reason = match done {
             Some(Ok(done)) => return Some(done),
             Some(Err(_)) => "late",
@@ -113,7 +115,7 @@ impl Scraped {
     }
 
     async fn scrape(&self) -> (StatusCode, Bytes) {
-        read_funds(&self.app, &self.metrics, &self.funds).await;
+        read_funds(&self.app, &self.metrics, &self.funds_read).await;
         match self.metrics.text(&ProcessSnapshot::of(&self.app, self.watchers.watching())) {
             Ok(text) => (StatusCode::OK, text.into()),
             Err(error) => {
@@ -124,15 +126,15 @@ impl Scraped {
     }
 }
 
-async fn read_funds(app: &App, metrics: &CallMetrics, read: &Mutex<Option<Instant>>) {
-    let mut read = read.lock().await;
-    if read.is_some_and(|it| it.elapsed() < FRESH) {
+async fn read_funds(app: &App, metrics: &CallMetrics, last_read: &Mutex<Option<Instant>>) {
+    let mut last_read = last_read.lock().await;
+    if last_read.is_some_and(|it| it.elapsed() < FUNDS_MAX_AGE) {
         return;
     }
-    match timeout(READ, app.stored_funds()).await {
+    match timeout(FUNDS_TIMEOUT, app.stored_funds()).await {
         Ok(Ok(funds)) => metrics.set_funds(&funds),
         Ok(Err(error)) => tracing::warn!(error = error.for_log(), "funds cannot be read for metrics"),
         Err(_) => tracing::warn!("funds cannot be read for metrics in time"),
     }
-    *read = Some(Instant::now());
+    *last_read = Some(Instant::now());
 }

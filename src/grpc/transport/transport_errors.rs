@@ -1,7 +1,7 @@
-//! What the transport refuses by itself gets the contract's form: its code, and a reason.
+//! Converts errors of the transport to the code and reason that the contract defines for them.
 //!
-//! tonic answers a message it cannot read as INTERNAL, one that is too long as OUT_OF_RANGE, and no such answer has
-//! details. By the contract INTERNAL is a bug of ours, so that callers would be told to report what they sent.
+//! tonic reports an unreadable message as INTERNAL and one that is too long as OUT_OF_RANGE, both without details. In the
+//! contract INTERNAL means a bug of the server, so clients would report a bug when their own message is wrong.
 
 use http::Response;
 use tonic::body::Body;
@@ -10,16 +10,18 @@ use tonic::{Code, Status};
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::{error_info, refuse, with_details};
 
-/// Turns a refusal that none of our handlers wrote into one as the contract defines it.
-pub(in crate::grpc) fn in_our_words(answer: Response<Body>) -> Response<Body> {
+/// Converts an error response without details, which no handler of this server made, to one of the contract.
+pub(in crate::grpc) fn with_error_reason(answer: Response<Body>) -> Response<Body> {
     match Status::from_header_map(answer.headers()) {
-        Some(status) if status.code() != Code::Ok && status.details().is_empty() => said(&status).into_http(),
+        Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
+            contract_status(&status).into_http()
+        }
         _ => answer,
     }
 }
 
-fn said(theirs: &Status) -> Status {
-    match theirs.code() {
+fn contract_status(transport: &Status) -> Status {
+    match transport.code() {
         Code::Internal => {
             refuse(ServiceReason::MessageMalformed, "the request is not the one message that this method takes")
         }
@@ -41,14 +43,14 @@ mod tests {
     use super::*;
     use tonic_types::StatusExt as _;
 
-    fn answered(status: &Status) -> (Code, Option<String>) {
-        let answer = in_our_words(status.clone().into_http());
-        let said = Status::from_header_map(answer.headers()).unwrap();
-        (said.code(), said.get_details_error_info().map(|it| it.reason))
+    fn converted(status: &Status) -> (Code, Option<String>) {
+        let answer = with_error_reason(status.clone().into_http());
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        (status.code(), status.get_details_error_info().map(|it| it.reason))
     }
 
     #[test]
-    fn what_tonic_says_by_itself_becomes_a_refusal_with_its_reason() {
+    fn errors_of_tonic_get_the_code_and_reason_of_the_contract() {
         let rows = [
             (Status::internal("failed to decode"), Code::InvalidArgument, ServiceReason::MessageMalformed),
             (Status::out_of_range("too large"), Code::InvalidArgument, ServiceReason::MessageTooLarge),
@@ -57,16 +59,16 @@ mod tests {
             (Status::aborted("gone"), Code::Aborted, ServiceReason::CallBrokenOff),
             (Status::unknown("h2"), Code::Unknown, ServiceReason::Transport),
         ];
-        for (theirs, code, reason) in rows {
-            assert_eq!(answered(&theirs), (code, Some(reason.code().to_owned())), "{theirs}");
+        for (transport, code, reason) in rows {
+            assert_eq!(converted(&transport), (code, Some(reason.code().to_owned())), "{transport}");
         }
     }
 
     #[test]
-    fn what_a_handler_says_stays_as_it_is() {
+    fn an_error_of_a_handler_is_not_changed() {
         let ours = refuse(ServiceReason::Internal, "a bug");
-        assert_eq!(answered(&ours), (Code::Internal, Some(ServiceReason::Internal.code().to_owned())));
-        let fine = in_our_words(Response::new(Body::empty()));
-        assert!(fine.headers().is_empty(), "an answer that is no refusal is not touched");
+        assert_eq!(converted(&ours), (Code::Internal, Some(ServiceReason::Internal.code().to_owned())));
+        let fine = with_error_reason(Response::new(Body::empty()));
+        assert!(fine.headers().is_empty(), "a response that is no error is not changed");
     }
 }

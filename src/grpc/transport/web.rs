@@ -1,7 +1,7 @@
-//! gRPC-Web, for pages of the origins that the operator names: a translation before the gate, which guards both the same.
+//! gRPC-Web for web pages of configured origins. It translates requests before admission, so the same checks apply.
 //!
-//! Off unless an origin is named; HTTP/1.1 is then not spoken at all. A browser asks first what a page may send
-//! (CORS): that is answered here, without a token, as the browser sends none with it.
+//! It is off, and HTTP/1.1 with it, unless an origin is configured. This layer also answers the CORS preflight of browsers,
+//! without authentication, because a browser sends no token with it.
 
 use std::time::Duration;
 
@@ -12,25 +12,26 @@ use tower::layer::util::{Identity, Stack};
 use tower::util::{Either, option_layer};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// How long a browser may remember what it was told.
-const REMEMBERED: Duration = Duration::from_secs(3_600);
+/// How long a browser may cache the answer to a preflight.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3_600);
 
-/// What a call passes first: nothing where no page may call.
+/// The first layer of the server; it does nothing if no origin is configured.
 pub(in crate::grpc) type Web = Either<Stack<GrpcWebLayer, CorsLayer>, Identity>;
 
-/// For pages of these origins.
+/// Makes the layer for pages of these origins.
 pub(in crate::grpc) fn layer(origins: Vec<HeaderValue>) -> Web {
-    let named = |name: &'static str| HeaderName::from_static(name);
-    let sent = [AUTHORIZATION, CONTENT_TYPE, named("x-grpc-web"), named("x-user-agent"), named("grpc-timeout")];
-    let read = [named("grpc-status"), named("grpc-message"), named("grpc-status-details-bin")];
-    // Without credentials: a page shows its token, and no cookie speaks for it.
+    let header = |name: &'static str| HeaderName::from_static(name);
+    let request_headers =
+        [AUTHORIZATION, CONTENT_TYPE, header("x-grpc-web"), header("x-user-agent"), header("grpc-timeout")];
+    let response_headers = [header("grpc-status"), header("grpc-message"), header("grpc-status-details-bin")];
+    // CORS credentials (cookies) stay off: a page sends its token itself.
     let cors = || {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins.clone()))
             .allow_methods([Method::POST])
-            .allow_headers(sent)
-            .expose_headers(read)
-            .max_age(REMEMBERED)
+            .allow_headers(request_headers)
+            .expose_headers(response_headers)
+            .max_age(PREFLIGHT_MAX_AGE)
     };
     option_layer((!origins.is_empty()).then(|| Stack::new(GrpcWebLayer::new(), cors())))
 }

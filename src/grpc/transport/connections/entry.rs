@@ -1,4 +1,5 @@
-//! One connection, as its transport and its calls share it: whether it is to be closed, and what waits to be taken.
+//! One connection, shared by its transport and its requests: whether it must close, and which responses the peer has not
+//! taken yet.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,40 +9,40 @@ use std::task::Context;
 use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
-/// Calls without a credential that one connection may have in flight: a probe has one.
+/// The limit of anonymous requests in flight on one connection. A probe has one.
 const ANONYMOUS_CALLS: usize = 16;
 
-/// What is known of a connection apart from its caller.
+/// The state of a connection, apart from its caller.
 #[derive(Debug)]
 pub(in crate::grpc) struct ConnectionEntry {
     id: u64,
-    /// It is a proxy's, which many callers share.
+    /// It belongs to a trusted proxy, which many callers share.
     trusted: bool,
     closed: AtomicBool,
-    /// The task that reads and writes it.
+    /// The task that reads and writes the connection.
     task: AtomicWaker,
     blocked: AtomicBool,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<PendingWrites>,
 }
 
-/// What waits for the peer.
+/// The responses that the peer has not taken, and the state of the socket.
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingWrites {
     next: u64,
-    /// Responses of which the transport holds pieces, by their number.
+    /// Responses whose pieces the transport still holds, by number.
     responses: BTreeMap<u64, UntakenResponse>,
-    /// Since when the socket takes no bytes.
+    /// Since when the socket accepts no bytes.
     blocked_since: Option<Instant>,
-    /// When the socket took bytes again.
+    /// When the socket last accepted bytes again.
     unblocked_at: Option<Instant>,
     anonymous_calls: usize,
 }
 
-/// A response of which the transport holds pieces.
+/// A response whose pieces the transport still holds.
 #[derive(Debug)]
 struct UntakenResponse {
     pieces: usize,
-    /// When the last piece left, or the first one came.
+    /// When a piece last left the transport, or else when the first one came.
     progress: Instant,
 }
 
@@ -61,23 +62,23 @@ impl ConnectionEntry {
         self.id
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, PendingWrites> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the connection's task end it.
+    /// Tells the task of the connection to end it.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.task.wake();
     }
 
-    /// Whether it is to be closed; if not, the task is woken once it is.
+    /// Returns true if the connection must close. If not, `close` wakes the task later.
     pub(super) fn is_closed(&self, cx: &Context<'_>) -> bool {
         self.task.register(cx.waker());
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Notes whether the socket took what was written. Only the connection's own task calls this.
+    /// Records whether the socket accepts bytes. Only the task of the connection calls this.
     pub(super) fn set_blocked(&self, blocked: bool) {
         if self.blocked.swap(blocked, Ordering::Relaxed) != blocked {
             let (now, mut waiting) = (Instant::now(), self.waiting());
@@ -88,10 +89,10 @@ impl ConnectionEntry {
         }
     }
 
-    /// Since when the peer takes nothing of a response, or of the socket, if it does not.
+    /// Since when the peer takes nothing from the socket, or nothing of a response; `None` if it takes both.
     ///
-    /// A response waits for its peer only while the socket takes bytes. Otherwise it waits for its turn: on a slow line many
-    /// responses are sent in turn, however long that takes, and only a socket that takes nothing at all is at fault.
+    /// While the socket is blocked, only the socket counts. On a slow connection many responses share the socket and each
+    /// waits for its turn, which is not the fault of the peer. So the wait of a response starts when the socket unblocks.
     pub(in crate::grpc) fn untaken_since(&self) -> Option<Instant> {
         let waiting = self.waiting();
         if waiting.blocked_since.is_some() {
@@ -101,7 +102,7 @@ impl ConnectionEntry {
         oldest.map(|it| waiting.unblocked_at.map_or(it, |unblocked_at| it.max(unblocked_at)))
     }
 
-    /// A number for a response of this connection.
+    /// Returns the number of a new response on this connection.
     pub(in crate::grpc) fn number_response(&self) -> u64 {
         let mut waiting = self.waiting();
         let response = waiting.next;
@@ -109,7 +110,7 @@ impl ConnectionEntry {
         response
     }
 
-    /// A piece of this response goes to the transport; [`ConnectionEntry::taken`] ends its wait.
+    /// Records that a piece of this response was given to the transport; [`ConnectionEntry::taken`] is the counterpart.
     pub(in crate::grpc) fn handed(&self, response: u64) {
         let mut waiting = self.waiting();
         let untaken = UntakenResponse { pieces: 0, progress: Instant::now() };
@@ -117,7 +118,7 @@ impl ConnectionEntry {
         untaken.pieces = untaken.pieces.saturating_add(1);
     }
 
-    /// A piece of this response has left the transport.
+    /// Records that a piece of this response has left the transport.
     pub(in crate::grpc) fn taken(&self, response: u64) {
         let mut waiting = self.waiting();
         if let Some(untaken) = waiting.responses.get_mut(&response) {
@@ -129,7 +130,7 @@ impl ConnectionEntry {
         }
     }
 
-    /// A call without a credential, if there are not too many on this connection; on a trusted proxy's there never are.
+    /// Begins an anonymous request; `None` if this connection has too many. A trusted proxy has no limit.
     pub(in crate::grpc) fn begin_anonymous(self: &Arc<Self>) -> Option<AnonymousCall> {
         let mut waiting = self.waiting();
         if !self.trusted && waiting.anonymous_calls >= ANONYMOUS_CALLS {
@@ -140,7 +141,7 @@ impl ConnectionEntry {
     }
 }
 
-/// A call without a credential, until its response is gone.
+/// A request without a credential, until its response has been sent.
 #[derive(Debug)]
 pub(in crate::grpc) struct AnonymousCall(Arc<ConnectionEntry>);
 
@@ -163,12 +164,12 @@ mod tests {
         entry.handed(first);
         entry.handed(first);
         let since = entry.untaken_since().unwrap();
-        let begun = Instant::now();
+        let after_first = Instant::now();
         entry.handed(second);
         assert_eq!(entry.untaken_since(), Some(since));
         entry.taken(first);
         let progressed = entry.untaken_since().unwrap();
-        assert!(progressed >= begun, "a piece has left");
+        assert!(progressed >= after_first, "a piece has left");
         entry.taken(second);
         entry.taken(first);
         assert_eq!(entry.untaken_since(), None);
@@ -202,8 +203,8 @@ mod tests {
         assert_eq!(held.len(), ANONYMOUS_CALLS);
         drop(held);
         assert!(entry.begin_anonymous().is_some());
-        let of_proxy = Arc::new(ConnectionEntry::new(2, true));
-        let held: Vec<_> = (0..=ANONYMOUS_CALLS).map(|_| of_proxy.begin_anonymous()).collect();
+        let proxy = Arc::new(ConnectionEntry::new(2, true));
+        let held: Vec<_> = (0..=ANONYMOUS_CALLS).map(|_| proxy.begin_anonymous()).collect();
         assert!(held.iter().all(Option::is_some), "many callers share a proxy's connection");
     }
 }

@@ -1,18 +1,19 @@
-//! Connections: how many may be open, of whom, and for how long. Nobody can keep the others out.
+//! Limits the number and the lifetime of connections, so that no client can keep the others out.
 //!
-//! A connection is *unknown* until a caller was authenticated over it, *known* from then on, and unknown again once the last
-//! proof shown over it has ended. Only authenticated calls count: not pings, not health.
+//! A connection is *unknown* until a caller is authenticated over it, and *known* from then on. It becomes unknown again when
+//! the last token or certificate used over it has expired. Only authenticated requests count, not pings or health checks.
 //!
-//! | which | bound | past it |
+//! | connections | limit | beyond it |
 //! |---|---|---|
-//! | unknown | a part of all, and so many from one address | the oldest of that address, or of the address with most, is closed |
+//! | unknown | a share of all, and a number per address | the oldest of that address, or of the address with most, is closed |
 //! | unknown | 15 seconds | closed |
-//! | known | so many of one caller | the one of that caller that is idle longest is closed; with none idle the call is refused |
-//! | known, no call in flight | `idle_seconds` | closed |
-//! | any | a response of which nothing is taken for `untaken_seconds` | closed: nothing else frees what the transport holds for it |
-//! | all | `connections`, and the file descriptors | an unknown one is closed, else the known one that is idle longest |
+//! | known | a number per caller | the caller's longest idle one is closed; if none is idle, the request is refused |
+//! | known, no request in flight | `idle_seconds` | closed |
+//! | any | `untaken_seconds` in which the peer takes nothing of a response | closed, which frees the memory of the response |
+//! | all | `connections`, and the file descriptors | an unknown one is closed, or else the longest idle known one |
 //!
-//! A new connection is therefore taken at once, unless every other one has a call in flight: then the new one is closed. [`registry`] decides, [`entry`] is one connection, [`stream`] its bytes.
+//! So a new connection is accepted at once, except if all others have a request in flight: then the new one is closed.
+//! [`registry`] applies the limits, [`entry`] is one connection, [`stream`] its bytes.
 
 mod entry;
 mod peer;
@@ -33,51 +34,51 @@ use tokio::time::timeout;
 
 pub(in crate::grpc) use entry::{AnonymousCall, ConnectionEntry};
 pub(in crate::grpc) use peer::{peer, peer_certificate};
-pub(in crate::grpc) use registry::{CallInFlight, Exceeded, Peer, Registry};
+pub(in crate::grpc) use registry::{CallInFlight, CallerLimit, Peer, Registry};
 pub(in crate::grpc) use stream::Connection;
 
-/// How long to wait for a descriptor to be freed before taking the next connection.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Descriptors of the database. PostgreSQL: 16 connections that read, two pools of 4 that write, 1 that is replaced. SQLite: 5
-/// connections with 3 files each, and the lock.
-const OF_DATABASE: usize = 16 + 2 * 4 + 1;
-/// Descriptors of the process: 3 of standard input and output, 5 of the runtime and its signals, 2 listeners, and 2 files or
-/// connections opened for a moment, as for the issuer's keys.
-const OF_PROCESS: usize = 3 + 5 + 2 + 2;
-/// A connection that was just accepted, and one that was told to close for it.
-const OF_ACCEPTING: usize = 2;
-/// Connections of scrapes that are open at most.
-pub(in crate::grpc) const MOST_SCRAPES: usize = 2 * SCRAPES + 1;
-/// Scrapes whose request is being read, and as many that are being answered.
+/// How long to wait for a free descriptor before accepting the next connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors of the database. PostgreSQL: 16 reading connections, two pools of 4 writing ones, and 1 being replaced.
+/// SQLite needs fewer: 5 connections with 3 files each, and the lock.
+const DATABASE_DESCRIPTORS: usize = 16 + 2 * 4 + 1;
+/// Descriptors of the process: 3 standard streams, 5 of the runtime and its signals, 2 listeners, and 2 short-lived files or
+/// connections, for example to fetch the issuer's keys.
+const PROCESS_DESCRIPTORS: usize = 3 + 5 + 2 + 2;
+/// A connection that was just accepted, and the one that is closing for it.
+const ACCEPT_DESCRIPTORS: usize = 2;
+/// The limit of open connections of scrapes.
+pub(in crate::grpc) const MAX_SCRAPE_CONNECTIONS: usize = 2 * SCRAPES + 1;
+/// The limit of scrapes whose request is being read, and also of those being answered.
 pub(in crate::grpc) const SCRAPES: usize = 4;
-/// Descriptors that are left to all but connections of callers.
-const RESERVED: usize = OF_DATABASE + OF_PROCESS + OF_ACCEPTING + MOST_SCRAPES;
-/// Connections that are allowed however few descriptors there are.
-const FEWEST: usize = 8;
+/// Descriptors reserved for everything except the connections of callers.
+const RESERVED: usize = DATABASE_DESCRIPTORS + PROCESS_DESCRIPTORS + ACCEPT_DESCRIPTORS + MAX_SCRAPE_CONNECTIONS;
+/// Connections that are allowed even with very few descriptors.
+const MIN_CONNECTIONS: usize = 8;
 
-/// Bounds of connections, and of what one caller may do over them.
+/// The limits of connections, in total and per caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Connections at a time.
+    /// Open connections.
     pub all: usize,
-    /// Those of them whose caller is unknown.
+    /// Open connections whose caller is unknown.
     pub unknown: usize,
     /// Unknown connections from one address; of IPv6 from one /64 network.
     pub unknown_per_address: usize,
-    /// Known connections of one caller, where they are bounded.
+    /// Known connections of one caller; `None` for no limit.
     pub per_caller: Option<NonZeroUsize>,
-    /// Calls in flight of one caller, where they are bounded.
+    /// Requests in flight of one caller; `None` for no limit.
     pub calls_per_caller: Option<NonZeroUsize>,
-    /// How long a known connection may be open without a call in flight.
+    /// How long a known connection may be open without a request in flight.
     pub idle: Duration,
-    /// How long a response may wait for its caller to take it.
+    /// How long a response may wait for the caller to read it.
     pub untaken: Duration,
-    /// Proxies in front of the server: their connections are bounded neither by address nor by caller.
+    /// Proxies in front of the server. Their connections have no limit per address or per caller.
     pub trusted: Vec<IpNet>,
 }
 
 impl ConnectionLimits {
-    /// The same, with no more connections than the process has file descriptors for; a lower number is logged.
+    /// Reduces the limits to the file descriptors of the process, and logs a reduction.
     pub(in crate::grpc) fn within_descriptors(self) -> Self {
         match getrlimit(Resource::Nofile).current.and_then(|it| usize::try_from(it).ok()) {
             Some(descriptors) => self.within(descriptors),
@@ -86,18 +87,18 @@ impl ConnectionLimits {
     }
 
     fn within(mut self, descriptors: usize) -> Self {
-        let most = descriptors.saturating_sub(RESERVED).max(FEWEST);
-        if self.all > most {
+        let affordable = descriptors.saturating_sub(RESERVED).max(MIN_CONNECTIONS);
+        if self.all > affordable {
             tracing::warn!(
-                target: "tsio::connections", configured = self.all, connections = most, descriptors, reserved = RESERVED,
+                target: "tsio::connections", configured = self.all, connections = affordable, descriptors, reserved = RESERVED,
                 "fewer connections than configured: the process may open too few files (ulimit -n)"
             );
-            // Each bound keeps its part of the whole.
-            let part = |it: usize| it.saturating_mul(most).checked_div(self.all).unwrap_or(1).max(1);
-            self.unknown = part(self.unknown);
-            self.unknown_per_address = part(self.unknown_per_address).max(FEWEST).min(self.unknown);
-            self.per_caller = self.per_caller.and_then(|it| NonZeroUsize::new(part(it.get()).max(2)));
-            self.all = most;
+            // Each limit keeps its share of the total.
+            let share = |it: usize| it.saturating_mul(affordable).checked_div(self.all).unwrap_or(1).max(1);
+            self.unknown = share(self.unknown);
+            self.unknown_per_address = share(self.unknown_per_address).max(MIN_CONNECTIONS).min(self.unknown);
+            self.per_caller = self.per_caller.and_then(|it| NonZeroUsize::new(share(it.get()).max(2)));
+            self.all = affordable;
         }
         self
     }
@@ -107,42 +108,42 @@ impl ConnectionLimits {
     }
 }
 
-/// Connections as they come. Where there are too many, another one is closed, or the new one if all others have calls in
-/// flight.
+/// The stream of accepted connections. If there are too many, another one is closed, or the new one if all others have
+/// requests in flight.
 pub(in crate::grpc) fn incoming(
     listener: TcpListener,
     registry: Arc<Registry>,
 ) -> impl Stream<Item = io::Result<Connection>> {
     futures_util::stream::unfold((listener, registry), async |(listener, registry)| {
-        let taken = loop {
-            registry.settle(PAUSE).await;
+        let connection = loop {
+            registry.wait_for_closing(ACCEPT_PAUSE).await;
             let Some((stream, address)) = accept(&listener, &registry).await else { continue };
-            // A caller that has hung up meanwhile needs no fast answer.
+            // This only fails if the client has closed the connection already.
             let _ = stream.set_nodelay(true);
             if let Some(peer) = registry.open(address) {
                 break Connection::new(stream, peer);
             }
         };
-        Some((Ok(taken), (listener, registry)))
+        Some((Ok(connection), (listener, registry)))
     })
 }
 
-/// The next connection. Where it cannot be taken that is logged and counted; without descriptors an unknown connection is
-/// closed, and after a short while the caller tries again.
+/// Accepts the next connection. A failure is logged and counted, and returns `None` after a short pause, so that the caller
+/// tries again. If the process has no free descriptor, an unknown connection is closed.
 pub(in crate::grpc) async fn accept(listener: &TcpListener, registry: &Registry) -> Option<(TcpStream, SocketAddr)> {
     let error = match listener.accept().await {
-        Ok(taken) => return Some(taken),
+        Ok(accepted) => return Some(accepted),
         Err(error) => error,
     };
-    let without_descriptors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
+    let out_of_descriptors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE]
         .iter()
         .any(|it| error.raw_os_error() == Some(it.raw_os_error()));
-    registry.metrics().accept_failed(&error, without_descriptors);
-    if without_descriptors {
+    registry.metrics().accept_failed(&error, out_of_descriptors);
+    if out_of_descriptors {
         registry.close_one_unknown("descriptors");
     }
-    // Ends early when a connection has gone; what it waits for may not come.
-    let _ = timeout(PAUSE, registry.freed()).await;
+    // The pause ends early if a connection closes.
+    let _ = timeout(ACCEPT_PAUSE, registry.freed()).await;
     None
 }
 
@@ -166,13 +167,13 @@ mod tests {
     #[test]
     fn connections_are_bounded_by_descriptors() {
         assert_eq!(limits().within(1_024), limits());
-        // The database, the process, and four scrapes each that are read and answered, with the one that comes.
+        // The database, the process, accepting, and the scrapes: four being read, four being answered, one arriving.
         assert_eq!(RESERVED, 25 + 12 + 2 + 9);
         assert_eq!(limits().within(847).all, 799);
         let few = limits().within(64);
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
-        assert_eq!(limits().within(10).all, FEWEST);
+        assert_eq!(limits().within(10).all, MIN_CONNECTIONS);
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! The connection that a call came over.
+//! The connection of a request.
 
 use http::Extensions;
 use tonic::transport::server::TlsConnectInfo;
 
 use super::Peer;
 
-/// Where the call came from.
+/// Returns the connection of the request.
 pub(in crate::grpc) fn peer(extensions: &Extensions) -> Option<&Peer> {
     let over_tls = || extensions.get::<TlsConnectInfo<Peer>>().map(TlsConnectInfo::get_ref);
     extensions.get::<Peer>().or_else(over_tls)
 }
 
-/// The caller's own certificate, DER, where they showed one.
+/// Returns the client's own certificate (DER), if it presented one.
 pub(in crate::grpc) fn peer_certificate(extensions: &Extensions) -> Option<Vec<u8>> {
     let certificates = extensions.get::<TlsConnectInfo<Peer>>().and_then(TlsConnectInfo::peer_certs)?;
-    certificates.first().map(|own| own.to_vec())
+    certificates.first().map(|it| it.to_vec())
 }

@@ -1,4 +1,4 @@
-//! The bytes of a connection: a TCP stream that ends once its entry says so, even while it waits.
+//! The byte stream of a connection: a TCP stream that ends when its entry is closed, even during a wait.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tonic::transport::server::Connected;
 
 use super::registry::Peer;
 
-/// An open connection. Dropping it frees its place.
+/// An open connection. Dropping it removes it from the registry.
 #[derive(Debug)]
 pub(in crate::grpc) struct Connection {
     stream: TcpStream,
@@ -22,12 +22,12 @@ impl Connection {
         Self { stream, peer }
     }
 
-    /// The error that the transport ends the connection with, once it is to be closed.
+    /// The error that makes the transport end the connection, if it must close.
     fn closed<T>(&self, cx: &Context<'_>) -> Option<Poll<io::Result<T>>> {
         self.peer.entry.is_closed(cx).then(|| Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())))
     }
 
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.peer.entry.set_blocked(written.is_pending());
         written
     }
@@ -61,7 +61,7 @@ impl AsyncWrite for Connection {
             return closed;
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(written)
+        self.record_write(written)
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
@@ -72,7 +72,7 @@ impl AsyncWrite for Connection {
             return closed;
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.wrote(written)
+        self.record_write(written)
     }
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()

@@ -1,4 +1,4 @@
-//! Which connections are open, whose they are, and which one is closed when there are too many.
+//! The registry of open connections. It knows their callers, and closes one if there are too many.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,40 +14,40 @@ use super::{ConnectionEntry, ConnectionLimits};
 use crate::domain::ids::Actor;
 use crate::grpc::telemetry::connection_metrics::ConnectionMetrics;
 
-/// How long a connection may be unknown.
-const UNKNOWN: Duration = Duration::from_secs(15);
-/// How often connections are looked at.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long a connection may stay unknown.
+const UNKNOWN_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often expired connections are closed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// All connections that are open.
+/// All open connections.
 #[derive(Debug)]
 pub(in crate::grpc) struct Registry {
     limits: ConnectionLimits,
     metrics: Arc<ConnectionMetrics>,
     freed: Notify,
-    open: Mutex<Open>,
+    open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
-    /// By their number, which grows: the first is the oldest.
+    /// Connections by number. Numbers increase, so the first is the oldest.
     connections: BTreeMap<u64, Tracked>,
-    /// Those that are unknown, by where they are from.
+    /// The numbers of unknown connections, by origin.
     unknown: HashMap<PeerOrigin, BTreeSet<u64>>,
     callers: HashMap<Actor, CallerUsage>,
-    /// How many were told to close and have not gone yet.
+    /// How many connections are closing but not gone yet.
     closing: usize,
-    /// What is to be logged and counted once the lock is free.
+    /// Closed connections that are logged and counted after the lock is released.
     closed: Vec<ClosedConnection>,
     changed: bool,
 }
 
-/// Where a connection is from, as far as bounds go.
+/// The origin of a connection, for the limits per address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PeerOrigin {
     trusted: bool,
-    /// The address; of IPv6 its /64 network, which one machine has to itself.
+    /// The IPv4 address, or the /64 network of an IPv6 address, because one machine may own all of it.
     network: IpAddr,
 }
 
@@ -57,10 +57,10 @@ struct Tracked {
     address: SocketAddr,
     origin: PeerOrigin,
     state: ConnectionState,
-    /// Authenticated calls in flight.
+    /// Authenticated requests in flight.
     calls: usize,
-    /// When the last of them ended.
-    last: Instant,
+    /// When the last of these requests ended.
+    last_used: Instant,
 }
 
 #[derive(Debug)]
@@ -70,15 +70,15 @@ enum ConnectionState {
         known_before: bool,
     },
     Known {
-        /// Whom it counts for; nobody where the connection is a proxy's, or callers are not told apart.
+        /// The caller whose limit counts it; `None` for a proxy, and in development mode for health and reflection.
         caller: Option<Actor>,
-        /// When the last proof ends; never where there is nothing.
+        /// When the last token or certificate expires; `None` if one of them never does.
         until: Option<Instant>,
     },
     Closing,
 }
 
-/// What one caller has.
+/// The connections and requests in flight of one caller.
 #[derive(Debug, Default)]
 struct CallerUsage {
     connections: usize,
@@ -91,16 +91,16 @@ struct ClosedConnection {
     address: SocketAddr,
 }
 
-/// Why a call of a known caller is refused.
+/// The limit of one caller that refuses a request, with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::grpc) enum Exceeded {
-    /// The caller has so many calls in flight.
+pub(in crate::grpc) enum CallerLimit {
+    /// The number of requests in flight.
     Calls(usize),
-    /// The caller has so many connections, with calls in flight on each.
+    /// The number of connections, if each has a request in flight.
     Connections(usize),
 }
 
-/// What a call knows of its connection.
+/// The connection of a request.
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct Peer {
     pub(in crate::grpc) address: SocketAddr,
@@ -110,7 +110,7 @@ pub(in crate::grpc) struct Peer {
 
 impl Registry {
     pub(in crate::grpc) fn new(limits: ConnectionLimits, metrics: Arc<ConnectionMetrics>) -> Self {
-        metrics.set_most(limits.all);
+        metrics.set_limit(limits.all);
         Self { limits, metrics, freed: Notify::new(), open: Mutex::default() }
     }
 
@@ -118,8 +118,8 @@ impl Registry {
         &self.metrics
     }
 
-    /// Does something under the lock, and tells of what it closed after it.
-    fn with<R>(&self, work: impl FnOnce(&mut Open) -> R) -> R {
+    /// Runs `work` under the lock, then logs and counts the connections that it closed.
+    fn with<R>(&self, work: impl FnOnce(&mut OpenConnections) -> R) -> R {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut open);
         let closed = std::mem::take(&mut open.closed);
@@ -135,20 +135,20 @@ impl Registry {
         result
     }
 
-    /// Takes a connection in, for which another one may have to close. Nothing where every other one has a call in flight.
+    /// Registers a new connection; another one may be closed for it. Returns `None` if all others have a request in flight.
     pub(super) fn open(self: &Arc<Self>, address: SocketAddr) -> Option<Peer> {
         let limits = &self.limits;
         let origin = PeerOrigin { trusted: limits.trusts(address.ip()), network: network(address.ip()) };
         let entry = self.with(|open| {
-            let own = open.unknown.get(&origin).map_or(0, BTreeSet::len);
-            if !origin.trusted && own >= limits.unknown_per_address {
+            let from_same_origin = open.unknown.get(&origin).map_or(0, BTreeSet::len);
+            if !origin.trusted && from_same_origin >= limits.unknown_per_address {
                 let oldest = open.unknown.get(&origin).and_then(|it| it.first().copied());
                 oldest.into_iter().for_each(|id| open.close(id, "address_limit"));
             } else if open.unknown() >= limits.unknown {
                 open.close_one_unknown("unknown_limit");
             }
-            let living = open.connections.len().saturating_sub(open.closing);
-            if living >= limits.all && !open.make_room("all_limit") {
+            let not_closing = open.connections.len().saturating_sub(open.closing);
+            if not_closing >= limits.all && !open.close_least_useful("all_limit") {
                 open.closed.push(ClosedConnection { reason: "refused", address });
                 return None;
             }
@@ -157,28 +157,28 @@ impl Registry {
         Some(Peer { address, entry, registry: Arc::clone(self) })
     }
 
-    /// Waits for those that were told to close, where they still hold all places; not for long.
-    pub(super) async fn settle(&self, within: Duration) {
+    /// Waits a short time for closing connections, if all slots are still in use.
+    pub(super) async fn wait_for_closing(&self, limit: Duration) {
         if self.with(|open| open.closing > 0 && open.connections.len() >= self.limits.all) {
-            // Late or not, the next is taken.
-            let _ = timeout(within, self.freed()).await;
+            // The next connection is accepted even if this times out.
+            let _ = timeout(limit, self.freed()).await;
         }
     }
 
-    /// Ends when a connection has gone.
+    /// Returns when a connection has gone.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
 
-    /// Closes an unknown connection, if there is one; else the known one that is idle longest.
+    /// Closes an unknown connection, or else the longest idle known one.
     pub(in crate::grpc) fn close_one_unknown(&self, reason: &'static str) {
-        self.with(|open| open.make_room(reason));
+        self.with(|open| open.close_least_useful(reason));
     }
 
-    /// The connection is no more.
+    /// Removes a connection that has ended.
     pub(super) fn gone(&self, id: u64) {
         self.with(|open| {
-            if open.leave(id) {
+            if open.uncount(id) {
                 open.closing = open.closing.saturating_sub(1);
             }
             open.connections.remove(&id);
@@ -187,32 +187,32 @@ impl Registry {
         self.freed.notify_one();
     }
 
-    /// An authenticated call begins: its connection is known from now on, until its proof ends. `caller` is nobody where
-    /// callers are not told apart.
+    /// Begins an authenticated request, which makes its connection known until its proof of identity expires. `caller` is
+    /// `None` for health and reflection in development mode.
     ///
     /// # Errors
-    /// [`Exceeded`] when the caller has as many calls or connections as one may have.
+    /// [`CallerLimit`] if the caller has reached the limit of requests or of connections.
     pub(in crate::grpc) fn begin(
         self: &Arc<Self>,
         entry: &ConnectionEntry,
         caller: Option<&Actor>,
         until: Option<Instant>,
-    ) -> Result<CallInFlight, Exceeded> {
+    ) -> Result<CallInFlight, CallerLimit> {
         self.with(|open| open.begin(&self.limits, entry.id(), caller, until))?;
         Ok(CallInFlight { registry: Arc::clone(self), connection: entry.id(), caller: caller.cloned() })
     }
 
-    /// Closes what is over, again and again.
+    /// Closes expired connections at regular intervals. Never returns.
     pub(in crate::grpc) async fn watch(self: Arc<Self>) {
-        let mut every = interval(LOOK);
+        let mut ticks = interval(CHECK_INTERVAL);
         loop {
-            every.tick().await;
-            self.with(|open| open.look(&self.limits, Instant::now()));
+            ticks.tick().await;
+            self.with(|open| open.close_expired(&self.limits, Instant::now()));
         }
     }
 }
 
-impl Open {
+impl OpenConnections {
     fn unknown(&self) -> usize {
         self.unknown.values().map(BTreeSet::len).sum()
     }
@@ -222,15 +222,15 @@ impl Open {
         self.next = id.saturating_add(1);
         let entry = Arc::new(ConnectionEntry::new(id, origin.trusted));
         let state = ConnectionState::Unknown { since: now, known_before: false };
-        let tracked = Tracked { entry: Arc::clone(&entry), address, origin, state, calls: 0, last: now };
+        let tracked = Tracked { entry: Arc::clone(&entry), address, origin, state, calls: 0, last_used: now };
         self.connections.insert(id, tracked);
         self.unknown.entry(origin).or_default().insert(id);
         self.changed = true;
         entry
     }
 
-    /// Takes a connection out of what its state counts for; answers whether it was closing.
-    fn leave(&mut self, id: u64) -> bool {
+    /// Removes a connection from the counts of its state. Returns true if it was closing already.
+    fn uncount(&mut self, id: u64) -> bool {
         let Some(connection) = self.connections.get(&id) else { return false };
         match &connection.state {
             ConnectionState::Unknown { .. } => {
@@ -242,9 +242,9 @@ impl Open {
                 }
             }
             ConnectionState::Known { caller: Some(caller), .. } => {
-                if let Some(held) = self.callers.get_mut(caller) {
-                    held.connections = held.connections.saturating_sub(1);
-                    if held.connections == 0 && held.calls == 0 {
+                if let Some(usage) = self.callers.get_mut(caller) {
+                    usage.connections = usage.connections.saturating_sub(1);
+                    if usage.connections == 0 && usage.calls == 0 {
                         self.callers.remove(caller);
                     }
                 }
@@ -256,7 +256,7 @@ impl Open {
     }
 
     fn close(&mut self, id: u64, reason: &'static str) {
-        if self.leave(id) {
+        if self.uncount(id) {
             return;
         }
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -268,27 +268,29 @@ impl Open {
         }
     }
 
-    /// Closes the oldest unknown connection of the address that has most of them, a proxy's only where there is no other.
+    /// Closes the oldest unknown connection of the address that has most of them. Those of a proxy are closed last.
     fn close_one_unknown(&mut self, reason: &'static str) -> bool {
-        let most = self.unknown.iter().max_by_key(|(origin, ids)| (!origin.trusted, ids.len(), Reverse(ids.first())));
-        let oldest = most.and_then(|(_, ids)| ids.first().copied());
+        let largest =
+            self.unknown.iter().max_by_key(|(origin, ids)| (!origin.trusted, ids.len(), Reverse(ids.first())));
+        let oldest = largest.and_then(|(_, ids)| ids.first().copied());
         oldest.into_iter().for_each(|id| self.close(id, reason));
         oldest.is_some()
     }
 
-    /// Closes the known connection, of this caller where one is named, that is idle longest.
-    fn close_idle(&mut self, of: Option<&Actor>, reason: &'static str) -> bool {
-        let of_caller = |it: &Tracked| match &it.state {
-            ConnectionState::Known { caller, .. } => of.is_none() || of == caller.as_ref(),
+    /// Closes the longest idle known connection, of this caller if one is given.
+    fn close_idle(&mut self, owner: Option<&Actor>, reason: &'static str) -> bool {
+        let is_candidate = |it: &Tracked| match &it.state {
+            ConnectionState::Known { caller, .. } => owner.is_none() || owner == caller.as_ref(),
             _ => false,
         };
-        let idle = self.connections.iter().filter(|(_, it)| it.calls == 0 && of_caller(it));
-        let longest = idle.min_by_key(|(_, it)| it.last).map(|(id, _)| *id);
+        let idle = self.connections.iter().filter(|(_, it)| it.calls == 0 && is_candidate(it));
+        let longest = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
         longest.into_iter().for_each(|id| self.close(id, reason));
         longest.is_some()
     }
 
-    fn make_room(&mut self, reason: &'static str) -> bool {
+    /// Closes an unknown connection, or else the longest idle known one. Returns false if there is neither.
+    fn close_least_useful(&mut self, reason: &'static str) -> bool {
         self.close_one_unknown(reason) || self.close_idle(None, reason)
     }
 
@@ -298,27 +300,29 @@ impl Open {
         id: u64,
         caller: Option<&Actor>,
         until: Option<Instant>,
-    ) -> Result<(), Exceeded> {
-        let held = caller.and_then(|it| self.callers.get(it)).map_or((0, 0), |it| (it.connections, it.calls));
-        let full = |most: Option<NonZeroUsize>, held: usize| most.map(NonZeroUsize::get).filter(|most| held >= *most);
+    ) -> Result<(), CallerLimit> {
+        let usage = caller.and_then(|it| self.callers.get(it));
+        let (connections, calls) = usage.map_or((0, 0), |it| (it.connections, it.calls));
+        let reached =
+            |limit: Option<NonZeroUsize>, count: usize| limit.map(NonZeroUsize::get).filter(|it| count >= *it);
         if caller.is_some()
-            && let Some(most) = full(limits.calls_per_caller, held.1)
+            && let Some(limit) = reached(limits.calls_per_caller, calls)
         {
-            return Err(Exceeded::Calls(most));
+            return Err(CallerLimit::Calls(limit));
         }
-        let becomes_known = self.connections.get(&id).filter(|it| matches!(it.state, ConnectionState::Unknown { .. }));
-        if let Some(trusted) = becomes_known.map(|it| it.origin.trusted) {
+        let unknown = self.connections.get(&id).filter(|it| matches!(it.state, ConnectionState::Unknown { .. }));
+        if let Some(trusted) = unknown.map(|it| it.origin.trusted) {
             let counts_for = caller.filter(|_| !trusted);
-            if let (Some(caller), Some(most)) = (counts_for, full(limits.per_caller, held.0))
+            if let (Some(caller), Some(limit)) = (counts_for, reached(limits.per_caller, connections))
                 && !self.close_idle(Some(caller), "caller_limit")
             {
-                return Err(Exceeded::Connections(most));
+                return Err(CallerLimit::Connections(limit));
             }
-            self.leave(id);
+            self.uncount(id);
             self.changed = true;
             if let Some(caller) = counts_for {
-                let held = self.callers.entry(caller.clone()).or_default();
-                held.connections = held.connections.saturating_add(1);
+                let usage = self.callers.entry(caller.clone()).or_default();
+                usage.connections = usage.connections.saturating_add(1);
             }
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.state = ConnectionState::Known { caller: counts_for.cloned(), until };
@@ -331,8 +335,8 @@ impl Open {
             }
         }
         if let Some(caller) = caller {
-            let held = self.callers.entry(caller.clone()).or_default();
-            held.calls = held.calls.saturating_add(1);
+            let usage = self.callers.entry(caller.clone()).or_default();
+            usage.calls = usage.calls.saturating_add(1);
         }
         Ok(())
     }
@@ -340,47 +344,47 @@ impl Open {
     fn end(&mut self, id: u64, caller: Option<&Actor>) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.calls = connection.calls.saturating_sub(1);
-            connection.last = Instant::now();
+            connection.last_used = Instant::now();
         }
         if let Some(caller) = caller
-            && let Some(held) = self.callers.get_mut(caller)
+            && let Some(usage) = self.callers.get_mut(caller)
         {
-            held.calls = held.calls.saturating_sub(1);
-            if held.connections == 0 && held.calls == 0 {
+            usage.calls = usage.calls.saturating_sub(1);
+            if usage.connections == 0 && usage.calls == 0 {
                 self.callers.remove(caller);
             }
         }
     }
 
-    /// Closes what is over at this moment.
-    fn look(&mut self, limits: &ConnectionLimits, now: Instant) {
-        let over = |since: Instant, most: Duration| now.saturating_duration_since(since) >= most;
-        let mut ended = Vec::new();
+    /// Closes expired connections, and makes those unknown again whose proof of identity has expired.
+    fn close_expired(&mut self, limits: &ConnectionLimits, now: Instant) {
+        let expired = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
+        let mut to_close = Vec::new();
         let mut unknown_again = Vec::new();
         for (id, connection) in &self.connections {
             let idle = connection.calls == 0;
-            if connection.entry.untaken_since().is_some_and(|since| over(since, limits.untaken)) {
-                ended.push((*id, "untaken"));
+            if connection.entry.untaken_since().is_some_and(|since| expired(since, limits.untaken)) {
+                to_close.push((*id, "untaken"));
                 continue;
             }
             match &connection.state {
-                ConnectionState::Unknown { since, known_before } if over(*since, UNKNOWN) => {
-                    ended.push((*id, if *known_before { "proof_ended" } else { "unknown" }));
+                ConnectionState::Unknown { since, known_before } if expired(*since, UNKNOWN_TIMEOUT) => {
+                    to_close.push((*id, if *known_before { "proof_ended" } else { "unknown" }));
                 }
                 ConnectionState::Known { until: Some(until), .. } if idle && now >= *until => {
                     unknown_again.push((*id, *until));
                 }
-                ConnectionState::Known { .. } if idle && over(connection.last, limits.idle) => {
-                    ended.push((*id, "idle"))
+                ConnectionState::Known { .. } if idle && expired(connection.last_used, limits.idle) => {
+                    to_close.push((*id, "idle"))
                 }
                 ConnectionState::Unknown { .. } | ConnectionState::Known { .. } | ConnectionState::Closing => {}
             }
         }
-        for (id, reason) in ended {
+        for (id, reason) in to_close {
             self.close(id, reason);
         }
         for (id, since) in unknown_again {
-            self.leave(id);
+            self.uncount(id);
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.state = ConnectionState::Unknown { since, known_before: true };
                 self.unknown.entry(connection.origin).or_default().insert(id);
@@ -390,7 +394,7 @@ impl Open {
     }
 }
 
-/// An authenticated call, until its response has left the transport.
+/// Counts an authenticated request until its response has left the transport.
 #[derive(Debug)]
 pub(in crate::grpc) struct CallInFlight {
     registry: Arc<Registry>,
@@ -404,6 +408,7 @@ impl Drop for CallInFlight {
     }
 }
 
+/// The address that limits count: see [`PeerOrigin`].
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
