@@ -1,8 +1,8 @@
-//! The wire: each service's messages to use cases and back, and nothing else.
+//! The gRPC layer: translates each request to a use case and its result to a response.
 //!
-//! No rule and no database here. A handler ([`service`]) reads who calls, checks fields, calls the one use case, and
-//! shows its answer or its error ([`message`]). Who may call is [`auth`], how calls come in [`transport`], what is counted
-//! and traced of them [`telemetry`].
+//! It has no rule of the scheme and no database access. A handler ([`service`]) reads the caller, checks the fields,
+//! calls one use case, and converts its result or its error to a message ([`message`]). [`auth`] authenticates callers,
+//! [`transport`] accepts connections and admits requests, [`telemetry`] counts and traces them.
 
 pub mod auth;
 mod message;

@@ -141,12 +141,12 @@ pub async fn serve(
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let metrics = Arc::new(CallMetrics::new(access::methods())?);
-    let authenticator = Authenticator::open(access, limits.calls, &metrics.inside).await?;
+    let authenticator = Authenticator::open(access, limits.calls, &metrics.internal).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
     let gate = Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
-    app.measure(Arc::clone(&metrics.inside) as Arc<dyn WriterMetrics>);
+    app.measure(Arc::clone(&metrics.internal) as Arc<dyn WriterMetrics>);
     let mut followers = JoinSet::new();
     followers.spawn(follow_the_database(
         app.clone(),
@@ -155,7 +155,7 @@ pub async fn serve(
         (watchers.clone(), Arc::clone(&metrics)),
     ));
     if let Some(every) = every {
-        followers.spawn(ledger_check_job::follow(app.clone(), Arc::clone(&metrics.inside), every));
+        followers.spawn(ledger_check_job::run(app.clone(), Arc::clone(&metrics.internal), every));
     }
     // These go on until the drain is over.
     let mut background = scraped_at(scraped, (&app, &watchers), metrics, &connections).await?;
@@ -233,7 +233,8 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
-    let told: RequestLayers = MapRequestLayer::new(|request| cancelled_stream::told(body_timeout::in_time(request)));
+    let told: RequestLayers =
+        MapRequestLayer::new(|request| cancelled_stream::abort_if_cancelled(body_timeout::limit_message_time(request)));
     let mut builder = Server::builder();
     if let Some(Tls { certificate, key, client_ca }) = tls {
         let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);
@@ -284,7 +285,7 @@ async fn follow_the_database(
         // At the same time: each waits for a database that does not answer.
         let (skew, ready) = tokio::join!(app.clock_skew(), app.ready());
         if let Ok(skew) = &skew {
-            metrics.inside.clock_skew(skew.behind, skew.apart);
+            metrics.internal.clock_skew(skew.behind, skew.apart);
         }
         let ready = match (ready, skew) {
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),

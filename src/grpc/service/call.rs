@@ -106,13 +106,13 @@ fn tell_of_denial<T: Message>(
         AppError::Refused(refusal) if refusal.reason == Reason::SelfApproval => refusal.reason.into(),
         _ => return,
     };
-    if let Some(inside) = extensions.get::<Arc<InternalMetrics>>() {
-        inside.deny(reason);
+    if let Some(internal) = extensions.get::<Arc<InternalMetrics>>() {
+        internal.deny(reason);
     }
     let from = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let id = message.filter(|_| method.mutates()).and_then(|it| request_id(&it.encode_to_vec()));
     id.into_iter().for_each(requested);
-    security_log::say(method.name(), Some(caller), &from, id, reason);
+    security_log::log_denied_call(method.name(), Some(caller), &from, id, reason);
 }
 
 /// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.

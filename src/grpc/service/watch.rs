@@ -74,7 +74,7 @@ pub(in crate::grpc) fn watch(
             Ok(()) => {}
             Err(AppError::DeadlinePassed) if deadline == ends => {
                 call_span::not_done(&"the caller's proof has ended");
-                let _ = ending.send(Err(auth::over(proof)));
+                let _ = ending.send(Err(auth::proof_expired_status(proof)));
             }
             Err(error) => {
                 // It may have gone meanwhile.

@@ -1,6 +1,6 @@
-//! What is counted and logged of connections: how many are open, which were closed and why, and what was not accepted.
+//! Counts and logs connections: those that are open, those that were closed and why, and those that were not accepted.
 //!
-//! Log lines are sampled: one per reason in some seconds, with how many were left out since the last.
+//! Log lines are sampled: one per reason in five seconds, with the number of lines left out since the last.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result};
 use tokio::time::Instant;
 
-use super::internal_metrics::{ScrapeLock, kept, whole};
+use super::internal_metrics::{ScrapeLock, gauge_value, register};
 
-/// From one line of a reason to the next.
-const BETWEEN: Duration = Duration::from_secs(5);
+/// The shortest time between two log lines of one reason.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
 /// Why connections are closed. `refused`: all others were busy; `descriptors`: the process may open no more files.
 const REASONS: [&str; 10] = [
     "address_limit",
@@ -28,19 +28,19 @@ const REASONS: [&str; 10] = [
     "idle",
     "untaken",
 ];
-/// Those that a healthy server has every day.
+/// Reasons that are normal on a healthy server.
 const ORDINARY: [&str; 3] = ["unknown", "proof_ended", "idle"];
 /// Why a connection is not accepted.
 const ACCEPT_ERRORS: [&str; 2] = ["descriptors", "other"];
 /// Why a scrape is not answered.
 const SCRAPES: [&str; 2] = ["evicted", "late"];
 
-/// What is counted of connections.
+/// The metrics of connections.
 #[derive(Debug)]
 pub(in crate::grpc) struct ConnectionMetrics {
     lock: ScrapeLock,
     open: IntGaugeVec,
-    most: IntGauge,
+    limit: IntGauge,
     closed: IntCounterVec,
     accept_errors: IntCounterVec,
     health_streams: IntGauge,
@@ -50,18 +50,18 @@ pub(in crate::grpc) struct ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
-    /// Everything at zero.
+    /// Registers the metrics, all at zero.
     pub(in crate::grpc) fn new(registry: &Registry, lock: ScrapeLock) -> Result<Self> {
         let counters = |name: &str, help: &str, label: &str, values: &[&str]| {
             let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
             values.iter().for_each(|it| drop(counters.with_label_values(&[it])));
-            kept(registry, counters)
+            register(registry, counters)
         };
         let open = Opts::new("tsio_connections", "Connections that are open, by whether their caller is known.");
         Ok(Self {
             lock,
-            open: kept(registry, IntGaugeVec::new(open, &["state"])?)?,
-            most: kept(registry, IntGauge::new("tsio_connections_max", "Connections that may be open.")?)?,
+            open: register(registry, IntGaugeVec::new(open, &["state"])?)?,
+            limit: register(registry, IntGauge::new("tsio_connections_max", "Connections that may be open.")?)?,
             closed: counters(
                 "tsio_connections_closed_total",
                 "Connections that the server closed, by reason.",
@@ -74,11 +74,11 @@ impl ConnectionMetrics {
                 "kind",
                 &ACCEPT_ERRORS,
             )?,
-            health_streams: kept(
+            health_streams: register(
                 registry,
                 IntGauge::new("tsio_health_streams", "Health watches without a credential that are open.")?,
             )?,
-            health_refused: kept(
+            health_refused: register(
                 registry,
                 IntCounter::new("tsio_health_refused_total", "Health calls without a credential that were refused.")?,
             )?,
@@ -92,20 +92,20 @@ impl ConnectionMetrics {
         })
     }
 
-    /// How many are open now. A connection that becomes known is never scraped as both or neither.
+    /// Sets the number of open connections. Both gauges change together, so a scrape counts every connection once.
     pub(in crate::grpc) fn set_open(&self, unknown: usize, known: usize) {
         let _recording = self.lock.recording();
         for (state, number) in [("unknown", unknown), ("known", known)] {
-            self.open.with_label_values(&[state]).set(whole(number));
+            self.open.with_label_values(&[state]).set(gauge_value(number));
         }
     }
 
-    pub(in crate::grpc) fn set_most(&self, most: usize) {
+    pub(in crate::grpc) fn set_limit(&self, limit: usize) {
         self.set_open(0, 0);
-        self.most.set(whole(most));
+        self.limit.set(gauge_value(limit));
     }
 
-    /// The server closed a connection.
+    /// Counts and logs a connection that the server closed.
     pub(in crate::grpc) fn closed(&self, reason: &'static str, address: SocketAddr) {
         self.closed.with_label_values(&[reason]).inc();
         let Some(left_out) = self.samples.take(reason, Instant::now()) else { return };
@@ -116,17 +116,17 @@ impl ConnectionMetrics {
         }
     }
 
-    /// A connection could not be accepted.
-    pub(in crate::grpc) fn accept_failed(&self, error: &io::Error, without_descriptors: bool) {
-        let kind = if without_descriptors { "descriptors" } else { "other" };
+    /// Counts and logs a connection that could not be accepted.
+    pub(in crate::grpc) fn accept_failed(&self, error: &io::Error, out_of_descriptors: bool) {
+        let kind = if out_of_descriptors { "descriptors" } else { "other" };
         self.accept_errors.with_label_values(&[kind]).inc();
-        let sample = if without_descriptors { "accept: descriptors" } else { "accept: other" };
+        let sample = if out_of_descriptors { "accept: descriptors" } else { "accept: other" };
         if let Some(left_out) = self.samples.take(sample, Instant::now()) {
             tracing::warn!(target: "tsio::connections", kind, %error, left_out, "a connection was not accepted");
         }
     }
 
-    /// A health call without a credential was refused.
+    /// Counts and logs a refused health request without a credential.
     pub(in crate::grpc) fn refuse_health(&self) {
         self.health_refused.inc();
         if let Some(left_out) = self.samples.take("health", Instant::now()) {
@@ -134,13 +134,13 @@ impl ConnectionMetrics {
         }
     }
 
-    /// A health watch without a credential, open until this is dropped.
+    /// Counts a health watch without a credential until the result is dropped.
     pub(in crate::grpc) fn health_stream(&self) -> OpenGauge {
         self.health_streams.inc();
         OpenGauge(self.health_streams.clone())
     }
 
-    /// A connection for metrics was closed before its answer: `evicted` for a newer one, or `late`.
+    /// Counts and logs a scrape that was closed before its response: `evicted` for a newer one, or `late`.
     pub(in crate::grpc) fn close_scrape(&self, reason: &'static str) {
         self.scrapes.with_label_values(&[reason]).inc();
         if let Some(left_out) = self.samples.take(reason, Instant::now()) {
@@ -149,7 +149,7 @@ impl ConnectionMetrics {
     }
 }
 
-/// Something open that is counted.
+/// Decrements its gauge when dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct OpenGauge(IntGauge);
 
@@ -159,19 +159,19 @@ impl Drop for OpenGauge {
     }
 }
 
-/// When each reason was last logged, and how many were left out since.
+/// When each reason was last logged, and the number of lines left out since.
 #[derive(Debug, Default)]
 struct Samples(Mutex<HashMap<&'static str, (Instant, u64)>>);
 
 impl Samples {
-    /// How many were left out, where one is to be logged now.
+    /// Returns the number of lines left out if a line may be logged now; otherwise counts it as left out.
     fn take(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((last, left_out)) = samples.get_mut(reason) else {
             samples.insert(reason, (now, 0));
             return Some(0);
         };
-        if now.saturating_duration_since(*last) < BETWEEN {
+        if now.saturating_duration_since(*last) < LOG_INTERVAL {
             *left_out = left_out.saturating_add(1);
             return None;
         }
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// Scrapes, each of which might lie between two gauges.
+    /// The number of scrapes; each may come between the changes of two gauges.
     const GATHERED: usize = 2_000;
 
     /// A connection that becomes known, or unknown again, is in every scrape once.
@@ -217,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_logged_now_and_then_with_how_many_were_left_out() {
-        let (samples, begun) = (Samples::default(), Instant::now());
-        assert_eq!(samples.take("idle", begun), Some(0));
-        assert_eq!(samples.take("unknown", begun), Some(0), "each reason by itself");
-        assert_eq!((samples.take("idle", begun), samples.take("idle", begun)), (None, None));
-        assert_eq!(samples.take("idle", begun + BETWEEN), Some(2));
-        assert_eq!(samples.take("idle", begun + BETWEEN * 2), Some(0));
+    fn a_reason_is_logged_at_intervals_with_the_number_left_out() {
+        let (samples, start) = (Samples::default(), Instant::now());
+        assert_eq!(samples.take("idle", start), Some(0));
+        assert_eq!(samples.take("unknown", start), Some(0), "each reason by itself");
+        assert_eq!((samples.take("idle", start), samples.take("idle", start)), (None, None));
+        assert_eq!(samples.take("idle", start + LOG_INTERVAL), Some(2));
+        assert_eq!(samples.take("idle", start + LOG_INTERVAL * 2), Some(0));
     }
 }

@@ -1,8 +1,8 @@
-//! What is counted inside: the writers' groups and what waits for them, connections to the database, watchers, calls that
-//! were denied, and what the ledger's check found. What can be asked is asked when it is scraped.
+//! The internal metrics: the batches and queues of the writers, connections to the database, watchers, denied requests, and
+//! the results of the ledger check. Values that can be read at any time are read during the scrape.
 //!
-//! A scrape shows one state: values that belong together are recorded under a lock that recorders share, and that a scrape
-//! takes for itself ([`ScrapeLock`]).
+//! A scrape shows one consistent state. Values that belong together are recorded under a lock that recorders share and a
+//! scrape takes exclusively ([`ScrapeLock`]).
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::app::{App, Pool, WriterMetrics};
 use crate::domain::refusal::Reason;
 use crate::grpc::message::reason::{ServiceReason, StatusReason};
 
-/// Seconds: from an idle disk's fsync to a command that waits for a database that is away.
+/// Buckets in seconds: from the fsync of an idle disk to a command that waits for an unreachable database.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// Commands, up to the most that go into one group.
+/// Buckets in commands, up to the largest batch.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Why authenticated calls are denied; the other denials are of those who are not authenticated.
+/// Why authenticated requests are denied. All other denials are failed authentications.
 const DENIAL_REASONS: [StatusReason; 5] = [
     StatusReason::Service(ServiceReason::CallsExceeded),
     StatusReason::Service(ServiceReason::ConnectionsExceeded),
@@ -31,24 +31,24 @@ const DENIAL_REASONS: [StatusReason; 5] = [
     StatusReason::Scheme(Reason::SelfApproval),
 ];
 
-/// Keeps scrapes out while values that belong together are recorded one after the other. Held for some atomics by who
-/// records, and for about a millisecond by a scrape; never across an await.
+/// Prevents a scrape between the changes of values that belong together. A recorder holds it for a few atomic operations, a
+/// scrape for about a millisecond; it is never held across an await.
 #[derive(Debug, Clone, Default)]
 pub(in crate::grpc) struct ScrapeLock(Arc<RwLock<()>>);
 
 impl ScrapeLock {
-    /// For a recorder: any number at a time, none during a scrape.
+    /// The lock of a recorder. Recorders share it; none runs during a scrape.
     pub(in crate::grpc) fn recording(&self) -> RwLockReadGuard<'_, ()> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For a scrape, and for a writer that replaces values that others set too: one at a time, and no recorder.
+    /// The exclusive lock of a scrape, or of a recorder that replaces a set of values.
     pub(in crate::grpc) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What can be asked at any moment, as it was at one.
+/// The values that are read during the scrape.
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct ProcessSnapshot {
     pub(in crate::grpc) waiting: usize,
@@ -58,14 +58,14 @@ pub(in crate::grpc) struct ProcessSnapshot {
 }
 
 impl ProcessSnapshot {
-    /// As it is now.
+    /// Reads the current values.
     pub(in crate::grpc) fn of(app: &App, watching: usize) -> Self {
         let is_writable = !app.is_write_in_doubt();
         Self { waiting: app.waiting(), watching, is_writable, pools: app.pools() }
     }
 }
 
-/// What is counted inside this process.
+/// The internal metrics of this process.
 #[derive(Debug)]
 pub(in crate::grpc) struct InternalMetrics {
     lock: ScrapeLock,
@@ -74,7 +74,7 @@ pub(in crate::grpc) struct InternalMetrics {
     committed: Histogram,
     waiting: IntGauge,
     connections: IntGaugeVec,
-    most: IntGaugeVec,
+    pool_limits: IntGaugeVec,
     watchers: IntGauge,
     writable: IntGauge,
     denied: IntCounterVec,
@@ -82,7 +82,7 @@ pub(in crate::grpc) struct InternalMetrics {
     clock_apart: Gauge,
     key_set_age: IntGauge,
     key_fetches_failed: IntCounter,
-    /// When the key set in force was fetched; nothing where no tokens are taken.
+    /// When the current key set was fetched; `None` if no tokens are configured.
     key_set_fetched: Mutex<Option<Instant>>,
     checked: IntGaugeVec,
     sound: IntGaugeVec,
@@ -90,16 +90,17 @@ pub(in crate::grpc) struct InternalMetrics {
 }
 
 impl InternalMetrics {
-    /// Everything at zero.
+    /// Registers the metrics, all at zero.
     pub(in crate::grpc) fn new(registry: &Registry, lock: ScrapeLock) -> Result<Self> {
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            kept(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+            register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
         };
-        let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help)?);
-        let gauges =
-            |name: &str, help: &str, labels: &[&str]| kept(registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
+        let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
         let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
-        let denied = kept(registry, IntCounterVec::new(denied, &["reason"])?)?;
+        let denied = register(registry, IntCounterVec::new(denied, &["reason"])?)?;
         let authentication = ServiceReason::ALL.iter().copied().filter(|it| it.is_of_authentication());
         for reason in authentication.map(StatusReason::from).chain(DENIAL_REASONS) {
             drop(denied.with_label_values(&[reason.code()]));
@@ -111,18 +112,18 @@ impl InternalMetrics {
             committed: histogram("tsio_writer_commit_seconds", "How long COMMIT of a group took.", &SECONDS)?,
             waiting: gauge("tsio_writer_waiting", "Commands that wait for a batch, in all programmes.")?,
             connections: gauges("tsio_database_connections", "Open connections, by pool.", &["pool", "state"])?,
-            most: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,
+            pool_limits: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,
             watchers: gauge("tsio_watchers", "Watches that are open.")?,
             writable: gauge(
                 "tsio_database_writable",
                 "1, or 0 after a write that did not end as it should, until one succeeds.",
             )?,
             denied,
-            clock_behind: kept(
+            clock_behind: register(
                 registry,
                 Gauge::new("tsio_clock_behind_seconds", "By how much the clock is behind what was recorded last.")?,
             )?,
-            clock_apart: kept(
+            clock_apart: register(
                 registry,
                 Gauge::new("tsio_clock_apart_seconds", "By how much the clock is from the database's, either way.")?,
             )?,
@@ -130,7 +131,7 @@ impl InternalMetrics {
                 "tsio_key_set_age_seconds",
                 "How old the issuer's keys in force are; 0 without tokens.",
             )?,
-            key_fetches_failed: kept(
+            key_fetches_failed: register(
                 registry,
                 IntCounter::new("tsio_key_set_fetch_failures_total", "Fetches of the issuer's keys that failed.")?,
             )?,
@@ -153,57 +154,60 @@ impl InternalMetrics {
         })
     }
 
-    /// A call was denied.
+    /// Counts a denied request.
     pub(in crate::grpc) fn deny(&self, reason: StatusReason) {
         self.denied.with_label_values(&[reason.code()]).inc();
     }
 
-    /// The clock is so far behind what was recorded last, and so far from the database's.
+    /// Sets how far the clock is behind the last recorded time, and how far it differs from the database's clock.
     pub(in crate::grpc) fn clock_skew(&self, behind: Duration, apart: Duration) {
         self.clock_behind.set(behind.as_secs_f64());
         self.clock_apart.set(apart.as_secs_f64());
     }
 
-    /// The key set in force was fetched at this moment.
+    /// Sets when the current key set was fetched.
     pub(in crate::grpc) fn key_set_fetched(&self, at: Instant) {
         *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
-    /// The key set could not be fetched.
+    /// Counts a failed fetch of the key set.
     pub(in crate::grpc) fn key_fetch_failed(&self) {
         self.key_fetches_failed.inc();
     }
 
-    /// Shows what was asked. For a scrape, which holds the lock: of two at once, each writes out its own.
-    pub(in crate::grpc) fn show(&self, ProcessSnapshot { waiting, watching, is_writable, pools }: &ProcessSnapshot) {
-        self.waiting.set(whole(*waiting));
-        self.watchers.set(whole(*watching));
+    /// Sets the gauges of the snapshot. The scrape holds the lock, so it shows its own snapshot and no other.
+    pub(in crate::grpc) fn set_snapshot(
+        &self,
+        ProcessSnapshot { waiting, watching, is_writable, pools }: &ProcessSnapshot,
+    ) {
+        self.waiting.set(gauge_value(*waiting));
+        self.watchers.set(gauge_value(*watching));
         self.writable.set((*is_writable).into());
         let fetched = *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let age = fetched.map_or(Duration::ZERO, |it| it.elapsed());
         self.key_set_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
         for Pool { name, most, open, idle } in pools {
-            self.most.with_label_values(&[*name]).set((*most).into());
+            self.pool_limits.with_label_values(&[*name]).set((*most).into());
             self.connections.with_label_values(&[*name, "idle"]).set((*idle).into());
             self.connections.with_label_values(&[*name, "used"]).set(open.saturating_sub(*idle).into());
         }
     }
 
-    /// Takes over what the ledger's check found, at a second since 1970.
+    /// Sets the results of a ledger check; `at` is in seconds since 1970.
     pub(in crate::grpc) fn checked(&self, reports: &[VerifyReport], at: i64) {
         let _alone = self.lock.alone();
         for report in reports {
             let programme = [report.programme.as_str()];
             self.checked.with_label_values(&programme).set(at);
             self.sound.with_label_values(&programme).set(report.is_sound().into());
-            self.allowed.with_label_values(&programme).set(whole(report.allowed_count));
+            self.allowed.with_label_values(&programme).set(gauge_value(report.allowed_count));
         }
     }
 }
 
 impl WriterMetrics for InternalMetrics {
-    fn waited(&self, long: Duration) {
-        self.waited.observe(long.as_secs_f64());
+    fn waited(&self, duration: Duration) {
+        self.waited.observe(duration.as_secs_f64());
     }
 
     fn answered(&self, commands: usize) {
@@ -215,13 +219,13 @@ impl WriterMetrics for InternalMetrics {
     }
 }
 
-/// Registers a collector, and keeps it.
-pub(in crate::grpc) fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
+/// Registers a collector, and returns it.
+pub(in crate::grpc) fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }
 
-/// A number of things, as the value of a gauge.
-pub(in crate::grpc) fn whole(number: usize) -> i64 {
+/// A count as the value of a gauge, saturating.
+pub(in crate::grpc) fn gauge_value(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

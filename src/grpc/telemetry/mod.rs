@@ -1,4 +1,4 @@
-//! What is counted, logged and traced of calls and inside.
+//! Metrics, logs and traces of requests and of the process.
 
 pub(in crate::grpc) mod call_metrics;
 pub(in crate::grpc) mod call_span;

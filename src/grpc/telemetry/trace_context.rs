@@ -1,30 +1,30 @@
-//! The trace that a call belongs to, as its caller says in `traceparent` (W3C Trace Context). What is malformed is as
-//! good as absent, as the standard wants it.
+//! Reads the trace of a request from its header `traceparent` (W3C Trace Context). A malformed header is ignored, as the
+//! standard requires.
 
 use http::HeaderMap;
 
-/// Where the caller is in its trace.
+/// The caller's trace and span, which the span of the request continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) struct Parent<'a> {
     /// 32 hex digits.
     pub(in crate::grpc) trace_id: &'a str,
-    /// 16 hex digits: the caller's own span.
+    /// 16 hex digits: the span of the caller.
     pub(in crate::grpc) span_id: &'a str,
-    /// Whether the caller keeps its part of the trace.
+    /// True if the caller records its part of the trace.
     pub(in crate::grpc) sampled: bool,
 }
 
-/// Reads the one `traceparent` of a call.
+/// Reads the header; `None` if it is absent, malformed or repeated.
 pub(in crate::grpc) fn read(headers: &HeaderMap) -> Option<Parent<'_>> {
     let mut all = headers.get_all("traceparent").iter();
-    let (one, more) = (all.next()?, all.next());
-    if more.is_some() { None } else { parse(one.to_str().ok()?) }
+    let (first, second) = (all.next()?, all.next());
+    if second.is_some() { None } else { parse(first.to_str().ok()?) }
 }
 
 fn parse(text: &str) -> Option<Parent<'_>> {
     let mut parts = text.split('-');
     let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    // Versions to come may say more behind it; this one does not.
+    // A later version may have more parts; version 00 may not.
     let version = hex(version, 2).filter(|it| *it != "ff")?;
     if version == "00" && parts.next().is_some() {
         return None;
@@ -47,18 +47,18 @@ mod tests {
     const SPAN: &str = "b7ad6b7169203331";
 
     #[test]
-    fn a_traceparent_is_read_as_the_standard_has_it() {
+    fn a_traceparent_is_read_as_in_the_standard() {
         let parent = |sampled| Some(Parent { trace_id: TRACE, span_id: SPAN, sampled });
-        let nothing = "0".repeat(32);
+        let zeros = "0".repeat(32);
         let rows = [
             (format!("00-{TRACE}-{SPAN}-01"), parent(true)),
             (format!("00-{TRACE}-{SPAN}-00"), parent(false)),
-            // Only the last bit is known; a later version may say more.
+            // Only the last bit is defined; a later version may define more.
             (format!("00-{TRACE}-{SPAN}-fe"), parent(false)),
             (format!("01-{TRACE}-{SPAN}-01-more"), parent(true)),
             (format!("00-{TRACE}-{SPAN}-01-more"), None),
             (format!("ff-{TRACE}-{SPAN}-01"), None),
-            (format!("00-{nothing}-{SPAN}-01"), None),
+            (format!("00-{zeros}-{SPAN}-01"), None),
             (format!("00-{TRACE}-0000000000000000-01"), None),
             (format!("00-{}-{SPAN}-01", TRACE.to_uppercase()), None),
             (format!("00-{}-{SPAN}-01", &TRACE[1..]), None),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn two_of_them_are_none() {
+    fn a_repeated_header_is_ignored() {
         let mut headers = HeaderMap::new();
         headers.append("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
         assert!(read(&headers).is_some());

@@ -1,7 +1,8 @@
-//! Traces go out over OTLP: a span for each call, within it one for its wait and one for its commit, and one for each group.
+//! Exports traces over OTLP: a span for each request, with one inside for its wait and one for its commit, and a span for
+//! each batch of the writer.
 //!
-//! Spans are those of the log; this says which of them go out, and where to. They wait in a bounded queue for a thread of
-//! their own: a collector that is away or slow costs the spans that do not fit, and no call its time.
+//! These are the spans of the log; this module selects and sends them. A separate thread sends them from a bounded queue, so
+//! an unreachable or slow collector loses spans but does not delay requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,49 +25,53 @@ use tracing_subscriber::{Layer, layer};
 
 use super::trace_context::Parent;
 
-/// Spans that wait to be sent; past it they are dropped, and counted. Some seconds of a busy server, some 10 MiB.
-const QUEUE: usize = 16_384;
-/// Spans of one message, some hundred KiB.
-const BATCH: usize = 1_024;
-/// How long a span waits for others.
-const EVERY: Duration = Duration::from_secs(1);
-/// How long sending may take.
-const SEND: Duration = Duration::from_secs(5);
-/// How long sending the rest may take when the process ends.
-const END: Duration = Duration::from_secs(3);
+/// The most spans in the queue; further ones are dropped and counted. Some seconds of a busy server, about 10 MiB.
+const MAX_QUEUED_SPANS: usize = 16_384;
+/// The most spans in one message, some hundred KiB.
+const MAX_BATCH_SPANS: usize = 1_024;
+/// How long a span waits to be sent together with others.
+const SEND_INTERVAL: Duration = Duration::from_secs(1);
+/// The time limit of sending one message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of sending the rest when the process ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
-static ON: AtomicBool = AtomicBool::new(false);
+static EXPORT_ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Where traces go, and which.
+/// Where traces are sent, and how many.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traces {
     /// The collector: `http://host:port` or `https://host:port`.
     pub endpoint: String,
-    /// Which part of the calls that come without a trace of their own: 0 to 1. A caller who sends a trace says whether it is kept.
+    /// The fraction of requests without a trace that are traced, 0 to 1. A trace of the caller says itself whether it is
+    /// recorded.
     pub ratio: f64,
 }
 
-/// Sends spans until it is ended.
+/// The running export of spans.
 #[derive(Debug)]
 pub struct Exporting(SdkTracerProvider);
 
 impl Exporting {
-    /// Gets ready to send, from within a runtime; nothing is connected yet.
+    /// Starts the export; it connects with the first spans. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// Why spans cannot be sent there.
+    /// The endpoint or its TLS settings are not valid.
     pub fn begin(traces: &Traces) -> Result<Self, String> {
         let cannot = |error: &dyn std::fmt::Display| format!("traces cannot go to {}: {error}", traces.endpoint);
         let endpoint = Endpoint::from_shared(traces.endpoint.clone()).map_err(|error| cannot(&error))?;
-        let mut endpoint = endpoint.connect_timeout(SEND).timeout(SEND);
+        let mut endpoint = endpoint.connect_timeout(SEND_TIMEOUT).timeout(SEND_TIMEOUT);
         if traces.endpoint.starts_with("https://") {
             let tls = ClientTlsConfig::new().with_native_roots();
             endpoint = endpoint.tls_config(tls).map_err(|error| cannot(&error))?;
         }
-        let exporter = SpanExporter::builder().with_tonic().with_channel(endpoint.connect_lazy()).with_timeout(SEND);
+        let exporter =
+            SpanExporter::builder().with_tonic().with_channel(endpoint.connect_lazy()).with_timeout(SEND_TIMEOUT);
         let exporter = exporter.build().map_err(|error| cannot(&error))?;
-        let batches = BatchConfigBuilder::default().with_max_queue_size(QUEUE).with_max_export_batch_size(BATCH);
-        let batches = batches.with_scheduled_delay(EVERY).build();
+        let batches = BatchConfigBuilder::default()
+            .with_max_queue_size(MAX_QUEUED_SPANS)
+            .with_max_export_batch_size(MAX_BATCH_SPANS);
+        let batches = batches.with_scheduled_delay(SEND_INTERVAL).build();
         let server = Resource::builder_empty().with_attributes([
             KeyValue::new("service.name", "tsio"),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
@@ -77,57 +82,57 @@ impl Exporting {
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(traces.ratio))))
             .with_resource(server.build())
             .build();
-        ON.store(true, Ordering::Relaxed);
+        EXPORT_ENABLED.store(true, Ordering::Relaxed);
         Ok(Self(provider))
     }
 
-    /// What takes spans from `tracing`: those of this program, and no events, for those are the log's.
+    /// The layer of `tracing` that exports the spans of this program. It takes no events; the log has them.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let goes_out = |it: &Metadata<'_>| it.is_span() && it.target().starts_with("tsio");
+        let is_exported = |it: &Metadata<'_>| it.is_span() && it.target().starts_with("tsio");
         let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer("tsio"));
         let layer = layer.with_location(false).with_threads(false).with_target(false).with_level(false);
         layer::Layer::with_filter(
             layer.with_tracked_inactivity(false),
-            filter_fn(goes_out).with_max_level_hint(Level::DEBUG),
+            filter_fn(is_exported).with_max_level_hint(Level::DEBUG),
         )
     }
 
-    /// Sends what is left, within a bound. It blocks.
+    /// Sends the remaining spans. Blocks up to [`SHUTDOWN_TIMEOUT`].
     pub fn end(&self) {
-        if let Err(error) = self.0.shutdown_with_timeout(END) {
+        if let Err(error) = self.0.shutdown_with_timeout(SHUTDOWN_TIMEOUT) {
             tracing::warn!(%error, "not every span was sent");
         }
     }
 }
 
-/// Puts a call's span into its caller's trace, or into one of its own, before anything lies in it.
+/// Puts the span of a request into the caller's trace, or into a new one. Call it before the span is entered.
 pub(in crate::grpc) fn join(span: &Span, method: &str, parent: Option<Parent<'_>>) {
-    if !ON.load(Ordering::Relaxed) {
+    if !EXPORT_ENABLED.load(Ordering::Relaxed) {
         return;
     }
     span.record("otel.kind", "server");
-    if let Some(caller) = parent.and_then(caller) {
-        // It fails for a span that has begun, or that nobody takes.
-        let _ = span.set_parent(Context::new().with_remote_span_context(caller));
+    if let Some(remote) = parent.and_then(remote_context) {
+        // This fails if the span was entered already, or is not exported.
+        let _ = span.set_parent(Context::new().with_remote_span_context(remote));
     }
     let context = span.context();
-    let begun = context.span();
-    begun.update_name(method.to_owned());
+    let otel_span = context.span();
+    otel_span.update_name(method.to_owned());
     let (service, name) = method.rsplit_once('/').unwrap_or_default();
-    begun.set_attribute(KeyValue::new("rpc.system", "grpc"));
-    begun.set_attribute(KeyValue::new("rpc.service", format!("tsio.v1.{service}")));
-    begun.set_attribute(KeyValue::new("rpc.method", name.to_owned()));
-    if parent.is_none() && begun.span_context().is_valid() {
-        span.record("trace_id", display(begun.span_context().trace_id()));
+    otel_span.set_attribute(KeyValue::new("rpc.system", "grpc"));
+    otel_span.set_attribute(KeyValue::new("rpc.service", format!("tsio.v1.{service}")));
+    otel_span.set_attribute(KeyValue::new("rpc.method", name.to_owned()));
+    if parent.is_none() && otel_span.span_context().is_valid() {
+        span.record("trace_id", display(otel_span.span_context().trace_id()));
     }
 }
 
-/// How a call ended; an error of its server is one of the span as well.
+/// Records the status code of a request. A fault of the server also marks the span as failed.
 pub(in crate::grpc) fn ended(span: &Span, code: Code) {
-    if !ON.load(Ordering::Relaxed) {
+    if !EXPORT_ENABLED.load(Ordering::Relaxed) {
         return;
     }
     span.set_attribute("rpc.grpc.status_code", i64::from(i32::from(code)));
@@ -138,7 +143,7 @@ pub(in crate::grpc) fn ended(span: &Span, code: Code) {
     }
 }
 
-fn caller(Parent { trace_id, span_id, sampled }: Parent<'_>) -> Option<SpanContext> {
+fn remote_context(Parent { trace_id, span_id, sampled }: Parent<'_>) -> Option<SpanContext> {
     let flags = if sampled { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
     let (trace, span) = (TraceId::from_hex(trace_id).ok()?, SpanId::from_hex(span_id).ok()?);
     Some(SpanContext::new(trace, span, flags, true, TraceState::NONE))

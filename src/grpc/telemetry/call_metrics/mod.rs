@@ -1,7 +1,8 @@
-//! What is counted of calls, for Prometheus. Every child is made at the start, so that a call costs a few atomics.
+//! The request metrics for Prometheus. All label values are registered at the start, so a request costs a few atomics.
 //!
-//! Methods come from the access table alone: a call of a method that does not exist is counted as `unknown`, and makes no labels.
-//! A call is counted when its status leaves, so that its caller finds it counted; one that is cancelled, when it is dropped.
+//! Only methods of the access table have labels; a request to any other method is counted as `unknown`. A request is counted
+//! when its status is sent, so that a client that scrapes after it sees it counted. A cancelled request is counted when it is
+//! dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,29 +25,29 @@ use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 use crate::proto::code_name;
 
-/// Seconds: from a read of one row to a call that waits for its deadline.
+/// Buckets in seconds: from reading one row to a request that waits for its deadline.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// How many status codes there are; they are the numbers from 0.
+/// The number of status codes, which count from 0.
 const CODES: i32 = 17;
-/// Health, which probes call, beside what the access table has.
+/// The methods of the health service, which are not in the access table.
 const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
 
-/// What is counted of one method.
+/// The metrics of one method.
 #[derive(Debug)]
 struct MethodCounters {
-    /// `OfferService/NoteOffer`; of another package's service with the package.
+    /// `OfferService/NoteOffer`; a service of another package has the package in front.
     name: String,
     handled: Vec<IntCounter>,
     seconds: Histogram,
     in_flight: IntGauge,
 }
 
-/// What is counted in this process.
+/// The metrics of this process.
 #[derive(Debug)]
 pub(in crate::grpc) struct CallMetrics {
-    /// What is counted inside.
-    pub(in crate::grpc) inside: Arc<InternalMetrics>,
-    /// What is counted of connections.
+    /// The metrics of writers, database and authentication.
+    pub(in crate::grpc) internal: Arc<InternalMetrics>,
+    /// The metrics of connections.
     pub(in crate::grpc) connections: Arc<ConnectionMetrics>,
     lock: ScrapeLock,
     registry: Registry,
@@ -57,7 +58,7 @@ pub(in crate::grpc) struct CallMetrics {
 }
 
 impl CallMetrics {
-    /// Everything at zero, for these methods: `OfferService/NoteOffer`.
+    /// Registers the metrics of these methods (`OfferService/NoteOffer`), all at zero.
     pub(in crate::grpc) fn new(methods: impl IntoIterator<Item = &'static str>) -> prometheus::Result<Self> {
         let (registry, lock) = (Registry::new(), ScrapeLock::default());
         let handled = Opts::new("tsio_grpc_server_handled_total", "Calls ended, by method and status code.");
@@ -81,32 +82,32 @@ impl CallMetrics {
         registry.register(Box::new(available.clone()))?;
         registry.register(Box::new(committed.clone()))?;
         registry.register(Box::new(build))?;
-        let inside = Arc::new(InternalMetrics::new(&registry, lock.clone())?);
+        let internal = Arc::new(InternalMetrics::new(&registry, lock.clone())?);
         let connections = Arc::new(ConnectionMetrics::new(&registry, lock.clone())?);
         let method = |service: &str, name: &str| {
-            let of_code = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
-            let handled = (0..CODES).map(of_code).collect();
+            let counter = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
+            let handled = (0..CODES).map(counter).collect();
             let seconds = seconds.with_label_values(&[service, name]);
             let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
             Arc::new(MethodCounters { name, handled, seconds, in_flight: in_flight.clone() })
         };
-        let ours = methods.into_iter().filter_map(|rpc| rpc.split_once('/'));
-        let ours = ours.map(|(service, name)| (format!("tsio.v1.{service}"), name));
-        let all = ours.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
+        let own = methods.into_iter().filter_map(|rpc| rpc.split_once('/'));
+        let own = own.map(|(service, name)| (format!("tsio.v1.{service}"), name));
+        let all = own.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
         let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
         let unknown = method("unknown", "unknown");
-        Ok(Self { inside, connections, lock, registry, methods, unknown, available, committed })
+        Ok(Self { internal, connections, lock, registry, methods, unknown, available, committed })
     }
 
-    /// A call begins; it is counted when its status leaves, or when what is returned is dropped.
+    /// Begins a request. It is counted when its status is sent, or when the returned value is dropped.
     pub(in crate::grpc) fn begin(&self, path: &str) -> CountedCall {
         let method = Arc::clone(self.methods.get(path).unwrap_or(&self.unknown));
         method.in_flight.inc();
         let lock = self.lock.clone();
-        CountedCall { lock, method, begun: Instant::now(), ended: false, span: Span::none(), let_in: false }
+        CountedCall { lock, method, started: Instant::now(), ended: false, span: Span::none(), is_authenticated: false }
     }
 
-    /// Takes over what the funds hold.
+    /// Sets the amounts of the funds, and removes funds that no longer exist.
     pub(in crate::grpc) fn set_funds(&self, funds: &[Fund]) {
         let _alone = self.lock.alone();
         self.available.reset();
@@ -121,28 +122,28 @@ impl CallMetrics {
         }
     }
 
-    /// All of it, as of one moment, in Prometheus' text format.
-    pub(in crate::grpc) fn text(&self, moment: &ProcessSnapshot) -> prometheus::Result<Vec<u8>> {
-        let gathered = {
+    /// Writes all metrics in the text format of Prometheus, as one consistent state.
+    pub(in crate::grpc) fn text(&self, snapshot: &ProcessSnapshot) -> prometheus::Result<Vec<u8>> {
+        let families = {
             let _alone = self.lock.alone();
-            self.inside.show(moment);
+            self.internal.set_snapshot(snapshot);
             self.registry.gather()
         };
         let mut text = Vec::new();
-        TextEncoder::new().encode(&gathered, &mut text)?;
+        TextEncoder::new().encode(&families, &mut text)?;
         Ok(text)
     }
 }
 
-/// A call in flight. Dropped before its status has left, it was cancelled: its caller has gone.
+/// A request in flight. If it is dropped before its status was sent, it is counted as cancelled.
 #[derive(Debug)]
 pub(in crate::grpc) struct CountedCall {
     lock: ScrapeLock,
     method: Arc<MethodCounters>,
-    begun: Instant,
+    started: Instant,
     ended: bool,
     span: Span,
-    let_in: bool,
+    is_authenticated: bool,
 }
 
 impl CountedCall {
@@ -151,15 +152,15 @@ impl CountedCall {
         &self.method.name
     }
 
-    /// It lies in this span, which has its one line at the end.
-    pub(in crate::grpc) fn told_in(&mut self, span: &Span, let_in: bool) {
-        (self.span, self.let_in) = (span.clone(), let_in);
+    /// Sets the span of the request; its end is logged in it.
+    pub(in crate::grpc) fn set_span(&mut self, span: &Span, is_authenticated: bool) {
+        (self.span, self.is_authenticated) = (span.clone(), is_authenticated);
     }
 
-    /// Follows an answer to its status: in its headers, or in its trailers.
-    pub(in crate::grpc) fn follow(mut self, answer: Response<Body>) -> Response<Body> {
-        self.end_with(answer.headers());
-        answer.map(|body| {
+    /// Counts the request when the status of its response is sent, in the headers or the trailers.
+    pub(in crate::grpc) fn follow(mut self, response: Response<Body>) -> Response<Body> {
+        self.end_with(response.headers());
+        response.map(|body| {
             Body::new(body.map_frame(move |frame| {
                 if let Some(trailers) = frame.trailers_ref() {
                     self.end_with(trailers);
@@ -175,22 +176,22 @@ impl CountedCall {
         }
     }
 
-    /// Counts the call, the first time.
+    /// Counts the request and logs its end, the first time only.
     fn end(&mut self, code: Code) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let took = self.begun.elapsed();
-        let at = usize::try_from(i32::from(code)).unwrap_or_default();
+        let took = self.started.elapsed();
+        let index = usize::try_from(i32::from(code)).unwrap_or_default();
         {
             let _recording = self.lock.recording();
-            if let Some(handled) = self.method.handled.get(at) {
+            if let Some(handled) = self.method.handled.get(index) {
                 handled.inc();
             }
             self.method.seconds.observe(took.as_secs_f64());
             self.method.in_flight.dec();
         }
-        call_span::ended(&self.span, code, took, self.let_in);
+        call_span::ended(&self.span, code, took, self.is_authenticated);
     }
 }
 

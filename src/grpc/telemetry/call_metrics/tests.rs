@@ -1,4 +1,4 @@
-//! What is scraped is one state, however much is recorded meanwhile; a call is counted when its status leaves.
+//! Tests that a scrape shows one consistent state during changes, and that a request is counted when its status is sent.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,22 +19,22 @@ use crate::domain::terms::StrandId;
 
 const NOTE: &str = "/tsio.v1.OfferService/NoteOffer";
 const NOTES: &str = "grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"";
-/// Calls that are in flight when the scrapes begin.
+/// The number of requests in flight when the scrapes begin.
 const CALLS: i64 = 20_000;
-/// Scrapes, each of which might lie between two gauges.
+/// The number of scrapes; each may come between the changes of two gauges.
 const SCRAPES: usize = 200;
 
 fn year() -> Programme {
     "2021-22".parse().unwrap()
 }
 
-/// The number that a line begins with this name has.
+/// The value of the line of this metric.
 fn value(text: &str, name: &str) -> i64 {
     let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     rest.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
 
-fn scraped(metrics: &CallMetrics) -> String {
+fn scrape_text(metrics: &CallMetrics) -> String {
     String::from_utf8(metrics.text(&ProcessSnapshot::default()).unwrap()).unwrap()
 }
 
@@ -59,12 +59,15 @@ fn fund(pence: i64) -> Fund {
     Fund { programme: year(), account: Account { available: pence, committed: pence, ..account } }
 }
 
-/// Records what belongs together, again and again, until it is told to stop.
+/// Records values that belong together, again and again, until `stop` is set.
 fn record(metrics: &CallMetrics, calls: Vec<CountedCall>, stop: &AtomicBool) {
-    let again = || (0..).take_while(|_| !stop.load(Ordering::Relaxed));
+    let until_stopped = || (0..).take_while(|_| !stop.load(Ordering::Relaxed));
     thread::scope(|scope| {
-        scope.spawn(|| again().for_each(|at| metrics.inside.checked(&[report(usize::from(at % 2 == 0))], at % 2)));
-        scope.spawn(|| again().for_each(|at| metrics.set_funds(&[fund(at)])));
+        scope.spawn(|| {
+            until_stopped()
+                .for_each(|number| metrics.internal.checked(&[report(usize::from(number % 2 == 0))], number % 2))
+        });
+        scope.spawn(|| until_stopped().for_each(|number| metrics.set_funds(&[fund(number)])));
         scope.spawn(|| calls.into_iter().take_while(|_| !stop.load(Ordering::Relaxed)).for_each(refuse));
     });
 }
@@ -76,14 +79,14 @@ fn refuse(call: CountedCall) {
 #[test]
 fn a_scrape_shows_one_state() {
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
-    metrics.inside.checked(&[report(0)], 1);
+    metrics.internal.checked(&[report(0)], 1);
     metrics.set_funds(&[fund(0)]);
     let calls = (0..CALLS).map(|_| metrics.begin(NOTE)).collect();
     let stop = AtomicBool::new(false);
     let fund = "{programme=\"2021-22\",region=\"national\",strand=\"credit\"}";
     let texts: Vec<String> = thread::scope(|scope| {
         scope.spawn(|| record(&metrics, calls, &stop));
-        let texts = (0..SCRAPES).map(|_| scraped(&metrics)).collect();
+        let texts = (0..SCRAPES).map(|_| scrape_text(&metrics)).collect();
         stop.store(true, Ordering::Relaxed);
         texts
     });
@@ -101,15 +104,16 @@ fn a_scrape_shows_one_state() {
     assert!(texts.iter().map(ended).any(|it| it > 0), "nothing was recorded meanwhile");
 }
 
-/// Each of two scrapes at once shows what it asked itself, and nothing of the other.
+/// Of two concurrent scrapes each shows its own snapshot, and no value of the other.
 #[test]
-fn scrapes_at_once_show_their_own_moments() {
+fn concurrent_scrapes_show_their_own_snapshots() {
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     let scrape = |number: u32| {
         let pools = vec![Pool { name: "read", most: number, open: number * 2, idle: number }];
-        let moment = ProcessSnapshot { waiting: number as usize, watching: number as usize, is_writable: true, pools };
+        let snapshot =
+            ProcessSnapshot { waiting: number as usize, watching: number as usize, is_writable: true, pools };
         for _ in 0..SCRAPES {
-            let text = String::from_utf8(metrics.text(&moment).unwrap()).unwrap();
+            let text = String::from_utf8(metrics.text(&snapshot).unwrap()).unwrap();
             for name in [
                 "tsio_writer_waiting",
                 "tsio_watchers",
@@ -124,11 +128,11 @@ fn scrapes_at_once_show_their_own_moments() {
     thread::scope(|scope| (1..=3).for_each(|number| drop(scope.spawn(move || scrape(number)))));
 }
 
-/// A caller who has an answer, and then scrapes, finds it counted, though the server still holds what it answered with.
+/// A client that scrapes after a response sees the request counted, even if the server still holds the response.
 #[tokio::test]
-async fn a_call_is_counted_when_its_status_leaves() {
+async fn a_request_is_counted_when_its_status_is_sent() {
     let handled = |metrics: &CallMetrics, code: &str| {
-        let text = scraped(metrics);
+        let text = scrape_text(metrics);
         let in_flight = value(&text, "tsio_grpc_server_in_flight");
         (value(&text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"{code}\",{NOTES}}}")), in_flight)
     };
@@ -139,12 +143,12 @@ async fn a_call_is_counted_when_its_status_leaves() {
         Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))))
     };
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
-    let mut answered = metrics.begin(NOTE).follow(answer());
-    assert!(answered.body_mut().frame().await.unwrap().unwrap().is_data());
-    assert_eq!(handled(&metrics, "OK"), (0, 1), "its status is still to come");
-    assert!(answered.body_mut().frame().await.unwrap().unwrap().is_trailers());
+    let mut response = metrics.begin(NOTE).follow(answer());
+    assert!(response.body_mut().frame().await.unwrap().unwrap().is_data());
+    assert_eq!(handled(&metrics, "OK"), (0, 1), "its status was not sent yet");
+    assert!(response.body_mut().frame().await.unwrap().unwrap().is_trailers());
     assert_eq!(handled(&metrics, "OK"), (1, 0));
-    drop(answered);
+    drop(response);
     assert_eq!(handled(&metrics, "OK"), (1, 0), "it is counted once");
 
     let refused = metrics.begin(NOTE).follow(Status::not_found("").into_http());
@@ -155,7 +159,7 @@ async fn a_call_is_counted_when_its_status_leaves() {
     let mut cancelled = metrics.begin(NOTE).follow(answer());
     assert!(cancelled.body_mut().frame().await.unwrap().unwrap().is_data());
     drop(cancelled);
-    assert_eq!(handled(&metrics, "CANCELLED"), (1, 0), "a call that was left is counted too");
+    assert_eq!(handled(&metrics, "CANCELLED"), (1, 0), "a cancelled request is counted too");
     drop(metrics.begin(NOTE));
     assert_eq!(handled(&metrics, "CANCELLED"), (2, 0));
 }
