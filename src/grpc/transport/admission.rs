@@ -23,7 +23,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::{Instrument as _, Span};
 
-use super::connections::{CallInFlight, Exceeded};
+use super::connections::{CallInFlight, CallerLimit};
 use super::health::{self, AnonymousHealth};
 use super::{delivery, transport_errors};
 use crate::app::App;

@@ -34,7 +34,7 @@ fn begin(peer: &Peer, actor: &str) -> Result<CallInFlight, CallerLimit> {
 }
 
 fn advance(registry: &Registry, later: Duration) {
-    registry.with(|open| open.advance(&registry.limits, Instant::now() + later));
+    registry.with(|open| open.close_expired(&registry.limits, Instant::now() + later));
 }
 
 #[test]
