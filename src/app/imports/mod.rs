@@ -15,6 +15,7 @@ mod rows;
 mod tests;
 mod withdraw;
 
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::{App, AppError, Result, Violation, authorise};
@@ -180,7 +181,7 @@ impl App {
         if !violations.is_empty() {
             return Err(AppError::Invalid(violations));
         }
-        finished(tokio::spawn(job.run(upload).in_current_span())).await
+        run_to_end(job.run(upload)).await
     }
 
     /// A page of imports.
@@ -203,7 +204,14 @@ impl App {
     }
 }
 
-/// Waits for a task that must not be cancelled if its caller disconnects.
-async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
-    task.await.unwrap_or_else(|error| Err(AppError::Bug(format!("a task ended badly: {error}"))))
+/// Runs work to its end, even if its caller disconnects. An error that its caller does not wait for any more is logged.
+async fn run_to_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let (sender, result) = oneshot::channel();
+    let task = async move {
+        if let Err(Err(error)) = sender.send(work.await) {
+            error.log();
+        }
+    };
+    tokio::spawn(task.in_current_span());
+    result.await.unwrap_or_else(|_| Err(AppError::Bug("a task ended without a result".to_owned())))
 }

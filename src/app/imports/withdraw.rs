@@ -6,10 +6,9 @@
 //! The approval states which offers would have schools that are no longer eligible, and the withdrawal must not affect other
 //! offers. Both steps read every file under the lock, as identify does. An import is withdrawn a few times a year.
 
-use tracing::Instrument as _;
 
 use super::record::DoneBy;
-use super::{Import, ImportReply, ImportState, finished};
+use super::{Import, ImportReply, ImportState, run_to_end};
 use crate::app::clock::new_id;
 use crate::app::eligibility::AffectedOffer;
 use crate::app::request::RequestIdentity;
@@ -76,7 +75,7 @@ impl App {
             let open_approval = || app.open_withdrawal_approval(&caller, (request, id), &reason, validate_only);
             with_retry(open_approval).await?.map_err(AppError::from)
         };
-        finished(tokio::spawn(task.in_current_span())).await
+        run_to_end(task).await
     }
 
     /// Opens the approval of a withdrawal. The inner result is the stored answer of a request that was carried out, or the
@@ -163,7 +162,7 @@ impl App {
             }
             Ok(reply)
         };
-        finished(tokio::spawn(task.in_current_span())).await
+        run_to_end(task).await
     }
 
     /// Previews giving an approval to withdraw an import. Writes nothing.
@@ -180,7 +179,7 @@ impl App {
             tx.rollback().await?;
             Ok(withdrawal)
         };
-        finished(tokio::spawn(task.in_current_span())).await
+        run_to_end(task).await
     }
 
     /// Withdraws an import under the register's lock and stores both answers, unless this request did so before.

@@ -218,15 +218,13 @@ impl CitedIds {
             cited_ids.schools.extend(event.body.listed().iter().map(|it| it.urn));
             cited_ids.references.extend(reference(&event.body).cloned());
             match &event.body {
-                EventBody::Identified { recipient: Recipient::Mat(uid), .. } => drop(cited_ids.trusts.insert(*uid)),
-                EventBody::Awarded { support: Support::Credit { partner }, .. } => {
-                    drop(cited_ids.trusts.insert(*partner))
-                }
+                EventBody::Identified { recipient: Recipient::Mat(uid), .. } => cited_ids.trusts.extend([*uid]),
+                EventBody::Awarded { support: Support::Credit { partner }, .. } => cited_ids.trusts.extend([*partner]),
                 EventBody::Placed { placement, .. } => cited_ids.trusts.extend(placement.trust().map(|(uid, _)| uid)),
                 EventBody::Undone { undoes, invoice, .. } => {
                     cited_ids.events.extend([Some(*undoes), *invoice].into_iter().flatten());
                 }
-                EventBody::TextErased { event } => drop(cited_ids.events.insert(*event)),
+                EventBody::TextErased { event } => cited_ids.events.extend([*event]),
                 EventBody::EntryDecided { .. }
                 | EventBody::RulesAdopted { .. }
                 | events_about!(offer, approval, fund, award, referral) => {}

@@ -94,7 +94,8 @@ async fn take_batch(
     next: &mut Option<PendingCommand>,
     waiting: &mut mpsc::Receiver<PendingCommand>,
 ) -> Vec<PendingCommand> {
-    let (mut rows, mut changes_batch_snapshot) = (estimated_rows(&first), first.submission.command.changes_batch_snapshot());
+    let (mut rows, mut changes_batch_snapshot) =
+        (estimated_rows(&first), first.submission.command.changes_batch_snapshot());
     let mut batch = vec![first];
     loop {
         let before = batch.len();

@@ -1,6 +1,6 @@
 //! One row for each refusal in the life of an offer, beside the cases that pass (`domain.md` sections 3 and 4).
 
-use crate::programme::tests::script::{Script, Row, judge};
+use crate::programme::tests::script::{Row, Script, judge};
 
 #[test]
 fn the_responsible_body_is_contacted_first() {
