@@ -1,4 +1,4 @@
-//! What waits for a second person: listed, given or denied once, by the quickest, and still there after a restart.
+//! Approvals: listed, given or denied exactly once, and still open after a restart.
 
 use serde_json::{Value, json};
 use tonic::{Code, Request};
@@ -16,16 +16,16 @@ use super::raw_sql::{Past, verify};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
 both!(
-    one_of_two_second_people_carries_it_out,
-    a_call_made_again_opens_no_second_one,
-    what_is_denied_is_not_carried_out,
-    giving_and_denying_at_once_end_in_one_of_them,
-    it_does_no_more_than_it_states,
-    whoever_asked_takes_it_back,
-    what_is_past_its_time_is_shown_so,
+    exactly_one_of_two_approvers_carries_it_out,
+    a_repeated_call_opens_no_second_approval,
+    a_denied_call_is_not_carried_out,
+    of_giving_and_denying_at_once_one_succeeds,
+    an_approval_does_no_more_than_it_states,
+    only_the_requester_withdraws_an_approval,
+    an_expired_approval_is_shown_as_expired,
 );
 
-async fn one_of_two_second_people_carries_it_out(db: Db) {
+async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
     let mut server = august(&db);
     let offer = offer_id(&server, 910_001);
     let import = text(&done(&server, &["import", "list"])[0], "import_id");
@@ -45,10 +45,10 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
     let listed: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
     assert_eq!(json!(listed), expected, "newest first, after a restart");
 
-    // An offer that is reopened would be left without its ground too, which the withdrawal does not state.
+    // The withdrawal goes first: reopening adds an offer that it would affect, which it does not state.
     for approval in [&withdrawal, &reopening] {
-        let (one, other) = tokio::join!(give(server.url(), "bob", approval), give(server.url(), "cleo", approval));
-        let codes = [one, other].map(|given| given.err());
+        let (first, second) = tokio::join!(give(server.url(), "bob", approval), give(server.url(), "cleo", approval));
+        let codes = [first, second].map(|outcome| outcome.err());
         assert!(
             codes == [None, Some(Code::FailedPrecondition)] || codes == [Some(Code::FailedPrecondition), None],
             "{codes:?}"
@@ -65,9 +65,8 @@ async fn one_of_two_second_people_carries_it_out(db: Db) {
     }
 }
 
-/// £60,000 is asked for and approved; a caller who asks again under the same id, before or after, neither opens another
-/// approval nor moves anything.
-async fn a_call_made_again_opens_no_second_one(db: Db) {
+/// A call for £60,000 is approved. Repeating it under the same id, before or after that, opens no other approval and moves no money.
+async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -97,24 +96,24 @@ async fn a_call_made_again_opens_no_second_one(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    // Made again, each is answered as if it had been carried out at once: the fund and the offer as they were then.
+    // Each repeated call is answered as if it had been carried out at once, with the fund or offer as of then.
     let again = client.allocate(&fund, 6_000_000, &large).await.unwrap();
     assert_eq!(balances(&again.fund.clone().unwrap()), [6_000_000, 0, 0, 6_000_000]);
-    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "ever again");
+    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "and the third time");
     let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap().into_inner().offer.unwrap();
     assert_eq!((again.offer.as_str(), again.state()), (offer.as_str(), OfferState::Identified));
     let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
     let list = client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
     assert_eq!(list.len(), 2, "{list:?}");
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "once");
-    // Its id is taken: for another body, and for another method.
+    // Its id cannot be used for another body, or for another method.
     for taken in [
         client.allocate(&fund, 6_000_001, &large).await.map(drop).unwrap_err(),
         client.note(&offer, "under the id of an approval", &large).await.map(drop).unwrap_err(),
     ] {
         assert_eq!((taken.code(), reason(&taken).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
     }
-    // Under an id of its own, or by somebody else, it is another asking.
+    // The same call under a new id, or by another caller, opens another approval.
     for other in [
         client.allocate(&fund, 6_000_000, &fresh()).await,
         client.named("ann").allocate(&fund, 6_000_000, &large).await,
@@ -135,8 +134,8 @@ async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Co
     client.give_approval(request).await.map(drop).map_err(|status| status.code())
 }
 
-/// A denial has a reason; nothing moves, the record proves it, and the same call made again opens no other approval.
-async fn what_is_denied_is_not_carried_out(db: Db) {
+/// A denial needs a reason. No money moves, the record verifies, and the repeated call opens no other approval.
+async fn a_denied_call_is_not_carried_out(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -152,13 +151,13 @@ async fn what_is_denied_is_not_carried_out(db: Db) {
     let own = client.approvals().deny_approval(client.ask(deny("changed my mind"))).await.unwrap_err();
     assert_eq!((own.code(), reason(&own).as_str()), (Code::PermissionDenied, "SELF_APPROVAL"));
     let bob = client.named("bob");
-    let wordless = bob.approvals().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
-    assert_eq!((wordless.code(), reason(&wordless).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+    let without_reason = bob.approvals().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
+    assert_eq!((without_reason.code(), reason(&without_reason).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
     let no = deny("not this year");
     let denied = bob.approvals().deny_approval(bob.ask(no.clone())).await.unwrap().into_inner();
-    let told = denied.approval.clone().unwrap();
-    assert_eq!((told.state(), told.given_by.as_str()), (ApprovalState::Denied, "bob"));
-    assert_eq!(told.denied_reason, "", "no free text in a stored answer");
+    let approval_shown = denied.approval.clone().unwrap();
+    assert_eq!((approval_shown.state(), approval_shown.given_by.as_str()), (ApprovalState::Denied, "bob"));
+    assert_eq!(approval_shown.denied_reason, "", "no free text in a stored answer");
 
     server.restart();
     let (client, bob) = (Client::of(&server).await, Client::of(&server).await.named("bob"));
@@ -182,8 +181,8 @@ async fn what_is_denied_is_not_carried_out(db: Db) {
     verified(&db);
 }
 
-/// Of one who gives and one who denies at the same moment, exactly one does.
-async fn giving_and_denying_at_once_end_in_one_of_them(db: Db) {
+/// Two people give and deny the same approval at the same time: exactly one of them succeeds.
+async fn of_giving_and_denying_at_once_one_succeeds(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -195,28 +194,29 @@ async fn giving_and_denying_at_once_end_in_one_of_them(db: Db) {
         let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
         let deny = DenyApprovalRequest { request_id: fresh(), approval, reason: "no".to_owned(), ..Default::default() };
         let (mut giving, mut denying) = (bob.approvals(), cleo.approvals());
-        let (gave, denied) = tokio::join!(giving.give_approval(bob.ask(give)), denying.deny_approval(cleo.ask(deny)));
-        assert!(gave.is_ok() != denied.is_ok(), "{gave:?} {denied:?}");
-        let refused = gave.as_ref().err().or(denied.as_ref().err()).unwrap();
+        let (giving_result, denying_result) =
+            tokio::join!(giving.give_approval(bob.ask(give)), denying.deny_approval(cleo.ask(deny)));
+        assert!(giving_result.is_ok() != denying_result.is_ok(), "{giving_result:?} {denying_result:?}");
+        let refused = giving_result.as_ref().err().or(denying_result.as_ref().err()).unwrap();
         assert_eq!(reason(refused), "APPROVAL_NOT_OPEN");
-        given += i64::from(gave.is_ok());
+        given += i64::from(giving_result.is_ok());
     }
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000 * given, 0, 0, 6_000_000 * given]);
     drop(server);
     verified(&db);
 }
 
-/// Asked for a cut of one penny below what is promised; £4,000 are awarded before it is given.
-async fn it_does_no_more_than_it_states(db: Db) {
+/// The approval is for a withdrawal to one penny below what is committed. £4,000 more are awarded before it is given.
+async fn an_approval_does_no_more_than_it_states(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let (one, other) = (of_school(&offers, 910_001), of_school(&offers, 910_003));
-    for offer in [one, other] {
+    let (first, second) = (of_school(&offers, 910_001), of_school(&offers, 910_003));
+    for offer in [first, second] {
         client.accepted(offer).await;
     }
     let fund = client.financed(YEAR, "credit", 2_000_000).await;
-    client.awarded(&one.offer, credit(600_000)).await;
+    client.awarded(&first.offer, credit(600_000)).await;
     let cut = WithdrawFundRequest {
         request_id: fresh(),
         fund: fund.clone(),
@@ -228,13 +228,13 @@ async fn it_does_no_more_than_it_states(db: Db) {
     let bob = client.named("bob");
     let listed = bob.approvals().list_approvals(bob.ask(ListApprovalsRequest::default())).await.unwrap().into_inner();
     let [open] = listed.approvals.as_slice() else { panic!("{listed:?}") };
-    let [states] = open.funds.as_slice() else { panic!("{open:?}") };
-    let numbers = [states.allocated_before, states.allocated_after, states.committed, states.spent];
-    assert_eq!((states.fund.as_str(), numbers), (fund.as_str(), [2_000_000, 599_999, 600_000, 0]));
-    assert_eq!((states.available_before, states.available_after), (1_400_000, -1));
+    let [statement] = open.funds.as_slice() else { panic!("{open:?}") };
+    let numbers = [statement.allocated_before, statement.allocated_after, statement.committed, statement.spent];
+    assert_eq!((statement.fund.as_str(), numbers), (fund.as_str(), [2_000_000, 599_999, 600_000, 0]));
+    assert_eq!((statement.available_before, statement.available_after), (1_400_000, -1));
     assert!(open.expire_time.unwrap().seconds - open.request_time.unwrap().seconds == 30 * 86_400, "{open:?}");
 
-    let award = client.awarded(&other.offer, credit(400_000)).await;
+    let award = client.awarded(&second.offer, credit(400_000)).await;
     let give = || GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
     let refused = bob.approvals().give_approval(bob.ask(give())).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "APPROVAL_EXCEEDED"));
@@ -243,7 +243,7 @@ async fn it_does_no_more_than_it_states(db: Db) {
     assert_eq!((limit.available, limit.requested, limit.largest), (Some(1_000_000), Some(1_400_001), Some(1_000_001)));
     assert_eq!(balances(&client.fund(&fund).await), [2_000_000, 1_000_000, 0, 1_000_000], "nothing moved");
 
-    // It is still open, and does what it states once that is all it does.
+    // It is still open, and can be given once it does only what it statement.
     let release = ReleaseAwardRequest { request_id: fresh(), award, ..Default::default() };
     client.award_service().release_award(client.ask(release)).await.unwrap();
     bob.approvals().give_approval(bob.ask(give())).await.unwrap();
@@ -252,7 +252,7 @@ async fn it_does_no_more_than_it_states(db: Db) {
     verified(&db);
 }
 
-async fn whoever_asked_takes_it_back(db: Db) {
+async fn only_the_requester_withdraws_an_approval(db: Db) {
     let server = august(&db);
     let fund = text(&done(&server, &["funds", "list"])[0], "fund");
     let import = text(&done(&server, &["import", "list"])[0], "import_id");
@@ -279,8 +279,8 @@ async fn whoever_asked_takes_it_back(db: Db) {
     verified(&db);
 }
 
-/// Its time is put into the past, as 30 days would.
-async fn what_is_past_its_time_is_shown_so(db: Db) {
+/// The test moves the expiry of the approval into the past.
+async fn an_expired_approval_is_shown_as_expired(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -297,10 +297,10 @@ async fn what_is_past_its_time_is_shown_so(db: Db) {
     let give = ["approvals", "give", &approval];
     let late = refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("bob", "finance-approver", &give));
     assert!(late["message"].as_str().unwrap().contains("has expired"), "{late}");
-    // Another may be asked for.
+    // A new call opens another approval.
     let again = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
     assert_ne!(again, approval);
-    // And what differs from the record is named.
+    // The changed expiry differs from the record, which verify names.
     let (code, reports) = verify(&db, &["--programme", YEAR]);
     assert!(code == 1 && reports.to_string().contains("expiry"), "{reports:#}");
 }

@@ -24,19 +24,19 @@ use crate::harness::process::{Process, output_of};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, funded};
 
-use tcp_proxy::Tear;
+use tcp_proxy::BreakableProxy;
 use tokens::Tokens;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// For each thing a client does.
+/// How long each step of a client may take.
 const BOUND: Duration = Duration::from_secs(60);
-/// For building the example in Rust, all that it depends on included.
+/// How long building the Rust example with its dependencies may take.
 const BUILD: Duration = Duration::from_secs(600);
 
 #[test]
 fn python() {
     run(async {
-        let made = made("python", "requirements.txt").join("bin/python");
+        let made = dependencies("python", "requirements.txt").join("bin/python");
         let stubs = tempfile::tempdir().unwrap();
         let mut protoc = Command::new(&made);
         protoc.args(["-m", "grpc_tools.protoc", "-I", "proto"]).current_dir(ROOT);
@@ -56,7 +56,7 @@ fn python() {
 #[test]
 fn node() {
     run(async {
-        let made = made("node", "package-lock.json");
+        let made = dependencies("node", "package-lock.json");
         // Node looks for packages beside the program first, then in the folders named here.
         let mut example = Command::new("node");
         example.arg("examples/node/casework.js").env("NODE_PATH", made.join("node_modules")).env("TSIO_PROTO", "proto");
@@ -66,14 +66,14 @@ fn node() {
 
 both!(rust);
 
-/// A crate of its own, which depends on the client alone. `tests/run` builds it before the tests; here it is built if it is not
-/// up to date.
+/// The Rust example is a separate crate that depends on the client alone. `tests/run` builds it before the tests; this test builds it
+/// again if it is not up to date.
 async fn rust(db: Db) {
     let target = clients().join("rust");
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--manifest-path", "examples/rust/Cargo.toml", "--target-dir"]);
     build.arg(&target).current_dir(ROOT);
-    // What Cargo tells a test of its package would look to the build scripts of ring like a change.
+    // Cargo's variables for this package would make the build scripts of ring run again.
     let of_this_package =
         |name: &String| ["CARGO_MANIFEST_", "CARGO_PKG_", "OUT_DIR"].iter().any(|it| name.starts_with(it));
     for name in std::env::vars().map(|(name, _)| name).filter(of_this_package) {
@@ -83,13 +83,13 @@ async fn rust(db: Db) {
     does_the_casework(&db, Command::new(target.join("debug/casework"))).await;
 }
 
-/// Where `tests/run` puts what the examples need.
+/// Where `tests/run` puts the dependencies of the examples.
 fn clients() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients")
 }
 
-/// What an example needs; checks that it is of the file that names it now.
-fn made(client: &str, requirements: &str) -> PathBuf {
+/// The folder with the dependencies of an example; panics unless they match its requirements file.
+fn dependencies(client: &str, requirements: &str) -> PathBuf {
     let made = clients().join(client);
     let expected = std::fs::read_to_string(Path::new(ROOT).join("examples").join(client).join(requirements)).unwrap();
     let stamp = std::fs::read_to_string(made.join("made-of")).unwrap_or_default();
@@ -97,24 +97,24 @@ fn made(client: &str, requirements: &str) -> PathBuf {
     made
 }
 
-/// Lines of a client as they come, all kept.
-struct Said {
+/// A running example client, and the lines it has printed.
+struct ClientOutput {
     process: Process,
     lines: Vec<String>,
 }
 
-impl Said {
-    /// Waits until a line that begins so was said.
-    fn until(&mut self, beginning: &str) {
-        self.until_more(beginning, 1);
+impl ClientOutput {
+    /// Waits until the client has printed a line with this beginning.
+    fn wait_for_line(&mut self, beginning: &str) {
+        self.wait_for_lines(beginning, 1);
     }
 
-    /// The same, until it was said so many times.
-    fn until_more(&mut self, beginning: &str, times: usize) {
+    /// Waits until the client has printed that many lines with this beginning.
+    fn wait_for_lines(&mut self, beginning: &str, times: usize) {
         while self.lines.iter().filter(|it| it.starts_with(beginning)).count() < times {
             match self.process.line("", BOUND) {
                 Ok(line) => self.lines.push(line),
-                Err(why) => panic!("{beginning:?}: {why}; said {:?}\n{}", self.lines, self.process.stderr()),
+                Err(why) => panic!("{beginning:?}: {why}; printed {:?}\n{}", self.lines, self.process.stderr()),
             }
         }
     }
@@ -124,7 +124,7 @@ impl Said {
     }
 }
 
-/// An officer's calls past the example, under a token of an hour.
+/// A second caller beside the example, with a token of an hour.
 struct Officer {
     offers: OfferServiceClient<Channel>,
     token: String,
@@ -150,7 +150,7 @@ impl Officer {
     }
 }
 
-/// A database with one offer that may be accepted, and £5,000 for credit; and that offer.
+/// Prepares a database with one offer that may be accepted and £5,000 for credit, and returns the id of the offer.
 async fn prepared(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
@@ -164,12 +164,12 @@ async fn prepared(db: &Db) -> String {
     offer.offer.clone()
 }
 
-/// Holds an example to its morning, while its connections break and its token expires.
+/// Runs an example through its casework while its connections break and its token expires.
 async fn does_the_casework(db: &Db, mut example: Command) {
     let offer = prepared(db).await;
     let mut guarded = Guarded::start(db, "");
     let officer = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
-    let tear = Tear::before(guarded.server.address());
+    let proxy = BreakableProxy::to(guarded.server.address());
     let tokens = Tokens::of(&guarded.key);
     let (certificate, key) = guarded.authority.service("spiffe://dfe.example/reconciliation");
     for (name, text) in [("service.pem", certificate), ("service.key", key)] {
@@ -177,35 +177,35 @@ async fn does_the_casework(db: &Db, mut example: Command) {
     }
     example
         .current_dir(ROOT)
-        .env("TSIO_TARGET", tear.address().to_string())
+        .env("TSIO_TARGET", proxy.address().to_string())
         .env("TSIO_CA", guarded.path("ca.pem"))
         .env("TSIO_CERT", guarded.path("service.pem"))
         .env("TSIO_KEY", guarded.path("service.key"))
         .env("TSIO_TOKEN_URL", tokens.url());
-    let mut said = Said { process: Process::start(&mut example), lines: Vec::new() };
+    let mut output = ClientOutput { process: Process::start(&mut example), lines: Vec::new() };
     let mut officer = Officer { offers: OfferServiceClient::new(guarded.connect(None).await.unwrap()), token: officer };
 
-    said.until("up to ");
+    output.wait_for_line("up to ");
     for _ in 0..3 {
-        let (changes, again) = (said.times("change "), said.times("watching again"));
-        tear.now();
+        let (changes, again) = (output.times("change "), output.times("watching again"));
+        proxy.break_connections();
         officer.note(&offer).await;
-        said.until_more("change ", changes + 1);
-        assert!(said.times("watching again") > again, "its connection was broken: {:?}", said.lines);
+        output.wait_for_lines("change ", changes + 1);
+        assert!(output.times("watching again") > again, "it did not reconnect: {:?}", output.lines);
     }
-    said.until("token expired");
+    output.wait_for_line("token expired");
     officer.start(&offer).await;
-    let ended = said.process.end(BOUND);
-    said.lines.extend(ended.stdout.lines().map(str::to_owned));
-    assert!(ended.status.success(), "{}\n{}", said.lines.join("\n"), ended.stderr);
-    assert_eq!(tokens.asked(), 2, "once at first, and once when that had expired");
+    let ended = output.process.end(BOUND);
+    output.lines.extend(ended.stdout.lines().map(str::to_owned));
+    assert!(ended.status.success(), "{}\n{}", output.lines.join("\n"), ended.stderr);
+    assert_eq!(tokens.issued(), 2, "once at the start, and once after the first token expired");
 
     guarded.server.stop();
-    judged(db, &offer, &said.lines).await;
+    check_outcome(db, &offer, &output.lines).await;
 }
 
-/// What it must have said: £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.
-async fn judged(db: &Db, offer: &str, lines: &[String]) {
+/// Checks what the example printed and recorded. £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.
+async fn check_outcome(db: &Db, offer: &str, lines: &[String]) {
     for expected in [
         "listed 1".to_owned(),
         format!("accepted {offer} OFFER_STATE_ACCEPTED"),
@@ -225,7 +225,7 @@ async fn judged(db: &Db, offer: &str, lines: &[String]) {
         events.extend(client.events(&offer.offer).await.iter().map(|it| it.sequence));
     }
     events.sort_unstable();
-    let told: Vec<i64> = lines.iter().filter_map(|it| it.strip_prefix("change ")?.parse().ok()).collect();
-    assert_eq!(told, events, "each change once, in order");
+    let printed: Vec<i64> = lines.iter().filter_map(|it| it.strip_prefix("change ")?.parse().ok()).collect();
+    assert_eq!(printed, events, "each change once, in order");
     assert_eq!(client.offer(offer).await.state(), OfferState::Delivering);
 }

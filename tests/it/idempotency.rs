@@ -1,4 +1,4 @@
-//! A request id is one change, for ever: a repeat of it, in every process and after a restart.
+//! A request id stands for one change for ever, in every process and after a restart.
 
 use futures_util::future::join_all;
 use prost::Message as _;
@@ -11,12 +11,12 @@ use crate::raw_sql::{Past, proved};
 
 both!(
     fifty_calls_with_one_id_are_one_change,
-    the_same_id_for_something_else_is_refused,
-    a_refusal_does_not_burn_its_id,
+    the_same_id_for_another_call_is_refused,
+    a_refused_call_does_not_use_up_its_id,
     two_callers_may_use_the_same_id,
-    an_id_of_another_book_is_refused,
-    a_repeated_call_is_answered_whatever_became_of_its_offer,
-    a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for,
+    an_id_of_another_programme_is_refused,
+    a_repeated_call_is_answered_though_its_offer_is_unreadable,
+    a_repeated_call_is_answered_though_loading_its_state_fails,
 );
 
 /// SQLite: one process. PostgreSQL: two on one database.
@@ -36,7 +36,7 @@ async fn fifty_calls_with_one_id_are_one_change(db: Db) {
     assert!(answers.iter().all(|it| *it == answers[0]));
     assert_eq!(clients[0].times(&offer, &id).await, 1);
 
-    // Something else happens to the offer; the stored answer stays the one that was given.
+    // The offer changes; the stored answer does not.
     clients[0].assign(&offer, "case-8", &fresh()).await.unwrap();
     for server in &mut servers {
         server.stop();
@@ -49,7 +49,7 @@ async fn fifty_calls_with_one_id_are_one_change(db: Db) {
     proved(&db);
 }
 
-async fn the_same_id_for_something_else_is_refused(db: Db) {
+async fn the_same_id_for_another_call_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -70,7 +70,7 @@ async fn the_same_id_for_something_else_is_refused(db: Db) {
     assert_eq!(client.offer(offer).await.assignee, "case-7");
 }
 
-async fn a_refusal_does_not_burn_its_id(db: Db) {
+async fn a_refused_call_does_not_use_up_its_id(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -94,12 +94,12 @@ async fn two_callers_may_use_the_same_id(db: Db) {
     assert_eq!(ann.assign(&offer, "ann", &id).await.unwrap().offer.unwrap().assignee, "ann");
     assert_eq!(bob.assign(&offer, "bob", &id).await.unwrap().offer.unwrap().assignee, "bob");
     assert_eq!(ann.times(&offer, &id).await, 2);
-    // Each is answered their own again.
+    // Each caller gets their own answer again.
     assert_eq!(ann.assign(&offer, "ann", &id).await.unwrap().offer.unwrap().assignee, "ann");
     assert_eq!(ann.times(&offer, &id).await, 2);
 }
 
-async fn an_id_of_another_book_is_refused(db: Db) {
+async fn an_id_of_another_programme_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (this, next) = client.seed_both().await;
@@ -110,7 +110,7 @@ async fn an_id_of_another_book_is_refused(db: Db) {
     assert_eq!(client.times(&next[0].offer, &id).await, 0);
 }
 
-async fn a_repeated_call_is_answered_whatever_became_of_its_offer(db: Db) {
+async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
@@ -124,7 +124,7 @@ async fn a_repeated_call_is_answered_whatever_became_of_its_offer(db: Db) {
     past.run(&format!("UPDATE offers SET region = region || ' ' WHERE id = {id}")).await.unwrap();
     server.restart();
     let client = Client::of(&server).await;
-    // Neither can be decided any more, and both have been.
+    // New calls fail, because the offer cannot be read; the repeated ones have stored answers.
     let refused =
         [client.identify(YEAR, &fresh()).await.unwrap_err(), client.assign(&offer, "bob", &fresh()).await.unwrap_err()];
     assert!(refused.iter().all(|it| it.code() == Code::Internal), "{refused:?}");
@@ -136,8 +136,8 @@ async fn a_repeated_call_is_answered_whatever_became_of_its_offer(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// On PostgreSQL a statement that fails ends what its transaction is good for.
-async fn a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for(db: Db) {
+/// On PostgreSQL a failed statement aborts its transaction, so the stored answer has to be read in another one.
+async fn a_repeated_call_is_answered_though_loading_its_state_fails(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
@@ -157,9 +157,9 @@ async fn a_repeated_call_is_answered_though_its_facts_cannot_be_asked_for(db: Db
     assert_eq!(proved(&db), head);
 }
 
-/// Both programmes have looked for the id and found nothing before either stores its answer.
+/// Both calls look for the id and do not find it, before either of them stores its answer.
 #[test]
-fn an_id_used_at_once_in_two_books_is_one_change() {
+fn an_id_used_at_once_in_two_programmes_is_one_change() {
     run(async {
         let db = Db::postgres();
         let server = Server::start(&db);
@@ -167,7 +167,7 @@ fn an_id_used_at_once_in_two_books_is_one_change() {
         let (this, next) = client.seed_both().await;
         assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
         let mut past = Past::of(&db).await;
-        let mut watch = Past::of(&db).await;
+        let mut lock_monitor = Past::of(&db).await;
         past.run("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
         let id = fresh();
         let assign = |offer: &str| {
@@ -181,12 +181,12 @@ fn an_id_used_at_once_in_two_books_is_one_change() {
             tokio::spawn(async move { offers.assign_offer(request).await })
         };
         let calls = [assign(&this[0].offer), assign(&next[0].offer)];
-        watch.until_waiting(2).await;
+        lock_monitor.until_waiting(2).await;
         past.let_go().await;
-        let [one, other] = join_all(calls).await.try_into().unwrap();
-        let (one, other) = (one.unwrap(), other.unwrap());
-        assert_ne!(one.is_ok(), other.is_ok(), "{one:?} {other:?}");
-        let status = one.err().or(other.err()).unwrap();
+        let [first, second] = join_all(calls).await.try_into().unwrap();
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_ne!(first.is_ok(), second.is_ok(), "{first:?} {second:?}");
+        let status = first.err().or(second.err()).unwrap();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
         assert_eq!(client.times(&this[0].offer, &id).await + client.times(&next[0].offer, &id).await, 1);
         proved(&db);

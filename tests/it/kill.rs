@@ -1,8 +1,8 @@
-//! Power cuts under load: what was acknowledged is there, what was not is there whole or not at all, and a caller who asks
-//! again under the same id is answered the same.
+//! Power cuts under load. Each acknowledged call is recorded; each other call is recorded completely or not at all. A call
+//! that is repeated under its id gets the same answer.
 //!
-//! The moment is the answer of a number drawn from a seed, which a failure prints and `TSIO_SEED` sets. `TSIO_KILLS` says
-//! how often.
+//! The power is cut after a random number of answers. A failure prints the seed, and `TSIO_SEED` sets it. `TSIO_KILLS` sets
+//! the number of power cuts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,45 +22,46 @@ use crate::harness::{Db, Server, run_within, setting};
 use crate::money::{Much, balances, nlg};
 use crate::raw_sql::proved;
 
-/// Callers at the same time.
+/// Concurrent callers.
 const CALLERS: usize = 16;
-/// Power cuts, unless `TSIO_KILLS` says another number.
+/// Power cuts, unless `TSIO_KILLS` sets another number.
 const KILLS: u64 = 3;
-/// The most answers before the next power cut.
-const MOST: usize = 80;
-/// A round: the load, a start, the questions after it.
+/// The highest number of answers before the next power cut.
+const MAX_ANSWERS: usize = 80;
+/// How long a round may take: the load, a start, the checks.
 const ROUND: Duration = Duration::from_secs(40);
-/// What the fund begins with, in parts that one person may allocate, and what of it the award that is drawn on takes.
+/// The fund begins with `FUND`, allocated in parts so small that one person may allocate each. `AWARD` of it is for the award that
+/// the callers draw on.
 const PARTS: usize = 20;
 const PART: i64 = 5_000_000;
 const FUND: i64 = 100_000_000;
 const AWARD: i64 = 50_000_000;
-/// Reads at once: more than the pool has connections, so that every one is used.
+/// Concurrent reads: more than the pool has connections, so that each connection is used.
 const READS: usize = 64;
-/// Tries of a call on a database that is coming back.
+/// Tries of a call while the database starts again.
 const TRIES: usize = 50;
 
 #[test]
-fn what_was_acknowledged_outlives_a_power_cut_sqlite() {
-    killed(Db::sqlite);
+fn acknowledged_calls_survive_a_power_cut_sqlite() {
+    run_rounds(Db::sqlite);
 }
 
 #[test]
-fn what_was_acknowledged_outlives_a_power_cut_postgres() {
-    killed(Db::postgres_alone);
+fn acknowledged_calls_survive_a_power_cut_postgres() {
+    run_rounds(Db::postgres_alone);
 }
 
-fn killed(db: fn() -> Db) {
+fn run_rounds(db: fn() -> Db) {
     let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     let kills = setting("TSIO_KILLS").unwrap_or(KILLS);
-    let _told = Told(seed);
+    let _print_seed = PrintSeedOnPanic(seed);
     run_within(ROUND * u32::try_from(kills + 1).unwrap(), rounds(db(), Rng::with_seed(seed), kills));
 }
 
-/// Says its seed when the test fails.
-struct Told(u64);
+/// Prints its seed when the test fails.
+struct PrintSeedOnPanic(u64);
 
-impl Drop for Told {
+impl Drop for PrintSeedOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- replay with TSIO_SEED={}", self.0);
@@ -68,15 +69,15 @@ impl Drop for Told {
     }
 }
 
-/// What a caller asks for. No two amounts of a test are the same, so that each entry of the fund tells which it is.
+/// The kinds of calls. Each call of a test has its own amount, which identifies its entry in the fund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum CallKind {
     Allocate,
     Award,
     Draw,
 }
 
-impl What {
+impl CallKind {
     const fn verb(self) -> &'static str {
         match self {
             Self::Allocate => "allocate",
@@ -89,27 +90,27 @@ impl What {
 /// One call and its first answer.
 #[derive(Debug, Clone)]
 struct Sent {
-    what: What,
+    what: CallKind,
     pence: i64,
     id: String,
     answer: Option<Vec<u8>>,
 }
 
-/// What callers work on.
+/// What the callers change.
 #[derive(Clone)]
-struct Desk {
+struct Fixture {
     fund: String,
     offer: String,
     award: String,
 }
 
-impl Desk {
-    /// A trust's offer in delivery, with an award of which much is left to draw.
-    async fn set(client: &Client) -> Self {
+impl Fixture {
+    /// A trust's offer in delivery, and an award with much left to draw.
+    async fn set_up(client: &Client) -> Self {
         let mut offers = client.seed().await;
         offers.retain(|it| it.recipient_kind() == RecipientKind::Mat);
         let fund = client.made(YEAR, "nlg", "").await;
-        // More than one person may put in alone.
+        // Several people, because together it is more than one person may allocate alone.
         for part in 0..PARTS {
             client.named(&format!("treasury-{part}")).allocate(&fund, PART, &fresh()).await.unwrap();
         }
@@ -122,18 +123,18 @@ impl Desk {
 
     async fn send(&self, client: &Client, it: &Sent) -> Result<Vec<u8>, Status> {
         Ok(match it.what {
-            // By turns, as one person may not put in much alone.
-            What::Allocate => {
+            // By many people, because one person may not allocate much alone.
+            CallKind::Allocate => {
                 let client = client.named(&format!("finance-{}", it.pence % 100));
                 client.allocate(&self.fund, it.pence, &it.id).await?.encode_to_vec()
             }
-            What::Award => client.award(&self.offer, vec![nlg(it.pence)], &it.id).await?.encode_to_vec(),
-            What::Draw => client.draw(&self.award, Much::Pence(it.pence), &it.id).await?.encode_to_vec(),
+            CallKind::Award => client.award(&self.offer, vec![nlg(it.pence)], &it.id).await?.encode_to_vec(),
+            CallKind::Draw => client.draw(&self.award, Much::Pence(it.pence), &it.id).await?.encode_to_vec(),
         })
     }
 
-    /// The same until the database is back.
-    async fn insist(&self, client: &Client, it: &Sent) -> Vec<u8> {
+    /// Sends the call until the database is available again.
+    async fn send_until_answered(&self, client: &Client, it: &Sent) -> Vec<u8> {
         for _ in 0..TRIES {
             match self.send(client, it).await {
                 Ok(answer) => return answer,
@@ -143,8 +144,8 @@ impl Desk {
         panic!("{it:?} is not answered after {TRIES} tries");
     }
 
-    /// Reads until no connection from before the power cut is left in the pool: each fails once, and is closed.
-    async fn read_again(&self, client: &Client) {
+    /// Reads until the pool has no connection from before the power cut. Each such connection fails once and is closed.
+    async fn replace_connections(&self, client: &Client) {
         let read = || async {
             let request = client.ask(GetAwardRequest { award: self.award.clone() });
             client.award_service().get_award(request).await
@@ -157,46 +158,46 @@ impl Desk {
             }
             assert!(failed.iter().all(|it| it.code() == Code::Unavailable), "{failed:?}");
         }
-        panic!("reading is not answered after {TRIES} tries");
+        panic!("reads still fail after {TRIES} tries");
     }
 }
 
 async fn rounds(db: Db, mut rng: Rng, kills: u64) {
     let mut server = Server::start(&db);
-    let desk = Desk::set(&Client::of(&server).await).await;
+    let fixture = Fixture::set_up(&Client::of(&server).await).await;
     let mut all: Vec<Sent> = Vec::new();
     for round in 0..kills {
         let client = Client::of(&server).await;
-        let seen = Arc::new(Seen { answers: watch::Sender::new(0), stop: AtomicBool::new(false) });
-        // Unlike amounts: each caller counts from its own number in steps of all of them.
-        let most = all.iter().map(|it| it.pence).max().unwrap_or_default();
+        let progress = Arc::new(Progress { answers: watch::Sender::new(0), stop: AtomicBool::new(false) });
+        // Unique amounts: each caller counts from its own number in steps of `CALLERS`.
+        let highest = all.iter().map(|it| it.pence).max().unwrap_or_default();
         let callers: Vec<JoinHandle<Vec<Sent>>> = (1..=CALLERS)
             .map(|n| {
-                let first = most + i64::try_from(n).unwrap();
-                tokio::spawn(call(client.clone(), desk.clone(), rng.fork(), first, Arc::clone(&seen)))
+                let first = highest + i64::try_from(n).unwrap();
+                tokio::spawn(make_calls(client.clone(), fixture.clone(), rng.fork(), first, Arc::clone(&progress)))
             })
             .collect();
-        let moment = rng.usize(1..=MOST);
-        seen.answers.subscribe().wait_for(|count| *count >= moment).await.unwrap();
-        // Every third time it is the database that goes, where it can, and the server stays.
-        let database = db.is_postgres() && round % 3 == 1;
-        tokio::task::block_in_place(|| if database { db.crash() } else { server.kill() });
-        seen.stop.store(true, Ordering::Relaxed);
+        let answers_before_cut = rng.usize(1..=MAX_ANSWERS);
+        progress.answers.subscribe().wait_for(|count| *count >= answers_before_cut).await.unwrap();
+        // On PostgreSQL every third cut is of the database, and the server stays up.
+        let cuts_database = db.is_postgres() && round % 3 == 1;
+        tokio::task::block_in_place(|| if cuts_database { db.crash() } else { server.kill() });
+        progress.stop.store(true, Ordering::Relaxed);
         let mut sent: Vec<Sent> = join_all(callers).await.into_iter().flat_map(Result::unwrap).collect();
-        if !database {
+        if !cuts_database {
             server.restart();
         }
         let client = Client::of(&server).await;
         all.append(&mut sent);
-        // While the database comes back, reading may fail: the first answer says that it is there.
-        if let Some(known) = all.iter().find(|it| it.answer.is_some()) {
-            desk.insist(&client, known).await;
+        // Reads may fail while the database starts. The answer to a repeated call shows that it is available.
+        if let Some(answered) = all.iter().find(|it| it.answer.is_some()) {
+            fixture.send_until_answered(&client, answered).await;
         }
-        desk.read_again(&client).await;
-        whole_or_not(&client, &desk, &all).await;
-        for some in all.chunks_mut(64) {
-            let again = join_all(some.iter().map(|it| desk.insist(&client, it))).await;
-            for (sent, answer) in some.iter_mut().zip(again) {
+        fixture.replace_connections(&client).await;
+        check_all_or_nothing(&client, &fixture, &all).await;
+        for chunk in all.chunks_mut(64) {
+            let again = join_all(chunk.iter().map(|it| fixture.send_until_answered(&client, it))).await;
+            for (sent, answer) in chunk.iter_mut().zip(again) {
                 assert!(
                     sent.answer.is_none() || sent.answer.as_ref() == Some(&answer),
                     "{} is answered again",
@@ -205,25 +206,25 @@ async fn rounds(db: Db, mut rng: Rng, kills: u64) {
                 sent.answer = Some(answer);
             }
         }
-        whole_or_not(&client, &desk, &all).await;
+        check_all_or_nothing(&client, &fixture, &all).await;
         proved(&db);
     }
 }
 
-/// What the callers of a round have seen: how many answers; and whether to go home.
-struct Seen {
+/// What the callers of a round share: the number of answers, and whether to stop.
+struct Progress {
     answers: watch::Sender<usize>,
     stop: AtomicBool,
 }
 
-/// Asks without pause until it is not answered, or the power is back.
-async fn call(client: Client, desk: Desk, mut rng: Rng, first: i64, seen: Arc<Seen>) -> Vec<Sent> {
+/// Makes calls without pause until one is not answered, or until it is told to stop.
+async fn make_calls(client: Client, fixture: Fixture, mut rng: Rng, first: i64, progress: Arc<Progress>) -> Vec<Sent> {
     let mut all: Vec<Sent> = Vec::new();
-    while !seen.stop.load(Ordering::Relaxed) {
-        let what = [What::Allocate, What::Award, What::Draw][rng.usize(0..3)];
+    while !progress.stop.load(Ordering::Relaxed) {
+        let what = [CallKind::Allocate, CallKind::Award, CallKind::Draw][rng.usize(0..3)];
         let pence = first + i64::try_from(all.len() * CALLERS).unwrap();
         let mut sent = Sent { what, pence, id: fresh(), answer: None };
-        let answer = desk.send(&client, &sent).await;
+        let answer = fixture.send(&client, &sent).await;
         match answer {
             Ok(answer) => sent.answer = Some(answer),
             Err(status) => {
@@ -234,44 +235,47 @@ async fn call(client: Client, desk: Desk, mut rng: Rng, first: i64, seen: Arc<Se
             }
         }
         all.push(sent);
-        seen.answers.send_modify(|count| *count += 1);
+        progress.answers.send_modify(|count| *count += 1);
     }
     all
 }
 
-/// Each call that was answered is in the fund's entries and in the offer's events once; of the others each is in both or
-/// in neither; there is nothing else, and the balances are their sums.
-async fn whole_or_not(client: &Client, desk: &Desk, all: &[Sent]) {
-    let mut known: BTreeMap<(&str, i64), &Sent> = BTreeMap::new();
+/// Checks that each answered call is recorded once, in the fund's entries and in the offer's events. Each other call is in both or in
+/// neither. Nothing else is recorded, and the balances are the sums of the entries.
+async fn check_all_or_nothing(client: &Client, fixture: &Fixture, all: &[Sent]) {
+    let mut sent_by_amount: BTreeMap<(&str, i64), &Sent> = BTreeMap::new();
     for it in all {
-        assert!(known.insert((it.what.verb(), it.pence), it).is_none(), "{it:?} is not the only one");
+        assert!(
+            sent_by_amount.insert((it.what.verb(), it.pence), it).is_none(),
+            "{it:?} has the amount of another call"
+        );
     }
-    let entries = client.entries(&desk.fund).await;
-    // The first are the fund's money and the award that is drawn on.
-    let (begun, entries) = entries.split_at(PARTS + 1);
-    assert_eq!(begun.iter().map(|it| it.amount_pence).sum::<i64>(), FUND + AWARD);
+    let entries = client.entries(&fixture.fund).await;
+    // The first entries are the fund's money and the award that the callers draw on.
+    let (set_up, entries) = entries.split_at(PARTS + 1);
+    assert_eq!(set_up.iter().map(|it| it.amount_pence).sum::<i64>(), FUND + AWARD);
     let mut carried_out: BTreeSet<&str> = BTreeSet::new();
-    let mut sums = BTreeMap::from([(What::Allocate, FUND), (What::Award, AWARD), (What::Draw, 0)]);
+    let mut sums = BTreeMap::from([(CallKind::Allocate, FUND), (CallKind::Award, AWARD), (CallKind::Draw, 0)]);
     for entry in entries {
-        let it = known.get(&(entry.verb.as_str(), entry.amount_pence));
-        let it = it.unwrap_or_else(|| panic!("nobody asked for {entry:?}"));
-        assert!(carried_out.insert(&it.id), "{it:?} is there twice");
+        let it = sent_by_amount.get(&(entry.verb.as_str(), entry.amount_pence));
+        let it = it.unwrap_or_else(|| panic!("no call made {entry:?}"));
+        assert!(carried_out.insert(&it.id), "{it:?} is recorded twice");
         *sums.entry(it.what).or_default() += it.pence;
     }
     let lost: Vec<&Sent> =
         all.iter().filter(|it| it.answer.is_some() && !carried_out.contains(it.id.as_str())).collect();
-    assert!(lost.is_empty(), "acknowledged and not there: {lost:?}");
-    let mut events: Vec<String> = client.events(&desk.offer).await.into_iter().map(|it| it.request_id).collect();
+    assert!(lost.is_empty(), "acknowledged but not recorded: {lost:?}");
+    let mut events: Vec<String> = client.events(&fixture.offer).await.into_iter().map(|it| it.request_id).collect();
     events.retain(|id| all.iter().any(|it| it.id == *id));
-    let mut of_offer: Vec<String> = Vec::new();
-    for it in all.iter().filter(|it| it.what != What::Allocate && carried_out.contains(it.id.as_str())) {
-        of_offer.push(it.id.clone());
+    let mut expected_events: Vec<String> = Vec::new();
+    for it in all.iter().filter(|it| it.what != CallKind::Allocate && carried_out.contains(it.id.as_str())) {
+        expected_events.push(it.id.clone());
     }
     events.sort();
-    of_offer.sort();
-    assert_eq!(events, of_offer);
-    let [allocated, awarded, drawn] = [What::Allocate, What::Award, What::Draw].map(|what| sums[&what]);
+    expected_events.sort();
+    assert_eq!(events, expected_events);
+    let [allocated, awarded, drawn] = [CallKind::Allocate, CallKind::Award, CallKind::Draw].map(|what| sums[&what]);
     let left = allocated - awarded;
-    assert_eq!(balances(&client.fund(&desk.fund).await), [allocated, awarded - drawn, drawn, left]);
-    assert_eq!(client.get_award(&desk.award).await.drawn, drawn);
+    assert_eq!(balances(&client.fund(&fixture.fund).await), [allocated, awarded - drawn, drawn, left]);
+    assert_eq!(client.get_award(&fixture.award).await.drawn, drawn);
 }

@@ -1,4 +1,4 @@
-//! Lists: what a filter finds, in which order, page by page, and which fields an answer has.
+//! Lists: filters, order, pages, and the fields of an answer.
 
 mod by_id;
 mod eligibility;
@@ -22,17 +22,17 @@ use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import,
 
 both!(
     a_filter_finds_what_it_says,
-    whatever_is_asked_the_pages_hold_it_once_and_in_order,
-    what_is_made_meanwhile_hides_nothing,
+    pages_hold_each_matching_offer_once_and_in_order,
+    offers_created_between_pages_hide_no_others,
     a_page_token_is_bound_to_its_condition_and_order,
-    every_mistake_of_a_list_is_named,
-    what_is_too_much_of_a_list_is_refused_at_once,
-    a_mask_leaves_out_what_is_not_asked_for,
-    a_filter_reaches_no_further_than_its_caller,
+    every_mistake_in_a_list_request_is_named,
+    an_oversized_list_request_is_refused_at_once,
+    a_mask_leaves_out_the_other_fields,
+    a_filter_finds_only_offers_of_the_callers_regions,
     the_command_line_lists_and_shows,
 );
 
-/// The offers of August in all states: accepted, closed with two outcomes, contacted; some assigned.
+/// The offers of August in several states: identified, accepted, or closed with two outcomes. Every fourth is assigned.
 async fn seeded(server: &Server) -> (Client, Vec<Offer>) {
     let client = Client::of(server).await;
     let offers = client.seed().await;
@@ -51,7 +51,7 @@ async fn seeded(server: &Server) -> (Client, Vec<Offer>) {
     (client, offers)
 }
 
-fn asked(filter: &str, order_by: &str, page_size: i32) -> ListOffersRequest {
+fn list_request(filter: &str, order_by: &str, page_size: i32) -> ListOffersRequest {
     let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
     ListOffersRequest { programme, filter, order_by, page_size, ..Default::default() }
 }
@@ -82,9 +82,9 @@ async fn a_filter_finds_what_it_says(db: Db) {
     let server = Server::start(&db);
     let (client, offers) = seeded(&server).await;
     let first = offers[0].create_time.unwrap();
-    let made =
+    let created =
         chrono::DateTime::from_timestamp(first.seconds, u32::try_from(first.nanos).unwrap()).unwrap().to_rfc3339();
-    let rows: Vec<(String, Holds)> = vec![
+    let rows: Vec<(String, Matches)> = vec![
         ("state = CLOSED".into(), Box::new(|it| it.state() == OfferState::Closed)),
         ("state = OFFER_STATE_CLOSED".into(), Box::new(|it| it.state() == OfferState::Closed)),
         ("NOT state = closed".into(), Box::new(|it| it.state() != OfferState::Closed)),
@@ -111,13 +111,13 @@ async fn a_filter_finds_what_it_says(db: Db) {
         ("NOT schools.urn : 910046".into(), Box::new(|it| it.schools.iter().all(|it| it.urn != 910_046))),
         ("region = \"west midlands\"".into(), Box::new(|it| it.region == "West Midlands")),
         (
-            format!("create_time > \"{made}\""),
+            format!("create_time > \"{created}\""),
             Box::new(move |it| {
                 it.create_time.unwrap().nanos != first.nanos || it.create_time.unwrap().seconds != first.seconds
             }),
         ),
         (
-            format!("create_time <= {}", made.replace("+00:00", "Z")),
+            format!("create_time <= {}", created.replace("+00:00", "Z")),
             Box::new(move |it| it.create_time.unwrap() == first),
         ),
         (
@@ -128,26 +128,26 @@ async fn a_filter_finds_what_it_says(db: Db) {
             }),
         ),
     ];
-    for (filter, holds) in rows {
-        let expected: Vec<&str> = ids(offers.iter().filter(|it| holds(it)));
-        assert_eq!(ids(&walk(&client, asked(&filter, "", 4)).await), expected, "{filter}");
+    for (filter, matches) in rows {
+        let expected: Vec<&str> = ids(offers.iter().filter(|it| matches(it)));
+        assert_eq!(ids(&walk(&client, list_request(&filter, "", 4)).await), expected, "{filter}");
     }
-    // A part of a name, in upper or lower case; a quote and a wild card are a quote and a wild card.
+    // A part of a name matches in any case. Quotes and wild cards have no special meaning.
     let part = offers[3].name.split(' ').next().unwrap().to_uppercase();
-    let found = walk(&client, asked(&format!("name : \"{part}\""), "", 50)).await;
+    let found = walk(&client, list_request(&format!("name : \"{part}\""), "", 50)).await;
     assert!(ids(&found).contains(&offers[3].offer.as_str()) && found.len() < offers.len(), "{part}");
     for none in ["name : \"%\"", "name : \"' OR 1=1 --\"", "name = \"_\""] {
-        assert_eq!(walk(&client, asked(none, "", 50)).await, [], "{none}");
+        assert_eq!(walk(&client, list_request(none, "", 50)).await, [], "{none}");
     }
-    let exact = walk(&client, asked(&format!("name = \"{}\"", offers[3].name), "", 50)).await;
+    let exact = walk(&client, list_request(&format!("name = \"{}\"", offers[3].name), "", 50)).await;
     assert!(exact.iter().all(|it| it.name == offers[3].name) && !exact.is_empty());
 }
 
-/// Whether an offer is one of those asked for.
-type Holds = Box<dyn Fn(&Offer) -> bool>;
+/// Says whether an offer matches a filter.
+type Matches = Box<dyn Fn(&Offer) -> bool>;
 
-/// A condition and what it says, made at random.
-fn condition(rng: &mut fastrand::Rng, depth: u32) -> (String, Holds) {
+/// A random filter, and the predicate that it must agree with.
+fn random_filter(rng: &mut fastrand::Rng, depth: u32) -> (String, Matches) {
     let regions = ["West Midlands", "South-West England", "North of England"];
     match if depth == 0 { rng.u8(0..4) } else { rng.u8(0..7) } {
         0 => {
@@ -165,30 +165,32 @@ fn condition(rng: &mut fastrand::Rng, depth: u32) -> (String, Holds) {
         }
         3 => ("assignee = \"\"".to_owned(), Box::new(|it| it.assignee.is_empty())),
         4 => {
-            let ((left, l), (right, r)) = (condition(rng, depth - 1), condition(rng, depth - 1));
-            (format!("(({left}) AND ({right}))"), Box::new(move |it| l(it) && r(it)))
+            let ((left, left_matches), (right, right_matches)) =
+                (random_filter(rng, depth - 1), random_filter(rng, depth - 1));
+            (format!("(({left}) AND ({right}))"), Box::new(move |it| left_matches(it) && right_matches(it)))
         }
         5 => {
-            let ((left, l), (right, r)) = (condition(rng, depth - 1), condition(rng, depth - 1));
-            (format!("({left} OR {right})"), Box::new(move |it| l(it) || r(it)))
+            let ((left, left_matches), (right, right_matches)) =
+                (random_filter(rng, depth - 1), random_filter(rng, depth - 1));
+            (format!("({left} OR {right})"), Box::new(move |it| left_matches(it) || right_matches(it)))
         }
         _ => {
-            let (inner, holds) = condition(rng, depth - 1);
-            (format!("NOT ({inner})"), Box::new(move |it| !holds(it)))
+            let (inner, matches) = random_filter(rng, depth - 1);
+            (format!("NOT ({inner})"), Box::new(move |it| !matches(it)))
         }
     }
 }
 
-async fn whatever_is_asked_the_pages_hold_it_once_and_in_order(db: Db) {
+async fn pages_hold_each_matching_offer_once_and_in_order(db: Db) {
     let server = Server::start(&db);
     let (client, offers) = seeded(&server).await;
     let mut by_name = offers.clone();
     by_name.sort_by(|a, b| (&a.name, &a.offer).cmp(&(&b.name, &b.offer)));
     let mut rng = fastrand::Rng::with_seed(20_211_004);
-    let (mut some, mut all) = (0, 0);
+    let (mut selective, mut total) = (0, 0);
     for _ in 0..120 {
-        let (filter, holds) = condition(&mut rng, 3);
-        let (order, sorted, back) = *rng
+        let (filter, matches) = random_filter(&mut rng, 3);
+        let (order, sorted, descending) = *rng
             .choice(
                 [
                     ("", &offers, false),
@@ -199,20 +201,20 @@ async fn whatever_is_asked_the_pages_hold_it_once_and_in_order(db: Db) {
                 .iter(),
             )
             .unwrap();
-        let mut expected = ids(sorted.iter().filter(|it| holds(it)));
-        if back {
+        let mut expected = ids(sorted.iter().filter(|it| matches(it)));
+        if descending {
             expected.reverse();
         }
-        let found = walk(&client, asked(&filter, order, rng.i32(1..6))).await;
+        let found = walk(&client, list_request(&filter, order, rng.i32(1..6))).await;
         assert_eq!(ids(&found), expected, "{filter} by {order:?}");
-        some += usize::from(!expected.is_empty() && expected.len() < offers.len());
-        all += 1;
+        selective += usize::from(!expected.is_empty() && expected.len() < offers.len());
+        total += 1;
     }
-    assert!(some * 2 > all, "the conditions tell offers apart: {some} of {all}");
+    assert!(selective * 2 > total, "too few filters select a part of the offers: {selective} of {total}");
 }
 
-/// Offers made between two pages come at the end or not at all; none of those that were there is missed or seen twice.
-async fn what_is_made_meanwhile_hides_nothing(db: Db) {
+/// Offers that are created between two pages come at the end or not at all. Each earlier offer is listed exactly once.
+async fn offers_created_between_pages_hide_no_others(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
@@ -220,7 +222,7 @@ async fn what_is_made_meanwhile_hides_nothing(db: Db) {
     let client = Client::of(&server).await;
     for order in ["", "name", "name desc"] {
         let before = client.list(YEAR).await;
-        let mut request = asked("NOT state = CLOSED", order, 5);
+        let mut request = list_request("NOT state = CLOSED", order, 5);
         let first = page(&client, request.clone()).await.unwrap();
         if order == "name" {
             import(&server, SEPTEMBER);
@@ -241,18 +243,18 @@ async fn what_is_made_meanwhile_hides_nothing(db: Db) {
 async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
     let server = Server::start(&db);
     let (client, _) = seeded(&server).await;
-    let first = page(&client, asked("NOT state = CLOSED", "name", 2)).await.unwrap();
-    let with = |filter: &str, order: &str| ListOffersRequest {
+    let first = page(&client, list_request("NOT state = CLOSED", "name", 2)).await.unwrap();
+    let with_token = |filter: &str, order: &str| ListOffersRequest {
         page_token: first.next_page_token.clone(),
-        ..asked(filter, order, 2)
+        ..list_request(filter, order, 2)
     };
     for (filter, order) in [("state = CLOSED", "name"), ("NOT state = CLOSED", ""), ("", "name")] {
-        let refused = page(&client, with(filter, order)).await.unwrap_err();
+        let refused = page(&client, with_token(filter, order)).await.unwrap_err();
         assert_eq!((refused.code(), fields_of(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
     }
-    // Its size and its mask may change.
+    // The page size and the mask may change between pages.
     let read_mask = Some(FieldMask { paths: vec!["offer".to_owned()] });
-    let larger = ListOffersRequest { page_size: 3, read_mask, ..with("NOT state = CLOSED", "name") };
+    let larger = ListOffersRequest { page_size: 3, read_mask, ..with_token("NOT state = CLOSED", "name") };
     assert_eq!(page(&client, larger).await.unwrap().offers.len(), 3);
 }
 
@@ -260,15 +262,15 @@ fn fields_of(status: &Status) -> Vec<String> {
     status.get_details_bad_request().unwrap().field_violations.into_iter().map(|it| it.field).collect()
 }
 
-async fn every_mistake_of_a_list_is_named(db: Db) {
+async fn every_mistake_in_a_list_request_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let filter = "colour = red AND state = GONE AND region < \"X\" AND create_time > yesterday";
     let read_mask = Some(FieldMask { paths: ["offer", "shoe", "offer.name"].map(str::to_owned).to_vec() });
-    let wrong = ListOffersRequest { read_mask, ..asked(filter, "size", 5) };
+    let wrong = ListOffersRequest { read_mask, ..list_request(filter, "size", 5) };
     let refused = page(&client, wrong).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    // The region of the third is wrong in its operator and in its value.
+    // The third condition has two mistakes: the operator and the value of the region.
     let expected = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
     assert_eq!(fields_of(&refused), expected.collect::<Vec<_>>(), "{refused:?}");
     let bad = refused.get_details_bad_request().unwrap();
@@ -277,29 +279,33 @@ async fn every_mistake_of_a_list_is_named(db: Db) {
     assert_eq!(places, [1, 26, 42, 44, 66].map(|at| format!("at character {at}")));
 }
 
-/// Millions of paths are one mistake, found at once; a NUL is none that a database is asked about.
-async fn what_is_too_much_of_a_list_is_refused_at_once(db: Db) {
+/// A million mask paths are reported as one mistake. A NUL in a filter is refused before any query.
+async fn an_oversized_list_request_is_refused_at_once(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let paths = vec![String::new(); 1_000_000];
-    let many = page(&client, ListOffersRequest { read_mask: Some(FieldMask { paths }), ..asked("", "", 5) }).await;
+    let many =
+        page(&client, ListOffersRequest { read_mask: Some(FieldMask { paths }), ..list_request("", "", 5) }).await;
     assert_eq!(fields_of(&many.unwrap_err()), ["read_mask"]);
-    let nul = page(&client, asked("name = \"a\0\"", "", 5)).await.unwrap_err();
+    let nul = page(&client, list_request("name = \"a\0\"", "", 5)).await.unwrap_err();
     assert_eq!((nul.code(), fields_of(&nul)), (Code::InvalidArgument, vec!["filter".to_owned()]));
 }
 
-async fn a_mask_leaves_out_what_is_not_asked_for(db: Db) {
+async fn a_mask_leaves_out_the_other_fields(db: Db) {
     let server = Server::start(&db);
     let (client, offers) = seeded(&server).await;
     let mask = |paths: &[&str]| Some(FieldMask { paths: paths.iter().map(|it| (*it).to_owned()).collect() });
     let first = &offers[0];
-    let listed =
-        page(&client, ListOffersRequest { read_mask: mask(&["offer", "state"]), ..asked("", "", 1) }).await.unwrap();
+    let listed = page(&client, ListOffersRequest { read_mask: mask(&["offer", "state"]), ..list_request("", "", 1) })
+        .await
+        .unwrap();
     assert_eq!(listed.offers, [Offer { offer: first.offer.clone(), state: first.state, ..Default::default() }]);
-    let listed = page(&client, ListOffersRequest { read_mask: mask(&["contacts"]), ..asked("", "", 1) }).await.unwrap();
+    let listed =
+        page(&client, ListOffersRequest { read_mask: mask(&["contacts"]), ..list_request("", "", 1) }).await.unwrap();
     assert!(!first.contacts.is_empty());
     assert_eq!(listed.offers, [Offer { contacts: first.contacts.clone(), ..Default::default() }]);
-    let everything = page(&client, ListOffersRequest { read_mask: mask(&["*"]), ..asked("", "", 1) }).await.unwrap();
+    let everything =
+        page(&client, ListOffersRequest { read_mask: mask(&["*"]), ..list_request("", "", 1) }).await.unwrap();
     assert_eq!(everything.offers, std::slice::from_ref(first));
 
     let get = async |paths: &[&str]| {
@@ -322,24 +328,24 @@ async fn a_mask_leaves_out_what_is_not_asked_for(db: Db) {
     assert_eq!(batch.offers[0].caps, []);
 }
 
-async fn a_filter_reaches_no_further_than_its_caller(db: Db) {
+async fn a_filter_finds_only_offers_of_the_callers_regions(db: Db) {
     let server = Server::start(&db);
     let (client, offers) = seeded(&server).await;
     let is_open = |it: &&Offer| it.state() != OfferState::Closed;
-    let here = offers.iter().find(is_open).unwrap().region.clone();
-    let own = offers.iter().filter(|it| it.region == here);
+    let region = offers.iter().find(is_open).unwrap().region.clone();
+    let own = offers.iter().filter(|it| it.region == region);
     let rows = [
-        (format!("region != \"{here}\""), Vec::new()),
-        (format!("region = \"{here}\" OR NOT state = CLOSED"), ids(own.clone())),
+        (format!("region != \"{region}\""), Vec::new()),
+        (format!("region = \"{region}\" OR NOT state = CLOSED"), ids(own.clone())),
         ("NOT state = CLOSED".to_owned(), ids(own.filter(is_open))),
     ];
     for (filter, expected) in rows {
-        let request = as_role("reader", Some(&here), asked(&filter, "", 100));
+        let request = as_role("reader", Some(&region), list_request(&filter, "", 100));
         let answer = call(&client.channel(), "OfferService/ListOffers", request).await.unwrap();
         let found = <ListOffersResponse as prost::Message>::decode(answer[0].clone()).unwrap().offers;
         assert_eq!(ids(&found), expected, "{filter}");
     }
-    assert!(offers.iter().any(|it| it.region != here && it.state() != OfferState::Closed));
+    assert!(offers.iter().any(|it| it.region != region && it.state() != OfferState::Closed));
 }
 
 async fn the_command_line_lists_and_shows(db: Db) {
@@ -350,7 +356,7 @@ async fn the_command_line_lists_and_shows(db: Db) {
     let mut expected: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
     expected.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
     assert_eq!(numbers(&listed, "recipient"), expected.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());
-    let [one, two] = [&offers[2].offer, &offers[0].offer];
-    let shown = done(&server, &["offers", "show", one, two]);
-    assert_eq!(shown, json!([done(&server, &["offers", "show", one]), done(&server, &["offers", "show", two])]));
+    let [first, second] = [&offers[2].offer, &offers[0].offer];
+    let shown = done(&server, &["offers", "show", first, second]);
+    assert_eq!(shown, json!([done(&server, &["offers", "show", first]), done(&server, &["offers", "show", second])]));
 }

@@ -1,4 +1,4 @@
-//! Callers that change offers without pause, and what became of everything they sent.
+//! Callers that change offers without pause, and a check that all their changes are recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use tsio::proto::Offer;
 
 use crate::client::{Client, fresh};
 
-/// Callers at the same time.
+/// Concurrent callers.
 const CALLERS: usize = 8;
 
-/// What a caller does when it is not answered.
+/// What a caller does when a call fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// Sends the same again, under the same id, until it is; only UNAVAILABLE may come in between.
+    /// Sends the same call again under the same id until it succeeds. Until then only UNAVAILABLE is allowed.
     Again,
-    /// Goes home, and remembers that it does not know.
+    /// Stops, and keeps the call without an answer.
     Home,
 }
 
-/// One change that was sent, and the first answer it got.
+/// One change that was sent, and its first answer.
 #[derive(Clone)]
 pub(crate) struct Sent {
     offer: String,
@@ -34,7 +34,7 @@ pub(crate) struct Sent {
     answer: Option<Vec<u8>>,
 }
 
-/// Callers at work.
+/// Running callers.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<watch::Sender<usize>>,
@@ -48,27 +48,27 @@ impl Load {
         let answered = Arc::new(watch::Sender::new(0));
         let caller = |n: usize| {
             let share: Vec<String> = offers.iter().skip(n).step_by(CALLERS).map(|it| it.offer.clone()).collect();
-            tokio::spawn(call(client.clone(), share, unanswered, Arc::clone(&stop), Arc::clone(&answered)))
+            tokio::spawn(make_calls(client.clone(), share, unanswered, Arc::clone(&stop), Arc::clone(&answered)))
         };
         let callers = (0..CALLERS).map(caller).collect();
         Self { stop, answered, callers }
     }
 
-    /// Waits until so many more than now have been answered.
+    /// Waits until `more` further calls have been answered.
     pub(crate) async fn until_more(&self, more: usize) {
         let mut answered = self.answered.subscribe();
         let expected = *answered.borrow() + more;
         answered.wait_for(|count| *count >= expected).await.unwrap();
     }
 
-    /// Sends them home once they have their last answer, and tells all that they sent.
+    /// Stops the callers after their last answers, and returns all that they sent.
     pub(crate) async fn end(self) -> Vec<Sent> {
         self.stop.store(true, Ordering::Relaxed);
         join_all(self.callers).await.into_iter().flat_map(|sent| sent.unwrap()).collect()
     }
 }
 
-async fn call(
+async fn make_calls(
     client: Client,
     share: Vec<String>,
     unanswered: Unanswered,
@@ -96,21 +96,22 @@ async fn call(
     all
 }
 
-/// Everything sent is there exactly once, and nothing else; what had an answer has the same one for ever.
+/// Checks that each sent change is recorded exactly once, that nothing else is recorded, and that a repeated call gets its first
+/// answer.
 pub(crate) async fn held(client: &Client, offers: &[Offer], sent: &[Sent]) {
-    for some in sent.chunks(100) {
-        let again = join_all(some.iter().map(|it| client.assign(&it.offer, &it.assignee, &it.id))).await;
-        for (sent, answer) in some.iter().zip(again) {
+    for chunk in sent.chunks(100) {
+        let again = join_all(chunk.iter().map(|it| client.assign(&it.offer, &it.assignee, &it.id))).await;
+        for (sent, answer) in chunk.iter().zip(again) {
             let answer = answer.unwrap().encode_to_vec();
             assert!(sent.answer.is_none() || sent.answer == Some(answer), "{} is answered again", sent.id);
         }
     }
-    let mut times: HashMap<String, usize> = HashMap::new();
+    let mut recorded: HashMap<String, usize> = HashMap::new();
     for offer in offers {
         for event in client.events(&offer.offer).await.into_iter().filter(|it| it.kind == "assigned") {
-            *times.entry(event.request_id).or_default() += 1;
+            *recorded.entry(event.request_id).or_default() += 1;
         }
     }
-    assert!(sent.iter().all(|it| times.get(&it.id) == Some(&1)));
-    assert_eq!(times.len(), sent.len());
+    assert!(sent.iter().all(|it| recorded.get(&it.id) == Some(&1)));
+    assert_eq!(recorded.len(), sent.len());
 }

@@ -1,4 +1,4 @@
-//! Messages that are too long, packed, cut off, doubled or made up.
+//! Messages that are too long, compressed, truncated, duplicated or random.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tonic::{Code, Request, Status};
 use tsio::proto::NoteOfferRequest;
 
-use super::{noise, random, seconds, unharmed};
+use super::{assert_unharmed, noise, random, seconds};
 use crate::authentication::{as_role, call, methods, why};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run_within};
@@ -18,13 +18,13 @@ use crate::metrics::Scrape;
 const ALL: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";
 const MIB: usize = 1024 * 1024;
 
-/// A call that may do anything, with these bytes.
-fn with(bytes: Vec<u8>) -> Request<Bytes> {
+/// A request with these bytes, by a caller with every role.
+fn request_of(bytes: Vec<u8>) -> Request<Bytes> {
     as_role(ALL, None, ()).map(|_| Bytes::from(bytes))
 }
 
 /// A field that no message has.
-fn foreign_field(size: usize) -> Vec<u8> {
+fn unknown_field(size: usize) -> Vec<u8> {
     let mut message = Vec::new();
     encode_key(15_000, WireType::LengthDelimited, &mut message);
     encode_varint(size as u64, &mut message);
@@ -35,48 +35,48 @@ fn foreign_field(size: usize) -> Vec<u8> {
 async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
     let server = Server::start(&db);
     for (method, _) in methods() {
-        // A connection each: what is left of a refused message may tear it.
+        // One connection for each call: the rest of a refused message may break it.
         let channel = Client::of(&server).await.channel();
-        let status = call(&channel, &method, with(foreign_field(5 * MIB))).await.unwrap_err();
+        let status = call(&channel, &method, request_of(unknown_field(5 * MIB))).await.unwrap_err();
         let expected = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
         assert_eq!(why(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
     }
-    // What is large and allowed is read, and refused for what it says.
+    // A large message below the limit is read.
     let channel = Client::of(&server).await.channel();
-    call(&channel, "FundService/ListFunds", with(foreign_field(3 * MIB))).await.unwrap();
-    unharmed(&server).await;
+    call(&channel, "FundService/ListFunds", request_of(unknown_field(3 * MIB))).await.unwrap();
+    assert_unharmed(&server).await;
 }
 
-/// What a call comes to that sends just these bytes, framing and all.
-async fn posted(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>) -> Status {
-    sent(address, method, encoding, body, true).await
+/// The status of a call that sends exactly these bytes as its body, including the framing.
+async fn post(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>) -> Status {
+    send(address, method, encoding, body, true).await
 }
 
-/// The same of one that sends these bytes and leaves it open whether more will come.
-async fn unfinished(address: SocketAddr, method: &'static str, body: Vec<u8>) -> Status {
-    sent(address, method, None, body, false).await
+/// As [`post`], but without ending the body.
+async fn post_unfinished(address: SocketAddr, method: &'static str, body: Vec<u8>) -> Status {
+    send(address, method, None, body, false).await
 }
 
-async fn sent(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, all: bool) -> Status {
+async fn send(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, ends: bool) -> Status {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
-    let mut request = asked(address, method);
+    let mut request = headers(address, method);
     if let Some(encoding) = encoding {
         request = request.header("grpc-encoding", encoding);
     }
     let mut client = client.ready().await.unwrap();
     let (answer, mut upload) = client.send_request(request.body(()).unwrap(), false).unwrap();
-    // It fails where the server has answered to the headers already, which is what is asked below.
-    let _ = upload.send_data(body.into(), all);
+    // Fails if the server has answered the headers already; the caller checks that answer.
+    let _ = upload.send_data(body.into(), ends);
     let answer = answer.await.unwrap();
-    let said = Status::from_header_map(answer.headers()).expect("a refusal is in the headers");
+    let status = Status::from_header_map(answer.headers()).expect("a refusal is in the headers");
     drop((client, upload, answer));
     connection.abort();
-    said
+    status
 }
 
-/// The head of a call that may do anything.
-fn asked(address: SocketAddr, method: &str) -> http::request::Builder {
+/// The headers of a call by a caller with every role.
+fn headers(address: SocketAddr, method: &str) -> http::request::Builder {
     http::Request::post(format!("http://{address}/tsio.v1.{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -84,21 +84,21 @@ fn asked(address: SocketAddr, method: &str) -> http::request::Builder {
         .header("x-tsio-roles", ALL)
 }
 
-fn framed(flag: u8, says: usize, message: &[u8]) -> Vec<u8> {
-    [&[flag], &u32::try_from(says).unwrap().to_be_bytes()[..], message].concat()
+fn framed(flag: u8, length: usize, message: &[u8]) -> Vec<u8> {
+    [&[flag], &u32::try_from(length).unwrap().to_be_bytes()[..], message].concat()
 }
 
-async fn a_message_that_is_packed_torn_or_doubled_is_refused(db: Db) {
+async fn a_compressed_truncated_or_duplicated_message_is_refused(db: Db) {
     let server = Server::start(&db);
     let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     std::io::Write::write_all(&mut bomb, &vec![0; 64 * MIB]).unwrap();
     let bomb = bomb.finish().unwrap();
-    assert!(bomb.len() < MIB, "it is small until it is unpacked");
+    assert!(bomb.len() < MIB, "it is small until it is decompressed");
     let malformed = (Code::InvalidArgument, "MESSAGE_MALFORMED");
     let rows = [
         ("a bomb", Some("gzip"), framed(1, bomb.len(), &bomb), (Code::Unimplemented, "NOT_IMPLEMENTED")),
-        ("an unknown packing", Some("zstd"), framed(1, 3, b"abc"), (Code::Unimplemented, "NOT_IMPLEMENTED")),
-        ("packed by nothing", None, framed(1, bomb.len(), &bomb), malformed),
+        ("an unknown compression", Some("zstd"), framed(1, 3, b"abc"), (Code::Unimplemented, "NOT_IMPLEMENTED")),
+        ("compressed without an encoding", None, framed(1, bomb.len(), &bomb), malformed),
         ("a flag that does not exist", None, framed(7, 0, b""), malformed),
         ("longer than it says", None, framed(0, 2, &[8, 1, 8, 1]), malformed),
         ("shorter than it says", None, framed(0, 100, &[8, 1]), malformed),
@@ -110,20 +110,20 @@ async fn a_message_that_is_packed_torn_or_doubled_is_refused(db: Db) {
         ),
         ("no message", None, Vec::new(), malformed),
         ("half a frame", None, vec![0, 0], malformed),
-        ("a text that is none", None, framed(0, 4, &[10, 2, 0xff, 0xfe]), malformed),
+        ("a text that is not UTF-8", None, framed(0, 4, &[10, 2, 0xff, 0xfe]), malformed),
         ("a group that never ends", None, framed(0, 2, &[0x0b, 0x0b]), malformed),
     ];
     for (what, encoding, body, (code, reason)) in rows {
         for method in ["FundService/ListFunds", "OfferService/NoteOffer", "OfferService/WatchOffers"] {
-            let status = posted(server.address(), method, encoding, body.clone()).await;
+            let status = post(server.address(), method, encoding, body.clone()).await;
             assert_eq!(why(&status), (code, reason.to_owned()), "{what}, {method}: {status}");
         }
     }
-    unharmed(&server).await;
+    assert_unharmed(&server).await;
 }
 
-/// An authenticated caller that then says nothing more, or a byte now and then, does not hold a place for long.
-async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
+/// An authenticated caller that does not finish its message is ended after a time limit.
+async fn an_unfinished_message_times_out(db: Db) {
     let server = Server::start(&db);
     let body = |size: usize| framed(0, size, &[8]);
     let waiting = [
@@ -131,16 +131,16 @@ async fn a_message_that_never_comes_is_not_waited_for(db: Db) {
         ("OfferService/WatchOffers", body(9)),
         ("OfferService/NoteOffer", vec![]),
     ]
-    .map(|(method, begun)| tokio::spawn(unfinished(server.address(), method, begun)));
-    unharmed(&server).await;
+    .map(|(method, start)| tokio::spawn(post_unfinished(server.address(), method, start)));
+    assert_unharmed(&server).await;
     for it in waiting {
         let status = it.await.unwrap();
         assert_eq!(why(&status), (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW".to_owned()), "{status}");
     }
 }
 
-/// No client can be told these reasons, because the stream of the answer is reset; the metrics have their status codes.
-async fn a_stream_that_is_reset_is_a_call_that_failed(db: Db) {
+/// The client gets no status, because its stream is reset. The metrics count the call under its status code.
+async fn a_reset_stream_is_counted_as_a_failed_call(db: Db) {
     let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let rows =
         [("CALL_BROKEN_OFF", h2::Reason::CANCEL, "ABORTED"), ("TRANSPORT", h2::Reason::HTTP_1_1_REQUIRED, "UNKNOWN")];
@@ -149,7 +149,7 @@ async fn a_stream_that_is_reset_is_a_call_that_failed(db: Db) {
         let (client, connection) = h2::client::handshake(socket).await.unwrap();
         let connection = tokio::spawn(connection);
         let mut client = client.ready().await.unwrap();
-        let head = asked(server.address(), "OfferService/NoteOffer").body(()).unwrap();
+        let head = headers(server.address(), "OfferService/NoteOffer").body(()).unwrap();
         let (answer, mut upload) = client.send_request(head, false).unwrap();
         upload.send_data(framed(0, 100, &[8]).into(), false).unwrap();
         Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 1.0).await;
@@ -159,15 +159,15 @@ async fn a_stream_that_is_reset_is_a_call_that_failed(db: Db) {
         );
         let seen = Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
         assert_eq!(seen.value(&failed), 1.0, "{reason}: {}", seen.0);
-        assert!(answer.await.is_err(), "{reason}: nobody is told");
+        assert!(answer.await.is_err(), "{reason}: the client gets an answer");
         drop((client, upload));
         connection.abort();
     }
-    unharmed(&server).await;
+    assert_unharmed(&server).await;
 }
 
-/// A message that looks like one: fields with low numbers, often with what such fields hold.
-fn likely(random: &mut fastrand::Rng, depth: usize) -> Vec<u8> {
+/// A random message that looks plausible: fields with low numbers, often with plausible values.
+fn plausible(random: &mut fastrand::Rng, depth: usize) -> Vec<u8> {
     let mut message = Vec::new();
     for _ in 0..random.usize(..8) {
         let number = random.u32(1..14);
@@ -193,7 +193,7 @@ fn likely(random: &mut fastrand::Rng, depth: usize) -> Vec<u8> {
                     "é".repeat(random.usize(..3_000)),
                 ];
                 let content = match kind {
-                    2 if depth > 0 => likely(random, depth - 1),
+                    2 if depth > 0 => plausible(random, depth - 1),
                     3 => noise(random, 40),
                     _ => random.choice(texts.iter()).unwrap().clone().into_bytes(),
                 };
@@ -209,12 +209,12 @@ async fn no_message_makes_an_internal_error(db: Db) {
     let server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
     let (mut random, methods) = (random(), methods());
-    let (begun, mut refused) = (Instant::now(), 0_u64);
-    while begun.elapsed() < seconds() || refused == 0 {
+    let (started, mut refused) = (Instant::now(), 0_u64);
+    while started.elapsed() < seconds() || refused == 0 {
         for (method, _) in &methods {
-            let message = if random.u8(..4) == 0 { noise(&mut random, 200) } else { likely(&mut random, 3) };
-            let mut request = with(message.clone());
-            // A watch that begins would last.
+            let message = if random.u8(..4) == 0 { noise(&mut random, 200) } else { plausible(&mut random, 3) };
+            let mut request = request_of(message.clone());
+            // A watch that starts does not end by itself.
             request.set_timeout(Duration::from_millis(500));
             let Err(status) = call(&channel, method, request).await else { continue };
             assert!(
@@ -224,26 +224,26 @@ async fn no_message_makes_an_internal_error(db: Db) {
             refused += 1;
         }
     }
-    unharmed(&server).await;
+    assert_unharmed(&server).await;
 }
 
-fn a_note_of(text: String) -> NoteOfferRequest {
+fn note(text: String) -> NoteOfferRequest {
     NoteOfferRequest { request_id: fresh(), offer: fresh(), text, ..Default::default() }
 }
 
-/// What the database cannot be asked for, or what a text may hold, is a violation or absent; the log never repeats it.
-async fn what_a_text_may_hold_stays_a_text(db: Db) {
+/// Control characters are a field violation; other texts are taken literally. The log repeats neither.
+async fn special_characters_in_a_text_have_no_effect(db: Db) {
     let server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
     let texts = ["'; DROP TABLE offers; --", "$(reboot)", "%00", "\u{202e}gnp", "\u{1b}]0;x\u{7}", "{{7*7}}"];
     for text in texts {
-        let request = as_role("case-officer", None, a_note_of(text.to_owned()));
+        let request = as_role("case-officer", None, note(text.to_owned()));
         let status = call(&channel, "OfferService/NoteOffer", request).await.unwrap_err();
         let expected = if text.is_ascii() && !text.contains('\u{1b}') { Code::NotFound } else { Code::InvalidArgument };
         assert_eq!(status.code(), expected, "{status}");
         assert!(!server.stderr().contains(text), "{text}");
     }
-    unharmed(&server).await;
+    assert_unharmed(&server).await;
 }
 
 mod minutes {
@@ -261,9 +261,9 @@ mod minutes {
 }
 
 both!(
-    a_stream_that_is_reset_is_a_call_that_failed,
-    a_message_that_never_comes_is_not_waited_for,
+    a_reset_stream_is_counted_as_a_failed_call,
+    an_unfinished_message_times_out,
     a_message_of_five_mebibytes_is_refused_by_every_method,
-    a_message_that_is_packed_torn_or_doubled_is_refused,
-    what_a_text_may_hold_stays_a_text,
+    a_compressed_truncated_or_duplicated_message_is_refused,
+    special_characters_in_a_text_have_no_effect,
 );

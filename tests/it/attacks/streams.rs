@@ -1,4 +1,4 @@
-//! Streams by the thousand.
+//! Thousands of streams at the same time.
 
 use std::pin::pin;
 
@@ -7,19 +7,19 @@ use tonic::Code;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
-use super::unharmed;
+use super::assert_unharmed;
 use crate::authentication::why;
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both};
 
 const CONNECTIONS: usize = 10;
 const STREAMS: usize = 1_000;
-/// Watchers of one process.
-const PLACES: usize = 1_000;
+/// How many watchers one process accepts.
+const MAX_WATCHERS: usize = 1_000;
 
 type Watch = tonic::Streaming<WatchOffersResponse>;
 
-/// A watch that has said something, or what it was refused with.
+/// Starts a watch and waits for its first message; or the status that it is refused with.
 async fn watch(client: Client) -> Result<Watch, tonic::Status> {
     let request = client.ask(WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() });
     let mut stream = OfferServiceClient::new(client.channel()).watch_offers(request).await?.into_inner();
@@ -29,18 +29,18 @@ async fn watch(client: Client) -> Result<Watch, tonic::Status> {
     }
 }
 
-/// The same until it is let in, or told that there is no place. With thousands at once a read may take so long on a busy
-/// machine that the database counts as away; then the caller is told to try again, and does.
-async fn placed(client: Client) -> Result<Watch, tonic::Status> {
+/// As [`watch`], but tries again after DATABASE_AWAY. With thousands of streams, reads on a busy machine may take so long that the
+/// database counts as unavailable.
+async fn watch_with_retries(client: Client) -> Result<Watch, tonic::Status> {
     loop {
         match watch(client.clone()).await {
             Err(status) if why(&status) == (Code::Unavailable, "DATABASE_AWAY".to_owned()) => {}
-            told => return told,
+            outcome => return outcome,
         }
     }
 }
 
-async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
+async fn ten_thousand_streams_get_the_available_slots(db: Db) {
     let server = Server::start(&db);
     // A connection without a first call is closed after 15 s, which a busy machine may need to send 10,000 of them.
     let mut clients = Vec::new();
@@ -52,7 +52,7 @@ async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
     let mut opening = JoinSet::new();
     for client in clients {
         for _ in 0..STREAMS {
-            opening.spawn(placed(client.clone()));
+            opening.spawn(watch_with_retries(client.clone()));
         }
     }
     let mut open = Vec::new();
@@ -64,12 +64,12 @@ async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
             }
         }
     }
-    assert_eq!(open.len(), PLACES, "as many as there are places, and no more");
-    unharmed(&server).await;
-    // A caller that goes leaves a slot behind; the server sees it in its own time.
-    open.truncate(PLACES / 2);
+    assert_eq!(open.len(), MAX_WATCHERS, "as many as there are slots");
+    assert_unharmed(&server).await;
+    // A dropped stream frees its slot, once the server has noticed.
+    open.truncate(MAX_WATCHERS / 2);
     let newcomer = Client::of(&server).await;
-    let mut again = pin!(async {
+    let mut retried = pin!(async {
         loop {
             match watch(newcomer.clone()).await {
                 Ok(stream) => return stream,
@@ -77,8 +77,8 @@ async fn ten_thousand_streams_get_the_places_there_are(db: Db) {
             }
         }
     });
-    let _stream = again.as_mut().await;
-    unharmed(&server).await;
+    let _stream = retried.as_mut().await;
+    assert_unharmed(&server).await;
 }
 
-both!(ten_thousand_streams_get_the_places_there_are);
+both!(ten_thousand_streams_get_the_available_slots);

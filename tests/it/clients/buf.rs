@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use super::{BOUND, ROOT, made, prepared};
+use super::{BOUND, ROOT, dependencies, prepared};
 use crate::authentication::issuer::{Guarded, claims};
 use crate::harness::process::Process;
 use crate::harness::{Db, Server, run};
 
-/// Runs the example and holds it to what it must have said, with the one offer that was contacted.
+/// Runs the example and checks that it lists the services and the one contacted offer.
 fn lists(example: &mut Command, url: &str, offer: &str) {
-    let programs = made("buf", "package-lock.json").join("node_modules/.bin");
+    let programs = dependencies("buf", "package-lock.json").join("node_modules/.bin");
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let cache = tempfile::tempdir().unwrap();
     example.current_dir(ROOT).env("PATH", path).env("TSIO_URL", url).env("BUF_CACHE_DIR", cache.path());

@@ -1,4 +1,4 @@
-//! A server that says what a script has it say: what the real one says only when something breaks at the wrong moment.
+//! A server with scripted answers, for cases in which the real one would have to fail at an exact moment.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,20 +8,21 @@ use prost::Message;
 use prost::bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What one call is answered: messages, and then how it ends.
+/// The answer to one call: messages, and then a status.
 pub(super) struct Answer {
     messages: Vec<Vec<u8>>,
-    /// The status, or nothing: the answer is never finished.
-    ends: Option<tonic::Code>,
+    /// The status, or `None` for an answer that is never finished.
+    status: Option<tonic::Code>,
 }
 
 impl Answer {
-    pub(super) fn of<M: Message>(messages: &[M], ends: Option<tonic::Code>) -> Option<Self> {
-        Some(Self { messages: messages.iter().map(M::encode_to_vec).collect(), ends })
+    pub(super) fn of<M: Message>(messages: &[M], status: Option<tonic::Code>) -> Option<Self> {
+        Some(Self { messages: messages.iter().map(M::encode_to_vec).collect(), status })
     }
 }
 
-/// Answers calls in their order, each by the next of these; where there is none, a call stays without an answer.
+/// Answers each call by the next answer of the script, and returns the URL. A call with `None`, or after the end of the script, is never
+/// answered.
 pub(super) async fn serve(script: Vec<Option<Answer>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -36,26 +37,26 @@ pub(super) async fn serve(script: Vec<Option<Answer>>) -> String {
 
 async fn connection(stream: TcpStream, script: Arc<Mutex<std::vec::IntoIter<Option<Answer>>>>) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
-    // What is dropped is reset, so what is never finished is kept.
-    let mut kept = Vec::new();
+    // Dropping a stream would reset it, so unfinished streams are kept.
+    let mut unfinished = Vec::new();
     while let Some(Ok((_, mut respond))) = connection.accept().await {
         let next = script.lock().unwrap().next().flatten();
         match next {
-            Some(answer) => kept.extend(said(&mut respond, answer)),
+            Some(answer) => unfinished.extend(send(&mut respond, answer)),
             None => std::mem::forget(respond),
         }
     }
 }
 
-fn said(respond: &mut SendResponse<Bytes>, answer: Answer) -> Option<h2::SendStream<Bytes>> {
+fn send(respond: &mut SendResponse<Bytes>, answer: Answer) -> Option<h2::SendStream<Bytes>> {
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
     let mut body = respond.send_response(head, false).unwrap();
     for message in answer.messages {
         let length = u32::try_from(message.len()).unwrap().to_be_bytes();
         body.send_data([&[0], length.as_slice(), &message].concat().into(), false).unwrap();
     }
-    let Some(code) = answer.ends else { return Some(body) };
-    let status = ("grpc-status".parse().unwrap(), HeaderValue::from(i32::from(code)));
-    body.send_trailers(HeaderMap::from_iter([status])).unwrap();
+    let Some(code) = answer.status else { return Some(body) };
+    let trailer = ("grpc-status".parse().unwrap(), HeaderValue::from(i32::from(code)));
+    body.send_trailers(HeaderMap::from_iter([trailer])).unwrap();
     None
 }

@@ -1,4 +1,4 @@
-//! Where an example client asks for its tokens: the first is good for a few seconds, each later one for an hour.
+//! A token issuer for the example clients. The first token is valid for a few seconds, each later one for an hour.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -11,21 +11,21 @@ use serde_json::json;
 use crate::authentication::issuer::{SigningKey, claims, now};
 use crate::authentication::signer;
 
-/// Seconds the first token is good for.
+/// For how many seconds the first token is valid.
 const SHORT: u64 = 8;
 
 /// Answers every request over HTTP with a token, as text.
 pub(super) struct Tokens {
     address: SocketAddr,
-    asked: Arc<AtomicUsize>,
+    issued: Arc<AtomicUsize>,
 }
 
 impl Tokens {
     pub(super) fn of(key: &SigningKey) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let issued = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&issued);
         let (header, key) = (key.header(), key.pair.serialize_der());
         thread::spawn(move || {
             for mut client in listener.incoming().map_while(Result::ok) {
@@ -43,19 +43,19 @@ impl Tokens {
                     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\n\
                      Connection: close\r\n\r\n{token}"
                 );
-                // A client that has gone is judged by what it does next.
+                // An error means that the client closed the connection; the test checks its later calls.
                 let _ = client.write_all(answer.as_bytes());
             }
         });
-        Self { address, asked }
+        Self { address, issued }
     }
 
     pub(super) fn url(&self) -> String {
         format!("http://{}/token", self.address)
     }
 
-    /// How many were given.
-    pub(super) fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    /// How many tokens were issued.
+    pub(super) fn issued(&self) -> usize {
+        self.issued.load(Ordering::Relaxed)
     }
 }

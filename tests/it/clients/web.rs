@@ -1,4 +1,4 @@
-//! gRPC-Web as a browser speaks it, in bytes over HTTP/1.1: off by default, guarded as all else, for pages of named origins.
+//! gRPC-Web over HTTP/1.1 as a browser sends it: off by default, authenticated like every call, and only for configured origins.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -23,15 +23,15 @@ const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text+proto";
 const LIST: &str = "OfferService/ListOffers";
 
-/// A message as it travels: not compressed, its length, its bytes.
+/// A gRPC frame: the flag *not compressed*, the length, the message.
 fn framed(message: &impl prost::Message) -> Vec<u8> {
     let bytes = message.encode_to_vec();
     let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
     [&[0], length.as_slice(), &bytes].concat()
 }
 
-/// Sends a request and gives the connection.
-fn sent(server: &Server, method: &str, rpc: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
+/// Sends a request and returns the connection.
+fn send(server: &Server, method: &str, rpc: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(BOUND)).unwrap();
     let mut head = format!("{method} /tsio.v1.{rpc} HTTP/1.1\r\nHost: tsio\r\nConnection: close\r\n");
@@ -43,10 +43,10 @@ fn sent(server: &Server, method: &str, rpc: &str, headers: &[(&str, &str)], body
     stream
 }
 
-/// The whole answer, as text: what is no text in it is nothing these tests look for.
-fn whole(mut stream: TcpStream) -> String {
+/// The whole answer as text; these tests do not look at its binary parts.
+fn read_all(mut stream: TcpStream) -> String {
     let mut all = Vec::new();
-    // A server that closes its end on us has said what it will say.
+    // An error means that the server closed the connection; the answer is complete.
     let _ = stream.read_to_end(&mut all);
     String::from_utf8_lossy(&all).into_owned()
 }
@@ -79,7 +79,7 @@ impl Web {
             body = BASE64_STANDARD.encode(body).into_bytes();
         }
         let headers = [("Origin", PAGE), ("Content-Type", form), ("Accept", form), ("Authorization", &self.token)];
-        sent(&self.server, "POST", rpc, &headers, &body)
+        send(&self.server, "POST", rpc, &headers, &body)
     }
 }
 
@@ -91,13 +91,13 @@ fn listing() -> ListOffersRequest {
 fn a_page_calls_and_reads_refusals() {
     run(async {
         let web = Web::start(&Db::sqlite());
-        let listed = whole(web.post(LIST, BINARY, &listing()));
+        let listed = read_all(web.post(LIST, BINARY, &listing()));
         assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("grpc-status:0"), "{listed}");
         assert!(listed.contains(&format!("access-control-allow-origin: {PAGE}\r\n")), "{listed}");
-        let listed = whole(web.post(LIST, TEXT, &listing()));
+        let listed = read_all(web.post(LIST, TEXT, &listing()));
         assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("content-type: application/grpc-web-text"));
 
-        let refused = whole(web.post(
+        let refused = read_all(web.post(
             "OfferService/GetOffer",
             BINARY,
             &GetOfferRequest { offer: "none".to_owned(), ..Default::default() },
@@ -108,7 +108,7 @@ fn a_page_calls_and_reads_refusals() {
         assert!(exposed.contains("grpc-status-details-bin"), "{exposed}");
 
         let headers = [("Origin", PAGE), ("Content-Type", BINARY)];
-        let unknown = whole(sent(&web.server, "POST", LIST, &headers, &framed(&listing())));
+        let unknown = read_all(send(&web.server, "POST", LIST, &headers, &framed(&listing())));
         assert!(unknown.contains("grpc-status: 16") || unknown.contains("grpc-status:16"), "{unknown}");
     });
 }
@@ -119,18 +119,20 @@ fn a_page_watches() {
         let web = Web::start(&Db::sqlite());
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let mut stream = web.post("OfferService/WatchOffers", BINARY, &request);
-        let (mut said, mut chunk) = (Vec::new(), [0; 1_024]);
+        let (mut received, mut chunk) = (Vec::new(), [0; 1_024]);
         // The end of the snapshot is field 2, an empty message: it comes while the stream goes on.
-        while !said.windows(3).any(|it| it == [0x12, 0, 0x30]) && !said.windows(3).any(|it| it == [0x12, 0, 0x3a]) {
+        while !received.windows(3).any(|it| it == [0x12, 0, 0x30])
+            && !received.windows(3).any(|it| it == [0x12, 0, 0x3a])
+        {
             let read = stream.read(&mut chunk).unwrap();
-            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&said));
-            said.extend(&chunk[..read]);
+            assert!(read > 0, "it ended: {}", String::from_utf8_lossy(&received));
+            received.extend(&chunk[..read]);
         }
-        assert!(said.starts_with(b"HTTP/1.1 200"));
+        assert!(received.starts_with(b"HTTP/1.1 200"));
     });
 }
 
-/// Over TLS browsers speak HTTP/2, which is what the server offers; some pages take streams as text.
+/// Over TLS browsers and the server use HTTP/2. The watch is requested in the text format, as some pages do.
 #[test]
 fn a_page_calls_over_tls() {
     run(async {
@@ -157,43 +159,43 @@ fn a_page_calls_over_tls() {
         let body = BASE64_STANDARD.encode(framed(&request)).into_bytes();
         let mut stream = ask("OfferService/WatchOffers", TEXT, body).await.into_body();
         let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-        // The snapshot of a programme with nothing in it ends at once: a message that is not compressed, of some bytes.
+        // The snapshot of an empty programme ends at once, so the first message is its end.
         let message = BASE64_STANDARD.decode(&first).unwrap();
         let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
-        // The checkpoint after it may lie in the same frame.
-        let told = WatchOffersResponse::decode(&message[5..5 + length]).unwrap();
-        assert!(matches!(told.told, Some(Told::SnapshotEnd(_))), "{told:?}");
+        // The same HTTP/2 frame may contain the checkpoint after it.
+        let message = WatchOffersResponse::decode(&message[5..5 + length]).unwrap();
+        assert!(matches!(message.told, Some(Told::SnapshotEnd(_))), "{message:?}");
     });
 }
 
 #[test]
-fn only_named_origins_are_let_call() {
+fn only_configured_origins_may_call() {
     run(async {
         let web = Web::start(&Db::sqlite());
-        let asked = |origin: &str| {
+        let preflight = |origin: &str| {
             let headers = [
                 ("Origin", origin),
                 ("Access-Control-Request-Method", "POST"),
                 ("Access-Control-Request-Headers", "authorization,content-type,x-grpc-web"),
             ];
-            whole(sent(&web.server, "OPTIONS", LIST, &headers, b""))
+            read_all(send(&web.server, "OPTIONS", LIST, &headers, b""))
         };
-        let allowed = asked(PAGE);
+        let allowed = preflight(PAGE);
         assert!(allowed.starts_with("HTTP/1.1 200"), "{allowed}");
         for expected in [&format!("access-control-allow-origin: {PAGE}"), "authorization", "x-grpc-web", "POST"] {
             assert!(allowed.contains(expected), "{expected}: {allowed}");
         }
-        let other = asked("https://evil.example");
+        let other = preflight("https://evil.example");
         assert!(!other.contains("access-control-allow-origin"), "{other}");
     });
 }
 
 #[test]
-fn without_an_origin_http_1_is_not_spoken() {
+fn without_configured_origins_http_1_is_not_served() {
     run(async {
         let server = Server::start(&Db::sqlite());
         let headers = [("Origin", PAGE), ("Content-Type", BINARY), ("x-tsio-actor", "cas")];
-        let answer = whole(sent(&server, "POST", LIST, &headers, &framed(&listing())));
+        let answer = read_all(send(&server, "POST", LIST, &headers, &framed(&listing())));
         assert!(!answer.contains("200") && !answer.contains("grpc-status"), "{answer}");
     });
 }

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tsio::proto::{Offer, OfferState};
 use uuid::Uuid;
 
-use super::{Holds, asked, condition, ids, page, walk};
+use super::{Matches, ids, list_request, page, random_filter, walk};
 use crate::client::Client;
 use crate::harness::{Db, Server, both, run};
 use crate::raw_sql::Past;
@@ -76,10 +76,10 @@ async fn a_walk_holds_all_that_was_there(db: Db) {
     }
     let (mut told_apart, mut came) = (0, 0);
     for round in 0..ROUNDS {
-        let (filter, holds): (String, Holds) = condition(&mut rng, 3);
+        let (filter, holds): (String, Matches) = random_filter(&mut rng, 3);
         let order = *rng.choice(["", "create_time desc", "name", "name desc"].iter()).unwrap();
         let there = offers.len();
-        let mut request = asked(&filter, order, rng.i32(1..9));
+        let mut request = list_request(&filter, order, rng.i32(1..9));
         let mut seen = Vec::new();
         loop {
             let answer = page(&client, request.clone()).await.unwrap_or_else(|error| panic!("{filter}: {error}"));
@@ -127,7 +127,7 @@ fn names_are_walked_as_a_language_orders_them() {
             let there = db.psql(&format!("SELECT id FROM offers ORDER BY {sql}"));
             let there: Vec<&str> = there.lines().collect();
             assert_eq!(there.len(), 60);
-            let found = walk(&client, asked("", order, 7)).await;
+            let found = walk(&client, list_request("", order, 7)).await;
             assert_eq!(ids(&found), there, "{order}");
             let by_code_point =
                 found.is_sorted_by(|a, b| a.name <= b.name) || found.is_sorted_by(|a, b| a.name >= b.name);
