@@ -1,7 +1,7 @@
-//! The entry position of an unknown school, decided by two people of its region: asked for, given, and counted apart; a file that
-//! speaks for the school goes before.
+//! The entry position of an unknown school, decided by two people of its region: requested, approved, and counted separately. A file
+//! with a judgement of the school overrides the decision.
 //!
-//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file says what they entered the year with. With the register of
+//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered the year. With the register of
 //! March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust 90002.
 
 mod lineage;
@@ -24,13 +24,13 @@ use super::samples::{
 };
 
 both!(
-    two_people_decide_and_everything_agrees,
-    only_two_people_of_the_region_may,
-    who_decided_is_told_in_the_region,
-    a_file_that_comes_later_goes_before,
+    two_people_decide_and_every_answer_agrees,
+    only_two_people_of_the_region_may_decide,
+    only_the_region_sees_who_decided,
+    a_later_file_overrides_a_decision,
     a_contrary_decision_states_the_offer,
-    a_call_made_again_is_answered_the_same,
-    a_decision_is_held_against_its_event,
+    a_repeated_call_gets_the_same_answer,
+    a_decision_is_verified_against_its_event,
     a_preview_decides_nothing,
 );
 
@@ -47,27 +47,28 @@ fn september(db: &Db) -> Server {
     server
 }
 
-/// The words of a command said by someone of these regions.
-fn of<'a>(regions: &'a str, actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+/// The arguments of a command by a caller of these regions.
+fn in_regions<'a>(regions: &'a str, actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     [&["--regions", regions], said_by(actor, roles, args).as_slice()].concat()
 }
 
 fn officer<'a>(args: &[&'a str]) -> Vec<&'a str> {
-    of(WEST, "olga", "case-officer", args)
+    in_regions(WEST, "olga", "case-officer", args)
 }
 
 fn director<'a>(args: &[&'a str]) -> Vec<&'a str> {
-    of(WEST, "dora", "regional-director", args)
+    in_regions(WEST, "dora", "regional-director", args)
 }
 
-fn asked(server: &Server, args: &[&str]) -> String {
+/// Runs a command that needs an approval, and returns the id of the approval.
+fn request_approval(server: &Server, args: &[&str]) -> String {
     text(&refused_for(server, "APPROVAL_REQUIRED", args), "approval")
 }
 
-/// Has a school's entry position decided, wherever it lies.
+/// Decides a school's entry position in any region, and returns the decision.
 fn decide(server: &Server, urn: &str, position: &str) -> Value {
     let ask = ["eligibility", "decide", urn, "--position", position, "--reason", "seen"];
-    let approval = asked(server, &said_by("olga", "case-officer", &ask));
+    let approval = request_approval(server, &said_by("olga", "case-officer", &ask));
     done(server, &said_by("dora", "regional-director", &["approvals", "give", &approval]))["entry_decision"].clone()
 }
 
@@ -79,15 +80,15 @@ fn summary(server: &Server) -> Value {
     done(server, &["eligibility", "summary"])
 }
 
-/// What E2 says of a school: its outcome, its reason, the decision behind it; and whether the school is eligible.
-fn explained(server: &Server, args: &[&str]) -> (Value, String, Value, bool) {
+/// The answer of rule E2 for a school: outcome, reason and decision; and whether the school is eligible.
+fn explain_e2(server: &Server, args: &[&str]) -> (Value, String, Value, bool) {
     let school = done(server, args)["schools"][0].clone();
     let rules = school["rules"].as_array().unwrap();
     let e2 = rules.iter().find(|it| it["rule"] == "E2_RI_TWICE_ON_ENTRY").unwrap();
     (e2["outcome"].clone(), text(e2, "reason"), e2["decided"].clone(), school["eligible"] == true)
 }
 
-/// What explain says of a decision by olga and dora.
+/// The reason that `eligibility explain` gives for a decision by olga and dora.
 fn explanation(decision: &Value) -> String {
     let (on, event) = (text(decision, "date"), decision["event"].as_i64().unwrap());
     format!(
@@ -97,20 +98,20 @@ fn explanation(decision: &Value) -> String {
     )
 }
 
-async fn two_people_decide_and_everything_agrees(db: Db) {
+async fn two_people_decide_and_every_answer_agrees(db: Db) {
     let server = september(&db);
-    // September's line of the README, but for the placements of March.
+    // The counts of September in the README, but with the placements of March.
     let before = counts(&summary(&server));
     assert_eq!((before[..5].to_vec(), before[12]), (vec![76, 31, 3, 28, 0], 3));
     let listed = done(&server, &["eligibility", "list", "--filter", "unknown"]);
     assert_eq!(numbers(&listed, "urn"), UNKNOWN);
     for school in listed.as_array().unwrap() {
         let command = format!("tsio eligibility decide {} --position POSITION --reason TEXT", school["urn"]);
-        assert_eq!(school["command"], command, "the list names the command that deals with it");
+        assert_eq!(school["command"], command, "the list names the command that decides it");
     }
     let made = identify(&server)[0];
 
-    let approval = asked(&server, &officer(&MET));
+    let approval = request_approval(&server, &officer(&MET));
     assert_eq!(unknown(&server), UNKNOWN, "one person decides nothing");
     for caller in [officer(&["approvals", "list"]), director(&["approvals", "list", "--waiting"])] {
         let open = done(&server, &caller)[0].clone();
@@ -127,17 +128,17 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     let people = (text(&decision, "asked_by"), text(&decision, "decided_by"), decision["counts"] == true);
     assert_eq!(people, ("olga".to_owned(), "dora".to_owned(), true));
 
-    // Explained, counted, listed and shown, as decided.
-    let (outcome, reason, decided, eligible) = explained(&server, &["eligibility", "explain", "990002"]);
+    // Every command shows the decision.
+    let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990002"]);
     assert_eq!((outcome, decided, eligible), (json!("met"), decision.clone(), true));
     assert_eq!(reason, explanation(&decision));
     assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
-    let mut wanted = before;
-    // One more is eligible, by E2, alone, in a single-academy trust; and none the less a school.
+    let mut expected = before;
+    // One more school is eligible: by E2 alone, in a single-academy trust, standalone.
     for (place, more) in [(1, 1), (3, 1), (7, 1), (9, 1), (12, -1)] {
-        wanted[place] += more;
+        expected[place] += more;
     }
-    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (wanted, &json!(1)));
+    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(1)));
     assert_eq!(unknown(&server), [910_032, 990_003]);
     let list = |filter: &str| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("decided"), [990_002]);
@@ -152,11 +153,11 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     assert_eq!(identify(&server)[0], 1, "beside the {made} before");
     assert_eq!(offer_of(&server, 990_002)["recipient_kind"], "standalone");
 
-    // Not met: counted apart, and eligible no more than before.
+    // A decision *not met* is counted, and no school becomes eligible.
     assert_eq!(decide(&server, "990003", "not-met")["position"], "not_met");
-    wanted[12] -= 1;
-    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (wanted, &json!(2)));
-    let (outcome, _, _, eligible) = explained(&server, &["eligibility", "explain", "990003"]);
+    expected[12] -= 1;
+    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(2)));
+    let (outcome, _, _, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, eligible), (json!("not_met"), false));
     assert_eq!(
         (unknown(&server), list("decided"), list("decided AND NOT eligible")),
@@ -171,27 +172,27 @@ async fn two_people_decide_and_everything_agrees(db: Db) {
     verified(&db);
 }
 
-/// The requester withdraws it from another region too; for others there it does not exist.
-fn taken_back_by_dora(server: &Server, regions: &str, approval: &str) {
+/// The requester may withdraw the approval from another region; for other callers there it does not exist.
+fn dora_withdraws(server: &Server, regions: &str, approval: &str) {
     let withdraw = ["approvals", "withdraw", approval];
-    refused_for(server, "NOT_FOUND", &of(regions, "dan", "regional-director", &withdraw));
-    let moved = done(server, &of(regions, "DORA", "regional-director", &withdraw));
-    assert_eq!(moved["state"], "withdrawn");
+    refused_for(server, "NOT_FOUND", &in_regions(regions, "dan", "regional-director", &withdraw));
+    let withdrawn = done(server, &in_regions(regions, "DORA", "regional-director", &withdraw));
+    assert_eq!(withdrawn["state"], "withdrawn");
 }
 
-async fn only_two_people_of_the_region_may(db: Db) {
+async fn only_two_people_of_the_region_may_decide(db: Db) {
     let server = september(&db);
     let away = "South-West England";
     let not_found = |args: &[&str]| text(&refused_for(&server, "NOT_FOUND", args), "message");
     for role in ["reader", "delivery-partner", "finance", "finance-approver", "administrator"] {
         refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &MET));
     }
-    // In another region the school is not there: in the words of one that never was.
+    // In another region the answer is the same as for a school that does not exist.
     let nobody = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
-    let absent = not_found(&of(away, "olga", "case-officer", &nobody));
-    let hidden = not_found(&of(away, "olga", "case-officer", &MET));
+    let absent = not_found(&in_regions(away, "olga", "case-officer", &nobody));
+    let hidden = not_found(&in_regions(away, "olga", "case-officer", &MET));
     assert_eq!(hidden, absent.replace("123456", "990002"));
-    // In no monthly file, or known by one.
+    // Schools whose entry position is known, or that are succeeded by another.
     for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
         let ask = ["eligibility", "decide", urn, "--position", "met", "--reason", "seen"];
         let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
@@ -201,27 +202,27 @@ async fn only_two_people_of_the_region_may(db: Db) {
     let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
     assert!(text(&error, "message").contains("no rule of the programme asks"), "{error}");
 
-    // A director may ask, and then not give; in other letters neither.
-    let approval = asked(&server, &director(&MET));
+    // A director may request, but not give or deny their own approval, nor under the name in other letters.
+    let approval = request_approval(&server, &director(&MET));
     let give = ["approvals", "give", approval.as_str()];
     let deny = ["approvals", "deny", approval.as_str(), "--reason", "no"];
     for (caller, refusal) in [("dora", "SELF_APPROVAL"), ("DORA", "SELF_APPROVAL")] {
         for words in [&give[..], &deny] {
-            refused_for(&server, refusal, &of(WEST, caller, "regional-director", words));
+            refused_for(&server, refusal, &in_regions(WEST, caller, "regional-director", words));
         }
     }
     for role in ["case-officer", "finance-approver", "administrator"] {
         refused_for(&server, "ROLE_MISSING", &said_by("dan", role, &give));
     }
     let never = "00000000-0000-7000-8000-000000000000";
-    let absent = not_found(&of(away, "dan", "regional-director", &["approvals", "give", never]));
+    let absent = not_found(&in_regions(away, "dan", "regional-director", &["approvals", "give", never]));
     for words in [&give[..], &deny] {
-        let hidden = not_found(&of(away, "dan", "regional-director", words));
+        let hidden = not_found(&in_regions(away, "dan", "regional-director", words));
         assert_eq!(hidden, absent.replace(never, &approval));
     }
     let sees = |regions, role, waiting: &[&str]| {
         let words = [&["approvals", "list"], waiting].concat();
-        done(&server, &of(regions, "dan", role, &words)).as_array().unwrap().len()
+        done(&server, &in_regions(regions, "dan", role, &words)).as_array().unwrap().len()
     };
     for (regions, role, seen, waits) in [
         (WEST, "regional-director", 1, 1),
@@ -239,8 +240,8 @@ async fn only_two_people_of_the_region_may(db: Db) {
             "{role} of {regions}"
         );
     }
-    // The requester learns which is open; another's about the school is no obstacle.
-    assert_eq!(asked(&server, &director(&MET)), approval);
+    // The requester gets the open approval again; another caller's for the same school is separate.
+    assert_eq!(request_approval(&server, &director(&MET)), approval);
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
     let open = refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
     let says = "deciding that the entry position of school 990002 is not met needs a second person";
@@ -248,19 +249,20 @@ async fn only_two_people_of_the_region_may(db: Db) {
     let other = text(&open, "approval");
     assert_ne!(other, approval);
     refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
-    taken_back_by_dora(&server, away, &approval);
+    dora_withdraws(&server, away, &approval);
     let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
     assert_eq!((&denied["state"], unknown(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);
     verified(&db);
 }
 
-/// Who decided is told in the region alone; that it was decided, everywhere.
-async fn who_decided_is_told_in_the_region(db: Db) {
+/// The names of those who decided are shown in the region only, the decision everywhere.
+async fn only_the_region_sees_who_decided(db: Db) {
     let (server, away) = (september(&db), "South-West England");
-    let approval = asked(&server, &officer(&MET));
+    let approval = request_approval(&server, &officer(&MET));
     done(&server, &director(&["approvals", "give", &approval]));
-    let seen = |regions| explained(&server, &of(regions, "rita", "reader", &["eligibility", "explain", "990002"]));
+    let seen =
+        |regions| explain_e2(&server, &in_regions(regions, "rita", "reader", &["eligibility", "explain", "990002"]));
     let (outcome, reason, decided, eligible) = seen(away);
     assert_eq!(
         (outcome, eligible, &decided["asked_by"], &decided["decided_by"]),
@@ -268,35 +270,35 @@ async fn who_decided_is_told_in_the_region(db: Db) {
     );
     assert!(reason.contains("decided by a person") && !reason.contains("olga") && !reason.contains("dora"), "{reason}");
     assert!(seen(WEST).1.contains("asked by olga, decided by dora"));
-    let shown = done(&server, &of(away, "rita", "reader", &["schools", "show", "990002"]));
+    let shown = done(&server, &in_regions(away, "rita", "reader", &["schools", "show", "990002"]));
     assert_eq!(shown["entry_decisions"], json!([decided]));
 }
 
-/// A file of a day before the year, with the rows that these schools have in September.
+/// A file for a day before the year, with the September rows of these schools.
 fn july(folder: &Folder, urns: &[&str]) -> String {
     let september = std::fs::read(path(SEPTEMBER.0)).unwrap();
     let lines: Vec<&[u8]> = september.split(|byte| *byte == b'\n').collect();
     let has = |line: &[u8], what: &str| line.windows(what.len()).any(|it| it == what.as_bytes());
     let header = lines.iter().position(|line| has(line, ",URN,LAESTAB,")).unwrap();
-    let wanted = |line: &&&[u8]| urns.iter().any(|urn| has(line, &format!(",{urn},")));
-    let rows: Vec<&[u8]> = std::iter::once(lines[header]).chain(lines.iter().filter(wanted).copied()).collect();
+    let is_selected = |line: &&&[u8]| urns.iter().any(|urn| has(line, &format!(",{urn},")));
+    let rows: Vec<&[u8]> = std::iter::once(lines[header]).chain(lines.iter().filter(is_selected).copied()).collect();
     assert_eq!(rows.len(), urns.len() + 1);
     folder.write("july.csv", &[rows.join(&b'\n'), b"\n".to_vec()].concat())
 }
 
-async fn a_file_that_comes_later_goes_before(db: Db) {
+async fn a_later_file_overrides_a_decision(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     decide(&server, "990003", "met");
     identify(&server);
     let trust = done(&server, &["offers", "show", &text(&offer_of(&server, 90_002), "offer")]);
     assert!(numbers(&trust["schools"], "urn").contains(&990_003), "{trust}");
-    let waiting = asked(&server, &officer(&MET));
+    let waiting = request_approval(&server, &officer(&MET));
     let before = counts(&summary(&server));
 
     // As at 31 July 2021, 990002 is RI after RI, and 990003 inadequate.
     let file = july(&folder, &["990002", "990003"]);
     done(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
-    let (outcome, reason, decided, eligible) = explained(&server, &["eligibility", "explain", "990003"]);
+    let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, decided, eligible), (json!("not_met"), Value::Null, false));
     assert!(
         reason.contains("the current grade is 4; this goes before what a person decided, met, in event"),
@@ -304,25 +306,29 @@ async fn a_file_that_comes_later_goes_before(db: Db) {
     );
     let shown = done(&server, &["schools", "show", "990003"])["entry_decisions"].clone();
     assert_eq!((&shown[0]["position"], &shown[0]["counts"]), (&json!("met"), &json!(false)));
-    let (outcome, _, decided, eligible) = explained(&server, &["eligibility", "explain", "990002"]);
+    let (outcome, _, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990002"]);
     assert_eq!((outcome, decided, eligible), (json!("met"), Value::Null, true));
     let after = summary(&server);
     assert_eq!(&after["decided_by_person"], &json!(0));
-    assert_eq!((counts(&after)[1], counts(&after)[12]), (before[1], 1), "one came and one went");
+    assert_eq!(
+        (counts(&after)[1], counts(&after)[12]),
+        (before[1], 1),
+        "one school became eligible and one stopped being"
+    );
 
-    // What was asked before is refused with the difference, and stays open.
+    // The earlier approval cannot be given any more, and stays open.
     let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &waiting]));
     assert!(text(&refused, "message").contains("no longer unknown"), "{refused}");
     assert_eq!(done(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
 
-    // The offer that the decision led to stays, and is named: to callers who see it.
+    // The offer of the overridden decision stays. Identify names it to callers who may see it.
     let offer = text(&offer_of(&server, 90_002), "offer");
     for words in [&["offers", "identify", "--dry-run"][..], &["offers", "identify"]] {
         let made = done(&server, words);
         assert_eq!((&made["not_eligible"], &made["updated"]), (&json!(1), &json!(0)), "{made}");
         let named = &made["not_eligible_schools"][0];
         assert_eq!((&named["urn"], &named["offer"]), (&json!(990_003), &json!(offer)));
-        // It is one of the trust's eligible schools.
+        // The offer has other eligible schools, so the command only shows it.
         assert_eq!(named["command"], format!("tsio offers show {offer}"));
         let why = text(named, "reason");
         let says =
@@ -337,18 +343,18 @@ async fn a_file_that_comes_later_goes_before(db: Db) {
     verified(&db);
 }
 
-/// What was met is to be not met: the approval states the offer that depends on it, and decides no more than that.
+/// A decision *not met* after *met*: the approval states the offer that depends on it, and cannot be given for any other.
 async fn a_contrary_decision_states_the_offer(db: Db) {
     let server = september(&db);
     decide(&server, "990002", "met");
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen again"];
-    let before = asked(&server, &officer(&contrary));
+    let before = request_approval(&server, &officer(&contrary));
     identify(&server);
     let offer = text(&offer_of(&server, 990_002), "offer");
     let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &before]));
     let says = format!("no open offer is stated, it is on open offer {offer} now");
     assert!(text(&refused, "message").contains(&says), "{refused}");
-    let now = asked(&server, &officer(&contrary));
+    let now = request_approval(&server, &officer(&contrary));
     let listed = done(&server, &director(&["approvals", "list", "--waiting"]));
     let stated = |of: &str| {
         let open = listed.as_array().unwrap().iter().find(|it| it["approval"] == of).unwrap();
@@ -356,7 +362,7 @@ async fn a_contrary_decision_states_the_offer(db: Db) {
     };
     assert_eq!((stated(&before), stated(&now)), ((json!("met"), json!([])), (json!("met"), json!([offer]))));
     done(&server, &director(&["approvals", "give", &now]));
-    // Its offer is of this school alone: the list names the command that closes it.
+    // The offer is for this school alone, so the list names the command that closes it.
     let named = done(&server, &["offers", "identify"])["not_eligible_schools"].clone();
     let command = format!("tsio offers close {offer} --outcome ineligible");
     assert_eq!((numbers(&named, "urn"), &named[0]["command"]), (vec![990_002], &json!(command)));
@@ -367,7 +373,7 @@ async fn a_contrary_decision_states_the_offer(db: Db) {
     verified(&db);
 }
 
-async fn a_call_made_again_is_answered_the_same(db: Db) {
+async fn a_repeated_call_gets_the_same_answer(db: Db) {
     let mut server = september(&db);
     let id = fresh();
     let words = |args: &[&'static str]| {
@@ -376,10 +382,10 @@ async fn a_call_made_again_is_answered_the_same(db: Db) {
     };
     let call: Vec<String> = words(&MET);
     let call: Vec<&str> = call.iter().map(String::as_str).collect();
-    let approval = asked(&server, &call);
-    assert_eq!(asked(&server, &call), approval);
+    let approval = request_approval(&server, &call);
+    assert_eq!(request_approval(&server, &call), approval);
     server.restart();
-    assert_eq!(asked(&server, &call), approval);
+    assert_eq!(request_approval(&server, &call), approval);
     let other = words(&["eligibility", "decide", "990002", "--position", "not-met", "--reason", "both reports seen"]);
     let other: Vec<&str> = other.iter().map(String::as_str).collect();
     refused_for(&server, "REQUEST_ID_REUSED", &other);
@@ -390,12 +396,12 @@ async fn a_call_made_again_is_answered_the_same(db: Db) {
         assert_eq!(done(&server, &call), given, "as if it had been carried out at once");
         server.restart();
     }
-    // An answer that is stored takes no monthly file, here not to be read any more.
+    // A stored answer does not depend on the monthly files, which cannot be read any more here.
     Past::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade + 70").await.unwrap();
     assert_ne!(cli(&server, &["eligibility", "summary"]).code, 0);
     assert_eq!((done(&server, &call), done(&server, &give)["entry_decision"].clone()), (given.clone(), given));
-    // Where it lies outside the caller's reach, it is not there either.
-    let elsewhere = [&call[..2], &of("South-West England", "olga", "case-officer", &MET)].concat();
+    // For a caller of another region it does not exist.
+    let elsewhere = [&call[..2], &in_regions("South-West England", "olga", "case-officer", &MET)].concat();
     refused_for(&server, "NOT_FOUND", &elsewhere);
     let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
     assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
@@ -404,12 +410,12 @@ async fn a_call_made_again_is_answered_the_same(db: Db) {
     verified(&db);
 }
 
-async fn a_decision_is_held_against_its_event(db: Db) {
+async fn a_decision_is_verified_against_its_event(db: Db) {
     let mut server = september(&db);
     decide(&server, "990002", "met");
     server.stop();
     let mut past = Past::of(&db).await;
-    // The rules adopted, the approval opened and given, the decision.
+    // The record: 1 the rules adopted, 2 and 3 the approval opened and given, 4 the decision.
     let rows = [
         [
             "UPDATE approvals SET region = 'South-West England'",

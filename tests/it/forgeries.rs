@@ -1,5 +1,5 @@
-//! Forged records: what an administrator of the database can write who drops what guards it and computes everything again that
-//! follows: hashes, head, balances, tables. Each is named with its event and the rule, in the part of a record from before
+//! Forged records. An administrator of the database drops its triggers and constraints, changes the record, and computes hashes, head,
+//! balances and tables again. `tsio verify` names each forgery with its event and the broken rule, in the part of a record from before
 //! rules 2 and in the part after them.
 
 mod evidence;
@@ -16,14 +16,14 @@ use forger::Forger;
 
 /// The fixture of the last version with rules 1.
 const OLD: &str = "tests/fixtures/01-9f9fc2a";
-/// All forgeries of one record, each on a copy of the database.
+/// How long all forgeries of one record may take, each on a copy of the database.
 const BOUND: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// What is forged, and what names it. It answers the event, or nothing where no event says it.
+/// A forgery, and how `tsio verify` reports it.
 struct Forgery {
     name: &'static str,
     forge: fn(&Forger) -> Vec<String>,
-    /// The event that has to be named, as a query.
+    /// A word for [`target`] that selects the event that verify has to name; empty if it names no event.
     event: &'static str,
     rule: &'static str,
 }
@@ -31,7 +31,7 @@ struct Forgery {
 const ALONE: &str = "NOT EXISTS (SELECT 1 FROM events o WHERE o.programme = e.programme AND o.seq <> e.seq \
                      AND o.request_id = e.request_id)";
 
-/// The first event that something holds of.
+/// A query for the first event that meets a condition.
 fn first(condition: &str) -> String {
     format!("SELECT MIN(e.seq) FROM events e WHERE e.programme = '{YEAR}' AND {condition}")
 }
@@ -49,7 +49,7 @@ const FORGERIES: &[Forgery] = &[
         event: "allocated",
         rule: "APPROVAL_REQUIRED",
     },
-    Forgery { name: "an award of 2019", forge: of_2019, event: "credit", rule: "OUTSIDE_WINDOW" },
+    Forgery { name: "an award of 2019", forge: award_of_2019, event: "credit", rule: "OUTSIDE_WINDOW" },
     Forgery {
         name: "an invoice that was paid twice",
         forge: paid_twice,
@@ -64,7 +64,7 @@ const FORGERIES: &[Forgery] = &[
         rule: "SELF_APPROVAL",
     },
     Forgery {
-        name: "a school contacted before its body",
+        name: "a school contacted before its responsible body",
         forge: school_first,
         event: "school_told",
         rule: "CONTACT_MISSING",
@@ -95,7 +95,7 @@ const FORGERIES: &[Forgery] = &[
     },
 ];
 
-/// The event behind a word of [`FORGERIES`].
+/// The query for the event of a word in [`FORGERIES`].
 fn target(word: &str) -> String {
     match word {
         "approved" => first(
@@ -110,7 +110,7 @@ fn target(word: &str) -> String {
         "identified" => {
             first("e.kind = 'identified' AND e.body LIKE '%\"standalone\"%\"rules\":[\"E2_RI_TWICE_ON_ENTRY\"]%'")
         }
-        // Awards of one call are refused together: its first event is named.
+        // Awards of one call are refused together, so verify names the first event of the call.
         "call_of_fees" => first(&format!(
             "e.request_id = (SELECT f.request_id FROM events f WHERE f.programme = '{YEAR}' AND f.seq = ({}))",
             target("fees")
@@ -120,7 +120,8 @@ fn target(word: &str) -> String {
     }
 }
 
-fn event(word: &str, set: &str) -> String {
+/// SQL that changes the event of a word.
+fn update_event(word: &str, set: &str) -> String {
     format!("UPDATE events SET {set} WHERE programme = '{YEAR}' AND seq = ({})", target(word))
 }
 
@@ -148,12 +149,12 @@ fn moved_alone(_: &Forger) -> Vec<String> {
             "UPDATE account_days SET change = change + {more} WHERE account_id = {fund} AND on_day = \
              (SELECT effective_on FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))"
         ),
-        event("allocated", &format!("body = REPLACE(body, '\"amount\":' || {amount}, '\"amount\":94000000')")),
+        update_event("allocated", &format!("body = REPLACE(body, '\"amount\":' || {amount}, '\"amount\":94000000')")),
         format!("UPDATE entries SET amount = 94000000 WHERE programme = '{YEAR}' AND event_seq = ({seq})"),
     ]
 }
 
-fn of_2019(forger: &Forger) -> Vec<String> {
+fn award_of_2019(forger: &Forger) -> Vec<String> {
     let seq = target("credit");
     let moved = format!(
         "(SELECT account_id, amount FROM entries WHERE programme = '{YEAR}' AND event_seq = ({seq}) AND verb = 'commit')"
@@ -171,7 +172,7 @@ fn of_2019(forger: &Forger) -> Vec<String> {
         ),
         format!("UPDATE awards SET awarded_on = {day} WHERE programme = '{YEAR}' AND made_seq = ({seq})"),
         format!("UPDATE entries SET period = 'FY2019-20/M08' WHERE programme = '{YEAR}' AND event_seq = ({seq})"),
-        event("credit", &format!("effective_on = {day}")),
+        update_event("credit", &format!("effective_on = {day}")),
     ]
 }
 
@@ -196,7 +197,7 @@ fn no_partner(_: &Forger) -> Vec<String> {
     let set = |column: &str| format!("{column} = REPLACE({column}, '\"partner\":90001', '\"partner\":999999')");
     vec![
         format!("UPDATE awards SET {} WHERE programme = '{YEAR}' AND made_seq = ({seq})", set("support")),
-        event("credit", &set("body")),
+        update_event("credit", &set("body")),
     ]
 }
 
@@ -230,7 +231,7 @@ fn other_rule(_: &Forger) -> Vec<String> {
     let set = |column: &str| format!("{column} = REPLACE({column}, 'E2_RI_TWICE_ON_ENTRY', 'E1_RI_IN_YEAR')");
     vec![
         format!("UPDATE offer_schools SET {} WHERE offer_id = {offer}", set("rules")),
-        event("identified", &set("body")),
+        update_event("identified", &set("body")),
     ]
 }
 
@@ -249,7 +250,7 @@ fn other_provider(_: &Forger) -> Vec<String> {
     vec![
         format!("UPDATE invoices SET {} WHERE award_id = {award}", set("provider")),
         format!("UPDATE awards SET {} WHERE id = {award}", set("support")),
-        event("fees", &set("body")),
+        update_event("fees", &set("body")),
     ]
 }
 
@@ -259,12 +260,12 @@ fn terms(forger: &Forger) -> Vec<String> {
     forger.rewrite_terms("current  = [3]", "current  = [2]")
 }
 
-/// A difference that is none of the rules': forged carelessly.
+/// Whether a difference shows a broken hash or table instead of a broken rule: a mistake in the forgery.
 fn is_careless(difference: &str) -> bool {
-    let of_the_tables =
+    let table_prefixes =
         ["offer ", "award ", "account ", "fund ", "approval ", "referral ", "the head", "text ", "entry ", "school "];
-    let of_the_chain = difference.contains("its hash is") || difference.contains("its kind is");
-    of_the_chain || of_the_tables.iter().any(|it| difference.starts_with(it))
+    let breaks_chain = difference.contains("its hash is") || difference.contains("its kind is");
+    breaks_chain || table_prefixes.iter().any(|it| difference.starts_with(it))
 }
 
 async fn each_is_named(db: &Db) {
@@ -289,46 +290,50 @@ async fn each_is_named(db: &Db) {
     proved(db);
 }
 
-/// In the part of a record from before rules 2.
-async fn in_the_old_part(db: Db) {
+/// Forges a record from before rules 2.
+async fn before_rules_2(db: Db) {
     let migrated = tsio(&["migrate", "--database", &db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     let adopted = format!("SELECT MIN(seq) FROM events WHERE programme = '{YEAR}' AND kind = 'rules_adopted'");
     let mut past = Past::of(&db).await;
     let last = format!("SELECT MAX(seq) FROM events WHERE programme = '{YEAR}'");
-    assert_eq!(past.number(&adopted).await, past.number(&last).await, "all of it is old");
+    assert_eq!(
+        past.number(&adopted).await,
+        past.number(&last).await,
+        "the record has events after the rules were adopted"
+    );
     drop(past);
     each_is_named(&db).await;
 }
 
-/// In a record that begins with rules 2.
-async fn in_the_new_part(db: Db) {
+/// Forges a record that begins with rules 2.
+async fn after_rules_2(db: Db) {
     let mut server = Server::start(&db);
     casework::carry_out(Client::of(&server).await.channel()).await;
     server.stop();
     each_is_named(&db).await;
 }
 
-fn old(database: &str) -> Vec<u8> {
+fn old_database(database: &str) -> Vec<u8> {
     Fixture::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(OLD).join(database)).database
 }
 
 #[test]
-fn in_the_old_part_on_sqlite() {
-    run_within(BOUND, in_the_old_part(Db::sqlite_restored(&old("sqlite"))));
+fn before_rules_2_on_sqlite() {
+    run_within(BOUND, before_rules_2(Db::sqlite_restored(&old_database("sqlite"))));
 }
 
 #[test]
-fn in_the_old_part_on_postgres() {
-    run_within(BOUND, in_the_old_part(Db::postgres_restored(&old("postgres"))));
+fn before_rules_2_on_postgres() {
+    run_within(BOUND, before_rules_2(Db::postgres_restored(&old_database("postgres"))));
 }
 
 #[test]
-fn in_the_new_part_on_sqlite() {
-    run_within(BOUND, in_the_new_part(Db::sqlite()));
+fn after_rules_2_on_sqlite() {
+    run_within(BOUND, after_rules_2(Db::sqlite()));
 }
 
 #[test]
-fn in_the_new_part_on_postgres() {
-    run_within(BOUND, in_the_new_part(Db::postgres()));
+fn after_rules_2_on_postgres() {
+    run_within(BOUND, after_rules_2(Db::postgres()));
 }

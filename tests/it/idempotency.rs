@@ -136,7 +136,7 @@ async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// On PostgreSQL a failed statement aborts its transaction, so the stored answer has to be read in another one.
+/// On PostgreSQL a failed statement aborts its transaction. The stored answer is returned all the same.
 async fn a_repeated_call_is_answered_though_loading_its_state_fails(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;

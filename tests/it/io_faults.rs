@@ -1,8 +1,8 @@
-//! Every call that changes SQLite's files fails once, at every place of a scenario, and what was promised is kept.
+//! Fails each system call that changes SQLite's files, one at a time in a scenario, and checks that no acknowledged change is lost.
 //!
-//! The server runs with `io_faults/shim.c` before the C library. A point is one place: the scenario's n-th call fails, alone
-//! or with those after it. Then the server is killed or stopped, started again, and held to all that it answered. Every 25th
-//! point is part of the tests; `TSIO_FAULT_STRIDE=1` takes each.
+//! The server runs with `io_faults/shim.c` before the C library. At each point the n-th call of the scenario fails,
+//! alone or with those after it. Then the server is killed or stopped and started again, and all that it answered has to be there.
+//! The tests take every 25th point; `TSIO_FAULT_STRIDE=1` takes all.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -21,27 +21,27 @@ use crate::workload::Workload;
 
 const SHIM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/io_faults/shim.c");
 const COMPILED: Duration = Duration::from_secs(60);
-/// Places from one point to the next, unless `TSIO_FAULT_STRIDE` says another number.
+/// Calls from one point to the next, unless `TSIO_FAULT_STRIDE` sets another number.
 const STRIDE: u64 = 25;
-/// A full sweep takes as long as it takes.
+/// Long enough for a full sweep.
 const SWEEP: Duration = Duration::from_secs(4 * 3_600);
 const ENOSPC: u64 = 28;
 const EIO: u64 = 5;
 const EROFS: u64 = 30;
-/// Readiness is asked every 2 s.
+/// The server checks its readiness every 2 s.
 const NOTICED: Duration = Duration::from_secs(20);
 
 /// How calls fail.
 #[derive(Debug, Clone, Copy)]
 struct Fault {
     error: u64,
-    /// So many in a row.
+    /// How many calls in a row fail.
     times: u64,
     /// Whether half of the bytes are written first.
     partial: bool,
 }
 
-/// What the shim counts and is told; see there.
+/// The control file that is shared with the shim; `shim.c` describes its fields.
 pub(crate) struct Control {
     file: File,
     folder: TempDir,
@@ -56,8 +56,8 @@ impl Control {
         Self { file, folder }
     }
 
-    fn put(&self, place: u64, number: u64) {
-        self.file.write_all_at(&number.to_ne_bytes(), place * 8).unwrap();
+    fn put(&self, index: u64, number: u64) {
+        self.file.write_all_at(&number.to_ne_bytes(), index * 8).unwrap();
     }
 
     fn calls(&self) -> u64 {
@@ -66,7 +66,7 @@ impl Control {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Counts again, and has calls fail from this one on.
+    /// Restarts the count, and lets calls fail from the `first` one on.
     fn fail_from(&self, first: u64, fault: Fault) {
         self.put(1, 0);
         self.put(0, 0);
@@ -87,7 +87,7 @@ impl Control {
         Server::start_in(db, &environment)
     }
 
-    /// What a process needs to be told what becomes of files below this part of a folder.
+    /// The environment of a process whose calls on files below `part` of this folder may fail.
     pub(crate) fn environment(&self, folder: &Path, part: &str) -> [(&'static str, String); 3] {
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         [
@@ -97,7 +97,7 @@ impl Control {
         ]
     }
 
-    /// From here on the disk is full.
+    /// Simulates a full disk from now on.
     pub(crate) fn fill(&self) {
         self.fail_from(1, Fault { error: ENOSPC, times: u64::MAX, partial: false });
     }
@@ -108,23 +108,23 @@ fn shim() -> PathBuf {
     let directory = directory("it-io-faults");
     let lock = lock_file(&directory.join("lock"));
     lock.lock().unwrap();
-    let (made, made_of) = (directory.join("shim.so"), directory.join("shim.c"));
+    let (library, compiled_source) = (directory.join("shim.so"), directory.join("shim.c"));
     let source = fs::read(SHIM).unwrap();
-    if !made.exists() || fs::read(&made_of).ok() != Some(source.clone()) {
+    if !library.exists() || fs::read(&compiled_source).ok() != Some(source.clone()) {
         let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&made).args([SHIM, "-ldl"]);
+        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&library).args([SHIM, "-ldl"]);
         output_of(&mut cc, COMPILED);
-        fs::write(made_of, source).unwrap();
+        fs::write(compiled_source, source).unwrap();
     }
-    made
+    library
 }
 
-/// Places from one point of a sweep to the next.
+/// Calls from one point of a sweep to the next.
 pub(crate) fn stride() -> u64 {
     setting("TSIO_FAULT_STRIDE").unwrap_or(STRIDE)
 }
 
-/// One database under one server, and where the sweep has come to.
+/// One database with its server and workload.
 struct Sweep {
     db: Db,
     control: Control,
@@ -140,22 +140,23 @@ impl Sweep {
         Self { db, control, server, workload }
     }
 
-    /// The scenario with a fault at this place; whether it makes so many calls, and what was not as it should be.
-    async fn point(&mut self, first: u64, fault: Fault) -> (bool, Result<(), String>) {
+    /// Runs the scenario with a fault at its `first` call. Returns whether the scenario makes that many calls, and the problem if there
+    /// was one.
+    async fn run_with_fault(&mut self, first: u64, fault: Fault) -> (bool, Result<(), String>) {
         let client = Client::of(&self.server).await;
         self.control.fail_from(first, fault);
         let done = self.workload.run(&client).await;
         let reached = self.control.calls() >= first;
         self.control.fail_none();
         let done = match done {
-            Ok(()) => self.hold_to_answers(first).await,
+            Ok(()) => self.check_after_restart(first).await,
             problem => problem,
         };
         (reached, done)
     }
 
-    /// Ends the server, one way or the other, and starts it again: what it has answered must be there.
-    async fn hold_to_answers(&mut self, first: u64) -> Result<(), String> {
+    /// Stops the server at an even call, kills it at an odd one, starts it again, and checks all that it has answered.
+    async fn check_after_restart(&mut self, first: u64) -> Result<(), String> {
         if first.is_multiple_of(2) {
             let ended = self.server.end();
             if !ended.status.success() {
@@ -170,7 +171,7 @@ impl Sweep {
 async fn sweep(fault: Fault) {
     let (mut sweep, mut failed, mut first) = (Sweep::start().await, Vec::new(), stride());
     loop {
-        let (reached, done) = sweep.point(first, fault).await;
+        let (reached, done) = sweep.run_with_fault(first, fault).await;
         if let Err(problem) = done {
             eprintln!("--- call {first}: {problem}");
             failed.push(first);
@@ -201,8 +202,9 @@ fn a_dozen_calls_find_the_disk_full() {
     run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 12, partial: true }));
 }
 
-/// As long as it lasts: callers are told why, health says so, reads go on; then all goes on by itself.
-async fn while_it_lasts(error: u64, expected: &str) {
+/// During a lasting fault, changes fail with the reason, health is NOT_SERVING, and reads succeed. After it the server recovers by
+/// itself.
+async fn during_a_fault(error: u64, expected: &str) {
     let (db, control) = (Db::sqlite(), Control::new());
     let mut server = control.server(&db);
     let client = Client::of(&server).await;
@@ -225,27 +227,27 @@ async fn while_it_lasts(error: u64, expected: &str) {
     let client = Client::of(&server).await;
     workload.check(&client, &db).await.unwrap();
     assert_eq!(client.times(&offer, &ids[0]).await, 1);
-    assert_eq!(client.times(&offer, &ids[1]).await, 0, "what was never sent again was never carried out");
+    assert_eq!(client.times(&offer, &ids[1]).await, 0, "a failed call that was not repeated was carried out");
 }
 
 pub(crate) async fn becomes(client: &Client, expected: ServingStatus) {
     let mut health = HealthClient::new(client.channel());
-    let mut told = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
-    let until = async { while told.message().await.unwrap().unwrap().status() != expected {} };
+    let mut states = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let until = async { while states.message().await.unwrap().unwrap().status() != expected {} };
     tokio::time::timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not become {expected:?}"));
 }
 
 #[test]
-fn a_full_disk_is_told_and_left_behind() {
-    run(while_it_lasts(ENOSPC, "STORAGE_FULL"));
+fn a_full_disk_is_reported_and_recovered_from() {
+    run(during_a_fault(ENOSPC, "STORAGE_FULL"));
 }
 
 #[test]
-fn a_disk_that_fails_is_told_and_left_behind() {
-    run(while_it_lasts(EIO, "DATABASE_AWAY"));
+fn a_failing_disk_is_reported_and_recovered_from() {
+    run(during_a_fault(EIO, "DATABASE_AWAY"));
 }
 
 #[test]
-fn a_disk_mounted_anew_for_reading_is_told_and_left_behind() {
-    run(while_it_lasts(EROFS, "DATABASE_AWAY"));
+fn a_disk_remounted_read_only_is_reported_and_recovered_from() {
+    run(during_a_fault(EROFS, "DATABASE_AWAY"));
 }

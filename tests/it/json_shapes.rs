@@ -1,7 +1,7 @@
-//! Scripts read the JSON of each command: no key goes and no type changes, all the way down.
+//! Scripts read the JSON of each command, so no key may disappear and no type may change, at any depth.
 //!
 //! Every command that prints JSON has a file in `json_shapes/` with the shape of what it printed in this scenario;
-//! `json_shapes/shape.rs` says how it is written. A key that is new is added to its file:
+//! `json_shapes/shape.rs` describes the format. This adds new keys to the files:
 //! `TSIO_WRITE_SHAPES=1 tests/run json_shapes`.
 
 mod money;
@@ -22,7 +22,7 @@ use shape::Shape;
 
 both!(every_command_has_the_shape_of_its_file);
 
-/// Commands that print no JSON, or none of an answer.
+/// Commands that print no JSON, or no answer as JSON.
 const NO_JSON: [&str; 6] = ["serve", "config", "migrate", "demo", "completions", "help"];
 
 /// A server, and the shapes of what its clients printed so far, by command.
@@ -38,20 +38,20 @@ fn name(args: &[&str]) -> String {
 
 impl Shapes {
     /// Adds a document that a command printed.
-    fn note(&mut self, name: &str, document: &Value) {
+    fn add(&mut self, name: &str, document: &Value) {
         self.seen.entry(name.to_owned()).or_default().add(Shape::of(document));
     }
 
     /// Runs a command that has to succeed, as the local operator.
     fn run(&mut self, args: &[&str]) -> Value {
-        self.said(&[], args)
+        self.run_as(&[], args)
     }
 
     /// Runs a command that has to succeed, with these global options before it.
-    fn said(&mut self, before: &[&str], args: &[&str]) -> Value {
+    fn run_as(&mut self, before: &[&str], args: &[&str]) -> Value {
         let answer = cli(&self.server, &[before, args].concat());
         assert_eq!(answer.code, 0, "{args:?}\n{}{}", answer.stdout, answer.stderr);
-        self.note(&name(args), &answer.json);
+        self.add(&name(args), &answer.json);
         answer.json
     }
 
@@ -59,22 +59,22 @@ impl Shapes {
     fn refused(&mut self, reason: &str, before: &[&str], args: &[&str]) -> Value {
         let answer = cli(&self.server, &[before, args].concat());
         assert_eq!((answer.code, &answer.json["error"]["reason"]), (1, &Value::from(reason)), "{args:?}");
-        self.note("refused", &answer.json);
+        self.add("refused", &answer.json);
         answer.json["error"].clone()
     }
 
-    /// Asks for what needs a second person, who gives the approval; then the same call is answered with what it did.
-    /// The document of the approval.
+    /// Runs a command that needs an approval, has a second person give it, and runs the same command again.
+    /// Returns the document of the given approval.
     fn by_two(&mut self, ask: [&str; 2], give: [&str; 2], args: &[&str]) -> Value {
         let id = super::client::fresh();
-        let said = |[actor, roles]: [&str; 2]| ["--actor", actor, "--roles", roles].map(str::to_owned);
-        let (asking, giving) = (said(ask), said(give));
-        let asking = asking.each_ref().map(String::as_str);
-        let asking = [&["--request-id", id.as_str()][..], &asking].concat();
-        let approval = text(&self.refused("APPROVAL_REQUIRED", &asking, args), "approval");
+        let global_options = |[actor, roles]: [&str; 2]| ["--actor", actor, "--roles", roles].map(str::to_owned);
+        let (requester_options, approver_options) = (global_options(ask), global_options(give));
+        let requester_options = requester_options.each_ref().map(String::as_str);
+        let requester_options = [&["--request-id", id.as_str()][..], &requester_options].concat();
+        let approval = text(&self.refused("APPROVAL_REQUIRED", &requester_options, args), "approval");
         self.run(&["approvals", "list"]);
-        let given = self.said(&giving.each_ref().map(String::as_str), &["approvals", "give", &approval]);
-        self.said(&asking, args);
+        let given = self.run_as(&approver_options.each_ref().map(String::as_str), &["approvals", "give", &approval]);
+        self.run_as(&requester_options, args);
         given
     }
 
@@ -101,42 +101,42 @@ async fn every_command_has_the_shape_of_its_file(db: Db) {
     register::imports(&mut shapes);
     let verified = tsio(&["--output", "json", "verify", "--database", &db.url()]);
     assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
-    shapes.note("verify", &verified.json);
-    held(&shapes.seen);
+    shapes.add("verify", &verified.json);
+    check_files(&shapes.seen);
 }
 
-/// Holds each shape to its file, and the files to the commands that there are.
-fn held(seen: &BTreeMap<String, Shape>) {
+/// Checks each shape against its file, and the files against the commands.
+fn check_files(seen: &BTreeMap<String, Shape>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/json_shapes");
     let write = setting("TSIO_WRITE_SHAPES").is_some();
-    let mut wrong = Vec::new();
+    let mut mismatches = Vec::new();
     for (name, shape) in seen {
-        let (file, now) = (folder.join(format!("{name}.json")), shape.written());
+        let (file, current) = (folder.join(format!("{name}.json")), shape.to_json());
         if write {
-            fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&now).unwrap())).unwrap();
+            fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&current).unwrap())).unwrap();
         }
-        let kept = fs::read_to_string(&file).unwrap_or_default();
-        if serde_json::from_str::<Value>(&kept).ok().as_ref() != Some(&now) {
-            wrong.push(format!("{name}: {}\nnow prints\n{now:#}\nand its file has\n{kept}", file.display()));
+        let stored = fs::read_to_string(&file).unwrap_or_default();
+        if serde_json::from_str::<Value>(&stored).ok().as_ref() != Some(&current) {
+            mismatches.push(format!("{name}: {}\nnow prints\n{current:#}\nand its file has\n{stored}", file.display()));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(mismatches.is_empty(), "{}", mismatches.join("\n\n"));
     let files = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().path());
     let files = files.filter(|it| it.extension().is_some_and(|it| it == "json"));
     let mut files: Vec<String> = files.map(|it| it.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     files.sort();
-    assert_eq!(files, seen.keys().cloned().collect::<Vec<_>>(), "a file is of no command");
-    let lacking: Vec<String> = commands().into_iter().filter(|name| !seen.contains_key(name)).collect();
-    assert!(lacking.is_empty(), "no document was printed by {lacking:?}");
+    assert_eq!(files, seen.keys().cloned().collect::<Vec<_>>(), "the shape files and the commands differ");
+    let without_document: Vec<String> = commands().into_iter().filter(|name| !seen.contains_key(name)).collect();
+    assert!(without_document.is_empty(), "no document was printed by {without_document:?}");
 }
 
 /// Every command that prints JSON.
 fn commands() -> Vec<String> {
     let all = tsio::cli::command();
     let nouns = all.get_subcommands().filter(|it| !NO_JSON.contains(&it.get_name()));
-    let of = |noun: &clap::Command| {
+    let commands_of = |noun: &clap::Command| {
         let verbs: Vec<String> = noun.get_subcommands().map(|it| name(&[noun.get_name(), it.get_name()])).collect();
         if verbs.is_empty() { vec![noun.get_name().to_owned()] } else { verbs }
     };
-    nouns.flat_map(of).collect()
+    nouns.flat_map(commands_of).collect()
 }

@@ -1,5 +1,5 @@
-//! The ledger cannot be bent: the database refuses what no decision may write, entries only grow, and who goes past all
-//! of that is named by `tsio verify` and by VerifyLedger alike.
+//! The ledger resists tampering. The database refuses invalid balances, and entries are append-only. `tsio verify` and VerifyLedger name
+//! all changes that bypass this.
 
 mod tampering;
 
@@ -15,31 +15,31 @@ use crate::raw_sql::{Past, proved, verify};
 use crate::record::each_is_named;
 
 both!(
-    entries_are_not_changed,
+    entries_cannot_be_changed,
     the_database_refuses_what_breaks_a_limit,
     tampering_with_money_is_named,
-    a_fund_that_was_moved_stays_stored,
+    a_fund_that_is_empty_again_stays_stored,
     many_verify_at_once,
-    who_hangs_up_on_a_verify_leaves_nothing_behind,
+    a_cancelled_verify_leaves_its_connection_clean,
     an_older_database_has_no_cap_until_an_award,
 );
 
-/// Who is in the ledger, nobody serving it.
-struct Book {
+/// Ids from a ledger with movements of every kind; its server is stopped.
+struct LedgerFixture {
     credit_fund: String,
     nle_fund: String,
     offer: String,
-    /// Of £4,000 credit: £1,000 drawn, £500 of that refunded, £250 released.
+    /// An award of £4,000 credit: £1,000 drawn, £500 of that refunded, £250 released.
     credit: String,
-    /// Of 5 half-days: 2 delivered as booked, 1 booked.
+    /// An award of 5 half-days: 2 delivered as booked, 1 booked.
     days: String,
-    /// Of £900: an invoice of £300.
+    /// An award of £900 fees with an invoice of £300.
     fees: String,
-    /// Open: £50,000.01 into the credit fund.
+    /// An open approval of £50,000.01 into the credit fund.
     approval: String,
 }
 
-async fn book(db: &Db) -> Book {
+async fn ledger_with_movements(db: &Db) -> LedgerFixture {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -71,11 +71,11 @@ async fn book(db: &Db) -> Book {
     assert_eq!(balances(&client.fund(&credit_fund).await), [1_000_000, 275_000, 50_000, 675_000]);
     let nle_fund = nle_fund.fund.clone();
     server.stop();
-    Book { credit_fund, nle_fund, offer, credit: credit_award, days, fees, approval }
+    LedgerFixture { credit_fund, nle_fund, offer, credit: credit_award, days, fees, approval }
 }
 
-async fn entries_are_not_changed(db: Db) {
-    book(&db).await;
+async fn entries_cannot_be_changed(db: Db) {
+    ledger_with_movements(&db).await;
     let head = proved(&db);
     let mut past = Past::of(&db).await;
     let mut attempts = vec!["UPDATE entries SET amount = 1 WHERE seq = 1", "DELETE FROM entries WHERE seq = 1"];
@@ -92,11 +92,12 @@ async fn entries_are_not_changed(db: Db) {
 }
 
 async fn the_database_refuses_what_breaks_a_limit(db: Db) {
-    let book = book(&db).await;
+    let fixture = ledger_with_movements(&db).await;
     let head = proved(&db);
     let mut past = Past::of(&db).await;
     let [fund, nle_fund, offer, credit, days, fees] =
-        [&book.credit_fund, &book.nle_fund, &book.offer, &book.credit, &book.days, &book.fees].map(|it| past.id(it));
+        [&fixture.credit_fund, &fixture.nle_fund, &fixture.offer, &fixture.credit, &fixture.days, &fixture.fees]
+            .map(|it| past.id(it));
     let other = past.id(&fresh());
     let copied = |change: &str| {
         let columns = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
@@ -115,9 +116,9 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
         format!("UPDATE accounts SET unit = 'shillings' WHERE id = {fund}"),
         format!("UPDATE accounts SET unit = 'half_days' WHERE id = {fund}"),
         format!("UPDATE accounts SET committed = -1, available = 1 - outside - spent WHERE id = {nle_fund}"),
-        // What does not bind is never over-committed, however far below nothing it is.
+        // A fund that does not bind is never over-committed, even with a negative balance.
         format!("UPDATE accounts SET over_committed = NOT over_committed WHERE id = {nle_fund}"),
-        // A cap: it never goes below nothing.
+        // A cap: it is never negative.
         format!("UPDATE accounts SET available = -1, committed = 1 - outside - spent WHERE offer_id = {offer}"),
         format!("UPDATE accounts SET offer_id = NULL WHERE offer_id = {offer}"),
         // A second fund of a strand, a second cap of an offer.
@@ -160,19 +161,19 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
     for attempt in rows {
         let refused = past.run(&attempt).await;
         let refused = refused.expect_err(&attempt).to_lowercase();
-        let held = ["check constraint", "unique constraint"].iter().any(|it| refused.contains(it));
-        assert!(held, "{attempt}: {refused}");
+        let is_constraint = ["check constraint", "unique constraint"].iter().any(|it| refused.contains(it));
+        assert!(is_constraint, "{attempt}: {refused}");
     }
     assert_eq!(proved(&db), head);
 }
 
 async fn tampering_with_money_is_named(db: Db) {
-    let book = book(&db).await;
+    let fixture = ledger_with_movements(&db).await;
     let head = proved(&db)[0].0;
     let mut past = Past::of(&db).await;
-    let rows = tampering::with(&mut past, &book).await;
+    let rows = tampering::all(&mut past, &fixture).await;
     each_is_named(&db, &mut past, rows).await;
-    // The last entries are gone; over the wire the same is found as by the command.
+    // Without the last entry, VerifyLedger finds the same as the command.
     past.run_unguarded("DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)").await.unwrap();
     let (code, reports) = verify(&db, &[]);
     assert_eq!(code, 1);
@@ -188,8 +189,8 @@ async fn tampering_with_money_is_named(db: Db) {
     assert_eq!(usize::try_from(report.difference_count).unwrap(), differences.len());
 }
 
-/// The fund that the terms bring with them, after an award that was released: empty as it began, and with entries.
-async fn a_fund_that_was_moved_stays_stored(db: Db) {
+/// The fund that the terms create, after an award that was released: its balances are zero as before, but it has entries.
+async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -213,7 +214,7 @@ async fn a_fund_that_was_moved_stays_stored(db: Db) {
 
 async fn many_verify_at_once(db: Db) {
     const CALLERS: usize = 40;
-    book(&db).await;
+    ledger_with_movements(&db).await;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let mut calls = JoinSet::new();
@@ -223,7 +224,7 @@ async fn many_verify_at_once(db: Db) {
             client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
         });
     }
-    // Reading goes on beside them.
+    // Reads succeed meanwhile.
     for _ in 0..10 {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
@@ -231,20 +232,20 @@ async fn many_verify_at_once(db: Db) {
     assert_eq!(answers.iter().filter(|it| it.sound).count(), CALLERS, "{answers:?}");
 }
 
-/// A connection on which a page was on its way is not lent again with the rest of it.
-async fn who_hangs_up_on_a_verify_leaves_nothing_behind(db: Db) {
-    let book = book(&db).await;
+/// A connection that was reading a page is not reused with the unread rest.
+async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
+    let fixture = ledger_with_movements(&db).await;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let mut cut = 0;
+    let mut cancelled = 0;
     for micros in (200..12_000).step_by(100) {
         let mut request = client.ask(VerifyLedgerRequest::default());
         request.set_timeout(Duration::from_micros(micros));
-        cut += usize::from(client.finance().verify_ledger(request).await.is_err());
-        assert_eq!(client.fund(&book.credit_fund).await.fund, book.credit_fund, "after {micros} us");
+        cancelled += usize::from(client.finance().verify_ledger(request).await.is_err());
+        assert_eq!(client.fund(&fixture.credit_fund).await.fund, fixture.credit_fund, "after {micros} us");
     }
-    assert!(cut > 0);
-    // Each connection there is has had its turn by then.
+    assert!(cancelled > 0);
+    // Enough reads to use each connection of the pool.
     for _ in 0..64 {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
@@ -259,7 +260,7 @@ async fn verified_over_wire(db: &Db) -> VerifyLedgerResponse {
     client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
 }
 
-/// The schema of the second release: what the third migration added is taken out again.
+/// SQL that restores the schema of the second release, without what the third migration added.
 pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \

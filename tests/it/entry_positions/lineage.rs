@@ -1,25 +1,25 @@
-//! A successor of a school takes over what was decided of it, and what its predecessor entered the year with.
+//! A successor takes over the decision about its predecessor, and the judgement with which the predecessor entered the year.
 //!
 //! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file of October
-//! they have judgements that were made under these URNs. 990097 in Birmingham is printed with a judgement of 910004, which entered
-//! the year with a no, and with one of the school before that.
+//! they have judgements that were made under these URNs. 990097 in Birmingham has judgements of two earlier schools: of 910004,
+//! whose entry position is *not met*, and of 900004.
 
 use serde_json::json;
 
-use super::{WEST, asked, decide, explained, july, of, september};
+use super::{WEST, decide, explain_e2, in_regions, july, request_approval, september};
 use crate::files::Folder;
 use crate::harness::{Db, Server, both};
 use crate::samples::{done, refused_for, said_by, text, verified};
 
 both!(
-    who_decided_is_told_where_the_decided_school_lies,
-    a_link_and_then_the_file_hand_on_a_no,
-    nobody_overrides_a_no_along_a_chain_of_three,
+    only_the_region_of_the_decided_school_sees_who_decided,
+    a_link_and_a_file_pass_on_a_position_not_met,
+    a_position_not_met_in_a_chain_of_three_is_not_overridden,
 );
 
 const AWAY: &str = "South-West England";
 
-/// The file of October: the rows of 990002 in September, under newer URNs in other places.
+/// Imports a file of October: the row of 990002 in September, under newer URNs in other places.
 fn october(server: &Server, folder: &Folder) {
     let september = std::fs::read(july(folder, &["990002"])).unwrap();
     let september: String = september.iter().map(|byte| char::from(*byte)).collect();
@@ -42,65 +42,69 @@ fn october(server: &Server, folder: &Folder) {
     done(server, &["import", "ofsted", &file, "--as-at", "2021-10-31", "--accept-problems"]);
 }
 
-async fn who_decided_is_told_where_the_decided_school_lies(db: Db) {
+async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     decide(&server, "990002", "met");
     october(&server, &folder);
-    for (regions, told) in [(WEST, true), (AWAY, false)] {
-        let explain = of(regions, "rita", "reader", &["eligibility", "explain", "990099"]);
-        let (outcome, reason, decided, eligible) = explained(&server, &explain);
+    for (regions, sees_people) in [(WEST, true), (AWAY, false)] {
+        let explain = in_regions(regions, "rita", "reader", &["eligibility", "explain", "990099"]);
+        let (outcome, reason, decided, eligible) = explain_e2(&server, &explain);
         assert_eq!((&outcome, &decided["urn"], eligible), (&json!("met"), &json!(990_002), true), "{regions}");
         assert!(reason.contains("decided by a person of URN 990002, which it follows"), "{reason}");
-        assert_eq!((reason.contains("dora"), decided["decided_by"] == "dora"), (told, told), "{regions}: {reason}");
+        assert_eq!(
+            (reason.contains("dora"), decided["decided_by"] == "dora"),
+            (sees_people, sees_people),
+            "{regions}: {reason}"
+        );
     }
-    let west = of(WEST, "rita", "reader", &["schools", "show", "990002"]);
-    assert_eq!(done(&server, &west)["entry_decisions"][0]["counts"], true, "for who follows it");
+    let west = in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]);
+    assert_eq!(done(&server, &west)["entry_decisions"][0]["counts"], true, "for its successor");
 
-    // It is what counts before: the same again is refused, and the contrary states it.
+    // The decision applies to the successor: the same position is refused, and the approval of the contrary states it.
     let ask = |position| ["eligibility", "decide", "990099", "--position", position, "--reason", "seen"];
-    let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &of(AWAY, "olga", "case-officer", &ask("met")));
+    let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(AWAY, "olga", "case-officer", &ask("met")));
     assert!(text(&again, "message").contains("decided already of URN 990002, which it follows: met"), "{again}");
-    let approval = asked(&server, &of(AWAY, "olga", "case-officer", &ask("not-met")));
-    let open = done(&server, &of(AWAY, "olga", "case-officer", &["approvals", "list"]))[0].clone();
+    let approval = request_approval(&server, &in_regions(AWAY, "olga", "case-officer", &ask("not-met")));
+    let open = done(&server, &in_regions(AWAY, "olga", "case-officer", &["approvals", "list"]))[0].clone();
     assert_eq!((&open["approval"], &open["entry"]["before"]), (&json!(approval), &json!("met")));
-    done(&server, &of(AWAY, "dan", "regional-director", &["approvals", "give", &approval]));
-    let west = done(&server, &of(WEST, "rita", "reader", &["schools", "show", "990002"]));
-    assert_eq!(west["entry_decisions"][0]["counts"], false, "its successor's own goes before");
+    done(&server, &in_regions(AWAY, "dan", "regional-director", &["approvals", "give", &approval]));
+    let west = done(&server, &in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]));
+    assert_eq!(west["entry_decisions"][0]["counts"], false, "the successor's own decision overrides it");
     drop(server);
     verified(&db);
 }
 
-/// 910004 entered the year with a no. By the register 910032 followed it, and by the file 990098 followed 910032.
-async fn a_link_and_then_the_file_hand_on_a_no(db: Db) {
+/// The entry position of 910004 is *not met*. By a link 910032 follows it, and by the file 990098 follows 910032.
+async fn a_link_and_a_file_pass_on_a_position_not_met(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     october(&server, &folder);
     let explain = ["eligibility", "explain", "990098"];
-    assert_eq!(explained(&server, &explain).0, json!("unknown"));
+    assert_eq!(explain_e2(&server, &explain).0, json!("unknown"));
     let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
                  910032,910004,Cleyburn CofE Primary School,Predecessor,01-09-2021\n";
     let links = folder.write("links.csv", links.as_bytes());
     done(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
-    let (outcome, reason, _, eligible) = explained(&server, &explain);
+    let (outcome, reason, _, eligible) = explain_e2(&server, &explain);
     assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
     assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
     drop(server);
     verified(&db);
 }
 
-/// The file names two URNs; a link says that one follows the other.
-async fn nobody_overrides_a_no_along_a_chain_of_three(db: Db) {
+/// The file names two predecessors; a link says which of them follows the other.
+async fn a_position_not_met_in_a_chain_of_three_is_not_overridden(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     october(&server, &folder);
     let explain = ["eligibility", "explain", "990097"];
     let ask = ["eligibility", "decide", "990097", "--position", "met", "--reason", "seen"];
     let ask = said_by("olga", "case-officer", &ask);
-    assert_eq!(explained(&server, &explain).0, json!("unknown"), "nothing says which of the two it follows");
-    let approval = asked(&server, &ask);
+    assert_eq!(explain_e2(&server, &explain).0, json!("unknown"), "nothing says which of the two it follows");
+    let approval = request_approval(&server, &ask);
     let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
                  910004,900004,Cleyburn Infant School,Predecessor,01-09-2016\n";
     let links = folder.write("links.csv", links.as_bytes());
     done(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
-    let (outcome, reason, _, eligible) = explained(&server, &explain);
+    let (outcome, reason, _, eligible) = explain_e2(&server, &explain);
     assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
     assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
     refused_for(&server, "ENTRY_NOT_UNKNOWN", &ask);

@@ -1,5 +1,5 @@
-//! What an event depends on is what counted at the event of the register's record that it cites: forged citations are
-//! named.
+//! An event cites an event of the register's record, and depends on the files that counted at that moment. `tsio verify` names forged
+//! citations.
 
 use super::forger::Forger;
 use super::is_careless;
@@ -12,16 +12,16 @@ use crate::samples::{
 
 both!(a_citation_of_another_event_is_named);
 
-/// What is forged; the word that finds the event; and what names it.
+/// A name, the forgery, a word in the body of the forged event, and the expected report.
 type Citation = (&'static str, fn(&Forger) -> Vec<String>, &'static str, &'static str);
 
-/// Has everything that cites one event of the register's record cite another.
+/// SQL that makes every citation of one event of the register's record cite another.
 fn cite(from: i64, to: i64) -> Vec<String> {
     let (from, to) = (format!("\"register_seq\":{from}}}"), format!("\"register_seq\":{to}}}"));
     vec![format!("UPDATE events SET body = REPLACE(body, '{from}', '{to}') WHERE programme = '{YEAR}'")]
 }
 
-/// The register's record: four files of the register are its events 2 to 5, August is 6, September 7; it is withdrawn by 10.
+/// In the register's record, events 2 to 5 are the four register files, 6 is August, 7 is September; 10 withdraws September.
 const CITATIONS: [Citation; 4] = [
     ("September before it landed", |_| cite(7, 6), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
     ("September once it was withdrawn", |_| cite(7, 10), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),

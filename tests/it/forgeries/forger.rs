@@ -1,5 +1,5 @@
-//! Who forges a record: an administrator of the database, who takes away what guards it, changes it, computes the chain and the
-//! head again, and puts the guards back.
+//! Forges a record as an administrator of the database can: drops the triggers and constraints, changes the record, and computes the
+//! chain and the head again.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::harness::Db;
 use crate::raw_sql::Past;
 
 const EVERY: u64 = 1_000_000;
-/// Tables with guards that a forger meets.
+/// Tables with triggers and constraints that prevent a forgery.
 const GUARDED: [&str; 7] = ["events", "entries", "approvals", "referrals", "awards", "accounts", "invoices"];
 
 pub(super) struct Forger {
@@ -35,7 +35,7 @@ impl Forger {
         self.past.number(sql).await
     }
 
-    /// A day in SQL.
+    /// A date literal in SQL.
     pub(super) fn date(&self, day: &str) -> String {
         if self.db.is_postgres() { format!("DATE '{day}'") } else { format!("'{day}'") }
     }
@@ -44,15 +44,15 @@ impl Forger {
         if self.db.is_postgres() { format!("'\\x{hash}'::bytea") } else { format!("X'{hash}'") }
     }
 
-    /// Changes the record, and computes again what is chained to it.
+    /// Changes the record, and computes its chain again.
     pub(super) async fn forge(&mut self, forge: fn(&Self) -> Vec<String>) {
-        self.unguard().await;
+        self.drop_guards().await;
         for sql in forge(self) {
             if let Err(refused) = self.past.run(&sql).await {
                 panic!("{sql}: {refused}");
             }
         }
-        self.chain_anew().await;
+        self.rebuild_chain().await;
     }
 
     async fn unguard(&mut self) {
@@ -76,22 +76,22 @@ impl Forger {
         }
     }
 
-    /// Every hash from the first event on, and the head.
-    async fn chain_anew(&mut self) {
+    /// Computes the hashes of all events and the head again, and stores those that changed.
+    async fn rebuild_chain(&mut self) {
         let programme: Programme = YEAR.parse().unwrap();
         let store = Store::open(&self.db.url(), Use::Look).await.unwrap();
         let all = events::each_of_book(&store, &programme, (Seq(1), Seq(i64::MAX)), EVERY).await.unwrap();
         let stored = entries::each_of_book(&store, &programme, (EntrySeq(1), EntrySeq(i64::MAX)), EVERY).await.unwrap();
-        let mut of_events: HashMap<Seq, Vec<LedgerEntry>> = HashMap::new();
+        let mut entries_by_event: HashMap<Seq, Vec<LedgerEntry>> = HashMap::new();
         for it in stored {
-            of_events.entry(it.event).or_default().push(it.entry.unwrap());
+            entries_by_event.entry(it.event).or_default().push(it.entry.unwrap());
         }
         store.close().await.unwrap();
         let mut head = genesis(&programme);
         let mut sql = String::new();
         for recorded in all.into_iter().map(|it| it.recorded.unwrap()) {
             let mut event = recorded.event;
-            event.entries = of_events.remove(&event.seq).unwrap_or_default();
+            event.entries = entries_by_event.remove(&event.seq).unwrap_or_default();
             head = chain(head, &programme, &event, &recorded.body);
             if head != recorded.hash {
                 let (hash, seq) = (self.bytes(head), event.seq);
@@ -103,13 +103,13 @@ impl Forger {
         self.past.run(&sql).await.unwrap();
     }
 
-    /// Replaces a part of the terms, their hash, and that hash wherever it is pinned.
+    /// SQL that replaces a part of the terms, their hash, and that hash in offers and events.
     pub(super) fn rewrite_terms(&self, from: &str, to: &str) -> Vec<String> {
-        let stored = |text: &str| Hash(Sha256::digest(text).into());
+        let hash_of = |text: &str| Hash(Sha256::digest(text).into());
         let old = include_str!("../../../terms/2021-22.toml");
         let new = old.replace(from, to);
         assert_ne!(old, new);
-        let (text, hash) = (new.replace('\'', "''"), stored(&new));
+        let (text, hash) = (new.replace('\'', "''"), hash_of(&new));
         let bytes = self.bytes(hash);
         let pinned = if self.db.is_postgres() { "encode(sha256, 'hex')" } else { "LOWER(HEX(sha256))" };
         vec![

@@ -12,7 +12,7 @@ use crate::samples::text;
 const ANN: [&str; 2] = ["ann", "finance"];
 const BOB: [&str; 2] = ["bob", "finance-approver"];
 
-/// Funds for three strands, one of them of a region; money moved alone and by two.
+/// Funds for three strands, one of them regional; money moved by one and by two people.
 pub(super) fn funds(shapes: &mut Shapes) {
     let create = |strand: &'static str| ["funds", "create", "--programme", "2021-22", "--strand", strand];
     let credit = text(&shapes.run(&create("credit")), "fund");
@@ -32,8 +32,8 @@ pub(super) fn funds(shapes: &mut Shapes) {
     shapes.by_two(ANN, BOB, &["funds", "withdraw", &governance, "52000", "--on", "2021-09-06"]);
 }
 
-/// The words that take offers as far as accepted.
-fn accepted(shapes: &mut Shapes, offer: &str, by: &str) {
+/// Contacts both parties and accepts the offer.
+fn accept(shapes: &mut Shapes, offer: &str, by: &str) {
     let contact = |party: &'static str, on| ["offers", "contact", offer, "--party", party, "--on", on];
     shapes.run(&contact("responsible-body", "2021-09-13"));
     if by == "school" {
@@ -54,9 +54,9 @@ pub(super) fn offers_and_awards(shapes: &mut Shapes) {
     let trust = shapes.offer(90_001);
     shapes.run(&["offers", "show", &school]);
     shapes.run(&["offers", "contact", &other, &third, "--party", "responsible-body", "--on", "2021-09-13"]);
-    accepted(shapes, &school, "school");
-    accepted(shapes, &third, "school");
-    accepted(shapes, &trust, "trust");
+    accept(shapes, &school, "school");
+    accept(shapes, &third, "school");
+    accept(shapes, &trust, "trust");
     shapes.run(&["offers", "contact", &other, "--party", "school", "--urn", "910002", "--on", "2021-09-14"]);
     let contacts = shapes.run(&["offers", "show", &other])["contacts"].clone();
     let contact = contacts.as_array().unwrap().last().unwrap()["contact"].to_string();
@@ -81,16 +81,16 @@ pub(super) fn offers_and_awards(shapes: &mut Shapes) {
         shapes.run(&["offers", "events", offer]);
     }
     let several = cli(&shapes.server, &["offers", "show", &school, &trust]);
-    shapes.note("offers_show_several", &several.json);
+    shapes.add("offers_show_several", &several.json);
     shapes.run(&["offers", "list"]);
     let watched = cli(&shapes.server, &["offers", "watch", "--once"]);
     let after = cli(&shapes.server, &["offers", "watch", "--once", "--after", "20", "--state", "identified"]);
     for line in watched.stdout.lines().chain(after.stdout.lines()) {
-        shapes.note("offers_watch", &serde_json::from_str(line).unwrap());
+        shapes.add("offers_watch", &serde_json::from_str(line).unwrap());
     }
 }
 
-/// Awards of each strand, what is done with them, and the funds after it.
+/// Awards of each strand, their changes, and the funds afterwards.
 fn awards(shapes: &mut Shapes, school: &str, trust: &str) {
     let days = [&["awards", "nle", school, "--on", "2021-10-01", "--days", "2.5"], &WITH_LEADER[..]].concat();
     shapes.run(&[&days[..], &["--check"]].concat());
@@ -130,7 +130,7 @@ fn awards(shapes: &mut Shapes, school: &str, trust: &str) {
     }
 }
 
-/// A file of awards, tried and made.
+/// A file of awards, first checked and then made.
 fn bundle(shapes: &mut Shapes, trust: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("awards.json");

@@ -1,4 +1,4 @@
-//! Referrals, and approvals that are denied or taken back.
+//! Referrals, and approvals that are denied or withdrawn.
 
 use super::Shapes;
 use crate::samples::text;
@@ -6,30 +6,30 @@ use crate::samples::text;
 const ANN: [&str; 4] = ["--actor", "ann", "--roles", "case-officer"];
 const DORA: [&str; 4] = ["--actor", "dora", "--roles", "regional-director"];
 
-/// Raises a referral as Ann.
-fn raised(shapes: &mut Shapes, schools: &[&str]) -> String {
+/// Raises a referral as Ann, and returns its id.
+fn raise(shapes: &mut Shapes, schools: &[&str]) -> String {
     let origin = ["--origin", "self-identified", "--ground", "would_benefit", "--on", "2021-11-02"];
     let words = [&["referrals", "raise"], schools, &origin[..], &["--because", "the head teacher wrote"]].concat();
-    text(&shapes.said(&ANN, &words), "referral")
+    text(&shapes.run_as(&ANN, &words), "referral")
 }
 
-/// One that is taken back, one declined, one approved, and one of a trust.
+/// Four referrals: withdrawn, declined, approved, and one of a trust.
 pub(super) fn referrals(shapes: &mut Shapes) {
-    let withdrawn = raised(shapes, &["--urn", "910030"]);
-    shapes.said(&ANN, &["referrals", "withdraw", &withdrawn, "--because", "raised twice"]);
+    let withdrawn = raise(shapes, &["--urn", "910030"]);
+    shapes.run_as(&ANN, &["referrals", "withdraw", &withdrawn, "--because", "raised twice"]);
     for decision in ["decline", "approve"] {
-        let referral = raised(shapes, &["--urn", "910030"]);
-        let held = ["--on", "2021-11-09", "--note", "with the chair of governors"];
-        shapes.said(&ANN, &[&["referrals", "discuss", &referral], &held[..]].concat());
+        let referral = raise(shapes, &["--urn", "910030"]);
+        let discussion = ["--on", "2021-11-09", "--note", "with the chair of governors"];
+        shapes.run_as(&ANN, &[&["referrals", "discuss", &referral], &discussion[..]].concat());
         let decide = ["referrals", decision, &referral, "--on", "2021-11-12", "--because", "as discussed"];
-        shapes.said(&DORA, &decide);
+        shapes.run_as(&DORA, &decide);
         shapes.run(&["referrals", "show", &referral]);
     }
-    raised(shapes, &["--uid", "90001", "--urn", "910048"]);
+    raise(shapes, &["--uid", "90001", "--urn", "910048"]);
     shapes.run(&["referrals", "list"]);
 }
 
-/// One that is denied, and one that whoever asked takes back; then all that there ever were.
+/// Two approvals: one is denied, the requester withdraws the other. Then all are listed.
 pub(super) fn approvals(shapes: &mut Shapes) {
     let finance = ["--actor", "ann", "--roles", "finance"];
     let funds = shapes.run(&["funds", "list", "--programme", "2021-22"]);
@@ -39,9 +39,9 @@ pub(super) fn approvals(shapes: &mut Shapes) {
         let approval = text(&shapes.refused("APPROVAL_REQUIRED", &finance, &ask), "approval");
         if amount == "70000" {
             let approver = ["--actor", "bob", "--roles", "finance-approver"];
-            shapes.said(&approver, &["approvals", "deny", &approval, "--reason", "the wrong fund"]);
+            shapes.run_as(&approver, &["approvals", "deny", &approval, "--reason", "the wrong fund"]);
         } else {
-            shapes.said(&finance, &["approvals", "withdraw", &approval]);
+            shapes.run_as(&finance, &["approvals", "withdraw", &approval]);
         }
     }
     shapes.run(&["approvals", "list", "--all"]);

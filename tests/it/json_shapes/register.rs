@@ -9,7 +9,7 @@ use crate::samples::{AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED, imp
 
 const OLGA: [&str; 2] = ["olga", "case-officer"];
 const DORA: [&str; 2] = ["dora", "regional-director"];
-/// The register of June 2022, in which two schools have come to an end, and what follows one of them.
+/// The register of June 2022, in which two schools have closed.
 const JUNE: &str = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),CloseDate\n\
     910003,886,School 910003,Community school,Closed,31-12-2021\n\
     910060,886,School 910060,Community school,Created in error,\n";
@@ -23,7 +23,7 @@ pub(super) fn terms(shapes: &mut Shapes) {
     shapes.run(&["terms", "check", &file]);
 }
 
-/// September, March and June: what was unknown is decided, what was eligible is blocked, closed or not eligible any more.
+/// September, March and June: an unknown entry position is decided, and eligible schools become blocked, closed or not eligible.
 pub(super) fn months(shapes: &mut Shapes) {
     let september = words(SEPTEMBER);
     let september = september.each_ref().map(String::as_str);
@@ -76,7 +76,7 @@ pub(super) fn lookups(shapes: &mut Shapes) {
     shapes.run(&["trusts", "show", "90002"]);
 }
 
-/// Files with problems, refused, put in the place of another, and withdrawn.
+/// Files that have problems, are refused, replace another file, or are withdrawn.
 pub(super) fn imports(shapes: &mut Shapes) {
     let wrong = path("bad/wrong_dates.csv");
     let wrong = ["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"];
@@ -85,7 +85,7 @@ pub(super) fn imports(shapes: &mut Shapes) {
     let files = [path("gias_groups_2022-03.csv"), path("bad/not_csv.html")];
     let several = cli(&shapes.server, &["import", "register", &files[0], &files[1], "--as-at", "2022-03-31"]);
     assert_eq!(several.code, 1, "{}", several.stderr);
-    shapes.note("import_register", &several.json);
+    shapes.add("import_register", &several.json);
     shapes.refused("FILE_REFUSED", &[], &["import", "register", &files[1], "--as-at", "2022-03-31"]);
 
     let listed = shapes.run(&["import", "list"]);

@@ -1,7 +1,7 @@
-//! The shape of a document: its keys, and the types of their values, all the way down.
+//! The shape of a JSON document: its keys and the types of their values, at every depth.
 //!
-//! A scalar is `text`, `integer`, `boolean` or `null`; several that were seen at one place are joined by ` or `. A key that
-//! some objects lack ends in `?`. A list is a list of the one shape that all of its elements have together.
+//! A scalar is `text`, `integer`, `boolean` or `null`; several types at one place are joined by ` or `. A key that
+//! some objects lack ends in `?`. A list has one element: the combined shape of all its elements.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) struct Shape {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Keys {
     shapes: BTreeMap<String, Shape>,
-    /// Those that some of the objects lack.
+    /// Keys that some of the objects lack.
     optional: BTreeSet<String>,
 }
 
@@ -31,7 +31,7 @@ impl Shape {
             Value::Null => drop(shape.scalars.insert("null")),
             Value::Bool(_) => drop(shape.scalars.insert("boolean")),
             Value::Number(number) => {
-                assert!(number.is_i64(), "numbers are whole: {number}");
+                assert!(number.is_i64(), "not an integer: {number}");
                 shape.scalars.insert("integer");
             }
             Value::String(_) => drop(shape.scalars.insert("text")),
@@ -48,29 +48,29 @@ impl Shape {
         shape
     }
 
-    /// Adds what another document has at the same place.
+    /// Merges the shape of another document at the same place.
     pub(super) fn add(&mut self, other: Self) {
         self.scalars.extend(other.scalars);
         match (&mut self.elements, other.elements) {
-            (Some(mine), Some(others)) => mine.add(*others),
-            (mine @ None, others) => *mine = others,
+            (Some(own), Some(others)) => own.add(*others),
+            (own @ None, others) => *own = others,
             (Some(_), None) => {}
         }
         match (&mut self.object, other.object) {
-            (Some(mine), Some(others)) => mine.add(others),
-            (mine @ None, others) => *mine = others,
+            (Some(own), Some(others)) => own.add(others),
+            (own @ None, others) => *own = others,
             (Some(_), None) => {}
         }
     }
 
-    /// As a shape file has it.
-    pub(super) fn written(&self) -> Value {
+    /// The shape in the format of a shape file.
+    pub(super) fn to_json(&self) -> Value {
         let scalars = self.scalars.iter().copied().collect::<Vec<_>>().join(" or ");
-        let elements = self.elements.as_ref().map(|all| match all.written() {
+        let elements = self.elements.as_ref().map(|all| match all.to_json() {
             Value::String(nothing) if nothing.is_empty() => json!([]),
             shape => json!([shape]),
         });
-        let object = self.object.as_ref().map(Keys::written);
+        let object = self.object.as_ref().map(Keys::to_json);
         let scalars = Some(scalars).filter(|it| !it.is_empty()).map(Value::String);
         let mut all: Vec<Value> = scalars.into_iter().chain(elements).chain(object).collect();
         match all.len() {
@@ -93,14 +93,14 @@ impl Keys {
         }
     }
 
-    fn written(&self) -> Value {
+    fn to_json(&self) -> Value {
         let key = |key: &String| format!("{key}{}", if self.optional.contains(key) { "?" } else { "" });
-        self.shapes.iter().map(|(name, shape)| (key(name), shape.written())).collect()
+        self.shapes.iter().map(|(name, shape)| (key(name), shape.to_json())).collect()
     }
 }
 
 #[test]
-fn a_shape_says_what_its_documents_have_in_common() {
+fn a_shape_combines_its_documents() {
     let rows = [
         (vec![json!({"a": 1}), json!({"a": null, "b": "x"})], json!({"a": "integer or null", "b?": "text"})),
         (vec![json!([]), json!([{"a": [1, "x"]}])], json!([{"a": ["integer or text"]}])),
@@ -108,11 +108,11 @@ fn a_shape_says_what_its_documents_have_in_common() {
         (vec![json!({"a": null}), json!({"a": {"b": true}})], json!({"a": {"either": ["null", {"b": "boolean"}]}})),
         (vec![json!({"a": 1}), json!({}), json!({"a": 2})], json!({"a?": "integer"})),
     ];
-    for (documents, wanted) in rows {
+    for (documents, expected) in rows {
         let mut shape = Shape::default();
         let mut shapes = documents.iter().map(Shape::of);
         shape.add(shapes.next().unwrap());
         shapes.for_each(|it| shape.add(it));
-        assert_eq!(shape.written(), wanted, "{documents:?}");
+        assert_eq!(shape.to_json(), expected, "{documents:?}");
     }
 }

@@ -1,28 +1,28 @@
-//! Ways to tamper with the ledger: each with what verify names of it, and what undoes it.
+//! Ways to tamper with the ledger: each with the SQL, a part of the report of verify, and the SQL that undoes it.
 
-use super::Book;
+use super::LedgerFixture;
 use crate::client::{YEAR, fresh};
 use crate::raw_sql::Past;
 use crate::record::Tampering;
 
-/// All of them, for somebody whom nothing keeps from changing entries.
-pub(super) async fn with(past: &mut Past, book: &Book) -> Vec<Tampering> {
-    let mut rows = covered(past, book).await;
-    rows.extend(beside(past, book).await);
-    rows.extend(claims(past, book));
-    rows.extend(account_days(past, book));
-    rows.extend(unreadable(past, book));
+/// All of them; they need a connection without the triggers of entries.
+pub(super) async fn all(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let mut rows = covered(past, fixture).await;
+    rows.extend(outside_balances(past, fixture).await);
+    rows.extend(claims(past, fixture));
+    rows.extend(account_days(past, fixture));
+    rows.extend(unreadable(past, fixture));
     rows.extend(forged(past));
-    rows.extend(of_no_book(past, book));
+    rows.extend(of_unknown_programme(past, fixture));
     if matches!(past, Past::Postgres(_)) {
-        rows.extend(endless(past, book));
+        rows.extend(infinite_dates(past, fixture));
     }
     rows
 }
 
-/// What the chain covers, and what its entries come to.
-async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
-    let Book { credit_fund, nle_fund, offer, credit, days, fees, .. } = book;
+/// Entries, which the chain covers, and the balances and awards that are computed from them.
+async fn covered(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let LedgerFixture { credit_fund, nle_fund, offer, credit, days, fees, .. } = fixture;
     let [fund, nle, caps, award, leader, paid] =
         [credit_fund, nle_fund, offer, credit, days, fees].map(|it| past.id(it));
     let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
@@ -45,7 +45,7 @@ async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
             of_event.clone(),
             format!("UPDATE entries SET account_id = {fund} WHERE event_seq = {event} AND account_id = {nle}"),
         ),
-        // Balances, every way that still adds up.
+        // Balances, changed so that the buckets still add up.
         (
             format!("UPDATE accounts SET available = available + 7, outside = outside - 7 WHERE id = {fund}"),
             credit_fund.clone(),
@@ -65,7 +65,7 @@ async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
                 "UPDATE accounts SET available = available - 1, outside = outside + 1 WHERE offer_id = {caps} AND strand = 'nle'"
             ),
         ),
-        // Awards, with what lies inside them.
+        // Awards, with their bookings and invoices.
         (
             format!("UPDATE awards SET drawn = drawn + 1 WHERE id = {award}"),
             credit.clone(),
@@ -84,9 +84,9 @@ async fn covered(past: &mut Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// The same of how an account changed by the day.
-fn account_days(past: &Past, book: &Book) -> Vec<Tampering> {
-    let credit_fund = &book.credit_fund;
+/// The changes of an account by day.
+fn account_days(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let credit_fund = &fixture.credit_fund;
     let fund = past.id(credit_fund);
     vec![
         (
@@ -106,9 +106,9 @@ fn account_days(past: &Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// The same of invoices and of leaders.
-fn claims(past: &Past, book: &Book) -> Vec<Tampering> {
-    let Book { days, fees, .. } = book;
+/// Invoices and leaders.
+fn claims(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let LedgerFixture { days, fees, .. } = fixture;
     let [leader, paid] = [days, fees].map(|it| past.id(it));
     vec![
         (
@@ -152,12 +152,12 @@ fn claims(past: &Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// The same of what no balance shows: approvals, what entries are stored as, rows that hang on nothing.
-async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
-    let Book { credit_fund, credit, days, fees, approval, .. } = book;
+/// Changes that no balance shows: approvals, columns of entries, orphan rows.
+async fn outside_balances(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
     let [fund, award, leader, paid, asked] = [credit_fund, credit, days, fees, approval].map(|it| past.id(it));
-    let nobody = fresh();
-    let none = past.id(&nobody);
+    let absent_award = fresh();
+    let none = past.id(&absent_award);
     let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
     let number = past.number(&format!("SELECT seq FROM entries WHERE {entry}")).await;
     let approvals = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {asked}");
@@ -183,12 +183,12 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
                 "INSERT INTO bookings SELECT programme, seq + 1000, {none}, half_days, booked_for, leader, state, \
                  leader_kind FROM bookings WHERE award_id = {leader}"
             ),
-            format!("award {nobody}: it is not there, but its booking"),
+            format!("award {absent_award}: it is not there, but its booking"),
             format!("DELETE FROM bookings WHERE award_id = {none}"),
         ),
         (
             format!("UPDATE invoices SET award_id = {none} WHERE award_id = {paid}"),
-            format!("award {nobody}: it is not there, but its invoice"),
+            format!("award {absent_award}: it is not there, but its invoice"),
             format!("UPDATE invoices SET award_id = {paid} WHERE award_id = {none}"),
         ),
         (
@@ -221,9 +221,9 @@ async fn beside(past: &mut Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// Rows that cannot be read, or only as what they are not: each is named, and hides no other.
-fn unreadable(past: &Past, book: &Book) -> Vec<Tampering> {
-    let Book { credit_fund, credit, days, fees, approval, .. } = book;
+/// Rows that cannot be read, or only as something else. Each is named, and none hides another.
+fn unreadable(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
     let row = |(table, column, id): (&str, &str, &str), set: [&str; 2], named: String| {
         let [tamper, mend] = set.map(|set| format!("UPDATE {table} SET {set} WHERE {column} = {}", past.id(id)));
         (tamper, named, mend)
@@ -245,7 +245,7 @@ fn unreadable(past: &Past, book: &Book) -> Vec<Tampering> {
             ["leader = ' ' || leader", "leader = LTRIM(leader)"],
             format!("award {days}: its booking"),
         ),
-        // Another writing of a reference that is paid, under which it could be paid again.
+        // A paid reference in another spelling, under which it could be paid again.
         row(
             ("invoices", "award_id", fees),
             ["reference = 'INV-7'", "reference = 'INV7'"],
@@ -259,9 +259,9 @@ fn unreadable(past: &Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// Days that PostgreSQL keeps and no calendar has.
-fn endless(past: &Past, book: &Book) -> Vec<Tampering> {
-    let Book { offer, credit, days, .. } = book;
+/// The date *infinity*, which PostgreSQL stores and no calendar has.
+fn infinite_dates(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let LedgerFixture { offer, credit, days, .. } = fixture;
     let of = |table: &str, [column, key, owner]: [&str; 3], id: &str, named: String| {
         let tamper = format!(
             "CREATE TABLE kept_{table} AS SELECT * FROM {table}; \
@@ -282,7 +282,7 @@ fn endless(past: &Past, book: &Book) -> Vec<Tampering> {
     ]
 }
 
-/// Entries that no writer makes: with a number or an event below 1, and, on SQLite, on something between a fund and a cap.
+/// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither fund nor cap.
 fn forged(past: &Past) -> Vec<Tampering> {
     let copy = |of: &str, from: &str| {
         format!(
@@ -291,7 +291,7 @@ fn forged(past: &Past) -> Vec<Tampering> {
     };
     let next = |by: &str| format!("UPDATE books SET next_entry = next_entry {by} WHERE programme = '{YEAR}'");
     let numbered = "entries_are_numbered_from_one";
-    let (free, held) = match past {
+    let (drop_check, restore_check) = match past {
         Past::Sqlite(_) => (String::new(), String::new()),
         Past::Postgres(_) => (
             format!("ALTER TABLE entries DROP CONSTRAINT {numbered};"),
@@ -300,14 +300,14 @@ fn forged(past: &Past) -> Vec<Tampering> {
     };
     let mut all = vec![
         (
-            format!("{free} {}", copy("0, event_seq", "WHERE seq = 1")),
+            format!("{drop_check} {}", copy("0, event_seq", "WHERE seq = 1")),
             "entry 0: entry 1 was expected".to_owned(),
-            format!("DELETE FROM entries WHERE seq = 0{held}"),
+            format!("DELETE FROM entries WHERE seq = 0{restore_check}"),
         ),
         (
-            format!("{free} {}; {}", copy("seq + 1, 0", "ORDER BY seq DESC LIMIT 1"), next("+ 1")),
+            format!("{drop_check} {}; {}", copy("seq + 1, 0", "ORDER BY seq DESC LIMIT 1"), next("+ 1")),
             "its event 0 is not in the record".to_owned(),
-            format!("DELETE FROM entries WHERE event_seq = 0; {}{held}", next("- 1")),
+            format!("DELETE FROM entries WHERE event_seq = 0; {}{restore_check}", next("- 1")),
         ),
     ];
     if matches!(past, Past::Sqlite(_)) {
@@ -320,9 +320,9 @@ fn forged(past: &Past) -> Vec<Tampering> {
     all
 }
 
-/// Rows of a programme that has no programme.
-fn of_no_book(past: &Past, book: &Book) -> Vec<Tampering> {
-    let [fund, award, approval] = [&book.credit_fund, &book.credit, &book.approval].map(|it| past.id(it));
+/// Rows of a programme that does not exist.
+fn of_unknown_programme(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let [fund, award, approval] = [&fixture.credit_fund, &fixture.credit, &fixture.approval].map(|it| past.id(it));
     let (other, strange) = (past.id(&fresh()), "'2098-99'");
     let rows = [
         (
