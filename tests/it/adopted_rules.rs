@@ -1,4 +1,4 @@
-//! Every programme adopts the rules of this version before anything else is recorded: once, by the first process that comes.
+//! Every programme adopts the rules of this version before anything else is recorded, exactly once, by the first process.
 
 use std::thread;
 
@@ -11,16 +11,16 @@ use crate::harness::{Db, Server, both, tsio};
 use crate::raw_sql::{Past, proved, verify};
 
 both!(
-    a_start_finishes_an_upgrade_that_was_cut_short,
+    a_start_finishes_an_interrupted_upgrade,
     a_writer_adopts_the_rules_first,
-    newer_rules_are_left_to_the_newer_program,
+    a_programme_with_newer_rules_is_read_only,
     a_programme_begins_with_the_rules,
 );
 
 const ADOPTED: &str = "SELECT count(*) FROM events WHERE kind = 'rules_adopted'";
 
-/// Leaves the programmes as a process does that was killed after the schema was migrated and before an event was written.
-async fn cut_short(db: &Db) {
+/// Restores the state of a process that was killed after it migrated the schema and before it wrote an event.
+async fn interrupt_upgrade(db: &Db) {
     let mut past = Past::of(db).await;
     past.run_unguarded("DELETE FROM events").await.unwrap();
     for programme in [YEAR, NEXT_YEAR] {
@@ -31,11 +31,11 @@ async fn cut_short(db: &Db) {
     }
 }
 
-/// Several at once on PostgreSQL; a SQLite file has one server.
-async fn a_start_finishes_an_upgrade_that_was_cut_short(db: Db) {
+/// On PostgreSQL several servers start at once; a SQLite file has one server.
+async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
     let mut server = Server::start(&db);
     server.stop();
-    cut_short(&db).await;
+    interrupt_upgrade(&db).await;
     let servers = if db.is_postgres() { 4 } else { 1 };
     let starting: Vec<_> = (0..servers)
         .map(|_| {
@@ -46,14 +46,14 @@ async fn a_start_finishes_an_upgrade_that_was_cut_short(db: Db) {
         })
         .collect();
     let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
-    assert_eq!(Past::of(&db).await.number(ADOPTED).await, 2, "one a programme");
+    assert_eq!(Past::of(&db).await.number(ADOPTED).await, 2, "one for each programme");
     let client = Client::of(&servers[0]).await;
     client.seed().await;
     drop(servers);
     assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [20, 1]);
 
-    // `tsio migrate` does the same, and says for which programmes.
-    cut_short(&db).await;
+    // `tsio migrate` does the same, and names the programmes.
+    interrupt_upgrade(&db).await;
     Past::of(&db)
         .await
         .run("DELETE FROM offer_schools; DELETE FROM offers; DELETE FROM requests WHERE rpc LIKE 'OfferService/%'")
@@ -67,12 +67,12 @@ async fn a_start_finishes_an_upgrade_that_was_cut_short(db: Db) {
     assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1]);
 }
 
-/// Whichever version a running server finds under the lock, it records nothing under older rules.
+/// A running server checks the version of the rules under the lock, and records nothing under older rules.
 async fn a_writer_adopts_the_rules_first(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.import_august().await;
-    cut_short(&db).await;
+    interrupt_upgrade(&db).await;
     let (request_id, programme) = (fresh(), YEAR.to_owned());
     let preview = IdentifyOffersRequest { request_id, programme, validate_only: true };
     let checked = client.offers().identify_offers(client.ask(preview)).await.unwrap().into_inner();
@@ -83,7 +83,7 @@ async fn a_writer_adopts_the_rules_first(db: Db) {
     assert_eq!(proved(&db)[0].0, 20);
 }
 
-async fn newer_rules_are_left_to_the_newer_program(db: Db) {
+async fn a_programme_with_newer_rules_is_read_only(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
@@ -94,10 +94,10 @@ async fn newer_rules_are_left_to_the_newer_program(db: Db) {
     let (code, reports) = verify(&db, &["--programme", YEAR]);
     let named = "the version of the rules: the record says RulesVersion(2), the database has RulesVersion(3)";
     assert_eq!((code, reports[0]["differences"][0].as_str()), (1, Some(named)), "{reports:#}");
-    assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
+    assert_eq!(client.list(YEAR).await.len(), 19, "reads still succeed");
 }
 
-/// One that ships with the program, and one that is loaded: by the caller who loads it.
+/// Shipped programmes adopt the rules as `tsio`, a loaded one as the caller who loads it.
 async fn a_programme_begins_with_the_rules(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

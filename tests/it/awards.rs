@@ -11,7 +11,7 @@ use super::money::{
 use super::samples::{august, done, offer_of, refused, refused_for, text, verified};
 
 both!(
-    up_to_the_cap_and_no_further,
+    awards_stay_within_the_cap,
     each_strand_has_its_conditions,
     days_are_booked,
     a_bundle_is_all_or_nothing,
@@ -19,7 +19,7 @@ both!(
     etags_move_with_awards,
 );
 
-/// The words that award so many days, or pounds, on a day of the window.
+/// The arguments of an award of days or pounds, on a day of the award window.
 fn nle<'a>(offer: &'a str, days: &'a str) -> Vec<&'a str> {
     [&["awards", "nle", offer, "--on", "2021-10-01", "--days", days], &WITH_LEADER[..]].concat()
 }
@@ -37,7 +37,7 @@ fn npqel<'a>(offer: &'a str, pounds: &'a str, provider: &'a str) -> Vec<&'a str>
     [&words[..], &["--leader", "ceo-3", "--because", "first post"]].concat()
 }
 
-async fn up_to_the_cap_and_no_further(db: Db) {
+async fn awards_stay_within_the_cap(db: Db) {
     let server = august(&db);
     let (school, trust) = (taken(&server, 910_001), taken(&server, 90_001));
     let fund = funded(&server, "credit", "20000");
@@ -61,14 +61,14 @@ async fn up_to_the_cap_and_no_further(db: Db) {
     for key in ["award", "offer", "strand", "unit", "awarded", "drawn", "released", "state", "etag"] {
         assert!(!award[key].is_null(), "{key}: {award}");
     }
-    let told = json!([award["offer"], award["strand"], award["unit"], award["state"], award["fund"]]);
-    assert_eq!(told, json!([school, "credit", "pence", "open", fund]));
+    let award_fields = json!([award["offer"], award["strand"], award["unit"], award["state"], award["fund"]]);
+    assert_eq!(award_fields, json!([school, "credit", "pence", "open", fund]));
     assert_eq!(moved(&award), [600_000, 0, 0, 0, 600_000]);
     assert_eq!(refused_for(&server, "CAP_EXCEEDED", &credit(&school, "4000.01"))["largest"], 400_000);
     done(&server, &credit(&school, "4000"));
     assert_eq!(refused_for(&server, "CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [2_000_000, 1_000_000, 0, 1_000_000]);
-    // What no cap limits, the fund does.
+    // Strands without a cap are limited by their fund.
     done(&server, &nlg(&trust, "2999.99"));
     assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &nlg(&trust, "0.02"))["largest"], 1);
     done(&server, &npqel(&trust, "1000", "Teach First"));
@@ -96,7 +96,7 @@ async fn each_strand_has_its_conditions(db: Db) {
         let words = ["awards", "credit", offer, "--on", "2021-10-01", "--amount", "1"];
         [&words[..], &["--partner", partner, "--suitable-because", "near by"]].concat()
     }
-    // Closed; a single-academy trust; the school's own; a sponsor, a federation and a number that no file names.
+    // Unsuitable partners: closed, a single-academy trust, the school's own trust, a sponsor, a federation, and a UID in no file.
     for (offer, partner) in [
         (&school, "90007"),
         (&school, "90021"),
@@ -118,11 +118,11 @@ async fn each_strand_has_its_conditions(db: Db) {
     let fees = given(&server, "npqel", &trust, &npqel(&trust, "1", "UCL Institute of Education")[5..]);
     let shown = done(&server, &["awards", "show", &fees]);
     assert_eq!((&shown["provider"], &shown["because"]), (&json!("UCL Institute of Education"), &json!("first post")));
-    // Free text lies apart: it is shown, and in no event's body.
+    // Free text is stored separately: it is shown, but is in no body of an event.
     let events = done(&server, &["offers", "events", &trust]);
     let awarded = events.as_array().unwrap().iter().find(|it| it["kind"] == "awarded").unwrap();
     assert!(!awarded["body"].to_string().contains("first post"), "{awarded}");
-    // The offer's state, and the window of the terms, first day and last.
+    // The state of the offer, and the first and last day of the award window.
     let identified = text(&offer_of(&server, 910_002), "offer");
     refused_for(&server, "STATE_NOT_ALLOWED", &nle(&identified, "1"));
     fn on<'a>(offer: &'a str, date: &'a str) -> Vec<&'a str> {
@@ -139,7 +139,7 @@ async fn each_strand_has_its_conditions(db: Db) {
         let award = done(&server, &on(&school, date));
         assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
     }
-    // Not dated after the window: the day it was accepted, and the answer says so. What was delivered since can be drawn.
+    // An award without a date after the window gets the date of acceptance, with a warning. Later deliveries can be drawn.
     let award = done(&server, &[&["awards", "nle", &school, "--days", "0.5"], &WITH_LEADER[..]].concat());
     assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2021-09-20"), &json!("DATE_ASSUMED")));
     let award = text(&award, "award");
@@ -173,7 +173,7 @@ async fn days_are_booked(db: Db) {
         .map(|it| it["booking"].to_string())
         .collect();
     assert_eq!((first["booking"].to_string(), second["booking"].to_string()), (numbers[0].clone(), numbers[1].clone()));
-    // Cancelled, its days are free for another; a booking is cancelled once.
+    // Cancelling frees the days for another booking; a booking is cancelled once.
     let cancel = ["awards", "cancel", &award, "--booking", &numbers[1]];
     done(&server, &cancel);
     refused_for(&server, "BOOKING_NOT_OPEN", &cancel);
@@ -181,7 +181,7 @@ async fn days_are_booked(db: Db) {
     words(&book("1", "2022-05-09"));
     let late = book("0.5", "2023-01-01");
     refused_for(&server, "OUTSIDE_WINDOW", &late.each_ref().map(String::as_str));
-    // Delivered: all days of the booking, on its date; only once delivery has started.
+    // A booking is delivered whole, on its date, and only once delivery has started.
     let deliver = ["awards", "draw", &award, "--booking", &numbers[0], "--on", "2022-03-14"];
     refused_for(&server, "STATE_NOT_ALLOWED", &deliver);
     started(&server, &school);
@@ -220,7 +220,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
     let school = taken(&server, 910_001);
     let folder = tempfile::tempdir().unwrap();
     let before = everything(&server, &school);
-    // In days or in money, each line alone too much; then both, with a partner that is closed: all of it is named.
+    // Too many days, too much money, then both with a closed partner: every limit is named.
     #[rustfmt::skip]
     let wrong = [
         ("3.5", "£4,000",  90_001, vec!["cap"]),
@@ -281,8 +281,8 @@ async fn a_check_writes_nothing(db: Db) {
     let days = check(nle(&school, "2.5"));
     assert_eq!(json!([days["strand"], days["awarded"], days["committed"]]), json!(["nle", 5, 5]));
     assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000);
-    assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000, "nothing was taken by it");
-    // The very refusal of the real thing.
+    assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000, "the check used up nothing");
+    // A check is refused as the award would be.
     let wish = credit(&school, "10000.01");
     let mut wished = refused_for(&server, "CAP_EXCEEDED", &[&wish[..], &["--check"]].concat());
     let mut real = refused_for(&server, "CAP_EXCEEDED", &wish);
@@ -309,7 +309,7 @@ async fn etags_move_with_awards(db: Db) {
     assert_eq!(stale["code"], "ABORTED");
     done(&server, &[&credit(&school, "1")[..], &["--etag", &second]].concat());
     started(&server, &school);
-    // The award's own: another award of the offer does not move it, what happens to it does.
+    // The etag of an award changes with the award, not with another award of the offer.
     let shown = || text(&done(&server, &["awards", "show", &award]), "etag");
     let mine = shown();
     done(&server, &credit(&school, "1"));
@@ -319,11 +319,11 @@ async fn etags_move_with_awards(db: Db) {
     };
     let offer_before = etag();
     done(&server, &draw(&mine).each_ref().map(String::as_str));
-    assert_ne!(etag(), offer_before, "the offer's covers its awards");
+    assert_ne!(etag(), offer_before, "the etag of the offer covers its awards");
     refused_for(&server, "ETAG_STALE", &draw(&mine).each_ref().map(String::as_str));
     let amounts = moved(&done(&server, &["awards", "show", &award]));
     assert_eq!(amounts, [10_000, 1_000, 0, 0, 9_000]);
-    // A fund's covers its settings, never its balances.
+    // The etag of a fund covers its settings, not its balances.
     let before = text(&fund_row(&server, &fund), "etag");
     done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
     assert_eq!(text(&fund_row(&server, &fund), "etag"), before);

@@ -1,4 +1,4 @@
-//! Files that are wrong: refused with a reason, nothing half-written, and the server serves on.
+//! Wrong files: refused with a reason and no partial writes, and the server continues.
 
 use std::fs;
 use std::io::Write as _;
@@ -19,7 +19,11 @@ use uuid::Uuid;
 use super::harness::{Db, Server, both, cli};
 use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, import_all, path, refused_for, summary, text, words};
 
-both!(a_file_that_is_wrong_as_a_whole, good_rows_of_a_file_with_wrong_ones, an_upload_that_breaks_off);
+both!(
+    wrong_files_are_refused_as_a_whole,
+    good_rows_of_a_file_with_wrong_rows_are_imported,
+    an_interrupted_upload_imports_nothing
+);
 
 fn import_words<'a>(noun: &'a str, file: &'a str, as_at: &'a str) -> [&'a str; 5] {
     ["import", noun, file, "--as-at", as_at]
@@ -30,7 +34,7 @@ fn state(server: &Server) -> (Value, Value) {
     (done(server, &["import", "list"]), done(server, &["eligibility", "summary"]))
 }
 
-async fn a_file_that_is_wrong_as_a_whole(db: Db) {
+async fn wrong_files_are_refused_as_a_whole(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST[..2]);
     let before = state(&server);
@@ -79,13 +83,13 @@ async fn a_file_that_is_wrong_as_a_whole(db: Db) {
     assert_eq!(future["violations"][0]["field"], "header.as_at", "{future}");
     assert_eq!(cli(&server, &import_words("ofsted", &path(AUGUST.0), "2021-02-30")).code, 2);
     refused_for(&server, "FILE_UNREADABLE", &import_words("ofsted", "/nowhere/at/all.csv", "2021-08-31"));
-    assert_eq!(state(&server), before, "nothing is half-written");
-    the_rest_goes_in(&server, folder.path());
+    assert_eq!(state(&server), before, "a refused file changed something");
+    other_files_are_imported(&server, folder.path());
     assert!(!server.stderr().contains("\"ERROR\""), "{}", server.stderr());
 }
 
-/// Of several files one wrong does not stop the others, and each says what came of it. Gzip goes in like plain.
-fn the_rest_goes_in(server: &Server, folder: &std::path::Path) {
+/// One wrong file does not stop the others, and each has its own answer. A gzip file is imported as a plain one.
+fn other_files_are_imported(server: &Server, folder: &std::path::Path) {
     let packed = folder.join("establishments.csv.gz");
     fs::write(&packed, gzip(&fs::read(path("gias_establishments_full.csv")).unwrap())).unwrap();
     let (packed, bad) = (packed.to_str().unwrap(), path("bad/empty.csv"));
@@ -94,7 +98,7 @@ fn the_rest_goes_in(server: &Server, folder: &std::path::Path) {
     assert_eq!(answer.json[0]["error"]["reason"], "FILE_REFUSED", "{}", answer.stdout);
     assert_eq!((&answer.json[1]["kind"], &answer.json[1]["accepted"]), (&json!("establishments"), &json!(21)));
     import_all(server, &[AUGUST]);
-    // Packed or not, it is the same content.
+    // Compressed or not, the content is the same.
     let again = folder.join("august.csv.gz");
     fs::write(&again, gzip(&fs::read(path(AUGUST.0)).unwrap())).unwrap();
     let again = done(server, &import_words("ofsted", again.to_str().unwrap(), AUGUST.1));
@@ -108,8 +112,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-/// A gzip file of some 300 kB that unpacks to 300 MiB without a line break: a reader that unpacks it first and looks at it
-/// then has lost. (The bound on all unpacked bytes is tried beside the code: it takes long to reach.)
+/// A gzip file of some 300 kB that decompresses to 300 MiB without a line break. A reader must not decompress all of it first. (A unit
+/// test checks the limit on all decompressed bytes, which takes long to reach.)
 fn bomb() -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let filler = vec![b'x'; 1 << 20];
@@ -121,7 +125,7 @@ fn bomb() -> Vec<u8> {
     packed
 }
 
-async fn good_rows_of_a_file_with_wrong_ones(db: Db) {
+async fn good_rows_of_a_file_with_wrong_rows_are_imported(db: Db) {
     let server = Server::start(&db);
     let file = path("bad/wrong_dates.csv");
     let words = [&import_words("ofsted", &file, "2021-08-31")[..], &["--accept-problems"]].concat();
@@ -136,22 +140,22 @@ async fn good_rows_of_a_file_with_wrong_ones(db: Db) {
     assert_eq!((&answer[0]["rows"], &answer[0]["accepted"]), (&json!(11), &json!(3)), "{answer}");
     assert_eq!(dry[0]["problems"], answer[0]["problems"]);
     let problems = answer[0]["problems"].as_array().unwrap();
-    let mut told: Vec<(i64, String)> =
+    let mut problems: Vec<(i64, String)> =
         problems.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"))).collect();
-    told.sort();
+    problems.sort();
     #[rustfmt::skip]
     let expected = [
         (3, "Publication date"), (4, "Inspection start date"), (5, "LAESTAB"), (7, "URN"), (8, "URN"), (9, "URN"),
         (10, "Publication date"), (11, "Overall effectiveness"),
     ];
-    assert_eq!(told, expected.map(|(line, column)| (line, column.to_owned())), "{answer}");
+    assert_eq!(problems, expected.map(|(line, column)| (line, column.to_owned())), "{answer}");
     for (line, says) in
         [(3, "31/02/2019"), (4, "2019-13-40"), (5, "999"), (7, "9100O8"), (10, "of 4 characters"), (11, "7")]
     {
         let problem = problems.iter().find(|it| it["line"] == line).unwrap();
         assert!(text(problem, "reason").contains(says), "{problem}");
     }
-    // 910001, 910007 and 910024 are in, and all three are RI after RI.
+    // 910001, 910007 and 910024 are imported, and all three are RI after RI.
     let list = done(&server, &["eligibility", "list"]);
     assert_eq!(super::samples::numbers(&list, "urn"), [910_001, 910_007, 910_024]);
     assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 3);
@@ -162,7 +166,7 @@ async fn good_rows_of_a_file_with_wrong_ones(db: Db) {
     );
 }
 
-/// The messages of an upload by hand: the header with this size, then these bytes.
+/// The messages of an upload: a header with this size, then these bytes.
 fn messages(size_bytes: i64, bytes: &[u8]) -> Vec<ImportOfstedRequest> {
     let header = ImportHeader {
         request_id: Uuid::new_v4().to_string(),
@@ -182,7 +186,7 @@ fn by_ann<T>(message: T) -> Request<T> {
     request
 }
 
-/// Uploads these bytes, said to be so many, to the end.
+/// Uploads these bytes completely, with this size in the header.
 async fn upload(url: String, size_bytes: i64, bytes: &[u8]) -> Result<(), Status> {
     let mut client = EligibilityServiceClient::connect(url).await.unwrap();
     let upload = tokio_stream::iter(messages(size_bytes, bytes));
@@ -191,8 +195,7 @@ async fn upload(url: String, size_bytes: i64, bytes: &[u8]) -> Result<(), Status
     Ok(())
 }
 
-/// Sends these bytes without saying how many there will be, and is gone as a killed process is: the connection closes
-/// with the upload still open.
+/// Sends these bytes without a size, and disconnects like a killed process: the connection closes during the upload.
 fn vanish(url: String, bytes: &[u8]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -204,8 +207,7 @@ fn vanish(url: String, bytes: &[u8]) {
     runtime.shutdown_background();
 }
 
-/// Sends these bytes without saying how many there will be, and then cancels the call, as a client does that has had
-/// enough: the stream ends by a reset, its connection stays.
+/// Sends these bytes without a size, and then cancels the call: the stream is reset, its connection stays open.
 async fn cancel(address: SocketAddr, bytes: &[u8]) {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -222,14 +224,14 @@ async fn cancel(address: SocketAddr, bytes: &[u8]) {
         let size = u32::try_from(message.len()).unwrap().to_be_bytes();
         upload.send_data([&[0], &size[..], &message].concat().into(), false).unwrap();
     }
-    // The server has begun: it answers with its headers before it has read all.
+    // The server has started: it sends its headers before it has read everything.
     let answers = answer.await.unwrap().into_body();
     upload.send_reset(h2::Reason::CANCEL);
     drop((upload, answers));
     connection.await.unwrap().unwrap();
 }
 
-async fn an_upload_that_breaks_off(db: Db) {
+async fn an_interrupted_upload_imports_nothing(db: Db) {
     let mut server = Server::start(&db);
     let bytes = fs::read(path(SEPTEMBER.0)).unwrap();
     let size = i64::try_from(bytes.len()).unwrap();
@@ -246,7 +248,7 @@ async fn an_upload_that_breaks_off(db: Db) {
     }
     assert_eq!(done(&server, &["import", "list"]), json!([]));
     assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 0);
-    // Room for the next one is there as soon as the server has seen that the others have gone.
+    // The next upload has a slot as soon as the server has noticed that the others are gone.
     let mut tries = 0;
     loop {
         tries += 1;
@@ -258,8 +260,8 @@ async fn an_upload_that_breaks_off(db: Db) {
     assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 58);
     let again = words(SEPTEMBER);
     assert_eq!(done(&server, &again.each_ref().map(String::as_str))[0]["unchanged"], 58);
-    // A stop waits for every upload that the server still holds.
+    // Stopping waits for all uploads in progress.
     server.stop();
     server.restart();
-    assert_eq!(done(&server, &["import", "list"]).as_array().unwrap().len(), 1, "no half file landed after all");
+    assert_eq!(done(&server, &["import", "list"]).as_array().unwrap().len(), 1, "an interrupted file was imported");
 }

@@ -1,4 +1,5 @@
-//! Wrong amounts, dates, ids and names about money: a field violation or a refusal each, all at once, nothing written.
+//! Wrong amounts, dates, ids and names in calls about money. Each is a field violation or a refusal, all are reported at once, and
+//! nothing is written.
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -21,13 +22,13 @@ use super::raw_sql::proved;
 use super::samples::{august, done, refused, refused_for, text};
 
 both!(
-    typed_wrongly,
-    sent_wrongly,
-    of_another_programme,
-    too_much_for_any_number,
-    many_wrong_lines,
-    named_wrongly,
-    far_too_long,
+    wrong_arguments_are_refused,
+    wrong_fields_are_violations,
+    a_programme_has_its_own_dates_funds_and_caps,
+    amounts_beyond_the_limits_are_refused,
+    every_wrong_line_of_a_bundle_is_named,
+    wrong_names_and_reasons_are_refused,
+    overlong_texts_are_refused_in_a_short_status,
 );
 
 /// What must not change when a command is refused.
@@ -35,14 +36,14 @@ fn everything(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<(i64,
     (done(server, &["offers", "events", offer]), done(server, &["funds", "list"]), proved(db))
 }
 
-async fn typed_wrongly(db: Db) {
+async fn wrong_arguments_are_refused(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
     let award = given(&server, "credit", &school, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
     let days = given(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..]].concat());
     let before = everything(&server, &db, &school);
-    // Other countries' habits, fractions of a penny, of a half-day, or of nothing: wrong usage, which writes nothing.
+    // Other number formats, and fractions of a penny or half-day, are usage errors, and write nothing.
     let amounts = [
         "€4.000,00",
         "4.000,50",
@@ -90,7 +91,7 @@ async fn typed_wrongly(db: Db) {
     assert_eq!(everything(&server, &db, &school), before);
 }
 
-/// Dates that are none, an amount of both units, of none, or of nothing.
+/// Invalid dates; and amounts with two units, with none, or of zero.
 fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4]) {
     for words in [
         &["awards", "draw", award, "--amount", "1", "--on", "01/11/2021"][..],
@@ -104,7 +105,7 @@ fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4])
     ] {
         assert_eq!(cli(server, words).code, 2, "{words:?}");
     }
-    // Nothing is a number, but not one that moves: said by the server, field by field.
+    // Zero is a number, but not a valid amount: the server names each field.
     for words in [
         &["funds", "allocate", fund, "0"][..],
         &["funds", "withdraw", fund, "£0.00"],
@@ -119,7 +120,7 @@ fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4])
     }
 }
 
-/// The fields that a status says are wrong.
+/// The fields in the violations of a status.
 fn wrong(status: &Status) -> Vec<String> {
     assert_eq!((status.code(), reason(status).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"), "{status:?}");
     let violations = status.get_details_bad_request().unwrap().field_violations;
@@ -128,7 +129,7 @@ fn wrong(status: &Status) -> Vec<String> {
     fields
 }
 
-async fn sent_wrongly(db: Db) {
+async fn wrong_fields_are_violations(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -139,7 +140,7 @@ async fn sent_wrongly(db: Db) {
     let days = client.awarded(&school.offer, nle(2)).await;
     let before = proved(&db);
 
-    // All that is wrong with a call is said at once.
+    // All mistakes of a call are reported at once.
     for pence in [0, -1, i64::MIN] {
         let request = AllocateFundRequest {
             request_id: "x".to_owned(),
@@ -171,7 +172,7 @@ async fn sent_wrongly(db: Db) {
         assert_eq!(wrong(&status), ["date", "half_days"], "a booking is for a date");
         assert!(!wrong(&client.draw(&days, Much::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
     }
-    // Dates in the future, though a booking's may be.
+    // Dates in the future, which only a booking may have.
     let future = || "2999-01-01".to_owned();
     let (request_id, award_id) = (fresh(), award.clone());
     let amount = Some(draw_award_request::Amount::AmountPence(1));
@@ -189,11 +190,11 @@ async fn sent_wrongly(db: Db) {
     let request =
         BookDaysRequest { request_id: fresh(), award: days, half_days: 1, date: future(), ..Default::default() };
     let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
-    assert_eq!(reason(&status), "OUTSIDE_WINDOW", "not wrong by itself, but after the last claims");
+    assert_eq!(reason(&status), "OUTSIDE_WINDOW", "a valid date, but after the last claims");
     assert_eq!(proved(&db), before);
 }
 
-async fn of_another_programme(db: Db) {
+async fn a_programme_has_its_own_dates_funds_and_caps(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (_, next) = client.seed_both().await;
@@ -223,7 +224,7 @@ async fn of_another_programme(db: Db) {
         );
     }
     assert_eq!(proved(&db), before);
-    // Its offers have its own caps and its own funds: ten days for a school, no partnership credit.
+    // A programme has its own caps and funds: this one has ten days for a school, and no partnership credit.
     let school = next.iter().find(|it| it.recipient_kind() == tsio::proto::RecipientKind::Standalone).unwrap();
     let whole = client.whole(&school.offer).await;
     assert_eq!(whole.caps.iter().map(|it| (it.strand.as_str(), it.allocated)).collect::<Vec<_>>(), [("nle", 20)]);
@@ -234,7 +235,7 @@ async fn of_another_programme(db: Db) {
     );
 }
 
-async fn too_much_for_any_number(db: Db) {
+async fn amounts_beyond_the_limits_are_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -261,7 +262,7 @@ async fn too_much_for_any_number(db: Db) {
         assert!([Code::FailedPrecondition, Code::InvalidArgument].contains(&status.code()), "{status:?}");
     }
     assert_eq!(proved(&db), head);
-    // £100 billion may arrive at a time, if two people say so; a penny more, and what no number holds, is no amount.
+    // Two people may allocate £100 billion at once. A penny more is not a valid amount, nor is one beyond the integer range.
     const MOST: i64 = 10_000_000_000_000;
     for pence in [MOST + 1, i64::MAX - 100_000, i64::MAX] {
         assert_eq!(wrong(&client.allocate(&fund, pence, &fresh()).await.unwrap_err()), ["amount_pence"]);
@@ -281,7 +282,7 @@ async fn too_much_for_any_number(db: Db) {
     proved(&db);
 }
 
-async fn many_wrong_lines(db: Db) {
+async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -300,7 +301,7 @@ async fn many_wrong_lines(db: Db) {
         let client = client.clone();
         async move { client.award_service().create_awards(client.ask(request)).await.unwrap_err() }
     };
-    // Fields: each of the five lines by its own name, nothing of it hidden by another.
+    // Field violations: each of the five lines is named, and none hides another.
     let mut silent = nle(1);
     if let Some(new_award::Support::Nle(nle)) = &mut silent.support {
         nle.leader.clear();
@@ -322,27 +323,27 @@ async fn many_wrong_lines(db: Db) {
     }
     assert!(!fields.iter().any(|it| it.starts_with("awards[4]")), "{fields:?}");
     assert!(fields.len() >= 6, "a leader, an organisation, a partner, why, two amounts, a support: {fields:?}");
-    // None at all, and more than twenty.
+    // No line, and more than twenty lines.
     for count in [0, 21] {
         let fields = wrong(&send(vec![credit(1); count]).await);
         assert!(fields.iter().all(|it| it.starts_with("awards")), "{count}: {fields:?}");
     }
-    // Refusals: the strand, the partner, the cap, the fund, the provider, all named.
+    // Refusals: the strand, the partner, the cap, the fund and the provider are all named.
     let lines =
         vec![nlg(1), super::money::credit_with(90_007, 1), nle(7), credit(100_001), npqel("Acme Leadership", 1)];
-    let told = refusal(&send(lines).await);
-    let mut kinds: Vec<&str> = told.limits.iter().map(|it| it.kind.as_str()).collect();
+    let refused = refusal(&send(lines).await);
+    let mut kinds: Vec<&str> = refused.limits.iter().map(|it| it.kind.as_str()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{told:?}");
-    assert!(told.limits.len() >= 6, "{told:?}");
+    assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{refused:?}");
+    assert!(refused.limits.len() >= 6, "{refused:?}");
     assert_eq!(proved(&db), before);
-    // More than a status can carry: what is not listed is counted. Twenty lines, each not offered, by nobody
-    // accredited, from no fund, and all but the first for a leader whom the first funds.
-    let told = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
-    assert_eq!(told.limits.len() + usize::try_from(told.more_limits).unwrap(), 79, "{told:?}");
-    assert!(told.more_limits > 0 && !told.limits.is_empty());
-    // A text that the database could not keep, and one too long.
+    // More limits than a status can carry: the rest is counted. Each of twenty lines is of a strand that is not offered, has a provider
+    // that is not accredited, and has no fund. All but the first are for a leader whom the first funds.
+    let refused = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
+    assert_eq!(refused.limits.len() + usize::try_from(refused.more_limits).unwrap(), 79, "{refused:?}");
+    assert!(refused.more_limits > 0 && !refused.limits.is_empty());
+    // A text that no database can store, and one that is too long.
     for because in ["a\0b".to_owned(), "x".repeat(10_001)] {
         let support = CreditSupport { partner_uid: 90_001, suitable_because: because };
         let line = NewAward {
@@ -354,7 +355,7 @@ async fn many_wrong_lines(db: Db) {
     assert_eq!(proved(&db), before);
 }
 
-async fn named_wrongly(db: Db) {
+async fn wrong_names_and_reasons_are_refused(db: Db) {
     let server = august(&db);
     funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
@@ -364,7 +365,7 @@ async fn named_wrongly(db: Db) {
     done(&server, &["offers", "close", &closed, "--outcome", "withdrawn", "--on", "2021-10-10"]);
     let before = everything(&server, &db, &school);
     let nle = |offer: &str, more: &[&str]| refused(&server, &[&["awards", "nle", offer, "--days", "1"], more].concat());
-    // On a closed offer; without a leader; by a name instead of an id; dated in the future, or before it all.
+    // On a closed offer; without a leader; without an organisation; dated in the future, or before the programme.
     let on = ["--on", "2021-11-01"];
     assert_eq!(nle(&closed, &[&WITH_LEADER[..], &on].concat())["reason"], "STATE_NOT_ALLOWED");
     assert_eq!(nle(&school, &["--leader", "", "--organisation", "Larkrise"])["reason"], "FIELD_VIOLATIONS");
@@ -379,7 +380,7 @@ async fn named_wrongly(db: Db) {
     ] {
         refused_for(&server, "STATE_NOT_ALLOWED", words);
     }
-    // Reasons that say nothing.
+    // Empty reasons.
     let empty = ["awards", "credit", &school, "--amount", "1", "--partner", "90001", "--on", "2021-11-01"];
     refused_for(&server, "FIELD_VIOLATIONS", &[&empty[..], &["--suitable-because", " "]].concat());
     let refund = ["awards", "refund", &award, "--days", "0.5", "--reason", "", "--on", "2021-11-01"];
@@ -388,8 +389,8 @@ async fn named_wrongly(db: Db) {
     assert_eq!(everything(&server, &db, &school), before);
 }
 
-/// What is sent at any length comes back as a status that fits its headers.
-async fn far_too_long(db: Db) {
+/// A text of any length is refused with a status that fits in the response headers.
+async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -452,7 +453,7 @@ async fn far_too_long(db: Db) {
         client.ask(NoteOfferRequest { request_id, offer, text, etag, ..Default::default() })
     };
     assert_eq!(wrong(&client.offers().note_offer(note(long())).await.unwrap_err()), ["etag"]);
-    // As long as may be: told apart from one that is wrong by itself.
+    // An etag of the maximum length is stale; a longer one is a violation.
     let stale = client.offers().note_offer(note("é".repeat(64))).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
     assert_eq!(wrong(&client.offers().note_offer(note("é".repeat(65))).await.unwrap_err()), ["etag"]);

@@ -1,4 +1,4 @@
-//! Several offers in one call: all of one moment, in the order asked for, all or none.
+//! Several offers in one call: all as of one moment, in the requested order, all or none.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use crate::client::{Client, contact, fresh, of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::nle;
 
-both!(offers_come_whole_and_in_order, offers_are_of_one_moment, a_batch_names_all_that_is_wrong);
+both!(offers_are_complete_and_in_order, offers_are_of_one_moment, a_batch_names_all_that_is_wrong);
 
-/// Moments that are to be seen: contacts are made until then.
+/// How many different moments the test has to see. A writer makes contacts until then.
 const MOMENTS: usize = 10;
 
 async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersResponse, Status> {
@@ -26,7 +26,7 @@ async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersRespons
         .into_inner())
 }
 
-async fn offers_come_whole_and_in_order(db: Db) {
+async fn offers_are_complete_and_in_order(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -45,7 +45,7 @@ async fn offers_come_whole_and_in_order(db: Db) {
     }
 }
 
-/// Each command contacts both offers in one commit, so that no moment has them apart.
+/// Each command contacts both offers in one commit, so that both have the same number of contacts at any moment.
 async fn offers_are_of_one_moment(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -66,10 +66,10 @@ async fn offers_are_of_one_moment(db: Db) {
         let found = batch(&client, &[&pair[0].offer, &pair[1].offer]).await.unwrap();
         let contacts: Vec<usize> = found.offers.iter().map(|it| it.offer.as_ref().unwrap().contacts.len()).collect();
         assert_eq!(contacts[0], contacts[1], "both or neither");
-        assert!(found.at_sequence >= last, "time goes on");
+        assert!(found.at_sequence >= last, "the sequence went back");
         last = found.at_sequence;
         moments.insert(contacts[0]);
-        assert!(!writer.is_finished(), "no contact can be made any more");
+        assert!(!writer.is_finished(), "the writer has failed");
     }
     seen_enough.store(true, Ordering::SeqCst);
     writer.await.unwrap();

@@ -1,4 +1,4 @@
-//! What the log says of calls: who, from where, under which ids; and nothing of what people write.
+//! The log of calls: who called, from where, and under which ids; and no text that people write.
 
 use serde_json::Value;
 use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
@@ -7,13 +7,13 @@ use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
 use crate::raw_sql::Past;
 
-both!(a_call_that_is_not_done_is_one_line, a_command_that_cannot_be_written_is_named);
+both!(a_failed_call_is_one_line_in_the_log, a_command_that_cannot_be_written_is_logged);
 
-/// The trace and the span that a caller is in.
+/// The trace id that the caller sends.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SECRET: &str = "Mrs Miggins telephoned";
 
-/// A note in a trace, by somebody with these roles.
+/// Writes a note with a trace id, as a caller with these roles.
 async fn note(client: &Client, offer: &str, id: &str, roles: &str) -> Result<NoteOfferResponse, tonic::Status> {
     let note = NoteOfferRequest {
         request_id: id.to_owned(),
@@ -27,26 +27,26 @@ async fn note(client: &Client, offer: &str, id: &str, roles: &str) -> Result<Not
     client.offers().note_offer(request).await.map(tonic::Response::into_inner)
 }
 
-/// The lines that lie in the span of the call with this request id.
+/// The log lines of the call with this request id.
 fn lines_of(log: &str, id: &str) -> Vec<Value> {
-    // The remark about development mode is for people.
+    // The remark about development mode is not JSON.
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|it| it["span"]["request_id"] == *id || it["fields"]["request_id"] == *id).collect()
 }
 
-async fn a_call_that_is_not_done_is_one_line(db: Db) {
+async fn a_failed_call_is_one_line_in_the_log(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let nobody = uuid::Uuid::nil().to_string();
+    let absent_offer = uuid::Uuid::nil().to_string();
     let (done, missing, denied) = (fresh(), fresh(), fresh());
     note(&client, &offers[0].offer, &done, "case-officer").await.unwrap();
-    note(&client, &nobody, &missing, "case-officer,finance").await.unwrap_err();
+    note(&client, &absent_offer, &missing, "case-officer,finance").await.unwrap_err();
     note(&client, &offers[0].offer, &denied, "finance").await.unwrap_err();
     server.stop();
     let log = server.stderr();
     assert!(!log.contains("Miggins"), "{log}");
-    assert_eq!(lines_of(&log, &done), Vec::<Value>::new(), "what went well is said at debug alone");
+    assert_eq!(lines_of(&log, &done), Vec::<Value>::new(), "a successful call is logged only at debug level");
 
     let [line] = &lines_of(&log, &missing)[..] else { panic!("{log}") };
     let (fields, span) = (&line["fields"], &line["span"]);
@@ -60,19 +60,19 @@ async fn a_call_that_is_not_done_is_one_line(db: Db) {
         ("actor", "officer"),
         ("roles", "case-officer,finance"),
         ("trace_id", TRACE),
-        ("why", &format!("offer {nobody} does not exist")),
+        ("why", &format!("offer {absent_offer} does not exist")),
     ] {
         assert_eq!(span[field], expected, "{field}: {line}");
     }
     assert!(span["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
 
-    // Denied before its message was looked into: the security log has it too.
+    // Denied before its message was decoded: the security log has it too.
     let [line, ended] = &lines_of(&log, &denied)[..] else { panic!("{log}") };
     assert_eq!((&line["target"], &line["span"]["trace_id"]), (&"tsio::security".into(), &TRACE.into()));
     assert_eq!((&ended["fields"]["code"], &ended["span"]["trace_id"]), (&"PERMISSION_DENIED".into(), &TRACE.into()));
 }
 
-async fn a_command_that_cannot_be_written_is_named(db: Db) {
+async fn a_command_that_cannot_be_written_is_logged(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -92,10 +92,10 @@ async fn a_command_that_cannot_be_written_is_named(db: Db) {
     server.stop();
     let log = server.stderr();
     let lines = lines_of(&log, &id);
-    let said =
+    let line_of =
         |message: &str| lines.iter().find(|it| it["fields"]["message"] == message).unwrap_or_else(|| panic!("{log}"));
-    let written = said("a command cannot be written");
+    let written = line_of("a command cannot be written");
     assert_eq!((&written["level"], &written["span"]["trace_id"]), (&"ERROR".into(), &TRACE.into()));
     assert_eq!(written["fields"]["programme"], YEAR);
-    assert_eq!(said("ended")["fields"]["code"], "INTERNAL");
+    assert_eq!(line_of("ended")["fields"]["code"], "INTERNAL");
 }

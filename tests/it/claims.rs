@@ -1,4 +1,4 @@
-//! What becomes of awards: claims and invoices, refunds, offers that close, are declined, and are opened again.
+//! Changes of awards: claims and invoices, refunds, and offers that are closed, declined or reopened.
 
 use serde_json::{Value, json};
 
@@ -10,12 +10,12 @@ use super::money::{
 use super::samples::{august, done, refused_for, said_by, text, verified};
 
 both!(
-    claims_are_paid_and_taken_back,
+    claims_are_paid_and_refunded,
     an_invoice_is_paid_once,
-    a_refund_takes_back_the_part_of_its_day,
-    a_close_gives_back,
-    a_decline_gives_back,
-    reopened_without_its_promises
+    a_refund_applies_to_the_part_drawn_by_its_date,
+    closing_releases_what_is_committed,
+    declining_releases_what_is_committed,
+    a_reopened_offer_keeps_its_releases
 );
 
 fn draw<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -31,19 +31,19 @@ fn credit_of(server: &Server, offer: &str, pounds: &str) -> String {
     given(server, "credit", offer, &[&["--amount", pounds], &WITH_PARTNER[..]].concat())
 }
 
-/// The words for one of the day on which what was paid in error has come back.
+/// The arguments of a credit award on the date of the refunds.
 fn credit_since<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
     [&["awards", "credit", offer, "--on", "2022-02-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
 }
 
-/// Fees of a leader whom nothing else funds.
+/// Awards fees for a new leader, and returns the id of the award.
 fn fees_of(server: &Server, offer: &str, pounds: &str, provider: &str) -> String {
     let leader = fresh();
     let words = ["--amount", pounds, "--provider", provider, "--leader", &leader, "--because", "first post"];
     given(server, "npqel", offer, &words)
 }
 
-async fn claims_are_paid_and_taken_back(db: Db) {
+async fn claims_are_paid_and_refunded(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
@@ -53,7 +53,7 @@ async fn claims_are_paid_and_taken_back(db: Db) {
     assert_eq!(moved(&done(&server, &draw(&award, "1500", &[]))), [400_000, 150_000, 0, 0, 250_000]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 250_000, 150_000, 600_000]);
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 250_000, 150_000, 500_000]);
-    // No more than is committed, drawn, or left: each says how much that is.
+    // A draw, refund or release beyond what is possible names the largest amount.
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "2500.01", &[]))["largest"], 250_000);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &refund(&award, "1500.01", &[]))["largest"], 150_000);
     let release = |pounds: &'static str| {
@@ -61,20 +61,19 @@ async fn claims_are_paid_and_taken_back(db: Db) {
     };
     let error = refused_for(&server, "AWARD_EXCEEDED", &release("2500.01").each_ref().map(String::as_str));
     assert_eq!(error["largest"], 250_000);
-    // A part goes back, by release and by refund: cap and fund have it again.
+    // Released and refunded amounts are available again in cap and fund.
     done(&server, &release("500").each_ref().map(String::as_str));
     assert_eq!(moved(&done(&server, &refund(&award, "1000", &[]))), [400_000, 150_000, 50_000, 100_000, 200_000]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 200_000, 50_000, 750_000]);
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 200_000, 50_000, 650_000]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &refund(&award, "500.01", &[]))["largest"], 50_000);
-    // The rest at once, and then there is none.
+    // A release without an amount releases the rest.
     let settled = done(&server, &["awards", "release", &award, "--on", "2021-12-01"]);
     assert_eq!((moved(&settled), &settled["state"]), ([400_000, 150_000, 250_000, 100_000, 0], &json!("settled")));
     refused_for(&server, "AWARD_EXCEEDED", &["awards", "release", &award, "--on", "2021-12-01"]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 50_000, 950_000]);
-    // What cap and fund have again can be awarded, from the day on which they have it: in December that is £7,500, £1,500
-    // less than the fund got.
+    // What is available again can be awarded from that day on. In December it is £7,500, which is £1,500 less than the allocation.
     let early = [&["awards", "credit", &school, "--on", "2021-12-01", "--amount", "8500"], &WITH_PARTNER[..]].concat();
     assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &early)["largest"], 750_000);
     let last = text(&done(&server, &credit_since(&school, "8500")), "award");
@@ -88,12 +87,12 @@ async fn claims_are_paid_and_taken_back(db: Db) {
 async fn an_invoice_is_paid_once(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "npqel", "9000");
-    let (one, two) = (taken(&server, 90_001), taken(&server, 90_002));
-    let first = fees_of(&server, &one, "900", "Teach First");
-    let second = fees_of(&server, &two, "900", "Teach First");
-    let other = fees_of(&server, &two, "900", "Ambition Institute");
-    started(&server, &one);
-    started(&server, &two);
+    let (first_trust, second_trust) = (taken(&server, 90_001), taken(&server, 90_002));
+    let first = fees_of(&server, &first_trust, "900", "Teach First");
+    let second = fees_of(&server, &second_trust, "900", "Teach First");
+    let other = fees_of(&server, &second_trust, "900", "Ambition Institute");
+    started(&server, &first_trust);
+    started(&server, &second_trust);
     refused_for(&server, "INVOICE_MISSING", &draw(&first, "300", &[]));
     let paid = done(&server, &draw(&first, "300", &["--invoice", " inv-001/22 "]));
     let invoice = |reference: &str, printed: &str, amount: i64, refunded: i64| {
@@ -103,7 +102,7 @@ async fn an_invoice_is_paid_once(db: Db) {
         })
     };
     assert_eq!(paid["invoices"], json!([invoice("INV00122", "inv-001/22", 30_000, 0)]));
-    // However it is written, on this award or on another: it has been paid. Another provider's is another invoice.
+    // The invoice is paid in any spelling, on this award and others. The same reference of another provider is another invoice.
     for award in [&first, &second] {
         for invoice in ["INV00122", "Inv 001 22", "inv.001.22"] {
             refused_for(&server, "INVOICE_PAID", &draw(award, "1", &["--invoice", invoice]));
@@ -111,13 +110,13 @@ async fn an_invoice_is_paid_once(db: Db) {
     }
     done(&server, &draw(&other, "100", &["--invoice", "INV00122"]));
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 230_000, 40_000, 630_000]);
-    // A part refunded frees nothing; all of it does.
+    // An invoice can be paid again only after a full refund.
     done(&server, &refund(&first, "299.99", &[]));
     refused_for(&server, "INVOICE_PAID", &draw(&second, "1", &["--invoice", "INV00122"]));
     done(&server, &refund(&first, "0.01", &[]));
     done(&server, &draw(&second, "200", &["--invoice", "INV00122"]));
     refused_for(&server, "INVOICE_PAID", &draw(&first, "1", &["--invoice", "INV00122"]));
-    // An award that paid several says which one is refunded, and no more than was paid on it.
+    // With several paid invoices a refund has to name one, and is at most what was paid on it.
     done(&server, &draw(&second, "100", &["--invoice", "B 2"]));
     refused_for(&server, "INVOICE_MISSING", &refund(&second, "50", &[]));
     let error = refused_for(&server, "AWARD_EXCEEDED", &refund(&second, "100.01", &["--invoice", "b2"]));
@@ -128,8 +127,8 @@ async fn an_invoice_is_paid_once(db: Db) {
     verified(&db);
 }
 
-/// Of two parts of an invoice it is the earlier one that was drawn by then.
-async fn a_refund_takes_back_the_part_of_its_day(db: Db) {
+/// Of two parts of an invoice, only the earlier one was drawn by the date of the first refund.
+async fn a_refund_applies_to_the_part_drawn_by_its_date(db: Db) {
     let server = august(&db);
     funded(&server, "npqel", "9000");
     let offer = taken(&server, 90_001);
@@ -157,15 +156,15 @@ async fn a_refund_takes_back_the_part_of_its_day(db: Db) {
     verified(&db);
 }
 
-async fn a_close_gives_back(db: Db) {
+async fn closing_releases_what_is_committed(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
-    let (some, all) = (credit_of(&server, &school, "4000"), credit_of(&server, &school, "1000"));
+    let (partly_drawn, fully_drawn) = (credit_of(&server, &school, "4000"), credit_of(&server, &school, "1000"));
     let days = given(&server, "nle", &school, &[&["--days", "2"], &WITH_LEADER[..]].concat());
     started(&server, &school);
-    done(&server, &draw(&some, "1500", &[]));
-    done(&server, &draw(&all, "1000", &[]));
+    done(&server, &draw(&partly_drawn, "1500", &[]));
+    done(&server, &draw(&fully_drawn, "1000", &[]));
     done(&server, &["awards", "draw", &days, "--days", "0.5", "--on", "2021-11-02"]);
     let before = counted(&fund_row(&server, &fund));
     assert_eq!(before, [900_000, 250_000, 250_000, 400_000]);
@@ -178,24 +177,28 @@ async fn a_close_gives_back(db: Db) {
         .map(|it| json!([it["award"], it["strand"], it["unit"], it["amount"]]))
         .collect();
     released.sort_by_key(|it| it[3].as_i64());
-    assert_eq!(released, [json!([days, "nle", "half_days", 3]), json!([some, "credit", "pence", 250_000])]);
+    assert_eq!(released, [json!([days, "nle", "half_days", 3]), json!([partly_drawn, "credit", "pence", 250_000])]);
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 250_000, 650_000]);
     // 1 of 4 half-days was delivered: £300.
     assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 0, 30_000, -30_000]);
     assert_eq!(cap_of(&server, &school, "nle"), [6, 0, 1, 5]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 250_000, 750_000]);
-    // It is over; what was drawn can still be taken back, and cap and fund have it again.
+    // Nothing more can be awarded or drawn. A refund is still possible, and is available again in cap and fund.
     let more = [&["awards", "credit", &school, "--amount", "1", "--on", "2021-10-01"], &WITH_PARTNER[..]].concat();
     refused_for(&server, "STATE_NOT_ALLOWED", &more);
-    refused_for(&server, "STATE_NOT_ALLOWED", &draw(&some, "1", &[]));
-    refused_for(&server, "STATE_NOT_ALLOWED", &["awards", "release", &some, "--amount", "1", "--on", "2022-01-01"]);
-    assert_eq!(moved(&done(&server, &refund(&all, "1000", &[]))), [100_000, 100_000, 0, 100_000, 0]);
+    refused_for(&server, "STATE_NOT_ALLOWED", &draw(&partly_drawn, "1", &[]));
+    refused_for(
+        &server,
+        "STATE_NOT_ALLOWED",
+        &["awards", "release", &partly_drawn, "--amount", "1", "--on", "2022-01-01"],
+    );
+    assert_eq!(moved(&done(&server, &refund(&fully_drawn, "1000", &[]))), [100_000, 100_000, 0, 100_000, 0]);
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 150_000, 750_000]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 150_000, 850_000]);
     verified(&db);
 }
 
-async fn a_decline_gives_back(db: Db) {
+async fn declining_releases_what_is_committed(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
@@ -208,7 +211,7 @@ async fn a_decline_gives_back(db: Db) {
     );
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 0, 900_000]);
     assert_eq!(moved(&done(&server, &["awards", "show", &award])), [400_000, 0, 400_000, 0, 0]);
-    // Once support is given, it is closed, not declined.
+    // An offer in delivery cannot be declined, only closed.
     let other = taken(&server, 910_002);
     credit_of(&server, &other, "100");
     started(&server, &other);
@@ -220,7 +223,7 @@ async fn a_decline_gives_back(db: Db) {
     verified(&db);
 }
 
-async fn reopened_without_its_promises(db: Db) {
+async fn a_reopened_offer_keeps_its_releases(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
@@ -232,7 +235,7 @@ async fn reopened_without_its_promises(db: Db) {
     done(&server, &["offers", "close", &school, "--outcome", "withdrawn", "--on", "2022-01-10"]);
     let ask = said_by("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
     let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    // A refund meanwhile: what was asked for is no longer what would be approved.
+    // After a refund the approval no longer states what reopening would do.
     done(&server, &refund(&award, "500", &[]));
     let give = |approval: &str| cli(&server, &said_by("bob", "administrator", &["approvals", "give", approval]));
     assert_eq!(give(&first).json["error"]["reason"], "APPROVAL_NOT_OPEN");
@@ -240,14 +243,14 @@ async fn reopened_without_its_promises(db: Db) {
     assert_ne!(first, second);
     let given_now = give(&second);
     assert_eq!((given_now.code, &given_now.json["offer"]["state"]), (0, &json!("delivering")), "{}", given_now.stderr);
-    // What the close gave back stays given back.
+    // The amounts that the close released stay released.
     assert_eq!(moved(&done(&server, &["awards", "show", &award])), [400_000, 150_000, 250_000, 50_000, 0]);
     let shown = done(&server, &["awards", "show", &days]);
     assert_eq!((moved(&shown), &shown["bookings"][0]["state"]), ([4, 0, 4, 0, 0], &json!("cancelled")));
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 100_000, 800_000]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 100_000, 900_000]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
-    // And new promises can be made, up to what the cap has left.
+    // New awards are possible, up to what is left.
     done(&server, &credit_since(&school, "9"));
     let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit_since(&school, "8000"));
     // £8,000 less £9.

@@ -1,4 +1,4 @@
-//! What scripts read: the keys of each document, the demo, the completions; and what must be found nowhere.
+//! Output that scripts read: the keys of each document, the demo, the completions. Also, that no name of a person is stored.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ use super::samples::{
 
 both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
 
-/// The keys of an object, without those that a later version may add.
+/// Checks that an object has these keys. A later version may add others.
 fn has(document: &Value, keys: &[&str]) {
     let object = document.as_object().unwrap_or_else(|| panic!("no object: {document}"));
     for key in keys {
@@ -22,7 +22,7 @@ fn has(document: &Value, keys: &[&str]) {
 async fn each_document_has_its_keys(db: Db) {
     let server = august(&db);
     let counts = done(&server, &["eligibility", "summary", "--programme", "2021-22"]);
-    // By the README's table, after August: key by key.
+    // The keys in the README's table, after August.
     let expected = json!({
         "programme": "2021-22", "as_at": "2021-08-31", "schools": 73, "eligible_schools": 28,
         "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
@@ -97,7 +97,7 @@ fn lookups(server: &Server) {
     placed_by_hand(server);
 }
 
-/// A school that fits no row is placed by a person, with a reason; then it has an offer.
+/// A person places a school that fits no row, with a reason; then it gets an offer.
 fn placed_by_hand(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
     let error = refused(server, &place("910001"));
@@ -105,7 +105,7 @@ fn placed_by_hand(server: &Server) {
     let in_trust = |kind: &'static str, trust: &'static str| {
         ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
     };
-    // Named by no file, a sponsor, a federation; then a closed trust, and two of the other kind.
+    // In no file, a sponsor, a federation; then a closed trust, and two trusts of the wrong kind.
     for uid in ["99999", "90041", "90051"] {
         assert_eq!(refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
     }
@@ -117,7 +117,7 @@ fn placed_by_hand(server: &Server) {
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
     assert_eq!(super::samples::offer_of(server, 910_063)["recipient_kind"], "standalone");
-    // The register places it nowhere still; what the person decided stands beside it, and explains it in the programme.
+    // The register still has no placement for it. The decision is shown beside it, and applies in the programme.
     let school = done(server, &["schools", "show", "910063"]);
     let decided = json!([{"programme": "2021-22", "placement": "maintained", "trust_uid": null}]);
     assert_eq!((&school["placement"], &school["placed_by_hand"]), (&json!("unplaced"), &decided));
@@ -135,7 +135,7 @@ fn people_read_tables(server: &Server) {
     assert_eq!((answer.code, &answer.json["error"]["reason"]), (1, &json!("SERVER_UNREACHABLE")));
 }
 
-/// Head teachers and heads of groups are all called `XQZ` in the samples: it must be found nowhere, in no letter case.
+/// All head teachers and heads of groups are called `XQZ` in the samples. The name must not be stored or logged in any letter case.
 async fn no_name_of_a_person_is_kept(db: Db) {
     let server = Server::start_with(&db, &[]);
     import_all(&server, &everything());
@@ -146,14 +146,14 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert!(with_it >= 4, "the samples do have it: {with_it} files");
     assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
     assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
-    // Wrong rows too: their problems quote no cell that could be a name.
+    // The problems of wrong rows quote no cell that could be a name.
     let wrong = super::samples::path("bad/wrong_dates.csv");
     refused_for(&server, "FILE_REFUSED", &["import", "ofsted", &wrong, "--as-at", "2021-07-31"]);
     done(&server, &["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"]);
-    let said = server.stderr();
-    assert!(!contains(said.as_bytes(), name), "in the log: {said}");
-    let kept = kept(&db);
-    assert!(contains(&kept, b"Alderquill") && contains(&kept, b"Ashmoor Road"), "it was looked for in the right place");
+    let log = server.stderr();
+    assert!(!contains(log.as_bytes(), name), "in the log: {log}");
+    let kept = all_data(&db);
+    assert!(contains(&kept, b"Alderquill") && contains(&kept, b"Ashmoor Road"), "the search reads the stored data");
     assert!(!contains(&kept, name), "a person's name is in the database");
 }
 
@@ -161,8 +161,8 @@ fn contains(bytes: &[u8], expected: &[u8]) -> bool {
     bytes.windows(expected.len()).any(|window| window.eq_ignore_ascii_case(expected))
 }
 
-/// Everything a database holds: each row of each table as text, or the bytes of the file and its log.
-fn kept(db: &Db) -> Vec<u8> {
+/// All data of a database: each row of each table as text, or the bytes of the file and its log.
+fn all_data(db: &Db) -> Vec<u8> {
     if db.is_postgres() {
         let tables = db.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
         let rows = tables.lines().map(|table| db.psql(&format!("SELECT t::text FROM \"{table}\" t")));
@@ -174,10 +174,10 @@ fn kept(db: &Db) -> Vec<u8> {
 }
 
 #[test]
-fn the_demo_tells_the_numbers_of_the_readme() {
-    let told = tsio(&["demo"]);
-    assert_eq!(told.code, 0, "{}{}", told.stdout, told.stderr);
-    let story = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+fn the_demo_prints_the_numbers_of_the_readme() {
+    let demo = tsio(&["demo"]);
+    assert_eq!(demo.code, 0, "{}{}", demo.stdout, demo.stderr);
+    let story = demo.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for number in [
         "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 fit no row; 0 unknown; 0 closed",
         "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 fit no row; 3 unknown; 0 closed",
@@ -189,12 +189,12 @@ fn the_demo_tells_the_numbers_of_the_readme() {
         "SELF_APPROVAL",
         "0 differences",
     ] {
-        assert!(story.contains(number), "{number:?} is not in:\n{}", told.stdout);
+        assert!(story.contains(number), "{number:?} is not in:\n{}", demo.stdout);
     }
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().to_str().unwrap();
     assert_eq!(tsio(&["demo", "--keep", kept]).code, 0);
-    assert_eq!(tsio(&["demo", "--keep", kept]).code, 1, "what was kept is not written over");
+    assert_eq!(tsio(&["demo", "--keep", kept]).code, 1, "an existing file is overwritten");
     let verified = tsio(&["verify", "--database", &format!("sqlite:{kept}/demo.db")]);
     assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
 }

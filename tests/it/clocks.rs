@@ -1,6 +1,6 @@
-//! Clocks that are wrong: what is recorded stays in order, and a server whose clock is not the database's records nothing.
+//! Wrong clocks: recorded times stay in order, and a server whose clock differs from the database's clock records nothing.
 //!
-//! The server with the wrong clock is the library's, in this process: no binary has a clock that can be moved.
+//! The server with the wrong clock runs in this process, because the binary has no clock that a test can move.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,12 +27,12 @@ use crate::client::{Client, fresh};
 use crate::harness::{Db, Server, both, run};
 use crate::metrics::Scrape;
 
-/// Longer than anything that is waited for takes.
+/// Longer than any wait of these tests takes.
 const BOUND: Duration = Duration::from_secs(60);
 
-both!(what_is_recorded_stays_in_order);
+both!(recorded_times_stay_in_order);
 
-/// A server in this process, by a clock that can be moved, until it is stopped.
+/// A server in this process, with a clock that the test can move.
 struct InProcess {
     url: String,
     /// By how many seconds the clock is wrong.
@@ -46,10 +46,10 @@ impl InProcess {
         let (wrong_by, url) = (Arc::new(AtomicI64::new(0)), db.url());
         let (stop, stopped) = oneshot::channel();
         let (listening, address) = oneshot::channel();
-        let moved = Arc::clone(&wrong_by);
+        let offset = Arc::clone(&wrong_by);
         let clock = Clock::of(move || {
             let right = DateTime::from_timestamp_micros(Clock::system().now().at.0).unwrap();
-            right + TimeDelta::seconds(moved.load(Ordering::Relaxed))
+            right + TimeDelta::seconds(offset.load(Ordering::Relaxed))
         });
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -60,8 +60,8 @@ impl InProcess {
                 app.install_shipped_terms().await.unwrap();
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 listening.send(listener.local_addr().unwrap()).unwrap();
-                let given = ConfigOverrides { development: true, ..ConfigOverrides::default() };
-                let setup = Config::load(None, given).unwrap().setup;
+                let overrides = ConfigOverrides { development: true, ..ConfigOverrides::default() };
+                let setup = Config::load(None, overrides).unwrap().setup;
                 let stop = async { drop(stopped.await) };
                 serve(app, listener, setup, || Ok(()), stop).await.unwrap();
             });
@@ -80,18 +80,18 @@ impl InProcess {
     }
 }
 
-/// What a server says of its health, as it changes.
+/// A health watch of a server.
 struct Health(Streaming<HealthCheckResponse>);
 
 impl Health {
     async fn of(client: &Client) -> Self {
-        let whole = HealthCheckRequest { service: String::new() };
-        Self(HealthClient::new(client.channel()).watch(whole).await.unwrap().into_inner())
+        let whole_server = HealthCheckRequest { service: String::new() };
+        Self(HealthClient::new(client.channel()).watch(whole_server).await.unwrap().into_inner())
     }
 
     async fn becomes(&mut self, expected: ServingStatus) {
-        let turned = async { while self.0.message().await.unwrap().unwrap().status() != expected {} };
-        timeout(BOUND, turned).await.unwrap_or_else(|_| panic!("health never becomes {expected:?}"));
+        let reached = async { while self.0.message().await.unwrap().unwrap().status() != expected {} };
+        timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("health never becomes {expected:?}"));
     }
 }
 
@@ -101,11 +101,11 @@ async fn recorded(client: &Client, offer: &str) -> Vec<i64> {
     times.map(|it| it.seconds * 1_000_000 + i64::from(it.nanos) / 1_000).collect()
 }
 
-fn in_order(times: &[i64]) {
+fn assert_in_order(times: &[i64]) {
     assert!(times.is_sorted(), "{times:?}");
 }
 
-async fn what_is_recorded_stays_in_order(db: Db) {
+async fn recorded_times_stay_in_order(db: Db) {
     let server = InProcess::start(&db).await;
     let client = Client::at(&server.url).await;
     let offer = client.seed().await[0].offer.clone();
@@ -113,11 +113,11 @@ async fn what_is_recorded_stays_in_order(db: Db) {
     health.becomes(ServingStatus::Serving).await;
     client.note(&offer, "by the right clock", &fresh()).await.unwrap();
 
-    // Set back, it goes on with the time that was recorded last, and says so.
+    // A clock that is set back: the server repeats the last recorded time, and is not healthy.
     server.wrong_by(-20);
     client.note(&offer, "by a clock set back", &fresh()).await.unwrap();
     let times = recorded(&client, &offer).await;
-    in_order(&times);
+    assert_in_order(&times);
     assert_eq!(times[times.len() - 1], times[times.len() - 2]);
     health.becomes(ServingStatus::NotServing).await;
     server.wrong_by(0);
@@ -126,7 +126,7 @@ async fn what_is_recorded_stays_in_order(db: Db) {
     let times = recorded(&client, &offer).await;
     assert!(times[times.len() - 1] > times[times.len() - 2], "{times:?}");
 
-    // So does another server after it, though its own clock is right.
+    // The same holds for a later server with a right clock, after one whose clock was ahead.
     server.wrong_by(12);
     client.note(&offer, "by a clock that is ahead", &fresh()).await.unwrap();
     let ahead = *recorded(&client, &offer).await.last().unwrap();
@@ -138,27 +138,27 @@ async fn what_is_recorded_stays_in_order(db: Db) {
     let done = client.note(&offer, "by the right clock of another server", &fresh()).await.unwrap();
     assert_eq!(done.offer.unwrap().offer, offer, "writes go on");
     let times = recorded(&client, &offer).await;
-    in_order(&times);
+    assert_in_order(&times);
     assert_eq!(*times.last().unwrap(), ahead);
     let behind = Scrape::of(&server).await.value("tsio_clock_behind_seconds");
     assert!((1.0..=12.0).contains(&behind), "{behind}");
     health.becomes(ServingStatus::Serving).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     while *recorded(&client, &offer).await.last().unwrap() == ahead {
-        assert!(begun.elapsed() < BOUND, "the clock never catches up");
+        assert!(started.elapsed() < BOUND, "the clock never catches up");
         client.note(&offer, "once it has caught up", &fresh()).await.unwrap();
     }
-    in_order(&recorded(&client, &offer).await);
+    assert_in_order(&recorded(&client, &offer).await);
     server.stop();
-    let said = server.stderr();
+    let log = server.stderr();
     for line in ["the clock is behind what was recorded last", "the clock is no longer behind what was recorded last"] {
-        assert_eq!(said.matches(line).count(), 1, "{line}: {said}");
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
     }
 }
 
-/// One wrong clock must not push what is recorded into the future, nor record the past.
+/// A wrong clock must not record times in the future or in the past.
 #[test]
-fn a_clock_that_is_not_the_databases_records_nothing() {
+fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
     run(async {
         let db = Db::postgres();
         let server = InProcess::start(&db).await;
@@ -184,7 +184,7 @@ fn a_clock_that_is_not_the_databases_records_nothing() {
             health.becomes(ServingStatus::NotServing).await;
             assert_eq!(client.events(&offer).await, before, "reads stay open, and nothing was written");
 
-            // Set right, it goes on by itself, and the same call is done once.
+            // With the right clock the server recovers by itself, and the repeated call is carried out once.
             server.wrong_by(0);
             health.becomes(ServingStatus::Serving).await;
             for _twice in 0..2 {
@@ -192,7 +192,7 @@ fn a_clock_that_is_not_the_databases_records_nothing() {
             }
             assert_eq!(client.events(&offer).await.len(), before.len() + 1);
         }
-        in_order(&recorded(&client, &offer).await);
+        assert_in_order(&recorded(&client, &offer).await);
         server.stop();
     });
 }

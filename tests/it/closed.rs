@@ -1,8 +1,8 @@
-//! Schools that have closed: no offer and no new referral, named apart with what follows them; what they have stays.
+//! Closed schools: they get no offer and no new referral, and are listed separately with their successors. Their offers stay.
 //!
 //! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust, 910045 to 910047
 //! are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001 is
-//! about to close, on a day that no register says.
+//! proposed to close, without a date in the register.
 
 use serde_json::{Value, json};
 
@@ -16,9 +16,9 @@ use super::samples::{
 both!(
     a_closed_school_is_eligible_and_gets_no_offer,
     the_order_of_the_registers_changes_nothing,
-    an_offer_whose_school_has_closed_since_is_reported,
+    an_offer_to_a_school_that_closed_later_is_reported,
     a_closed_school_is_not_referred,
-    a_register_that_closes_a_school_on_another_day_disagrees,
+    registers_with_different_close_dates_disagree,
 );
 
 const YEAR: &str = "2021-22";
@@ -37,7 +37,7 @@ fn establishments(rows: &[(i64, u16, &str, &str)]) -> String {
     rows.iter().map(row).fold(HEADER.to_owned(), |file, row| file + &row)
 }
 
-/// The register of June 2022, in which these have come to an end, or are about to.
+/// The register of June 2022, in which these schools are closed or proposed to close.
 fn june() -> String {
     establishments(&[
         (910_001, 330, "Closed", "31-12-2021"),
@@ -78,7 +78,7 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     assert_eq!(list("closed"), CLOSED);
     assert_eq!(list("unplaced"), [910_062, 910_063, 910_064]);
     assert_eq!(list("eligible").len(), 28);
-    // Closed ones have their placement still; the file of June has 910060 as a community school.
+    // Closed schools keep their placement; the file of June has 910060 as a community school.
     assert_eq!(list("closed AND school.placement = maintained"), [910_001, 910_003, 910_060]);
 
     let dry = done(&server, &["offers", "identify", "--dry-run"]);
@@ -98,7 +98,7 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     for (closed, (urn, reason, successors)) in closed_of(&made).iter().zip(reasons) {
         assert_eq!((&closed["urn"], &closed["reason"], &closed["offer"]), (&json!(urn), &json!(reason), &Value::Null));
         assert_eq!(closed["successors"], successors, "{urn}");
-        // What is shown of the school, and what explains it, say the same.
+        // `schools show` and `eligibility explain` agree.
         let school = done(&server, &["schools", "show", &urn.to_string()]);
         let explained = done(&server, &["eligibility", "explain", &urn.to_string()]);
         let explained = &explained["schools"][0];
@@ -108,7 +108,7 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     let open = done(&server, &["schools", "show", "910002"]);
     assert_eq!((&open["closed_reason"], &open["close_date"]), (&Value::Null, &json!("2099-08-31")));
 
-    // 910046 in Wolverhampton and 910047 in Leeds: a tie, by name. With 910045 it would be the West Midlands.
+    // 910046 in Wolverhampton and 910047 in Leeds are a tie, which the name decides. With 910045 it would be the West Midlands.
     let trust = done(&server, &["offers", "show", &offer_id(&server, 90_001)]);
     assert_eq!(
         (numbers(&trust["schools"], "urn"), text(&trust, "region")),
@@ -135,14 +135,14 @@ async fn the_order_of_the_registers_changes_nothing(db: Db) {
     assert_eq!(closed, [910_003, 910_044, 910_045, 910_060]);
 }
 
-async fn an_offer_whose_school_has_closed_since_is_reported(db: Db) {
+async fn an_offer_to_a_school_that_closed_later_is_reported(db: Db) {
     let (server, folder) = (august(&db), Folder::new());
     let (school, trust) = (offer_id(&server, 910_002), offer_id(&server, 90_001));
     let before = [&school, &trust].map(|id| done(&server, &["offers", "show", id]));
     let closing = [(910_002, 391, "Closed", "31-12-2021"), (910_046, 336, "Closed", "31-12-2021")];
     import(&server, &folder, "june.csv", &establishments(&closing), "2022-06-30");
     let made = done(&server, &["offers", "identify"]);
-    // Of the 19 offers, 910002's is no candidate's any more.
+    // 18 of the 19 offers still have a candidate; that of 910002 does not.
     assert_eq!(identified(&made), [0, 0, 18, 0, 0, 4]);
     let reported = |made: &Value| {
         closed_of(made).into_iter().map(|it| (it["urn"].clone(), it["offer"].clone())).collect::<Vec<_>>()
@@ -150,9 +150,9 @@ async fn an_offer_whose_school_has_closed_since_is_reported(db: Db) {
     let on_offers = vec![(json!(910_002), json!(school)), (json!(910_046), json!(trust))];
     assert_eq!(reported(&made), on_offers);
     let command = format!("tsio offers show {school}");
-    assert_eq!(closed_of(&made)[0]["command"], json!(command), "what deals with it");
+    assert_eq!(closed_of(&made)[0]["command"], json!(command), "the command for it");
     assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "nothing changes by itself");
-    // Whose offer it is, is not everybody's to see.
+    // The offer is hidden from callers of other regions.
     let elsewhere = said_by(
         "ann",
         "case-officer",
@@ -180,13 +180,13 @@ async fn a_closed_school_is_not_referred(db: Db) {
         "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n910030,990010,Corriander Academy,Successor,31-12-2021\n";
     import(&server, &folder, "links.csv", links, "2022-06-30");
 
-    // No offer comes of one that is open; it can be declined.
+    // An open referral of a closed school cannot be approved, but declined.
     let decide = |verb| said_by("dora", "regional-director", &["referrals", verb, &referral, "--because", "closed"]);
     let error = refused_for(&server, "CANNOT_BE_REFERRED", &decide("approve"));
     assert!(error["message"].as_str().unwrap().contains("it has closed"), "{error}");
     assert_eq!(error["limits"][0]["remedy"], "refer its successor", "{error}");
     assert_eq!(done(&server, &decide("decline"))["state"], "declined");
-    // By its status it is closed on any date; by its close date alone, from that day on.
+    // By its status a school is closed on any date; by its close date alone, from that day on.
     let error = refused(&server, &raise("910030", "2021-11-02"));
     assert_eq!(error["reason"], "CANNOT_BE_REFERRED", "{error}");
     refused_for(&server, "CANNOT_BE_REFERRED", &raise("910017", "2021-12-31"));
@@ -195,7 +195,7 @@ async fn a_closed_school_is_not_referred(db: Db) {
     verified(&db);
 }
 
-async fn a_register_that_closes_a_school_on_another_day_disagrees(db: Db) {
+async fn registers_with_different_close_dates_disagree(db: Db) {
     let (server, folder) = (Server::start(&db), Folder::new());
     let closing = |on| establishments(&[(910_002, 391, "Open, but proposed to close", on)]);
     import(&server, &folder, "june.csv", &closing("31-08-2022"), "2022-06-30");

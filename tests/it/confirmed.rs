@@ -1,5 +1,5 @@
-//! Referrals beside the files and the register: confirmed by a month, taken for the one school of a trust, and discussed with
-//! somebody who is on record.
+//! Referrals, the files and the register: a month confirms a referral, a trust with one school is referred as that school, and a
+//! discussion records with whom it was.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -16,9 +16,9 @@ use super::samples::{
 
 both!(
     a_month_confirms_a_referral_at_once,
-    what_two_people_decide_confirms_no_referral,
-    a_trust_with_one_open_school_is_taken_for_it,
-    schools_that_are_offered_support_alone_are_not_referred_together,
+    a_decision_of_two_people_confirms_no_referral,
+    a_trust_with_one_open_school_is_referred_as_that_school,
+    standalone_schools_are_not_referred_together,
     a_discussion_says_with_whom_it_was,
 );
 
@@ -47,7 +47,7 @@ fn listed(server: &Server, words: &[&str]) -> Vec<(String, String)> {
     list.as_array().unwrap().iter().map(|it| (text(it, "referral"), text(it, "state"))).collect()
 }
 
-/// 910017 is good in August, and in September requires improvement; 910030 does not yet.
+/// 910017 is good in August, and requires improvement in September; 910030 does not.
 async fn a_month_confirms_a_referral_at_once(db: Db) {
     let server = august(&db);
     let referral = text(&raise(&server, &["--urn", "910017"]), "referral");
@@ -70,7 +70,7 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
     let dry = done(&server, &["offers", "identify", "--dry-run"]);
     assert_eq!(dry["confirmed_referrals"], json!([referral]));
 
-    // Withdrawn before that is recorded, the month leaves nothing.
+    // If the month is withdrawn before the confirmation is recorded, the referral is open again.
     let ask = ["import", "withdraw", &september, "--reason", "a draft"];
     let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &ask)), "approval");
     done(&server, &said_by("bob", "administrator", &["approvals", "give", &approval]));
@@ -94,8 +94,8 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
     verified(&db);
 }
 
-/// No file says what 990002 entered the year with: decided as met it has an offer, and its referral is for people to decide still.
-async fn what_two_people_decide_confirms_no_referral(db: Db) {
+/// The entry position of 990002 is unknown. Decided as met, the school gets an offer, but people still decide its referral.
+async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST, SEPTEMBER]);
@@ -116,7 +116,7 @@ async fn what_two_people_decide_confirms_no_referral(db: Db) {
         (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
     assert_eq!(listed(&server, &[]), [(referral.clone(), "open".to_owned())]);
-    // Approved, it stands by itself: what two people decided can be decided otherwise.
+    // An approved referral does not depend on the decision, which two people may change.
     discuss(&server, &referral, &[]);
     let approved = done(&server, &deciding("approve", &referral));
     assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
@@ -128,8 +128,8 @@ async fn what_two_people_decide_confirms_no_referral(db: Db) {
     verified(&db);
 }
 
-/// 910041 is the school of a single-academy trust; of trust 90004's two schools 910053 closes, and 910054 is left.
-async fn a_trust_with_one_open_school_is_taken_for_it(db: Db) {
+/// 910041 is the school of a single-academy trust. Of the two schools of trust 90004, 910053 closes and 910054 stays open.
+async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     let (server, folder) = (august(&db), Folder::new());
     let closing = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),CloseDate\n\
         910053,380,Oldacre Academy,Academy converter,Closed,31-12-2021\n";
@@ -146,15 +146,16 @@ async fn a_trust_with_one_open_school_is_taken_for_it(db: Db) {
         assert_eq!((&made["recipient_kind"], &made["recipient"]), (&json!("standalone"), &json!(number)), "{uid}");
         assert_eq!(offer_of(&server, number)["offer"], approved["offer"]);
     }
-    // A trust that has several is referred as what it is.
+    // A trust with several schools is referred as a trust.
     let several = raise(&server, &["--uid", "90001", "--urn", "910048"]);
     assert_eq!(several["uid"], 90_001);
     drop(server);
     verified(&db);
 }
 
-/// Placed in a single-academy trust by hand, each of these is a recipient of its own: three in the South-East, 910064 in the West Midlands.
-async fn schools_that_are_offered_support_alone_are_not_referred_together(db: Db) {
+/// Each of these schools is placed by hand in a single-academy trust, so each is a recipient of its own. Three are in the South-East,
+/// 910064 is in the West Midlands.
+async fn standalone_schools_are_not_referred_together(db: Db) {
     let server = august(&db);
     for urn in ["910060", "910062", "910064"] {
         let place = ["schools", "place", urn, "--kind", "single-academy-trust", "--trust", "90024", "--reason", "seen"];
@@ -166,13 +167,13 @@ async fn schools_that_are_offered_support_alone_are_not_referred_together(db: Db
     assert_eq!(limits, ["school 910060", "school 910062"], "{error}");
     let says = ["each by itself", "910060", "910062"];
     assert!(says.iter().all(|it| error.to_string().contains(it)), "{error}");
-    // What lies in another region than most of them is not there.
+    // A school of another region does not exist for the caller.
     let here = ["--regions", "South-East England and South London"];
     let apart = [&both[..], &["--urn", "910064"]].concat();
     let hidden = refused_for(&server, "NOT_FOUND", &[&here[..], &raising(&apart)].concat());
     assert_eq!(text(&hidden, "message"), "school 910064 does not exist");
 
-    // Each by itself, and then that is said too.
+    // Each school can be referred alone; a joint referral then also names the open one.
     let referral = text(&raise(&server, &both[..4]), "referral");
     let again = refused_for(&server, "REFERRAL_OPEN", &raising(&both));
     assert!(again["limits"][0]["account"].as_str().unwrap().contains(&referral), "{again}");
@@ -199,10 +200,10 @@ async fn a_discussion_says_with_whom_it_was(db: Db) {
             assert!(error["message"].as_str().unwrap().contains("regional schools commissioner"), "{error}");
         }
     }
-    // A call that does not say with whom is, as before, the discussion that a decision asks for.
+    // A call without a partner still counts as the discussion that a decision requires, as in earlier versions.
     let client = Client::of(&server).await;
     let mut service = ReferralServiceClient::new(client.channel());
-    let said = |held_with| RecordDiscussionRequest {
+    let discussion = |held_with| RecordDiscussionRequest {
         request_id: fresh(),
         referral: referral.clone(),
         date: "2021-11-10".to_owned(),
@@ -210,9 +211,9 @@ async fn a_discussion_says_with_whom_it_was(db: Db) {
         held_with,
         ..Default::default()
     };
-    let nobody = service.record_discussion(client.ask(said(99))).await.unwrap_err();
+    let unknown_partner = service.record_discussion(client.ask(discussion(99))).await.unwrap_err();
     assert_eq!((nobody.code(), reason(&nobody).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
-    service.record_discussion(client.ask(said(0))).await.unwrap();
+    service.record_discussion(client.ask(discussion(0))).await.unwrap();
     let shown = done(&server, &["referrals", "show", &referral]);
     let with: Vec<_> = shown["discussions"].as_array().unwrap().iter().map(|it| it["held_with"].clone()).collect();
     assert_eq!(with, ["school", "trust", "responsible_body", "regional_schools_commissioner"]);

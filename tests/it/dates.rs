@@ -1,4 +1,4 @@
-//! Dates keep the order of an offer's life, accounts hold as of every day, and mistakes are undone.
+//! The dates of an offer stay in order, no balance is negative as of any day, and mistakes can be undone.
 
 use serde_json::Value;
 
@@ -6,9 +6,9 @@ use super::harness::{Db, Server, both};
 use super::money::{WITH_LEADER, WITH_PARTNER, cap_of, counted, fund_row, funded, given, moved, started, taken};
 use super::samples::{august, done, offer_of, refused_for, text, verified};
 
-both!(dates_out_of_order_are_refused, no_day_in_the_past_is_made_impossible, a_mistake_is_undone, a_date_is_corrected);
+both!(dates_out_of_order_are_refused, past_balances_never_become_negative, a_mistake_is_undone, a_date_is_corrected);
 
-/// What would lift the one limit of a refusal.
+/// The kind and the remedy of the only limit of a refusal.
 fn remedy(server: &Server, reason: &str, words: &[&str]) -> (String, String) {
     let error = refused_for(server, reason, words);
     let [limit] = error["limits"].as_array().unwrap().as_slice() else { panic!("one limit: {error}") };
@@ -57,7 +57,7 @@ async fn dates_out_of_order_are_refused(db: Db) {
     verified(&db);
 }
 
-async fn no_day_in_the_past_is_made_impossible(db: Db) {
+async fn past_balances_never_become_negative(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "1000");
     done(&server, &["funds", "allocate", &fund, "6000", "--on", "2021-11-01"]);
@@ -72,18 +72,18 @@ async fn no_day_in_the_past_is_made_impossible(db: Db) {
     let expected = |available: i64, largest: i64, remedy: &str| {
         ("as_of".to_owned(), Value::from(available), Value::from(largest), remedy.to_owned())
     };
-    // £7,000 by now, £1,000 until November.
+    // The fund has £1,000 until November, then £7,000.
     let early = as_of(&credit(&first, "1000.01", "2021-10-31"));
     assert_eq!(early, expected(100_000, 100_000, "give a date on or after 2021-11-01, or award at most £1,000"));
     done(&server, &credit(&first, "1000", "2021-10-31"));
-    // What was promised in October is not there in September, though the fund has £6,000 by now.
+    // The £1,000 committed in October is not available in September either, although the fund has £6,000 now.
     let before = as_of(&credit(&second, "0.01", "2021-09-30"));
     assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     let before = as_of(&["funds", "withdraw", &fund, "1", "--on", "2021-09-30"]);
     assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     done(&server, &credit(&second, "6000", "2021-11-01"));
     assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 700_000, 0, 0]);
-    // A cap: three days that were given back in November were promised until then.
+    // A cap: three days released in November were committed until then.
     let days = given(&server, "nle", &first, &[&["--days", "3"], &WITH_LEADER[..]].concat());
     done(&server, &["awards", "release", &days, "--days", "3", "--on", "2021-11-05"]);
     let again = |on| [&["awards", "nle", &first, "--days", "1", "--on", on], &WITH_LEADER[..]].concat();
@@ -130,10 +130,10 @@ async fn a_mistake_is_undone(db: Db) {
     no("MOVEMENT_NOT_UNDOABLE", undo("1"));
     assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 400_000, 0, 300_000]);
     assert_eq!(cap_of(&server, &offer, "credit"), [1_000_000, 400_000, 0, 600_000]);
-    // As of the day between, the mistake stood.
+    // As of a day before the correction, the mistake is still shown.
     let then = done(&server, &["funds", "position", &fund, "--as-of", "2021-11-02"]);
     assert_eq!(then["spent"], 100_000, "{then}");
-    // The fund has to bear what is promised again.
+    // Undoing a release commits the amount again, so the fund must have it.
     // What was undone was gone until today, so it is not given back as of a day before.
     let early = ["awards", "release", &award, "--on", "2021-11-04"];
     assert_eq!(refused_for(&server, "DATE_ORDER", &early)["largest"], 150_000);

@@ -1,5 +1,5 @@
-//! Two roles on PostgreSQL: one owns the schema, the other serves and can take no guard away. The script of the documents
-//! takes an installation from one role to two.
+//! Two roles on PostgreSQL: one owns the schema; the other serves, and cannot drop triggers or constraints. The documented script
+//! moves an installation from one role to two.
 
 use uuid::Uuid;
 
@@ -9,10 +9,10 @@ use crate::harness::{Db, Server, cli, run, tsio};
 use crate::raw_sql::{Past, proved};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles.sql");
-/// What the serving role is refused with.
+/// The errors that the serving role gets.
 const REFUSED: [&str; 2] = ["permission denied", "must be owner"];
 
-/// A database with an owner and a serving role of its own; the roles go with it.
+/// A database with its own owner and serving role, which are dropped with it.
 struct TwoRoles {
     db: Db,
     owner: String,
@@ -22,12 +22,12 @@ struct TwoRoles {
 }
 
 impl TwoRoles {
-    /// An installation as one role makes it, which owns everything and serves.
+    /// An installation with one role, which owns everything and serves.
     fn of_one_role() -> Self {
         Self::in_schema("public")
     }
 
-    /// The same in this schema, which the serving role searches, and the administrator does not unless it is `public`.
+    /// As [`Self::of_one_role`], in this schema. It is in the search path of the serving role; the administrator has only `public`.
     fn in_schema(home: &'static str) -> Self {
         let db = Db::postgres();
         let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
@@ -80,7 +80,7 @@ impl Drop for TwoRoles {
     }
 }
 
-/// What the serving role must not be able to do: each would change what is recorded, or the guards that keep it.
+/// SQL that the serving role must not be able to run: it would change the record, or the triggers and constraints that protect it.
 const FORBIDDEN: [&str; 18] = [
     "UPDATE events SET actor = 'nobody'",
     "DELETE FROM events",
@@ -102,7 +102,7 @@ const FORBIDDEN: [&str; 18] = [
     "SET session_replication_role = replica",
 ];
 
-async fn nothing_forbidden_is_done(roles: &TwoRoles) {
+async fn check_forbidden(roles: &TwoRoles) {
     let mut past = roles.connected(&roles.server).await;
     for attempt in FORBIDDEN {
         let refused = past.run(attempt).await.expect_err(attempt);
@@ -114,7 +114,7 @@ async fn nothing_forbidden_is_done(roles: &TwoRoles) {
 }
 
 #[test]
-fn an_installation_goes_from_one_role_to_two() {
+fn the_script_moves_an_installation_from_one_role_to_two() {
     run(async {
         let roles = TwoRoles::of_one_role();
         let mut server = roles.serve();
@@ -124,12 +124,12 @@ fn an_installation_goes_from_one_role_to_two() {
 
         roles.separate();
         assert_eq!(proved(&roles.db), before, "it changes nothing that is recorded, and nothing of the schema");
-        nothing_forbidden_is_done(&roles).await;
+        check_forbidden(&roles).await;
         let server = roles.serve();
         Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
         assert_eq!(proved(&roles.db)[0].0, before[0].0 + 1);
 
-        // Once more it changes nothing, and the owner still migrates.
+        // Running it again changes nothing, and the owner can still migrate.
         let granted = "SELECT string_agg(relname || relacl::text || relowner::regrole, ',' ORDER BY relname) FROM pg_class \
                        WHERE relnamespace = 'public'::regnamespace";
         let rights = roles.db.psql(granted);
@@ -139,7 +139,7 @@ fn an_installation_goes_from_one_role_to_two() {
     });
 }
 
-/// A schema that the serving role made for itself: as its owner it could drop every table in it.
+/// The serving role created the schema: as its owner it could drop every table in it.
 #[test]
 fn a_schema_of_the_serving_role_becomes_the_owners() {
     run(async {
@@ -150,7 +150,7 @@ fn a_schema_of_the_serving_role_becomes_the_owners() {
         roles.separate();
         let owner = roles.db.psql("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'casework'");
         assert_eq!(owner, roles.owner);
-        nothing_forbidden_is_done(&roles).await;
+        check_forbidden(&roles).await;
         roles.migrate_as(&roles.owner);
         let homes = roles.db.psql("SELECT string_agg(schemaname, ',') FROM pg_tables WHERE tablename = 'events'");
         assert_eq!(homes, "casework", "the owner makes no other tables");
@@ -159,7 +159,7 @@ fn a_schema_of_the_serving_role_becomes_the_owners() {
     });
 }
 
-/// The whole casework, served from the start by a role that owns nothing, beside a second server that hears of it.
+/// A server whose role owns nothing does the whole casework, and a second server is notified of it.
 #[test]
 fn the_serving_role_does_all_the_work() {
     run(async {
@@ -173,14 +173,14 @@ fn the_serving_role_does_all_the_work() {
         assert_eq!(verified.code, 0, "{}", verified.stderr);
         let proof = tsio(&["verify", "--database", &roles.url_of(&roles.server)]);
         assert_eq!(proof.code, 0, "{}{}", proof.stdout, proof.stderr);
-        nothing_forbidden_is_done(&roles).await;
+        check_forbidden(&roles).await;
         server.stop();
-        let said = server.stderr();
-        assert!(!said.contains("permission denied") && !said.contains("must be owner"), "{said}");
+        let log = server.stderr();
+        assert!(!log.contains("permission denied") && !log.contains("must be owner"), "{log}");
     });
 }
 
-/// An upgrade as the owner: what a migration makes is served at once, and by the script again no more than it takes.
+/// An upgrade as the owner: the serving role can use new tables at once. Running the script again leaves only the needed privileges.
 #[test]
 fn a_migration_as_the_owner_is_served() {
     run(async {

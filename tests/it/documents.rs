@@ -1,8 +1,7 @@
-//! The commands of the README, the tutorial, the how-to pages and some of the reference, run in order against a live server,
-//! and their output held to what the page shows.
+//! The commands of the README, the tutorial, the how-to pages and some of the reference, run in order against a live server.
+//! Their output must be what the page shows.
 //!
-//! To have the pages show what is printed now: `TSIO_WRITE_DOCS=1 tests/run documents`. What stands for what, and which
-//! lines are not compared, is in `documents/compare.rs`. A command must end with 0, or with 1 where its page shows a line
+//! `TSIO_WRITE_DOCS=1 tests/run documents` writes the current output into the pages. `documents/compare.rs` says how output is compared. A command must end with 0, or with 1 where its page shows a line
 //! that begins with `error: `.
 
 mod compare;
@@ -18,19 +17,18 @@ use compare::Bindings;
 use page::{Only, Page, Step};
 use session::Session;
 
-/// What was done before the first command of a page; each page says so itself.
+/// The state before the first command of a page. Each page describes it.
 enum Before {
     /// Nothing: the page starts its own server.
     Nothing,
     /// A server with the files of August 2021, and the offers made from them.
     Offers,
-    /// The same, and £40,000 in the fund of credit.
+    /// As `Offers`, and £40,000 in the fund of credit.
     Funded,
 }
 
 /// Pages whose commands another test runs.
-const HELD_ELSEWHERE: [(&str, &str); 1] =
-    [("docs/how-to/client-developer.md", "tests/docs.rs and tests/it/clients.rs")];
+const RUN_ELSEWHERE: [(&str, &str); 1] = [("docs/how-to/client-developer.md", "tests/docs.rs and tests/it/clients.rs")];
 
 /// The only blocks that are not run: page and first line.
 const NOT_RUN: &[(&str, &str)] = &[
@@ -44,21 +42,21 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
 ];
 
-/// Where a server listens that is told nothing else; stands in the pages for the server of the test.
+/// The default address of a server. In the pages it stands for the server of the test.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
-/// What stands in the pages for the database of the test, on PostgreSQL.
+/// The URLs that stand in the pages for the database of the test, on PostgreSQL.
 const DATABASES: [&str; 2] = ["sqlite:tour.db", "postgres://tsio@127.0.0.1/tsio"];
-/// The database that a page makes; it is made under a name that no other test has.
+/// The database that a page makes. The test gives it a unique name.
 const RESTORED: &str = "restored";
 
 both!(the_tutorial, backing_up);
 
 async fn the_tutorial(db: Db) {
-    hold("docs/tutorial.md", &db, &Before::Nothing);
+    check_page("docs/tutorial.md", &db, &Before::Nothing);
 }
 
 async fn backing_up(db: Db) {
-    hold("docs/how-to/back-up-and-restore.md", &db, &Before::Nothing);
+    check_page("docs/how-to/back-up-and-restore.md", &db, &Before::Nothing);
     if db.is_postgres() {
         db.psql(&format!("DROP DATABASE {}_{RESTORED}", db.url().rsplit('/').next().unwrap()));
     }
@@ -68,7 +66,7 @@ macro_rules! pages {
     ($($name:ident: $path:literal after $before:ident;)+) => {
         $(#[test]
         fn $name() {
-            run(async { hold($path, &Db::sqlite(), &Before::$before) });
+            run(async { check_page($path, &Db::sqlite(), &Before::$before) });
         })+
 
         /// Every page that a test here runs.
@@ -89,12 +87,12 @@ pages! {
     asking_for_health: "docs/reference/monitoring.md" after Offers;
 }
 
-/// Runs a page, and compares each output with the page, or writes what is printed now into the page.
-fn hold(path: &str, db: &Db, before: &Before) {
+/// Runs a page, and compares each output with the page, or writes the output into the page.
+fn check_page(path: &str, db: &Db, before: &Before) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let page = Page::read(&std::fs::read_to_string(&file).unwrap());
     assert!(!page.steps.is_empty(), "{path} has no command");
-    let server = prepared(db, before);
+    let server = start_server(db, before);
     let mut session = Session::begin(server.as_ref().map(Server::url).as_deref());
     let mut bindings = Bindings::default();
     if let Some(server) = &server {
@@ -104,7 +102,7 @@ fn hold(path: &str, db: &Db, before: &Before) {
     let mut outputs = Vec::new();
     for step in page.steps.iter().filter(|step| is_for(step, db)) {
         let shown = page.shown(step);
-        let command = bindings.live(&on(db, &step.command));
+        let command = bindings.live(&adapt(db, &step.command));
         let printed = session.run(&command, shown.map_or(0, <[String]>::len));
         let agrees = shown.is_none_or(|shown| match step.only {
             Some(Only::Exact) => shown == printed.lines,
@@ -114,11 +112,11 @@ fn hold(path: &str, db: &Db, before: &Before) {
             outputs.extend(step.shown.clone().map(|shown| (shown, bindings.learn(&printed.lines))));
             continue;
         }
-        let (shown, said) = (shown.unwrap_or_default(), printed.lines.join("\n"));
+        let (shown, output) = (shown.unwrap_or_default(), printed.lines.join("\n"));
         let fails = shown.iter().any(|line| line.starts_with("error: "));
-        assert_eq!(printed.code, i32::from(fails), "{path}:{}: {command}\n{said}", step.line);
+        assert_eq!(printed.code, i32::from(fails), "{path}:{}: {command}\n{output}", step.line);
         let shown = shown.join("\n");
-        assert!(agrees, "{path}:{}: {command}\n--- shown:\n{shown}\n--- printed:\n{said}", step.line);
+        assert!(agrees, "{path}:{}: {command}\n--- shown:\n{shown}\n--- printed:\n{output}", step.line);
     }
     if !outputs.is_empty() {
         write(&file, page.lines, outputs);
@@ -140,8 +138,8 @@ fn is_for(step: &Step, db: &Db) -> bool {
     }
 }
 
-/// A command of a page, as it is run on this database with the binary that cargo has built.
-fn on(db: &Db, command: &str) -> String {
+/// A command of a page, adapted to this database and the built binary.
+fn adapt(db: &Db, command: &str) -> String {
     let command = command.replace("cargo run -- ", "tsio ");
     if !db.is_postgres() {
         return command;
@@ -153,7 +151,7 @@ fn on(db: &Db, command: &str) -> String {
     command.replace(RESTORED, &format!("{name}_{RESTORED}"))
 }
 
-fn prepared(db: &Db, before: &Before) -> Option<Server> {
+fn start_server(db: &Db, before: &Before) -> Option<Server> {
     if let Before::Nothing = before {
         return None;
     }
@@ -167,7 +165,7 @@ fn prepared(db: &Db, before: &Before) -> Option<Server> {
     Some(server)
 }
 
-/// The pages for users: what they show as a command is run, or listed above.
+/// The pages for users. Each command in them is run, or is listed in [`NOT_RUN`].
 fn user_pages() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let how_to = std::fs::read_dir(root.join("docs/how-to")).unwrap();
@@ -179,21 +177,21 @@ fn user_pages() -> Vec<String> {
 
 #[test]
 fn every_page_for_users_is_run() {
-    let held: Vec<&str> = PAGES.iter().copied().chain(HELD_ELSEWHERE.map(|(page, _)| page)).collect();
+    let run_pages: Vec<&str> = PAGES.iter().copied().chain(RUN_ELSEWHERE.map(|(page, _)| page)).collect();
     for page in user_pages() {
-        assert!(held.contains(&page.as_str()), "no test runs the commands of {page}");
+        assert!(run_pages.contains(&page.as_str()), "no test runs the commands of {page}");
     }
 }
 
 #[test]
 fn only_listed_blocks_are_not_run() {
-    let mut found = Vec::new();
+    let mut not_run = Vec::new();
     for path in PAGES {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
         let page = Page::read(&text);
         assert!(page.faults.is_empty(), "{path}: {:?}", page.faults);
-        found.extend(page.not_run.into_iter().map(|line| (*path, line)));
+        not_run.extend(page.not_run.into_iter().map(|line| (*path, line)));
     }
-    let found: Vec<(&str, &str)> = found.iter().map(|(path, line)| (*path, line.as_str())).collect();
-    assert_eq!(found, NOT_RUN, "marked as not run in the pages, and listed here");
+    let not_run: Vec<(&str, &str)> = not_run.iter().map(|(path, line)| (*path, line.as_str())).collect();
+    assert_eq!(not_run, NOT_RUN, "marked as not run in the pages, and listed here");
 }

@@ -1,4 +1,4 @@
-//! Why a school or trust is eligible or not: rule, evidence, the URN judged, the file; what changed between months.
+//! Explanations of eligibility: rule, evidence, judged URN and file; and the changes between months.
 
 use serde_json::{Value, json};
 use tsio::proto::ListEligibilityChangesRequest;
@@ -44,7 +44,7 @@ async fn each_answer_has_its_evidence(db: Db) {
     let judged = &evidence["current"];
     assert_eq!((&judged["started"], &judged["published"]), (&json!("2021-07-06"), &json!("2021-09-13")));
 
-    // Both judgements are the predecessor's; printed for the academy, they count.
+    // Both judgements are of the predecessor. They count, because the file has them under the academy.
     let school = explained("910040");
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
     assert_eq!(evidence["urn"], 910_040);
@@ -53,7 +53,7 @@ async fn each_answer_has_its_evidence(db: Db) {
         (&json!(900_010), &json!(900_010))
     );
 
-    // A converter of 1 September: the new URN by the old one's row, the old one superseded.
+    // A school that converted on 1 September: the new URN is eligible by the row of the old one, which is superseded.
     let school = explained("990001");
     assert_eq!(school["schools"][0]["eligible"], true);
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
@@ -63,12 +63,12 @@ async fn each_answer_has_its_evidence(db: Db) {
         (&school["schools"][0]["superseded_by"], &school["schools"][0]["eligible"]),
         (&json!(990_001), &json!(false))
     );
-    // The other kind: its predecessor is in no file, so nobody can say.
+    // Its predecessor is in no file, so its eligibility is unknown.
     let school = explained("990002");
     assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["outcome"], "unknown");
     assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"], Value::Null);
 
-    // A regional file: 910030 by it, and 910031 known by it alone.
+    // A regional file makes 910030 eligible, and is the only file with 910031.
     let school = explained("910030");
     assert_eq!(rule(&school, "E1_RI_IN_YEAR")["evidence"]["import_id"], json!(november));
     // By both rules, each with its own file.
@@ -78,7 +78,7 @@ async fn each_answer_has_its_evidence(db: Db) {
     lists_and_trusts(&server);
 }
 
-/// By the README's appendix, up to January.
+/// The outcomes in the README's appendix, up to January.
 fn outcomes(server: &Server) {
     #[rustfmt::skip]
     let rows = [
@@ -161,7 +161,7 @@ fn lists_and_trusts(server: &Server) {
 
 async fn what_changed_between_months(db: Db) {
     let server = Server::start(&db);
-    // Imported in another order than their dates: what changed goes by the dates.
+    // The files are imported in another order than their dates; changes follow the dates.
     import_all(&server, &[JANUARY, AUGUST, NOVEMBER, SEPTEMBER]);
     import_all(&server, &REGISTER_AUGUST);
     type Change = (i64, &'static str, Option<i64>);

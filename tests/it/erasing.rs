@@ -1,4 +1,4 @@
-//! Erasing a text is an event: who, when and why stay, the words go, and a text that went without one is named.
+//! Erasing a text is an event that keeps who, when and why. `tsio verify` names a text that was deleted without one.
 
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -15,8 +15,8 @@ use crate::samples::done;
 
 both!(
     a_text_is_erased_and_the_record_says_so,
-    what_cannot_be_erased_is_refused,
-    a_text_that_goes_without_an_event_is_named,
+    erasing_without_a_text_is_refused,
+    a_text_deleted_without_an_event_is_named,
 );
 
 async fn erase(client: &Client, sequence: i64, request_id: &str) -> Result<EraseTextResponse, Status> {
@@ -36,7 +36,7 @@ async fn events(client: &Client, offer: &str) -> Vec<OfferEvent> {
     client.offers().list_offer_events(client.ask(list)).await.unwrap().into_inner().events
 }
 
-/// An offer with a note, and the note's event.
+/// The id of an offer with a note, and the sequence of the event of the note.
 async fn noted(client: &Client) -> (String, i64) {
     let offer = client.seed().await.remove(0).offer;
     client.note(&offer, "rang Jo Bloggs", &fresh()).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     assert!(!last.text_erased, "it never had a text");
     assert_eq!(serde_json::from_str::<Value>(&last.body_json).unwrap()["event"], note);
     assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
-    // A watcher learns which text went.
+    // A watcher gets the sequence of the erased text.
     let told = loop {
         if let Some(Told::Change(change)) = watch.message().await.unwrap().unwrap().told {
             break change.event.unwrap();
@@ -80,7 +80,7 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     assert_eq!(proved(&db)[0].0, last.sequence);
 }
 
-async fn what_cannot_be_erased_is_refused(db: Db) {
+async fn erasing_without_a_text_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (offer, note) = noted(&client).await;
@@ -95,24 +95,24 @@ async fn what_cannot_be_erased_is_refused(db: Db) {
     proved(&db);
 }
 
-fn names(db: &Db, named: &str) {
+fn assert_named(db: &Db, difference: &str) {
     let (code, reports) = verify(db, &[]);
     assert_eq!(code, 1);
     let differences = reports[0]["differences"].as_array().unwrap();
-    assert!(differences.iter().any(|it| it.as_str().unwrap().contains(named)), "{named}: {differences:#?}");
+    assert!(differences.iter().any(|it| it.as_str().unwrap().contains(difference)), "{difference}: {differences:#?}");
 }
 
-async fn a_text_that_goes_without_an_event_is_named(db: Db) {
+async fn a_text_deleted_without_an_event_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (_, note) = noted(&client).await;
     let mut past = Past::of(&db).await;
     past.run("CREATE TABLE my_copy AS SELECT * FROM texts").await.unwrap();
     past.run(&format!("DELETE FROM texts WHERE seq = {note}")).await.unwrap();
-    names(&db, &format!("event {note}: its text is not there, and no event erased it"));
-    // It can be recorded as erased.
+    assert_named(&db, &format!("event {note}: its text is not there, and no event erased it"));
+    // The deletion can be recorded as an erasure afterwards.
     erase(&client, note, &fresh()).await.unwrap();
     proved(&db);
     past.run("INSERT INTO texts SELECT * FROM my_copy").await.unwrap();
-    names(&db, &format!("event {note}: its text was erased, and is there"));
+    assert_named(&db, &format!("event {note}: its text was erased, and is there"));
 }

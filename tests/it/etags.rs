@@ -1,4 +1,4 @@
-//! A change decided on an old picture is refused whole, and a preview is the same call without its traces.
+//! A change with a stale etag is refused as a whole. A preview answers as the call would, and writes nothing.
 
 use tonic::{Code, Response};
 use tsio::proto::{
@@ -16,7 +16,7 @@ both!(
     a_contact_of_many_is_all_or_none,
     a_preview_of_identify_writes_nothing,
     a_preview_of_each_change_writes_nothing,
-    a_text_no_database_can_keep_is_a_field_violation,
+    a_text_that_no_database_can_store_is_a_field_violation,
 );
 
 async fn a_stale_etag_changes_nothing(db: Db) {
@@ -64,11 +64,11 @@ async fn a_contact_of_many_is_all_or_none(db: Db) {
     stale.offers[1].etag = two.etag.clone();
     let answer = client.offers().contact_offers(client.ask(stale)).await.unwrap().into_inner();
     assert!(answer.offers.iter().all(|it| it.contacts.len() == 1));
-    // One event an offer.
+    // One event for each offer.
     assert_eq!(proved(&db)[0].0, head[0].0 + 2);
 }
 
-/// Previews a call under the id it is then made with: no trace of the preview, and the very same answer.
+/// Previews a call and then makes it under the same id. The preview writes nothing, and both answers are the same.
 macro_rules! previewed {
     ($db:expr, $client:expr, $rpc:ident, $message:expr) => {{
         let mut message = $message;
@@ -149,7 +149,7 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     assert_eq!(proved(&db)[0].0, 30);
 }
 
-async fn a_text_no_database_can_keep_is_a_field_violation(db: Db) {
+async fn a_text_that_no_database_can_store_is_a_field_violation(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;

@@ -1,4 +1,4 @@
-//! What is acknowledged is kept, once, with any fault: a row, every session, the database, the process.
+//! Acknowledged changes are recorded exactly once, in spite of failing rows, ended sessions, a lost database and a killed server.
 
 use std::time::{Duration, Instant};
 
@@ -14,34 +14,34 @@ use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, Unanswered, held};
 use crate::raw_sql::{Past, proved};
 
-/// Readiness asks every 2 s; a call gives a database that is away some seconds.
+/// Longer than the server needs to notice the state of the database: readiness checks it every 2 s, and a call waits some seconds.
 const NOTICED: Duration = Duration::from_secs(20);
 pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name LIKE 'tsio%'";
 
-both!(a_command_that_cannot_be_written_fails_alone, what_a_killed_server_acknowledged_is_there);
+both!(a_command_that_cannot_be_written_fails_alone, acknowledged_changes_survive_a_killed_server);
 
 async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let mut past = Past::of(&db).await;
-    let cursed = past.id(&offers[0].offer);
+    let failing_offer = past.id(&offers[0].offer);
     let trigger = match past {
         Past::Sqlite(_) => format!(
-            "CREATE TRIGGER cursed BEFORE INSERT ON events WHEN NEW.offer_id = {cursed} \
+            "CREATE TRIGGER cursed BEFORE INSERT ON events WHEN NEW.offer_id = {failing_offer} \
              BEGIN SELECT RAISE(ABORT, 'not this one'); END"
         ),
         Past::Postgres(_) => format!(
             "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
-             CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.offer_id = {cursed}) \
+             CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.offer_id = {failing_offer}) \
              EXECUTE FUNCTION curse()"
         ),
     };
     past.run(&trigger).await.unwrap();
 
-    // While the programme is held they gather into one batch; the 51st is the bad one.
+    // While the programme is locked, the calls gather in one batch. The 51st cannot be written.
     past.hold(YEAR).await;
     let calls: Vec<_> = (0..100)
         .map(|n| {
@@ -63,16 +63,16 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
             answer => assert_eq!(answer.is_ok(), n != 50, "{n}: {answer:?}"),
         }
     }
-    let lifted =
+    let drop_trigger =
         if db.is_postgres() { "DROP TRIGGER cursed ON events; DROP FUNCTION curse()" } else { "DROP TRIGGER cursed" };
-    past.run(lifted).await.unwrap();
+    past.run(drop_trigger).await.unwrap();
     // The rules adopted, 19 offers made, 99 notes.
     assert_eq!(proved(&db)[0].0, 119);
     server.stop();
-    assert!(server.stderr().contains("halving a batch"), "they were not one batch");
+    assert!(server.stderr().contains("halving a batch"), "the calls were not in one batch");
 }
 
-async fn what_a_killed_server_acknowledged_is_there(db: Db) {
+async fn acknowledged_changes_survive_a_killed_server(db: Db) {
     let mut server = Server::start(&db);
     let offers = Client::of(&server).await.seed().await;
     let mut sent = Vec::new();
@@ -90,7 +90,7 @@ async fn what_a_killed_server_acknowledged_is_there(db: Db) {
 }
 
 #[test]
-fn sessions_that_are_ended_lose_nothing() {
+fn terminated_sessions_lose_no_change() {
     run(async {
         let db = Db::postgres();
         let mut server = Server::start(&db);
@@ -98,7 +98,7 @@ fn sessions_that_are_ended_lose_nothing() {
         let offers = client.seed().await;
         let mut past = Past::of(&db).await;
         let load = Load::on(&client, &offers, Unanswered::Again);
-        // A round may find the server between two sessions and end none.
+        // A round ends no session if the server has none open at that moment.
         let mut ended = 0;
         while ended < 20 {
             load.until_more(5).await;
@@ -108,14 +108,14 @@ fn sessions_that_are_ended_lose_nothing() {
         let sent = load.end().await;
         held(&client, &offers, &sent).await;
         proved(&db);
-        // A lost session is no command's fault.
+        // A lost session must not be treated as the fault of a command.
         server.stop();
         assert!(!server.stderr().contains("halving a batch"), "{}", server.stderr());
     });
 }
 
 #[test]
-fn a_database_that_was_away_is_found_again() {
+fn the_server_reconnects_to_a_restarted_database() {
     run(async {
         let (db, beside) = (Db::postgres(), Db::postgres());
         let url = db.url();
@@ -125,7 +125,7 @@ fn a_database_that_was_away_is_found_again() {
         let offer = client.seed().await.remove(0).offer;
         let mut past = Past::of(&beside).await;
         let mut health = watch_health(&client).await;
-        turns(&mut health, ServingStatus::Serving).await;
+        wait_for_health(&mut health, ServingStatus::Serving).await;
 
         let away = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
         past.run(&away).await.unwrap();
@@ -137,10 +137,10 @@ fn a_database_that_was_away_is_found_again() {
             assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "DATABASE_AWAY"), "{status:?}");
         }
         assert!(begun.elapsed() < NOTICED, "answered after {:?}", begun.elapsed());
-        turns(&mut health, ServingStatus::NotServing).await;
+        wait_for_health(&mut health, ServingStatus::NotServing).await;
 
         past.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
-        turns(&mut health, ServingStatus::Serving).await;
+        wait_for_health(&mut health, ServingStatus::Serving).await;
         client.note(&offer, "is anybody there", &id).await.unwrap();
         assert_eq!(client.times(&offer, &id).await, 1);
         proved(&db);
@@ -152,7 +152,7 @@ async fn watch_health(client: &Client) -> Streaming<HealthCheckResponse> {
     health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner()
 }
 
-async fn turns(health: &mut Streaming<HealthCheckResponse>, expected: ServingStatus) {
+async fn wait_for_health(health: &mut Streaming<HealthCheckResponse>, expected: ServingStatus) {
     let until = async { while health.message().await.unwrap().unwrap().status() != expected {} };
     timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not turn {expected:?}"));
 }

@@ -1,6 +1,6 @@
-//! Files as people have saved them since they downloaded them: what is refused, what goes in, and what is said of it.
+//! Files that people saved again after the download: which are refused, which are imported, and with what problems and notes.
 //!
-//! Each is made here from a sample, by the one change that its row names.
+//! Each is made from a sample by one change.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use super::harness::{Db, Server, both, cli, tsio};
 use super::samples::{AUGUST, REGISTER_AUGUST, done, identify, import_all, offer_of, path, refused_for, summary, text};
 
 both!(
-    files_that_are_refused,
-    files_that_go_in_and_what_is_said_of_them,
-    what_a_caller_says_of_a_file_belongs_to_its_request,
+    unreadable_files_are_refused,
+    changed_files_are_imported_with_problems_and_notes,
+    the_flags_of_an_import_belong_to_its_request,
     a_trust_proposed_to_close_is_open,
 );
 
@@ -37,12 +37,12 @@ fn sample(name: &str) -> String {
     fs::read(path(name)).unwrap().into_iter().map(char::from).collect()
 }
 
-/// The bytes of a sample that was read so.
+/// The bytes of a sample that [`sample`] read.
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).unwrap()).collect()
 }
 
-/// A month whose cells are all quoted cell by cell again after a change of each.
+/// A month with each cell changed, and quoted again.
 fn each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
@@ -53,7 +53,7 @@ fn each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
-/// A date as a spreadsheet set to American dates writes it; what is no date there stays.
+/// A date in the American format of a spreadsheet; other cells are unchanged.
 fn american(cell: &str) -> String {
     let parts: Vec<&str> = cell.split('/').collect();
     match parts.as_slice() {
@@ -90,7 +90,7 @@ fn wales(good: &str) -> String {
 /// A name, the bytes, the noun they are imported as, the flags, and what the refusal says.
 type RefusedCase<'a> = (&'a str, Vec<u8>, &'a str, &'a [&'a str], &'a [&'a str]);
 
-async fn files_that_are_refused(db: Db) {
+async fn unreadable_files_are_refused(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
     let month = sample(AUGUST.0);
@@ -143,7 +143,7 @@ fn said(error: &Value) -> String {
 /// A name, the bytes, rows and accepted ones, the problems by line and column, and how a note begins.
 type TakenCase<'a> = (&'a str, Vec<u8>, [i64; 2], &'a [(i64, &'a str, &'a str)], &'a str);
 
-async fn files_that_go_in_and_what_is_said_of_them(db: Db) {
+async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
     let month = sample(AUGUST.0);
@@ -176,11 +176,11 @@ async fn files_that_go_in_and_what_is_said_of_them(db: Db) {
         let answer = done(&server, &["import", "ofsted", &file, "--as-at", "2021-08-31", "--dry-run"]);
         let answer = &answer[0];
         assert_eq!([&answer["rows"], &answer["accepted"]].map(|it| it.as_i64().unwrap()), counts, "{name}: {answer}");
-        let told = answer["problems"].as_array().unwrap();
-        let told: Vec<_> =
-            told.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"), text(it, "reason"))).collect();
+        let problems = answer["problems"].as_array().unwrap();
+        let problems: Vec<_> =
+            problems.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"), text(it, "reason"))).collect();
         let expected: Vec<_> = problems.iter().map(|&(line, at, why)| (line, at.to_owned(), why.to_owned())).collect();
-        assert_eq!(told, expected, "{name}");
+        assert_eq!(problems, expected, "{name}");
         let notes = answer["notes"].as_array().unwrap();
         let wanted = usize::from(!note.is_empty());
         assert_eq!(notes.len(), wanted, "{name}: {notes:?}");
@@ -200,7 +200,7 @@ fn each_separator(text: &str, separator: u8) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-/// Notes are said when a file goes in, and whenever its import is shown: as json, and in the table.
+/// Notes are shown after an import and whenever it is shown again, as JSON and in the table.
 fn notes_are_kept(server: &Server, folder: &Folder) {
     let register = folder.write("wales.csv", wales("910001,330,2001").as_bytes());
     let wales = done(server, &["import", "register", &register, "--as-at", "2021-08-31"]);
@@ -213,7 +213,7 @@ fn notes_are_kept(server: &Server, folder: &Folder) {
     assert_eq!((&shown["notes"], &shown["problems"]), (&json!([of_wales]), &json!([])));
     let table = tsio(&["--server", &server.url(), "import", "show", &id]);
     assert!(table.stdout.contains(&format!("wales.csv: note: {of_wales}")), "{}", table.stdout);
-    // The right month under its date, and under two others.
+    // The same month imported under its own date and under two others.
     let note = |as_at: &str| {
         let words = ["import", "ofsted", &path(AUGUST.0), "--as-at", as_at, "--dry-run"];
         done(server, &words)[0]["notes"].clone()
@@ -227,7 +227,7 @@ fn notes_are_kept(server: &Server, folder: &Folder) {
     assert_eq!(note("2022-03-31"), doubt("2022-03-31", old));
 }
 
-async fn what_a_caller_says_of_a_file_belongs_to_its_request(db: Db) {
+async fn the_flags_of_an_import_belong_to_its_request(db: Db) {
     let server = Server::start(&db);
     let file = path("bad/wrong_dates.csv");
     let id = "7d0a4f5e-6b7c-4c3e-9d9e-6f1c8a5230c5";
@@ -245,7 +245,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
     let [groups, membership, links, establishments] = REGISTER_AUGUST;
-    // Alderquill (90001) is about to close, Foxlow Lantern (90003) was a mistake.
+    // Alderquill (90001) is proposed to close, Foxlow Lantern (90003) was created in error.
     let closing = |text: &str, status: &str, uid: &str| -> String {
         let line = |line: &str| match line.contains(&format!("{uid},TR{uid}")) {
             true => line.replace(",OPEN,Open,", &format!(",,{status},")),
@@ -261,7 +261,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
         assert_eq!((&answer[0]["accepted"], &answer[0]["problems"]), (&answer[0]["rows"], &json!([])), "{answer}");
     }
     import_all(&server, &[links, establishments, AUGUST]);
-    // Of the first row of the README's table one school, the only one of 90003, has no place any more.
+    // As in the first row of the README's table, but the only school of 90003 has no placement any more.
     assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 13, 11, 2, 0, 5, 0]);
     assert_eq!(identify(&server), [18, 0, 0, 0, 0, 5]);
     assert_eq!(offer_of(&server, 90_001)["recipient_kind"], "mat");

@@ -1,9 +1,9 @@
-//! The disk fills up and is freed again at random moments under load: nothing acknowledged is lost, health tells, and service
-//! resumes by itself.
+//! The disk fills up and is freed again at random moments under load. No acknowledged change is lost, health reports it, and the
+//! server recovers by itself.
 //!
-//! The disk is a tmpfs of its own where this process may mount one. Elsewhere the shim of `io_faults` says to the database
-//! that its disk is full. On PostgreSQL the tables lie on it, the write-ahead log does not: a full log ends the whole
-//! cluster, which `kill.rs` is about. `TSIO_DISK_ROUNDS` says how often; the moments are drawn from `TSIO_SEED`.
+//! The disk is a tmpfs if this process may mount one; otherwise the shim of `io_faults` simulates a full disk. On PostgreSQL the
+//! tables are on it, but not the write-ahead log: a full log ends the whole cluster, which `kill.rs` tests. `TSIO_DISK_ROUNDS` sets
+//! the number of rounds, and `TSIO_SEED` the random moments.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -21,21 +21,21 @@ use crate::io_faults::{Control, becomes};
 use crate::load::{Load, Unanswered, held};
 use crate::raw_sql::proved;
 
-/// Times that the disk is full, unless `TSIO_DISK_ROUNDS` says another number.
+/// How often the disk fills up, unless `TSIO_DISK_ROUNDS` sets another number.
 const ROUNDS: usize = 2;
-/// Rounds after which the server is killed and held to what it has answered.
+/// After this many rounds the server is killed, and its answers are checked.
 const KILLED_AFTER: usize = 5;
-/// The most answers before the disk is full again.
-const MOST: usize = 60;
+/// The highest number of answers before the disk is full again.
+const MAX_ANSWERS: usize = 60;
 const ROUND: Duration = Duration::from_secs(90);
-/// MiB of the disk: enough for a new cluster, or for a SQLite file and its log, and for what callers write in a round.
+/// The size of the disk in MiB, with more for each round: enough for a new cluster or a SQLite file with its log, and for the changes.
 const SIZE: usize = 160;
 const SIZE_OF_ROUND: usize = 20;
 
-/// A disk that can be full.
+/// A disk that a test can fill.
 enum Disk {
     Mounted(TempDir),
-    Told(TempDir, Control),
+    Simulated(TempDir, Control),
 }
 
 impl Disk {
@@ -45,20 +45,20 @@ impl Disk {
         let size = format!("size={}m", SIZE + rounds * SIZE_OF_ROUND);
         mount.args(["-t", "tmpfs", "-o", &size, "tsio-it-disk"]).arg(folder.path());
         let mounted = mount.output().is_ok_and(|mounted| mounted.status.success());
-        if mounted { Self::Mounted(folder) } else { Self::Told(folder, Control::new()) }
+        if mounted { Self::Mounted(folder) } else { Self::Simulated(folder, Control::new()) }
     }
 
     fn folder(&self) -> &Path {
         match self {
-            Self::Mounted(folder) | Self::Told(folder, _) => folder.path(),
+            Self::Mounted(folder) | Self::Simulated(folder, _) => folder.path(),
         }
     }
 
-    /// What a process needs in its environment whose files below this part of the disk fill it.
+    /// The environment of a process that writes files below `part` of the disk.
     fn environment(&self, part: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::Mounted(_) => Vec::new(),
-            Self::Told(folder, control) => control.environment(folder.path(), part).into(),
+            Self::Simulated(folder, control) => control.environment(folder.path(), part).into(),
         }
     }
 
@@ -69,14 +69,14 @@ impl Disk {
                 let zeros = vec![0; 1024 * 1024];
                 while file.write_all(&zeros).is_ok() {}
             }
-            Self::Told(_, control) => control.fill(),
+            Self::Simulated(_, control) => control.fill(),
         }
     }
 
     fn free(&self) {
         match self {
             Self::Mounted(folder) => fs::remove_file(folder.path().join("filler")).unwrap(),
-            Self::Told(_, control) => control.fail_none(),
+            Self::Simulated(_, control) => control.fail_none(),
         }
     }
 }
@@ -84,7 +84,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if let Self::Mounted(folder) = self {
-            // Lazily: a cluster that is being stopped may still look at it.
+            // Lazily, because a cluster that is being stopped may still use it.
             let _ = Command::new("umount").arg("--lazy").arg(folder.path()).status();
         }
     }
@@ -109,7 +109,7 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
         let loads =
             [Load::on(&client, &offers[..9], Unanswered::Again), Load::on(&client, &offers[9..], Unanswered::Again)];
         for _ in 0..KILLED_AFTER.min(rounds - done) {
-            loads[0].until_more(random.usize(1..=MOST)).await;
+            loads[0].until_more(random.usize(1..=MAX_ANSWERS)).await;
             disk.fill();
             becomes(&client, ServingStatus::NotServing).await;
             disk.free();
@@ -130,7 +130,7 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
     proved(&db);
 }
 
-fn full(on_postgres: bool) {
+fn run_rounds(on_postgres: bool) {
     let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     let rounds = setting("TSIO_DISK_ROUNDS").map_or(ROUNDS, |it| usize::try_from(it).unwrap());
     eprintln!("--- TSIO_SEED={seed}, {rounds} rounds");
@@ -139,10 +139,10 @@ fn full(on_postgres: bool) {
 
 #[test]
 fn a_disk_that_fills_up_loses_nothing_sqlite() {
-    full(false);
+    run_rounds(false);
 }
 
 #[test]
 fn a_disk_that_fills_up_loses_nothing_postgres() {
-    full(true);
+    run_rounds(true);
 }

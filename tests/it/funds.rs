@@ -1,4 +1,4 @@
-//! Funds over the command line: made, financed, cut and moved between; and what they were, at any date, time or sequence.
+//! Funds over the command line: creating, allocating, withdrawing and moving money; and balances as of any date, time or sequence.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -10,19 +10,19 @@ use super::money::{WITH_LEADER, WITH_PARTNER, counted, fund_row, funded, given, 
 use super::samples::{august, done, refused, refused_for, said_by, text, verified};
 
 both!(
-    made_and_financed,
-    two_people_move_much,
-    what_one_person_moves_alone_counts_together,
-    what_was_there_when,
+    funds_are_created_and_allocated,
+    large_movements_need_two_people,
+    movements_by_one_person_alone_count_together,
+    balances_are_shown_as_of_any_date_or_sequence,
     entries_are_listed,
-    cut_on_purpose,
+    a_fund_may_be_over_committed_on_purpose,
     lists_come_in_pages,
-    regions_come_first
+    a_regional_fund_comes_first
 );
 
-async fn made_and_financed(db: Db) {
+async fn funds_are_created_and_allocated(db: Db) {
     let server = august(&db);
-    // Made with the programme, before anybody asks.
+    // The programme creates this fund itself.
     let list = done(&server, &["funds", "list", "--programme", "2021-22"]);
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
     for key in ["fund", "programme", "strand", "region", "unit", "allocated", "committed", "spent", "available"] {
@@ -51,7 +51,7 @@ async fn made_and_financed(db: Db) {
     let of_nowhere = ["funds", "create", "--programme", "1999-00", "--strand", "credit"];
     assert_eq!(refused(&server, &of_nowhere)["code"], "NOT_FOUND");
 
-    // Nothing in it: the largest that could leave is nothing.
+    // From an empty fund the largest withdrawal is zero.
     let error = refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "withdraw", &fund, "0.01", "--on", "2021-09-02"]);
     assert_eq!((&error["largest"], &error["limits"][0]["available"]), (&json!(0), &json!(0)));
     done(&server, &["funds", "allocate", &fund, "£4,000.50", "--on", "2021-09-02"]);
@@ -68,7 +68,7 @@ async fn made_and_financed(db: Db) {
     verified(&db);
 }
 
-async fn two_people_move_much(db: Db) {
+async fn large_movements_need_two_people(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "50000");
     let to = funded(&server, "nlg", "1");
@@ -79,7 +79,7 @@ async fn two_people_move_much(db: Db) {
     let give = |who: &'static str, roles: &'static str, approval: &str| {
         cli(&server, &said_by(who, roles, &["approvals", "give", approval]))
     };
-    // £50,000 one may move alone, a penny more not.
+    // One person may move £50,000 alone, but not a penny more.
     let much = ask(&["funds", "allocate", &fund, "50000.01"]);
     assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
     let open = done(&server, &["approvals", "list"]);
@@ -91,7 +91,7 @@ async fn two_people_move_much(db: Db) {
         open[0]["requested_by"]
     ]);
     assert_eq!(seen, json!([much, "allocate_fund", fund, 5_000_001, "ann"]));
-    assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), much, "asked again, it is the same that waits");
+    assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), much, "a repeated call names the same approval");
     assert_eq!(give("ann", "finance,finance-approver", &much).json["error"]["reason"], "SELF_APPROVAL");
     assert_eq!(give("bob", "finance", &much).json["error"]["reason"], "ROLE_MISSING");
     assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
@@ -104,10 +104,10 @@ async fn two_people_move_much(db: Db) {
     let across = ask(&["funds", "move", &fund, &to, "70000"]);
     assert_eq!(give("bob", "finance-approver", &out).code, 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [4_000_001, 0, 0, 4_000_001]);
-    // Judged again when it is given: by then the fund has no £70,000.
+    // The movement is checked again when the approval is given: the fund no longer has £70,000.
     let late = &give("bob", "finance-approver", &across).json["error"];
     assert_eq!((&late["reason"], &late["largest"]), (&json!("FUNDS_INSUFFICIENT"), &json!(4_000_001)));
-    // As of the day it is asked for, too: money that came the day after is not there.
+    // It is also checked as of its date: money that arrived a day later is not available.
     let alone = |who: &'static str, words: &[&str]| done(&server, &said_by(who, "finance", words));
     alone("dan", &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
     let early = &give("bob", "finance-approver", &across).json["error"];
@@ -121,7 +121,7 @@ async fn two_people_move_much(db: Db) {
 }
 
 /// "What one person has moved on a fund ... counts together": £50,000 is the threshold.
-async fn what_one_person_moves_alone_counts_together(db: Db) {
+async fn movements_by_one_person_alone_count_together(db: Db) {
     let server = august(&db);
     let (fund, other) = (funded(&server, "credit", "1"), funded(&server, "nlg", "1"));
     let move_by = |who: &'static str, words: &[&str]| cli(&server, &said_by(who, "finance", words));
@@ -141,7 +141,7 @@ async fn what_one_person_moves_alone_counts_together(db: Db) {
     assert_eq!((&open[0]["moved_alone_pence"], &open[0]["amount_pence"]), (&json!(3_000_000), &json!(2_000_001)));
     let given = cli(&server, &said_by("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
     assert_eq!(given.code, 0, "{}", given.stderr);
-    // What was approved counts for neither of the two.
+    // An approved movement counts for neither person.
     passes("bob", &["funds", "allocate", &fund, "50000"]);
     passes("ann", &["funds", "withdraw", &fund, "20000"]);
     for words in [
@@ -158,7 +158,7 @@ async fn what_one_person_moves_alone_counts_together(db: Db) {
 }
 
 /// £10,000 in September; on the last day of the financial year £2,000 more and an award of £4,000; on the first of the
-/// next £500 more and a claim of £1,500; £1,000 out the day after; last of all £100 that belong to October.
+/// next £500 more and a claim of £1,500; £1,000 out the day after; recorded last, £100 dated in October.
 fn history(server: &Server) -> String {
     let fund = funded(server, "credit", "10000");
     let offer = taken(server, 910_001);
@@ -173,7 +173,7 @@ fn history(server: &Server) -> String {
     fund
 }
 
-async fn what_was_there_when(db: Db) {
+async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     let server = august(&db);
     let fund = history(&server);
     let at = |more: &[&str]| {
@@ -193,13 +193,13 @@ async fn what_was_there_when(db: Db) {
         (&["--as-of", "2022-03-31"],                              [1_210_000, 400_000, 0, 810_000]),
         (&["--as-of", "2022-04-01"],                              [1_260_000, 250_000, 150_000, 860_000]),
         (&["--as-of", "2022-04-02"],                              [1_160_000, 250_000, 150_000, 760_000]),
-        // As it stood once the first entry, the award, the claim was recorded.
+        // As of the sequences of the first entry, the award and the claim.
         (&["--sequence", &sequence(0)],                           [1_000_000, 0, 0, 1_000_000]),
         (&["--sequence", &sequence(2)],                           [1_200_000, 400_000, 0, 800_000]),
         (&["--recorded-by", &time(2)],                            [1_200_000, 400_000, 0, 800_000]),
         (&["--recorded-by", &time(5)],                            [1_150_000, 250_000, 150_000, 750_000]),
         (&["--recorded-by", "2021-12-31T00:00:00Z"],              [0, 0, 0, 0]),
-        // What was known of a date before the late entry, and after it.
+        // The balance of a date, before and after the late entry was recorded.
         (&["--as-of", "2022-03-31", "--sequence", &sequence(5)],  [1_200_000, 400_000, 0, 800_000]),
         (&["--as-of", "2022-03-31", "--sequence", &sequence(6)],  [1_210_000, 400_000, 0, 810_000]),
         (&["--as-of", "2022-04-01", "--recorded-by", &time(3)],   [1_250_000, 400_000, 0, 850_000]),
@@ -207,7 +207,7 @@ async fn what_was_there_when(db: Db) {
     for (words, expected) in rows {
         assert_eq!(at(words), expected, "{words:?}");
     }
-    // By financial year: they add up to the whole.
+    // The financial years add up to the total.
     let years = |more: &[&str]| {
         let answer = done(&server, &[&["funds", "position", &fund], more].concat());
         let years = answer["financial_years"].as_array().unwrap().clone();
@@ -220,7 +220,7 @@ async fn what_was_there_when(db: Db) {
     assert_eq!(years(&["--as-of", "2022-03-31"]), [first]);
     let unreached = refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
     assert_eq!(unreached["violations"][0]["field"], "at_sequence", "what may yet change is not answered");
-    // A sequence answered is the same question for ever.
+    // The answer as of a sequence never changes.
     let asked = done(&server, &["funds", "position", &fund]);
     let sequence = asked["at_sequence"].to_string();
     done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
@@ -260,7 +260,7 @@ async fn entries_are_listed(db: Db) {
         ["fund_allocated", "allocate", "outside", "available", 10_000, "FY2021-22/M07", "2021-10-01"],
     ]);
     assert_eq!(json!(seen), expected);
-    // The same as CSV, a heading and a line each.
+    // The same as CSV: a heading, and a line for each entry.
     let csv = tsio(&["--server", &server.url(), "funds", "entries", &fund, "--csv"]);
     assert_eq!(csv.code, 0, "{}", csv.stderr);
     let mut lines = csv::Reader::from_reader(csv.stdout.as_bytes());
@@ -283,7 +283,7 @@ async fn entries_are_listed(db: Db) {
     assert_eq!(streamed.len(), 7);
 }
 
-async fn cut_on_purpose(db: Db) {
+async fn a_fund_may_be_over_committed_on_purpose(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "5000");
     let spare = funded(&server, "nlg", "1");
@@ -293,7 +293,7 @@ async fn cut_on_purpose(db: Db) {
     done(&server, &["awards", "draw", &award, "--amount", "500", "--on", "2021-11-01"]);
     let cut = ["funds", "withdraw", &fund, "2000", "--on", "2021-11-02"];
     let error = refused_for(&server, "FUNDS_INSUFFICIENT", &cut);
-    assert_eq!(error["largest"], 100_000, "£1,000 is neither promised nor spent");
+    assert_eq!(error["largest"], 100_000, "£1,000 is neither committed nor spent");
     let deliberately = [&cut[..], &["--over-commit"]].concat();
     let approval =
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &deliberately)), "approval");
@@ -302,7 +302,7 @@ async fn cut_on_purpose(db: Db) {
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 350_000, 50_000, -100_000], &json!(true)));
 
-    // Nothing is promised from it or moved out of it; what is promised goes on.
+    // No award or movement out of it is possible; existing awards continue.
     let more = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-03"], &WITH_PARTNER[..]].concat();
     refused_for(&server, "FUND_OVER_COMMITTED", &more);
     refused_for(&server, "FUND_OVER_COMMITTED", &["funds", "move", &fund, &spare, "0.01", "--on", "2021-11-03"]);
@@ -312,7 +312,7 @@ async fn cut_on_purpose(db: Db) {
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 75_000, -40_000], &json!(true)));
     refused_for(&server, "FUND_OVER_COMMITTED", &more);
-    // It clears itself with the penny that makes it whole.
+    // The flag is cleared by the allocation of the last missing penny.
     done(&server, &["awards", "refund", &award, "--amount", "400", "--reason", "paid twice", "--on", "2021-11-06"]);
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
@@ -323,7 +323,7 @@ async fn cut_on_purpose(db: Db) {
     verified(&db);
 }
 
-async fn regions_come_first(db: Db) {
+async fn a_regional_fund_comes_first(db: Db) {
     let server = august(&db);
     let national = funded(&server, "credit", "10000");
     let create = ["funds", "create", "--programme", "2021-22", "--strand", "credit", "--region", "West Midlands"];
@@ -340,7 +340,7 @@ async fn regions_come_first(db: Db) {
     fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
         [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
     }
-    // The region's own, though the national one could bear it: never both.
+    // The regional fund is charged, never the national one, even if only that has enough.
     let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit(&here, "1500"));
     assert!(text(&error["limits"][0], "account").contains(&regional), "{error}");
     assert_eq!(error["largest"], 100_000);
@@ -350,7 +350,7 @@ async fn regions_come_first(db: Db) {
     assert_eq!(award["fund"], json!(national));
     assert_eq!(counted(&fund_row(&server, &regional)), [100_000, 80_000, 0, 20_000]);
     assert_eq!(counted(&fund_row(&server, &national)), [1_000_000, 150_000, 0, 850_000]);
-    // The award keeps the fund it was charged to, wherever the offer goes.
+    // The award keeps its fund when the offer moves to another region.
     done(&server, &["offers", "region", &here, "--to", "North of England"]);
     done(&server, &["offers", "start", &here, "--on", "2021-10-02"]);
     let kept = text(&done(&server, &["awards", "list", "--offer", &here])[0], "award");
@@ -361,7 +361,7 @@ async fn regions_come_first(db: Db) {
         json!(national),
         "a new one is charged to where it is now"
     );
-    // Days cost what they cost, with nothing in their fund; a strand without a fund is refused.
+    // Days are awarded even from an empty fund; a strand without a fund is refused.
     let days =
         done(&server, &[&["awards", "nle", &here, "--days", "2.5", "--on", "2021-10-01"], &WITH_LEADER[..]].concat());
     assert_eq!((moved(&days), &days["day_rate_pence"]), ([5, 0, 0, 0, 5], &json!(60_000)));
@@ -397,12 +397,12 @@ async fn lists_come_in_pages(db: Db) {
         }
     }
     assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
-    // A token is of its fund; what is too large a page is the largest.
+    // A page token is bound to its fund; a larger page size is reduced to the maximum.
     assert_eq!(page(&other, 3, first).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(page(&fund, 3, "x".to_owned()).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(page(&fund, i32::MAX, String::new()).await.unwrap().entries.len(), 7);
 
-    // Awards of an offer and of a programme, in the order they were made.
+    // Awards of an offer and of a programme, in creation order.
     let school = of_school(&offers, 910_003);
     client.accepted(school).await;
     for pence in 1..=5 {

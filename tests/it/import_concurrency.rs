@@ -1,4 +1,4 @@
-//! Imports and offers at the same time: each is carried out, and nobody ever sees half of an import.
+//! Concurrent imports and changes of offers: each is carried out, and no reader sees a part of an import.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,58 +16,63 @@ both!(imports_and_offers_at_once);
 
 const IMPORTS: usize = 20;
 
-/// Two files of one size and one date take turns, while others identify, count and write notes. With September's file
-/// 31 are eligible and 3 have no offer yet; with the corrected one 32, and 4. There is nothing between.
+/// Two files of the same date replace each other in turns, while other callers identify, count and write notes. With the file of
+/// September 31 schools are eligible and 3 recipients have no offer; with the corrected one 32 and 4. No other answer is right.
 async fn imports_and_offers_at_once(db: Db) {
     let server = august(&db);
     let first = text(&import(&server, SEPTEMBER), "import_id");
     let offer = offer_id(&server, 910_001);
-    let ended = Arc::new(AtomicBool::new(false));
-    let looks = tokio::spawn(look(server.url(), Arc::clone(&ended)));
-    let notes = tokio::spawn(annotate(server.url(), offer.clone(), Arc::clone(&ended)));
-    tokio::task::block_in_place(|| take_turns(&server, first));
-    ended.store(true, Ordering::SeqCst);
-    let (looks, notes) = (looks.await.unwrap(), notes.await.unwrap());
-    assert!(looks > 0 && notes > 0, "{looks} looks and {notes} notes");
+    let stopped = Arc::new(AtomicBool::new(false));
+    let checks = tokio::spawn(check_counts(server.url(), Arc::clone(&stopped)));
+    let notes = tokio::spawn(annotate(server.url(), offer.clone(), Arc::clone(&stopped)));
+    tokio::task::block_in_place(|| replace_in_turns(&server, first));
+    stopped.store(true, Ordering::SeqCst);
+    let (checks, notes) = (checks.await.unwrap(), notes.await.unwrap());
+    assert!(checks > 0 && notes > 0, "{checks} checks and {notes} notes");
     let events = done(&server, &["offers", "events", &offer]);
     assert_eq!(events.as_array().unwrap().iter().filter(|it| it["kind"] == "noted").count(), notes);
-    assert_eq!(done(&server, &["eligibility", "summary"])["eligible_schools"], 31, "the last to land was September's");
+    assert_eq!(done(&server, &["eligibility", "summary"])["eligible_schools"], 31, "the last file was September's");
     super::samples::verified(&db);
 }
 
-fn take_turns(server: &Server, mut counting: String) {
+fn replace_in_turns(server: &Server, mut current_import: String) {
     for turn in 0..IMPORTS {
         let words = words(if turn % 2 == 0 { SEPTEMBER_CORRECTED } else { SEPTEMBER });
-        let words = [&words.each_ref().map(String::as_str)[..], &["--replaces", &counting]].concat();
-        let landed = done(server, &words);
-        assert_eq!((&landed[0]["accepted"], &landed[0]["replaced"]), (&58.into(), &counting.into()), "{landed}");
-        counting = text(&landed[0], "import_id");
+        let words = [&words.each_ref().map(String::as_str)[..], &["--replaces", &current_import]].concat();
+        let replaced = done(server, &words);
+        assert_eq!(
+            (&replaced[0]["accepted"], &replaced[0]["replaced"]),
+            (&58.into(), &current_import.into()),
+            "{replaced}"
+        );
+        current_import = text(&replaced[0], "import_id");
     }
 }
 
-async fn look(url: String, ended: Arc<AtomicBool>) -> usize {
+async fn check_counts(url: String, stopped: Arc<AtomicBool>) -> usize {
     let mut offers = OfferServiceClient::connect(url.clone()).await.unwrap();
     let mut eligibility = EligibilityServiceClient::connect(url).await.unwrap();
-    let mut looks = 0;
-    while !ended.load(Ordering::SeqCst) {
+    let mut checks = 0;
+    while !stopped.load(Ordering::SeqCst) {
         let request_id = Uuid::new_v4().to_string();
         let identify = IdentifyOffersRequest { request_id, programme: "2021-22".to_owned(), validate_only: true };
-        let would = offers.identify_offers(by_officer(identify)).await.unwrap().into_inner();
-        let seen = (would.created, would.updated, would.already_open, would.blocked.len(), would.unplaced.len());
+        let preview = offers.identify_offers(by_officer(identify)).await.unwrap().into_inner();
+        let seen =
+            (preview.created, preview.updated, preview.already_open, preview.blocked.len(), preview.unplaced.len());
         assert!([(3, 0, 18, 0, 5), (4, 0, 18, 0, 5)].contains(&seen), "half an import: {seen:?}");
         let count = SummariseEligibilityRequest { programme: "2021-22".to_owned() };
         let it = eligibility.summarise_eligibility(by_officer(count)).await.unwrap().into_inner();
         let seen = (it.schools, it.eligible_schools, it.standalone_schools, it.standalone_maintained, it.unknown);
         assert!([(76, 31, 16, 13, 3), (76, 32, 17, 14, 3)].contains(&seen), "half an import: {seen:?}");
-        looks += 1;
+        checks += 1;
     }
-    looks
+    checks
 }
 
-async fn annotate(url: String, offer: String, ended: Arc<AtomicBool>) -> usize {
+async fn annotate(url: String, offer: String, stopped: Arc<AtomicBool>) -> usize {
     let mut client = OfferServiceClient::connect(url).await.unwrap();
     let mut notes = 0;
-    while !ended.load(Ordering::SeqCst) {
+    while !stopped.load(Ordering::SeqCst) {
         let request_id = Uuid::new_v4().to_string();
         let note = NoteOfferRequest { request_id, offer: offer.clone(), text: "x".to_owned(), ..Default::default() };
         client.note_offer(by_officer(note)).await.unwrap();

@@ -1,5 +1,5 @@
-//! Nobody can keep the others out: with any connections of strangers and callers, a caller with a good token is served
-//! within two seconds, memory stays bounded, and the log and the metrics say what goes on.
+//! No client can lock out the others. With any number of other connections, a caller with a valid token is served within two seconds,
+//! memory stays bounded, and the log and the metrics report the attack.
 
 mod callers;
 mod certificates;
@@ -24,18 +24,18 @@ use crate::authentication::{call, why};
 use crate::harness::{Db, Server, TSIO, setting};
 use crate::metrics::Scrape;
 
-/// Within this everybody who may call is served, on a machine that is not kept busy by something else.
+/// The time in which a caller with a valid token has to be served on an idle machine.
 const SERVED: Duration = Duration::from_secs(2);
-/// On one that is, within so many times what the start of the server took.
+/// On a busy machine the time is the start time of the server times this factor.
 const STARTS: u32 = 4;
-/// Longer than anything that is waited for takes.
+/// Longer than any wait of these tests takes.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// A server that lets in by token, on loopback without TLS, with metrics.
+/// A server with token authentication and metrics, on loopback without TLS.
 struct Guard {
     server: Server,
     key: SigningKey,
-    /// Within this everybody who may call is served.
+    /// The time in which a caller with a valid token has to be served.
     served: Duration,
     _folder: tempfile::TempDir,
 }
@@ -71,15 +71,15 @@ impl Guard {
         Endpoint::from_shared(self.server.url()).unwrap().connect().await
     }
 
-    /// A caller with a good token, on a connection of their own, is served in time.
+    /// Checks that a caller with a valid token is served in time on a new connection.
     async fn serves(&self, token: &str) {
         let served = timeout(self.served, async { listed(&self.connect().await.unwrap(), token).await.unwrap() });
         assert!(served.await.is_ok(), "not served within {:?}", self.served);
     }
 
-    /// The same for one who tries again when the connection breaks, as clients do: with few places it may be closed for
-    /// newer ones before its first call is there.
-    async fn serves_who_tries_again(&self, token: &str) {
+    /// As [`Self::serves`], but the caller retries broken connections. With few slots a connection may be closed for newer ones before
+    /// its first call arrives.
+    async fn serves_with_retries(&self, token: &str) {
         let served = timeout(self.served, async {
             loop {
                 let Ok(channel) = self.connect().await else { continue };
@@ -92,22 +92,22 @@ impl Guard {
         assert!(served.await.is_ok(), "not served within {:?}", self.served);
     }
 
-    /// The same again and again until something else is done.
+    /// Repeats [`Self::serves`] while an attack runs, and returns the result of the attack.
     async fn serves_during<R>(&self, token: &str, attack: impl Future<Output = R>) -> R {
         during(async || self.serves(token).await, attack).await
     }
 
-    /// The most memory it had, in MiB.
+    /// The peak memory of the server, in MiB.
     fn peak(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
     }
 
-    /// Waits until the log of connections has told of this.
+    /// Waits until the connection log contains this text.
     fn logs(&self, what: &str) {
-        let told = |line: &str| line.contains("tsio::connections") && line.contains(what);
-        self.server.says(|log| log.lines().any(told));
+        let is_logged = |line: &str| line.contains("tsio::connections") && line.contains(what);
+        self.server.says(|log| log.lines().any(is_logged));
     }
 
     async fn scrape(&self) -> Scrape {
@@ -115,7 +115,7 @@ impl Guard {
     }
 }
 
-/// Does something again and again until something else is done, and once more while what that left is still there.
+/// Repeats `work` while an attack runs, and once more after it, while its connections are still open.
 async fn during<R>(work: impl AsyncFn(), attack: impl Future<Output = R>) -> R {
     let mut attack = std::pin::pin!(attack);
     loop {
@@ -130,14 +130,14 @@ async fn during<R>(work: impl AsyncFn(), attack: impl Future<Output = R>) -> R {
     }
 }
 
-/// A listing with this token.
+/// Lists the funds with this token.
 async fn listed(channel: &Channel, token: &str) -> Result<(), Status> {
     let mut request = Request::new(Bytes::from(ListFundsRequest::default().encode_to_vec()));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     call(channel, "FundService/ListFunds", request).await.map(drop)
 }
 
-/// A size, from the environment where it is given.
+/// A size from the environment, or its default.
 fn size(name: &str, usual: usize) -> usize {
     setting(name).map_or(usual, |it| usize::try_from(it).unwrap())
 }

@@ -1,16 +1,16 @@
-//! Whether a command printed what its page shows.
+//! Compares the output of a command with what its page shows.
 //!
-//! What differs from run to run is compared by what it stands for. An id, a hash or an address of this machine in the page
-//! stands for what was printed in its place where it came first; it must be the same wherever it comes again, in later
-//! commands too. Any time may stand for a time, and a day since 2026 for a day since 2026, for the samples end before that.
-//! A line `...` in the page stands for any number of lines. Warnings that a date lies in the past are left out: the samples
-//! are of 2021. All else must be equal.
+//! Ids, hashes and local addresses differ from run to run. Such a value in the page is bound to the value that is printed in its place
+//! at its first appearance; it must mean the same afterwards, also in later commands. Any time matches a time, and any day since 2026
+//! matches a day since 2026, because the samples end before that.
+//! A line `...` in the page matches any number of lines. Warnings about dates in the past are ignored, because the samples are from
+//! 2021. Everything else must be equal.
 
 use std::collections::HashMap;
 
 const LEFT_OUT: &str = "(DATE_IN_THE_PAST)";
 
-/// What ids, hashes and addresses of a page stand for in this run.
+/// The values of this run for the ids, hashes and addresses of a page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bindings {
     live: HashMap<String, String>,
@@ -25,22 +25,22 @@ enum Piece<'a> {
     Hash(&'a str),
     Address(&'a str),
     Time(&'a str),
-    /// A day on which no sample is dated: some day on which the page was run.
+    /// A day after all samples: a day on which the page was run.
     Today(&'a str),
 }
 
 impl Bindings {
-    /// A command of the page, with what its ids, hashes and addresses stand for.
+    /// A command of the page, with the ids, hashes and addresses of this run.
     pub(crate) fn live(&self, text: &str) -> String {
         translated(text, &self.live)
     }
 
-    /// What was printed, with the ids, hashes and addresses that the page shows for it.
+    /// Printed text, with the ids, hashes and addresses of the page.
     pub(crate) fn shown(&self, text: &str) -> String {
         translated(text, &self.shown)
     }
 
-    /// What was printed, as the page is to show it. What is new stands for itself from here on.
+    /// Printed lines as the page has to show them. New values are bound to themselves.
     pub(crate) fn learn(&mut self, printed: &[String]) -> Vec<String> {
         let lines: Vec<String> = compared(printed).map(|line| self.shown(line)).collect();
         for line in &lines {
@@ -55,14 +55,14 @@ impl Bindings {
         lines
     }
 
-    /// Has what the page shows stand for this; false if either stands for something else already.
+    /// Binds a shown value to a printed one. Returns false if either is bound to another value already.
     pub(crate) fn bind(&mut self, shown: &str, live: &str) -> bool {
         let known = self.live.entry(shown.to_owned()).or_insert_with(|| live.to_owned());
         let back = self.shown.entry(live.to_owned()).or_insert_with(|| shown.to_owned());
         known == live && back == shown
     }
 
-    /// Whether the lines shown are those that were printed; then what they stand for is kept.
+    /// Returns whether the shown lines match the printed ones. If they do, keeps the new bindings.
     pub(crate) fn agree(&mut self, shown: &[String], printed: &[String]) -> bool {
         let printed: Vec<&str> = compared(printed).collect();
         let found = matched(self, shown, &printed);
@@ -136,9 +136,9 @@ fn text_of(piece: Piece<'_>) -> &str {
     }
 }
 
-/// What a text begins with, if it differs from run to run.
+/// The piece at the beginning of a text, if it differs from run to run.
 fn special(text: &str) -> Option<Piece<'_>> {
-    /// In a form, `h` is a hexadecimal digit and `d` a decimal one; every other character is itself.
+    /// In a form, `h` matches a hexadecimal digit and `d` a decimal one; every other character matches itself.
     fn form<'a>(text: &'a str, form: &str) -> Option<&'a str> {
         let begin = text.get(..form.len())?;
         let fits = |(form, it): (char, char)| match form {

@@ -1,4 +1,4 @@
-//! The commands of a page, in order, with the output that the page shows of each.
+//! The commands of a page, in order, each with the output that the page shows.
 //!
 //! A `console` block holds commands after `$ ` and what each printed; a `sh` block holds commands alone. Either may name the
 //! one database it is for, `sqlite` or `postgresql`; a `console` block may be `exact`, where ids and hashes are the same in
@@ -16,14 +16,13 @@ pub(crate) struct Step {
     /// The number of its line in the page, from 1.
     pub(crate) line: usize,
     pub(crate) command: String,
-    /// Where the page shows its output, as indexes of lines; nothing for a command of a `sh` block, whose output is not
-    /// compared.
+    /// The lines of the page with its output. `None` for a command of a `sh` block, whose output is not compared.
     pub(crate) shown: Option<Range<usize>>,
-    /// What its block says after its language.
+    /// The restriction of its block.
     pub(crate) only: Option<Only>,
 }
 
-/// What holds for one block.
+/// A restriction of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Only {
     /// It is run on SQLite.
@@ -34,14 +33,14 @@ pub(crate) enum Only {
     Exact,
 }
 
-/// A page that was read.
+/// A parsed page.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
     pub(crate) lines: Vec<String>,
     pub(crate) steps: Vec<Step>,
     /// The first line of each block that is marked as not run.
     pub(crate) not_run: Vec<String>,
-    /// What is wrong with the page itself, each with its line.
+    /// Faults of the page itself, each with its line.
     pub(crate) faults: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! A shell that runs the commands of one page, each with its output and exit code.
 //!
-//! Its folder is empty but for links to what a page may name of the repository. The server that it may start ends with it.
+//! Its folder contains only links to the folders of the repository that a page may name. A server that it starts ends with it.
 
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -14,9 +14,9 @@ use crate::harness::process::Process;
 use crate::harness::{TSIO, postgres_programs};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// For each command.
+/// How long each command may take.
 const BOUND: Duration = Duration::from_secs(60);
-/// Begins the line that ends a command's output; no command prints it.
+/// The beginning of the line after the output of a command. No command prints it.
 const END: &str = "--- end of the command: ";
 
 pub(crate) struct Session {
@@ -33,7 +33,7 @@ pub(crate) struct Printed {
 }
 
 impl Session {
-    /// A server that the session starts takes a free port, and clients call the server named.
+    /// Starts a shell. Clients in it call this server; a server that the shell starts listens on a free port.
     pub(crate) fn begin(server: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["docs", "proto", "samples", "terms"] {
@@ -48,49 +48,49 @@ impl Session {
         environment.extend(server.map(|url| ("TSIO_SERVER".to_owned(), url.to_owned())));
         let (process, input) = Process::start_with_input(&mut command, &environment);
         let mut session = Self { process, input, _folder: folder };
-        session.say("exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT");
+        session.send("exec 2>&1; trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT");
         session
     }
 
-    fn say(&mut self, line: &str) {
+    fn send(&mut self, line: &str) {
         self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// Runs a command to its end. One that ends in `&` is not waited for, but so many lines of its output are.
+    /// Runs a command to its end. If it ends in `&`, waits only for this number of lines of its output.
     pub(crate) fn run(&mut self, command: &str, lines: usize) -> Printed {
-        self.say(&format!("{{ {command}\n}} </dev/null; printf '\\n%s%s\\n' '{END}' \"$?\""));
+        self.send(&format!("{{ {command}\n}} </dev/null; printf '\\n%s%s\\n' '{END}' \"$?\""));
         let mut printed = Vec::new();
         let code = loop {
-            let line = self.line(command, &printed);
+            let line = self.next_line(command, &printed);
             if let Some(code) = line.strip_prefix(END) {
                 break code.parse().unwrap();
             }
             printed.push(line);
         };
-        // The line feed before the end is ours.
+        // `printf` prints the line feed before the end.
         if printed.last().is_some_and(String::is_empty) {
             printed.pop();
         }
         if command.ends_with('&') {
             while printed.len() < lines {
-                let line = self.line(command, &printed);
+                let line = self.next_line(command, &printed);
                 printed.push(line);
             }
         }
         if let Some(address) = printed.iter().find_map(|line| line.strip_prefix("LISTENING ")) {
-            self.say(&format!("export TSIO_SERVER=http://{address}"));
+            self.send(&format!("export TSIO_SERVER=http://{address}"));
         }
         Printed { lines: printed, code }
     }
 
-    fn line(&mut self, command: &str, printed: &[String]) -> String {
+    fn next_line(&mut self, command: &str, printed: &[String]) -> String {
         let line = self.process.next_line(BOUND);
         line.unwrap_or_else(|why| panic!("{command}: {why}; it printed\n{}", printed.join("\n")))
     }
 }
 
 impl Drop for Session {
-    /// The shell's trap ends what it started in the background; a shell that is killed runs none.
+    /// Lets the shell exit, whose trap ends its background processes. A killed shell would not run the trap.
     fn drop(&mut self) {
         if self.input.write_all(b"exit\n").is_ok() {
             while self.process.next_line(BOUND).is_ok() {}
@@ -99,7 +99,7 @@ impl Drop for Session {
 }
 
 #[test]
-fn what_a_session_started_ends_with_it() {
+fn a_session_ends_its_background_processes() {
     let mut session = Session::begin(None);
     let started = session.run("tail -f /dev/null & echo $!", 0);
     let process = Path::new("/proc").join(&started.lines[0]);
@@ -109,7 +109,7 @@ fn what_a_session_started_ends_with_it() {
 }
 
 #[test]
-fn a_session_keeps_its_variables_and_tells_how_a_command_ended() {
+fn a_session_keeps_its_variables_and_returns_exit_codes() {
     let mut session = Session::begin(None);
     assert_eq!(session.run("A='x y'", 0).code, 0);
     let printed = session.run("echo \"$A\"; echo problem >&2; printf end; false", 0);

@@ -1,5 +1,5 @@
 /*
- * Fails file calls of one process on purpose: loaded into it by LD_PRELOAD.
+ * Fails file calls of one process on purpose. LD_PRELOAD loads it into the process.
  *
  * Calls that change a file below the folder of TSIO_FAULT_FOLDER are counted: write, pwrite, pwrite64, pwritev, pwritev64,
  * fsync, fdatasync, ftruncate, ftruncate64 and posix_fallocate. The file of TSIO_FAULT_CONTROL, mapped into this process, holds five numbers of 64 bits:
@@ -8,7 +8,7 @@
  *   1  the first call that fails, from 1; 0 fails none
  *   2  the last call that fails
  *   3  the errno it fails with
- *   4  1: a write that fails writes half of its bytes first, as a disk that is full may
+ *   4  1: a failing write writes half of its bytes first, as on a full disk
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,7 +29,7 @@ struct control {
   _Atomic uint64_t first;
   _Atomic uint64_t last;
   _Atomic uint64_t error;
-  _Atomic uint64_t torn;
+  _Atomic uint64_t partial;
 };
 
 static struct control *control;
@@ -47,7 +47,7 @@ __attribute__((constructor)) static void begin(void) {
   control = mapped;
 }
 
-/* Whether this call is to fail; sets errno. Other files, and other processes of the folder's, are left alone. */
+/* Returns whether this call has to fail, and sets errno. Calls on files outside the folder never fail. */
 static int fails(int fd) {
   if (control == NULL) return 0;
   char link[64], path[4096];
@@ -63,7 +63,7 @@ static int fails(int fd) {
   return 1;
 }
 
-static int is_torn(void) { return atomic_load(&control->torn) == 1; }
+static int is_partial(void) { return atomic_load(&control->partial) == 1; }
 
 #define NEXT(name) \
   static __typeof__(name) *next; \
@@ -72,14 +72,14 @@ static int is_torn(void) { return atomic_load(&control->torn) == 1; }
 ssize_t write(int fd, const void *bytes, size_t count) {
   NEXT(write);
   if (!fails(fd)) return next(fd, bytes, count);
-  return is_torn() && count > 1 ? next(fd, bytes, count / 2) : -1;
+  return is_partial() && count > 1 ? next(fd, bytes, count / 2) : -1;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
   NEXT(pwrite);
   if (!fails(fd)) return next(fd, bytes, count, at);
   int error = errno;
-  if (is_torn() && count > 1) next(fd, bytes, count / 2, at);
+  if (is_partial() && count > 1) next(fd, bytes, count / 2, at);
   errno = error;
   return -1;
 }
@@ -88,7 +88,7 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
   NEXT(pwrite64);
   if (!fails(fd)) return next(fd, bytes, count, at);
   int error = errno;
-  if (is_torn() && count > 1) next(fd, bytes, count / 2, at);
+  if (is_partial() && count > 1) next(fd, bytes, count / 2, at);
   errno = error;
   return -1;
 }

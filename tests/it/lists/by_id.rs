@@ -1,5 +1,5 @@
-//! Awards, referrals, approvals and imports, filtered and in the order they were made or the other way round, two a page;
-//! and funds, which have one order.
+//! Lists of awards, referrals, approvals and imports: filtered, in creation order or reversed, with two items on a page. Also funds,
+//! which have one order.
 
 use std::fmt::Debug;
 
@@ -29,13 +29,13 @@ both!(
     funds_are_filtered,
 );
 
-/// What a filter says.
-type Holds<T> = Box<dyn Fn(&T) -> bool>;
+/// Says whether an item matches a filter.
+type Matches<T> = Box<dyn Fn(&T) -> bool>;
 
-/// Filters, and what each says.
-struct Rows<T>(Vec<(String, Holds<T>)>);
+/// Filters, each with the predicate that it must agree with.
+struct FilterCases<T>(Vec<(String, Matches<T>)>);
 
-impl<T> Rows<T> {
+impl<T> FilterCases<T> {
     const fn new() -> Self {
         Self(Vec::new())
     }
@@ -46,10 +46,10 @@ impl<T> Rows<T> {
     }
 }
 
-/// Two of a list to a page.
+/// The page size.
 const TWO: i32 = 2;
 
-/// Asks for every page until there is no more.
+/// Reads all pages of a list.
 async fn walk<T>(what: &str, ask: impl AsyncFn(String) -> Result<(Vec<T>, String), Status>) -> Vec<T> {
     let (mut all, mut token) = (Vec::new(), String::new());
     loop {
@@ -63,16 +63,16 @@ async fn walk<T>(what: &str, ask: impl AsyncFn(String) -> Result<(Vec<T>, String
     }
 }
 
-/// Holds each filter, in each order, to the rows that it says; `list` answers all pages. The first order is that of `all`.
-async fn held<T: Clone + PartialEq + Debug>(
+/// Checks each filter in each order against its predicate; `list` reads all pages. The first order is that of `all`.
+async fn check_filters<T: Clone + PartialEq + Debug>(
     all: &[T],
     orders: &[&str],
-    rows: Rows<T>,
+    rows: FilterCases<T>,
     list: impl AsyncFn(String, String) -> Vec<T>,
 ) {
     for (filter, holds) in rows.0 {
         let mut expected: Vec<T> = all.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..all.len()).contains(&expected.len()), "{filter} tells them apart: {}", expected.len());
+        assert!((1..all.len()).contains(&expected.len()), "{filter} selects all or none: {}", expected.len());
         assert_eq!(list(filter.clone(), String::new()).await, expected, "{filter}");
         for order in orders {
             assert_eq!(list(filter.clone(), (*order).to_owned()).await, expected, "{filter} by {order}");
@@ -122,7 +122,7 @@ async fn awards_are_filtered_and_ordered(db: Db) {
         all.iter().map(|it| [it.awarded, it.drawn, it.released, it.refunded, it.committed]).collect();
     assert_eq!(amounts, [[400_000, 3_000, 500, 300, 396_500], [300_000, 0, 300_000, 0, 0], [2, 0, 0, 0, 2]]);
     let (offer, second, days) = (one.offer.clone(), all[1].clone(), all[2].fund.clone());
-    let rows = Rows::<Award>::new()
+    let rows = FilterCases::<Award>::new()
         .says(format!("offer = {offer}"), move |it| it.offer == offer)
         .says("strand = credit", |it| it.strand == "credit")
         .says("NOT strand = credit", |it| it.strand != "credit")
@@ -137,7 +137,8 @@ async fn awards_are_filtered_and_ordered(db: Db) {
         .says(format!("fund != {fund}"), move |it| it.fund != fund)
         .says("awarded_by = b.officer-2", |it| it.awarded_by == "b.officer-2")
         .says("awarded_by != b.officer-2 AND drawn = 0", move |it| it.award == second.award);
-    held(&all, &["award", "award desc"], rows, async |filter, order| awards(&client, &filter, &order).await).await;
+    check_filters(&all, &["award", "award desc"], rows, async |filter, order| awards(&client, &filter, &order).await)
+        .await;
     for (filter, count) in [(format!("date = {}", all[0].date), 3), (format!("date < {}", all[0].date), 0)] {
         assert_eq!(awards(&client, &filter, "").await.len(), count, "{filter}");
     }
@@ -180,7 +181,7 @@ async fn referrals_are_filtered_and_ordered(db: Db) {
     assert_eq!(all[2].exceptional_urns, [910_030]);
     let region = all[1].region.clone();
     assert!(all.iter().any(|it| it.region != region), "{all:?}");
-    let rows = Rows::<Referral>::new()
+    let rows = FilterCases::<Referral>::new()
         .says("uid = 90001", |it| it.uid == 90_001)
         .says("uid != 90001", |it| it.uid != 90_001)
         .says("urns : 910045", |it| it.urns.contains(&910_045))
@@ -202,15 +203,15 @@ async fn referrals_are_filtered_and_ordered(db: Db) {
         .says("exceptional_urns : 910030", |it| it.exceptional_urns.contains(&910_030))
         .says("NOT exceptional_urns : 910030", |it| !it.exceptional_urns.contains(&910_030));
     let orders = ["referral desc", "referral"];
-    held(&all, &orders, rows, async |filter, order| referrals(&client, &filter, &order).await).await;
-    // No filter reaches further than its caller.
+    check_filters(&all, &orders, rows, async |filter, order| referrals(&client, &filter, &order).await).await;
+    // A filter finds nothing outside the regions of its caller.
     let broad = ["referrals", "list", "--filter", "region = \"West Midlands\" OR state != OPEN"];
     let seen = |region: &str| {
         let words = [&["--regions", region][..], &broad].concat();
         done(&server, &said_by("eve", "reader", &words)).as_array().unwrap().len()
     };
     assert_eq!((seen("West Midlands"), seen(&all[0].region), seen("North of England")), (2, 1, 0));
-    // A part of a URN is no URN.
+    // A part of a URN does not match.
     for part in ["urns : 91004", "urns : 10045", "urns : 1", "exceptional_urns : 91003"] {
         assert_eq!(referrals(&client, part, "").await, [], "{part}");
     }
@@ -255,7 +256,7 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
     let actions: Vec<&str> = all.iter().map(|it| it.action.as_str()).collect();
     assert_eq!(actions, ["reopen_offer", "allocate_fund", "allocate_fund"], "the newest first");
     let middle = all[1].request_time.unwrap();
-    let rows = Rows::<Approval>::new()
+    let rows = FilterCases::<Approval>::new()
         .says("action = reopen_offer", |it| it.action == "reopen_offer")
         .says("NOT action = reopen_offer", |it| it.action != "reopen_offer")
         .says(format!("subject = {fund}"), move |it| it.subject == fund)
@@ -270,16 +271,16 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
         .says("given_by = \"\"", |it| it.given_by.is_empty())
         .says("given_by != bob", |it| it.given_by != "bob");
     let orders = ["approval desc", "approval"];
-    held(&all, &orders, rows, async |filter, order| approvals(&client, &filter, &order).await).await;
+    check_filters(&all, &orders, rows, async |filter, order| approvals(&client, &filter, &order).await).await;
     let words = ["approvals", "list", "--all", "--filter", "action = allocate_fund", "--order-by", "approval"];
     let listed = done(&server, &words);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "approval")).collect();
     assert_eq!(listed, [all[2].approval.clone(), all[1].approval.clone()]);
-    // Of those that are closed nothing is asked unless they are asked for.
+    // Closed approvals are not listed by default.
     let open = ListApprovalsRequest { filter: "state = DENIED".to_owned(), ..Default::default() };
     let open = client.approvals().list_approvals(client.ask(open)).await.unwrap().into_inner();
     assert_eq!(open.approvals, []);
-    // No filter shows what its caller does not see, nor has anybody wait for themselves.
+    // A filter shows no hidden approval, and no approval as waiting for its own requester.
     let filter = "state = OPEN OR state != OPEN".to_owned();
     let broad = ListApprovalsRequest { include_closed: true, filter: filter.clone(), ..Default::default() };
     let answer =
@@ -325,7 +326,7 @@ async fn imports_are_filtered_and_ordered(db: Db) {
     assert_eq!((all.len(), all[0].file_name.as_str()), (REGISTER_AUGUST.len() + 2, latest.file_name.as_str()));
     let (name, rows_there, middle) = (all[1].file_name.clone(), all[1].rows, all[2].imported_time.unwrap());
     let withdrawn_by = all[0].withdrawn_by.clone();
-    let rows = Rows::<Import>::new()
+    let rows = FilterCases::<Import>::new()
         .says("kind = OFSTED", |it| it.kind() == ImportKind::Ofsted)
         .says("kind != IMPORT_KIND_OFSTED", |it| it.kind() != ImportKind::Ofsted)
         .says("as_at >= 2021-09-01", |it| it.as_at.as_str() >= "2021-09-01")
@@ -338,7 +339,7 @@ async fn imports_are_filtered_and_ordered(db: Db) {
         .says("withdrawn_by = \"\"", |it| it.withdrawn_by.is_empty())
         .says(format!("withdrawn_by = {withdrawn_by}"), |it| !it.withdrawn_by.is_empty());
     let orders = ["import_id desc", "import_id"];
-    held(&all, &orders, rows, async |filter, order| imports(&client, &filter, &order).await).await;
+    check_filters(&all, &orders, rows, async |filter, order| imports(&client, &filter, &order).await).await;
     let by = format!("imported_by = {}", all[0].imported_by);
     assert_eq!(imports(&client, &by, "").await, all, "{by}");
     assert_eq!(imports(&client, "imported_by = nobody", "").await, []);
@@ -372,7 +373,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
     assert!(all.is_sorted_by_key(|it| it.sequence) && all.len() >= 5, "{all:?}");
     let (day, middle) = (all[1].effective_date.clone(), all[2].clone());
     let (number, time) = (middle.sequence, middle.recorded_time.unwrap());
-    let rows = Rows::<OfferEvent>::new()
+    let rows = FilterCases::<OfferEvent>::new()
         .says("kind = noted", |it| it.kind == "noted")
         .says("kind != noted", |it| it.kind != "noted")
         .says("actor = b.officer-2", |it| it.actor == "b.officer-2")
@@ -384,7 +385,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
         .says(format!("NOT effective_date = {day}"), move |it| it.effective_date != day);
     let orders = ["sequence", "sequence desc"];
     let list = async |filter: String, order: String| events(&client, &one.offer, &filter, &order).await;
-    held(&all, &orders, rows, list).await;
+    check_filters(&all, &orders, rows, list).await;
     assert_eq!(events(&client, &one.offer, "reason_code = \"\"", "").await, all);
     done(&server, &["offers", "decline", &other.offer, "--reason", "no-capacity"]);
     let declined = events(&client, &other.offer, "NOT reason_code = \"\"", "").await;
@@ -430,7 +431,7 @@ async fn funds_are_filtered(db: Db) {
     client.start(&offer.offer).await.unwrap();
     client.draw(&award, Much::Pence(1_000), &fresh()).await.unwrap();
     let all = funds(&client, "").await;
-    let rows = Rows::<Fund>::new()
+    let rows = FilterCases::<Fund>::new()
         .says("strand = credit", |it| it.strand == "credit")
         .says("region = \"South-West England\"", |it| it.region == "South-West England")
         .says("region = \"\" AND strand != nle", |it| it.region.is_empty() && it.strand != "nle")
@@ -439,7 +440,7 @@ async fn funds_are_filtered(db: Db) {
         .says("committed > 0", |it| it.committed > 0)
         .says("spent = 1000", |it| it.spent == 1_000)
         .says("available < 600000 binds = true", |it| it.available < 600_000 && it.binds);
-    held(&all, &[], rows, async |filter, _| funds(&client, &filter).await).await;
+    check_filters(&all, &[], rows, async |filter, _| funds(&client, &filter).await).await;
     assert_eq!(funds(&client, "over_committed = true").await, []);
     assert_eq!(funds(&client, "over_committed = false").await, all);
     let charged = all.iter().find(|it| it.committed > 0).unwrap();

@@ -1,4 +1,4 @@
-//! Schools by their answer: words and fields in one filter, an order, pages bound to both.
+//! Lists of schools by eligibility: filters of words and fields, an order, and pages bound to both.
 
 use tonic::{Code, Status};
 use tsio::proto::eligibility_service_client::EligibilityServiceClient;
@@ -13,7 +13,7 @@ use crate::samples::{AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done
 
 both!(schools_are_filtered_and_ordered, every_mistake_about_schools_is_named);
 
-fn asked(filter: &str, order_by: &str, page_size: i32) -> ListEligibilityRequest {
+fn list_request(filter: &str, order_by: &str, page_size: i32) -> ListEligibilityRequest {
     let (programme, filter, order_by) = (YEAR.to_owned(), filter.to_owned(), order_by.to_owned());
     ListEligibilityRequest { programme, filter, order_by, page_size, ..Default::default() }
 }
@@ -35,7 +35,7 @@ async fn walk(client: &Client, mut request: ListEligibilityRequest) -> Vec<Schoo
     }
 }
 
-type Holds = fn(&SchoolEligibility) -> bool;
+type Matches = fn(&SchoolEligibility) -> bool;
 
 async fn schools_are_filtered_and_ordered(db: Db) {
     let server = Server::start(&db);
@@ -43,9 +43,9 @@ async fn schools_are_filtered_and_ordered(db: Db) {
     import_all(&server, &[AUGUST, SEPTEMBER, NOVEMBER, JANUARY]);
     let client = Client::of(&server).await;
     let school = |it: &SchoolEligibility| it.school.clone().unwrap();
-    let all = walk(&client, asked("eligible OR unknown", "", 3)).await;
+    let all = walk(&client, list_request("eligible OR unknown", "", 3)).await;
     assert!(all.is_sorted_by_key(|it| school(it).urn) && all.iter().any(|it| !it.eligible));
-    let rows: [(&str, Holds); 13] = [
+    let rows: [(&str, Matches); 13] = [
         ("", |it| it.eligible),
         ("eligible", |it| it.eligible),
         ("unknown", |it| !it.eligible),
@@ -64,7 +64,7 @@ async fn schools_are_filtered_and_ordered(db: Db) {
             let school = it.school.as_ref().unwrap();
             it.eligible && school.name.contains("Primary") && school.trust_uid == 0
         }),
-        // Of the eligible, unless it is said that the unknown are meant.
+        // Only eligible schools, unless the filter asks for unknown ones.
         ("school.la_code != 330", |it| it.eligible && it.school.as_ref().unwrap().la_code != 330),
         ("NOT unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() != Placement::Unplaced),
         ("unknown AND school.la_code != 330", |it| !it.eligible && it.school.as_ref().unwrap().la_code != 330),
@@ -72,12 +72,12 @@ async fn schools_are_filtered_and_ordered(db: Db) {
     ];
     for (filter, holds) in rows {
         let mut expected: Vec<SchoolEligibility> = all.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..all.len()).contains(&expected.len()), "{filter} tells schools apart: {}", expected.len());
-        assert_eq!(walk(&client, asked(filter, "", 3)).await, expected, "{filter}");
+        assert!((1..all.len()).contains(&expected.len()), "{filter} selects all or none: {}", expected.len());
+        assert_eq!(walk(&client, list_request(filter, "", 3)).await, expected, "{filter}");
         expected.sort_by_key(|it| (school(it).name, school(it).urn));
-        assert_eq!(walk(&client, asked(filter, "school.name", 3)).await, expected, "{filter}");
+        assert_eq!(walk(&client, list_request(filter, "school.name", 3)).await, expected, "{filter}");
         expected.reverse();
-        assert_eq!(walk(&client, asked(filter, "school.name desc", 3)).await, expected, "{filter}");
+        assert_eq!(walk(&client, list_request(filter, "school.name desc", 3)).await, expected, "{filter}");
     }
     let words = ["eligibility", "list", "--filter", "unplaced OR unknown", "--order-by", "school.urn desc"];
     let expected = all.iter().filter(|it| !it.eligible || school(it).placement() == Placement::Unplaced);
@@ -89,19 +89,19 @@ async fn every_mistake_about_schools_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
-    let wrong = asked("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
+    let wrong = list_request("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
     assert_eq!(fields_of(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
-    // Without a programme it is not known which words there are; the rest is named all the same.
+    // Without a programme the words of its rules are unknown; the other mistakes are still named.
     let wrong = "whatever AND school.urn = x";
-    let no_year = ListEligibilityRequest { programme: String::new(), ..asked(wrong, "name", 3) };
+    let no_year = ListEligibilityRequest { programme: String::new(), ..list_request(wrong, "name", 3) };
     assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
-    let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..asked(wrong, "name", 3) };
+    let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..list_request(wrong, "name", 3) };
     assert_eq!(fields_of(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
     let unknown = ListEligibilityRequest { order_by: String::new(), filter: "whatever".to_owned(), ..unknown };
     assert_eq!(page(&client, unknown).await.unwrap_err().code(), Code::NotFound);
-    let first = page(&client, asked("eligible", "school.name", 1)).await.unwrap().next_page_token;
+    let first = page(&client, list_request("eligible", "school.name", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("unplaced", "school.name"), ("eligible", ""), ("", "school.name")] {
-        let request = ListEligibilityRequest { page_token: first.clone(), ..asked(filter, order, 1) };
+        let request = ListEligibilityRequest { page_token: first.clone(), ..list_request(filter, order, 1) };
         assert_eq!(fields_of(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
     }
 }

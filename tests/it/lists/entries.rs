@@ -14,7 +14,7 @@ use crate::samples::{done, numbers};
 
 both!(entries_are_filtered_and_ordered, new_entries_do_not_disturb_pages, every_mistake_about_entries_is_named);
 
-/// Money arrived, moved, was awarded, drawn, released, refunded and given back by a close; by two people, on three days.
+/// A fund with entries of every kind, by two people on three days.
 async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
     let client = Client::of(server).await;
     let offers = client.seed().await;
@@ -48,7 +48,7 @@ async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
     (client, fund, entries)
 }
 
-fn asked(fund: &str, filter: &str, order_by: &str, page_size: i32) -> ListFundEntriesRequest {
+fn list_request(fund: &str, filter: &str, order_by: &str, page_size: i32) -> ListFundEntriesRequest {
     let (fund, filter, order_by) = (fund.to_owned(), filter.to_owned(), order_by.to_owned());
     ListFundEntriesRequest { fund, filter, order_by, page_size, ..Default::default() }
 }
@@ -79,7 +79,7 @@ async fn streamed(client: &Client, fund: &str, filter: &str) -> Vec<FundEntry> {
     all
 }
 
-type Holds = Box<dyn Fn(&FundEntry) -> bool>;
+type Matches = Box<dyn Fn(&FundEntry) -> bool>;
 
 async fn entries_are_filtered_and_ordered(db: Db) {
     let server = Server::start(&db);
@@ -91,7 +91,7 @@ async fn entries_are_filtered_and_ordered(db: Db) {
         let other = it.recorded_time.unwrap();
         (other.seconds, other.nanos) > (time.seconds, time.nanos)
     };
-    let mut rows: Vec<(String, Holds)> = vec![
+    let mut rows: Vec<(String, Matches)> = vec![
         ("verb = spend".into(), Box::new(|it| it.verb == "spend")),
         ("verb != spend".into(), Box::new(|it| it.verb != "spend")),
         ("amount_pence > 1000".into(), Box::new(|it| it.amount_pence > 1_000)),
@@ -125,25 +125,24 @@ async fn entries_are_filtered_and_ordered(db: Db) {
     }
     for (filter, holds) in rows {
         let mut expected: Vec<FundEntry> = entries.iter().filter(|it| holds(it)).cloned().collect();
-        assert!((1..entries.len()).contains(&expected.len()), "{filter} tells entries apart");
-        assert_eq!(walk(&client, asked(&fund, &filter, "", 2)).await, expected, "{filter}");
+        assert!((1..entries.len()).contains(&expected.len()), "{filter} selects all or none");
+        assert_eq!(walk(&client, list_request(&fund, &filter, "", 2)).await, expected, "{filter}");
         assert_eq!(streamed(&client, &fund, &filter).await, expected, "{filter}");
         expected.reverse();
-        assert_eq!(walk(&client, asked(&fund, &filter, "entry desc", 2)).await, expected, "{filter}");
+        assert_eq!(walk(&client, list_request(&fund, &filter, "entry desc", 2)).await, expected, "{filter}");
     }
     let words = ["funds", "entries", &fund, "--filter", "verb = spend", "--order-by", "entry desc"];
     assert_eq!(numbers(&done(&server, &words), "amount_pence"), [2_000, 1_000]);
 }
 
-/// From the end, pages go on below the last: what is recorded meanwhile comes before all of them. From the beginning it comes
-/// at the end.
+/// Newest first, pages continue below the last entry, so new entries do not appear. Oldest first, new entries appear at the end.
 async fn new_entries_do_not_disturb_pages(db: Db) {
     let server = Server::start(&db);
     let (client, fund, entries) = moved(&server).await;
     let numbers = |of: &[FundEntry]| of.iter().map(|it| it.entry).collect::<Vec<_>>();
     for order in ["", "entry desc"] {
         let mut expected = client.entries(&fund).await;
-        let mut request = asked(&fund, "amount_pence > 0", order, 4);
+        let mut request = list_request(&fund, "amount_pence > 0", order, 4);
         let first = page(&client, request.clone()).await.unwrap();
         client.allocate(&fund, 9, &fresh()).await.unwrap();
         request.page_token = first.next_page_token;
@@ -163,15 +162,15 @@ async fn every_mistake_about_entries_is_named(db: Db) {
     let client = Client::of(&server).await;
     let fund = client.financed(YEAR, "credit", 5).await;
     let filter = "verb = give AND amount_pence : 3 AND effective_date = 2021-11-31";
-    let refused = page(&client, asked("x", filter, "amount_pence", 2)).await.unwrap_err();
+    let refused = page(&client, list_request("x", filter, "amount_pence", 2)).await.unwrap_err();
     assert_eq!(fields_of(&refused), ["fund", "filter", "filter", "filter", "order_by"], "{refused:?}");
     let wrong = refused.get_details_bad_request().unwrap().field_violations;
     let places: Vec<&str> = wrong[1..4].iter().map(|it| it.description.split(':').next().unwrap()).collect();
     assert_eq!(places, [8, 30, 55].map(|at| format!("at character {at}")));
     client.allocate(&fund, 6, &fresh()).await.unwrap();
-    let first = page(&client, asked(&fund, "amount_pence > 0", "", 1)).await.unwrap().next_page_token;
+    let first = page(&client, list_request(&fund, "amount_pence > 0", "", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("amount_pence > 1", ""), ("amount_pence > 0", "entry desc"), ("", "")] {
-        let request = ListFundEntriesRequest { page_token: first.clone(), ..asked(&fund, filter, order, 1) };
+        let request = ListFundEntriesRequest { page_token: first.clone(), ..list_request(&fund, filter, order, 1) };
         assert_eq!(fields_of(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a filter, an order or a page token of the lists by id is named, all of it.
+//! Every mistake in a filter, an order or a page token of a list by id is named.
 
 use tsio::proto::referral_service_client::ReferralServiceClient;
 use tsio::proto::{
@@ -34,10 +34,10 @@ async fn every_mistake_is_named(db: Db) {
     let refused = client.fund_service().list_funds(client.ask(request)).await.unwrap_err();
     assert_eq!(fields_of(&refused), ["filter"; 4], "{refused:?}");
 
-    // A token of one order is none of the other.
+    // A token is bound to its order.
     let mut request = ListImportsRequest { page_size: 1, filter: "rows > 0".to_owned(), ..Default::default() };
     let first = client.registry().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
-    // Nor one of another list, though nothing else was asked there.
+    // A token is bound to its list.
     let plain = ListImportsRequest { page_size: 1, ..Default::default() };
     let plain = client.registry().list_imports(client.ask(plain)).await.unwrap().into_inner();
     let other = ListApprovalsRequest { page_token: plain.next_page_token, ..Default::default() };

@@ -1,5 +1,5 @@
-//! Pages over random offers, conditions and orders while more offers come: what was there is on them once and in order, and
-//! with anything else on them that came meanwhile.
+//! Pages over random offers, filters and orders while offers are added. Each earlier offer is listed once and in order; added ones may
+//! be listed too.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use crate::client::Client;
 use crate::harness::{Db, Server, both, run};
 use crate::raw_sql::Past;
 
-both!(a_walk_holds_all_that_was_there);
+both!(pages_list_all_earlier_offers);
 
-/// Offers to begin with.
-const THERE: i32 = 80;
+/// How many offers there are at first.
+const INITIAL: i32 = 80;
 const ROUNDS: usize = 60;
-/// Few, so that many offers have one name; ordered alike by every collation.
+/// Few names, so that many offers share one. Every collation orders them the same.
 const NAMES: [&str; 5] = ["ash", "birch", "cedar", "elm", "oak"];
 const REGIONS: [&str; 4] = ["West Midlands", "South-West England", "North of England", "East Midlands and the Humber"];
 const STATES: [&str; 5] = ["identified", "contacted", "accepted", "delivering", "closed"];
 
-/// An offer of any kind, anywhere in the order.
-fn any(rng: &mut Rng, recipient: i32) -> Offer {
+/// A random offer, at a random place in the order.
+fn random_offer(rng: &mut Rng, recipient: i32) -> Offer {
     let state = format!("OFFER_STATE_{}", rng.choice(STATES.iter()).unwrap().to_uppercase());
     Offer {
         offer: Uuid::from_u128(rng.u128(..)).to_string(),
@@ -54,7 +54,7 @@ async fn put_in(db: &Db, past: &mut Past, offer: &Offer) {
     past.run(&sql).await.unwrap();
 }
 
-/// In the order asked for, as text tells it: ids are compared as they are written.
+/// Their ids in this order. Ids are compared as text.
 fn sorted(mut offers: Vec<&Offer>, order: &str) -> Vec<String> {
     offers.sort_by(|a, b| match order {
         "" => a.offer.cmp(&b.offer),
@@ -65,16 +65,16 @@ fn sorted(mut offers: Vec<&Offer>, order: &str) -> Vec<String> {
     offers.into_iter().map(|it| it.offer.clone()).collect()
 }
 
-async fn a_walk_holds_all_that_was_there(db: Db) {
+async fn pages_list_all_earlier_offers(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let mut past = Past::of(&db).await;
     let mut rng = Rng::with_seed(20_211_005);
-    let mut offers: Vec<Offer> = (0..THERE).map(|n| any(&mut rng, 910_000 + n)).collect();
+    let mut offers: Vec<Offer> = (0..INITIAL).map(|n| random_offer(&mut rng, 910_000 + n)).collect();
     for offer in &offers {
         put_in(&db, &mut past, offer).await;
     }
-    let (mut told_apart, mut came) = (0, 0);
+    let (mut selective, mut added_seen) = (0, 0);
     for round in 0..ROUNDS {
         let (filter, holds): (String, Matches) = random_filter(&mut rng, 3);
         let order = *rng.choice(["", "create_time desc", "name", "name desc"].iter()).unwrap();
@@ -88,9 +88,9 @@ async fn a_walk_holds_all_that_was_there(db: Db) {
                 break;
             }
             request.page_token = answer.next_page_token;
-            // In every second round more offers come, before and after the place that the pages have reached.
+            // In every second round more offers are added, before and after the current page.
             if round % 2 == 1 && rng.u8(0..4) == 0 {
-                let new = any(&mut rng, 910_000 + i32::try_from(offers.len()).unwrap());
+                let new = random_offer(&mut rng, 910_000 + i32::try_from(offers.len()).unwrap());
                 put_in(&db, &mut past, &new).await;
                 offers.push(new);
             }
@@ -98,21 +98,21 @@ async fn a_walk_holds_all_that_was_there(db: Db) {
         let set: BTreeSet<&String> = seen.iter().collect();
         assert_eq!(set.len(), seen.len(), "{filter} by {order:?}: each once");
         let found: Vec<&Offer> = offers.iter().filter(|it| holds(it) && set.contains(&it.offer)).collect();
-        assert_eq!(seen, sorted(found, order), "{filter} by {order:?}: what holds, in order");
+        assert_eq!(seen, sorted(found, order), "{filter} by {order:?}: wrong order");
         let before = offers[..there].iter().filter(|it| holds(it));
         let missing: Vec<&String> = before.clone().map(|it| &it.offer).filter(|it| !set.contains(it)).collect();
-        assert_eq!(missing, [""; 0], "{filter} by {order:?}: none of those that were there is missed");
+        assert_eq!(missing, [""; 0], "{filter} by {order:?}: earlier offers are missing");
         let held = before.count();
-        told_apart += usize::from(held > 0 && held < there);
-        came += seen.len() - held;
+        selective += usize::from(held > 0 && held < there);
+        added_seen += seen.len() - held;
     }
-    assert!(told_apart * 2 > ROUNDS, "the conditions tell offers apart: {told_apart} of {ROUNDS}");
-    assert!(came > 0, "some of what came meanwhile was seen");
+    assert!(selective * 2 > ROUNDS, "too few filters select a part of the offers: {selective} of {ROUNDS}");
+    assert!(added_seen > 0, "no added offer was listed");
 }
 
-/// Most databases order names as a language does: not by code point, and some that differ as if they did not.
+/// Most databases order names by the collation of a language: not by code point, and some different names compare as equal.
 #[test]
-fn names_are_walked_as_a_language_orders_them() {
+fn names_are_paged_in_the_order_of_a_language() {
     run(async {
         let db = Db::postgres_in("en-GB");
         let server = Server::start(&db);

@@ -1,4 +1,4 @@
-//! Bounds of callers who are known: what one of them has open leaves the rest to the others.
+//! Limits for each authenticated caller, so that one caller cannot use up the capacity for others.
 
 use std::time::Instant;
 
@@ -37,7 +37,7 @@ fn a_connection_without_a_call_in_flight_is_closed() {
         let begun = Instant::now();
         loop {
             assert!(begun.elapsed() < BOUND / 4, "{}", guard.scrape().await.0);
-            // Health keeps nothing open. Over a connection that was closed it opens another, which is unknown.
+            // Health checks keep no connection open. After the close they use a new one, which is unauthenticated.
             let _ = HealthClient::new(idle.clone()).check(HealthCheckRequest::default()).await;
             if guard.scrape().await.value(closed) == 1.0 {
                 break;
@@ -51,7 +51,7 @@ fn a_connection_without_a_call_in_flight_is_closed() {
 }
 
 #[test]
-fn one_caller_has_only_so_many_calls_and_connections() {
+fn the_calls_and_connections_of_one_caller_are_limited() {
     run(async {
         let guard = Guard::start(&Db::sqlite(), "[limits]\ncalls_per_caller = 3\nconnections_per_caller = 2\n");
         let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
@@ -72,23 +72,23 @@ fn one_caller_has_only_so_many_calls_and_connections() {
     });
 }
 
-/// Twice as many as in a second may come at once after a quiet one.
+/// After a quiet second, twice the rate is allowed at once.
 #[test]
-fn one_caller_makes_only_so_many_calls_in_a_second() {
+fn the_call_rate_of_one_caller_is_limited() {
     run(async {
         let guard = Guard::start(&Db::sqlite(), "[limits]\ncalls_per_second = 1\n");
         let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
         let channel = guard.connect().await.unwrap();
-        let (begun, mut taken) = (Instant::now(), 0);
+        let (started, mut accepted) = (Instant::now(), 0);
         let refused = loop {
             match listed(&channel, &ann).await {
-                Ok(()) => taken += 1,
+                Ok(()) => accepted += 1,
                 Err(status) => break why(&status),
             }
-            assert!(begun.elapsed() < BOUND, "{taken} calls were taken");
+            assert!(started.elapsed() < BOUND, "{accepted} calls were accepted");
         };
         assert_eq!(refused, (Code::ResourceExhausted, "RATE_EXCEEDED".to_owned()));
-        assert!(taken >= 2, "only {taken} at once");
+        assert!(accepted >= 2, "only {accepted} at once");
         listed(&channel, &ben).await.unwrap();
         assert_eq!(guard.scrape().await.value("tsio_denied_total{reason=\"RATE_EXCEEDED\"}"), 1.0);
     });

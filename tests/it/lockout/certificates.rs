@@ -34,7 +34,7 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
         });
         assert_eq!(why(&ended.await.unwrap()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
         assert!(now() > last, "not before its time");
-        // The connection is still there, and no longer good for anything.
+        // The connection is still open, but its calls are refused.
         let refused =
             FundServiceClient::new(channel.clone()).list_funds(Request::new(ListFundsRequest::default())).await;
         assert_eq!(why(&refused.unwrap_err()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));

@@ -1,4 +1,4 @@
-//! Connections that do nothing: a thousand of them, on a server with few descriptors too.
+//! A thousand idle connections, also on a server with few file descriptors.
 
 use std::fs;
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ async fn idle(url: String) -> Option<Channel> {
     Some(channel)
 }
 
-async fn thousand(guard: &Guard) -> Vec<Channel> {
+async fn open_a_thousand(guard: &Guard) -> Vec<Channel> {
     let (all, mut begun) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
     let (mut kept, mut opening) = (Vec::new(), JoinSet::new());
     while begun < all || !opening.is_empty() {
@@ -44,8 +44,8 @@ fn a_thousand_idle_connections_lock_nobody_out() {
         let token = guard.token("ann");
         let known = guard.connect().await.unwrap();
         listed(&known, &token).await.unwrap();
-        let kept = guard.serves_during(&token, thousand(&guard)).await;
-        // Who was let in before stays.
+        let kept = guard.serves_during(&token, open_a_thousand(&guard)).await;
+        // An authenticated connection stays open.
         listed(&known, &token).await.unwrap();
         let seen = guard.scrape().await;
         assert!(seen.value("tsio_connections{state=\"unknown\"}") <= 100.0, "as many as one address may have");
@@ -69,7 +69,7 @@ fn few_descriptors_lock_nobody_out() {
         let guard = Guard::start_by(&program, &Db::sqlite(), "");
         guard.logs("fewer connections than configured");
         let token = guard.token("ann");
-        let kept = during(async || guard.serves_who_tries_again(&token).await, thousand(&guard)).await;
+        let kept = during(async || guard.serves_with_retries(&token).await, open_a_thousand(&guard)).await;
         let seen = guard.scrape().await;
         assert_eq!(seen.value("tsio_connections_max"), 16.0);
         assert!(seen.value("tsio_connections_closed_total{reason=\"address_limit\"}") > 0.0);
@@ -78,7 +78,7 @@ fn few_descriptors_lock_nobody_out() {
 }
 
 #[test]
-fn without_descriptors_an_unknown_connection_gives_way() {
+fn without_descriptors_an_unauthenticated_connection_is_closed() {
     run(async {
         let guard = Guard::start(&Db::sqlite(), "");
         let token = guard.token("ann");
@@ -90,7 +90,7 @@ fn without_descriptors_an_unknown_connection_gives_way() {
         assert!(set.success(), "{set}");
         let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(guard.server.address()).unwrap()).collect();
         for _ in 0..10 {
-            guard.serves_who_tries_again(&token).await;
+            guard.serves_with_retries(&token).await;
         }
         let seen = guard.scrape().await;
         let failed = seen.value("tsio_accept_errors_total{kind=\"descriptors\"}");

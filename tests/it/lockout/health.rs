@@ -1,4 +1,4 @@
-//! Health watches by the thousand, without a credential; and one with.
+//! Thousands of health watches without a credential, and one with a token.
 
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,9 @@ use crate::authentication::why;
 use crate::harness::{Db, run};
 
 const CONNECTIONS: usize = 20;
-/// Calls under way at the same time: what more of them cost is time of the processor, which no bound of connections saves.
+/// Concurrent calls. More would only cost CPU time, which no limit of connections saves.
 const AT_ONCE: usize = 500;
-/// Those that may be open, as documented.
+/// The documented limit of open watches without a credential.
 const STREAMS: usize = 64;
 
 async fn watch(channel: Channel, token: Option<&str>) -> Result<Streaming<HealthCheckResponse>, Status> {
@@ -31,7 +31,7 @@ async fn watch(channel: Channel, token: Option<&str>) -> Result<Streaming<Health
     Ok(stream)
 }
 
-/// What a watch is ended with.
+/// The status that a watch ends with.
 async fn ended(mut stream: Streaming<HealthCheckResponse>) -> Status {
     loop {
         if let Err(status) = stream.message().await {
@@ -41,7 +41,7 @@ async fn ended(mut stream: Streaming<HealthCheckResponse>) -> Status {
 }
 
 #[test]
-fn health_watches_without_a_token_are_few() {
+fn health_watches_without_a_token_are_limited() {
     run(async {
         let guard = Guard::start(&Db::sqlite(), "");
         let token = guard.token("ann");
@@ -67,8 +67,8 @@ fn health_watches_without_a_token_are_few() {
         };
         let open = ended.iter().filter(|it| it.is_ok()).count();
         assert!((1..=STREAMS).contains(&open), "{open} are open");
-        assert!(ended.iter().filter(refused).count() > ended.len() / 2, "the others are told why");
-        // A probe is answered all the same.
+        assert!(ended.iter().filter(refused).count() > ended.len() / 2, "the other watches get another reason");
+        // A health check is still answered.
         let probe = HealthClient::new(guard.connect().await.unwrap()).check(HealthCheckRequest::default()).await;
         assert!(probe.is_ok(), "{probe:?}");
         let seen = guard.scrape().await;
@@ -79,8 +79,8 @@ fn health_watches_without_a_token_are_few() {
     });
 }
 
-/// A health watch with a token goes on until its proof ends, as any stream of its caller; one with a bad token is refused; one
-/// without is short.
+/// A health watch with a token lasts until the token expires. One with an invalid token is refused; one without a token has a short
+/// time limit.
 #[test]
 fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
     run(async {
@@ -90,7 +90,7 @@ fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
         // The server takes clocks to differ by 30 seconds: past what a watch without a token lasts.
         let channel = guard.connect().await.unwrap();
         let stream = watch(channel.clone(), Some(&guard.key.sign(&short))).await.unwrap();
-        // Over the same connection, which the other keeps open: alone it would be closed sooner.
+        // On the same connection, because alone its connection would be closed sooner.
         let (begun, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
         let (expired, over) = timeout(BOUND, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
         assert_eq!(why(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));

@@ -1,4 +1,4 @@
-//! Requests for metrics: those that are never finished, and what is answered to the others.
+//! Requests for metrics: unfinished ones, and the answers to others.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,7 +9,7 @@ use crate::harness::{Db, run};
 use crate::metrics::{Scrape, scraped_at};
 
 #[test]
-fn half_sent_scrapes_block_nobody() {
+fn unfinished_scrapes_do_not_block_others() {
     run(async {
         let guard = Guard::start(&Db::sqlite(), "");
         let address = scraped_at(&guard.server);
@@ -24,7 +24,7 @@ fn half_sent_scrapes_block_nobody() {
             }
         }
         guard.serves(&guard.token("ann")).await;
-        // Those that were closed for newer ones, and in a while the others, which are too late.
+        // Some are closed for newer ones, the others after a time limit.
         let evicted = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"evicted\"}");
         let late = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"late\"}");
         let seen = Scrape::until(&guard.server, |it| evicted(it) + late(it) >= 140.0).await;
@@ -51,7 +51,7 @@ fn only_a_request_for_metrics_gets_them() {
         for (request, begins, is_scrape) in rows {
             let mut stream = TcpStream::connect(&address).await.unwrap();
             stream.write_all(request.as_bytes()).await.unwrap();
-            // The client says nothing more, and still reads; the server answers once and closes.
+            // The client closes its sending side and still reads; the server answers once and closes.
             stream.shutdown().await.unwrap();
             let mut answer = String::new();
             timeout(BOUND, stream.read_to_string(&mut answer)).await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! Watchers that take nothing: neither their places nor their memory are lost to the others.
+//! Watchers that read nothing: their slots and memory are freed for others.
 
 use h2::client::SendRequest;
 use prost::Message as _;
@@ -16,7 +16,7 @@ use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run};
 use crate::metrics::Scrape;
 
-/// Changes in the record: some 800 KiB as each watcher is told them.
+/// Changes in the record: some 800 KiB of messages for each watcher.
 const CHANGES: usize = 1_000;
 /// Streams of one connection.
 const STREAMS: usize = 100;
@@ -26,7 +26,7 @@ fn from_the_beginning() -> WatchOffersRequest {
     WatchOffersRequest { programme, start, ..Default::default() }
 }
 
-/// A database with so many changes.
+/// A database with [`CHANGES`] changes.
 async fn filled() -> Db {
     let db = Db::sqlite();
     let mut server = Server::start(&db);
@@ -42,7 +42,7 @@ async fn filled() -> Db {
     db
 }
 
-/// Begins a watch and never takes anything of it.
+/// Starts a watch and reads nothing of it.
 fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
     let request = http::Request::post("http://localhost/tsio.v1.OfferService/WatchOffers");
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
@@ -57,16 +57,16 @@ fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseF
     (response, body)
 }
 
-/// How a watcher takes nothing.
+/// How a watcher reads nothing.
 #[derive(Clone, Copy)]
 enum Stuck {
-    /// It reads its connection, and its streams have windows of so many bytes.
+    /// It reads its connection, but its streams have flow-control windows of this many bytes.
     Window(u32),
-    /// Its windows are large, and it reads nothing once its watches have begun.
+    /// Its windows are large, but it stops reading the socket once its watches have started.
     Socket,
 }
 
-/// Watches as one caller, and takes nothing. What is answered ends when dropped.
+/// Opens watches as one caller and reads nothing. Dropping the tasks ends the watches.
 async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
     let (window, reads) = match how {
         Stuck::Window(window) => (window, true),
@@ -109,9 +109,9 @@ async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
     tasks
 }
 
-/// A watch of this caller finds a place and says something, if only after what others' watches read before it.
+/// Checks that a watch of this caller gets a slot and a first message, possibly after the reads of other watches.
 async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResponse> {
-    let told = tokio::time::timeout(BOUND, async {
+    let first_message = tokio::time::timeout(BOUND, async {
         let mut request = Request::new(from_the_beginning());
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let mut client = OfferServiceClient::new(guard.connect().await.unwrap());
@@ -119,11 +119,11 @@ async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResp
         assert!(stream.message().await.unwrap().is_some());
         stream
     });
-    told.await.expect("told in time")
+    first_message.await.expect("a message in time")
 }
 
 #[test]
-fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
+fn stuck_watchers_use_only_their_share_and_not_for_ever() {
     run(async {
         let guard = Guard::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
         let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
@@ -139,7 +139,7 @@ fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
         };
         let held = guard.serves_during(&ben, attack).await;
         drop(watches(&guard, &ben).await);
-        // What is not taken in three seconds is freed with its connection, and the places with it.
+        // A connection with data that is unread for three seconds is closed, which frees its slots.
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
             Scrape::until(&guard.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0).await
@@ -152,7 +152,7 @@ fn stuck_watchers_hold_what_is_theirs_and_not_for_ever() {
     });
 }
 
-/// The same of one who has all the watches and reads nothing from the socket.
+/// One caller has all its watches on one connection, and reads nothing from the socket.
 #[test]
 fn a_socket_that_is_not_read_is_closed() {
     run(async {
