@@ -49,12 +49,13 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
 /// it. The unique index must be free before the new payment is inserted, and the order of the rows in a batch write is undefined.
 pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
     let key = |it: &Invoice| (stored_issuer(it), it.reference.clone());
-    let paid = invoices_of(awards).filter(|(_, it)| it.stands());
+    let paid = invoices_of(awards).filter(|(_, it)| it.is_outstanding());
     let paid: HashSet<_> = paid.map(|(_, it)| key(it)).collect();
     if paid.is_empty() {
         return Ok(());
     }
-    let freed = invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.stands() && paid.contains(&key(it)));
+    let freed =
+        invoices_of(awards).filter(|(_, it)| it.seq <= before && !it.is_outstanding() && paid.contains(&key(it)));
     let mut batch = BatchWrite::default();
     batch.rows(&INVOICES, [cell(programme.as_str())], freed.map(|it| row_of(it).cells()));
     batch.write(tx).await

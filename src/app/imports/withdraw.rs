@@ -6,7 +6,6 @@
 //! The approval states which offers would have schools that are no longer eligible, and the withdrawal must not affect other
 //! offers. Both steps read every file under the lock, as identify does. An import is withdrawn a few times a year.
 
-
 use super::record::DoneBy;
 use super::{Import, ImportReply, ImportState, run_to_end};
 use crate::app::clock::new_id;
@@ -99,7 +98,7 @@ impl App {
         let of_import = || approvals.iter().filter(|it| it.import() == Some(id));
         let now = self.clock().now().at;
         let requester = ApprovalCaller::about_reference_data(caller.person(), now);
-        if let Some(before) = requester.asked_before(of_import(), request.id) {
+        if let Some(before) = requester.opened_by_request(of_import(), request.id) {
             tx.confirm().await?;
             // An approval from a version that did not store its request never gets an answer.
             if before.is_answer_outstanding() {

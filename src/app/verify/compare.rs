@@ -134,13 +134,13 @@ fn compare_terms(state: &ProgrammeState, stored: Hash, report: &mut VerifyReport
 async fn compare_offers(snapshot: &ReadTx, state: &ProgrammeState, report: &mut VerifyReport) -> Result<()> {
     let programme = &state.programme.programme;
     compare_rows("offer", &state.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
-    let urns: Vec<_> = state.listed.keys().copied().collect();
+    let urns: Vec<_> = state.open_offer_by_school.keys().copied().collect();
     let listed = offers::listing(snapshot, programme, &Reach::everything(), &urns).await?;
-    for (urn, recorded) in &state.listed {
+    for (urn, recorded) in &state.open_offer_by_school {
         report.compare(format!("school {urn}: its open offer"), &Some(recorded), &listed.get(urn));
     }
     let open = offers::count_listed(snapshot, programme).await?;
-    report.compare("schools on open offers", &(state.listed.len() as u64), &open);
+    report.compare("schools on open offers", &(state.open_offer_by_school.len() as u64), &open);
     Ok(())
 }
 
@@ -182,7 +182,7 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Verif
     let mut stored = account_days::of_book(snapshot, &folded.state.programme.programme).await?;
     // A day whose changes sum to zero may be stored or left out.
     stored.rows.retain(|_, it| *it != Ok(0));
-    let mut recorded = account_days::recorded(&folded.state.days);
+    let mut recorded = account_days::recorded(&folded.state.account_days);
     recorded.retain(|_, change| *change != 0);
     compare_days(&recorded, stored, report);
     Ok(())

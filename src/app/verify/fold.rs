@@ -410,7 +410,7 @@ impl ProgrammeFold {
     fn apply(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
         folded.state.apply(event);
-        for violation in folded.state.broken.drain(..) {
+        for violation in folded.state.violations.drain(..) {
             report.differs(format!("event {}: {violation}", event.seq));
         }
         self.texts.apply(event, report);

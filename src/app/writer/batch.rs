@@ -77,7 +77,7 @@ pub(super) async fn write(
         .map(|pending| execute_one(&pending.submission, &mut answers, &mut state, &mut appender, now))
         .collect();
     // A decision that breaks a rule of an account is a bug. Nothing is written; halving the batch finds the command.
-    if let Some(violation) = state.broken.first() {
+    if let Some(violation) = state.violations.first() {
         tx.rollback().await?;
         return Err(WriteError::Bug(violation.clone()));
     }

@@ -124,7 +124,7 @@ impl<'a> EventAppender<'a> {
             }
             Ok(DecisionAnswer::ApprovalOpened(refusal)) => Ok(DecideOutcome::ApprovalOpened(refusal)),
             Err(error) => {
-                state.broken.push(error.to_string());
+                state.violations.push(error.to_string());
                 Err(error)
             }
         }

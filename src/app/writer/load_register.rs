@@ -41,7 +41,7 @@ pub(super) async fn load_responsible(
     if !urns.is_empty() {
         note_register_seq(state, Some(eligibility::lock_register(from).await?))?;
         let programme = &state.programme.programme;
-        state.responsible =
+        state.responsible_bodies =
             eligibility::responsible_bodies(from, programme, &urns, today).await.map_err(WriteError::Load)?;
     }
     Ok(())
@@ -97,6 +97,6 @@ pub(super) async fn load_entries(
     let follows = state.entry_schools.values().flat_map(|it| &it.follows);
     let lineages: Vec<Urn> = urns.iter().chain(follows).copied().collect();
     let open_offers = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
-    state.listed.extend(open_offers);
+    state.open_offer_by_school.extend(open_offers);
     Ok(())
 }

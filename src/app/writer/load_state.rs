@@ -99,7 +99,7 @@ async fn load_as_of(
     load_account_days(from, commands, today, &mut state).await?;
     load_unapproved_movements(from, commands, now.at, &mut state).await?;
     if required.identifies {
-        let schools_on_offers = state.listed.keys().copied();
+        let schools_on_offers = state.open_offer_by_school.keys().copied();
         let candidates = eligibility::candidates(from, &terms.terms, schools_on_offers, today).await;
         state.candidates = Some(candidates.map_err(WriteError::Load)?);
     }
@@ -221,9 +221,9 @@ async fn load_claims(
         required.draws_without_invoice.iter().filter_map(|id| state.awards.get(id)).filter(|it| it.drawn > 0);
     let offers: BTreeSet<OfferId> = drawn_again.map(|it| it.offer).collect();
     let earlier_draws = claims::draws_without_invoice(from, &offers.into_iter().collect::<Vec<_>>()).await?;
-    state.draws = required.draws_without_invoice.iter().map(|id| (*id, Vec::new())).collect();
+    state.draws_without_invoice = required.draws_without_invoice.iter().map(|id| (*id, Vec::new())).collect();
     for (award, draw) in earlier_draws {
-        state.draws.entry(award).and_modify(|it| it.push(draw));
+        state.draws_without_invoice.entry(award).and_modify(|it| it.push(draw));
     }
     Ok(())
 }
@@ -247,9 +247,9 @@ async fn load_offers(
     let programme = state.programme.programme.clone();
     if required.identifies {
         state.offers = offers::of_programme(from, &programme).await?;
-        state.recipients = state.offers.values().map(|offer| (offer.recipient, offer.id)).collect();
+        state.offer_by_recipient = state.offers.values().map(|offer| (offer.recipient, offer.id)).collect();
         let open = state.offers.values().filter(|offer| offer.is_open());
-        state.listed = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
+        state.open_offer_by_school = open.flat_map(|offer| offer.schools.keys().map(|urn| (*urn, offer.id))).collect();
         return Ok(Vec::new());
     }
     let about_offers = state.approvals.values().filter_map(Approval::offer);
@@ -266,7 +266,7 @@ async fn load_offers(
     };
     let recipients: BTreeSet<Recipient> = offer_placements().map(|it| it.recipient).collect();
     let of_recipients = offers::to_recipients(from, &programme, &recipients.into_iter().collect::<Vec<_>>()).await?;
-    state.recipients = of_recipients.values().map(|offer| (offer.recipient, offer.id)).collect();
+    state.offer_by_recipient = of_recipients.values().map(|offer| (offer.recipient, offer.id)).collect();
     let lineages = offer_placements().flat_map(|it| &it.schools).flat_map(|it| it.predecessors.iter().chain([&it.urn]));
     let mut urns: Vec<Urn> = lineages.copied().collect();
     if required.open_offers_of_schools {
@@ -279,7 +279,7 @@ async fn load_offers(
         required.offers_without_schools.iter().copied().chain(of_awards).filter(|id| !state.offers.contains_key(id));
     let offers_without_schools: BTreeSet<OfferId> = offers_without_schools.collect();
     if !urns.is_empty() {
-        state.listed = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
+        state.open_offer_by_school = offers::listing(from, &programme, &Reach::everything(), &urns).await?;
     }
     Ok(offers_without_schools.into_iter().collect())
 }
@@ -297,7 +297,7 @@ async fn load_account_days(
     let accounts: BTreeSet<AccountId> = past_reductions.into_iter().map(|(account, _)| account).collect();
     let accounts: Vec<AccountId> = accounts.into_iter().collect();
     for (account, day, change) in account_days::after(from, &accounts, first_day).await? {
-        state.days.put(account, day, change);
+        state.account_days.put(account, day, change);
     }
     Ok(())
 }
@@ -320,7 +320,7 @@ async fn load_unapproved_movements(
     let funds: Vec<AccountId> = funds.into_iter().collect();
     let since = now.minus_days(COUNTS_DAYS);
     for (fund, movement) in entries::moved_alone(from, &state.programme.programme, &funds, since).await? {
-        state.moved.entry(fund).or_default().push(movement);
+        state.unapproved_movements.entry(fund).or_default().push(movement);
     }
     Ok(())
 }

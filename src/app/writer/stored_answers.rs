@@ -47,7 +47,7 @@ pub(super) fn execute_one(
     if let Some((approved_request, answer)) = carried_out(submission, &outcome) {
         answers.complete(approved_request, answer);
     }
-    let answer = (submission.encoders.answer)(outcome).inspect_err(|error| state.broken.push(error.to_string()))?;
+    let answer = (submission.encoders.answer)(outcome).inspect_err(|error| state.violations.push(error.to_string()))?;
     answers.add(to_store(answer.clone(), None));
     Ok(answer)
 }

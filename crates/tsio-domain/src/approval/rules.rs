@@ -56,7 +56,7 @@ impl ApprovalCaller {
     }
 
     /// Finds the approval that the caller opened under this request. A repeated request must not open another one.
-    pub fn asked_before<'a>(
+    pub fn opened_by_request<'a>(
         &self,
         mut approvals: impl Iterator<Item = &'a Approval>,
         request: RequestId,

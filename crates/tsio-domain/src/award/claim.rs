@@ -107,7 +107,7 @@ impl ClaimPayments {
 
     /// The first payment that is not refunded entirely.
     #[must_use]
-    pub fn standing(&self) -> Option<(AwardId, Payment)> {
+    pub fn first_outstanding(&self) -> Option<(AwardId, Payment)> {
         self.0.iter().find(|(_, it)| it.stands()).map(|((award, _), it)| (*award, *it))
     }
 
@@ -140,7 +140,7 @@ impl ClaimPayments {
         if part.part <= last {
             return Some(format!("it is payment {} of its invoice, after payment {last}", part.part));
         }
-        match (self.standing(), part.total) {
+        match (self.first_outstanding(), part.total) {
             (Some((_, before)), total) if before.total != total || total.is_none() => {
                 Some("it pays an invoice that has been paid, or is of another total".to_owned())
             }

@@ -120,7 +120,7 @@ pub struct Invoice {
 impl Invoice {
     /// Whether some of it is not refunded.
     #[must_use]
-    pub fn stands(&self) -> bool {
+    pub fn is_outstanding(&self) -> bool {
         self.refunded < self.amount
     }
 

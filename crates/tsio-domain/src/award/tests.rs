@@ -151,7 +151,7 @@ fn an_invoice_stands_until_all_of_it_is_refunded() {
         (with(vec![refunded(MINE, 3, None)]), [0, 0], [true, true]),
     ] {
         let award = after(fees(), bodies);
-        let got: Vec<(i64, bool)> = award.invoices.iter().map(|it| (it.refunded.get(), it.stands())).collect();
+        let got: Vec<(i64, bool)> = award.invoices.iter().map(|it| (it.refunded.get(), it.is_outstanding())).collect();
         assert_eq!(got, [(refunds[0], standing[0]), (refunds[1], standing[1])]);
     }
     let award = after(fees(), paid());

@@ -66,8 +66,8 @@ impl ProgrammeState {
         match &event.body {
             EventBody::Identified { recipient, .. } => {
                 if let Some(offer) = Offer::from_event(&self.programme.programme, event) {
-                    self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
-                    self.recipients.insert(*recipient, offer.id);
+                    self.open_offer_by_school.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+                    self.offer_by_recipient.insert(*recipient, offer.id);
                     self.offers.insert(offer.id, offer);
                 }
             }
@@ -135,15 +135,15 @@ impl ProgrammeState {
     /// Lists the schools of the event's offer as being on it.
     fn list(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
-        self.listed.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
+        self.open_offer_by_school.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
     }
 
     /// Stops listing the schools of the event's offer, which has closed.
     fn unlist(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
         for urn in offer.schools.keys() {
-            if self.listed.get(urn) == Some(&offer.id) {
-                self.listed.remove(urn);
+            if self.open_offer_by_school.get(urn) == Some(&offer.id) {
+                self.open_offer_by_school.remove(urn);
             }
         }
     }
@@ -168,7 +168,7 @@ impl ProgrammeState {
         for entry in &event.entries {
             let account = self.ledger.get_mut(entry.account);
             let posted = account.map(|it| {
-                self.days.post(it, event.effective, entry.verb, entry.amount);
+                self.account_days.post(it, event.effective, entry.verb, entry.amount);
                 it.post(entry.verb, entry.amount, deliberate)
             });
             let broken = match posted {
@@ -176,7 +176,7 @@ impl ProgrammeState {
                 Some(Err(broken)) => broken.to_string(),
                 None => "there is no such account".to_owned(),
             };
-            self.broken.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
+            self.violations.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
         }
     }
 
@@ -186,7 +186,7 @@ impl ProgrammeState {
         if !is_valid {
             let (seq, newest) = (event.seq, RulesVersion::CURRENT);
             let expected = format!("expected one after {}, up to {newest}, the newest that is known", self.rules);
-            self.broken.push(format!("event {seq} adopts rules {version}: {expected}"));
+            self.violations.push(format!("event {seq} adopts rules {version}: {expected}"));
         }
         self.rules = version;
         self.approvals.values_mut().for_each(|it| it.expire_undated(event.recorded));
@@ -211,7 +211,7 @@ impl ProgrammeState {
         let of_leader = self.leaders.entry(key).or_default();
         let funded = of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
         if let Some(before) = funded.filter(|_| self.rules >= RulesVersion::V2) {
-            self.broken.push(format!("award {new} funds a leader whom award {before} funds"));
+            self.violations.push(format!("award {new} funds a leader whom award {before} funds"));
         }
         of_leader.push(new);
     }
@@ -220,7 +220,7 @@ impl ProgrammeState {
     fn note_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
-            if let Some(draws) = self.draws.get_mut(&award.id).filter(|_| without_invoice) {
+            if let Some(draws) = self.draws_without_invoice.get_mut(&award.id).filter(|_| without_invoice) {
                 draws.push((event.seq, event.effective, amount));
             }
             return;
@@ -230,7 +230,7 @@ impl ProgrammeState {
             let is_wrong_key = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
             let wrong = is_wrong_key.then(|| "the key of its issuer is another's".to_owned());
             let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
-            self.broken.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
+            self.violations.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
     }
@@ -247,13 +247,13 @@ impl ProgrammeState {
     fn note_undone(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.iter().find(|it| it.seq == undoes || Some(it.seq) == invoice) else {
-            self.draws.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| *seq != undoes));
+            self.draws_without_invoice.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| *seq != undoes));
             return;
         };
         let payments = self.claims.entry(paid.key()).or_default();
         if let (Some(part), Some(claim)) = (part, &paid.claim) {
             let wrong = payments.fault_again((award.id, paid), claim, part);
-            self.broken.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
+            self.violations.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
     }
@@ -286,12 +286,12 @@ mod tests {
         let mut state = Script::empty().state;
         state.rules = RulesVersion::V1;
         state.apply(&adopts(1, 2));
-        assert_eq!((state.rules, state.broken.len()), (RulesVersion::V2, 0));
+        assert_eq!((state.rules, state.violations.len()), (RulesVersion::V2, 0));
         // The same version again, an older one, and an unknown one.
         for (version, expected) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
             let mut state = Script::empty().state;
             state.apply(&adopts(2, version));
-            assert!(state.broken.iter().any(|it| it.contains(expected)), "{version}: {:?}", state.broken);
+            assert!(state.violations.iter().any(|it| it.contains(expected)), "{version}: {:?}", state.violations);
         }
     }
 }

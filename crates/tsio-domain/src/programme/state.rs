@@ -49,15 +49,15 @@ pub struct ProgrammeState {
     /// The offers that the commands name. For identify: all offers of the programme.
     pub offers: BTreeMap<OfferId, Offer>,
     /// The open offer that each school is on.
-    pub listed: HashMap<Urn, OfferId>,
+    pub open_offer_by_school: HashMap<Urn, OfferId>,
     /// The offer that each recipient has, open or closed.
-    pub recipients: HashMap<Recipient, OfferId>,
+    pub offer_by_recipient: HashMap<Recipient, OfferId>,
     /// The awards that the commands name, and all awards of offers that will be started, declined or closed.
     pub awards: AwardSet,
     /// The movements of awards, for offers with a refund, an undo or a close in this batch.
     pub movements: Movements,
     /// Changes by day of the accounts that a command changes as of a day in the past.
-    pub days: AccountDays,
+    pub account_days: AccountDays,
     /// The programme's funds, and the caps of the offers that the commands name.
     pub ledger: Ledger,
     /// The payments of each invoice, from all programmes.
@@ -71,7 +71,7 @@ pub struct ProgrammeState {
     /// The awards of NPQEL fees of each leader, by the leader's key.
     pub leaders: HashMap<String, Vec<AwardId>>,
     /// The draws without an invoice (event, day, amount) of each award that a command draws on without an invoice.
-    pub draws: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
+    pub draws_without_invoice: HashMap<AwardId, Vec<(Seq, Date, i64)>>,
     /// The approvals that the commands name, and the open approvals of the offers that they name.
     pub approvals: ApprovalSet,
     /// The referrals that the commands name, and the open referrals of the same subjects.
@@ -82,7 +82,7 @@ pub struct ProgrammeState {
     /// What the register says about the closing of schools.
     pub endings: HashMap<Urn, SchoolEnding>,
     /// For contacts: the responsible body by the newest register, of each school whose offer still follows the register.
-    pub responsible: HashMap<Urn, ResponsibleAnswer>,
+    pub responsible_bodies: HashMap<Urn, ResponsibleAnswer>,
     /// For identify: the eligible recipients.
     pub candidates: Option<Candidates>,
     /// For placing by hand: whether the register places each school, and how. A school that it does not know is absent.
@@ -92,7 +92,7 @@ pub struct ProgrammeState {
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
     /// Movements that one person made alone, which still count for the threshold, by fund.
-    pub moved: HashMap<AccountId, Vec<MovedAlone>>,
+    pub unapproved_movements: HashMap<AccountId, Vec<MovedAlone>>,
     /// The actor and the request that gave the last approval.
     pub(super) last_approval_given: Option<(Actor, RequestId)>,
     /// The region of each school whose entry position a command asks to decide, a repeated command included. A school that no file
@@ -112,7 +112,7 @@ pub struct ProgrammeState {
     pub rules: RulesVersion,
     /// Errors that `apply` found in events, such as an entry that its account cannot bear. Empty unless the record or a decision
     /// is wrong.
-    pub broken: Vec<String>,
+    pub violations: Vec<String>,
 }
 
 /// What the register says about a school that a command places by hand.
@@ -195,28 +195,28 @@ impl ProgrammeState {
         Self {
             programme,
             offers: BTreeMap::new(),
-            listed: HashMap::new(),
-            recipients: HashMap::new(),
+            open_offer_by_school: HashMap::new(),
+            offer_by_recipient: HashMap::new(),
             awards: AwardSet::default(),
             movements: Movements::default(),
-            days: AccountDays::default(),
+            account_days: AccountDays::default(),
             ledger,
             claims: HashMap::new(),
             organisations: HashMap::new(),
             trust_names: HashMap::new(),
             partners: HashMap::new(),
             leaders: HashMap::new(),
-            draws: HashMap::new(),
+            draws_without_invoice: HashMap::new(),
             approvals: ApprovalSet::default(),
             referrals: BTreeMap::new(),
             offer_placements: HashMap::new(),
             endings: HashMap::new(),
-            responsible: HashMap::new(),
+            responsible_bodies: HashMap::new(),
             candidates: None,
             register: HashMap::new(),
             trusts: HashMap::new(),
             placements: HashMap::new(),
-            moved: HashMap::new(),
+            unapproved_movements: HashMap::new(),
             last_approval_given: None,
             entry_regions: HashMap::new(),
             entry_schools: HashMap::new(),
@@ -225,7 +225,7 @@ impl ProgrammeState {
             texts: BTreeMap::new(),
             absent_texts: Vec::new(),
             rules: RulesVersion::V1,
-            broken: Vec::new(),
+            violations: Vec::new(),
         }
     }
 

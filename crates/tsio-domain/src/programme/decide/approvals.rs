@@ -30,7 +30,7 @@ impl ProgrammeState {
         is_same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
         let same = self.approvals.about(subject).filter(|it| is_same(it));
-        let opened = self.approval_caller(context).asked_before(same, context.request);
+        let opened = self.approval_caller(context).opened_by_request(same, context.request);
         opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
     }
 
@@ -108,7 +108,7 @@ impl ProgrammeState {
         let changed = self.exceeds_approval(waiting, &statement_of(offer));
         Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
         let today = context.now.today;
-        let reopened = offer.reopen(approval, today, |urn| self.listed.get(&urn).copied())?;
+        let reopened = offer.reopen(approval, today, |urn| self.open_offer_by_school.get(&urn).copied())?;
         let given =
             NewEvent::of(offer.id, today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
         Ok(Decision::new(vec![given, reopened], CommandAnswer::Approved(approval, Approved::Offer(offer.id))))
@@ -166,7 +166,7 @@ impl ProgrammeState {
 
     /// Refuses to reopen an offer that may not be reopened, or in a closed programme.
     fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
-        let refusal = offer.may_reopen(|urn| self.listed.get(&urn).copied()).err();
+        let refusal = offer.may_reopen(|urn| self.open_offer_by_school.get(&urn).copied()).err();
         Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))
     }
 

@@ -47,7 +47,7 @@ impl ProgrammeState {
         if !account.binds || self.rules < RulesVersion::V2 {
             return i64::MAX;
         }
-        let days = self.days.available_from(account, on);
+        let days = self.account_days.available_from(account, on);
         days.iter().map(|(_, available)| *available).min().unwrap_or(account.available)
     }
 
@@ -62,7 +62,7 @@ impl ProgrammeState {
     ) -> Option<Refusal> {
         let least = self.least_from(account, on);
         let amount = amount.filter(|it| *it > least)?;
-        let days = self.days.available_from(account, on);
+        let days = self.account_days.available_from(account, on);
         let (day, available) = days.iter().find(|(_, available)| *available < amount).copied()?;
         let last_short = days.iter().rposition(|(_, available)| *available < amount)?;
         let first_passing = days.get(last_short.saturating_add(1)).map(|(day, _)| *day);

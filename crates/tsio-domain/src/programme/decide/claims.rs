@@ -90,7 +90,7 @@ impl ProgrammeState {
         let may_be_named = |id| self.may_be_named(id, award.offer, reach);
         let payment =
             RequestedPayment { award, new: &new, issuer: &issuer, payments: &others, may_be_named, is_undo: true };
-        let refusal = match (others.standing(), total) {
+        let refusal = match (others.first_outstanding(), total) {
             (None, _) => None,
             (Some((by, _)), None) => Some(payment.paid_by(by)),
             (Some(_), Some(total)) => {
@@ -148,10 +148,10 @@ impl ProgrammeState {
         let former_names = all_names.into_iter().filter(|it| it.key != issuer.key);
         let former: Vec<(ClaimPayments, Issuer)> =
             former_names.filter_map(|it| Some((paid_by_partner(&it)?, it))).collect();
-        if paid(&issuer).is_some_and(|all| all.standing().is_some()) {
+        if paid(&issuer).is_some_and(|all| all.first_outstanding().is_some()) {
             return issuer;
         }
-        let standing = former.iter().position(|(all, _)| all.standing().is_some());
+        let standing = former.iter().position(|(all, _)| all.first_outstanding().is_some());
         let index = standing.or_else(|| former.iter().position(|(all, _)| *all != ClaimPayments::default()));
         index.and_then(|index| former.into_iter().nth(index)).map_or(issuer, |(_, former)| former)
     }
@@ -180,7 +180,9 @@ impl ProgrammeState {
 
     /// Whether the same amount was already drawn on an award that day without an invoice.
     pub(in crate::programme) fn repeats_draw(&self, award: AwardId, on: Date, amount: i64) -> bool {
-        self.draws.get(&award).is_some_and(|draws| draws.iter().any(|(_, day, drawn)| (*day, *drawn) == (on, amount)))
+        self.draws_without_invoice
+            .get(&award)
+            .is_some_and(|draws| draws.iter().any(|(_, day, drawn)| (*day, *drawn) == (on, amount)))
     }
 }
 
@@ -205,7 +207,7 @@ struct RequestedPayment<'a, F> {
 impl<F: Fn(AwardId) -> bool> RequestedPayment<'_, F> {
     /// The total up to which the invoice may be paid. None if this draw alone pays the invoice.
     fn total(&self) -> Result<Option<Pence>, Refusal> {
-        let Some((award, first_payment)) = self.payments.standing() else { return Ok(self.new.total) };
+        let Some((award, first_payment)) = self.payments.first_outstanding() else { return Ok(self.new.total) };
         let Some(total) = first_payment.total else {
             return Err(self.paid_by(award));
         };
@@ -379,7 +381,7 @@ pub(in crate::programme) fn payment_to_refund<'a>(
     let refuse = |message: String, remedy: String| {
         Err(Refusal::of(Reason::InvoiceMissing, message, Limit::plain(LimitKind::Award, subject(award), remedy)))
     };
-    let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.stands()).collect();
+    let standing: Vec<&Invoice> = award.invoices.iter().filter(|it| it.is_outstanding()).collect();
     let mut names: Vec<&str> = standing.iter().map(|it| it.reference.as_str()).collect();
     names.dedup();
     let names = names.join(", ");

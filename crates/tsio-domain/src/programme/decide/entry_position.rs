@@ -125,7 +125,9 @@ impl ProgrammeState {
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
         let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
-            let on = std::iter::once(&urn).chain(&school.follows).filter_map(|it| self.listed.get(it).copied());
+            let on = std::iter::once(&urn)
+                .chain(&school.follows)
+                .filter_map(|it| self.open_offer_by_school.get(it).copied());
             on.collect::<BTreeSet<OfferId>>().into_iter().collect()
         });
         Statement::Entry { urn, met, region: school.region, before, offers }
@@ -180,7 +182,7 @@ impl ProgrammeState {
         let is_ground = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
         let Some(asked_by) = self.approvals.get(&approval).filter(is_ground).map(|it| it.requested_by.clone()) else {
             let (seq, is) = (event.seq.0, phrase(met));
-            self.broken.push(format!(
+            self.violations.push(format!(
                 "event {seq} decides that the entry position of school {urn} is {is}: there is no approval {approval} that states it and was given"
             ));
             return;

@@ -48,7 +48,7 @@ impl ProgrammeState {
         let (mut drafts, mut assumed_bodies) = (Vec::new(), 0_usize);
         let mut listed_now: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
-            match self.recipients.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
+            match self.offer_by_recipient.get(&candidate.recipient).and_then(|id| self.offers.get(id)) {
                 Some(offer) if !reach.covers(offer.region, offer.assignee.as_ref()) => {}
                 Some(offer) if !offer.is_open() => result.already_closed = result.already_closed.saturating_add(1),
                 Some(offer) => {
@@ -123,7 +123,7 @@ impl ProgrammeState {
         };
         let on_offer = |urn: &Urn| {
             let (recipient, newest) = eligible.get(urn)?;
-            let existing = self.recipients.get(recipient).and_then(reachable_offer);
+            let existing = self.offer_by_recipient.get(recipient).and_then(reachable_offer);
             let offer = new_offers.get(recipient).copied().or_else(|| existing.map(|it| it.id))?;
             let lists = |it: &Offer| it.schools.contains_key(urn) || it.schools.contains_key(newest);
             (listed_now.get(newest) == Some(&offer) || existing.is_some_and(lists)).then_some(offer)
@@ -137,7 +137,7 @@ impl ProgrammeState {
 
     /// A closed school with the open offer that it is on, if the caller may see that offer.
     fn closed(&self, school: &ClosedSchool, reach: &Reach) -> ClosedSchool {
-        let listing = self.listed.get(&school.urn).and_then(|id| self.offers.get(id));
+        let listing = self.open_offer_by_school.get(&school.urn).and_then(|id| self.offers.get(id));
         let visible = listing.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
         ClosedSchool { offer: visible.map(|it| it.id), ..school.clone() }
     }
@@ -146,7 +146,7 @@ impl ProgrammeState {
     fn not_eligible(&self, schools: &[NotEligible], reach: &Reach) -> Vec<NotEligible> {
         let urns: BTreeSet<Urn> = schools.iter().map(|it| it.urn).collect();
         let on_offer = |school: &NotEligible| {
-            let offer = self.listed.get(&school.urn).and_then(|id| self.offers.get(id))?;
+            let offer = self.open_offer_by_school.get(&school.urn).and_then(|id| self.offers.get(id))?;
             let whole_offer = offer.schools.keys().all(|urn| urns.contains(urn));
             let is_visible = reach.covers(offer.region, offer.assignee.as_ref());
             is_visible.then(|| NotEligible { offer: Some(offer.id), whole_offer, ..school.clone() })
@@ -183,7 +183,7 @@ impl ProgrammeState {
         reach: &Reach,
     ) -> (Vec<&'a CandidateSchool>, Vec<Blocked>) {
         let elsewhere = |urn: &Urn| {
-            let offer = listed_now.get(urn).or_else(|| self.listed.get(urn)).copied();
+            let offer = listed_now.get(urn).or_else(|| self.open_offer_by_school.get(urn)).copied();
             offer.filter(|it| Some(*it) != own)
         };
         let is_hidden = |id: &OfferId| {

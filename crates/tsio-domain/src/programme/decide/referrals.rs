@@ -262,7 +262,7 @@ impl ProgrammeState {
 
     /// The offer the recipient has, open or closed.
     fn offer_to(&self, recipient: Recipient) -> Option<&Offer> {
-        self.recipients.get(&recipient).and_then(|id| self.offers.get(id))
+        self.offer_by_recipient.get(&recipient).and_then(|id| self.offers.get(id))
     }
 
     /// A ground of the terms by its id, with its rule.

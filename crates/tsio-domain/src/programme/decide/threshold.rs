@@ -20,7 +20,7 @@ impl ProgrammeState {
     pub(in crate::programme) fn moved_alone(&self, change: &FundChange, by: &Person, now: Micros) -> Pence {
         let counts = |it: &&MovedAlone| it.at.plus_days(COUNTS_DAYS) > now && it.by.is(by);
         let on_fund = |fund| {
-            let moved = self.moved.get(&fund).into_iter().flatten().filter(counts);
+            let moved = self.unapproved_movements.get(&fund).into_iter().flatten().filter(counts);
             moved.map(|it| it.amount.get()).fold(0, i64::saturating_add)
         };
         Pence(change.funds().map(on_fund).max().unwrap_or(0))
@@ -52,7 +52,7 @@ impl ProgrammeState {
         let by = Person { actor: event.actor.clone(), subject };
         for entry in &event.entries {
             let moved = MovedAlone { by: by.clone(), at: event.recorded, amount: Pence(entry.amount) };
-            let on_fund = self.moved.entry(entry.account).or_default();
+            let on_fund = self.unapproved_movements.entry(entry.account).or_default();
             // Remove movements that no longer count, so that the list stays short.
             let old = on_fund.iter().take_while(|it| it.at.plus_days(COUNTS_DAYS) <= event.recorded).count();
             on_fund.drain(..old);

@@ -25,7 +25,7 @@ impl ProgrammeState {
         self.register_seq = call.iter().find_map(|it| it.body.register_seq());
         self.candidates = None;
         self.offer_placements.clear();
-        self.responsible.clear();
+        self.responsible_bodies.clear();
         self.register.clear();
         self.entry_schools.clear();
         match command {
@@ -33,7 +33,7 @@ impl ProgrammeState {
             Command::Contact { .. } => {
                 let changed =
                     call.iter().filter_map(|it| Some((self.school_following_register(it.offer?)?, cited_body(it)?)));
-                self.responsible = changed.collect();
+                self.responsible_bodies = changed.collect();
             }
             Command::Place { urn, .. } => {
                 self.register.insert(*urn, RegisterAnswer::Unplaced { name: String::new() });
@@ -183,7 +183,7 @@ impl ProgrammeState {
             ReferralSubject::School(urn) => {
                 let standalone = Recipient::Standalone(urn);
                 let may_be_standalone = self.programme.scheme.applies(&rule, standalone.row());
-                let offer = self.recipients.get(&standalone).and_then(|id| self.offers.get(id));
+                let offer = self.offer_by_recipient.get(&standalone).and_then(|id| self.offers.get(id));
                 let some_trust = Uid::new(1).filter(|_| !may_be_standalone || offer.is_some_and(|it| !it.is_open()));
                 some_trust.map_or((standalone, None), |uid| (Recipient::Mat(uid), None))
             }

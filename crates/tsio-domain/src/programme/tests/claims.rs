@@ -186,7 +186,7 @@ fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
     let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
     let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
-    assert_eq!(script.state.broken, Vec::<String>::new());
+    assert_eq!(script.state.violations, Vec::<String>::new());
 }
 
 /// A payment made before rules 2 has no number. It gets one when its refund is undone.
@@ -213,7 +213,7 @@ fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let mut script = Script::funded().after("M", first).after("M", "draw.1:100/INV-9");
     assert_eq!(script.money_result("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
     let second = script.awards_of_offer(Script::named("M"))[1].id;
-    let standing = script.state.claims.values().filter_map(|it| it.standing());
+    let standing = script.state.claims.values().filter_map(|it| it.first_outstanding());
     let standing: Vec<AwardId> = standing.map(|(award, _)| award).collect();
     assert_eq!(standing.iter().filter(|it| **it == second).count(), 1);
     assert_eq!(standing.len(), 2);
@@ -259,7 +259,7 @@ fn a_leader_is_funded_once() {
     let mut script = Script::funded();
     script.state.rules = RulesVersion::V1;
     let mut script = script.after("M", "npqel:9000*ceo-1@6 npqel:9000*ceo-1@6");
-    assert_eq!(script.state.broken, Vec::<String>::new());
+    assert_eq!(script.state.violations, Vec::<String>::new());
     script.state.rules = RulesVersion::V2;
     assert_eq!(script.money_result("M", "npqel:1*ceo-1@6").0, "LEADER_FUNDED 0 | recipient");
 }

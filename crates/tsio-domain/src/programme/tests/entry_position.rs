@@ -82,7 +82,7 @@ fn one_person_asks_and_another_decides() {
     assert_eq!((decided.met, decided.seq, decided.on), (true, Seq(3), day("2021-12-01")));
     assert_eq!((decided.asked_by.as_str(), decided.given_by.as_str()), ("officer", "director"));
     assert_eq!(opened(&script).state, ApprovalState::CarriedOut("director".parse().unwrap()));
-    assert_eq!(script.state.broken, Vec::<String>::new());
+    assert_eq!(script.state.violations, Vec::<String>::new());
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
     let without = opened(&script).id;
     assert_eq!(stated(&script), (Some(true), Some(vec![])));
 
-    script.state.listed.insert(urn(148_685), offer_id(7));
+    script.state.open_offer_by_school.insert(urn(148_685), offer_id(7));
     let (refused, text) = code(give(&mut script, "director", without));
     assert_eq!(refused, "APPROVAL_NOT_OPEN");
     let difference = format!("no open offer is stated, it is on open offer {} now", offer_id(7));
@@ -209,7 +209,7 @@ fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
 
     let follows = vec![urn(100_009)];
     script.state.entry_schools.get_mut(&urn(148_685)).unwrap().follows = follows;
-    script.state.listed.insert(urn(100_009), offer_id(8));
+    script.state.open_offer_by_school.insert(urn(100_009), offer_id(8));
     ask(&mut script, "officer", false).unwrap();
     let with = opened(&script).id;
     assert_eq!(stated(&script), (Some(true), Some(vec![offer_id(7), offer_id(8)])));
@@ -231,7 +231,7 @@ fn a_statement_without_offers_is_not_compared_with_them() {
     if let Some(Statement::Entry { offers, .. }) = &mut old.statement {
         *offers = None;
     }
-    script.state.listed.insert(urn(148_685), offer_id(7));
+    script.state.open_offer_by_school.insert(urn(148_685), offer_id(7));
     give(&mut script, "director", approval).unwrap();
     assert!(!script.state.entry_decisions[&urn(148_685)].met);
 }
@@ -349,7 +349,7 @@ fn a_decision_without_its_approval_breaks_the_record() {
         let mut event = script.events.pop().unwrap();
         tamper(&mut script, &mut event.body);
         script.state.apply(&event);
-        let [broken] = script.state.broken.as_slice() else { panic!("{what}: {:?}", script.state.broken) };
+        let [broken] = script.state.violations.as_slice() else { panic!("{what}: {:?}", script.state.violations) };
         assert!(broken.starts_with("event 3 decides") && broken.contains("there is no approval"), "{what}: {broken}");
         assert_eq!(script.state.entry_decisions, before, "{what}: and decides nothing");
     }

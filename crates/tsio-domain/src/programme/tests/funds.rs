@@ -207,7 +207,7 @@ fn a_movement_counts_for_30_days_and_by_the_token_subject() {
     const DAYS: i64 = 30 * 86_400_000_000;
     let after = |days: i64| {
         let mut script = Script::funded().after("S", "put:credit:3000000");
-        for moved in script.state.moved.values_mut().flatten() {
+        for moved in script.state.unapproved_movements.values_mut().flatten() {
             moved.at = Micros(moved.at.0 - days);
         }
         script.money_result("S", "put:credit:2000001").0
@@ -218,7 +218,7 @@ fn a_movement_counts_for_30_days_and_by_the_token_subject() {
     let fund = script.fund("credit").id;
     let mut state = script.state;
     let subject = Some(crate::person::subject("https://id", "1"));
-    state.moved.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
+    state.unapproved_movements.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
     let change = FundChange::Allocate { fund, amount: Pence(1), on: day("2021-12-01") };
     let of = |subject| Person { actor: "another".parse().unwrap(), subject };
     let now = Micros(1_638_360_000_000_000);

@@ -178,7 +178,7 @@ fn a_trusts_closed_offer_gains_schools_only_after_it_is_reopened() {
     let schools: Vec<u32> = script.offer("M").schools.keys().copied().map(Urn::get).collect();
     assert_eq!(schools, [100_003, 100_004, 100_010]);
     assert_eq!((script.state_name("M"), script.offer("M").region), ("contacted", SouthWest), "state and region stay");
-    assert_eq!(script.state.listed[&urn(100_010)], Script::named("M"));
+    assert_eq!(script.state.open_offer_by_school[&urn(100_010)], Script::named("M"));
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn the_responsible_body_follows_the_register_until_it_is_contacted() {
 
     // A register without the diocese: the contact uses the local authority, and warns that the diocese is unknown.
     let unknown_diocese = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
-    script.state.responsible.insert(urn(100_001), unknown_diocese);
+    script.state.responsible_bodies.insert(urn(100_001), unknown_diocese);
     let targets = vec![(OfferTarget { offer: Script::named("S"), etag: None }, None)];
     let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
     let decided = script.call("officer", &contact(Party::ResponsibleBody)).unwrap();

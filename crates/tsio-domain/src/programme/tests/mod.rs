@@ -321,7 +321,7 @@ fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
     // Meanwhile three schools join trust 4000.
     let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
     script.identify(vec![mat(4000, schools)]).unwrap();
-    let other = script.state.recipients[&Recipient::Mat(uid(4000))];
+    let other = script.state.offer_by_recipient[&Recipient::Mat(uid(4000))];
 
     let (code, text) = script.result("S", "ask:ada");
     assert_eq!(code, "SCHOOL_ON_ANOTHER_OFFER");
@@ -337,7 +337,7 @@ fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
     let close = script.command(other, "close:withdrawn@6").1;
     script.call("officer", &close).unwrap();
     assert_eq!(script.result("M", "give:ben").0, "identified", "the approval is still open");
-    assert_eq!(script.state.listed[&urn(100_003)], Script::named("M"));
+    assert_eq!(script.state.open_offer_by_school[&urn(100_003)], Script::named("M"));
 }
 
 #[test]

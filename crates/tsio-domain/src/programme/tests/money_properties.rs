@@ -160,7 +160,7 @@ fn claims_are_sound(state: &ProgrammeState) {
     for (key, paid) in &claims {
         let parts: BTreeSet<i64> = paid.iter().filter_map(|it| it.claim.as_ref()).map(|it| it.part).collect();
         assert_eq!(parts.len(), paid.len(), "each payment has its number: {paid:?}");
-        let standing: Vec<_> = paid.iter().filter(|it| it.stands()).collect();
+        let standing: Vec<_> = paid.iter().filter(|it| it.is_outstanding()).collect();
         let totals: BTreeSet<_> = standing.iter().map(|it| it.claim.as_ref().unwrap().total).collect();
         assert!(totals.len() <= 1, "one total: {paid:?}");
         let sum: i64 = standing.iter().map(|it| it.left()).sum();

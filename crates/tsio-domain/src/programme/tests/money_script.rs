@@ -102,7 +102,7 @@ impl Script {
                 Support::Credit { .. } | Support::Npqel { .. } => None,
             };
             self.state.organisations.extend(organisation.map(|it| (award.id, IssuerKey::of(it))));
-            self.state.draws.entry(award.id).or_default();
+            self.state.draws_without_invoice.entry(award.id).or_default();
         }
     }
 

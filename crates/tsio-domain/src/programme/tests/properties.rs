@@ -210,7 +210,10 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
             assert_eq!((&script.state.offers, script.events.len()), (&offers, events), "{step:?} was refused: {fault}");
         }
         let listed = schools_on_open_offers(&script.state.offers);
-        assert_eq!(script.state.listed.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(), listed);
+        assert_eq!(
+            script.state.open_offer_by_school.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(),
+            listed
+        );
         script.state.offers.values().for_each(contacts_are_in_order);
     }
     let mut replayed = Script::empty().state;
@@ -218,7 +221,10 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
         apply_checked(&mut replayed, event, reached);
     }
     assert_eq!(replayed.offers, script.state.offers, "replay is live");
-    assert_eq!((&replayed.listed, &replayed.recipients), (&script.state.listed, &script.state.recipients));
+    assert_eq!(
+        (&replayed.open_offer_by_school, &replayed.offer_by_recipient),
+        (&script.state.open_offer_by_school, &script.state.offer_by_recipient)
+    );
     assert_eq!(replayed.approvals, script.state.approvals);
     // The words `award`, `settled` and `drawn` add an award without an event, which replay does not know.
     if script.state.awards.is_empty() {

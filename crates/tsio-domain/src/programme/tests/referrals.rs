@@ -105,7 +105,7 @@ fn an_approval_makes_the_offer_by_the_referrals_rule() {
     let made = &script.state.offers[&offer];
     assert_eq!((made.recipient, made.region), (Recipient::Standalone(urn(100_006)), Region::WestMidlands));
     assert_eq!(made.schools[&urn(100_006)].rules, [E3]);
-    assert_eq!(script.state.listed[&urn(100_006)], offer);
+    assert_eq!(script.state.open_offer_by_school[&urn(100_006)], offer);
     let it = &script.state.referrals[&id];
     assert_eq!((it.state, it.offer, it.exceptional.as_slice()), (State::Approved, Some(offer), &[urn(100_006)][..]));
     assert_eq!(it.decision.as_ref().map(|it| (it.by.as_str(), it.on)), Some(("dora", day("2021-11-12"))));
@@ -360,7 +360,7 @@ fn a_referral_that_cannot_lead_to_an_offer_is_refused_with_every_reason() {
     let script = &mut script();
     raise(script, benefit(100_006)).unwrap();
     assert_eq!(code(raise(script, benefit(100_006))), refused("REFERRAL_OPEN", 1));
-    script.state.listed.insert(urn(100_007), Script::named("S"));
+    script.state.open_offer_by_school.insert(urn(100_007), Script::named("S"));
     assert_eq!(code(raise(script, trust(&[100_007, 100_008]))), refused("SCHOOL_ON_ANOTHER_OFFER", 1));
 }
 
@@ -384,7 +384,7 @@ fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
         (&[E3.to_owned()][..], &["E2_RI_TWICE_ON_ENTRY".to_owned()][..])
     );
     assert_eq!(script.state.referrals[&id].exceptional, [100_007, 100_008].map(urn));
-    assert_eq!(script.state.listed[&urn(100_008)], trust_offer);
+    assert_eq!(script.state.open_offer_by_school[&urn(100_008)], trust_offer);
 }
 
 /// "that opens a referral, which E1/E2 may then confirm"

@@ -327,7 +327,7 @@ pub(crate) fn forbidden(events: &[Event], original: &ProgrammeState, today: Date
         }
         for event in call {
             state.apply(event);
-            found.extend(state.broken.drain(..).map(|it| (event.seq, it)));
+            found.extend(state.violations.drain(..).map(|it| (event.seq, it)));
         }
     }
     found
