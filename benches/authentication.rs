@@ -6,14 +6,10 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
 
-#[expect(dead_code, reason = "tests use the rest")]
-#[path = "../tests/it/authentication/signer.rs"]
-mod signer;
 #[expect(dead_code, reason = "other benches use the rest")]
 mod support;
 
@@ -29,7 +25,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest
 use rcgen::KeyPair;
 use serde_json::json;
 use support::window::window;
-use support::{Server, client, fixture_data, median, sqlite_url};
+use support::{client, fixture_data, median, serve_file, serve_with, sqlite_url};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -37,6 +33,7 @@ use tonic::transport::{Channel, Endpoint, Server as Transport};
 use tonic::{Request, Response, Status};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{GetOfferRequest, ListOffersRequest};
+use tsio_test_support::signer;
 
 /// Turns of each server.
 const TURNS: usize = 9;
@@ -55,8 +52,8 @@ type Compared<'a> = (&'static str, &'a [&'a str], &'a [(&'static str, &'a str)])
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("open.db");
-    let seeded = Server::start(&file).await;
-    let mut clients = client(&seeded.url, 1).await;
+    let seeded = serve_file(&file);
+    let clients = client(&seeded.url, 1).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "nobody was eligible");
@@ -83,7 +80,7 @@ async fn main() {
         // An SQLite file is one server's, so each has its own, with the same in it.
         let copy = dir.path().join(format!("{name}.db"));
         std::fs::copy(&file, &copy).unwrap();
-        servers.push(Server::start_with(&sqlite_url(&copy), access).await);
+        servers.push(serve_with(&sqlite_url(&copy), access));
     }
     let mut rates = [const { Vec::new() }; 4];
     let (mut sent, mut kept) = (0.0, 0);

@@ -7,7 +7,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
@@ -20,11 +19,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::cluster::Cluster;
 use support::window::percentile;
-use support::{Authorised, Server, client};
+use support::{client, serve, serve_file};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, OfferState};
+use tsio_test_support::caller::Named;
+use tsio_test_support::cluster::Cluster;
+use tsio_test_support::server::Server;
 
 const OFFERS: u32 = 100_000;
 const PAGE: i32 = 100;
@@ -50,16 +51,16 @@ const COLUMNS: &str = "id, programme, recipient_kind, recipient, name, region, s
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pages.db");
-    Server::start(&file).await.stop();
+    serve_file(&file).stop();
     fill_sqlite(&file);
-    measure("sqlite", &Server::start(&file).await).await;
+    measure("sqlite", &serve_file(&file)).await;
     baseline("sqlite", |offset| offset_sqlite(&file, offset));
 
     let cluster = Cluster::start();
     cluster.database("pages", "template1");
-    Server::start_on(&cluster.url("pages")).await.stop();
+    serve(&cluster.url("pages")).stop();
     fill_postgres(&cluster);
-    measure("postgres", &Server::start_on(&cluster.url("pages")).await).await;
+    measure("postgres", &serve(&cluster.url("pages"))).await;
     baseline_postgres(&cluster).await;
 }
 
@@ -153,7 +154,7 @@ async fn measure(database: &str, server: &Server) {
 }
 
 /// The offers of a page one by one, and all of them in a batch.
-async fn read(database: &str, offers: &mut OfferServiceClient<Authorised>, ids: &[String]) {
+async fn read(database: &str, offers: &mut OfferServiceClient<Named>, ids: &[String]) {
     let (mut one, mut all) = (Vec::with_capacity(TIMES), Vec::with_capacity(TIMES));
     for at in 0..TIMES {
         let begin = Instant::now();
@@ -170,7 +171,7 @@ async fn read(database: &str, offers: &mut OfferServiceClient<Authorised>, ids: 
     print(json!({"figure": "batch_get_offers", "database": database, "offers": ids.len()}), all);
 }
 
-async fn ask(offers: &mut OfferServiceClient<Authorised>, request: &ListOffersRequest) -> ListOffersResponse {
+async fn ask(offers: &mut OfferServiceClient<Named>, request: &ListOffersRequest) -> ListOffersResponse {
     offers.list_offers(request.clone()).await.unwrap().into_inner()
 }
 

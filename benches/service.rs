@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
@@ -20,11 +19,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{Server, client, fixture_data, median};
+use support::{client, fixture_data, median, serve_file};
 use tsio::domain::ids::OfferId;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
 use tsio::store::{Store, Use, offers};
+use tsio_test_support::caller::Named;
 
 /// Turns of each measurement.
 const TURNS: usize = 5;
@@ -52,8 +52,8 @@ async fn imports(dir: &Path, path: &Path, month: &[u8]) {
     let (mut ours, mut theirs, mut identifies, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for turn in 0..TURNS {
         theirs.push(sqlite_import(&dir.join(format!("baseline{turn}.db")), path));
-        let server = Server::start(&dir.join(format!("import{turn}.db"))).await;
-        let mut client = client(&server.url, 1).await.remove(0);
+        let server = serve_file(&dir.join(format!("import{turn}.db")));
+        let client = client(&server.url, 1).await.remove(0);
         client.import_register(fixture_data::membership(), "2022-03-31").await;
         let begin = Instant::now();
         client.import_ofsted(month.to_vec(), "2021-08-31").await;
@@ -95,13 +95,13 @@ fn sqlite_import(database: &Path, file: &Path) -> Duration {
 async fn waits(dir: &Path, month: &[u8]) {
     let (mut longest, mut commands) = (Duration::ZERO, 0_u32);
     for turn in 0..TURNS {
-        let server = Server::start(&dir.join(format!("waits{turn}.db"))).await;
+        let server = serve_file(&dir.join(format!("waits{turn}.db")));
         let mut clients = client(&server.url, 2).await;
         clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
         clients[0].import_ofsted(month.to_vec(), "2021-08-31").await;
         clients[0].identify().await;
         let offer = all_offers(&mut clients[0].offers()).await[0].to_string();
-        let (mut importer, mut offers) = (clients.remove(0), clients[0].offers());
+        let (importer, mut offers) = (clients.remove(0), clients[0].offers());
         let file = month.to_vec();
         let import = tokio::spawn(async move { importer.import_ofsted(file, "2021-07-31").await });
         while !import.is_finished() {
@@ -124,8 +124,8 @@ async fn waits(dir: &Path, month: &[u8]) {
 /// `GetOffer` by 64 callers, beside the same query by 64 tasks on a pool of their own.
 async fn reads(dir: &Path, month: Vec<u8>) {
     let database = dir.join("reads.db");
-    let server = Server::start(&database).await;
-    let mut clients = client(&server.url, CONNECTIONS).await;
+    let server = serve_file(&database);
+    let clients = client(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(month, "2021-08-31").await;
     clients[0].identify().await;
@@ -146,7 +146,7 @@ async fn reads(dir: &Path, month: Vec<u8>) {
     }));
 }
 
-async fn all_offers(client: &mut OfferServiceClient<support::Authorised>) -> Arc<Vec<OfferId>> {
+async fn all_offers(client: &mut OfferServiceClient<Named>) -> Arc<Vec<OfferId>> {
     let (mut ids, mut page_token) = (Vec::new(), String::new());
     loop {
         let programme = "2021-22".to_owned();
@@ -171,7 +171,7 @@ async fn straight(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
     .await
 }
 
-async fn through(channels: &[OfferServiceClient<support::Authorised>], ids: &Arc<Vec<OfferId>>) -> f64 {
+async fn through(channels: &[OfferServiceClient<Named>], ids: &Arc<Vec<OfferId>>) -> f64 {
     race(ids, |caller| {
         let client = channels[caller % channels.len()].clone();
         move |id: OfferId| {

@@ -5,7 +5,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     reason = "a bench measures time, prints, and stops at the first surprise"
 )]
@@ -17,15 +16,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::cluster::Cluster;
 use support::window::percentile;
-use support::{Authorised, Server, client, fixture_data};
+use support::{client, fixture_data, serve, serve_file};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
 use tsio::proto::watch_offers_response::Told;
 use tsio::proto::{AssignOfferRequest, ListOffersRequest, WatchOffersRequest};
+use tsio_test_support::caller::Named;
+use tsio_test_support::cluster::Cluster;
+use tsio_test_support::server::Server;
 
 const WATCHERS: usize = 500;
 /// Connections that the watchers share.
@@ -39,14 +40,14 @@ const PROGRAMME: &str = "2021-22";
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    measure("sqlite", &Server::start(&dir.path().join("watchers.db")).await).await;
+    measure("sqlite", &serve_file(&dir.path().join("watchers.db"))).await;
     let cluster = Cluster::start();
     cluster.database("watchers", "template1");
-    measure("postgres", &Server::start_on(&cluster.url("watchers")).await).await;
+    measure("postgres", &serve(&cluster.url("watchers"))).await;
 }
 
 async fn measure(database: &str, server: &Server) {
-    let mut clients = client(&server.url, CONNECTIONS).await;
+    let clients = client(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "nobody was eligible");
@@ -87,7 +88,7 @@ fn total() -> i64 {
 }
 
 /// The number of the newest event: that of one more change.
-async fn head(offers: &mut OfferServiceClient<Authorised>, ids: &[String]) -> i64 {
+async fn head(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
     let request_id = uuid::Uuid::new_v4().to_string();
     let request = AssignOfferRequest { request_id, offer: ids[0].clone(), ..Default::default() };
     offers.assign_offer(request).await.unwrap();
@@ -103,7 +104,7 @@ async fn head(offers: &mut OfferServiceClient<Authorised>, ids: &[String]) -> i6
 }
 
 /// Hears every change after `from` up to `last`, each once, in order.
-async fn watch(mut offers: OfferServiceClient<Authorised>, from: i64, last: i64) {
+async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64) {
     let start = Some(Start::AfterSequence(from));
     let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
     let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
@@ -118,7 +119,7 @@ async fn watch(mut offers: OfferServiceClient<Authorised>, from: i64, last: i64)
 }
 
 /// Puts the changes in at their pace, or as near to it as the server lets; answers how long that took, and each wait.
-async fn write(offers: &OfferServiceClient<Authorised>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
+async fn write(offers: &OfferServiceClient<Named>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
     let mut pace = interval(Duration::from_secs(1) / u32::try_from(PER_SECOND / BURST).unwrap());
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (begin, mut writing) = (Instant::now(), JoinSet::new());

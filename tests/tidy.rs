@@ -37,6 +37,7 @@ fn the_walk_sees_every_file() {
         "src/lib.rs",
         "crates/tsio-client/src/lib.rs",
         "crates/tsio-domain/src/lib.rs",
+        "crates/tsio-test-support/src/lib.rs",
         "migrations/src/lib.rs",
         "tests/tidy.rs",
         "tests/tidy/bans.rs",
@@ -118,6 +119,16 @@ fn a_client_compiles_nothing_of_a_server() {
     let tree = packages::tree("tsio-client");
     assert!(tree.lines().any(|line| line.starts_with("tonic v")), "{tree}");
     assert_eq!(packages::of_a_server(&tree), [] as [&str; 0]);
+}
+
+/// Cargo would allow the circle, since the tests of `tsio` depend on it.
+#[test]
+fn what_tests_share_does_not_know_the_program() {
+    let tree = packages::tree("tsio-test-support");
+    assert!(tree.lines().any(|line| line.starts_with("tsio-client v")), "{tree}");
+    let program: Vec<&str> =
+        tree.lines().filter(|it| ["tsio v", "tsio-domain v"].iter().any(|name| it.starts_with(name))).collect();
+    assert_eq!(program, [] as [&str; 0]);
 }
 
 /// So that what is looked up of the lock file of the workspace, vulnerabilities for one, holds for the example too.
@@ -300,6 +311,7 @@ fn the_bans_can_fail() {
         ("src/app/a.rs",       "#[expect(dead_code, reason = \"x\")]",     &[]),
         ("tests/it/a.rs",      "#[ignore = \"slow\"]",                     &[1]),
         ("tests/it/a.rs",      "tokio::time::sleep(d).await;",             &[1]),
+        ("crates/tsio-test-support/src/a.rs", "tokio::time::sleep(d).await;", &[1]),
         ("src/app/a.rs",       "std::thread::sleep(d);",                   &[1]),
         ("crates/tsio-domain/src/a.rs",    "fn f(a: f64) {}",                          &[1]),
         ("src/store/a.rs",     "let a = 1 as f32;",                        &[1]),
@@ -324,6 +336,7 @@ fn the_bans_can_fail() {
         ("src/cli/a.rs",       "use std::io::stdout;\nio::stderr().lock();", &[1, 2]),
         ("src/cli/output.rs",     "io::stderr().lock();",                     &[]),
         ("tests/it/a.rs",      "printed.stdout",                           &[]),
+        ("crates/tsio-test-support/src/a.rs", "command.stdout(Stdio::piped());", &[]),
         ("src/cli/funds.rs",   "let a = csv::Writer::from_writer(b);",     &[1]),
         ("src/app/a.rs",       "csv::WriterBuilder::new();",               &[1]),
         ("src/cli/csv.rs",     "::csv::Writer::from_writer(b);",           &[]),

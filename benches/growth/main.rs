@@ -5,7 +5,6 @@
 //! lines on standard output, everything else on standard error.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a bench measures time, prints, and stops at the first surprise"
@@ -22,10 +21,11 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use place::Place;
-use support::child_process::Tied;
 use support::money::{self, Offers, at_once};
 use support::window::window;
-use support::{Client, Server, client, median};
+use support::{Client, client, median, serve};
+use tsio_test_support::child_process::ChildProcess;
+use tsio_test_support::server::peak_kib;
 
 /// Entries of the short ledger; the awards that the long one draws on make most of them.
 const SMALL: u32 = 1_000;
@@ -91,15 +91,15 @@ async fn main() {
 
 async fn run(args: &Args, place: &Place) {
     place.make("small_base");
-    let server = Server::start_on(&place.url("small_base")).await;
-    let mut clients = client(&server.url, CONNECTIONS).await;
+    let server = serve(&place.url("small_base"));
+    let clients = client(&server.url, CONNECTIONS).await;
     eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", place.name());
-    let mut offers = money::prepare(&mut clients, SCHOOLS).await;
+    let mut offers = money::prepare(&clients, SCHOOLS).await;
     let mut awards = drawable(&clients, offers.drain(..DRAWN_ON)).await;
     grow(place, "small_base", &clients, &awards, SMALL).await;
     server.stop();
     place.copy("small_base", "large");
-    let server = Server::start_on(&place.url("large")).await;
+    let server = serve(&place.url("large"));
     let clients = client(&server.url, CONNECTIONS).await;
     awards.extend(drawable(&clients, offers.drain(..DRAWN_ON_LATER)).await);
     let mut looked_at = vec![EARLY.min(args.entries), args.entries];
@@ -165,7 +165,7 @@ async fn rates(args: &Args, place: &Place, offers: &Arc<Offers>) {
 
 /// One window, on a server just started and warmed up.
 async fn rate(place: &Place, database: &str, offers: &Arc<Offers>, length: Duration) -> f64 {
-    let server = Server::start_on(&place.url(database)).await;
+    let server = serve(&place.url(database));
     let clients = client(&server.url, CONNECTIONS).await;
     window(CALLERS, WARM_UP, |caller| money::one_pound(&clients, caller, offers)).await;
     let seen = window(CALLERS, length, |caller| money::one_pound(&clients, caller, offers)).await;
@@ -199,12 +199,12 @@ async fn verified(url: &str) -> (Duration, u64) {
     let begin = Instant::now();
     let mut command = Command::new(support::TSIO);
     command.args(["verify", "--output", "json", "--database", url]).stdout(Stdio::null());
-    let mut process = Tied::start(&mut command, "KILL");
+    let mut process = ChildProcess::start(&mut command, "KILL");
     let id = process.id();
     let mut ended = tokio::task::spawn_blocking(move || (process.wait(), begin.elapsed()));
     let mut peak = 0;
     loop {
-        peak = peak.max(support::peak_kib(id).unwrap_or_default());
+        peak = peak.max(peak_kib(id).unwrap_or_default());
         if let Ok(ended) = tokio::time::timeout(LOOK, &mut ended).await {
             let (status, took) = ended.expect("waiting does not panic");
             assert!(status.success(), "verify ended with {status}");

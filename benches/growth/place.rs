@@ -9,8 +9,8 @@ use futures_util::TryStreamExt as _;
 use rusqlite::OpenFlags;
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
+use tsio_test_support::cluster::Cluster;
 
-use crate::support::cluster::Cluster;
 use crate::support::sqlite_url;
 
 /// The rows that `verify` folds, in the order it needs them.

@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use postgres::Shape;
-use support::cluster::Cluster;
 use support::money::{self, Offers};
 use support::window::{Window, percentile, window};
-use support::{Client, Server, client, median};
+use support::{Client, client, median, serve};
+use tsio_test_support::cluster::Cluster;
+use tsio_test_support::server::Server;
 
 /// Sizes of the pool that the baseline is tried with; the best one counts.
 const POOLS: [usize; 4] = [8, 16, 32, 64];
@@ -105,10 +106,10 @@ struct Ours {
 
 impl Ours {
     async fn start(url: &str) -> Self {
-        let server = Server::start_on(url).await;
-        let mut clients = client(&server.url, CONNECTIONS).await;
+        let server = serve(url);
+        let clients = client(&server.url, CONNECTIONS).await;
         eprintln!("{SCHOOLS} offers are made, contacted and accepted");
-        let offers = Offers::new(money::prepare(&mut clients, SCHOOLS).await);
+        let offers = Offers::new(money::prepare(&clients, SCHOOLS).await);
         Self { _server: server, clients, offers }
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use tsio_test_support::cluster::Cluster;
+
 use crate::postgres::{self, DATABASE, Shape};
-use crate::support::cluster::Cluster;
 use crate::support::{median, print};
 
 /// Clients and connections of both.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use futures_util::future::try_join;
 use tokio::sync::Semaphore;
 use tokio_postgres::{Client, Error, NoTls, Statement};
+use tsio_test_support::cluster::Cluster;
 
-use crate::support::cluster::Cluster;
 use crate::support::window::{Window, window};
 
 /// Where it lives.

@@ -1,6 +1,6 @@
 //! How many statements a commit takes, counted on the server: PostgreSQL logs every statement for a moment.
 
-use crate::support::cluster::Cluster;
+use tsio_test_support::cluster::Cluster;
 
 /// What stands before each line of the log: the application, then the process.
 const PREFIX: &str = "log_line_prefix = '<%a %p> '";

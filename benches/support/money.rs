@@ -8,13 +8,11 @@ use futures_util::stream::{self, StreamExt as _};
 use tsio::proto::approval_service_client::ApprovalServiceClient;
 use tsio::proto::award_service_client::AwardServiceClient;
 use tsio::proto::fund_service_client::FundServiceClient;
-use tsio::proto::{
-    AcceptOfferRequest, Acceptor, AllocateFundRequest, ContactOffersRequest, ContactedOffer, CreateAwardsRequest,
-    CreateFundRequest, CreditSupport, DrawAwardRequest, GiveApprovalRequest, ListApprovalsRequest, ListOffersRequest,
-    NewAward, Party, StartOfferRequest, draw_award_request, new_award,
-};
+use tsio::proto::{Acceptor, GiveApprovalRequest, ListApprovalsRequest, ListOffersRequest, Party, draw_award_request};
+use tsio_test_support::caller::Named;
+use tsio_test_support::messages::{self, fresh};
 
-use super::{APPROVER, Client, FINANCE, OFFICER, fixture_data};
+use super::{Client, approver, finance, fixture_data, officer};
 
 /// The programme of everything here.
 const PROGRAMME: &str = "2021-22";
@@ -50,7 +48,7 @@ impl Offers {
 }
 
 /// Makes so many maintained schools eligible, has them told and accept, and fills the credit fund. Answers the offers.
-pub(crate) async fn prepare(clients: &mut [Client], schools: u32) -> Vec<String> {
+pub(crate) async fn prepare(clients: &[Client], schools: u32) -> Vec<String> {
     clients[0].import_register(fixture_data::partner(), "2021-08-31").await;
     clients[0].import_ofsted(fixture_data::eligible(schools), "2021-08-31").await;
     let created = clients[0].identify().await;
@@ -75,23 +73,9 @@ pub(crate) async fn at_once<T, A, R: Future<Output = A>>(
     stream::iter(acts).buffer_unordered(AT_ONCE).collect().await
 }
 
-/// An award of credit in pence, with the partner trust of the register.
-fn credit(amount: i64) -> NewAward {
-    let suitable_because = "An invented reason of an ordinary length.".to_owned();
-    let support = CreditSupport { partner_uid: fixture_data::PARTNER, suitable_because };
-    NewAward {
-        amount: Some(new_award::Amount::AmountPence(amount)),
-        support: Some(new_award::Support::Credit(support)),
-    }
-}
-
-fn fresh() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
-
 impl Client {
-    fn awards(&self) -> AwardServiceClient<super::Authorised> {
-        AwardServiceClient::with_interceptor(self.0.clone(), OFFICER)
+    fn awards(&self) -> AwardServiceClient<Named> {
+        AwardServiceClient::with_interceptor(self.0.clone(), officer())
     }
 
     async fn all_offers(&self) -> Vec<String> {
@@ -109,31 +93,25 @@ impl Client {
     }
 
     async fn contact(&self, offers: &[String], party: Party, date: &str) {
-        let offers = offers.iter().map(|offer| ContactedOffer { offer: offer.clone(), ..Default::default() }).collect();
-        let (party, date) = (party.into(), date.to_owned());
-        let request = ContactOffersRequest { request_id: fresh(), offers, party, date, ..Default::default() };
+        let request = messages::contact(offers.iter().map(String::as_str), party, date);
         self.offers().contact_offers(request).await.expect("contacted");
     }
 
     async fn accept(&self, offer: String) {
-        let (acceptor, date) = (Acceptor::School.into(), ACCEPTED.to_owned());
-        let request = AcceptOfferRequest { request_id: fresh(), offer, acceptor, date, ..Default::default() };
-        self.offers().accept_offer(request).await.expect("accepted");
+        self.offers().accept_offer(messages::accept(&offer, Acceptor::School, ACCEPTED)).await.expect("accepted");
     }
 
     /// Makes the national credit fund and has two people fill it.
     async fn fill_fund(&self) {
-        let mut funds = FundServiceClient::with_interceptor(self.0.clone(), FINANCE);
-        let (programme, strand) = (PROGRAMME.to_owned(), "credit".to_owned());
-        let request = CreateFundRequest { request_id: fresh(), programme, strand, ..Default::default() };
-        let fund = funds.create_fund(request).await.expect("made").into_inner().fund.expect("the fund").fund;
-        let date = BODY_TOLD.to_owned();
-        let amount_pence = ALLOCATED;
-        let request =
-            AllocateFundRequest { request_id: fresh(), fund: fund.clone(), amount_pence, date, ..Default::default() };
-        let refused = funds.allocate_fund(request).await.expect_err("so much needs a second person");
+        let mut funds = FundServiceClient::with_interceptor(self.0.clone(), finance());
+        let made = funds.create_fund(messages::fund(PROGRAMME, "credit", "")).await.expect("made").into_inner();
+        let fund = made.fund.expect("the fund").fund;
+        let refused = funds
+            .allocate_fund(messages::allocate(&fund, ALLOCATED, BODY_TOLD))
+            .await
+            .expect_err("so much needs a second person");
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused:?}");
-        let mut approvals = ApprovalServiceClient::with_interceptor(self.0.clone(), APPROVER);
+        let mut approvals = ApprovalServiceClient::with_interceptor(self.0.clone(), approver());
         let open = approvals.list_approvals(ListApprovalsRequest::default()).await.expect("listed").into_inner();
         let asked = open.approvals.into_iter().find(|it| it.subject == fund).expect("an approval was opened");
         let request = GiveApprovalRequest { request_id: fresh(), approval: asked.approval, ..Default::default() };
@@ -143,24 +121,25 @@ impl Client {
 
     /// Awards credit in pence; answers the award's id.
     pub(crate) async fn award(&self, offer: String, amount: i64) -> String {
-        let (awards, date) = (vec![credit(amount)], AWARDED.to_owned());
-        let request = CreateAwardsRequest { request_id: fresh(), offer, awards, date, ..Default::default() };
-        let made = self.awards().create_awards(request).await.expect("awarded").into_inner();
+        let credit = messages::credit(fixture_data::PARTNER, amount, "An invented reason of an ordinary length.");
+        let made = self
+            .awards()
+            .create_awards(messages::award(&offer, vec![credit], AWARDED))
+            .await
+            .expect("awarded")
+            .into_inner();
         made.awards.into_iter().next().expect("the award").award
     }
 
     /// Begins delivery.
     pub(crate) async fn start(&self, offer: String) {
-        let date = STARTED.to_owned();
-        let request = StartOfferRequest { request_id: fresh(), offer, date, ..Default::default() };
-        self.offers().start_offer(request).await.expect("started");
+        self.offers().start_offer(messages::start(&offer, STARTED)).await.expect("started");
     }
 
     /// Pays a claim of so many pence.
     pub(crate) async fn draw(&self, award: String, pence: i64) {
-        let (amount, date) = (Some(draw_award_request::Amount::AmountPence(pence)), CLAIMED.to_owned());
-        let request = DrawAwardRequest { request_id: fresh(), award, amount, date, ..Default::default() };
-        let mut awards = AwardServiceClient::with_interceptor(self.0.clone(), FINANCE);
+        let request = messages::draw(&award, draw_award_request::Amount::AmountPence(pence), CLAIMED);
+        let mut awards = AwardServiceClient::with_interceptor(self.0.clone(), finance());
         awards.draw_award(request).await.expect("drawn");
     }
 }

@@ -5,7 +5,6 @@ pub(crate) mod issuer;
 mod keys;
 mod regions;
 mod services;
-pub(crate) mod signer;
 pub(crate) mod tokens;
 
 pub(super) use cases::methods;

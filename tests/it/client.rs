@@ -3,20 +3,18 @@
 //! It repeats nothing by itself and hides no status: a scenario sees every answer.
 
 use prost::Message;
-use tonic::metadata::MetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
-use tsio::proto::eligibility_service_client::EligibilityServiceClient;
 use tsio::proto::offer_service_client::OfferServiceClient;
-use tsio::proto::register_service_client::RegisterServiceClient;
 use tsio::proto::{
-    AssignOfferRequest, AssignOfferResponse, ContactOffersRequest, ContactedOffer, IdentifyOffersRequest,
-    IdentifyOffersResponse, ImportHeader, ImportOfstedRequest, ImportRegisterRequest, ListOfferEventsRequest,
-    ListOffersRequest, NoteOfferRequest, NoteOfferResponse, Offer, OfferEvent, Party, import_ofsted_request,
-    import_register_request,
+    AssignOfferRequest, AssignOfferResponse, ContactOffersRequest, IdentifyOffersRequest, IdentifyOffersResponse,
+    ListOfferEventsRequest, ListOffersRequest, NoteOfferRequest, NoteOfferResponse, Offer, OfferEvent, Party,
 };
-use uuid::Uuid;
+use tsio_test_support::caller::{Caller, connect};
+use tsio_test_support::import::{self, File};
+use tsio_test_support::messages;
+pub(crate) use tsio_test_support::messages::fresh;
 
 use crate::harness::Server;
 
@@ -41,7 +39,7 @@ const MARCH: [(&str, &str); 3] = [
 #[derive(Clone)]
 pub(crate) struct Client {
     channel: Channel,
-    actor: String,
+    caller: Caller,
 }
 
 impl Client {
@@ -52,13 +50,12 @@ impl Client {
 
     /// The same to any server at this address.
     pub(crate) async fn at(url: &str) -> Self {
-        let channel = Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap();
-        Self { channel, actor: "officer".to_owned() }
+        Self { channel: connect(url).await, caller: with_every_role("officer") }
     }
 
     /// The same connection under another name.
     pub(crate) fn named(&self, actor: &str) -> Self {
-        Self { channel: self.channel.clone(), actor: actor.to_owned() }
+        Self { channel: self.channel.clone(), caller: with_every_role(actor) }
     }
 
     pub(crate) fn channel(&self) -> Channel {
@@ -71,11 +68,7 @@ impl Client {
 
     /// A message with the caller's metadata.
     pub(crate) fn ask<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.metadata_mut().insert("x-tsio-actor", self.actor.parse().unwrap());
-        let roles = MetadataValue::from_static("case-officer,administrator,finance,finance-approver");
-        request.metadata_mut().insert("x-tsio-roles", roles);
-        request
+        self.caller.ask(message)
     }
 
     /// The register and Ofsted's month of August 2021.
@@ -110,22 +103,13 @@ impl Client {
 
     /// Imports a file of the register, or says why not.
     pub(crate) async fn try_register(&self, name: &str, as_at: &str) -> Result<(), Status> {
-        use import_register_request::Part;
-        let (header, bytes) = upload(name, as_at);
-        let parts = [Part::Header(header), Part::Chunk(bytes)].map(|part| ImportRegisterRequest { part: Some(part) });
-        let mut client = RegisterServiceClient::new(self.channel.clone());
-        let mut answers = client.import_register(self.ask(tokio_stream::iter(parts))).await?.into_inner();
-        while answers.message().await?.is_some() {}
-        Ok(())
+        let file = File { name, as_at, bytes: &sample(name) };
+        import::register(&self.channel, &self.caller, file).await.map(drop)
     }
 
     async fn ofsted(&self, name: &str, as_at: &str) {
-        use import_ofsted_request::Part;
-        let (header, bytes) = upload(name, as_at);
-        let parts = [Part::Header(header), Part::Chunk(bytes)].map(|part| ImportOfstedRequest { part: Some(part) });
-        let mut client = EligibilityServiceClient::new(self.channel.clone());
-        let mut answers = client.import_ofsted(self.ask(tokio_stream::iter(parts))).await.unwrap().into_inner();
-        while answers.message().await.unwrap().is_some() {}
+        let file = File { name, as_at, bytes: &sample(name) };
+        import::ofsted(&self.channel, &self.caller, file).await.unwrap();
     }
 
     pub(crate) async fn identify(&self, programme: &str, id: &str) -> Result<IdentifyOffersResponse, Status> {
@@ -182,24 +166,13 @@ impl Client {
 
 /// A contact of 13 September 2021 with one party of these offers.
 pub(crate) fn contact(party: Party, offers: &[&Offer], id: &str) -> ContactOffersRequest {
-    let named = |it: &&Offer| ContactedOffer { offer: it.offer.clone(), ..Default::default() };
-    ContactOffersRequest {
-        request_id: id.to_owned(),
-        offers: offers.iter().map(named).collect(),
-        party: party.into(),
-        date: "2021-09-13".to_owned(),
-        ..Default::default()
-    }
+    let contact = messages::contact(offers.iter().map(|offer| offer.offer.as_str()), party, "2021-09-13");
+    ContactOffersRequest { request_id: id.to_owned(), ..contact }
 }
 
 /// The offer to a school of the samples: 910003 is maintained, its responsible body is a diocese.
 pub(crate) fn of_school(offers: &[Offer], urn: i32) -> &Offer {
     offers.iter().find(|it| it.recipient == urn).unwrap()
-}
-
-/// A request id of its own.
-pub(crate) fn fresh() -> String {
-    Uuid::new_v4().to_string()
 }
 
 /// The reason in the details of a status.
@@ -214,15 +187,10 @@ pub(crate) fn seen<R: Message>(answer: Result<R, Status>) -> Result<Vec<u8>, (to
         .map_err(|status| (status.code(), reason(&status), status.details().to_vec()))
 }
 
-fn upload(name: &str, as_at: &str) -> (ImportHeader, Vec<u8>) {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
-    let bytes = std::fs::read(path).unwrap();
-    let header = ImportHeader {
-        request_id: fresh(),
-        file_name: name.to_owned(),
-        as_at: as_at.to_owned(),
-        size_bytes: i64::try_from(bytes.len()).unwrap(),
-        ..Default::default()
-    };
-    (header, bytes)
+fn with_every_role(actor: &str) -> Caller {
+    Caller::new(actor, "case-officer,administrator,finance,finance-approver")
+}
+
+fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
 }

@@ -13,9 +13,6 @@
     reason = "a tool that stops at the first surprise and says what it made"
 )]
 
-#[path = "../../benches/support/cluster.rs"]
-#[expect(dead_code, reason = "shared with benches, which use more of it")]
-mod cluster;
 mod fixtures {
     pub(crate) mod casework;
     pub(crate) mod complete;
@@ -24,24 +21,20 @@ mod fixtures {
     pub(crate) mod recorder;
     pub(crate) mod watch;
 }
-#[path = "../../benches/support/child_process.rs"]
-#[expect(dead_code, reason = "shared with benches, which use more of it")]
-mod child_process;
 mod raw_call;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use child_process::Tied;
 use clap::Parser;
-use cluster::Cluster;
 use fixtures::format::{Fixture, Head, Manifest};
 use fixtures::watch::Place;
 use fixtures::{casework, complete, look};
-use tonic::transport::Endpoint;
 use tsio::domain::event::EventBody;
+use tsio_test_support::caller::connect;
+use tsio_test_support::cluster::Cluster;
+use tsio_test_support::server::Server;
 
 /// Where the fixtures are, from the root of the repository.
 const FIXTURES: &str = "tests/fixtures";
@@ -123,15 +116,14 @@ impl Version {
     /// Does the casework on the database at this URL. `contents` reads the database once nobody serves it: the kinds of
     /// its events, and its bytes.
     fn fixture(&self, database: &str, url: &str, contents: impl FnOnce() -> (BTreeSet<String>, Vec<u8>)) -> Fixture {
-        let (mut server, address) = self.serve(url);
+        let server = Server::start(&self.program, url, &["--development"]);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let (calls, counts, place) = runtime.block_on(async {
-            let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+            let channel = connect(&server.url).await;
             let calls = casework::carry_out(channel.clone()).await;
             (calls, look::counted(channel.clone()).await, Place::in_the_middle_of(&channel, casework::YEAR).await)
         });
-        let ended = server.end("TERM");
-        assert!(ended.success(), "the server ended with {ended}");
+        server.stop();
         let heads = self.heads(url);
         let (kinds, bytes) = contents();
         let missing = complete::missing(&kinds, &calls);
@@ -146,16 +138,6 @@ impl Version {
             place,
         };
         Fixture { manifest, calls, database: bytes }
-    }
-
-    fn serve(&self, url: &str) -> (Tied, String) {
-        let mut command = Command::new(&self.program);
-        command.args(["serve", "--development", "--migrate", "--listen", "127.0.0.1:0", "--database", url]);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = Tied::start(&mut command, "KILL");
-        let stdout = process.child().stdout.take().unwrap();
-        let line = BufReader::new(stdout).lines().next().expect("the server says where it listens").unwrap();
-        (process, line.strip_prefix("LISTENING ").expect("a line that begins with LISTENING").to_owned())
     }
 
     fn heads(&self, url: &str) -> Vec<Head> {

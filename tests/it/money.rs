@@ -14,13 +14,14 @@ use tsio::proto::fund_service_client::FundServiceClient;
 use tsio::proto::register_service_client::RegisterServiceClient;
 use tsio::proto::terms_service_client::TermsServiceClient;
 use tsio::proto::{
-    AcceptOfferRequest, Acceptor, AllocateFundRequest, AllocateFundResponse, Award, BookDaysRequest, CloseOfferRequest,
-    CloseOfferResponse, CreateAwardsRequest, CreateAwardsResponse, CreateFundRequest, CreditSupport, DrawAwardRequest,
-    DrawAwardResponse, Fund, FundEntry, GetAwardRequest, GetFundRequest, GetOfferRequest, GetOfferResponse, Limit,
-    ListFundEntriesRequest, ListFundsRequest, NewAward, NleSupport, NlgSupport, NpqelSupport, Offer, Outcome, Party,
-    RecipientKind, RefundAwardRequest, RefundAwardResponse, Refusal, ReleaseAwardRequest, ReleaseAwardResponse,
-    StartOfferRequest, StartOfferResponse, draw_award_request, new_award, refund_award_request, release_award_request,
+    Acceptor, AllocateFundRequest, AllocateFundResponse, Award, BookDaysRequest, CloseOfferRequest, CloseOfferResponse,
+    CreateAwardsRequest, CreateAwardsResponse, DrawAwardRequest, DrawAwardResponse, Fund, FundEntry, GetAwardRequest,
+    GetFundRequest, GetOfferRequest, GetOfferResponse, Limit, ListFundEntriesRequest, ListFundsRequest, NewAward,
+    NleSupport, NlgSupport, NpqelSupport, Offer, Outcome, Party, RecipientKind, RefundAwardRequest,
+    RefundAwardResponse, Refusal, ReleaseAwardRequest, ReleaseAwardResponse, StartOfferResponse, draw_award_request,
+    new_award, refund_award_request, release_award_request,
 };
+use tsio_test_support::messages;
 
 use crate::client::{Client, contact, fresh};
 use crate::harness::Server;
@@ -59,8 +60,7 @@ pub(crate) fn credit(pence: i64) -> NewAward {
 }
 
 pub(crate) fn credit_with(partner_uid: i32, pence: i64) -> NewAward {
-    let suitable_because = "strong on early reading".to_owned();
-    of_money(pence, new_award::Support::Credit(CreditSupport { partner_uid, suitable_because }))
+    messages::credit(partner_uid, pence, "strong on early reading")
 }
 
 pub(crate) fn nlg(pence: i64) -> NewAward {
@@ -139,20 +139,12 @@ impl Client {
             self.offers().contact_offers(self.ask(told)).await.unwrap();
             acceptor = Acceptor::School;
         }
-        let request = AcceptOfferRequest {
-            request_id: fresh(),
-            offer: offer.offer.clone(),
-            acceptor: acceptor.into(),
-            date: "2021-09-20".to_owned(),
-            ..Default::default()
-        };
+        let request = messages::accept(&offer.offer, acceptor, "2021-09-20");
         self.offers().accept_offer(self.ask(request)).await.unwrap();
     }
 
     pub(crate) async fn start(&self, offer: &str) -> Result<StartOfferResponse, Status> {
-        let (request_id, offer, date) = (fresh(), offer.to_owned(), DAY.to_owned());
-        let request = StartOfferRequest { request_id, offer, date, ..Default::default() };
-        Ok(self.offers().start_offer(self.ask(request)).await?.into_inner())
+        Ok(self.offers().start_offer(self.ask(messages::start(offer, DAY))).await?.into_inner())
     }
 
     pub(crate) async fn close(&self, offer: &str, outcome: Outcome) -> Result<CloseOfferResponse, Status> {
@@ -176,25 +168,14 @@ impl Client {
 
     /// Makes a fund with nothing in it.
     pub(crate) async fn made(&self, programme: &str, strand: &str, region: &str) -> String {
-        let request = CreateFundRequest {
-            request_id: fresh(),
-            programme: programme.to_owned(),
-            strand: strand.to_owned(),
-            region: region.to_owned(),
-            validate_only: false,
-        };
+        let request = messages::fund(programme, strand, region);
         let answer = self.fund_service().create_fund(self.ask(request)).await.unwrap().into_inner();
         answer.fund.unwrap().fund
     }
 
     pub(crate) async fn allocate(&self, fund: &str, pence: i64, id: &str) -> Result<AllocateFundResponse, Status> {
-        let request = AllocateFundRequest {
-            request_id: id.to_owned(),
-            fund: fund.to_owned(),
-            amount_pence: pence,
-            date: "2021-09-01".to_owned(),
-            ..Default::default()
-        };
+        let allocate = messages::allocate(fund, pence, "2021-09-01");
+        let request = AllocateFundRequest { request_id: id.to_owned(), ..allocate };
         Ok(self.fund_service().allocate_fund(self.ask(request)).await?.into_inner())
     }
 
@@ -228,8 +209,7 @@ impl Client {
         awards: Vec<NewAward>,
         id: &str,
     ) -> Result<CreateAwardsResponse, Status> {
-        let (request_id, offer, date) = (id.to_owned(), offer.to_owned(), DAY.to_owned());
-        let request = CreateAwardsRequest { request_id, offer, awards, date, ..Default::default() };
+        let request = CreateAwardsRequest { request_id: id.to_owned(), ..messages::award(offer, awards, DAY) };
         Ok(self.award_service().create_awards(self.ask(request)).await?.into_inner())
     }
 
@@ -250,8 +230,7 @@ impl Client {
             Much::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
             Much::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
         };
-        let (request_id, award, date) = (id.to_owned(), award.to_owned(), DAY.to_owned());
-        let request = DrawAwardRequest { request_id, award, amount: Some(amount), date, ..Default::default() };
+        let request = DrawAwardRequest { request_id: id.to_owned(), ..messages::draw(award, amount, DAY) };
         Ok(self.award_service().draw_award(self.ask(request)).await?.into_inner())
     }
 
@@ -282,7 +261,7 @@ impl Client {
         Ok(self.award_service().refund_award(self.ask(request)).await?.into_inner())
     }
 
-    /// Programmes half-days of an award, which has to be possible, and gives the booking's number.
+    /// Books half-days of an award, which has to be possible, and gives the booking's number.
     pub(crate) async fn book(&self, award: &str, half_days: i32) -> i64 {
         let (request_id, award, date) = (fresh(), award.to_owned(), DAY.to_owned());
         let request = BookDaysRequest { request_id, award, half_days, date, ..Default::default() };

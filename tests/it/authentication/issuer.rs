@@ -9,8 +9,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{CertificateParams, DnType, Issuer as Signer, KeyPair, SanType};
 use serde_json::{Value, json};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tsio_test_support::signer;
 
-use super::signer;
 use crate::harness::{Db, Server};
 
 pub(crate) const ISSUER: &str = "https://issuer.example";

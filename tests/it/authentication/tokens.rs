@@ -11,9 +11,10 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse, WatchOffersRequest};
+use tsio_test_support::signer;
 
 use super::issuer::{Guarded, SigningKey, claims, now, publish};
-use super::{call, signer, why};
+use super::{call, why};
 use crate::client::{YEAR, fresh};
 use crate::harness::{Db, run, tsio};
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::json;
+use tsio_test_support::signer;
 
 use crate::authentication::issuer::{SigningKey, claims, now};
-use crate::authentication::signer;
 
 /// For how many seconds the first token is valid.
 const SHORT: u64 = 8;

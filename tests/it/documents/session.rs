@@ -9,9 +9,10 @@ use std::process::{ChildStdin, Command};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tsio_test_support::postgres;
 
+use crate::harness::TSIO;
 use crate::harness::process::Process;
-use crate::harness::{TSIO, postgres_programs};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// How long each command may take.
@@ -39,7 +40,7 @@ impl Session {
         for name in ["docs", "proto", "samples", "terms"] {
             symlink(Path::new(ROOT).join(name), folder.path().join(name)).unwrap();
         }
-        let programs = [Path::new(TSIO).parent().unwrap().to_owned(), postgres_programs()];
+        let programs = [Path::new(TSIO).parent().unwrap().to_owned(), postgres::programs()];
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap();
         let mut command = Command::new("bash");

@@ -2,15 +2,19 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::alone::Alone;
+use tsio_test_support::cluster::{self, Options};
+
 use super::postgres::{self, Cluster};
+use super::process::output_of;
 use super::{TSIO, sqlite};
 
 /// A scenario that takes longer hangs.
 const SCENARIO: Duration = Duration::from_secs(120);
+const MIGRATE: Duration = Duration::from_secs(60);
 
 /// A database of its own for a scenario. Clones are the same database; the last one dropped removes it.
 #[derive(Clone)]
@@ -19,7 +23,8 @@ pub(crate) struct Db(Arc<Kind>);
 enum Kind {
     Sqlite(sqlite::Stamped),
     Postgres(postgres::Stamped),
-    Alone(Alone),
+    /// A cluster that the scenario has to itself, with the schema in its database `postgres`.
+    Alone(cluster::Cluster),
 }
 
 impl Db {
@@ -56,12 +61,18 @@ impl Db {
 
     /// On PostgreSQL, in a cluster of its own, which [`Db::crash`] may end.
     pub(crate) fn postgres_alone() -> Self {
-        Self(Arc::new(Kind::Alone(Alone::start(Path::new(TSIO)))))
+        Self::alone(Options::default())
     }
 
     /// The same with its tables in this folder, and more in the environment of the cluster.
     pub(crate) fn postgres_on(folder: &Path, environment: &[(&str, &str)]) -> Self {
-        Self(Arc::new(Kind::Alone(Alone::start_on(Path::new(TSIO), Some(folder), environment))))
+        Self::alone(Options { tables: Some(folder), environment, ..Options::default() })
+    }
+
+    fn alone(options: Options<'_>) -> Self {
+        let cluster = cluster::Cluster::start_with(Options { made_quickly: true, ..options });
+        output_of(Command::new(TSIO).args(["migrate", "--database", &cluster.url("postgres")]), MIGRATE);
+        Self(Arc::new(Kind::Alone(cluster)))
     }
 
     /// On SQLite, in this folder.
@@ -72,7 +83,7 @@ impl Db {
     /// Ends the database's own cluster as a power cut would, and starts it again.
     pub(crate) fn crash(&self) {
         match &*self.0 {
-            Kind::Alone(alone) => alone.crash(),
+            Kind::Alone(cluster) => cluster.crash(),
             Kind::Sqlite(_) | Kind::Postgres(_) => panic!("not a cluster of its own"),
         }
     }
@@ -82,7 +93,7 @@ impl Db {
         match &*self.0 {
             Kind::Sqlite(stamped) => stamped.url(),
             Kind::Postgres(stamped) => stamped.url(),
-            Kind::Alone(alone) => alone.url(),
+            Kind::Alone(cluster) => cluster.url("postgres"),
         }
     }
 

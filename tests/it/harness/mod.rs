@@ -2,7 +2,6 @@
 //!
 //! No scenario and no rule of the scheme lives here. Nothing here sleeps: each wait is for an event, with a bound.
 
-mod alone;
 mod database;
 mod locked;
 mod postgres;
@@ -13,7 +12,6 @@ mod stand_in;
 
 pub(crate) use database::{Db, run, run_within};
 pub(crate) use locked::{directory, lock_file};
-pub(crate) use postgres::bin as postgres_programs;
 pub(crate) use process::output_of;
 pub(crate) use server::{Output, Server, cli, tsio};
 

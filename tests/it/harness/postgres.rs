@@ -7,7 +7,6 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,13 +14,13 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tsio_test_support::postgres::{User, free_port, programs, unprivileged_user};
 use uuid::Uuid;
 
 use super::locked::{directory, lock_file, template_key};
 use super::process::output_of;
 
 const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness/keeper.sh");
-const OLDEST: u32 = 15;
 const QUERY: Duration = Duration::from_secs(30);
 const MIGRATE: Duration = Duration::from_secs(60);
 
@@ -83,14 +82,14 @@ impl Cluster {
 
     fn join() -> Self {
         let user = unprivileged_user();
-        let directory = reachable_directory(user.as_deref());
+        let directory = reachable_directory(user);
         let start = lock_file(&directory.join("start.lock"));
         start.lock().unwrap();
         let in_use = lock_file(&directory.join("users.lock"));
         in_use.lock_shared().unwrap();
-        let bin = bin();
+        let bin = programs();
         let kept = lock_file(&directory.join("keeper.lock")).try_lock().is_err();
-        let port = if kept { port_of(&directory) } else { start_cluster(&directory, &bin, user.as_deref()) };
+        let port = if kept { port_of(&directory) } else { start_cluster(&directory, &bin, user) };
         Self { bin, directory, port, _in_use: in_use }
     }
 
@@ -159,7 +158,7 @@ impl Cluster {
 }
 
 /// Starts a new cluster in place of what lies in the directory, and answers its port.
-fn start_cluster(directory: &Path, bin: &Path, user: Option<&str>) -> u16 {
+fn start_cluster(directory: &Path, bin: &Path, user: Option<User>) -> u16 {
     for _ in 0..3 {
         for stale in ["data", "port"].map(|name| directory.join(name)) {
             if stale.is_dir() {
@@ -171,9 +170,9 @@ fn start_cluster(directory: &Path, bin: &Path, user: Option<&str>) -> u16 {
         let data = directory.join("data");
         fs::create_dir(&data).unwrap();
         if let Some(user) = user {
-            chown(&data, Some(id_of(user).unwrap()), None).unwrap();
+            chown(&data, Some(user.uid), Some(user.gid)).unwrap();
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         // Another process may take the port first: hence three attempts.
         if keep(directory, bin, port, user) {
             return port;
@@ -183,11 +182,11 @@ fn start_cluster(directory: &Path, bin: &Path, user: Option<&str>) -> u16 {
 }
 
 /// Starts the keeper, apart from this process and its group so that it outlives both; false if it gave up.
-fn keep(directory: &Path, bin: &Path, port: u16, user: Option<&str>) -> bool {
+fn keep(directory: &Path, bin: &Path, port: u16, user: Option<User>) -> bool {
     let mut keeper = Command::new("sh");
     keeper.arg(KEEPER).args([directory, bin]).arg(port.to_string());
     if let Some(user) = user {
-        keeper.args(["runuser", "-u", user, "--"]);
+        keeper.args(["runuser", "-u", user.name, "--"]);
     }
     keeper.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
     keeper.stderr(File::create(directory.join("keeper.log")).unwrap());
@@ -200,25 +199,11 @@ fn port_of(directory: &Path) -> u16 {
     port.trim().parse().expect("a killed run is still starting its cluster; try again in some seconds")
 }
 
-/// PostgreSQL refuses to run as root: the user to run it as, if we are.
-pub(super) fn unprivileged_user() -> Option<String> {
-    if output_of(Command::new("id").arg("-u"), QUERY).trim() != "0" {
-        return None;
-    }
-    let user = ["postgres", "nobody"].into_iter().find(|user| id_of(user).is_some());
-    Some(user.expect("PostgreSQL cannot run as root, and there is no user postgres or nobody").to_owned())
-}
-
-pub(super) fn id_of(user: &str) -> Option<u32> {
-    let id = Command::new("id").args(["-u", user]).output().unwrap();
-    String::from_utf8_lossy(&id.stdout).trim().parse().ok()
-}
-
 /// The directory in `target/`, or one in the temporary folder where the other user cannot reach that.
-fn reachable_directory(user: Option<&str>) -> PathBuf {
+fn reachable_directory(user: Option<User>) -> PathBuf {
     let near = directory("it-pg");
     let Some(user) = user else { return near };
-    let reaches = Command::new("runuser").args(["-u", user, "--", "test", "-x"]).arg(&near).status().unwrap();
+    let reaches = Command::new("runuser").args(["-u", user.name, "--", "test", "-x"]).arg(&near).status().unwrap();
     if reaches.success() {
         return near;
     }
@@ -227,29 +212,4 @@ fn reachable_directory(user: Option<&str>) -> PathBuf {
     let about = fs::symlink_metadata(&far).unwrap();
     assert!(about.is_dir() && about.uid() == 0, "{} is not ours", far.display());
     far
-}
-
-/// The folder of the newest PostgreSQL server installed.
-pub(crate) fn bin() -> PathBuf {
-    let debian =
-        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
-    let asked = Command::new("pg_config").arg("--bindir").output().ok();
-    let asked = asked.map(|answer| PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim()));
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let all = debian.chain(asked).chain(std::env::split_paths(&path));
-    let newest = all.filter_map(|bin| Some((version(&bin)?, bin))).max_by_key(|(version, _)| *version);
-    match newest {
-        Some((version, bin)) if version >= OLDEST => bin,
-        _ => panic!("PostgreSQL {OLDEST} or newer is not installed; tests/run installs it or says what to install"),
-    }
-}
-
-/// The major version of the server in a folder, if it is whole: `initdb (PostgreSQL) 15.18` is 15.
-fn version(bin: &Path) -> Option<u32> {
-    if !["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| bin.join(program).exists()) {
-        return None;
-    }
-    let answer = Command::new(bin.join("initdb")).arg("--version").output().ok()?;
-    let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
-    answer.split_whitespace().nth(2)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

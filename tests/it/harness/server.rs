@@ -6,6 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use tsio_test_support::server::LISTENING;
+
 use super::process::{Ended, Process};
 use super::{Db, TSIO};
 
@@ -133,7 +135,7 @@ fn serve(program: &Path, db: &Db, extra: &[String], environment: &[(String, Stri
         command.arg("--development");
     }
     let mut process = Process::start_in(&mut command, environment);
-    match process.line("LISTENING ", READY) {
+    match process.line(LISTENING, READY) {
         Ok(address) => (process, address.parse().unwrap()),
         Err(problem) => panic!("tsio serve: {problem}; stderr:\n{}", process.stderr()),
     }

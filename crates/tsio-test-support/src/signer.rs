@@ -8,16 +8,18 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::Value;
 
 /// A token with this header and these claims, signed with a private key of the curve P-256 (PKCS #8, DER).
-pub(crate) fn es256(header: &Value, claims: &Value, key: &[u8]) -> String {
+#[must_use]
+pub fn es256(header: &Value, claims: &Value, key: &[u8]) -> String {
     let random = SystemRandom::new();
-    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key, &random).unwrap();
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key, &random).expect("a key of the curve");
     let message = message(header, claims);
-    let signature = key.sign(&random, message.as_bytes()).unwrap();
+    let signature = key.sign(&random, message.as_bytes()).expect("there is randomness");
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// The same, signed with a shared secret.
-pub(crate) fn hs256(header: &Value, claims: &Value, secret: &[u8]) -> String {
+#[must_use]
+pub fn hs256(header: &Value, claims: &Value, secret: &[u8]) -> String {
     let message = message(header, claims);
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
     format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
