@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use crate::grpc::auth::Access;
 use crate::grpc::{Setup, Traces};
-pub use file::ConfigFile;
 use file::{ConfigMistake, LimitsTable, LoadedFile};
 
 /// The database, where nothing says otherwise.

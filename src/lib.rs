@@ -11,15 +11,23 @@
 //! client   the client library: a crate of its own       imports nobody
 //! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
 //! ```
+//!
+//! A module is `pub` only where the binary, the tests or the benches use it, so that the compiler finds what nobody uses in the
+//! others. An item that is `pub` is offered to the other layers.
+
+#![expect(
+    unreachable_pub,
+    reason = "an item is public to the other layers; its module decides whether it is to other crates"
+)]
 
 pub mod app;
 pub mod cli;
 pub mod config;
 pub mod grpc;
-pub mod import;
+mod import;
 pub mod proto;
 pub mod store;
-pub mod telemetry;
+mod telemetry;
 
 pub use tsio_client as client;
 pub use tsio_domain as domain;

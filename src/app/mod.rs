@@ -4,28 +4,28 @@
 //! command to the [`writer`] of its programme, or lands reference data ([`imports`]). The rules of the scheme are in the domain,
 //! and the encoding of messages is in `grpc`.
 
-pub mod answers;
+pub(crate) mod answers;
 pub mod clock;
 pub(crate) mod commands;
-pub mod eligibility;
+pub(crate) mod eligibility;
 mod error;
 pub(crate) mod execute;
-pub mod imports;
+pub(crate) mod imports;
 mod offers;
 mod programme_lookup;
-pub mod queries;
-pub mod register;
-pub mod request;
+pub(crate) mod queries;
+pub(crate) mod register;
+pub(crate) mod request;
 mod retry;
 mod rules;
-pub mod terms;
+pub(crate) mod terms;
 mod terms_cache;
 #[cfg(test)]
 mod testing;
 pub mod verify;
-pub mod watch;
+pub(crate) mod watch;
 mod write_error;
-pub mod writer;
+pub(crate) mod writer;
 mod writer_metrics;
 
 use std::sync::Arc;
@@ -56,12 +56,12 @@ use crate::store::{ReadTx, Store, WriteTx, programmes, requests};
 use clock::Clock;
 pub use error::{AppError, Violation};
 pub use imports::{Denial, Withdrawal};
+pub use offers::OfferInFull;
 use offers::OfferReader;
-pub use offers::{OfferInFull, OffersAtOnce};
 use programme_lookup::ProgrammeLookup;
 pub use queries::approvals::ApprovalScope as WhichApprovals;
 pub use queries::awards::ToldAward;
-pub use queries::funds::{AskedPosition, Fund, FundField, FundKey, FundPosition};
+pub use queries::funds::{AskedPosition, Fund, FundField, FundKey};
 pub use queries::referrals::ReferralInFull;
 use request::RequestIdentity;
 use retry::with_retry;

@@ -41,7 +41,7 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-pub use self::args::{DemoArgs, ExpectedHash, Global, MigrateArgs, ServeArgs, VerifyArgs};
+pub use self::args::Global;
 pub use self::command::{Cli, ClientCommand, Command};
 use self::errors::{ErrorView, Failure};
 use self::terms::TermsCommand;

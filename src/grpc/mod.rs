@@ -8,8 +8,8 @@ pub mod auth;
 mod message;
 mod server;
 mod service;
-pub mod telemetry;
-pub mod transport;
+pub(crate) mod telemetry;
+pub(crate) mod transport;
 
 pub use message::{metadata, reason};
 pub use server::{ServerLimits, Serving, Setup, Tls, serve};

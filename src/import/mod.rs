@@ -33,7 +33,7 @@ use header::HeaderRow;
 pub use limits::{ImportLimits, Reading};
 pub use ofsted::OfstedRow;
 use records::{RecordReader, Separator};
-pub use refused::{FileKind, FileRefused, MissingColumn};
+pub use refused::{FileKind, FileRefused};
 pub use table::ParsedFile;
 
 /// A file of the register, by what its header says it holds.

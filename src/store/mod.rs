@@ -3,30 +3,30 @@
 //! Functions that write take a [`WriteTx`], which [`Store::write`] and [`Store::begin_batch`] make. Functions that read take the
 //! pool or a transaction. The rules of the scheme are in the domain.
 
-pub mod account_days;
-pub mod accounts;
-pub mod approvals;
-pub mod awards;
-pub mod cited_rows;
-pub mod claims;
-pub mod command_batch;
-pub mod db;
+pub(crate) mod account_days;
+pub(crate) mod accounts;
+pub(crate) mod approvals;
+pub(crate) mod awards;
+pub(crate) mod cited_rows;
+pub(crate) mod claims;
+pub(crate) mod command_batch;
+pub(crate) mod db;
 pub mod entries;
-pub mod entry_decisions;
+pub(crate) mod entry_decisions;
 pub mod events;
-pub mod imports;
+pub(crate) mod imports;
 pub mod offers;
-pub mod ofsted;
-pub mod placements;
-pub mod programmes;
-pub mod referrals;
-pub mod register;
-pub mod request_checks;
-pub mod requests;
+pub(crate) mod ofsted;
+pub(crate) mod placements;
+pub(crate) mod programmes;
+pub(crate) mod referrals;
+pub(crate) mod register;
+pub(crate) mod request_checks;
+pub(crate) mod requests;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod texts;
-pub mod verify_rows;
+pub(crate) mod texts;
+pub(crate) mod verify_rows;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
