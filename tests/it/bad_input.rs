@@ -140,15 +140,15 @@ async fn good_rows_of_a_file_with_wrong_rows_are_imported(db: Db) {
     assert_eq!((&answer[0]["rows"], &answer[0]["accepted"]), (&json!(11), &json!(3)), "{answer}");
     assert_eq!(dry[0]["problems"], answer[0]["problems"]);
     let problems = answer[0]["problems"].as_array().unwrap();
-    let mut problems: Vec<(i64, String)> =
+    let mut wrong_cells: Vec<(i64, String)> =
         problems.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"))).collect();
-    problems.sort();
+    wrong_cells.sort();
     #[rustfmt::skip]
     let expected = [
         (3, "Publication date"), (4, "Inspection start date"), (5, "LAESTAB"), (7, "URN"), (8, "URN"), (9, "URN"),
         (10, "Publication date"), (11, "Overall effectiveness"),
     ];
-    assert_eq!(problems, expected.map(|(line, column)| (line, column.to_owned())), "{answer}");
+    assert_eq!(wrong_cells, expected.map(|(line, column)| (line, column.to_owned())), "{answer}");
     for (line, says) in
         [(3, "31/02/2019"), (4, "2019-13-40"), (5, "999"), (7, "9100O8"), (10, "of 4 characters"), (11, "7")]
     {

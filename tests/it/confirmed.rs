@@ -212,7 +212,10 @@ async fn a_discussion_says_with_whom_it_was(db: Db) {
         ..Default::default()
     };
     let unknown_partner = service.record_discussion(client.ask(discussion(99))).await.unwrap_err();
-    assert_eq!((nobody.code(), reason(&nobody).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
+    assert_eq!(
+        (unknown_partner.code(), reason(&unknown_partner).as_str()),
+        (Code::InvalidArgument, "FIELD_VIOLATIONS")
+    );
     service.record_discussion(client.ask(discussion(0))).await.unwrap();
     let shown = done(&server, &["referrals", "show", &referral]);
     let with: Vec<_> = shown["discussions"].as_array().unwrap().iter().map(|it| it["held_with"].clone()).collect();

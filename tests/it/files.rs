@@ -62,7 +62,7 @@ fn american(cell: &str) -> String {
     }
 }
 
-/// A date that has the same day and month numbers below 13: no order can be told from it.
+/// A date with a day below 13, so that the order of day and month is ambiguous.
 fn either_way(cell: &str) -> String {
     let parts: Vec<&str> = cell.split(['/', '-']).collect();
     match parts.as_slice() {
@@ -176,11 +176,11 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
         let answer = done(&server, &["import", "ofsted", &file, "--as-at", "2021-08-31", "--dry-run"]);
         let answer = &answer[0];
         assert_eq!([&answer["rows"], &answer["accepted"]].map(|it| it.as_i64().unwrap()), counts, "{name}: {answer}");
-        let problems = answer["problems"].as_array().unwrap();
-        let problems: Vec<_> =
-            problems.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"), text(it, "reason"))).collect();
+        let reported = answer["problems"].as_array().unwrap();
+        let reported: Vec<_> =
+            reported.iter().map(|it| (it["line"].as_i64().unwrap(), text(it, "column"), text(it, "reason"))).collect();
         let expected: Vec<_> = problems.iter().map(|&(line, at, why)| (line, at.to_owned(), why.to_owned())).collect();
-        assert_eq!(problems, expected, "{name}");
+        assert_eq!(reported, expected, "{name}");
         let notes = answer["notes"].as_array().unwrap();
         let wanted = usize::from(!note.is_empty());
         assert_eq!(notes.len(), wanted, "{name}: {notes:?}");

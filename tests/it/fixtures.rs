@@ -94,7 +94,7 @@ fn folders() -> Vec<PathBuf> {
 
 impl RestoredFixture {
     fn restore(fixture: Fixture) -> Self {
-        let db = as_it_was_left(&fixture);
+        let db = restore_unmigrated(&fixture);
         let migrated = tsio(&["migrate", "--database", &db.url()]);
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);
         let upgraded = heads(&db);
@@ -165,7 +165,7 @@ async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
     let database = if db.is_postgres() { "postgres" } else { "sqlite" };
     let fixture = Fixture::read(&folders()[0].join(database));
     assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it uses older rules");
-    let db = as_it_was_left(&fixture);
+    let db = restore_unmigrated(&fixture);
     let mut past = Past::of(&db).await;
     let mut deleted = Vec::new();
     for moment in ["before", "after"] {

@@ -185,7 +185,7 @@ fn paid_twice(_: &Forger) -> Vec<String> {
             "UPDATE invoices SET reference = 'INV7', printed = CASE WHEN printed IS NULL THEN NULL ELSE 'INV-7' END, \
              part = CASE WHEN part IS NULL THEN NULL ELSE 2 END WHERE programme = '{YEAR}' AND seq = ({seq})"
         ),
-        event(
+        update_event(
             "second_payment",
             "body = REPLACE(REPLACE(REPLACE(body, 'INV8B', 'INV7'), 'INV 8/b', 'INV-7'), '\"part\":1', '\"part\":2')",
         ),

@@ -55,7 +55,7 @@ impl Forger {
         self.rebuild_chain().await;
     }
 
-    async fn unguard(&mut self) {
+    async fn drop_guards(&mut self) {
         let mut sql = Vec::new();
         if self.db.is_postgres() {
             sql.extend(GUARDED.map(|it| format!("ALTER TABLE {it} DISABLE TRIGGER USER")));

@@ -120,7 +120,8 @@ fn names_are_paged_in_the_order_of_a_language() {
         let (mut past, mut rng) = (Past::of(&db).await, Rng::with_seed(20_211_006));
         let names = ["Zeal", "elm", "Elm", "élan", "Elan", "e-lm", "E lm", "St Ann", "St. Ann", "ST ANN", "ash", "Ash"];
         for n in 0..60 {
-            let offer = Offer { name: (*rng.choice(names.iter()).unwrap()).to_owned(), ..any(&mut rng, 910_000 + n) };
+            let offer =
+                Offer { name: (*rng.choice(names.iter()).unwrap()).to_owned(), ..random_offer(&mut rng, 910_000 + n) };
             put_in(&db, &mut past, &offer).await;
         }
         for (order, sql) in [("name", "name, id"), ("name desc", "name DESC, id DESC")] {
