@@ -65,7 +65,8 @@ async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
     }
 }
 
-/// A call for £60,000 is approved. Repeating it under the same id, before or after that, opens no other approval and moves no money.
+/// A call for £60,000 is approved. Repeating it under the same id, before or after that, opens no other approval and moves
+/// no money.
 async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;

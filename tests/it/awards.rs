@@ -96,7 +96,8 @@ async fn each_strand_has_its_conditions(db: Db) {
         let words = ["awards", "credit", offer, "--on", "2021-10-01", "--amount", "1"];
         [&words[..], &["--partner", partner, "--suitable-because", "near by"]].concat()
     }
-    // Unsuitable partners: closed, a single-academy trust, the school's own trust, a sponsor, a federation, and a UID in no file.
+    // Unsuitable partners: closed, a single-academy trust, the school's own trust, a sponsor, a federation, and a UID in no
+    // file.
     for (offer, partner) in [
         (&school, "90007"),
         (&school, "90021"),

@@ -112,8 +112,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-/// A gzip file of some 300 kB that decompresses to 300 MiB without a line break. A reader must not decompress all of it first. (A unit
-/// test checks the limit on all decompressed bytes, which takes long to reach.)
+/// A gzip file of some 300 kB that decompresses to 300 MiB without a line break. A reader must not decompress all of it
+/// first. (A unit test checks the limit on all decompressed bytes, which takes long to reach.)
 fn bomb() -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let filler = vec![b'x'; 1 << 20];

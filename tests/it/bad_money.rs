@@ -1,5 +1,5 @@
-//! Wrong amounts, dates, ids and names in calls about money. Each is a field violation or a refusal, all are reported at once, and
-//! nothing is written.
+//! Wrong amounts, dates, ids and names in calls about money. Each is a field violation or a refusal, all are reported at
+//! once, and nothing is written.
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -338,8 +338,8 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{refused:?}");
     assert!(refused.limits.len() >= 6, "{refused:?}");
     assert_eq!(proved(&db), before);
-    // More limits than a status can carry: the rest is counted. Each of twenty lines is of a strand that is not offered, has a provider
-    // that is not accredited, and has no fund. All but the first are for a leader whom the first funds.
+    // More limits than a status can carry: the rest is counted. Each of twenty lines is of a strand that is not offered,
+    // has a provider that is not accredited, and has no fund. All but the first are for a leader whom the first funds.
     let refused = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
     assert_eq!(refused.limits.len() + usize::try_from(refused.more_limits).unwrap(), 79, "{refused:?}");
     assert!(refused.more_limits > 0 && !refused.limits.is_empty());

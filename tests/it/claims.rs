@@ -73,7 +73,8 @@ async fn claims_are_paid_and_refunded(db: Db) {
     refused_for(&server, "AWARD_EXCEEDED", &["awards", "release", &award, "--on", "2021-12-01"]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 50_000, 950_000]);
-    // What is available again can be awarded from that day on. In December it is £7,500, which is £1,500 less than the allocation.
+    // What is available again can be awarded from that day on. In December it is £7,500, which is £1,500 less than the
+    // allocation.
     let early = [&["awards", "credit", &school, "--on", "2021-12-01", "--amount", "8500"], &WITH_PARTNER[..]].concat();
     assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &early)["largest"], 750_000);
     let last = text(&done(&server, &credit_since(&school, "8500")), "award");
@@ -102,7 +103,8 @@ async fn an_invoice_is_paid_once(db: Db) {
         })
     };
     assert_eq!(paid["invoices"], json!([invoice("INV00122", "inv-001/22", 30_000, 0)]));
-    // The invoice is paid in any spelling, on this award and others. The same reference of another provider is another invoice.
+    // The invoice is paid in any spelling, on this award and others. The same reference of another provider is another
+    // invoice.
     for award in [&first, &second] {
         for invoice in ["INV00122", "Inv 001 22", "inv.001.22"] {
             refused_for(&server, "INVOICE_PAID", &draw(award, "1", &["--invoice", invoice]));

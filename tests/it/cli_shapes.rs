@@ -135,7 +135,8 @@ fn people_read_tables(server: &Server) {
     assert_eq!((answer.code, &answer.json["error"]["reason"]), (1, &json!("SERVER_UNREACHABLE")));
 }
 
-/// All head teachers and heads of groups are called `XQZ` in the samples. The name must not be stored or logged in any letter case.
+/// All head teachers and heads of groups are called `XQZ` in the samples. The name must not be stored or logged in any
+/// letter case.
 async fn no_name_of_a_person_is_kept(db: Db) {
     let server = Server::start_with(&db, &[]);
     import_all(&server, &everything());

@@ -66,8 +66,8 @@ fn node() {
 
 both!(rust);
 
-/// The Rust example is a separate crate that depends on the client alone. `tests/run` builds it before the tests; this test builds it
-/// again if it is not up to date.
+/// The Rust example is a separate crate that depends on the client alone. `tests/run` builds it before the tests; this test
+/// builds it again if it is not up to date.
 async fn rust(db: Db) {
     let target = clients().join("rust");
     let mut build = Command::new(env!("CARGO"));

@@ -1,8 +1,8 @@
 //! Closed schools: they get no offer and no new referral, and are listed separately with their successors. Their offers stay.
 //!
-//! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust, 910045 to 910047
-//! are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001 is
-//! proposed to close, without a date in the register.
+//! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust, 910045 to
+//! 910047 are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001 is proposed to
+//! close, without a date in the register.
 
 use serde_json::{Value, json};
 
@@ -70,7 +70,8 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     import(&server, &folder, "june.csv", &june(), "2022-06-30");
     import(&server, &folder, "links.csv", LINKS, "2022-06-30");
 
-    // The README's first row: 28 eligible, of them 8 in 4 trusts (90004 has one open school left), 12 on their own, 3 unplaced.
+    // The README's first row: 28 eligible, of them 8 in 4 trusts (90004 has one open school left), 12 on their own, 3
+    // unplaced.
     let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(counts(&shown), [73, 28, 0, 28, 0, 8, 4, 12, 9, 2, 1, 3, 0]);
     assert_eq!(shown["closed"], 5, "8 + 12 + 3 + 5 = 28");
@@ -108,7 +109,8 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     let open = done(&server, &["schools", "show", "910002"]);
     assert_eq!((&open["closed_reason"], &open["close_date"]), (&Value::Null, &json!("2099-08-31")));
 
-    // 910046 in Wolverhampton and 910047 in Leeds are a tie, which the name decides. With 910045 it would be the West Midlands.
+    // 910046 in Wolverhampton and 910047 in Leeds are a tie, which the name decides. With 910045 it would be the West
+    // Midlands.
     let trust = done(&server, &["offers", "show", &offer_id(&server, 90_001)]);
     assert_eq!(
         (numbers(&trust["schools"], "urn"), text(&trust, "region")),

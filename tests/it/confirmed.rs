@@ -1,5 +1,5 @@
-//! Referrals, the files and the register: a month confirms a referral, a trust with one school is referred as that school, and a
-//! discussion records with whom it was.
+//! Referrals, the files and the register: a month confirms a referral, a trust with one school is referred as that school,
+//! and a discussion records with whom it was.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -153,8 +153,8 @@ async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     verified(&db);
 }
 
-/// Each of these schools is placed by hand in a single-academy trust, so each is a recipient of its own. Three are in the South-East,
-/// 910064 is in the West Midlands.
+/// Each of these schools is placed by hand in a single-academy trust, so each is a recipient of its own. Three are in the
+/// South-East, 910064 is in the West Midlands.
 async fn standalone_schools_are_not_referred_together(db: Db) {
     let server = august(&db);
     for urn in ["910060", "910062", "910064"] {

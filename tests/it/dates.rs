@@ -133,8 +133,8 @@ async fn a_mistake_is_undone(db: Db) {
     // As of a day before the correction, the mistake is still shown.
     let then = done(&server, &["funds", "position", &fund, "--as-of", "2021-11-02"]);
     assert_eq!(then["spent"], 100_000, "{then}");
-    // The amount is committed again from today on, so it cannot be released as of an earlier day. Undoing the release commits it once
-    // more, which the fund must be able to bear.
+    // The amount is committed again from today on, so it cannot be released as of an earlier day. Undoing the release
+    // commits it once more, which the fund must be able to bear.
     let early = ["awards", "release", &award, "--on", "2021-11-04"];
     assert_eq!(refused_for(&server, "DATE_ORDER", &early)["largest"], 150_000);
     done(&server, &["awards", "release", &award]);

@@ -1,5 +1,5 @@
-//! Two roles on PostgreSQL: one owns the schema; the other serves, and cannot drop triggers or constraints. The documented script
-//! moves an installation from one role to two.
+//! Two roles on PostgreSQL: one owns the schema; the other serves, and cannot drop triggers or constraints. The documented
+//! script moves an installation from one role to two.
 
 use uuid::Uuid;
 
@@ -27,7 +27,8 @@ impl TwoRoles {
         Self::in_schema("public")
     }
 
-    /// As [`Self::of_one_role`], in this schema. It is in the search path of the serving role; the administrator has only `public`.
+    /// As [`Self::of_one_role`], in this schema. It is in the search path of the serving role; the administrator has only
+    /// `public`.
     fn in_schema(home: &'static str) -> Self {
         let db = Db::postgres();
         let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
@@ -80,7 +81,8 @@ impl Drop for TwoRoles {
     }
 }
 
-/// SQL that the serving role must not be able to run: it would change the record, or the triggers and constraints that protect it.
+/// SQL that the serving role must not be able to run: it would change the record, or the triggers and constraints that
+/// protect it.
 const FORBIDDEN: [&str; 18] = [
     "UPDATE events SET actor = 'nobody'",
     "DELETE FROM events",
@@ -180,7 +182,8 @@ fn the_serving_role_does_all_the_work() {
     });
 }
 
-/// An upgrade as the owner: the serving role can use new tables at once. Running the script again leaves only the needed privileges.
+/// An upgrade as the owner: the serving role can use new tables at once. Running the script again leaves only the needed
+/// privileges.
 #[test]
 fn a_migration_as_the_owner_is_served() {
     run(async {

@@ -13,8 +13,8 @@ fn recording_trigger(table: &str) -> String {
     )
 }
 
-/// Scans are disabled, so plans by key have very high estimated costs, and JIT would compile each of them. That takes half a second for
-/// a statement of one millisecond.
+/// Scans are disabled, so plans by key have very high estimated costs, and JIT would compile each of them. That takes half
+/// a second for a statement of one millisecond.
 #[test]
 fn no_session_of_a_writer_uses_jit() {
     run(async {

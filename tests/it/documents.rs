@@ -1,8 +1,8 @@
 //! The commands of the README, the tutorial, the how-to pages and some of the reference, run in order against a live server.
 //! Their output must be what the page shows.
 //!
-//! `TSIO_WRITE_DOCS=1 tests/run documents` writes the current output into the pages. `documents/compare.rs` says how output is compared. A command must end with 0, or with 1 where its page shows a line
-//! that begins with `error: `.
+//! `TSIO_WRITE_DOCS=1 tests/run documents` writes the current output into the pages. `documents/compare.rs` says how output
+//! is compared. A command must end with 0, or with 1 where its page shows a line that begins with `error: `.
 
 mod compare;
 mod page;

@@ -1,8 +1,9 @@
-//! The entry position of an unknown school, decided by two people of its region: requested, approved, and counted separately. A file
-//! with a judgement of the school overrides the decision.
+//! The entry position of an unknown school, decided by two people of its region: requested, approved, and counted
+//! separately. A file with a judgement of the school overrides the decision.
 //!
-//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered the year. With the register of
-//! March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust 90002.
+//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered the
+//! year. With the register of March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust
+//! 90002.
 
 mod lineage;
 

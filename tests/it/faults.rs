@@ -1,4 +1,5 @@
-//! Acknowledged changes are recorded exactly once, in spite of failing rows, ended sessions, a lost database and a killed server.
+//! Acknowledged changes are recorded exactly once, in spite of failing rows, ended sessions, a lost database and a killed
+//! server.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, Unanswered, held};
 use crate::raw_sql::{Past, proved};
 
-/// Longer than the server needs to notice the state of the database: readiness checks it every 2 s, and a call waits some seconds.
+/// Longer than the server needs to notice the state of the database: readiness checks it every 2 s, and a call waits some
+/// seconds.
 const NOTICED: Duration = Duration::from_secs(20);
 pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name LIKE 'tsio%'";

@@ -103,7 +103,8 @@ async fn unreadable_files_are_refused(db: Db) {
     let nobody = [lines[0], lines[2], lines[3], lines[4]].concat();
     #[rustfmt::skip]
     let cases: [RefusedCase<'_>; 12] = [
-        // file                        its bytes                                           as         flags                    says
+        // file                        its bytes                                           as         flags
+        // says
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
         ("untold.csv",                 each_cell(&month, either_way).into(),                "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
@@ -156,7 +157,8 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
     let rounded = month.replacen(",10990003,", ",1.0990E+07,", 1);
     #[rustfmt::skip]
     let cases: [TakenCase<'_>; 13] = [
-        // file          its bytes                                             rows, accepted   problems                                                              a note
+        // file          its bytes                                             rows, accepted   problems
+        // a note
         ("plain",        bytes(&month),                                        [73, 73],        &[],                                                                  ""),
         ("midnight",     midnight.into(),                                      [73, 73],        &[],                                                                  ""),
         ("semicolons",   each_separator(&month, b';'),                         [73, 73],        &[],                                                                  "a semicolon separates the cells"),

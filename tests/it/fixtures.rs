@@ -1,7 +1,7 @@
 //! Databases of earlier versions: migrated, verified up to the same head, read, and worked on; their requests are repeated.
 //!
-//! Each issue adds the fixture of the version before it, so that each version keeps the promises of earlier ones (CONTRIBUTING.md
-//! says how). Every test here uses all fixtures.
+//! Each issue adds the fixture of the version before it, so that each version keeps the promises of earlier ones
+//! (CONTRIBUTING.md says how). Every test here uses all fixtures.
 
 pub(crate) mod casework;
 mod complete;
@@ -28,8 +28,8 @@ use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
 use watch::Place;
 
-/// Makes two tests of each `async fn check(fixture: RestoredFixture)`: `check::sqlite` and `check::postgres`, each over every fixture of
-/// its database.
+/// Makes two tests of each `async fn check(fixture: RestoredFixture)`: `check::sqlite` and `check::postgres`, each over
+/// every fixture of its database.
 macro_rules! over_every_fixture {
     ($($check:ident),+ $(,)?) => {$(
         mod $check {
@@ -117,7 +117,8 @@ impl RestoredFixture {
         (server, channel)
     }
 
-    /// Checks that every programme has the head after the migration, and before it the head that the fixture's version printed.
+    /// Checks that every programme has the head after the migration, and before it the head that the fixture's version
+    /// printed.
     fn has_the_same_heads(&self) {
         assert_eq!(heads(&self.db), self.upgraded);
         self.has_the_heads_in_its_record();
@@ -335,8 +336,8 @@ async fn work_goes_on(restored: RestoredFixture) {
 /// Versions that stored only the normalised reference of an invoice.
 const BEFORE_CLAIMS: [&str; 2] = ["9f9fc2a", "7cc23b9"];
 
-/// An invoice or leader that an earlier version paid for cannot be paid for again: under no strand, in no spelling, and not in parts.
-/// An invoice that it refunded in full can be paid again.
+/// An invoice or leader that an earlier version paid for cannot be paid for again: under no strand, in no spelling, and not
+/// in parts. An invoice that it refunded in full can be paid again.
 async fn earlier_payments_stay_paid(restored: RestoredFixture) {
     let (mut server, _) = restored.served().await;
     let client = Client::of(&server).await;
@@ -425,8 +426,8 @@ fn a_fixture_is_read_as_it_was_written() {
     assert_eq!(Fixture::read(folder.path()), written);
 }
 
-/// Keeps the tool that makes fixtures complete: its casework has to reach every kind of event and every mutating method of this
-/// version, and its recording has to pass the checks above.
+/// Keeps the tool that makes fixtures complete: its casework has to reach every kind of event and every mutating method of
+/// this version, and its recording has to pass the checks above.
 async fn this_version_leaves_a_complete_fixture(db: Db) {
     let mut server = Server::start(&db);
     let channel = Client::of(&server).await.channel();

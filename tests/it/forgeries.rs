@@ -1,6 +1,6 @@
-//! Forged records. An administrator of the database drops its triggers and constraints, changes the record, and computes hashes, head,
-//! balances and tables again. `tsio verify` names each forgery with its event and the broken rule, in the part of a record from before
-//! rules 2 and in the part after them.
+//! Forged records. An administrator of the database drops its triggers and constraints, changes the record, and computes
+//! hashes, head, balances and tables again. `tsio verify` names each forgery with its event and the broken rule, in the
+//! part of a record from before rules 2 and in the part after them.
 
 mod evidence;
 mod forger;

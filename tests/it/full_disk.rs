@@ -1,9 +1,9 @@
-//! The disk fills up and is freed again at random moments under load. No acknowledged change is lost, health reports it, and the
-//! server recovers by itself.
+//! The disk fills up and is freed again at random moments under load. No acknowledged change is lost, health reports it,
+//! and the server recovers by itself.
 //!
-//! The disk is a tmpfs if this process may mount one; otherwise the shim of `io_faults` simulates a full disk. On PostgreSQL the
-//! tables are on it, but not the write-ahead log: a full log ends the whole cluster, which `kill.rs` tests. `TSIO_DISK_ROUNDS` sets
-//! the number of rounds, and `TSIO_SEED` the random moments.
+//! The disk is a tmpfs if this process may mount one; otherwise the shim of `io_faults` simulates a full disk. On
+//! PostgreSQL the tables are on it, but not the write-ahead log: a full log ends the whole cluster, which `kill.rs` tests.
+//! `TSIO_DISK_ROUNDS` sets the number of rounds, and `TSIO_SEED` the random moments.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -28,7 +28,8 @@ const KILLED_AFTER: usize = 5;
 /// The highest number of answers before the disk is full again.
 const MAX_ANSWERS: usize = 60;
 const ROUND: Duration = Duration::from_secs(90);
-/// The size of the disk in MiB, with more for each round: enough for a new cluster or a SQLite file with its log, and for the changes.
+/// The size of the disk in MiB, with more for each round: enough for a new cluster or a SQLite file with its log, and for
+/// the changes.
 const SIZE: usize = 160;
 const SIZE_OF_ROUND: usize = 20;
 

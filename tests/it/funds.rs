@@ -1,4 +1,5 @@
-//! Funds over the command line: creating, allocating, withdrawing and moving money; and balances as of any date, time or sequence.
+//! Funds over the command line: creating, allocating, withdrawing and moving money; and balances as of any date, time or
+//! sequence.
 
 use serde_json::{Value, json};
 use tonic::Code;

@@ -16,8 +16,9 @@ both!(imports_and_offers_at_once);
 
 const IMPORTS: usize = 20;
 
-/// Two files of the same date replace each other in turns, while other callers identify, count and write notes. With the file of
-/// September 31 schools are eligible and 3 recipients have no offer; with the corrected one 32 and 4. No other answer is right.
+/// Two files of the same date replace each other in turns, while other callers identify, count and write notes. With the
+/// file of September 31 schools are eligible and 3 recipients have no offer; with the corrected one 32 and 4. No other
+/// answer is right.
 async fn imports_and_offers_at_once(db: Db) {
     let server = august(&db);
     let first = text(&import(&server, SEPTEMBER), "import_id");

@@ -1,8 +1,9 @@
-//! Fails each system call that changes SQLite's files, one at a time in a scenario, and checks that no acknowledged change is lost.
+//! Fails each system call that changes SQLite's files, one at a time in a scenario, and checks that no acknowledged change
+//! is lost.
 //!
-//! The server runs with `io_faults/shim.c` before the C library. At each point the n-th call of the scenario fails,
-//! alone or with those after it. Then the server is killed or stopped and started again, and all that it answered has to be there.
-//! The tests take every 25th point; `TSIO_FAULT_STRIDE=1` takes all.
+//! The server runs with `io_faults/shim.c` before the C library. At each point the n-th call of the scenario fails, alone
+//! or with those after it. Then the server is killed or stopped and started again, and all that it answered has to be
+//! there. The tests take every 25th point; `TSIO_FAULT_STRIDE=1` takes all.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;
@@ -140,8 +141,8 @@ impl Sweep {
         Self { db, control, server, workload }
     }
 
-    /// Runs the scenario with a fault at its `first` call. Returns whether the scenario makes that many calls, and the problem if there
-    /// was one.
+    /// Runs the scenario with a fault at its `first` call. Returns whether the scenario makes that many calls, and the
+    /// problem if there was one.
     async fn run_with_fault(&mut self, first: u64, fault: Fault) -> (bool, Result<(), String>) {
         let client = Client::of(&self.server).await;
         self.control.fail_from(first, fault);
@@ -202,8 +203,8 @@ fn a_dozen_calls_find_the_disk_full() {
     run_within(SWEEP, sweep(Fault { error: ENOSPC, times: 12, partial: true }));
 }
 
-/// During a lasting fault, changes fail with the reason, health is NOT_SERVING, and reads succeed. After it the server recovers by
-/// itself.
+/// During a lasting fault, changes fail with the reason, health is NOT_SERVING, and reads succeed. After it the server
+/// recovers by itself.
 async fn during_a_fault(error: u64, expected: &str) {
     let (db, control) = (Db::sqlite(), Control::new());
     let mut server = control.server(&db);

@@ -30,8 +30,8 @@ const KILLS: u64 = 3;
 const MAX_ANSWERS: usize = 80;
 /// How long a round may take: the load, a start, the checks.
 const ROUND: Duration = Duration::from_secs(40);
-/// The fund begins with `FUND`, allocated in parts so small that one person may allocate each. `AWARD` of it is for the award that
-/// the callers draw on.
+/// The fund begins with `FUND`, allocated in parts so small that one person may allocate each. `AWARD` of it is for the
+/// award that the callers draw on.
 const PARTS: usize = 20;
 const PART: i64 = 5_000_000;
 const FUND: i64 = 100_000_000;
@@ -240,8 +240,8 @@ async fn make_calls(client: Client, fixture: Fixture, mut rng: Rng, first: i64, 
     all
 }
 
-/// Checks that each answered call is recorded once, in the fund's entries and in the offer's events. Each other call is in both or in
-/// neither. Nothing else is recorded, and the balances are the sums of the entries.
+/// Checks that each answered call is recorded once, in the fund's entries and in the offer's events. Each other call is in
+/// both or in neither. Nothing else is recorded, and the balances are the sums of the entries.
 async fn check_all_or_nothing(client: &Client, fixture: &Fixture, all: &[Sent]) {
     let mut sent_by_amount: BTreeMap<(&str, i64), &Sent> = BTreeMap::new();
     for it in all {

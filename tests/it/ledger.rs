@@ -1,5 +1,5 @@
-//! The ledger resists tampering. The database refuses invalid balances, and entries are append-only. `tsio verify` and VerifyLedger name
-//! all changes that bypass this.
+//! The ledger resists tampering. The database refuses invalid balances, and entries are append-only. `tsio verify` and
+//! VerifyLedger name all changes that bypass this.
 
 mod tampering;
 

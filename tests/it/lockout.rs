@@ -1,5 +1,5 @@
-//! No client can lock out the others. With any number of other connections, a caller with a valid token is served within two seconds,
-//! memory stays bounded, and the log and the metrics report the attack.
+//! No client can lock out the others. With any number of other connections, a caller with a valid token is served within
+//! two seconds, memory stays bounded, and the log and the metrics report the attack.
 
 mod callers;
 mod certificates;
@@ -77,8 +77,8 @@ impl Guard {
         assert!(served.await.is_ok(), "not served within {:?}", self.served);
     }
 
-    /// As [`Self::serves`], but the caller retries broken connections. With few slots a connection may be closed for newer ones before
-    /// its first call arrives.
+    /// As [`Self::serves`], but the caller retries broken connections. With few slots a connection may be closed for newer
+    /// ones before its first call arrives.
     async fn serves_with_retries(&self, token: &str) {
         let served = timeout(self.served, async {
             loop {

@@ -72,8 +72,8 @@ async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     assert_eq!((only.sequence, &only.request_id), (first.sequence, &first.request_id));
 }
 
-/// An idle connection dies silently. The time limits are a fifth of the defaults, so they keep their proportions: the call has time to
-/// notice the dead connection and use another.
+/// An idle connection dies silently. The time limits are a fifth of the defaults, so they keep their proportions: the call
+/// has time to notice the dead connection and use another.
 async fn a_call_replaces_a_dead_connection(db: Db) {
     let server = Server::start(&db);
     let proxy = BreakableProxy::to(server.address());
@@ -217,8 +217,8 @@ fn the_generated_clients_renew_a_token_too() {
     });
 }
 
-/// A client whose first token has expired. Each later token is `renewed`; if that is `None`, the issuer fails. Also returns how many
-/// tokens the client asked for.
+/// A client whose first token has expired. Each later token is `renewed`; if that is `None`, the issuer fails. Also returns
+/// how many tokens the client asked for.
 async fn expired_first(guarded: &Guarded, renewed: Option<String>) -> (Client, Arc<AtomicUsize>) {
     let mut old = claims("bo", &["case-officer"], &["*"]);
     old["exp"] = serde_json::json!(1_600_000_000);

@@ -21,8 +21,8 @@ impl Answer {
     }
 }
 
-/// Answers each call by the next answer of the script, and returns the URL. A call with `None`, or after the end of the script, is never
-/// answered.
+/// Answers each call by the next answer of the script, and returns the URL. A call with `None`, or after the end of the
+/// script, is never answered.
 pub(super) async fn serve(script: Vec<Option<Answer>>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,4 +1,5 @@
-//! gRPC-Web over HTTP/1.1 as a browser sends it: off by default, authenticated like every call, and only for configured origins.
+//! gRPC-Web over HTTP/1.1 as a browser sends it: off by default, authenticated like every call, and only for configured
+//! origins.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

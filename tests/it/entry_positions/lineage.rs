@@ -1,8 +1,8 @@
 //! A successor takes over the decision about its predecessor, and the judgement with which the predecessor entered the year.
 //!
-//! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file of October
-//! they have judgements that were made under these URNs. 990097 in Birmingham has judgements of two earlier schools: of 910004,
-//! whose entry position is *not met*, and of 900004.
+//! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file
+//! of October they have judgements that were made under these URNs. 990097 in Birmingham has judgements of two earlier
+//! schools: of 910004, whose entry position is *not met*, and of 900004.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! An event cites an event of the register's record, and depends on the files that counted at that moment. `tsio verify` names forged
-//! citations.
+//! An event cites an event of the register's record, and depends on the files that counted at that moment. `tsio verify`
+//! names forged citations.
 
 use super::forger::Forger;
 use super::is_careless;

@@ -1,5 +1,5 @@
-//! Forges a record as an administrator of the database can: drops the triggers and constraints, changes the record, and computes the
-//! chain and the head again.
+//! Forges a record as an administrator of the database can: drops the triggers and constraints, changes the record, and
+//! computes the chain and the head again.
 
 use std::collections::HashMap;
 

@@ -23,7 +23,8 @@ pub(super) fn terms(shapes: &mut Shapes) {
     shapes.run(&["terms", "check", &file]);
 }
 
-/// September, March and June: an unknown entry position is decided, and eligible schools become blocked, closed or not eligible.
+/// September, March and June: an unknown entry position is decided, and eligible schools become blocked, closed or not
+/// eligible.
 pub(super) fn months(shapes: &mut Shapes) {
     let september = words(SEPTEMBER);
     let september = september.each_ref().map(String::as_str);

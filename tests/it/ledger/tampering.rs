@@ -282,7 +282,8 @@ fn infinite_dates(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
     ]
 }
 
-/// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither fund nor cap.
+/// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither fund
+/// nor cap.
 fn forged(past: &Past) -> Vec<Tampering> {
     let copy = |of: &str, from: &str| {
         format!(

@@ -1,5 +1,5 @@
-//! Lists of awards, referrals, approvals and imports: filtered, in creation order or reversed, with two items on a page. Also funds,
-//! which have one order.
+//! Lists of awards, referrals, approvals and imports: filtered, in creation order or reversed, with two items on a page.
+//! Also funds, which have one order.
 
 use std::fmt::Debug;
 

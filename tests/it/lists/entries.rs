@@ -135,7 +135,8 @@ async fn entries_are_filtered_and_ordered(db: Db) {
     assert_eq!(numbers(&done(&server, &words), "amount_pence"), [2_000, 1_000]);
 }
 
-/// Newest first, pages continue below the last entry, so new entries do not appear. Oldest first, new entries appear at the end.
+/// Newest first, pages continue below the last entry, so new entries do not appear. Oldest first, new entries appear at the
+/// end.
 async fn new_entries_do_not_disturb_pages(db: Db) {
     let server = Server::start(&db);
     let (client, fund, entries) = moved(&server).await;

@@ -1,5 +1,5 @@
-//! Pages over random offers, filters and orders while offers are added. Each earlier offer is listed once and in order; added ones may
-//! be listed too.
+//! Pages over random offers, filters and orders while offers are added. Each earlier offer is listed once and in order;
+//! added ones may be listed too.
 
 use std::collections::BTreeSet;
 

@@ -79,8 +79,8 @@ fn health_watches_without_a_token_are_limited() {
     });
 }
 
-/// A health watch with a token lasts until the token expires. One with an invalid token is refused; one without a token has a short
-/// time limit.
+/// A health watch with a token lasts until the token expires. One with an invalid token is refused; one without a token has
+/// a short time limit.
 #[test]
 fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
     run(async {
