@@ -30,11 +30,11 @@ async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
     let offer = offer_id(&server, 910_001);
     let import = text(&done(&server, &["import", "list"])[0], "import_id");
     done(&server, &["offers", "close", &offer, "--outcome", "withdrawn"]);
-    let asked = |words: &[&str]| {
+    let request_approval = |words: &[&str]| {
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", words)), "approval")
     };
-    let reopening = asked(&["offers", "reopen", &offer, "--reason", "a mistake"]);
-    let withdrawal = asked(&["import", "withdraw", &import, "--reason", "wrong month"]);
+    let reopening = request_approval(&["offers", "reopen", &offer, "--reason", "a mistake"]);
+    let withdrawal = request_approval(&["import", "withdraw", &import, "--reason", "wrong month"]);
     server.restart();
     let open = done(&server, &["approvals", "list"]);
     let expected = json!([
@@ -73,9 +73,9 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let offers = client.seed().await;
     let fund = client.made(YEAR, "credit", "").await;
     let (large, reopening) = (fresh(), fresh());
-    let asked = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
-    let approval = refusal(&asked).approval;
-    assert_eq!((reason(&asked).as_str(), approval.is_empty()), ("APPROVAL_REQUIRED", false));
+    let refused = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    let approval = refusal(&refused).approval;
+    assert_eq!((reason(&refused).as_str(), approval.is_empty()), ("APPROVAL_REQUIRED", false));
     let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
     assert_eq!((reason(&again).as_str(), refusal(&again).approval), ("APPROVAL_REQUIRED", approval.clone()));
 
@@ -87,9 +87,9 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
         reason: "in error".to_owned(),
         ..ReopenOfferRequest::default()
     };
-    let asked = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
-    assert_eq!(reason(&asked), "APPROVAL_REQUIRED");
-    for approval in [approval, refusal(&asked).approval] {
+    let refused = client.offers().reopen_offer(client.ask(reopen())).await.unwrap_err();
+    assert_eq!(reason(&refused), "APPROVAL_REQUIRED");
+    for approval in [approval, refusal(&refused).approval] {
         let given = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
         client.approvals().give_approval(client.named("bob").ask(given)).await.unwrap();
     }

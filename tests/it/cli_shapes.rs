@@ -83,12 +83,12 @@ fn lookups(server: &Server) {
     for missing in [["schools", "show", "123456"], ["trusts", "show", "99999"]] {
         assert_eq!(refused(server, &missing)["code"], "NOT_FOUND");
     }
-    let nobody = "00000000-0000-4000-8000-000000000000";
+    let absent_id = "00000000-0000-4000-8000-000000000000";
     let unknown: [&[&str]; 4] = [
-        &["offers", "show", nobody],
-        &["offers", "note", nobody, "x"],
-        &["import", "show", nobody],
-        &["approvals", "give", nobody],
+        &["offers", "show", absent_id],
+        &["offers", "note", absent_id, "x"],
+        &["import", "show", absent_id],
+        &["approvals", "give", absent_id],
     ];
     for words in unknown {
         assert_eq!(refused(server, words)["code"], "NOT_FOUND", "{words:?}");

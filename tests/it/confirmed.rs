@@ -102,8 +102,8 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     import_all(&server, &REGISTER_MARCH);
     let decide = |position| {
         let ask = ["eligibility", "decide", "990002", "--position", position, "--reason", "seen"];
-        let asked = refused_for(&server, "APPROVAL_REQUIRED", &said_by("olga", "case-officer", &ask));
-        let give = ["approvals", "give", &text(&asked, "approval")];
+        let refused = refused_for(&server, "APPROVAL_REQUIRED", &said_by("olga", "case-officer", &ask));
+        let give = ["approvals", "give", &text(&refused, "approval")];
         done(&server, &said_by("dora", "regional-director", &give));
     };
     let referral = text(&raise(&server, &["--urn", "990002"]), "referral");

@@ -189,8 +189,8 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
         refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &MET));
     }
     // In another region the answer is the same as for a school that does not exist.
-    let nobody = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
-    let absent = not_found(&in_regions(away, "olga", "case-officer", &nobody));
+    let absent_school = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
+    let absent = not_found(&in_regions(away, "olga", "case-officer", &absent_school));
     let hidden = not_found(&in_regions(away, "olga", "case-officer", &MET));
     assert_eq!(hidden, absent.replace("123456", "990002"));
     // Schools whose entry position is known, or that are succeeded by another.
@@ -459,7 +459,7 @@ async fn a_preview_decides_nothing(db: Db) {
     let tried = service().decide_entry(client.ask(ask(true))).await.unwrap_err();
     assert_eq!((reason(&tried).as_str(), refusal(&tried).approval.as_str()), ("APPROVAL_REQUIRED", ""));
     assert_eq!(proved(&db), before);
-    let asked = service().decide_entry(client.ask(ask(false))).await.unwrap_err();
+    let refused = service().decide_entry(client.ask(ask(false))).await.unwrap_err();
     let before = proved(&db);
     let mut approvals = ApprovalServiceClient::new(client.channel());
     let by_bob = |message: &GiveApprovalRequest| {
@@ -467,7 +467,8 @@ async fn a_preview_decides_nothing(db: Db) {
         request.metadata_mut().insert("x-tsio-roles", "regional-director".parse().unwrap());
         request
     };
-    let mut give = GiveApprovalRequest { request_id: fresh(), approval: refusal(&asked).approval, validate_only: true };
+    let mut give =
+        GiveApprovalRequest { request_id: fresh(), approval: refusal(&refused).approval, validate_only: true };
     let preview = approvals.give_approval(by_bob(&give)).await.unwrap().into_inner();
     assert_eq!((proved(&db), unknown(&server)), (before, UNKNOWN.to_vec()));
     give.validate_only = false;

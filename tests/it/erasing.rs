@@ -70,12 +70,12 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     assert_eq!(serde_json::from_str::<Value>(&last.body_json).unwrap()["event"], note);
     assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
     // A watcher gets the sequence of the erased text.
-    let told = loop {
+    let change = loop {
         if let Some(Told::Change(change)) = watch.message().await.unwrap().unwrap().told {
             break change.event.unwrap();
         }
     };
-    assert_eq!((told.kind.as_str(), told.hash.as_str()), ("text_erased", last.hash.as_str()));
+    assert_eq!((change.kind.as_str(), change.hash.as_str()), ("text_erased", last.hash.as_str()));
     assert_eq!(done(&server, &["offers", "events", &offer])[1]["text_erased"], true);
     assert_eq!(proved(&db)[0].0, last.sequence);
 }

@@ -27,8 +27,8 @@ async fn a_stale_etag_changes_nothing(db: Db) {
         let (offer, assignee, etag) = (first.offer.clone(), "ann".to_owned(), etag.to_owned());
         client.ask(AssignOfferRequest { request_id: fresh(), offer, assignee, etag, validate_only: false })
     };
-    let told = contact(Party::ResponsibleBody, &[&first], &fresh());
-    let now = client.offers().contact_offers(client.ask(told)).await.unwrap().into_inner().offers.remove(0);
+    let first_contact = contact(Party::ResponsibleBody, &[&first], &fresh());
+    let now = client.offers().contact_offers(client.ask(first_contact)).await.unwrap().into_inner().offers.remove(0);
     assert_ne!(now.etag, first.etag);
     let head = proved(&db);
     let stale = client.offers().assign_offer(assign(&first.etag)).await.unwrap_err();

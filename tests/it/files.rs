@@ -184,8 +184,8 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
         let expected: Vec<_> = problems.iter().map(|&(line, at, why)| (line, at.to_owned(), why.to_owned())).collect();
         assert_eq!(reported, expected, "{name}");
         let notes = answer["notes"].as_array().unwrap();
-        let wanted = usize::from(!note.is_empty());
-        assert_eq!(notes.len(), wanted, "{name}: {notes:?}");
+        let expected_notes = usize::from(!note.is_empty());
+        assert_eq!(notes.len(), expected_notes, "{name}: {notes:?}");
         assert!(notes.iter().all(|it| it.as_str().unwrap().starts_with(note)), "{name}: {notes:?}");
     }
     notes_are_kept(&server, &folder);

@@ -217,11 +217,11 @@ fn own_referral(_: &Forger) -> Vec<String> {
 fn school_first(forger: &Forger) -> Vec<String> {
     let seq = target("school_told");
     let call = format!("(SELECT request_id FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))");
-    let told = format!("(SELECT seq FROM events WHERE programme = '{YEAR}' AND request_id = {call})");
+    let contact_events = format!("(SELECT seq FROM events WHERE programme = '{YEAR}' AND request_id = {call})");
     let day = forger.date("2021-09-01");
     vec![
-        format!("UPDATE contacts SET happened_on = {day} WHERE programme = '{YEAR}' AND seq IN {told}"),
-        format!("UPDATE events SET effective_on = {day} WHERE programme = '{YEAR}' AND seq IN {told}"),
+        format!("UPDATE contacts SET happened_on = {day} WHERE programme = '{YEAR}' AND seq IN {contact_events}"),
+        format!("UPDATE events SET effective_on = {day} WHERE programme = '{YEAR}' AND seq IN {contact_events}"),
     ]
 }
 

@@ -135,9 +135,9 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
     passes("ann", &["funds", "allocate", &fund, "30000"]);
     let error = asks("ann", &["funds", "allocate", &fund, "20000.01"]);
     let message = text(&error, "message");
-    let told =
+    let expected =
         "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second";
-    assert!(message.contains(told), "{message}");
+    assert!(message.contains(expected), "{message}");
     let open = done(&server, &["approvals", "list"]);
     assert_eq!((&open[0]["moved_alone_pence"], &open[0]["amount_pence"]), (&json!(3_000_000), &json!(2_000_001)));
     let given = cli(&server, &said_by("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
@@ -222,11 +222,14 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     let unreached = refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
     assert_eq!(unreached["violations"][0]["field"], "at_sequence", "what may yet change is not answered");
     // The answer as of a sequence never changes.
-    let asked = done(&server, &["funds", "position", &fund]);
-    let sequence = asked["at_sequence"].to_string();
+    let position = done(&server, &["funds", "position", &fund]);
+    let sequence = position["at_sequence"].to_string();
     done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
     let again = done(&server, &["funds", "position", &fund, "--sequence", &sequence]);
-    assert_eq!((&again["financial_years"], &again["at_sequence"]), (&asked["financial_years"], &asked["at_sequence"]));
+    assert_eq!(
+        (&again["financial_years"], &again["at_sequence"]),
+        (&position["financial_years"], &position["at_sequence"])
+    );
     assert_eq!(at(&[]), [1_160_100, 250_000, 150_000, 760_100]);
     verified(&db);
 }

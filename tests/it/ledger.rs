@@ -62,8 +62,8 @@ async fn ledger_with_movements(db: &Db) -> LedgerFixture {
     let fees = client.awarded(&trust.offer, npqel(PROVIDER, 90_000)).await;
     client.start(&trust.offer).await.unwrap();
     client.claim(&fees, 30_000, "INV-7").await.unwrap();
-    let asked = client.allocate(&credit_fund, 5_000_001, &fresh()).await.unwrap_err();
-    let approval = refusal(&asked).approval;
+    let refused = client.allocate(&credit_fund, 5_000_001, &fresh()).await.unwrap_err();
+    let approval = refusal(&refused).approval;
     let funds = client.funds(YEAR).await;
     let nle_fund = funds.iter().find(|it| it.strand == "nle").unwrap();
     // 5 half-days at £300: 2 delivered, 3 committed.

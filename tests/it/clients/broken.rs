@@ -207,13 +207,13 @@ fn the_generated_clients_renew_a_token_too() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let good = guarded.key.sign(&claims("bo", &["reader"], &["*"]));
-        let (client, asked) = expired_first(&guarded, Some(good)).await;
+        let (client, token_requests) = expired_first(&guarded, Some(good)).await;
         let list = async || client.services().await.unwrap().terms().list_terms(ListTermsRequest {}).await;
         assert_eq!(list().await.unwrap_err().code(), Code::Unauthenticated);
         for _ in 0..2 {
             assert_eq!(list().await.unwrap().into_inner().terms.len(), 2);
         }
-        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        assert_eq!(token_requests.load(Ordering::Relaxed), 2);
     });
 }
 
@@ -223,13 +223,13 @@ async fn expired_first(guarded: &Guarded, renewed: Option<String>) -> (Client, A
     let mut old = claims("bo", &["case-officer"], &["*"]);
     old["exp"] = serde_json::json!(1_600_000_000);
     let expired = guarded.key.sign(&old);
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
+    let token_requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&token_requests);
     let tokens = move || {
         let first = count.fetch_add(1, Ordering::Relaxed) == 0;
         let token = if first { Some(expired.clone()) } else { renewed.clone() };
         async move { token.ok_or_else(|| "the issuer is away".into()) }
     };
     let authority = std::fs::read(guarded.path("ca.pem")).unwrap();
-    (Client::to(guarded.url()).authority(authority).tokens(tokens).connect().await.unwrap(), asked)
+    (Client::to(guarded.url()).authority(authority).tokens(tokens).connect().await.unwrap(), token_requests)
 }

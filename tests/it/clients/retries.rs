@@ -129,8 +129,8 @@ fn an_expired_token_is_renewed_once() {
         let mut old = claims("bo", &["reader"], &["*"]);
         old["exp"] = serde_json::json!(1_600_000_000);
         let expired = guarded.key.sign(&old);
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
+        let token_requests = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&token_requests);
         let tokens = move || {
             let first = count.fetch_add(1, Ordering::Relaxed) == 0;
             let token = if first { expired.clone() } else { good.clone() };
@@ -139,7 +139,7 @@ fn an_expired_token_is_renewed_once() {
         let client = Client::to(&url).authority(authority.clone()).tokens(tokens).connect().await.unwrap();
         let list = tsio::proto::ListTermsRequest {};
         let terms = client.read(list, async |tsio, it| tsio.terms().list_terms(it).await).await.unwrap();
-        assert_eq!((terms.terms.len(), asked.load(Ordering::Relaxed)), (2, 2));
+        assert_eq!((terms.terms.len(), token_requests.load(Ordering::Relaxed)), (2, 2));
 
         let fixed = guarded.key.sign(&old);
         let client = Client::to(&url).authority(authority).token(fixed).connect().await.unwrap();
