@@ -267,7 +267,10 @@ fn the_rule_of_retired_words_can_fail() {
         &[
             ("src/a.rs", "//! Said once.\n//! Whoever calls.", &[2]),
             ("src/a.rs", "let torn = 1;", &[1]),
-            ("src/a.rs", "let torn_off = 1; // pending, floor, planes", &[]),
+            ("src/a.rs", "let torn_off = 1; // pending, floor, planes", &[1]),
+            ("src/a.rs", "fn whoever_asked() {}\nfn what_rests_on_it() {}\nlet outdoor = 1;", &[1, 2]),
+            ("src/a.rs", "PRAGMA foreign_keys", &[]),
+            ("docs/a.md", "`torn_off`", &[]),
             ("src/a.rs", "\"20 awards are wanted\"", &[1]),
             ("docs/a.md", "It rests on the book, decided anew.", &[1, 1, 1]),
             ("docs/a.md", "No foreign keys. A foreign index.", &[1]),
@@ -369,7 +372,7 @@ fn the_reason_rules_can_fail() {
     assert_eq!(lines("crates/tsio-domain/src/a.rs", given), [2]);
     assert_eq!(lines("src/app/error.rs", given), [2]);
     assert_eq!(lines("src/grpc/message/reason.rs", given), none, "the table itself");
-    assert_eq!(lines("src/client/retry.rs", given), none, "a client");
+    assert_eq!(lines("src/cli/retry.rs", given), none, "a client");
     assert_eq!(lines("src/grpc/auth/tests.rs", given), none, "a test");
     assert_eq!(lines("src/grpc/auth.rs", &format!("#[cfg(test)]\nmod tests {{\n{given}\n}}")), none, "tests of a file");
     assert_eq!(lines("src/grpc/auth.rs", "g(\"NOT_FOUND_AT_ALL\"); // `NOT_FOUND`"), none);

@@ -259,9 +259,9 @@ fn of_rows_with_one_urn_none_goes_in() {
 }
 
 #[test]
-fn short_and_torn_rows_are_problems() {
-    let torn = format!("x,100003,\"Hill\n{}\nTop\"", ofsted(&[("URN", "100004")]));
-    let parsed = read(&file(&["x,100002,3301002".to_owned(), torn, ofsted(&[])])).unwrap();
+fn short_rows_and_rows_over_several_lines_are_problems() {
+    let over_lines = format!("x,100003,\"Hill\n{}\nTop\"", ofsted(&[("URN", "100004")]));
+    let parsed = read(&file(&["x,100002,3301002".to_owned(), over_lines, ofsted(&[])])).unwrap();
     assert_eq!(parsed.rows.len(), 1);
     let expected = [
         (2, "(row)", "is cut short: it has 3 columns, the header 22"),

@@ -417,7 +417,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_one_lock_by_whatever_name() {
+    fn a_file_has_one_lock_under_all_its_names() {
         let dir = tempfile::tempdir().unwrap();
         let (file, link) = (dir.path().join("a.db"), dir.path().join("b.db"));
         std::fs::write(&file, "").unwrap();

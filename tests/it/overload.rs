@@ -21,8 +21,8 @@ const CONNECTIONS: usize = 6;
 
 both!(
     a_flood_on_one_book_does_not_starve_the_other,
-    an_invoice_is_freed_and_paid_anew_in_one_batch,
-    a_leader_is_freed_and_funded_anew_in_one_batch,
+    an_invoice_is_freed_and_paid_again_in_one_batch,
+    a_leader_is_freed_and_funded_again_in_one_batch,
     nothing_is_carried_out_for_who_gave_up_during_the_retries,
 );
 
@@ -165,7 +165,7 @@ async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
 }
 
 /// The award that pays was made first, so that its rows come first: what frees the invoice comes after them.
-async fn an_invoice_is_freed_and_paid_anew_in_one_batch(db: Db) {
+async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -208,7 +208,7 @@ async fn an_invoice_is_freed_and_paid_anew_in_one_batch(db: Db) {
 }
 
 /// What is given back comes after the new award in what is written, and has to be written first.
-async fn a_leader_is_freed_and_funded_anew_in_one_batch(db: Db) {
+async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;

@@ -19,14 +19,14 @@ use crate::samples::{
 
 both!(
     what_counts_and_what_no_longer_does_is_recorded,
-    what_rests_on_the_files_cites_the_record,
+    what_depends_on_the_files_cites_the_record,
     events_of_the_register_are_not_changed,
     tampering_with_reference_data_is_named,
     a_withdrawal_that_nobody_approved_is_named,
     an_answer_without_its_event_is_named_and_an_event_without_its_answer,
     a_reason_that_is_erased_with_its_salt_is_no_difference,
     what_was_there_before_is_adopted_once,
-    a_record_that_was_taken_away_does_not_begin_anew_unseen,
+    a_deleted_record_does_not_begin_again_unseen,
 );
 
 /// The kinds of its events, by number.
@@ -139,7 +139,7 @@ async fn what_counts_and_what_no_longer_does_is_recorded(db: Db) {
 }
 
 /// The record's last event when a decision read the register and the files, as in the events.
-async fn what_rests_on_the_files_cites_the_record(db: Db) {
+async fn what_depends_on_the_files_cites_the_record(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
@@ -449,7 +449,7 @@ async fn what_was_there_before_is_adopted_once(db: Db) {
 }
 
 /// Taken away with its head, the record begins again, as found: a head that was written down before tells.
-async fn a_record_that_was_taken_away_does_not_begin_anew_unseen(db: Db) {
+async fn a_deleted_record_does_not_begin_again_unseen(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
     server.stop();

@@ -23,7 +23,7 @@ const HOLDING: &str = "SELECT count(*) FROM pg_stat_activity session WHERE datna
 const UNHEARD: &str = "clock_timestamp() - session.state_change > interval '500 ms'";
 
 #[test]
-fn a_stopped_holder_does_not_stop_the_book() {
+fn a_stopped_lock_holder_does_not_stop_the_programme() {
     run(async {
         let db = Db::postgres();
         let (one, other) = (Server::start(&db), Server::start(&db));
@@ -41,7 +41,7 @@ fn a_stopped_holder_does_not_stop_the_book() {
             }
             one.resume();
             tries += 1;
-            assert!(tries < 200, "it was never stopped with the book in its hands");
+            assert!(tries < 200, "it was never stopped while it held the lock of the programme");
         }
 
         let begun = Instant::now();

@@ -100,7 +100,7 @@ impl<'ast> Visit<'ast> for Named<'_> {
     }
 }
 
-/// Whether a pattern takes whatever comes, at least in one place: `_`, `other`, `(_, None)`, `Some(_)`.
+/// Whether a pattern takes any value, at least in one place: `_`, `other`, `(_, None)`, `Some(_)`.
 fn takes_anything(pattern: &Pat) -> bool {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => true,

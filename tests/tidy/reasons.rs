@@ -9,8 +9,8 @@ const TABLES: [(&str, &str, &[&str]); 2] = [
     ("crates/tsio-domain/src/refusal/reason.rs", "Reason", &["crates/tsio-domain/src/", "src/app/"]),
     ("src/grpc/message/reason.rs", "ServiceReason", &["src/grpc/"]),
 ];
-/// Clients know the contract, not the server; and `src/proto.rs` has the names of status codes, some of which reasons share.
-const MAY_WRITE_THEM_OUT: [&str; 3] = ["src/client/", "src/cli/", "src/proto.rs"];
+/// The command line knows the contract, not the server; `src/proto.rs` has the names of status codes, which some reasons share.
+const MAY_WRITE_THEM_OUT: [&str; 2] = ["src/cli/", "src/proto.rs"];
 /// Reasons that no test over the wire provokes, and why.
 const UNTESTED: [(&str, &str); 1] = [("INTERNAL", "a fault of the program, which no call brings about")];
 /// Tests that name reasons without provoking each of them.

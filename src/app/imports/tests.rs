@@ -198,10 +198,10 @@ async fn what_cannot_be_imported_is_said() {
     let test_app = TestApp::new().await;
     let future = test_app.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
-    let wrong_door = test_app.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
+    let wrong_command = test_app.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
     assert!(
-        matches!(&wrong_door, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
-        "{wrong_door:?}"
+        matches!(&wrong_command, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
+        "{wrong_command:?}"
     );
     let reader = Caller {
         actor: "rob".parse().unwrap(),

@@ -363,7 +363,7 @@ impl ProgrammeFold {
                     event.seq
                 ));
             }
-            (None, Some(_)) if event.body.rests_on_register() => {
+            (None, Some(_)) if event.body.depends_on_register() => {
                 report.differs(format!("event {}: it cites no event of the register's record", event.seq));
             }
             (at, before) => folded.cited = at.or(before),

@@ -140,8 +140,8 @@ pub(in crate::store) fn actor(text: &str) -> Result<Actor> {
     text.parse().map_err(StoreError::unreadable)
 }
 
-/// Refuses a day that is kept as another text than it is written as: SQLite keeps texts, and whatever compares them takes it
-/// for another day.
+/// Refuses a day whose stored text is not the one that this program writes: SQLite stores days as texts, and a comparison of
+/// texts takes such a day for another one.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].

@@ -174,7 +174,7 @@ mod tests {
 
     /// The fourth migration copies the approvals into a table that allows one state more.
     #[tokio::test]
-    async fn approvals_are_kept_when_their_table_is_made_anew() {
+    async fn approvals_are_kept_when_their_table_is_rebuilt() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         Migrator::up(&store.writes, Some(3)).await.unwrap();

@@ -26,7 +26,7 @@ use crate::money::nle;
 both!(
     what_lies_in_another_region_does_not_exist,
     lists_hold_what_is_the_callers,
-    an_answer_is_given_again_only_to_whoever_may_see_it,
+    a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it,
     identify_makes_offers_in_the_callers_regions,
 );
 
@@ -203,7 +203,7 @@ async fn lists_hold_what_is_the_callers(db: Db) {
     );
 }
 
-async fn an_answer_is_given_again_only_to_whoever_may_see_it(db: Db) {
+async fn a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.into_iter().next().unwrap();

@@ -129,7 +129,7 @@ impl EventBody {
     /// Whether it depends on the register or the imported files. An award does if it names a partner, because the partner
     /// has to be a trust of the register.
     #[must_use]
-    pub const fn rests_on_register(&self) -> bool {
+    pub const fn depends_on_register(&self) -> bool {
         match self {
             Self::Awarded { support, .. } => matches!(support, Support::Credit { .. }),
             Self::Identified { .. }
@@ -163,7 +163,7 @@ impl EventBody {
 
     /// Sets the last event of the register's record, if this event depends on the register or the files.
     pub const fn cite(&mut self, at: Seq) {
-        if !self.rests_on_register() {
+        if !self.depends_on_register() {
             return;
         }
         match self {

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_other_or_foreign_is_a_difference() {
+    fn what_is_missing_different_or_unexpected_is_a_difference() {
         let rows = [
             ("", "", ""),
             ("trigger\toffers\tguard\tBEFORE DELETE", "", "trigger guard of table offers is missing"),
