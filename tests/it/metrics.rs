@@ -23,8 +23,8 @@ const BOUND: Duration = Duration::from_secs(60);
 
 both!(
     calls_are_counted_by_method_and_code,
-    what_goes_on_inside_is_counted,
-    a_ledger_that_was_tampered_with_is_seen_from_outside,
+    writers_pools_watchers_and_denials_are_counted,
+    metrics_show_a_ledger_that_was_tampered_with,
 );
 
 async fn calls_are_counted_by_method_and_code(db: Db) {
@@ -72,7 +72,7 @@ async fn calls_are_counted_by_method_and_code(db: Db) {
     assert!(get(&server, "/").await.starts_with("HTTP/1.1 404 "));
 }
 
-async fn what_goes_on_inside_is_counted(db: Db) {
+async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
     const NOTES: u32 = 40;
     let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let client = Client::of(&server).await;
@@ -134,7 +134,7 @@ async fn what_goes_on_inside_is_counted(db: Db) {
     assert_eq!(after.value("tsio_denied_total{reason=\"TOKEN_EXPIRED\"}"), 0.0);
 }
 
-async fn a_ledger_that_was_tampered_with_is_seen_from_outside(db: Db) {
+async fn metrics_show_a_ledger_that_was_tampered_with(db: Db) {
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("tsio.toml");
     std::fs::write(&settings, "development = true\n[ledger]\ncheck_seconds = 1\n").unwrap();
@@ -164,7 +164,7 @@ async fn a_ledger_that_was_tampered_with_is_seen_from_outside(db: Db) {
 
 /// The document, and the alerts, name what a server exports, and nothing else.
 #[test]
-fn what_is_written_about_metrics_is_what_is_exported() {
+fn documents_and_alerts_name_the_exported_metrics() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let settings = dir.path().join("tsio.toml");

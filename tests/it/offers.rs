@@ -6,7 +6,12 @@ use uuid::Uuid;
 use super::harness::{Db, Server, both, cli};
 use super::samples::{august, done, identify, numbers, offer_id, offer_of, refused, refused_for, said_by, text};
 
-both!(contacts_come_in_order, accepted_then_closed, found_again, what_everyone_may_see_of_a_change);
+both!(
+    contacts_come_in_order,
+    accepted_then_closed,
+    offers_are_found_by_filter_and_search,
+    notes_regions_etags_and_request_ids_of_an_offer
+);
 
 const CODE: &str = "FAILED_PRECONDITION";
 
@@ -226,7 +231,7 @@ fn reopened(server: &Server, accepted: &str) {
     assert_eq!((&all[0]["state"], &all[0]["requested_by"]), (&json!("carried_out"), &json!("ann")));
 }
 
-async fn found_again(db: Db) {
+async fn offers_are_found_by_filter_and_search(db: Db) {
     let server = august(&db);
     let [mine, hers] = [910_001, 90_001].map(|it| offer_id(&server, it));
     let list = |more: &[&str]| {
@@ -273,7 +278,7 @@ async fn found_again(db: Db) {
     assert_eq!(cli(&server, &["offers", "list", "--mine", "--assignee", "x"]).code, 2);
 }
 
-async fn what_everyone_may_see_of_a_change(db: Db) {
+async fn notes_regions_etags_and_request_ids_of_an_offer(db: Db) {
     let server = august(&db);
     let offer = offer_id(&server, 910_001);
     let note = "head teacher on leave until May; £5 – “so”";

@@ -20,10 +20,10 @@ const GROUP: usize = 512;
 const CONNECTIONS: usize = 6;
 
 both!(
-    a_flood_on_one_book_does_not_starve_the_other,
+    a_flood_on_one_programme_does_not_starve_the_other,
     an_invoice_is_freed_and_paid_again_in_one_batch,
     a_leader_is_freed_and_funded_again_in_one_batch,
-    nothing_is_carried_out_for_who_gave_up_during_the_retries,
+    nothing_is_carried_out_for_a_caller_who_gave_up_during_the_retries,
 );
 
 #[test]
@@ -123,7 +123,7 @@ async fn reads(client: &Client, offer: &str) {
 }
 
 /// PostgreSQL: a programme that is held holds up no other. SQLite: both share one writer, and take turns.
-async fn a_flood_on_one_book_does_not_starve_the_other(db: Db) {
+async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     const FLOOD: usize = 1_200;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -242,7 +242,7 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
 }
 
 /// A writer waits five seconds for a programme: its first try has failed when this caller gives up, and the second gets through.
-async fn nothing_is_carried_out_for_who_gave_up_during_the_retries(db: Db) {
+async fn nothing_is_carried_out_for_a_caller_who_gave_up_during_the_retries(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;

@@ -19,9 +19,9 @@ use crate::money::refusal;
 use crate::raw_sql::{Past, proved, verify};
 use crate::samples::{august, done, refused_for, said_by, text};
 
-both!(nobody_is_two_people_in_other_letters, the_database_compares_people_itself,);
+both!(a_name_in_other_letters_is_the_same_person, the_database_compares_people_itself,);
 
-async fn nobody_is_two_people_in_other_letters(db: Db) {
+async fn a_name_in_other_letters_is_the_same_person(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;

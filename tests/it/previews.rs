@@ -15,7 +15,13 @@ use crate::harness::{Db, Server, both};
 use crate::money::{DAY, amounts, balances, credit, nle, refusal};
 use crate::raw_sql::proved;
 
-both!(what_becomes_of_an_award, what_moves_between_funds, what_would_be_made, what_moves_no_money, what_two_people_do,);
+both!(
+    movements_of_an_award_are_previewed,
+    movements_of_funds_are_previewed,
+    new_funds_and_awards_are_previewed,
+    changes_without_money_are_previewed,
+    calls_that_need_two_people_are_previewed,
+);
 
 /// Every mutation of the contract can be tried first.
 #[test]
@@ -47,7 +53,7 @@ macro_rules! previewed {
     }};
 }
 
-async fn what_becomes_of_an_award(db: Db) {
+async fn movements_of_an_award_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -109,7 +115,7 @@ async fn what_becomes_of_an_award(db: Db) {
     assert_eq!(amounts(&client.get_award(&award).await), [10_000, 6_000, 1_000, 0, 3_000]);
 }
 
-async fn what_moves_between_funds(db: Db) {
+async fn movements_of_funds_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -150,7 +156,7 @@ async fn what_moves_between_funds(db: Db) {
 }
 
 /// What is made has an id of its own each time; all else of the preview is as it will be.
-async fn what_would_be_made(db: Db) {
+async fn new_funds_and_awards_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -204,7 +210,7 @@ async fn what_would_be_made(db: Db) {
     proved(&db);
 }
 
-async fn what_moves_no_money(db: Db) {
+async fn changes_without_money_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -238,7 +244,7 @@ async fn what_moves_no_money(db: Db) {
     assert!(loaded.iter().all(|it| it.programme != "2031-32"), "and was not");
 }
 
-async fn what_two_people_do(db: Db) {
+async fn calls_that_need_two_people_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;

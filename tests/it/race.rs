@@ -27,8 +27,8 @@ both!(
     two_resolutions_of_one_commitment,
     draws_of_one_award,
     draws_race_a_close,
-    one_of_two_second_people,
-    one_fund_of_many_made,
+    one_of_two_approvers_gives_the_approval,
+    one_of_many_equal_funds_is_created,
     an_invoice_in_two_programmes,
 );
 
@@ -295,7 +295,7 @@ async fn draws_race_a_close(db: Db) {
 }
 
 /// Two give the approval of £50,000.01 at once: it arrives once, and one is told that it had been given.
-async fn one_of_two_second_people(db: Db) {
+async fn one_of_two_approvers_gives_the_approval(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
         servers.push(Server::start(&db));
@@ -323,7 +323,7 @@ async fn one_of_two_second_people(db: Db) {
 }
 
 /// Forty make the same fund at once: one does.
-async fn one_fund_of_many_made(db: Db) {
+async fn one_of_many_equal_funds_is_created(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
         servers.push(Server::start(&db));

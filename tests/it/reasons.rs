@@ -13,17 +13,17 @@ use crate::money::{Much, credit, limit};
 use crate::raw_sql::Past;
 
 both!(
-    what_was_drawn_on_cannot_be_declined,
+    an_offer_with_draws_cannot_be_declined,
     a_closed_programme_takes_no_changes,
-    an_account_counts_only_so_far,
-    an_error_says_what_it_is_about,
+    an_account_has_a_largest_amount,
+    an_error_names_its_subject_and_limits,
 );
 
 fn refused(status: &Status, reason: &str) {
     assert_eq!(why(status), (Code::FailedPrecondition, reason.to_owned()), "{status}");
 }
 
-async fn what_was_drawn_on_cannot_be_declined(db: Db) {
+async fn an_offer_with_draws_cannot_be_declined(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -62,7 +62,7 @@ async fn a_closed_programme_takes_no_changes(db: Db) {
 }
 
 /// The fund is changed past the program to hold almost the largest amount that an account can store.
-async fn an_account_counts_only_so_far(db: Db) {
+async fn an_account_has_a_largest_amount(db: Db) {
     const LEFT: i64 = 99;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -78,7 +78,7 @@ async fn an_account_counts_only_so_far(db: Db) {
     assert_eq!((bars.subject_kind(), bars.subject_id, bars.strand), (SubjectKind::Fund, fund, "credit".to_owned()));
 }
 
-async fn an_error_says_what_it_is_about(db: Db) {
+async fn an_error_names_its_subject_and_limits(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;

@@ -10,9 +10,9 @@ use crate::samples::done;
 both!(
     events_are_not_changed,
     tampering_is_named,
-    a_placement_is_held_against_its_event,
+    a_placement_is_compared_with_its_event,
     a_cut_tail_shows_against_a_head_kept_elsewhere,
-    where_there_is_no_book_nothing_is_proved,
+    a_database_without_a_programme_proves_nothing,
 );
 
 /// A programme of 22 events: the rules adopted, 19 offers, then an assignment and a note on the first offer; nobody serves it.
@@ -175,7 +175,7 @@ async fn tampering_is_named(db: Db) {
     is_named(&db, cut, "the head's sequence");
 }
 
-async fn a_placement_is_held_against_its_event(db: Db) {
+async fn a_placement_is_compared_with_its_event(db: Db) {
     let mut server = Server::start(&db);
     Client::of(&server).await.seed().await;
     done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
@@ -218,7 +218,7 @@ async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
     assert_eq!(reports[0]["differences"][0], format!("event 22 with hash {hash} is not in the record"));
 }
 
-async fn where_there_is_no_book_nothing_is_proved(db: Db) {
+async fn a_database_without_a_programme_proves_nothing(db: Db) {
     let verified = |extra: &[&str]| tsio(&[&["verify", "--database", &db.url()], extra].concat());
     let nothing = verified(&[]);
     let lines: Vec<Vec<&str>> = nothing.stdout.lines().map(|line| line.split_whitespace().collect()).collect();

@@ -19,10 +19,10 @@ use crate::texts::{taken_before, violations};
 
 both!(
     look_alike_letters_pay_nothing_twice,
-    a_reference_of_an_earlier_version_is_answered_still,
+    a_reference_of_an_earlier_version_is_still_answered,
     an_invoice_belongs_to_its_issuer,
     a_renamed_partner_is_the_same_issuer,
-    what_is_said_of_an_invoice_is_checked,
+    the_details_of_an_invoice_are_checked,
     an_invoice_is_paid_in_parts,
     two_programmes_pay_no_more_than_the_total,
     a_leader_is_funded_once,
@@ -77,7 +77,7 @@ async fn look_alike_letters_pay_nothing_twice(db: Db) {
 }
 
 /// What an earlier version took is answered from the store; under another request id it is refused.
-async fn a_reference_of_an_earlier_version_is_answered_still(db: Db) {
+async fn a_reference_of_an_earlier_version_is_still_answered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let award = fees(&client).await;
@@ -205,7 +205,7 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
 }
 
 /// Everything that is wrong with what is said of an invoice is named at once.
-async fn what_is_said_of_an_invoice_is_checked(db: Db) {
+async fn the_details_of_an_invoice_are_checked(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let award = fees(&client).await;

@@ -25,13 +25,13 @@ use super::samples::{
 both!(
     a_school_that_came_forward_is_offered_support,
     a_trusts_school_joins_its_offer,
-    the_files_may_confirm_it,
+    a_file_may_confirm_a_referral,
     an_award_in_the_same_commit_hides_no_school,
     only_a_director_of_the_region_decides,
-    of_many_who_decide_one_does,
+    one_of_many_concurrent_decisions_succeeds,
     the_same_request_is_answered_once,
-    each_has_a_preview,
-    what_cannot_be_referred_is_refused_in_words,
+    each_change_of_a_referral_has_a_preview,
+    a_subject_that_cannot_be_referred_is_refused_in_words,
     tampering_with_a_referral_is_named,
 );
 
@@ -170,7 +170,7 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
 }
 
 /// "that opens a referral, which E1/E2 may then confirm": the offer is made under E1, and E3 counts nobody.
-async fn the_files_may_confirm_it(db: Db) {
+async fn a_file_may_confirm_a_referral(db: Db) {
     let server = august(&db);
     let client = Caller::of(&server).await;
     let referral = client.raise(raising(910_017)).await.unwrap().referral.unwrap().referral;
@@ -236,7 +236,7 @@ async fn only_a_director_of_the_region_decides(db: Db) {
 }
 
 /// Eight directors decide at once, and eight officers refer another school at once.
-async fn of_many_who_decide_one_does(db: Db) {
+async fn one_of_many_concurrent_decisions_succeeds(db: Db) {
     let server = august(&db);
     let ann = Caller::of(&server).await;
     let referral = ann.raise(raising(910_030)).await.unwrap().referral.unwrap().referral;
@@ -287,7 +287,7 @@ async fn the_same_request_is_answered_once(db: Db) {
     assert_eq!(proved(&db), head, "nothing was done twice");
 }
 
-async fn each_has_a_preview(db: Db) {
+async fn each_change_of_a_referral_has_a_preview(db: Db) {
     let server = august(&db);
     let ann = Caller::of(&server).await;
     let mut raise = raising(910_030);
@@ -331,7 +331,7 @@ async fn each_has_a_preview(db: Db) {
     assert_eq!(reason(&late), "REFERRAL_NOT_OPEN");
 }
 
-async fn what_cannot_be_referred_is_refused_in_words(db: Db) {
+async fn a_subject_that_cannot_be_referred_is_refused_in_words(db: Db) {
     let server = august(&db);
     let ann = Caller::of(&server).await;
     let head = proved(&db);

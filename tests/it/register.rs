@@ -12,7 +12,7 @@ use super::samples::{
 both!(
     a_corrected_month_replaces_the_wrong_one,
     two_people_withdraw_an_import,
-    a_withdrawal_leaves_no_other_offers_without_ground_than_it_states,
+    a_withdrawal_affects_no_other_offers_than_it_states,
     a_moved_school_is_blocked,
 );
 
@@ -126,7 +126,7 @@ async fn two_people_withdraw_an_import(db: Db) {
 
 /// "Given when the facts have moved beyond it (import: other offers affected), it is refused with the difference and stays
 /// open."
-async fn a_withdrawal_leaves_no_other_offers_without_ground_than_it_states(db: Db) {
+async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);

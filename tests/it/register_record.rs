@@ -18,14 +18,14 @@ use crate::samples::{
 };
 
 both!(
-    what_counts_and_what_no_longer_does_is_recorded,
+    imports_and_their_withdrawals_are_recorded,
     what_depends_on_the_files_cites_the_record,
     events_of_the_register_are_not_changed,
     tampering_with_reference_data_is_named,
-    a_withdrawal_that_nobody_approved_is_named,
+    a_withdrawal_without_an_approval_is_named,
     an_answer_without_its_event_is_named_and_an_event_without_its_answer,
     a_reason_that_is_erased_with_its_salt_is_no_difference,
-    what_was_there_before_is_adopted_once,
+    existing_reference_data_is_adopted_once,
     a_deleted_record_does_not_begin_again_unseen,
 );
 
@@ -82,7 +82,7 @@ fn answer<'a>(actor: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
     said_by(actor, "administrator", &[&["approvals"], rest].concat())
 }
 
-async fn what_counts_and_what_no_longer_does_is_recorded(db: Db) {
+async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     let mut server = Server::start(&db);
     let begun = proved_register(&db);
     assert_eq!(begun.0, 1, "it begins with the first start");
@@ -295,7 +295,7 @@ async fn tampering_with_reference_data_is_named(db: Db) {
 }
 
 /// A withdrawal with everything that belongs to it, in a chain that is whole: what is missing is that two people agreed.
-async fn a_withdrawal_that_nobody_approved_is_named(db: Db) {
+async fn a_withdrawal_without_an_approval_is_named(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
     let import = text(&import(&server, SEPTEMBER), "import_id");
@@ -407,7 +407,7 @@ async fn cut_short(db: &Db) {
 }
 
 /// Files, and approvals in every state, as an earlier version left them: adopted once, by the first server to start.
-async fn what_was_there_before_is_adopted_once(db: Db) {
+async fn existing_reference_data_is_adopted_once(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);

@@ -11,7 +11,11 @@ use super::harness::{Db, Server, both, cli};
 use super::money::{WITH_LEADER, WITH_PARTNER, funded, given, started, taken};
 use super::samples::{SEPTEMBER, august, done, offer_id, path, refused_for, said_by, text};
 
-both!(each_role_may_what_the_scheme_says, each_role_may_move_money_as_the_scheme_says, a_caller_who_does_not_say_who,);
+both!(
+    each_role_may_do_what_the_scheme_allows,
+    each_role_may_move_money_as_the_scheme_allows,
+    a_caller_who_gives_no_name,
+);
 
 const ROLES: [&str; 7] =
     ["reader", "case-officer", "delivery-partner", "regional-director", "finance", "finance-approver", "administrator"];
@@ -24,7 +28,7 @@ const FINANCE: &[&str] = &["finance"];
 const APPROVER: &[&str] = &["finance-approver"];
 const LEDGER: &[&str] = &["finance", "finance-approver"];
 
-async fn each_role_may_what_the_scheme_says(db: Db) {
+async fn each_role_may_do_what_the_scheme_allows(db: Db) {
     let server = august(&db);
     let offer = offer_id(&server, 910_001);
     let ofsted = done(&server, &["import", "list"])[0]["import_id"].clone();
@@ -111,7 +115,7 @@ fn everyone_reads(server: &Server, offer: &str) {
     }
 }
 
-async fn each_role_may_move_money_as_the_scheme_says(db: Db) {
+async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
     let server = august(&db);
     let (fund, to) = (funded(&server, "credit", "9000"), funded(&server, "nlg", "9"));
     let offer = taken(&server, 910_001);
@@ -189,7 +193,7 @@ async fn verify_ledger(server: &Server, role: &'static str) -> Result<bool, Code
     client.verify_ledger(request).await.map(|it| it.into_inner().sound).map_err(|status| status.code())
 }
 
-async fn a_caller_who_does_not_say_who(db: Db) {
+async fn a_caller_who_gives_no_name(db: Db) {
     let server = Server::start(&db);
     let mut client = OfferServiceClient::connect(server.url()).await.unwrap();
     let call = |actor: Option<&'static str>, roles: Option<&'static str>| {

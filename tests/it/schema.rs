@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{Db, Server, both, run};
 use crate::raw_sql::{Past, proved, verify};
 
-both!(a_schema_that_differs_is_named, what_operators_add_is_noted);
+both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
 
 const READ: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
 const MADE: &str = "src/store/db/schema_check/postgres.tsv";
@@ -169,7 +169,7 @@ const SQLITE: &[[&str; 3]] = &[
     ],
 ];
 
-async fn what_operators_add_is_noted(db: Db) {
+async fn additions_by_operators_are_noted(db: Db) {
     of_two_programmes(&db);
     let mut past = Past::of(&db).await;
     past.run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers").await.unwrap();

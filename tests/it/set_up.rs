@@ -27,7 +27,7 @@ fn missing_with(program: Option<(&str, &str)>) -> (Option<i32>, String) {
 }
 
 #[test]
-fn what_is_too_old_is_missing() {
+fn a_program_that_is_too_old_is_missing() {
     assert_eq!(missing_with(None), (Some(0), String::new()), "tests/run has set this machine up");
     let rows = [
         ("node", "echo v18.19.0", (Some(1), "nodejs\n")),

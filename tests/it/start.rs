@@ -23,7 +23,7 @@ use crate::raw_sql::{Past, proved};
 const BOUND: Duration = Duration::from_secs(30);
 const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
 
-both!(health_and_reflection_answer, a_stopping_server_answers_what_is_in_flight, a_newer_schema_is_refused);
+both!(health_and_reflection_answer, a_stopping_server_answers_the_calls_in_flight, a_newer_schema_is_refused);
 
 /// A `serve` that must refuse to start, and what it says.
 fn refused(url: &str, extra: &[&str]) -> String {
@@ -55,7 +55,7 @@ async fn health_and_reflection_answer(db: Db) {
 }
 
 /// Told to stop while a call waits for the programme and a stream watches its health.
-async fn a_stopping_server_answers_what_is_in_flight(db: Db) {
+async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
@@ -166,7 +166,7 @@ fn two_servers_may_migrate_at_once() {
 }
 
 #[test]
-fn what_cannot_be_served_is_refused_by_name() {
+fn a_setting_that_cannot_be_served_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite:{}", folder.path().join("tsio.db").display());
     let rows = [

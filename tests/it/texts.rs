@@ -23,7 +23,7 @@ both!(
     no_field_of_any_method_takes_a_control_character,
     every_kind_of_unsafe_character_is_named,
     a_note_keeps_its_lines,
-    what_was_answered_before_is_answered_still,
+    a_body_of_an_earlier_version_is_still_answered,
     the_name_of_an_uploaded_file_is_checked,
     an_actor_is_printable,
 );
@@ -95,7 +95,7 @@ async fn a_note_keeps_its_lines(db: Db) {
 }
 
 /// A body that an earlier version took is answered from the store; its id with another body is refused.
-async fn what_was_answered_before_is_answered_still(db: Db) {
+async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await[0].offer.clone();

@@ -19,7 +19,7 @@ use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
 use crate::client::{Client, fresh};
 use crate::harness::{Db, Server, both, run};
 
-both!(a_call_lies_in_its_callers_trace, a_collector_that_is_away_costs_nobody_anything);
+both!(a_call_joins_the_trace_of_its_caller, an_unreachable_collector_affects_no_call);
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -84,7 +84,7 @@ fn call_of<'a>(spans: &'a [Span], id: &str) -> Option<&'a Span> {
     spans.iter().find(|it| attributes(it).get("request_id").is_some_and(|it| it == id))
 }
 
-async fn a_call_lies_in_its_callers_trace(db: Db) {
+async fn a_call_joins_the_trace_of_its_caller(db: Db) {
     let (endpoint, mut heard) = Collector::start().await;
     let mut server = Server::start_with(&db, &["--traces-endpoint", &endpoint]);
     let client = Client::of(&server).await;
@@ -141,7 +141,7 @@ async fn a_call_lies_in_its_callers_trace(db: Db) {
     assert_eq!(call_of(&spans, &unwanted), None, "its caller does not keep it");
 }
 
-async fn a_collector_that_is_away_costs_nobody_anything(db: Db) {
+async fn an_unreachable_collector_affects_no_call(db: Db) {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
@@ -165,7 +165,7 @@ async fn a_collector_that_is_away_costs_nobody_anything(db: Db) {
 }
 
 #[test]
-fn the_ratio_is_of_calls_without_a_trace() {
+fn the_ratio_applies_to_calls_without_a_trace() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let (endpoint, mut heard) = Collector::start().await;

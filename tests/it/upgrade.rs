@@ -26,7 +26,7 @@ fn is_outdated(status: &Status) {
 }
 
 #[test]
-fn an_older_server_reads_on_and_writes_no_more() {
+fn an_older_server_still_reads_and_no_longer_writes() {
     run(async {
         let db = Db::postgres();
         let server = Server::start(&db);
@@ -95,7 +95,7 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
 }
 
 #[test]
-fn a_migration_waits_for_the_writers_there_are() {
+fn a_migration_waits_for_running_writers() {
     run(async {
         let db = Db::postgres();
         let (mut writer, mut beside) = (Past::of(&db).await, Past::of(&db).await);

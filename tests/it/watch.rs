@@ -23,16 +23,16 @@ use crate::raw_sql::{Past, proved};
 use crate::samples::refused_for;
 
 both!(
-    nothing_is_lost_or_told_twice_however_often_it_breaks,
-    every_place_gives_the_rest,
+    nothing_is_lost_or_repeated_when_the_stream_breaks,
+    a_watch_from_any_place_gives_the_rest,
     a_snapshot_comes_first,
-    what_leaves_a_filter_is_gone,
+    an_offer_that_leaves_the_filter_is_gone,
     many_watch_at_once,
-    what_cannot_be_watched_is_refused,
+    a_wrong_watch_request_is_refused,
     a_quiet_stream_says_where_it_is_and_a_late_one_ends,
-    a_stopping_server_sends_its_watchers_on,
-    a_place_of_a_lost_future_is_told_apart,
-    the_command_line_prints_a_line_a_message,
+    a_stopping_server_ends_its_watches_so_that_they_can_resume,
+    a_place_of_a_lost_future_is_recognised,
+    the_command_line_prints_one_line_per_message,
 );
 
 /// One stream.
@@ -129,7 +129,7 @@ async fn held(client: &Client, seen: &[WatchOffersResponse], last: i64) {
     assert!(events.is_empty());
 }
 
-async fn nothing_is_lost_or_told_twice_however_often_it_breaks(db: Db) {
+async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     eprintln!("TSIO_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
@@ -162,7 +162,7 @@ async fn nothing_is_lost_or_told_twice_however_often_it_breaks(db: Db) {
     assert_eq!(bytes(&replayed), bytes(&seen), "told again, it is told the same");
 }
 
-async fn every_place_gives_the_rest(db: Db) {
+async fn a_watch_from_any_place_gives_the_rest(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -225,7 +225,7 @@ async fn a_snapshot_comes_first(db: Db) {
     }
 }
 
-async fn what_leaves_a_filter_is_gone(db: Db) {
+async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -288,7 +288,7 @@ async fn many_watch_at_once(db: Db) {
 }
 
 #[test]
-fn two_servers_tell_the_same_and_hint_at_it() {
+fn two_servers_send_the_same_changes_and_notify_each_other() {
     run(async {
         let db = Db::postgres();
         let mut hints = PgListener::connect(&db.url()).await.unwrap();
@@ -325,7 +325,7 @@ fn two_servers_tell_the_same_and_hint_at_it() {
     });
 }
 
-async fn a_place_of_a_lost_future_is_told_apart(db: Db) {
+async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     let mut server = Server::start(&db);
     let offers = Client::of(&server).await.seed().await;
     server.stop();
@@ -359,7 +359,7 @@ async fn a_place_of_a_lost_future_is_told_apart(db: Db) {
 
 /// Another stream's checkpoints, five seconds apart, tell the time: 30 seconds are given.
 #[test]
-fn who_takes_nothing_is_ended_and_goes_on_from_there() {
+fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
     run(async {
         let server = Server::start(&Db::sqlite());
         let client = Client::of(&server).await;
@@ -402,7 +402,7 @@ fn who_takes_nothing_is_ended_and_goes_on_from_there() {
     });
 }
 
-async fn what_cannot_be_watched_is_refused(db: Db) {
+async fn a_wrong_watch_request_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -446,7 +446,7 @@ async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
 }
 
-async fn a_stopping_server_sends_its_watchers_on(db: Db) {
+async fn a_stopping_server_ends_its_watches_so_that_they_can_resume(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -463,7 +463,7 @@ async fn a_stopping_server_sends_its_watchers_on(db: Db) {
     }
 }
 
-async fn the_command_line_prints_a_line_a_message(db: Db) {
+async fn the_command_line_prints_one_line_per_message(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;

@@ -105,7 +105,7 @@ fn a_message_that_comes_twice_loses_nothing() {
 
 /// Reads that nobody answers give their connections back, so that others can read.
 #[test]
-fn reads_over_connections_that_fall_silent_hold_no_place() {
+fn reads_over_silent_connections_give_them_back() {
     run_within(SWEEP, async {
         let db = Db::postgres();
         let proxy = Proxy::before(&db.url());

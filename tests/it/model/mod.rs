@@ -187,12 +187,12 @@ async fn sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
     // Every approval again expires when its event says.
     past.run(&format!("UPDATE approvals SET expires_at = requested_at + {EXPIRES}")).await.unwrap();
     let expired = scheme.approvals.iter().zip(&world.approvals).filter(|(it, _)| it.state == scheme::Open::Expired);
-    proved_but_for_expiry(&db, &expired.map(|(_, id)| id.as_str()).collect::<Vec<_>>());
+    proved_except_for_expiry(&db, &expired.map(|(_, id)| id.as_str()).collect::<Vec<_>>());
 }
 
 /// The record is proved. By it those approvals were open still, which expired past the program: then asking for the same once
 /// more is named, and nothing else.
-fn proved_but_for_expiry(db: &Db, expired: &[&str]) {
+fn proved_except_for_expiry(db: &Db, expired: &[&str]) {
     let (_, reports) = verify(db, &[]);
     for report in reports.as_array().unwrap() {
         let differences: Vec<&str> =

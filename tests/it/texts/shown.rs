@@ -4,7 +4,7 @@ use crate::harness::{Db, Output, Server, both, tsio};
 use crate::raw_sql::Past;
 use crate::samples::{august, done, offer_id, path, text};
 
-both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, a_sheet_runs_nothing);
+both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, csv_output_holds_no_formula);
 
 /// Turns text red, names a window, begins a C1 sequence, and turns the direction of writing round.
 const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2028}";
@@ -38,7 +38,7 @@ fn acting(text: &str) -> Vec<char> {
     text.chars().filter(acts).collect()
 }
 
-fn prints_nothing_that_acts(printed: &Output, what: &str) {
+fn prints_no_control_characters(printed: &Output, what: &str) {
     for text in [&printed.stdout, &printed.stderr] {
         assert!(acting(text).is_empty(), "{what}: {text:?}");
     }
@@ -86,7 +86,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
         for output in ["table", "json"] {
             let printed = table(&server, &[&["--output", output], command].concat());
             assert_eq!(printed.code, 0, "{command:?}: {}", printed.stderr);
-            prints_nothing_that_acts(&printed, &format!("{command:?} as {output}"));
+            prints_no_control_characters(&printed, &format!("{command:?} as {output}"));
             // A table breaks a long word over two lines.
             let shown = printed.stdout.contains(ESCAPED) || output == "table" && printed.stdout.contains(r"\u00");
             assert_eq!(shown, has_names, "{command:?} as {output}: {}", printed.stdout);
@@ -97,7 +97,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
     assert!(name.ends_with(HOSTILE), "{name:?}");
     let differences = tsio(&["verify", "--database", &db.url()]);
     assert_eq!(differences.code, 1);
-    prints_nothing_that_acts(&differences, "verify");
+    prints_no_control_characters(&differences, "verify");
     assert!(differences.stdout.contains("u{1b}") || differences.stdout.contains(ESCAPED), "{}", differences.stdout);
 }
 
@@ -124,7 +124,7 @@ async fn what_is_typed_is_shown_escaped(db: Db) {
     for (command, code) in commands {
         let printed = table(&server, command);
         assert_eq!(printed.code, code, "{command:?}: {printed:?}");
-        prints_nothing_that_acts(&printed, &format!("{command:?}"));
+        prints_no_control_characters(&printed, &format!("{command:?}"));
         assert!(!printed.stderr.is_empty() || !printed.stdout.is_empty(), "{command:?}");
     }
     let checked = table(&server, &["terms", "check", terms]);
@@ -133,7 +133,7 @@ async fn what_is_typed_is_shown_escaped(db: Db) {
 }
 
 /// An actor's id may begin as a formula does; in CSV it is marked as a text. Amounts stay numbers.
-async fn a_sheet_runs_nothing(db: Db) {
+async fn csv_output_holds_no_formula(db: Db) {
     let server = Server::start(&db);
     let fund = done(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);
     let fund = text(&fund, "fund");
