@@ -1,4 +1,4 @@
-//! What Prometheus scrapes follows from the calls that were made.
+//! The metrics that Prometheus scrapes agree with the calls that were made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, credit};
 use crate::raw_sql::Past;
 
-/// Longer than anything that is waited for takes.
+/// The longest time to wait for anything here.
 const BOUND: Duration = Duration::from_secs(60);
 
 both!(
@@ -81,7 +81,7 @@ async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
     let before = Scrape::of(&server).await;
     assert_eq!(before.value("tsio_writer_waiting"), 0.0);
 
-    // Held up behind the programme, they wait; let go, they go in together.
+    // The notes wait while the programme is locked. Once it is free, they are committed in one batch.
     let mut past = Past::of(&db).await;
     past.hold(YEAR).await;
     let mut notes = JoinSet::new();
@@ -89,7 +89,7 @@ async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
         let (client, offer) = (client.clone(), offer.clone());
         notes.spawn(async move { client.note(&offer, "together", &fresh()).await.unwrap() });
     }
-    // The first of them is with the worker already.
+    // The worker has taken the first one from the queue already.
     Scrape::until(&server, |it| it.value("tsio_writer_waiting") == f64::from(NOTES - 1)).await;
     past.let_go().await;
     while let Some(noted) = notes.join_next().await {
@@ -156,13 +156,13 @@ async fn metrics_show_a_ledger_that_was_tampered_with(db: Db) {
     past.run(&bend(1)).await.unwrap();
     let bent = Scrape::until(&server, |it| it.value(&ok) == 0.0).await;
     assert!(bent.value(&at) >= sound.value(&at));
-    assert_eq!(bent.value("tsio_ledger_check_ok{programme=\"2022-23\"}"), 1.0, "another book is as it was");
+    assert_eq!(bent.value("tsio_ledger_check_ok{programme=\"2022-23\"}"), 1.0, "another programme stays sound");
     server.says(|log| log.contains("the ledger differs from its record"));
     past.run(&bend(-1)).await.unwrap();
     Scrape::until(&server, |it| it.value(&ok) == 1.0).await;
 }
 
-/// The document, and the alerts, name what a server exports, and nothing else.
+/// The page and the alerts name exactly the metrics that a server exports.
 #[test]
 fn documents_and_alerts_name_the_exported_metrics() {
     run(async {
@@ -207,13 +207,13 @@ fn documents_and_alerts_name_the_exported_metrics() {
     });
 }
 
-/// The metrics that a text names.
+/// Finds the names of metrics in a text.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
     words.filter(|it| it.starts_with("tsio_")).map(ToOwned::to_owned).collect()
 }
 
-/// What one scrape said.
+/// The text of one scrape.
 pub(crate) struct Scrape(pub(crate) String);
 
 impl Scrape {
@@ -221,7 +221,7 @@ impl Scrape {
         Self(get(server, "/metrics").await)
     }
 
-    /// Scrapes until it is so.
+    /// Scrapes until the condition holds.
     pub(crate) async fn until(server: &Server, expected: impl Fn(&Self) -> bool) -> Self {
         let begun = Instant::now();
         loop {
@@ -238,7 +238,7 @@ impl Scrape {
         rest.map(|it| it.parse().unwrap())
     }
 
-    /// A number that is a whole one.
+    /// Reads the value as a whole number.
     fn whole(&self, name: &str) -> i64 {
         let rest = self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         rest.unwrap_or_else(|| panic!("no {name} in {}", self.0)).parse().unwrap()
@@ -249,7 +249,7 @@ impl Scrape {
     }
 }
 
-/// Where the server says that it is scraped.
+/// Reads from the server's log at which address it serves metrics.
 pub(crate) fn scraped_at(server: &Server) -> String {
     let told = |it: &&str| it.contains("\"message\":\"metrics\"");
     let said = server.says(|log| log.lines().any(|it| told(&it)));
@@ -258,7 +258,7 @@ pub(crate) fn scraped_at(server: &Server) -> String {
     line["fields"]["listen"].as_str().unwrap().to_owned()
 }
 
-/// What the server answers there.
+/// Sends a GET request to the address of the metrics and returns the whole response.
 async fn get(server: &Server, path: &str) -> String {
     let mut stream = TcpStream::connect(scraped_at(server)).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: here\r\n\r\n").as_bytes()).await.unwrap();

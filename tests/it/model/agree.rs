@@ -1,4 +1,4 @@
-//! Holds the service to the model: the answer of each command, then what is there after it.
+//! Compares the service with the model: the answer to each command, then the state after it.
 
 use tonic::Status;
 use tsio::proto::{self, AwardState, FundEntry, GetFundPositionRequest, OfferState, Position};
@@ -18,7 +18,7 @@ pub(super) struct Step<'a> {
     pub(super) at: &'a str,
 }
 
-/// The answer is the model's; what it made gets its number.
+/// Checks that the service answered as the model did, and records the ids of created things.
 pub(super) fn answered(
     world: &mut World,
     scheme: &mut Scheme,
@@ -39,7 +39,7 @@ pub(super) fn answered(
         }
         (Answer::Waits(wish, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
-            // Who asks for the same again is told of the approval that waits.
+            // The same call again names the approval that is already open.
             match world.approvals.iter().position(|it| *it == approval) {
                 Some(known) => {
                     let waiting = &scheme.approvals[known];
@@ -66,7 +66,7 @@ pub(super) fn answered(
     }
 }
 
-/// Takes the ids of what a command made.
+/// Records the ids of the things that a command created.
 fn number(world: &mut World, command: &Command, sent: Sent, at: &str) {
     match command {
         Command::CreateFund { .. } => world.funds.push(sent.fund.unwrap().fund),
@@ -85,7 +85,7 @@ fn number(world: &mut World, command: &Command, sent: Sent, at: &str) {
     }
 }
 
-/// A refused award of one line is told what there is of the cap and of the fund.
+/// Checks the numbers of the cap and of the fund in the refusal of a single award.
 fn numbers(world: &World, step: &Step<'_>, status: &Status) {
     let Step { command, before, at } = step;
     let Command::Award { offer, lines, .. } = command else { return };
@@ -112,7 +112,7 @@ fn numbers(world: &World, step: &Step<'_>, status: &Status) {
     }
 }
 
-/// Every fund's balances.
+/// Compares the balances of every fund.
 pub(super) async fn funds(world: &World, scheme: &Scheme, at: &str) {
     let funds = world.client.funds(YEAR).await;
     assert_eq!(funds.len(), scheme.funds.len(), "{at}");
@@ -125,7 +125,7 @@ pub(super) async fn funds(world: &World, scheme: &Scheme, at: &str) {
     }
 }
 
-/// The offer that a command was about.
+/// Compares the offer that a command changed.
 pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Command, at: &str) {
     let offer = match command {
         Command::Odd(Odd::Unknown, _) => return,
@@ -158,7 +158,7 @@ pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Comma
     whole_offer(world, scheme, offer, at).await;
 }
 
-/// All that can be seen.
+/// Compares everything that a caller can read.
 pub(super) async fn everything(world: &mut World, scheme: &Scheme, at: &str) {
     for offer in 0..scheme.offers.len() {
         whole_offer(world, scheme, offer, at).await;
@@ -172,14 +172,14 @@ pub(super) async fn everything(world: &mut World, scheme: &Scheme, at: &str) {
         let mut told: Vec<_> =
             entries.iter().map(|it| (it.event_kind.as_str(), it.verb.as_str(), it.amount_pence)).collect();
         let mut expected = model.entries.clone();
-        // Closing gives back award by award, in an order of its own.
+        // Closing releases the awards one by one, in no fixed order.
         told.sort_unstable();
         expected.sort_unstable();
         assert_eq!(told, expected, "{at}: entries of {id}");
     }
 }
 
-/// What a fund was, at some of its events, dates and moments, is the sum of the entries that count.
+/// Checks a fund's balances as of some events, dates and moments: each is the sum of the entries up to there.
 async fn positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
     let some = entries.iter().step_by(entries.len() / 4 + 1);
     for (n, entry) in some.enumerate() {

@@ -4,7 +4,7 @@ use super::rules::{Answer, unless};
 use super::scheme::{Approval, No, Open, Scheme, Wish};
 
 impl Scheme {
-    /// A new approval waits for a second person.
+    /// Opens an approval, which waits for a second person.
     pub(super) fn waits(&mut self, wish: Wish, on: String) {
         if let Wish::Reopen(offer, _) = wish {
             self.offers[offer].events.push("approval_opened");
@@ -13,11 +13,11 @@ impl Scheme {
         self.approvals.push(Approval { wish, on, state: Open::Waits, short });
     }
 
-    /// By how much the funds of a wish would be short with it.
+    /// Computes by how much the funds of a wish would fall short if it were carried out.
     fn short_after(&self, wish: Wish, on: &str) -> [i64; 3] {
         let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
         match wish {
-            // It leaves nothing shorter, and is not asked.
+            // These take nothing out of a fund.
             Wish::Reopen(..) | Wish::Allocate(..) => [0; 3],
             Wish::Withdraw(fund, amount, deliberate) => {
                 let it = &self.funds[fund];
@@ -29,7 +29,7 @@ impl Scheme {
         }
     }
 
-    /// Why somebody may not answer an approval.
+    /// Lists the reasons why a person may not answer an approval.
     fn bars_second(&self, approval: usize, asker: bool) -> No {
         let mut bars = No::new();
         if self.approvals[approval].state != Open::Waits {
@@ -87,7 +87,7 @@ impl Scheme {
         unless(bars, || self.ends(approval, "approval_withdrawn"))
     }
 
-    /// An approval ends, and nothing of what was asked is done.
+    /// Ends an approval without carrying out its change.
     fn ends(&mut self, approval: usize, kind: &'static str) -> Answer {
         self.approvals[approval].state = Open::Answered;
         if let Wish::Reopen(offer, _) = self.approvals[approval].wish {
@@ -96,7 +96,7 @@ impl Scheme {
         Answer::Done
     }
 
-    /// The time of an approval has passed; nothing is recorded.
+    /// Marks an approval as expired, which records no event.
     pub(super) fn expires(&mut self, approval: usize) {
         self.approvals[approval].state = Open::Expired;
     }

@@ -1,9 +1,9 @@
-//! Whose invoice it is, how much of it may be paid, and which payment a refund takes back.
+//! Invoices: who issued one, how much of it may be paid, and which payment a refund takes back.
 
 use super::scheme::{Award, Invoice, No, Scheme, Strand};
 
 impl Scheme {
-    /// What has been paid on an invoice and not refunded, in pence, and the totals that its standing payments state.
+    /// Returns the pence paid on an invoice and not refunded, and the totals that its valid payments state.
     fn paid(&self, issuer: &str, reference: &str) -> (i64, Vec<Option<i64>>) {
         let of_issuer = self.awards.iter().filter(|it| it.issuer == issuer);
         let standing = of_issuer.flat_map(|it| it.standing().map(|paid| (it.strand, paid)));
@@ -12,19 +12,19 @@ impl Scheme {
         (sum, of_it.iter().map(|(_, paid)| paid.total).collect())
     }
 
-    /// The total up to which an invoice is paid, if this one is given for it.
+    /// Returns the total up to which an invoice may be paid, if the call gives this total.
     pub(super) fn total_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
         let (_, totals) = self.paid(&it.issuer, reference);
         totals.first().copied().unwrap_or(given)
     }
 
-    /// What is left of an invoice, in the award's unit; nothing where one draw pays it.
+    /// Returns the unpaid rest of an invoice in the award's unit, `None` if it is paid by a single draw.
     pub(super) fn left_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
         let total = self.total_of(it, reference, given)?;
         Some((total - self.paid(&it.issuer, reference).0) / it.strand.cost(1))
     }
 
-    /// Why a claim is not paid with, or without, an invoice.
+    /// Lists the reasons against paying a claim, with an invoice or without one.
     pub(super) fn bars_claim(&self, it: &Award, amount: i64, invoice: Option<(&str, Option<i64>)>) -> No {
         let mut bars = No::new();
         let Some((reference, given)) = invoice else {
@@ -50,7 +50,7 @@ impl Scheme {
         bars
     }
 
-    /// Why so much of a payment does not stand again: what other payments of its invoice are there by now.
+    /// Lists the reasons against restoring this amount of a payment: its invoice may have other payments now.
     pub(super) fn bars_again(&self, (award, paid): (usize, usize), amount: i64) -> No {
         let it = &self.awards[award];
         let mine = &it.invoices[paid];
@@ -76,32 +76,33 @@ impl Scheme {
         bars
     }
 
-    /// Whether a leader is funded, but for these awards of which nothing is left.
+    /// Tells whether a leader is funded by an award of which an amount is left.
     pub(super) fn is_funded(&self, leader: &str) -> bool {
         let of_leader = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.leader == leader);
         of_leader.into_iter().any(|it| it.awarded > it.released + it.refunded)
     }
 }
 
-/// What a refund takes back.
+/// The payment that a refund takes back.
 pub(super) enum TakenBack {
-    /// So much of this payment.
+    /// This payment, of which so much can be refunded.
     Of(usize),
-    /// What was drawn without an invoice.
+    /// The draws without an invoice.
     Without,
-    /// It has to be said.
+    /// Unknown: the caller has to name the invoice.
     Unsaid,
 }
 
 impl Award {
-    /// What was drawn without an invoice and not refunded.
+    /// Returns the amount that was drawn without an invoice and not refunded.
     pub(super) fn without_invoice(&self) -> i64 {
         let with: i64 = self.invoices.iter().map(|it| it.amount - it.refunded).sum();
         self.drawn - self.refunded - with
     }
 
-    /// Which payment a refund of this amount and day takes back: of several of one reference the newest that has so much left
-    /// since then. Else it is refused, about one that has it by now, or the one that had most.
+    /// Finds the payment that a refund of this amount and day takes back. If several have the reference, it is the newest
+    /// that has had that much left since the day. If none has, the refund is refused: for a payment that has enough today,
+    /// else for the one with the most left.
     pub(super) fn taken_back(&self, amount: i64, invoice: Option<&str>, date: &str) -> TakenBack {
         let left = |it: &Invoice| it.amount - it.refunded;
         let standing = || self.invoices.iter().enumerate().filter(|(_, it)| left(it) > 0);

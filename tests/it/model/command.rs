@@ -1,6 +1,6 @@
-//! Commands, and long random sequences of them: mostly what a caller would do next, often enough what none should.
+//! Commands, and long random sequences of them: mostly sensible next steps, and often enough wrong ones.
 //!
-//! What the scheme leaves open is not asked: a draw or a release that would cut into days that are booked.
+//! Draws and releases that would cut into booked days are left out, because the scheme does not settle them.
 
 use chrono::{Days, NaiveDate};
 use fastrand::Rng;
@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::scheme::{Award, BookingState, No, Open, REGION, Scheme, State, Strand, Who, Wish};
 use crate::money::PROVIDER;
 
-/// One award to make.
+/// One award to create.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) strand: Strand,
@@ -19,7 +19,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Who issues the invoices of what it awards: nobody for governance support, whose leader is not said.
+    /// Returns the issuer of the award's invoices. Governance support has none, because its leader is not named.
     pub(super) fn issuer(&self) -> String {
         match self.strand {
             Strand::Npqel => self.provider.to_owned(),
@@ -30,16 +30,16 @@ impl Line {
     }
 }
 
-/// What is wrong with a command that would be judged otherwise.
+/// A mistake put into a command that would be valid without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Odd {
-    /// It names what does not exist.
+    /// It names an id that does not exist.
     Unknown,
-    /// It says that it happened in the year 2999.
+    /// It is dated in the year 2999.
     Future,
-    /// Its amount is not more than nothing.
+    /// Its amount is zero or negative.
     Nothing,
-    /// Its caller saw an older version.
+    /// Its etag is of an older version.
     Stale,
 }
 
@@ -53,7 +53,7 @@ impl Odd {
     }
 }
 
-/// A command on the model's own numbers.
+/// A command that names things by the model's numbers.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
     Contact {
@@ -140,7 +140,7 @@ pub(super) enum Command {
         invoice: Option<String>,
         date: String,
     },
-    /// The award's movement of this number.
+    /// The number of the movement among those of the award.
     Undo {
         award: usize,
         moved: usize,
@@ -149,7 +149,7 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Whether something can be wrong with it in this way.
+    /// Tells whether this mistake can be put into the command.
     fn can_be(&self, odd: Odd) -> bool {
         match odd {
             Odd::Unknown => !matches!(self, Self::CreateFund { .. } | Self::Odd(..)),
@@ -179,7 +179,7 @@ impl Command {
     }
 }
 
-/// Makes commands; the same seed makes the same, as long as the model is the same.
+/// Makes commands. The same seed makes the same commands as long as the model does not change.
 pub(super) struct Generator {
     rng: Rng,
     today: NaiveDate,
@@ -190,17 +190,17 @@ impl Generator {
         Self { rng: Rng::with_seed(seed), today: NaiveDate::from_ymd_opt(2021, 9, 10).unwrap() }
     }
 
-    /// The day that what has no other date happens on.
+    /// The default date of a command.
     fn today(&self) -> String {
         self.today.to_string()
     }
 
-    /// One in so many.
+    /// Returns true once in `of` times on average.
     pub(super) fn one_in(&mut self, of: u32) -> bool {
         self.rng.u32(0..of) == 0
     }
 
-    /// The next command, on this day or, sometimes, the one after; never past the programme.
+    /// Makes the next command, on this day or sometimes the day after, but never after the programme's end.
     pub(super) fn next(&mut self, scheme: &Scheme) -> Command {
         let last = NaiveDate::from_ymd_opt(2022, 8, 30).unwrap();
         if self.today < last && self.one_in(2) {
@@ -225,7 +225,7 @@ impl Generator {
         if self.one_in(15) { wrong.to_owned() } else { self.today() }
     }
 
-    /// The date of something about an award: often enough the day before it was made, or a few days ago.
+    /// Picks a date for a command about an award: sometimes the day before the award was made, or a few days ago.
     fn since(&mut self, award: &Award, wrong: &str) -> String {
         if self.one_in(5) {
             return self.some_days_ago();
@@ -234,7 +234,7 @@ impl Generator {
         if self.one_in(15) { (made - Days::new(1)).to_string() } else { self.date(wrong) }
     }
 
-    /// Today or, often enough, a few days before it, when awards of by now may not have been made.
+    /// Picks today or sometimes a few days earlier, when an award may not have existed yet.
     fn some_days_ago(&mut self) -> String {
         let days = if self.one_in(3) { self.rng.u64(1..6) } else { 0 };
         (self.today - Days::new(days)).to_string()
@@ -287,7 +287,7 @@ impl Generator {
 
     fn give(&mut self, scheme: &Scheme) -> Command {
         let open = Self::open(scheme);
-        // Seldom does one take out of a fund more than is free, and it soon fits no more: mostly it is given first.
+        // A withdrawal of more than is free is rare, and soon becomes impossible: mostly give its approval first.
         let deliberate = |it: &&usize| matches!(scheme.approvals[**it].wish, Wish::Withdraw(_, _, true));
         let deliberate = open.iter().find(deliberate).copied().filter(|_| !self.one_in(4));
         let approval = match deliberate {
@@ -306,7 +306,7 @@ impl Generator {
         (0..scheme.approvals.len()).filter(|it| scheme.approvals[*it].state == Open::Waits).collect()
     }
 
-    /// An approval that expires now, once in a while.
+    /// Picks an approval that expires now, once in a while.
     pub(super) fn expires(&mut self, scheme: &Scheme) -> Option<usize> {
         let open = Self::open(scheme);
         (!open.is_empty() && self.one_in(40)).then(|| open[self.rng.usize(0..open.len())])
@@ -318,7 +318,7 @@ impl Generator {
             let region = if self.one_in(3) { REGION } else { "" };
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
-        // One that is over-committed is seldom, and left alone it soon clears itself: mostly more is asked of it.
+        // An over-committed fund is rare, and soon recovers if left alone: mostly ask more of it.
         let over_committed = (0..known).find(|it| scheme.funds[*it].over_committed());
         let over_committed = over_committed.filter(|_| self.one_in(2));
         let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..known));
@@ -332,7 +332,7 @@ impl Generator {
             }
             5..8 => {
                 let over = scheme.funds[fund].binds() && self.one_in(2);
-                // On purpose, it is below what is promised, and seldom more than was put in.
+                // A deliberate withdrawal goes below what is promised, and rarely above what was put in.
                 let promised = scheme.funds[fund].account.allocated - left;
                 let amount = if over { left + self.rng.i64(1..=promised.max(8) * 9 / 8) } else { near(&mut self.rng) };
                 Wish::Withdraw(fund, amount, over)
@@ -369,7 +369,7 @@ impl Generator {
         let wrong = [90_007, 90_021, 99_999, offer.uid.max(90_003)];
         let partner = if self.one_in(10) { wrong[self.rng.usize(0..4)] } else { crate::money::PARTNER };
         let provider = if self.one_in(10) { "Acme Leadership" } else { PROVIDER };
-        // Mostly somebody new, as a leader is funded once.
+        // Mostly a new leader, because each is funded only once.
         let leader = if self.one_in(6) { self.rng.u32(0..3) } else { self.rng.u32(3..) };
         Line { strand, amount: self.rng.i64(1..=most), partner, provider, leader: format!("ceo-{leader}") }
     }
@@ -380,7 +380,7 @@ impl Generator {
             let it = &scheme.awards[award];
             scheme.offers[it.offer].state != State::Delivering || it.drawn + it.released == it.awarded
         };
-        // Mostly one of which something is left.
+        // Mostly an award of which an amount is left.
         for _ in 0..6 {
             if idle(award) {
                 award = self.rng.usize(0..scheme.awards.len());
@@ -408,7 +408,7 @@ impl Generator {
         }
     }
 
-    /// What is neither drawn, released nor booked, up to all of it; or more than there is.
+    /// Picks an amount up to all that is neither drawn, released nor booked, or more than that.
     fn some_of(&mut self, it: &Award) -> i64 {
         let free = it.committed() - it.booked();
         if free < 1 || self.one_in(8) { it.committed() + self.rng.i64(1..=3) } else { self.rng.i64(1..=free) }
@@ -428,7 +428,7 @@ impl Generator {
         };
         let with = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(6) };
         let number = with.then(|| self.rng.u32(0..9));
-        // Every other invoice is paid in parts, and mostly of the same total.
+        // Every other invoice is paid in parts, mostly with the same total.
         let total = number.filter(|it| it % 2 == 0).map(|_| if self.one_in(6) { 90_000 } else { 150_000 });
         let total = total.filter(|_| !self.one_in(4));
         Command::Draw { award, amount, booking, invoice: number.map(|it| format!("INV{it}")), total, date }

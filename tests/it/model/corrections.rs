@@ -1,11 +1,11 @@
-//! What was a mistake: a date of the acceptance or of the start, a draw, a release or a refund.
+//! Corrections of mistakes: the date of the acceptance or of the start, a draw, a release or a refund.
 
 use super::dates::NOW;
 use super::rules::{Answer, LIVE, no, unless};
 use super::scheme::{Award, BookingState, Move, No, Scheme, Strand, Verb, WINDOW};
 
 impl Scheme {
-    /// Between what the acceptance or the start depends on and what depends on it.
+    /// Corrects a date: it must stay after what the step depends on, and before what depends on the step.
     pub(super) fn correct_date(&mut self, offer: usize, accepted: bool, date: &str) -> Answer {
         let it = &self.offers[offer];
         let mut bars = No::new();
@@ -37,7 +37,7 @@ impl Scheme {
         })
     }
 
-    /// Undoes a draw, a release or a refund, today: what is there already is posted, and has to be there.
+    /// Undoes a draw, a release or a refund by posting the reverse today, which the current balances have to allow.
     pub(super) fn undo(&mut self, award: usize, moved: usize) -> Answer {
         let it = &self.awards[award];
         let Some(mistake) = it.moves.get(moved).filter(|it| it.undone.is_none()).cloned() else {

@@ -1,13 +1,13 @@
-//! The order of dates, and what an account has as of a day in the past, from the published rules alone.
+//! The order of dates, and the balances of accounts as of a past day, from the published rules alone.
 
 use std::collections::BTreeSet;
 
 use super::scheme::{Award, Move, Offer, Scheme, Strand, Verb, Who, Wish};
 
-/// The day a counter-event is dated: later than all that the model's commands say.
+/// The date of a reversal: later than all dates in the model's commands.
 pub(super) const NOW: &str = "9999-12-31";
 
-/// What is available, by the day on which it changed.
+/// The changes of an available amount, each with its day.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Days(pub(super) Vec<(String, i64)>);
 
@@ -16,7 +16,7 @@ impl Days {
         self.0.push((on.to_owned(), change));
     }
 
-    /// The least as of a day and as of each later one, with `at_first` from the beginning.
+    /// Returns the lowest amount as of the day or any later one, starting from `at_first`.
     pub(super) fn least(&self, at_first: i64, on: &str) -> i64 {
         let mut days: BTreeSet<&str> = self.0.iter().map(|(day, _)| day.as_str()).filter(|day| *day > on).collect();
         days.insert(on);
@@ -26,7 +26,7 @@ impl Days {
     }
 }
 
-/// How a verb changes what is available.
+/// Returns the change of the available amount that a movement makes.
 pub(super) const fn change(verb: Verb, amount: i64) -> i64 {
     match verb {
         Verb::Commit => -amount,
@@ -51,7 +51,7 @@ impl Offer {
 }
 
 impl Award {
-    /// What was drawn and not refunded as of a day, of one payment of an invoice or of what was drawn without one.
+    /// Returns the amount drawn and not refunded as of a day, of one payment of an invoice or of all draws without one.
     fn spent_on(&self, paid: Option<usize>, day: &str) -> i64 {
         let counted = |it: &&Move| {
             it.on.as_str() <= day && it.undone.as_ref().is_none_or(|undone| day < undone.as_str()) && it.invoice == paid
@@ -64,19 +64,19 @@ impl Award {
         self.moves.iter().filter(counted).map(moved).sum()
     }
 
-    /// The least of that from a day on.
+    /// Returns the lowest of these amounts from a day on.
     pub(super) fn least_spent(&self, paid: Option<usize>, on: &str) -> i64 {
         let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
         let later = days.map(String::as_str).filter(|day| *day > on);
         later.chain([on]).map(|day| self.spent_on(paid, day)).min().unwrap()
     }
 
-    /// Whether so much was drawn by now, and not yet on that day.
+    /// Tells whether this amount is drawn today, but was not on that day or on one since.
     pub(super) fn refunded_too_early(&self, paid: Option<usize>, amount: i64, on: &str) -> bool {
         amount > self.least_spent(paid, on) && amount <= self.spent_on(paid, NOW)
     }
 
-    /// What of it was neither drawn nor released as of a day.
+    /// Returns the amount of the award that was neither drawn nor released as of a day.
     fn committed_on(&self, day: &str) -> i64 {
         let counted =
             |it: &&Move| it.on.as_str() <= day && it.undone.as_ref().is_none_or(|undone| day < undone.as_str());
@@ -85,7 +85,7 @@ impl Award {
         self.awarded - gone.sum::<i64>() - closed.sum::<i64>()
     }
 
-    /// The least of that from a day on: what was undone was gone until then.
+    /// Returns the lowest of these amounts from a day on. A movement that was undone counts until its undoing.
     pub(super) fn least_committed(&self, on: &str) -> i64 {
         let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
         let days = days.chain(self.given_back.iter().map(|(day, _)| day));
@@ -93,12 +93,12 @@ impl Award {
         later.chain([on]).map(|day| self.committed_on(day)).min().unwrap()
     }
 
-    /// Whether so much is committed by now, and was not as of that day or one since.
+    /// Tells whether this amount is committed today, but was not on that day or on one since.
     pub(super) fn taken_too_early(&self, amount: i64, on: &str) -> bool {
         amount <= self.committed() && amount > self.least_committed(on)
     }
 
-    /// The days on which something of it was drawn that still counts.
+    /// Returns the days of the draws that still count.
     pub(super) fn drawn_on(&self) -> impl Iterator<Item = &String> {
         self.moves.iter().filter(|it| it.verb == Verb::Spend && it.undone.is_none()).map(|it| &it.on)
     }
@@ -109,11 +109,11 @@ impl Scheme {
         self.awards.iter().filter(move |it| it.offer == offer)
     }
 
-    /// Whether an offer cannot be closed on a day for what came later.
+    /// Tells whether later events prevent the closing of an offer on a day.
     pub(super) fn closes_too_early(&self, offer: usize, date: &str, declines: bool) -> bool {
         let it = &self.offers[offer];
         let drawn = self.awards_under(offer).flat_map(Award::drawn_on).max();
-        // Nothing is given back before the day it was awarded.
+        // An award cannot be released before its own day.
         let awarded = self.awards_under(offer).map(|it| &it.on);
         let undone = self.awards_under(offer).any(|it| it.taken_too_early(it.committed(), date));
         let contact = if declines { it.last_contact() } else { it.first_contact() };
@@ -121,7 +121,7 @@ impl Scheme {
         moments.into_iter().flatten().chain(awarded).any(|day| date < day.as_str()) || undone
     }
 
-    /// What the cap and the fund of an award leave as of a day and each later one.
+    /// Returns the amounts that the cap and the fund of an award leave from a day on.
     pub(super) fn as_of(&self, offer: usize, strand: Strand, on: &str) -> (i64, i64) {
         let it = &self.offers[offer];
         let cap = match strand {
@@ -133,7 +133,7 @@ impl Scheme {
         (cap, fund.map_or(i64::MAX, |it| it.days.least(0, on)))
     }
 
-    /// Whether a movement takes more out of its fund than that had as of its day, though not more than it has.
+    /// Tells whether a movement takes more out of its fund than the fund had on its day, but not more than it has today.
     pub(super) fn leaves_too_early(&self, wish: Wish, on: &str) -> bool {
         match wish {
             Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => {

@@ -1,4 +1,4 @@
-//! What a refusal says beside its reason: every limit that binds, and the largest amount that would have passed.
+//! The details of a refusal: every limit that prevents the call, and the largest amount that would have passed.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::command::Command;
 use super::scheme::{No, Scheme};
 use crate::money::refusal;
 
-/// The kind of limit that a reason is of.
+/// Returns the kind of limit that belongs to a reason.
 fn kind(reason: &str) -> &'static str {
     match reason {
         "STATE_NOT_ALLOWED" => "state",
@@ -33,7 +33,8 @@ fn kind(reason: &str) -> &'static str {
     }
 }
 
-/// A refused amount names a limit of every kind that binds, and of no other. Of a bundle only its parts could be told.
+/// Checks that a refusal names exactly the kinds of limits that prevent the call. Awards of several lines are left out:
+/// their limits depend on their parts.
 pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
     match step.command {
         Command::Award { lines, .. } if lines.len() == 1 => {}
@@ -51,7 +52,7 @@ pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
     assert_eq!(told, expected, "{}\n{refusal:?}", step.at);
 }
 
-/// Where numbers alone bind, the largest amount is what they leave.
+/// Checks the largest amount of a refusal if only numeric limits prevent the call.
 pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
     let numbers = [
         "AS_OF",
@@ -98,7 +99,7 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
     assert_eq!(refusal(status).largest, Some(expected.max(0)), "{}\n{:?}", step.at, refusal(status));
 }
 
-/// What cap and fund leave for an award.
+/// Returns the amounts that the cap and the fund leave for an award.
 fn headroom(before: &Scheme, offer: usize, strand: super::scheme::Strand) -> i64 {
     let cap = before.offers[offer].clone().cap(strand).map(|cap| cap.available());
     let fund = before.fund_of(strand, offer).map(|fund| &before.funds[fund]);

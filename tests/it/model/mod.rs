@@ -28,14 +28,14 @@ use world::{Call, World};
 const STEPS: usize = 120;
 /// Microseconds after which an approval expires: 30 days.
 const EXPIRES: i64 = 30 * 86_400_000_000;
-/// The seed that is always run.
+/// The seed that every run uses.
 const FIXED: u64 = 20_211_231;
-/// Time for one step, many times over.
+/// The time limit of one step, far longer than any step takes.
 const STEP: Duration = Duration::from_millis(200);
 
-/// The schools and trusts whose offers are worked on: some in the West Midlands, where there is a fund of their own.
+/// The schools and trusts whose offers the commands change. Some are in the West Midlands, which has its own fund.
 const RECIPIENTS: [i32; 10] = [910_001, 910_003, 910_009, 910_040, 910_042, 910_044, 90_001, 90_002, 90_005, 90_006];
-/// A sequence so long has met all of these.
+/// A full sequence meets all of these.
 const LONG: usize = 2_000;
 const MET: [&str; 26] = [
     "APPROVAL_NOT_OPEN",
@@ -84,18 +84,18 @@ fn both_seeds(db: fn() -> Db) {
     let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED, fastrand::u64(..)], |seed| vec![seed]);
     let steps = setting("TSIO_MODEL_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap());
     for seed in seeds {
-        let _told = Told(seed);
+        let _printer = PrintSeedOnFailure(seed);
         let bound = Duration::from_secs(60) + STEP * u32::try_from(steps).unwrap();
-        // By turns through two servers, but for the seed that is always run. A SQLite file has one server.
+        // The random seed alternates between two servers; the fixed one uses one server. A SQLite file has one server.
         let servers = setting("TSIO_MODEL_SERVERS").unwrap_or(if seed == FIXED { 1 } else { 2 });
         run_within(bound, sequence(db(), (seed, steps), servers));
     }
 }
 
-/// Says its seed when the test fails.
-struct Told(u64);
+/// Prints the seed when the test fails.
+struct PrintSeedOnFailure(u64);
 
-impl Drop for Told {
+impl Drop for PrintSeedOnFailure {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- replay with TSIO_SEED={}", self.0);
@@ -103,7 +103,7 @@ impl Drop for Told {
     }
 }
 
-/// The offers that are worked on, as the service has them at the beginning.
+/// Returns the offers that the commands change, as the service has them at the beginning.
 async fn begun(server: &Server, other: Option<&Server>) -> World {
     let client = Client::of(server).await;
     let mut offers = client.seed().await;
@@ -184,14 +184,14 @@ async fn sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
         let missing: Vec<_> = MET.iter().filter(|it| !met.contains_key(**it)).collect();
         assert!(missing.is_empty(), "never met: {missing:?}; {met:?}");
     }
-    // Every approval again expires when its event says.
+    // Restores the expiry of every approval to the time in its event.
     past.run(&format!("UPDATE approvals SET expires_at = requested_at + {EXPIRES}")).await.unwrap();
     let expired = scheme.approvals.iter().zip(&world.approvals).filter(|(it, _)| it.state == scheme::Open::Expired);
     proved_except_for_expiry(&db, &expired.map(|(_, id)| id.as_str()).collect::<Vec<_>>());
 }
 
-/// The record is proved. By it those approvals were open still, which expired past the program: then asking for the same once
-/// more is named, and nothing else.
+/// Verifies the record. SQL made these approvals expire, so by the record they are still open. Verify may therefore report
+/// that the same call opened another approval, and nothing else.
 fn proved_except_for_expiry(db: &Db, expired: &[&str]) {
     let (_, reports) = verify(db, &[]);
     for report in reports.as_array().unwrap() {
