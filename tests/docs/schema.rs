@@ -17,7 +17,7 @@ Generated from a migrated database and from the sentences in `migrations/src/tab
 `tsio verify` compares the schema of a database with the one that is described here.
 
 Both databases have the same tables, columns, checks and indexes. Types differ, and so do the triggers that prevent changes of rows. The table
-`books` has one row for each programme. Earlier versions called a programme a book: see the [glossary](glossary.md).
+`books` has one row for each programme. Earlier versions had another name for programmes: see the [glossary](glossary.md).
 
 | what | on SQLite | on PostgreSQL |
 |---|---|---|

@@ -1,4 +1,4 @@
-//! The months of the samples, imported in order and in others: every number of their README.
+//! Imports the sample months in order and in other orders, and checks every number of their README.
 
 use super::harness::{Db, Server, both};
 use super::samples::{
@@ -92,7 +92,7 @@ fn next_year(server: &Server) {
     assert_eq!(region(90009), "East of England and North-East London");
 }
 
-/// Import orders that have nothing to do with the dates.
+/// Makes import orders that do not follow the dates.
 fn orders() -> [Vec<File>; 3] {
     let shuffled = |seed: u64| {
         let mut files = everything();
@@ -110,9 +110,9 @@ async fn any_order_ends_the_same(db: Db) {
         let server = Server::start(&db);
         import_all(&server, &files);
         assert_eq!(summary(&server, "2021-22"), AT_THE_END, "{files:?}");
-        // Everything first, and identify once: 21 standalone and 4 trusts.
+        // All files first, then one identify: 21 standalone offers and 4 of trusts.
         assert_eq!(identify(&server), [25, 0, 0, 0, 0, 4], "{files:?}");
-        // Made only now, where most of its four eligible schools are.
+        // The trust's offer is made only now, in the region of most of its four eligible schools.
         assert_eq!(offer_of(&server, 90002)["region"], "South-West England", "{files:?}");
         for (filter, expected) in LISTS {
             let list = done(&server, &["eligibility", "list", "--filter", filter]);
@@ -124,7 +124,7 @@ async fn any_order_ends_the_same(db: Db) {
     }
 }
 
-/// A fresh database on the same engine.
+/// Creates a fresh database on the same engine.
 fn another(db: &Db) -> Db {
     if db.is_postgres() { Db::postgres() } else { Db::sqlite() }
 }
@@ -141,7 +141,7 @@ fn twice_adds_nothing(server: &Server, files: &[File]) {
     assert_eq!(identify(server), [0, 0, 25, 0, 0, 4]);
 }
 
-/// By the README: who is in each list once everything is imported.
+/// Checks the schools in each list of the README once all files are imported.
 const LISTS: &[(&str, &[i64])] = &[
     ("unknown", &[910_031, 910_032, 990_002]),
     ("unplaced", &[910_060, 910_062, 910_063, 910_064]),

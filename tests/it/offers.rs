@@ -50,13 +50,13 @@ async fn contacts_come_in_order(db: Db) {
 
         let told = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &[]));
         assert_eq!(told[0]["state"], "contacted", "{recipient}");
-        // A day before the body was told is too early; the same day is not.
+        // A contact on the day before the body's contact is too early; one on the same day is not.
         refused_for(&server, "CONTACT_MISSING", &contact(&offer, "school", "2021-10-03", &["--urn", &urn]));
         let told = done(&server, &contact(&offer, "school", "2021-10-04", &["--urn", &urn]));
         assert_eq!(told[0]["contacts"].as_array().unwrap().len(), 2, "{told}");
         assert_eq!(told[0]["warnings"][0]["code"], "DATE_IN_THE_PAST");
     }
-    // A contact with a school of a trust's offer names it, and it is on the offer.
+    // A contact with a school on a trust's offer has to name the school, which has to be on the offer.
     let trust = offer_id(&server, 90_001);
     refused_for(&server, "SCHOOL_NOT_ON_OFFER", &contact(&trust, "school", "2021-10-05", &[]));
     refused_for(&server, "SCHOOL_NOT_ON_OFFER", &contact(&trust, "school", "2021-10-05", &["--urn", "910049"]));
@@ -71,7 +71,7 @@ fn many_at_once(server: &Server) {
     let offers = [910_002, 910_007, 910_008, 90_002].map(|it| offer_id(server, it));
     let [a, b, c, d] = offers.each_ref().map(String::as_str);
     let all = |party| ["offers", "contact", a, b, c, d, "--party", party, "--on", "2021-11-01"];
-    // All or none: three of the four would be refused, and each is named.
+    // All or none: all three offers would be refused, and the refusal names each.
     let error = refused_for(
         server,
         "CONTACT_MISSING",
@@ -109,7 +109,7 @@ fn corrected(server: &Server) {
     let after = done(server, &correct(&offer, &body));
     assert_eq!(after["state"], "identified", "no contact is left standing");
     refused_for(server, "CONTACT_MISSING", &contact(&offer, "school", "2021-10-05", &[]));
-    // An acceptance depends on its contact, until the right one is there too.
+    // An acceptance depends on the wrong contact until the right one is recorded too.
     done(server, &contact(&offer, "responsible-body", "2021-10-04", &[]));
     let wrong = done(server, &contact(&offer, "school", "2021-10-06", &[]))[0]["contacts"][3]["contact"].to_string();
     done(server, &["offers", "accept", &offer, "--by", "school", "--on", "2021-10-11"]);
@@ -122,7 +122,7 @@ async fn accepted_then_closed(db: Db) {
     let server = august(&db);
     let told = |offer: &str, party, on, more: &[&str]| drop(done(&server, &contact(offer, party, on, more)));
     let [school, sat, trust] = [910_001, 910_040, 90_001].map(|it| offer_id(&server, it));
-    // By a school: it has to have been told, and no later.
+    // A school accepts: it was contacted on that day or before.
     refused_for(&server, "STATE_NOT_ALLOWED", &accept(&school, "school", "2021-10-11"));
     told(&school, "responsible-body", "2021-10-04", &[]);
     refused_for(&server, "CONTACT_MISSING", &accept(&school, "school", "2021-10-11"));
@@ -132,7 +132,7 @@ async fn accepted_then_closed(db: Db) {
     let accepted = done(&server, &accept(&school, "school", "2021-10-12"));
     assert_eq!(accepted["state"], "accepted");
     refused_for(&server, "STATE_NOT_ALLOWED", &accept(&school, "school", "2021-10-12"));
-    // By a trust: for its own offer only it; for the school of a single-academy trust either.
+    // A trust accepts: only it may accept its own offer. For a single-academy trust, the school or the trust may.
     told(&trust, "responsible-body", "2021-10-04", &[]);
     told(&sat, "responsible-body", "2021-10-04", &[]);
     refused_for(&server, "ACCEPTOR_NOT_ALLOWED", &accept(&trust, "school", "2021-10-05"));
@@ -140,7 +140,7 @@ async fn accepted_then_closed(db: Db) {
         let accepted = done(&server, &accept(offer, "trust", "2021-10-05"));
         assert_eq!(accepted["state"], "accepted");
     }
-    // Delivery needs an award, and awards do not exist yet.
+    // Delivery needs an award, and there is none.
     let error = refused_for(&server, "AWARD_MISSING", &["offers", "start", &school]);
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!(CODE), &json!("award")));
     closed(&server);
@@ -173,7 +173,7 @@ fn closed(server: &Server) {
         let again = close(urn, outcome);
         assert_eq!(again.json["error"]["reason"], "STATE_NOT_ALLOWED", "{outcome} twice");
     }
-    // Not before the programme has ended, on 31 August 2022.
+    // An offer cannot lapse before the programme has ended, on 31 August 2022.
     let offer = offer_id(server, 910_009);
     let lapsed = ["offers", "close", &offer, "--outcome", "lapsed", "--on", "2022-08-31"];
     refused_for(server, "PROGRAMME_NOT_ENDED", &lapsed);
@@ -192,7 +192,7 @@ fn closed(server: &Server) {
         assert_eq!((text(last, "reason_code"), text(last, "text")), (reason.replace('-', "_"), "they rang".to_owned()));
     }
     assert_eq!(cli(server, &["offers", "decline", &offer, "--reason", "bored"]).code, 2);
-    // The 10 closed are not made again.
+    // Identify makes none of the 10 closed offers again.
     assert_eq!(identify(server), [0, 0, 9, 10, 0, 4]);
     assert_eq!(done(server, &["offers", "list"]).as_array().unwrap().len(), 19);
     assert_eq!(done(server, &["offers", "list", "--state", "closed"]).as_array().unwrap().len(), 10);
@@ -253,7 +253,7 @@ async fn offers_are_found_by_filter_and_search(db: Db) {
     assert_eq!(refused(&server, &["offers", "list", "--region", "Atlantis"])["code"], "INVALID_ARGUMENT");
     #[rustfmt::skip]
     let searches: [(&str, &[i64]); 12] = [
-        // Not patterns: no name holds any of these.
+        // The search has no patterns, and no name contains these texts.
         ("%", &[]),
         ("a_e", &[]),
         ("\\", &[]),
@@ -291,14 +291,14 @@ async fn notes_regions_etags_and_request_ids_of_an_offer(db: Db) {
     refused_for(&server, "FIELD_VIOLATIONS", &["offers", "note", &offer, "  "]);
     refused_for(&server, "FIELD_VIOLATIONS", &["offers", "note", &offer, &"x".repeat(10_001)]);
 
-    // A region is changed by an administrator only, to one of the eight.
+    // Only an administrator may change a region, and only to one of the eight.
     let region = |roles, to| said_by("ann", roles, &["offers", "region", &offer, "--to", to]);
     refused_for(&server, "ROLE_MISSING", &region("case-officer,regional-director,finance", "North of England"));
     assert_eq!(refused(&server, &region("administrator", "Mercia"))["code"], "INVALID_ARGUMENT");
     assert_eq!(offer_of(&server, 910_001)["region"], "West Midlands");
     assert_eq!(done(&server, &region("administrator", "North of England"))["region"], "North of England");
 
-    // An etag that is stale changes nothing.
+    // A call with a stale etag changes nothing.
     let stale = text(&offer_of(&server, 910_001), "etag");
     let told = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &["--etag", &stale]));
     let fresh = text(&told[0], "etag");
@@ -312,7 +312,7 @@ async fn notes_regions_etags_and_request_ids_of_an_offer(db: Db) {
 }
 
 fn retried(server: &Server, offer: &str) {
-    // A refusal does not burn its request id; a success is answered again and never done twice.
+    // A refused call leaves its request id free. A repeated success gets the same answer and is not carried out twice.
     let id = Uuid::new_v4().to_string();
     let close = ["offers", "close", offer, "--outcome", "completed", "--request-id", &id];
     let answer = cli(server, &close);
@@ -328,7 +328,7 @@ fn retried(server: &Server, offer: &str) {
     let kinds = done(server, &["offers", "events", offer]);
     let accepted = kinds.as_array().unwrap().iter().filter(|it| it["kind"] == "accepted").count();
     assert_eq!(accepted, 1);
-    // The shape of an error, exactly.
+    // An error has exactly these keys.
     let error = refused(server, &["offers", "start", offer]);
     let keys: Vec<_> = error.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(["code", "reason", "message", "largest", "limits"].iter().all(|key| keys.contains(key)), "{keys:?}");

@@ -1,4 +1,4 @@
-//! More than can be done at once: who is told so, who is dropped, and who is not starved.
+//! More calls than the server can carry out: some are refused, some are dropped, and calls elsewhere are not starved.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, npqel, npqel_of};
 use crate::raw_sql::{Past, proved};
 
-/// Commands that may wait for one programme, and those of the group that is being written.
+/// Commands that may wait for one programme, plus those of the batch that is being written.
 const QUEUE: usize = 4_096;
 const GROUP: usize = 512;
 const CONNECTIONS: usize = 6;
@@ -55,16 +55,16 @@ fn a_full_queue_answers_at_once() {
                 });
             }
         }
-        // Answered while nothing can be done: the programme is held until they are.
+        // These calls are answered at once: the programme stays locked until they are.
         refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
         past.let_go().await;
         let answers = calls.join_all().await;
         let count = |code: Code| answers.iter().filter(|it| **it == code).count();
-        // On a slow machine the group that waited for the programme may have given up.
+        // On a slow machine the batch that waited for the programme may have given up.
         let (done, waited) = (count(Code::Ok), count(Code::Unavailable));
         assert!(done + waited >= QUEUE, "only {done} and {waited} were taken");
         assert_eq!(done + waited + *refused.borrow(), answers.len());
-        // The rules adopted, 19 offers made, and a note each; what was refused left nothing.
+        // One event of adopted rules, 19 of identified offers, and one for each note; refused calls left nothing.
         assert_eq!(proved(&db)[0].0, 20 + i64::try_from(done).unwrap());
     });
 }
@@ -90,11 +90,11 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
             ..Default::default()
         };
         let mut request = client.ask(note(&late));
-        // Long enough that the server, which is a twentieth early, is before the client's own timer on a busy machine.
+        // The server ends a call a twentieth before its deadline. This is long enough for it to be first on a busy machine.
         request.set_timeout(Duration::from_secs(2));
         let status = client.offers().note_offer(request).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
-        // And one whose caller hangs up.
+        // Another call is cancelled by its caller.
         let (gone, caller) = (fresh(), client.clone());
         let (about, under) = (offers[0].offer.clone(), gone.clone());
         let hung_up = tokio::spawn(async move { caller.note(&about, "never mind", &under).await });
@@ -104,25 +104,25 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
         past.let_go().await;
         before.await.unwrap().unwrap();
 
-        // First in, first out: once this one is done, the others have had their turn.
+        // The queue is first in, first out: once this call is done, the others were reached before.
         client.note(&offers[0].offer, "after it", &fresh()).await.unwrap();
         assert_eq!(client.times(&offers[0].offer, &late).await, 0);
         assert_eq!(client.times(&offers[0].offer, &gone).await, 0);
-        // It was not kept either: with time enough the same call is made.
+        // The late call was not stored either: with enough time, the same call is carried out.
         client.offers().note_offer(client.ask(note(&late))).await.unwrap();
         assert_eq!(client.times(&offers[0].offer, &late).await, 1);
         assert_eq!(proved(&db)[0].0, 23);
     });
 }
 
-/// Some calls that wait for nothing: what was sent on the same connection before them has arrived.
+/// Makes some reads, which wait for nothing. Once they are answered, calls sent earlier on the connection have arrived.
 async fn reads(client: &Client, offer: &str) {
     for _ in 0..20 {
         client.offer(offer).await;
     }
 }
 
-/// PostgreSQL: a programme that is held holds up no other. SQLite: both share one writer, and take turns.
+/// On PostgreSQL a locked programme does not block others. On SQLite both share one writer and alternate.
 async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     const FLOOD: usize = 1_200;
     let server = Server::start(&db);
@@ -164,7 +164,7 @@ async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     proved(&db);
 }
 
-/// The award that pays was made first, so that its rows come first: what frees the invoice comes after them.
+/// The paying award is the older one, so its rows are written first; the rows that free the invoice follow.
 async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -183,7 +183,7 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
 
     let mut past = Past::of(&db).await;
     past.hold(YEAR).await;
-    // One after the other: what is queued while the programme is held is one group.
+    // The commands are queued one after the other while the programme is locked, and so form one batch.
     let (caller, award) = (client.clone(), second.clone());
     let refund = tokio::spawn(async move { caller.refund(&award, Much::Pence(30_000)).await });
     reads(&client, &offer).await;
@@ -197,7 +197,7 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     refund.await.unwrap().unwrap();
     claim.await.unwrap().unwrap();
     note.await.unwrap().unwrap();
-    // One group has one time: these three were written together, at the first try that got through.
+    // One batch has one recorded time: these three were written together.
     let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 3 FROM events)";
     assert_eq!(Past::of(&db).await.number(times).await, 1);
     assert_eq!(amounts(&client.get_award(&first).await), [90_000, 20_000, 0, 0, 70_000]);
@@ -207,7 +207,7 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     proved(&db);
 }
 
-/// What is given back comes after the new award in what is written, and has to be written first.
+/// The released amount comes after the new award in the batch, but has to be written first.
 async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -241,7 +241,7 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     proved(&db);
 }
 
-/// A writer waits five seconds for a programme: its first try has failed when this caller gives up, and the second gets through.
+/// A writer waits five seconds for a programme. Its first try has failed when this caller gives up; the second succeeds.
 async fn nothing_is_carried_out_for_a_caller_who_gave_up_during_the_retries(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

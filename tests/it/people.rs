@@ -1,4 +1,4 @@
-//! Who is the same person: in other letters, by another claim of the same token; where two people are needed, and in lists.
+//! Identity of people: other letters or another claim of the same token do not make a second person.
 
 use std::fs;
 
@@ -68,7 +68,7 @@ async fn the_database_compares_people_itself(db: Db) {
         assert!(past.run(&by("Ann", "ann")).await.is_err(), "the same person in other letters");
         past.run(&format!("BEGIN; {}; ROLLBACK", by("Ben", "ben"))).await.unwrap();
     }
-    // A key that is not that of its id is named.
+    // Verify names a stored key that does not belong to its id.
     let id = past.id(&of_fund);
     past.run(&format!("UPDATE approvals SET requested_key = 'ben' WHERE id = {id}")).await.unwrap();
     let (code, reports) = verify(&db, &["--programme", YEAR]);
@@ -76,7 +76,7 @@ async fn the_database_compares_people_itself(db: Db) {
     assert!(code == 1 && named.contains("the key") && named.contains(&of_fund), "{named}");
 }
 
-/// The actor claim is an e-mail address, which changes with a name; `sub` stays.
+/// The actor claim is an e-mail address, which may change with the name; `sub` stays.
 #[test]
 fn a_token_of_the_same_subject_is_the_same_person() {
     run(async {

@@ -1,4 +1,4 @@
-//! A preview of what moves money or days is the same call without its traces, refusal or not.
+//! A preview of a change has the answer or refusal of the real call, and stores nothing.
 
 use prost::Message as _;
 use tonic::Response;
@@ -23,13 +23,13 @@ both!(
     calls_that_need_two_people_are_previewed,
 );
 
-/// Every mutation of the contract can be tried first.
+/// Every mutation of the contract has `validate_only`.
 #[test]
 fn every_mutation_has_a_preview() {
     let set = prost_types::FileDescriptorSet::decode(tsio::proto::FILE_DESCRIPTOR_SET).unwrap();
     let messages = set.file.iter().filter(|it| it.package() == "tsio.v1").flat_map(|it| &it.message_type);
     let has = |message: &prost_types::DescriptorProto, name: &str| message.field.iter().any(|it| it.name() == name);
-    // An event tells of the request that made it, and takes none.
+    // An event names the request that made it; it is no request itself.
     let mutations: Vec<_> = messages.filter(|it| has(it, "request_id") && it.name() != "OfferEvent").collect();
     assert!(mutations.len() > 20, "there are mutations: {}", mutations.len());
     for message in mutations {
@@ -37,7 +37,7 @@ fn every_mutation_has_a_preview() {
     }
 }
 
-/// Previews a call under the id it is then made with: no trace of the preview, and the very same answer.
+/// Previews a call, then makes it under the same id. The preview stores nothing and has the same answer.
 macro_rules! previewed {
     ($db:expr, $client:expr, $service:ident . $rpc:ident, $message:expr) => {{
         let mut message = $message;
@@ -155,7 +155,7 @@ async fn movements_of_funds_are_previewed(db: Db) {
     assert_eq!(open.into_inner().approvals.len(), 0);
 }
 
-/// What is made has an id of its own each time; all else of the preview is as it will be.
+/// A created thing has a new id each time; everything else in the preview equals the real answer.
 async fn new_funds_and_awards_are_previewed(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

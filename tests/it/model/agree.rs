@@ -54,13 +54,13 @@ pub(super) fn answered(
                 }
             }
         }
-        (Answer::No(bars), Err(status)) => {
+        (Answer::Refused(reasons), Err(status)) => {
             let reason = reason(&status);
-            let as_of = reason == "FUNDS_INSUFFICIENT" && bars.contains("AS_OF");
-            assert!(as_of || bars.contains(reason.as_str()), "{at}\nservice: {status:?}");
+            let as_of = reason == "FUNDS_INSUFFICIENT" && reasons.contains("AS_OF");
+            assert!(as_of || reasons.contains(reason.as_str()), "{at}\nservice: {status:?}");
             numbers(world, step, &status);
-            limits::named(step, &bars, &status);
-            limits::largest(step, &bars, &status);
+            limits::named(step, &reasons, &status);
+            limits::largest(step, &reasons, &status);
         }
         (_, sent) => panic!("{at}\nservice: {sent:?}"),
     }
@@ -147,12 +147,12 @@ pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Comma
             whole_award(world, scheme, *award, at).await;
             scheme.awards[*award].offer
         }
-        Command::Give { approval, .. } | Command::Deny { approval, .. } | Command::TakeBack { approval, .. } => {
-            match scheme.approvals[*approval].wish {
-                Wish::Reopen(offer, _) => offer,
-                _ => return,
-            }
-        }
+        Command::Give { approval, .. }
+        | Command::Deny { approval, .. }
+        | Command::WithdrawApproval { approval, .. } => match scheme.approvals[*approval].wish {
+            Wish::Reopen(offer, _) => offer,
+            _ => return,
+        },
         Command::CreateFund { .. } | Command::Change { .. } => return,
     };
     whole_offer(world, scheme, offer, at).await;
@@ -236,7 +236,7 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
         State::Delivering => OfferState::Delivering,
         State::Closed => OfferState::Closed,
     };
-    assert_eq!((seen.state(), seen.contacts.len()), (state, model.told.len()), "{at}");
+    assert_eq!((seen.state(), seen.contacts.len()), (state, model.contacts.len()), "{at}");
     let dates = [&model.accepted, &model.started].map(|it| it.clone().unwrap_or_default());
     assert_eq!([&seen.accepted_date, &seen.started_date].map(String::clone), dates, "{at}");
     let mut model = model.clone();

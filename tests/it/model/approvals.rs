@@ -1,7 +1,7 @@
 //! Approvals: given by a second person, denied by one, withdrawn by the requester, or left until they expire.
 
-use super::rules::{Answer, unless};
-use super::scheme::{Approval, No, Open, Scheme, Wish};
+use super::rules::{Answer, refuse_or};
+use super::scheme::{Approval, Open, Reasons, Scheme, Wish};
 
 impl Scheme {
     /// Opens an approval, which waits for a second person.
@@ -9,12 +9,12 @@ impl Scheme {
         if let Wish::Reopen(offer, _) = wish {
             self.offers[offer].events.push("approval_opened");
         }
-        let short = self.short_after(wish, &on);
+        let short = self.shortfalls(wish, &on);
         self.approvals.push(Approval { wish, on, state: Open::Waits, short });
     }
 
     /// Computes by how much the funds of a wish would fall short if it were carried out.
-    fn short_after(&self, wish: Wish, on: &str) -> [i64; 3] {
+    fn shortfalls(&self, wish: Wish, on: &str) -> [i64; 3] {
         let short = |fund: usize, more: i64| (-(self.funds[fund].account.available() + more)).max(0);
         match wish {
             // These take nothing out of a fund.
@@ -30,41 +30,41 @@ impl Scheme {
     }
 
     /// Lists the reasons why a person may not answer an approval.
-    fn bars_second(&self, approval: usize, asker: bool) -> No {
-        let mut bars = No::new();
+    fn reasons_against_answer(&self, approval: usize, asker: bool) -> Reasons {
+        let mut reasons = Reasons::new();
         if self.approvals[approval].state != Open::Waits {
-            bars.insert("APPROVAL_NOT_OPEN");
+            reasons.insert("APPROVAL_NOT_OPEN");
         }
         if asker {
-            bars.insert("SELF_APPROVAL");
+            reasons.insert("SELF_APPROVAL");
         }
-        bars
+        reasons
     }
 
     pub(super) fn give(&mut self, approval: usize, asker: bool) -> Answer {
         let Approval { wish, on, short, .. } = self.approvals[approval].clone();
-        let bars = self.bars_second(approval, asker);
-        if !bars.is_empty() {
-            return Answer::No(bars);
+        let reasons = self.reasons_against_answer(approval, asker);
+        if !reasons.is_empty() {
+            return Answer::Refused(reasons);
         }
         if let Wish::Reopen(offer, version) = wish {
             let it = &self.offers[offer];
             if it.state != super::scheme::State::Closed || it.version != version {
-                return Answer::No(No::from(["STATE_NOT_ALLOWED", "APPROVAL_NOT_OPEN"]));
+                return Answer::Refused(Reasons::from(["STATE_NOT_ALLOWED", "APPROVAL_NOT_OPEN"]));
             }
         }
-        let mut bars = self.bars(wish, &on);
-        let now = self.short_after(wish, &on);
-        if bars.is_empty() && now.iter().zip(short).any(|(now, stated)| *now > stated) {
-            bars.insert("APPROVAL_EXCEEDED");
+        let mut reasons = self.reasons(wish, &on);
+        let now = self.shortfalls(wish, &on);
+        if reasons.is_empty() && now.iter().zip(short).any(|(now, stated)| *now > stated) {
+            reasons.insert("APPROVAL_EXCEEDED");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.approvals[approval].state = Open::Answered;
             if let Wish::Reopen(offer, _) = wish {
                 let it = &mut self.offers[offer];
                 it.state = it.before_close;
                 it.events.push("approval_given");
-                it.happened("reopened");
+                it.record_event("reopened");
             }
             self.moved(wish, &on);
             Answer::Done
@@ -72,19 +72,19 @@ impl Scheme {
     }
 
     pub(super) fn deny(&mut self, approval: usize, asker: bool) -> Answer {
-        let bars = self.bars_second(approval, asker);
-        unless(bars, || self.ends(approval, "approval_denied"))
+        let reasons = self.reasons_against_answer(approval, asker);
+        refuse_or(reasons, || self.ends(approval, "approval_denied"))
     }
 
-    pub(super) fn take_back(&mut self, approval: usize, asker: bool) -> Answer {
-        let mut bars = No::new();
+    pub(super) fn withdraw_approval(&mut self, approval: usize, asker: bool) -> Answer {
+        let mut reasons = Reasons::new();
         if self.approvals[approval].state != Open::Waits {
-            bars.insert("APPROVAL_NOT_OPEN");
+            reasons.insert("APPROVAL_NOT_OPEN");
         }
         if !asker {
-            bars.insert("APPROVAL_OF_ANOTHER");
+            reasons.insert("APPROVAL_OF_ANOTHER");
         }
-        unless(bars, || self.ends(approval, "approval_withdrawn"))
+        refuse_or(reasons, || self.ends(approval, "approval_withdrawn"))
     }
 
     /// Ends an approval without carrying out its change.

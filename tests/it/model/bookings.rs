@@ -1,47 +1,47 @@
 //! Days of an award booked for a date, and bookings that fall through.
 
-use super::rules::{Answer, LIVE, unless};
-use super::scheme::{Booking, BookingState, CLAIMS_UNTIL, No, Scheme, Strand};
+use super::rules::{Answer, LIVE, refuse_or};
+use super::scheme::{Booking, BookingState, CLAIMS_UNTIL, Reasons, Scheme, Strand};
 
 impl Scheme {
     pub(super) fn book(&mut self, award: usize, half_days: i64, date: &str) -> Answer {
         let it = &self.awards[award];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if !LIVE.contains(&self.offers[it.offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if it.strand == Strand::Nlg {
-            bars.insert("BOOKING_LEADER_MISSING");
+            reasons.insert("BOOKING_LEADER_MISSING");
         } else if it.strand != Strand::Nle {
-            bars.insert("UNIT_MISMATCH");
+            reasons.insert("UNIT_MISMATCH");
         } else if half_days > it.committed() - it.booked() {
-            bars.insert("AWARD_EXCEEDED");
+            reasons.insert("AWARD_EXCEEDED");
         }
         if date > CLAIMS_UNTIL {
-            bars.insert("OUTSIDE_WINDOW");
+            reasons.insert("OUTSIDE_WINDOW");
         }
         if date < it.on.as_str() {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.awards[award].bookings.push(Booking { half_days, state: BookingState::Booked });
-            self.touched(award, "days_booked");
+            self.record_event(award, "days_booked");
             Answer::Done
         })
     }
 
     pub(super) fn cancel(&mut self, award: usize, booking: usize) -> Answer {
         let it = &self.awards[award];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if !LIVE.contains(&self.offers[it.offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if it.bookings.get(booking).is_none_or(|it| it.state != BookingState::Booked) {
-            bars.insert("BOOKING_NOT_OPEN");
+            reasons.insert("BOOKING_NOT_OPEN");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.awards[award].bookings[booking].state = BookingState::Cancelled;
-            self.touched(award, "booking_cancelled");
+            self.record_event(award, "booking_cancelled");
             Answer::Done
         })
     }

@@ -1,6 +1,6 @@
 //! Invoices: who issued one, how much of it may be paid, and which payment a refund takes back.
 
-use super::scheme::{Award, Invoice, No, Scheme, Strand};
+use super::scheme::{Award, Invoice, Reasons, Scheme, Strand};
 
 impl Scheme {
     /// Returns the pence paid on an invoice and not refunded, and the totals that its valid payments state.
@@ -25,55 +25,60 @@ impl Scheme {
     }
 
     /// Lists the reasons against paying a claim, with an invoice or without one.
-    pub(super) fn bars_claim(&self, it: &Award, amount: i64, invoice: Option<(&str, Option<i64>)>) -> No {
-        let mut bars = No::new();
+    pub(super) fn reasons_against_claim(
+        &self,
+        it: &Award,
+        amount: i64,
+        invoice: Option<(&str, Option<i64>)>,
+    ) -> Reasons {
+        let mut reasons = Reasons::new();
         let Some((reference, given)) = invoice else {
             if it.strand == Strand::Npqel {
-                bars.insert("INVOICE_MISSING");
+                reasons.insert("INVOICE_MISSING");
             }
-            return bars;
+            return reasons;
         };
         if it.issuer.is_empty() {
-            bars.insert("CLAIM_ISSUER_MISSING");
-            return bars;
+            reasons.insert("CLAIM_ISSUER_MISSING");
+            return reasons;
         }
         let (paid, totals) = self.paid(&it.issuer, reference);
         match totals.first() {
-            Some(None) => drop(bars.insert("INVOICE_PAID")),
-            Some(Some(total)) if given.is_some_and(|it| it != *total) => drop(bars.insert("CLAIM_TOTAL_DIFFERS")),
-            Some(Some(total)) if paid >= *total => drop(bars.insert("INVOICE_PAID")),
+            Some(None) => drop(reasons.insert("INVOICE_PAID")),
+            Some(Some(total)) if given.is_some_and(|it| it != *total) => drop(reasons.insert("CLAIM_TOTAL_DIFFERS")),
+            Some(Some(total)) if paid >= *total => drop(reasons.insert("INVOICE_PAID")),
             _ => {}
         }
-        if bars.is_empty() && self.left_of(it, reference, given).is_some_and(|left| amount > left) {
-            bars.insert("CLAIM_TOTAL_EXCEEDED");
+        if reasons.is_empty() && self.left_of(it, reference, given).is_some_and(|left| amount > left) {
+            reasons.insert("CLAIM_TOTAL_EXCEEDED");
         }
-        bars
+        reasons
     }
 
     /// Lists the reasons against restoring this amount of a payment: its invoice may have other payments now.
-    pub(super) fn bars_again(&self, (award, paid): (usize, usize), amount: i64) -> No {
+    pub(super) fn reasons_against_undo(&self, (award, paid): (usize, usize), amount: i64) -> Reasons {
         let it = &self.awards[award];
         let mine = &it.invoices[paid];
         let standing = self.awards.iter().filter(|other| other.issuer == it.issuer).flat_map(Award::standing);
         let others: Vec<&Invoice> =
             standing.filter(|other| other.reference == mine.reference && !std::ptr::eq(*other, mine)).collect();
-        let mut bars = No::new();
-        let Some(first) = others.first() else { return bars };
+        let mut reasons = Reasons::new();
+        let Some(first) = others.first() else { return reasons };
         let (sum, _) = self.paid(&it.issuer, &mine.reference);
         match (first.total, mine.total) {
-            (None, _) | (_, None) => drop(bars.insert("INVOICE_PAID")),
-            (Some(theirs), Some(mine)) if theirs != mine => drop(bars.insert("CLAIM_TOTAL_DIFFERS")),
+            (None, _) | (_, None) => drop(reasons.insert("INVOICE_PAID")),
+            (Some(theirs), Some(mine)) if theirs != mine => drop(reasons.insert("CLAIM_TOTAL_DIFFERS")),
             (Some(total), _) => {
                 let without = sum - it.strand.cost(mine.amount - mine.refunded);
                 if without >= total {
-                    bars.insert("INVOICE_PAID");
+                    reasons.insert("INVOICE_PAID");
                 }
                 if sum + it.strand.cost(amount) > total {
-                    bars.insert("CLAIM_TOTAL_EXCEEDED");
+                    reasons.insert("CLAIM_TOTAL_EXCEEDED");
                 }
             }
         }
-        bars
+        reasons
     }
 
     /// Tells whether a leader is funded by an award of which an amount is left.

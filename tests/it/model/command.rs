@@ -5,7 +5,7 @@
 use chrono::{Days, NaiveDate};
 use fastrand::Rng;
 
-use super::scheme::{Award, BookingState, No, Open, REGION, Scheme, State, Strand, Who, Wish};
+use super::scheme::{Award, BookingState, Open, REGION, Reasons, Scheme, State, Strand, Who, Wish};
 use crate::money::PROVIDER;
 
 /// One award to create.
@@ -44,8 +44,8 @@ pub(super) enum Odd {
 }
 
 impl Odd {
-    pub(super) fn bars(self) -> No {
-        No::from([match self {
+    pub(super) fn reasons(self) -> Reasons {
+        Reasons::from([match self {
             Self::Unknown => "NOT_FOUND",
             Self::Future | Self::Nothing => "FIELD_VIOLATIONS",
             Self::Stale => "ETAG_STALE",
@@ -95,7 +95,7 @@ pub(super) enum Command {
         approval: usize,
         asker: bool,
     },
-    TakeBack {
+    WithdrawApproval {
         approval: usize,
         asker: bool,
     },
@@ -170,7 +170,7 @@ impl Command {
                 Self::Contact { .. }
                     | Self::Give { .. }
                     | Self::Deny { .. }
-                    | Self::TakeBack { .. }
+                    | Self::WithdrawApproval { .. }
                     | Self::CreateFund { .. }
                     | Self::Reopen { .. }
                     | Self::Odd(..)
@@ -243,7 +243,7 @@ impl Generator {
     fn life(&mut self, scheme: &Scheme) -> Command {
         let offer = self.rng.usize(0..scheme.offers.len());
         let it = &scheme.offers[offer];
-        let told = |who: Who| it.told.iter().any(|(told, _)| *told == who);
+        let told = |who: Who| it.contacts.iter().any(|(told, _)| *told == who);
         let state = if self.one_in(4) { self.any_state() } else { it.state };
         match state {
             State::Identified => self.contact(offer, Who::Body),
@@ -297,7 +297,7 @@ impl Generator {
         };
         match self.rng.u32(0..10) {
             0 => Command::Deny { approval, asker: self.one_in(5) },
-            1 => Command::TakeBack { approval, asker: !self.one_in(5) },
+            1 => Command::WithdrawApproval { approval, asker: !self.one_in(5) },
             _ => Command::Give { approval, asker: self.one_in(5) },
         }
     }

@@ -37,16 +37,16 @@ pub(super) const fn change(verb: Verb, amount: i64) -> i64 {
 
 impl Offer {
     pub(super) fn first_contact(&self) -> Option<&String> {
-        self.told.iter().map(|(_, on)| on).min()
+        self.contacts.iter().map(|(_, on)| on).min()
     }
 
     pub(super) fn last_contact(&self) -> Option<&String> {
-        self.told.iter().map(|(_, on)| on).max()
+        self.contacts.iter().map(|(_, on)| on).max()
     }
 
     /// Whether the accepting body was contacted by that day.
-    pub(super) fn told_by(&self, who: Who, on: &str) -> bool {
-        self.told.iter().any(|(told, day)| *told == who && day.as_str() <= on)
+    pub(super) fn contacted_by(&self, who: Who, on: &str) -> bool {
+        self.contacts.iter().any(|(told, day)| *told == who && day.as_str() <= on)
     }
 }
 
@@ -81,14 +81,14 @@ impl Award {
         let counted =
             |it: &&Move| it.on.as_str() <= day && it.undone.as_ref().is_none_or(|undone| day < undone.as_str());
         let gone = self.moves.iter().filter(counted).filter(|it| it.verb != Verb::Refund).map(|it| it.amount);
-        let closed = self.given_back.iter().filter(|(on, _)| on.as_str() <= day).map(|(_, amount)| amount);
+        let closed = self.released_on_closing.iter().filter(|(on, _)| on.as_str() <= day).map(|(_, amount)| amount);
         self.awarded - gone.sum::<i64>() - closed.sum::<i64>()
     }
 
     /// Returns the lowest of these amounts from a day on. A movement that was undone counts until its undoing.
     pub(super) fn least_committed(&self, on: &str) -> i64 {
         let days = self.moves.iter().flat_map(|it| [Some(&it.on), it.undone.as_ref()]).flatten();
-        let days = days.chain(self.given_back.iter().map(|(day, _)| day));
+        let days = days.chain(self.released_on_closing.iter().map(|(day, _)| day));
         let later = days.map(String::as_str).filter(|day| *day > on);
         later.chain([on]).map(|day| self.committed_on(day)).min().unwrap()
     }

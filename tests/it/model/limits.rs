@@ -7,7 +7,7 @@ use tonic::Status;
 use super::agree::Step;
 use super::claims::TakenBack;
 use super::command::Command;
-use super::scheme::{No, Scheme};
+use super::scheme::{Reasons, Scheme};
 use crate::money::refusal;
 
 /// Returns the kind of limit that belongs to a reason.
@@ -35,7 +35,7 @@ fn kind(reason: &str) -> &'static str {
 
 /// Checks that a refusal names exactly the kinds of limits that prevent the call. Awards of several lines are left out:
 /// their limits depend on their parts.
-pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
+pub(super) fn named(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     match step.command {
         Command::Award { lines, .. } if lines.len() == 1 => {}
         Command::Change { .. }
@@ -46,14 +46,14 @@ pub(super) fn named(step: &Step<'_>, bars: &No, status: &Status) {
         | Command::Refund { .. } => {}
         _ => return,
     }
-    let expected: BTreeSet<&str> = bars.iter().map(|it| kind(it)).collect();
+    let expected: BTreeSet<&str> = reasons.iter().map(|it| kind(it)).collect();
     let refusal = refusal(status);
     let told: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
     assert_eq!(told, expected, "{}\n{refusal:?}", step.at);
 }
 
 /// Checks the largest amount of a refusal if only numeric limits prevent the call.
-pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
+pub(super) fn largest(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     let numbers = [
         "AS_OF",
         "CAP_EXCEEDED",
@@ -62,7 +62,7 @@ pub(super) fn largest(step: &Step<'_>, bars: &No, status: &Status) {
         "AWARD_EXCEEDED",
         "CLAIM_TOTAL_EXCEEDED",
     ];
-    if !bars.iter().all(|it| numbers.contains(it)) {
+    if !reasons.iter().all(|it| numbers.contains(it)) {
         return;
     }
     let expected = match step.command {

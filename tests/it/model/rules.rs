@@ -1,42 +1,41 @@
-//! The rules of the scheme: each command judged against the model and, where nothing bars it, carried out on it.
+//! The rules of the scheme: checks each command against the model and carries it out if no rule forbids it.
 
 use super::claims::TakenBack;
 use super::command::{Command, Line};
 use super::dates::Days;
 use super::scheme::{
-    ALONE, Account, Award, BookingState, CLAIMS_UNTIL, CONTACT_UNTIL, Fund, Invoice, No, Open, Scheme, State, Strand,
-    Verb, WINDOW, Who, Wish,
+    ALONE, Account, Award, BookingState, CLAIMS_UNTIL, CONTACT_UNTIL, Fund, Invoice, Open, Reasons, Scheme, State,
+    Strand, Verb, WINDOW, Who, Wish,
 };
 
-/// How a command comes out.
+/// The model's outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     Done,
-    /// Closed, and this was given back.
+    /// The offer is closed, and these amounts of its awards are released.
     Closed(Vec<(usize, i64)>),
-    /// A second person has to say so, to what happens on that day; the approval is the model's next unless one waits
-    /// already.
+    /// The change with this date needs a second person. Its approval is the model's next one, unless one is open already.
     Waits(Wish, String),
-    /// For one of these reasons, no.
-    No(No),
+    /// The command is refused for one of these reasons.
+    Refused(Reasons),
 }
 
-pub(super) fn no(reason: &'static str) -> Answer {
-    Answer::No(No::from([reason]))
+pub(super) fn refuse(reason: &'static str) -> Answer {
+    Answer::Refused(Reasons::from([reason]))
 }
 
-/// No for all of these, if there are any; else carry out.
-pub(super) fn unless(bars: No, carry_out: impl FnOnce() -> Answer) -> Answer {
-    if bars.is_empty() { carry_out() } else { Answer::No(bars) }
+/// Refuses the command if there are reasons against it, else carries it out.
+pub(super) fn refuse_or(reasons: Reasons, carry_out: impl FnOnce() -> Answer) -> Answer {
+    if reasons.is_empty() { carry_out() } else { Answer::Refused(reasons) }
 }
 
 pub(super) const LIVE: [State; 2] = [State::Accepted, State::Delivering];
 
 impl Scheme {
-    /// Judges a command and carries it out.
+    /// Checks a command and carries it out.
     pub(super) fn answer(&mut self, command: &Command) -> Answer {
         match command {
-            Command::Odd(odd, _) => Answer::No(odd.bars()),
+            Command::Odd(odd, _) => Answer::Refused(odd.reasons()),
             Command::Contact { offer, who, date } => self.contact(*offer, *who, date),
             Command::Accept { offer, by, date } => self.accept(*offer, *by, date),
             Command::Decline { offer, date } => self.decline(*offer, date),
@@ -46,7 +45,7 @@ impl Scheme {
             Command::Reopen { offer } => self.reopen(*offer),
             Command::Give { approval, asker } => self.give(*approval, *asker),
             Command::Deny { approval, asker } => self.deny(*approval, *asker),
-            Command::TakeBack { approval, asker } => self.take_back(*approval, *asker),
+            Command::WithdrawApproval { approval, asker } => self.withdraw_approval(*approval, *asker),
             Command::CreateFund { strand, region } => self.create_fund(*strand, region),
             Command::Change { wish, date } => self.change(*wish, date),
             Command::Award { offer, lines, date } => self.award(*offer, lines, date),
@@ -64,108 +63,108 @@ impl Scheme {
 
     fn contact(&mut self, offer: usize, who: Who, date: &str) -> Answer {
         let it = &mut self.offers[offer];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if it.state == State::Closed {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if date < WINDOW.0 {
-            bars.insert("OUTSIDE_PROGRAMME");
+            reasons.insert("OUTSIDE_PROGRAMME");
         }
         if date > CONTACT_UNTIL {
-            bars.insert("OUTSIDE_WINDOW");
+            reasons.insert("OUTSIDE_WINDOW");
         }
-        if who == Who::School && !it.told.iter().any(|(told, on)| *told == Who::Body && on.as_str() <= date) {
-            bars.insert("CONTACT_MISSING");
+        if who == Who::School && !it.contacts.iter().any(|(told, on)| *told == Who::Body && on.as_str() <= date) {
+            reasons.insert("CONTACT_MISSING");
         }
-        unless(bars, || {
-            it.told.push((who, date.to_owned()));
+        refuse_or(reasons, || {
+            it.contacts.push((who, date.to_owned()));
             it.state = it.state.max(State::Contacted);
-            it.happened("contacted");
+            it.record_event("contacted");
             Answer::Done
         })
     }
 
     fn accept(&mut self, offer: usize, by: Who, date: &str) -> Answer {
         let it = &mut self.offers[offer];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if it.state != State::Contacted {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if date < WINDOW.0 {
-            bars.insert("OUTSIDE_PROGRAMME");
+            reasons.insert("OUTSIDE_PROGRAMME");
         }
-        // A trust's offer by the trust; a school's by the school, or by its trust where it has one.
+        // A trust accepts its own offer. A school's offer is accepted by the school, or by its trust if it has one.
         if (it.trust && by == Who::School) || (!it.trust && by == Who::Body && it.uid == 0) {
-            bars.insert("ACCEPTOR_NOT_ALLOWED");
+            reasons.insert("ACCEPTOR_NOT_ALLOWED");
         }
-        if !it.told.iter().any(|(told, on)| *told == by && on.as_str() <= date) {
-            bars.insert("CONTACT_MISSING");
+        if !it.contacts.iter().any(|(told, on)| *told == by && on.as_str() <= date) {
+            reasons.insert("CONTACT_MISSING");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             it.state = State::Accepted;
             (it.acceptor, it.accepted) = (by, Some(date.to_owned()));
-            it.happened("accepted");
+            it.record_event("accepted");
             Answer::Done
         })
     }
 
     fn decline(&mut self, offer: usize, date: &str) -> Answer {
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if self.closes_too_early(offer, date, true) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
         if self.offers[offer].state > State::Accepted {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
-        unless(bars, || Answer::Closed(self.end(offer, date)))
+        refuse_or(reasons, || Answer::Closed(self.end(offer, date)))
     }
 
     fn start(&mut self, offer: usize, date: &str) -> Answer {
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if self.offers[offer].state != State::Accepted {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if !self.awards_under(offer).any(|it| it.committed() > 0) {
-            bars.insert("AWARD_MISSING");
+            reasons.insert("AWARD_MISSING");
         }
         if self.offers[offer].accepted.as_deref().is_some_and(|accepted| date < accepted) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.offers[offer].state = State::Delivering;
             self.offers[offer].started = Some(date.to_owned());
-            self.offers[offer].happened("started");
+            self.offers[offer].record_event("started");
             Answer::Done
         })
     }
 
-    /// On a day inside the programme.
+    /// Closes an offer on a day inside the programme.
     fn close(&mut self, offer: usize, outcome: &str, date: &str) -> Answer {
         let state = self.offers[offer].state;
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if self.closes_too_early(offer, date, false) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
         if state == State::Closed || (outcome == "completed" && state != State::Delivering) {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if outcome == "lapsed" {
-            bars.insert("PROGRAMME_NOT_ENDED");
+            reasons.insert("PROGRAMME_NOT_ENDED");
         }
-        unless(bars, || Answer::Closed(self.end(offer, date)))
+        refuse_or(reasons, || Answer::Closed(self.end(offer, date)))
     }
 
     fn reopen(&mut self, offer: usize) -> Answer {
         let it = &self.offers[offer];
         if it.state != State::Closed {
-            return no("STATE_NOT_ALLOWED");
+            return refuse("STATE_NOT_ALLOWED");
         }
         Answer::Waits(Wish::Reopen(offer, it.version), String::new())
     }
 
     fn create_fund(&mut self, strand: Strand, region: &'static str) -> Answer {
         if self.funds.iter().any(|it| it.strand == strand && it.region == region) {
-            return no("FUND_EXISTS");
+            return refuse("FUND_EXISTS");
         }
         self.funds.push(Fund {
             strand,
@@ -179,14 +178,14 @@ impl Scheme {
     }
 
     fn change(&mut self, wish: Wish, on: &str) -> Answer {
-        let bars = self.bars(wish, on);
-        unless(bars, || {
+        let reasons = self.reasons(wish, on);
+        refuse_or(reasons, || {
             let (funds, amount) = wish.moves();
             let alone = funds.iter().map(|it| self.funds[*it].alone).max().unwrap_or(0);
             let two = match wish {
-                // With what the same person moved alone before, which is all of this month's.
+                // The limit includes earlier amounts that the same person moved alone, here all of them in one month.
                 Wish::Allocate(..) | Wish::Withdraw(_, _, false) | Wish::Move(..) => alone + amount > ALONE,
-                // Where it does cut below what is promised, by any amount.
+                // A deliberate withdrawal needs a second person as soon as it goes below what is promised.
                 Wish::Withdraw(fund, amount, true) => {
                     let it = &self.funds[fund];
                     let most = if it.binds() { it.days.least(0, on).min(it.account.available()) } else { i64::MAX };
@@ -194,7 +193,7 @@ impl Scheme {
                 }
                 Wish::Reopen(..) => true,
             };
-            // Also where one person could do it by now, as long as the same waits to be given.
+            // As long as an approval of the same change is open, even an amount that one person may move waits for it.
             if two || self.approvals.iter().any(|it| it.wish == wish && it.on == on && it.state == Open::Waits) {
                 return Answer::Waits(wish, on.to_owned());
             }
@@ -205,25 +204,25 @@ impl Scheme {
     }
 
     fn award(&mut self, offer: usize, lines: &[Line], date: &str) -> Answer {
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if !LIVE.contains(&self.offers[offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if date < WINDOW.0 || date > WINDOW.1 {
-            bars.insert("OUTSIDE_WINDOW");
+            reasons.insert("OUTSIDE_WINDOW");
         }
         if date < WINDOW.0 {
-            bars.insert("OUTSIDE_PROGRAMME");
+            reasons.insert("OUTSIDE_PROGRAMME");
         }
-        // Each line after the others: what they would take is taken.
+        // Each line is checked as if the lines before it were awarded.
         let mut after = self.clone();
         for line in lines {
-            bars.extend(self.bars_line(&mut after, offer, line, date));
+            reasons.extend(self.reasons_against_line(&mut after, offer, line, date));
         }
         if self.offers[offer].accepted.as_deref().is_some_and(|day| date < day) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             for line in lines {
                 let Some(fund) = self.fund_of(line.strand, offer) else { continue };
                 self.awards.push(Award {
@@ -240,77 +239,77 @@ impl Scheme {
                     bookings: Vec::new(),
                     invoices: Vec::new(),
                     moves: Vec::new(),
-                    given_back: Vec::new(),
+                    released_on_closing: Vec::new(),
                     version: 0,
                 });
                 self.post(self.awards.len() - 1, Verb::Commit, line.amount, "awarded", date);
-                self.offers[offer].happened("awarded");
+                self.offers[offer].record_event("awarded");
             }
             Answer::Done
         })
     }
 
-    fn bars_line(&self, after: &mut Self, offer: usize, line: &Line, date: &str) -> No {
-        let mut bars = No::new();
+    fn reasons_against_line(&self, after: &mut Self, offer: usize, line: &Line, date: &str) -> Reasons {
+        let mut reasons = Reasons::new();
         let strand = line.strand;
         if !self.offers[offer].offered(strand) {
-            bars.insert("STRAND_NOT_OFFERED");
+            reasons.insert("STRAND_NOT_OFFERED");
         }
         if strand == Strand::Credit {
-            // 90007 is closed, 90021 a single-academy trust; 99999 is in no file.
+            // Trust 90007 is closed, 90021 is a single-academy trust, and 99999 is in no file.
             if [90_007, 90_021].contains(&line.partner) || line.partner == self.offers[offer].uid {
-                bars.insert("PARTNER_NOT_SUITABLE");
+                reasons.insert("PARTNER_NOT_SUITABLE");
             }
             if line.partner == 99_999 {
-                bars.extend(["NOT_FOUND", "PARTNER_NOT_SUITABLE"]);
+                reasons.extend(["NOT_FOUND", "PARTNER_NOT_SUITABLE"]);
             }
         }
         if strand == Strand::Npqel && line.provider == "Acme Leadership" {
-            bars.insert("PROVIDER_NOT_ACCREDITED");
+            reasons.insert("PROVIDER_NOT_ACCREDITED");
         }
         if strand == Strand::Npqel && (self.is_funded(&line.leader) || !after.leaders.insert(line.leader.clone())) {
-            bars.insert("LEADER_FUNDED");
+            reasons.insert("LEADER_FUNDED");
         }
         let days = if strand == Strand::Nle { 0 } else { 1 };
         if let Some(cap) = after.offers[offer].cap(strand) {
             cap.committed += line.amount;
             if self.offers[offer].offered(strand) && cap.available() < 0 {
-                bars.insert("CAP_EXCEEDED");
+                reasons.insert("CAP_EXCEEDED");
             }
         }
-        // What is too much by now is not asked of the days before.
+        // An amount that is too large today is not checked as of past days.
         let (cap, fund) = after.as_of(offer, strand, date);
-        if self.offers[offer].offered(strand) && line.amount > cap && !bars.contains("CAP_EXCEEDED") {
-            bars.insert("AS_OF");
+        if self.offers[offer].offered(strand) && line.amount > cap && !reasons.contains("CAP_EXCEEDED") {
+            reasons.insert("AS_OF");
         }
         after.offers[offer].days[days].add(date, -line.amount);
         let too_early = strand.cost(line.amount) > fund;
         match self.fund_of(strand, offer) {
             None => {
-                bars.insert("FUND_MISSING");
+                reasons.insert("FUND_MISSING");
             }
             Some(fund) => {
                 if self.funds[fund].over_committed() {
-                    bars.insert("FUND_OVER_COMMITTED");
+                    reasons.insert("FUND_OVER_COMMITTED");
                 }
                 let fund = &mut after.funds[fund];
                 fund.account.committed += strand.cost(line.amount);
                 fund.days.add(date, -strand.cost(line.amount));
                 if fund.over_committed() {
-                    bars.insert("FUNDS_INSUFFICIENT");
+                    reasons.insert("FUNDS_INSUFFICIENT");
                 } else if too_early {
-                    bars.insert("AS_OF");
+                    reasons.insert("AS_OF");
                 }
             }
         }
-        bars
+        reasons
     }
 
-    /// Records that something happened to an award, and with it to its offer.
-    pub(super) fn touched(&mut self, award: usize, kind: &'static str) {
+    /// Records an event of an award and of its offer.
+    pub(super) fn record_event(&mut self, award: usize, kind: &'static str) {
         let it = &mut self.awards[award];
         it.version += 1;
-        self.offers[it.offer].happened(kind);
+        self.offers[it.offer].record_event(kind);
     }
 
     fn draw(
@@ -321,36 +320,36 @@ impl Scheme {
         date: &str,
     ) -> Answer {
         let it = &self.awards[award];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if self.offers[it.offer].state != State::Delivering {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if amount > it.committed() {
-            bars.insert("AWARD_EXCEEDED");
+            reasons.insert("AWARD_EXCEEDED");
         }
         if date > CLAIMS_UNTIL {
-            bars.insert("OUTSIDE_WINDOW");
+            reasons.insert("OUTSIDE_WINDOW");
         }
         if date < it.on.as_str() {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
         if self.offers[it.offer].started.as_deref().is_some_and(|day| date < day) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
         if let Some(booking) = booking
             && it.bookings.get(booking).is_none_or(|it| it.state != BookingState::Booked)
         {
-            bars.insert("BOOKING_NOT_OPEN");
+            reasons.insert("BOOKING_NOT_OPEN");
             if amount > it.committed() - it.booked() {
-                bars.insert("AWARD_EXCEEDED");
+                reasons.insert("AWARD_EXCEEDED");
             }
         }
         if it.taken_too_early(amount, date) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        bars.extend(self.bars_claim(it, amount, invoice));
+        reasons.extend(self.reasons_against_claim(it, amount, invoice));
         let paid = invoice.map(|(reference, given)| (reference.to_owned(), self.total_of(it, reference, given)));
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.post(award, Verb::Spend, amount, "drawn", date);
             let it = &mut self.awards[award];
             let payment = invoice.map(|_| it.invoices.len());
@@ -360,7 +359,7 @@ impl Scheme {
                 it.bookings[booking].state = BookingState::Delivered;
             }
             it.invoices.extend(paid.map(|(reference, total)| Invoice { reference, amount, refunded: 0, total }));
-            self.touched(award, "drawn");
+            self.record_event(award, "drawn");
             Answer::Done
         })
     }
@@ -368,52 +367,52 @@ impl Scheme {
     fn release(&mut self, award: usize, amount: Option<i64>, date: &str) -> Answer {
         let it = &self.awards[award];
         let amount = amount.unwrap_or_else(|| it.committed());
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if !LIVE.contains(&self.offers[it.offer].state) {
-            bars.insert("STATE_NOT_ALLOWED");
+            reasons.insert("STATE_NOT_ALLOWED");
         }
         if amount > it.committed() || amount == 0 {
-            bars.insert("AWARD_EXCEEDED");
+            reasons.insert("AWARD_EXCEEDED");
         }
         if date < it.on.as_str() || it.taken_too_early(amount, date) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.post(award, Verb::Release, amount, "released", date);
             self.awards[award].released += amount;
             self.awards[award].moved(Verb::Release, amount, date, None, None);
-            self.touched(award, "released");
+            self.record_event(award, "released");
             Answer::Done
         })
     }
 
     fn refund(&mut self, award: usize, amount: i64, invoice: Option<&str>, date: &str) -> Answer {
         let it = &self.awards[award];
-        let mut bars = No::new();
+        let mut reasons = Reasons::new();
         if amount > it.drawn - it.refunded {
-            bars.insert("AWARD_EXCEEDED");
+            reasons.insert("AWARD_EXCEEDED");
         }
         if date < it.on.as_str() {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
         let refunded = match it.taken_back(amount, invoice, date) {
             TakenBack::Of(paid) => Some(paid),
             TakenBack::Without => None,
             TakenBack::Unsaid => {
-                bars.insert("INVOICE_MISSING");
+                reasons.insert("INVOICE_MISSING");
                 None
             }
         };
         let most =
             refunded.map_or_else(|| it.without_invoice(), |at| it.invoices[at].amount - it.invoices[at].refunded);
         if amount > most {
-            bars.insert("AWARD_EXCEEDED");
+            reasons.insert("AWARD_EXCEEDED");
         }
-        // As of each day from its own on, so much must have been drawn.
+        // At least this amount must have been drawn as of the refund's date and as of every later day.
         if it.refunded_too_early(refunded, amount, date) {
-            bars.insert("DATE_ORDER");
+            reasons.insert("DATE_ORDER");
         }
-        unless(bars, || {
+        refuse_or(reasons, || {
             self.post(award, Verb::Refund, amount, "refunded", date);
             let it = &mut self.awards[award];
             it.moved(Verb::Refund, amount, date, None, refunded);
@@ -421,7 +420,7 @@ impl Scheme {
             if let Some(paid) = refunded {
                 it.invoices[paid].refunded += amount;
             }
-            self.touched(award, "refunded");
+            self.record_event(award, "refunded");
             Answer::Done
         })
     }

@@ -1,7 +1,7 @@
-//! The scheme in plain Rust, from the published rules alone: what a service that keeps them has to answer.
+//! The scheme in plain Rust, from the published rules alone: the state that a correct service has to show.
 //!
-//! Nothing of the program is used here. Offers, funds, awards and approvals are numbers in the order they were made; a
-//! command is judged whole, then carried out. A "no" is the set of all reasons that hold: the service names one of them.
+//! Nothing of the program is used here. Offers, funds, awards and approvals are numbered in the order of their creation. A
+//! command is checked completely, then carried out. A refusal holds all reasons against it; the service names one of them.
 
 use std::collections::BTreeSet;
 
@@ -16,11 +16,11 @@ pub(super) const WINDOW: (&str, &str) = ("2021-09-01", "2022-08-31");
 pub(super) const CLAIMS_UNTIL: &str = "2022-12-31";
 /// The last day of contacts.
 pub(super) const CONTACT_UNTIL: &str = "2022-10-31";
-/// The region of one of the offers that funds are made for, too.
+/// A region of one of the offers; the model also creates funds for this region.
 pub(super) const REGION: &str = "West Midlands";
 
-/// All reasons to say no.
-pub(super) type No = BTreeSet<&'static str>;
+/// All reasons against a command.
+pub(super) type Reasons = BTreeSet<&'static str>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Strand {
@@ -42,7 +42,7 @@ impl Strand {
         }
     }
 
-    /// What an amount of it costs its fund.
+    /// Returns the cost to the fund of an amount in this strand.
     pub(super) const fn cost(self, amount: i64) -> i64 {
         match self {
             Self::Nle => amount * HALF_DAY,
@@ -60,14 +60,14 @@ pub(super) enum State {
     Closed,
 }
 
-/// Who said yes, or who was told.
+/// The party that accepted or was contacted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     Body,
     School,
 }
 
-/// What there is of something and what of it is used.
+/// An allocated amount and the parts of it that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) allocated: i64,
@@ -87,24 +87,24 @@ impl Account {
 
 #[derive(Debug, Clone)]
 pub(super) struct Offer {
-    /// A trust's offer, or a school's.
+    /// True for a trust's offer, false for a school's.
     pub(super) trust: bool,
     /// The trust behind it, 0 for none.
     pub(super) uid: i32,
     pub(super) region: String,
     pub(super) state: State,
     pub(super) before_close: State,
-    pub(super) told: Vec<(Who, String)>,
-    /// Who accepted.
+    pub(super) contacts: Vec<(Who, String)>,
+    /// The party that accepted.
     pub(super) acceptor: Who,
     pub(super) accepted: Option<String>,
     pub(super) started: Option<String>,
-    /// Of NLE half-days, and of credit where it is offered.
+    /// The caps: NLE half-days, and credit if it is offered.
     pub(super) nle: Account,
     pub(super) credit: Account,
-    /// How what is available of either changed by the day.
+    /// The changes of each available amount by day.
     pub(super) days: [Days; 2],
-    /// How often state, contacts or awards have changed: what its etag says.
+    /// The number of changes of state, contacts or awards, which its etag stands for.
     pub(super) version: usize,
     /// The kinds of its events.
     pub(super) events: Vec<&'static str>,
@@ -118,7 +118,7 @@ impl Offer {
             region,
             state: State::Identified,
             before_close: State::Identified,
-            told: Vec::new(),
+            contacts: Vec::new(),
             acceptor: Who::Body,
             accepted: None,
             started: None,
@@ -130,7 +130,7 @@ impl Offer {
         }
     }
 
-    pub(super) fn happened(&mut self, kind: &'static str) {
+    pub(super) fn record_event(&mut self, kind: &'static str) {
         self.events.push(kind);
         self.version += 1;
     }
@@ -158,19 +158,19 @@ pub(super) struct Fund {
     pub(super) region: &'static str,
     pub(super) account: Account,
     pub(super) days: Days,
-    /// Pence that one person has moved on it without a second.
+    /// Pence that one person has moved without a second person.
     pub(super) alone: i64,
-    /// What moved: the kind of the event, the verb, pence.
+    /// The movements: kind of the event, kind of the entry, pence.
     pub(super) entries: Vec<(&'static str, &'static str, i64)>,
 }
 
 impl Fund {
-    /// What can leave it: of one that only counts, any amount.
+    /// Returns the largest amount that can leave the fund. A fund that only counts has no limit but its allocation.
     pub(super) fn most_out(&self) -> i64 {
         if self.binds() { self.account.available().max(0) } else { self.account.allocated }
     }
 
-    /// Days of a leader are given at any cost.
+    /// Tells whether the fund limits awards. Days of a leader are only counted.
     pub(super) const fn binds(&self) -> bool {
         !matches!(self.strand, Strand::Nle)
     }
@@ -198,18 +198,18 @@ pub(super) struct Invoice {
     pub(super) reference: String,
     pub(super) amount: i64,
     pub(super) refunded: i64,
-    /// In pence; nothing where one draw pays it.
+    /// The total in pence, `None` if a single draw pays it.
     pub(super) total: Option<i64>,
 }
 
-/// What moved an amount of an award: spent, released or refunded.
+/// A movement of an award's amount: spent, released or refunded.
 #[derive(Debug, Clone)]
 pub(super) struct Move {
     pub(super) verb: Verb,
     pub(super) amount: i64,
     pub(super) on: String,
     pub(super) booking: Option<usize>,
-    /// The payment of an invoice that it made or takes back.
+    /// The payment of an invoice that it makes or refunds.
     pub(super) invoice: Option<usize>,
     pub(super) undone: Option<String>,
 }
@@ -219,10 +219,10 @@ pub(super) struct Award {
     pub(super) offer: usize,
     pub(super) fund: usize,
     pub(super) strand: Strand,
-    /// Who issues its invoices; nobody where the award does not say.
+    /// The issuer of its invoices, if the award names one.
     pub(super) issuer: String,
     pub(super) leader: String,
-    /// The day it was made.
+    /// The date of the award.
     pub(super) on: String,
     pub(super) awarded: i64,
     pub(super) drawn: i64,
@@ -231,8 +231,8 @@ pub(super) struct Award {
     pub(super) bookings: Vec<Booking>,
     pub(super) invoices: Vec<Invoice>,
     pub(super) moves: Vec<Move>,
-    /// What closing the offer gave back, and the day of that.
-    pub(super) given_back: Vec<(String, i64)>,
+    /// The amounts released by closing the offer, each with its day.
+    pub(super) released_on_closing: Vec<(String, i64)>,
     pub(super) version: usize,
 }
 
@@ -254,19 +254,19 @@ impl Award {
     }
 }
 
-/// A movement of money that waits for a second person, or the reopening of an offer.
+/// A change that may need a second person: a movement of money, or the reopening of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
-    /// With the offer's version when it was asked.
+    /// The offer, and its version at the time of the request.
     Reopen(usize, usize),
     Allocate(usize, i64),
-    /// The last says that it may cut below what is promised.
+    /// The last field allows the withdrawal to go below what is promised.
     Withdraw(usize, i64, bool),
     Move(usize, usize, i64),
 }
 
 impl Wish {
-    /// The funds it changes, and by how much.
+    /// Returns the funds that it changes, and the amount.
     pub(super) fn moves(self) -> (Vec<usize>, i64) {
         match self {
             Self::Reopen(..) => (Vec::new(), 0),
@@ -276,11 +276,11 @@ impl Wish {
     }
 }
 
-/// Whether an approval waits still.
+/// The state of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Open {
     Waits,
-    /// Given, denied or taken back.
+    /// Given, denied or withdrawn.
     Answered,
     Expired,
 }
@@ -288,26 +288,26 @@ pub(super) enum Open {
 #[derive(Debug, Clone)]
 pub(super) struct Approval {
     pub(super) wish: Wish,
-    /// The day it was asked for.
+    /// The date of the requested change.
     pub(super) on: String,
     pub(super) state: Open,
-    /// By how much it states that its funds would be short: the one it leaves, the other of a virement, and the one it
-    /// leaves on the day that is worst.
+    /// The stated shortfalls: of the fund that the money leaves, of the other fund of a virement, and of the first fund on
+    /// its worst day.
     pub(super) short: [i64; 3],
 }
 
-/// All of it.
+/// The whole state of the model.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scheme {
     pub(super) offers: Vec<Offer>,
     pub(super) funds: Vec<Fund>,
     pub(super) awards: Vec<Award>,
     pub(super) approvals: Vec<Approval>,
-    /// Leaders whose fees the lines of a call before pay; empty between calls.
+    /// Leaders whose fees are paid by earlier lines of the same call. Empty between calls.
     pub(super) leaders: BTreeSet<String>,
 }
 
-/// What an entry does to an account.
+/// The kinds of entries of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     Commit,
@@ -340,7 +340,7 @@ impl Verb {
 }
 
 impl Scheme {
-    /// The fund that an award under this offer is charged to: its region's before the national one.
+    /// Finds the fund that pays awards under this offer: the region's fund, else the national one.
     pub(super) fn fund_of(&self, strand: Strand, offer: usize) -> Option<usize> {
         let region = self.offers[offer].region.as_str();
         let find = |region: &str| self.funds.iter().position(|it| it.strand == strand && it.region == region);
@@ -362,34 +362,34 @@ impl Scheme {
         fund.entries.push((kind, verb.name(), cost));
     }
 
-    /// What a movement of money of a day is refused for, were it carried out now.
-    pub(super) fn bars(&self, wish: Wish, on: &str) -> No {
-        let mut no = No::new();
+    /// Lists the reasons against a movement of money with this date.
+    pub(super) fn reasons(&self, wish: Wish, on: &str) -> Reasons {
+        let mut reasons = Reasons::new();
         if self.leaves_too_early(wish, on) {
-            no.insert("AS_OF");
+            reasons.insert("AS_OF");
         }
         let (from, amount) = match wish {
             Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => (from, amount),
             Wish::Withdraw(from, amount, true) => {
-                // On purpose below what is promised; never more than was put in.
+                // A deliberate withdrawal may go below what is promised, but not above what was put in.
                 if amount > self.funds[from].account.allocated {
-                    no.insert("FUNDS_INSUFFICIENT");
+                    reasons.insert("FUNDS_INSUFFICIENT");
                 }
-                return no;
+                return reasons;
             }
-            Wish::Reopen(..) | Wish::Allocate(..) => return no,
+            Wish::Reopen(..) | Wish::Allocate(..) => return reasons,
         };
         let fund = &self.funds[from];
         if amount > fund.most_out() {
-            no.insert("FUNDS_INSUFFICIENT");
+            reasons.insert("FUNDS_INSUFFICIENT");
         }
         if fund.over_committed() {
-            no.insert("FUND_OVER_COMMITTED");
+            reasons.insert("FUND_OVER_COMMITTED");
         }
-        no
+        reasons
     }
 
-    /// Carries a movement of money out.
+    /// Carries out a movement of money.
     pub(super) fn moved(&mut self, wish: Wish, on: &str) {
         let mut post = |fund: usize, kind, verb, amount: i64| {
             let change = if verb == "allocate" { amount } else { -amount };
@@ -408,7 +408,7 @@ impl Scheme {
         }
     }
 
-    /// Ends an offer: what is promised goes back, what is booked is cancelled. Gives the awards released, and how much.
+    /// Closes an offer: releases committed amounts and cancels bookings. Returns the released awards with their amounts.
     pub(super) fn end(&mut self, offer: usize, on: &str) -> Vec<(usize, i64)> {
         let mut released = Vec::new();
         for award in 0..self.awards.len() {
@@ -419,7 +419,7 @@ impl Scheme {
             self.post(award, Verb::Release, committed, "closed", on);
             let it = &mut self.awards[award];
             it.released += committed;
-            it.given_back.push((on.to_owned(), committed));
+            it.released_on_closing.push((on.to_owned(), committed));
             it.version += 1;
             for booking in it.bookings.iter_mut().filter(|it| it.state == BookingState::Booked) {
                 booking.state = BookingState::Cancelled;
@@ -429,7 +429,7 @@ impl Scheme {
         let offer = &mut self.offers[offer];
         offer.before_close = offer.state;
         offer.state = State::Closed;
-        offer.happened("closed");
+        offer.record_event("closed");
         released
     }
 }

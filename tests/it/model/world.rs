@@ -1,4 +1,4 @@
-//! The service as the model's commands reach it: ids for numbers, each command as its RPC, what came back.
+//! Sends the model's commands to the service: maps numbers to ids, calls the RPC of each command, and collects the answer.
 
 use prost::Message as _;
 use tonic::Status;
@@ -16,7 +16,7 @@ use super::scheme::{Scheme, Strand, Who, Wish};
 use crate::client::{Client, YEAR, fresh};
 use crate::money::{credit_with, nle, nlg, npqel_of};
 
-/// What one call brought back.
+/// The answer to one call.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     pub(super) bytes: Vec<u8>,
@@ -26,7 +26,7 @@ pub(super) struct Sent {
     pub(super) booking: i64,
 }
 
-/// One call: a command, under which id, on which version. The same call sends the same bytes.
+/// One call: a command with its request id and etag. The same call sends the same bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) command: Command,
@@ -34,25 +34,25 @@ pub(super) struct Call {
     pub(super) etag: String,
 }
 
-/// Who the model's numbers are in the service.
+/// The clients, and the service's ids of the things that the model numbers.
 pub(super) struct World {
-    /// Asks for everything.
+    /// The first person, who makes all calls but those of approvers.
     pub(super) client: Client,
     /// The second person.
     pub(super) second: Client,
-    /// The two at another server on the same database.
+    /// Both people at another server on the same database.
     pub(super) others: Option<(Client, Client)>,
     pub(super) offers: Vec<Offer>,
     pub(super) funds: Vec<String>,
     pub(super) awards: Vec<String>,
     pub(super) approvals: Vec<String>,
-    /// Of each award, the offer it is under.
+    /// The offer of each award.
     pub(super) offers_of: Vec<usize>,
-    /// Of each award, whether it counts half-days.
+    /// Tells for each award whether it is in half-days.
     pub(super) in_days: Vec<bool>,
-    /// Of each award, the numbers of its bookings.
+    /// The numbers of the bookings of each award.
     pub(super) bookings: Vec<Vec<i64>>,
-    /// Of each offer and award, its etag when it was last seen.
+    /// The last known etag of each offer, and below of each award.
     pub(super) offer_etags: Vec<String>,
     pub(super) award_etags: Vec<String>,
 }
@@ -66,7 +66,7 @@ macro_rules! sent {
 }
 
 impl World {
-    /// Asks the other server from now on.
+    /// Sends further calls to the other server.
     pub(super) fn turn(&mut self) {
         if let Some((client, second)) = &mut self.others {
             std::mem::swap(&mut self.client, client);
@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    /// The etag that the caller of a command saw last, if it says so.
+    /// Returns the etag that the caller saw last, if the command sends one.
     pub(super) fn etag(&self, command: &Command) -> String {
         match command {
             Command::Accept { offer, .. }
@@ -102,7 +102,9 @@ impl World {
         let it = Framed { world: self, call, odd };
         match command {
             Command::CreateFund { .. } | Command::Change { .. } => it.money(command).await,
-            Command::Give { .. } | Command::Deny { .. } | Command::TakeBack { .. } => it.approval(command).await,
+            Command::Give { .. } | Command::Deny { .. } | Command::WithdrawApproval { .. } => {
+                it.approval(command).await
+            }
             Command::Award { .. } | Command::Book { .. } | Command::Cancel { .. } | Command::Draw { .. } => {
                 it.award(command).await
             }
@@ -112,7 +114,7 @@ impl World {
     }
 }
 
-/// A call with what is odd about it.
+/// A call with the mistake that is put into it.
 struct Framed<'a> {
     world: &'a World,
     call: &'a Call,
@@ -227,7 +229,7 @@ impl Framed<'_> {
                 let request = DenyApprovalRequest { request_id, approval, reason, validate_only: false };
                 sent!(by(*asker), approvals, deny_approval, request, |answer| Sent::default())
             }
-            Command::TakeBack { approval, asker } => {
+            Command::WithdrawApproval { approval, asker } => {
                 let request = WithdrawApprovalRequest { request_id, approval: named(*approval), validate_only: false };
                 sent!(by(*asker), approvals, withdraw_approval, request, |answer| Sent::default())
             }
@@ -290,7 +292,7 @@ impl Framed<'_> {
         }
     }
 
-    /// Half-days of an NLE award, pence of another.
+    /// Makes a new award: in half-days for NLE, in pence for others.
     async fn award(&self, command: &Command) -> Result<Sent, Status> {
         let client = &self.world.client;
         let (request_id, etag) = (self.id(), self.etag());
@@ -326,7 +328,7 @@ impl Framed<'_> {
                     Amount::AmountPence(self.amount(*amount))
                 };
                 let booking = booking.map_or(0, |booking| self.booking(*award, booking));
-                // As somebody types it.
+                // The reference as a person types it.
                 let invoice = invoice.as_ref().map_or(String::new(), |it| it.to_lowercase().replace("inv", "Inv-/"));
                 let (award, date) = (self.award_id(*award), self.date(date));
                 let request = DrawAwardRequest {
@@ -385,7 +387,7 @@ impl Framed<'_> {
         })
     }
 
-    /// The sequence of an award's movement; one that nothing has, where there is none.
+    /// Returns the sequence of an award's movement, or a sequence that does not exist.
     async fn movement(&self, award: usize, moved: usize) -> i64 {
         let (offer, award) = (self.world.offers_of[award], &self.world.awards[award]);
         let events = self.world.client.events(&self.world.offers[offer].offer).await;
@@ -395,19 +397,19 @@ impl Framed<'_> {
         moves.map(|it| it.sequence).nth(moved).unwrap_or(999_999)
     }
 
-    /// The number of a booking; one that nobody has, where there is none.
+    /// Returns the number of a booking, or a number that does not exist.
     fn booking(&self, award: usize, booking: usize) -> i64 {
         self.world.bookings[award].get(booking).copied().unwrap_or(999_999)
     }
 }
 
 impl World {
-    /// Whether an award counts half-days.
+    /// Tells whether an award is in half-days.
     fn awards_of_days(&self, award: usize) -> bool {
         self.in_days[award]
     }
 
-    /// Its offers as the model begins with them.
+    /// Returns the model's first state, with the service's offers.
     pub(super) fn scheme(&self) -> Scheme {
         use super::scheme::{Account, Fund, Offer};
         let offer = |it: &tsio::proto::Offer| {
