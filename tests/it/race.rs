@@ -1,4 +1,4 @@
-//! Races for the last of a limit, and races of what excludes each other: exactly what fits, one outcome, to the penny.
+//! Races for the rest of a limit, and between calls that exclude each other: exactly as many succeed as fit.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, balances, credit, limit, nle, nlg, npqel, refusal};
 use crate::raw_sql::proved;
 
-/// At the same time, for the last pound or the last half-day.
+/// Concurrent calls for the last pound or the last half-day.
 const CALLERS: usize = 200;
-/// Connections that they come over.
+/// Connections that carry the calls.
 const CONNECTIONS: usize = 4;
 
 both!(
@@ -60,7 +60,7 @@ async fn the_last_half_day(db: Db) {
     last_half_day(&db, &servers).await;
 }
 
-/// Connections to the servers in turn.
+/// Opens connections, one server after the other.
 async fn connections(servers: &[Server]) -> Vec<Client> {
     let mut clients = Vec::new();
     for n in 0..CONNECTIONS {
@@ -73,7 +73,7 @@ pub(crate) fn of_kind(offers: &[Offer], kind: RecipientKind) -> Vec<Offer> {
     offers.iter().filter(|it| it.recipient_kind() == kind).cloned().collect()
 }
 
-/// The trusts' offers, accepted: 5.
+/// Accepts the 5 offers of trusts and returns them.
 async fn trusts(client: &Client) -> Vec<Offer> {
     let offers = of_kind(&client.seed().await, RecipientKind::Mat);
     for offer in &offers {
@@ -83,7 +83,7 @@ async fn trusts(client: &Client) -> Vec<Offer> {
     offers
 }
 
-/// £389.73 is there; each wants £7.77. 50 get it (£388.50), and £1.23 stays, which every refusal says.
+/// The fund has £389.73 and each call awards £7.77. 50 calls succeed (£388.50), and each refusal names the £1.23 left.
 async fn last_pound(db: &Db, servers: &[Server]) {
     const FUND: i64 = 38_973;
     const EACH: i64 = 777;
@@ -108,7 +108,7 @@ async fn last_pound(db: &Db, servers: &[Server]) {
         assert_eq!(refusal(status).largest, Some(REST));
     }
     assert_eq!(balances(&clients[0].fund(&fund).await), [FUND, FUND - REST, 0, REST]);
-    // An award each, and each under the id it was asked for with.
+    // Each successful call made one award, under its own request id.
     let mut made = BTreeSet::new();
     for offer in &offers {
         made.extend(
@@ -117,7 +117,7 @@ async fn last_pound(db: &Db, servers: &[Server]) {
     }
     let given: BTreeSet<String> = ids.iter().zip(&answers).filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
     assert_eq!(made, given);
-    // What is refused today may be asked again under its own id tomorrow.
+    // A refused call leaves its request id free: it can be repeated under the same id later.
     clients[0].allocate(&fund, EACH - REST, &fresh()).await.unwrap();
     let late = answers.iter().position(Result::is_err).unwrap();
     clients[0].award(&offers[late % offers.len()].offer, vec![nlg(EACH)], &ids[late]).await.unwrap();
@@ -125,7 +125,7 @@ async fn last_pound(db: &Db, servers: &[Server]) {
     proved(db);
 }
 
-/// Each asks for another amount: a refused caller learns what was left at that moment.
+/// Each call awards another amount. A refusal names the amount that was left at that moment.
 async fn the_last_of_different_amounts(db: Db) {
     const FUND: i64 = 1_000_000;
     let servers = [Server::start(&db)];
@@ -159,7 +159,7 @@ async fn the_last_of_different_amounts(db: Db) {
     proved(&db);
 }
 
-/// Of five days four and a half are given: 200 want the last half-day of a trust, and one gets it.
+/// Four and a half of five days are awarded: 200 calls award the last half-day of a trust, and one succeeds.
 async fn last_half_day(db: &Db, servers: &[Server]) {
     let clients = connections(servers).await;
     let offer = trusts(&clients[0]).await.remove(0).offer;
@@ -186,14 +186,14 @@ async fn last_half_day(db: &Db, servers: &[Server]) {
     proved(db);
 }
 
-/// One accepted standalone offer in delivery, with an award of £1 of credit that stays open.
+/// Puts a standalone offer into delivery, with an award of £1 of credit that stays open.
 async fn delivering(client: &Client, offer: &Offer) {
     client.accepted(offer).await;
     client.awarded(&offer.offer, credit(100)).await;
     client.start(&offer.offer).await.unwrap();
 }
 
-/// A draw of the whole and a release of the whole: one of them, and the other is told what is left: nothing.
+/// A draw and a release of the whole award: one succeeds, and the refusal of the other says that nothing is left.
 async fn two_resolutions_of_one_commitment(db: Db) {
     const ROUNDS: i64 = 20;
     let mut servers = vec![Server::start(&db)];
@@ -235,7 +235,7 @@ async fn two_resolutions_of_one_commitment(db: Db) {
     proved(&db);
 }
 
-/// Of £100, twenty draw £7 each at once: fourteen get it, and £2 stays committed.
+/// Twenty concurrent draws of £7 from £100: fourteen succeed, and £2 stays committed.
 async fn draws_of_one_award(db: Db) {
     let servers = [Server::start(&db)];
     let clients = connections(&servers).await;
@@ -258,7 +258,7 @@ async fn draws_of_one_award(db: Db) {
     proved(&db);
 }
 
-/// Draws of £7 and a close at once: what was drawn before it stays drawn, it releases the rest, nothing comes after.
+/// Concurrent draws of £7 and a close: earlier draws stay, the close releases the rest, and later draws are refused.
 async fn draws_race_a_close(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
@@ -294,7 +294,7 @@ async fn draws_race_a_close(db: Db) {
     proved(&db);
 }
 
-/// Two give the approval of £50,000.01 at once: it arrives once, and one is told that it had been given.
+/// Two people give the approval of £50,000.01 at once: the money arrives once, and one call is refused.
 async fn one_of_two_approvers_gives_the_approval(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
@@ -322,7 +322,7 @@ async fn one_of_two_approvers_gives_the_approval(db: Db) {
     proved(&db);
 }
 
-/// Forty make the same fund at once: one does.
+/// Of forty concurrent calls that create the same fund, one succeeds.
 async fn one_of_many_equal_funds_is_created(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
@@ -344,7 +344,7 @@ async fn one_of_many_equal_funds_is_created(db: Db) {
     proved(&db);
 }
 
-/// An award of fees in delivery, in the programme of this offer.
+/// Makes an award of fees under this offer and starts its delivery.
 pub(crate) async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
     let fund = client.made(&offer.programme, "npqel", "").await;
     let date = || day.to_owned();
@@ -364,7 +364,7 @@ pub(crate) async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
     made.awards[0].award.clone()
 }
 
-/// Two programmes are two programmes, each with a writer of its own; a provider's invoice is paid in one of them.
+/// Two programmes have a writer each, but a provider's invoice is paid in only one of them.
 async fn an_invoice_in_two_programmes(db: Db) {
     const DAYS: [&str; 2] = ["2021-11-01", "2022-11-01"];
     let server = Server::start(&db);
@@ -395,7 +395,7 @@ async fn an_invoice_in_two_programmes(db: Db) {
         };
         paid[which] += 100;
         assert_eq!((loser.code(), reason(&loser).as_str()), (Code::FailedPrecondition, "INVOICE_PAID"), "{loser:?}");
-        // And so it is afterwards, in either.
+        // Later payments are refused in both programmes too.
         for which in [0, 1] {
             assert_eq!(reason(&pay(which, format!("inv {round}")).await.unwrap_err()), "INVOICE_PAID");
         }

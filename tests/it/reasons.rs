@@ -1,4 +1,4 @@
-//! Reasons that ordinary casework does not come to, each provoked over the wire; and what a refusal says for a program.
+//! Provokes reasons over the wire that ordinary casework does not meet, and checks the metadata of refusals.
 
 use std::collections::BTreeMap;
 
@@ -38,12 +38,12 @@ async fn an_offer_with_draws_cannot_be_declined(db: Db) {
     refused(&status, "ALREADY_DRAWN");
     let bars = limit(&status, "award");
     assert_eq!((bars.subject_kind(), bars.subject_id.as_str()), (SubjectKind::Offer, school.offer.as_str()));
-    // As the remedy says.
+    // The remedy: refund the draw first.
     client.refund(&award, Much::Pence(4_000)).await.unwrap();
     client.close(&school.offer, Outcome::Declined).await.unwrap();
 }
 
-/// No command closes a programme yet, so the row is changed past the program.
+/// No command closes a programme yet, so the test changes the row by SQL.
 async fn a_closed_programme_takes_no_changes(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -61,7 +61,7 @@ async fn a_closed_programme_takes_no_changes(db: Db) {
     client.allocate(&fund, 1, &fresh()).await.unwrap();
 }
 
-/// The fund is changed past the program to hold almost the largest amount that an account can store.
+/// SQL sets the fund to almost the largest amount that an account can store.
 async fn an_account_has_a_largest_amount(db: Db) {
     const LEFT: i64 = 99;
     let server = Server::start(&db);
@@ -93,7 +93,7 @@ async fn an_error_names_its_subject_and_limits(db: Db) {
     };
     let offer = school.offer.as_str();
 
-    // The cap of £10,000 and the fund of £20,000: the first of them is what the reason is about.
+    // The cap of £10,000 and the fund of £20,000 both prevent it: the reason belongs to the first.
     let status = client.award(offer, vec![credit(2_000_001)], &fresh()).await.unwrap_err();
     refused(&status, "CAP_EXCEEDED");
     let (cap, of_fund) = (limit(&status, "cap"), limit(&status, "fund"));
@@ -117,12 +117,12 @@ async fn an_error_names_its_subject_and_limits(db: Db) {
     ];
     assert_eq!(metadata(&status), of(&expected));
 
-    // A limit that is no number.
+    // A limit without numbers.
     let status = client.start(offer).await.unwrap_err();
     refused(&status, "AWARD_MISSING");
     assert_eq!(metadata(&status), of(&[("offer_id", offer), ("limit_kind", "award")]));
 
-    // What does not exist.
+    // An offer that does not exist.
     let nobody = uuid::Uuid::nil().to_string();
     let status = client.note(&nobody, "of nothing", &fresh()).await.unwrap_err();
     assert_eq!(why(&status), (Code::NotFound, "NOT_FOUND".to_owned()));

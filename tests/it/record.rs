@@ -1,4 +1,4 @@
-//! The record can only grow; who goes past the program to change it is found out.
+//! The record is append-only, and verify finds changes that were made by SQL.
 
 use serde_json::Value;
 
@@ -15,7 +15,8 @@ both!(
     a_database_without_a_programme_proves_nothing,
 );
 
-/// A programme of 22 events: the rules adopted, 19 offers, then an assignment and a note on the first offer; nobody serves it.
+/// Makes a programme of 22 events and stops its server: one of adopted rules, 19 of identified offers, then an assignment and
+/// a note on the first offer.
 async fn book(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
@@ -45,10 +46,10 @@ async fn events_are_not_changed(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// What is done, what verify names of it in the first programme, and what undoes it.
+/// SQL that tampers, the difference that verify names in the first programme, and SQL that undoes it.
 pub(crate) type Tampering = (String, String, String);
 
-/// Does each, has it named, and undoes it.
+/// Carries out each tampering, checks that verify names it, and undoes it.
 pub(crate) async fn each_is_named(db: &Db, past: &mut Past, rows: Vec<Tampering>) {
     let head = proved(db).remove(0);
     for (tamper, named, mend) in rows {
@@ -71,7 +72,7 @@ fn rows<const N: usize>(rows: [[&str; 3]; N]) -> Vec<Tampering> {
     rows.map(|[tamper, named, mend]| (tamper.to_owned(), named.to_owned(), mend.to_owned())).into()
 }
 
-/// Events and their texts, which the chain covers.
+/// Tampers with events and their texts, which the chain of hashes covers.
 fn tampering(db: &Db) -> Vec<Tampering> {
     let mut all = rows([
         [
@@ -100,7 +101,7 @@ fn tampering(db: &Db) -> Vec<Tampering> {
             "event 22: its text is not the one",
             "UPDATE texts SET text = 'called' WHERE seq = 22",
         ],
-        // An assignment has no text, and neither has an event that is not there.
+        // A text of an assignment, which has none, and a text of a missing event.
         [
             "INSERT INTO texts SELECT programme, 21, salt, text FROM texts WHERE seq = 22",
             "event 21: it has a text",
@@ -118,7 +119,7 @@ fn tampering(db: &Db) -> Vec<Tampering> {
         ],
     ]);
     if db.is_postgres() {
-        // A day that no calendar has.
+        // A day that is in no calendar.
         all.extend(rows([[
             "CREATE TABLE days AS SELECT seq, effective_on FROM events; \
              UPDATE events SET effective_on = 'infinity' WHERE seq = 22",
@@ -135,7 +136,7 @@ fn tampering(db: &Db) -> Vec<Tampering> {
     all
 }
 
-/// What is stored beside them.
+/// Tampers with the states that are stored beside the events.
 fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
     let id = past.id(offer);
     let offers = |set: &str| format!("UPDATE offers SET {set} WHERE id = {id}");
@@ -180,7 +181,7 @@ async fn a_placement_is_compared_with_its_event(db: Db) {
     Client::of(&server).await.seed().await;
     done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
     server.stop();
-    // After the rules adopted and the 19 offers.
+    // The event after the adopted rules and the 19 offers.
     assert_eq!(proved(&db)[0].0, 21);
     let mut past = Past::of(&db).await;
     let rows = rows([
@@ -198,7 +199,7 @@ async fn a_placement_is_compared_with_its_event(db: Db) {
     each_is_named(&db, &mut past, rows).await;
 }
 
-/// The last event is gone with its answer, and its head put back: nothing in the database tells.
+/// The last event and its answer are deleted and the head is set back: only a head kept elsewhere shows it.
 async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
     book(&db).await;
     let (sequence, hash) = proved(&db).remove(0);

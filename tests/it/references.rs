@@ -1,4 +1,4 @@
-//! References of invoices: what is the same one, and which texts are none.
+//! References of invoices: which texts are the same reference, and which are invalid.
 
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ both!(
     an_equal_draw_is_a_warning,
 );
 
-/// An award of fees in delivery.
+/// Makes an award of fees and starts its delivery.
 async fn fees(client: &Client) -> String {
     let offers = client.seed().await;
     let offer = of_kind(&offers, RecipientKind::Mat).remove(0);
@@ -41,8 +41,8 @@ async fn fees(client: &Client) -> String {
     award
 }
 
-/// An invoice was paid again when one of its letters or digits was typed in another alphabet, since such letters were left
-/// out of what is compared.
+/// Regression: an invoice was paid twice if one of its letters or digits was typed in another alphabet, because the
+/// comparison left such letters out.
 async fn look_alike_letters_pay_nothing_twice(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -76,7 +76,7 @@ async fn look_alike_letters_pay_nothing_twice(db: Db) {
     proved(&db);
 }
 
-/// What an earlier version took is answered from the store; under another request id it is refused.
+/// A call that an earlier version accepted gets its stored answer; under another request id it is refused.
 async fn a_reference_of_an_earlier_version_is_still_answered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -106,7 +106,7 @@ fn draw<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["awards", "draw", award, "--on", "2021-11-01", "--amount", pounds], more].concat()
 }
 
-/// Who issued the last invoice that an award paid, how it is printed, and its total.
+/// Returns the issuer, the printed reference and the total of the last invoice that an award paid.
 fn last_invoice(award: &Value) -> [Value; 3] {
     let last = award["invoices"].as_array().unwrap().last().unwrap();
     ["issuer", "printed", "total_pence"].map(|key| last[key].clone())
@@ -137,7 +137,7 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
     refused_for(&server, "INVOICE_PAID", &draw(&two, "1", &["--invoice", "NO7A", "--issuer", &partner.to_uppercase()]));
     let named = done(&server, &draw(&two, "300", &["--invoice", "no 7A", "--issuer", "Ash & Co."]));
     assert_eq!(last_invoice(&named), [json!("Ash & Co."), json!("no 7A"), Value::Null]);
-    // An invoice of the partner's is the same under another strand.
+    // The partner's invoice is the same one under another strand.
     refused_for(&server, "INVOICE_PAID", &draw(&silent, "1", &["--invoice", "NO7A", "--issuer", &partner]));
 
     // Leader time: the leader's organisation, which is stored apart and is shown to every reader.
@@ -150,17 +150,17 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
     assert_eq!(last_invoice(&shown)[0], "Larkrise Teaching School Hub");
     assert_eq!(shown["invoices"][0]["amount_pence"], 60_000);
     refused_for(&server, "INVOICE_PAID", &deliver("h1").each_ref().map(String::as_str));
-    // Governance support: the same organisation, so the same invoice; where none is recorded it has to be named.
+    // Governance support: the same organisation, so the same invoice. Without a recorded one, the call has to name it.
     refused_for(&server, "INVOICE_PAID", &draw(&governance, "1", &["--invoice", "H1"]));
     done(&server, &draw(&governance, "1", &["--invoice", "H2"]));
     refused_for(&server, "CLAIM_ISSUER_MISSING", &draw(&silent, "1", &["--invoice", "H3"]));
     done(&server, &draw(&silent, "1", &["--invoice", "H3", "--issuer", "Larkrise Teaching School Hub"]));
     refused_for(&server, "INVOICE_PAID", &draw(&governance, "1", &["--invoice", "H3"]));
-    // No reference is needed, and then none is recorded.
+    // A reference is optional: without one, none is recorded.
     let plain = done(&server, &draw(&one, "5", &[]));
     assert_eq!(plain["invoices"].as_array().unwrap().len(), 1);
 
-    // A refund without an invoice takes back what was drawn without one; the invoice is freed by all of it.
+    // A refund without an invoice takes back draws without one. An invoice is free again once all of it is refunded.
     let refund = |pounds: &str, more: &[&str]| {
         let words = ["awards", "refund", &one, "--on", "2022-02-01", "--amount", pounds, "--reason", "in error"];
         cli(&server, &[&words[..], more].concat())
@@ -174,7 +174,7 @@ async fn an_invoice_belongs_to_its_issuer(db: Db) {
     verified(&db);
 }
 
-/// The invoice of a partner trust was paid again once a newer register had the trust under another name.
+/// Regression: the invoice of a partner trust was paid twice once a newer register had renamed the trust.
 async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     let (mut server, folder) = (august(&db), Folder::new());
     funded(&server, "credit", "9000");
@@ -194,7 +194,7 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     for issuer in [&[][..], &["--issuer", "Quern Hill Schools"], &["--issuer", "Alderquill Learning Trust"]] {
         refused_for(&server, "INVOICE_PAID", &draw(&two, "1", &[&whole[..], issuer].concat()));
     }
-    // Its parts are paid on, under the name of the first, and up to the one total.
+    // Further parts are paid under the name of the first part, up to the same total.
     let second = done(&server, &draw(&two, "150", &part));
     assert_eq!(last_invoice(&second), [last_invoice(&before)[0].clone(), json!("INV-2"), json!(30_000)]);
     refused_for(&server, "CLAIM_TOTAL_EXCEEDED", &draw(&one, "51", &part));
@@ -204,7 +204,7 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     proved(&db);
 }
 
-/// Everything that is wrong with what is said of an invoice is named at once.
+/// One refusal names every mistake in the details of an invoice.
 async fn the_details_of_an_invoice_are_checked(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -253,11 +253,11 @@ async fn an_invoice_is_paid_in_parts(db: Db) {
     assert_eq!([binds.limit, binds.spent, binds.available], [Some(50_000), Some(30_000), Some(20_000)]);
     client.pay(of_total(&two, 20_000, 50_000)).await.unwrap();
     assert_eq!(reason(&client.pay(of_total(&one, 1, 50_000)).await.unwrap_err()), "INVOICE_PAID");
-    // Without a total one draw pays it, and a total that is stated later makes it no more.
+    // Without a total, a single draw pays the invoice, and a later total does not raise it.
     client.claim(&one, 5, "INV 2").await.unwrap();
     let later = client.pay(Claim { total_pence: 50, ..Claim::of(&one, 5, "INV 2") }).await.unwrap_err();
     assert_eq!(reason(&later), "INVOICE_PAID");
-    // All of it refunded, it may be paid again, with another total.
+    // Once all of it is refunded, it may be paid again with another total.
     for (award, pence) in [(&one, 20_000), (&two, 20_000), (&two, 10_000)] {
         client.refund_invoice(award, pence, "inv1").await;
     }
@@ -266,7 +266,7 @@ async fn an_invoice_is_paid_in_parts(db: Db) {
     proved(&db);
 }
 
-/// Two programmes are two programmes, each with a writer of its own: at the same moment they pay no more than what is left.
+/// Two programmes have a writer each, but together they pay no more of an invoice than is left.
 async fn two_programmes_pay_no_more_than_the_total(db: Db) {
     const DAYS: [&str; 2] = ["2021-11-01", "2022-11-01"];
     let server = Server::start(&db);
@@ -287,7 +287,7 @@ async fn two_programmes_pay_no_more_than_the_total(db: Db) {
         };
         assert_eq!(reason(&loser), "CLAIM_TOTAL_EXCEEDED", "{loser:?}");
         assert_eq!(limit(&loser, "award").available, Some(40));
-        // What is left is paid by either.
+        // Each programme may pay the rest.
         let rest = Claim { date: DAYS[1 - which], ..Claim::of(&awards[1 - which], 40, &invoice) };
         client.pay(rest).await.unwrap();
         assert_eq!(reason(&pay(which).await.unwrap_err()), "INVOICE_PAID");
@@ -324,7 +324,7 @@ async fn a_leader_is_funded_once(db: Db) {
     }
     let twice = [of("ceo-9"), of("Ceo-9")].concat();
     assert_eq!(reason(&client.award(&two.offer, twice, &fresh()).await.unwrap_err()), "LEADER_FUNDED");
-    // Drawn and refunded in part, then wholly; the rest released.
+    // The award is drawn, then refunded in part and completely, and the rest is released.
     client.start(&one.offer).await.unwrap();
     client.claim(&first, 400, "A-1").await.unwrap();
     client.release(&first, None).await.unwrap();
@@ -333,7 +333,7 @@ async fn a_leader_is_funded_once(db: Db) {
     client.refund_invoice(&first, 1, "A-1").await;
     let second = client.awarded(&two.offer, of("Ceo-7").remove(0)).await;
     assert_eq!(reason(&client.award(&one.offer, of("ceo-7"), &fresh()).await.unwrap_err()), "LEADER_FUNDED");
-    // Released whole, it is free again in the same moment.
+    // Once the award is completely released, the leader can be funded again at once.
     client.release(&second, Some(Much::Pence(1_000))).await.unwrap();
     client.awarded(&one.offer, of("ceo-7").remove(0)).await;
     proved(&db);
@@ -372,7 +372,7 @@ async fn governance_support_is_booked(db: Db) {
     );
     assert_eq!(deliver(&first, &[])["error"]["reason"], "BOOKING_NOT_OPEN");
     assert_eq!(done(&server, &["funds", "entries", &fund]), entries, "they move no money");
-    // Money is drawn by claims, with any booking; closing cancels what is left of the bookings.
+    // Claims draw money, independent of bookings. Closing the offer cancels the open bookings.
     done(&server, &draw(&award, "900", &["--invoice", "G 1"]));
     let kinds = done(&server, &["offers", "events", &trust]);
     let kinds: Vec<&str> = kinds.as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap()).collect();
@@ -384,7 +384,7 @@ async fn governance_support_is_booked(db: Db) {
     let states: Vec<&Value> = shown["bookings"].as_array().unwrap().iter().map(|it| &it["state"]).collect();
     assert_eq!((states, second.is_empty()), (vec![&json!("delivered"), &json!("cancelled")], false));
 
-    // A leader of education is one, or an equivalent, or that is not recorded.
+    // The leader's kind is national leader or equivalent, or it is not recorded.
     let days = |kind: &[&str]| given(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..], kind].concat());
     let (unsaid, said) = (days(&[]), days(&["--leader-kind", "national-leader"]));
     let half = |award: &str, more: &[&str]| {

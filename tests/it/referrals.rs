@@ -1,7 +1,7 @@
 //! Referrals from end to end: a school comes forward, is discussed, and a director of its region makes it an offer.
 //!
-//! After August, of the samples: 910030 (maintained, West Midlands) and 910048 (trust 90001) are not eligible, 910017 becomes
-//! so by the file of September, 910060 fits no row, 910001 has its offer, 900001 is superseded in September.
+//! After the sample files of August: 910030 (maintained, West Midlands) and 910048 (trust 90001) are not eligible, 910017
+//! becomes eligible by the file of September, 910060 is unplaced, 910001 has an offer, 900001 is superseded in September.
 
 mod caller;
 
@@ -37,7 +37,7 @@ both!(
 
 const WEST_MIDLANDS: &str = "West Midlands";
 
-/// Ends a scenario: the record proves all that is there.
+/// Stops the server and verifies the database.
 fn sound(server: Server, db: &Db) {
     drop(server);
     verified(db);
@@ -76,7 +76,7 @@ async fn a_school_that_came_forward_is_offered_support(db: Db) {
     assert_eq!(approved["exceptional_urns"], json!([910_030]));
 
     server.restart();
-    // The README's row of August, with one school more: maintained, on its own, by neither E1 nor E2.
+    // The README's row of August plus one school: maintained, standalone, eligible by neither E1 nor E2.
     let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 1}));
     assert_eq!((&shown["eligible_schools"], &shown["schools"]), (&json!(29), &json!(73)));
@@ -132,7 +132,7 @@ async fn a_trusts_school_joins_its_offer(db: Db) {
     sound(server, &db);
 }
 
-/// An award asks of an offer only what money needs; an approval in the same group sees all of it.
+/// An award loads only the parts of an offer that money needs. An approval in the same batch still sees all of the offer.
 async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     let server = august(&db);
     let officer = Client::of(&server).await;
@@ -151,7 +151,7 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     }
     let director = client.named("dora", "regional-director", None);
     let deciding = tokio::spawn(async move { director.decide(&referral, &fresh()).await });
-    // All of them are in the queue once a read that came after them is answered.
+    // All calls are in the queue once a later read is answered.
     officer.whole(&offer.offer).await;
     past.let_go().await;
     let decided = deciding.await.unwrap().unwrap().offer.unwrap();
@@ -162,14 +162,14 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     let events = officer.events(&offer.offer).await;
     let added = events.iter().find(|it| it.kind == "schools_added").unwrap();
     assert!(!added.body_json.contains("910045"), "it was there before: {}", added.body_json);
-    // Its other schools' names find it still.
+    // A search by the names of its other schools still finds the offer.
     let name = &decided.schools.iter().find(|it| it.urn == 910_046).unwrap().name;
     let listed = done(&server, &["offers", "list", "--search", name]);
     assert!(listed.as_array().unwrap().iter().any(|it| it["offer"] == json!(offer.offer)), "{name}");
     sound(server, &db);
 }
 
-/// "that opens a referral, which E1/E2 may then confirm": the offer is made under E1, and E3 counts nobody.
+/// "that opens a referral, which E1/E2 may then confirm": the offer is made under E1, and E3 counts no school.
 async fn a_file_may_confirm_a_referral(db: Db) {
     let server = august(&db);
     let client = Caller::of(&server).await;
@@ -181,9 +181,9 @@ async fn a_file_may_confirm_a_referral(db: Db) {
     assert_eq!(decided.offer.unwrap().schools[0].rules, ["E1_RI_IN_YEAR"]);
     let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 3, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0}));
-    // The README's row of September: 3 made, of which this is one.
+    // The README's row of September has 3 new offers; this school's exists already.
     assert_eq!(identify(&server), [2, 0, 19, 0, 0, 5]);
-    // Superseded in September, it is referred under its newest URN only.
+    // A school superseded in September can be referred only under its newest URN.
     let old = client.raise(raising(900_001)).await.unwrap_err();
     assert_eq!(reason(&old), "CANNOT_BE_REFERRED");
     assert!(old.message().contains("990001"), "{old:?}");
@@ -213,7 +213,7 @@ async fn only_a_director_of_the_region_decides(db: Db) {
         assert_eq!((refused.code(), reason(&refused).as_str()), (code, why), "{caller:?}");
     }
     assert_eq!(proved(&db), head, "nothing was done");
-    // What is not of a caller's region is in no list of theirs either.
+    // A caller's lists have no referrals of other regions either.
     let elsewhere = ann.named("dan", "regional-director", away);
     assert_eq!(elsewhere.list(ReferralState::Unspecified).await, []);
     let (service, id) = (|| elsewhere.service(), || referral.clone());
@@ -257,7 +257,7 @@ async fn one_of_many_concurrent_decisions_succeeds(db: Db) {
     sound(server, &db);
 }
 
-/// Why each was refused but one, who was not.
+/// Checks that exactly one call succeeded and returns the reasons of the others.
 fn all_but_one(answers: Vec<Result<(), Status>>) -> Vec<String> {
     let refused: Vec<String> = answers.iter().filter_map(|it| it.as_ref().err().map(reason)).collect();
     assert_eq!(refused.len() + 1, answers.len(), "{answers:?}");
@@ -281,7 +281,7 @@ async fn the_same_request_is_answered_once(db: Db) {
     assert_eq!(director(&ann).decide(&referral.referral, &id).await.unwrap(), decided);
     let other = ann.raise(RaiseReferralRequest { reason: "another".to_owned(), ..raise.clone() }).await.unwrap_err();
     assert_eq!((other.code(), reason(&other).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
-    // A caller who lost the region is not answered again.
+    // A caller who has lost the region no longer gets the stored answer.
     let away = ann.named("ann", "case-officer", Some("South-West England")).raise(raise).await.unwrap_err();
     assert_eq!(away.code(), Code::NotFound);
     assert_eq!(proved(&db), head, "nothing was done twice");
@@ -360,7 +360,7 @@ async fn a_subject_that_cannot_be_referred_is_refused_in_words(db: Db) {
         assert!(named(&wrong).iter().any(|it| it == field), "{field} is not in {:?}", named(&wrong));
     }
     assert_eq!(proved(&db), head, "nothing was done");
-    // The command line says the same, and each refused word what would lift it.
+    // The command line prints the same, and for each refusal what would lift it.
     let raise = [
         "referrals",
         "raise",

@@ -8,7 +8,7 @@ use super::samples::{august, done, refused_for, text, verified};
 
 both!(every_limit_with_its_numbers, limits_that_are_no_number, a_person_reads_a_table);
 
-/// An error without its sentences and without what was made for this call: the message, the remedies, the request id.
+/// Removes the parts of an error that vary or are sentences: the message, the remedies, the request id.
 fn bare(answer: &Value) -> Value {
     let mut error = answer.clone();
     let fields = error.as_object_mut().unwrap();
@@ -22,7 +22,7 @@ fn bare(answer: &Value) -> Value {
     error
 }
 
-/// What an account says, as the keys for programs have it: `offer ID (credit)`, `approval ID`.
+/// Adds the subject's keys to a limit, from an account such as `offer ID (credit)` or `approval ID`.
 fn with_subject(mut limit: Value, account: &str) -> Value {
     let mut words = account.split([' ', '(', ')', ',']).filter(|it| !it.is_empty());
     limit["subject_kind"] = json!(words.next());
@@ -32,7 +32,7 @@ fn with_subject(mut limit: Value, account: &str) -> Value {
     limit
 }
 
-/// A limit in numbers: limit, committed, spent, available, requested, largest.
+/// Makes a limit with numbers: limit, committed, spent, available, requested, largest.
 fn limit(kind: &str, account: &str, unit: &str, numbers: [i64; 6]) -> Value {
     let [limit, committed, spent, available, requested, largest] = numbers;
     let limit = json!({
@@ -42,7 +42,7 @@ fn limit(kind: &str, account: &str, unit: &str, numbers: [i64; 6]) -> Value {
     with_subject(limit, account)
 }
 
-/// One that is no number.
+/// Makes a limit without numbers.
 fn plain(kind: &str, account: &str) -> Value {
     let limit = json!({
         "kind": kind, "account": account, "unit": null, "limit": null, "committed": null, "spent": null,
@@ -70,31 +70,31 @@ async fn every_limit_with_its_numbers(db: Db) {
     done(&server, &["awards", "draw", &award, "--amount", "1250.50", "--on", "2021-11-01"]);
     let refused = |reason: &str, words: &[&str]| bare(&refused_for(&server, reason, words));
 
-    // The fund alone: £7,000, of which £3,749.50 is promised and £1,250.50 spent.
+    // Only the fund prevents it: £7,000, of which £3,749.50 is promised and £1,250.50 spent.
     let expected = limit("fund", &of_fund, "pence", [700_000, 374_950, 125_050, 200_000, 200_001, 200_000]);
     assert_eq!(
         refused("FUNDS_INSUFFICIENT", &credit(&other, "2000.01")),
         error("FUNDS_INSUFFICIENT", 200_000, &[expected])
     );
-    // The cap alone: the fund has more by now, of the £10,000 five are used.
+    // Only the cap prevents it: the fund has more now, and £5,000 of the cap's £10,000 are used.
     done(&server, &["funds", "allocate", &fund, "10000", "--on", "2021-10-01"]);
     let expected = limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 500_001, 500_000]);
     assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "5000.01")), error("CAP_EXCEEDED", 500_000, &[expected]));
-    // Both: the smaller would pass.
+    // Both prevent it: the smaller amount would pass.
     let more = [
         limit("cap", &cap, "pence", [1_000_000, 374_950, 125_050, 500_000, 1_300_000, 500_000]),
         limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_300_000, 1_200_000]),
     ];
     assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "13000")), error("CAP_EXCEEDED", 500_000, &more));
-    // Days: on the cap, never on their fund.
+    // Days are limited by the cap, never by their fund.
     let words = [&["awards", "nle", &school, "--on", "2021-10-01", "--days", "3.5"], &WITH_LEADER[..]].concat();
     let expected = limit("cap", &days, "half_days", [6, 0, 0, 6, 7, 6]);
     assert_eq!(refused("CAP_EXCEEDED", &words), error("CAP_EXCEEDED", 6, &[expected]));
-    // What is out of the fund's reach.
+    // A withdrawal of more than the fund has free.
     let expected = limit("fund", &of_fund, "pence", [1_700_000, 374_950, 125_050, 1_200_000, 1_200_001, 1_200_000]);
     let withdraw = ["funds", "withdraw", &fund, "12000.01", "--on", "2021-10-02"];
     assert_eq!(refused("FUNDS_INSUFFICIENT", &withdraw), error("FUNDS_INSUFFICIENT", 1_200_000, &[expected]));
-    // The award: £3,749.50 is still promised, £1,250.50 was paid.
+    // A draw beyond the award: £3,749.50 is still promised, £1,250.50 was paid.
     let of_award = format!("award {award} (credit)");
     let expected = |requested, largest| {
         limit("award", &of_award, "pence", [500_000, 374_950, 125_050, largest, requested, largest])
@@ -103,7 +103,7 @@ async fn every_limit_with_its_numbers(db: Db) {
     assert_eq!(refused("AWARD_EXCEEDED", &draw), error("AWARD_EXCEEDED", 374_950, &[expected(400_000, 374_950)]));
     let refund = ["awards", "refund", &award, "--amount", "2000", "--reason", "x", "--on", "2021-11-02"];
     assert_eq!(refused("AWARD_EXCEEDED", &refund), error("AWARD_EXCEEDED", 125_050, &[expected(200_000, 125_050)]));
-    // The largest is what passes, to the penny.
+    // Exactly the largest amount passes.
     done(&server, &credit(&school, "5000"));
     assert_eq!(refused("CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);
     verified(&db);
@@ -119,11 +119,11 @@ async fn limits_that_are_no_number(db: Db) {
         all.sort();
         all
     };
-    // The state, and the fund that is not there: nothing would pass.
+    // The state prevents it, and the fund is missing: no amount would pass.
     let state = refused("STATE_NOT_ALLOWED", &credit(&offer, "4000"));
     assert_eq!((limits(&state), &state["largest"]), (vec!["fund".to_owned(), "state".to_owned()], &json!(0)));
     assert!(state["limits"].as_array().unwrap().contains(&plain("state", &format!("offer {offer}"))), "{state}");
-    // The window too, and the partner.
+    // The window and the partner prevent it too.
     let words = ["awards", "credit", &offer, "--on", "2022-09-01", "--amount", "4000", "--partner", "90007"];
     let all = refused("STATE_NOT_ALLOWED", &[&words[..], &["--suitable-because", "x"]].concat());
     assert_eq!(limits(&all), ["fund", "period", "recipient", "state"]);
@@ -133,10 +133,10 @@ async fn limits_that_are_no_number(db: Db) {
             assert_eq!(limit[key], Value::Null, "{all}");
         }
     }
-    // Not offered to a trust.
+    // A trust is not offered credit.
     let not_offered = refused("STRAND_NOT_OFFERED", &credit(&trust, "1"));
     assert!(limits(&not_offered).contains(&"recipient".to_owned()), "{not_offered}");
-    // An approval is one, and named.
+    // A required approval is a limit, and the refusal names it.
     let fund = funded(&server, "credit", "1");
     let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
     let waits = refused_for(&server, "APPROVAL_REQUIRED", &much);
@@ -173,7 +173,7 @@ async fn a_person_reads_a_table(db: Db) {
     unknown(&server, &school);
 }
 
-/// What does not exist is NOT_FOUND, what is no id INVALID_ARGUMENT.
+/// A missing thing is NOT_FOUND; a malformed id is INVALID_ARGUMENT.
 fn unknown(server: &Server, offer: &str) {
     let nobody = "00000000-0000-4000-8000-000000000000";
     let words: [&[&str]; 9] = [
@@ -185,7 +185,7 @@ fn unknown(server: &Server, offer: &str) {
         &["funds", "allocate", nobody, "1"],
         &["funds", "withdraw", nobody, "1"],
         &["funds", "position", nobody],
-        // An offer is no fund.
+        // The id of an offer names no fund.
         &["funds", "allocate", offer, "1"],
     ];
     for words in words {

@@ -1,4 +1,4 @@
-//! The register and its imports: a converter, a corrected month, a withdrawn one, a school that moved.
+//! The register and its imports: a converter, a corrected month, a withdrawn month, a school that moved.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn a_corrected_month_replaces_the_wrong_one(db: Db) {
     assert_eq!(done(&server, &["import", "list"]), before);
     assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
 
-    // What it may take the place of is an import of its own kind and date that counts.
+    // A file may replace only a valid import of its own kind and date.
     let of_august = ids(&server, "ofsted", "landed").into_iter().find(|it| it.0 == AUGUST.0).unwrap().1;
     for replaced in [&of_august, "00000000-0000-4000-8000-000000000000", "not-an-id"] {
         refused(&server, &[corrected.as_slice(), &["--replaces", replaced]].concat());
@@ -58,7 +58,7 @@ async fn a_corrected_month_replaces_the_wrong_one(db: Db) {
     let explained = done(&server, &["eligibility", "explain", "910022"]);
     assert_eq!(explained["schools"][0]["rules"][0]["outcome"], "met");
     assert_eq!(explained["schools"][0]["rules"][0]["evidence"]["import_id"], landed[0]["import_id"]);
-    // The wrong file once more contradicts what counts now.
+    // The wrong file now contradicts the corrected one.
     let wrong_again = words(SEPTEMBER);
     refused_for(&server, "IMPORT_DISAGREES", &wrong_again.each_ref().map(String::as_str));
     import_all(&server, &[NOVEMBER, JANUARY]);
@@ -70,7 +70,7 @@ async fn two_people_withdraw_an_import(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
     identify(&server);
-    // September's file, said to be of a day later: a wrong date that the file itself cannot show.
+    // September's file with a date one day late, which the file itself cannot show to be wrong.
     let wrong_date: File = (SEPTEMBER.0, "2021-10-01");
     let wrong = text(&import(&server, wrong_date), "import_id");
     assert_eq!(identify(&server), [3, 0, 18, 0, 0, 5]);
@@ -79,7 +79,7 @@ async fn two_people_withdraw_an_import(db: Db) {
     let error = refused_for(&server, "APPROVAL_REQUIRED", &ask("ann"));
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&"FAILED_PRECONDITION".into(), &"approval".into()));
     let approval = text(&error, "approval");
-    // Asking again opens no second one.
+    // The repeated call opens no second approval.
     assert_eq!(refused_for(&server, "APPROVAL_REQUIRED", &ask("ann"))["approval"], approval);
     let open = done(&server, &["approvals", "list"]);
     let fields = |it: &Value| ["approval", "action", "state", "requested_by", "subject"].map(|key| text(it, key));
@@ -97,7 +97,7 @@ async fn two_people_withdraw_an_import(db: Db) {
 
     let given = done(&server, &give("bob", "administrator"));
     assert_eq!((&given["approval"]["state"], &given["import"]["state"]), (&"carried_out".into(), &"withdrawn".into()));
-    // The reason lies where it can be erased: with the import, and in no stored answer.
+    // The reason is stored only with the import, where it can be erased, and in no stored answer.
     assert_eq!((&given["import"]["withdrawn_by"], &given["import"]["withdrawn_reason"]), (&"ann".into(), &Value::Null));
     let listed = done(&server, &["import", "list"]);
     let listed = listed.as_array().unwrap().iter().find(|it| it["import_id"] == wrong).unwrap();
@@ -154,7 +154,7 @@ async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
     done(&server, &said_by("ann", "administrator", &["approvals", "withdraw", &approval]));
     let again = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
     assert_eq!((again == approval, states(&again)), (false, 3));
-    // Fewer than it states are no hindrance.
+    // Fewer affected offers than stated do not prevent it.
     let offer = offer_id(&server, 910_017);
     done(&server, &["offers", "close", &offer, "--outcome", "ineligible"]);
     assert_eq!(

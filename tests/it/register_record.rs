@@ -1,4 +1,4 @@
-//! The record of reference data: what landed, was replaced or withdrawn is in it, and who goes past it is named.
+//! The record of reference data: it has every import, replacement and withdrawal, and verify names changes made by SQL.
 
 use std::thread;
 
@@ -29,7 +29,7 @@ both!(
     a_deleted_record_does_not_begin_again_unseen,
 );
 
-/// The kinds of its events, by number.
+/// Returns the kinds of its events in order.
 async fn kinds(past: &mut Past) -> Vec<String> {
     let last = past.number("SELECT MAX(seq) FROM register_events").await;
     let mut kinds = Vec::new();
@@ -61,7 +61,7 @@ const KINDS: [&str; 12] = [
     "import_withdrawn",
 ];
 
-/// Differences of the register's report.
+/// Returns the differences in the register's report.
 fn differences(db: &Db) -> Vec<String> {
     let (code, reports) = verify(db, &["--programme", "register"]);
     let named = reports[0]["differences"].as_array().unwrap();
@@ -88,12 +88,12 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     assert_eq!(begun.0, 1, "it begins with the first start");
     import_all(&server, &[REGISTER_AUGUST[0], AUGUST]);
     let wrong = text(&import(&server, SEPTEMBER), "import_id");
-    // The same content once more, and a corrected file in its place.
+    // The same content again, then a corrected file that replaces it.
     assert_eq!(import(&server, SEPTEMBER)["import_id"], wrong.as_str());
     let corrected = words(SEPTEMBER_CORRECTED);
     let corrected: Vec<&str> = corrected.iter().map(String::as_str).chain(["--replaces", &wrong]).collect();
     let right = text(&done(&server, &corrected)[0], "import_id");
-    // Asked for three times: taken back, denied, given.
+    // Three approvals: one withdrawn, one denied, one given.
     let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "a mistake")), "approval");
     done(&server, &answer("ann", &["withdraw", &first]));
     let second = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "wrong file")), "approval");
@@ -131,14 +131,14 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
         let expected = verify(&db, &["--programme", "register", "--expect", &format!("{sequence}:{hash}")]);
         assert_eq!(expected.0, code, "{:#}", expected.1);
     }
-    // Why it was asked for is no part of the record, only its hash: nobody's words are in a body.
+    // The record has only hashes of the reasons: no body contains text that a person wrote.
     let words = "SELECT COUNT(*) FROM register_events WHERE body LIKE '%wrong%' OR body LIKE '%mistake%'";
     assert_eq!(past.number(words).await, 0);
     assert_eq!(past.number("SELECT COUNT(*) FROM register_events WHERE text_hash IS NOT NULL").await, 4);
     assert_eq!(past.number("SELECT COUNT(*) FROM register_salts").await, 4);
 }
 
-/// The record's last event when a decision read the register and the files, as in the events.
+/// A decision cites the last event of the register's record at the time when it read the register and the files.
 async fn what_depends_on_the_files_cites_the_record(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -155,11 +155,11 @@ async fn what_depends_on_the_files_cites_the_record(db: Db) {
             format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND body LIKE '%\"register_seq\":{seq}}}'");
         past.number(&sql).await
     };
-    // The record begins with one event; then the five files land, and a sixth.
+    // The record has one first event, then one for each of five files, then one for a sixth.
     assert_eq!([citing("identified", 6).await, citing("identified", 7).await], [19, 3]);
     assert_eq!(citing("placed", 7).await, 1);
 
-    // Who cites what is not there, or less than was cited before, is named by the programme's report.
+    // The programme's report names an event that cites a missing event, or an earlier one than the event before cited.
     let mut past = Past::of(&db).await;
     let rows = [("7}", "8}", "an event cites event 8 of the register's record"), ("8}", "5}", "it cites event 5 of")];
     for (from, to, named) in rows {
@@ -190,7 +190,7 @@ async fn events_of_the_register_are_not_changed(db: Db) {
     assert_eq!(proved_register(&db).0, 2);
 }
 
-/// One cell of each table of rows, by the place of an import of that kind.
+/// One cell of each table of imported rows: the table, a change, and its undoing.
 const ROWS: [(&str, &str, &str); 6] = [
     ("group_rows", "name = name || ' '", "name = RTRIM(name)"),
     ("membership_rows", "la_code = la_code + 1", "la_code = la_code - 1"),
@@ -200,7 +200,7 @@ const ROWS: [(&str, &str, &str); 6] = [
     ("ofsted_rows", "prev_number = COALESCE(prev_number, '') || ' '", "prev_number = NULLIF(RTRIM(prev_number), '')"),
 ];
 
-/// Columns of an import, what undoes the change, and how its difference is told.
+/// Changes of an import's columns, what undoes each, and how verify names the difference.
 const IMPORT: [(&str, &str, &str); 10] = [
     ("file_name = file_name || ' '", "file_name = RTRIM(file_name)", "file name"),
     ("rows = rows + 1", "rows = rows - 1", "rows in the file"),
@@ -214,7 +214,7 @@ const IMPORT: [(&str, &str, &str); 10] = [
     ("state = 'withdrawn'", "state = 'landed'", "state"),
 ];
 
-/// Columns of an approval, what undoes the change, and how its difference is told.
+/// Changes of an approval's columns, what undoes each, and how verify names the difference.
 const APPROVAL: [(&str, &str, &str); 5] = [
     ("requested_by = 'bob', requested_key = 'bob'", "requested_by = 'ann', requested_key = 'ann'", "requested by"),
     ("reason = 'another'", "reason = 'wrong date'", "is not the one it was recorded with"),
@@ -223,7 +223,7 @@ const APPROVAL: [(&str, &str, &str); 5] = [
     ("state = 'withdrawn'", "state = 'open'", "state"),
 ];
 
-/// What is done, what verify names of it, and what undoes it.
+/// The tampering, the difference that verify names, and the undoing.
 type Tampering = (String, String, String);
 
 fn with_rows_and_imports(month: &str, id: &str) -> Vec<Tampering> {
@@ -288,13 +288,13 @@ async fn tampering_with_reference_data_is_named(db: Db) {
         past.run_unguarded(&mend).await.unwrap();
         assert_eq!(proved_register(&db), head, "{mend}");
     }
-    // A row that is gone.
+    // A deleted row.
     let last = format!("(SELECT MAX(urn) FROM ofsted_rows WHERE import_id = {id})");
     past.run(&format!("DELETE FROM ofsted_rows WHERE import_id = {id} AND urn = {last}")).await.unwrap();
     is_named(&db, "a row less", &format!("import {month}: its rows are not those"));
 }
 
-/// A withdrawal with everything that belongs to it, in a chain that is whole: what is missing is that two people agreed.
+/// Forges a complete withdrawal in a valid chain of hashes: only the approval by a second person is missing.
 async fn a_withdrawal_without_an_approval_is_named(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
@@ -353,7 +353,7 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     is_named(&db, "no answer", &format!("request {noted} of officer: it has an event, and no answer"));
     past.run("INSERT INTO requests SELECT * FROM kept").await.unwrap();
     proved(&db);
-    // Of a moment that is not the event's, and under an id that nobody used.
+    // An answer with another time than its event, then one under an id that no event has.
     past.run(&format!("UPDATE requests SET recorded_at = recorded_at - 1 WHERE request_id = {id}")).await.unwrap();
     is_named(&db, "another moment", &format!("request {noted} of officer: it was answered, and has no event"));
     past.run(&format!("UPDATE requests SET recorded_at = recorded_at + 1 WHERE request_id = {id}")).await.unwrap();
@@ -367,7 +367,7 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     let named = format!("request {other} of officer: it was answered, and has no event of that moment");
     assert_eq!(differences(&db), [named.as_str()]);
     if !db.is_postgres() {
-        // Before every row that the program writes.
+        // A row id below all that the program writes.
         past.run(&format!("UPDATE requests SET rowid = -5 WHERE request_id = {made_up}")).await.unwrap();
         assert_eq!(differences(&db), [named]);
     }
@@ -396,7 +396,7 @@ async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
     assert_eq!(proved_register(&db), head);
 }
 
-/// Leaves the register as a process does that was killed after the schema was migrated and before the record began.
+/// Deletes the record, as if a process was killed after it migrated the schema and before it began the record.
 async fn cut_short(db: &Db) {
     let mut past = Past::of(db).await;
     past.run_unguarded(
@@ -406,7 +406,7 @@ async fn cut_short(db: &Db) {
     .unwrap();
 }
 
-/// Files, and approvals in every state, as an earlier version left them: adopted once, by the first server to start.
+/// The first server to start adopts the imports and approvals of an earlier version, in every state, exactly once.
 async fn existing_reference_data_is_adopted_once(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -434,11 +434,11 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     let found = begins.into_iter().chain(vec!["import_found"; 6]);
     let approvals = ["approval_found", "answer_found"].into_iter().cycle().take(6);
     assert_eq!(kinds(&mut past).await, found.chain(approvals).collect::<Vec<_>>());
-    // It goes on from there.
+    // New imports continue the record.
     import_all(&servers[0], &[SEPTEMBER]);
     drop(servers);
     assert_eq!(proved_register(&db).0, 14);
-    // What was adopted is covered as what landed is.
+    // Verify covers adopted imports like new ones.
     let id = past.id(&month);
     past.run(&format!("UPDATE ofsted_rows SET cur_grade = 1 WHERE import_id = {id}")).await.unwrap();
     is_named(&db, "grades", &format!("import {month}: its rows are not those it landed with"));
@@ -448,7 +448,7 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     assert!(migrated.stderr.contains("adopted 7 imports"), "{}", migrated.stderr);
 }
 
-/// Taken away with its head, the record begins again, as found: a head that was written down before tells.
+/// If the record and its head are deleted, a new record adopts the data. Only a head kept elsewhere shows the deletion.
 async fn a_deleted_record_does_not_begin_again_unseen(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);

@@ -1,4 +1,4 @@
-//! Two processes on one PostgreSQL: what one does to the other.
+//! Two processes on one PostgreSQL database: a stopped one does not block the other.
 
 use std::fs;
 use std::io;
@@ -9,17 +9,17 @@ use crate::harness::{Db, Server, run};
 use crate::load::{Load, Unanswered, held};
 use crate::raw_sql::{Past, proved};
 
-/// A holder that lies still for 3 s loses its session; the rest is for a busy machine.
+/// A lock holder that is silent for 3 s loses its session; the rest of the time is for a busy machine.
 const FREED: Duration = Duration::from_secs(15);
 
-/// A session that has the programme's row and waits for its client. One that has only prepared the statement has the lock on
-/// the table too, but no transaction id.
+/// A session that has locked the programme's row and waits for its client. A session that has only prepared the statement has
+/// the lock on the table too, but no transaction id.
 const HOLDING: &str = "SELECT count(*) FROM pg_stat_activity session WHERE datname = current_database() \
     AND application_name = 'tsio writer' AND state = 'idle in transaction' AND backend_xid IS NOT NULL \
     AND EXISTS (SELECT 1 FROM pg_locks held WHERE held.pid = session.pid AND held.granted \
                 AND held.relation = 'books'::regclass AND held.mode = 'RowShareLock')";
 
-/// And that has heard nothing from its client for far longer than a statement is on its way.
+/// The session has also heard nothing from its client for far longer than a statement needs to arrive.
 const UNHEARD: &str = "clock_timestamp() - session.state_change > interval '500 ms'";
 
 #[test]
@@ -59,8 +59,8 @@ fn a_stopped_lock_holder_does_not_stop_the_programme() {
     });
 }
 
-/// Whether the stopped one holds the programme's row. What it sent before it stopped may still be on its way: a session
-/// holds when nothing has reached it for a while.
+/// Tells whether the stopped process has locked the programme's row. A statement that it sent before may still arrive, so the
+/// session counts as holding once nothing has reached it for a while.
 async fn still_holds(past: &mut Past) -> bool {
     while past.number(HOLDING).await > 0 {
         if past.number(&format!("{HOLDING} AND {UNHEARD}")).await == 1 {
@@ -70,10 +70,10 @@ async fn still_holds(past: &mut Past) -> bool {
     false
 }
 
-/// The kernel stops a process a moment after the signal is sent, one thread after the other.
+/// Waits until the process is stopped: the kernel stops its threads one by one, a moment after the signal.
 fn until_stopped(pid: u32) {
     let thread = |it: io::Result<fs::DirEntry>| it.and_then(|it| fs::read_to_string(it.path().join("stat")));
-    // One that has ended meanwhile is stopped as well.
+    // A thread that has ended counts as stopped.
     let stopped = || {
         let mut threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(thread);
         threads.all(|it| it.map_or(true, |it| it.contains(") T ")))

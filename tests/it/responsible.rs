@@ -1,6 +1,6 @@
-//! Who has to be contacted first: as in the newest register, until the first contact with them is recorded.
+//! The responsible body is taken from the newest register until the first contact with it is recorded.
 //!
-//! Of the samples, 910003 and 910020 have a diocese, 910002 has none, and no file of establishments names 910024 and 910028.
+//! In the samples, 910003 and 910020 have a diocese, 910002 has none, and no file of establishments names 910024 and 910028.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn identify(server: &Server) -> Value {
     done(server, &["offers", "identify"])
 }
 
-/// Of how many schools identify says that nobody knows their diocese.
+/// Reads the number of schools whose diocese is unknown from the answer of identify.
 fn unknown(answer: &Value) -> Option<String> {
     let warnings = answer["warnings"].as_array().unwrap();
     let found = warnings.iter().find(|it| it["code"] == "DIOCESE_UNKNOWN")?;
@@ -30,7 +30,7 @@ fn kinds(server: &Server, urn: i64) -> Vec<Value> {
     events.as_array().unwrap().iter().map(|it| it["kind"].clone()).collect()
 }
 
-/// Contacts its responsible body; answers what was said on standard error.
+/// Records a contact with a school's responsible body and returns the standard error output.
 fn contact(server: &Server, urn: i64) -> String {
     let offer = offer_id(server, urn);
     let told = cli(server, &["offers", "contact", &offer, "--party", "responsible-body", "--on", "2021-09-08"]);
@@ -42,7 +42,7 @@ async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {
     let (server, folder) = (Server::start(&db), Folder::new());
     let [groups, membership, links, establishments] = REGISTER_AUGUST;
     import_all(&server, &[groups, membership, links, AUGUST]);
-    // The 11 maintained schools of the README's first row; those of a trust are told by it.
+    // The 11 maintained schools of the README's first row. For other schools the trust is contacted.
     let made = identify(&server);
     assert_eq!((identified(&made)[0], unknown(&made).as_deref()), (19, Some("of 11")));
     assert_eq!(body(&server, 910_003), "local authority 886 (Kent)");
@@ -58,7 +58,7 @@ async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {
     assert_eq!(kinds(&server, 910_002), ["identified", "contacted"]);
     assert!(contact(&server, 910_024).contains("of 1 school(s)"), "no file names it");
 
-    // 910028 is left of those that no file of establishments names; 910020 has its diocese recorded.
+    // Of the schools in no file of establishments, 910028 is left; 910020 has its diocese recorded.
     let again = identify(&server);
     assert_eq!((identified(&again)[2], unknown(&again).as_deref()), (19, Some("of 1")));
     assert_eq!(kinds(&server, 910_020), ["identified", "responsible_body_changed"]);

@@ -1,4 +1,4 @@
-//! Who may do what: every command with each role alone, and calls that do not say who calls.
+//! Rights: every command with each role alone, and calls without the caller's name.
 
 use serde_json::Value;
 use tonic::{Code, Request};
@@ -19,10 +19,10 @@ both!(
 
 const ROLES: [&str; 7] =
     ["reader", "case-officer", "delivery-partner", "regional-director", "finance", "finance-approver", "administrator"];
-/// By the scheme's table: who works offers, and what is the administrator's.
+/// From the scheme's table: the roles that work on offers, and the administrator.
 const OFFICERS: &[&str] = &["case-officer", "regional-director"];
 const ADMINISTRATOR: &[&str] = &["administrator"];
-/// Who records that days were delivered, who keeps the money, who is the second person for it, who reads its ledger.
+/// The roles that record delivered days, keep the money, approve its movements, and read the ledger.
 const DELIVERY: &[&str] = &["case-officer", "regional-director", "delivery-partner"];
 const FINANCE: &[&str] = &["finance"];
 const APPROVER: &[&str] = &["finance-approver"];
@@ -35,7 +35,7 @@ async fn each_role_may_do_what_the_scheme_allows(db: Db) {
     let (ofsted, offer) = (ofsted.as_str().unwrap(), offer.as_str());
     let terms = concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml");
     let (september, groups) = (path(SEPTEMBER.0), path("gias_groups_2021-08.csv"));
-    // An approval of each kind, asked for by somebody who tries nothing else.
+    // One open approval of each kind, requested by a person who makes no other call here.
     let asker = |args: &[&str]| {
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "administrator", args)), "approval")
     };
@@ -73,7 +73,7 @@ async fn each_role_may_do_what_the_scheme_allows(db: Db) {
         )
     };
     let before = everything();
-    // First those who may not: nothing at all is written by any of them.
+    // First the roles without the right: their calls write nothing.
     for (allowed, command) in commands {
         for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
             let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
@@ -82,7 +82,7 @@ async fn each_role_may_do_what_the_scheme_allows(db: Db) {
     }
     refused_for(&server, "ROLE_MISSING", &said_by("someone", "finance-approver", &["approvals", "give", &withdrawal]));
     assert_eq!(everything(), before);
-    // Then those who may: the scheme may refuse, the role never does.
+    // Then the roles with the right: a rule of the scheme may refuse the call, but not the role.
     for (allowed, command) in commands {
         for role in allowed {
             let answer = cli(&server, &said_by("someone.else", role, command));
@@ -95,7 +95,7 @@ async fn each_role_may_do_what_the_scheme_allows(db: Db) {
 }
 
 fn everyone_reads(server: &Server, offer: &str) {
-    // A delivery partner sees the offers that are its own.
+    // A delivery partner sees only the offers assigned to it.
     done(server, &["offers", "assign", offer, "--to", "someone"]);
     for role in ROLES {
         let reads: [&[&str]; 9] = [
@@ -124,7 +124,7 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
     let booked =
         done(&server, &["awards", "book", &days, "--days", "0.5", "--on", "2021-11-01"])["booking"].to_string();
     started(&server, &offer);
-    // A delivery partner works on the offers that are its own.
+    // A delivery partner works only on the offers assigned to it.
     done(&server, &["offers", "assign", &offer, "--to", "someone.else"]);
     let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
     let waits = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "finance", &much)), "approval");
@@ -184,7 +184,7 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
     }
 }
 
-/// Whether VerifyLedger finds nothing wrong, asked with one role.
+/// Calls VerifyLedger with one role, and returns whether the ledger is sound.
 async fn verify_ledger(server: &Server, role: &'static str) -> Result<bool, Code> {
     let mut client = FinanceServiceClient::connect(server.url()).await.unwrap();
     let mut request = Request::new(VerifyLedgerRequest::default());

@@ -1,12 +1,12 @@
-//! The sample files, how they go in, and how answers are read: what the scenarios of the scheme share.
+//! Shared by the scenarios of the scheme: the sample files, their import, and the reading of answers.
 //!
-//! No expected number lives here: those stand in the scenarios, copied by hand from `samples/README.md`.
+//! Expected numbers are in the scenarios, copied by hand from `samples/README.md`.
 
 use serde_json::Value;
 
 use super::harness::{Output, Server, cli};
 
-/// A file of the samples and the date it speaks for.
+/// A sample file and its as-at date.
 pub(crate) type File = (&'static str, &'static str);
 
 /// The register of August 2021.
@@ -35,18 +35,18 @@ pub(crate) fn everything() -> Vec<File> {
     REGISTER_AUGUST.into_iter().chain(months).chain(REGISTER_MARCH).chain([LAST]).collect()
 }
 
-/// Where a sample is.
+/// The path of a sample.
 pub(crate) fn path(name: &str) -> String {
     format!("{}/samples/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The words that import a file.
+/// The arguments of the command that imports a file.
 pub(crate) fn words((name, as_at): File) -> [String; 5] {
     let noun = if name.starts_with("ofsted") { "ofsted" } else { "register" };
     ["import", noun, &path(name), "--as-at", as_at].map(str::to_owned)
 }
 
-/// Runs a command that has to succeed and gives its document.
+/// Runs a command that has to succeed and returns its JSON.
 pub(crate) fn done(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 0, "{args:?}\n{stdout}{stderr}");
@@ -54,7 +54,7 @@ pub(crate) fn done(server: &Server, args: &[&str]) -> Value {
     json
 }
 
-/// Runs a command that has to be refused and gives its error.
+/// Runs a command that has to be refused and returns its error.
 pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 1, "{args:?}\n{stdout}{stderr}");
@@ -65,19 +65,19 @@ pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
     error
 }
 
-/// Runs a command that has to be refused for this reason, and gives its error.
+/// Runs a command that has to be refused for this reason, and returns its error.
 pub(crate) fn refused_for(server: &Server, reason: &str, args: &[&str]) -> Value {
     let error = refused(server, args);
     assert_eq!(error["reason"], reason, "{args:?}: {error}");
     error
 }
 
-/// The words of a command said by someone else than the local operator.
+/// Adds the arguments that run a command as another person than the local operator.
 pub(crate) fn said_by<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     [&["--actor", actor, "--roles", roles], args].concat()
 }
 
-/// Imports one file, which has to go in, and gives its element of the answer.
+/// Imports one file, which has to succeed, and returns its element of the answer.
 pub(crate) fn import(server: &Server, file: File) -> Value {
     let words = words(file);
     let answer = done(server, &words.each_ref().map(String::as_str));
@@ -85,7 +85,7 @@ pub(crate) fn import(server: &Server, file: File) -> Value {
     answer[0].clone()
 }
 
-/// Imports files, each of which has to go in whole.
+/// Imports files, each of which has to succeed without problems in its rows.
 pub(crate) fn import_all(server: &Server, files: &[File]) {
     for file in files {
         let answer = import(server, *file);
@@ -95,10 +95,10 @@ pub(crate) fn import_all(server: &Server, files: &[File]) {
 }
 
 /// A row of the README's table: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained, SAT,
-/// single-school MAT, unplaced, unknown. `both` is not printed: it is what the two rules count twice.
+/// single-school MAT, unplaced, unknown. `both` is not printed: it is the number of schools that both rules count.
 pub(crate) type Counts = [i64; 13];
 
-/// A summary, as a row of the README's table.
+/// Turns a summary into a row of the README's table.
 pub(crate) fn counts(summary: &Value) -> Counts {
     let number = |path: &str| summary.pointer(path).and_then(Value::as_i64).unwrap_or_else(|| panic!("{path}"));
     let [eligible, e1, e2] =
@@ -117,28 +117,28 @@ pub(crate) fn counts(summary: &Value) -> Counts {
     [schools, eligible, e1, e2, both, mat, trusts, standalone, maintained, sat, single, unplaced, unknown]
 }
 
-/// The counts of a programme now.
+/// Returns the current counts of a programme.
 pub(crate) fn summary(server: &Server, programme: &str) -> Counts {
     counts(&done(server, &["eligibility", "summary", "--programme", programme]))
 }
 
-/// Identifies, and gives created, updated, already open, already closed, blocked, unplaced.
+/// Runs identify, and returns the numbers of created, updated, already open, already closed, blocked and unplaced.
 pub(crate) fn identify(server: &Server) -> [i64; 6] {
     identified(&done(server, &["offers", "identify", "--programme", "2021-22"]))
 }
 
-/// What identifying did, as a row of the README's table.
+/// Turns the answer of identify into a row of the README's table.
 pub(crate) fn identified(answer: &Value) -> [i64; 6] {
     ["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]
         .map(|key| answer[key].as_i64().unwrap_or_else(|| panic!("{key}: {answer}")))
 }
 
-/// One number of each element of a list.
+/// Returns one number of each element of a list.
 pub(crate) fn numbers(list: &Value, key: &str) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|it| it[key].as_i64().unwrap()).collect()
 }
 
-/// The one offer made to this URN or UID.
+/// Returns the only offer made to this URN or UID.
 pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
     let list = done(server, &["offers", "list", "--search", &recipient.to_string()]);
     let mut offers = list.as_array().unwrap().iter().filter(|it| it["recipient"] == recipient);
@@ -147,17 +147,17 @@ pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
     offer.clone()
 }
 
-/// The id of the one offer made to this URN or UID.
+/// Returns the id of the only offer made to this URN or UID.
 pub(crate) fn offer_id(server: &Server, recipient: i64) -> String {
     text(&offer_of(server, recipient), "offer")
 }
 
-/// A text of a document.
+/// Returns a text of a JSON document by its key.
 pub(crate) fn text(document: &Value, key: &str) -> String {
     document[key].as_str().unwrap_or_else(|| panic!("{key}: {document}")).to_owned()
 }
 
-/// A server whose offers were made from the files of August 2021.
+/// Starts a server and identifies offers from the files of August 2021.
 pub(crate) fn august(db: &super::harness::Db) -> Server {
     let server = Server::start(db);
     import_all(&server, &REGISTER_AUGUST);
@@ -166,7 +166,7 @@ pub(crate) fn august(db: &super::harness::Db) -> Server {
     server
 }
 
-/// Holds a database to its record: every state recomputed from the events, the chain unbroken.
+/// Verifies a database: its states follow from the events, and the chain of hashes is unbroken.
 pub(crate) fn verified(db: &super::harness::Db) {
     let answer = super::harness::tsio(&["verify", "--database", &db.url()]);
     assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);

@@ -1,4 +1,4 @@
-//! The schema is compared with what the migrations make: guards that are gone are named, and what operators add is noted.
+//! Verify compares the schema with the migrations: it names missing guards, and notes additions by operators.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
 const READ: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
 const MADE: &str = "src/store/db/schema_check/postgres.tsv";
 
-/// What the migrations make on PostgreSQL lies in a file, as verify cannot migrate a database to compare with. To write
+/// The migrated schema of PostgreSQL is kept in a file, because verify cannot migrate a database to compare with. To write
 /// it again: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
 #[test]
 fn the_file_is_what_the_migrations_make() {
@@ -30,7 +30,7 @@ fn names(list: &Value, named: &str) -> bool {
     list.as_array().unwrap().iter().any(|it| it.as_str().unwrap().contains(named))
 }
 
-/// Each is done, named as a difference, and undone.
+/// Makes each change, checks that verify names it, and undoes it.
 async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
     let mut past = Past::of(db).await;
     for [change, named, back] in rows {
@@ -44,7 +44,7 @@ async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
     }
 }
 
-/// A database with its programmes, that nobody serves.
+/// Makes a database with two programmes and stops its server.
 fn of_two_programmes(db: &Db) {
     Server::start(db).stop();
     assert_eq!(verify(db, &[]).1[0]["notes"], Value::Array(Vec::new()), "nothing is noted of what the migrations make");
@@ -189,7 +189,7 @@ async fn additions_by_operators_are_noted(db: Db) {
     }
 }
 
-/// A user who reads the catalogs only, and no table of its own: the file is compared with, and no schema is made.
+/// The user may read only the catalogs: verify compares with the file and creates no schema.
 #[test]
 fn the_schema_is_compared_without_a_right_to_make_one() {
     run(async {

@@ -1,4 +1,4 @@
-//! `tests/run` tells what the tests need and the machine lacks, by version and not by name alone.
+//! `tests/run` lists the programs that the machine lacks, or that it has only in too old a version.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::harness::process::{Ended, Process};
 
 const BOUND: Duration = Duration::from_secs(60);
 
-/// What `tests/run --missing` says where this program stands before all others in the path.
+/// Runs `tests/run --missing` with this program first in the path, and returns the exit code and the output.
 fn missing_with(program: Option<(&str, &str)>) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     if let Some((name, script)) = program {

@@ -1,4 +1,4 @@
-//! How a server starts, what it will not start on, and how it ends.
+//! How a server starts, what it refuses to start with, and how it stops.
 
 use std::fs;
 use std::thread;
@@ -25,7 +25,7 @@ const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
 
 both!(health_and_reflection_answer, a_stopping_server_answers_the_calls_in_flight, a_newer_schema_is_refused);
 
-/// A `serve` that must refuse to start, and what it says.
+/// Runs a `serve` that must refuse to start, and returns its message.
 fn refused(url: &str, extra: &[&str]) -> String {
     let output = tsio(&[&["serve", "--development", "--database", url, "--listen", "127.0.0.1:0"], extra].concat());
     assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
@@ -54,7 +54,7 @@ async fn health_and_reflection_answer(db: Db) {
     }
 }
 
-/// Told to stop while a call waits for the programme and a stream watches its health.
+/// The server is stopped while a call waits for the programme and a stream watches its health.
 async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -87,7 +87,7 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
 }
 
-/// An upload that neither ends nor breaks: the drain's time is the bound, and the exit code says so.
+/// An upload neither ends nor breaks: the server stops after the drain's time limit, and its exit code says so.
 #[test]
 fn a_stream_without_an_end_does_not_hold_up_the_stop() {
     run(async {
@@ -127,7 +127,7 @@ fn a_file_is_served_once() {
         assert_eq!(proved(&db)[0].0, 20);
         client.note(&offer, "still served", &fresh()).await.unwrap();
         assert_eq!(proved(&db)[0].0, 21);
-        // The lock goes with its process, however it ends.
+        // The lock ends with its process, even if that is killed.
         first.kill();
         let second = Server::start(&db);
         assert_eq!(Client::of(&second).await.offer(&offer).await.offer, offer);

@@ -1,7 +1,7 @@
-//! PostgreSQL with a synchronous standby: nothing is acknowledged that a standby may not have.
+//! PostgreSQL with a synchronous standby: no change is acknowledged before the standby has it.
 //!
-//! The standby that these clusters name never comes, so each commit waits until the name is taken back. A session that is
-//! ended while it waits has committed on this machine alone; one whose wait is cancelled even says that it has committed.
+//! The standby that these clusters name never connects, so each commit waits until the name is removed. A session that is
+//! terminated while it waits has committed on this machine alone. One whose wait is cancelled even reports the commit.
 
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
@@ -16,7 +16,7 @@ use crate::raw_sql::{Past, proved};
 /// Sessions that wait for a standby.
 const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%' AND wait_event = 'SyncRep'";
 
-/// A server on a cluster of its own whose commits can be made to wait.
+/// A server on its own cluster, in which commits can be made to wait.
 struct Waiting {
     db: Db,
     server: Server,
@@ -26,19 +26,19 @@ struct Waiting {
 impl Waiting {
     async fn start() -> Self {
         let db = Db::postgres_alone();
-        // With any level of the log: what it leaves out must still count.
+        // The server must notice PostgreSQL's warnings even if it logs nothing.
         let server = Server::start_in(&db, &[("TSIO_LOG", "off")]);
         let past = Past::of(&db).await;
         Self { db, server, past }
     }
 
-    /// From here on each commit waits for a standby that does not come.
+    /// Makes each further commit wait for a standby that never connects.
     async fn lose_standby(&mut self) {
         self.past.run("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").await.unwrap();
         self.reload("elsewhere").await;
     }
 
-    /// Lets all that wait go on.
+    /// Lets all waiting commits finish.
     async fn need_no_standby(&mut self) {
         self.past.run("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
         self.reload("").await;
@@ -50,7 +50,7 @@ impl Waiting {
         self.past.until(&read, 1).await;
     }
 
-    /// Waits until a session that began its statement after this moment waits for a standby, or the call ends without it.
+    /// Waits until a session whose statement began after this time waits for a standby. Panics if the call ends before.
     async fn until_waits<T: std::fmt::Debug>(&mut self, since: i64, call: &mut JoinHandle<T>) {
         let waits = format!("SELECT COUNT(*) {WAITING} AND {} > {since}", micros("query_start"));
         while self.past.number(&waits).await == 0 {
@@ -60,12 +60,12 @@ impl Waiting {
         }
     }
 
-    /// The database's time, in microseconds.
+    /// Returns the database's time in microseconds.
     async fn now(&mut self) -> i64 {
         self.past.number(&format!("SELECT {}", micros("clock_timestamp()"))).await
     }
 
-    /// Does this to each session that waits: the call's, and readiness' own once a wait was cut short.
+    /// Calls this function of PostgreSQL for each waiting session: the call's, and the readiness check's after a cut wait.
     async fn each_waiting(&mut self, function: &str) {
         assert!(self.past.number(&format!("SELECT COUNT({function}(pid)) {WAITING}")).await >= 1);
     }
@@ -80,7 +80,7 @@ fn note(client: &Client, offer: &str, id: &str) -> JoinHandle<Result<NoteOfferRe
     tokio::spawn(async move { client.note(&offer, "is it anywhere else", &id).await })
 }
 
-/// A note whose wait for the standby is cut short by this function waits again, and is there once.
+/// This function of PostgreSQL cuts short a note's wait for the standby. The note waits again, and is stored once.
 async fn cut_short_by(function: &str) {
     let mut it = Waiting::start().await;
     let client = Client::of(&it.server).await;
@@ -114,7 +114,7 @@ fn a_wait_that_is_cancelled_is_no_acknowledgement() {
     run(cut_short_by("pg_cancel_backend"));
 }
 
-/// Terms are loaded past the programmes' writers: what was stored for their request is read by itself.
+/// Loading terms does not use the programmes' writers: it reads the stored answer of its request by itself.
 #[test]
 fn a_stored_answer_of_no_programme_waits_too() {
     run(async {
@@ -145,7 +145,7 @@ fn a_stored_answer_of_no_programme_waits_too() {
     });
 }
 
-/// One lock of the cluster used to be held by the waiting transaction: the other programme could not even begin to wait.
+/// Regression: the waiting transaction held a lock of the whole cluster, so the other programme could not begin to wait.
 #[test]
 fn programmes_wait_for_the_standby_beside_each_other() {
     run(async {

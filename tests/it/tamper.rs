@@ -1,8 +1,8 @@
-//! Each column of each table is changed, past the program and its guards, and `verify` has to name what was changed. A row
-//! that goes is named as well. What is not covered is listed below, with its reason.
+//! Changes each column of each table by SQL without guards; `verify` has to name the change. The same holds for a deleted
+//! row. The columns that are not covered are listed below, each with its reason.
 //!
-//! `verify` runs in this process, some hundred times in a row. By default each column's first change is tried, and its last,
-//! which is a value where there was none if there may be none; `TSIO_TAMPER_STRIDE=1` tries every one.
+//! `verify` runs in this process, some hundred times in a row. By default the first and the last change of each column are
+//! tried. For a nullable column, the last change sets a value in place of NULL. `TSIO_TAMPER_STRIDE=1` tries every change.
 
 mod column;
 mod guards;
@@ -18,11 +18,11 @@ use crate::harness::{Db, Server, run_within, setting};
 use crate::raw_sql::{Past, proved};
 use column::{Change, Column};
 
-/// The longest form takes some minutes.
+/// With every change tried, the test takes some minutes.
 const BOUND: std::time::Duration = std::time::Duration::from_secs(1_800);
 
-/// What is not held against the programmes' records, with the reason. docs/reference/record.md says the same. An empty column is the
-/// whole table.
+/// Columns that are not compared with the programmes' records, each with the reason: table, column, reason. An empty column
+/// means the whole table. `docs/reference/record.md` has the same list.
 const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("requests", "rpc", "what an answer says is in no record, only that it was given"),
     ("requests", "fingerprint", "what an answer says is in no record, only that it was given"),
@@ -36,7 +36,7 @@ const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("sqlite_stat4", "", "statistics"),
 ];
 
-/// What a difference in each table speaks of.
+/// The words of which a difference in each table has at least one.
 const NAMED: [(&str, &[&str]); 28] = [
     ("terms", &["terms"]),
     ("books", &["head", "is open", "rules", "offer", "its row"]),
@@ -49,7 +49,7 @@ const NAMED: [(&str, &[&str]); 28] = [
     ("awards", &["award"]),
     ("bookings", &["booking"]),
     ("invoices", &["invoice"]),
-    // A cap is called by its offer and its strand.
+    // A cap is named by its offer and its strand.
     ("accounts", &["account", "fund", "offer"]),
     ("account_days", &["account"]),
     ("approvals", &["approval"]),
@@ -83,7 +83,7 @@ fn is_covered(table: &str, column: &str) -> bool {
     !NOT_COVERED.iter().any(|(of, not, _)| *of == table && (not.is_empty() || *not == column))
 }
 
-/// The differences that verify names of every programme: the first hundred of each, those of the schema last.
+/// Returns the differences of every programme: the first hundred of each, with those of the schema last.
 async fn differences(store: &Store) -> BTreeSet<String> {
     match verify::verify(store, None, None).await {
         Ok(reports) => reports.into_iter().flat_map(|it| it.differences).collect(),
@@ -138,7 +138,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     assert_eq!(differences(&store).await, before, "each was put back");
 }
 
-/// What verify did not name, if it did not.
+/// Describes the change if no difference names it.
 fn miss<'a>(column: &Column, change: &Change, found: impl Iterator<Item = &'a String>) -> Option<String> {
     let found: Vec<&String> = found.collect();
     let nouns =

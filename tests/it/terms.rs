@@ -1,4 +1,4 @@
-//! The scheme as data: loading a year, the same again, a changed one, a wrong one.
+//! Loading the terms of a year: a new file, the same again, a changed one, a wrong one.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn shipped(programme: &str) -> String {
     fs::read_to_string(format!("{}/terms/{programme}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// A folder for terms files, and what loads one.
+/// A folder for terms files, with a method that loads one.
 struct Desk(tempfile::TempDir);
 
 impl Desk {
@@ -28,7 +28,7 @@ impl Desk {
     }
 }
 
-/// The line, from 1, of the first that starts so.
+/// Returns the number, from 1, of the first line that starts with this text.
 fn line_of(text: &str, start: &str) -> usize {
     text.lines().position(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{start}")) + 1
 }
@@ -56,7 +56,7 @@ async fn the_terms_of_a_programme_never_change(db: Db) {
     let changed = shipped("2021-22").replacen("£10,000", "£12,000", 1);
     let error = refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &changed)]);
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!("FAILED_PRECONDITION"), &json!("terms")));
-    // A blank or a comment more is another text too.
+    // An additional blank or comment makes it another text too.
     let spaced = format!("{}\n", shipped("2021-22"));
     refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &spaced)]);
     assert_eq!(done(&server, &["terms", "list"]), list);
@@ -80,7 +80,7 @@ fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
             .map(|field| field.rsplit(':').next().unwrap().parse::<usize>().unwrap_or_else(|_| panic!("{field}")))
             .collect::<Vec<_>>()
     };
-    // A date that is none is a fault of the file's language: nothing after it can be read.
+    // An impossible date is a syntax error of TOML: nothing after it can be read.
     assert_eq!(lines_of(&wrong), [line_of(&wrong, "claims_until")]);
     let wrong = wrong.replacen("claims_until   = 2023-02-30", "claims_until   = 2023-02-28", 1);
     let mut lines = lines_of(&wrong);
@@ -107,7 +107,7 @@ async fn a_new_year_is_a_new_file(db: Db) {
     let moved = |programme: &str, changes: &[(&str, &str)]| {
         changes.iter().fold(shipped(programme), |text, (from, to)| text.replace(from, to))
     };
-    // 2022-23 a year on. No file is as at 1 September 2023 or later, so no school is judged in that year.
+    // The terms of 2022-23 moved by a year. No file is as at 1 September 2023 or later, so no school is judged in that year.
     let changes = [
         ("2022-23", "2023-24"),
         ("2023-08-31", "2024-08-31"),
@@ -115,7 +115,7 @@ async fn a_new_year_is_a_new_file(db: Db) {
         ("2022-09-01", "2023-09-01"),
     ];
     let sound = moved("2022-23", &changes);
-    // A character that nobody sees is none the less one for being escaped.
+    // An invisible character is refused even if it is written as an escape.
     let hidden = sound.replacen("name      = \"", "name      = \"\\u001b[31m\\u202e", 1);
     let hidden = desk.file("hidden.toml", &hidden);
     let error = refused_for(&server, "FIELD_VIOLATIONS", &["terms", "load", &hidden]);
@@ -137,8 +137,8 @@ async fn a_new_year_is_a_new_file(db: Db) {
     let counts = done(&server, &["eligibility", "summary", "--programme", "2023-24"]);
     assert_eq!((&counts["schools"], &counts["standalone"]["schools"]), (&json!(77), &json!(0)), "{counts}");
 
-    // 2021-22 three years earlier: E2 needs a file as at 31 August 2018 or before, and there is none; E1 takes who was
-    // judged 3 in that year. So each school but 900001, whose place 990001 has taken, is eligible by E1 or unknown.
+    // The terms of 2021-22 moved back by three years. E2 needs a file as at 31 August 2018 or before, and there is none; E1
+    // takes schools judged 3 in that year. So each school is eligible by E1 or unknown, but for 900001, which is superseded.
     let changes = [
         ("2021-22", "2018-19"),
         ("2021-09-01", "2018-09-01"),

@@ -1,4 +1,4 @@
-//! What people type and what people see: no control character gets in, and none that is stored reaches a terminal.
+//! Texts from people: no control character is accepted, and no stored one reaches a terminal.
 
 mod places;
 mod shown;
@@ -30,13 +30,13 @@ both!(
 
 const ROLES: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator,reader";
 
-/// The violations of a status: each field with what is wrong there.
+/// Returns the violations of a status: each field with its mistake.
 pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
     let bad = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
     bad.into_iter().map(|it| (it.field, it.description)).collect()
 }
 
-/// The descriptor is walked, so that a text that is added to the contract is tried here without a row of its own.
+/// Walks the descriptor of the contract, so a text field that is added later is tried here without a row of its own.
 async fn no_field_of_any_method_takes_a_control_character(db: Db) {
     let server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
@@ -72,7 +72,7 @@ async fn every_kind_of_unsafe_character_is_named(db: Db) {
         assert_eq!(violations(&refused)[0].0, "text");
         assert!(violations(&refused)[0].1.contains(&named), "{bad:?}: {:?}", violations(&refused));
     }
-    // All that is wrong is named at once, and nothing was recorded.
+    // One refusal names all mistakes, and nothing was recorded.
     let refused = client.note("x", "a\u{7}", &fresh()).await.unwrap_err();
     let fields: Vec<String> = violations(&refused).into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["text", "offer"]);
@@ -87,14 +87,14 @@ async fn a_note_keeps_its_lines(db: Db) {
     let first = client.note(&offer, " one\r\n\ttwo – “three”\n\r\nfour ", &id).await.unwrap();
     let texts: Vec<String> = client.events(&offer).await.into_iter().map(|it| it.text).collect();
     assert_eq!(texts.last().map(String::as_str), Some("one\n\ttwo – “three”\n\nfour"));
-    // The request id stands for the body as it was sent.
+    // The request id belongs to the body as it was sent.
     let again = client.note(&offer, " one\r\n\ttwo – “three”\n\r\nfour ", &id).await.unwrap();
     assert_eq!(again.encode_to_vec(), first.encode_to_vec());
     let other = client.note(&offer, " one\n\ttwo – “three”\n\nfour ", &id).await.unwrap_err();
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
 }
 
-/// A body that an earlier version took is answered from the store; its id with another body is refused.
+/// A body that an earlier version accepted gets its stored answer; its id with another body is refused.
 async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -108,7 +108,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let again: NoteOfferResponse = offers().note_offer(client.ask(old.clone())).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
     assert_eq!(client.times(&offer, &id).await, 1);
-    // Another body, another id, a preview and another caller are as any other call.
+    // Another body, another id, a preview and another caller are checked as any other call.
     let others = [
         NoteOfferRequest { text: "bells\u{7}".to_owned(), ..old.clone() },
         NoteOfferRequest { request_id: fresh(), ..old.clone() },
@@ -120,7 +120,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     }
     let refused = offers().note_offer(client.named("another").ask(old.clone())).await.unwrap_err();
     assert_eq!(violations(&refused)[0].0, "text");
-    // Who may no longer see the offer is not told what became of it.
+    // A caller who may no longer see the offer does not get the stored answer.
     let region = client.offer(&offer).await.region;
     let other = if region == "West Midlands" { "North of England" } else { "West Midlands" };
     let mut elsewhere = client.ask(old);
@@ -128,7 +128,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     elsewhere.metadata_mut().insert("x-tsio-regions", other.parse().unwrap());
     assert_eq!(offers().note_offer(elsewhere).await.unwrap_err().code(), Code::NotFound);
 
-    // The same of a call that no worker takes: terms.
+    // The same holds for loading terms, which no worker carries out.
     let terms = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml")).unwrap();
     let load = LoadTermsRequest { request_id: fresh(), text: terms, ..Default::default() };
     let mut service = tsio::proto::terms_service_client::TermsServiceClient::new(client.channel());
@@ -141,7 +141,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     assert_eq!(violations(&service.load_terms(client.ask(new)).await.unwrap_err())[0].0, "file_name");
 }
 
-/// Under an id that was answered before the upload is compared with that one, as any other is.
+/// An upload under a used request id is compared with the stored one before its file name is checked.
 async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
     use tsio::proto::import_register_request::Part;
     let server = Server::start(&db);
@@ -165,7 +165,7 @@ async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
     assert_eq!(violations(&refused), [("header.file_name".to_owned(), expected.to_owned())]);
 }
 
-/// Makes the stored request one for this body, as an earlier version would have kept it.
+/// Changes the fingerprint of a stored request to that of this body, as an earlier version would have stored it.
 pub(crate) async fn taken_before(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
     let mut hash = Sha256::new();
     hash.update(rpc);
@@ -180,7 +180,7 @@ pub(crate) async fn taken_before(db: &Db, rpc: &str, id: &str, body: &impl prost
     assert_eq!(past.number(&changed).await, 1);
 }
 
-/// The caller's own name in development mode: refused with the character and its place.
+/// A caller's name with a control character, in development mode: the refusal names the character and its position.
 async fn an_actor_is_printable(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

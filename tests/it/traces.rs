@@ -1,4 +1,4 @@
-//! Traces: a collector of the scenario's own hears of calls what their callers' traces want; without one, calls go on.
+//! Traces: a collector of this test receives the spans of traced calls; without a collector, calls still work.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 const SECRET: &str = "Mrs Miggins telephoned";
 
-/// Hands on every span it is sent.
+/// Passes on every span that it receives.
 struct Collector(UnboundedSender<Span>);
 
 #[tonic::async_trait]
@@ -44,7 +44,7 @@ impl TraceService for Collector {
 }
 
 impl Collector {
-    /// Where it listens, and what it hears.
+    /// Its address, and the spans that it receives.
     async fn start() -> (String, UnboundedReceiver<Span>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -68,7 +68,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|it| format!("{it:02x}")).collect()
 }
 
-/// What a span says of itself.
+/// Returns the attributes of a span.
 fn attributes(span: &Span) -> HashMap<&str, String> {
     let text = |value: &Value| match value {
         Value::StringValue(text) => text.clone(),
@@ -79,7 +79,7 @@ fn attributes(span: &Span) -> HashMap<&str, String> {
     pairs.filter_map(|it| Some((it.key.as_str(), text(it.value.as_ref()?.value.as_ref()?)))).collect()
 }
 
-/// The call's span with this request id.
+/// Finds the span of the call with this request id.
 fn call_of<'a>(spans: &'a [Span], id: &str) -> Option<&'a Span> {
     spans.iter().find(|it| attributes(it).get("request_id").is_some_and(|it| it == id))
 }
@@ -97,7 +97,7 @@ async fn a_call_joins_the_trace_of_its_caller(db: Db) {
     note(&client, &offer, &malformed, Some(&kept[1..])).await.unwrap();
     note(&client, &offer, &alone, None).await.unwrap();
     note(&client, &offer, &unwanted, Some(&format!("00-{TRACE}-{CALLER}-00"))).await.unwrap();
-    // What is still to be sent is sent before it ends.
+    // The server sends its remaining spans before it stops.
     server.stop();
     let mut spans = Vec::new();
     while let Ok(span) = heard.try_recv() {
@@ -118,7 +118,7 @@ async fn a_call_joins_the_trace_of_its_caller(db: Db) {
     ] {
         assert_eq!(said[name], expected, "{name}");
     }
-    // Within it, what its command went through, one after the other; the group is beside them, and linked.
+    // The call's span contains the phases of its command in order. The batch has its own span, which is linked.
     let within: Vec<&Span> = spans.iter().filter(|it| it.parent_span_id == call.span_id).collect();
     let stage = |name: &str| *within.iter().find(|it| it.name == name).unwrap_or_else(|| panic!("{name}: {within:?}"));
     let (wait, commit) = (stage("wait"), stage("commit"));
@@ -128,7 +128,7 @@ async fn a_call_joins_the_trace_of_its_caller(db: Db) {
     assert_eq!((group.name.as_str(), attributes(group)["commands"].as_str()), ("group", "1"));
     assert_eq!(group.links[0].span_id, call.span_id);
 
-    // A caller's mistake is none of the server's, and never came to a writer.
+    // A mistake of the caller is no error of the server, and never reaches a writer.
     let call = call_of(&spans, &missing).unwrap();
     assert_eq!(attributes(call)["rpc.grpc.status_code"], "5");
     assert_ne!(call.status.clone().unwrap_or_default().code(), StatusCode::Error);
@@ -145,7 +145,7 @@ async fn an_unreachable_collector_affects_no_call(db: Db) {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
-    // Takes connections, and never says a word.
+    // Accepts connections, and never answers.
     let dumb = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut offer = None;
     for endpoint in [nobody, format!("http://{}", dumb.local_addr().unwrap())] {

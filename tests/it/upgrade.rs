@@ -1,4 +1,4 @@
-//! Servers of two releases on one database: once the newer one has migrated, the older one writes no more. PostgreSQL
+//! Servers of two releases on one database: once the newer one has migrated it, the older one no longer writes. PostgreSQL
 //! only, since a SQLite file has one server.
 
 use std::thread;
@@ -17,7 +17,7 @@ use crate::ledger::before_money;
 use crate::raw_sql::{Past, proved};
 
 const BOUND: Duration = Duration::from_secs(30);
-/// What a migration that this program does not know leaves behind.
+/// Marks a migration as done that this program does not know.
 const MIGRATED: &str = "INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)";
 const EVENTS: &str = "SELECT COUNT(*) FROM events";
 
@@ -43,7 +43,7 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         past.run(MIGRATED).await.unwrap();
         let id = fresh();
         is_outdated(&client.note(&offers[0].offer, "on the older one", &id).await.unwrap_err());
-        // What is no programme's goes the same way.
+        // Terms belong to no programme, and their loading is refused too.
         let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
         let terms = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
         is_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());
@@ -62,7 +62,7 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         let sent_on = sent_on.await.unwrap();
         assert_eq!((sent_on.code(), reason(&sent_on).as_str()), (Code::Unavailable, "SERVER_STOPPING"));
 
-        // The newer one, which knows the schema, does what the older one left.
+        // A newer server, which knows the schema, carries out what the older one refused.
         past.run("DELETE FROM seaql_migrations WHERE version = 'm9999_of_the_future'").await.unwrap();
         let newer = Server::start(&db);
         Client::of(&newer).await.note(&offers[0].offer, "on the older one", &id).await.unwrap();
@@ -77,7 +77,7 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offer = client.seed().await.remove(0).offer;
-        // Its statements are planned and kept by now, as on any server that has run for a while.
+        // Its statements are planned and cached now, as on any server that has run for a while.
         for _ in 0..10 {
             client.note(&offer, "before", &fresh()).await.unwrap();
         }
@@ -99,7 +99,7 @@ fn a_migration_waits_for_running_writers() {
     run(async {
         let db = Db::postgres();
         let (mut writer, mut beside) = (Past::of(&db).await, Past::of(&db).await);
-        // A release ago, with a writer in the middle of a group.
+        // The schema of a release ago, with a writer in the middle of a batch.
         writer.run(&before_money(&db)).await.unwrap();
         writer.hold(YEAR).await;
         let url = db.url();

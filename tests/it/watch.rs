@@ -1,4 +1,4 @@
-//! Watching: every change once, in order, with any fault, from any place and through any server.
+//! Watching: a stream has every change once and in order, after any fault, from any place and through any server.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -52,7 +52,7 @@ impl Watch {
         self.0.message().await.unwrap().expect("the stream goes on")
     }
 
-    /// The next that says more than where it is.
+    /// Returns the next message that is no checkpoint.
     async fn news(&mut self) -> WatchOffersResponse {
         loop {
             let message = self.next().await;
@@ -62,7 +62,7 @@ impl Watch {
         }
     }
 
-    /// All news up to this place.
+    /// Returns all messages up to this sequence but the checkpoints.
     async fn up_to(&mut self, last: i64) -> Vec<WatchOffersResponse> {
         let mut all = Vec::new();
         loop {
@@ -77,7 +77,7 @@ impl Watch {
         }
     }
 
-    /// How it ends.
+    /// Reads the stream to its end and returns the status.
     async fn end(mut self) -> Status {
         loop {
             match self.0.message().await {
@@ -105,8 +105,8 @@ fn offer_of(message: &WatchOffersResponse) -> &Offer {
     }
 }
 
-/// Holds what a watcher of everything saw to the record, whose first event is about no offer: each number once, in order, with the event and the last state of
-/// its offer.
+/// Compares the messages of a watcher of all offers with the record, whose first event is about no offer. Each sequence has
+/// to come once and in order, with its event and the offer's state after it.
 async fn held(client: &Client, seen: &[WatchOffersResponse], last: i64) {
     let numbers: Vec<i64> = seen.iter().map(|it| it.sequence).collect();
     assert_eq!(numbers, (2..=last).collect::<Vec<_>>());
@@ -140,7 +140,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     let mut seen = Vec::new();
     let mut start = Start::AfterSequence(0);
     for _ in 0..30 {
-        // Each on its own connection, broken anywhere.
+        // Each watch has its own connection, which breaks anywhere.
         let mut watch = Watch::from(&Client::of(&server).await, start.clone()).await;
         for _ in 0..rng.usize(0..40) {
             let message = watch.next().await;
@@ -167,7 +167,7 @@ async fn a_watch_from_any_place_gives_the_rest(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let mut live = Watch::from(&client, Start::AfterSequence(0)).await;
-    // Events about no offer lie between those about some: 21 and 22 make a fund and fill it.
+    // Some events between them are about no offer: 21 and 22 create a fund and fill it.
     funded(&server, "credit", "5000");
     let told =
         client.offers().contact_offers(client.ask(contact(Party::ResponsibleBody, &[&offers[0]], &fresh()))).await;
@@ -187,7 +187,7 @@ async fn a_watch_from_any_place_gives_the_rest(db: Db) {
         let rest: Vec<_> = whole.iter().filter(|it| it.sequence > message.sequence).cloned().collect();
         assert_eq!(bytes(&again), bytes(&rest), "after {}", message.sequence);
     }
-    // At the end of the record there is nothing to tell but that.
+    // At the end of the record, the first message is a checkpoint.
     let end = Watch::from(&client, Start::AfterSequence(last)).await.next().await;
     assert_eq!((end.sequence, matches!(end.told, Some(Told::Checkpoint(_)))), (last, true));
 }
@@ -250,7 +250,7 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     };
     told(elsewhere).await;
     told(here[0]).await;
-    // Neither was one of those asked for nor is.
+    // An offer that did not match the filter and does not match now.
     client.note(&here[0].offer, "between", &fresh()).await.unwrap();
     let close = CloseOfferRequest {
         request_id: fresh(),
@@ -272,7 +272,7 @@ async fn many_watch_at_once(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    // Over a connection of their own: what they do not take yet fills it.
+    // The watches have a connection of their own, because their unread messages fill it.
     let apart = Client::of(&server).await;
     let watching = (0..60).map(async |_| Watch::from(&apart, Start::AfterSequence(0)).await);
     let watching = join_all(watching).await;
@@ -300,13 +300,13 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
         hints.listen("tsio_books").await.unwrap();
         one.note(&offers[0].offer, "heard elsewhere", &fresh()).await.unwrap();
         assert_eq!(hints.recv().await.unwrap().payload(), YEAR);
-        // Hints are lost with the sessions that listen for them, changes are not.
+        // Terminated sessions lose notifications, but the watches must not lose changes.
         let mut past = Past::of(&db).await;
         for at in [&one, &other] {
             let load = Load::on(at, &offers, Unanswered::Again);
             for _ in 0..5 {
                 load.until_more(30).await;
-                // Between two groups there may be none.
+                // Between two batches there may be no session to terminate.
                 while past.number(TERMINATE).await == 0 {
                     load.until_more(1).await;
                 }
@@ -319,7 +319,7 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
         let (first, second) = (first.up_to(last).await, second.up_to(last).await);
         held(&other, &first, last).await;
         assert_eq!(bytes(&first), bytes(&second));
-        // And a place that one server told is one for the other.
+        // A place from one server is valid at the other.
         let rest = Watch::from(&other, token(&first[10])).await.up_to(last).await;
         assert_eq!(bytes(&rest), bytes(&first[11..]));
     });
@@ -349,7 +349,7 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     };
     diverged(token(&lost)).await;
     diverged(Start::AfterSequence(21)).await;
-    // Another event has its number now, which only the token can tell.
+    // Another event has this number now, which only the token shows.
     client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
     diverged(token(&lost)).await;
     let other = Watch::from(&client, token(&kept)).await.news().await;
@@ -357,7 +357,7 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     assert_ne!(other.resume_token, lost.resume_token);
 }
 
-/// Another stream's checkpoints, five seconds apart, tell the time: 30 seconds are given.
+/// The checkpoints of another stream, five seconds apart, serve as a clock: a slow watcher has 30 seconds.
 #[test]
 fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
     run(async {
@@ -367,7 +367,7 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         let load = Load::on(&client, &offers, Unanswered::Again);
         load.until_more(1_000).await;
         load.end().await;
-        // A small window, so that what is not taken stays with the server.
+        // A small window, so that unread messages stay at the server.
         let narrow = Endpoint::from_shared(server.url()).unwrap().initial_stream_window_size(65_535);
         let mut narrow = OfferServiceClient::new(narrow.connect().await.unwrap());
         let (programme, start) = (YEAR.to_owned(), Some(Start::AfterSequence(0)));
@@ -437,7 +437,7 @@ async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
     request.set_timeout(Duration::from_secs(12));
     let mut watch = Watch(client.offers().watch_offers(request).await.unwrap().into_inner());
     while !matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))) {}
-    // That it has caught up, and then, as nothing happens, that it is still there.
+    // The first checkpoint says that the stream has caught up, the next ones that it is still open.
     for _ in 0..2 {
         let here = watch.next().await;
         assert_eq!((here.sequence, matches!(here.told, Some(Told::Checkpoint(_)))), (20, true));

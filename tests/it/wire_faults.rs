@@ -1,4 +1,4 @@
-//! The connection to PostgreSQL fails after each message of a batch, and what was promised is kept.
+//! The connection to PostgreSQL fails after each message of a batch, and every acknowledged change is kept.
 //!
 //! A proxy between the server and the database counts the messages of the writers' connections, both ways. After the n-th it
 //! cuts the connection, lets nothing through any more, or sends that message twice. Every 25th point is part of the tests;
@@ -24,23 +24,23 @@ use crate::workload::{Kind, Workload};
 use proxy::{Fault, Proxy};
 
 const SWEEP: Duration = Duration::from_secs(2 * 3_600);
-/// Points at the same time: most of them wait.
+/// Points that are tested at the same time; most of them wait.
 const BESIDE: usize = 4;
-/// Reads at the same time, and how long each waits.
+/// Concurrent reads, and how long each waits.
 const READS: usize = 48;
 const HANGS_UP: Duration = Duration::from_secs(2);
 const IN_USE: &str = "tsio_database_connections{pool=\"read\",state=\"used\"}";
-/// Time enough for a silent connection to be given up, and far less than TCP takes.
+/// Long enough for the server to give up a silent connection, and far shorter than the timeouts of TCP.
 const FREE_AGAIN: Duration = Duration::from_secs(60);
 
-/// One batch with a fault after this message; how many messages it had, as far as it came.
+/// Runs one batch with a fault after this message, and returns the number of its messages and the result.
 async fn point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
     let db = Db::postgres();
     let proxy = Proxy::before(&db.url());
     let mut server = Server::start_at(&db, proxy.url());
     let client = Client::of(&server).await;
     let mut workload = Workload::prepare(&client).await;
-    // Its statements are planned and kept by now, as on a server that has run for a while.
+    // The first run plans and caches the statements, as on a server that has run for a while.
     if let Err(problem) = workload.one(&client, kind).await {
         return (0, Err(problem));
     }
@@ -55,7 +55,7 @@ async fn point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>
     (messages, done.map_err(said))
 }
 
-/// The next call works, and what was answered is there, at once and in another process.
+/// Checks that the next call works, and that all acknowledged changes exist, also after a restart.
 async fn after_it(server: &mut Server, workload: &mut Workload, db: &Db, kind: Kind) -> Result<(), String> {
     workload.one(&Client::of(server).await, kind).await?;
     server.kill();
@@ -64,7 +64,7 @@ async fn after_it(server: &mut Server, workload: &mut Workload, db: &Db, kind: K
 }
 
 async fn sweep(kind: Kind, fault: Fault) {
-    // With a fault after a message that never comes: how many there are.
+    // A fault after a message that never comes, to count the messages.
     let (messages, done) = point(kind, fault, u64::MAX).await;
     done.unwrap();
     assert!(messages > 20, "{messages} messages are no batch");
@@ -103,7 +103,7 @@ fn a_message_that_comes_twice_loses_nothing() {
     run_within(SWEEP, sweep(Kind::Award, Fault::Duplicate));
 }
 
-/// Reads that nobody answers give their connections back, so that others can read.
+/// Reads without an answer give their connections back, so that other reads can use them.
 #[test]
 fn reads_over_silent_connections_give_them_back() {
     run_within(SWEEP, async {
@@ -117,7 +117,7 @@ fn reads_over_silent_connections_give_them_back() {
             request.set_timeout(deadline);
             client.offers().list_offer_events(request).await.map(drop).map_err(|status| status.code())
         };
-        // They read again and again, and fall silent in the middle of it. The waiting caller then hangs up.
+        // They read again and again until their connections fall silent. The waiting caller then hangs up.
         let (done, stall_after) = (AtomicUsize::new(0), READS * 5);
         let reads = (0..READS).map(|_| async {
             let code = loop {

@@ -1,7 +1,7 @@
-//! Thirty commands of many kinds that can be done again and again on one database, and what became of each.
+//! Thirty commands of many kinds that can be repeated on one database, with their answers.
 //!
-//! For scenarios in which the world fails: each command is sent until it has an answer that promises something. Afterwards
-//! [`Workload::check`] holds the database to all of them.
+//! For tests in which disks or connections fail: each command is sent until it has a definite answer. Afterwards
+//! [`Workload::check`] compares the database with all answers.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use crate::harness::Db;
 use crate::money::{Much, nlg};
 use crate::raw_sql::verify;
 
-/// How long a command may go without an answer once nothing fails any more, or while little does.
+/// The longest time without an answer to a command, once the faults have ended or are few.
 const ANSWERED: Duration = Duration::from_secs(60);
-/// Over what one person may allocate alone: it opens an approval.
+/// An amount above what one person may allocate alone: it opens an approval.
 const MUCH: i64 = 6_000_000;
 /// Days since 1970-01-01 of 2001-01-01, before any other import of the samples.
 const FIRST_DAY: i32 = 11_323;
 
-/// What a success looks like, or a refusal that promises something.
+/// A success, or a refusal that is a definite answer.
 type Answer = Result<Vec<u8>, (Code, String, Vec<u8>)>;
 
 /// A prepared database and the commands sent to it.
@@ -32,7 +32,7 @@ pub(crate) struct Workload {
     award: String,
     imports: i32,
     answered: Vec<(Command, Answer)>,
-    /// Answers of UNAVAILABLE, by reason.
+    /// The reasons of UNAVAILABLE answers.
     pub(crate) unavailable: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ enum What {
 }
 
 impl Workload {
-    /// Makes 19 offers, one of them accepted, a fund, and an award to draw on.
+    /// Makes 19 offers, accepts one, and makes a fund and an award to draw on.
     pub(crate) async fn prepare(client: &Client) -> Self {
         let offers = client.seed().await;
         let trust = offers.iter().find(|it| it.recipient_kind() == RecipientKind::Mat).unwrap();
@@ -74,10 +74,10 @@ impl Workload {
         Self { offers, accepted, fund, award, imports: 0, answered: Vec::new(), unavailable: Vec::new() }
     }
 
-    /// Sends thirty commands, one after the other, each until it is answered.
+    /// Sends thirty commands, one after the other, each until it has a definite answer.
     ///
     /// # Errors
-    /// The first that is not, or that is refused for another reason than an outage.
+    /// Describes the first command without an answer, or with a refusal for another reason than an outage.
     pub(crate) async fn run(&mut self, client: &Client) -> Result<(), String> {
         for n in 0..30 {
             let offer = self.offers[n % self.offers.len()].clone();
@@ -97,7 +97,7 @@ impl Workload {
         Ok(())
     }
 
-    /// Sends one command until it is answered.
+    /// Sends one command until it has a definite answer.
     ///
     /// # Errors
     /// As [`Workload::run`].
@@ -146,11 +146,11 @@ impl Workload {
         }
     }
 
-    /// Holds the database to what was answered: the record is sound, and each command that is sent once more has the very
-    /// answer it had, and adds nothing.
+    /// Compares the database with the answers: the record is sound, and each command that is sent again has the same answer
+    /// and adds nothing.
     ///
     /// # Errors
-    /// What is missing or differs.
+    /// Describes what is missing or different.
     pub(crate) async fn check(&mut self, client: &Client, db: &Db) -> Result<(), String> {
         let before = sound(db)?;
         for (command, answer) in &self.answered {
@@ -178,7 +178,7 @@ fn day(since_1970: i32) -> String {
     day.to_string()
 }
 
-/// Imports the links of schools as at this day; the bytes of the last answer.
+/// Imports the links of schools as at this day and returns the bytes of the last answer.
 async fn import(client: &Client, as_at: &str, id: &str) -> Result<Vec<u8>, Status> {
     use import_register_request::Part;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/gias_links.csv");

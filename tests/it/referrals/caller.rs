@@ -1,4 +1,4 @@
-//! Who raises, discusses and decides, and what they send.
+//! Callers who raise, discuss and decide referrals, and their requests.
 
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -11,7 +11,7 @@ use tsio::proto::{
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::Server;
 
-/// Who calls: an actor with roles, in some region or everywhere.
+/// A caller: an actor with roles, in one region or in all.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     channel: Channel,
@@ -21,7 +21,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Ann, a case officer of every region.
+    /// Connects as Ann, a case officer of every region.
     pub(super) async fn of(server: &Server) -> Self {
         let channel = Client::of(server).await.channel();
         Self { channel, actor: "ann".to_owned(), roles: "case-officer", region: None }

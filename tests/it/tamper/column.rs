@@ -1,4 +1,4 @@
-//! The columns of a database, and how a value in each is changed to another of its type.
+//! The columns of a database, and SQL that changes a value in each to another value of its type.
 
 use crate::raw_sql::Past;
 
@@ -18,7 +18,7 @@ pub(super) struct Column {
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) sql: String,
-    /// Asks whether there is such a row.
+    /// Counts the rows that it could change.
     exists: String,
 }
 
@@ -32,7 +32,7 @@ const POSTGRES: &str = "SELECT c.relname || '|' || a.attname || '|' || format_ty
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum";
 
-/// Every column of every table.
+/// Reads every column of every table.
 pub(super) async fn all(past: &mut Past) -> Vec<Column> {
     let is_postgres = matches!(past, Past::Postgres(_));
     let lines = past.lines(if is_postgres { POSTGRES } else { SQLITE }).await;
@@ -48,8 +48,8 @@ pub(super) async fn all(past: &mut Past) -> Vec<Column> {
 }
 
 impl Column {
-    /// Changes of the first, the last and a middle row that have a value, to another value and to none; and of the first
-    /// that has none to a value.
+    /// Makes the changes: another value in the first, the last and a middle row with a value; NULL in the first such row; a
+    /// value in the first row with NULL.
     pub(super) fn changes(&self) -> Vec<Change> {
         let name = &self.name;
         let (has, lacks) = (format!("{name} IS NOT NULL"), format!("{name} IS NULL"));
@@ -71,7 +71,7 @@ impl Column {
         }
     }
 
-    /// Another value of the same type.
+    /// An expression for another value of the same type.
     fn other(&self) -> String {
         let it = &self.name;
         match (self.is_postgres, self.kind.as_str()) {
@@ -92,7 +92,7 @@ impl Column {
         }
     }
 
-    /// A value of the type.
+    /// A constant of the type.
     fn some(&self) -> &'static str {
         match (self.is_postgres, self.kind.as_str()) {
             (_, "bigint" | "integer") => "1",
@@ -107,8 +107,8 @@ impl Column {
     }
 }
 
-/// The rows to change: a day on which an account changed by nothing says nothing, and of a request that changed nothing there is no
-/// event.
+/// The condition for rows that the record covers. An account's day without a change and a request without an event are left
+/// out: the record says nothing about them.
 fn told(table: &str) -> &'static str {
     match table {
         "account_days" => "change <> 0",
@@ -129,7 +129,7 @@ fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
 }
 
 impl Change {
-    /// Takes a row away: the last one.
+    /// Makes the change that deletes the last row.
     pub(super) fn of_row(table: &str, columns: &[Column]) -> Self {
         let key = &columns.iter().find(|it| it.table == table).unwrap().key;
         let condition = told(table);
@@ -139,7 +139,7 @@ impl Change {
         }
     }
 
-    /// Makes the change; false where there is no row for it, or another one has that key.
+    /// Makes the change. Returns false if there is no row for it, or another row has the new key.
     pub(super) async fn apply(&self, past: &mut Past) -> bool {
         if past.number(&self.exists).await == 0 {
             return false;

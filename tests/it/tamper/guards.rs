@@ -1,10 +1,10 @@
-//! Takes away what keeps rows from being changed, as an administrator of the database can, and puts single tables back.
+//! Drops the guards against changes of rows, as an administrator of the database can, and restores single tables.
 
 use std::collections::BTreeSet;
 
 use crate::raw_sql::Past;
 
-/// Constraints and unique indexes that are no keys, triggers: as statements that drop them.
+/// Makes the statements that drop triggers, constraints, and unique indexes other than keys.
 const POSTGRES: &str = "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname) \
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'f') \
     UNION ALL SELECT 'DROP INDEX ' || indexrelid::regclass FROM pg_index JOIN pg_class c ON c.oid = indrelid \
@@ -14,7 +14,7 @@ const POSTGRES: &str = "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CO
 const SQLITE: &str = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema \
     WHERE type = 'trigger' OR (type = 'index' AND sql LIKE 'CREATE UNIQUE%')";
 
-/// Takes all guards away for good, and keeps a copy of each table.
+/// Drops all guards for good, and keeps a copy of each table.
 pub(super) async fn take_away(past: &mut Past, tables: &BTreeSet<String>) {
     let (drops, kept) = match past {
         Past::Postgres(_) => (POSTGRES, "CREATE SCHEMA kept"),
@@ -31,7 +31,7 @@ pub(super) async fn take_away(past: &mut Past, tables: &BTreeSet<String>) {
     }
 }
 
-/// Puts a table back as it was.
+/// Restores a table from its copy.
 pub(super) async fn restore(past: &mut Past, table: &str) {
     past.run(&format!("BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table}; COMMIT"))
         .await

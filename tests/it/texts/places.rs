@@ -1,4 +1,4 @@
-//! Every text of every request of the contract: where it stands, and a message that has nothing but it.
+//! Every text field of every request of the contract: its path, and a message that has only this field.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet};
 use tsio::proto::FILE_DESCRIPTOR_SET;
 
-/// The method, the path as a violation names it, and the first message of a call with this text there.
+/// Returns for each text field the method, the path as a violation names it, and a first message with this text there.
 pub(super) fn texts(text: &str) -> Vec<(String, String, Vec<u8>)> {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let named = |package: &str, it: &DescriptorProto| (format!(".{package}.{}", it.name()), it.clone());
@@ -24,7 +24,7 @@ pub(super) fn texts(text: &str) -> Vec<(String, String, Vec<u8>)> {
     texts.collect()
 }
 
-/// The texts of a message and of those within it.
+/// Finds the text fields of a message and of the messages within it.
 fn within(messages: &HashMap<String, DescriptorProto>, message: &str, text: &str) -> Vec<(String, Vec<u8>)> {
     let message = messages.get(message).unwrap_or_else(|| panic!("no {message} in the descriptors"));
     let mut found = Vec::new();
@@ -44,7 +44,7 @@ fn within(messages: &HashMap<String, DescriptorProto>, message: &str, text: &str
     found
 }
 
-/// A field of bytes, a text or a message, as it is encoded.
+/// Encodes a field that has a length: bytes, a text or a message.
 fn of_length(number: i32, bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
     encode_varint(u64::try_from((number << 3) | 2).unwrap(), &mut encoded);

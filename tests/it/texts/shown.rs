@@ -1,4 +1,4 @@
-//! What an earlier version let in is shown escaped by every command: no control character reaches a terminal.
+//! Every command shows stored control characters of earlier versions escaped, so that none reaches a terminal.
 
 use crate::harness::{Db, Output, Server, both, tsio};
 use crate::raw_sql::Past;
@@ -6,12 +6,12 @@ use crate::samples::{august, done, offer_id, path, text};
 
 both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, csv_output_holds_no_formula);
 
-/// Turns text red, names a window, begins a C1 sequence, and turns the direction of writing round.
+/// Control characters that colour text, name a window, begin a C1 sequence, and reverse the direction of writing.
 const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2028}";
-/// The same as it is shown, in a table as in JSON.
+/// The same text as it is shown, in tables and in JSON.
 const ESCAPED: &str = r"\u001b[31m\u001b]0;x\u0007\u009b1m\u202e\u2028";
 
-/// Every column that holds what a file or a person says.
+/// Every column with text from a file or a person.
 const COLUMNS: [(&str, &[&str]); 10] = [
     ("offers", &["name"]),
     ("offer_schools", &["name"]),
@@ -25,12 +25,12 @@ const COLUMNS: [(&str, &[&str]); 10] = [
     ("ofsted_rows", &["name", "phase"]),
 ];
 
-/// A command as a person reads it.
+/// Runs a command with output for people.
 fn table(server: &Server, args: &[&str]) -> Output {
     tsio(&[&["--server", &server.url()], args].concat())
 }
 
-/// What acts on a terminal, in what was printed: nothing but line feeds may.
+/// Finds the characters of an output that act on a terminal. Only line feeds are allowed.
 fn acting(text: &str) -> Vec<char> {
     let acts = |it: &char| {
         it.is_control() && *it != '\n' || matches!(it, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{61c}')
@@ -62,7 +62,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
             assert!(past.number(&stored).await > 0, "{table}.{column} holds none");
         }
     }
-    // Whether a name is among what it prints.
+    // Tells whether the command prints a name.
     let commands: [(&[&str], bool); 17] = [
         (&["offers", "list"], true),
         (&["offers", "show", &offer], true),
@@ -87,12 +87,12 @@ async fn stored_texts_are_shown_escaped(db: Db) {
             let printed = table(&server, &[&["--output", output], command].concat());
             assert_eq!(printed.code, 0, "{command:?}: {}", printed.stderr);
             prints_no_control_characters(&printed, &format!("{command:?} as {output}"));
-            // A table breaks a long word over two lines.
+            // A table may break a long word over two lines.
             let shown = printed.stdout.contains(ESCAPED) || output == "table" && printed.stdout.contains(r"\u00");
             assert_eq!(shown, has_names, "{command:?} as {output}: {}", printed.stdout);
         }
     }
-    // JSON has the value itself.
+    // JSON has the unchanged value.
     let name = text(&done(&server, &["offers", "show", &offer]), "name");
     assert!(name.ends_with(HOSTILE), "{name:?}");
     let differences = tsio(&["verify", "--database", &db.url()]);
@@ -101,7 +101,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
     assert!(differences.stdout.contains("u{1b}") || differences.stdout.contains(ESCAPED), "{}", differences.stdout);
 }
 
-/// A refusal, a wrong word and a file's name, each with what acts on a terminal.
+/// A refusal, a wrong argument and a file name, each with characters that act on a terminal.
 async fn what_is_typed_is_shown_escaped(db: Db) {
     let server = Server::start(&db);
     let folder = tempfile::tempdir().unwrap();
@@ -132,7 +132,7 @@ async fn what_is_typed_is_shown_escaped(db: Db) {
     assert!(acting(&server.stderr()).is_empty(), "{}", server.stderr());
 }
 
-/// An actor's id may begin as a formula does; in CSV it is marked as a text. Amounts stay numbers.
+/// An actor's id may begin like a formula. CSV output marks it as text; amounts stay numbers.
 async fn csv_output_holds_no_formula(db: Db) {
     let server = Server::start(&db);
     let fund = done(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);

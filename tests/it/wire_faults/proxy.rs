@@ -9,11 +9,11 @@ use std::thread;
 /// What happens to a connection after a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// It is closed, both ways.
+    /// The connection is closed in both directions.
     Cut,
-    /// It stays open, and nothing goes through any more.
+    /// The connection stays open, but carries nothing any more.
     Stall,
-    /// The message goes through once more.
+    /// The message is sent a second time.
     Duplicate,
 }
 
@@ -23,7 +23,7 @@ struct Plan {
     messages: u64,
 }
 
-/// While it is set, each reading connection that carries a statement falls silent, and stays so.
+/// While set, each reading connection that carries a statement falls silent for good.
 type ReadersStall = Arc<AtomicBool>;
 
 /// Carries messages between a server and its database.
@@ -34,7 +34,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Before the database of this URL.
+    /// Starts a proxy before the database of this URL.
     pub(super) fn before(url: &str) -> Self {
         let (user, rest) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
         let (database, name) = rest.split_once('/').unwrap();
@@ -54,31 +54,31 @@ impl Proxy {
         Self { url, plan, readers_stall }
     }
 
-    /// What the server takes as its database.
+    /// The URL that the server uses as its database.
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    /// Counts the messages of writers again, and does this to the connection of the one with this number.
+    /// Restarts the count of the writers' messages, and plans this fault after the message with this number.
     pub(super) fn arm(&self, after: u64, fault: Fault) {
         *self.plan.lock().unwrap() = Plan { armed: Some((after, fault)), messages: 0 };
     }
 
-    /// From now on, or no longer: each reading connection that carries a statement falls silent. Those that have stay so.
+    /// Sets whether reading connections fall silent when they carry a statement. Connections that are silent stay silent.
     pub(super) fn stall_readers(&self, yes: bool) {
         self.readers_stall.store(yes, Ordering::SeqCst);
     }
 
-    /// Counts no more; how many there were.
+    /// Stops counting and returns the number of messages.
     pub(super) fn disarm(&self) -> u64 {
         std::mem::take(&mut *self.plan.lock().unwrap()).messages
     }
 }
 
-/// The kind of a message from the program that has a prepared statement run; from the database it is an error.
+/// The kind of message by which the program runs a prepared statement. From the database, the same kind is an error.
 const EXECUTE: u8 = b'E';
 
-/// What may happen to a connection.
+/// The faults that may happen to a connection.
 #[derive(Clone)]
 enum Rule {
     Writer(Arc<Mutex<Plan>>),
@@ -89,7 +89,7 @@ fn carry_connection(program: &TcpStream, database: &TcpStream, plan: Arc<Mutex<P
     for stream in [program, database] {
         stream.set_nodelay(true).unwrap();
     }
-    // The first message has no kind; it names the application.
+    // The first message has no kind byte; it names the application.
     let Ok(startup) = untyped(program) else { return };
     let is_writer = startup.windows(11).any(|it| it == b"tsio writer");
     if (&mut &*database).write_all(&startup).is_err() {
@@ -126,13 +126,13 @@ fn carry(from: TcpStream, mut to: TcpStream, rule: &Rule, stalled: &Mutex<bool>)
     }
     if !*stalled.lock().unwrap() {
         for stream in [&from, &to] {
-            // Fails only where it has ended already.
+            // Fails only if the connection has ended already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// Counts a message; what is to happen after it.
+/// Counts a message and returns the fault that is planned after it.
 fn fault_after(plan: &Mutex<Plan>) -> Option<Fault> {
     let mut plan = plan.lock().unwrap();
     let (after, fault) = plan.armed?;
