@@ -1,4 +1,4 @@
-//! What the documents show of the code is generated from the code, so the two cannot differ.
+//! Pages and diagrams that describe the code are generated from it, and fail here if they differ.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "docs/api.rs"]
@@ -14,7 +14,8 @@ use tsio::grpc::auth::access;
 use tsio::grpc::metadata::KEYS;
 use tsio::grpc::reason::{self, Explained};
 
-/// The diagram in the README is the table of the life of an offer. To change both: `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
+/// The diagram in the README shows the table of an offer's states. To write it again:
+/// `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
 #[test]
 fn the_diagram_in_the_readme_is_generated_from_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -28,7 +29,7 @@ fn the_diagram_in_the_readme_is_generated_from_the_table() {
     }
 }
 
-/// Every reason of a status, with what it means.
+/// Makes the page of all reasons of statuses, each with its meaning and remedy.
 fn errors_page() -> String {
     let row = |it: Explained| format!("| `{}` | {} | {} | {} |\n", it.reason, it.code, it.meaning, it.remedy);
     let head = "| reason | status | meaning | what to do |\n|---|---|---|---|\n";
@@ -57,7 +58,7 @@ fn the_errors_page_is_generated_from_the_reasons() {
     }
 }
 
-/// Who may do what, role by role and method by method.
+/// Makes the page of rights, by role and by method.
 fn access_page() -> String {
     let actions = |actions: &[Action]| {
         let names: Vec<String> = actions.iter().map(|it| format!("`{}`", it.name())).collect();
@@ -101,7 +102,7 @@ fn the_access_page_is_generated_from_the_tables() {
     }
 }
 
-/// Everything in the contract is described, and docs/reference/api.md says it.
+/// Every part of the contract has a comment, and `docs/reference/api.md` shows it.
 #[test]
 fn the_api_page_is_generated_from_the_contract() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/api.md");
@@ -112,7 +113,7 @@ fn the_api_page_is_generated_from_the_contract() {
     }
 }
 
-/// Every table, with a sentence, as the migrations make it.
+/// The page has every table that the migrations make, each with a sentence.
 #[tokio::test]
 async fn the_schema_page_is_generated_from_a_migrated_database() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/schema.md");
@@ -129,7 +130,7 @@ async fn the_schema_page_is_generated_from_a_migrated_database() {
 fn the_snippets_for_clients_are_what_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
-    // A command in a comment is indented there.
+    // In the example, a command is indented within a comment.
     let bare = |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
     let examples = ["rust/casework.rs", "python/casework.py", "node/casework.js", "buf/curl.sh"];
     let examples = examples.map(|name| bare(&read(&format!("examples/{name}"))));

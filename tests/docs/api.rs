@@ -11,7 +11,7 @@ use prost_types::{
 use tsio::grpc::auth::access;
 use tsio::proto::FILE_DESCRIPTOR_SET;
 
-/// Numbers of fields of the descriptor itself, of which the path to a comment is made.
+/// Field numbers of the descriptor's own messages, which form the path to a comment.
 const FILE_MESSAGE: i32 = 4;
 const FILE_ENUM: i32 = 5;
 const FILE_SERVICE: i32 = 6;
@@ -20,7 +20,7 @@ const MESSAGE_ONEOF: i32 = 8;
 const SERVICE_METHOD: i32 = 2;
 const ENUM_VALUE: i32 = 2;
 
-/// The comments of one file, by the path of what they are about.
+/// The comments of one file, by the path of the commented item.
 struct Comments(HashMap<Vec<i32>, String>);
 
 impl Comments {
@@ -29,20 +29,20 @@ impl Comments {
         Self(locations.map(|it| (it.path.clone(), it.leading_comments().trim().to_owned())).collect())
     }
 
-    /// The comment, as paragraphs; a part without one stops the page from being made.
+    /// Returns the comment as paragraphs. Panics if the item has none.
     fn text(&self, path: &[i32], what: &str) -> String {
         let text = self.0.get(path).filter(|it| !it.is_empty());
         let text = text.unwrap_or_else(|| panic!("{what} has no comment in proto/"));
         text.lines().map(str::trim).collect::<Vec<_>>().join("\n")
     }
 
-    /// The same for a cell of a table.
+    /// Returns the comment as one line for a cell of a table.
     fn cell(&self, path: &[i32], what: &str) -> String {
         self.text(path, what).replace('\n', " ").replace('|', "\\|")
     }
 }
 
-/// `docs/reference/api.md`, whole.
+/// Makes the whole of `docs/reference/api.md`.
 pub(super) fn page() -> String {
     let set = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let mut files: Vec<_> = set.file.iter().filter(|it| it.package() == "tsio.v1").collect();
@@ -77,7 +77,7 @@ fn short(name: &str) -> &str {
     name.trim_start_matches('.').trim_start_matches("tsio.v1.")
 }
 
-/// A type of ours as a link to where it is described.
+/// Makes a link to the description of one of our types.
 fn linked(name: &str) -> String {
     let shown = short(name);
     if name.starts_with(".tsio.v1.") { format!("[{shown}](#{})", shown.to_lowercase()) } else { format!("`{shown}`") }

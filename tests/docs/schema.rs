@@ -8,7 +8,7 @@ use migrations::tables::TABLES;
 use migrations::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
 
-/// What a migrated PostgreSQL database has, one thing a line: kind, table, name, definition.
+/// The items of a migrated PostgreSQL database, one per line: kind, table, name, definition.
 const POSTGRES: &str = include_str!("../../src/store/db/schema_check/postgres.tsv");
 
 const INTRODUCTION: &str = "# The database's schema
@@ -31,10 +31,10 @@ Both databases have the same tables, columns, checks and indexes. Types differ, 
 The kind and the effect of each event are in its `body`, as JSON: see [the record](record.md).
 ";
 
-/// A row of a query, as texts; NULL is empty.
+/// A row of a query as texts. NULL is an empty text.
 type Row = Vec<String>;
 
-/// The things of a kind that a table has on PostgreSQL: name and definition.
+/// Finds the items of a kind that a table has on PostgreSQL: name and definition.
 fn on_postgres<'a>(kind: &'a str, table: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     POSTGRES.lines().filter_map(move |line| {
         let mut parts = line.splitn(4, '\t');
@@ -49,7 +49,7 @@ async fn rows(database: &DatabaseConnection, sql: &str, columns: usize) -> Vec<R
     rows.iter().map(|row| (0..columns).map(|at| text(row, at)).collect()).collect()
 }
 
-/// `docs/reference/schema.md`, whole.
+/// Makes the whole of `docs/reference/schema.md`.
 pub(super) async fn page() -> String {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1);
@@ -78,7 +78,7 @@ pub(super) async fn page() -> String {
     page
 }
 
-/// The columns of a table, with what each refers to.
+/// Makes the table of columns, each with the table that it refers to.
 async fn columns(database: &DatabaseConnection, table: &str) -> String {
     let sql = format!("SELECT \"from\", \"table\" FROM pragma_foreign_key_list('{table}')");
     let references = rows(database, &sql, 2).await;
@@ -113,7 +113,7 @@ async fn columns(database: &DatabaseConnection, table: &str) -> String {
     text
 }
 
-/// Checks, indexes and triggers of a table, as lists.
+/// Makes the list of a table's checks, indexes and triggers.
 async fn rules(database: &DatabaseConnection, table: &str) -> String {
     let mut lines = Vec::new();
     let sql = format!("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = '{table}'");
@@ -148,20 +148,20 @@ async fn rules(database: &DatabaseConnection, table: &str) -> String {
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
-/// A trigger's name, and before what it runs.
+/// Describes a trigger: its name, and before which statement it runs.
 fn when(name: &str, made: &str) -> String {
     let (_, rest) = made.split_once(name).unwrap();
     let (when, _) = rest.split_once(" ON ").unwrap();
     format!("`{name}`, {}", when.trim().to_lowercase())
 }
 
-/// A text without comments and quotes of names, its white space as single spaces.
+/// Removes comments and the quotes of names, and makes all white space single spaces.
 fn plain(text: &str) -> String {
     let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(before, _)| before));
     lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ").replace('"', "")
 }
 
-/// What stands before the bracket that closes one opened before.
+/// Returns the text before the bracket that closes an already open one.
 fn inside(text: &str) -> &str {
     let mut depth = 1;
     let close = text.char_indices().find(|(_, c)| {

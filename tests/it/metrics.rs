@@ -192,9 +192,9 @@ fn documents_and_alerts_name_the_exported_metrics() {
                 assert!(rule["annotations"][part].as_str().is_some(), "{alert}: {part}");
             }
             assert!(rule["labels"]["severity"].as_str().is_some(), "{alert}");
-            let asked = names(expr);
-            assert!(!asked.is_empty(), "{alert}: {expr}");
-            for name in asked {
+            let metrics = names(expr);
+            assert!(!metrics.is_empty(), "{alert}: {expr}");
+            for name in metrics {
                 let of_histogram =
                     name.strip_suffix("_bucket").is_some_and(|it| exported.get(it) == Some(&"histogram"));
                 assert!(of_histogram || exported.contains_key(name.as_str()), "{alert}: {name}");
@@ -223,13 +223,13 @@ impl Scrape {
 
     /// Scrapes until the condition holds.
     pub(crate) async fn until(server: &Server, expected: impl Fn(&Self) -> bool) -> Self {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let scrape = Self::of(server).await;
             if expected(&scrape) {
                 return scrape;
             }
-            assert!(begun.elapsed() < BOUND, "{}", scrape.0);
+            assert!(started.elapsed() < BOUND, "{}", scrape.0);
         }
     }
 
@@ -251,9 +251,9 @@ impl Scrape {
 
 /// Reads from the server's log at which address it serves metrics.
 pub(crate) fn scraped_at(server: &Server) -> String {
-    let told = |it: &&str| it.contains("\"message\":\"metrics\"");
-    let said = server.says(|log| log.lines().any(|it| told(&it)));
-    let line = said.lines().find(told).unwrap();
+    let is_metrics_line = |it: &&str| it.contains("\"message\":\"metrics\"");
+    let log = server.says(|log| log.lines().any(|it| is_metrics_line(&it)));
+    let line = log.lines().find(is_metrics_line).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     line["fields"]["listen"].as_str().unwrap().to_owned()
 }

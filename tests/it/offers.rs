@@ -48,13 +48,13 @@ async fn contacts_come_in_order(db: Db) {
         assert!(text(&early, "message").contains(body), "{recipient}: which contact is missing? {early}");
         assert_eq!(state(&server, &offer), "identified");
 
-        let told = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &[]));
-        assert_eq!(told[0]["state"], "contacted", "{recipient}");
+        let contacted = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &[]));
+        assert_eq!(contacted[0]["state"], "contacted", "{recipient}");
         // A contact on the day before the body's contact is too early; one on the same day is not.
         refused_for(&server, "CONTACT_MISSING", &contact(&offer, "school", "2021-10-03", &["--urn", &urn]));
-        let told = done(&server, &contact(&offer, "school", "2021-10-04", &["--urn", &urn]));
-        assert_eq!(told[0]["contacts"].as_array().unwrap().len(), 2, "{told}");
-        assert_eq!(told[0]["warnings"][0]["code"], "DATE_IN_THE_PAST");
+        let contacted = done(&server, &contact(&offer, "school", "2021-10-04", &["--urn", &urn]));
+        assert_eq!(contacted[0]["contacts"].as_array().unwrap().len(), 2, "{contacted}");
+        assert_eq!(contacted[0]["warnings"][0]["code"], "DATE_IN_THE_PAST");
     }
     // A contact with a school on a trust's offer has to name the school, which has to be on the offer.
     let trust = offer_id(&server, 90_001);
@@ -81,8 +81,8 @@ fn many_at_once(server: &Server) {
     done(server, &contact(a, "responsible-body", "2021-10-30", &[]));
     refused_for(server, "CONTACT_MISSING", &["offers", "contact", a, b, "--party", "school", "--on", "2021-11-01"]);
     assert_eq!(numbers_of_contacts(server, a), 1, "a call refused for one offer records nothing on another");
-    let told = done(server, &all("responsible-body"));
-    assert_eq!(told.as_array().unwrap().iter().map(|it| text(it, "offer")).collect::<Vec<_>>(), offers);
+    let contacted = done(server, &all("responsible-body"));
+    assert_eq!(contacted.as_array().unwrap().iter().map(|it| text(it, "offer")).collect::<Vec<_>>(), offers);
     assert_eq!([a, b, c, d].map(|it| numbers_of_contacts(server, it)), [2, 1, 1, 1]);
     let twice = cli(server, &["offers", "contact", a, b, "--party", "school", "--urn", "910002", "--on", "2021-11-01"]);
     assert_eq!(twice.code, 2, "--urn is about one offer");
@@ -120,21 +120,21 @@ fn corrected(server: &Server) {
 
 async fn accepted_then_closed(db: Db) {
     let server = august(&db);
-    let told = |offer: &str, party, on, more: &[&str]| drop(done(&server, &contact(offer, party, on, more)));
+    let record_contact = |offer: &str, party, on, more: &[&str]| drop(done(&server, &contact(offer, party, on, more)));
     let [school, sat, trust] = [910_001, 910_040, 90_001].map(|it| offer_id(&server, it));
     // A school accepts: it was contacted on that day or before.
     refused_for(&server, "STATE_NOT_ALLOWED", &accept(&school, "school", "2021-10-11"));
-    told(&school, "responsible-body", "2021-10-04", &[]);
+    record_contact(&school, "responsible-body", "2021-10-04", &[]);
     refused_for(&server, "CONTACT_MISSING", &accept(&school, "school", "2021-10-11"));
-    told(&school, "school", "2021-10-12", &[]);
+    record_contact(&school, "school", "2021-10-12", &[]);
     refused_for(&server, "CONTACT_MISSING", &accept(&school, "school", "2021-10-11"));
     refused_for(&server, "ACCEPTOR_NOT_ALLOWED", &accept(&school, "trust", "2021-10-12"));
     let accepted = done(&server, &accept(&school, "school", "2021-10-12"));
     assert_eq!(accepted["state"], "accepted");
     refused_for(&server, "STATE_NOT_ALLOWED", &accept(&school, "school", "2021-10-12"));
     // A trust accepts: only it may accept its own offer. For a single-academy trust, the school or the trust may.
-    told(&trust, "responsible-body", "2021-10-04", &[]);
-    told(&sat, "responsible-body", "2021-10-04", &[]);
+    record_contact(&trust, "responsible-body", "2021-10-04", &[]);
+    record_contact(&sat, "responsible-body", "2021-10-04", &[]);
     refused_for(&server, "ACCEPTOR_NOT_ALLOWED", &accept(&trust, "school", "2021-10-05"));
     for offer in [&trust, &sat] {
         let accepted = done(&server, &accept(offer, "trust", "2021-10-05"));
@@ -300,8 +300,8 @@ async fn notes_regions_etags_and_request_ids_of_an_offer(db: Db) {
 
     // A call with a stale etag changes nothing.
     let stale = text(&offer_of(&server, 910_001), "etag");
-    let told = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &["--etag", &stale]));
-    let fresh = text(&told[0], "etag");
+    let contacted = done(&server, &contact(&offer, "responsible-body", "2021-10-04", &["--etag", &stale]));
+    let fresh = text(&contacted[0], "etag");
     assert_ne!(fresh, stale);
     let error = refused_for(&server, "ETAG_STALE", &contact(&offer, "school", "2021-10-05", &["--etag", &stale]));
     assert_eq!(error["code"], "ABORTED");
@@ -323,8 +323,11 @@ fn retried(server: &Server, offer: &str) {
     assert_eq!(done(server, &accept), first);
     let reused = refused_for(server, "REQUEST_ID_REUSED", &["offers", "note", offer, "x", "--request-id", &id]);
     assert_eq!(reused["code"], "ALREADY_EXISTS");
-    let made = refused(server, &["offers", "start", offer]);
-    assert!(Uuid::parse_str(&text(&made, "request_id")).is_ok(), "one was made, and is printed: {made}");
+    let refused_start = refused(server, &["offers", "start", offer]);
+    assert!(
+        Uuid::parse_str(&text(&refused_start, "request_id")).is_ok(),
+        "one was made, and is printed: {refused_start}"
+    );
     let kinds = done(server, &["offers", "events", offer]);
     let accepted = kinds.as_array().unwrap().iter().filter(|it| it["kind"] == "accepted").count();
     assert_eq!(accepted, 1);

@@ -170,14 +170,14 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     client.financed(YEAR, "npqel", 200_000).await;
-    let mut made = Vec::new();
+    let mut awards = Vec::new();
     for recipient in [90_001, 90_002] {
         let trust = offers.iter().find(|it| it.recipient == recipient).unwrap();
         client.accepted(trust).await;
-        made.push(client.awarded(&trust.offer, npqel(PROVIDER, 90_000)).await);
+        awards.push(client.awarded(&trust.offer, npqel(PROVIDER, 90_000)).await);
         client.start(&trust.offer).await.unwrap();
     }
-    let [first, second] = made.try_into().unwrap();
+    let [first, second] = awards.try_into().unwrap();
     client.claim(&second, 30_000, "INV-1").await.unwrap();
     let offer = offers[0].offer.clone();
 

@@ -106,8 +106,8 @@ fn a_token_of_the_same_subject_is_the_same_person() {
         let date = "2021-09-01".to_owned();
         let large =
             AllocateFundRequest { request_id: fresh(), fund, amount_pence: 6_000_000, date, ..Default::default() };
-        let asked = call(&channel, "FundService/AllocateFund", with_token(&ann, &large)).await.unwrap_err();
-        let approval = refusal(&asked).approval;
+        let refused = call(&channel, "FundService/AllocateFund", with_token(&ann, &large)).await.unwrap_err();
+        let approval = refusal(&refused).approval;
         let renamed = token("1", "ann.smith@example.org");
         assert_eq!(waiting_for(&channel, &renamed).await, 0);
         for own in [&renamed, &token("2", "ANN@example.org")] {

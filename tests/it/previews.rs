@@ -139,7 +139,7 @@ async fn movements_of_funds_are_previewed(db: Db) {
     assert_eq!(balances(&moved.from_fund.unwrap()), [750, 0, 0, 750]);
     assert_eq!(balances(&moved.to_fund.unwrap()), [200, 0, 0, 200]);
     // A preview opens no approval.
-    let much = AllocateFundRequest {
+    let large_allocation = AllocateFundRequest {
         request_id: fresh(),
         fund: fund.clone(),
         amount_pence: 5_000_001,
@@ -148,7 +148,7 @@ async fn movements_of_funds_are_previewed(db: Db) {
         ..Default::default()
     };
     let head = proved(&db);
-    let waits = client.fund_service().allocate_fund(client.ask(much)).await.unwrap_err();
+    let waits = client.fund_service().allocate_fund(client.ask(large_allocation)).await.unwrap_err();
     assert_eq!((reason(&waits).as_str(), proved(&db)), ("APPROVAL_REQUIRED", head));
     let open =
         client.approvals().list_approvals(client.ask(tsio::proto::ListApprovalsRequest::default())).await.unwrap();
@@ -279,12 +279,12 @@ async fn calls_that_need_two_people_are_previewed(db: Db) {
     }
     assert_eq!(open().await, [], "a preview opens no approval");
 
-    let asked = [
+    let refusals = [
         client.registry().withdraw_import(client.ask(withdraw(false))).await.unwrap_err(),
         client.offers().reopen_offer(client.ask(reopen(false))).await.unwrap_err(),
     ];
-    for asked in asked {
-        let approval = refusal(&asked).approval;
+    for refused in refusals {
+        let approval = refusal(&refused).approval;
         let deny = DenyApprovalRequest { approval: approval.clone(), reason: "no".to_owned(), ..Default::default() };
         let own = previewed!(&db, client, approvals.deny_approval, deny.clone()).unwrap_err();
         assert_eq!(reason(&own), "SELF_APPROVAL");

@@ -109,14 +109,15 @@ async fn last_pound(db: &Db, servers: &[Server]) {
     }
     assert_eq!(balances(&clients[0].fund(&fund).await), [FUND, FUND - REST, 0, REST]);
     // Each successful call made one award, under its own request id.
-    let mut made = BTreeSet::new();
+    let mut request_ids_of_awards = BTreeSet::new();
     for offer in &offers {
-        made.extend(
+        request_ids_of_awards.extend(
             clients[0].events(&offer.offer).await.into_iter().filter(|it| it.kind == "awarded").map(|it| it.request_id),
         );
     }
-    let given: BTreeSet<String> = ids.iter().zip(&answers).filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
-    assert_eq!(made, given);
+    let request_ids_of_successes: BTreeSet<String> =
+        ids.iter().zip(&answers).filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
+    assert_eq!(request_ids_of_awards, request_ids_of_successes);
     // A refused call leaves its request id free: it can be repeated under the same id later.
     clients[0].allocate(&fund, EACH - REST, &fresh()).await.unwrap();
     let late = answers.iter().position(Result::is_err).unwrap();
@@ -351,8 +352,8 @@ pub(crate) async fn fees(client: &Client, offer: &Offer, day: &str) -> String {
     let request =
         AllocateFundRequest { request_id: fresh(), fund, amount_pence: 100_000, date: date(), ..Default::default() };
     client.fund_service().allocate_fund(client.ask(request)).await.unwrap();
-    let told = ContactOffersRequest { date: date(), ..contact(Party::ResponsibleBody, &[offer], &fresh()) };
-    client.offers().contact_offers(client.ask(told)).await.unwrap();
+    let contact_request = ContactOffersRequest { date: date(), ..contact(Party::ResponsibleBody, &[offer], &fresh()) };
+    client.offers().contact_offers(client.ask(contact_request)).await.unwrap();
     let (request_id, acceptor, offer) = (fresh(), Acceptor::Trust.into(), offer.offer.clone());
     let request = AcceptOfferRequest { request_id, offer: offer.clone(), acceptor, date: date(), ..Default::default() };
     client.offers().accept_offer(client.ask(request)).await.unwrap();

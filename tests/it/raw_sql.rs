@@ -50,11 +50,12 @@ impl Past {
             }
             Self::Sqlite(_) => {
                 let triggers = self.lines("SELECT name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").await;
-                let made = self.lines("SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").await;
+                let definitions =
+                    self.lines("SELECT sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name").await;
                 let dropped: String = triggers.iter().map(|name| format!("DROP TRIGGER {name};")).collect();
                 let off = "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON";
                 let on = "PRAGMA foreign_keys = ON; PRAGMA ignore_check_constraints = OFF";
-                (format!("{off}; {dropped}"), format!("{}; {on}", made.join(";")))
+                (format!("{off}; {dropped}"), format!("{}; {on}", definitions.join(";")))
             }
         };
         self.run(&before).await.unwrap();
@@ -120,10 +121,10 @@ impl Past {
 
     /// Asks until the answer is this number.
     pub(crate) async fn until(&mut self, sql: &str, expected: i64) {
-        let begun = Instant::now();
+        let started = Instant::now();
         let mut found = self.number(sql).await;
         while found != expected {
-            assert!(begun.elapsed() < BOUND, "{sql}: still {found}, not {expected}");
+            assert!(started.elapsed() < BOUND, "{sql}: still {found}, not {expected}");
             found = self.number(sql).await;
         }
     }

@@ -36,8 +36,11 @@ async fn an_offer_with_draws_cannot_be_declined(db: Db) {
 
     let status = client.close(&school.offer, Outcome::Declined).await.unwrap_err();
     refused(&status, "ALREADY_DRAWN");
-    let bars = limit(&status, "award");
-    assert_eq!((bars.subject_kind(), bars.subject_id.as_str()), (SubjectKind::Offer, school.offer.as_str()));
+    let binding_limit = limit(&status, "award");
+    assert_eq!(
+        (binding_limit.subject_kind(), binding_limit.subject_id.as_str()),
+        (SubjectKind::Offer, school.offer.as_str())
+    );
     // The remedy: refund the draw first.
     client.refund(&award, Much::Pence(4_000)).await.unwrap();
     client.close(&school.offer, Outcome::Declined).await.unwrap();
@@ -55,8 +58,8 @@ async fn a_closed_programme_takes_no_changes(db: Db) {
     set_open(false).await;
     let status = client.allocate(&fund, 1, &fresh()).await.unwrap_err();
     refused(&status, "PROGRAMME_CLOSED");
-    let bars = limit(&status, "period");
-    assert_eq!((bars.subject_kind(), bars.subject_id.as_str()), (SubjectKind::Programme, YEAR));
+    let binding_limit = limit(&status, "period");
+    assert_eq!((binding_limit.subject_kind(), binding_limit.subject_id.as_str()), (SubjectKind::Programme, YEAR));
     set_open(true).await;
     client.allocate(&fund, 1, &fresh()).await.unwrap();
 }
@@ -73,9 +76,15 @@ async fn an_account_has_a_largest_amount(db: Db) {
 
     let status = client.allocate(&fund, LEFT + 1, &fresh()).await.unwrap_err();
     refused(&status, "AMOUNT_TOO_LARGE");
-    let bars = limit(&status, "fund");
-    assert_eq!((bars.limit, bars.requested, bars.largest), (Some(most), Some(LEFT + 1), Some(LEFT)));
-    assert_eq!((bars.subject_kind(), bars.subject_id, bars.strand), (SubjectKind::Fund, fund, "credit".to_owned()));
+    let binding_limit = limit(&status, "fund");
+    assert_eq!(
+        (binding_limit.limit, binding_limit.requested, binding_limit.largest),
+        (Some(most), Some(LEFT + 1), Some(LEFT))
+    );
+    assert_eq!(
+        (binding_limit.subject_kind(), binding_limit.subject_id, binding_limit.strand),
+        (SubjectKind::Fund, fund, "credit".to_owned())
+    );
 }
 
 async fn an_error_names_its_subject_and_limits(db: Db) {

@@ -17,7 +17,7 @@ both!(
 
 /// Makes a programme of 22 events and stops its server: one of adopted rules, 19 of identified offers, then an assignment and
 /// a note on the first offer.
-async fn book(db: &Db) -> String {
+async fn make_programme(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
@@ -29,7 +29,7 @@ async fn book(db: &Db) -> String {
 }
 
 async fn events_are_not_changed(db: Db) {
-    book(&db).await;
+    make_programme(&db).await;
     let head = proved(&db);
     let mut past = Past::of(&db).await;
     let mut attempts = vec!["UPDATE events SET actor = 'nobody' WHERE seq = 21", "DELETE FROM events WHERE seq = 22"];
@@ -166,7 +166,7 @@ fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
 }
 
 async fn tampering_is_named(db: Db) {
-    let offer = book(&db).await;
+    let offer = make_programme(&db).await;
     let mut past = Past::of(&db).await;
     let mut rows = tampering(&db);
     rows.extend(tampering_beside(&past, &offer));
@@ -201,7 +201,7 @@ async fn a_placement_is_compared_with_its_event(db: Db) {
 
 /// The last event and its answer are deleted and the head is set back: only a head kept elsewhere shows it.
 async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
-    book(&db).await;
+    make_programme(&db).await;
     let (sequence, hash) = proved(&db).remove(0);
     let kept = format!("{sequence}:{hash}");
     assert_eq!(verify(&db, &["--programme", YEAR, "--expect", &kept]).0, 0);

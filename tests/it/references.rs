@@ -15,7 +15,7 @@ use crate::money::{
 use crate::race::{fees as fees_in, of_kind};
 use crate::raw_sql::proved;
 use crate::samples::{august, done, path, refused_for, text, verified};
-use crate::texts::{taken_before, violations};
+use crate::texts::{set_stored_body, violations};
 
 both!(
     look_alike_letters_pay_nothing_twice,
@@ -93,7 +93,7 @@ async fn a_reference_of_an_earlier_version_is_still_answered(db: Db) {
     let stored: DrawAwardResponse =
         client.award_service().draw_award(client.ask(claim(&id, "INV-7"))).await.unwrap().into_inner();
     // The earlier version left the accented letter out.
-    taken_before(&db, "AwardService/DrawAward", &id, &claim(&id, "INV-7é")).await;
+    set_stored_body(&db, "AwardService/DrawAward", &id, &claim(&id, "INV-7é")).await;
     let again = client.award_service().draw_award(client.ask(claim(&id, "INV-7é"))).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
     let refused = client.award_service().draw_award(client.ask(claim(&fresh(), "INV-7é"))).await.unwrap_err();

@@ -138,8 +138,8 @@ async fn limits_that_are_no_number(db: Db) {
     assert!(limits(&not_offered).contains(&"recipient".to_owned()), "{not_offered}");
     // A required approval is a limit, and the refusal names it.
     let fund = funded(&server, "credit", "1");
-    let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
-    let waits = refused_for(&server, "APPROVAL_REQUIRED", &much);
+    let large_allocation = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
+    let waits = refused_for(&server, "APPROVAL_REQUIRED", &large_allocation);
     let approval = text(&waits, "approval");
     assert_eq!(bare(&waits)["limits"], json!([plain("approval", &format!("approval {approval}"))]));
     verified(&db);

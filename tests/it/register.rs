@@ -33,9 +33,9 @@ async fn a_corrected_month_replaces_the_wrong_one(db: Db) {
 
     let error = refused_for(&server, "IMPORT_DISAGREES", &corrected);
     assert_eq!(error["code"], "FAILED_PRECONDITION");
-    let told = error.to_string();
-    assert!(told.contains("910022") && told.contains(&wrong), "neither the URN nor the import is named: {error}");
-    assert!(!told.contains("910021") && !told.contains("910023"), "a school that agrees is named: {error}");
+    let message = error.to_string();
+    assert!(message.contains("910022") && message.contains(&wrong), "neither the URN nor the import is named: {error}");
+    assert!(!message.contains("910021") && !message.contains("910023"), "a school that agrees is named: {error}");
     assert_eq!(done(&server, &["import", "list"]), before);
     assert_eq!(summary(&server, "2021-22"), [76, 31, 3, 28, 0, 10, 5, 16, 13, 2, 1, 5, 3]);
 
@@ -95,16 +95,22 @@ async fn two_people_withdraw_an_import(db: Db) {
     refused_for(&server, "ROLE_MISSING", &give("bob", "case-officer,regional-director,finance,finance-approver"));
     assert_eq!(summary(&server, "2021-22")[1], 31);
 
-    let given = done(&server, &give("bob", "administrator"));
-    assert_eq!((&given["approval"]["state"], &given["import"]["state"]), (&"carried_out".into(), &"withdrawn".into()));
+    let answer = done(&server, &give("bob", "administrator"));
+    assert_eq!(
+        (&answer["approval"]["state"], &answer["import"]["state"]),
+        (&"carried_out".into(), &"withdrawn".into())
+    );
     // The reason is stored only with the import, where it can be erased, and in no stored answer.
-    assert_eq!((&given["import"]["withdrawn_by"], &given["import"]["withdrawn_reason"]), (&"ann".into(), &Value::Null));
+    assert_eq!(
+        (&answer["import"]["withdrawn_by"], &answer["import"]["withdrawn_reason"]),
+        (&"ann".into(), &Value::Null)
+    );
     let listed = done(&server, &["import", "list"]);
     let listed = listed.as_array().unwrap().iter().find(|it| it["import_id"] == wrong).unwrap();
     for shown in [listed, &done(&server, &["import", "show", &wrong])] {
         assert_eq!(shown["withdrawn_reason"], "wrong date", "{shown}");
     }
-    let mut affected: Vec<(String, Vec<i64>)> = given["affected_offers"]
+    let mut affected: Vec<(String, Vec<i64>)> = answer["affected_offers"]
         .as_array()
         .unwrap()
         .iter()

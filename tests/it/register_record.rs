@@ -84,8 +84,8 @@ fn answer<'a>(actor: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
 
 async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     let mut server = Server::start(&db);
-    let begun = proved_register(&db);
-    assert_eq!(begun.0, 1, "it begins with the first start");
+    let first_head = proved_register(&db);
+    assert_eq!(first_head.0, 1, "it begins with the first start");
     import_all(&server, &[REGISTER_AUGUST[0], AUGUST]);
     let wrong = text(&import(&server, SEPTEMBER), "import_id");
     // The same content again, then a corrected file that replaces it.
@@ -105,7 +105,7 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     server.stop();
 
     let mut past = Past::of(&db).await;
-    let wanted = [
+    let expected_kinds = [
         "record_begun",
         "import_landed",
         "import_landed",
@@ -121,13 +121,13 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
         "approval_given",
         "import_withdrawn",
     ];
-    assert_eq!(kinds(&mut past).await, wanted);
+    assert_eq!(kinds(&mut past).await, expected_kinds);
     let (sequence, hash) = proved_register(&db);
     assert_eq!(sequence, 14);
     let over_wire = over_wire.into_inner();
     let report = over_wire.books.iter().find(|it| it.programme == "register").unwrap();
     assert_eq!((over_wire.sound, report.sequence, &report.hash, report.entries), (true, 14, &hash, 0));
-    for (sequence, hash, code) in [(14, &hash, 0), (1, &begun.1, 0), (13, &hash, 1)] {
+    for (sequence, hash, code) in [(14, &hash, 0), (1, &first_head.1, 0), (13, &hash, 1)] {
         let expected = verify(&db, &["--programme", "register", "--expect", &format!("{sequence}:{hash}")]);
         assert_eq!(expected.0, code, "{:#}", expected.1);
     }
@@ -413,10 +413,10 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     import_all(&server, &[AUGUST]);
     let month = text(&import(&server, SEPTEMBER), "import_id");
     for (why, second) in [("first", vec!["withdraw"]), ("second", vec!["deny"]), ("third", vec!["give"])] {
-        let asked = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, why)), "approval");
+        let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, why)), "approval");
         let by = if why == "first" { "ann" } else { "bob" };
         let rest = if why == "second" { vec!["--reason", "not now"] } else { vec![] };
-        done(&server, &answer(by, &[second[0], &asked].into_iter().chain(rest).collect::<Vec<_>>()));
+        done(&server, &answer(by, &[second[0], &approval].into_iter().chain(rest).collect::<Vec<_>>()));
     }
     server.stop();
     cut_short(&db).await;

@@ -44,10 +44,10 @@ fn a_stopped_lock_holder_does_not_stop_the_programme() {
             assert!(tries < 200, "it was never stopped while it held the lock of the programme");
         }
 
-        let begun = Instant::now();
+        let started = Instant::now();
         let id = fresh();
         to_other.note(&offers[0].offer, "the other is asleep", &id).await.unwrap();
-        assert!(begun.elapsed() < FREED, "freed after {:?}", begun.elapsed());
+        assert!(started.elapsed() < FREED, "freed after {:?}", started.elapsed());
         assert_eq!(past.number(HOLDING).await, 0);
 
         one.resume();

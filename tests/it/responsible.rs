@@ -33,9 +33,9 @@ fn kinds(server: &Server, urn: i64) -> Vec<Value> {
 /// Records a contact with a school's responsible body and returns the standard error output.
 fn contact(server: &Server, urn: i64) -> String {
     let offer = offer_id(server, urn);
-    let told = cli(server, &["offers", "contact", &offer, "--party", "responsible-body", "--on", "2021-09-08"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
-    told.stderr
+    let output = cli(server, &["offers", "contact", &offer, "--party", "responsible-body", "--on", "2021-09-08"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    output.stderr
 }
 
 async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {

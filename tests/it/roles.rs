@@ -126,8 +126,9 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
     started(&server, &offer);
     // A delivery partner works only on the offers assigned to it.
     done(&server, &["offers", "assign", &offer, "--to", "someone.else"]);
-    let much = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
-    let waits = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "finance", &much)), "approval");
+    let large_allocation = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
+    let waits =
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "finance", &large_allocation)), "approval");
     let (offer, fund, to, credit, days) = (offer.as_str(), fund.as_str(), to.as_str(), credit.as_str(), days.as_str());
     #[rustfmt::skip]
     let commands: [(&[&str], &[&str]); 16] = [
@@ -178,9 +179,9 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
         assert_eq!(answer.code == 0, LEDGER.contains(&role), "{role}: {}", answer.stderr);
     }
     for role in ROLES {
-        let found = verify_ledger(&server, role).await;
-        assert_eq!(found.is_ok(), LEDGER.contains(&role), "{role}: {found:?}");
-        assert!(found.unwrap_or_else(|code| code == Code::PermissionDenied), "{role}");
+        let sound = verify_ledger(&server, role).await;
+        assert_eq!(sound.is_ok(), LEDGER.contains(&role), "{role}: {sound:?}");
+        assert!(sound.unwrap_or_else(|code| code == Code::PermissionDenied), "{role}");
     }
 }
 

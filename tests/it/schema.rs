@@ -17,12 +17,12 @@ const MADE: &str = "src/store/db/schema_check/postgres.tsv";
 #[test]
 fn the_file_is_what_the_migrations_make() {
     let db = Db::postgres();
-    let made = db.psql(READ) + "\n";
+    let schema = db.psql(READ) + "\n";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MADE);
     if std::env::var_os("TSIO_WRITE_SCHEMA").is_some() {
-        std::fs::write(path, made).unwrap();
+        std::fs::write(path, schema).unwrap();
     } else {
-        assert_eq!(std::fs::read_to_string(path).unwrap(), made, "write it again after a migration");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "write it again after a migration");
     }
 }
 
@@ -174,17 +174,18 @@ async fn additions_by_operators_are_noted(db: Db) {
     let mut past = Past::of(&db).await;
     past.run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers").await.unwrap();
     past.run("DROP INDEX offers_by_name; CREATE TABLE my_copy AS SELECT name FROM offers").await.unwrap();
-    let mut wanted = vec!["index mine of", "index offers_by_name of", "table my_copy is", "relation mine_as_well is"];
+    let mut expected_notes =
+        vec!["index mine of", "index offers_by_name of", "table my_copy is", "relation mine_as_well is"];
     if db.is_postgres() {
         past.run("CREATE STATISTICS mine_too ON name, region FROM offers").await.unwrap();
-        wanted.push("statistics mine_too of");
+        expected_notes.push("statistics mine_too of");
     } else {
         past.run("ANALYZE").await.unwrap();
-        wanted.push("statistics sqlite_stat1 is");
+        expected_notes.push("statistics sqlite_stat1 is");
     }
     let (code, reports) = verify(&db, &[]);
     assert_eq!(code, 0, "{reports:#}");
-    for named in wanted {
+    for named in expected_notes {
         assert!(names(&reports[0]["notes"], &format!("schema: {named}")), "{named} is not in {reports:#}");
     }
 }

@@ -77,8 +77,8 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
         server.stop();
         server
     });
-    let told = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
-    assert_eq!(told.status(), ServingStatus::NotServing);
+    let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
+    assert_eq!(health_status.status(), ServingStatus::NotServing);
     past.let_go().await;
     call.await.unwrap().unwrap();
     assert!(timeout(BOUND, health.message()).await.unwrap().unwrap().is_none());

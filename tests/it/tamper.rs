@@ -37,7 +37,7 @@ const NOT_COVERED: [(&str, &str, &str); 10] = [
 ];
 
 /// The words of which a difference in each table has at least one.
-const NAMED: [(&str, &[&str]); 28] = [
+const WORDS_OF_DIFFERENCES: [(&str, &[&str]); 28] = [
     ("terms", &["terms"]),
     ("books", &["head", "is open", "rules", "offer", "its row"]),
     ("events", &["event"]),
@@ -103,7 +103,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
         let rows = past.number(&format!("SELECT count(*) FROM {table}")).await;
         assert!(rows > 0, "the casework leaves no row of {table}");
     }
-    guards::take_away(&mut past, &tables).await;
+    guards::drop_guards(&mut past, &tables).await;
     let store = Store::open(&db.url(), Use::Look).await.unwrap();
     let before = differences(&store).await;
     assert!(before.iter().all(|it| it.starts_with("schema: ")), "{before:#?}");
@@ -120,7 +120,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
             }
             tried += 1;
             let found = differences(&store).await;
-            missed.extend(miss(column, change, found.difference(&before)));
+            missed.extend(unnamed_change(column, change, found.difference(&before)));
             guards::restore(&mut past, &column.table).await;
         }
     }
@@ -129,7 +129,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
         assert!(change.apply(&mut past).await, "{change:?}");
         tried += 1;
         let column = columns.iter().find(|it| it.table == *table).unwrap();
-        missed.extend(miss(column, &change, differences(&store).await.difference(&before)));
+        missed.extend(unnamed_change(column, &change, differences(&store).await.difference(&before)));
         guards::restore(&mut past, table).await;
     }
     eprintln!("{tried} changes, {} missed", missed.len());
@@ -139,10 +139,12 @@ async fn each_column_that_is_changed_is_named(db: Db) {
 }
 
 /// Describes the change if no difference names it.
-fn miss<'a>(column: &Column, change: &Change, found: impl Iterator<Item = &'a String>) -> Option<String> {
+fn unnamed_change<'a>(column: &Column, change: &Change, found: impl Iterator<Item = &'a String>) -> Option<String> {
     let found: Vec<&String> = found.collect();
-    let nouns =
-        NAMED.iter().find(|(table, _)| *table == column.table).map_or(&["entry position"][..], |(_, nouns)| nouns);
+    let nouns = WORDS_OF_DIFFERENCES
+        .iter()
+        .find(|(table, _)| *table == column.table)
+        .map_or(&["entry position"][..], |(_, nouns)| nouns);
     let named = found.iter().any(|it| nouns.iter().any(|noun| it.contains(noun)) || it.contains(&column.table));
     (!named).then(|| format!("{}: {found:?}", change.sql))
 }

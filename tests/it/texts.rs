@@ -103,7 +103,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let stored = client.note(&offer, "bell", &id).await.unwrap();
     let (request_id, text) = (id.clone(), "bell\u{7}".to_owned());
     let old = NoteOfferRequest { request_id, offer: offer.clone(), text, ..Default::default() };
-    taken_before(&db, "OfferService/NoteOffer", &id, &old).await;
+    set_stored_body(&db, "OfferService/NoteOffer", &id, &old).await;
     let offers = || client.offers();
     let again: NoteOfferResponse = offers().note_offer(client.ask(old.clone())).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
@@ -134,7 +134,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let mut service = tsio::proto::terms_service_client::TermsServiceClient::new(client.channel());
     let stored = service.load_terms(client.ask(load.clone())).await.unwrap().into_inner();
     let old = LoadTermsRequest { file_name: "year\u{202e}.toml".to_owned(), ..load };
-    taken_before(&db, "TermsService/LoadTerms", &old.request_id, &old).await;
+    set_stored_body(&db, "TermsService/LoadTerms", &old.request_id, &old).await;
     let again = service.load_terms(client.ask(old.clone())).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
     let new = LoadTermsRequest { request_id: fresh(), ..old };
@@ -166,7 +166,7 @@ async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
 }
 
 /// Changes the fingerprint of a stored request to that of this body, as an earlier version would have stored it.
-pub(crate) async fn taken_before(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
+pub(crate) async fn set_stored_body(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
     let mut hash = Sha256::new();
     hash.update(rpc);
     hash.update([0]);

@@ -108,7 +108,7 @@ async fn a_call_joins_the_trace_of_its_caller(db: Db) {
     let call = call_of(&spans, &done).unwrap();
     assert_eq!((call.name.as_str(), call.kind()), ("OfferService/NoteOffer", SpanKind::Server));
     assert_eq!((hex(&call.trace_id), hex(&call.parent_span_id)), (TRACE.to_owned(), CALLER.to_owned()));
-    let said = attributes(call);
+    let call_attributes = attributes(call);
     for (name, expected) in [
         ("rpc.system", "grpc"),
         ("rpc.service", "tsio.v1.OfferService"),
@@ -116,7 +116,7 @@ async fn a_call_joins_the_trace_of_its_caller(db: Db) {
         ("rpc.grpc.status_code", "0"),
         ("actor", "officer"),
     ] {
-        assert_eq!(said[name], expected, "{name}");
+        assert_eq!(call_attributes[name], expected, "{name}");
     }
     // The call's span contains the phases of its command in order. The batch has its own span, which is linked.
     let within: Vec<&Span> = spans.iter().filter(|it| it.parent_span_id == call.span_id).collect();
@@ -158,9 +158,9 @@ async fn an_unreachable_collector_affects_no_call(db: Db) {
         for _ in 0..20 {
             note(&client, offer, &fresh(), None).await.unwrap();
         }
-        let asked = Instant::now();
+        let started = Instant::now();
         server.stop();
-        assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 }
 

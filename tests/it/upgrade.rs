@@ -50,8 +50,8 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         assert_eq!(past.number(EVENTS).await, before);
         assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
 
-        let told = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
-        assert_eq!(told.status(), ServingStatus::NotServing);
+        let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
+        assert_eq!(health_status.status(), ServingStatus::NotServing);
         let sent_on = timeout(BOUND, async {
             loop {
                 if let Err(status) = watch.message().await {

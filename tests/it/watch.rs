@@ -53,7 +53,7 @@ impl Watch {
     }
 
     /// Returns the next message that is no checkpoint.
-    async fn news(&mut self) -> WatchOffersResponse {
+    async fn next_change(&mut self) -> WatchOffersResponse {
         loop {
             let message = self.next().await;
             if !matches!(message.told, Some(Told::Checkpoint(_))) {
@@ -67,11 +67,11 @@ impl Watch {
         let mut all = Vec::new();
         loop {
             let message = self.next().await;
-            let there = message.sequence >= last;
+            let is_reached = message.sequence >= last;
             if !matches!(message.told, Some(Told::Checkpoint(_))) {
                 all.push(message);
             }
-            if there {
+            if is_reached {
                 return all;
             }
         }
@@ -107,7 +107,7 @@ fn offer_of(message: &WatchOffersResponse) -> &Offer {
 
 /// Compares the messages of a watcher of all offers with the record, whose first event is about no offer. Each sequence has
 /// to come once and in order, with its event and the offer's state after it.
-async fn held(client: &Client, seen: &[WatchOffersResponse], last: i64) {
+async fn matches_record(client: &Client, seen: &[WatchOffersResponse], last: i64) {
     let numbers: Vec<i64> = seen.iter().map(|it| it.sequence).collect();
     assert_eq!(numbers, (2..=last).collect::<Vec<_>>());
     let mut after: HashMap<&str, &Offer> = HashMap::new();
@@ -157,7 +157,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     if seen.last().map_or(0, |it| it.sequence) < last {
         seen.extend(watch.up_to(last).await);
     }
-    held(&client, &seen, last).await;
+    matches_record(&client, &seen, last).await;
     let replayed = Watch::from(&client, Start::AfterSequence(0)).await.up_to(last).await;
     assert_eq!(bytes(&replayed), bytes(&seen), "told again, it is told the same");
 }
@@ -244,12 +244,12 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     }
     assert!(matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))));
 
-    let told = async |offer: &Offer| {
+    let record_contact = async |offer: &Offer| {
         let request = contact(Party::ResponsibleBody, &[offer], &fresh());
         client.offers().contact_offers(client.ask(request)).await.unwrap();
     };
-    told(elsewhere).await;
-    told(here[0]).await;
+    record_contact(elsewhere).await;
+    record_contact(here[0]).await;
     // An offer that did not match the filter and does not match now.
     client.note(&here[0].offer, "between", &fresh()).await.unwrap();
     let close = CloseOfferRequest {
@@ -259,12 +259,12 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
         ..Default::default()
     };
     client.offers().close_offer(client.ask(close)).await.unwrap();
-    let gone = watch.news().await;
+    let gone = watch.next_change().await;
     match &gone.told {
         Some(Told::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&here[0].offer, 22)),
         other => panic!("{other:?}"),
     }
-    let back = watch.news().await;
+    let back = watch.next_change().await;
     assert_eq!((back.sequence, offer_of(&back).state()), (24, OfferState::Closed));
 }
 
@@ -281,7 +281,7 @@ async fn many_watch_at_once(db: Db) {
     load.end().await;
     let last = proved(&db)[0].0;
     let seen = join_all(watching.into_iter().map(async |mut it| it.up_to(last).await)).await;
-    held(&client, &seen[0], last).await;
+    matches_record(&client, &seen[0], last).await;
     for others in &seen[1..] {
         assert!(bytes(others) == bytes(&seen[0]), "everybody is told the same");
     }
@@ -317,7 +317,7 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
         let last = proved(&db)[0].0;
         let [first, second] = &mut watching;
         let (first, second) = (first.up_to(last).await, second.up_to(last).await);
-        held(&other, &first, last).await;
+        matches_record(&other, &first, last).await;
         assert_eq!(bytes(&first), bytes(&second));
         // A place from one server is valid at the other.
         let rest = Watch::from(&other, token(&first[10])).await.up_to(last).await;
@@ -333,9 +333,9 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     server.restart();
     let client = Client::of(&server).await;
     let mut watch = Watch::from(&client, Start::AfterSequence(19)).await;
-    let kept = watch.news().await;
+    let kept = watch.next_change().await;
     client.note(&offers[0].offer, "this is lost", &fresh()).await.unwrap();
-    let lost = watch.news().await;
+    let lost = watch.next_change().await;
     assert_eq!((kept.sequence, lost.sequence), (20, 21));
     drop(watch);
     server.stop();
@@ -352,7 +352,7 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     // Another event has this number now, which only the token shows.
     client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
     diverged(token(&lost)).await;
-    let other = Watch::from(&client, token(&kept)).await.news().await;
+    let other = Watch::from(&client, token(&kept)).await.next_change().await;
     assert_eq!(other.sequence, 21);
     assert_ne!(other.resume_token, lost.resume_token);
 }
@@ -398,7 +398,7 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         );
         let rest = Watch::from(&client, token(at)).await.up_to(last).await;
         seen.extend(rest);
-        held(&client, &seen, last).await;
+        matches_record(&client, &seen, last).await;
     });
 }
 

@@ -34,7 +34,7 @@ const IN_USE: &str = "tsio_database_connections{pool=\"read\",state=\"used\"}";
 const FREE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Runs one batch with a fault after this message, and returns the number of its messages and the result.
-async fn point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
+async fn run_point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
     let db = Db::postgres();
     let proxy = Proxy::before(&db.url());
     let mut server = Server::start_at(&db, proxy.url());
@@ -48,15 +48,15 @@ async fn point(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>
     let done = workload.one(&client, kind).await;
     let messages = proxy.disarm();
     let done = match done {
-        Ok(()) => after_it(&mut server, &mut workload, &db, kind).await,
+        Ok(()) => check_afterwards(&mut server, &mut workload, &db, kind).await,
         problem => problem,
     };
-    let said = |problem| format!("{problem}\n{}", server.stderr());
-    (messages, done.map_err(said))
+    let with_log = |problem| format!("{problem}\n{}", server.stderr());
+    (messages, done.map_err(with_log))
 }
 
 /// Checks that the next call works, and that all acknowledged changes exist, also after a restart.
-async fn after_it(server: &mut Server, workload: &mut Workload, db: &Db, kind: Kind) -> Result<(), String> {
+async fn check_afterwards(server: &mut Server, workload: &mut Workload, db: &Db, kind: Kind) -> Result<(), String> {
     workload.one(&Client::of(server).await, kind).await?;
     server.kill();
     server.restart();
@@ -65,12 +65,12 @@ async fn after_it(server: &mut Server, workload: &mut Workload, db: &Db, kind: K
 
 async fn sweep(kind: Kind, fault: Fault) {
     // A fault after a message that never comes, to count the messages.
-    let (messages, done) = point(kind, fault, u64::MAX).await;
+    let (messages, done) = run_point(kind, fault, u64::MAX).await;
     done.unwrap();
     assert!(messages > 20, "{messages} messages are no batch");
     let places: Vec<u64> = (1..=messages).filter(|it| it.is_multiple_of(stride())).collect();
     let points = places.len();
-    let tried = stream::iter(places).map(|after| async move { (after, point(kind, fault, after).await.1) });
+    let tried = stream::iter(places).map(|after| async move { (after, run_point(kind, fault, after).await.1) });
     let mut failed = Vec::new();
     let mut tried = tried.buffer_unordered(BESIDE);
     while let Some((after, done)) = tried.next().await {

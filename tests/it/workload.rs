@@ -115,13 +115,13 @@ impl Workload {
     }
 
     async fn answer(&mut self, client: &Client, command: Command) -> Result<(), String> {
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             let answer = self.send(client, &command).await;
             match &answer {
                 Ok(_) => {}
                 Err((Code::FailedPrecondition, reason, _)) if reason == "APPROVAL_REQUIRED" => {}
-                Err((Code::Unavailable, reason, _)) if begun.elapsed() < ANSWERED => {
+                Err((Code::Unavailable, reason, _)) if started.elapsed() < ANSWERED => {
                     self.unavailable.push(reason.clone());
                     continue;
                 }

@@ -1,16 +1,16 @@
-//! Words that must not stand in certain places, and the shape of a file.
+//! Code that is banned in certain folders, and the length and first line of a file.
 
 use crate::layers;
 use crate::source::{Finding, Source};
 
-/// A longer file has two subjects.
+/// A longer file has more than one subject.
 const LONGEST: usize = 500;
 
 struct Ban {
     words: &'static [&'static str],
-    /// Path prefixes it holds in; one empty prefix is everywhere.
+    /// Path prefixes where the ban holds. One empty prefix means everywhere.
     within: &'static [&'static str],
-    /// Path prefixes it does not hold in after all.
+    /// Path prefixes that are exempt.
     except: &'static [&'static str],
     why: &'static str,
 }
@@ -108,13 +108,13 @@ const BANS: [Ban; 17] = [
     },
 ];
 
-/// Where no method of the contract is named in a literal.
+/// Folders in which no literal names a method of the contract.
 const NAMES_NO_METHOD: [&str; 2] = ["src/grpc/service/", "src/app/"];
 
-/// What of `std` does IO, banned where layers are pure.
+/// The modules of `std` that do IO, banned in pure layers.
 const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
 
-/// Every banned word in the code of a file, in the order of its lines.
+/// Finds all banned code of a file, in the order of its lines.
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let mut found: Vec<Finding> =
         BANS.iter().filter(|ban| ban.holds_in(&file.path)).flat_map(|b| b.find(file)).collect();
@@ -128,7 +128,7 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
     found
 }
 
-/// Names of methods in literals, `"OfferService/NoteOffer"`, where the method of a call is a value. Tests may name them.
+/// Finds literals that name a method, such as `"OfferService/NoteOffer"`, where a value has the name. Tests may use them.
 pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
     if !starts_with_any(&file.path, &NAMES_NO_METHOD)
         || file.path.ends_with("tests.rs")
@@ -144,7 +144,7 @@ pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
     named.map(|(line, _)| file.finding(line, "a method in a literal: the call knows its method")).collect()
 }
 
-/// The length of a file and its first line.
+/// Checks the length of a file and its first line.
 pub(crate) fn shape(file: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     if !file.text.starts_with("//! ") {
@@ -157,8 +157,8 @@ pub(crate) fn shape(file: &Source) -> Vec<Finding> {
     found
 }
 
-/// Every error of the database that a use case makes itself, tests apart. The use cases have errors of their own, so that
-/// a failure of the database is one.
+/// Finds errors of the database that a use case creates itself, except in tests. Use cases have their own errors, so a
+/// `StoreError` always means a failure of the database.
 pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
     const PATH: &str = "StoreError::";
     if !file.path.starts_with("src/app/") || file.path.ends_with("/tests.rs") {
@@ -178,7 +178,7 @@ pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
         .collect()
 }
 
-/// What follows the parenthesis that closes one opened before.
+/// Returns the text after the parenthesis that closes an already open one.
 fn after_parenthesis(code: &str) -> &str {
     let mut depth = 1_usize;
     for (at, c) in code.char_indices() {

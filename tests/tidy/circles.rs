@@ -1,7 +1,7 @@
-//! No circle of imports: where a module has children, they import each other in one direction only.
+//! No circle of imports: the children of a module import each other in one direction only.
 //!
-//! A module and what lies below it may import each other. Paths in code and in what macros are given count as imports do, and a
-//! name that another module imports is followed to where the item is defined. Tests may import what they like.
+//! A module and its descendants may import each other. Paths in code and in arguments of macros count as imports. A name that
+//! another module imports is followed to the definition of the item. Tests are exempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::source::Source;
 /// A path from the root of the crate.
 type Names = Vec<String>;
 
-/// One line for each pair of children that are on a circle, with the imports that make it.
+/// Returns one line for each pair of children on a circle, with the imports between them.
 pub(crate) fn check(files: &[Source]) -> Vec<String> {
     let roots: BTreeSet<&str> = files.iter().filter_map(|it| root_of(&it.path)).collect();
     roots.into_iter().flat_map(|root| in_crate(files, root)).collect()
@@ -24,24 +24,24 @@ fn in_crate(files: &[Source], root: &str) -> Vec<String> {
     graph.modules.iter().flat_map(|parent| graph.circles_in(parent)).collect()
 }
 
-/// A file's imports, as written.
+/// The imports of a file as they are written.
 struct Imports {
     module: Names,
     children: BTreeSet<String>,
-    /// How many modules inside the file the visit is in.
+    /// The depth of the visited module inside the file.
     inside: usize,
-    /// The names that `use` brings in, and the paths that they stand for.
+    /// The names that `use` imports, each with its path.
     named: BTreeMap<String, Names>,
-    /// The other paths of the file.
+    /// All other paths in the file.
     paths: Vec<Names>,
 }
 
 #[derive(Default)]
 struct Graph {
     modules: BTreeSet<Names>,
-    /// Names that modules import: seen from their children, or from everywhere where they are public.
+    /// Names that modules import. Their children can use them, and all modules can if they are public.
     named: BTreeMap<(Names, String), Names>,
-    /// From a module to another, and the path that says so.
+    /// From one module to another, with the path that makes the import.
     edges: BTreeMap<(Names, Names), String>,
 }
 
@@ -70,7 +70,7 @@ impl Graph {
         graph
     }
 
-    /// The module that defines what a path names; imports are followed so many times.
+    /// Finds the module that defines the item of a path, and follows imports at most so many times.
     fn defined_in(&self, path: &[String], steps: usize) -> Names {
         let known = (0..=path.len()).rev().map(|it| &path[..it]).find(|it| self.modules.contains(*it));
         let module = known.unwrap_or_default().to_vec();
@@ -80,7 +80,7 @@ impl Graph {
         }
     }
 
-    /// Pairs of children of a module that import each other, directly or through others.
+    /// Finds pairs of children of a module that import each other, directly or through others.
     fn circles_in(&self, parent: &[String]) -> Vec<String> {
         let child = |module: &Names| module.strip_prefix(parent).and_then(|below| below.first()).cloned();
         let mut next: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -132,7 +132,7 @@ impl Imports {
         it
     }
 
-    /// A path from the root of the crate; nothing for one that leads out of it, or begins with a local name.
+    /// Makes a path from the root of the crate. Returns `None` if it leads out of the crate or begins with a local name.
     fn absolute(&self, path: &[String]) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -168,7 +168,7 @@ impl Imports {
         }
     }
 
-    /// Adds a path, as the file's own module would write it. One that stays in a module inside the file says nothing.
+    /// Adds a path as the file's own module would write it. A path that stays within the file is left out.
     fn add(&mut self, path: Names, name: Option<String>) {
         let ups = path.iter().take_while(|it| *it == "super").count();
         let path = match path.first().map(String::as_str) {
@@ -186,7 +186,7 @@ impl Imports {
 
     fn leaf(&mut self, before: &Names, item: &str, name: String) {
         let path = [before.as_slice(), &[item.to_owned()]].concat();
-        // A name for nothing, `as _`, is an import all the same.
+        // `as _` gives no name, but is an import too.
         self.add(path, Some(name).filter(|it| it != "_"));
     }
 }
@@ -215,7 +215,7 @@ impl<'ast> Visit<'ast> for Imports {
         syn::visit::visit_path(self, it);
     }
 
-    /// What a macro is given is no code yet: paths are read from its text.
+    /// Arguments of a macro are tokens, not parsed code: paths are read from their text.
     fn visit_macro(&mut self, it: &'ast syn::Macro) {
         let text = it.tokens.to_string().replace(" :: ", "::");
         let words = text.split(|it: char| !(it.is_alphanumeric() || it == '_' || it == ':'));

@@ -1,4 +1,4 @@
-//! The pages: that they exist, that decisions are numbered and whole, that links lead somewhere.
+//! Rules for pages: required pages exist, decisions are numbered and complete, and links lead somewhere.
 
 use crate::source::{Finding, Source};
 

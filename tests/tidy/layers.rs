@@ -1,4 +1,4 @@
-//! Who may import whom among the layers of `src/`. `domain` and `client` are crates of their own, so Cargo checks what they import.
+//! Which layers of `src/` may import which. `domain` and `client` are crates of their own, so Cargo checks their imports.
 //!
 //! Files outside the layers (`main.rs`, `lib.rs`, `config.rs`, `telemetry.rs`) connect the layers and are free.
 
@@ -14,9 +14,9 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("src/grpc", &["app", "domain", "proto"]),
     ("src/cli", &["client", "proto"]),
     ("src/cli/terms", &["client", "proto", "domain"]),
-    // Amounts are typed and shown by the rules that the terms files are read with.
+    // Amounts are parsed and shown by the same rules as in terms files.
     ("src/cli/amounts", &["client", "proto", "domain"]),
-    // What no text may show is what no text may hold.
+    // The characters to escape are those that the domain refuses in texts.
     ("src/cli/output", &["client", "proto", "domain"]),
     ("src/cli/serve", &["proto", "app", "store", "grpc"]),
     ("src/cli/migrate", &["proto", "app", "store", "grpc"]),
@@ -24,7 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("src/cli/demo", &["proto", "app", "store", "grpc"]),
 ];
 
-/// Every path in the code that reaches a layer this file may not import.
+/// Finds every path in the code to a layer that this file may not import.
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let Some((home, allowed)) = home_of(&file.path) else { return Vec::new() };
     let mut named: Vec<(usize, &str)> = ["crate", "tsio"].iter().flat_map(|root| heads(file, root)).collect();
@@ -53,7 +53,7 @@ pub(crate) fn heads<'a>(file: &'a Source, root: &str) -> Vec<(usize, &'a str)> {
     file.words(&path).into_iter().flat_map(|at| names_from(file, at + path.len())).collect()
 }
 
-/// `super::super::app` that climbs as far as the root of the crate.
+/// Finds paths such as `super::super::app` that climb to the root of the crate.
 fn through_super(file: &Source) -> Vec<(usize, &str)> {
     const STEP: &str = "super::";
     let depth = depth_of(&file.path);
@@ -72,13 +72,13 @@ fn through_super(file: &Source) -> Vec<(usize, &str)> {
     found
 }
 
-/// How many `super` lead from a file's module to the root: 1 for `src/app/mod.rs`, 2 for `src/app/offers.rs`.
+/// Counts the `super` from a file's module to the root: 1 for `src/app/mod.rs`, 2 for `src/app/offers.rs`.
 fn depth_of(path: &str) -> usize {
     let parts = path.split('/').count().saturating_sub(1);
     if path.ends_with("/mod.rs") { parts.saturating_sub(1) } else { parts }
 }
 
-/// The name at an offset or, where a brace opens there, the first name of each item in it.
+/// Returns the name at an offset, or the first name of each item if a brace opens there.
 fn names_from(file: &Source, start: usize) -> Vec<(usize, &str)> {
     if !file.code[start..].starts_with('{') {
         return name_at(file, start).into_iter().collect();

@@ -1,5 +1,5 @@
-//! No default arm in a match over what the record says, nor over what decides who may do what: a new event or action has to
-//! be looked at where it matters, and the compiler says where.
+//! No default arm in a match over events, nor over actions and commands. Then the compiler shows every place that has to
+//! handle a new event or action.
 
 use syn::visit::Visit;
 use syn::{Arm, ExprMatch, ItemImpl, ItemMod, Macro, Pat, Type};
@@ -7,17 +7,17 @@ use syn::{Arm, ExprMatch, ItemImpl, ItemMod, Macro, Pat, Type};
 use crate::circles::{is_for_tests, is_test};
 use crate::source::{Finding, Source};
 
-/// The enums, each with the folders in which a match over it names all of them.
+/// The enums, each with the folders in which a match has to name all its cases.
 const ENUMS: [(&[&str], &[&str]); 2] = [
     (&["EventBody", "RegisterBody", "ApprovalAction", "Action", "Role"], &["src/", "crates/"]),
-    // What a command takes and where it may be done; decisions about single commands may well have a default.
+    // The needs of a command; other decisions about single commands may have a default.
     (
         &["Command", "ReferralCommand"],
         &["crates/tsio-domain/src/programme/command/", "crates/tsio-domain/src/programme/decide/mod.rs"],
     ),
 ];
 
-/// Patterns that name all events about something.
+/// Macros that expand to patterns of all events about something.
 const MACROS: [&str; 2] = ["events_about", "cites_nothing"];
 
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
@@ -37,14 +37,14 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
 
 struct Matches<'a> {
     enums: Vec<&'a str>,
-    /// What `Self` stands for.
+    /// The type that `Self` means.
     of_impl: Option<String>,
-    /// Of each default arm.
+    /// The line of each default arm.
     lines: Vec<usize>,
 }
 
 impl Matches<'_> {
-    /// Whether a pattern names a case of one of the enums, anywhere inside it.
+    /// Tells whether a pattern names a case of one of the enums, anywhere inside it.
     fn names_a_case(&self, pattern: &Pat) -> bool {
         let mut named = Named { within: self, found: false };
         named.visit_pat(pattern);
@@ -74,7 +74,7 @@ impl<'ast> Visit<'ast> for Matches<'_> {
 
     fn visit_expr_match(&mut self, it: &'ast ExprMatch) {
         if it.arms.iter().any(|arm| self.names_a_case(&arm.pat)) {
-            // An arm with a condition is no default: the others still have to name every case.
+            // An arm with a condition is no default: the other arms still have to name every case.
             let unguarded = it.arms.iter().filter(|arm| arm.guard.is_none());
             let default = |arm: &&Arm| !self.names_a_case(&arm.pat) && takes_anything(&arm.pat);
             let lines = unguarded.filter(default).map(|arm| line_of(&arm.pat));
@@ -84,7 +84,7 @@ impl<'ast> Visit<'ast> for Matches<'_> {
     }
 }
 
-/// Looks for a case of an enum in a pattern.
+/// Searches for a case of an enum in a pattern.
 struct Named<'a> {
     within: &'a Matches<'a>,
     found: bool,
@@ -100,7 +100,7 @@ impl<'ast> Visit<'ast> for Named<'_> {
     }
 }
 
-/// Whether a pattern takes any value, at least in one place: `_`, `other`, `(_, None)`, `Some(_)`.
+/// Tells whether a pattern takes any value in at least one position: `_`, `other`, `(_, None)`, `Some(_)`.
 fn takes_anything(pattern: &Pat) -> bool {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => true,

@@ -1,4 +1,4 @@
-//! What a program compiles that calls `tsio` from Rust: the contract and a client, and nothing of a server.
+//! The packages that a Rust client of `tsio` compiles: the contract and a client, but no package of a server.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -21,8 +21,8 @@ const OF_A_SERVER: [&str; 12] = [
 /// Features of tonic that bring its server.
 const SERVER_FEATURES: [&str; 2] = ["router", "server"];
 
-/// What a package is built with, itself included, one a line: its name, version and place, a tab, and its features. Cargo reads
-/// this from the lock file and from the packages that the build has fetched, without a network.
+/// Lists a package and its dependencies, one per line: name, version and source, a tab, and the features. Cargo reads this
+/// from the lock file and the packages that the build has fetched, without a network.
 pub(crate) fn tree(package: &str) -> String {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["tree", "--offline", "--locked", "--package", package]);
@@ -31,7 +31,7 @@ pub(crate) fn tree(package: &str) -> String {
     String::from_utf8(made.stdout).unwrap()
 }
 
-/// The lines of a tree that have no place in a client.
+/// Finds the lines of a tree that must not be in a client.
 pub(crate) fn of_a_server(tree: &str) -> Vec<&str> {
     let lines = tree.lines().filter(|line| {
         let (package, features) = line.split_once('\t').unwrap_or((line, ""));

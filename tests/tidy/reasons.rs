@@ -1,10 +1,10 @@
-//! Reasons of statuses: two tables have them, all other code names them by their enums, and each has a test.
+//! Reasons of statuses: two tables define them, all other code names them by their enums, and each has a test.
 
 use std::collections::BTreeMap;
 
 use crate::source::{Finding, Source};
 
-/// The tables, the enum that each makes, and where code that gives its reasons lies.
+/// The tables: path, the enum that it defines, and the folders of the code that uses its reasons.
 const TABLES: [(&str, &str, &[&str]); 2] = [
     ("crates/tsio-domain/src/refusal/reason.rs", "Reason", &["crates/tsio-domain/src/", "src/app/"]),
     ("src/grpc/message/reason.rs", "ServiceReason", &["src/grpc/"]),
@@ -16,7 +16,7 @@ const UNTESTED: [(&str, &str); 1] = [("INTERNAL", "a fault of the program, which
 /// Tests that name reasons without provoking each of them.
 const LISTS_ONLY: [&str; 1] = ["tests/it/model/"];
 
-/// The reasons of all tables: as they are on the wire, and the path of the variant.
+/// Returns the reasons of all tables: the text on the wire, and the path of the variant.
 pub(crate) fn all(files: &[Source]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (path, name, _) in TABLES {
@@ -28,7 +28,7 @@ pub(crate) fn all(files: &[Source]) -> BTreeMap<String, String> {
     found
 }
 
-/// `    Variant = "CODE",` as its two names.
+/// Splits `    Variant = "CODE",` into its two names.
 fn row(line: &str) -> Option<(&str, &str)> {
     let (variant, rest) = line.strip_prefix("    ")?.split_once(" = \"")?;
     let (code, _) = rest.split_once("\",")?;
@@ -36,7 +36,7 @@ fn row(line: &str) -> Option<(&str, &str)> {
     (is_code && variant.bytes().all(|it| it.is_ascii_alphabetic())).then_some((variant, code))
 }
 
-/// Reasons that code of the program writes out instead of naming their variants.
+/// Finds reasons that code of the program writes as literals instead of naming their variants.
 pub(crate) fn literals(file: &Source, reasons: &BTreeMap<String, String>) -> Vec<Finding> {
     let is_table = TABLES.iter().any(|(path, ..)| *path == file.path);
     let is_program = file.path.starts_with("src/") || file.path.starts_with("crates/tsio-domain/src/");
@@ -56,7 +56,7 @@ pub(crate) fn literals(file: &Source, reasons: &BTreeMap<String, String>) -> Vec
     found
 }
 
-/// Reasons that nothing gives.
+/// Returns the reasons that no code uses.
 pub(crate) fn unused(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
     let is_table = |file: &Source| TABLES.iter().any(|(path, ..)| *path == file.path);
     let given = |variant: &str| {
@@ -70,7 +70,7 @@ pub(crate) fn unused(files: &[Source], reasons: &BTreeMap<String, String>) -> Ve
     reasons.iter().filter(|(_, variant)| !given(variant)).map(|(code, _)| code.clone()).collect()
 }
 
-/// Reasons that no test over the wire names.
+/// Returns the reasons that no test over the wire names.
 pub(crate) fn untested(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
     let tests = |it: &&Source| it.path.starts_with("tests/it/") && !LISTS_ONLY.iter().any(|at| it.path.starts_with(at));
     let named = |code: &str| files.iter().filter(tests).any(|it| it.text.contains(&format!("\"{code}\"")));
@@ -82,7 +82,7 @@ fn is_test(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/testing.rs")
 }
 
-/// A file without the tests at its end.
+/// Returns a file's text without the tests at its end.
 fn program_of(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or_default()
 }

@@ -1,12 +1,12 @@
-//! The texts the rules are held against, and what is code in them.
+//! The files that the rules check, and the code in them.
 //!
-//! No rule lives here: this finds files and blanks what the compiler does not read as code.
+//! There are no rules here: this module finds files, and blanks comments and literals.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// A breach, printed as `FILE:LINE: why`.
+/// A violation of a rule, printed as `FILE:LINE: why`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) path: String,
@@ -42,7 +42,7 @@ impl Source {
         1 + self.code.bytes().take(offset).filter(|b| *b == b'\n').count()
     }
 
-    /// Where `word` stands in the code as a word of its own.
+    /// Returns the offsets in the code where `word` is a whole word.
     pub(crate) fn words(&self, word: &str) -> Vec<usize> {
         let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
         let opens = word.starts_with(part_of_name);
@@ -56,7 +56,7 @@ impl Source {
     }
 }
 
-/// Every Rust file.
+/// Reads every Rust file.
 pub(crate) fn rust() -> Vec<Source> {
     ["src", "crates", "migrations", "tests", "benches", "examples"]
         .iter()
@@ -64,22 +64,22 @@ pub(crate) fn rust() -> Vec<Source> {
         .collect()
 }
 
-/// Every page.
+/// Reads every Markdown page.
 pub(crate) fn markdown() -> Vec<Source> {
     walk("", "md")
 }
 
-/// The text of a file, by its path from the root.
+/// Reads a file by its path from the root.
 pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The contract.
+/// Reads the files of the contract.
 pub(crate) fn proto() -> Vec<Source> {
     walk("proto", "proto")
 }
 
-/// Whether something lies at this path from the root.
+/// Tells whether this path from the root exists.
 pub(crate) fn exists(path: &str) -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
 }
@@ -155,7 +155,7 @@ fn string(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of a raw string, 0 if this `r` opens none.
+/// Returns the length of a raw string, 0 if this `r` opens none.
 fn raw_string(rest: &str) -> usize {
     let hashes = rest[1..].bytes().take_while(|b| *b == b'#').count();
     let body = &rest[1 + hashes..];
@@ -166,7 +166,7 @@ fn raw_string(rest: &str) -> usize {
     body[1..].find(&close).map_or(rest.len(), |at| 1 + hashes + 1 + at + close.len())
 }
 
-/// The length of a character literal, 0 if this quote opens a lifetime.
+/// Returns the length of a character literal, 0 if this quote opens a lifetime.
 fn character(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match (chars.next(), chars.next()) {

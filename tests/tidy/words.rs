@@ -1,4 +1,4 @@
-//! Words that are no longer used, each with those that are.
+//! Retired words, each with the words that replace it.
 
 use crate::source::{Finding, Source};
 
@@ -20,7 +20,7 @@ const RETIRED: [(&[&str], &str); 14] = [
     (&["are wanted", "is wanted"], "must have, got"),
 ];
 
-/// What stays: terms of others, and names kept in hashes and in the database.
+/// Phrases that stay: terms of databases, and names in hashes and in the glossary.
 const KEPT: [&str; 4] = ["foreign key", "foreign_key", "tsio book v1", "A record was called a *book*"];
 
 /// Files that may use retired words: this list, the rows that show how it fails, and the list of changes.

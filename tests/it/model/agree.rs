@@ -32,10 +32,10 @@ pub(super) fn answered(
         (Answer::Closed(released), Ok(sent)) => {
             let mut expected: Vec<_> =
                 released.iter().map(|(award, amount)| (world.awards[*award].clone(), *amount)).collect();
-            let mut told: Vec<_> = sent.released.into_iter().map(|it| (it.award, it.amount)).collect();
+            let mut released_awards: Vec<_> = sent.released.into_iter().map(|it| (it.award, it.amount)).collect();
             expected.sort();
-            told.sort();
-            assert_eq!(told, expected, "{at}");
+            released_awards.sort();
+            assert_eq!(released_awards, expected, "{at}");
         }
         (Answer::Waits(wish, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
@@ -90,22 +90,22 @@ fn numbers(world: &World, step: &Step<'_>, status: &Status) {
     let Step { command, before, at } = step;
     let Command::Award { offer, lines, .. } = command else { return };
     let [line] = lines.as_slice() else { return };
-    let told = |kind: &str| {
+    let limit_of_kind = |kind: &str| {
         let limits = refusal(status).limits;
         limits.into_iter().find(|it| it.kind == kind && it.limit.is_some())
     };
-    let check = |told: Option<proto::Limit>, account: &Account, requested: i64| {
-        let Some(told) = told else { return };
+    let check = |limit: Option<proto::Limit>, account: &Account, requested: i64| {
+        let Some(limit) = limit else { return };
         let expected = [account.allocated, account.committed, account.spent, account.available(), requested];
-        let told = [told.limit, told.committed, told.spent, told.available, told.requested];
-        assert_eq!(told, expected.map(Some), "{at}");
+        let numbers = [limit.limit, limit.committed, limit.spent, limit.available, limit.requested];
+        assert_eq!(numbers, expected.map(Some), "{at}");
     };
     if ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT"].contains(&reason(status).as_str()) {
         if let Some(cap) = before.offers[*offer].clone().cap(line.strand) {
-            check(told("cap"), cap, line.amount);
+            check(limit_of_kind("cap"), cap, line.amount);
         }
         if let Some(fund) = before.fund_of(line.strand, *offer) {
-            let limit = told("fund");
+            let limit = limit_of_kind("fund");
             assert!(limit.as_ref().is_none_or(|it| it.account.contains(&world.funds[fund])), "{at}: {limit:?}");
             check(limit, &before.funds[fund].account, line.amount);
         }

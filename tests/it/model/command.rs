@@ -230,8 +230,8 @@ impl Generator {
         if self.one_in(5) {
             return self.some_days_ago();
         }
-        let made: NaiveDate = award.on.parse().unwrap();
-        if self.one_in(15) { (made - Days::new(1)).to_string() } else { self.date(wrong) }
+        let award_date: NaiveDate = award.on.parse().unwrap();
+        if self.one_in(15) { (award_date - Days::new(1)).to_string() } else { self.date(wrong) }
     }
 
     /// Picks today or sometimes a few days earlier, when an award may not have existed yet.
@@ -243,11 +243,11 @@ impl Generator {
     fn life(&mut self, scheme: &Scheme) -> Command {
         let offer = self.rng.usize(0..scheme.offers.len());
         let it = &scheme.offers[offer];
-        let told = |who: Who| it.contacts.iter().any(|(told, _)| *told == who);
+        let was_contacted = |who: Who| it.contacts.iter().any(|(party, _)| *party == who);
         let state = if self.one_in(4) { self.any_state() } else { it.state };
         match state {
             State::Identified => self.contact(offer, Who::Body),
-            State::Contacted if !it.trust && !told(Who::School) => self.contact(offer, Who::School),
+            State::Contacted if !it.trust && !was_contacted(Who::School) => self.contact(offer, Who::School),
             State::Contacted => {
                 let by = if it.trust != self.one_in(4) { Who::Body } else { Who::School };
                 Command::Accept { offer, by, date: self.date("2021-08-15") }
@@ -313,8 +313,8 @@ impl Generator {
     }
 
     fn money(&mut self, scheme: &Scheme) -> Command {
-        let known = scheme.funds.len();
-        if known < 4 || (known < 7 && self.one_in(4)) || self.one_in(20) {
+        let fund_count = scheme.funds.len();
+        if fund_count < 4 || (fund_count < 7 && self.one_in(4)) || self.one_in(20) {
             let region = if self.one_in(3) { REGION } else { "" };
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
@@ -338,7 +338,7 @@ impl Generator {
                 Wish::Withdraw(fund, amount, over)
             }
             _ => {
-                let to = (fund + 1 + self.rng.usize(0..known - 1)) % known;
+                let to = (fund + 1 + self.rng.usize(0..fund_count - 1)) % fund_count;
                 Wish::Move(fund, to, near(&mut self.rng))
             }
         };

@@ -48,8 +48,8 @@ pub(super) fn named(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     }
     let expected: BTreeSet<&str> = reasons.iter().map(|it| kind(it)).collect();
     let refusal = refusal(status);
-    let told: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
-    assert_eq!(told, expected, "{}\n{refusal:?}", step.at);
+    let limit_kinds: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(limit_kinds, expected, "{}\n{refusal:?}", step.at);
 }
 
 /// Checks the largest amount of a refusal if only numeric limits prevent the call.

@@ -54,17 +54,17 @@ impl Column {
         let name = &self.name;
         let (has, lacks) = (format!("{name} IS NOT NULL"), format!("{name} IS NULL"));
         let mut changes: Vec<Change> =
-            ["first", "last", "middle"].iter().map(|place| self.change(&self.other(), &has, place)).collect();
+            ["first", "last", "middle"].iter().map(|place| self.change(&self.another_value(), &has, place)).collect();
         if self.may_be_null {
             changes.push(self.change("NULL", &has, "first"));
-            changes.push(self.change(self.some(), &lacks, "first"));
+            changes.push(self.change(self.constant(), &lacks, "first"));
         }
         changes
     }
 
     fn change(&self, to: &str, of: &str, place: &str) -> Change {
         let Self { table, name, .. } = self;
-        let condition = format!("{} AND {of}", told(table));
+        let condition = format!("{} AND {of}", covered_rows(table));
         Change {
             sql: format!("UPDATE {table} SET {name} = {to} WHERE {}", row(table, &self.key, &condition, place)),
             exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
@@ -72,7 +72,7 @@ impl Column {
     }
 
     /// An expression for another value of the same type.
-    fn other(&self) -> String {
+    fn another_value(&self) -> String {
         let it = &self.name;
         match (self.is_postgres, self.kind.as_str()) {
             (_, "bigint") => format!("{it} + 1"),
@@ -93,7 +93,7 @@ impl Column {
     }
 
     /// A constant of the type.
-    fn some(&self) -> &'static str {
+    fn constant(&self) -> &'static str {
         match (self.is_postgres, self.kind.as_str()) {
             (_, "bigint" | "integer") => "1",
             (_, "text") if self.name.ends_with("_on") => "'2021-10-01'",
@@ -109,7 +109,7 @@ impl Column {
 
 /// The condition for rows that the record covers. An account's day without a change and a request without an event are left
 /// out: the record says nothing about them.
-fn told(table: &str) -> &'static str {
+fn covered_rows(table: &str) -> &'static str {
     match table {
         "account_days" => "change <> 0",
         "requests" => "request_id IN (SELECT request_id FROM events UNION ALL SELECT request_id FROM register_events)",
@@ -132,7 +132,7 @@ impl Change {
     /// Makes the change that deletes the last row.
     pub(super) fn of_row(table: &str, columns: &[Column]) -> Self {
         let key = &columns.iter().find(|it| it.table == table).unwrap().key;
-        let condition = told(table);
+        let condition = covered_rows(table);
         Self {
             sql: format!("DELETE FROM {table} WHERE {}", row(table, key, condition, "last")),
             exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),

@@ -15,7 +15,7 @@ const SQLITE: &str = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema \
     WHERE type = 'trigger' OR (type = 'index' AND sql LIKE 'CREATE UNIQUE%')";
 
 /// Drops all guards for good, and keeps a copy of each table.
-pub(super) async fn take_away(past: &mut Past, tables: &BTreeSet<String>) {
+pub(super) async fn drop_guards(past: &mut Past, tables: &BTreeSet<String>) {
     let (drops, kept) = match past {
         Past::Postgres(_) => (POSTGRES, "CREATE SCHEMA kept"),
         Past::Sqlite(_) => {
