@@ -16,7 +16,7 @@ use crate::raw_sql::{Past, proved};
 
 /// Commands that may wait for one programme, plus those of the batch that is being written.
 const QUEUE: usize = 4_096;
-const GROUP: usize = 512;
+const BATCH: usize = 512;
 const CONNECTIONS: usize = 6;
 
 both!(
@@ -40,7 +40,7 @@ fn a_full_queue_answers_at_once() {
         let mut calls = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let client = Client::of(&server).await;
-            for n in 0..(QUEUE + GROUP + TOO_MANY).div_ceil(CONNECTIONS) {
+            for n in 0..(QUEUE + BATCH + TOO_MANY).div_ceil(CONNECTIONS) {
                 let (client, offer) = (client.clone(), offers[n % offers.len()].offer.clone());
                 let refused = Arc::clone(&refused);
                 calls.spawn(async move {
@@ -79,7 +79,7 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
         let (mut past, mut watch) = (Past::of(&db).await, Past::of(&db).await);
         past.hold(YEAR).await;
         let (first, offer) = (client.clone(), offers[0].offer.clone());
-        let before = tokio::spawn(async move { first.note(&offer, "its group has begun", &fresh()).await });
+        let before = tokio::spawn(async move { first.note(&offer, "its batch has begun", &fresh()).await });
         watch.until_waiting(1).await;
 
         let late = fresh();

@@ -140,22 +140,26 @@ async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
     let wrong = text(&import(&server, (SEPTEMBER.0, "2021-10-01")), "import_id");
     let ask = said_by("ann", "administrator", &["import", "withdraw", &wrong, "--reason", "wrong date"]);
     let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    let states = |approval: &str| {
+    let affected_count = |approval: &str| {
         let open = done(&server, &["approvals", "list"]);
         let found = open.as_array().unwrap().iter().find(|it| it["approval"] == approval).unwrap().clone();
         found["affected_offers"].as_array().unwrap().len()
     };
-    assert_eq!(states(&approval), 0, "nobody has been identified by it");
+    assert_eq!(affected_count(&approval), 0, "it affects no offer");
 
     assert_eq!(identify(&server)[0], 3);
     let give = said_by("bob", "administrator", &["approvals", "give", &approval]);
     let refused = refused_for(&server, "APPROVAL_EXCEEDED", &give);
     let message = text(&refused, "message");
-    assert!(message.contains("states 0 offers") && message.contains("now 3 others would be: "), "{message}");
+    assert!(message.contains("affected_count 0 offers") && message.contains("now 3 others would be: "), "{message}");
     for urn in [910_017, 910_019, 910_021] {
         assert!(message.contains(&offer_id(&server, urn)), "{message}");
     }
-    assert_eq!((states(&approval), summary(&server, "2021-22")[1]), (0, 31), "it is open, and nothing is withdrawn");
+    assert_eq!(
+        (affected_count(&approval), summary(&server, "2021-22")[1]),
+        (0, 31),
+        "it is open, and nothing is withdrawn"
+    );
 
     done(&server, &said_by("ann", "administrator", &["approvals", "withdraw", &approval]));
     let again = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");

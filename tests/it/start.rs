@@ -110,8 +110,8 @@ fn a_stream_without_an_end_does_not_hold_up_the_stop() {
 async fn a_newer_schema_is_refused(db: Db) {
     Past::of(&db).await.run("INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)").await.unwrap();
     for extra in [&[][..], &["--migrate"]] {
-        let said = refused(&db.url(), extra);
-        assert!(said.contains("newer than this program") && said.contains("m9999_of_the_future"), "{said}");
+        let message = refused(&db.url(), extra);
+        assert!(message.contains("newer than this program") && message.contains("m9999_of_the_future"), "{message}");
     }
 }
 
@@ -122,8 +122,8 @@ fn a_file_is_served_once() {
         let mut first = Server::start(&db);
         let client = Client::of(&first).await;
         let offer = client.seed().await.remove(0).offer;
-        let said = refused(&db.url(), &[]);
-        assert!(said.contains("another tsio process serves this file"), "{said}");
+        let message = refused(&db.url(), &[]);
+        assert!(message.contains("another tsio process serves this file"), "{message}");
         assert_eq!(proved(&db)[0].0, 20);
         client.note(&offer, "still served", &fresh()).await.unwrap();
         assert_eq!(proved(&db)[0].0, 21);
@@ -139,8 +139,8 @@ fn an_old_schema_is_refused_until_it_is_migrated() {
     run(async {
         let db = Db::postgres();
         db.psql(NO_SCHEMA);
-        let said = refused(&db.url(), &[]);
-        assert!(said.contains("m0001_record") && said.contains("tsio migrate --database URL"), "{said}");
+        let message = refused(&db.url(), &[]);
+        assert!(message.contains("m0001_record") && message.contains("tsio migrate --database URL"), "{message}");
         assert_eq!(db.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
         let server = Server::start_with(&db, &["--migrate"]);
         Client::of(&server).await.seed().await;

@@ -49,7 +49,7 @@ impl Watch {
     }
 
     async fn next(&mut self) -> WatchOffersResponse {
-        self.0.message().await.unwrap().expect("the stream goes on")
+        self.0.message().await.unwrap().expect("the stream is open")
     }
 
     /// Returns the next message that is no checkpoint.
@@ -159,7 +159,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     }
     matches_record(&client, &seen, last).await;
     let replayed = Watch::from(&client, Start::AfterSequence(0)).await.up_to(last).await;
-    assert_eq!(bytes(&replayed), bytes(&seen), "told again, it is told the same");
+    assert_eq!(bytes(&replayed), bytes(&seen), "a watch from the same place has the same messages");
 }
 
 async fn a_watch_from_any_place_gives_the_rest(db: Db) {
@@ -172,11 +172,11 @@ async fn a_watch_from_any_place_gives_the_rest(db: Db) {
     let told =
         client.offers().contact_offers(client.ask(contact(Party::ResponsibleBody, &[&offers[0]], &fresh()))).await;
     assert!(told.is_ok());
-    client.note(&offers[1].offer, "not to be told", &fresh()).await.unwrap();
+    client.note(&offers[1].offer, "not to be sent", &fresh()).await.unwrap();
     let last = proved(&db)[0].0;
     let whole = live.up_to(last).await;
     assert_eq!((last, whole.len()), (24, 21), "three are about no offer");
-    assert!(!whole.iter().any(|it| String::from_utf8_lossy(&it.encode_to_vec()).contains("not to be told")));
+    assert!(!whole.iter().any(|it| String::from_utf8_lossy(&it.encode_to_vec()).contains("not to be sent")));
     for place in 0..last {
         let rest: Vec<_> = whole.iter().filter(|it| it.sequence > place).cloned().collect();
         let again = Watch::from(&client, Start::AfterSequence(place)).await.up_to(last).await;
@@ -283,7 +283,7 @@ async fn many_watch_at_once(db: Db) {
     let seen = join_all(watching.into_iter().map(async |mut it| it.up_to(last).await)).await;
     matches_record(&client, &seen[0], last).await;
     for others in &seen[1..] {
-        assert!(bytes(others) == bytes(&seen[0]), "everybody is told the same");
+        assert!(bytes(others) == bytes(&seen[0]), "all watchers receive the same messages");
     }
 }
 

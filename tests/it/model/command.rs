@@ -319,9 +319,9 @@ impl Generator {
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
         // An over-committed fund is rare, and soon recovers if left alone: mostly ask more of it.
-        let over_committed = (0..known).find(|it| scheme.funds[*it].over_committed());
+        let over_committed = (0..fund_count).find(|it| scheme.funds[*it].over_committed());
         let over_committed = over_committed.filter(|_| self.one_in(2));
-        let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..known));
+        let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..fund_count));
         let kinds = if over_committed.is_some() { 4..10 } else { 0..10 };
         let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
