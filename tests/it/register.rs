@@ -151,7 +151,7 @@ async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
     let give = said_by("bob", "administrator", &["approvals", "give", &approval]);
     let refused = refused_for(&server, "APPROVAL_EXCEEDED", &give);
     let message = text(&refused, "message");
-    assert!(message.contains("affected_count 0 offers") && message.contains("now 3 others would be: "), "{message}");
+    assert!(message.contains("states 0 offers") && message.contains("now 3 others would be: "), "{message}");
     for urn in [910_017, 910_019, 910_021] {
         assert!(message.contains(&offer_id(&server, urn)), "{message}");
     }
@@ -163,7 +163,7 @@ async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
 
     done(&server, &said_by("ann", "administrator", &["approvals", "withdraw", &approval]));
     let again = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    assert_eq!((again == approval, states(&again)), (false, 3));
+    assert_eq!((again == approval, affected_count(&again)), (false, 3));
     // Fewer affected offers than stated do not prevent it.
     let offer = offer_id(&server, 910_017);
     done(&server, &["offers", "close", &offer, "--outcome", "ineligible"]);
