@@ -1,11 +1,11 @@
-//! The request id of a call, for its span.
+//! Records the request id in the span of a request.
 
 use tracing::Span;
 use tracing::field::display;
 
 use crate::domain::ids::RequestId;
 
-/// The request id of the call at hand is known.
+/// Records the request id in the current span.
 pub(in crate::grpc) fn requested(id: RequestId) {
     Span::current().record("request_id", display(id));
 }

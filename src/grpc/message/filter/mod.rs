@@ -1,9 +1,10 @@
-//! The `filter` of a list: the part of AIP-160 that the database can carry, read into a condition on typed columns.
+//! Parses the `filter` of a list into a condition on typed columns. It supports the part of AIP-160 that SQL can express.
 //!
 //! `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`. Comparisons are
-//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as in AIP-160; `NOT` or `-` goes before a
-//! comparison or a bracket. A value is a word, or a text in quotes, where a backslash takes the next character as it is.
-//! What a list lets be asked is its table of [`FilterColumn`]s. Every mistake in what could be read is named with its place.
+//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as in AIP-160; `NOT` or `-` negates the
+//! following comparison or bracket. A value is a word, or a text in quotes, in which a backslash escapes the next character.
+//! Each list has a table of [`FilterColumn`]s that may be compared. Every mistake is reported with its position, up to the
+//! first that makes the rest unreadable.
 
 #[cfg(test)]
 pub(in crate::grpc) mod tests;
@@ -12,40 +13,40 @@ pub(in crate::grpc) mod values;
 use super::fields::Fields;
 use crate::app::{Comparison, Condition, Operand};
 
-/// Characters of a filter.
-const LONGEST: usize = 2_000;
-/// Brackets within brackets.
-const DEEPEST: u32 = 16;
-/// Comparisons of a filter.
-const MOST: usize = 64;
+/// The longest filter, in characters.
+const MAX_CHARACTERS: usize = 2_000;
+/// The deepest nesting of brackets and NOTs.
+const MAX_DEPTH: u32 = 16;
+/// The most comparisons in a filter.
+const MAX_COMPARISONS: usize = 64;
 
-/// What a filter may ask of a list's rows.
+/// A column of a list that a filter may compare.
 pub(in crate::grpc) struct FilterColumn<C> {
-    /// Its name: the field of the message.
+    /// The name in the filter: the field of the message.
     pub(in crate::grpc) name: &'static str,
-    /// What stands for it.
+    /// The column of the query.
     pub(in crate::grpc) column: C,
-    /// How it may be compared.
-    pub(in crate::grpc) takes: &'static [Comparison],
-    /// Reads a value, or says what was expected.
+    /// The allowed comparisons.
+    pub(in crate::grpc) comparisons: &'static [Comparison],
+    /// Parses a value; the error describes the expected value.
     pub(in crate::grpc) read: fn(&str) -> values::Value,
 }
 
-/// What may stand in a filter by itself, as `eligible` does.
+/// Words that may occur alone in a filter, such as `eligible`.
 pub(in crate::grpc) struct Words<'a, C> {
-    /// What they are said of.
+    /// The column that a word is compared with.
     pub(in crate::grpc) column: C,
-    /// All of them; nothing where that is not known, and any may be one.
+    /// All allowed words; `None` if any word is allowed.
     pub(in crate::grpc) known: Option<&'a [String]>,
 }
 
-/// For names and ids.
+/// Comparisons of names and ids.
 pub(in crate::grpc) const SAME: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual];
-/// For texts of which a part may be asked.
+/// Comparisons of texts, with search for a part.
 pub(in crate::grpc) const PART: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual, Comparison::Has];
-/// For what has several.
+/// The comparison of a field with several values.
 pub(in crate::grpc) const HOLDS: &[Comparison] = &[Comparison::Has];
-/// For numbers and instants.
+/// Comparisons of numbers and instants.
 pub(in crate::grpc) const ORDERED: &[Comparison] = &[
     Comparison::Equal,
     Comparison::NotEqual,
@@ -55,7 +56,7 @@ pub(in crate::grpc) const ORDERED: &[Comparison] = &[
     Comparison::AtLeast,
 ];
 
-/// Reads a filter; nothing for an empty one. Mistakes are violations of the field `filter`.
+/// Parses a filter; `None` for an empty one. Mistakes become violations of the field `filter`.
 pub(in crate::grpc) fn read<C: Copy>(
     fields: &mut Fields,
     columns: &[FilterColumn<C>],
@@ -64,7 +65,7 @@ pub(in crate::grpc) fn read<C: Copy>(
     read_with(fields, columns, None, text)
 }
 
-/// The same with words that stand by themselves.
+/// Parses a filter that may also have words alone.
 pub(in crate::grpc) fn read_with<C: Copy>(
     fields: &mut Fields,
     columns: &[FilterColumn<C>],
@@ -74,35 +75,36 @@ pub(in crate::grpc) fn read_with<C: Copy>(
     if text.trim().is_empty() {
         return None;
     }
-    if text.chars().count() > LONGEST {
-        fields.wrong("filter", format!("is longer than {LONGEST} characters"));
+    if text.chars().count() > MAX_CHARACTERS {
+        fields.wrong("filter", format!("is longer than {MAX_CHARACTERS} characters"));
         return None;
     }
     let end = text.trim_end().chars().count().saturating_add(1);
-    let mut parser = Parser { tokens: tokens(text), end, at: 0, columns, words, mistakes: Vec::new(), compared: 0 };
-    let read = parser.whole();
+    let mut parser =
+        Parser { tokens: tokens(text), end, next: 0, columns, words, mistakes: Vec::new(), comparisons: 0 };
+    let parsed = parser.whole();
     let Parser { mut mistakes, .. } = parser;
-    let condition = read.map_err(|mistake| mistakes.push(mistake)).ok();
-    let sound = mistakes.is_empty();
+    let condition = parsed.map_err(|mistake| mistakes.push(mistake)).ok();
+    let is_valid = mistakes.is_empty();
     for FilterMistake { at, what } in mistakes {
         fields.wrong("filter", format!("at character {at}: {what}"));
     }
-    condition.filter(|_| sound)
+    condition.filter(|_| is_valid)
 }
 
-/// Reads an `order_by` (AIP-132) as one of the orders there are, the first when nothing is said.
+/// Parses an `order_by` (AIP-132): one of `orders`, or the first of them if it is empty.
 pub(in crate::grpc) fn order<T: Copy>(fields: &mut Fields, orders: &[(&str, T)], text: &str) -> Option<T> {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain = words.strip_suffix(" asc").filter(|it| !it.contains(' ')).unwrap_or(&words);
-    let found = orders.iter().find(|(name, _)| plain.is_empty() || *name == plain).map(|(_, order)| *order);
-    if found.is_none() {
+    let order = orders.iter().find(|(name, _)| plain.is_empty() || *name == plain).map(|(_, order)| *order);
+    if order.is_none() {
         let known: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
         fields.wrong("order_by", format!("is none of: {}", known.join(", ")));
     }
-    found
+    order
 }
 
-/// What is wrong, and at which character, from 1.
+/// A mistake, with its character position from 1.
 struct FilterMistake {
     at: usize,
     what: String,
@@ -119,9 +121,9 @@ enum Token {
     Wrong(&'static str),
 }
 
-/// The tokens of a text, each with the character it begins at.
+/// Splits a text into tokens, each with the position of its first character.
 fn tokens(text: &str) -> Vec<(usize, Token)> {
-    let mut found = Vec::new();
+    let mut tokens = Vec::new();
     let mut chars = text.chars().enumerate().peekable();
     while let Some((at, char)) = chars.next() {
         let mut then = |expected: char| chars.next_if(|(_, it)| *it == expected).is_some();
@@ -138,15 +140,16 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
             '>' if then('=') => Token::Compare(Comparison::AtLeast),
             '>' => Token::Compare(Comparison::Greater),
             quote @ ('"' | '\'') => quoted(&mut chars, quote),
-            first if is_of_word(first) => {
+            first if is_word_character(first) => {
                 let mut word = String::from(first);
-                // A sign within a word is part of it: dates, names of actors.
-                while let Some((_, next)) = chars.next_if(|(_, it)| is_of_word(*it) || *it == '-') {
+                // A minus inside a word belongs to it: dates, ids of actors.
+                while let Some((_, next)) = chars.next_if(|(_, it)| is_word_character(*it) || *it == '-') {
                     word.push(next);
                 }
-                // As are the colons of an instant.
+                // The colons of an instant belong to it too.
                 while word.starts_with(|it: char| it.is_ascii_digit()) && word.contains('T') {
-                    let Some((_, next)) = chars.next_if(|(_, it)| is_of_word(*it) || matches!(it, ':' | '-')) else {
+                    let Some((_, next)) = chars.next_if(|(_, it)| is_word_character(*it) || matches!(it, ':' | '-'))
+                    else {
                         break;
                     };
                     word.push(next);
@@ -155,12 +158,12 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
             }
             _ => Token::Wrong("this character means nothing here"),
         };
-        found.push((at.saturating_add(1), token));
+        tokens.push((at.saturating_add(1), token));
     }
-    found
+    tokens
 }
 
-fn is_of_word(char: char) -> bool {
+fn is_word_character(char: char) -> bool {
     char.is_alphanumeric() || matches!(char, '_' | '.' | '@' | '+')
 }
 
@@ -180,67 +183,68 @@ struct Parser<'a, C> {
     tokens: Vec<(usize, Token)>,
     /// The character after the last token.
     end: usize,
-    at: usize,
+    /// The index of the next token.
+    next: usize,
     columns: &'a [FilterColumn<C>],
     words: Option<&'a Words<'a, C>>,
-    /// What could be read and means nothing.
+    /// Mistakes in comparisons that could be parsed.
     mistakes: Vec<FilterMistake>,
-    compared: usize,
+    comparisons: usize,
 }
 
-type Read<C> = Result<Condition<C>, FilterMistake>;
+type ParseResult<C> = Result<Condition<C>, FilterMistake>;
 
 impl<C: Copy> Parser<'_, C> {
-    fn whole(&mut self) -> Read<C> {
+    fn whole(&mut self) -> ParseResult<C> {
         let condition = self.all(0)?;
         if self.peek().is_some() { Err(self.mistake("a bracket closes that was not opened")) } else { Ok(condition) }
     }
 
-    /// Factors, all of them, with or without `AND` between.
-    fn all(&mut self, depth: u32) -> Read<C> {
-        let mut of = vec![self.any(depth)?];
+    /// Parses a conjunction; `AND` between its parts may be omitted.
+    fn all(&mut self, depth: u32) -> ParseResult<C> {
+        let mut parts = vec![self.any(depth)?];
         while self.peek().is_some_and(|it| *it != Token::Close) {
-            let joined = self.keyword("AND");
-            if joined && self.peek().is_none() {
+            let has_and = self.keyword("AND");
+            if has_and && self.peek().is_none() {
                 return Err(self.mistake("expected a comparison after AND"));
             }
-            of.push(self.any(depth)?);
+            parts.push(self.any(depth)?);
         }
-        Ok(joined(of, Condition::All))
+        Ok(joined(parts, Condition::All))
     }
 
-    /// Terms, one of them.
-    fn any(&mut self, depth: u32) -> Read<C> {
-        let mut of = vec![self.term(depth)?];
+    /// Parses a disjunction.
+    fn any(&mut self, depth: u32) -> ParseResult<C> {
+        let mut parts = vec![self.term(depth)?];
         while self.keyword("OR") {
-            of.push(self.term(depth)?);
+            parts.push(self.term(depth)?);
         }
-        Ok(joined(of, Condition::Any))
+        Ok(joined(parts, Condition::Any))
     }
 
-    fn term(&mut self, depth: u32) -> Read<C> {
-        if depth > DEEPEST {
-            return Err(self.mistake(&format!("more than {DEEPEST} brackets or NOTs within each other")));
+    fn term(&mut self, depth: u32) -> ParseResult<C> {
+        if depth > MAX_DEPTH {
+            return Err(self.mistake(&format!("more than {MAX_DEPTH} brackets or NOTs within each other")));
         }
         if self.keyword("NOT") || self.next_if(&Token::Minus) {
             return Ok(self.term(depth.saturating_add(1))?.negated());
         }
         if self.next_if(&Token::Open) {
-            let within = self.all(depth.saturating_add(1))?;
+            let inner = self.all(depth.saturating_add(1))?;
             if !self.next_if(&Token::Close) {
                 return Err(self.mistake("a bracket is not closed"));
             }
-            return Ok(within);
+            return Ok(inner);
         }
         self.comparison()
     }
 
-    fn comparison(&mut self) -> Read<C> {
-        self.compared = self.compared.saturating_add(1);
-        if self.compared > MOST {
-            return Err(self.mistake(&format!("more than {MOST} comparisons")));
+    fn comparison(&mut self) -> ParseResult<C> {
+        self.comparisons = self.comparisons.saturating_add(1);
+        if self.comparisons > MAX_COMPARISONS {
+            return Err(self.mistake(&format!("more than {MAX_COMPARISONS} comparisons")));
         }
-        let place = self.place();
+        let name_at = self.position();
         let (name, is_field) = match (self.next(), self.words) {
             (Some(Token::Word(name)), None) => (name, true),
             (Some(Token::Word(name)), Some(_)) => {
@@ -248,79 +252,79 @@ impl<C: Copy> Parser<'_, C> {
                 (name, is_field || matches!(self.peek(), Some(Token::Compare(_) | Token::Wrong(_))))
             }
             (Some(Token::Text(name)), Some(_)) => (name, false),
-            (Some(Token::Wrong(what)), _) => return Err(FilterMistake { at: place, what: what.to_owned() }),
+            (Some(Token::Wrong(what)), _) => return Err(FilterMistake { at: name_at, what: what.to_owned() }),
             _ => {
                 return Err(FilterMistake {
-                    at: place,
+                    at: name_at,
                     what: "expected a comparison: field, operator, value".to_owned(),
                 });
             }
         };
         if let Some(words) = self.words.filter(|_| !is_field) {
-            return Ok(self.word(words, place, name));
+            return Ok(self.word(words, name_at, name));
         }
-        let compared = self.place();
-        let how = match self.next() {
-            Some(Token::Compare(how)) => how,
-            Some(Token::Wrong(what)) => return Err(FilterMistake { at: compared, what: what.to_owned() }),
+        let operator_at = self.position();
+        let operator = match self.next() {
+            Some(Token::Compare(operator)) => operator,
+            Some(Token::Wrong(what)) => return Err(FilterMistake { at: operator_at, what: what.to_owned() }),
             _ => {
                 let what = format!("expected one of = != < <= > >= : after {name:?}");
-                return Err(FilterMistake { at: compared, what });
+                return Err(FilterMistake { at: operator_at, what });
             }
         };
-        let valued = self.place();
+        let value_at = self.position();
         let value = match self.signed() {
             Some(Token::Text(value)) => value,
             Some(Token::Word(value)) if !matches!(value.as_str(), "AND" | "OR" | "NOT") => value,
-            Some(Token::Wrong(what)) => return Err(FilterMistake { at: valued, what: what.to_owned() }),
+            Some(Token::Wrong(what)) => return Err(FilterMistake { at: value_at, what: what.to_owned() }),
             _ => {
                 return Err(FilterMistake {
-                    at: valued,
+                    at: value_at,
                     what: "expected a value: a word, or a text in quotes".to_owned(),
                 });
             }
         };
-        Ok(self.typed((place, &name), (compared, how), (valued, &value)))
+        Ok(self.typed((name_at, &name), (operator_at, operator), (value_at, &value)))
     }
 
-    /// A word by itself.
-    fn word(&mut self, words: &Words<'_, C>, place: usize, word: String) -> Condition<C> {
+    /// Checks a word alone.
+    fn word(&mut self, words: &Words<'_, C>, at: usize, word: String) -> Condition<C> {
         if let Some(known) = words.known.filter(|it| !it.contains(&word)) {
             let what = format!("{word:?} is none of: {}", known.join(", "));
-            self.mistakes.push(FilterMistake { at: place, what });
+            self.mistakes.push(FilterMistake { at, what });
         }
         Condition::Is(words.column, Comparison::Equal, Operand::Text(word))
     }
 
-    /// A comparison that could be read, as far as it means something. A mistake is noted, and reading goes on.
+    /// Checks a parsed comparison against the columns. A mistake is recorded, and parsing continues.
     fn typed(
         &mut self,
-        (place, name): (usize, &str),
-        (compared, how): (usize, Comparison),
-        (valued, value): (usize, &str),
+        (name_at, name): (usize, &str),
+        (operator_at, operator): (usize, Comparison),
+        (value_at, value): (usize, &str),
     ) -> Condition<C> {
         let nothing = Condition::All(Vec::new());
         let Some(column) = self.columns.iter().find(|it| it.name == name) else {
             let known: Vec<&str> = self.columns.iter().map(|it| it.name).collect();
             let what = format!("{name:?} is none of {}", known.join(", "));
-            self.mistakes.push(FilterMistake { at: place, what });
+            self.mistakes.push(FilterMistake { at: name_at, what });
             return nothing;
         };
-        if !column.takes.contains(&how) {
-            let takes: Vec<&str> = column.takes.iter().map(|it| sign(*it)).collect();
-            let what = format!("{name} is compared by {}, not by {}", takes.join(" "), sign(how));
-            self.mistakes.push(FilterMistake { at: compared, what });
+        if !column.comparisons.contains(&operator) {
+            let allowed: Vec<&str> = column.comparisons.iter().map(|it| sign(*it)).collect();
+            let what = format!("{name} is compared by {}, not by {}", allowed.join(" "), sign(operator));
+            self.mistakes.push(FilterMistake { at: operator_at, what });
         }
         match (column.read)(value) {
-            Ok(operand) => Condition::Is(column.column, how, operand),
+            Ok(operand) => Condition::Is(column.column, operator, operand),
             Err(expected) => {
-                self.mistakes.push(FilterMistake { at: valued, what: format!("{value:?} is not {expected}") });
+                self.mistakes.push(FilterMistake { at: value_at, what: format!("{value:?} is not {expected}") });
                 nothing
             }
         }
     }
 
-    /// The next token; a word with the minus before it, which stands before nothing else.
+    /// Takes the next token. A minus may precede a word, and becomes part of it, but not a quoted text.
     fn signed(&mut self) -> Option<Token> {
         let minus = self.next_if(&Token::Minus);
         match self.next() {
@@ -331,44 +335,44 @@ impl<C: Copy> Parser<'_, C> {
     }
 
     fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|(_, token)| token)
+        self.tokens.get(self.next).map(|(_, token)| token)
     }
 
     fn next(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.at).map(|(_, token)| token.clone());
-        self.at = self.at.saturating_add(1);
+        let token = self.tokens.get(self.next).map(|(_, token)| token.clone());
+        self.next = self.next.saturating_add(1);
         token
     }
 
     fn next_if(&mut self, expected: &Token) -> bool {
-        let found = self.peek() == Some(expected);
-        self.at = self.at.saturating_add(usize::from(found));
-        found
+        let matches = self.peek() == Some(expected);
+        self.next = self.next.saturating_add(usize::from(matches));
+        matches
     }
 
     fn keyword(&mut self, word: &str) -> bool {
         self.next_if(&Token::Word(word.to_owned()))
     }
 
-    /// Where the next token begins; after the last where there is none.
-    fn place(&self) -> usize {
-        self.tokens.get(self.at).map_or(self.end, |(at, _)| *at)
+    /// The position of the next token, or the end of the text.
+    fn position(&self) -> usize {
+        self.tokens.get(self.next).map_or(self.end, |(at, _)| *at)
     }
 
     fn mistake(&self, what: &str) -> FilterMistake {
-        FilterMistake { at: self.place(), what: what.to_owned() }
+        FilterMistake { at: self.position(), what: what.to_owned() }
     }
 }
 
-fn joined<C>(mut of: Vec<Condition<C>>, how: fn(Vec<Condition<C>>) -> Condition<C>) -> Condition<C> {
-    match of.len() {
-        1 => of.remove(0),
-        _ => how(of),
+fn joined<C>(mut parts: Vec<Condition<C>>, join: fn(Vec<Condition<C>>) -> Condition<C>) -> Condition<C> {
+    match parts.len() {
+        1 => parts.remove(0),
+        _ => join(parts),
     }
 }
 
-const fn sign(how: Comparison) -> &'static str {
-    match how {
+const fn sign(comparison: Comparison) -> &'static str {
+    match comparison {
         Comparison::Equal => "=",
         Comparison::NotEqual => "!=",
         Comparison::Less => "<",

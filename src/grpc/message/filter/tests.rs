@@ -1,4 +1,4 @@
-//! What a filter and an order say, and each mistake in its place.
+//! Tests of parsed filters and orders, and of each mistake with its position.
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -6,54 +6,56 @@ use prost::Message as _;
 use super::*;
 
 const COLUMNS: &[FilterColumn<char>] = &[
-    FilterColumn { name: "state", column: 's', takes: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
-    FilterColumn { name: "name", column: 'n', takes: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
+    FilterColumn { name: "state", column: 's', comparisons: SAME, read: |text| Ok(Operand::Text(text.to_owned())) },
+    FilterColumn { name: "name", column: 'n', comparisons: PART, read: |text| Ok(Operand::Text(text.to_owned())) },
     FilterColumn {
         name: "made",
         column: 'm',
-        takes: ORDERED,
+        comparisons: ORDERED,
         read: |text| text.parse().map(Operand::Number).map_err(|_| "a number".to_owned()),
     },
 ];
 
-/// Every column is a field of a message, or of a message in it.
+/// Asserts that every column is a field of the message, or of a message inside it.
 pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[FilterColumn<C>]) {
     let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
     let messages: Vec<_> = set.file.iter().flat_map(|file| &file.message_type).collect();
     for column in columns {
-        let mut within = message.to_owned();
+        let mut message = message.to_owned();
         for name in column.name.split('.') {
-            let of = messages.iter().find(|it| it.name() == within).unwrap();
-            let field = of.field.iter().find(|it| it.name() == name);
+            let descriptor = messages.iter().find(|it| it.name() == message).unwrap();
+            let field = descriptor.field.iter().find(|it| it.name() == name);
             let field = field.unwrap_or_else(|| panic!("{name} of {}", column.name));
-            within = field.type_name().trim_start_matches(".tsio.v1.").to_owned();
+            message = field.type_name().trim_start_matches(".tsio.v1.").to_owned();
         }
     }
 }
 
-/// As it was understood, brackets around everything.
-fn shown(it: &Condition<char>) -> String {
-    let all = |of: &[Condition<char>], with: &str| format!("({})", of.iter().map(shown).collect::<Vec<_>>().join(with));
+/// Displays a parsed condition, with brackets around everything.
+fn displayed(it: &Condition<char>) -> String {
+    let all = |parts: &[Condition<char>], separator: &str| {
+        format!("({})", parts.iter().map(displayed).collect::<Vec<_>>().join(separator))
+    };
     match it {
-        Condition::All(of) => all(of, " & "),
-        Condition::Any(of) => all(of, " | "),
-        Condition::Is(column, how, Operand::Text(text)) => format!("{column}{}{text}", sign(*how)),
-        Condition::Is(column, how, operand) => format!("{column}{}{operand:?}", sign(*how)),
+        Condition::All(parts) => all(parts, " & "),
+        Condition::Any(parts) => all(parts, " | "),
+        Condition::Is(column, comparison, Operand::Text(text)) => format!("{column}{}{text}", sign(*comparison)),
+        Condition::Is(column, comparison, operand) => format!("{column}{}{operand:?}", sign(*comparison)),
     }
 }
 
-fn understood(text: &str) -> Result<String, Vec<String>> {
+fn parsed(text: &str) -> Result<String, Vec<String>> {
     let mut fields = Fields::default();
     let read = read(&mut fields, COLUMNS, text);
     match fields.done(Some(())) {
-        Ok(()) => Ok(read.as_ref().map(shown).unwrap_or_default()),
+        Ok(()) => Ok(read.as_ref().map(displayed).unwrap_or_default()),
         Err(crate::app::AppError::Invalid(all)) => Err(all.into_iter().map(|it| it.description).collect()),
         Err(other) => unreachable!("{other:?}"),
     }
 }
 
 #[test]
-fn a_filter_is_read_as_aip_160_has_it() {
+fn a_filter_is_parsed_as_in_aip_160() {
     let rows = [
         ("", ""),
         ("state = OPEN", "s=OPEN"),
@@ -77,12 +79,12 @@ fn a_filter_is_read_as_aip_160_has_it() {
         ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
     ];
     for (text, expected) in rows {
-        assert_eq!(understood(text).as_deref(), Ok(expected), "{text}");
+        assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}");
     }
 }
 
 #[test]
-fn every_mistake_is_named_with_its_place() {
+fn every_mistake_is_named_with_its_position() {
     let rows: [(&str, &[&str]); 20] = [
         ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
         ("state < a", &["at character 7: state is compared by = !=, not by <"]),
@@ -109,27 +111,27 @@ fn every_mistake_is_named_with_its_place() {
         ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
     ];
     for (text, expected) in rows {
-        let found = understood(text).unwrap_err();
-        assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
-        for (found, expected) in found.iter().zip(expected) {
-            assert!(found.starts_with(expected), "{text}: {found}");
+        let mistakes = parsed(text).unwrap_err();
+        assert_eq!(mistakes.len(), expected.len(), "{text}: {mistakes:?}");
+        for (mistake, expected) in mistakes.iter().zip(expected) {
+            assert!(mistake.starts_with(expected), "{text}: {mistake}");
         }
     }
     let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
-    assert!(understood(&deep).unwrap_err()[0].contains("more than 16 brackets"));
+    assert!(parsed(&deep).unwrap_err()[0].contains("more than 16 brackets"));
     let long = vec!["state = a"; 65].join(" AND ");
-    assert!(understood(&long).unwrap_err()[0].contains("more than 64 comparisons"));
-    assert_eq!(understood(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
+    assert!(parsed(&long).unwrap_err()[0].contains("more than 64 comparisons"));
+    assert_eq!(parsed(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
 }
 
 #[test]
-fn a_word_stands_by_itself_where_there_are_some() {
+fn a_word_may_occur_alone_if_the_list_has_words() {
     let known = ["open".to_owned(), "E1_RI".to_owned(), "E1 of old".to_owned()];
     let words = Words { column: 'w', known: Some(&known) };
-    let understood = |text: &str| {
+    let parsed = |text: &str| {
         let mut fields = Fields::default();
         let read = read_with(&mut fields, COLUMNS, Some(&words), text);
-        fields.done(read).map(|it| shown(&it)).map_err(|error| match error {
+        fields.done(read).map(|it| displayed(&it)).map_err(|error| match error {
             crate::app::AppError::Invalid(all) => all.into_iter().map(|it| it.description).collect::<Vec<_>>(),
             other => unreachable!("{other:?}"),
         })
@@ -148,14 +150,14 @@ fn a_word_stands_by_itself_where_there_are_some() {
     ];
     for (text, expected) in rows {
         match expected {
-            Ok(expected) => assert_eq!(understood(text).as_deref(), Ok(expected), "{text}"),
-            Err(expected) => assert_eq!(understood(text).unwrap_err(), [expected], "{text}"),
+            Ok(expected) => assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}"),
+            Err(expected) => assert_eq!(parsed(text).unwrap_err(), [expected], "{text}"),
         }
     }
 }
 
 #[test]
-fn an_order_is_one_of_those_there_are() {
+fn an_order_is_one_of_the_orders_of_the_list() {
     let orders = [("made", 1), ("made desc", 2), ("name", 3)];
     let rows = [
         ("", Some(1)),
@@ -177,7 +179,7 @@ fn an_order_is_one_of_those_there_are() {
 proptest! {
     #[test]
     fn no_text_panics(text in "(\\PC|[()=<>!:\"'\\\\ -]|AND|OR|NOT|state|made|name|open){0,60}") {
-        let _ = understood(&text);
+        let _ = parsed(&text);
         let known = ["open".to_owned()];
         let mut fields = Fields::default();
         let _ = read_with(&mut fields, COLUMNS, Some(&Words { column: 'w', known: Some(&known) }), &text);

@@ -1,27 +1,27 @@
-//! The values of filters: how the text of each kind is read, and what was expected where it cannot be.
+//! Parses the values of filters, one function per kind. An error describes the expected value.
 
 use crate::app::Operand;
 use crate::domain;
 use crate::domain::ids::Actor;
 use crate::domain::region::Region;
 
-/// A value, or what was expected.
+/// A parsed value, or a description of the expected one.
 pub(in crate::grpc) type Value = Result<Operand, String>;
 
-/// A name out of some, with or without the prefix of its enum, in upper or lower case.
+/// Parses one of the names of an enum, with or without its prefix, in upper or lower case.
 pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
     let known: Vec<&str> = known.collect();
     let short = text.strip_prefix(prefix).unwrap_or(text);
-    let found = known.iter().find(|it| it.eq_ignore_ascii_case(short));
-    let requested =
+    let name = known.iter().find(|it| it.eq_ignore_ascii_case(short));
+    let expected =
         || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
-    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(requested)
+    name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(expected)
 }
 
-/// A name out of some that the message has as text.
+/// Parses one of the names of a text field.
 pub(in crate::grpc) fn name(text: &str, known: &[&'static str]) -> Value {
-    let found = known.iter().find(|it| **it == text);
-    found.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", known.join(", ")))
+    let name = known.iter().find(|it| **it == text);
+    name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", known.join(", ")))
 }
 
 pub(in crate::grpc) fn region(text: &str) -> Value {
@@ -29,16 +29,16 @@ pub(in crate::grpc) fn region(text: &str) -> Value {
     Ok(Operand::Text(region.name().to_owned()))
 }
 
-/// A region, or `""` where there is none.
+/// Parses a region, or `""` for none.
 pub(in crate::grpc) fn some_region(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        region(text).map_err(|requested| format!("{requested}, or \"\" for none"))
+        region(text).map_err(|expected| format!("{expected}, or \"\" for none"))
     }
 }
 
-/// Yes or no.
+/// Parses `true` or `false`.
 pub(in crate::grpc) fn truth(text: &str) -> Value {
     name(text, &["true", "false"])
 }
@@ -48,26 +48,26 @@ pub(in crate::grpc) fn actor(text: &str) -> Value {
     Ok(Operand::Text(actor.to_string()))
 }
 
-/// An actor, or `""` for nobody.
+/// Parses the id of an actor, or `""` for none.
 pub(in crate::grpc) fn some_actor(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        actor(text).map_err(|requested| format!("{requested}, or \"\" for nobody"))
+        actor(text).map_err(|expected| format!("{expected}, or \"\" for nobody"))
     }
 }
 
-/// A UUID.
+/// Parses a UUID.
 pub(in crate::grpc) fn id(text: &str) -> Value {
     text.parse().map(Operand::Id).map_err(|_| "an id".to_owned())
 }
 
-/// A UUID, or `""` for none.
+/// Parses a UUID, or `""` for none.
 pub(in crate::grpc) fn some_id(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
-        id(text).map_err(|requested| format!("{requested}, or \"\" for none"))
+        id(text).map_err(|expected| format!("{expected}, or \"\" for none"))
     }
 }
 
@@ -79,15 +79,15 @@ pub(in crate::grpc) fn number(text: &str) -> Value {
     text.parse().map(Operand::Number).map_err(|_| "a number".to_owned())
 }
 
-/// A number of the message, where 0 means none.
+/// Parses a number, where 0 means none.
 pub(in crate::grpc) fn some_number(text: &str) -> Value {
     number(text).map(|it| if it == Operand::Number(0) { Operand::Nothing } else { it })
 }
 
 pub(in crate::grpc) fn instant(text: &str) -> Value {
     let instant = chrono::DateTime::parse_from_rfc3339(text);
-    let requested = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
-    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(requested)
+    let expected = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
+    instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(expected)
 }
 
 pub(in crate::grpc) fn day(text: &str) -> Value {
@@ -99,11 +99,11 @@ mod tests {
     use super::*;
     use crate::domain::Date;
 
-    /// How it is read, the text, and what comes of it.
+    /// The function, the text, and the expected result.
     type Row = (fn(&str) -> Value, &'static str, Result<Operand, &'static str>);
 
     #[test]
-    fn values_are_read_or_refused_in_words() {
+    fn values_are_parsed_or_refused_with_a_description() {
         let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
         let rows: [Row; 24] = [
             (day, "2022-02-28", Ok(Operand::Day(date))),
