@@ -1,4 +1,4 @@
-//! The server: every service on one port, bounded in everything, and a bounded drain at the end.
+//! The server: all services on one port, with limits for every resource, and a graceful stop within a time limit.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -53,45 +53,45 @@ use crate::proto::referral_service_server::ReferralServiceServer;
 use crate::proto::register_service_server::RegisterServiceServer;
 use crate::proto::terms_service_server::TermsServiceServer;
 
-/// A message: the largest is a chunk of an upload, 1 MiB, and a page of 500 offers, some hundred KiB.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-/// Streams of one connection at the same time.
+/// The largest message, in bytes. A chunk of an upload has up to 1 MiB, a page of 500 offers some hundred KiB.
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// The most concurrent streams of one connection.
 const MAX_STREAMS: u32 = 1_024;
-/// A connection that does not answer a ping is closed.
-const KEEPALIVE: Duration = Duration::from_secs(30);
-/// How long a ping may take.
+/// The interval of pings. A connection that does not answer is closed.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// The time limit of the answer to a ping.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How often readiness asks the database.
-const READINESS: Duration = Duration::from_secs(2);
+/// The time limit of a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The interval of readiness checks against the database.
+const READINESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// By how much the clock may be behind what was recorded last.
-const BEHIND: Duration = Duration::from_secs(1);
+/// How far the clock may be behind the last recorded time.
+const MAX_CLOCK_BEHIND: Duration = Duration::from_secs(1);
 
-/// Bounds that the operator may set.
+/// Limits that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// How long calls in flight may take after the server was told to stop.
+    /// How long requests in flight may take after the stop signal.
     pub drain: Duration,
-    /// Connections, and what one caller may do over them.
+    /// Limits of connections, in total and per caller.
     pub connections: ConnectionLimits,
-    /// Calls in flight; more are told that the server is busy.
+    /// Requests in flight; further ones are refused as overload.
     pub calls: usize,
-    /// Calls a second of one caller, where that is bounded.
+    /// Requests per second of one caller; `None` for no limit.
     pub rate: Option<NonZeroU32>,
-    /// Watches of one caller at a time, where they are bounded.
+    /// Open watches of one caller; `None` for no limit.
     pub watches: Option<NonZeroUsize>,
 }
 
-/// What the server is known by, and whose certificates it takes: all in PEM.
+/// The certificate and key of the server, and the authority of client certificates, all in PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Its certificate, and those between it and its authority.
+    /// The certificate, with the intermediate certificates of its chain.
     pub certificate: Vec<u8>,
     /// The key of the certificate.
     pub key: Vec<u8>,
-    /// The authority of services that call with a certificate.
+    /// The authority of client certificates.
     pub client_ca: Option<Vec<u8>>,
 }
 
@@ -101,41 +101,43 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// How a server is set up.
+/// The settings of a server.
 #[derive(Debug, Clone)]
 pub struct Setup {
-    /// Who is let in.
+    /// How callers are authenticated.
     pub access: Access,
-    /// TLS, where it is spoken.
+    /// TLS; `None` for plain text.
     pub tls: Option<Tls>,
-    /// Bounds.
+    /// The limits.
     pub limits: ServerLimits,
-    /// Pages of which origins may call, over gRPC-Web; none where it is not spoken.
+    /// The origins of web pages that may use gRPC-Web; empty turns it off.
     pub web: Vec<HeaderValue>,
-    /// Where Prometheus may scrape, if anywhere.
+    /// The address of the metrics endpoint; `None` turns it off.
     pub metrics: Option<SocketAddr>,
-    /// How often the ledger is checked, if at all.
+    /// The interval of ledger checks; `None` turns them off.
     pub ledger: Option<Duration>,
 }
 
 /// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serving {
-    /// Every call in flight was answered.
+    /// Every request in flight was answered.
     Drained,
-    /// Calls were still in flight when the drain's time was up.
+    /// Requests were still in flight at the end of the drain.
     CutOff,
 }
 
-/// Says `ready` once callers can be let in, and serves until `stop` completes, then drains: health says NOT_SERVING, no new connection is taken, calls in flight
-/// have [`ServerLimits::drain`] to end.
+/// Serves until `stop` completes, then drains. Calls `ready` when requests can be accepted.
+///
+/// During the drain, health is NOT_SERVING, no new connection is accepted, and requests in flight may take up to
+/// [`ServerLimits::drain`].
 ///
 /// # Errors
-/// When the issuer's keys cannot be had, a certificate cannot be read, or the transport fails.
+/// The issuer's keys cannot be fetched, a certificate cannot be read, or the transport fails.
 pub async fn serve(
     app: App,
     listener: TcpListener,
-    Setup { access, tls, limits, web, metrics: scraped, ledger: every }: Setup,
+    Setup { access, tls, limits, web, metrics: metrics_address, ledger: check_interval }: Setup,
     ready: impl FnOnce() -> io::Result<()>,
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
@@ -144,43 +146,44 @@ pub async fn serve(
     let authenticator = Authenticator::open(access, limits.calls, &metrics.internal).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
-    let gate = Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
+    let admission =
+        Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.internal) as Arc<dyn WriterMetrics>);
-    let mut followers = JoinSet::new();
-    followers.spawn(follow_the_database(
+    let mut monitors = JoinSet::new();
+    monitors.spawn(monitor_readiness(
         app.clone(),
         health.clone(),
-        Arc::clone(&gate),
+        Arc::clone(&admission),
         (watchers.clone(), Arc::clone(&metrics)),
     ));
-    if let Some(every) = every {
-        followers.spawn(ledger_check_job::run(app.clone(), Arc::clone(&metrics.internal), every));
+    if let Some(interval) = check_interval {
+        monitors.spawn(ledger_check_job::run(app.clone(), Arc::clone(&metrics.internal), interval));
     }
-    // These go on until the drain is over.
-    let mut background = scraped_at(scraped, (&app, &watchers), metrics, &connections).await?;
+    // These tasks run until the end of the drain.
+    let mut background = serve_metrics(metrics_address, (&app, &watchers), metrics, &connections).await?;
     background.spawn(Arc::clone(&connections).watch());
-    let (drain, draining) = oneshot::channel::<()>();
-    let router = router(app, health_service, (&uploads, &watchers), (tls, web), AdmissionLayer(gate))?;
+    let (start_drain, drain_started) = oneshot::channel::<()>();
+    let router = router(app, health_service, (&uploads, &watchers), (tls, web), AdmissionLayer(admission))?;
     ready()?;
-    let served = router.serve_with_incoming_shutdown(connections::incoming(listener, connections), async {
-        // An error means the sender is gone, which is as good a reason to stop.
-        let _ = draining.await;
+    let serving = router.serve_with_incoming_shutdown(connections::incoming(listener, connections), async {
+        // An error means that the sender was dropped, which also ends the server.
+        let _ = drain_started.await;
     });
-    let mut served = std::pin::pin!(served);
+    let mut serving = std::pin::pin!(serving);
     tokio::select! {
-        ended = &mut served => { ended?; return Ok(Serving::Drained); }
+        ended = &mut serving => { ended?; return Ok(Serving::Drained); }
         () = stop => {}
     }
-    followers.abort_all();
+    monitors.abort_all();
     health.set_service_status("", ServingStatus::NotServing).await;
-    let _ = drain.send(());
-    // They would last for ever; each is told to resume elsewhere.
+    let _ = start_drain.send(());
+    // Watches do not end on their own; each ends with the advice to resume elsewhere.
     watchers.stop();
-    // Ends the streams that watch it, once they have been told: nothing else would, and they would hold up the drain.
+    // This ends the health watches after they got NOT_SERVING; otherwise they would delay the drain.
     health.clear_service_status("").await;
     let drained = async {
-        let ended = served.await;
+        let ended = serving.await;
         uploads.idle().await;
         ended
     };
@@ -192,8 +195,8 @@ pub async fn serve(
     }
 }
 
-/// Lets Prometheus scrape, where it may; the task ends with what is returned.
-async fn scraped_at(
+/// Starts the metrics endpoint, if it is configured. Dropping the result stops it.
+async fn serve_metrics(
     address: Option<SocketAddr>,
     (app, watchers): (&App, &Watchers),
     metrics: Arc<CallMetrics>,
@@ -214,9 +217,9 @@ async fn scraped_at(
     Ok(scrapes)
 }
 
-/// What every request passes first.
+/// Changes the bodies of requests; see [`cancelled_stream`] and [`body_timeout`].
 type RequestLayers = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
-/// For browsers where they may call, then that, and then the gate.
+/// The layers in order: gRPC-Web, the request bodies, admission.
 type Layers = Stack<AdmissionLayer, Stack<RequestLayers, Stack<Web, Nothing>>>;
 
 fn router(
@@ -224,7 +227,7 @@ fn router(
     health: HealthServer<impl Health>,
     (uploads, watchers): (&Uploads, &Watchers),
     (tls, origins): (Option<Tls>, Vec<HeaderValue>),
-    gate: AdmissionLayer,
+    admission: AdmissionLayer,
 ) -> Result<Router<Layers>, Box<dyn std::error::Error + Send + Sync>> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -233,13 +236,13 @@ fn router(
         .build_v1()?;
     let register = Register { app: app.clone(), uploads: uploads.clone() };
     let eligibility = Eligibility { app: app.clone(), uploads: uploads.clone() };
-    let told: RequestLayers =
+    let bodies: RequestLayers =
         MapRequestLayer::new(|request| cancelled_stream::abort_if_cancelled(body_timeout::limit_message_time(request)));
     let mut builder = Server::builder();
     if let Some(Tls { certificate, key, client_ca }) = tls {
-        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE);
+        let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE_TIMEOUT);
         if let Some(authority) = client_ca {
-            // A caller without a certificate shows a token instead; one of another authority is not spoken to.
+            // A client without a certificate must send a token; the certificate of another authority fails the handshake.
             tls = tls.client_ca_root(Certificate::from_pem(authority)).client_auth_optional(true);
         }
         builder = builder.tls_config(tls)?;
@@ -247,42 +250,43 @@ fn router(
     let mut server = builder
         .accept_http1(!origins.is_empty())
         .layer(web::layer(origins))
-        .layer(told)
-        .layer(gate)
+        .layer(bodies)
+        .layer(admission)
         .max_concurrent_streams(MAX_STREAMS)
-        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT));
     Ok(server
         .add_service(health)
         .add_service(reflection)
-        .add_service(RegisterServiceServer::new(register).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(MAX_MESSAGE))
+        .add_service(RegisterServiceServer::new(register).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(EligibilityServiceServer::new(eligibility).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(
-            OfferServiceServer::new(Offers(app.clone(), watchers.clone())).max_decoding_message_size(MAX_MESSAGE),
+            OfferServiceServer::new(Offers(app.clone(), watchers.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES),
         )
-        .add_service(AwardServiceServer::new(Awards(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(RecordServiceServer::new(Records(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(ReferralServiceServer::new(Referrals(app.clone())).max_decoding_message_size(MAX_MESSAGE))
-        .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE)))
+        .add_service(AwardServiceServer::new(Awards(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(RecordServiceServer::new(Records(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ReferralServiceServer::new(Referrals(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE_BYTES)))
 }
 
-/// Readiness follows the database: NOT_SERVING while it is away, and for good once a newer program has migrated it: then
-/// watchers go on elsewhere, as events may come that this program cannot read. NOT_SERVING too while the clock is wrong.
-async fn follow_the_database(
+/// Sets the health status at regular intervals. It is NOT_SERVING while the database is unreachable or the clock is wrong.
+/// After a newer version of the program has migrated the database it stays NOT_SERVING, and all watches end, because new
+/// events may be unreadable for this version.
+async fn monitor_readiness(
     app: App,
     health: HealthReporter,
-    gate: Arc<Admission>,
+    admission: Arc<Admission>,
     (watchers, metrics): (Watchers, Arc<CallMetrics>),
 ) {
-    let mut every = tokio::time::interval(READINESS);
+    let mut ticks = tokio::time::interval(READINESS_INTERVAL);
     let mut was_behind = false;
     loop {
-        every.tick().await;
-        gate.forget_quiet_callers();
-        // At the same time: each waits for a database that does not answer.
+        ticks.tick().await;
+        admission.forget_quiet_callers();
+        // Concurrently, because each may wait for a database that does not answer.
         let (skew, ready) = tokio::join!(app.clock_skew(), app.ready());
         if let Ok(skew) = &skew {
             metrics.internal.clock_skew(skew.behind, skew.apart);
@@ -293,9 +297,9 @@ async fn follow_the_database(
         };
         let status = match ready {
             Ok(behind) => {
-                let is_behind = behind > BEHIND;
+                let is_behind = behind > MAX_CLOCK_BEHIND;
                 if is_behind != was_behind {
-                    tell_clock(behind, is_behind);
+                    log_clock(behind, is_behind);
                     was_behind = is_behind;
                 }
                 if is_behind { ServingStatus::NotServing } else { ServingStatus::Serving }
@@ -312,8 +316,8 @@ async fn follow_the_database(
     }
 }
 
-/// Says that the clock has fallen behind what was recorded last, or is behind it no longer.
-fn tell_clock(behind: Duration, is_behind: bool) {
+/// Logs that the clock has fallen behind the last recorded time, or has caught up.
+fn log_clock(behind: Duration, is_behind: bool) {
     let behind_ms = u64::try_from(behind.as_millis()).unwrap_or(u64::MAX);
     if is_behind {
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! What every call has in common: who, until when, under which id; its status.
+//! The common part of all handlers: caller, deadline, request id, and the status of an error.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::grpc::telemetry::call_span;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 use crate::grpc::transport::connections::peer;
 
-/// Our own deadline fires this part of the caller's time before it, so that the caller is told DEADLINE_EXCEEDED and
-/// not cut off with CANCELLED.
-const EARLY: u32 = 20;
+/// The server's deadline is earlier than the client's by this fraction (1/20) of the timeout, so that the client gets
+/// DEADLINE_EXCEEDED from the server, and not CANCELLED.
+const EARLY_FRACTION: u32 = 20;
 
-/// A call: who makes it and when, until when (for a stream: to its end), of which method, and its message.
+/// A request: its caller, time, deadline (also of a response stream), method and message.
 #[derive(Debug)]
 pub(in crate::grpc) struct Call<T> {
     pub(in crate::grpc) caller: Caller,
@@ -42,7 +42,7 @@ pub(in crate::grpc) struct Call<T> {
     pub(in crate::grpc) message: T,
 }
 
-/// Runs one unary call: reads the caller, keeps the deadline, and maps the error.
+/// Runs the handler of a unary request: checks the caller and the texts, applies the deadline, and maps the error.
 pub(in crate::grpc) async fn unary<T, R, F>(
     request: Request<T>,
     handle: impl FnOnce(Call<T>) -> F,
@@ -56,30 +56,30 @@ where
     let (method, CallTime { now, .. }) = (Method::of(&extensions)?, CallTime::of(&extensions)?);
     let deadline = deadline(&metadata);
     allowed(method, &caller, &extensions, &message)?;
-    let who = caller.clone();
-    // A stream ends with its caller's proof, if not before.
+    let denied_caller = caller.clone();
+    // A response stream ends when the caller's token or certificate expires, or at the deadline.
     let ends = deadline.into_iter().chain(ends).min();
     let result = within(deadline, async {
-        let found = texts::check(method.name(), &message);
-        let is_sound = found.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
+        let violations = texts::check(method.name(), &message);
+        let is_accepted = violations.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
         let work = handle(Call { caller, now, deadline: ends, method, message });
-        if is_sound { work.await } else { texts::refuse(found, work).await }
+        if is_accepted { work.await } else { texts::refuse(violations, work).await }
     })
     .await;
     result.map(Response::new).map_err(|error| {
-        tell_of_denial(method, &who, &extensions, None::<&T>, &error);
+        log_denial(method, &denied_caller, &extensions, None::<&T>, &error);
         fail(error)
     })
 }
 
-/// Ends a call with an error: its span and the log have why, and the caller the status.
+/// Records an error in the span and the log, and returns its status.
 pub(in crate::grpc) fn fail(error: AppError) -> Status {
     call_span::not_done(&error);
     error.log();
     status(error)
 }
 
-/// Refuses a caller none of whose roles allows what the method is for, and tells the security log.
+/// Refuses a caller without a role for the method, and writes that to the security log.
 pub(in crate::grpc) fn allowed(
     method: Method,
     caller: &Caller,
@@ -87,14 +87,14 @@ pub(in crate::grpc) fn allowed(
     message: &impl Message,
 ) -> std::result::Result<(), Status> {
     method.check(caller).map_err(|error| {
-        tell_of_denial(method, caller, extensions, Some(message), &error);
+        log_denial(method, caller, extensions, Some(message), &error);
         error.log();
         status(error)
     })
 }
 
-/// Tells the security log where a call was denied for who made it.
-fn tell_of_denial<T: Message>(
+/// Writes to the security log if the error denies the caller: for a missing role or a self-approval.
+fn log_denial<T: Message>(
     method: Method,
     caller: &Caller,
     extensions: &Extensions,
@@ -109,21 +109,21 @@ fn tell_of_denial<T: Message>(
     if let Some(internal) = extensions.get::<Arc<InternalMetrics>>() {
         internal.deny(reason);
     }
-    let from = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
+    let address = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let id = message.filter(|_| method.mutates()).and_then(|it| request_id(&it.encode_to_vec()));
     id.into_iter().for_each(requested);
-    security_log::log_denied_call(method.name(), Some(caller), &from, id, reason);
+    security_log::log_denied_call(method.name(), Some(caller), &address, id, reason);
 }
 
-/// The request id of a mutation that was not looked into: its first field, by a rule of the contract that a test keeps.
+/// Reads the request id of an encoded mutation. It is the first field of the message; a test of the contract ensures that.
 fn request_id(message: &[u8]) -> Option<RequestId> {
     let [10, length @ ..128, rest @ ..] = message else { return None };
     let text = std::str::from_utf8(rest.get(..usize::from(*length))?).ok()?;
     text.parse().ok()
 }
 
-/// Whether this very call was answered before: earlier versions took texts that are refused now, and what they answered is
-/// answered again.
+/// Returns true if the same request was answered before. Earlier versions accepted texts that are refused now, and a repeated
+/// request must still get its stored answer.
 async fn was_answered<T: Message>(
     method: Method,
     caller: &Caller,
@@ -137,7 +137,7 @@ async fn was_answered<T: Message>(
     app.was_answered(&caller.actor, request, (identity.rpc, Some(identity.fingerprint))).await
 }
 
-/// Work until the deadline, where there is one.
+/// Runs `work` until the deadline, if there is one.
 pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Future<Output = Result<R>>) -> Result<R> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
@@ -146,22 +146,23 @@ pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Fut
 }
 
 impl<T: Message> Call<T> {
-    /// What makes it the same call as one before: its method and its whole message.
+    /// The identity by which a repeated request is recognised: the method and the whole message.
     pub(in crate::grpc) fn identity(&self, request: RequestId) -> RequestIdentity {
         RequestIdentity::of_message(request, self.method.name(), &self.message.encode_to_vec())
     }
 
-    /// The same of a call about reference data: its method and the parts of its message that count.
+    /// The identity of a request about reference data: the method and these parts of the message.
     pub(in crate::grpc) fn identity_of(&self, request: RequestId, parts: &[&[u8]]) -> RequestIdentity {
         RequestIdentity::of_parts(request, self.method.name(), parts)
     }
 
-    /// What a page token is bound to: the method, and the message without the fields that may change from page to page.
+    /// The bytes that a page token is bound to: the method and `message`, from which the caller clears the fields that may change
+    /// from page to page.
     pub(in crate::grpc) fn bound(&self, message: &T) -> Vec<u8> {
         [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }
 
-    /// Carries out the command of the RPC, or only tries it.
+    /// Executes the command of the method, or only previews it.
     pub(in crate::grpc) async fn change<R: CommandResponse>(
         self,
         app: &App,
@@ -182,20 +183,20 @@ impl<T: Message> Call<T> {
     }
 }
 
-/// Reads a stored answer.
+/// Decodes a stored answer.
 pub(in crate::grpc) fn decode<R: Message + Default>(answer: &[u8]) -> Result<R> {
     R::decode(answer).map_err(|error| AppError::Bug(format!("a stored answer cannot be read: {error}")))
 }
 
-/// When the caller stops waiting, a little earlier.
+/// The deadline of the request, a little before the client's own.
 pub(in crate::grpc) fn deadline(metadata: &MetadataMap) -> Option<Instant> {
-    let given = timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
-    let early = given.checked_div(EARLY).unwrap_or_default();
-    Instant::now().checked_add(given.saturating_sub(early))
+    let timeout = parse_timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
+    let early = timeout.checked_div(EARLY_FRACTION).unwrap_or_default();
+    Instant::now().checked_add(timeout.saturating_sub(early))
 }
 
-/// The value of `grpc-timeout`: at most 8 digits and a unit.
-fn timeout(text: &str) -> Option<Duration> {
+/// Parses the value of `grpc-timeout`: at most 8 digits and a unit.
+fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = Some(digits).filter(|it| it.len() <= 8)?.parse().ok()?;
     Some(match unit {
@@ -239,7 +240,7 @@ mod tests {
             ("1é", None),
         ];
         for (text, expected) in rows {
-            assert_eq!(timeout(text), expected, "{text:?}");
+            assert_eq!(parse_timeout(text), expected, "{text:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The RPCs that carry out a command of a programme: which command each of them carries out, and how its response is made of
-//! the answer of that command. A response of another command does not compile.
+//! Maps each method that executes a command to that command, and the answer of the command to the response of the method. A
+//! response to another command does not compile.
 
 use prost::Message;
 
@@ -25,24 +25,24 @@ use crate::proto::{
     UndoMovementResponse, WithdrawApprovalResponse, WithdrawFundResponse, WithdrawReferralResponse,
 };
 
-/// What came of a command that has this type.
+/// The outcome of a command of this type.
 type OutcomeOf<C> = CommandOutcome<<C as TypedCommand>::Answer>;
 
-/// The response of an RPC that carries out a command.
+/// The response of a method that executes a command.
 pub(in crate::grpc) trait CommandResponse: Message + Default {
     /// The command.
     type Command: TypedCommand;
 
-    /// The response, made of the answer of the command. Free texts have no place in it: it is stored, and they can be erased.
+    /// Makes the response. It must contain no free text, because it is stored for ever and free texts can be erased.
     fn of(outcome: &OutcomeOf<Self::Command>) -> Self;
 }
 
-/// Make the stored answers of an RPC.
+/// The functions that encode the stored answers of a method.
 pub(in crate::grpc) fn encoders<R: CommandResponse>() -> AnswerEncoders {
     AnswerEncoders { answer: |outcome| Ok(R::of(&outcome.typed()?).encode_to_vec()), carried_out }
 }
 
-/// The answer of the call that had asked for what was carried out: the response of its RPC.
+/// Encodes the response to the request that opened an approval, after the approval has executed it.
 fn carried_out(outcome: CommandOutcome<CarriedOut>) -> Vec<u8> {
     match outcome.answer.clone() {
         CarriedOut::Reopened(it) => ReopenOfferResponse::of(&outcome.with(*it)).encode_to_vec(),
@@ -53,7 +53,7 @@ fn carried_out(outcome: CommandOutcome<CarriedOut>) -> Vec<u8> {
     }
 }
 
-/// Declares responses: the message, the command whose answer it is made of, and its fields.
+/// Declares responses: the message, its command, and the fields made of the answer.
 macro_rules! responses {
     ($($response:ident of $command:ident |$it:ident| $made:tt)+) => {$(
         impl CommandResponse for $response {
@@ -173,9 +173,9 @@ impl CommandResponse for GiveApprovalResponse {
     type Command = GiveApproval;
 
     fn of(outcome: &OutcomeOf<GiveApproval>) -> Self {
-        let (given, programme) = (&outcome.answer, &outcome.programme);
-        let response = Self { approval: Some(approval(&given.approval)), ..Self::default() };
-        match &given.carried_out {
+        let (answer, programme) = (&outcome.answer, &outcome.programme);
+        let response = Self { approval: Some(approval(&answer.approval)), ..Self::default() };
+        match &answer.carried_out {
             CarriedOut::Reopened(it) => Self { offer: Some(offer(&it.offer)), ..response },
             CarriedOut::Allocated(it) | CarriedOut::Withdrawn(it) => {
                 Self { funds: vec![fund_of(programme, &it.fund)], ..response }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_approval_carries_out_answers_the_call_that_asked() {
+    fn an_executed_approval_answers_the_request_that_opened_it() {
         let decision = EntryDecision {
             urn: crate::domain::ids::Urn::new(910_001).unwrap(),
             met: true,
@@ -221,10 +221,11 @@ mod tests {
             on: "2022-03-01".parse().unwrap(),
             seq: Seq(9),
         };
-        let asked = (encoders::<GiveApprovalResponse>().carried_out)(outcome(CarriedOut::EntryDecided(EntryDecided {
-            decision,
-        })));
-        let decision = DecideEntryResponse::decode(asked.as_slice()).unwrap().decision.unwrap();
+        let response =
+            (encoders::<GiveApprovalResponse>().carried_out)(outcome(CarriedOut::EntryDecided(EntryDecided {
+                decision,
+            })));
+        let decision = DecideEntryResponse::decode(response.as_slice()).unwrap().decision.unwrap();
         assert_eq!((decision.urn, decision.asked_by.as_str(), decision.event), (910_001, "ann", 9));
     }
 }

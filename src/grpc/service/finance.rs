@@ -23,7 +23,7 @@ impl FinanceService for Finance {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let programme = fields.optional("programme", &call.message.programme);
-            let expected = expected(&mut fields, &call.message.expect);
+            let expected = expected_head(&mut fields, &call.message.expect);
             let (programme, expected) = fields.done(Some((programme, expected)))?;
             let reports = self.0.verify_ledger(&call.caller, programme.as_ref(), expected).await?;
             let sound = reports.iter().all(VerifyReport::is_sound);
@@ -33,20 +33,20 @@ impl FinanceService for Finance {
     }
 }
 
-/// A head written down before, unless empty.
-fn expected(fields: &mut Fields, text: &str) -> Option<ExpectedHead> {
+/// Parses the head of a record that the caller noted earlier; `None` if the text is empty.
+fn expected_head(fields: &mut Fields, text: &str) -> Option<ExpectedHead> {
     if text.is_empty() {
         return None;
     }
     let parts = text.split_once(':');
-    let read = parts.and_then(|(sequence, hash)| {
+    let head = parts.and_then(|(sequence, hash)| {
         let sequence = sequence.parse().ok().filter(|it: &i64| *it > 0)?;
         ExpectedHead::new(sequence, hash).ok()
     });
-    if read.is_none() {
+    if head.is_none() {
         fields.wrong("expect", "must be a sequence, a colon and 64 hex digits");
     }
-    read
+    head
 }
 
 fn book(it: VerifyReport) -> VerifiedBook {
@@ -78,11 +78,11 @@ mod tests {
             (format!("17 {hash}"), false),
             ("17:0f".to_owned(), false),
         ];
-        for (text, fine) in rows {
+        for (text, is_valid) in rows {
             let mut fields = Fields::default();
-            let read = expected(&mut fields, &text);
-            assert_eq!(fields.done(Some(())).is_ok(), fine, "{text}");
-            assert_eq!(read.map(|it| it.seq.0), (fine && !text.is_empty()).then_some(17), "{text}");
+            let read = expected_head(&mut fields, &text);
+            assert_eq!(fields.done(Some(())).is_ok(), is_valid, "{text}");
+            assert_eq!(read.map(|it| it.seq.0), (is_valid && !text.is_empty()).then_some(17), "{text}");
         }
     }
 }

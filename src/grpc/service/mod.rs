@@ -1,4 +1,4 @@
-//! The services of the contract: one file each, and what every call has in common.
+//! The services of the contract: one file each, and the common part of all handlers.
 
 pub(in crate::grpc) mod approvals;
 pub(in crate::grpc) mod awards;

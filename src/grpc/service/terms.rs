@@ -21,7 +21,7 @@ impl TermsService for Programmes {
     async fn list_terms(&self, request: Request<ListTermsRequest>) -> Result<Response<ListTermsResponse>, Status> {
         unary(request, async |call| {
             let all = self.0.list_terms(&call.caller).await?;
-            Ok(ListTermsResponse { terms: all.iter().map(|(row, terms)| shown(row, terms)).collect() })
+            Ok(ListTermsResponse { terms: all.iter().map(|(row, terms)| terms_message(row, terms)).collect() })
         })
         .await
     }
@@ -45,10 +45,10 @@ impl TermsService for Programmes {
 }
 
 fn encode(it: &CachedTerms) -> Vec<u8> {
-    LoadTermsResponse { terms: Some(shown(&it.row, &it.terms)), unchanged: it.unchanged }.encode_to_vec()
+    LoadTermsResponse { terms: Some(terms_message(&it.row, &it.terms)), unchanged: it.unchanged }.encode_to_vec()
 }
 
-fn shown(row: &LoadedTerms, terms: &Terms) -> proto::Terms {
+fn terms_message(row: &LoadedTerms, terms: &Terms) -> proto::Terms {
     let year = terms.year();
     proto::Terms {
         programme: row.programme.to_string(),

@@ -1,7 +1,7 @@
-//! Uploads: a header, then chunks; progress comes back while they run, the outcome last.
+//! Uploads of files. The client sends a header, then chunks; the server streams progress, and the outcome at the end.
 //!
-//! The upload is held packed as it came, bounded in bytes; how many are held at a time is bounded too. A caller that
-//! goes away during the upload has changed nothing; past it the import is carried through.
+//! The compressed upload is kept in memory. Its size and the number of concurrent uploads are limited. If the client
+//! disconnects during the upload, nothing changes; after the upload the import is completed anyway.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,55 +26,55 @@ use crate::grpc::message::request_id::requested;
 use crate::grpc::message::{conversion, texts};
 use crate::proto;
 
-/// Uploads held at the same time: each is bounded by [`upload_bytes`], packed.
-const AT_ONCE: u32 = 2;
-/// How long an upload may stand still: it holds one of few places.
-const STALLED: Duration = Duration::from_secs(30);
-/// How long it may take in all: 96 MiB over a slow line.
-const SLOWEST: Duration = Duration::from_secs(600);
-/// Messages waiting to be read by a slow caller; progress beyond them is dropped, the outcome never.
-const BUFFER: usize = 16;
-/// Progress is told about every so many bytes received.
-const TELL_EVERY: usize = 1024 * 1024;
+/// The most concurrent uploads. Each holds up to [`upload_bytes`], compressed.
+const MAX_UPLOADS: u32 = 2;
+/// How long an upload may pause, because it holds one of few slots.
+const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
+/// The time limit of a whole upload: 96 MiB over a slow connection.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+/// The buffered messages of a slow client. Further progress messages are dropped, the outcome never.
+const BUFFERED_MESSAGES: usize = 16;
+/// The number of received bytes between two progress messages.
+const PROGRESS_BYTES: usize = 1024 * 1024;
 
-/// One message of either import's stream.
+/// One request message of an import.
 #[derive(Debug)]
 pub(in crate::grpc) enum UploadPart {
-    /// The first.
+    /// The first message.
     Header(proto::ImportHeader),
-    /// Every later one.
+    /// Every later message.
     Chunk(Vec<u8>),
-    /// Neither: an empty message.
+    /// An empty message.
     Nothing,
 }
 
-/// One message of either import's answer.
+/// One response message of an import.
 #[derive(Debug)]
 pub(in crate::grpc) enum UploadAnswer {
-    /// How far it is.
+    /// The progress so far.
     Progress(proto::ImportProgress),
-    /// The last.
+    /// The last message.
     Outcome(proto::ImportOutcome),
 }
 
-/// The stream of answers.
+/// The stream of response messages.
 pub(in crate::grpc) type UploadAnswers<T> = Pin<Box<dyn Stream<Item = std::result::Result<T, Status>> + Send>>;
 
-/// How many uploads are held now.
+/// The slots of concurrent uploads.
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct Uploads(Arc<Semaphore>);
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE as usize)))
+        Self(Arc::new(Semaphore::new(MAX_UPLOADS as usize)))
     }
 }
 
 impl Uploads {
-    /// Waits until none is held any more: an import whose caller has gone is carried through all the same.
+    /// Waits until no upload runs, including imports whose client has disconnected.
     pub(in crate::grpc) async fn idle(&self) {
-        // It is never closed, so that this waits for every place.
-        let _ = self.0.acquire_many(AT_ONCE).await;
+        // The semaphore is never closed, so this waits for all slots.
+        let _ = self.0.acquire_many(MAX_UPLOADS).await;
     }
 }
 
@@ -85,7 +85,7 @@ pub(in crate::grpc) fn import<M, T>(
     source: ImportSource,
     request: Request<Streaming<M>>,
     part: fn(M) -> UploadPart,
-    tell: fn(UploadAnswer) -> T,
+    wrap: fn(UploadAnswer) -> T,
 ) -> std::result::Result<Response<UploadAnswers<T>>, Status>
 where
     M: Send + 'static,
@@ -95,18 +95,18 @@ where
     let method = Method::of(request.extensions())?;
     let CallTime { now, .. } = CallTime::of(request.extensions())?;
     call::allowed(method, &caller, request.extensions(), &())?;
-    let (sender, receiver) = mpsc::channel(BUFFER);
+    let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
         let ending = match run(app, uploads, (source, method), (caller, now), parts, sender.clone()).await {
             Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
             Err(error) => Err(call::fail(error)),
         };
-        // The caller may have gone; what was imported stays imported.
+        // The send fails if the client has disconnected; the import stays.
         let _ = sender.send(ending).await;
     };
     tokio::spawn(work.in_current_span());
-    Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(tell)))))
+    Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(wrap)))))
 }
 
 type Sender = mpsc::Sender<std::result::Result<UploadAnswer, Status>>;
@@ -119,24 +119,24 @@ async fn run(
     mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: Sender,
 ) -> Result<proto::ImportOutcome> {
-    let _held = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
+    let _slot = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
     let first = next(&mut parts).await?.and_then(std::result::Result::ok);
     let Some(UploadPart::Header(header)) = first else {
         return Err(wrong("header", "the first message is the header"));
     };
     let size = header.size_bytes;
-    let found = texts::check_part("ImportHeader", "header.", &header);
-    let is_sound = found.is_empty() || was_answered(&app, &caller, method, &header).await?;
-    let header = texts::refuse_at_once(if is_sound { Vec::new() } else { found }, || checked(header))?;
+    let violations = texts::check_part("ImportHeader", "header.", &header);
+    let is_accepted = violations.is_empty() || was_answered(&app, &caller, method, &header).await?;
+    let header = texts::refuse_at_once(if is_accepted { Vec::new() } else { violations }, || checked(header))?;
     requested(header.request);
-    let slow = |_| wrong("chunk", &format!("the upload took longer than {} s", SLOWEST.as_secs()));
-    let bytes = tokio::time::timeout(SLOWEST, receive(parts, &sender)).await.map_err(slow)??;
+    let timed_out = |_| wrong("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
+    let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive(parts, &sender)).await.map_err(timed_out)??;
     if size > 0 && i64::try_from(bytes.len()) != Ok(size) {
         return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", bytes.len())));
     }
     let received = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-    let tell = move |progress: Progress| {
-        // A slow caller misses progress, never the outcome.
+    let report = move |progress: Progress| {
+        // A slow client may miss progress, never the outcome.
         let _ = sender.try_send(Ok(UploadAnswer::Progress(proto::ImportProgress {
             received_bytes: received,
             rows_read: conversion::rows(progress.rows_read),
@@ -144,12 +144,12 @@ async fn run(
         })));
     };
     let ImportReply { answer, .. } = app
-        .import_file(&caller, header, Upload { source, rpc: method.name(), today: now.today, bytes }, tell, encode)
+        .import_file(&caller, header, Upload { source, rpc: method.name(), today: now.today, bytes }, report, encode)
         .await?;
     super::call::decode(&answer)
 }
 
-/// Whether this request was answered before: then the file is only compared with the one of that time.
+/// Returns true if this request was answered before. Then the file is only compared with the earlier one.
 async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto::ImportHeader) -> Result<bool> {
     match header.request_id.parse() {
         Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (method.name(), None)).await,
@@ -157,20 +157,20 @@ async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto
     }
 }
 
-/// The next message; an upload that stands still for too long gives its place up.
+/// Receives the next message. An upload that pauses for too long fails and frees its slot.
 async fn next<S: Stream + Unpin>(parts: &mut S) -> Result<Option<S::Item>> {
-    let stalled = |_| wrong("chunk", &format!("no message came for {} s", STALLED.as_secs()));
-    tokio::time::timeout(STALLED, parts.next()).await.map_err(stalled)
+    let stalled = |_| wrong("chunk", &format!("no message came for {} s", CHUNK_TIMEOUT.as_secs()));
+    tokio::time::timeout(CHUNK_TIMEOUT, parts.next()).await.map_err(stalled)
 }
 
-/// Takes in the chunks, up to the limit.
+/// Receives the chunks, up to the size limit, and reports progress.
 async fn receive(
     mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: &Sender,
 ) -> Result<Vec<u8>> {
-    let most = upload_bytes();
+    let limit = upload_bytes();
     let mut upload: Vec<u8> = Vec::new();
-    let mut told = 0;
+    let mut reported = 0;
     while let Some(part) = next(&mut parts).await? {
         match part {
             Ok(UploadPart::Chunk(chunk)) if chunk.is_empty() => return Err(wrong("chunk", "is empty")),
@@ -178,16 +178,16 @@ async fn receive(
             Ok(UploadPart::Header(_) | UploadPart::Nothing) => {
                 return Err(wrong("chunk", "every message but the first is a chunk"));
             }
-            // The caller tore the stream: what came is not a file.
+            // The client cancelled the stream, so the file is incomplete.
             Err(error) => return Err(wrong("chunk", &format!("the upload broke off: {}", error.message()))),
         }
-        if u64::try_from(upload.len()).unwrap_or(u64::MAX) > u64::try_from(most).unwrap_or(u64::MAX) {
-            let why = format!("the upload is larger than {most} bytes");
+        if u64::try_from(upload.len()).unwrap_or(u64::MAX) > u64::try_from(limit).unwrap_or(u64::MAX) {
+            let why = format!("the upload is larger than {limit} bytes");
             return Err(AppError::FileRefused { why, details: Vec::new() });
         }
-        if upload.len().saturating_sub(told) >= TELL_EVERY {
-            told = upload.len();
-            let received_bytes = i64::try_from(told).unwrap_or(i64::MAX);
+        if upload.len().saturating_sub(reported) >= PROGRESS_BYTES {
+            reported = upload.len();
+            let received_bytes = i64::try_from(reported).unwrap_or(i64::MAX);
             let _ = sender
                 .try_send(Ok(UploadAnswer::Progress(proto::ImportProgress { received_bytes, ..Default::default() })));
         }

@@ -1,8 +1,8 @@
-//! `WatchOffers`: a stream that lasts until somebody ends it.
+//! `WatchOffers`: a stream of changes that lasts until the client or the server ends it.
 //!
-//! Each change is made into its message once a process and copied for each watcher. The ending has a way of its own, so
-//! that a watcher whose messages are stuck still hears of it, after them. Its place is held until the response is gone: what
-//! nobody takes still fills memory.
+//! Each change is converted to its message once per process, and copied for each watcher. The final status has its own
+//! channel, so a watcher with a full buffer still gets it, after the buffered messages. The slot of a watch is held until
+//! the response has been sent, because unsent messages use memory.
 
 use std::num::NonZeroUsize;
 use std::pin::Pin;
@@ -28,30 +28,30 @@ use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::delivery::HeldByResponse;
-use crate::proto::watch_offers_request::Start as Given;
-use crate::proto::watch_offers_response::Told as Shown;
+use crate::proto::watch_offers_request::Start as ProtoStart;
+use crate::proto::watch_offers_response::Told as ResponseMessage;
 use crate::proto::{
     OfferChange, OfferGone, WatchCheckpoint, WatchOffersRequest, WatchOffersResponse, WatchSnapshotEnd,
 };
 
-/// Messages waiting for a watcher that is busy, beside what its connection holds.
-const BUFFER: usize = 32;
-/// Regions or states one watcher may name; there are eight and five.
-const MOST: usize = 16;
+/// The buffered messages of a slow watcher, besides those in its connection.
+const BUFFERED_MESSAGES: usize = 32;
+/// The most regions or states in a request; there are eight and five.
+const MAX_NAMES: usize = 16;
 
-/// Everybody who watches.
+/// All open watches.
 pub(in crate::grpc) type Watchers = Watches<WatchOffersResponse>;
 
-/// What one of them hears.
+/// The response stream of one watch.
 pub(in crate::grpc) type Stream =
     Pin<Box<dyn tokio_stream::Stream<Item = std::result::Result<WatchOffersResponse, Status>> + Send>>;
 
-/// Nobody yet.
-pub(in crate::grpc) fn watchers(app: App, of_one: Option<NonZeroUsize>) -> Watchers {
-    Watches::new(app, change, WatchLimits { of_one, ..WatchLimits::default() })
+/// Starts without watches; `per_caller` limits the watches of one caller.
+pub(in crate::grpc) fn watchers(app: App, per_caller: Option<NonZeroUsize>) -> Watchers {
+    Watches::new(app, change, WatchLimits { of_one: per_caller, ..WatchLimits::default() })
 }
 
-/// Watches until the watcher goes, its deadline passes, or [`Watches::watch`] ends it.
+/// Watches until the client disconnects, its deadline passes, or [`Watches::watch`] ends the watch.
 pub(in crate::grpc) fn watch(
     watchers: Watchers,
     request: Request<WatchOffersRequest>,
@@ -61,54 +61,55 @@ pub(in crate::grpc) fn watch(
     let method = Method::of(&extensions)?;
     call::allowed(method, &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
-    let found = texts::check(method.name(), &message);
-    let asked = texts::refuse_at_once(found, || asked(&message)).map_err(status)?;
-    // First: callers that get none must cost the database nothing, however many they are.
-    let place = watchers.place(&caller).map_err(call::fail)?;
+    let violations = texts::check(method.name(), &message);
+    let watch_request = texts::refuse_at_once(violations, || read_request(&message)).map_err(status)?;
+    // Take the slot first: a request that gets none must not cost a database query.
+    let slot = watchers.place(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
-    let programme = asked.programme.clone();
-    let (sender, receiver) = mpsc::channel(BUFFER);
+    let programme = watch_request.programme.clone();
+    let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);
     let (ending, ended) = oneshot::channel();
     let work = async move {
-        match call::within(deadline, watchers.watch(&caller, asked, sender)).await {
+        match call::within(deadline, watchers.watch(&caller, watch_request, sender)).await {
             Ok(()) => {}
             Err(AppError::DeadlinePassed) if deadline == ends => {
                 call_span::not_done(&"the caller's proof has ended");
                 let _ = ending.send(Err(auth::proof_expired_status(proof)));
             }
             Err(error) => {
-                // It may have gone meanwhile.
+                // The send fails if the client has disconnected.
                 let _ = ending.send(Err(call::fail(error)));
             }
         }
     };
     drop(tokio::spawn(work.in_current_span()));
-    let told = ReceiverStream::new(receiver).map(move |it| Ok(shown(&programme, it)));
-    let stream: Stream = Box::pin(told.chain(once(ended).filter_map(std::result::Result::ok)));
+    let messages = ReceiverStream::new(receiver).map(move |it| Ok(response(&programme, it)));
+    let stream: Stream = Box::pin(messages.chain(once(ended).filter_map(std::result::Result::ok)));
     let mut response = Response::new(stream);
-    response.extensions_mut().insert(HeldByResponse::new(place));
+    response.extensions_mut().insert(HeldByResponse::new(slot));
     Ok(response)
 }
 
-fn asked(message: &WatchOffersRequest) -> Result<WatchRequest> {
+fn read_request(message: &WatchOffersRequest) -> Result<WatchRequest> {
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
-    if message.regions.len() > MOST || message.states.len() > MOST {
-        fields.wrong("regions", format!("must have at most {MOST} regions and {MOST} states"));
+    if message.regions.len() > MAX_NAMES || message.states.len() > MAX_NAMES {
+        fields.wrong("regions", format!("must have at most {MAX_NAMES} regions and {MAX_NAMES} states"));
     }
-    let regions = message.regions.iter().enumerate().take(MOST);
-    let regions = regions.filter_map(|(at, it)| fields.parse(&format!("regions[{at}]"), it)).collect();
-    let states = message.states.iter().enumerate().take(MOST);
-    let states =
-        states.filter_map(|(at, it)| fields.choice(&format!("states[{at}]"), conversion::state_from(*it))).collect();
+    let regions = message.regions.iter().enumerate().take(MAX_NAMES);
+    let regions = regions.filter_map(|(index, it)| fields.parse(&format!("regions[{index}]"), it)).collect();
+    let states = message.states.iter().enumerate().take(MAX_NAMES);
+    let states = states
+        .filter_map(|(index, it)| fields.choice(&format!("states[{index}]"), conversion::state_from(*it)))
+        .collect();
     let start = match &message.start {
         None => Some(Start::Snapshot),
-        Some(Given::AfterSequence(after)) if *after >= 0 => Some(Start::After(Seq(*after))),
-        Some(Given::AfterSequence(_)) => {
+        Some(ProtoStart::AfterSequence(after)) if *after >= 0 => Some(Start::After(Seq(*after))),
+        Some(ProtoStart::AfterSequence(_)) => {
             fields.wrong("after_sequence", "is the number of an event, or 0");
             None
         }
-        Some(Given::ResumeToken(text)) => match (position(text), &programme) {
+        Some(ProtoStart::ResumeToken(text)) => match (position(text), &programme) {
             (Some((of, position)), Some(programme)) if of == *programme => Some(Start::Resume(position)),
             (Some((of, _)), Some(_)) => {
                 fields.wrong("resume_token", format!("is of programme {of}"));
@@ -124,35 +125,39 @@ fn asked(message: &WatchOffersRequest) -> Result<WatchRequest> {
     fields.done(programme.zip(start).map(|(programme, start)| WatchRequest { programme, regions, states, start }))
 }
 
-/// A change, encoded once for all watchers.
+/// Makes the message of a change, once for all watchers.
 fn change(recorded: &Recorded, offer: &Offer) -> WatchOffersResponse {
     let position = RecordPosition { seq: recorded.event.seq, hash: recorded.hash };
     let change =
         OfferChange { event: Some(conversion::offer_event(recorded, None)), offer: Some(conversion::offer(offer)) };
-    at(&offer.programme, position, Shown::Change(change))
+    positioned(&offer.programme, position, ResponseMessage::Change(change))
 }
 
-fn shown(programme: &Programme, told: WatchMessage<WatchOffersResponse>) -> WatchOffersResponse {
-    match told {
+fn response(programme: &Programme, message: WatchMessage<WatchOffersResponse>) -> WatchOffersResponse {
+    match message {
         WatchMessage::Offer(offer) => {
-            let told = Some(Shown::Offer(conversion::offer(&offer)));
-            WatchOffersResponse { told, ..WatchOffersResponse::default() }
+            let offer = ResponseMessage::Offer(conversion::offer(&offer));
+            WatchOffersResponse { told: Some(offer), ..WatchOffersResponse::default() }
         }
-        WatchMessage::SnapshotEnd(position) => at(programme, position, Shown::SnapshotEnd(WatchSnapshotEnd {})),
+        WatchMessage::SnapshotEnd(position) => {
+            positioned(programme, position, ResponseMessage::SnapshotEnd(WatchSnapshotEnd {}))
+        }
         WatchMessage::Change(change) => (*change).clone(),
         WatchMessage::Gone(offer, position) => {
-            at(programme, position, Shown::Gone(OfferGone { offer: offer.to_string() }))
+            positioned(programme, position, ResponseMessage::Gone(OfferGone { offer: offer.to_string() }))
         }
-        WatchMessage::Checkpoint(position) => at(programme, position, Shown::Checkpoint(WatchCheckpoint {})),
+        WatchMessage::Checkpoint(position) => {
+            positioned(programme, position, ResponseMessage::Checkpoint(WatchCheckpoint {}))
+        }
     }
 }
 
-/// A message that ends a place.
-fn at(programme: &Programme, position: RecordPosition, told: Shown) -> WatchOffersResponse {
-    WatchOffersResponse { told: Some(told), sequence: position.seq.0, resume_token: token(programme, position) }
+/// Makes a response with a position of the record, from which the client can resume.
+fn positioned(programme: &Programme, position: RecordPosition, message: ResponseMessage) -> WatchOffersResponse {
+    WatchOffersResponse { told: Some(message), sequence: position.seq.0, resume_token: token(programme, position) }
 }
 
-/// A place as a token: of which programme, which event, and of which history.
+/// Encodes a position as a token: the programme, the number of the event, and its hash, which identifies the history.
 fn token(programme: &Programme, position: RecordPosition) -> String {
     format!("{programme}.{}.{}", position.seq, position.hash)
 }
@@ -171,11 +176,11 @@ mod tests {
     use crate::domain::event::Hash;
 
     #[test]
-    fn a_token_is_of_one_place_of_one_book() {
-        let place = RecordPosition { seq: Seq(1_207), hash: Hash([0xab; 32]) };
+    fn a_token_names_one_position_of_one_programme() {
+        let expected = RecordPosition { seq: Seq(1_207), hash: Hash([0xab; 32]) };
         let programme_name: Programme = "2021-22".parse().unwrap();
-        let token = token(&programme_name, place);
-        assert_eq!(position(&token), Some((programme_name, place)));
+        let token = token(&programme_name, expected);
+        assert_eq!(position(&token), Some((programme_name, expected)));
         let hash = "ab".repeat(32);
         let bad = ["", "x", "2021-22.7", "2021-22.-7.", &token[..token.len() - 1]].map(ToOwned::to_owned);
         let worse = [format!("2021-22.07.{hash}"), format!("2021-22.-7.{hash}"), format!("2021-22.7.{hash}.7")];
@@ -190,9 +195,9 @@ mod tests {
             programme: "2021-22".to_owned(),
             regions: vec!["West Midlands".to_owned(), "Mercia".to_owned()],
             states: vec![0, 1, 99],
-            start: Some(Given::AfterSequence(-1)),
+            start: Some(ProtoStart::AfterSequence(-1)),
         };
-        let Err(AppError::Invalid(violations)) = asked(&message) else { panic!("nothing found") };
+        let Err(AppError::Invalid(violations)) = read_request(&message) else { panic!("nothing found") };
         let named: Vec<&str> = violations.iter().map(|it: &Violation| it.field.as_str()).collect();
         assert_eq!(named, ["regions[1]", "states[0]", "states[2]", "after_sequence"]);
     }

@@ -13,12 +13,12 @@ use crate::proto::{self, ListApprovalsRequest, ListApprovalsResponse};
 /// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ApprovalField>] = &[
-    FilterColumn { name: "action",       column: ApprovalField::Action,      takes: SAME,    read: action },
-    FilterColumn { name: "subject",      column: ApprovalField::Subject,     takes: SAME,    read: id },
-    FilterColumn { name: "state",        column: ApprovalField::State,       takes: SAME,    read: state },
-    FilterColumn { name: "requested_by", column: ApprovalField::RequestedBy, takes: SAME,    read: actor },
-    FilterColumn { name: "request_time", column: ApprovalField::Requested,   takes: ORDERED, read: instant },
-    FilterColumn { name: "given_by",     column: ApprovalField::AnsweredBy,  takes: SAME,    read: some_actor },
+    FilterColumn { name: "action",       column: ApprovalField::Action,      comparisons: SAME,    read: action },
+    FilterColumn { name: "subject",      column: ApprovalField::Subject,     comparisons: SAME,    read: id },
+    FilterColumn { name: "state",        column: ApprovalField::State,       comparisons: SAME,    read: state },
+    FilterColumn { name: "requested_by", column: ApprovalField::RequestedBy, comparisons: SAME,    read: actor },
+    FilterColumn { name: "request_time", column: ApprovalField::Requested,   comparisons: ORDERED, read: instant },
+    FilterColumn { name: "given_by",     column: ApprovalField::AnsweredBy,  comparisons: SAME,    read: some_actor },
 ];
 
 fn action(text: &str) -> Value {

@@ -12,17 +12,17 @@ use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 /// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<AwardField>] = &[
-    FilterColumn { name: "offer",      column: AwardField::Offer,     takes: SAME,    read: id },
-    FilterColumn { name: "strand",     column: AwardField::Strand,    takes: SAME,    read: text },
-    FilterColumn { name: "state",      column: AwardField::State,     takes: SAME,    read: state },
-    FilterColumn { name: "awarded",    column: AwardField::Awarded,   takes: ORDERED, read: number },
-    FilterColumn { name: "drawn",      column: AwardField::Drawn,     takes: ORDERED, read: number },
-    FilterColumn { name: "released",   column: AwardField::Released,  takes: ORDERED, read: number },
-    FilterColumn { name: "refunded",   column: AwardField::Refunded,  takes: ORDERED, read: number },
-    FilterColumn { name: "committed",  column: AwardField::Committed, takes: ORDERED, read: number },
-    FilterColumn { name: "fund",       column: AwardField::Fund,      takes: SAME,    read: id },
-    FilterColumn { name: "date",       column: AwardField::On,        takes: ORDERED, read: day },
-    FilterColumn { name: "awarded_by", column: AwardField::By,        takes: SAME,    read: actor },
+    FilterColumn { name: "offer",      column: AwardField::Offer,     comparisons: SAME,    read: id },
+    FilterColumn { name: "strand",     column: AwardField::Strand,    comparisons: SAME,    read: text },
+    FilterColumn { name: "state",      column: AwardField::State,     comparisons: SAME,    read: state },
+    FilterColumn { name: "awarded",    column: AwardField::Awarded,   comparisons: ORDERED, read: number },
+    FilterColumn { name: "drawn",      column: AwardField::Drawn,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "released",   column: AwardField::Released,  comparisons: ORDERED, read: number },
+    FilterColumn { name: "refunded",   column: AwardField::Refunded,  comparisons: ORDERED, read: number },
+    FilterColumn { name: "committed",  column: AwardField::Committed, comparisons: ORDERED, read: number },
+    FilterColumn { name: "fund",       column: AwardField::Fund,      comparisons: SAME,    read: id },
+    FilterColumn { name: "date",       column: AwardField::On,        comparisons: ORDERED, read: day },
+    FilterColumn { name: "awarded_by", column: AwardField::By,        comparisons: SAME,    read: actor },
 ];
 
 fn state(text: &str) -> Value {

@@ -14,13 +14,13 @@ use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 /// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EligibilityField>] = &[
-    FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            takes: ORDERED, read: number },
-    FilterColumn { name: "school.name",      column: EligibilityField::Name,           takes: PART,    read: text },
-    FilterColumn { name: "school.region",    column: EligibilityField::Region,         takes: SAME,    read: some_region },
-    FilterColumn { name: "school.la_code",   column: EligibilityField::LocalAuthority, takes: SAME,    read: some_number },
-    FilterColumn { name: "school.phase",     column: EligibilityField::Phase,          takes: SAME,    read: text },
-    FilterColumn { name: "school.placement", column: EligibilityField::Placement,      takes: SAME,    read: placement },
-    FilterColumn { name: "school.trust_uid", column: EligibilityField::Trust,          takes: SAME,    read: some_number },
+    FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            comparisons: ORDERED, read: number },
+    FilterColumn { name: "school.name",      column: EligibilityField::Name,           comparisons: PART,    read: text },
+    FilterColumn { name: "school.region",    column: EligibilityField::Region,         comparisons: SAME,    read: some_region },
+    FilterColumn { name: "school.la_code",   column: EligibilityField::LocalAuthority, comparisons: SAME,    read: some_number },
+    FilterColumn { name: "school.phase",     column: EligibilityField::Phase,          comparisons: SAME,    read: text },
+    FilterColumn { name: "school.placement", column: EligibilityField::Placement,      comparisons: SAME,    read: placement },
+    FilterColumn { name: "school.trust_uid", column: EligibilityField::Trust,          comparisons: SAME,    read: some_number },
 ];
 
 const ORDERS: [(&str, EligibilityOrder); 4] = [

@@ -25,16 +25,16 @@ const STREAMED: u64 = 1_000;
 /// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EntryField>] = &[
-    FilterColumn { name: "entry",          column: EntryField::Entry,     takes: ORDERED, read: number },
-    FilterColumn { name: "event_sequence", column: EntryField::Event,     takes: ORDERED, read: number },
-    FilterColumn { name: "event_kind",     column: EntryField::Kind,      takes: SAME,    read: kind },
-    FilterColumn { name: "verb",           column: EntryField::Verb,      takes: SAME,    read: verb },
-    FilterColumn { name: "amount_pence",   column: EntryField::Amount,    takes: ORDERED, read: number },
-    FilterColumn { name: "period",         column: EntryField::Period,    takes: SAME,    read: period },
-    FilterColumn { name: "effective_date", column: EntryField::Effective, takes: ORDERED, read: day },
-    FilterColumn { name: "recorded_time",  column: EntryField::Recorded,  takes: ORDERED, read: instant },
-    FilterColumn { name: "actor",          column: EntryField::Actor,     takes: SAME,    read: actor },
-    FilterColumn { name: "offer",          column: EntryField::Offer,     takes: SAME,    read: some_id },
+    FilterColumn { name: "entry",          column: EntryField::Entry,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "event_sequence", column: EntryField::Event,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "event_kind",     column: EntryField::Kind,      comparisons: SAME,    read: kind },
+    FilterColumn { name: "verb",           column: EntryField::Verb,      comparisons: SAME,    read: verb },
+    FilterColumn { name: "amount_pence",   column: EntryField::Amount,    comparisons: ORDERED, read: number },
+    FilterColumn { name: "period",         column: EntryField::Period,    comparisons: SAME,    read: period },
+    FilterColumn { name: "effective_date", column: EntryField::Effective, comparisons: ORDERED, read: day },
+    FilterColumn { name: "recorded_time",  column: EntryField::Recorded,  comparisons: ORDERED, read: instant },
+    FilterColumn { name: "actor",          column: EntryField::Actor,     comparisons: SAME,    read: actor },
+    FilterColumn { name: "offer",          column: EntryField::Offer,     comparisons: SAME,    read: some_id },
 ];
 
 /// The kinds of event that move money.

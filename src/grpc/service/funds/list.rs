@@ -12,14 +12,14 @@ use crate::proto::{ListFundsRequest, ListFundsResponse};
 /// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<FundField>] = &[
-    FilterColumn { name: "strand",         column: FundField::Strand,        takes: SAME,    read: text },
-    FilterColumn { name: "region",         column: FundField::Region,        takes: SAME,    read: some_region },
-    FilterColumn { name: "binds",          column: FundField::Binds,         takes: SAME,    read: truth },
-    FilterColumn { name: "over_committed", column: FundField::OverCommitted, takes: SAME,    read: truth },
-    FilterColumn { name: "allocated",      column: FundField::Allocated,     takes: ORDERED, read: number },
-    FilterColumn { name: "committed",      column: FundField::Committed,     takes: ORDERED, read: number },
-    FilterColumn { name: "spent",          column: FundField::Spent,         takes: ORDERED, read: number },
-    FilterColumn { name: "available",      column: FundField::Available,     takes: ORDERED, read: number },
+    FilterColumn { name: "strand",         column: FundField::Strand,        comparisons: SAME,    read: text },
+    FilterColumn { name: "region",         column: FundField::Region,        comparisons: SAME,    read: some_region },
+    FilterColumn { name: "binds",          column: FundField::Binds,         comparisons: SAME,    read: truth },
+    FilterColumn { name: "over_committed", column: FundField::OverCommitted, comparisons: SAME,    read: truth },
+    FilterColumn { name: "allocated",      column: FundField::Allocated,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "committed",      column: FundField::Committed,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "spent",          column: FundField::Spent,         comparisons: ORDERED, read: number },
+    FilterColumn { name: "available",      column: FundField::Available,     comparisons: ORDERED, read: number },
 ];
 
 pub(super) async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<ListFundsResponse> {

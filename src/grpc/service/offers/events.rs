@@ -13,12 +13,12 @@ use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 /// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EventField>] = &[
-    FilterColumn { name: "sequence",       column: EventField::Seq,       takes: ORDERED, read: number },
-    FilterColumn { name: "kind",           column: EventField::Kind,      takes: SAME,    read: kind },
-    FilterColumn { name: "actor",          column: EventField::Actor,     takes: SAME,    read: actor },
-    FilterColumn { name: "effective_date", column: EventField::Effective, takes: ORDERED, read: day },
-    FilterColumn { name: "recorded_time",  column: EventField::Recorded,  takes: ORDERED, read: instant },
-    FilterColumn { name: "reason_code",    column: EventField::Reason,    takes: SAME,    read: some_text },
+    FilterColumn { name: "sequence",       column: EventField::Seq,       comparisons: ORDERED, read: number },
+    FilterColumn { name: "kind",           column: EventField::Kind,      comparisons: SAME,    read: kind },
+    FilterColumn { name: "actor",          column: EventField::Actor,     comparisons: SAME,    read: actor },
+    FilterColumn { name: "effective_date", column: EventField::Effective, comparisons: ORDERED, read: day },
+    FilterColumn { name: "recorded_time",  column: EventField::Recorded,  comparisons: ORDERED, read: instant },
+    FilterColumn { name: "reason_code",    column: EventField::Reason,    comparisons: SAME,    read: some_text },
 ];
 
 fn kind(text: &str) -> Value {

@@ -17,16 +17,16 @@ use crate::proto::{ListOffersRequest, ListOffersResponse};
 /// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<OfferField>] = &[
-    FilterColumn { name: "state",            column: OfferField::State,         takes: SAME,    read: state },
-    FilterColumn { name: "outcome",          column: OfferField::Outcome,       takes: SAME,    read: outcome },
-    FilterColumn { name: "recipient_kind",   column: OfferField::RecipientKind, takes: SAME,    read: kind },
-    FilterColumn { name: "recipient",        column: OfferField::Recipient,     takes: ORDERED, read: number },
-    FilterColumn { name: "name",             column: OfferField::Name,          takes: PART,    read: text },
-    FilterColumn { name: "region",           column: OfferField::Region,        takes: SAME,    read: region },
-    FilterColumn { name: "assignee",         column: OfferField::Assignee,      takes: SAME,    read: some_actor },
-    FilterColumn { name: "trust_uid",        column: OfferField::Trust,         takes: SAME,    read: some_number },
-    FilterColumn { name: "schools.urn",      column: OfferField::School,        takes: HOLDS,   read: number },
-    FilterColumn { name: "create_time",      column: OfferField::Made,          takes: ORDERED, read: instant },
+    FilterColumn { name: "state",            column: OfferField::State,         comparisons: SAME,    read: state },
+    FilterColumn { name: "outcome",          column: OfferField::Outcome,       comparisons: SAME,    read: outcome },
+    FilterColumn { name: "recipient_kind",   column: OfferField::RecipientKind, comparisons: SAME,    read: kind },
+    FilterColumn { name: "recipient",        column: OfferField::Recipient,     comparisons: ORDERED, read: number },
+    FilterColumn { name: "name",             column: OfferField::Name,          comparisons: PART,    read: text },
+    FilterColumn { name: "region",           column: OfferField::Region,        comparisons: SAME,    read: region },
+    FilterColumn { name: "assignee",         column: OfferField::Assignee,      comparisons: SAME,    read: some_actor },
+    FilterColumn { name: "trust_uid",        column: OfferField::Trust,         comparisons: SAME,    read: some_number },
+    FilterColumn { name: "schools.urn",      column: OfferField::School,        comparisons: HOLDS,   read: number },
+    FilterColumn { name: "create_time",      column: OfferField::Made,          comparisons: ORDERED, read: instant },
 ];
 
 /// The orders there are, each a key of the table.

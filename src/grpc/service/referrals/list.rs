@@ -13,18 +13,18 @@ use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
 /// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ReferralField>] = &[
-    FilterColumn { name: "uid",              column: ReferralField::Subject,     takes: SAME,    read: trust },
-    FilterColumn { name: "urns",             column: ReferralField::School,      takes: HOLDS,   read: number },
-    FilterColumn { name: "region",           column: ReferralField::Region,      takes: SAME,    read: region },
-    FilterColumn { name: "origin",           column: ReferralField::Origin,      takes: SAME,    read: origin },
-    FilterColumn { name: "ground",           column: ReferralField::Ground,      takes: SAME,    read: text },
-    FilterColumn { name: "state",            column: ReferralField::State,       takes: SAME,    read: state },
-    FilterColumn { name: "raised_by",        column: ReferralField::RaisedBy,    takes: SAME,    read: actor },
-    FilterColumn { name: "raise_date",       column: ReferralField::Raised,      takes: ORDERED, read: day },
-    FilterColumn { name: "decided_by",       column: ReferralField::DecidedBy,   takes: SAME,    read: some_actor },
-    FilterColumn { name: "decide_date",      column: ReferralField::Decided,     takes: ORDERED, read: day },
-    FilterColumn { name: "offer",            column: ReferralField::Offer,       takes: SAME,    read: some_id },
-    FilterColumn { name: "exceptional_urns", column: ReferralField::Exceptional, takes: HOLDS,   read: number },
+    FilterColumn { name: "uid",              column: ReferralField::Subject,     comparisons: SAME,    read: trust },
+    FilterColumn { name: "urns",             column: ReferralField::School,      comparisons: HOLDS,   read: number },
+    FilterColumn { name: "region",           column: ReferralField::Region,      comparisons: SAME,    read: region },
+    FilterColumn { name: "origin",           column: ReferralField::Origin,      comparisons: SAME,    read: origin },
+    FilterColumn { name: "ground",           column: ReferralField::Ground,      comparisons: SAME,    read: text },
+    FilterColumn { name: "state",            column: ReferralField::State,       comparisons: SAME,    read: state },
+    FilterColumn { name: "raised_by",        column: ReferralField::RaisedBy,    comparisons: SAME,    read: actor },
+    FilterColumn { name: "raise_date",       column: ReferralField::Raised,      comparisons: ORDERED, read: day },
+    FilterColumn { name: "decided_by",       column: ReferralField::DecidedBy,   comparisons: SAME,    read: some_actor },
+    FilterColumn { name: "decide_date",      column: ReferralField::Decided,     comparisons: ORDERED, read: day },
+    FilterColumn { name: "offer",            column: ReferralField::Offer,       comparisons: SAME,    read: some_id },
+    FilterColumn { name: "exceptional_urns", column: ReferralField::Exceptional, comparisons: HOLDS,   read: number },
 ];
 
 fn trust(text: &str) -> Value {

@@ -12,15 +12,15 @@ use crate::proto::{ListImportsRequest, ListImportsResponse};
 /// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ImportField>] = &[
-    FilterColumn { name: "kind",          column: ImportField::Kind,       takes: SAME,    read: kind },
-    FilterColumn { name: "as_at",         column: ImportField::AsAt,        takes: ORDERED, read: day },
-    FilterColumn { name: "state",         column: ImportField::State,       takes: SAME,    read: state },
-    FilterColumn { name: "file_name",     column: ImportField::FileName,    takes: SAME,    read: text },
-    FilterColumn { name: "rows",          column: ImportField::Rows,        takes: ORDERED, read: number },
-    FilterColumn { name: "accepted",      column: ImportField::Accepted,    takes: ORDERED, read: number },
-    FilterColumn { name: "imported_by",   column: ImportField::ImportedBy,  takes: SAME,    read: actor },
-    FilterColumn { name: "imported_time", column: ImportField::Imported,    takes: ORDERED, read: instant },
-    FilterColumn { name: "withdrawn_by",  column: ImportField::WithdrawnBy, takes: SAME,    read: some_actor },
+    FilterColumn { name: "kind",          column: ImportField::Kind,       comparisons: SAME,    read: kind },
+    FilterColumn { name: "as_at",         column: ImportField::AsAt,        comparisons: ORDERED, read: day },
+    FilterColumn { name: "state",         column: ImportField::State,       comparisons: SAME,    read: state },
+    FilterColumn { name: "file_name",     column: ImportField::FileName,    comparisons: SAME,    read: text },
+    FilterColumn { name: "rows",          column: ImportField::Rows,        comparisons: ORDERED, read: number },
+    FilterColumn { name: "accepted",      column: ImportField::Accepted,    comparisons: ORDERED, read: number },
+    FilterColumn { name: "imported_by",   column: ImportField::ImportedBy,  comparisons: SAME,    read: actor },
+    FilterColumn { name: "imported_time", column: ImportField::Imported,    comparisons: ORDERED, read: instant },
+    FilterColumn { name: "withdrawn_by",  column: ImportField::WithdrawnBy, comparisons: SAME,    read: some_actor },
 ];
 
 fn kind(text: &str) -> Value {
