@@ -1,4 +1,4 @@
-//! Checks the fields of a request, and names everything wrong at once.
+//! Checks the fields of a request, and reports all wrong fields at once.
 
 use super::texts;
 use crate::app::{AppError, Result, Violation};
@@ -8,35 +8,35 @@ use crate::domain::money::{HalfDays, Pence};
 use crate::domain::text::with_line_feeds;
 use crate::domain::{self, Date, time};
 use crate::grpc::message::limits::MAX_TITLE;
-use crate::grpc::message::request_id::requested;
+use crate::grpc::message::request_id::record_request_id;
 
-/// Characters of a free text.
+/// The longest free text, in characters.
 const MAX_TEXT: usize = 10_000;
-/// Characters of an etag, and of a strand.
+/// The longest etag or strand, in characters.
 const MAX_NAME: usize = 64;
-/// The most a page has, where the caller asks for more.
+/// The largest page; a larger page size is reduced to it.
 const MAX_PAGE: u64 = 500;
-/// What a page has, where the caller does not say.
-const PAGE: u64 = 50;
-/// The largest amount of one call, in pence: a hundred thousand million pounds, so that a slip of the keys is no award
-/// and no sum of a programme overflows.
+/// The size of a page if the request has none.
+const DEFAULT_PAGE: u64 = 50;
+/// The largest amount of one request, in pence: a hundred thousand million pounds. It catches typing errors, and keeps the
+/// sums of a programme from overflowing.
 const MAX_PENCE: i64 = 10_000_000_000_000;
-/// The same in half-days.
+/// The largest amount of one request, in half-days.
 const MAX_HALF_DAYS: i32 = 10_000;
 
 /// An amount of a message, before it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::grpc) enum GivenAmount {
+pub(in crate::grpc) enum UncheckedAmount {
     /// `amount_pence`.
     Pence(i64),
     /// `half_days`.
     HalfDays(i32),
 }
 
-/// Each message's `amount` as the one thing it is.
-macro_rules! given {
+/// Converts the `amount` of each message, which are different types of the same form.
+macro_rules! amount_from {
     ($($message:ident),+) => {$(
-        impl From<crate::proto::$message::Amount> for GivenAmount {
+        impl From<crate::proto::$message::Amount> for UncheckedAmount {
             fn from(amount: crate::proto::$message::Amount) -> Self {
                 match amount {
                     crate::proto::$message::Amount::AmountPence(pence) => Self::Pence(pence),
@@ -47,20 +47,20 @@ macro_rules! given {
     )+};
 }
 
-given!(new_award, draw_award_request, release_award_request, refund_award_request);
+amount_from!(new_award, draw_award_request, release_award_request, refund_award_request);
 
-/// The violations found so far; at the beginning, those of the texts of the request at hand.
+/// The violations found so far. It starts with those of the texts of the current request.
 #[derive(Debug)]
 pub(in crate::grpc) struct Fields(Vec<Violation>);
 
 impl Default for Fields {
     fn default() -> Self {
-        Self(texts::found())
+        Self(texts::current_violations())
     }
 }
 
 impl Fields {
-    /// Notes a violation.
+    /// Adds a violation.
     pub(in crate::grpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
         self.0.push(Violation::new(field, description));
     }
@@ -87,21 +87,21 @@ impl Fields {
         if text.is_empty() { None } else { self.parse(field, text) }
     }
 
-    /// The request id that every mutation carries.
+    /// Parses the request id, which every mutation has, and records it in the span.
     pub(in crate::grpc) fn request_id(&mut self, text: &str) -> Option<RequestId> {
         let id = self.parse("request_id", text);
         if let Some(id) = id {
-            requested(id);
+            record_request_id(id);
         }
         id
     }
 
-    /// A programme.
+    /// Parses a programme.
     pub(in crate::grpc) fn programme(&mut self, text: &str) -> Option<Programme> {
         self.parse("programme", text)
     }
 
-    /// A URN.
+    /// Checks a URN.
     pub(in crate::grpc) fn urn(&mut self, field: &str, number: i32) -> Option<Urn> {
         let urn = u32::try_from(number).ok().and_then(Urn::new);
         if urn.is_none() {
@@ -110,7 +110,7 @@ impl Fields {
         urn
     }
 
-    /// A group UID.
+    /// Checks a group UID.
     pub(in crate::grpc) fn uid(&mut self, field: &str, number: i32) -> Option<Uid> {
         let uid = u32::try_from(number).ok().and_then(Uid::new);
         if uid.is_none() {
@@ -119,7 +119,7 @@ impl Fields {
         uid
     }
 
-    /// A date, `YYYY-MM-DD`.
+    /// Parses a date, `YYYY-MM-DD`.
     pub(in crate::grpc) fn date(&mut self, field: &str, text: &str) -> Option<Date> {
         if text.is_empty() {
             self.wrong(field, "is required, as YYYY-MM-DD");
@@ -132,13 +132,13 @@ impl Fields {
         date
     }
 
-    /// The date something happened: today when empty, never in the future.
+    /// Parses the date on which something happened: today if empty, never in the future.
     pub(in crate::grpc) fn happened(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
         let date = if text.is_empty() { today } else { self.date(field, text)? };
         time::happened(date, today).map_err(|future| self.wrong(field, future.to_string())).ok()
     }
 
-    /// A free text that may be empty; its lines end with line feeds.
+    /// Checks a free text that may be empty, and normalises its line ends to line feeds.
     pub(in crate::grpc) fn note(&mut self, field: &str, text: &str) -> Option<String> {
         if text.chars().count() > MAX_TEXT {
             self.wrong(field, format!("is longer than {MAX_TEXT} characters"));
@@ -146,7 +146,7 @@ impl Fields {
         Some(with_line_feeds(text).trim().to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// A free text that must be there.
+    /// Checks a required free text.
     pub(in crate::grpc) fn text(&mut self, field: &str, text: &str) -> Option<String> {
         let note = self.note(field, text);
         if note.is_none() {
@@ -155,31 +155,31 @@ impl Fields {
         note
     }
 
-    /// The etag the caller saw, if one is given.
+    /// Checks an etag, if one is given.
     pub(in crate::grpc) fn etag(&mut self, field: &str, text: &str) -> Option<String> {
         self.bounded(field, text, MAX_NAME);
         Some(text.to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// A strand, if one is named.
+    /// Checks a strand, if one is given.
     pub(in crate::grpc) fn strand(&mut self, text: &str) -> Option<String> {
         if self.bounded("strand", text, MAX_NAME) { self.note("strand", text) } else { None }
     }
 
-    /// A title that may be empty: a provider's, an invoice's.
+    /// Checks a title that may be empty: a provider, or the reference of an invoice.
     pub(in crate::grpc) fn title(&mut self, field: &str, text: &str) -> Option<String> {
         if self.bounded(field, text, MAX_TITLE) { self.note(field, text) } else { None }
     }
 
-    fn bounded(&mut self, field: &str, text: &str, most: usize) -> bool {
-        let fits = text.chars().count() <= most;
+    fn bounded(&mut self, field: &str, text: &str, limit: usize) -> bool {
+        let fits = text.chars().count() <= limit;
         if !fits {
-            self.wrong(field, format!("is longer than {most} characters"));
+            self.wrong(field, format!("is longer than {limit} characters"));
         }
         fits
     }
 
-    /// An amount of money: more than nothing, and no more than [`MAX_PENCE`].
+    /// Checks an amount of money: 1 to [`MAX_PENCE`].
     pub(in crate::grpc) fn pence(&mut self, field: &str, pence: i64) -> Option<Pence> {
         let fits = (1..=MAX_PENCE).contains(&pence);
         if !fits {
@@ -188,7 +188,7 @@ impl Fields {
         fits.then_some(Pence(pence))
     }
 
-    /// An amount of time: more than nothing, and no more than [`MAX_HALF_DAYS`].
+    /// Checks an amount of time: 1 to [`MAX_HALF_DAYS`].
     pub(in crate::grpc) fn half_days(&mut self, field: &str, half_days: i32) -> Option<HalfDays> {
         let fits = (1..=MAX_HALF_DAYS).contains(&half_days);
         if !fits {
@@ -197,29 +197,29 @@ impl Fields {
         fits.then_some(HalfDays(half_days))
     }
 
-    /// An amount that may be left out, of a message whose path ends in a dot, or is empty.
+    /// Checks an optional amount. `path` is the path of its message: empty, or with a dot at the end.
     pub(in crate::grpc) fn amount_if_any(
         &mut self,
         path: &str,
-        given: Option<impl Into<GivenAmount>>,
+        amount: Option<impl Into<UncheckedAmount>>,
     ) -> Option<Amount> {
-        match given?.into() {
-            GivenAmount::Pence(pence) => self.pence(&format!("{path}amount_pence"), pence).map(Amount::Pence),
-            GivenAmount::HalfDays(half_days) => {
+        match amount?.into() {
+            UncheckedAmount::Pence(pence) => self.pence(&format!("{path}amount_pence"), pence).map(Amount::Pence),
+            UncheckedAmount::HalfDays(half_days) => {
                 self.half_days(&format!("{path}half_days"), half_days).map(Amount::HalfDays)
             }
         }
     }
 
-    /// An amount that must be there.
-    pub(in crate::grpc) fn amount(&mut self, path: &str, given: Option<impl Into<GivenAmount>>) -> Option<Amount> {
-        if given.is_none() {
+    /// Checks a required amount.
+    pub(in crate::grpc) fn amount(&mut self, path: &str, amount: Option<impl Into<UncheckedAmount>>) -> Option<Amount> {
+        if amount.is_none() {
             self.wrong(&format!("{path}amount"), "is required: amount_pence or half_days");
         }
-        self.amount_if_any(path, given)
+        self.amount_if_any(path, amount)
     }
 
-    /// A value of an enum of the domain; `UNSPECIFIED` and unknown numbers are violations.
+    /// Checks a required enum value, already converted; `None` stands for `UNSPECIFIED` or an unknown number.
     pub(in crate::grpc) fn choice<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
             self.wrong(field, "is required, as one of its named values");
@@ -227,7 +227,7 @@ impl Fields {
         value
     }
 
-    /// Everything checked: the value made of the fields, or every violation.
+    /// Ends the checks. Returns the value made of the fields, or all violations.
     pub(in crate::grpc) fn done<T>(self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -236,20 +236,20 @@ impl Fields {
     }
 }
 
-/// How many a page has: what was asked, capped, not refused (AIP-158). Less than nothing is nothing said.
-pub(in crate::grpc) fn page_size(asked: i32) -> u64 {
-    page_size_within(asked, PAGE, MAX_PAGE)
+/// The size of a page. A size that is too large is reduced, not refused (AIP-158); zero or less means the default.
+pub(in crate::grpc) fn page_size(requested: i32) -> u64 {
+    page_size_within(requested, DEFAULT_PAGE, MAX_PAGE)
 }
 
-/// The same with other numbers.
-pub(in crate::grpc) fn page_size_within(asked: i32, otherwise: u64, most: u64) -> u64 {
-    match u64::try_from(asked) {
-        Ok(0) | Err(_) => otherwise,
-        Ok(asked) => asked.min(most),
+/// The size of a page with another default and limit.
+pub(in crate::grpc) fn page_size_within(requested: i32, default: u64, limit: u64) -> u64 {
+    match u64::try_from(requested) {
+        Ok(0) | Err(_) => default,
+        Ok(size) => size.min(limit),
     }
 }
 
-/// Page tokens: opaque text, bound to the filter they were made for.
+/// Page tokens: opaque texts, valid only with the filter they were made for.
 pub(in crate::grpc) mod token {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -258,44 +258,44 @@ pub(in crate::grpc) mod token {
 
     use crate::app::{AppError, Result, Violation};
 
-    /// A token for the page after `key`, under this filter.
+    /// Makes the token of the page after `key`, for this filter.
     pub(in crate::grpc) fn make(filter: &[u8], key: &str) -> String {
-        format!("{}{}", bound(filter), hex::encode(key))
+        format!("{}{}", filter_digest(filter), hex::encode(key))
     }
 
-    /// The key in a token, which must have been made for this filter. Nothing for the first page.
+    /// Reads the key of a token, which must have been made for this filter. `None` for the first page.
     pub(in crate::grpc) fn read(filter: &[u8], token: &str) -> Result<Option<String>> {
         if token.is_empty() {
             return Ok(None);
         }
         let wrong = |why: &str| AppError::Invalid(vec![Violation::new("page_token", why)]);
-        let (mark, key) = token.split_at_checked(16).ok_or_else(|| wrong("is not a page token"))?;
-        if mark != bound(filter) {
+        let (digest, key) = token.split_at_checked(16).ok_or_else(|| wrong("is not a page token"))?;
+        if digest != filter_digest(filter) {
             return Err(wrong("was made for another filter"));
         }
         let key = hex::decode(key).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         key.map(Some).ok_or_else(|| wrong("is not a page token"))
     }
 
-    /// The same as a value.
+    /// Reads the key of a token, and parses it.
     pub(in crate::grpc) fn read_as<T: FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
         let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
         read(filter, token)?.map(|key| key.parse().map_err(wrong)).transpose()
     }
 
-    /// The token for the page after this one; empty when this one was not full.
+    /// Makes the token of the page after this one; empty if this page is not full.
     pub(in crate::grpc) fn next<T>(filter: &[u8], size: u64, page: &[T], key: impl Fn(&T) -> String) -> String {
-        let full = u64::try_from(page.len()).is_ok_and(|it| it >= size);
-        page.last().filter(|_| full).map(|last| make(filter, &key(last))).unwrap_or_default()
+        let is_full = u64::try_from(page.len()).is_ok_and(|it| it >= size);
+        page.last().filter(|_| is_full).map(|last| make(filter, &key(last))).unwrap_or_default()
     }
 
-    /// The key of a list that may come by name: with the name, which may have lines itself.
+    /// The key of a page in a list that may be ordered by name. The name may have several lines.
     pub(in crate::grpc) struct Named<K> {
         pub(in crate::grpc) key: K,
         pub(in crate::grpc) name: String,
     }
 
-    /// The same as text.
+    /// Writes a [`Named`] as text.
     pub(in crate::grpc) fn named(key: impl Display, name: &str) -> String {
         format!("{key}\n{name}")
     }
@@ -308,7 +308,7 @@ pub(in crate::grpc) mod token {
         }
     }
 
-    fn bound(filter: &[u8]) -> String {
+    fn filter_digest(filter: &[u8]) -> String {
         hex::encode(&Sha256::digest(filter)[..8])
     }
 
@@ -354,8 +354,8 @@ mod tests {
         fields.happened("date", "2022-03-02", today);
         fields.text("reason", "  ");
         let Err(AppError::Invalid(violations)) = fields.done(Some(())) else { panic!("nothing found") };
-        let named: Vec<&str> = violations.iter().map(|it| it.field.as_str()).collect();
-        assert_eq!(named, ["request_id", "urn", "from", "date", "reason"]);
+        let wrong_fields: Vec<&str> = violations.iter().map(|it| it.field.as_str()).collect();
+        assert_eq!(wrong_fields, ["request_id", "urn", "from", "date", "reason"]);
     }
 
     #[test]
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_is_more_than_nothing_and_bounded() {
+    fn an_amount_is_positive_and_limited() {
         use crate::proto::new_award::Amount::{AmountPence, HalfDays as Half};
         let rows = [
             (Some(AmountPence(1)), Ok(Amount::Pence(Pence(1)))),
@@ -385,24 +385,24 @@ mod tests {
             (Some(Half(i32::MIN)), Err("awards[0].half_days")),
             (None, Err("awards[0].amount")),
         ];
-        for (given, expected) in rows {
+        for (unchecked, expected) in rows {
             let mut fields = Fields::default();
-            let amount = fields.amount("awards[0].", given);
+            let amount = fields.amount("awards[0].", unchecked);
             match (fields.done(amount), expected) {
                 (Ok(amount), Ok(expected)) => assert_eq!(amount, expected),
                 (Err(AppError::Invalid(wrong)), Err(field)) => {
-                    assert_eq!(wrong.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field], "{given:?}");
+                    assert_eq!(wrong.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field], "{unchecked:?}");
                 }
-                (got, _) => panic!("{given:?}: {got:?}"),
+                (got, _) => panic!("{unchecked:?}: {got:?}"),
             }
         }
     }
 
     #[test]
-    fn a_page_is_capped_not_refused() {
+    fn a_page_size_is_reduced_not_refused() {
         let rows = [(0, 50), (-1, 50), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)];
-        for (asked, given) in rows {
-            assert_eq!(page_size(asked), given, "{asked}");
+        for (requested, expected) in rows {
+            assert_eq!(page_size(requested), expected, "{requested}");
         }
     }
 }

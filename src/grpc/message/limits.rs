@@ -1,4 +1,4 @@
-//! How long values of messages may be.
+//! Limits of values that several modules check.
 
-/// Characters of a provider, and of an invoice's number as it is written.
+/// The longest name of a provider or reference of an invoice, in characters.
 pub(in crate::grpc) const MAX_TITLE: usize = 200;

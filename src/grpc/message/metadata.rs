@@ -1,4 +1,4 @@
-//! The metadata of `google.rpc.ErrorInfo`: what an error is about, for a program that reads no text and no details of ours.
+//! The metadata of `google.rpc.ErrorInfo`: the subject of an error, for programs that read neither texts nor our own details.
 
 use crate::domain::refusal::{EntityKind, Limit, Refusal};
 
@@ -19,7 +19,7 @@ macro_rules! keys {
             }
         }
 
-        /// Every key, and what its value is.
+        /// Every key, with the meaning of its value.
         pub const KEYS: &[(&str, &str)] = &[$(($name, $meaning)),+];
     };
 }
@@ -54,7 +54,7 @@ keys! {
     Largest   = "largest",      "The largest amount that this limit alone would have let pass.";
 }
 
-/// The key of things of a kind.
+/// The key of an entity of this kind.
 const fn key_of(kind: EntityKind) -> Key {
     match kind {
         EntityKind::Approval => Key::Approval,
@@ -81,7 +81,8 @@ const fn key_of(kind: EntityKind) -> Key {
 /// The most bytes of a value.
 pub(in crate::grpc) const MAX_VALUE: usize = 256;
 
-/// What does not exist: the ids under the key of their kind, with commas between several. Only whole ids, as many as fit.
+/// The metadata of entities that do not exist: their ids, separated by commas, under the key of their kind. Only whole ids, as
+/// many as fit in [`MAX_VALUE`].
 pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item> {
     let mut value = String::new();
     for id in ids {
@@ -95,7 +96,8 @@ pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item>
     vec![(key_of(kind), value)]
 }
 
-/// The first limit of a refusal, which its reason is about: what it is a limit of, its kind, and its numbers where it is one.
+/// The metadata of the first limit of a refusal, which its reason is about: its subject, its kind, and its numbers if it has
+/// any.
 pub(in crate::grpc) fn of_refusal(refusal: &Refusal) -> Vec<Item> {
     refusal.limits.first().map(of_limit).unwrap_or_default()
 }
@@ -115,8 +117,8 @@ fn of_limit(limit: &Limit) -> Vec<Item> {
         (Key::Largest, limit.largest),
     ];
     let numbers = numbers.into_iter().filter_map(|(key, number)| Some((key, number?.to_string())));
-    let words = [id, part_of, strand, Some((Key::LimitKind, limit.kind.name().to_owned())), unit];
-    words.into_iter().flatten().chain(numbers).collect()
+    let texts = [id, part_of, strand, Some((Key::LimitKind, limit.kind.name().to_owned())), unit];
+    texts.into_iter().flatten().chain(numbers).collect()
 }
 
 #[cfg(test)]

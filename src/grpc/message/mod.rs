@@ -1,4 +1,4 @@
-//! Messages: fields read and checked, values converted, filters, masks, errors.
+//! Messages: checks fields, converts values, parses filters and masks, and maps errors to statuses.
 
 pub(in crate::grpc) mod conversion;
 pub(in crate::grpc) mod fields;

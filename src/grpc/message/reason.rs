@@ -1,6 +1,6 @@
-//! Reasons of statuses: those of the scheme, and those of the service around it.
+//! Reasons of statuses: those of the scheme, and those of the service.
 //!
-//! Both tables are here and in the domain, and nowhere else: all other code names a reason by its enum.
+//! The domain has the table of the first, this module that of the second. All other code uses the enums.
 
 use tonic::Code;
 
@@ -10,8 +10,7 @@ use crate::proto::code_name;
 /// Makes the enum and its texts. The order is that of the reference.
 macro_rules! service_reasons {
     ($($variant:ident = $code:literal, $status:ident, $meaning:literal, $remedy:literal;)+) => {
-        /// A reason that is none of the scheme: why the service around it did not do what was asked, or what an answer warns
-        /// of.
+        /// A reason of the service, not of the scheme: why it refused a request, or what a response warns of.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(in crate::grpc) enum ServiceReason { $(#[doc = $meaning] $variant),+ }
 
@@ -24,7 +23,7 @@ macro_rules! service_reasons {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            /// The status code that it comes with: OK for a warning. `TRANSPORT` comes with the one that the transport gave.
+            /// The status code of the reason: OK for a warning. A status with `TRANSPORT` has the code of the transport instead.
             pub(in crate::grpc) const fn status(self) -> Code {
                 match self { $(Self::$variant => Code::$status),+ }
             }
@@ -37,8 +36,8 @@ macro_rules! service_reasons {
 }
 
 impl ServiceReason {
-    /// Whether it says why a caller is not authenticated. Of keys that cannot be fetched nothing is known to be wrong with the
-    /// token, so that one has another status code.
+    /// Returns true if the reason says why a caller is not authenticated. `KEYS_UNAVAILABLE` is one of them with another status
+    /// code, because the token may be valid.
     pub(in crate::grpc) const fn is_of_authentication(self) -> bool {
         matches!(self.status(), Code::Unauthenticated) || matches!(self, Self::KeysUnavailable)
     }
@@ -49,7 +48,7 @@ impl ServiceReason {
 pub(in crate::grpc) enum StatusReason {
     /// The scheme refuses a command.
     Scheme(Reason),
-    /// The service does not carry the call out.
+    /// The service refuses the request.
     Service(ServiceReason),
 }
 
@@ -133,14 +132,14 @@ pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
     }
 }
 
-/// A reason as the reference explains it.
+/// A reason with its explanation in the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explained {
     /// UPPER_SNAKE, as `google.rpc.ErrorInfo` requires.
     pub reason: &'static str,
     /// The name of the status code.
     pub code: &'static str,
-    /// What it means, as a sentence.
+    /// The meaning, as a sentence.
     pub meaning: &'static str,
     /// What to do, as a sentence.
     pub remedy: &'static str,

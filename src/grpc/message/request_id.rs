@@ -6,6 +6,6 @@ use tracing::field::display;
 use crate::domain::ids::RequestId;
 
 /// Records the request id in the current span.
-pub(in crate::grpc) fn requested(id: RequestId) {
+pub(in crate::grpc) fn record_request_id(id: RequestId) {
     Span::current().record("request_id", display(id));
 }

@@ -1,4 +1,4 @@
-//! Errors to the wire: one total match, no `_`. No SQL, path or secret ever leaves.
+//! Maps errors to statuses by a match without `_`. No status contains SQL, a path or a secret.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use crate::domain::refusal::{self, EntityKind};
 use crate::proto;
 
 const DOMAIN: &str = "tsio";
-/// Bytes of the details of a status. They travel in a header, encoded in base64, and clients take 16 KiB of those.
+/// The most bytes of the details of a status. They are sent in a header in base64, and clients accept 16 KiB of headers.
 const MAX_DETAILS: usize = 6 * 1024;
-/// Bytes of a message, and of each text among the details: what a caller sent comes back in some of them.
+/// The most bytes of the message, and of each text in the details. Some texts repeat what the caller sent.
 const MAX_TEXT: usize = 512;
-/// Bytes of an id among the details. No id of ours is longer than half of it.
+/// The most bytes of an id in the details. Our own ids are at most half as long.
 const MAX_ID: usize = 256;
-/// Bytes of the violations named in the message.
-const MAX_SHOWN: usize = 440;
-/// Violations that may be listed: many more than their bytes allow.
-const LISTED: usize = 200;
-/// Violations named in the message too.
-const IN_MESSAGE: usize = 5;
+/// The most bytes of the violations in the message.
+const MAX_MESSAGE_VIOLATIONS_BYTES: usize = 440;
+/// The most violations in the details, before they are shortened to their bytes.
+const MAX_LISTED: usize = 200;
+/// The most violations in the message.
+const MAX_IN_MESSAGE: usize = 5;
 
-/// The status of an error, which [`AppError::log`] has written to the log.
+/// The status of an error. The caller has logged it by [`AppError::log`].
 pub(in crate::grpc) fn status(error: AppError) -> Status {
     let message = error.to_string();
     let plain = |reason| refuse(reason, message.clone());
@@ -61,43 +61,44 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
     }
 }
 
-/// The status of a reason that says all there is to say, under the reason's own code.
+/// The status of a reason without further details, with the reason's own code.
 pub(in crate::grpc) fn refuse(reason: ServiceReason, message: impl Into<String>) -> Status {
     with_details(reason.status(), message.into(), vec![error_info(reason)])
 }
 
-/// The status of a fault of ours, about which only the log says more.
+/// The status of a fault of the server. Only the log has its cause.
 pub(in crate::grpc) fn internal() -> Status {
     refuse(ServiceReason::Internal, "internal error; the log has it")
 }
 
-/// INVALID_ARGUMENT with every field that is wrong.
+/// INVALID_ARGUMENT with all wrong fields.
 pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
-    let shown: Vec<String> =
-        violations.iter().take(IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
-    let (bad, more) = bad_request(violations);
-    let mut message = short(&shown.join("; "), MAX_SHOWN);
-    let unsaid = violations.len().saturating_sub(shown.len());
-    if unsaid > 0 {
-        message.push_str(&format!("; and {unsaid} more"));
+    let in_message: Vec<String> =
+        violations.iter().take(MAX_IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
+    let (bad, unlisted) = bad_request(violations);
+    let mut message = short(&in_message.join("; "), MAX_MESSAGE_VIOLATIONS_BYTES);
+    let others = violations.len().saturating_sub(in_message.len());
+    if others > 0 {
+        message.push_str(&format!("; and {others} more"));
     }
-    if more > 0 {
-        message.push_str(&format!(", {more} of them not listed"));
+    if unlisted > 0 {
+        message.push_str(&format!(", {unlisted} of them not listed"));
     }
     let reason = ServiceReason::FieldViolations;
     with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
 }
 
-/// Violations as a status has them, and how many were left out.
+/// The violations for the details of a status, and the number of those left out.
 fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
     let violation = |it: &Violation| pb::bad_request::FieldViolation {
         field: short(&it.field, MAX_TEXT),
         description: short(&it.description, MAX_TEXT),
         ..Default::default()
     };
-    let mut bad = pb::BadRequest { field_violations: violations.iter().take(LISTED).map(violation).collect() };
-    let dropped = shorten(&mut bad, MAX_DETAILS, |it| &mut it.field_violations);
-    (bad, violations.len().saturating_sub(LISTED).saturating_add(dropped))
+    let mut bad_request =
+        pb::BadRequest { field_violations: violations.iter().take(MAX_LISTED).map(violation).collect() };
+    let dropped = shorten(&mut bad_request, MAX_DETAILS, |it| &mut it.field_violations);
+    (bad_request, violations.len().saturating_sub(MAX_LISTED).saturating_add(dropped))
 }
 
 fn refused(refusal: &refusal::Refusal) -> Status {
@@ -111,16 +112,16 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         more_limits: 0,
     };
     let info = error_info_with(refusal.reason, metadata::of_refusal(refusal));
-    let left = MAX_DETAILS.saturating_sub(info.encoded_len());
-    wire.more_limits = i32::try_from(shorten(&mut wire, left, |it| &mut it.limits)).unwrap_or(i32::MAX);
+    let headroom = MAX_DETAILS.saturating_sub(info.encoded_len());
+    wire.more_limits = i32::try_from(shorten(&mut wire, headroom, |it| &mut it.limits)).unwrap_or(i32::MAX);
     let details = vec![info, any("tsio.v1.Refusal", &wire)];
     with_details(code, refusal.message.clone(), details)
 }
 
-/// Drops the last of a message's rows until it has at most so many bytes; answers how many.
-fn shorten<M: prost::Message, R>(message: &mut M, most: usize, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
+/// Drops rows from the end of a message until it has at most `limit` bytes. Returns the number of dropped rows.
+fn shorten<M: prost::Message, R>(message: &mut M, limit: usize, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
     let mut dropped: usize = 0;
-    while message.encoded_len() > most && rows(message).pop().is_some() {
+    while message.encoded_len() > limit && rows(message).pop().is_some() {
         dropped = dropped.saturating_add(1);
     }
     dropped
@@ -179,12 +180,12 @@ struct ErrorInfo {
     metadata: BTreeMap<String, String>,
 }
 
-/// The `google.rpc.ErrorInfo` that every error carries (AIP-193).
+/// The `google.rpc.ErrorInfo` that every error has (AIP-193).
 pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
     error_info_with(reason, [])
 }
 
-/// The same with what a program may want to know of the error, each value cut where it is long.
+/// An `ErrorInfo` with metadata; each value is shortened to [`metadata::MAX_VALUE`].
 fn error_info_with(reason: impl Into<StatusReason>, metadata: impl IntoIterator<Item = metadata::Item>) -> Any {
     let metadata =
         metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, metadata::MAX_VALUE))).collect();
@@ -199,12 +200,12 @@ pub(in crate::grpc) fn with_details(code: Code, message: String, details: Vec<An
     Status::with_details(code, message, encoded.into())
 }
 
-/// A text of at most so many bytes, `…` in place of the rest.
-fn short(text: &str, most: usize) -> String {
-    if text.len() <= most {
+/// Shortens a text to at most `limit` bytes, with `…` in place of the rest.
+fn short(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
         return text.to_owned();
     }
-    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    let end = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
@@ -227,13 +228,13 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!(short("abcdef", 6), "abcdef");
         assert_eq!(short("abcdefg", 6), "abc…");
-        // An é takes two bytes: the second one would end at the fourth.
+        // An é has two bytes: the second é would end at the fourth byte.
         assert_eq!(short("éééé", 6), "é…");
         assert_eq!(short("", 0), "");
     }
 
     #[test]
-    fn what_a_caller_sent_does_not_come_back_at_length() {
+    fn long_texts_of_a_caller_are_shortened() {
         let long = "é".repeat(9_000);
         let limit = refusal::Limit::plain(LimitKind::Terms, LimitSubject::Ground(long.clone()), long.clone());
         let refusal = refusal::Refusal::of(Reason::ProviderNotAccredited, long.clone(), limit);
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn however_much_is_wrong_the_details_fit_a_header() {
+    fn the_details_always_fit_a_header() {
         let offer = |n: usize| OfferId(uuid::Uuid::from_u128(u128::try_from(n).unwrap()));
         let limit = |n: usize| refusal::Limit::plain(LimitKind::Contact, offer(n), "x".repeat(120));
         let mut refusal = refusal::Refusal::of(Reason::ContactMissing, "missing", limit(0));
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_metadata_says_what_an_error_is_about() {
+    fn the_metadata_names_the_subject_of_an_error() {
         let metadata = |status: &Status| {
             let info = status.get_details_error_info().unwrap();
             let mut all: Vec<String> = info.metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -291,7 +292,7 @@ mod tests {
         let missing = LimitSubject::MissingFund { strand, region: "West Midlands".parse().unwrap() };
         let missing = refusal::Limit::plain(LimitKind::Fund, missing, "create one");
         let second = refusal::Limit::plain(LimitKind::State, offer, "start");
-        let of = |limits: &[&refusal::Limit]| {
+        let refusal_with = |limits: &[&refusal::Limit]| {
             let limits = limits.iter().copied().cloned().collect();
             let message = "no".to_owned();
             refused(&refusal::Refusal { reason: Reason::AwardExceeded, message, limits, largest: None, approval: None })
@@ -299,13 +300,13 @@ mod tests {
         let two = AppError::NotFound(EntityKind::Offer, vec!["a".to_owned(), "b".to_owned()]);
         let rows = [
             (
-                of(&[&exceeded, &second]),
+                refusal_with(&[&exceeded, &second]),
                 format!(
                     "award_id={id} booking=7 largest=0 limit=4 limit_kind=award requested=5 strand=nle unit=half_days"
                 ),
             ),
-            (of(&[&second, &exceeded]), format!("limit_kind=state offer_id={id}")),
-            (of(&[&missing]), "limit_kind=fund strand=nle".to_owned()),
+            (refusal_with(&[&second, &exceeded]), format!("limit_kind=state offer_id={id}")),
+            (refusal_with(&[&missing]), "limit_kind=fund strand=nle".to_owned()),
             (status(two), "offer_id=a, b".to_owned()),
             (status(AppError::not_found(EntityKind::School, 100_000)), "urn=100000".to_owned()),
             (status(AppError::Overloaded), String::new()),

@@ -1,6 +1,6 @@
-//! Looks at every text of a request before its handler does, by the descriptor, so that no field can be forgotten.
+//! Checks every text of a request before its handler, by the descriptor of the contract, so that no field is forgotten.
 //!
-//! What it finds is where [`Fields`](super::fields::Fields) begins, so that a caller is told everything that is wrong at once.
+//! [`Fields`](super::fields::Fields) starts with the violations found here, so that all wrong fields are reported at once.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,60 +17,60 @@ use crate::domain::text::{Lines, forbidden};
 use crate::grpc::message::limits::MAX_TITLE;
 use crate::proto::FILE_DESCRIPTOR_SET;
 
-/// Fields that hold what people write in their own words, and the text of a terms file: line feeds and tabs are part of them.
+/// Fields with free text, or with the text of a terms file. They may have line feeds and tabs.
 const MANY_LINES: [&str; 5] = ["because", "note", "reason", "suitable_because", "text"];
 
-/// Fields that hold the reference of an invoice, of which earlier versions took any text.
+/// Fields with the reference of an invoice. Earlier versions accepted any text there.
 const REFERENCES: [&str; 1] = ["invoice"];
 
 tokio::task_local! {
-    /// What is wrong with the texts of the request at hand.
-    static FOUND: Vec<Violation>;
+    /// The violations in the texts of the current request.
+    static TEXT_VIOLATIONS: Vec<Violation>;
 }
 
-/// What is wrong with the texts of the request at hand.
-pub(in crate::grpc) fn found() -> Vec<Violation> {
-    FOUND.try_with(Clone::clone).unwrap_or_default()
+/// Returns the violations in the texts of the current request.
+pub(in crate::grpc) fn current_violations() -> Vec<Violation> {
+    TEXT_VIOLATIONS.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Does the work of a request whose texts are wrong: it fails with these violations, and with those it finds itself.
-pub(in crate::grpc) async fn refuse<R>(found: Vec<Violation>, work: impl Future<Output = Result<R>>) -> Result<R> {
-    let done = FOUND.scope(found.clone(), work).await;
-    done.and_then(|_| Err(AppError::Invalid(found)))
+/// Runs the handler of a request with wrong texts. It fails with these violations, together with those that it finds itself.
+pub(in crate::grpc) async fn refuse<R>(violations: Vec<Violation>, work: impl Future<Output = Result<R>>) -> Result<R> {
+    let result = TEXT_VIOLATIONS.scope(violations.clone(), work).await;
+    result.and_then(|_| Err(AppError::Invalid(violations)))
 }
 
-/// The same for a check that does not wait.
-pub(in crate::grpc) fn refuse_at_once<R>(found: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
-    if found.is_empty() {
+/// The same as [`refuse`], for a check that is not async. Without violations it only runs the check.
+pub(in crate::grpc) fn refuse_at_once<R>(violations: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
+    if violations.is_empty() {
         return check();
     }
-    let done = FOUND.sync_scope(found.clone(), check);
-    done.and_then(|_| Err(AppError::Invalid(found)))
+    let result = TEXT_VIOLATIONS.sync_scope(violations.clone(), check);
+    result.and_then(|_| Err(AppError::Invalid(violations)))
 }
 
-/// What is wrong with the texts of a method's request.
+/// Returns the violations in the texts of the request of a method.
 pub(in crate::grpc) fn check(rpc: &str, message: &impl Message) -> Vec<Violation> {
     let contract = contract();
     contract.requests.get(rpc).map(|request| contract.check(request, "", &message.encode_to_vec())).unwrap_or_default()
 }
 
-/// What is wrong with the texts of a message of the contract that lies under a path, which ends in a dot.
+/// Returns the violations in the texts of a message. `path` is its path in the request, with a dot at the end.
 pub(in crate::grpc) fn check_part(name: &str, path: &str, message: &impl Message) -> Vec<Violation> {
     contract().check(&format!(".tsio.v1.{name}"), path, &message.encode_to_vec())
 }
 
-/// Where texts stand in the messages of the contract.
+/// The text fields of the messages of the contract.
 struct Contract {
     /// The request of each method, by `Service/Method`.
     requests: HashMap<String, String>,
-    /// The fields of each message, by its full name, that are texts or messages.
+    /// The fields of each message that are texts or messages, by its full name.
     messages: HashMap<String, HashMap<u32, TextField>>,
 }
 
 struct TextField {
     name: String,
     is_repeated: bool,
-    holds: TextContent,
+    content: TextContent,
 }
 
 enum TextContent {
@@ -81,7 +81,7 @@ enum TextContent {
 
 fn contract() -> &'static Contract {
     static CONTRACT: OnceLock<Contract> = OnceLock::new();
-    // The set was compiled with the program: a test reads it.
+    // The descriptor is compiled into the program, and a test decodes it: the default is never used.
     CONTRACT.get_or_init(|| Contract::read(FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default()))
 }
 
@@ -110,7 +110,7 @@ impl Contract {
         }
         let fields = message.field.iter().filter_map(|field| {
             let lines = if MANY_LINES.contains(&field.name()) { Lines::Many } else { Lines::One };
-            let holds = match field.r#type() {
+            let content = match field.r#type() {
                 Type::String if REFERENCES.contains(&field.name()) => TextContent::Reference,
                 Type::String => TextContent::Text(lines),
                 Type::Message => TextContent::Message(field.type_name().to_owned()),
@@ -118,21 +118,21 @@ impl Contract {
             };
             let is_repeated = field.label() == Label::Repeated;
             let number = u32::try_from(field.number()).ok()?;
-            Some((number, TextField { name: field.name().to_owned(), is_repeated, holds }))
+            Some((number, TextField { name: field.name().to_owned(), is_repeated, content }))
         });
         let fields = fields.collect();
         self.messages.insert(name, fields);
     }
 
     fn check(&self, message: &str, path: &str, encoded: &[u8]) -> Vec<Violation> {
-        let mut found = Vec::new();
-        // It was encoded a moment ago, so that it can be read.
-        self.walk(message, path, encoded, &mut found).unwrap_or_default();
-        found
+        let mut violations = Vec::new();
+        // This program has just encoded the message, so decoding does not fail.
+        self.walk(message, path, encoded, &mut violations).unwrap_or_default();
+        violations
     }
 
-    /// Reads one encoded message; nothing where it ends too early.
-    fn walk(&self, message: &str, path: &str, mut encoded: &[u8], found: &mut Vec<Violation>) -> Option<()> {
+    /// Checks one encoded message; `None` if it is truncated.
+    fn walk(&self, message: &str, path: &str, mut encoded: &[u8], violations: &mut Vec<Violation>) -> Option<()> {
         let fields = self.messages.get(message)?;
         let mut counts: HashMap<u32, usize> = HashMap::new();
         while !encoded.is_empty() {
@@ -148,18 +148,18 @@ impl Contract {
             let count = counts.entry(number).or_default();
             let index = *count;
             *count = count.saturating_add(1);
-            let place = || {
+            let field_path = || {
                 let index = if field.is_repeated { format!("[{index}]") } else { String::new() };
                 format!("{path}{}{index}", field.name)
             };
-            match &field.holds {
-                TextContent::Message(inner) => self.walk(inner, &format!("{}.", place()), value, found)?,
+            match &field.content {
+                TextContent::Message(inner) => self.walk(inner, &format!("{}.", field_path()), value, violations)?,
                 TextContent::Text(lines) => {
-                    found.extend(wrong(*lines, value).map(|what| Violation::new(place(), what)))
+                    violations.extend(wrong(*lines, value).map(|what| Violation::new(field_path(), what)))
                 }
                 TextContent::Reference => {
-                    let what = wrong(Lines::One, value).or_else(|| no_reference(value));
-                    found.extend(what.map(|what| Violation::new(place(), what)));
+                    let what = wrong(Lines::One, value).or_else(|| reference_violation(value));
+                    violations.extend(what.map(|what| Violation::new(field_path(), what)));
                 }
             }
         }
@@ -176,13 +176,13 @@ fn wrong(lines: Lines, text: &[u8]) -> Option<String> {
     Some(format!("{allowed}; got {forbidden}"))
 }
 
-/// What is wrong with a reference that an earlier version took. What no version takes, its handler says; so it does of one
-/// that is too long.
-fn no_reference(text: &[u8]) -> Option<String> {
+/// Returns why a reference is refused that an earlier version accepted. The handler checks references that no version
+/// accepted, and those that are too long.
+fn reference_violation(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok().filter(|it| it.chars().nth(MAX_TITLE).is_none())?;
     let why = Reference::read(text).err()?;
-    let was_taken = Reference::before_rules_2(text).is_some();
-    (was_taken || matches!(why, BadReference::OtherLetter(_))).then(|| why.to_string())
+    let was_accepted = Reference::before_rules_2(text).is_some();
+    (was_accepted || matches!(why, BadReference::OtherLetter(_))).then(|| why.to_string())
 }
 
 #[cfg(test)]
@@ -198,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn every_request_and_every_message_within_it_is_known() {
+    fn every_request_and_nested_message_is_known() {
         let contract = contract();
         assert!(contract.requests.len() > 50, "{}", contract.requests.len());
         for (rpc, request) in &contract.requests {
             assert!(contract.messages.contains_key(request), "{rpc}: {request}");
         }
         for field in contract.messages.values().flat_map(HashMap::values) {
-            if let TextContent::Message(inner) = &field.holds {
+            if let TextContent::Message(inner) = &field.content {
                 assert!(contract.messages.contains_key(inner), "{}: {inner}", field.name);
             }
         }
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_finds_nothing_wrong_itself_fails_all_the_same() {
+    async fn a_request_with_wrong_texts_fails_even_if_its_handler_succeeds() {
         let wrong = vec![Violation::new("note", "got U+0007")];
-        let done = refuse(wrong.clone(), async { Ok(found()) }).await;
-        assert_eq!(done, Err(AppError::Invalid(wrong.clone())));
+        let result = refuse(wrong.clone(), async { Ok(current_violations()) }).await;
+        assert_eq!(result, Err(AppError::Invalid(wrong.clone())));
         let more = vec![wrong[0].clone(), Violation::new("offer", "is required")];
-        let done: Result<()> = refuse(wrong.clone(), async { Err(AppError::Invalid(more.clone())) }).await;
-        assert_eq!(done, Err(AppError::Invalid(more)));
-        assert_eq!(refuse_at_once(wrong.clone(), || Ok(found())), Err(AppError::Invalid(wrong)));
-        assert_eq!(refuse_at_once(Vec::new(), || Ok(found())), Ok(Vec::new()));
+        let result: Result<()> = refuse(wrong.clone(), async { Err(AppError::Invalid(more.clone())) }).await;
+        assert_eq!(result, Err(AppError::Invalid(more)));
+        assert_eq!(refuse_at_once(wrong.clone(), || Ok(current_violations())), Err(AppError::Invalid(wrong)));
+        assert_eq!(refuse_at_once(Vec::new(), || Ok(current_violations())), Ok(Vec::new()));
     }
 }

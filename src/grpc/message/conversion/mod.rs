@@ -1,4 +1,4 @@
-//! Values of the domain as messages of the contract, and the enums both ways.
+//! Converts values of the domain to messages of the contract, and enums in both directions.
 
 mod money;
 mod referral;
@@ -9,7 +9,7 @@ use prost_types::Timestamp;
 use crate::app::Recorded;
 use crate::app::answers::CommandOutcome;
 use crate::domain::Date;
-use crate::domain::approval::{Approval, ApprovalState as Answered};
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::Uid;
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::{self, Offer, State};
@@ -32,16 +32,16 @@ pub(in crate::grpc) use register::{
     import_outcome, link, membership, month, problem, rows, rule_answer, school, school_eligibility, trust,
 };
 
-/// Two enums, one to one, both ways; the contract's `UNSPECIFIED` is nothing.
+/// Defines the conversions between two enums, one to one. The contract's `UNSPECIFIED` becomes `None`.
 macro_rules! both_ways {
-    ($to:ident, $from:ident: $domain:ty = $wire:ty { $($ours:ident = $theirs:ident),+ $(,)? }) => {
+    ($to:ident, $from:ident: $domain:ty = $wire:ty { $($domain_value:ident = $wire_value:ident),+ $(,)? }) => {
         pub(in crate::grpc) const fn $to(value: $domain) -> $wire {
-            match value { $(<$domain>::$ours => <$wire>::$theirs),+ }
+            match value { $(<$domain>::$domain_value => <$wire>::$wire_value),+ }
         }
 
         pub(in crate::grpc) fn $from(number: i32) -> Option<$domain> {
             match <$wire>::try_from(number) {
-                $(Ok(<$wire>::$theirs) => Some(<$domain>::$ours),)+
+                $(Ok(<$wire>::$wire_value) => Some(<$domain>::$domain_value),)+
                 Ok(<$wire>::Unspecified) | Err(_) => None,
             }
         }
@@ -67,17 +67,17 @@ both_ways!(_erasure_reason, erasure_reason_from: ErasureReason = proto::ErasureR
     PersonalData = PersonalData, Mistake = Mistake, RetentionEnded = RetentionEnded,
 });
 
-/// A number of the register; they have at most seven digits.
+/// A number of the register, which has at most seven digits.
 pub(in crate::grpc) fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// A count.
+/// A count, saturating.
 pub(in crate::grpc) fn count(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// A date, empty when unknown.
+/// A date; empty if unknown.
 pub(in crate::grpc) fn date(date: Option<Date>) -> String {
     date.map(|it| it.to_string()).unwrap_or_default()
 }
@@ -130,7 +130,7 @@ fn contact(it: &offer::Contact) -> proto::Contact {
     }
 }
 
-/// An event of an offer, with its text where that is shown.
+/// An event of an offer, with its text if the caller may see it.
 pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto::OfferEvent {
     proto::OfferEvent {
         sequence: it.event.seq.0,
@@ -147,15 +147,15 @@ pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto
     }
 }
 
-/// What identifying did.
+/// The result of identifying offers.
 pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto::IdentifyOffersResponse {
-    let did = &outcome.answer;
+    let report = &outcome.answer;
     proto::IdentifyOffersResponse {
-        created: count(did.created),
-        updated: count(did.updated),
-        already_open: count(did.already_open),
-        already_closed: count(did.already_closed),
-        blocked: did
+        created: count(report.created),
+        updated: count(report.updated),
+        already_open: count(report.already_open),
+        already_closed: count(report.already_closed),
+        blocked: report
             .blocked
             .iter()
             .map(|it| proto::BlockedSchool {
@@ -165,7 +165,7 @@ pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto
                 reason: it.reason.clone(),
             })
             .collect(),
-        unplaced: did
+        unplaced: report
             .unplaced
             .iter()
             .map(|it| proto::UnplacedSchool {
@@ -176,9 +176,9 @@ pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto
             .collect(),
         judged_at_sequence: outcome.judged_at.0,
         warnings: warnings(outcome),
-        closed: did.closed.iter().map(closed_school).collect(),
-        confirmed_referrals: did.confirmed.iter().map(ToString::to_string).collect(),
-        not_eligible: did.not_eligible.iter().map(not_eligible).collect(),
+        closed: report.closed.iter().map(closed_school).collect(),
+        confirmed_referrals: report.confirmed.iter().map(ToString::to_string).collect(),
+        not_eligible: report.not_eligible.iter().map(not_eligible).collect(),
     }
 }
 
@@ -204,7 +204,7 @@ fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
 
 /// The warnings of a command.
 pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Warning> {
-    let one = |it: &Warning| match it {
+    let warning = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
             code: ServiceReason::DateInThePast.code().to_owned(),
             message: format!("{on} lies more than 60 days in the past; it is recorded as the date it happened"),
@@ -229,7 +229,7 @@ pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Wa
             ),
         },
     };
-    outcome.warnings.iter().map(one).collect()
+    outcome.warnings.iter().map(warning).collect()
 }
 
 /// A placement by hand.
@@ -255,14 +255,14 @@ fn fund_statement(it: &FundStatement) -> proto::FundStatement {
     }
 }
 
-/// An approval, without its reason: that is free text, and has no place in a stored answer.
+/// An approval without its reason: a stored answer must have no free text.
 pub(in crate::grpc) fn approval(it: &Approval) -> proto::Approval {
     let state = match it.state {
-        Answered::Open => proto::ApprovalState::Open,
-        Answered::CarriedOut(_) => proto::ApprovalState::CarriedOut,
-        Answered::Denied(_) => proto::ApprovalState::Denied,
-        Answered::Withdrawn => proto::ApprovalState::Withdrawn,
-        Answered::Expired => proto::ApprovalState::Expired,
+        ApprovalState::Open => proto::ApprovalState::Open,
+        ApprovalState::CarriedOut(_) => proto::ApprovalState::CarriedOut,
+        ApprovalState::Denied(_) => proto::ApprovalState::Denied,
+        ApprovalState::Withdrawn => proto::ApprovalState::Withdrawn,
+        ApprovalState::Expired => proto::ApprovalState::Expired,
     };
     let (to_fund, over_commit) = match it.change {
         Some(FundChange::Move { to, .. }) => (to.to_string(), false),

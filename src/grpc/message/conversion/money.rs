@@ -1,4 +1,4 @@
-//! Awards, funds and their ledger as messages.
+//! Converts awards, funds and their ledger to messages.
 
 use super::{date, number, timestamp};
 use crate::app::{Fund, FundEntry, Sums};
@@ -16,7 +16,7 @@ const fn unit(it: Unit) -> proto::Unit {
     }
 }
 
-/// Whether awards in this state are open; nothing for unspecified.
+/// Converts a state of awards: true for open, `None` for unspecified.
 pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
     match proto::AwardState::try_from(number) {
         Ok(proto::AwardState::Open) => Some(true),
@@ -25,7 +25,7 @@ pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
     }
 }
 
-/// An award. Its text is left out of stored answers, as it can be erased.
+/// An award. Stored answers leave its text out, because it can be erased.
 pub(in crate::grpc) fn award(it: &Award, text: Option<&str>) -> proto::Award {
     let state = if it.is_settled() { proto::AwardState::Settled } else { proto::AwardState::Open };
     proto::Award {
@@ -97,7 +97,7 @@ const fn leader_kind(it: Option<LeaderKind>) -> proto::LeaderKind {
     }
 }
 
-/// The kind of leader that a number of the wire means; nothing for unspecified.
+/// Converts a kind of leader; `None` for unspecified.
 pub(in crate::grpc) fn leader_kind_from(number: i32) -> Option<LeaderKind> {
     match proto::LeaderKind::try_from(number) {
         Ok(proto::LeaderKind::NationalLeader) => Some(LeaderKind::NationalLeader),
@@ -106,7 +106,7 @@ pub(in crate::grpc) fn leader_kind_from(number: i32) -> Option<LeaderKind> {
     }
 }
 
-/// An invoice. Its issuer may be the organisation of the award's leader, which is the award's text.
+/// An invoice. Its issuer may be the organisation of the leader, which is stored as the text of the award.
 fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Invoice {
     let organisation = text.filter(|_| it.issuer.is_empty() && matches!(award.support, Support::Nle { .. }));
     let claim = it.claim.as_ref();
@@ -120,20 +120,20 @@ fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Inv
     }
 }
 
-/// The awards of an answer, without their texts.
+/// Awards without their texts.
 pub(in crate::grpc) fn awards(awards: &[Award]) -> Vec<proto::Award> {
     awards.iter().map(|it| award(it, None)).collect()
 }
 
-/// Commitments that closing an offer gave back: the awards, and how much of each.
+/// The commitments that were released when an offer closed: the awards and the amounts.
 pub(in crate::grpc) fn released(released: &[(Award, i64)]) -> Vec<proto::ReleasedAward> {
-    let one = |(award, amount): &(Award, i64)| proto::ReleasedAward {
+    let released_award = |(award, amount): &(Award, i64)| proto::ReleasedAward {
         award: award.id.to_string(),
         strand: award.support.strand_name().to_owned(),
         unit: unit(award.unit).into(),
         amount: *amount,
     };
-    released.iter().map(one).collect()
+    released.iter().map(released_award).collect()
 }
 
 /// A cap of an offer.
@@ -175,7 +175,7 @@ pub(in crate::grpc) fn fund_of(programme: &Programme, it: &Account) -> proto::Fu
     }
 }
 
-/// A fund's balances, or what a year did to them.
+/// The balances of a fund, or their changes in one year.
 pub(in crate::grpc) fn position(it: &Sums) -> proto::Position {
     proto::Position {
         allocated: it.allocated,

@@ -1,11 +1,11 @@
-//! Referrals on the wire.
+//! Converts referrals to messages.
 
 use super::number;
 use crate::app::ReferralInFull;
 use crate::domain::referral::{Discussion, DiscussionPartner, Referral, ReferralOrigin, ReferralSubject, State};
 use crate::proto;
 
-/// A referral, without what people wrote about it: that has no place in a stored answer.
+/// A referral without its free texts: a stored answer must have none.
 pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
     let uid = if let ReferralSubject::Trust(uid) = it.subject { number(uid.get()) } else { 0 };
     let urns = |urns: &[crate::domain::ids::Urn]| urns.iter().map(|urn| number(urn.get())).collect();
@@ -63,7 +63,7 @@ const fn discussion_partner(it: DiscussionPartner) -> proto::DiscussionPartner {
     }
 }
 
-/// The partner a number stands for; the regional schools commissioner where the caller does not say.
+/// Converts the partner of a discussion; unspecified means the regional schools commissioner.
 pub(in crate::grpc) fn discussion_partner_from(number: i32) -> Option<DiscussionPartner> {
     Some(match proto::DiscussionPartner::try_from(number).ok()? {
         proto::DiscussionPartner::Unspecified | proto::DiscussionPartner::RegionalSchoolsCommissioner => {
@@ -75,23 +75,23 @@ pub(in crate::grpc) fn discussion_partner_from(number: i32) -> Option<Discussion
     })
 }
 
-/// The same with what people wrote about it.
-pub(in crate::grpc) fn referral_in_full(whole: &ReferralInFull) -> proto::Referral {
-    let it = &whole.referral;
-    let text = |of| whole.text(of).unwrap_or_default().to_owned();
-    let mut shown = referral(it);
-    shown.reason = text(it.raised);
-    // Nobody writes why a referral was confirmed.
+/// A referral with its free texts.
+pub(in crate::grpc) fn referral_in_full(full: &ReferralInFull) -> proto::Referral {
+    let it = &full.referral;
+    let text = |seq| full.text(seq).unwrap_or_default().to_owned();
+    let mut message = referral(it);
+    message.reason = text(it.raised);
+    // An open or confirmed referral has no reason for its outcome.
     if !matches!(it.state, State::Open | State::Confirmed) {
-        shown.outcome_reason = text(it.version);
+        message.outcome_reason = text(it.version);
     }
-    for (discussion, held) in shown.discussions.iter_mut().zip(&it.discussions) {
-        discussion.note = text(held.seq);
+    for (discussion, recorded) in message.discussions.iter_mut().zip(&it.discussions) {
+        discussion.note = text(recorded.seq);
     }
-    shown
+    message
 }
 
-/// The origin a number stands for.
+/// Converts the origin of a referral; `None` for unspecified.
 pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<ReferralOrigin> {
     match proto::ReferralOrigin::try_from(number).ok()? {
         proto::ReferralOrigin::Unspecified => None,
@@ -100,7 +100,7 @@ pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<ReferralOrigi
     }
 }
 
-/// The state a number stands for.
+/// Converts the state of a referral; `None` for unspecified.
 pub(in crate::grpc) fn referral_state_from(number: i32) -> Option<State> {
     match proto::ReferralState::try_from(number).ok()? {
         proto::ReferralState::Unspecified => None,

@@ -1,4 +1,4 @@
-//! Schools, trusts, imports and eligibility as messages.
+//! Converts schools, trusts, imports and eligibility to messages.
 
 use super::{count, date, number, timestamp};
 use crate::app::eligibility::{DecidedEntry, RuleAnswer, SchoolEligibility};
@@ -13,7 +13,7 @@ use crate::domain::region::Region;
 use crate::domain::school::HandPlacement;
 use crate::proto;
 
-/// A count of rows.
+/// A count of rows, saturating.
 pub(in crate::grpc) fn rows(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -64,7 +64,7 @@ pub(in crate::grpc) fn import(it: &Import) -> proto::Import {
         ImportState::Landed => proto::ImportState::Landed,
         ImportState::Replaced => proto::ImportState::Replaced,
         ImportState::Withdrawn => proto::ImportState::Withdrawn,
-        // Nobody is shown an import that is not whole yet.
+        // Incomplete imports are not message to callers.
         ImportState::Staging | ImportState::Discarded => proto::ImportState::Unspecified,
     };
     proto::Import {
@@ -121,9 +121,11 @@ pub(in crate::grpc) fn school(it: &School) -> proto::School {
     }
 }
 
-/// How a person has placed a school in a programme.
-pub(in crate::grpc) fn hand_placed((programme, how): &(Programme, HandPlacement)) -> proto::ProgrammePlacement {
-    let (placement, uid) = super::hand_placement(*how);
+/// The manual placement of a school in a programme.
+pub(in crate::grpc) fn hand_placed(
+    (programme, hand_placement): &(Programme, HandPlacement),
+) -> proto::ProgrammePlacement {
+    let (placement, uid) = super::hand_placement(*hand_placement);
     proto::ProgrammePlacement {
         programme: programme.to_string(),
         placement: placement.into(),
@@ -135,7 +137,7 @@ const fn entry_position(met: bool) -> proto::EntryPosition {
     if met { proto::EntryPosition::Met } else { proto::EntryPosition::NotMet }
 }
 
-/// Whether an entry position is met; nothing where it is not said.
+/// Converts an entry position: true if met, `None` for unspecified.
 pub(in crate::grpc) fn entry_position_from(number: i32) -> Option<bool> {
     match proto::EntryPosition::try_from(number) {
         Ok(proto::EntryPosition::Met) => Some(true),
@@ -144,7 +146,7 @@ pub(in crate::grpc) fn entry_position_from(number: i32) -> Option<bool> {
     }
 }
 
-/// What an approval states of an entry position.
+/// The statement of an approval about an entry position.
 pub(super) fn entry_statement(
     urn: Urn,
     met: bool,
@@ -160,16 +162,16 @@ pub(super) fn entry_statement(
     }
 }
 
-/// What two people decided of a school.
+/// A decision of two people about the entry position of a school. Their names are left out if the caller may not see them.
 pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision {
-    let shown = entry_decision(&it.programme, &it.decision, it.counts);
+    let message = entry_decision(&it.programme, &it.decision, it.counts);
     match &it.people {
-        Some(_) => shown,
-        None => proto::EntryDecision { asked_by: String::new(), decided_by: String::new(), ..shown },
+        Some(_) => message,
+        None => proto::EntryDecision { asked_by: String::new(), decided_by: String::new(), ..message },
     }
 }
 
-/// What two people decided just now, which counts.
+/// A decision that was just made, which therefore counts.
 pub(in crate::grpc) fn entry_decided(programme: &Programme, it: &EntryDecision) -> proto::EntryDecision {
     entry_decision(programme, it, true)
 }
@@ -252,7 +254,7 @@ pub(in crate::grpc) fn school_eligibility(it: &SchoolEligibility) -> proto::Scho
 pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
     let outcome = match it.outcome {
         eligibility::RuleOutcome::Met => proto::RuleOutcome::Met,
-        // A rule that a person decides on a referral is not met until one has.
+        // A rule that is decided on a referral (`Elsewhere`) counts as not met here.
         eligibility::RuleOutcome::NotMet | eligibility::RuleOutcome::Elsewhere => proto::RuleOutcome::NotMet,
         eligibility::RuleOutcome::Unknown => proto::RuleOutcome::Unknown,
     };
