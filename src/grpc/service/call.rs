@@ -21,7 +21,7 @@ use crate::grpc::auth::call_time::CallTime;
 use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, security_log};
 use crate::grpc::message::reason::{ServiceReason, StatusReason};
-use crate::grpc::message::request_id::requested;
+use crate::grpc::message::request_id::record_request_id;
 use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
@@ -111,7 +111,7 @@ fn log_denial<T: Message>(
     }
     let address = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let id = message.filter(|_| method.mutates()).and_then(|it| request_id(&it.encode_to_vec()));
-    id.into_iter().for_each(requested);
+    id.into_iter().for_each(record_request_id);
     security_log::log_denied_call(method.name(), Some(caller), &address, id, reason);
 }
 

@@ -22,7 +22,7 @@ use crate::domain::time::Now;
 use crate::grpc::auth::call_time::CallTime;
 use crate::grpc::auth::method::Method;
 use crate::grpc::message::fields::Fields;
-use crate::grpc::message::request_id::requested;
+use crate::grpc::message::request_id::record_request_id;
 use crate::grpc::message::{conversion, texts};
 use crate::proto;
 
@@ -128,7 +128,7 @@ async fn run(
     let violations = texts::check_part("ImportHeader", "header.", &header);
     let is_accepted = violations.is_empty() || was_answered(&app, &caller, method, &header).await?;
     let header = texts::refuse_at_once(if is_accepted { Vec::new() } else { violations }, || checked(header))?;
-    requested(header.request);
+    record_request_id(header.request);
     let timed_out = |_| wrong("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
     let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive(parts, &sender)).await.map_err(timed_out)??;
     if size > 0 && i64::try_from(bytes.len()) != Ok(size) {

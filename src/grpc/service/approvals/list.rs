@@ -1,4 +1,4 @@
-//! `ListApprovals`: which approvals, in which order.
+//! `ListApprovals`: the filter, the order and the pages of the list.
 
 use crate::app::{App, ApprovalField, Page, Result, WhichApprovals};
 use crate::domain::approval::Approval;
@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{self, ListApprovalsRequest, ListApprovalsResponse};
 
-/// What a filter may ask of an approval, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an approval that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ApprovalField>] = &[
     FilterColumn { name: "action",       column: ApprovalField::Action,      comparisons: SAME,    read: action },
@@ -48,12 +48,12 @@ pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<
     let page = Page { newest_first, after, limit };
     let page = app.list_approvals(&call.caller, call.now.at, (which, condition.as_ref()), page).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.id.to_string());
-    let shown = |it: &Approval| proto::Approval {
+    let with_reasons = |it: &Approval| proto::Approval {
         reason: it.reason.clone().unwrap_or_default(),
         denied_reason: it.denied_reason.clone().unwrap_or_default(),
         ..conversion::approval(it)
     };
-    Ok(ListApprovalsResponse { approvals: page.iter().map(shown).collect(), next_page_token })
+    Ok(ListApprovalsResponse { approvals: page.iter().map(with_reasons).collect(), next_page_token })
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Approval", COLUMNS);
     }
 }

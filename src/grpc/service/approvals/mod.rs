@@ -42,17 +42,17 @@ impl ApprovalService for Approvals {
     }
 }
 
-/// Withdrawn where it lies: in a programme, or in the register.
+/// Withdraws an approval of a programme, or of the register.
 async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<WithdrawApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);
     let approval = fields.parse("approval", &call.message.approval);
     let (request, approval) = fields.done(request.zip(approval))?;
-    let waiting = app.approval(&call.caller, approval).await?;
+    let pending = app.approval(&call.caller, approval).await?;
     let validate_only = call.message.validate_only;
-    match waiting.programme {
+    match pending.programme {
         Some(programme) => {
-            let command = WithdrawApproval { programme, approval, action: waiting.action.asking() };
+            let command = WithdrawApproval { programme, approval, action: pending.action.asking() };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
@@ -64,16 +64,16 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     }
 }
 
-/// Carried out by the owner of the approval: a programme, or the register.
+/// Gives an approval, which its programme or the register then executes.
 async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);
     let approval = fields.parse("approval", &call.message.approval);
     let (request, approval) = fields.done(request.zip(approval))?;
-    let waiting = app.approval(&call.caller, approval).await?;
-    match waiting.programme {
+    let pending = app.approval(&call.caller, approval).await?;
+    match pending.programme {
         Some(programme) => {
-            let action = waiting.action.permission();
+            let action = pending.action.permission();
             let validate_only = call.message.validate_only;
             let command = GiveApproval { programme, approval, action };
             call.change(app, Ok((request, command)), validate_only).await
@@ -82,18 +82,18 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     }
 }
 
-/// Denied where it lies: in a programme, or in the register.
+/// Denies an approval of a programme, or of the register.
 async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApprovalResponse> {
     let mut fields = Fields::default();
     let request = fields.request_id(&call.message.request_id);
     let approval = fields.parse("approval", &call.message.approval);
     let reason = fields.text("reason", &call.message.reason);
     let ((request, approval), reason) = fields.done(request.zip(approval).zip(reason))?;
-    let waiting = app.approval(&call.caller, approval).await?;
+    let pending = app.approval(&call.caller, approval).await?;
     let validate_only = call.message.validate_only;
-    match waiting.programme {
+    match pending.programme {
         Some(programme) => {
-            let command = DenyApproval { programme, approval, action: waiting.action.permission(), reason };
+            let command = DenyApproval { programme, approval, action: pending.action.permission(), reason };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {

@@ -1,4 +1,4 @@
-//! Messages about awards as commands, with everything that is wrong by itself named at once.
+//! Converts messages about awards to commands. All wrong fields of a message are reported at once.
 
 use crate::app::Result;
 use crate::app::commands::{BookDays, CancelBooking, CreateAwards, DrawAward, RefundAward, ReleaseAward, UndoMovement};
@@ -11,15 +11,16 @@ use crate::domain::ledger::Amount;
 use crate::domain::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
-use crate::proto::new_award::Support as Asked;
+use crate::proto::new_award::Support as ProtoSupport;
 use crate::proto::{self, CheckAwardRequest, CreateAwardsRequest};
 
-/// Awards that one call may make.
+/// The most awards in one request.
 const MAX_AWARDS: usize = 20;
 
-type Asking<C> = Result<(RequestId, C)>;
+/// A request id and its command, or all wrong fields.
+type Checked<C> = Result<(RequestId, C)>;
 
-pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Asking<CreateAwards> {
+pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Checked<CreateAwards> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
@@ -46,8 +47,8 @@ fn award(
         fields.wrong("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", lines.len()));
     }
     let on = if date.is_empty() { None } else { fields.happened("date", date, today) };
-    let taken = lines.iter().enumerate().take(MAX_AWARDS);
-    let awards: Vec<NewAward> = taken.filter_map(|(index, line)| new_award(fields, index, line)).collect();
+    let accepted = lines.iter().enumerate().take(MAX_AWARDS);
+    let awards: Vec<NewAward> = accepted.filter_map(|(index, line)| new_award(fields, index, line)).collect();
     let offer = OfferTarget { offer: offer?, etag };
     Some(CreateAwards { offer, awards, on })
 }
@@ -55,21 +56,21 @@ fn award(
 fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Option<NewAward> {
     let path = format!("awards[{index}].");
     let amount = fields.amount(&path, line.amount);
-    let Some(asked) = &line.support else {
+    let Some(proto_support) = &line.support else {
         fields.wrong(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
         return None;
     };
-    let kind = kind(asked);
-    let asked = support(fields, &path, asked);
+    let kind = kind(proto_support);
+    let support = support(fields, &path, proto_support);
     if let Some(amount) = amount {
-        right_unit(fields, &path, kind, amount);
+        check_unit(fields, &path, kind, amount);
     }
-    let (support, text) = asked?;
+    let (support, text) = support?;
     Some(NewAward { support, amount: amount?, text })
 }
 
-/// The amount is in the unit that the support is counted in.
-fn right_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount) {
+/// Checks that the amount has the unit of the support.
+fn check_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount) {
     match kind.check(amount) {
         Ok(()) => {}
         Err(why @ WrongUnit::NotInDays) => {
@@ -79,35 +80,36 @@ fn right_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount
     }
 }
 
-const fn kind(asked: &Asked) -> SupportKind {
-    match asked {
-        Asked::Nle(_) => SupportKind::Nle,
-        Asked::Credit(_) => SupportKind::Credit,
-        Asked::Nlg(_) => SupportKind::Nlg,
-        Asked::Npqel(_) => SupportKind::Npqel,
+const fn kind(support: &ProtoSupport) -> SupportKind {
+    match support {
+        ProtoSupport::Nle(_) => SupportKind::Nle,
+        ProtoSupport::Credit(_) => SupportKind::Credit,
+        ProtoSupport::Nlg(_) => SupportKind::Nlg,
+        ProtoSupport::Npqel(_) => SupportKind::Npqel,
     }
 }
 
-fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, String)> {
-    match asked {
-        Asked::Nle(it) => {
+/// Reads a support and its free text.
+fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(Support, String)> {
+    match support {
+        ProtoSupport::Nle(it) => {
             let leader = fields.parse(&format!("{path}nle.leader"), &it.leader);
             let text = fields.text(&format!("{path}nle.organisation"), &it.organisation);
             let leader_kind = leader_kind(fields, &format!("{path}nle.leader_kind"), it.leader_kind);
             Some((Support::Nle { leader: leader?, leader_kind }, text?))
         }
-        Asked::Credit(it) => {
+        ProtoSupport::Credit(it) => {
             let partner = fields.uid(&format!("{path}credit.partner_uid"), it.partner_uid);
             let text = fields.text(&format!("{path}credit.suitable_because"), &it.suitable_because);
             Some((Support::Credit { partner: partner? }, text?))
         }
-        Asked::Nlg(it) => {
+        ProtoSupport::Nlg(it) => {
             let text = fields.text(&format!("{path}nlg.because"), &it.because);
             let leader = fields.optional(&format!("{path}nlg.leader"), &it.leader);
             let organisation = issuer(fields, &format!("{path}nlg.organisation"), &it.organisation);
             Some((Support::Nlg { leader, organisation }, text?))
         }
-        Asked::Npqel(it) => {
+        ProtoSupport::Npqel(it) => {
             let leader = fields.parse(&format!("{path}npqel.leader"), &it.leader);
             let provider = fields.title(&format!("{path}npqel.provider"), &it.provider);
             if it.provider.trim().is_empty() {
@@ -119,7 +121,7 @@ fn support(fields: &mut Fields, path: &str, asked: &Asked) -> Option<(Support, S
     }
 }
 
-pub(super) fn book(message: &proto::BookDaysRequest) -> Asking<BookDays> {
+pub(super) fn book(message: &proto::BookDaysRequest) -> Checked<BookDays> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -132,7 +134,7 @@ pub(super) fn book(message: &proto::BookDaysRequest) -> Asking<BookDays> {
     fields.done(request.zip(all.map(book)))
 }
 
-pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking<CancelBooking> {
+pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Checked<CancelBooking> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -143,7 +145,7 @@ pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Asking<CancelBook
     fields.done(request.zip(award.map(|award| CancelBooking { award, booking })))
 }
 
-pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking<DrawAward> {
+pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<DrawAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -162,7 +164,7 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Asking<Dra
     fields.done(request.zip(award.zip(on).map(draw)))
 }
 
-pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Asking<ReleaseAward> {
+pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Checked<ReleaseAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -172,7 +174,7 @@ pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Aski
     fields.done(request.zip(award.zip(on).map(|(award, on)| ReleaseAward { award, amount, on, text })))
 }
 
-pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking<RefundAward> {
+pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Checked<RefundAward> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -189,7 +191,7 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Asking
     fields.done(request.zip(all.map(refund)))
 }
 
-pub(super) fn undo(message: &proto::UndoMovementRequest) -> Asking<UndoMovement> {
+pub(super) fn undo(message: &proto::UndoMovementRequest) -> Checked<UndoMovement> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let award = target(&mut fields, &message.award, &message.etag);
@@ -206,7 +208,7 @@ fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
     Some(AwardTarget { award: award?, etag })
 }
 
-/// The invoice that a draw pays; nothing when it names none.
+/// Reads the invoice that a draw pays, if it names one.
 fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewClaim> {
     let reference = reference(fields, &message.invoice);
     let issuer = issuer(fields, "issuer", &message.issuer);
@@ -222,7 +224,7 @@ fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewCl
     Some(NewClaim { reference: reference?, printed, issuer, total })
 }
 
-/// Who issues invoices; nothing when nobody is named.
+/// Reads the issuer of an invoice, if one is named.
 fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     let name = fields.title(field, text)?;
     if let Some(other) = other_letter_of_issuer(text) {
@@ -236,7 +238,7 @@ fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     Some(name)
 }
 
-/// Whether a leader is a national leader or an equivalent; nothing when that is not said.
+/// Reads the kind of a leader, if it is given.
 fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
     if proto::LeaderKind::try_from(number).is_err() {
         fields.wrong(field, format!("must be a kind of leader that this version knows, got {number}"));
@@ -244,18 +246,18 @@ fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKi
     conversion::leader_kind_from(number)
 }
 
-/// An invoice's reference; nothing when none is given. A text that only earlier versions took has been refused before its
-/// handler, unless this call was answered by one: then it is as that version normalised it.
+/// Reads the reference of an invoice, if one is given. A text that only earlier versions accepted is refused before the
+/// handler, unless this request was answered by such a version. Then it is normalised as that version did.
 fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
-    let given = fields.title("invoice", text)?;
-    match Reference::read(&given) {
+    let title = fields.title("invoice", text)?;
+    match Reference::read(&title) {
         Ok(reference) => Some(reference),
         Err(why) => {
-            let taken_before = Reference::before_rules_2(&given);
-            if taken_before.is_none() && matches!(why, BadReference::Shape(_)) {
+            let by_earlier_rules = Reference::before_rules_2(&title);
+            if by_earlier_rules.is_none() && matches!(why, BadReference::Shape(_)) {
                 fields.wrong("invoice", why.to_string());
             }
-            taken_before
+            by_earlier_rules
         }
     }
 }
@@ -264,17 +266,17 @@ fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
 mod tests {
     use super::*;
     use crate::app::AppError;
-    use crate::proto::new_award::Amount as Given;
+    use crate::proto::new_award::Amount as ProtoAmount;
     use crate::proto::{CreditSupport, NleSupport, NlgSupport, NpqelSupport};
 
     const TODAY: &str = "2022-03-01";
 
-    fn line(amount: Option<Given>, support: Option<Asked>) -> proto::NewAward {
+    fn line(amount: Option<ProtoAmount>, support: Option<ProtoSupport>) -> proto::NewAward {
         proto::NewAward { amount, support }
     }
 
-    fn nle(leader: &str, organisation: &str) -> Option<Asked> {
-        Some(Asked::Nle(NleSupport {
+    fn nle(leader: &str, organisation: &str) -> Option<ProtoSupport> {
+        Some(ProtoSupport::Nle(NleSupport {
             leader: leader.to_owned(),
             organisation: organisation.to_owned(),
             ..Default::default()
@@ -288,7 +290,7 @@ mod tests {
         }
     }
 
-    fn asked(awards: Vec<proto::NewAward>) -> CheckAwardRequest {
+    fn check_request(awards: Vec<proto::NewAward>) -> CheckAwardRequest {
         let offer = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f".to_owned();
         CheckAwardRequest { offer, awards, ..CheckAwardRequest::default() }
     }
@@ -298,13 +300,13 @@ mod tests {
         let message = CheckAwardRequest {
             offer: "x".to_owned(),
             date: "2022-03-02".to_owned(),
-            ..asked(vec![
+            ..check_request(vec![
                 line(None, nle("a leader", "")),
-                line(Some(Given::AmountPence(5)), nle("leader-1", "Oak")),
-                line(Some(Given::HalfDays(2)), Some(Asked::Nlg(NlgSupport::default()))),
-                line(Some(Given::AmountPence(0)), Some(Asked::Credit(CreditSupport::default()))),
-                line(Some(Given::AmountPence(-1)), Some(Asked::Npqel(NpqelSupport::default()))),
-                line(Some(Given::AmountPence(1)), None),
+                line(Some(ProtoAmount::AmountPence(5)), nle("leader-1", "Oak")),
+                line(Some(ProtoAmount::HalfDays(2)), Some(ProtoSupport::Nlg(NlgSupport::default()))),
+                line(Some(ProtoAmount::AmountPence(0)), Some(ProtoSupport::Credit(CreditSupport::default()))),
+                line(Some(ProtoAmount::AmountPence(-1)), Some(ProtoSupport::Npqel(NpqelSupport::default()))),
+                line(Some(ProtoAmount::AmountPence(1)), None),
             ])
         };
         let expected = [
@@ -330,10 +332,10 @@ mod tests {
 
     #[test]
     fn a_bundle_has_one_to_twenty_lines() {
-        let fine = || line(Some(Given::HalfDays(1)), nle("leader-1", "Oak"));
+        let valid = || line(Some(ProtoAmount::HalfDays(1)), nle("leader-1", "Oak"));
         let today = TODAY.parse().unwrap();
         for (lines, expected) in [(0, false), (1, true), (20, true), (21, false)] {
-            let message = asked((0..lines).map(|_| fine()).collect());
+            let message = check_request((0..lines).map(|_| valid()).collect());
             match check(&message, today) {
                 Ok(CreateAwards { awards, on, .. }) => {
                     assert!(expected && awards.len() == lines && on.is_none(), "{lines}");

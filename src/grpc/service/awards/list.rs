@@ -1,6 +1,6 @@
-//! `ListAwards`: which awards, in which order.
+//! `ListAwards`: the filter, the order and the pages of the list.
 
-use super::shown;
+use super::award_message;
 use crate::app::{App, AwardField, AwardFilter, Page, Result};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListAwardsRequest, ListAwardsResponse};
 
-/// What a filter may ask of an award, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an award that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<AwardField>] = &[
     FilterColumn { name: "offer",      column: AwardField::Offer,     comparisons: SAME,    read: id },
@@ -53,7 +53,7 @@ pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<Lis
     let filter = AwardFilter { offer, programme, strand, open, condition };
     let page = app.list_awards(&call.caller, &filter, Page { newest_first, after, limit }).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.award.id.to_string());
-    Ok(ListAwardsResponse { awards: page.iter().map(shown).collect(), next_page_token })
+    Ok(ListAwardsResponse { awards: page.iter().map(award_message).collect(), next_page_token })
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Award", COLUMNS);
     }
 }

@@ -47,8 +47,8 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("award", &call.message.award);
-            let found = self.0.get_award(&call.caller, fields.done(id)?).await?;
-            Ok(GetAwardResponse { award: Some(shown(&found)) })
+            let award = self.0.get_award(&call.caller, fields.done(id)?).await?;
+            Ok(GetAwardResponse { award: Some(award_message(&award)) })
         })
         .await
     }
@@ -112,15 +112,15 @@ impl AwardService for Awards {
     }
 }
 
-/// The real path, without the writing.
+/// Previews the command on the same path as `CreateAwards`, without writing.
 async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
     let command = commands::check(&call.message, call.now.today)?;
     let mut answer = CheckAwardResponse::of(&app.preview(&call.caller, command).await?);
-    // An id of an award that will not be made is of no use to anybody.
+    // The awards are not made, so their ids are cleared.
     answer.awards.iter_mut().for_each(|it| it.award.clear());
     Ok(answer)
 }
 
-fn shown(it: &ToldAward) -> Award {
+fn award_message(it: &ToldAward) -> Award {
     conversion::award(&it.award, it.text.as_deref())
 }

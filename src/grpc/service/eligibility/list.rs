@@ -1,4 +1,4 @@
-//! `ListEligibility`: which schools, in which order.
+//! `ListEligibility`: the filter, the order and the pages of the list.
 
 use crate::app::eligibility::{EligibilityField, EligibilityOrder, EligibilityPageStart, EligibilityQuery};
 use crate::app::{App, Operand, Result};
@@ -11,7 +11,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, PART, SAME, Word
 use crate::grpc::service::call::Call;
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 
-/// What a filter may ask of a school, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of a school that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EligibilityField>] = &[
     FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            comparisons: ORDERED, read: number },
@@ -34,8 +34,8 @@ fn placement(text: &str) -> Value {
     use PlacementKind as Kind;
     const UNPLACED: &str = "unplaced";
     let kinds = [Kind::Maintained, Kind::SingleAcademyTrust, Kind::SingleSchoolMat, Kind::Mat].map(Kind::as_str);
-    let found = choice(text, "PLACEMENT_", kinds.into_iter().chain([UNPLACED]))?;
-    Ok(if found == Operand::Text(UNPLACED.to_owned()) { Operand::Nothing } else { found })
+    let kind = choice(text, "PLACEMENT_", kinds.into_iter().chain([UNPLACED]))?;
+    Ok(if kind == Operand::Text(UNPLACED.to_owned()) { Operand::Nothing } else { kind })
 }
 
 pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Result<ListEligibilityResponse> {
@@ -43,22 +43,22 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     let order = filter::order(&mut fields, &ORDERS, &message.order_by);
-    // Which words there are, the terms say; where there are none, all else is read.
-    let known = match &programme {
+    // The terms define the words. If they cannot be loaded, everything else is checked first, and any word is allowed.
+    let loaded_words = match &programme {
         Some(programme) => Some(app.eligibility_words(&call.caller, programme).await),
         None => None,
     };
-    let at_hand = known.as_ref().and_then(|it| it.as_deref().ok());
-    let words = Words { column: EligibilityField::Word, known: at_hand };
+    let known = loaded_words.as_ref().and_then(|it| it.as_deref().ok());
+    let words = Words { column: EligibilityField::Word, known };
     let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
-    known.transpose()?;
+    loaded_words.transpose()?;
     let bound = call.bound(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
-    let requested = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
-    let page = app.list_eligibility(&call.caller, call.now.today, &programme, &requested).await?;
+    let query = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
+    let page = app.list_eligibility(&call.caller, call.now.today, &programme, &query).await?;
     let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
 }
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("SchoolEligibility", COLUMNS);
     }
 

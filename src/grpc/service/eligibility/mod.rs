@@ -40,14 +40,14 @@ impl EligibilityService for Eligibility {
             Some(import_ofsted_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
             None => UploadPart::Nothing,
         };
-        let tell = |told| {
-            let part = match told {
+        let wrap = |answer| {
+            let part = match answer {
                 upload::UploadAnswer::Progress(it) => import_ofsted_response::Part::Progress(it),
                 upload::UploadAnswer::Outcome(it) => import_ofsted_response::Part::Outcome(it),
             };
             ImportOfstedResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Ofsted, request, part, tell)
+        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Ofsted, request, part, wrap)
     }
 
     async fn explain_eligibility(
@@ -112,16 +112,16 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
         None => fields.wrong("subject", "is required: a URN or a group UID"),
     }
     let programme = fields.done(programme)?;
-    let explained = match (urn, uid) {
+    let explanation = match (urn, uid) {
         (Some(urn), _) => app.explain_school(&call.caller, call.now.today, &programme, urn).await?,
         (None, Some(uid)) => app.explain_trust(&call.caller, call.now.today, &programme, uid).await?,
         (None, None) => return Err(crate::app::AppError::Bug("no subject past the checks".to_owned())),
     };
     Ok(ExplainEligibilityResponse {
         programme: programme.to_string(),
-        schools: explained.schools.iter().map(conversion::school_eligibility).collect(),
-        trust_rules: explained.trust_rules.iter().map(conversion::rule_answer).collect(),
-        trust: explained.trust.as_ref().map(conversion::trust),
+        schools: explanation.schools.iter().map(conversion::school_eligibility).collect(),
+        trust_rules: explanation.trust_rules.iter().map(conversion::rule_answer).collect(),
+        trust: explanation.trust.as_ref().map(conversion::trust),
     })
 }
 
@@ -151,13 +151,13 @@ async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result
     let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;
     let size = page_size(message.page_size);
     let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;
-    let new = all.iter().map(change).filter(|it| after.as_ref().is_none_or(|after| ChangeKey::of(it) > *after));
-    let page: Vec<EligibilityChange> = new.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
+    let remaining = all.iter().map(change).filter(|it| after.as_ref().is_none_or(|after| ChangeKey::of(it) > *after));
+    let page: Vec<EligibilityChange> = remaining.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
     let next_page_token = token::next(&bound, size, &page, |last| ChangeKey::of(last).to_string());
     Ok(ListEligibilityChangesResponse { changes: page, next_page_token })
 }
 
-/// Where a change stands in the list: by URN, then in the order the changes of one school are listed in.
+/// The sort key of a change: its URN, then the order of kinds within a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ChangeKey(i32, usize);
 
@@ -181,7 +181,7 @@ impl std::str::FromStr for ChangeKey {
     }
 }
 
-/// The kinds of change in the order the changes of one school are listed in.
+/// The kinds of change, in the order of the list.
 const KINDS: [(ChangeKind, &str); 5] = [
     (ChangeKind::BecameEligible, "became_eligible"),
     (ChangeKind::RuleAdded, "rule_added"),

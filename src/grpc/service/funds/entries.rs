@@ -19,10 +19,10 @@ use crate::proto::{
     ListFundEntriesRequest, ListFundEntriesResponse, StreamFundEntriesRequest, StreamFundEntriesResponse,
 };
 
-/// Entries of one message of the stream.
-const STREAMED: u64 = 1_000;
+/// The most entries in one message of the stream.
+const MAX_ENTRIES: u64 = 1_000;
 
-/// What a filter may ask of an entry, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an entry that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EntryField>] = &[
     FilterColumn { name: "entry",          column: EntryField::Entry,     comparisons: ORDERED, read: number },
@@ -74,12 +74,12 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let (fund, newest_first) = fields.done(fund.zip(newest_first))?;
     let bound = call.bound(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
     let last: Option<EntrySeq> = token::read_as(&bound, &message.page_token)?.map(EntrySeq);
-    let limit = page_size_within(message.page_size, 100, STREAMED);
-    let (programme, upto) = app.fund_ledger(&call.caller, fund).await?;
+    let limit = page_size_within(message.page_size, 100, MAX_ENTRIES);
+    let (programme, last_entry) = app.fund_ledger(&call.caller, fund).await?;
     let span = match last {
         Some(last) if newest_first => (EntrySeq(0), EntrySeq(last.0.saturating_sub(1))),
-        Some(last) => (last, upto),
-        None => (EntrySeq(0), upto),
+        Some(last) => (last, last_entry),
+        None => (EntrySeq(0), last_entry),
     };
     let condition = condition.as_ref();
     let page =
@@ -92,44 +92,44 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
 pub(super) type EntriesStream =
     Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
 
-/// Entries up to the last there is now, page by page, read as the caller takes them; nothing is read for a caller that has
-/// gone. The deadline is that of the whole stream.
+/// Streams the entries up to the one that is last now. Each page is read when the client has taken the page before, so nothing
+/// is read for a client that has disconnected. The deadline is that of the whole stream.
 pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> Result<EntriesStream> {
     let mut fields = Fields::default();
     let fund = fields.parse("fund", &call.message.fund);
     let condition = filter::read(&mut fields, COLUMNS, &call.message.filter);
     let fund = fields.done(fund)?;
-    let (programme, upto) = app.fund_ledger(&call.caller, fund).await?;
+    let (programme, last_entry) = app.fund_ledger(&call.caller, fund).await?;
     let (app, deadline) = (app.clone(), call.deadline);
-    let unread = Unread { app, programme, fund, condition, after: EntrySeq(0), upto, deadline };
+    let unread = UnreadEntries { app, programme, fund, condition, after: EntrySeq(0), last_entry, deadline };
     Ok(Box::pin(stream::try_unfold(unread, next_page)))
 }
 
-/// What of a stream is still to be read.
-struct Unread {
+/// The rest of a stream.
+struct UnreadEntries {
     app: App,
     programme: Programme,
     fund: AccountId,
     condition: Option<Condition<EntryField>>,
     after: EntrySeq,
-    upto: EntrySeq,
+    last_entry: EntrySeq,
     deadline: Option<Instant>,
 }
 
-type EntriesPage = (StreamFundEntriesResponse, Unread);
+type EntriesPage = (StreamFundEntriesResponse, UnreadEntries);
 
-async fn next_page(unread: Unread) -> std::result::Result<Option<EntriesPage>, Status> {
-    let requested = WantedEntries {
+async fn next_page(unread: UnreadEntries) -> std::result::Result<Option<EntriesPage>, Status> {
+    let query = WantedEntries {
         programme: &unread.programme,
         fund: unread.fund,
-        span: (unread.after, unread.upto),
+        span: (unread.after, unread.last_entry),
         condition: unread.condition.as_ref(),
         newest_first: false,
-        limit: STREAMED,
+        limit: MAX_ENTRIES,
     };
-    let page = within(unread.deadline, unread.app.fund_entries(&requested)).await.map_err(fail)?;
+    let page = within(unread.deadline, unread.app.fund_entries(&query)).await.map_err(fail)?;
     let Some(last) = page.last() else { return Ok(None) };
-    let rest = Unread { after: last.entry.seq, ..unread };
+    let rest = UnreadEntries { after: last.entry.seq, ..unread };
     Ok(Some((StreamFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect() }, rest)))
 }
 
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("FundEntry", COLUMNS);
     }
 }

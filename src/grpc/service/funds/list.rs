@@ -1,4 +1,4 @@
-//! `ListFunds`: which funds.
+//! `ListFunds`: the filter and the pages of the list.
 
 use crate::app::{App, FundField, FundKey, Result};
 use crate::domain::ids::Programme;
@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListFundsRequest, ListFundsResponse};
 
-/// What a filter may ask of a fund, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of a fund that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<FundField>] = &[
     FilterColumn { name: "strand",         column: FundField::Strand,        comparisons: SAME,    read: text },
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Fund", COLUMNS);
     }
 }

@@ -54,18 +54,18 @@ impl FundService for Funds {
 
     async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
         unary(request, async |call| {
-            let m = &call.message;
+            let message = &call.message;
             let mut fields = Fields::default();
-            let request = fields.request_id(&m.request_id);
-            let fund = fields.parse("fund", &m.fund);
-            let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
-            let etag = fields.etag("etag", &m.etag);
+            let request = fields.request_id(&message.request_id);
+            let fund = fields.parse("fund", &message.fund);
+            let amount = fields.pence("amount_pence", message.amount_pence);
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
+            let etag = fields.etag("etag", &message.etag);
             let all = fund.zip(amount).zip(on);
             let command = all.map(|((fund, amount), on)| AllocateFund { fund, amount, on, etag, text });
             let command = fields.done(request.zip(command));
-            let validate_only = m.validate_only;
+            let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
         .await
@@ -73,19 +73,19 @@ impl FundService for Funds {
 
     async fn withdraw_fund(&self, request: Request<WithdrawFundRequest>) -> Reply<WithdrawFundResponse> {
         unary(request, async |call| {
-            let m = &call.message;
-            let over_commit = m.over_commit;
+            let message = &call.message;
+            let over_commit = message.over_commit;
             let mut fields = Fields::default();
-            let request = fields.request_id(&m.request_id);
-            let fund = fields.parse("fund", &m.fund);
-            let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
-            let etag = fields.etag("etag", &m.etag);
+            let request = fields.request_id(&message.request_id);
+            let fund = fields.parse("fund", &message.fund);
+            let amount = fields.pence("amount_pence", message.amount_pence);
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
+            let etag = fields.etag("etag", &message.etag);
             let all = fund.zip(amount).zip(on);
             let command = all.map(|((fund, amount), on)| WithdrawFund { fund, amount, over_commit, on, etag, text });
             let command = fields.done(request.zip(command));
-            let validate_only = m.validate_only;
+            let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
         .await
@@ -93,19 +93,19 @@ impl FundService for Funds {
 
     async fn move_funds(&self, request: Request<MoveFundsRequest>) -> Reply<MoveFundsResponse> {
         unary(request, async |call| {
-            let m = &call.message;
+            let message = &call.message;
             let mut fields = Fields::default();
-            let request = fields.request_id(&m.request_id);
-            let from: Option<AccountId> = fields.parse("from_fund", &m.from_fund);
-            let to: Option<AccountId> = fields.parse("to_fund", &m.to_fund);
-            let amount = fields.pence("amount_pence", m.amount_pence);
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
-            let etag = fields.etag("etag", &m.etag);
+            let request = fields.request_id(&message.request_id);
+            let from: Option<AccountId> = fields.parse("from_fund", &message.from_fund);
+            let to: Option<AccountId> = fields.parse("to_fund", &message.to_fund);
+            let amount = fields.pence("amount_pence", message.amount_pence);
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
+            let etag = fields.etag("etag", &message.etag);
             let all = from.zip(to).zip(amount).zip(on);
             let command = all.map(|(((from, to), amount), on)| MoveFunds { from, to, amount, on, etag, text });
             let command = fields.done(request.zip(command));
-            let validate_only = m.validate_only;
+            let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
         .await
@@ -169,7 +169,7 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
     })
 }
 
-/// An instant in whole microseconds, the rest cut off: records have no more.
+/// Converts an instant to whole microseconds, the precision of the record.
 fn instant(at: &prost_types::Timestamp) -> Option<Micros> {
     let nanos = Some(at.nanos).filter(|it| (0..1_000_000_000).contains(it))?;
     at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.checked_div(1_000)?)).map(Micros)

@@ -1,4 +1,4 @@
-//! `ListOfferEvents`: which events of an offer, from which end.
+//! `ListOfferEvents`: the filter, the order and the pages of the list.
 
 use crate::app::{App, EventField, Operand, Page, Recorded, Result, Text};
 use crate::domain::event::EventBody;
@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListOfferEventsRequest, ListOfferEventsResponse, OfferEvent};
 
-/// What a filter may ask of an event, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an event that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<EventField>] = &[
     FilterColumn { name: "sequence",       column: EventField::Seq,       comparisons: ORDERED, read: number },
@@ -25,7 +25,7 @@ fn kind(text: &str) -> Value {
     name(text, &EventBody::KINDS)
 }
 
-/// A text, or `""` for none.
+/// Parses a text, or `""` for none.
 fn some_text(it: &str) -> Value {
     if it.is_empty() { Ok(Operand::Nothing) } else { text(it) }
 }
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("OfferEvent", COLUMNS);
     }
 }

@@ -1,4 +1,4 @@
-//! `ListOffers`: which offers, in which order, and which of their fields.
+//! `ListOffers`: the filter, the order, the pages and the read mask of the list.
 
 use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPlace, Operand, Result, WantedOffers};
 use crate::domain::ids::{Actor, OfferId};
@@ -14,7 +14,7 @@ use crate::grpc::service::call::Call;
 use crate::proto;
 use crate::proto::{ListOffersRequest, ListOffersResponse};
 
-/// What a filter may ask of an offer, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an offer that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<OfferField>] = &[
     FilterColumn { name: "state",            column: OfferField::State,         comparisons: SAME,    read: state },
@@ -29,7 +29,7 @@ const COLUMNS: &[FilterColumn<OfferField>] = &[
     FilterColumn { name: "create_time",      column: OfferField::Made,          comparisons: ORDERED, read: instant },
 ];
 
-/// The orders there are, each a key of the table.
+/// The orders of the list, each of which has an index.
 const ORDERS: [(&str, OfferOrder); 4] = [
     ("create_time", OfferOrder::Made),
     ("create_time desc", OfferOrder::MadeLast),
@@ -37,21 +37,21 @@ const ORDERS: [(&str, OfferOrder); 4] = [
     ("name desc", OfferOrder::NameLast),
 ];
 
-macro_rules! parts {
+macro_rules! mask_fields {
     ($message:ty: $($field:ident),+ $(,)?) => {
         &[$(MaskField::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
     };
 }
 
 /// The fields of an offer.
-pub(super) const PARTS: &[MaskField<proto::Offer>] = parts!(
+pub(super) const MASK_FIELDS: &[MaskField<proto::Offer>] = mask_fields!(
     proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
     trust_uid, responsible_body, terms_sha256, create_time, accepted_date, started_date,
 );
 
-/// Whether an offer has a field of this name.
-pub(super) fn is_part(name: &str) -> bool {
-    PARTS.iter().any(|it| it.name == name)
+/// Returns true if an offer has a field of this name.
+pub(super) fn is_offer_field(name: &str) -> bool {
+    MASK_FIELDS.iter().any(|it| it.name == name)
 }
 
 pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<ListOffersResponse> {
@@ -74,24 +74,24 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         condition: filter::read(&mut fields, COLUMNS, &message.filter),
     };
     let order = filter::order(&mut fields, &ORDERS, &message.order_by);
-    let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_part);
+    let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_offer_field);
     let (programme, order) = fields.done(programme.zip(order))?;
-    // A mask may change from page to page.
+    // A page token is not bound to the mask, so the mask may change between pages.
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
     let bound = call.bound(&bound);
     let after: Option<token::Named<OfferId>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| OfferPlace { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
     let parts = mask.has("schools") || mask.has("contacts");
-    let requested = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
-    let page = app.list_offers(&call.caller, call.now.today, &requested).await?;
+    let query = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let page = app.list_offers(&call.caller, call.now.today, &query).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
-    let shown = |offer: &Offer| {
-        let mut shown = conversion::offer(offer);
-        mask.apply(&mut shown, PARTS);
-        shown
+    let masked = |offer: &Offer| {
+        let mut message = conversion::offer(offer);
+        mask.apply(&mut message, MASK_FIELDS);
+        message
     };
-    Ok(ListOffersResponse { offers: page.iter().map(shown).collect(), next_page_token })
+    Ok(ListOffersResponse { offers: page.iter().map(masked).collect(), next_page_token })
 }
 
 fn state(text: &str) -> Value {
@@ -126,11 +126,11 @@ mod tests {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
         let message = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == "Offer").unwrap();
         let fields: Vec<&str> = message.field.iter().map(|field| field.name()).collect();
-        assert_eq!(PARTS.iter().map(|it| it.name).collect::<Vec<_>>(), fields);
+        assert_eq!(MASK_FIELDS.iter().map(|it| it.name).collect::<Vec<_>>(), fields);
     }
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Offer", COLUMNS);
     }
 }

@@ -30,12 +30,12 @@ use crate::proto::{
     ReopenOfferResponse, StartOfferRequest, StartOfferResponse, WatchOffersRequest,
 };
 
-/// Offers a batch may name.
-const BATCH: usize = 100;
-/// Offers a single contact may name.
+/// The most offers in a batch.
+const MAX_BATCH: usize = 100;
+/// The most offers in one contact.
 const MAX_CONTACTED: usize = 500;
 
-/// The service, and who watches its offers.
+/// The service, with the open watches.
 #[derive(Debug)]
 pub(in crate::grpc) struct Offers(pub(in crate::grpc) App, pub(in crate::grpc) Watchers);
 
@@ -44,17 +44,17 @@ fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<OfferTarget> {
     Some(OfferTarget { offer: offer?, etag })
 }
 
-/// The offers of a batch: some, not too many, each once.
+/// Checks the offers of a batch: 1 to [`MAX_BATCH`], each once.
 fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     let offers = &message.offers;
     let mut fields = Fields::default();
     let mask = mask(&mut fields, message.read_mask.as_ref());
-    if offers.is_empty() || offers.len() > BATCH {
-        fields.wrong("offers", format!("must have 1 to {BATCH} offers, got {}", offers.len()));
+    if offers.is_empty() || offers.len() > MAX_BATCH {
+        fields.wrong("offers", format!("must have 1 to {MAX_BATCH} offers, got {}", offers.len()));
     }
     let mut ids: Vec<OfferId> = Vec::new();
-    for (at, offer) in offers.iter().enumerate().take(BATCH) {
-        let field = format!("offers[{at}]");
+    for (index, offer) in offers.iter().enumerate().take(MAX_BATCH) {
+        let field = format!("offers[{index}]");
         match fields.parse(&field, offer) {
             Some(id) if ids.contains(&id) => fields.wrong(&field, "is there already"),
             id => ids.extend(id),
@@ -63,22 +63,22 @@ fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     fields.done(Some((ids, mask)))
 }
 
-/// A mask over an offer with its awards and caps: `offer`, `offer.state`, `awards`, `caps`.
-fn mask(fields: &mut Fields, given: Option<&FieldMask>) -> Mask {
+/// Reads a mask of an offer with its awards and caps: `offer`, `offer.state`, `awards`, `caps`.
+fn mask(fields: &mut Fields, read_mask: Option<&FieldMask>) -> Mask {
     let known = |path: &str| {
-        matches!(path, "offer" | "awards" | "caps") || path.strip_prefix("offer.").is_some_and(list::is_part)
+        matches!(path, "offer" | "awards" | "caps") || path.strip_prefix("offer.").is_some_and(list::is_offer_field)
     };
-    Mask::read(fields, given, known)
+    Mask::read(fields, read_mask, known)
 }
 
-fn in_full(found: &OfferInFull, mask: &Mask) -> GetOfferResponse {
+fn offer_response(full: &OfferInFull, mask: &Mask) -> GetOfferResponse {
     let offer = mask.within("offer").map(|mask| {
-        let mut offer = conversion::offer(&found.offer);
-        mask.apply(&mut offer, list::PARTS);
+        let mut offer = conversion::offer(&full.offer);
+        mask.apply(&mut offer, list::MASK_FIELDS);
         offer
     });
-    let awards = found.awards.iter().filter(|_| mask.has("awards")).map(|award| conversion::award(award, None));
-    let caps = found.caps.iter().filter(|_| mask.has("caps")).map(conversion::cap);
+    let awards = full.awards.iter().filter(|_| mask.has("awards")).map(|award| conversion::award(award, None));
+    let caps = full.caps.iter().filter(|_| mask.has("caps")).map(conversion::cap);
     GetOfferResponse { offer, awards: awards.collect(), caps: caps.collect() }
 }
 
@@ -125,7 +125,7 @@ impl OfferService for Offers {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
             let mask = mask(&mut fields, call.message.read_mask.as_ref());
-            Ok(in_full(&self.0.get_offer_in_full(&call.caller, call.now.today, fields.done(id)?).await?, &mask))
+            Ok(offer_response(&self.0.get_offer_in_full(&call.caller, call.now.today, fields.done(id)?).await?, &mask))
         })
         .await
     }
@@ -133,9 +133,9 @@ impl OfferService for Offers {
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
         unary(request, async |call| {
             let (ids, mask) = batch(&call.message)?;
-            let found = self.0.get_offers_at_once(&call.caller, call.now.today, &ids).await?;
-            let offers = found.offers.iter().map(|it| in_full(it, &mask)).collect();
-            Ok(BatchGetOffersResponse { offers, at_sequence: found.at.map_or(0, |seq| seq.0) })
+            let batch = self.0.get_offers_at_once(&call.caller, call.now.today, &ids).await?;
+            let offers = batch.offers.iter().map(|it| offer_response(it, &mask)).collect();
+            Ok(BatchGetOffersResponse { offers, at_sequence: batch.at.map_or(0, |seq| seq.0) })
         })
         .await
     }
@@ -154,80 +154,80 @@ impl OfferService for Offers {
     }
 
     async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            if m.contact < 1 {
+        mutation!(self, request, |call, message, fields, offer| {
+            if message.contact < 1 {
                 fields.wrong("contact", "is the number of a contact, 1 or more");
             }
-            let text = fields.note("note", &m.note);
-            offer.map(|offer| CorrectContact { offer, contact: Seq(m.contact), text })
+            let text = fields.note("note", &message.note);
+            offer.map(|offer| CorrectContact { offer, contact: Seq(message.contact), text })
         })
     }
 
     async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let milestone = fields.choice("milestone", conversion::milestone_from(m.milestone));
-            // Not today's: the day is what is corrected.
-            let on = match m.date.as_str() {
+        mutation!(self, request, |call, message, fields, offer| {
+            let milestone = fields.choice("milestone", conversion::milestone_from(message.milestone));
+            // The date is required, because it is what the request corrects.
+            let on = match message.date.as_str() {
                 "" => fields.date("date", ""),
                 date => fields.happened("date", date, call.now.today),
             };
-            let reason = fields.text("reason", &m.reason);
+            let reason = fields.text("reason", &message.reason);
             let all = offer.zip(milestone).zip(on).zip(reason);
             all.map(|(((offer, milestone), on), reason)| CorrectOfferDate { offer, milestone, on, reason })
         })
     }
 
     async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let by = fields.choice("acceptor", conversion::acceptor_from(m.acceptor));
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
+        mutation!(self, request, |call, message, fields, offer| {
+            let by = fields.choice("acceptor", conversion::acceptor_from(message.acceptor));
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
             offer.zip(by).zip(on).map(|((offer, by), on)| AcceptOffer { offer, by, on, text })
         })
     }
 
     async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let reason = fields.choice("reason", conversion::decline_reason_from(m.reason));
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
+        mutation!(self, request, |call, message, fields, offer| {
+            let reason = fields.choice("reason", conversion::decline_reason_from(message.reason));
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
             offer.zip(reason).zip(on).map(|((offer, reason), on)| DeclineOffer { offer, reason, on, text })
         })
     }
 
     async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let on = fields.happened("date", &m.date, call.now.today);
+        mutation!(self, request, |call, message, fields, offer| {
+            let on = fields.happened("date", &message.date, call.now.today);
             offer.zip(on).map(|(offer, on)| StartOffer { offer, on })
         })
     }
 
     async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let outcome = fields.choice("outcome", conversion::outcome_from(m.outcome));
-            let on = fields.happened("date", &m.date, call.now.today);
-            let text = fields.note("note", &m.note);
+        mutation!(self, request, |call, message, fields, offer| {
+            let outcome = fields.choice("outcome", conversion::outcome_from(message.outcome));
+            let on = fields.happened("date", &message.date, call.now.today);
+            let text = fields.note("note", &message.note);
             offer.zip(outcome).zip(on).map(|((offer, outcome), on)| CloseOffer { offer, outcome, on, text })
         })
     }
 
     async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let reason = fields.text("reason", &m.reason);
+        mutation!(self, request, |call, message, fields, offer| {
+            let reason = fields.text("reason", &message.reason);
             offer.zip(reason).map(|(offer, reason)| ReopenOffer { offer, reason })
         })
     }
 
     async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let to = fields.optional("assignee", &m.assignee);
+        mutation!(self, request, |call, message, fields, offer| {
+            let to = fields.optional("assignee", &message.assignee);
             offer.map(|offer| AssignOffer { offer, to })
         })
     }
 
     async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let text = fields.text("text", &m.text);
+        mutation!(self, request, |call, message, fields, offer| {
+            let text = fields.text("text", &message.text);
             offer.zip(text).map(|(offer, text)| NoteOffer { offer, text })
         })
     }
@@ -236,8 +236,8 @@ impl OfferService for Offers {
         &self,
         request: Request<ChangeOfferRegionRequest>,
     ) -> Reply<ChangeOfferRegionResponse> {
-        mutation!(self, request, |call, m, fields, offer| {
-            let to = fields.parse("region", &m.region);
+        mutation!(self, request, |call, message, fields, offer| {
+            let to = fields.parse("region", &message.region);
             offer.zip(to).map(|(offer, to)| ChangeOfferRegion { offer, to })
         })
     }

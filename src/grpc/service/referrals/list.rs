@@ -1,4 +1,4 @@
-//! `ListReferrals`: which referrals, in which order.
+//! `ListReferrals`: the filter, the order and the pages of the list.
 
 use crate::app::{App, Operand, Page, ReferralField, ReferralFilter, Result};
 use crate::domain::ids::Uid;
@@ -10,7 +10,7 @@ use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
 
-/// What a filter may ask of a referral, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of a referral that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ReferralField>] = &[
     FilterColumn { name: "uid",              column: ReferralField::Subject,     comparisons: SAME,    read: trust },
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Referral", COLUMNS);
     }
 }

@@ -20,8 +20,8 @@ use crate::proto::{
     RecordDiscussionResponse, ReferralDecision, WithdrawReferralRequest, WithdrawReferralResponse,
 };
 
-/// Schools of a trust that one referral may name.
-const MOST: usize = 100;
+/// The most schools of a trust in one referral.
+const MAX_SCHOOLS: usize = 100;
 
 /// The service.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl ReferralService for Referrals {
     async fn raise_referral(&self, request: Request<RaiseReferralRequest>) -> Reply<RaiseReferralResponse> {
         unary(request, async |call| {
-            let (checked, validate_only) = (raised(&call.message, call.now.today), call.message.validate_only);
+            let (checked, validate_only) = (raise_command(&call.message, call.now.today), call.message.validate_only);
             call.change(&self.0, checked, validate_only).await
         })
         .await
@@ -51,9 +51,9 @@ impl ReferralService for Referrals {
                 fields.wrong("held_with", "is not somebody a discussion is held with");
             }
             let text = fields.text("note", &message.note);
-            let asked = referral.zip(on).zip(with).zip(text);
-            let asked = asked.map(|(((referral, on), with), text)| RecordDiscussion { referral, on, with, text });
-            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            let command = referral.zip(on).zip(with).zip(text);
+            let command = command.map(|(((referral, on), with), text)| RecordDiscussion { referral, on, with, text });
+            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
             call.change(&self.0, checked, validate_only).await
         })
         .await
@@ -73,12 +73,12 @@ impl ReferralService for Referrals {
             let approve = fields.choice("decision", approve);
             let on = fields.happened("date", &message.date, call.now.today);
             let reason = fields.text("reason", &message.reason);
-            let asked = referral
+            let command = referral
                 .zip(approve)
                 .zip(on)
                 .zip(reason)
                 .map(|(((referral, approve), on), reason)| DecideReferral { referral, approve, on, reason });
-            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
             call.change(&self.0, checked, validate_only).await
         })
         .await
@@ -91,9 +91,9 @@ impl ReferralService for Referrals {
             let request = fields.request_id(&message.request_id);
             let referral = target(&mut fields, &message.referral, &message.etag);
             let reason = fields.text("reason", &message.reason);
-            let asked = referral.zip(reason);
-            let asked = asked.map(|(referral, reason)| WithdrawReferral { referral, reason });
-            let (checked, validate_only) = (fields.done(request.zip(asked)), message.validate_only);
+            let command = referral.zip(reason);
+            let command = command.map(|(referral, reason)| WithdrawReferral { referral, reason });
+            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
             call.change(&self.0, checked, validate_only).await
         })
         .await
@@ -119,7 +119,7 @@ fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTar
     Some(ReferralTarget { referral: referral?, etag })
 }
 
-fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, RaiseReferral)> {
+fn raise_command(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, RaiseReferral)> {
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let programme = fields.programme(&message.programme);
@@ -137,23 +137,26 @@ fn raised(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, Rai
     }
     let on = fields.happened("date", &message.date, today);
     let reason = fields.text("reason", &message.reason);
-    let asked = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
-    let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(asked)?;
+    let command = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
+    let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(command)?;
     let new = NewReferral { subject, urns, origin, ground, on, reason };
     Ok((request, RaiseReferral { programme, new }))
 }
 
-/// The schools: one where a school is referred, some where it is a trust, each once.
+/// Reads the schools: one for a referred school, or 1 to [`MAX_SCHOOLS`] of a referred trust, each once.
 fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
-    let most = if message.uid == 0 { 1 } else { MOST };
-    if message.urns.is_empty() || message.urns.len() > most {
-        let requested =
-            if most == 1 { "must have one school".to_owned() } else { format!("must have 1 to {MOST} schools") };
-        fields.wrong("urns", format!("{requested}, got {}", message.urns.len()));
+    let limit = if message.uid == 0 { 1 } else { MAX_SCHOOLS };
+    if message.urns.is_empty() || message.urns.len() > limit {
+        let rule = if limit == 1 {
+            "must have one school".to_owned()
+        } else {
+            format!("must have 1 to {MAX_SCHOOLS} schools")
+        };
+        fields.wrong("urns", format!("{rule}, got {}", message.urns.len()));
     }
     let mut urns: Vec<Urn> = Vec::new();
-    for (at, number) in message.urns.iter().enumerate().take(MOST) {
-        let field = format!("urns[{at}]");
+    for (index, number) in message.urns.iter().enumerate().take(MAX_SCHOOLS) {
+        let field = format!("urns[{index}]");
         match fields.urn(&field, *number) {
             Some(urn) if urns.contains(&urn) => fields.wrong(&field, "is there already"),
             urn => urns.extend(urn),

@@ -1,4 +1,4 @@
-//! `ListImports`: which imports, in which order.
+//! `ListImports`: the filter, the order and the pages of the list.
 
 use crate::app::imports::{FileKind, ImportFilter, ImportState};
 use crate::app::{App, ImportField, Page, Result};
@@ -9,7 +9,7 @@ use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListImportsRequest, ListImportsResponse};
 
-/// What a filter may ask of an import, by the names of the message's fields. docs/reference/lists.md lists them.
+/// The fields of an import that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<ImportField>] = &[
     FilterColumn { name: "kind",          column: ImportField::Kind,       comparisons: SAME,    read: kind },
@@ -28,8 +28,8 @@ fn kind(text: &str) -> Value {
 }
 
 fn state(text: &str) -> Value {
-    let seen = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn];
-    choice(text, "IMPORT_STATE_", seen.map(ImportState::name).into_iter())
+    let visible = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn];
+    choice(text, "IMPORT_STATE_", visible.map(ImportState::name).into_iter())
 }
 
 pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<ListImportsResponse> {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_asks_fields_of_the_message() {
+    fn every_filter_column_is_a_field_of_the_message() {
         filter::tests::are_fields_of("Import", COLUMNS);
     }
 }

@@ -45,14 +45,14 @@ impl RegisterService for Register {
             Some(import_register_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
             None => UploadPart::Nothing,
         };
-        let tell = |told| {
-            let part = match told {
+        let wrap = |answer| {
+            let part = match answer {
                 upload::UploadAnswer::Progress(it) => import_register_response::Part::Progress(it),
                 upload::UploadAnswer::Outcome(it) => import_register_response::Part::Outcome(it),
             };
             ImportRegisterResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Register, request, part, tell)
+        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Register, request, part, wrap)
     }
 
     async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
@@ -133,9 +133,9 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
-    let found = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &found.keys, |(name, urn)| format!("{urn}\n{name}"));
-    Ok(ListSchoolsResponse { schools: found.shown.iter().map(conversion::school).collect(), next_page_token })
+    let page = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
+    Ok(ListSchoolsResponse { schools: page.shown.iter().map(conversion::school).collect(), next_page_token })
 }
 
 async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTrustsResponse> {
@@ -146,12 +146,12 @@ async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTru
     let bound = message.search.as_bytes();
     let after: Option<NameAndNumber<Uid>> = token::read_as(bound, &message.page_token)?;
     let size = page_size(message.page_size);
-    let found = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &found.keys, |(name, uid)| format!("{uid}\n{name}"));
-    Ok(ListTrustsResponse { trusts: found.shown.iter().map(conversion::trust).collect(), next_page_token })
+    let page = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
+    let next_page_token = token::next(bound, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
+    Ok(ListTrustsResponse { trusts: page.shown.iter().map(conversion::trust).collect(), next_page_token })
 }
 
-/// The key of a list by name: the number on the first line of its text, the name on the second.
+/// The key of a page in a list by name. As text: the number on the first line, then the name.
 struct NameAndNumber<T>(String, T);
 
 impl<T: std::str::FromStr> std::str::FromStr for NameAndNumber<T> {
@@ -201,7 +201,7 @@ fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<H
     }
 }
 
-/// Gives an approval about reference data: the register carries it out.
+/// Gives the approval of a withdrawal from the register, which executes it.
 pub(in crate::grpc) async fn give_withdrawal(
     app: &App,
     call: Call<GiveApprovalRequest>,
@@ -210,7 +210,7 @@ pub(in crate::grpc) async fn give_withdrawal(
 ) -> Result<GiveApprovalResponse> {
     tracing::Span::current().record("request_id", tracing::field::display(request));
     let encode = |it: &Withdrawn| {
-        // The answer is kept for as long as the request: no free text lies in it, so that erasing one is complete.
+        // The answer is stored, so it must contain no free text: that may be erased later.
         let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
         GiveApprovalResponse {
             approval: Some(conversion::approval(&it.approval)),
@@ -223,12 +223,12 @@ pub(in crate::grpc) async fn give_withdrawal(
     if call.message.validate_only {
         return decode(&encode(&app.check_withdrawal(&call.caller, approval).await?));
     }
-    let asked = |it: &Withdrawn| {
+    let encode_request = |it: &Withdrawn| {
         let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
         let affected_offers = it.affected.iter().map(conversion::affected_offer).collect();
         WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
     };
-    let encode = EncodeWithdrawn { given: encode, asked };
+    let encode = EncodeWithdrawn { given: encode, asked: encode_request };
     let request = call.identity_of(request, &[approval.0.as_bytes()]);
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_may_hold_anything_but_the_first_line() {
+    fn the_name_of_a_key_may_have_several_lines() {
         let key: Option<NameAndNumber<Urn>> = "910001\nst john's\nschool".parse().ok();
         let (name, urn) = key.map(<(String, Urn)>::from).unwrap();
         assert_eq!((name.as_str(), urn.get()), ("st john's\nschool", 910_001));
