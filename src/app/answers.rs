@@ -26,15 +26,15 @@ pub struct CommandOutcome<A = AnyAnswer> {
     /// Warnings for the caller.
     pub warnings: Vec<Warning>,
     /// The last event of the programme before the command.
-    pub judged_at: Seq,
+    pub decided_after: Seq,
 }
 
 impl<A> CommandOutcome<A> {
     /// Replaces the answer.
     #[must_use]
     pub fn with<B>(self, answer: B) -> CommandOutcome<B> {
-        let Self { programme, warnings, judged_at, .. } = self;
-        CommandOutcome { programme, answer, warnings, judged_at }
+        let Self { programme, warnings, decided_after, .. } = self;
+        CommandOutcome { programme, answer, warnings, decided_after }
     }
 }
 
@@ -44,9 +44,9 @@ impl CommandOutcome {
     /// # Errors
     /// [`AppError::Bug`] if the answer is of another kind.
     pub(crate) fn typed<A: Answer>(self) -> Result<CommandOutcome<A>> {
-        let Self { programme, answer, warnings, judged_at } = self;
+        let Self { programme, answer, warnings, decided_after } = self;
         let answer = A::of(answer).ok_or_else(|| AppError::Bug("a command was answered as another one".to_owned()))?;
-        Ok(CommandOutcome { programme, answer, warnings, judged_at })
+        Ok(CommandOutcome { programme, answer, warnings, decided_after })
     }
 }
 
@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     fn outcome(answer: AnyAnswer) -> CommandOutcome {
-        CommandOutcome { programme: "2021-22".parse().unwrap(), answer, warnings: Vec::new(), judged_at: Seq(7) }
+        CommandOutcome { programme: "2021-22".parse().unwrap(), answer, warnings: Vec::new(), decided_after: Seq(7) }
     }
 
     #[test]

@@ -43,12 +43,10 @@ pub use crate::store::approvals::ApprovalField;
 pub use crate::store::awards::{AwardField, AwardFilter};
 pub use crate::store::db::condition::{Comparison, Condition, Operand};
 pub use crate::store::db::page::Page;
-pub use crate::store::entries::{EntryField, EntryPageQuery as WantedEntries, FundEntry, Sums};
+pub use crate::store::entries::{EntryField, EntryPageQuery, FundEntry, Sums};
 pub use crate::store::events::{EventField, Recorded, Text};
 pub use crate::store::imports::ImportField;
-pub use crate::store::offers::{
-    OfferField, OfferFilter, OfferOrder, OfferPageQuery as WantedOffers, OfferPageStart as OfferPlace,
-};
+pub use crate::store::offers::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart};
 pub use crate::store::programmes::LoadedTerms;
 pub use crate::store::referrals::{ReferralField, ReferralFilter};
 use crate::store::requests::Stored;
@@ -59,9 +57,9 @@ pub use imports::{Denial, Withdrawal};
 pub use offers::OfferInFull;
 use offers::OfferReader;
 use programme_lookup::ProgrammeLookup;
-pub use queries::approvals::ApprovalScope as WhichApprovals;
-pub use queries::awards::ToldAward;
-pub use queries::funds::{AskedPosition, Fund, FundField, FundKey};
+pub use queries::approvals::ApprovalScope;
+pub use queries::awards::AwardWithText;
+pub use queries::funds::{Fund, FundField, FundKey, PositionConditions};
 pub use queries::referrals::ReferralInFull;
 use request::RequestIdentity;
 use retry::with_retry;

@@ -31,12 +31,12 @@ pub struct NewTerms<'a> {
     /// Whether to only check the terms and load nothing.
     pub validate_only: bool,
     /// Encodes the stored answer.
-    pub encode: fn(&CachedTerms) -> Vec<u8>,
+    pub encode: fn(&StoredTerms) -> Vec<u8>,
 }
 
 /// Terms that are stored.
 #[derive(Debug, Clone)]
-pub struct CachedTerms {
+pub struct StoredTerms {
     /// The row.
     pub row: programmes::LoadedTerms,
     /// Its text, parsed.
@@ -132,7 +132,7 @@ impl App {
     }
 
     /// Stores the terms and begins the programme's record, unless the same text is stored already. The caller commits.
-    async fn store_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, CachedTerms)> {
+    async fn store_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, StoredTerms)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
         }
@@ -144,7 +144,7 @@ impl App {
         let sha256 = Hash(Sha256::digest(text).into());
         let stored_terms = programmes::terms_of(&tx, &programme).await?;
         if let Some(row) = stored_terms.clone().filter(|row| row.sha256 == sha256) {
-            return Ok((tx, CachedTerms { row, terms, unchanged: true }));
+            return Ok((tx, StoredTerms { row, terms, unchanged: true }));
         }
         // An earlier version accepted escapes in texts. Terms that it stored were returned above; new ones are refused.
         let unseen = Terms::unseen(file_name, text);
@@ -158,7 +158,7 @@ impl App {
         programmes::open_book(&tx, &row).await?;
         let loaded = Loaded { terms: Arc::new(terms.clone()), sha256 };
         writer::begin_record(&tx, &loaded, by, now).await?;
-        Ok((tx, CachedTerms { row, terms, unchanged: false }))
+        Ok((tx, StoredTerms { row, terms, unchanged: false }))
     }
 }
 

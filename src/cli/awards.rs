@@ -90,14 +90,14 @@ struct Made {
     awards: Vec<Award>,
     warnings: Vec<Warning>,
     /// At which event a check judged them.
-    judged_at: Option<i64>,
+    decided_after: Option<i64>,
 }
 
 impl Made {
     /// One of them as json, with what was said of all.
     fn json(&self, award: &Award) -> Object {
         let made = json::of(award).with("warnings", json::list(&self.warnings));
-        match self.judged_at {
+        match self.decided_after {
             Some(sequence) => made.with("judged_at_sequence", sequence),
             None => made,
         }
@@ -112,7 +112,7 @@ async fn make_all(
     session: &Session<'_>,
 ) -> Result<Made, Failure> {
     let (date, etag) = (making.on.unwrap_or_default(), making.etag.unwrap_or_default());
-    let (awards, warnings, judged_at) = if making.check {
+    let (awards, warnings, decided_after) = if making.check {
         let request = CheckAwardRequest { offer, awards, date, etag };
         let answer = session.services.awards().check_award(session.call(request)).await?.into_inner();
         output::remark("checked only: nothing was written");
@@ -124,7 +124,7 @@ async fn make_all(
         (answer.awards, answer.warnings, None)
     };
     warn(&warnings);
-    Ok(Made { awards, warnings, judged_at })
+    Ok(Made { awards, warnings, decided_after })
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use crate::domain::ledger::{EntryKind, EntrySeq, LedgerEntry};
 use crate::domain::money::Pence;
 use crate::domain::period::Period;
 use crate::domain::person::Person;
-use crate::domain::programme::MovedAlone;
+use crate::domain::programme::UnapprovedMovement;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, rows, select_rows, within};
@@ -97,7 +97,7 @@ pub async fn moved_alone(
     programme: &Programme,
     funds: &[AccountId],
     since: Micros,
-) -> Result<Vec<(AccountId, MovedAlone)>> {
+) -> Result<Vec<(AccountId, UnapprovedMovement)>> {
     let conn = from.at();
     let funds: Vec<Uuid> = funds.iter().map(|it| it.0).collect();
     let within = within(&conn, "n.account_id", 1);
@@ -115,7 +115,7 @@ pub async fn moved_alone(
     let read = |(moved, mover): (MovedRow, MoverRow)| {
         let body: EventBody = serde_json::from_str(&mover.body).map_err(StoreError::unreadable)?;
         let by = Person { actor: mover.actor, subject: body.mover() };
-        Ok((moved.account_id, MovedAlone { by, at: mover.recorded_at, amount: moved.amount }))
+        Ok((moved.account_id, UnapprovedMovement { by, at: mover.recorded_at, amount: moved.amount }))
     };
     select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }

@@ -15,7 +15,7 @@ pub struct VerifyRows<K, T> {
     /// Each row, or what is wrong with it.
     pub rows: BTreeMap<K, std::result::Result<T, String>>,
     /// For rows without a readable key, why it cannot be read.
-    pub keyless: Vec<String>,
+    pub without_key: Vec<String>,
 }
 
 impl<K: Ord, T> VerifyRows<K, T> {
@@ -39,7 +39,7 @@ impl<K: Ord, T> VerifyRows<K, T> {
                 Err(wrong) => *row = Err(format!("its {what} {number}: {wrong}")),
             }
         }
-        self.keyless.extend(parts.keyless);
+        self.without_key.extend(parts.without_key);
     }
 }
 
@@ -51,14 +51,14 @@ pub(super) async fn each<K: Ord, T>(
     key: impl Fn(&QueryResult) -> Result<K>,
     read: impl Fn(&QueryResult) -> Result<T>,
 ) -> Result<VerifyRows<K, T>> {
-    let mut all = VerifyRows { rows: BTreeMap::new(), keyless: Vec::new() };
+    let mut all = VerifyRows { rows: BTreeMap::new(), without_key: Vec::new() };
     for row in &rows(conn, sql, values).await? {
         match key(row) {
             Ok(key) => {
                 let row = read(row).map_err(|error| format!("it cannot be read: {}", error.said()));
                 all.rows.insert(key, row);
             }
-            Err(error) => all.keyless.push(error.said()),
+            Err(error) => all.without_key.push(error.said()),
         }
     }
     Ok(all)

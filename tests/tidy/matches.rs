@@ -18,7 +18,7 @@ const ENUMS: [(&[&str], &[&str]); 2] = [
 ];
 
 /// Macros that expand to patterns of all events about something.
-const MACROS: [&str; 2] = ["events_about", "cites_nothing"];
+const MACROS: [&str; 2] = ["events_about", "independent_of_register"];
 
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let within = |folders: &[&str]| folders.iter().any(|it| file.path.starts_with(it));

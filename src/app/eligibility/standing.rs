@@ -24,7 +24,7 @@ use crate::domain::placement::{Placement, UnplacedReason};
 use crate::domain::referral::Referral;
 use crate::domain::terms::{RuleId, Terms, Test};
 use crate::store::imports::{FileKind, Import};
-use crate::store::register::{Kin, MembershipQuery};
+use crate::store::register::{LinkDirection, MembershipQuery};
 use crate::store::{self, Readable, ofsted};
 
 /// The most steps from a school to its oldest predecessor.
@@ -238,7 +238,7 @@ async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Ur
         if urns.is_empty() {
             break;
         }
-        let of_register = store::register::kin(from, &urns, Kin::Predecessors).await?;
+        let of_register = store::register::kin(from, &urns, LinkDirection::Predecessors).await?;
         let older = urns.iter().filter_map(|urn| printed.get(urn)).flatten();
         urns = older.chain(of_register.values().flatten()).copied().collect();
         links.extend(of_register);

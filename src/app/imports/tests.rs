@@ -373,7 +373,7 @@ async fn times_beside_the_programmes_never_go_back() {
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = test_app
         .app
-        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::WhichApprovals::All, None), page)
+        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::ApprovalScope::All, None), page)
         .await
         .unwrap();
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);

@@ -35,7 +35,7 @@ pub struct OfferInFull {
 
 /// Offers from one snapshot.
 #[derive(Debug, Clone)]
-pub struct OffersAtOnce {
+pub struct OffersSnapshot {
     /// The offers, in the requested order.
     pub offers: Vec<OfferInFull>,
     /// The newest event of their programme in the snapshot; `None` if they belong to several programmes.
@@ -97,7 +97,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming all that do not exist; [`AppError::Denied`].
-    pub async fn get_offers_at_once(&self, caller: &Caller, today: Date, ids: &[OfferId]) -> Result<OffersAtOnce> {
+    pub async fn get_offers_of_snapshot(
+        &self,
+        caller: &Caller,
+        today: Date,
+        ids: &[OfferId],
+    ) -> Result<OffersSnapshot> {
         authorise(caller, Action::Read)?;
         let reach = caller.reach(Action::Read);
         let (mut found, at) = with_retry(|| self.read_at_once(ids)).await?;
@@ -110,7 +115,7 @@ impl App {
         for whole in ids.iter().filter_map(|id| found.remove(id)) {
             offers.push(self.in_full(whole, today).await?);
         }
-        Ok(OffersAtOnce { offers, at })
+        Ok(OffersSnapshot { offers, at })
     }
 
     /// Reads offers from one snapshot, and the number of its newest event if all offers belong to one programme.
@@ -140,13 +145,13 @@ impl App {
     /// Sets the responsible body from the newest register in offers that still follow it. All offers must be of one
     /// programme. The next identify or contact records the same body.
     async fn follow_register(&self, offers: &mut [Offer], today: Date) -> Result<()> {
-        let urns: Vec<Urn> = offers.iter().filter_map(Offer::follows_register).collect();
+        let urns: Vec<Urn> = offers.iter().filter_map(Offer::school_of_responsible_body).collect();
         let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {
             return Ok(());
         };
         let answers = eligibility::responsible_bodies(self.store(), &programme, &urns, today).await?;
         for offer in offers {
-            if let Some(answer) = offer.follows_register().and_then(|urn| answers.get(&urn)) {
+            if let Some(answer) = offer.school_of_responsible_body().and_then(|urn| answers.get(&urn)) {
                 (offer.responsible, offer.trust) = (answer.body.clone(), answer.trust);
             }
         }

@@ -15,7 +15,7 @@ use crate::store::{ReadTx, awards, events, offers};
 
 /// An award and its text, which is an organisation or a reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToldAward {
+pub struct AwardWithText {
     /// The award.
     pub award: Award,
     /// Its text; `None` if it has none, or if it was erased.
@@ -41,7 +41,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
-    pub async fn get_award(&self, caller: &Caller, id: AwardId) -> Result<ToldAward> {
+    pub async fn get_award(&self, caller: &Caller, id: AwardId) -> Result<AwardWithText> {
         authorise(caller, Action::Read)?;
         let unknown = || AppError::not_found(EntityKind::Award, id);
         let snapshot = self.snapshot().await?;
@@ -57,7 +57,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown offer or programme; [`AppError::Denied`].
-    pub async fn list_awards(&self, caller: &Caller, filter: &AwardFilter, page: Page) -> Result<Vec<ToldAward>> {
+    pub async fn list_awards(&self, caller: &Caller, filter: &AwardFilter, page: Page) -> Result<Vec<AwardWithText>> {
         authorise(caller, Action::Read)?;
         if let Some(programme) = &filter.programme {
             self.terms(programme).await?;
@@ -72,7 +72,7 @@ impl App {
 }
 
 /// Adds the texts to awards. The text of an award is that of the event that made it.
-async fn with_texts(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Result<Vec<ToldAward>> {
+async fn with_texts(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Result<Vec<AwardWithText>> {
     let mut seqs_by_programme: BTreeMap<Programme, Vec<Seq>> = BTreeMap::new();
     for (programme, award) in &awards {
         seqs_by_programme.entry(programme.clone()).or_default().push(award.made);
@@ -84,7 +84,7 @@ async fn with_texts(snapshot: &ReadTx, awards: Vec<(Programme, Award)>) -> Resul
     }
     let with_text = |(programme, award): (Programme, Award)| {
         let text = texts.remove(&(programme, award.made));
-        ToldAward { award, text }
+        AwardWithText { award, text }
     };
     Ok(awards.into_iter().map(with_text).collect())
 }

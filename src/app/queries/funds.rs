@@ -16,7 +16,7 @@ use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::time::Micros;
 use crate::store::db::condition::{Condition, Operand};
-use crate::store::entries::{EntryPageQuery as WantedEntries, FundEntry, Sums};
+use crate::store::entries::{EntryPageQuery, FundEntry, Sums};
 use crate::store::{ReadTx, Readable, accounts, entries, programmes};
 
 /// A fund of a programme.
@@ -55,7 +55,7 @@ pub enum FundField {
 
 /// Which entries count for a position of a fund: those that meet all conditions that are set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AskedPosition {
+pub struct PositionConditions {
     /// Effective on this day or before.
     pub as_of: Option<Date>,
     /// Recorded at this time or before.
@@ -204,7 +204,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Invalid`] for a sequence the record has not reached; [`AppError::Denied`].
-    pub async fn fund_position(&self, caller: &Caller, id: AccountId, asked: AskedPosition) -> Result<FundPosition> {
+    pub async fn fund_position(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        asked: PositionConditions,
+    ) -> Result<FundPosition> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let programme = self.fund(&snapshot, &caller.reach(Action::Read), id).await?.programme;
@@ -247,7 +252,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
-    pub async fn fund_entries(&self, requested: &WantedEntries<'_>) -> Result<Vec<FundEntry>> {
+    pub async fn fund_entries(&self, requested: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
         Ok(with_retry(|| entries::page(self.store(), requested)).await?)
     }
 

@@ -8,7 +8,7 @@ use crate::domain::Date;
 use crate::domain::ids::{Programme, Uid, Urn};
 use crate::domain::placement::place;
 use crate::domain::school::{HandPlacement, SchoolEnding, SchoolFacts, TrustKind, TrustLink};
-use crate::store::register::{Establishment, Kin, Membership, MembershipQuery};
+use crate::store::register::{Establishment, LinkDirection, Membership, MembershipQuery};
 use crate::store::{Readable, placements, register};
 
 /// Whether a group with this status places its schools. A group that is proposed to close does so until it has closed.
@@ -29,7 +29,7 @@ pub(crate) async fn schools(
     let mut links = links(from, urns).await?;
     let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
     let sizes = open_schools(from, &trusts, day).await?;
-    let mut successors = register::kin(from, urns, Kin::Successors).await?;
+    let mut successors = register::kin(from, urns, LinkDirection::Successors).await?;
     let by_hand = by_hand(from, programme).await?;
     let schools = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();

@@ -8,7 +8,7 @@ use super::Result;
 use crate::domain::event::{Event, EventBody};
 use crate::domain::events_about;
 use crate::domain::ids::RequestId;
-use crate::domain::programme::telling;
+use crate::domain::programme::main_event;
 use crate::domain::register_record::{RegisterBody, RegisterEvent};
 use crate::domain::time::Micros;
 use crate::store::request_checks::{self, Answered};
@@ -58,7 +58,7 @@ impl Calls {
 
     /// Adds a request of a programme's record.
     pub(super) fn call(&mut self, call: &[Event], begun: Micros) {
-        let Some(event) = telling(call) else { return };
+        let Some(event) = main_event(call) else { return };
         let hash = self.hash(event.actor.as_str(), event.request, event.recorded);
         match &event.body {
             // The program adopts rules without a request. An approval without a statement was opened by a version that did not

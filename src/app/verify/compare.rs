@@ -62,8 +62,8 @@ fn compare_rows<K: Ord + Display, R, S>(
     report: &mut VerifyReport,
     compare: impl Fn(&R, &S, &mut VerifyReport),
 ) {
-    let VerifyRows { mut rows, keyless } = stored;
-    report.keyless(what, keyless);
+    let VerifyRows { mut rows, without_key } = stored;
+    report.without_key(what, without_key);
     for (id, recorded) in recorded {
         match rows.remove(id) {
             Some(Ok(stored)) => compare(recorded, &stored, report),
@@ -194,7 +194,7 @@ fn compare_days(
     stored: VerifyRows<(AccountId, String), i64>,
     report: &mut VerifyReport,
 ) {
-    report.keyless("account_days", stored.keyless);
+    report.without_key("account_days", stored.without_key);
     for ((account, day), change) in recorded {
         match stored.rows.get(&(*account, day.clone())) {
             Some(Ok(stored)) => report.compare(format!("account {account} on {day}"), change, stored),

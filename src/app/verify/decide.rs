@@ -61,7 +61,7 @@ impl Deciding {
         let own_payments = self.add_payments_elsewhere(call, state);
         match state.redecide(call, now) {
             ReplayVerdict::Allowed => {}
-            ReplayVerdict::AllowedWhenMade(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
+            ReplayVerdict::ForbiddenByLaterRules(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
             ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
         }
         state.claims.extend(own_payments);

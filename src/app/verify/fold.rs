@@ -242,8 +242,8 @@ impl ProgrammeFold {
             self.settle();
         }
         self.deciding.take(cited, self.call.is_empty());
-        let VerifyRows { rows: mut texts, keyless } = texts;
-        self.report.keyless("texts", keyless);
+        let VerifyRows { rows: mut texts, without_key } = texts;
+        self.report.without_key("texts", without_key);
         for StoredEvent { seq, hash, recorded } in events {
             let (entries, text) = (self.entries_of(seq), texts.remove(&seq));
             let expected = self.report.seq.0.saturating_add(1);

@@ -122,7 +122,7 @@ impl VerifyReport {
     }
 
     /// Adds a difference for each row whose key cannot be read.
-    fn keyless(&mut self, what: &str, rows: Vec<String>) {
+    fn without_key(&mut self, what: &str, rows: Vec<String>) {
         for why in rows {
             self.differs(format!("{what}: there is a row whose key cannot be read: {why}"));
         }
@@ -184,7 +184,7 @@ async fn records(
     only: Option<&RecordName>,
 ) -> Result<(Vec<VerifyReport>, Calls, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let VerifyRows { rows: all, keyless: mut stray } = programmes::terms_of_books(snapshot).await?;
+    let VerifyRows { rows: all, without_key: mut stray } = programmes::terms_of_books(snapshot).await?;
     if !stray.is_empty() {
         calls.lack_some();
     }

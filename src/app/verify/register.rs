@@ -134,7 +134,7 @@ fn compare_texts(
     (state, stored): (&RegisterState, &VerifyRows<ApprovalId, Approval>),
     report: &mut VerifyReport,
 ) {
-    report.keyless("register_salts", salts.keyless.clone());
+    report.without_key("register_salts", salts.without_key.clone());
     for seq in salts.rows.keys().filter(|seq| !texts.contains_key(seq)) {
         report.differs(format!("salt {seq}: there is no event with a text of this number"));
     }
@@ -171,7 +171,7 @@ fn compare_approvals(
     stored: &VerifyRows<ApprovalId, Approval>,
     report: &mut VerifyReport,
 ) {
-    report.keyless("approval", stored.keyless.clone());
+    report.without_key("approval", stored.without_key.clone());
     for (id, recorded) in recorded {
         match stored.rows.get(id) {
             Some(Ok(stored)) => compare_approval(recorded, stored, report),
@@ -199,7 +199,7 @@ async fn compare_imports(
     report: &mut VerifyReport,
 ) -> Result<()> {
     let stored = imports::all(snapshot).await?;
-    report.keyless("import", stored.keyless);
+    report.without_key("import", stored.without_key);
     for (id, recorded) in &state.imports {
         match stored.rows.get(id) {
             Some(Ok(import)) => {

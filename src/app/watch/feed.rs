@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::steps::{OfferFold, PAGE, RecordPosition, Scope, Visibility, WatchStep};
 use super::{Start, WatchMessage, Watches};
 use crate::app::retry::with_retry;
-use crate::app::{AppError, OfferFilter, OfferOrder, OfferPlace, Result, WantedOffers};
+use crate::app::{AppError, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::Programme;
 use crate::domain::refusal::EntityKind;
@@ -137,10 +137,10 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         loop {
             let (programme, order) = (&self.programme, OfferOrder::Made);
             let requested =
-                WantedOffers { programme, filter: &all, order, after: after.as_ref(), limit: OFFERS, parts: true };
+                OfferPageQuery { programme, filter: &all, order, after: after.as_ref(), limit: OFFERS, parts: true };
             let page = offers::page(&snapshot, &reach, &requested).await?;
             let Some(last) = page.last() else { break };
-            after = Some(OfferPlace { offer: last.id, name: last.name.clone() });
+            after = Some(OfferPageStart { offer: last.id, name: last.name.clone() });
             for offer in page {
                 if self.scope.includes(&Visibility::of(&offer)) {
                     self.send(WatchMessage::Offer(Box::new(offer))).await?;

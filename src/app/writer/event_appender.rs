@@ -108,19 +108,19 @@ impl<'a> EventAppender<'a> {
         Requester { actor, subject, reach, request }: Requester<'_>,
         now: Now,
     ) -> Result<DecideOutcome> {
-        let judged_at = self.head.last();
+        let decided_after = self.head.last();
         let decision = catch_panic(|| {
             let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
             state.decide(command, &mut context).map_err(AppError::from)
         })?;
-        let Decision { drafts, answer, warnings } = decision;
+        let Decision { events: drafts, answer, warnings } = decision;
         for draft in drafts {
             state.apply(self.record(draft, actor, request, now.at)?);
         }
         let programme = self.programme.clone();
         match self.complete_answer(state, answer) {
             Ok(DecisionAnswer::Complete(answer)) => {
-                Ok(DecideOutcome::Done(CommandOutcome { programme, answer, warnings, judged_at }))
+                Ok(DecideOutcome::Done(CommandOutcome { programme, answer, warnings, decided_after }))
             }
             Ok(DecisionAnswer::ApprovalOpened(refusal)) => Ok(DecideOutcome::ApprovalOpened(refusal)),
             Err(error) => {
@@ -139,7 +139,7 @@ impl<'a> EventAppender<'a> {
         (terms, now): (Option<Hash>, Now),
     ) -> Result<()> {
         if state.rules < RulesVersion::CURRENT {
-            let draft = NewEvent::of_book(
+            let draft = NewEvent::without_offer(
                 now.today,
                 EventBody::RulesAdopted {
                     version: RulesVersion::CURRENT,

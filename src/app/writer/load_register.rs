@@ -37,7 +37,7 @@ pub(super) async fn load_responsible(
     state: &mut ProgrammeState,
 ) -> Result<(), WriteError> {
     let contacted = required.contacted_offers.iter().filter_map(|id| state.offers.get(id));
-    let urns: Vec<Urn> = contacted.filter_map(Offer::follows_register).collect();
+    let urns: Vec<Urn> = contacted.filter_map(Offer::school_of_responsible_body).collect();
     if !urns.is_empty() {
         note_register_seq(state, Some(eligibility::lock_register(from).await?))?;
         let programme = &state.programme.programme;

@@ -22,7 +22,7 @@ use crate::domain::programme::{Command, ProgrammeState};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
-use crate::domain::values::statement::COUNTS_DAYS;
+use crate::domain::values::statement::MOVED_ALONE_DAYS;
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
@@ -291,7 +291,7 @@ async fn load_account_days(
     today: Date,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
-    let reductions = commands.iter().flat_map(|(_, command)| state.taken_from(command, today));
+    let reductions = commands.iter().flat_map(|(_, command)| state.accounts_taken_from(command, today));
     let past_reductions: Vec<(AccountId, Date)> = reductions.filter(|(_, day)| *day < today).collect();
     let Some(first_day) = past_reductions.iter().map(|(_, day)| *day).min() else { return Ok(()) };
     let accounts: BTreeSet<AccountId> = past_reductions.into_iter().map(|(account, _)| account).collect();
@@ -318,7 +318,7 @@ async fn load_unapproved_movements(
         return Ok(());
     }
     let funds: Vec<AccountId> = funds.into_iter().collect();
-    let since = now.minus_days(COUNTS_DAYS);
+    let since = now.minus_days(MOVED_ALONE_DAYS);
     for (fund, movement) in entries::moved_alone(from, &state.programme.programme, &funds, since).await? {
         state.unapproved_movements.entry(fund).or_default().push(movement);
     }

@@ -161,7 +161,7 @@ fn an_award_and_an_award_just_booked() {
     assert_eq!(value(&json::changed(&booked)), document(&format!("{ROW}{more}}}")));
     let undone = UndoMovementResponse { award: Some(award()) };
     assert_eq!(value(&json::changed(&undone)), document(&format!(r#"{ROW},"warnings":[]}}"#)));
-    let checked = Made { awards: vec![award()], warnings: Vec::new(), judged_at: Some(41) };
+    let checked = Made { awards: vec![award()], warnings: Vec::new(), decided_after: Some(41) };
     let expected = format!(r#"{ROW},"warnings":[],"judged_at_sequence":41}}"#);
     assert_eq!(value(&checked.json(&checked.awards[0])), document(&expected));
 }

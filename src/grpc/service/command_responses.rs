@@ -117,7 +117,7 @@ responses! {
     CheckAwardResponse of CreateAwards |it| {
         awards: awards(&it.answer.awards),
         warnings: warnings(it),
-        judged_at_sequence: it.judged_at.0,
+        judged_at_sequence: it.decided_after.0,
     }
     BookDaysResponse of BookDays |it| {
         award: Some(award(&it.answer.award, None)),
@@ -198,7 +198,7 @@ mod tests {
     use crate::domain::programme::entry_school::EntryDecision;
 
     fn outcome<A>(answer: A) -> CommandOutcome<A> {
-        CommandOutcome { programme: "2021-22".parse().unwrap(), answer, warnings: Vec::new(), judged_at: Seq(7) }
+        CommandOutcome { programme: "2021-22".parse().unwrap(), answer, warnings: Vec::new(), decided_after: Seq(7) }
     }
 
     #[test]

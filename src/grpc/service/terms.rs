@@ -4,7 +4,7 @@ use prost::Message as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{decode, unary};
-use crate::app::terms::{CachedTerms, NewTerms};
+use crate::app::terms::{NewTerms, StoredTerms};
 use crate::app::{App, LoadedTerms};
 use crate::domain::terms::{Ground, RuleId, Terms};
 use crate::grpc::message::conversion;
@@ -44,7 +44,7 @@ impl TermsService for Programmes {
     }
 }
 
-fn encode(it: &CachedTerms) -> Vec<u8> {
+fn encode(it: &StoredTerms) -> Vec<u8> {
     LoadTermsResponse { terms: Some(terms_message(&it.row, &it.terms)), unchanged: it.unchanged }.encode_to_vec()
 }
 

@@ -233,7 +233,7 @@ pub struct Link {
 
 /// The direction in which links are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kin {
+pub enum LinkDirection {
     /// To predecessors.
     Predecessors,
     /// To successors.
@@ -242,15 +242,15 @@ pub enum Kin {
 
 /// The predecessors or successors of these schools by the newest files of links, by URN. Schools without one are left out. A
 /// link counts whether it is printed for one school or for the other.
-pub async fn kin(from: &impl Readable, urns: &[Urn], which: Kin) -> Result<HashMap<Urn, Vec<Urn>>> {
+pub async fn kin(from: &impl Readable, urns: &[Urn], which: LinkDirection) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {
         school: i64,
         other: i64,
     }
     let (own, others) = match which {
-        Kin::Predecessors => ("predecessor%", "successor%"),
-        Kin::Successors => ("successor%", "predecessor%"),
+        LinkDirection::Predecessors => ("predecessor%", "successor%"),
+        LinkDirection::Successors => ("successor%", "predecessor%"),
     };
     let conn = from.at();
     let newest =

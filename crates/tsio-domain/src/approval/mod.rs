@@ -59,7 +59,7 @@ impl ApprovalAction {
 
 /// Returns the actions whose approvals this caller may give, each with the reach of that permission.
 #[must_use]
-pub fn may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+pub fn actions_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
     let permitted = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
     permitted.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
@@ -67,7 +67,7 @@ pub fn may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
 /// Returns the actions whose approvals this caller sees, each with the reach: those that the caller's roles may request or
 /// give.
 #[must_use]
-pub fn may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+pub fn actions_may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
     let visible = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
     visible.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
 }
@@ -224,7 +224,7 @@ impl Approval {
     }
 
     /// Lets it expire now if it is open and has no expiry. A programme does this when it adopts the rules that require one.
-    pub const fn expire_undated(&mut self, now: Micros) {
+    pub const fn expire_if_no_expiry(&mut self, now: Micros) {
         if self.state.is_open() && self.expires.is_none() {
             self.expires = Some(now);
         }

@@ -127,7 +127,12 @@ impl ClaimPayments {
     /// What is wrong with a recorded payment that counts again under the new number `part`, because its refund was undone.
     /// Returns `None` if nothing is.
     #[must_use]
-    pub fn fault_again(&self, (award, paid): (AwardId, &Invoice), claim: &ClaimPart, part: i64) -> Option<String> {
+    pub fn fault_of_undone_refund(
+        &self,
+        (award, paid): (AwardId, &Invoice),
+        claim: &ClaimPart,
+        part: i64,
+    ) -> Option<String> {
         let last = self.last_part();
         let number = (part <= last).then(|| format!("it is payment {part} of its invoice, after payment {last}"));
         number.or_else(|| self.without(award, paid.seq).fault(paid.left(), claim))

@@ -31,7 +31,7 @@ impl NewEvent {
 
     /// A new event about no offer.
     #[must_use]
-    pub const fn of_book(effective: Date, body: EventBody) -> Self {
+    pub const fn without_offer(effective: Date, body: EventBody) -> Self {
         Self { offer: None, effective, reason_code: None, text: None, body, postings: Vec::new() }
     }
 

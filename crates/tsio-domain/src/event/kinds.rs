@@ -10,7 +10,7 @@ use crate::offer::ListedSchool;
 use crate::person::TokenSubject;
 
 /// A pattern for every event that does not depend on the register or the imported files.
-macro_rules! cites_nothing {
+macro_rules! independent_of_register {
     () => {
         EventBody::Contacted { .. }
             | EventBody::ContactCorrected { .. }
@@ -140,7 +140,7 @@ impl EventBody {
             | Self::ReferralRaised { .. }
             | Self::ReferralApproved { .. }
             | Self::ReferralConfirmed { .. } => true,
-            cites_nothing!() => false,
+            independent_of_register!() => false,
         }
     }
 
@@ -157,7 +157,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq,
-            cites_nothing!() => None,
+            independent_of_register!() => None,
         }
     }
 
@@ -176,7 +176,7 @@ impl EventBody {
             | Self::ReferralRaised { register_seq, .. }
             | Self::ReferralApproved { register_seq, .. }
             | Self::ReferralConfirmed { register_seq, .. } => *register_seq = Some(at),
-            cites_nothing!() => {}
+            independent_of_register!() => {}
         }
     }
 

@@ -98,13 +98,13 @@ impl Offer {
             Refusal::of(Reason::AcceptorNotAllowed, why, limit)
         });
         // A contact with a body that may not accept would not help.
-        let contact_missing = if wrong_acceptor.is_some() { None } else { self.untold(by, on) };
+        let contact_missing = if wrong_acceptor.is_some() { None } else { self.acceptor_not_contacted(by, on) };
         Refusal::none_of([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
     /// Returns the refusal if there is no contact with the accepting body on or before the day of the acceptance.
-    pub(crate) fn untold(&self, by: Acceptor, on: Date) -> Option<Refusal> {
+    pub(crate) fn acceptor_not_contacted(&self, by: Acceptor, on: Date) -> Option<Refusal> {
         let contacted = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
         (!contacted)
             .then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))

@@ -185,7 +185,7 @@ impl Offer {
     /// The school whose row in the newest register determines the responsible body. This is the school of a standalone open
     /// offer until the first contact with the body; after that the body does not change. `None` for a trust's offer.
     #[must_use]
-    pub fn follows_register(&self) -> Option<Urn> {
+    pub fn school_of_responsible_body(&self) -> Option<Urn> {
         let body_contacted = self.standing_contacts().any(|it| it.party == Party::ResponsibleBody);
         match self.recipient {
             Recipient::Standalone(urn) if self.is_open() && !body_contacted => Some(urn),

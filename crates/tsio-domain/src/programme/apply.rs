@@ -189,7 +189,7 @@ impl ProgrammeState {
             self.violations.push(format!("event {seq} adopts rules {version}: {expected}"));
         }
         self.rules = version;
-        self.approvals.values_mut().for_each(|it| it.expire_undated(event.recorded));
+        self.approvals.values_mut().for_each(|it| it.expire_if_no_expiry(event.recorded));
     }
 
     /// Records the answer to an approval.
@@ -252,7 +252,7 @@ impl ProgrammeState {
         };
         let payments = self.claims.entry(paid.key()).or_default();
         if let (Some(part), Some(claim)) = (part, &paid.claim) {
-            let wrong = payments.fault_again((award.id, paid), claim, part);
+            let wrong = payments.fault_of_undone_refund((award.id, paid), claim, part);
             self.violations.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);

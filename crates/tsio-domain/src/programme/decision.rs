@@ -14,7 +14,7 @@ use crate::time::Now;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The events to record, in order.
-    pub drafts: Vec<NewEvent>,
+    pub events: Vec<NewEvent>,
     /// The answer.
     pub answer: CommandAnswer,
     /// Warnings for the caller. They do not prevent the command.
@@ -23,14 +23,14 @@ pub struct Decision {
 
 impl Decision {
     pub(super) const fn new(drafts: Vec<NewEvent>, answer: CommandAnswer) -> Self {
-        Self { drafts, answer, warnings: Vec::new() }
+        Self { events: drafts, answer, warnings: Vec::new() }
     }
 
     /// Stores `register_seq` in each event that depends on the register or the files. It is the newest event of the register's
     /// record at the time they were read.
     pub(super) fn citing(mut self, register_seq: Option<Seq>) -> Self {
         if let Some(seq) = register_seq {
-            self.drafts.iter_mut().for_each(|draft| draft.body.cite(seq));
+            self.events.iter_mut().for_each(|draft| draft.body.cite(seq));
         }
         self
     }

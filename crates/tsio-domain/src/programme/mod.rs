@@ -25,7 +25,7 @@ pub use command::Command;
 pub use context::Context;
 pub use decision::{CommandAnswer, Decision};
 pub use error::CommandError;
-pub use replay::reconstruct::telling;
+pub use replay::reconstruct::main_event;
 pub use state::{
-    EventText, MovedAlone, ProgrammeHeader, ProgrammeState, RegisterAnswer, ResponsibleAnswer, TrustAnswer,
+    EventText, ProgrammeHeader, ProgrammeState, RegisterAnswer, ResponsibleAnswer, TrustAnswer, UnapprovedMovement,
 };

@@ -92,7 +92,7 @@ pub struct ProgrammeState {
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
     /// Movements that one person made alone, which still count for the threshold, by fund.
-    pub unapproved_movements: HashMap<AccountId, Vec<MovedAlone>>,
+    pub unapproved_movements: HashMap<AccountId, Vec<UnapprovedMovement>>,
     /// The actor and the request that gave the last approval.
     pub(super) last_approval_given: Option<(Actor, RequestId)>,
     /// The region of each school whose entry position a command asks to decide, a repeated command included. A school that no file
@@ -160,7 +160,7 @@ pub struct EventText {
 
 /// A movement that one person made without a second: money into a fund, or out of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MovedAlone {
+pub struct UnapprovedMovement {
     /// The person.
     pub by: Person,
     /// When it was recorded.

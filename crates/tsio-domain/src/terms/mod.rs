@@ -168,7 +168,7 @@ impl Terms {
     }
 
     /// Whether at least one of these rules is tested on files. The other rules are decided by a person on a referral.
-    pub fn asks_files<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
+    pub fn has_file_rule<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
         rules.any(|name| !self.grounds().any(|(rule, _)| rule.as_str() == name))
     }
 

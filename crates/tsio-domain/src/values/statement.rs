@@ -9,7 +9,7 @@ use crate::money::Pence;
 use crate::region::Region;
 
 /// How many days a movement of money counts towards the threshold of two people (`domain.md` section 8).
-pub const COUNTS_DAYS: u32 = 30;
+pub const MOVED_ALONE_DAYS: u32 = 30;
 
 /// The statement of an approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ impl Numbers {
 
 impl Statement {
     /// States the largest shortfall of a fund as of a day in the past, if it is larger than the current one.
-    pub(crate) fn short_as_of(&mut self, fund: AccountId, short: Pence) {
+    pub(crate) fn set_as_of_shortfall(&mut self, fund: AccountId, short: Pence) {
         if let Self::Funds { funds, .. } = self {
             let statement = funds.iter_mut().find(|it| it.fund == fund && short > it.after.shortfall());
             statement.into_iter().for_each(|it| it.as_of_shortfall = Some(short));
@@ -140,7 +140,7 @@ impl Statement {
     pub fn why(&self) -> String {
         match self {
             Self::Funds { moved_alone: Some(moved), .. } => {
-                format!(", with {moved} that one person moved on the fund alone in {COUNTS_DAYS} days,")
+                format!(", with {moved} that one person moved on the fund alone in {MOVED_ALONE_DAYS} days,")
             }
             Self::Funds { moved_alone: None, .. } | Self::Import { .. } | Self::Offer { .. } | Self::Entry { .. } => {
                 String::new()

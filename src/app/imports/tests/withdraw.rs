@@ -36,7 +36,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = test_app
         .app
-        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::WhichApprovals::All, None), page)
+        .list_approvals(&ann, test_app.app.clock().now().at, (crate::app::ApprovalScope::All, None), page)
         .await
         .unwrap();
     let shown: Vec<_> = all.iter().map(|it| (it.state.name(), it.denied_reason.as_deref())).collect();

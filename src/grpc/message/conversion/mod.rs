@@ -174,7 +174,7 @@ pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto
                 reason: it.reason.clone(),
             })
             .collect(),
-        judged_at_sequence: outcome.judged_at.0,
+        judged_at_sequence: outcome.decided_after.0,
         warnings: warnings(outcome),
         closed: report.closed.iter().map(closed_school).collect(),
         confirmed_referrals: report.confirmed.iter().map(ToString::to_string).collect(),

@@ -1,6 +1,6 @@
 //! `ListApprovals`: the filter, the order and the pages of the list.
 
-use crate::app::{App, ApprovalField, Page, Result, WhichApprovals};
+use crate::app::{App, ApprovalField, ApprovalScope, Page, Result};
 use crate::domain::approval::Approval;
 use crate::domain::values::approval::ApprovalAction;
 use crate::grpc::message::conversion;
@@ -33,9 +33,9 @@ fn state(text: &str) -> Value {
 pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<ListApprovalsResponse> {
     let message = &call.message;
     let which = match (message.waiting_for_me, message.include_closed) {
-        (true, _) => WhichApprovals::WaitingForMe,
-        (false, true) => WhichApprovals::All,
-        (false, false) => WhichApprovals::Open,
+        (true, _) => ApprovalScope::WaitingForMe,
+        (false, true) => ApprovalScope::All,
+        (false, false) => ApprovalScope::Open,
     };
     let mut fields = Fields::default();
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);

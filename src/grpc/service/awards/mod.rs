@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
 use super::command_responses::CommandResponse as _;
-use crate::app::{App, Result, ToldAward};
+use crate::app::{App, AwardWithText, Result};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::award_service_server::AwardService;
@@ -121,6 +121,6 @@ async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardRes
     Ok(answer)
 }
 
-fn award_message(it: &ToldAward) -> Award {
+fn award_message(it: &AwardWithText) -> Award {
     conversion::award(&it.award, it.text.as_deref())
 }

@@ -6,7 +6,7 @@ use futures_util::stream::{self, Stream};
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::app::{App, Condition, EntryField, Result, WantedEntries};
+use crate::app::{App, Condition, EntryField, EntryPageQuery, Result};
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::{EntryKind, EntrySeq};
 use crate::domain::period::Period;
@@ -83,7 +83,7 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     };
     let condition = condition.as_ref();
     let page =
-        app.fund_entries(&WantedEntries { programme: &programme, fund, span, condition, newest_first, limit }).await?;
+        app.fund_entries(&EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit }).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| last.entry.seq.0.to_string());
     Ok(ListFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect(), next_page_token })
 }
@@ -119,7 +119,7 @@ struct UnreadEntries {
 type EntriesPage = (StreamFundEntriesResponse, UnreadEntries);
 
 async fn next_page(unread: UnreadEntries) -> std::result::Result<Option<EntriesPage>, Status> {
-    let query = WantedEntries {
+    let query = EntryPageQuery {
         programme: &unread.programme,
         fund: unread.fund,
         span: (unread.after, unread.last_entry),

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::{Call, unary};
 use crate::app::commands::{AllocateFund, CreateFund, MoveFunds, WithdrawFund};
-use crate::app::{App, AskedPosition, Result};
+use crate::app::{App, PositionConditions, Result};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
 use crate::domain::terms::StrandId;
@@ -156,7 +156,7 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
     }
     let at = (message.at_sequence > 0).then_some(Seq(message.at_sequence));
     let fund: AccountId = fields.done(fund)?;
-    let found = app.fund_position(&call.caller, fund, AskedPosition { as_of, recorded_by, at }).await?;
+    let found = app.fund_position(&call.caller, fund, PositionConditions { as_of, recorded_by, at }).await?;
     Ok(GetFundPositionResponse {
         fund: fund.to_string(),
         at_sequence: found.at.0,

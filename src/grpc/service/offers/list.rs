@@ -1,6 +1,6 @@
 //! `ListOffers`: the filter, the order, the pages and the read mask of the list.
 
-use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPlace, Operand, Result, WantedOffers};
+use crate::app::{App, OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, Operand, Result};
 use crate::domain::ids::{Actor, OfferId};
 use crate::domain::offer::lifecycle::State;
 use crate::domain::offer::{Offer, Outcome};
@@ -80,10 +80,10 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
     let bound = call.bound(&bound);
     let after: Option<token::Named<OfferId>> = token::read_as(&bound, &message.page_token)?;
-    let after = after.map(|it| OfferPlace { offer: it.key, name: it.name });
+    let after = after.map(|it| OfferPageStart { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
     let parts = mask.has("schools") || mask.has("contacts");
-    let query = WantedOffers { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let query = OfferPageQuery { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
     let page = app.list_offers(&call.caller, call.now.today, &query).await?;
     let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
     let masked = |offer: &Offer| {

@@ -133,7 +133,7 @@ impl OfferService for Offers {
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
         unary(request, async |call| {
             let (ids, mask) = batch(&call.message)?;
-            let batch = self.0.get_offers_at_once(&call.caller, call.now.today, &ids).await?;
+            let batch = self.0.get_offers_of_snapshot(&call.caller, call.now.today, &ids).await?;
             let offers = batch.offers.iter().map(|it| offer_response(it, &mask)).collect();
             Ok(BatchGetOffersResponse { offers, at_sequence: batch.at.map_or(0, |seq| seq.0) })
         })

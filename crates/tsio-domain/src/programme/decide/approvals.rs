@@ -127,7 +127,7 @@ impl ProgrammeState {
         let waiting = self.answerable(approval, ApprovalAnswer::Denied, context)?;
         let offer = waiting.offer();
         let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
-        let denied = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) };
+        let denied = NewEvent { offer, ..NewEvent::without_offer(context.now.today, body) };
         let answer = CommandAnswer::Approved(approval, Approved::Nothing);
         Ok(Decision::new(vec![denied.with_text(Some(reason.to_owned()))], answer))
     }
@@ -143,7 +143,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let offer = self.answerable(approval, ApprovalAnswer::Withdrawn, context)?.offer();
         let body = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
-        let withdrawn = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) };
+        let withdrawn = NewEvent { offer, ..NewEvent::without_offer(context.now.today, body) };
         Ok(Decision::new(vec![withdrawn], CommandAnswer::Approved(approval, Approved::Nothing)))
     }
 
@@ -190,6 +190,6 @@ pub(in crate::programme) fn open_approval(new: Approval, text: Option<String>, c
         expires_at: new.expires,
         token_subject: context.subject,
     };
-    let draft = NewEvent { offer, ..NewEvent::of_book(context.now.today, body) }.with_text(text);
+    let draft = NewEvent { offer, ..NewEvent::without_offer(context.now.today, body) }.with_text(text);
     Decision::new(vec![draft], CommandAnswer::ApprovalOpened(refusal))
 }

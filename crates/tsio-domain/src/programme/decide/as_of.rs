@@ -18,7 +18,7 @@ pub(super) const AWARD: &str = "award";
 impl ProgrammeState {
     /// The accounts from which a command takes an amount, each with the date of the posting. May contain more than are needed.
     #[must_use]
-    pub fn taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
+    pub fn accounts_taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
         match command {
             Command::Award { offer, awards, on } => {
                 let Some(offer) = self.offers.get(&offer.offer) else { return Vec::new() };

@@ -27,7 +27,7 @@ impl ProgrammeState {
         targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
         for (target, urn) in targets {
             let offer = self.target(target)?;
-            let registered = offer.follows_register().and_then(|urn| self.responsible_bodies.get(&urn));
+            let registered = offer.school_of_responsible_body().and_then(|urn| self.responsible_bodies.get(&urn));
             let mut updated_offer = offer.clone();
             updated_offer.responsible = registered.map_or_else(|| offer.responsible.clone(), |it| it.body.clone());
             match updated_offer.contact(party, *urn, on) {

@@ -183,8 +183,10 @@ impl ProgrammeState {
                 )
             });
             let subject = || offer.id.into();
-            let not_contacted =
-                offer.accepted.filter(|_| milestone == Milestone::Accepted).and_then(|it| offer.untold(it.by, on));
+            let not_contacted = offer
+                .accepted
+                .filter(|_| milestone == Milestone::Accepted)
+                .and_then(|it| offer.acceptor_not_contacted(it.by, on));
             let required = accepted(offer).filter(|_| milestone == Milestone::Started);
             let early = not_before(subject, on, required);
             let late = not_after(subject, on, self.dependents_of(offer, milestone));

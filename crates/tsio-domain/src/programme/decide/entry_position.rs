@@ -115,8 +115,10 @@ impl ProgrammeState {
         };
         Refusal::none_of(why_not.into_iter().chain(self.programme_closed()))?;
         let today = context.now.today;
-        let given = NewEvent::of_book(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
-        let decided = NewEvent::of_book(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });
+        let given =
+            NewEvent::without_offer(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
+        let decided =
+            NewEvent::without_offer(today, EventBody::EntryDecided { approval, urn, met, register_seq: None });
         Ok(Decision::new(vec![given, decided], CommandAnswer::Approved(approval, Approved::Entry(urn))))
     }
 

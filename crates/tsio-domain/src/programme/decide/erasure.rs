@@ -32,7 +32,7 @@ impl ProgrammeState {
         if text.is_erased {
             return refuse(Reason::TextErased, format!("the text of event {event} has been erased"));
         }
-        let draft = NewEvent::of_book(today, EventBody::TextErased { event });
+        let draft = NewEvent::without_offer(today, EventBody::TextErased { event });
         let draft = NewEvent { offer: text.offer, reason_code: Some(reason.name()), ..draft };
         Ok(Decision::new(vec![draft], CommandAnswer::Erased(event)))
     }
@@ -64,7 +64,7 @@ mod tests {
         let unknown = state.erase_text(Seq(9), ErasureReason::Mistake, today);
         assert_eq!(unknown, Err(CommandError::not_found(EntityKind::Event, 9)));
         let erased = state.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
-        let draft = &erased.drafts[0];
+        let draft = &erased.events[0];
         assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
         state.note_erased(Seq(2));
         assert!(matches!(state.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));

@@ -40,7 +40,7 @@ impl ProgrammeState {
         Refusal::none_of(self.programme_closed().into_iter().chain(exists))?;
         let fund = AccountId((context.ids)());
         let body = EventBody::FundCreated { fund, strand: strand.clone(), region, binds };
-        Ok(Decision::new(vec![NewEvent::of_book(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
+        Ok(Decision::new(vec![NewEvent::without_offer(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
     }
 
     /// Moves money in, out of, or between funds. A movement that needs two people opens an approval, or is refused with the open
@@ -104,7 +104,7 @@ impl ProgrammeState {
             Refusal::none_of(self.exceeds_approval(waiting, &movement.statement))?;
         }
         let given = EventBody::ApprovalGiven { approval: waiting.id, token_subject: context.subject };
-        let given = NewEvent::of_book(context.now.today, given);
+        let given = NewEvent::without_offer(context.now.today, given);
         let answer = CommandAnswer::Approved(waiting.id, Approved::Funds(movement.funds));
         Ok(Decision::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
@@ -171,9 +171,14 @@ impl ProgrammeState {
         limits.pass()?;
         let funds = [first].into_iter().chain(second).map(|it| it.id).collect();
         let mut statement = self.movement_statement(&postings, over_commits)?;
-        statement.short_as_of(first.id, Pence(shortfall_as_of));
+        statement.set_as_of_shortfall(first.id, Pence(shortfall_as_of));
         let two_people = over_commits || change.amount() > self.programme.scheme.two_people_above();
-        Ok(FundMovement { draft: NewEvent::of_book(change.on(), body).posting(postings), funds, statement, two_people })
+        Ok(FundMovement {
+            draft: NewEvent::without_offer(change.on(), body).posting(postings),
+            funds,
+            statement,
+            two_people,
+        })
     }
 
     /// The statement of a movement: the numbers of its funds before and after it.

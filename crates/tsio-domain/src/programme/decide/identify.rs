@@ -27,12 +27,12 @@ impl Candidate {
 
     /// The event that updates the responsible body of its offer; none if it is the same, or the offer no longer follows the register.
     fn responsible_change(&self, offer: &Offer) -> Option<EventBody> {
-        offer.follows_register().and_then(|_| self.responsible_answer().change_of(offer))
+        offer.school_of_responsible_body().and_then(|_| self.responsible_answer().change_of(offer))
     }
 
     /// Whether the local authority is only assumed, because a diocese would be unknown, on an offer that still follows the register.
     fn is_assumed_for(&self, offer: &Offer) -> bool {
-        offer.follows_register().is_some() && self.responsible_answer().is_assumed()
+        offer.school_of_responsible_body().is_some() && self.responsible_answer().is_assumed()
     }
 }
 
@@ -96,7 +96,7 @@ impl ProgrammeState {
         for (referral, offer) in self.confirmed(candidates, (&new_offers, &listed_now), reach) {
             result.confirmed.push(referral);
             let body = EventBody::ReferralConfirmed { referral, offer, register_seq: None };
-            drafts.push(NewEvent { offer: Some(offer), ..NewEvent::of_book(context.now.today, body) });
+            drafts.push(NewEvent { offer: Some(offer), ..NewEvent::without_offer(context.now.today, body) });
         }
         Decision::new(drafts, CommandAnswer::Identified(result)).warn_of_dioceses(assumed_bodies)
     }

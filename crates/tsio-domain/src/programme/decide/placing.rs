@@ -47,7 +47,7 @@ impl ProgrammeState {
             RegisterAnswer::Unplaced { name } => {
                 Refusal::none_of(unsuitable.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement, register_seq: None };
-                let draft = NewEvent::of_book(today, body);
+                let draft = NewEvent::without_offer(today, body);
                 Ok(Decision::new(
                     vec![draft.with_text(Some(reason.to_owned()))],
                     CommandAnswer::Placed { urn, name: name.clone(), placement },

@@ -367,5 +367,5 @@ fn decision_about(referral: ReferralId, offer: Option<OfferId>, events: Vec<NewE
 }
 
 fn new_event(on: Date, body: EventBody, text: &str) -> NewEvent {
-    NewEvent::of_book(on, body).with_text(Some(text.to_owned()))
+    NewEvent::without_offer(on, body).with_text(Some(text.to_owned()))
 }

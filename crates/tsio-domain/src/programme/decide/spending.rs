@@ -299,7 +299,7 @@ impl ProgrammeState {
             // An award without a commitment is listed too: its open bookings are cancelled.
             released_awards.push(ReleasedAward { award: award.id, amount });
         }
-        for draft in &mut decision.drafts {
+        for draft in &mut decision.events {
             if let EventBody::Closed { released, .. } = &mut draft.body {
                 released.clone_from(&released_awards);
                 draft.postings.append(&mut postings);

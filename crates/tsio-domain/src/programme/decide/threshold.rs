@@ -10,15 +10,15 @@ use crate::ledger::fund_change::FundChange;
 use crate::money::Pence;
 use crate::person::Person;
 use crate::programme::ProgrammeState;
-use crate::programme::state::MovedAlone;
+use crate::programme::state::UnapprovedMovement;
 use crate::rules::RulesVersion;
 use crate::time::Micros;
-use crate::values::statement::COUNTS_DAYS;
+use crate::values::statement::MOVED_ALONE_DAYS;
 
 impl ProgrammeState {
     /// The sum that a person moved alone within the days that count. For a virement: the larger sum of its two funds.
     pub(in crate::programme) fn moved_alone(&self, change: &FundChange, by: &Person, now: Micros) -> Pence {
-        let counts = |it: &&MovedAlone| it.at.plus_days(COUNTS_DAYS) > now && it.by.is(by);
+        let counts = |it: &&UnapprovedMovement| it.at.plus_days(MOVED_ALONE_DAYS) > now && it.by.is(by);
         let on_fund = |fund| {
             let moved = self.unapproved_movements.get(&fund).into_iter().flatten().filter(counts);
             moved.map(|it| it.amount.get()).fold(0, i64::saturating_add)
@@ -51,10 +51,10 @@ impl ProgrammeState {
         }
         let by = Person { actor: event.actor.clone(), subject };
         for entry in &event.entries {
-            let moved = MovedAlone { by: by.clone(), at: event.recorded, amount: Pence(entry.amount) };
+            let moved = UnapprovedMovement { by: by.clone(), at: event.recorded, amount: Pence(entry.amount) };
             let on_fund = self.unapproved_movements.entry(entry.account).or_default();
             // Remove movements that no longer count, so that the list stays short.
-            let old = on_fund.iter().take_while(|it| it.at.plus_days(COUNTS_DAYS) <= event.recorded).count();
+            let old = on_fund.iter().take_while(|it| it.at.plus_days(MOVED_ALONE_DAYS) <= event.recorded).count();
             on_fund.drain(..old);
             on_fund.push(moved);
         }

@@ -88,7 +88,7 @@ impl ProgrammeState {
 
     /// The school of an offer whose responsible body still follows the register.
     fn school_following_register(&self, offer: OfferId) -> Option<Urn> {
-        self.offers.get(&offer)?.follows_register()
+        self.offers.get(&offer)?.school_of_responsible_body()
     }
 
     /// The candidates that led to the events of an identify.
@@ -140,7 +140,7 @@ impl ProgrammeState {
         }
         // The record does not say whether a school met a rule by a file or by people's decision. The kind of its rules decides.
         for school in recipients.iter_mut().flat_map(|it| &mut it.schools) {
-            school.by_files = self.programme.scheme.asks_files(school.rules.iter().map(String::as_str));
+            school.by_files = self.programme.scheme.has_file_rule(school.rules.iter().map(String::as_str));
         }
         Candidates { recipients, ..Candidates::default() }
     }

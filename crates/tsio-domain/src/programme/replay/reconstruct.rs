@@ -36,7 +36,7 @@ pub(in crate::programme) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid>
 
 /// The event that determines the command of a request. The other events of the request only accompany it.
 #[must_use]
-pub fn telling(call: &[Event]) -> Option<&Event> {
+pub fn main_event(call: &[Event]) -> Option<&Event> {
     let is_main = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
     call.iter().find(is_main).or_else(|| call.first())
 }
@@ -44,7 +44,7 @@ pub fn telling(call: &[Event]) -> Option<&Event> {
 impl ProgrammeState {
     /// The command of a request; none if the program recorded the event by itself. An error says why no command makes such events.
     pub(in crate::programme) fn command_of(&self, call: &[Event]) -> Result<Option<Command>, String> {
-        let event = telling(call).ok_or("a call of no event")?;
+        let event = main_event(call).ok_or("a call of no event")?;
         let command = match &event.body {
             EventBody::RulesAdopted { .. } => return Ok(None),
             EventBody::Identified { .. }

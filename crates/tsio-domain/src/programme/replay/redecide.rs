@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::reconstruct::{ids_of, telling};
+use super::reconstruct::{ids_of, main_event};
 use crate::Date;
 use crate::event::{Event, EventBody, MadeEntity, NewEvent, Seq};
 use crate::ids::OfferId;
@@ -30,7 +30,7 @@ pub enum ReplayVerdict {
     /// The rules allow it.
     Allowed,
     /// Only a rule that the programme adopted later forbids it: the event, and why.
-    AllowedWhenMade(Seq, String),
+    ForbiddenByLaterRules(Seq, String),
     /// A rule that applied then forbids it, or the rules make other events: the event, and why.
     Forbidden(Seq, String),
 }
@@ -39,7 +39,7 @@ impl ProgrammeState {
     /// Decides a recorded request again, before its events are applied. `now` is the time at which it was recorded. The trusts that it
     /// names must be in the state.
     pub fn redecide(&mut self, call: &[Event], now: Now) -> ReplayVerdict {
-        let Some(first) = telling(call) else { return ReplayVerdict::Allowed };
+        let Some(first) = main_event(call) else { return ReplayVerdict::Allowed };
         if let Err((seq, why)) = self.check_request(call, now) {
             return ReplayVerdict::Forbidden(seq, why);
         }
@@ -52,12 +52,12 @@ impl ProgrammeState {
             Ok(None) | Err(_) => None,
         };
         self.rules = rules;
-        refusal.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::AllowedWhenMade(first.seq, why))
+        refusal.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::ForbiddenByLaterRules(first.seq, why))
     }
 
     /// Checks that the rules make exactly these events. An error names the event, and why not.
     fn check_request(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
-        let first = telling(call).map_or(Seq(0), |it| it.seq);
+        let first = main_event(call).map_or(Seq(0), |it| it.seq);
         let days = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
         for (seq, day) in days {
             time::happened(day, now.today).map_err(|future| (seq, future.to_string()))?;
@@ -74,7 +74,7 @@ impl ProgrammeState {
         let command = self.command_of(call).map_err(|why| (first, why))?;
         let drafts = match command {
             // An event that the program records by itself is a request of its own.
-            None => call.iter().take(1).map(|it| NewEvent::of_book(now.today, it.body.clone())).collect(),
+            None => call.iter().take(1).map(|it| NewEvent::without_offer(now.today, it.body.clone())).collect(),
             Some(command) => {
                 self.cite(&command, call);
                 let decision = self.decide_recorded(&command, call, now).map_err(|why| (first, why))?;
@@ -142,17 +142,17 @@ fn second_offer(call: &[Event]) -> Option<&Event> {
 /// The events that the decision expects in the record. The record does not say which regions an identify was made for, so a
 /// confirmation of a referral is expected only if the request has it.
 fn expected_events(decision: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
-    let Decision { mut drafts, answer, .. } = decision;
+    let Decision { mut events, answer, .. } = decision;
     if let CommandAnswer::ApprovalOpened(refusal) = &answer
         && !call.iter().any(|it| matches!(it.body, EventBody::ApprovalOpened { .. }))
     {
         let kind = call.first().map_or("", |it| it.body.kind());
         return Err(format!("{}: {kind} takes two people, and one made it alone", refusal.reason.code()));
     }
-    drafts.retain(|it| {
+    events.retain(|it| {
         !matches!(it.body, EventBody::ReferralConfirmed { .. }) || call.iter().any(|event| event.body == it.body)
     });
-    Ok(drafts)
+    Ok(events)
 }
 
 /// How an event differs from what the rules make; none if it is the same.

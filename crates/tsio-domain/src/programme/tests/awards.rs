@@ -219,7 +219,7 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
         let mut script = Script::funded();
         script.today = day(today);
         let decided = script.word("S", word);
-        assert_eq!(decided.as_ref().ok().map(|it| it.drafts[0].effective), on.map(day), "{today} {word}");
+        assert_eq!(decided.as_ref().ok().map(|it| it.events[0].effective), on.map(day), "{today} {word}");
         assert_eq!(decided.map(|it| it.warnings).unwrap_or_default(), warnings, "{today} {word}");
     }
 }

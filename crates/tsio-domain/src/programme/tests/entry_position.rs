@@ -76,7 +76,7 @@ fn one_person_asks_and_another_decides() {
 
     let given = give(&mut script, "director", approval.id).unwrap();
     assert_eq!(given.answer, CommandAnswer::Approved(approval.id, Approved::Entry(urn(148_685))));
-    let kinds: Vec<&str> = given.drafts.iter().map(|it| it.body.kind()).collect();
+    let kinds: Vec<&str> = given.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "entry_decided"]);
     let decided = &script.state.entry_decisions[&urn(148_685)];
     assert_eq!((decided.met, decided.seq, decided.on), (true, Seq(3), day("2021-12-01")));

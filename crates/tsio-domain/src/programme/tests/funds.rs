@@ -312,7 +312,7 @@ fn asking_moves_nothing_and_giving_records_the_approval_and_the_movement() {
 
     script.today = day("2021-12-09");
     let decided = script.word("S", "yes:ben").unwrap();
-    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
     assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
     assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "it happened when it was asked to");

@@ -221,14 +221,14 @@ fn a_school_that_fits_no_row_is_listed() {
     script.state.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
     let decided = script.call("officer", &Command::Identify).unwrap();
     assert_eq!(result(&decided).unplaced, unplaced);
-    assert!(decided.drafts.is_empty());
+    assert!(decided.events.is_empty());
 }
 
 /// The responsible body follows the newest register until it is contacted; then it stays.
 #[test]
 fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
-    let kinds = |decided: &Decision| decided.drafts.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
+    let kinds = |decided: &Decision| decided.events.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
     let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
     let mut script = Script::new();
     let authority = script.offer("S").responsible.clone();
@@ -275,5 +275,5 @@ fn deciding_twice_gives_the_same_decision() {
     };
     let first = script.state.decide(&Command::Identify, &mut context).unwrap();
     assert_eq!(script.state.decide(&Command::Identify, &mut context).unwrap(), first);
-    assert_eq!(first.drafts.len(), 1);
+    assert_eq!(first.events.len(), 1);
 }

@@ -260,7 +260,7 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
     assert_eq!(script.state.offers, before);
 
     let decided = script.word("S", "give:ben").unwrap();
-    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
     assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Script::named("S"))));
     assert_eq!(script.state.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
@@ -279,8 +279,8 @@ fn a_denied_approval_is_closed_and_changes_no_offer() {
     script.request = None;
     assert_eq!(script.result("S", "deny:ada").0, "SELF_APPROVAL");
     let decided = script.word("S", "deny:ben").unwrap();
-    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
-    assert_eq!((kinds, decided.drafts[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
+    let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
+    assert_eq!((kinds, decided.events[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
     assert_eq!(script.state.offers, before, "nothing was done");
     let denied = script.state.approvals.values().next().unwrap();
     assert_eq!(denied.state, crate::approval::ApprovalState::Denied("ben".parse().unwrap()));

@@ -98,10 +98,10 @@ fn an_approval_makes_the_offer_by_the_referrals_rule() {
     assert_eq!((raised.state, raised.raised_on, raised.raised_by.as_str()), (State::Open, day("2021-11-02"), "ann"));
     discuss(script, id, "2021-11-09").unwrap();
     let decided = decide(script, "dora", id, true, "2021-11-12").unwrap();
-    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["identified", "referral_approved"]);
     let CommandAnswer::Referral(_, Some(offer)) = decided.answer else { unreachable!() };
-    assert!(decided.drafts.iter().all(|it| it.offer == Some(offer) && it.effective == day("2021-11-12")));
+    assert!(decided.events.iter().all(|it| it.offer == Some(offer) && it.effective == day("2021-11-12")));
     let made = &script.state.offers[&offer];
     assert_eq!((made.recipient, made.region), (Recipient::Standalone(urn(100_006)), Region::WestMidlands));
     assert_eq!(made.schools[&urn(100_006)].rules, [E3]);
@@ -373,7 +373,7 @@ fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
     assert_eq!((raised.name.as_str(), raised.region), ("Trust 3000", Region::SouthWest));
     discuss(script, id, "2022-01-21").unwrap();
     let decided = decide(script, "dora", id, true, "2022-01-24").unwrap();
-    let kinds: Vec<&str> = decided.drafts.iter().map(|it| it.body.kind()).collect();
+    let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["schools_added", "referral_approved"]);
     let trust_offer = Script::named("M");
     assert_eq!(decided.answer, CommandAnswer::Referral(id, Some(trust_offer)));
@@ -404,7 +404,7 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
             assert_eq!(code(late), refused("REFERRAL_NOT_OPEN", 1), "there is nothing left to decide");
         } else {
             let decided = decide(script, "dora", id, true, "2021-11-12").unwrap();
-            assert_eq!(decided.drafts.len(), 2, "the offer is made with it");
+            assert_eq!(decided.events.len(), 2, "the offer is made with it");
         }
         let it = &script.state.referrals[&id];
         let offer = &script.state.offers[&it.offer.unwrap()];

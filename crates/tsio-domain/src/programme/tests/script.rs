@@ -151,7 +151,7 @@ impl Script {
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
         let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
         let decision = self.state.decide(command, &mut context)?;
-        for draft in decision.drafts.clone() {
+        for draft in decision.events.clone() {
             let event = Event {
                 seq: Seq(i64::try_from(self.events.len()).unwrap() + 1),
                 offer: draft.offer,
@@ -322,7 +322,7 @@ pub(crate) fn forbidden(events: &[Event], original: &ProgrammeState, today: Date
             events.iter().filter(|it| it.seq == undone).for_each(|it| state.movements.recall(it));
         }
         match state.redecide(call, Now { at: first.recorded, today }) {
-            ReplayVerdict::Allowed | ReplayVerdict::AllowedWhenMade(..) => {}
+            ReplayVerdict::Allowed | ReplayVerdict::ForbiddenByLaterRules(..) => {}
             ReplayVerdict::Forbidden(seq, why) => found.push((seq, why)),
         }
         for event in call {
