@@ -92,12 +92,12 @@ async fn every_mistake_about_schools_is_named(db: Db) {
     let wrong = list_request("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
     assert_eq!(fields_of(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
     // Without a programme the words of its rules are unknown; the other mistakes are still named.
-    let wrong = "whatever AND school.urn = x";
+    let wrong = "unheard AND school.urn = x";
     let no_year = ListEligibilityRequest { programme: String::new(), ..list_request(wrong, "name", 3) };
     assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
     let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..list_request(wrong, "name", 3) };
     assert_eq!(fields_of(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
-    let unknown = ListEligibilityRequest { order_by: String::new(), filter: "whatever".to_owned(), ..unknown };
+    let unknown = ListEligibilityRequest { order_by: String::new(), filter: "unheard".to_owned(), ..unknown };
     assert_eq!(page(&client, unknown).await.unwrap_err().code(), Code::NotFound);
     let first = page(&client, list_request("eligible", "school.name", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("unplaced", "school.name"), ("eligible", ""), ("", "school.name")] {
