@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
-use tsio::proto::watch_offers_response::Told;
+use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{AssignOfferRequest, ListOffersRequest, WatchOffersRequest};
 use tsio_test_support::caller::Named;
 use tsio_test_support::cluster::Cluster;
@@ -97,7 +97,7 @@ async fn head(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
     let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
     loop {
         let message = stream.message().await.unwrap().expect("a watch does not end");
-        if matches!(message.told, Some(Told::Checkpoint(_))) {
+        if matches!(message.update, Some(Update::Checkpoint(_))) {
             return message.sequence;
         }
     }
@@ -111,7 +111,7 @@ async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64) {
     let mut heard = from;
     while heard < last {
         let message = stream.message().await.unwrap().expect("a watch does not end");
-        if matches!(message.told, Some(Told::Change(_))) {
+        if matches!(message.update, Some(Update::Change(_))) {
             assert_eq!(message.sequence, heard + 1, "a gap, or one twice");
             heard += 1;
         }

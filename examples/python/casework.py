@@ -170,7 +170,7 @@ def main():
             say("limit", limit.kind, "requested", limit.requested, "largest", limit.largest)
 
         for message in changes(offers, tokens):
-            if message.WhichOneof("told") != "change":
+            if message.WhichOneof("update") != "change":
                 say("up to", message.sequence)
                 continue
             say("change", message.sequence)

@@ -11,7 +11,7 @@ use std::error::Error;
 use tsio_client::Client;
 use tsio_client::proto::new_award::{Amount, Support};
 use tsio_client::proto::watch_offers_request::Start;
-use tsio_client::proto::watch_offers_response::Told;
+use tsio_client::proto::watch_offers_response::Update;
 use tsio_client::proto::{
     AcceptOfferRequest, Acceptor, CreateAwardsRequest, CreditSupport, ListOffersRequest, NewAward, OfferState,
     WatchOffersRequest,
@@ -96,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     loop {
         let message = watch.next().await?;
-        let Some(Told::Change(change)) = message.told else {
+        let Some(Update::Change(change)) = message.update else {
             println!("up to {}", message.sequence);
             continue;
         };

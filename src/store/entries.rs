@@ -19,7 +19,7 @@ use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{ids, rows, select_rows, within};
 use crate::store::db::page_copy::{
-    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
+    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, json_rows, packed,
 };
 use crate::store::db::row::{Row as _, column, row};
 pub use page::{EntryField, EntryPageQuery, FundEntry, page};
@@ -192,7 +192,7 @@ impl RemainingEntries {
     pub fn read(self) -> Result<Vec<StoredEntry>> {
         let rows: Vec<EntryCells> = match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied)?,
-            Form::Told(text) => told::<RecordedMovement>(&text)?.into_iter().map(of_json).collect(),
+            Form::Json(text) => json_rows::<RecordedMovement>(&text)?.into_iter().map(of_json).collect(),
         };
         Ok(stored(rows))
     }

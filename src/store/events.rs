@@ -17,7 +17,7 @@ use crate::store::db::condition::Condition;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::page::Page;
 use crate::store::db::page_copy::{
-    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, packed, told,
+    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, json_rows, packed,
 };
 use crate::store::db::row::{FromRow as _, Row as _, column, row};
 
@@ -147,8 +147,8 @@ impl Events {
     pub fn read(self) -> Result<Vec<StoredEvent>> {
         match self.0.form {
             Form::Copied(bytes) => copied_rows(&bytes, copied),
-            Form::Told(text) => {
-                told::<EventRow>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
+            Form::Json(text) => {
+                json_rows::<EventRow>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
             }
         }
     }

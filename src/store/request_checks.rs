@@ -10,7 +10,7 @@ use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_rows;
-use crate::store::db::page_copy::told;
+use crate::store::db::page_copy::json_rows;
 
 /// A request for which answer and events differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ async fn answered_rows(
     );
     let found = select_rows(&from.at(), &sql, vec![begun.0.into(), first.into()], Ok).await?;
     let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
-    let rows = told::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
+    let rows = json_rows::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
     let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
         actor,
         request: RequestId(request),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tonic::{Code, Status};
 use tsio::proto::record_service_client::RecordServiceClient;
-use tsio::proto::watch_offers_response::Told;
+use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{
     EraseTextRequest, EraseTextResponse, ErasureReason, ListOfferEventsRequest, OfferEvent, WatchOffersRequest,
 };
@@ -71,7 +71,7 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
     // A watcher gets the sequence of the erased text.
     let change = loop {
-        if let Some(Told::Change(change)) = watch.message().await.unwrap().unwrap().told {
+        if let Some(Update::Change(change)) = watch.message().await.unwrap().unwrap().update {
             break change.event.unwrap();
         }
     };

@@ -11,7 +11,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Status, Streaming};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
-use tsio::proto::watch_offers_response::Told;
+use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{CloseOfferRequest, Offer, OfferState, Outcome, Party, WatchOffersRequest, WatchOffersResponse};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, reason};
@@ -56,7 +56,7 @@ impl Watch {
     async fn next_change(&mut self) -> WatchOffersResponse {
         loop {
             let message = self.next().await;
-            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+            if !matches!(message.update, Some(Update::Checkpoint(_))) {
                 return message;
             }
         }
@@ -68,7 +68,7 @@ impl Watch {
         loop {
             let message = self.next().await;
             let is_reached = message.sequence >= last;
-            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+            if !matches!(message.update, Some(Update::Checkpoint(_))) {
                 all.push(message);
             }
             if is_reached {
@@ -98,9 +98,9 @@ fn bytes(messages: &[WatchOffersResponse]) -> Vec<Vec<u8>> {
 }
 
 fn offer_of(message: &WatchOffersResponse) -> &Offer {
-    match &message.told {
-        Some(Told::Change(change)) => change.offer.as_ref().unwrap(),
-        Some(Told::Offer(offer)) => offer,
+    match &message.update {
+        Some(Update::Change(change)) => change.offer.as_ref().unwrap(),
+        Some(Update::Offer(offer)) => offer,
         other => panic!("{other:?} has no offer"),
     }
 }
@@ -113,7 +113,7 @@ async fn matches_record(client: &Client, seen: &[WatchOffersResponse], last: i64
     let mut after: HashMap<&str, &Offer> = HashMap::new();
     let mut events = HashMap::new();
     for message in seen {
-        let Some(Told::Change(change)) = &message.told else { panic!("{message:?}") };
+        let Some(Update::Change(change)) = &message.update else { panic!("{message:?}") };
         let (event, offer) = (change.event.as_ref().unwrap(), change.offer.as_ref().unwrap());
         assert_eq!(event.sequence, message.sequence);
         after.insert(&offer.offer, offer);
@@ -145,7 +145,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
         for _ in 0..rng.usize(0..40) {
             let message = watch.next().await;
             start = if rng.bool() { token(&message) } else { Start::AfterSequence(message.sequence) };
-            if !matches!(message.told, Some(Told::Checkpoint(_))) {
+            if !matches!(message.update, Some(Update::Checkpoint(_))) {
                 seen.push(message);
             }
         }
@@ -189,7 +189,7 @@ async fn a_watch_from_any_place_gives_the_rest(db: Db) {
     }
     // At the end of the record, the first message is a checkpoint.
     let end = Watch::from(&client, Start::AfterSequence(last)).await.next().await;
-    assert_eq!((end.sequence, matches!(end.told, Some(Told::Checkpoint(_)))), (last, true));
+    assert_eq!((end.sequence, matches!(end.update, Some(Update::Checkpoint(_)))), (last, true));
 }
 
 async fn a_snapshot_comes_first(db: Db) {
@@ -203,7 +203,7 @@ async fn a_snapshot_comes_first(db: Db) {
     let mut state: HashMap<String, Offer> = HashMap::new();
     let end = loop {
         let message = watch.next().await;
-        if matches!(message.told, Some(Told::SnapshotEnd(_))) {
+        if matches!(message.update, Some(Update::SnapshotEnd(_))) {
             break message;
         }
         let offer = offer_of(&message).clone();
@@ -242,7 +242,7 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     for offer in &here {
         assert_eq!(offer_of(&watch.next().await), *offer);
     }
-    assert!(matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))));
+    assert!(matches!(watch.next().await.update, Some(Update::SnapshotEnd(_))));
 
     let record_contact = async |offer: &Offer| {
         let request = contact(Party::ResponsibleBody, &[offer], &fresh());
@@ -260,8 +260,8 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     };
     client.offers().close_offer(client.ask(close)).await.unwrap();
     let gone = watch.next_change().await;
-    match &gone.told {
-        Some(Told::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&here[0].offer, 22)),
+    match &gone.update {
+        Some(Update::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&here[0].offer, 22)),
         other => panic!("{other:?}"),
     }
     let back = watch.next_change().await;
@@ -376,7 +376,7 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         let mut clock = Watch::from(&client, Start::AfterSequence(1)).await;
         let last = loop {
             let message = clock.next().await;
-            if matches!(message.told, Some(Told::Checkpoint(_))) {
+            if matches!(message.update, Some(Update::Checkpoint(_))) {
                 break message.sequence;
             }
         };
@@ -436,11 +436,11 @@ async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
     let mut request = client.ask(WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() });
     request.set_timeout(Duration::from_secs(12));
     let mut watch = Watch(client.offers().watch_offers(request).await.unwrap().into_inner());
-    while !matches!(watch.next().await.told, Some(Told::SnapshotEnd(_))) {}
+    while !matches!(watch.next().await.update, Some(Update::SnapshotEnd(_))) {}
     // The first checkpoint says that the stream has caught up, the next ones that it is still open.
     for _ in 0..2 {
         let here = watch.next().await;
-        assert_eq!((here.sequence, matches!(here.told, Some(Told::Checkpoint(_)))), (20, true));
+        assert_eq!((here.sequence, matches!(here.update, Some(Update::Checkpoint(_)))), (20, true));
     }
     let status = watch.end().await;
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));

@@ -211,13 +211,8 @@ impl ProgrammeFold {
     ) -> Self {
         state.movements = Movements::summed();
         let report = VerifyReport::new(state.programme.programme.clone());
-        let folded = Folded {
-            state: state,
-            next_entry: EntrySeq(1),
-            placed: HashMap::new(),
-            moved_funds: HashSet::new(),
-            cited: None,
-        };
+        let folded =
+            Folded { state, next_entry: EntrySeq(1), placed: HashMap::new(), moved_funds: HashSet::new(), cited: None };
         let (call, details, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
         let (stored_as, texts, recorded) = (Vec::new(), Texts::default(), Micros(i64::MIN));
         Self { folded, deciding, calls, call, details, report, ahead, pages, stored_as, texts, recorded }

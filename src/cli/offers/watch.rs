@@ -9,24 +9,24 @@ use crate::cli::output::{self, Output};
 use crate::cli::session::Session;
 use crate::cli::view::offers;
 use crate::proto::watch_offers_request::Start;
-use crate::proto::watch_offers_response::Told;
+use crate::proto::watch_offers_response::Update;
 use crate::proto::{Offer, OfferEvent, WatchOffersRequest, WatchOffersResponse};
 
 /// What a message says: its kind, the event, the offer, and the id of an offer that left.
 fn said(message: &WatchOffersResponse) -> (&'static str, Option<&OfferEvent>, Option<&Offer>, Option<&str>) {
-    match &message.told {
-        Some(Told::Offer(offer)) => ("offer", None, Some(offer), None),
-        Some(Told::SnapshotEnd(_)) => ("snapshot_end", None, None, None),
-        Some(Told::Change(it)) => ("change", it.event.as_ref(), it.offer.as_ref(), None),
-        Some(Told::Gone(it)) => ("gone", None, None, Some(it.offer.as_str())),
+    match &message.update {
+        Some(Update::Offer(offer)) => ("offer", None, Some(offer), None),
+        Some(Update::SnapshotEnd(_)) => ("snapshot_end", None, None, None),
+        Some(Update::Change(it)) => ("change", it.event.as_ref(), it.offer.as_ref(), None),
+        Some(Update::Gone(it)) => ("gone", None, None, Some(it.offer.as_str())),
         // What a later server may tell is a place at least.
-        Some(Told::Checkpoint(_)) | None => ("checkpoint", None, None, None),
+        Some(Update::Checkpoint(_)) | None => ("checkpoint", None, None, None),
     }
 }
 
 /// Where the stream came to with a message. An offer of the snapshot says none: the end of the snapshot does.
 fn place(message: &WatchOffersResponse) -> Option<i64> {
-    (!matches!(message.told, Some(Told::Offer(_)))).then_some(message.sequence)
+    (!matches!(message.update, Some(Update::Offer(_)))).then_some(message.sequence)
 }
 
 /// One message as json. Keys that do not apply are null.
@@ -62,7 +62,7 @@ pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Fa
     let mut watch = session.client().watch(request).telling(going_on);
     loop {
         let message = watch.next().await?;
-        let done = args.once && matches!(message.told, Some(Told::Checkpoint(_)));
+        let done = args.once && matches!(message.update, Some(Update::Checkpoint(_)));
         let line = line(&message, session.output());
         if !output::part(&format!("{line}\n"))? || done {
             return Ok(());

@@ -29,7 +29,7 @@ use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::delivery::HeldByResponse;
 use crate::proto::watch_offers_request::Start as ProtoStart;
-use crate::proto::watch_offers_response::Told as ResponseMessage;
+use crate::proto::watch_offers_response::Update;
 use crate::proto::{
     OfferChange, OfferGone, WatchCheckpoint, WatchOffersRequest, WatchOffersResponse, WatchSnapshotEnd,
 };
@@ -130,31 +130,29 @@ fn change(recorded: &Recorded, offer: &Offer) -> WatchOffersResponse {
     let position = RecordPosition { seq: recorded.event.seq, hash: recorded.hash };
     let change =
         OfferChange { event: Some(conversion::offer_event(recorded, None)), offer: Some(conversion::offer(offer)) };
-    positioned(&offer.programme, position, ResponseMessage::Change(change))
+    positioned(&offer.programme, position, Update::Change(change))
 }
 
 fn response(programme: &Programme, message: WatchMessage<WatchOffersResponse>) -> WatchOffersResponse {
     match message {
         WatchMessage::Offer(offer) => {
-            let offer = ResponseMessage::Offer(conversion::offer(&offer));
-            WatchOffersResponse { told: Some(offer), ..WatchOffersResponse::default() }
+            let offer = Update::Offer(conversion::offer(&offer));
+            WatchOffersResponse { update: Some(offer), ..WatchOffersResponse::default() }
         }
         WatchMessage::SnapshotEnd(position) => {
-            positioned(programme, position, ResponseMessage::SnapshotEnd(WatchSnapshotEnd {}))
+            positioned(programme, position, Update::SnapshotEnd(WatchSnapshotEnd {}))
         }
         WatchMessage::Change(change) => (*change).clone(),
         WatchMessage::Gone(offer, position) => {
-            positioned(programme, position, ResponseMessage::Gone(OfferGone { offer: offer.to_string() }))
+            positioned(programme, position, Update::Gone(OfferGone { offer: offer.to_string() }))
         }
-        WatchMessage::Checkpoint(position) => {
-            positioned(programme, position, ResponseMessage::Checkpoint(WatchCheckpoint {}))
-        }
+        WatchMessage::Checkpoint(position) => positioned(programme, position, Update::Checkpoint(WatchCheckpoint {})),
     }
 }
 
 /// Makes a response with a position of the record, from which the client can resume.
-fn positioned(programme: &Programme, position: RecordPosition, message: ResponseMessage) -> WatchOffersResponse {
-    WatchOffersResponse { told: Some(message), sequence: position.seq.0, resume_token: token(programme, position) }
+fn positioned(programme: &Programme, position: RecordPosition, update: Update) -> WatchOffersResponse {
+    WatchOffersResponse { update: Some(update), sequence: position.seq.0, resume_token: token(programme, position) }
 }
 
 /// Encodes a position as a token: the programme, the number of the event, and its hash, which identifies the history.

@@ -79,7 +79,7 @@ pub(in crate::store) enum Form {
     /// The binary format of COPY.
     Copied(Vec<u8>),
     /// A JSON array of arrays.
-    Told(String),
+    Json(String),
 }
 
 /// Fetches a page outside any transaction, which is safe because these rows never change.
@@ -106,7 +106,7 @@ pub(in crate::store) async fn packed(
             Ok(Packed { last, form: Form::Copied(bytes) })
         }
         Backend::Sqlite => {
-            let read = |(last, text)| Ok(Packed { last, form: Form::Told(text) });
+            let read = |(last, text)| Ok(Packed { last, form: Form::Json(text) });
             let found = select_rows(&store.at(), &from.as_json(), bound(programme, span), read).await?.pop();
             found.ok_or_else(|| broken("its only row"))
         }
@@ -154,7 +154,7 @@ pub(in crate::store) async fn greatest(
 }
 
 /// Decodes the rows of a JSON text.
-pub(in crate::store) fn told<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
+pub(in crate::store) fn json_rows<T: DeserializeOwned>(text: &str) -> Result<Vec<T>> {
     serde_json::from_str(text).map_err(StoreError::unreadable)
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tonic::Code;
 use tsio::client::{self, Builder, Client, Error};
 use tsio::proto::watch_offers_request::Start;
-use tsio::proto::watch_offers_response::Told;
+use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{
     GetOfferRequest, ListTermsRequest, NoteOfferRequest, Offer, WatchCheckpoint, WatchOffersRequest,
     WatchOffersResponse, WatchSnapshotEnd,
@@ -52,7 +52,7 @@ async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     let mut observer = builder(server.url()).connect().await.unwrap().watch(everything_after(20));
     let break_after_change = async {
         let seen = loop {
-            if let Some(Told::Change(change)) = observer.next().await.unwrap().told {
+            if let Some(Update::Change(change)) = observer.next().await.unwrap().update {
                 break change.event.unwrap();
             }
         };
@@ -104,7 +104,7 @@ async fn a_watch_reconnects_when_the_server_stops_responding(db: Db) {
     loop {
         tokio::select! {
             // A checkpoint that was in flight when the server stopped.
-            message = watch.next() => assert!(matches!(message.unwrap().told, Some(Told::Checkpoint(_)))),
+            message = watch.next() => assert!(matches!(message.unwrap().update, Some(Update::Checkpoint(_)))),
             _ = breaks.recv() => break,
         }
     }
@@ -112,8 +112,8 @@ async fn a_watch_reconnects_when_the_server_stops_responding(db: Db) {
     officer.note(&offer, "after all", &fresh()).await.unwrap();
     loop {
         let message = watch.next().await.unwrap();
-        match message.told {
-            Some(Told::Change(_)) => break assert_eq!(message.sequence, 21, "the next change, once"),
+        match message.update {
+            Some(Update::Change(_)) => break assert_eq!(message.sequence, 21, "the next change, once"),
             _ => assert_eq!(message.sequence, 20),
         }
     }
@@ -124,8 +124,8 @@ fn named(url: String) -> Builder {
 }
 
 /// A message of a watch with a sequence and a resume token.
-fn message_at(sequence: i64, told: Told) -> WatchOffersResponse {
-    WatchOffersResponse { sequence, resume_token: format!("{YEAR}.{sequence}.x"), told: Some(told) }
+fn message_at(sequence: i64, update: Update) -> WatchOffersResponse {
+    WatchOffersResponse { sequence, resume_token: format!("{YEAR}.{sequence}.x"), update: Some(update) }
 }
 
 /// An offer that leaves between an interrupted snapshot and its repetition is not delivered, and no `gone` is sent for it.
@@ -133,10 +133,10 @@ fn message_at(sequence: i64, told: Told) -> WatchOffersResponse {
 fn an_interrupted_snapshot_is_delivered_once_and_complete() {
     run(async {
         let offer = |id: &str| {
-            let told = Some(Told::Offer(Offer { offer: id.to_owned(), ..Default::default() }));
-            WatchOffersResponse { told, ..Default::default() }
+            let update = Some(Update::Offer(Offer { offer: id.to_owned(), ..Default::default() }));
+            WatchOffersResponse { update, ..Default::default() }
         };
-        let end = message_at(7, Told::SnapshotEnd(WatchSnapshotEnd {}));
+        let end = message_at(7, Update::SnapshotEnd(WatchSnapshotEnd {}));
         let url = scripted::serve(vec![
             Answer::of(&[offer("leaves"), offer("stays")], Some(Code::Unavailable)),
             Answer::of(&[offer("stays"), offer("comes"), end.clone()], None),
@@ -157,7 +157,7 @@ fn an_interrupted_snapshot_is_delivered_once_and_complete() {
 #[test]
 fn a_watch_without_an_answer_is_started_again() {
     run(async {
-        let first = message_at(1, Told::Checkpoint(WatchCheckpoint {}));
+        let first = message_at(1, Update::Checkpoint(WatchCheckpoint {}));
         let url = scripted::serve(vec![None, Answer::of(std::slice::from_ref(&first), None)]).await;
         let breaks = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&breaks);

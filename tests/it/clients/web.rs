@@ -11,7 +11,7 @@ use prost::Message as _;
 use prost::bytes::Bytes;
 use tonic::body::Body;
 use tower::ServiceExt as _;
-use tsio::proto::watch_offers_response::Told;
+use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest, WatchOffersResponse};
 
 use super::BOUND;
@@ -165,7 +165,7 @@ fn a_page_calls_over_tls() {
         let length = u32::from_be_bytes(message[1..5].try_into().unwrap()) as usize;
         // The same HTTP/2 frame may contain the checkpoint after it.
         let message = WatchOffersResponse::decode(&message[5..5 + length]).unwrap();
-        assert!(matches!(message.told, Some(Told::SnapshotEnd(_))), "{message:?}");
+        assert!(matches!(message.update, Some(Update::SnapshotEnd(_))), "{message:?}");
     });
 }
 
