@@ -60,6 +60,26 @@ impl Default for Fields {
 }
 
 impl Fields {
+    /// Checks the fields of a request. `read` must check all of them before it returns `None` for one that is missing, so that
+    /// all wrong fields are reported.
+    pub(in crate::grpc) fn check<T>(read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T> {
+        let mut fields = Self::default();
+        let value = read(&mut fields);
+        fields.done(value)
+    }
+
+    /// Checks a mutation: its request id, then the fields of its command, as [`Fields::check`] does.
+    pub(in crate::grpc) fn command<C>(
+        request_id: &str,
+        read: impl FnOnce(&mut Self) -> Option<C>,
+    ) -> Result<(RequestId, C)> {
+        Self::check(|fields| {
+            let request = fields.request_id(request_id);
+            let command = read(fields);
+            Some((request?, command?))
+        })
+    }
+
     /// Adds a violation.
     pub(in crate::grpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
         self.0.push(Violation::new(field, description));

@@ -21,18 +21,13 @@ const MAX_AWARDS: usize = 20;
 type Checked<C> = Result<(RequestId, C)>;
 
 pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Checked<CreateAwards> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
-    let command = award(&mut fields, (offer, etag), &message.awards, &message.date, today);
-    fields.done(request.zip(command))
+    Fields::command(&message.request_id, |fields| award(fields, (offer, etag), &message.awards, &message.date, today))
 }
 
 pub(super) fn check(message: &CheckAwardRequest, today: Date) -> Result<CreateAwards> {
-    let mut fields = Fields::default();
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
-    let command = award(&mut fields, (offer, etag), &message.awards, &message.date, today);
-    fields.done(command)
+    Fields::check(|fields| award(fields, (offer, etag), &message.awards, &message.date, today))
 }
 
 fn award(
@@ -122,85 +117,78 @@ fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(S
 }
 
 pub(super) fn book(message: &proto::BookDaysRequest) -> Checked<BookDays> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    let half_days = fields.half_days("half_days", message.half_days);
-    let on = fields.date("date", &message.date);
-    let leader = fields.optional("leader", &message.leader);
-    let leader_kind = leader_kind(&mut fields, "leader_kind", message.leader_kind);
-    let all = award.zip(half_days).zip(on);
-    let book = |((award, half_days), on)| BookDays { award, half_days, on, leader, leader_kind };
-    fields.done(request.zip(all.map(book)))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        let half_days = fields.half_days("half_days", message.half_days);
+        let on = fields.date("date", &message.date);
+        let leader = fields.optional("leader", &message.leader);
+        let leader_kind = leader_kind(fields, "leader_kind", message.leader_kind);
+        Some(BookDays { award: award?, half_days: half_days?, on: on?, leader, leader_kind })
+    })
 }
 
 pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Checked<CancelBooking> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    if message.booking < 1 {
-        fields.wrong("booking", "is the number of a booking, 1 or more");
-    }
-    let booking = Seq(message.booking);
-    fields.done(request.zip(award.map(|award| CancelBooking { award, booking })))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        if message.booking < 1 {
+            fields.wrong("booking", "is the number of a booking, 1 or more");
+        }
+        Some(CancelBooking { award: award?, booking: Seq(message.booking) })
+    })
 }
 
 pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<DrawAward> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    let booking = (message.booking != 0).then_some(Seq(message.booking));
-    if message.booking < 0 {
-        fields.wrong("booking", "is the number of a booking, 1 or more, or 0 for none");
-    }
-    if message.amount.is_none() && booking.is_none() {
-        fields.wrong("amount", "is required, amount_pence or half_days, unless a booking is named");
-    }
-    let amount = fields.amount_if_any("", message.amount);
-    let on = fields.happened("date", &message.date, today);
-    let invoice = claim(&mut fields, message);
-    let text = fields.note("note", &message.note);
-    let draw = |(award, on)| DrawAward { award, amount, on, booking, invoice, text };
-    fields.done(request.zip(award.zip(on).map(draw)))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        let booking = (message.booking != 0).then_some(Seq(message.booking));
+        if message.booking < 0 {
+            fields.wrong("booking", "is the number of a booking, 1 or more, or 0 for none");
+        }
+        if message.amount.is_none() && booking.is_none() {
+            fields.wrong("amount", "is required, amount_pence or half_days, unless a booking is named");
+        }
+        let amount = fields.amount_if_any("", message.amount);
+        let on = fields.happened("date", &message.date, today);
+        let invoice = claim(fields, message);
+        let text = fields.note("note", &message.note);
+        Some(DrawAward { award: award?, amount, on: on?, booking, invoice, text })
+    })
 }
 
 pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Checked<ReleaseAward> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    let amount = fields.amount_if_any("", message.amount);
-    let on = fields.happened("date", &message.date, today);
-    let text = fields.note("note", &message.note);
-    fields.done(request.zip(award.zip(on).map(|(award, on)| ReleaseAward { award, amount, on, text })))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        let amount = fields.amount_if_any("", message.amount);
+        let on = fields.happened("date", &message.date, today);
+        let text = fields.note("note", &message.note);
+        Some(ReleaseAward { award: award?, amount, on: on?, text })
+    })
 }
 
 pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Checked<RefundAward> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    let amount = fields.amount("", message.amount);
-    let reason = fields.text("reason", &message.reason);
-    let on = fields.happened("date", &message.date, today);
-    let invoice = reference(&mut fields, &message.invoice);
-    let issuer = issuer(&mut fields, "issuer", &message.issuer).map(RefundIssuer::Named);
-    if issuer.is_some() && message.invoice.trim().is_empty() {
-        fields.wrong("issuer", "is for an invoice, and none is named");
-    }
-    let all = award.zip(amount).zip(reason).zip(on);
-    let refund = |(((award, amount), reason), on)| RefundAward { award, amount, on, invoice, issuer, reason };
-    fields.done(request.zip(all.map(refund)))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        let amount = fields.amount("", message.amount);
+        let reason = fields.text("reason", &message.reason);
+        let on = fields.happened("date", &message.date, today);
+        let invoice = reference(fields, &message.invoice);
+        let issuer = issuer(fields, "issuer", &message.issuer).map(RefundIssuer::Named);
+        if issuer.is_some() && message.invoice.trim().is_empty() {
+            fields.wrong("issuer", "is for an invoice, and none is named");
+        }
+        Some(RefundAward { award: award?, amount: amount?, on: on?, invoice, issuer, reason: reason? })
+    })
 }
 
 pub(super) fn undo(message: &proto::UndoMovementRequest) -> Checked<UndoMovement> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let award = target(&mut fields, &message.award, &message.etag);
-    if message.sequence < 1 {
-        fields.wrong("sequence", "is the sequence of an event, 1 or more");
-    }
-    let movement = Seq(message.sequence);
-    let all = award.zip(fields.text("reason", &message.reason));
-    fields.done(request.zip(all.map(|(award, reason)| UndoMovement { award, movement, reason })))
+    Fields::command(&message.request_id, |fields| {
+        let award = target(fields, &message.award, &message.etag);
+        if message.sequence < 1 {
+            fields.wrong("sequence", "is the sequence of an event, 1 or more");
+        }
+        let reason = fields.text("reason", &message.reason);
+        Some(UndoMovement { award: award?, movement: Seq(message.sequence), reason: reason? })
+    })
 }
 
 fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
