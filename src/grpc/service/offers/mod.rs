@@ -87,12 +87,12 @@ macro_rules! mutation {
     ($self:ident, $request:ident, |$call:ident, $message:ident, $fields:ident, $offer:ident| $command:expr) => {
         unary($request, async |$call| {
             let $message = &$call.message;
-            let mut $fields = Fields::default();
-            let request = $fields.request_id(&$message.request_id);
-            let $offer = target(&mut $fields, &$message.offer, &$message.etag);
-            let command = $command;
-            let (checked, validate_only) = ($fields.done(request.zip(command)), $message.validate_only);
-            $call.change(&$self.0, checked, validate_only).await
+            let command = Fields::command(&$message.request_id, |$fields| {
+                let $offer = target($fields, &$message.offer, &$message.etag);
+                $command
+            });
+            let validate_only = $message.validate_only;
+            $call.change(&$self.0, command, validate_only).await
         })
         .await
     };
@@ -110,12 +110,11 @@ impl OfferService for Offers {
 
     async fn identify_offers(&self, request: Request<IdentifyOffersRequest>) -> Reply<IdentifyOffersResponse> {
         unary(request, async |call| {
-            let mut fields = Fields::default();
-            let request = fields.request_id(&call.message.request_id);
-            let programme = fields.programme(&call.message.programme);
-            let command = programme.map(|programme| IdentifyOffers { programme });
-            let (checked, validate_only) = (fields.done(request.zip(command)), call.message.validate_only);
-            call.change(&self.0, checked, validate_only).await
+            let command = Fields::command(&call.message.request_id, |fields| {
+                Some(IdentifyOffers { programme: fields.programme(&call.message.programme)? })
+            });
+            let validate_only = call.message.validate_only;
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -159,7 +158,7 @@ impl OfferService for Offers {
                 fields.wrong("contact", "is the number of a contact, 1 or more");
             }
             let text = fields.note("note", &message.note);
-            offer.map(|offer| CorrectContact { offer, contact: Seq(message.contact), text })
+            Some(CorrectContact { offer: offer?, contact: Seq(message.contact), text })
         })
     }
 
@@ -172,8 +171,7 @@ impl OfferService for Offers {
                 date => fields.happened("date", date, call.now.today),
             };
             let reason = fields.text("reason", &message.reason);
-            let all = offer.zip(milestone).zip(on).zip(reason);
-            all.map(|(((offer, milestone), on), reason)| CorrectOfferDate { offer, milestone, on, reason })
+            Some(CorrectOfferDate { offer: offer?, milestone: milestone?, on: on?, reason: reason? })
         })
     }
 
@@ -182,7 +180,7 @@ impl OfferService for Offers {
             let by = fields.choice("acceptor", conversion::acceptor_from(message.acceptor));
             let on = fields.happened("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
-            offer.zip(by).zip(on).map(|((offer, by), on)| AcceptOffer { offer, by, on, text })
+            Some(AcceptOffer { offer: offer?, by: by?, on: on?, text })
         })
     }
 
@@ -191,14 +189,14 @@ impl OfferService for Offers {
             let reason = fields.choice("reason", conversion::decline_reason_from(message.reason));
             let on = fields.happened("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
-            offer.zip(reason).zip(on).map(|((offer, reason), on)| DeclineOffer { offer, reason, on, text })
+            Some(DeclineOffer { offer: offer?, reason: reason?, on: on?, text })
         })
     }
 
     async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let on = fields.happened("date", &message.date, call.now.today);
-            offer.zip(on).map(|(offer, on)| StartOffer { offer, on })
+            Some(StartOffer { offer: offer?, on: on? })
         })
     }
 
@@ -207,28 +205,28 @@ impl OfferService for Offers {
             let outcome = fields.choice("outcome", conversion::outcome_from(message.outcome));
             let on = fields.happened("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
-            offer.zip(outcome).zip(on).map(|((offer, outcome), on)| CloseOffer { offer, outcome, on, text })
+            Some(CloseOffer { offer: offer?, outcome: outcome?, on: on?, text })
         })
     }
 
     async fn reopen_offer(&self, request: Request<ReopenOfferRequest>) -> Reply<ReopenOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let reason = fields.text("reason", &message.reason);
-            offer.zip(reason).map(|(offer, reason)| ReopenOffer { offer, reason })
+            Some(ReopenOffer { offer: offer?, reason: reason? })
         })
     }
 
     async fn assign_offer(&self, request: Request<AssignOfferRequest>) -> Reply<AssignOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let to = fields.optional("assignee", &message.assignee);
-            offer.map(|offer| AssignOffer { offer, to })
+            Some(AssignOffer { offer: offer?, to })
         })
     }
 
     async fn note_offer(&self, request: Request<NoteOfferRequest>) -> Reply<NoteOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let text = fields.text("text", &message.text);
-            offer.zip(text).map(|(offer, text)| NoteOffer { offer, text })
+            Some(NoteOffer { offer: offer?, text: text? })
         })
     }
 
@@ -238,7 +236,7 @@ impl OfferService for Offers {
     ) -> Reply<ChangeOfferRegionResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let to = fields.parse("region", &message.region);
-            offer.zip(to).map(|(offer, to)| ChangeOfferRegion { offer, to })
+            Some(ChangeOfferRegion { offer: offer?, to: to? })
         })
     }
 
