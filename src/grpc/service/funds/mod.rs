@@ -55,16 +55,14 @@ impl FundService for Funds {
     async fn allocate_fund(&self, request: Request<AllocateFundRequest>) -> Reply<AllocateFundResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let fund = fields.parse("fund", &message.fund);
-            let amount = fields.pence("amount_pence", message.amount_pence);
-            let on = fields.happened("date", &message.date, call.now.today);
-            let text = fields.note("note", &message.note);
-            let etag = fields.etag("etag", &message.etag);
-            let all = fund.zip(amount).zip(on);
-            let command = all.map(|((fund, amount), on)| AllocateFund { fund, amount, on, etag, text });
-            let command = fields.done(request.zip(command));
+            let command = Fields::command(&message.request_id, |fields| {
+                let fund = fields.parse("fund", &message.fund);
+                let amount = fields.pence("amount_pence", message.amount_pence);
+                let on = fields.happened("date", &message.date, call.now.today);
+                let text = fields.note("note", &message.note);
+                let etag = fields.etag("etag", &message.etag);
+                Some(AllocateFund { fund: fund?, amount: amount?, on: on?, etag, text })
+            });
             let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -74,17 +72,21 @@ impl FundService for Funds {
     async fn withdraw_fund(&self, request: Request<WithdrawFundRequest>) -> Reply<WithdrawFundResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let over_commit = message.over_commit;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let fund = fields.parse("fund", &message.fund);
-            let amount = fields.pence("amount_pence", message.amount_pence);
-            let on = fields.happened("date", &message.date, call.now.today);
-            let text = fields.note("note", &message.note);
-            let etag = fields.etag("etag", &message.etag);
-            let all = fund.zip(amount).zip(on);
-            let command = all.map(|((fund, amount), on)| WithdrawFund { fund, amount, over_commit, on, etag, text });
-            let command = fields.done(request.zip(command));
+            let command = Fields::command(&message.request_id, |fields| {
+                let fund = fields.parse("fund", &message.fund);
+                let amount = fields.pence("amount_pence", message.amount_pence);
+                let on = fields.happened("date", &message.date, call.now.today);
+                let text = fields.note("note", &message.note);
+                let etag = fields.etag("etag", &message.etag);
+                Some(WithdrawFund {
+                    fund: fund?,
+                    amount: amount?,
+                    over_commit: message.over_commit,
+                    on: on?,
+                    etag,
+                    text,
+                })
+            });
             let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -94,17 +96,15 @@ impl FundService for Funds {
     async fn move_funds(&self, request: Request<MoveFundsRequest>) -> Reply<MoveFundsResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let from: Option<AccountId> = fields.parse("from_fund", &message.from_fund);
-            let to: Option<AccountId> = fields.parse("to_fund", &message.to_fund);
-            let amount = fields.pence("amount_pence", message.amount_pence);
-            let on = fields.happened("date", &message.date, call.now.today);
-            let text = fields.note("note", &message.note);
-            let etag = fields.etag("etag", &message.etag);
-            let all = from.zip(to).zip(amount).zip(on);
-            let command = all.map(|(((from, to), amount), on)| MoveFunds { from, to, amount, on, etag, text });
-            let command = fields.done(request.zip(command));
+            let command = Fields::command(&message.request_id, |fields| {
+                let from: Option<AccountId> = fields.parse("from_fund", &message.from_fund);
+                let to: Option<AccountId> = fields.parse("to_fund", &message.to_fund);
+                let amount = fields.pence("amount_pence", message.amount_pence);
+                let on = fields.happened("date", &message.date, call.now.today);
+                let text = fields.note("note", &message.note);
+                let etag = fields.etag("etag", &message.etag);
+                Some(MoveFunds { from: from?, to: to?, amount: amount?, on: on?, etag, text })
+            });
             let validate_only = message.validate_only;
             call.change(&self.0, command, validate_only).await
         })
@@ -127,16 +127,15 @@ impl FundService for Funds {
 }
 
 fn create(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let programme = fields.programme(&message.programme);
-    let strand = fields.strand(&message.strand).map(StrandId::new);
-    if message.strand.trim().is_empty() {
-        fields.wrong("strand", "is required");
-    }
-    let region = fields.optional("region", &message.region);
-    let command = programme.zip(strand).map(|(programme, strand)| CreateFund { programme, strand, region });
-    fields.done(request.zip(command))
+    Fields::command(&message.request_id, |fields| {
+        let programme = fields.programme(&message.programme);
+        let strand = fields.strand(&message.strand).map(StrandId::new);
+        if message.strand.trim().is_empty() {
+            fields.wrong("strand", "is required");
+        }
+        let region = fields.optional("region", &message.region);
+        Some(CreateFund { programme: programme?, strand: strand?, region })
+    })
 }
 
 async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {
