@@ -42,19 +42,18 @@ impl ReferralService for Referrals {
     async fn record_discussion(&self, request: Request<RecordDiscussionRequest>) -> Reply<RecordDiscussionResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let referral = target(&mut fields, &message.referral, &message.etag);
-            let on = fields.happened("date", &message.date, call.now.today);
-            let with = conversion::discussion_partner_from(message.held_with);
-            if with.is_none() {
-                fields.wrong("held_with", "is not somebody a discussion is held with");
-            }
-            let text = fields.text("note", &message.note);
-            let command = referral.zip(on).zip(with).zip(text);
-            let command = command.map(|(((referral, on), with), text)| RecordDiscussion { referral, on, with, text });
-            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-            call.change(&self.0, checked, validate_only).await
+            let command = Fields::command(&message.request_id, |fields| {
+                let referral = target(fields, &message.referral, &message.etag);
+                let on = fields.happened("date", &message.date, call.now.today);
+                let with = conversion::discussion_partner_from(message.held_with);
+                if with.is_none() {
+                    fields.wrong("held_with", "is not somebody a discussion is held with");
+                }
+                let text = fields.text("note", &message.note);
+                Some(RecordDiscussion { referral: referral?, on: on?, with: with?, text: text? })
+            });
+            let validate_only = message.validate_only;
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -62,24 +61,20 @@ impl ReferralService for Referrals {
     async fn decide_referral(&self, request: Request<DecideReferralRequest>) -> Reply<DecideReferralResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let referral = target(&mut fields, &message.referral, &message.etag);
-            let approve = match message.decision() {
-                ReferralDecision::Approve => Some(true),
-                ReferralDecision::Decline => Some(false),
-                ReferralDecision::Unspecified => None,
-            };
-            let approve = fields.choice("decision", approve);
-            let on = fields.happened("date", &message.date, call.now.today);
-            let reason = fields.text("reason", &message.reason);
-            let command = referral
-                .zip(approve)
-                .zip(on)
-                .zip(reason)
-                .map(|(((referral, approve), on), reason)| DecideReferral { referral, approve, on, reason });
-            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-            call.change(&self.0, checked, validate_only).await
+            let command = Fields::command(&message.request_id, |fields| {
+                let referral = target(fields, &message.referral, &message.etag);
+                let approve = match message.decision() {
+                    ReferralDecision::Approve => Some(true),
+                    ReferralDecision::Decline => Some(false),
+                    ReferralDecision::Unspecified => None,
+                };
+                let approve = fields.choice("decision", approve);
+                let on = fields.happened("date", &message.date, call.now.today);
+                let reason = fields.text("reason", &message.reason);
+                Some(DecideReferral { referral: referral?, approve: approve?, on: on?, reason: reason? })
+            });
+            let validate_only = message.validate_only;
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -87,14 +82,13 @@ impl ReferralService for Referrals {
     async fn withdraw_referral(&self, request: Request<WithdrawReferralRequest>) -> Reply<WithdrawReferralResponse> {
         unary(request, async |call| {
             let message = &call.message;
-            let mut fields = Fields::default();
-            let request = fields.request_id(&message.request_id);
-            let referral = target(&mut fields, &message.referral, &message.etag);
-            let reason = fields.text("reason", &message.reason);
-            let command = referral.zip(reason);
-            let command = command.map(|(referral, reason)| WithdrawReferral { referral, reason });
-            let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-            call.change(&self.0, checked, validate_only).await
+            let command = Fields::command(&message.request_id, |fields| {
+                let referral = target(fields, &message.referral, &message.etag);
+                let reason = fields.text("reason", &message.reason);
+                Some(WithdrawReferral { referral: referral?, reason: reason? })
+            });
+            let validate_only = message.validate_only;
+            call.change(&self.0, command, validate_only).await
         })
         .await
     }
@@ -120,27 +114,25 @@ fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTar
 }
 
 fn raise_command(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, RaiseReferral)> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let programme = fields.programme(&message.programme);
-    let urns = urns(&mut fields, message);
-    let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
-    let subject = match (trust, urns.first()) {
-        (Some(uid), _) => Some(ReferralSubject::Trust(uid)),
-        (None, Some(urn)) => Some(ReferralSubject::School(*urn)),
-        (None, None) => None,
-    };
-    let origin = fields.choice("origin", conversion::referral_origin_from(message.origin));
-    let ground = fields.title("ground", &message.ground);
-    if ground.is_none() {
-        fields.wrong("ground", "is required, by its name in the terms");
-    }
-    let on = fields.happened("date", &message.date, today);
-    let reason = fields.text("reason", &message.reason);
-    let command = request.zip(programme).zip(subject).zip(origin).zip(ground).zip(on).zip(reason);
-    let ((((((request, programme), subject), origin), ground), on), reason) = fields.done(command)?;
-    let new = NewReferral { subject, urns, origin, ground, on, reason };
-    Ok((request, RaiseReferral { programme, new }))
+    Fields::command(&message.request_id, |fields| {
+        let programme = fields.programme(&message.programme);
+        let urns = urns(fields, message);
+        let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
+        let subject = match (trust, urns.first()) {
+            (Some(uid), _) => Some(ReferralSubject::Trust(uid)),
+            (None, Some(urn)) => Some(ReferralSubject::School(*urn)),
+            (None, None) => None,
+        };
+        let origin = fields.choice("origin", conversion::referral_origin_from(message.origin));
+        let ground = fields.title("ground", &message.ground);
+        if ground.is_none() {
+            fields.wrong("ground", "is required, by its name in the terms");
+        }
+        let on = fields.happened("date", &message.date, today);
+        let reason = fields.text("reason", &message.reason);
+        let new = NewReferral { subject: subject?, urns, origin: origin?, ground: ground?, on: on?, reason: reason? };
+        Some(RaiseReferral { programme: programme?, new })
+    })
 }
 
 /// Reads the schools: one for a referred school, or 1 to [`MAX_SCHOOLS`] of a referred trust, each once.
