@@ -27,18 +27,17 @@ impl RecordService for Records {
 
 async fn erase_text(app: &App, call: Call<EraseTextRequest>) -> Result<EraseTextResponse> {
     let message = &call.message;
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let programme = fields.programme(&message.programme);
-    if message.sequence < 1 {
-        fields.wrong("sequence", format!("must be 1 or more, got {}", message.sequence));
-    }
-    let reason = conversion::erasure_reason_from(message.reason);
-    if reason.is_none() {
-        fields.wrong("reason", "is required");
-    }
-    let event = Seq(message.sequence);
-    let command = programme.zip(reason).map(|(programme, reason)| EraseText { programme, event, reason });
-    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-    call.change(app, checked, validate_only).await
+    let command = Fields::command(&message.request_id, |fields| {
+        let programme = fields.programme(&message.programme);
+        if message.sequence < 1 {
+            fields.wrong("sequence", format!("must be 1 or more, got {}", message.sequence));
+        }
+        let reason = conversion::erasure_reason_from(message.reason);
+        if reason.is_none() {
+            fields.wrong("reason", "is required");
+        }
+        Some(EraseText { programme: programme?, event: Seq(message.sequence), reason: reason? })
+    });
+    let validate_only = message.validate_only;
+    call.change(app, command, validate_only).await
 }

@@ -9,6 +9,7 @@ use super::call::{Call, decode, unary};
 use crate::app::commands::{DenyApproval, GiveApproval, WithdrawApproval};
 use crate::app::{App, Denial, Result, Withdrawal};
 use crate::domain::approval::Approval;
+use crate::domain::ids::ApprovalId;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
 use crate::proto::approval_service_server::ApprovalService;
@@ -44,10 +45,8 @@ impl ApprovalService for Approvals {
 
 /// Withdraws an approval of a programme, or of the register.
 async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<WithdrawApprovalResponse> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&call.message.request_id);
-    let approval = fields.parse("approval", &call.message.approval);
-    let (request, approval) = fields.done(request.zip(approval))?;
+    let (request, approval) =
+        Fields::command(&call.message.request_id, |fields| fields.parse("approval", &call.message.approval))?;
     let pending = app.approval(&call.caller, approval).await?;
     let validate_only = call.message.validate_only;
     match pending.programme {
@@ -66,10 +65,8 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
 
 /// Gives an approval, which its programme or the register then executes.
 async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApprovalResponse> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&call.message.request_id);
-    let approval = fields.parse("approval", &call.message.approval);
-    let (request, approval) = fields.done(request.zip(approval))?;
+    let (request, approval) =
+        Fields::command(&call.message.request_id, |fields| fields.parse("approval", &call.message.approval))?;
     let pending = app.approval(&call.caller, approval).await?;
     match pending.programme {
         Some(programme) => {
@@ -84,11 +81,11 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
 
 /// Denies an approval of a programme, or of the register.
 async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApprovalResponse> {
-    let mut fields = Fields::default();
-    let request = fields.request_id(&call.message.request_id);
-    let approval = fields.parse("approval", &call.message.approval);
-    let reason = fields.text("reason", &call.message.reason);
-    let ((request, approval), reason) = fields.done(request.zip(approval).zip(reason))?;
+    let (request, (approval, reason)) = Fields::command(&call.message.request_id, |fields| {
+        let approval: Option<ApprovalId> = fields.parse("approval", &call.message.approval);
+        let reason = fields.text("reason", &call.message.reason);
+        Some((approval?, reason?))
+    })?;
     let pending = app.approval(&call.caller, approval).await?;
     let validate_only = call.message.validate_only;
     match pending.programme {

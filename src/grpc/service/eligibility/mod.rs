@@ -127,25 +127,25 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
 
 async fn decide_entry(app: &App, call: Call<DecideEntryRequest>) -> Result<DecideEntryResponse> {
     let message = &call.message;
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let programme = fields.programme(&message.programme);
-    let urn = fields.urn("urn", message.urn);
-    let met = fields.choice("position", conversion::entry_position_from(message.position));
-    let reason = fields.text("reason", &message.reason);
-    let command = programme.zip(urn).zip(met).zip(reason);
-    let command = command.map(|(((programme, urn), met), reason)| DecideEntry { programme, urn, met, reason });
-    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-    call.change(app, checked, validate_only).await
+    let command = Fields::command(&message.request_id, |fields| {
+        let programme = fields.programme(&message.programme);
+        let urn = fields.urn("urn", message.urn);
+        let met = fields.choice("position", conversion::entry_position_from(message.position));
+        let reason = fields.text("reason", &message.reason);
+        Some(DecideEntry { programme: programme?, urn: urn?, met: met?, reason: reason? })
+    });
+    let validate_only = message.validate_only;
+    call.change(app, command, validate_only).await
 }
 
 async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {
     let message = &call.message;
-    let mut fields = Fields::default();
-    let programme = fields.programme(&message.programme);
-    let from = fields.date("from_date", &message.from_date);
-    let to = fields.date("to_date", &message.to_date);
-    let ((programme, from), to) = fields.done(programme.zip(from).zip(to))?;
+    let (programme, from, to) = Fields::check(|fields| {
+        let programme = fields.programme(&message.programme);
+        let from = fields.date("from_date", &message.from_date);
+        let to = fields.date("to_date", &message.to_date);
+        Some((programme?, from?, to?))
+    })?;
     let bound = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
     let bound = call.bound(&bound);
     let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;

@@ -72,11 +72,11 @@ impl RegisterService for Register {
 
     async fn withdraw_import(&self, request: Request<WithdrawImportRequest>) -> Reply<WithdrawImportResponse> {
         unary(request, async |call| {
-            let mut fields = Fields::default();
-            let request = fields.request_id(&call.message.request_id);
-            let id = fields.parse("import_id", &call.message.import_id);
-            let reason = fields.text("reason", &call.message.reason);
-            let ((request, id), reason): ((RequestId, ImportId), String) = fields.done(request.zip(id).zip(reason))?;
+            let (request, (id, reason)) = Fields::command(&call.message.request_id, |fields| {
+                let id: Option<ImportId> = fields.parse("import_id", &call.message.import_id);
+                let reason = fields.text("reason", &call.message.reason);
+                Some((id?, reason?))
+            })?;
             let request = call.identity_of(request, &[id.0.as_bytes(), reason.as_bytes()]);
             let validate_only = call.message.validate_only;
             decode(&self.app.withdraw_import(&call.caller, (request, id), &reason, validate_only).await?)
@@ -170,17 +170,15 @@ impl<T> From<NameAndNumber<T>> for (String, T) {
 
 async fn place(app: &App, call: Call<PlaceSchoolRequest>) -> Result<PlaceSchoolResponse> {
     let message = &call.message;
-    let mut fields = Fields::default();
-    let request = fields.request_id(&message.request_id);
-    let programme = fields.programme(&message.programme);
-    let urn = fields.urn("urn", message.urn);
-    let reason = fields.text("reason", &message.reason);
-    let placement = hand_placement(&mut fields, message);
-    let command = programme.zip(urn).zip(reason).zip(placement);
-    let command =
-        command.map(|(((programme, urn), reason), placement)| PlaceSchool { programme, urn, placement, reason });
-    let (checked, validate_only) = (fields.done(request.zip(command)), message.validate_only);
-    call.change(app, checked, validate_only).await
+    let command = Fields::command(&message.request_id, |fields| {
+        let programme = fields.programme(&message.programme);
+        let urn = fields.urn("urn", message.urn);
+        let reason = fields.text("reason", &message.reason);
+        let placement = hand_placement(fields, message);
+        Some(PlaceSchool { programme: programme?, urn: urn?, placement: placement?, reason: reason? })
+    });
+    let validate_only = message.validate_only;
+    call.change(app, command, validate_only).await
 }
 
 fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<HandPlacement> {
