@@ -1,5 +1,5 @@
-//! Generates the messages and the clients from `proto/`, with `protox` in the place of protoc, and keeps the file descriptor
-//! set: for server reflection, and for the root's build script, which makes the server traits from it.
+//! Generates the messages and the clients from `proto/`, with `protox` instead of protoc. It also writes the file descriptor
+//! set, for server reflection and for the build script of `tsio`, which generates the server traits from it.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(&path, descriptors.encode_to_vec())?;
     println!("cargo::metadata=DESCRIPTORS={}", path.display());
     let mut config = tonic_prost_build::Config::new();
-    // A message knows its name in the descriptors, by which the command line prints it.
+    // The command line finds the descriptor of a message by its type name.
     config.enable_type_names();
     tonic_prost_build::configure().build_server(false).compile_fds_with_config(descriptors, config)?;
     Ok(())

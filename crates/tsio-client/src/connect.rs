@@ -1,4 +1,4 @@
-//! A connection: how the server proves itself, what the caller shows, and how often a call is made.
+//! Connects to a server: checks its certificate, sends the credentials of the caller, and retries calls.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -14,21 +14,22 @@ use crate::credentials::{Bearer, Credentials, TokenFile, TokenSource};
 use crate::error::Error;
 use crate::lists::{List, Listed};
 use crate::mutations::Mutation;
-use crate::retry::{self, Again};
+use crate::retry::{self, Retry};
 use crate::services::Services;
 
-/// How long a connection may take.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How often a call is made at most.
-const TRIES: u32 = 5;
-/// How long one try may take, unless said.
+/// The time limit of connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The default number of tries of a call.
+const DEFAULT_TRIES: u32 = 5;
+/// The default time limit of one try.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// How long a connection may be dead before it is left, unless said: shorter than [`PATIENCE`], so that a call outlasts it.
+/// The default time after which a silent connection counts as broken. It is shorter than [`PATIENCE`], so that a call can be
+/// retried on a new connection.
 pub const SILENCE: Duration = Duration::from_secs(20);
-/// How long all tries of a call may take, unless said.
+/// The default time limit of all tries of a call.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a client is made of; see [`Client::to`].
+/// The settings of a client; see [`Client::to`].
 #[must_use = "nothing is connected until `connect` or `lazy`"]
 pub struct Builder {
     server: String,
@@ -68,37 +69,37 @@ impl std::fmt::Debug for Client {
 }
 
 impl Builder {
-    /// The authority that the server's certificate must be of, as PEM; the system's own where none is named.
+    /// Adds an authority that may have signed the server's certificate, as PEM. Without one, those of the system are used.
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities.push(pem.into());
         self
     }
 
-    /// The caller's own certificate and its key, as PEM: what a service shows.
+    /// Sets the client certificate and its key, as PEM, by which a service is identified.
     pub fn certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.identity = Some((certificate.into(), key.into()));
         self
     }
 
-    /// A token, which is not renewed.
+    /// Sets a token, which is not renewed.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.credentials = Ok(Credentials::Token(Arc::new(Bearer::fixed(token.into()))));
         self
     }
 
-    /// A file that somebody keeps a current token in. It is read for the first call, and again once the token has expired.
+    /// Sets a file that always contains a current token. It is read for the first call, and again after the token has expired.
     pub fn token_file(self, path: impl Into<PathBuf>) -> Self {
         self.tokens(TokenFile(path.into()))
     }
 
-    /// Where tokens come from: a closure that answers a future will do.
+    /// Sets the source of tokens, for example a closure that returns a future.
     pub fn tokens(mut self, source: impl TokenSource) -> Self {
         self.credentials = Ok(Credentials::Token(Arc::new(Bearer::new(Box::new(source)))));
         self
     }
 
-    /// The caller's own word, for a server in development mode: an actor, roles with commas between, and regions where
-    /// not everywhere.
+    /// Sets the identity of the caller, for a server in development mode: an actor, roles separated by commas, and regions;
+    /// `None` for all regions.
     pub fn named(mut self, actor: &str, roles: &str, regions: Option<&str>) -> Self {
         let headers = [("x-tsio-actor", Some(actor)), ("x-tsio-roles", Some(roles)), ("x-tsio-regions", regions)];
         let header = |(name, value): (&'static str, Option<&str>)| {
@@ -110,31 +111,31 @@ impl Builder {
         self
     }
 
-    /// How often a call is made at most; 5 unless said.
+    /// Sets how often a call is with_retry; 5 by default.
     pub const fn tries(mut self, tries: u32) -> Self {
         self.policy.tries = tries;
         self
     }
 
-    /// How long one try may take; 10 s unless said.
+    /// Sets the time limit of one try; 10 s by default.
     pub const fn deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// How long all tries of one call may take, waits included; 30 s unless said.
+    /// Sets the time limit of all tries of a call, with the waits between; 30 s by default.
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.policy.patience = patience;
         self
     }
 
-    /// How long a watch may last before it ends with DEADLINE_EXCEEDED; for ever unless said.
+    /// Sets how long a watch may last before it ends with DEADLINE_EXCEEDED; without limit by default.
     pub const fn stream_deadline(mut self, deadline: Option<Duration>) -> Self {
         self.policy.stream = deadline;
         self
     }
 
-    /// How long a connection may be without a sign of life, which is asked for, before it counts as broken; 20 s unless said.
+    /// Sets the time after which a connection that does not answer pings counts as broken; 20 s by default.
     pub const fn silence(mut self, silence: Duration) -> Self {
         self.silence = silence;
         self
@@ -151,7 +152,7 @@ impl Builder {
         Ok(Client { channel, credentials, policy })
     }
 
-    /// The same, connecting with the first call.
+    /// Makes a client that connects with the first call.
     ///
     /// # Errors
     /// [`Error::Setup`].
@@ -171,7 +172,7 @@ impl Builder {
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
         let half = self.silence / 2;
-        let mut endpoint = endpoint.connect_timeout(CONNECT).http2_keep_alive_interval(half);
+        let mut endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).http2_keep_alive_interval(half);
         endpoint = endpoint.keep_alive_timeout(half).keep_alive_while_idle(true);
         if secure {
             let mut tls = ClientTlsConfig::new();
@@ -187,15 +188,15 @@ impl Builder {
 }
 
 impl Client {
-    /// A client of the server at this address, `http://` or `https://`.
+    /// Starts to build a client of the server at this address, `http://` or `https://`.
     pub fn to(server: impl Into<String>) -> Builder {
-        let policy = Policy { tries: TRIES, deadline: DEADLINE, patience: PATIENCE, stream: None };
+        let policy = Policy { tries: DEFAULT_TRIES, deadline: DEADLINE, patience: PATIENCE, stream: None };
         let (server, credentials) = (server.into(), Ok(Credentials::None));
         Builder { server, authorities: Vec::new(), identity: None, credentials, silence: SILENCE, policy }
     }
 
-    /// The generated clients, with the caller's proof on each call. A call through one is made once, as it is. They show the
-    /// token there is now: ask for them again rather than keep them.
+    /// Returns the generated clients, which send the credentials with each call. They do not retry calls. They use the token
+    /// that is current now, so get them again for later calls.
     ///
     /// # Errors
     /// [`Error::Token`].
@@ -204,8 +205,8 @@ impl Client {
         Ok(Services::new(self.channel.clone(), headers, self.credentials.clone()))
     }
 
-    /// Changes something. The request id is made here unless the message has one, and is the same in every try; so what was
-    /// carried out though its answer was lost is answered, and not done twice.
+    /// Sends a mutation. It gets a request id unless it has one, and the id is the same in every try. So a mutation whose answer
+    /// was lost is not carried out twice; the next try returns its answer.
     ///
     /// # Errors
     /// [`Error::Failed`] with the request id; [`Error::Token`].
@@ -218,10 +219,10 @@ impl Client {
             *message.request_id() = Uuid::new_v4().to_string();
         }
         let request_id = message.request_id().clone();
-        self.tried(&message, Some(request_id), &call).await
+        self.with_retry(&message, Some(request_id), &call).await
     }
 
-    /// Reads something.
+    /// Sends a read.
     ///
     /// # Errors
     /// [`Error::Failed`]; [`Error::Token`].
@@ -230,10 +231,10 @@ impl Client {
         message: M,
         call: impl AsyncFn(Services, Request<M>) -> Result<Response<R>, Status>,
     ) -> Result<R, Error> {
-        self.tried(&message, None, &call).await
+        self.with_retry(&message, None, &call).await
     }
 
-    /// A list to its end, page by page.
+    /// Reads a whole list, page by page.
     ///
     /// # Errors
     /// [`Error::Failed`]; [`Error::Token`].
@@ -244,7 +245,7 @@ impl Client {
     ) -> Result<Vec<<L::Page as Listed>::Item>, Error> {
         let mut all = Vec::new();
         loop {
-            let (items, next) = self.tried(&request, None, &call).await?.into_parts();
+            let (items, next) = self.with_retry(&request, None, &call).await?.into_parts();
             all.extend(items);
             if next.is_empty() {
                 return Ok(all);
@@ -262,47 +263,47 @@ impl Client {
         self.policy.stream
     }
 
-    /// Whether the next call will show another token.
+    /// Drops the current token. Returns true if the next call may use another one.
     pub(crate) async fn renew(&self) -> Result<bool, Error> {
         Ok(self.credentials.renewed(&self.credentials.headers().await?))
     }
 
-    async fn tried<M: Clone, R>(
+    async fn with_retry<M: Clone, R>(
         &self,
         message: &M,
         request_id: Option<String>,
         call: &impl AsyncFn(Services, Request<M>) -> Result<Response<R>, Status>,
     ) -> Result<R, Error> {
-        let begun = Instant::now();
-        let left = || self.policy.patience.saturating_sub(begun.elapsed());
+        let start = Instant::now();
+        let left = || self.policy.patience.saturating_sub(start.elapsed());
         let (mut tries, mut renewed) = (0_u32, false);
         loop {
-            let mut shown = Vec::new();
-            let within = self.policy.deadline.min(left());
-            let once = async {
+            let mut sent_headers = Vec::new();
+            let try_timeout = self.policy.deadline.min(left());
+            let one_try = async {
                 let services = self.services().await?;
-                shown = services.headers().to_vec();
+                sent_headers = services.headers().to_vec();
                 let mut request = Request::new(message.clone());
-                request.set_timeout(within);
+                request.set_timeout(try_timeout);
                 Ok(call(services, request).await)
             };
             tries = tries.saturating_add(1);
-            let status = match tokio::time::timeout(within, once).await {
+            let status = match tokio::time::timeout(try_timeout, one_try).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer.into_inner()),
                 Ok(Ok(Err(status))) => status,
                 Ok(Err(error)) => return Err(Error::under(error, request_id)),
                 Err(_) => Status::deadline_exceeded("no answer came in the time given"),
             };
-            match retry::again(&status) {
-                Again::WithAnotherToken if !renewed && self.credentials.renewed(&shown) => renewed = true,
-                // A wait that uses up the time that is left would only come to another failure.
-                Again::Yes
+            match retry::classify(&status) {
+                Retry::WithAnotherToken if !renewed && self.credentials.renewed(&sent_headers) => renewed = true,
+                // Without time for another try after the wait, the call fails now.
+                Retry::Yes
                     if tries < self.policy.tries
                         && let Some(wait) = retry::pause(tries, left()) =>
                 {
                     retry::wait(wait).await;
                 }
-                Again::Yes | Again::WithAnotherToken | Again::No => return Err(Error::of(status, request_id, tries)),
+                Retry::Yes | Retry::WithAnotherToken | Retry::No => return Err(Error::of(status, request_id, tries)),
             }
         }
     }
@@ -312,14 +313,14 @@ fn unreachable(server: &str, error: &tonic::transport::Error) -> Error {
     Error::Unreachable(format!("cannot reach {server}{}", causes(error)))
 }
 
-/// What lies behind an error of the transport, which says nothing itself; each cause once.
+/// The causes of a transport error, whose own message says little; each cause once.
 fn causes(error: &tonic::transport::Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
+        let cause_text = error.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
         }
         cause = error.source();
     }

@@ -1,4 +1,5 @@
-//! What a caller shows on each call: a token, fetched again once it has expired; or, in development mode, a name.
+//! The credentials that are sent with each call: a token, which is fetched again after it has expired, or the metadata of
+//! development mode.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -8,12 +9,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::error::Error;
 
-/// Why no token could be had.
+/// Why there is no token.
 type NoToken = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where tokens come from. It is asked for the first call, and again once the server says that the token has expired.
+/// A source of tokens. It is used for the first call, and again after the server has reported the token as expired.
 pub trait TokenSource: Send + Sync + 'static {
-    /// A token that is good now.
+    /// Returns a token that is valid now.
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>>;
 }
 
@@ -27,7 +28,7 @@ where
     }
 }
 
-/// A file that somebody else keeps current, as a secrets mount does.
+/// A file whose token is kept current from outside, for example by a secrets mount.
 pub(crate) struct TokenFile(pub(crate) PathBuf);
 
 impl TokenSource for TokenFile {
@@ -39,33 +40,33 @@ impl TokenSource for TokenFile {
     }
 }
 
-/// One token.
-struct Fixed(String);
+/// A token that is never renewed.
+struct FixedToken(String);
 
-impl TokenSource for Fixed {
+impl TokenSource for FixedToken {
     fn token(&self) -> Pin<Box<dyn Future<Output = Result<String, NoToken>> + Send + '_>> {
         Box::pin(async { Ok(self.0.clone()) })
     }
 }
 
-/// Metadata of every call.
+/// A metadata header of every call.
 pub(crate) type MetadataHeader = (&'static str, MetadataValue<Ascii>);
 
-/// What a caller shows.
+/// The credentials of a caller.
 #[derive(Clone)]
 pub(crate) enum Credentials {
-    /// Nothing but perhaps a certificate.
+    /// None, except perhaps a client certificate.
     None,
-    /// Its own word, which only development mode takes.
+    /// The identity that the caller states; only development mode accepts it.
     Named(Vec<MetadataHeader>),
-    /// A token, and where the next one comes from.
+    /// A token and its source.
     Token(Arc<Bearer>),
 }
 
 /// A token and its source.
 pub(crate) struct Bearer {
     source: Box<dyn TokenSource>,
-    /// Whether the source ever has another.
+    /// False if the source always returns the same token.
     renews: bool,
     current: RwLock<Option<MetadataValue<Ascii>>>,
 }
@@ -75,16 +76,16 @@ impl Bearer {
         Self { source, renews: true, current: RwLock::new(None) }
     }
 
-    /// One that there is no other in the place of.
+    /// A token that is never renewed.
     pub(crate) fn fixed(token: String) -> Self {
-        Self { renews: false, ..Self::new(Box::new(Fixed(token))) }
+        Self { renews: false, ..Self::new(Box::new(FixedToken(token))) }
     }
 
     fn current(&self) -> Option<MetadataValue<Ascii>> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The token there is, or a first one.
+    /// Returns the current token, or fetches one.
     async fn value(&self) -> Result<MetadataValue<Ascii>, Error> {
         if let Some(current) = self.current() {
             return Ok(current);
@@ -97,7 +98,7 @@ impl Bearer {
         Ok(value)
     }
 
-    /// Forgets a token that has expired, unless there is another by now.
+    /// Drops an expired token, unless it was replaced already.
     fn forget(&self, expired: &MetadataValue<Ascii>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref() == Some(expired) {
@@ -107,7 +108,7 @@ impl Bearer {
 }
 
 impl Credentials {
-    /// What to send along.
+    /// Returns the headers for a call.
     pub(crate) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
         match self {
             Self::None => Ok(Vec::new()),
@@ -116,7 +117,7 @@ impl Credentials {
         }
     }
 
-    /// Whether another token may be had in the place of the one among these.
+    /// Drops the token in these headers. Returns true if the source may have another one.
     pub(crate) fn renewed(&self, headers: &[MetadataHeader]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));

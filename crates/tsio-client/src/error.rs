@@ -1,4 +1,4 @@
-//! Why a call did not succeed, as data.
+//! Errors of calls, as data.
 
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -6,10 +6,10 @@ use tonic_types::{StatusExt as _, pb};
 
 use crate::proto::{Refusal, code_name};
 
-/// Why a call did not succeed.
+/// An error of a call or of building a client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The client cannot be built as it was asked for: an address, a certificate, a name that is no header.
+    /// The client cannot be built: a wrong address, certificate or header.
     #[error("{text}")]
     Setup {
         /// A reason like a server's: `SETTINGS_WRONG`, `TLS_WANTED`.
@@ -20,33 +20,33 @@ pub enum Error {
     /// The server cannot be reached.
     #[error("{0}")]
     Unreachable(String),
-    /// No token could be had.
+    /// The source had no token.
     #[error("no token: {source}")]
     Token {
-        /// Why not.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
-        /// The request id of the mutation that wanted one. An earlier try may have been carried out.
+        /// The request id of the mutation that needed the token. An earlier try may have been carried out.
         request_id: Option<String>,
     },
-    /// The server did not do it, or its answer never came.
+    /// The server refused the call, or no answer came.
     #[error(transparent)]
     Failed(Box<Failed>),
 }
 
-/// What came of a call that did not succeed, with what the server says of it.
+/// A failed call, with the status and details of the server.
 #[derive(Debug, thiserror::Error)]
 #[error("{} ({})", .status.message(), self.reason())]
 pub struct Failed {
     status: Status,
     reason: Option<String>,
     refusal: Option<Refusal>,
-    /// The request id of the mutation, in every try; with it the same call may be made again later.
+    /// The request id of the mutation. The same call may be repeated with it later.
     pub request_id: Option<String>,
-    /// How often it was tried.
+    /// The number of tries.
     pub tries: u32,
 }
 
-/// What a status says, of a call made with the generated clients: tried once, its request id known to the caller.
+/// Converts the status of a call through the generated clients, which is tried once. The caller knows its request id.
 impl From<Status> for Failed {
     fn from(status: Status) -> Self {
         Self::new(status, None, 1)
@@ -58,31 +58,31 @@ impl Failed {
         let reason = reason(&status);
         let details = pb::Status::decode(status.details()).unwrap_or_default().details;
         let refusal = details.into_iter().find_map(|it| {
-            let named = it.type_url.ends_with("/tsio.v1.Refusal");
-            named.then(|| Refusal::decode(it.value.as_slice()).ok()).flatten()
+            let is_refusal = it.type_url.ends_with("/tsio.v1.Refusal");
+            is_refusal.then(|| Refusal::decode(it.value.as_slice()).ok()).flatten()
         });
         Self { status, reason, refusal, request_id, tries }
     }
 
-    /// The status as it came.
+    /// The status that was received.
     #[must_use]
     pub const fn status(&self) -> &Status {
         &self.status
     }
 
-    /// The reason of its `google.rpc.ErrorInfo`, UPPER_SNAKE; the code's name where the answer is not the server's.
+    /// The reason in `google.rpc.ErrorInfo`, UPPER_SNAKE, or the name of the status code if there is none.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.reason.as_deref().unwrap_or_else(|| code_name(self.status.code()))
     }
 
-    /// What the scheme refused, with every limit that binds; nothing where it is no refusal.
+    /// The refusal of the scheme, with every limit that prevents the call, if it is one.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
     }
 
-    /// The fields that are wrong, each with what is wrong with it.
+    /// The wrong fields, each with a description of the mistake.
     #[must_use]
     pub fn violations(&self) -> Vec<(String, String)> {
         let bad = self.status.get_details_bad_request();
@@ -104,7 +104,7 @@ impl Error {
         Self::Failed(Box::new(Failed::new(status, request_id, tries)))
     }
 
-    /// The same, of a mutation with this request id.
+    /// Adds the request id of a mutation.
     pub(crate) fn under(self, id: Option<String>) -> Self {
         match self {
             Self::Token { source, .. } => Self::Token { source, request_id: id },
@@ -112,19 +112,19 @@ impl Error {
         }
     }
 
-    /// What came of the call, where it was made.
+    /// The failed call, if one was made.
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         if let Self::Failed(failed) = self { Some(failed) } else { None }
     }
 
-    /// What the scheme refused, if it did.
+    /// The refusal of the scheme, if it is one.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         self.failed().and_then(Failed::refusal)
     }
 
-    /// The request id of the mutation that did not succeed: with it the same call may be made again.
+    /// The request id of the failed mutation. The same call may be repeated with it.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -134,7 +134,7 @@ impl Error {
         }
     }
 
-    /// The code: UNAVAILABLE where the server cannot be reached, INVALID_ARGUMENT for a client that cannot be built.
+    /// The status code: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the client cannot be built.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -146,7 +146,7 @@ impl Error {
     }
 }
 
-/// The reason of a status that the server sent; nothing where it came from the transport.
+/// The reason of a status; `None` if the transport made it, not the server.
 pub(crate) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|it| it.reason)
 }

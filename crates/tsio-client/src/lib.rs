@@ -1,4 +1,4 @@
-//! The contract of tsio, and its client library: typed calls to a running server, repeated only where that is safe.
+//! The contract of tsio, and its client library: typed calls to a running server, retried only if that is safe.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), tsio_client::Error> {
@@ -26,7 +26,7 @@
 //!         date: "2021-10-11".to_owned(),
 //!         ..Default::default()
 //!     };
-//!     // The request id is made once, and is the same in every try.
+//!     // The request id is made once and used in every try.
 //!     match client.mutate(accept, async |tsio, request| tsio.offers().accept_offer(request).await).await {
 //!         Ok(answer) => println!("accepted: {:?}", answer.offer),
 //!         Err(error) => match error.refusal() {
@@ -41,13 +41,13 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | a call that changes something | [`Client::mutate`]: one request id for all tries |
-//! | a call that only reads | [`Client::read`] |
-//! | a list to its end | [`Client::every`] |
-//! | following a programme's offers | [`Client::watch`], which resumes where a stream broke |
-//! | anything else, an upload for one | [`Client::services`]: the generated clients, with the caller's proof on each call |
+//! | a mutation | [`Client::mutate`]: one request id for all tries |
+//! | a read | [`Client::read`] |
+//! | a whole list | [`Client::every`] |
+//! | the changes of a programme's offers | [`Client::watch`], which resumes a broken stream |
+//! | anything else, such as an upload | [`Client::services`]: the generated clients, with the caller's credentials |
 //!
-//! `docs/how-to/client-developer.md` says which answers are repeated and which never are.
+//! `docs/how-to/client-developer.md` says which errors are retried.
 
 pub mod proto;
 

@@ -1,20 +1,20 @@
-//! Lists that come in pages.
+//! The lists of the contract, which are read page by page.
 
 use crate::proto;
 
 /// A request for a page of a list.
 pub trait List: prost::Message + Clone {
-    /// A page of it.
+    /// The response with a page.
     type Page: Listed;
-    /// Asks for the page that a token leads to.
+    /// Sets the token of the page to read.
     fn turn(&mut self, page_token: String);
 }
 
-/// A page.
+/// A page of a list.
 pub trait Listed {
-    /// What is listed.
+    /// An item of the list.
     type Item;
-    /// Its items, and the token of the next page, empty on the last.
+    /// Returns the items, and the token of the next page, which is empty on the last page.
     fn into_parts(self) -> (Vec<Self::Item>, String);
 }
 
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_list_of_the_contract_is_one_here() {
+    fn every_list_of_the_contract_is_declared() {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
         let ours = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
         let pages = |it: &&prost_types::DescriptorProto| it.field.iter().any(|field| field.name() == "page_token");

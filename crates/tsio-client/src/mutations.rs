@@ -1,11 +1,11 @@
-//! The messages that change something: each carries the caller's id for it.
+//! The mutations of the contract: messages with a request id.
 
 use crate::proto;
 
-/// A message that changes something. Its request id makes it safe to repeat: the same id is carried out once, and answered with
-/// the same bytes for ever.
+/// A message that changes data. Its request id makes a retry safe: the server carries the same id out once, and always returns
+/// the same answer.
 pub trait Mutation: prost::Message + Clone {
-    /// The caller's id for this mutation, a UUID; one is made where it is empty.
+    /// The request id, a UUID. If it is empty, the client makes one.
     fn request_id(&mut self) -> &mut String;
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_mutation_of_the_contract_is_one_here() {
+    fn every_mutation_of_the_contract_is_declared() {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
         let ours = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
         let carries = |it: &&prost_types::DescriptorProto| {

@@ -1,4 +1,4 @@
-//! The generated clients, with the caller's proof on each call.
+//! The generated clients, which send the caller's credentials with each call.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,12 +20,12 @@ use crate::proto::record_service_client::RecordServiceClient;
 use crate::proto::referral_service_client::ReferralServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
-use crate::retry::{self, Again};
+use crate::retry::{self, Retry};
 
-/// The largest answer taken. Changes between two months are not paged: 25,000 schools of 200 bytes make 5 MB.
-const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// The largest accepted response. Changes between two months are not paged: 25,000 schools of 200 bytes make 5 MB.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024 * 1024;
 
-/// A connection that shows on each call who makes it, and forgets a token that the server says has expired.
+/// A connection that sends the credentials with each call, and drops a token that the server reports as expired.
 #[derive(Clone)]
 pub struct Authorised {
     channel: Channel,
@@ -59,9 +59,9 @@ impl Service<http::Request<Body>> for Authorised {
         let (headers, credentials) = (self.headers.clone(), self.credentials.clone());
         Box::pin(async move {
             let answer = answer.await?;
-            // A refusal at admission has headers only.
+            // An error of admission has headers only.
             let refused = Status::from_header_map(answer.headers());
-            if refused.is_some_and(|status| retry::again(&status) == Again::WithAnotherToken) {
+            if refused.is_some_and(|status| retry::classify(&status) == Retry::WithAnotherToken) {
                 credentials.renewed(&headers);
             }
             Ok(answer)
@@ -69,7 +69,7 @@ impl Service<http::Request<Body>> for Authorised {
     }
 }
 
-/// The services of the contract, each with its generated client. A call through one is made once, as it is.
+/// The services of the contract, each with its generated client. Calls through them are not retried.
 #[derive(Debug, Clone)]
 pub struct Services(Authorised);
 
@@ -80,7 +80,7 @@ macro_rules! services {
                 $(#[$doc])*
                 #[must_use]
                 pub fn $name(&self) -> $client<Authorised> {
-                    $client::new(self.0.clone()).max_decoding_message_size(LARGEST_ANSWER)
+                    $client::new(self.0.clone()).max_decoding_message_size(MAX_RESPONSE_BYTES)
                 }
             )+
         }
@@ -88,25 +88,25 @@ macro_rules! services {
 }
 
 services! {
-    /// What waits for a second person.
+    /// Approvals by a second person.
     approvals: ApprovalServiceClient,
-    /// Awards and what becomes of them.
+    /// Awards and their movements.
     awards: AwardServiceClient,
-    /// Who is eligible, and why.
+    /// The eligibility of schools.
     eligibility: EligibilityServiceClient,
-    /// The proof of the programmes.
+    /// Verification of the ledger.
     finance: FinanceServiceClient,
     /// Funds, their movements and entries.
     funds: FundServiceClient,
-    /// Offers on their way.
+    /// Offers and their states.
     offers: OfferServiceClient,
-    /// The record of a programme as such.
+    /// The record of a programme.
     record: RecordServiceClient,
-    /// Schools and trusts that come forward.
+    /// Referrals of schools and trusts.
     referrals: ReferralServiceClient,
     /// Schools, trusts and imported files.
     register: RegisterServiceClient,
-    /// The scheme of each programme.
+    /// The terms of each programme.
     terms: TermsServiceClient,
 }
 

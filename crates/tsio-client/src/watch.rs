@@ -1,4 +1,4 @@
-//! Following a programme's offers over as many streams as it takes.
+//! Follows the offers of a programme, over several streams if they break.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,38 +9,41 @@ use crate::connect::Client;
 use crate::error::Error;
 use crate::proto::watch_offers_request::Start;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
-use crate::retry::{self, Again};
+use crate::retry::{self, Retry};
 
-/// A watch that goes on from the last message where a stream broke: every change once, in order, none missed.
+/// A watch that resumes after the last message if its stream breaks. It returns every change once and in order.
 ///
-/// A snapshot is kept back until it is whole, because a broken one starts again, and an offer that left meanwhile would be in
-/// neither the second one nor a `gone`. Dropping the future of [`Watch::next`] loses nothing; after an error, the next call begins
-/// again from the same place.
+/// A snapshot is held back until it is complete, because a broken one starts again: an offer that left in between would be in
+/// neither the second snapshot nor a `gone`. Dropping the future of [`Watch::next`] loses nothing. After an error the next call
+/// begins again from the same position.
 pub struct Watch {
     client: Client,
     request: WatchOffersRequest,
     stream: Option<Streaming<WatchOffersResponse>>,
-    /// Of a snapshot that is not whole yet.
-    kept: Vec<WatchOffersResponse>,
-    /// What may be told.
+    /// The messages of an incomplete snapshot.
+    snapshot: Vec<WatchOffersResponse>,
+    /// The messages to return next.
     ready: VecDeque<WatchOffersResponse>,
-    /// Whether a message has ever come.
-    heard: bool,
-    /// Failures since the last message.
-    tried: u32,
-    /// Whether another token was asked for since the last message.
+    /// True after the first message.
+    has_received: bool,
+    /// The number of failures since the last message.
+    failures: u32,
+    /// True if the token was renewed since the last message.
     renewed: bool,
     broke: Box<dyn Fn(&Status) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("request", &self.request).field("tried", &self.tried).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("request", &self.request)
+            .field("failures", &self.failures)
+            .finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// Follows a programme's offers, resuming by itself.
+    /// Follows the offers of a programme, and resumes broken streams.
     #[must_use]
     pub fn watch(&self, request: WatchOffersRequest) -> Watch {
         Watch::new(self.clone(), request)
@@ -49,19 +52,19 @@ impl Client {
 
 impl Watch {
     pub(crate) fn new(client: Client, request: WatchOffersRequest) -> Self {
-        let (kept, ready) = (Vec::new(), VecDeque::new());
+        let (snapshot, ready) = (Vec::new(), VecDeque::new());
         let broke = Box::new(|_: &Status| {});
-        Self { client, request, stream: None, kept, ready, heard: false, tried: 0, renewed: false, broke }
+        Self { client, request, stream: None, snapshot, ready, has_received: false, failures: 0, renewed: false, broke }
     }
 
-    /// The same, telling of each stream that broke and is resumed.
+    /// Calls `broke` for each stream that broke and is resumed.
     #[must_use]
     pub fn telling(mut self, broke: impl Fn(&Status) + Send + Sync + 'static) -> Self {
         self.broke = Box::new(broke);
         self
     }
 
-    /// The token of the last message that had one: what to resume from after a restart.
+    /// The last resume token, for a restart of the program.
     #[must_use]
     pub fn resume_token(&self) -> Option<&str> {
         match &self.request.start {
@@ -70,11 +73,11 @@ impl Watch {
         }
     }
 
-    /// The next message. While the server is away it waits, with growing pauses, for as long as it is polled.
+    /// Returns the next message. While the server is unreachable it retries with growing pauses.
     ///
     /// # Errors
-    /// What no resuming mends: another history (`HISTORY_DIVERGED`), a caller that holds all watches one may when it begins
-    /// another (`WATCHES_EXCEEDED`), a token that cannot be renewed, a wrong request.
+    /// Failures that a new stream cannot fix: another history (`HISTORY_DIVERGED`), too many watches at the first stream
+    /// (`WATCHES_EXCEEDED`), a token that cannot be renewed, or a wrong request.
     pub async fn next(&mut self) -> Result<WatchOffersResponse, Error> {
         loop {
             if let Some(message) = self.ready.pop_front() {
@@ -98,33 +101,34 @@ impl Watch {
                 },
             };
             self.stream = None;
-            self.kept.clear();
-            self.mend(broken).await?;
+            self.snapshot.clear();
+            self.recover(broken).await?;
         }
     }
 
-    /// Keeps back what has no place, which is of a snapshot; with what has one, all that was kept may be told.
+    /// Stores a message. One without a resume token belongs to a snapshot and is held back; one with a token completes the
+    /// snapshot.
     fn take(&mut self, message: WatchOffersResponse) {
-        (self.heard, self.tried, self.renewed) = (true, 0, false);
+        (self.has_received, self.failures, self.renewed) = (true, 0, false);
         if message.resume_token.is_empty() {
-            return self.kept.push(message);
+            return self.snapshot.push(message);
         }
-        self.ready.extend(self.kept.drain(..));
+        self.ready.extend(self.snapshot.drain(..));
         self.ready.push_back(message);
     }
 
-    /// Opens a stream; the status where that failed.
+    /// Opens a stream. Returns the status if that failed.
     async fn begin(&mut self) -> Result<Option<Status>, Error> {
-        let begun = async {
+        let opening = async {
             let services = self.client.services().await?;
             let mut request = Request::new(self.request.clone());
-            if let Some(within) = self.client.stream_deadline() {
-                request.set_timeout(within);
+            if let Some(deadline) = self.client.stream_deadline() {
+                request.set_timeout(deadline);
             }
             Ok(services.offers().watch_offers(request).await)
         };
-        match tokio::time::timeout(self.client.deadline(), begun).await {
-            Ok(begun) => match begun? {
+        match tokio::time::timeout(self.client.deadline(), opening).await {
+            Ok(opened) => match opened? {
                 Ok(answer) => {
                     self.stream = Some(answer.into_inner());
                     Ok(None)
@@ -135,29 +139,29 @@ impl Watch {
         }
     }
 
-    /// Waits, or renews the token, where going on can help.
-    async fn mend(&mut self, status: Status) -> Result<(), Error> {
-        let again = match retry::again(&status) {
-            // Its place of before the break is soon free; who never had one would wait for another watch to end.
-            _ if !self.heard && retry::is_too_many_watches(&status) => Again::No,
-            // A deadline that the caller set is the end it asked for.
-            _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Again::No,
-            Again::WithAnotherToken if !self.renewed && self.client.renew().await? => {
+    /// Waits or renews the token if that can help, or returns the error.
+    async fn recover(&mut self, status: Status) -> Result<(), Error> {
+        let retry = match retry::classify(&status) {
+            // After a break the old slot of this watch is soon free. A first stream would wait for another watch to end.
+            _ if !self.has_received && retry::is_too_many_watches(&status) => Retry::No,
+            // The caller has set this deadline, so it ends the watch.
+            _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Retry::No,
+            Retry::WithAnotherToken if !self.renewed && self.client.renew().await? => {
                 self.renewed = true;
                 (self.broke)(&status);
                 return Ok(());
             }
-            again => again,
+            other => other,
         };
-        self.tried = self.tried.saturating_add(1);
-        if again != Again::Yes {
-            // Polled again, it begins again, with another token where there is one by then.
-            let tried = std::mem::take(&mut self.tried);
+        self.failures = self.failures.saturating_add(1);
+        if retry != Retry::Yes {
+            // The next call begins again, with another token if there is one by then.
+            let failures = std::mem::take(&mut self.failures);
             self.renewed = false;
-            return Err(Error::of(status, None, tried));
+            return Err(Error::of(status, None, failures));
         }
         (self.broke)(&status);
-        if let Some(wait) = retry::pause(self.tried, Duration::MAX) {
+        if let Some(wait) = retry::pause(self.failures, Duration::MAX) {
             retry::wait(wait).await;
         }
         Ok(())
