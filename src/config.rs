@@ -1,7 +1,7 @@
-//! How the server is set up: a file, environment over it, flags over that; one validated value comes out.
+//! The configuration of the server: a file, overridden by the environment, overridden by flags. The result is validated.
 //!
-//! Everything wrong is said at once, with its line. Secrets lie in files that this one names, or in the environment; none
-//! is ever printed (a database URL can hold one).
+//! All mistakes are reported at once, each with its line. Secrets are in files that the configuration names, or in the
+//! environment. They are never printed; a database URL may contain one.
 
 mod access;
 pub(crate) mod environment;
@@ -19,18 +19,18 @@ use crate::grpc::auth::Access;
 use crate::grpc::{Setup, Traces};
 use file::{ConfigMistake, LimitsTable, LoadedFile};
 
-/// The database, where nothing says otherwise.
+/// The default database.
 const DATABASE: &str = "sqlite:tsio.db";
-/// Where to listen, where nothing says otherwise.
+/// The default address to listen on.
 const LISTEN: &str = "127.0.0.1:50051";
-/// How long a drain may take, where nothing says otherwise.
+/// The default time limit of a drain.
 const DRAIN_SECONDS: u64 = 10;
 /// The longest drain: beyond it process managers kill the process.
 const MAX_DRAIN_SECONDS: u64 = 300;
-/// How often the ledger is checked, where nothing says otherwise.
+/// The default interval of ledger checks.
 const CHECK_SECONDS: u64 = 3_600;
 
-/// What flags and environment say.
+/// The settings of flags and environment.
 #[derive(Debug, Clone, Default)]
 pub struct ConfigOverrides {
     /// `--database`, or `TSIO_DATABASE`.
@@ -47,18 +47,18 @@ pub struct ConfigOverrides {
     pub traces_endpoint: Option<String>,
 }
 
-/// The set-up of a server.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Config {
-    /// The database's URL.
+    /// The URL of the database.
     pub database: String,
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Whether to bring the schema up to date at start.
+    /// True to migrate the schema at the start.
     pub migrate: bool,
-    /// Who is let in, over what, and how many.
+    /// Authentication, TLS, limits, and optional endpoints.
     pub setup: Setup,
-    /// Where traces go, if anywhere.
+    /// Where traces are sent; `None` for nowhere.
     pub traces: Option<Traces>,
 }
 
@@ -68,12 +68,12 @@ impl fmt::Debug for Config {
     }
 }
 
-/// What is wrong with a set-up, one line each.
+/// The mistakes of a configuration, one line each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Mistakes(pub Vec<String>);
 
-/// The set-up of a server that only this machine can reach and where callers name themselves.
+/// The settings of a development server: only this machine can reach it, and callers state their own identity.
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
     let limits = limits::check(&LimitsTable::default(), drain, false, &mut Vec::new());
@@ -81,46 +81,46 @@ pub fn development(drain: Duration) -> Setup {
 }
 
 impl Config {
-    /// Puts file, environment and flags together.
+    /// Merges file, environment and flags, and validates the result.
     ///
     /// # Errors
-    /// Everything that is wrong.
-    pub fn load(path: Option<&Path>, given: ConfigOverrides) -> Result<Self, Mistakes> {
+    /// All mistakes of the configuration.
+    pub fn load(path: Option<&Path>, overrides: ConfigOverrides) -> Result<Self, Mistakes> {
         let file = path.map(LoadedFile::read).transpose()?.unwrap_or_default();
         let mut mistakes = Vec::new();
-        let config = Self::check(&file, given, &mut mistakes);
+        let config = Self::check(&file, overrides, &mut mistakes);
         if mistakes.is_empty() { Ok(config) } else { Err(file.explain(mistakes)) }
     }
 
-    fn check(file: &LoadedFile, given: ConfigOverrides, mistakes: &mut Vec<ConfigMistake>) -> Self {
-        let says = &file.says;
-        let listen = given.listen.or(says.listen).or_else(|| LISTEN.parse().ok());
+    fn check(file: &LoadedFile, overrides: ConfigOverrides, mistakes: &mut Vec<ConfigMistake>) -> Self {
+        let settings = &file.settings;
+        let listen = overrides.listen.or(settings.listen).or_else(|| LISTEN.parse().ok());
         let listen = listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let drain = says.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |it| *it.get_ref());
+        let drain = settings.drain_seconds.as_ref().map_or(DRAIN_SECONDS, |it| *it.get_ref());
         if drain > MAX_DRAIN_SECONDS {
             let why = format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}");
-            mistakes.push(ConfigMistake::at(says.drain_seconds.as_ref(), why));
+            mistakes.push(ConfigMistake::at(settings.drain_seconds.as_ref(), why));
         }
-        let in_file = says.database.as_ref().filter(|_| given.database.is_none());
-        let database = given.database.or_else(|| says.database.as_ref().map(|it| it.get_ref().clone()));
+        let used_from_file = settings.database.as_ref().filter(|_| overrides.database.is_none());
+        let database = overrides.database.or_else(|| settings.database.as_ref().map(|it| it.get_ref().clone()));
         let database = database.unwrap_or_else(|| DATABASE.to_owned());
         if database.starts_with("mysql:") {
             let why = "database: MySQL is not supported: use sqlite:PATH or postgres://...";
-            mistakes.push(ConfigMistake::at(in_file, why));
+            mistakes.push(ConfigMistake::at(used_from_file, why));
         } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
-            mistakes.push(ConfigMistake::at(in_file, "database: a URL starts with sqlite: or postgres://"));
+            mistakes.push(ConfigMistake::at(used_from_file, "database: a URL starts with sqlite: or postgres://"));
         }
-        let development = given.development || says.development.unwrap_or(false);
-        let (access, tls) = access::check(says, listen, development, mistakes);
-        let web = web::check(says, mistakes);
-        let traces = traces::check(says, given.traces_endpoint, mistakes);
+        let development = overrides.development || settings.development.unwrap_or(false);
+        let (access, tls) = access::check(settings, listen, development, mistakes);
+        let web = web::check(settings, mistakes);
+        let traces = traces::check(settings, overrides.traces_endpoint, mistakes);
         let callers_are_known = matches!(access, Access::Guarded { .. });
-        let table = says.limits.clone().unwrap_or_default();
+        let table = settings.limits.clone().unwrap_or_default();
         let limits = limits::check(&table, Duration::from_secs(drain), callers_are_known, mistakes);
-        let metrics = given.metrics_listen.or(says.metrics.as_ref().map(|it| it.listen));
-        let ledger = says.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
+        let metrics = overrides.metrics_listen.or(settings.metrics.as_ref().map(|it| it.listen));
+        let ledger = settings.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
         let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
-        let migrate = given.migrate || says.migrate.unwrap_or(false);
+        let migrate = overrides.migrate || settings.migrate.unwrap_or(false);
         let setup = Setup { access, tls, limits, web, metrics, ledger };
         Self { database, listen, migrate, setup, traces }
     }
@@ -138,16 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn flags_go_over_the_file() {
+    fn flags_override_the_file() {
         let text = "database = \"sqlite:a.db\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\ndevelopment = true\n[metrics]\nlisten = \"127.0.0.1:2\"\n";
         let (_dir, path) = file(text);
         let config = Config::load(Some(&path), ConfigOverrides::default()).unwrap();
         let drain = config.setup.limits.drain.as_secs();
         assert_eq!((config.database.as_str(), config.listen.port(), drain), ("sqlite:a.db", 1, 3));
         assert_eq!(config.setup.metrics.map(|it| it.port()), Some(2));
-        let given =
+        let overrides =
             ConfigOverrides { database: Some("sqlite:b.db".to_owned()), migrate: true, ..ConfigOverrides::default() };
-        let config = Config::load(Some(&path), given).unwrap();
+        let config = Config::load(Some(&path), overrides).unwrap();
         assert_eq!((config.database.as_str(), config.listen.port(), config.migrate), ("sqlite:b.db", 1, true));
     }
 
@@ -212,38 +212,38 @@ mod tests {
             let (_dir, path) = file(text);
             let Mistakes(mistakes) = Config::load(Some(&path), ConfigOverrides::default()).unwrap_err();
             assert_eq!(mistakes.len(), expected.len(), "{text}: {mistakes:#?}");
-            for (said, expected) in mistakes.iter().zip(expected) {
-                assert!(said.contains(expected), "{text}: {said}");
+            for (mistake, expected) in mistakes.iter().zip(expected) {
+                assert!(mistake.contains(expected), "{text}: {mistake}");
             }
         }
     }
 
     #[test]
-    fn the_ledger_is_checked_every_hour_or_as_often_as_is_said_or_never() {
-        let every = |text: &str| {
+    fn the_ledger_is_checked_every_hour_or_as_configured_or_never() {
+        let interval = |text: &str| {
             let (_dir, path) = file(text);
-            let given = ConfigOverrides { development: true, ..ConfigOverrides::default() };
-            Config::load(Some(&path), given).unwrap().setup.ledger.map(|it| it.as_secs())
+            let overrides = ConfigOverrides { development: true, ..ConfigOverrides::default() };
+            Config::load(Some(&path), overrides).unwrap().setup.ledger.map(|it| it.as_secs())
         };
-        assert_eq!(every(""), Some(3_600));
-        assert_eq!(every("[ledger]\ncheck_seconds = 60"), Some(60));
-        assert_eq!(every("[ledger]\ncheck_seconds = 0"), None);
+        assert_eq!(interval(""), Some(3_600));
+        assert_eq!(interval("[ledger]\ncheck_seconds = 60"), Some(60));
+        assert_eq!(interval("[ledger]\ncheck_seconds = 0"), None);
     }
 
     #[test]
-    fn traces_go_where_the_flag_says_and_nowhere_by_themselves() {
+    fn traces_are_sent_only_if_configured_and_the_flag_wins() {
         let traces = |text: &str, flag: Option<&str>| {
             let (_dir, path) = file(text);
             let traces_endpoint = flag.map(ToOwned::to_owned);
-            let given = ConfigOverrides { development: true, traces_endpoint, ..ConfigOverrides::default() };
-            Config::load(Some(&path), given).unwrap().traces.map(|it| (it.endpoint, it.ratio))
+            let overrides = ConfigOverrides { development: true, traces_endpoint, ..ConfigOverrides::default() };
+            Config::load(Some(&path), overrides).unwrap().traces.map(|it| (it.endpoint, it.ratio))
         };
-        let there = |endpoint: &str, ratio| Some((endpoint.to_owned(), ratio));
+        let sent_to = |endpoint: &str, ratio| Some((endpoint.to_owned(), ratio));
         assert_eq!(traces("", None), None);
         assert_eq!(traces("[traces]\nratio = 0.5", None), None);
         let text = "[traces]\nendpoint = \"http://a:4317\"\nratio = 0.25";
-        assert_eq!(traces(text, None), there("http://a:4317", 0.25));
-        assert_eq!(traces(text, Some("https://b:4317")), there("https://b:4317", 0.25));
-        assert_eq!(traces("", Some("https://b:4317")), there("https://b:4317", 1.0));
+        assert_eq!(traces(text, None), sent_to("http://a:4317", 0.25));
+        assert_eq!(traces(text, Some("https://b:4317")), sent_to("https://b:4317", 0.25));
+        assert_eq!(traces("", Some("https://b:4317")), sent_to("https://b:4317", 1.0));
     }
 }

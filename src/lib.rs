@@ -1,15 +1,15 @@
 //! `tsio`: the trust and school improvement offer, as a service.
 //!
-//! The layers, and who may import whom (`tests/tidy.rs` checks it):
+//! The layers, and what each may import (`tests/tidy.rs` checks it):
 //!
 //! ```text
-//! domain   the scheme itself, pure: a crate of its own  imports nobody
+//! domain   the scheme itself, pure: a crate of its own  imports none
 //! import   bytes of a file -> rows and problems, pure   imports domain
 //! store    the only place that names sea_orm            imports domain
-//! app      use cases: who may, in which order           imports domain, store, import
-//! grpc     the wire                                     imports app, domain
-//! client   the client library: a crate of its own       imports nobody
-//! cli      commands on top of it                        imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
+//! app      use cases, permissions, the writer           imports domain, store, import
+//! grpc     the gRPC services and their server           imports app, domain
+//! client   the client library: a crate of its own       imports none
+//! cli      the command line                             imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
 //! ```
 //!
 //! A module is `pub` only where the binary, the tests or the benches use it, so that the compiler finds what nobody uses in the

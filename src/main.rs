@@ -1,10 +1,10 @@
-//! The one binary: the server's commands and the client's.
+//! The only binary: the commands of the server and of the client.
 
 use std::process::ExitCode;
 
 use tsio::cli::{self, Cli, Command};
 
-/// A busy server allocates small things all the time: a quarter of its time went there (ADR 0014).
+/// The default allocator took a quarter of the time of a busy server (ADR 0014).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

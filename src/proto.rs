@@ -1,4 +1,4 @@
-//! The contract (`proto/tsio/v1`): the messages and clients of `tsio-client`, and the server traits that are generated here.
+//! The contract (`proto/tsio/v1`): the messages and clients of `tsio-client`, and the generated server traits.
 
 #![expect(
     clippy::allow_attributes,

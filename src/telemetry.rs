@@ -1,4 +1,4 @@
-//! Structured logs: one line an event on stderr, with who calls what and under which ids.
+//! Structured logs: one line per event on stderr, with the caller, the method and the ids of the request.
 
 use std::io::{self, IsTerminal as _, Write, stderr};
 
@@ -11,15 +11,15 @@ use crate::domain::text::{Lines, shown};
 use crate::grpc::Exporting;
 use crate::store::CommitNoticeLayer;
 
-/// What is logged where nothing says otherwise: this program's own events, and warnings of the libraries.
+/// The default filter: this program's own events, and warnings of libraries.
 const DEFAULT: &str = "warn,tsio=info";
 
-/// Writes each event as one line in which no control character acts on a terminal: it is written `\uXXXX`, which in JSON is
+/// Writes each event as one line, with control characters as `\uXXXX`, so that they cannot act on a terminal. In JSON that is
 /// the same value.
 struct SafeLines<W>(W);
 
 impl<W: Write> Write for SafeLines<W> {
-    /// Takes a whole event at a time: the layer formats one before it writes.
+    /// Writes one whole event; the layer formats an event before it writes.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let line = shown(text.trim_end_matches('\n'), Lines::One);
@@ -32,28 +32,28 @@ impl<W: Write> Write for SafeLines<W> {
     }
 }
 
-/// Starts logging: lines for people on a terminal, JSON otherwise. A second start changes nothing.
+/// Starts logging: plain lines on a terminal, JSON otherwise. A second start does nothing.
 pub fn start() {
     start_with(None);
 }
 
-/// The same, and spans go out as well where they are to.
+/// Starts logging, and exports spans if `traces` is given.
 pub fn start_with(traces: Option<&Exporting>) {
-    let given = environment::log_filter().map(EnvFilter::try_new);
-    let wrong = given.as_ref().and_then(|it| it.as_ref().err().map(ToString::to_string));
-    let filter = given.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
-    // No colours: they are control characters, and so is what must not pass.
+    let configured = environment::log_filter().map(EnvFilter::try_new);
+    let filter_error = configured.as_ref().and_then(|it| it.as_ref().err().map(ToString::to_string));
+    let filter = configured.and_then(Result::ok).unwrap_or_else(|| EnvFilter::new(DEFAULT));
+    // No colours, because they are control characters, which `SafeLines` escapes.
     let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| SafeLines(stderr()));
     let log: Box<dyn Layer<Registry> + Send + Sync> =
         if stderr().is_terminal() { log.boxed() } else { log.json().with_span_list(false).boxed() };
-    // Each layer has a filter of its own: what the log leaves out, the others may still need.
+    // Each layer has its own filter, because other layers may need what the log leaves out.
     let registry = tracing_subscriber::registry().with(log.with_filter(filter)).with(CommitNoticeLayer::filtered());
-    // Started already, by a test in the same process: that one stays.
+    // This fails if a test in the same process has started logging before; that one stays.
     let _ = match traces {
         None => registry.try_init(),
         Some(traces) => registry.with(traces.layer()).try_init(),
     };
-    if let Some(error) = wrong {
+    if let Some(error) = filter_error {
         tracing::warn!(error, "TSIO_LOG cannot be read and is left out");
     }
 }
@@ -65,9 +65,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for CapturedLog {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -77,11 +77,11 @@ mod tests {
         }
     }
 
-    /// What is logged of an event in a span, as lines for people or as JSON.
+    /// Logs an event in a span, and returns the log, as plain lines or as JSON.
     fn logged(json: bool) -> String {
         const HOSTILE: &str = "a\u{1b}[31m\u{9b}\u{202e}\r\nb";
-        let kept = Kept::default();
-        let writer = kept.clone();
+        let captured = CapturedLog::default();
+        let writer = captured.clone();
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || SafeLines(writer.clone()));
         let layer: Box<dyn Layer<Registry> + Send + Sync> = if json { layer.json().boxed() } else { layer.boxed() };
         tracing::subscriber::with_default(Registry::default().with(layer), || {
@@ -89,7 +89,7 @@ mod tests {
             let _inside = span.enter();
             tracing::info!(text = HOSTILE, shown = %HOSTILE, "message {HOSTILE}");
         });
-        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 
     #[test]

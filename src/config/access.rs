@@ -1,4 +1,4 @@
-//! Who may call, over what: checked together, since one does not go without the other.
+//! Checks authentication and TLS together, because the rules of one depend on the other.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,36 +11,36 @@ use crate::domain::role::{Caller, Regions};
 use crate::grpc::Tls;
 use crate::grpc::auth::{Access, KeySource, Service, TokenSettings};
 
-/// By how much clocks may differ, where nothing says otherwise.
+/// The default allowed difference between clocks.
 const LEEWAY_SECONDS: u64 = 30;
-/// The most: past it an expired token would be as good as one that is not.
+/// The largest allowed difference. A larger one would make expired tokens valid for too long.
 const MAX_LEEWAY_SECONDS: u64 = 300;
 
-/// Who is let in, and TLS. Loopback may do without TLS, since a proxy of the same machine may speak it; development mode
-/// may do without everything, on loopback alone.
+/// Checks authentication and TLS. A loopback address may be served without TLS, because a proxy on the same machine may
+/// provide it. Development mode needs neither, but is allowed only on loopback.
 pub(super) fn check(
-    says: &ConfigFile,
+    settings: &ConfigFile,
     listen: SocketAddr,
     development: bool,
     mistakes: &mut Vec<ConfigMistake>,
 ) -> (Access, Option<Tls>) {
-    let tls = says.tls.as_ref().and_then(|table| tls(table, mistakes));
-    let tokens = says.tokens.as_ref().and_then(|table| tokens(table, mistakes));
-    let services: Vec<Service> = says.services.iter().filter_map(|table| service(table, mistakes)).collect();
-    let guarded = says.tokens.is_some() || !says.services.is_empty();
-    if !says.services.is_empty() && says.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
+    let tls = settings.tls.as_ref().and_then(|table| tls(table, mistakes));
+    let tokens = settings.tokens.as_ref().and_then(|table| tokens(table, mistakes));
+    let services: Vec<Service> = settings.services.iter().filter_map(|table| service(table, mistakes)).collect();
+    let has_callers = settings.tokens.is_some() || !settings.services.is_empty();
+    if !settings.services.is_empty() && settings.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
         let why = "services: certificates are checked against tls.client_ca, which is not set";
         mistakes.push(ConfigMistake::of_all(why));
     }
-    if !guarded && !development {
-        let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
+    if !has_callers && !development {
+        let why = "access: nothing settings who may call: set up [tokens] or [[services]], or serve with --development";
         mistakes.push(ConfigMistake::of_all(why));
     }
-    if guarded && development {
+    if has_callers && development {
         let why = "development: callers would name themselves though tokens or services are set up: choose one";
         mistakes.push(ConfigMistake::of_all(why));
     }
-    if !listen.ip().is_loopback() && (development || says.tls.is_none()) {
+    if !listen.ip().is_loopback() && (development || settings.tls.is_none()) {
         let why = if development { "development mode" } else { "without [tls] tsio" };
         mistakes.push(ConfigMistake::of_all(format!(
             "listen: {listen} is not a loopback address, and {why} serves on no other"
@@ -65,7 +65,7 @@ fn tls(table: &TlsTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Tls> {
     let key = pem("key", &table.key, "PRIVATE KEY");
     let client_ca = table.client_ca.as_ref().map(|path| pem("client_ca", path, "BEGIN CERTIFICATE"));
     let client_ca = match client_ca {
-        Some(read) => Some(read?),
+        Some(bytes) => Some(bytes?),
         None => None,
     };
     Some(Tls { certificate: certificate?, key: key?, client_ca })
@@ -80,7 +80,7 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Toke
     }
     let keys = table.keys.get_ref();
     if keys.starts_with("http://")
-        && !["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|it| on(it, keys))
+        && !["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|it| is_on_host(it, keys))
     {
         let why = "tokens.keys: fetch keys over https, or plainly from this machine alone";
         mistakes.push(ConfigMistake::at(Some(&table.keys), why));
@@ -91,7 +91,7 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Toke
         mistakes.push(ConfigMistake::at(table.leeway_seconds.as_ref(), why));
     }
     let is_url = keys.starts_with("http://") || keys.starts_with("https://");
-    let claim = |given: &Option<String>, name: &str| given.clone().unwrap_or_else(|| name.to_owned());
+    let claim = |configured: &Option<String>, default: &str| configured.clone().unwrap_or_else(|| default.to_owned());
     (mistakes.len() == before).then(|| TokenSettings {
         issuer: table.issuer.get_ref().clone(),
         audience: table.audience.get_ref().clone(),
@@ -103,8 +103,8 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Toke
     })
 }
 
-/// Whether an address is of this host: its name is followed by a port, a path, or nothing.
-fn on(host: &str, url: &str) -> bool {
+/// Returns true if the URL begins with this scheme and host, followed by a port, a path, or nothing.
+fn is_on_host(host: &str, url: &str) -> bool {
     url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
 }
 
@@ -121,14 +121,14 @@ fn service(table: &ServiceTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Se
     let roles = table.roles.get_ref().iter().map(|it| it.parse()).collect::<Result<Vec<_>, _>>();
     let roles =
         roles.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.roles), wrong("roles", &error)))).ok();
-    let named = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
-    let regions = if named.iter().any(|it| it == "*") {
+    let names = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
+    let regions = if names.iter().any(|it| it == "*") {
         Ok(Regions::Every)
     } else {
-        named.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
+        names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
     };
-    let misplaced = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), wrong("regions", &error)));
-    let regions = regions.map_err(misplaced).ok();
+    let add_mistake = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), wrong("regions", &error)));
+    let regions = regions.map_err(add_mistake).ok();
     let caller = Caller { actor: actor?, roles: roles?, regions: regions?, subject: None };
     (mistakes.len() == before).then(|| Service { name: name.to_owned(), caller })
 }

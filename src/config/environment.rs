@@ -1,4 +1,5 @@
-//! Settings that only the environment has. No other code reads it, but for what clap does by the arguments' own declarations.
+//! Settings that exist only in the environment. Only this module reads environment variables, and clap for arguments that
+//! declare one.
 
 /// The filter of the log, from `TSIO_LOG`, in `tracing-subscriber`'s syntax.
 #[must_use]
@@ -6,7 +7,7 @@ pub(crate) fn log_filter() -> Option<String> {
     std::env::var("TSIO_LOG").ok()
 }
 
-/// The token of a client's command, from `TSIO_TOKEN`. There is no such flag: others on the machine see flags.
+/// The token of a client command, from `TSIO_TOKEN`. It is not a flag, because other users of the machine can see flags.
 #[must_use]
 pub(crate) fn client_token() -> Option<String> {
     std::env::var("TSIO_TOKEN").ok()

@@ -1,4 +1,4 @@
-//! What a configuration file may hold, and where in it a mistake is.
+//! The format of the configuration file, and the lines of mistakes in it.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::Mistakes;
 
-/// What a configuration file may hold (TOML). Every key may be left out.
+/// The configuration file (TOML). Every key is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
@@ -18,26 +18,26 @@ pub struct ConfigFile {
     pub database: Option<Spanned<String>>,
     /// Address and port.
     pub listen: Option<SocketAddr>,
-    /// Whether to bring the schema up to date at start.
+    /// True to migrate the schema at the start.
     pub migrate: Option<bool>,
-    /// Seconds that calls in flight have to end after SIGTERM.
+    /// Seconds that requests in flight may take after SIGTERM.
     pub drain_seconds: Option<Spanned<u64>>,
-    /// Whether callers name themselves: on loopback alone.
+    /// True for development mode, in which callers state their own identity. Only on loopback.
     pub development: Option<bool>,
     /// TLS.
     pub tls: Option<TlsTable>,
     /// Bearer tokens.
     pub tokens: Option<TokensTable>,
-    /// Services that call with a certificate.
+    /// Services that are identified by a client certificate.
     #[serde(default)]
     pub services: Vec<ServiceTable>,
-    /// Bounds.
+    /// Limits.
     pub limits: Option<LimitsTable>,
-    /// Browsers.
+    /// gRPC-Web for browsers.
     pub web: Option<WebTable>,
-    /// What Prometheus scrapes.
+    /// The metrics endpoint for Prometheus.
     pub metrics: Option<MetricsTable>,
-    /// The ledger's check.
+    /// The ledger check.
     pub ledger: Option<LedgerTable>,
     /// Traces.
     pub traces: Option<TracesTable>,
@@ -55,9 +55,9 @@ pub struct MetricsTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TracesTable {
-    /// Where the collector takes OTLP over gRPC: `http://host:port` or `https://host:port`.
+    /// The collector, by OTLP over gRPC: `http://host:port` or `https://host:port`.
     pub endpoint: Option<Spanned<String>>,
-    /// Which part of the calls that come without a trace of their own is traced, 0 to 1; all when left out.
+    /// The fraction of requests without a trace that are traced, 0 to 1; 1 by default.
     pub ratio: Option<Spanned<f64>>,
 }
 
@@ -65,7 +65,7 @@ pub struct TracesTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerTable {
-    /// Seconds from one check of the whole record to the next; 0 for none.
+    /// Seconds between two checks of the whole record; 0 for none.
     pub check_seconds: u64,
 }
 
@@ -73,15 +73,15 @@ pub struct LedgerTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsTable {
-    /// The server's certificate, followed by those between it and its authority.
+    /// The server's certificate, followed by the intermediate certificates of its chain.
     pub certificate: Spanned<PathBuf>,
-    /// Its key.
+    /// The key of the certificate.
     pub key: Spanned<PathBuf>,
     /// The authority that signs the certificates of services.
     pub client_ca: Option<Spanned<PathBuf>>,
 }
 
-/// `[tokens]`: whose tokens are taken.
+/// `[tokens]`: the accepted tokens.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokensTable {
@@ -91,35 +91,35 @@ pub struct TokensTable {
     pub audience: Spanned<String>,
     /// The issuer's keys, a JWK set: a file, or an `https://` address.
     pub keys: Spanned<String>,
-    /// Seconds by which clocks may differ.
+    /// The allowed difference between clocks, in seconds.
     pub leeway_seconds: Option<Spanned<u64>>,
-    /// The claim with the caller's opaque id; `sub` when left out.
+    /// The claim with the caller's opaque id; `sub` by default.
     pub actor_claim: Option<String>,
-    /// The claim with the roles; `roles` when left out.
+    /// The claim with the roles; `roles` by default.
     pub roles_claim: Option<String>,
-    /// The claim with the regions; `regions` when left out.
+    /// The claim with the regions; `regions` by default.
     pub regions_claim: Option<String>,
 }
 
-/// `[[services]]`: one that calls with a certificate.
+/// `[[services]]`: a service with a client certificate.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceTable {
     /// A subject alternative name of its certificate, a URI or a DNS name.
     pub name: Spanned<String>,
-    /// Whom it acts as.
+    /// The actor that it acts as.
     pub actor: Spanned<String>,
     /// Its roles.
     pub roles: Spanned<Vec<String>>,
-    /// Its regions, `*` for all; none when left out.
+    /// Its regions, `*` for all; no region by default.
     pub regions: Option<Spanned<Vec<String>>>,
 }
 
-/// `[web]`: gRPC-Web, spoken where an origin is named.
+/// `[web]`: gRPC-Web, which is on if an origin is named.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebTable {
-    /// Pages of which origins may call: `https://host`, with a port where it is not 443.
+    /// The origins of pages that may call: `https://host`, with the port if it is not 443.
     pub origins: Vec<Spanned<String>>,
 }
 
@@ -127,32 +127,32 @@ pub struct WebTable {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsTable {
-    /// Connections at a time.
+    /// Open connections.
     pub connections: Option<NonZeroUsize>,
-    /// Those of them whose caller is not known yet; half of them when left out.
+    /// Open connections whose caller is unknown; half of all by default.
     pub unknown_connections: Option<Spanned<NonZeroUsize>>,
-    /// Such connections from one address; 100 when left out.
+    /// Unknown connections from one address; 100 by default.
     pub unknown_connections_per_address: Option<NonZeroUsize>,
-    /// Connections of one caller; an eighth of all when left out.
+    /// Connections of one caller; an eighth of all by default.
     pub connections_per_caller: Option<NonZeroUsize>,
-    /// Calls in flight of one caller; an eighth of all when left out.
+    /// Requests in flight of one caller; an eighth of all by default.
     pub calls_per_caller: Option<NonZeroUsize>,
-    /// Seconds that a connection may be open without a call in flight; 600 when left out.
+    /// Seconds that a connection may be open without a request in flight; 600 by default.
     pub idle_seconds: Option<NonZeroU32>,
-    /// Seconds that a response may wait for its caller to take it; 60 when left out.
+    /// Seconds that a response may wait for the caller to read it; 60 by default.
     pub untaken_seconds: Option<NonZeroU32>,
     /// Proxies in front of the server: addresses, or networks as `10.0.0.0/8`.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
-    /// Calls in flight.
+    /// Requests in flight.
     pub calls: Option<NonZeroUsize>,
-    /// Calls a second of one caller.
+    /// Requests per second of one caller.
     pub calls_per_second: Option<NonZeroU32>,
-    /// Watches of one caller at a time.
+    /// Open watches of one caller.
     pub watches_per_caller: Option<NonZeroUsize>,
 }
 
-/// Something wrong, and where, where it stands in the file.
+/// A mistake, with its position in the file if it has one.
 #[derive(Debug)]
 pub(super) struct ConfigMistake {
     span: Option<Range<usize>>,
@@ -160,41 +160,43 @@ pub(super) struct ConfigMistake {
 }
 
 impl ConfigMistake {
-    pub(super) fn at<T>(place: Option<&Spanned<T>>, what: impl Into<String>) -> Self {
-        Self { span: place.map(Spanned::span), what: what.into() }
+    pub(super) fn at<T>(value: Option<&Spanned<T>>, what: impl Into<String>) -> Self {
+        Self { span: value.map(Spanned::span), what: what.into() }
     }
 
-    /// One that stands nowhere in the file: something is missing, or two things do not go together.
+    /// A mistake without a position: a missing setting, or two settings that exclude each other.
     pub(super) fn of_all(what: impl Into<String>) -> Self {
         Self { span: None, what: what.into() }
     }
 }
 
-/// A file that was read.
+/// A loaded configuration file.
 #[derive(Debug, Default)]
 pub(super) struct LoadedFile {
-    pub(super) says: ConfigFile,
+    pub(super) settings: ConfigFile,
     name: String,
     text: String,
 }
 
 impl LoadedFile {
+    /// Reads a configuration file.
+    ///
     /// # Errors
-    /// That it cannot be read, or the first thing in it that no configuration has.
+    /// The file cannot be read, is not TOML, or has an unknown key; only the first such mistake is reported.
     pub(super) fn read(path: &Path) -> Result<Self, Mistakes> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Mistakes(vec![format!("{name}: {error}")]))?;
         match toml::from_str(&text) {
-            Ok(says) => Ok(Self { says, name, text }),
+            Ok(settings) => Ok(Self { settings, name, text }),
             Err(error) => {
                 let what = error.message().to_owned();
-                let read = Self { says: ConfigFile::default(), name, text };
-                Err(read.explain(vec![ConfigMistake { span: error.span(), what }]))
+                let file = Self { settings: ConfigFile::default(), name, text };
+                Err(file.explain(vec![ConfigMistake { span: error.span(), what }]))
             }
         }
     }
 
-    /// The mistakes, each with its line.
+    /// Adds the file name and the line to each mistake.
     pub(super) fn explain(&self, mistakes: Vec<ConfigMistake>) -> Mistakes {
         let explain = |ConfigMistake { span, what }: ConfigMistake| match span {
             Some(span) => {

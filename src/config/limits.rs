@@ -1,4 +1,4 @@
-//! Bounds: what is not set follows from what is, and callers are bounded one by one only where they are told apart.
+//! Checks the limits. Defaults follow from other limits. Limits per caller have defaults only if callers are authenticated.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -9,26 +9,27 @@ use toml::Spanned;
 use super::file::{ConfigMistake, LimitsTable};
 use crate::grpc::{ConnectionLimits, ServerLimits};
 
-/// Connections at a time, where nothing says otherwise: each takes a file descriptor, of which a process has 1,024.
+/// The default limit of connections. Each needs a file descriptor, and a process usually has 1,024.
 const CONNECTIONS: usize = 800;
-/// Calls in flight, where nothing says otherwise: twice as many as may wait for one programme.
+/// The default limit of requests in flight: twice as many as may wait for one programme.
 const CALLS: usize = 8_192;
-/// Calls a second of one caller, where nothing says otherwise and callers are told apart.
+/// The default limit of requests per second of one caller.
 const CALLS_PER_SECOND: u32 = 500;
-/// Watches of one caller at a time.
+/// The default limit of open watches of one caller.
 const WATCHES_PER_CALLER: usize = 100;
-/// Unknown connections from one address.
+/// The default limit of unknown connections from one address.
 const PER_ADDRESS: usize = 100;
-/// Which part of connections and calls is one caller's.
-const PART: usize = 8;
-/// The least that it is.
-const LEAST: usize = 4;
-/// How long a connection may be open without a call in flight.
+/// One caller may by default have 1/8 of the connections and of the requests in flight.
+const CALLER_FRACTION: usize = 8;
+/// The smallest default of that limit.
+const MIN_PER_CALLER: usize = 4;
+/// The default time that a connection may be open without a request in flight.
 const IDLE_SECONDS: u32 = 600;
-/// How long a response may wait to be taken: a watcher that takes nothing is ended after 30 seconds, and has 30 more.
+/// The default time that a response may wait for the caller. A watcher that reads nothing is ended after 30 seconds, and has
+/// 30 more to read the end.
 const UNTAKEN_SECONDS: u32 = 60;
 
-/// The bounds of a server.
+/// Checks the limits of a server, and fills in the defaults.
 pub(super) fn check(
     table: &LimitsTable,
     drain: Duration,
@@ -38,22 +39,26 @@ pub(super) fn check(
     let all = table.connections.map_or(CONNECTIONS, NonZeroUsize::get);
     let calls = table.calls.map_or(CALLS, NonZeroUsize::get);
     let unknown = table.unknown_connections.as_ref();
-    if let Some(given) = unknown.filter(|it| it.get_ref().get() > all) {
-        let why =
-            format!("limits.unknown_connections: {} is more than the {all} of limits.connections", given.get_ref());
-        mistakes.push(ConfigMistake::at(Some(given), why));
+    if let Some(configured) = unknown.filter(|it| it.get_ref().get() > all) {
+        let why = format!(
+            "limits.unknown_connections: {} is more than the {all} of limits.connections",
+            configured.get_ref()
+        );
+        mistakes.push(ConfigMistake::at(Some(configured), why));
     }
     let unknown = unknown.map_or(all.div_ceil(2), |it| it.get_ref().get());
     let per_address = table.unknown_connections_per_address.map_or(PER_ADDRESS, NonZeroUsize::get);
-    let part = |of: usize| NonZeroUsize::new((of / PART).max(LEAST)).filter(|_| callers_are_known);
-    let seconds =
-        |given: Option<NonZeroU32>, usual: u32| Duration::from_secs(given.map_or(usual, NonZeroU32::get).into());
+    let per_caller =
+        |total: usize| NonZeroUsize::new((total / CALLER_FRACTION).max(MIN_PER_CALLER)).filter(|_| callers_are_known);
+    let seconds = |configured: Option<NonZeroU32>, default: u32| {
+        Duration::from_secs(configured.map_or(default, NonZeroU32::get).into())
+    };
     let connections = ConnectionLimits {
         all,
         unknown,
         unknown_per_address: per_address.min(unknown),
-        per_caller: table.connections_per_caller.or(part(all)),
-        calls_per_caller: table.calls_per_caller.or(part(calls)),
+        per_caller: table.connections_per_caller.or(per_caller(all)),
+        calls_per_caller: table.calls_per_caller.or(per_caller(calls)),
         idle: seconds(table.idle_seconds, IDLE_SECONDS),
         untaken: seconds(table.untaken_seconds, UNTAKEN_SECONDS),
         trusted: table.trusted_proxies.iter().filter_map(|it| proxy(it, mistakes)).collect(),
@@ -69,12 +74,12 @@ pub(super) fn check(
     }
 }
 
-fn proxy(given: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<IpNet> {
-    let text = given.get_ref();
+fn proxy(configured: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<IpNet> {
+    let text = configured.get_ref();
     let network = text.parse().or_else(|_| text.parse().map(|it: std::net::IpAddr| IpNet::from(it)));
     if network.is_err() {
         let why = format!("limits.trusted_proxies: {text:?} is neither an address nor a network such as 10.0.0.0/8");
-        mistakes.push(ConfigMistake::at(Some(given), why));
+        mistakes.push(ConfigMistake::at(Some(configured), why));
     }
     network.ok()
 }
@@ -83,32 +88,32 @@ fn proxy(given: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<I
 mod tests {
     use super::*;
 
-    fn bounds(text: &str, callers_are_known: bool) -> (ServerLimits, usize) {
+    fn checked(text: &str, callers_are_known: bool) -> (ServerLimits, usize) {
         let (table, mut mistakes) = (toml::from_str(text).unwrap(), Vec::new());
         let limits = check(&table, Duration::ZERO, callers_are_known, &mut mistakes);
         (limits, mistakes.len())
     }
 
     #[test]
-    fn callers_who_are_told_apart_are_bounded() {
-        let of_caller = |text: &str, known| {
-            let (ServerLimits { connections, rate, watches, .. }, _) = bounds(text, known);
+    fn authenticated_callers_have_limits() {
+        let caller_limits = |text: &str, known| {
+            let (ServerLimits { connections, rate, watches, .. }, _) = checked(text, known);
             let number = |it: Option<NonZeroUsize>| it.map(NonZeroUsize::get);
             (rate.map(NonZeroU32::get), [watches, connections.per_caller, connections.calls_per_caller].map(number))
         };
-        assert_eq!(of_caller("", true), (Some(500), [Some(100), Some(100), Some(1_024)]));
-        assert_eq!(of_caller("", false), (None, [None; 3]));
+        assert_eq!(caller_limits("", true), (Some(500), [Some(100), Some(100), Some(1_024)]));
+        assert_eq!(caller_limits("", false), (None, [None; 3]));
         let own = "calls_per_second = 7\nwatches_per_caller = 8\nconnections_per_caller = 9\ncalls_per_caller = 10";
         for known in [true, false] {
-            assert_eq!(of_caller(own, known), (Some(7), [Some(8), Some(9), Some(10)]));
+            assert_eq!(caller_limits(own, known), (Some(7), [Some(8), Some(9), Some(10)]));
         }
-        assert_eq!(of_caller("connections = 16", true).1[1], Some(4), "one caller has some, however few there are");
+        assert_eq!(caller_limits("connections = 16", true).1[1], Some(4), "one caller may always have some");
     }
 
     #[test]
-    fn unknown_connections_fill_a_part_of_all() {
+    fn unknown_connections_are_a_share_of_all() {
         let unknown = |text: &str| {
-            let (ServerLimits { connections, .. }, mistakes) = bounds(text, true);
+            let (ServerLimits { connections, .. }, mistakes) = checked(text, true);
             (connections.all, connections.unknown, connections.unknown_per_address, mistakes)
         };
         assert_eq!(unknown(""), (800, 400, 100, 0));
@@ -119,9 +124,9 @@ mod tests {
 
     #[test]
     fn proxies_are_addresses_or_networks() {
-        let (limits, mistakes) = bounds("trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.7\", \"2001:db8::/32\"]", true);
+        let (limits, mistakes) = checked("trusted_proxies = [\"10.0.0.0/8\", \"192.0.2.7\", \"2001:db8::/32\"]", true);
         let named: Vec<String> = limits.connections.trusted.iter().map(ToString::to_string).collect();
         assert_eq!((named.join(" ").as_str(), mistakes), ("10.0.0.0/8 192.0.2.7/32 2001:db8::/32", 0));
-        assert_eq!(bounds("trusted_proxies = [\"proxy.example\", \"10.0.0.0/33\"]", true).1, 2);
+        assert_eq!(checked("trusted_proxies = [\"proxy.example\", \"10.0.0.0/33\"]", true).1, 2);
     }
 }

@@ -1,24 +1,31 @@
-//! Where traces go: an address that cannot be one is a mistake, not a collector that is away.
+//! Checks the settings of traces. A malformed address is a mistake; an unreachable collector is not.
 
 use http::Uri;
 
 use super::file::{ConfigFile, ConfigMistake};
 use crate::grpc::Traces;
 
-/// Traces as flag, environment and file have them; none where none of them names a collector.
-pub(super) fn check(says: &ConfigFile, given: Option<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<Traces> {
-    let table = says.traces.as_ref();
-    let in_file = table.and_then(|it| it.endpoint.as_ref()).filter(|_| given.is_none());
-    let endpoint = given.or_else(|| in_file.map(|it| it.get_ref().clone()))?;
+/// Merges flag, environment and file; `None` if none of them names a collector.
+pub(super) fn check(
+    settings: &ConfigFile,
+    endpoint_override: Option<String>,
+    mistakes: &mut Vec<ConfigMistake>,
+) -> Option<Traces> {
+    let table = settings.traces.as_ref();
+    let used_from_file = table.and_then(|it| it.endpoint.as_ref()).filter(|_| endpoint_override.is_none());
+    let endpoint = endpoint_override.or_else(|| used_from_file.map(|it| it.get_ref().clone()))?;
     if !is_address(&endpoint) {
-        mistakes.push(ConfigMistake::at(in_file, format!("traces.endpoint: {endpoint:?} is not http(s)://host:port")));
+        mistakes.push(ConfigMistake::at(
+            used_from_file,
+            format!("traces.endpoint: {endpoint:?} is not http(s)://host:port"),
+        ));
     }
     let ratio = table.and_then(|it| it.ratio.as_ref());
-    let part = ratio.map_or(1.0, |it| *it.get_ref());
-    if !(0.0..=1.0).contains(&part) {
-        mistakes.push(ConfigMistake::at(ratio, format!("traces.ratio: {part} is not from 0 to 1")));
+    let fraction = ratio.map_or(1.0, |it| *it.get_ref());
+    if !(0.0..=1.0).contains(&fraction) {
+        mistakes.push(ConfigMistake::at(ratio, format!("traces.ratio: {fraction} is not from 0 to 1")));
     }
-    Some(Traces { endpoint, ratio: part })
+    Some(Traces { endpoint, ratio: fraction })
 }
 
 fn is_address(text: &str) -> bool {

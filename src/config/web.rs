@@ -1,32 +1,33 @@
-//! Which pages may call: origins as browsers write them, so that one that can never match is a mistake.
+//! Checks the origins of pages that may call. An origin that no browser can send is a mistake.
 
 use http::HeaderValue;
 use toml::Spanned;
 
 use super::file::{ConfigFile, ConfigMistake};
 
-/// The origins, none where `[web]` is left out.
-pub(super) fn check(says: &ConfigFile, mistakes: &mut Vec<ConfigMistake>) -> Vec<HeaderValue> {
-    let given = says.web.as_ref().map(|it| it.origins.as_slice()).unwrap_or_default();
-    given.iter().filter_map(|text| origin(text, mistakes)).collect()
+/// The origins; empty without `[web]`.
+pub(super) fn check(settings: &ConfigFile, mistakes: &mut Vec<ConfigMistake>) -> Vec<HeaderValue> {
+    let origins = settings.web.as_ref().map(|it| it.origins.as_slice()).unwrap_or_default();
+    origins.iter().filter_map(|text| origin(text, mistakes)).collect()
 }
 
 fn origin(text: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<HeaderValue> {
-    let given = text.get_ref();
-    let found = if is_origin(given) { HeaderValue::from_str(given).ok() } else { None };
-    if found.is_none() {
+    let value = text.get_ref();
+    let origin = if is_origin(value) { HeaderValue::from_str(value).ok() } else { None };
+    if origin.is_none() {
         let why = format!(
-            "web.origins: {given:?} is no origin: https://host or https://host:port, in lower case and with nothing \
+            "web.origins: {value:?} is no origin: https://host or https://host:port, in lower case and with nothing \
              behind it; http:// only for this machine"
         );
         mistakes.push(ConfigMistake::at(Some(text), why));
     }
-    found
+    origin
 }
 
-/// Browsers leave out the port of the scheme, and write nothing behind it. A wildcard is no origin.
+/// Returns true for an origin as browsers send it: without the default port of the scheme, and without a path. A wildcard is
+/// not an origin.
 fn is_origin(text: &str) -> bool {
-    let (host, own_port) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+    let (host, default_port) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(host), _) => (host, "443"),
         (None, Some(host)) if ["localhost", "127.0.0.1"].contains(&host.split(':').next().unwrap_or(host)) => {
             (host, "80")
@@ -37,7 +38,7 @@ fn is_origin(text: &str) -> bool {
     let name = name.unwrap_or(host);
     let letters = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.';
     let is_port =
-        |it: &str| it != own_port && !it.starts_with('0') && !it.starts_with('+') && it.parse::<u16>().is_ok();
+        |it: &str| it != default_port && !it.starts_with('0') && !it.starts_with('+') && it.parse::<u16>().is_ok();
     !name.is_empty() && name.bytes().all(letters) && port.is_none_or(is_port)
 }
 
@@ -46,7 +47,7 @@ mod tests {
     use super::is_origin;
 
     #[test]
-    fn an_origin_is_as_browsers_write_it() {
+    fn an_origin_is_written_as_browsers_send_it() {
         for good in ["https://casework.example", "https://casework.example:8443", "http://localhost:5173"] {
             assert!(is_origin(good), "{good}");
         }
