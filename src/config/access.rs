@@ -33,7 +33,7 @@ pub(super) fn check(
         mistakes.push(ConfigMistake::of_all(why));
     }
     if !has_callers && !development {
-        let why = "access: nothing settings who may call: set up [tokens] or [[services]], or serve with --development";
+        let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
         mistakes.push(ConfigMistake::of_all(why));
     }
     if has_callers && development {
