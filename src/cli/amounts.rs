@@ -1,23 +1,24 @@
-//! How amounts are typed and shown: pounds and days, read and written as everywhere else in this program.
+//! Parses and displays amounts in pounds and days.
 //!
-//! The only place of the client that knows the domain's units, so that `£4,000` means the same in a terms file and here.
+//! It uses the units of the domain, so that `£4,000` means the same here and in a terms file. No other part of the client
+//! does.
 
 use crate::domain::ids::BadId;
 use crate::domain::ledger::{self, Unit};
 use crate::domain::money::{HalfDays, Pence};
 use crate::proto;
 
-/// Takes pounds: `250000`, `£4,000`, `4000.50`. Answers pence.
+/// Parses pounds (`250000`, `£4,000`, `4000.50`) to pence.
 pub(super) fn pounds(text: &str) -> Result<i64, BadId> {
     text.parse().map(Pence::get)
 }
 
-/// Takes days: `2.5`, `3`. Answers half-days.
+/// Parses days (`2.5`, `3`) to half-days.
 pub(super) fn days(text: &str) -> Result<i32, BadId> {
     text.parse().map(HalfDays::get)
 }
 
-/// An amount of a unit as json names it, for a person: `£4,000`, `2.5 days`; the plain number of another unit.
+/// Displays an amount whose unit has its JSON name: `£4,000`, `2.5 days`. Another unit gives the plain number.
 pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
     match unit {
         Some("pence") => ledger::shown(Unit::Pence, amount),
@@ -26,7 +27,7 @@ pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
     }
 }
 
-/// An amount in a unit of the wire, for a person.
+/// Displays an amount in a unit of the contract.
 pub(super) fn of(unit: proto::Unit, amount: i64) -> String {
     match unit {
         proto::Unit::Pence => pence(amount),
@@ -35,7 +36,7 @@ pub(super) fn of(unit: proto::Unit, amount: i64) -> String {
     }
 }
 
-/// Pence, for a person: `£4,000`.
+/// Displays pence: `£4,000`.
 pub(super) fn pence(amount: i64) -> String {
     ledger::shown(Unit::Pence, amount)
 }

@@ -1,13 +1,13 @@
-//! `tsio approvals`: what waits for a second person, and the answer to it.
+//! `tsio approvals`: lists approvals, and gives, denies or withdraws one.
 
 use clap::Subcommand;
 
 use super::amounts::pence;
-use super::args::Sought;
+use super::args::ListQuery;
 use super::errors::Failure;
 use super::json::{self, Object};
 use super::names::{instant, word};
-use super::output::{TableColumn, facts, parts, table};
+use super::output::{TableColumn, field_lines, parts, table};
 use super::session::{PAGE, Session, every_page};
 use super::view::{funds, imports, offers, schools};
 use crate::proto::{
@@ -29,7 +29,7 @@ pub enum ApprovalsCommand {
         #[arg(long, conflicts_with = "all")]
         waiting: bool,
         #[command(flatten)]
-        sought: Sought,
+        query: ListQuery,
     },
     /// Deny an approval: nothing is carried out
     #[command(
@@ -61,7 +61,7 @@ pub enum ApprovalsCommand {
 
 pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ApprovalsCommand::List { all, waiting, sought: Sought { filter, order_by } } => {
+        ApprovalsCommand::List { all, waiting, query: ListQuery { filter, order_by } } => {
             let first = ListApprovalsRequest {
                 include_closed: all,
                 waiting_for_me: waiting,
@@ -101,19 +101,19 @@ fn state(it: &Approval) -> String {
     word(it.state().as_str_name(), "APPROVAL_STATE_")
 }
 
-/// What it is about: an id, or a school.
-fn about(it: &Approval) -> String {
+/// The subject of an approval: an id, or a school.
+fn subject(it: &Approval) -> String {
     match &it.entry {
         Some(entry) if it.subject.is_empty() => format!("school {}", entry.urn),
         _ => it.subject.clone(),
     }
 }
 
-/// What it states: of funds before and after, what was moved alone; how many offers lose their ground; of a school, its
-/// entry position, and the open offers that depend on what was decided before.
-fn states(it: &Approval) -> String {
+/// The statement of an approval. Of funds: the amounts before and after, and what one person has moved alone. Of an import: the
+/// number of offers that lose their ground. Of a school: its entry position, and the open offers that depend on it.
+fn statement(it: &Approval) -> String {
     if let Some(entry) = &it.entry {
-        let position = |of: EntryPosition| word(of.as_str_name(), "ENTRY_POSITION_");
+        let position = |it: EntryPosition| word(it.as_str_name(), "ENTRY_POSITION_");
         let (to, before) = (position(entry.position()), position(entry.before()));
         let before = if before.is_empty() { "unknown".to_owned() } else { before };
         let offers = entry.offers.iter().map(|it| format!("; open offer {it}")).collect::<String>();
@@ -139,15 +139,15 @@ fn amount(it: &Approval) -> String {
 }
 
 fn one(it: &Approval) -> String {
-    facts([
+    field_lines([
         ("approval", it.approval.clone()),
         ("action", it.action.clone()),
         ("state", state(it)),
-        ("subject", about(it)),
+        ("subject", subject(it)),
         ("amount", amount(it)),
         ("to fund", it.to_fund.clone()),
         ("expires", instant(it.expire_time).unwrap_or_default()),
-        ("states", states(it)),
+        ("states", statement(it)),
     ])
 }
 
@@ -156,12 +156,12 @@ fn rows(approvals: &[Approval]) -> String {
     let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT"), Text("WHY")];
     let row = |it: &Approval| {
         let action = format!("{} {}", it.action, amount(it));
-        vec![it.approval.clone(), action, state(it), it.requested_by.clone(), about(it), it.reason.clone()]
+        vec![it.approval.clone(), action, state(it), it.requested_by.clone(), subject(it), it.reason.clone()]
     };
     table(&columns, approvals.iter().map(row))
 }
 
-/// What giving an approval carried out, as json: the offer is printed as in a list.
+/// The answer to a given approval as JSON. Its offer is printed as in a list.
 fn given_json(answer: &GiveApprovalResponse) -> Object {
     json::of(answer).with("offer", answer.offer.as_ref().map(offers::row_json))
 }

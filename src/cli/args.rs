@@ -139,11 +139,11 @@ pub struct ExpectedHash {
 impl FromStr for ExpectedHash {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WANTED: &str = "must be a sequence, a colon and 64 hex digits";
-        let (sequence, hash) = text.split_once(':').ok_or(WANTED)?;
-        let sequence = sequence.parse().ok().filter(|number| *number > 0).ok_or(WANTED)?;
+        const RULE: &str = "must be a sequence, a colon and 64 hex digits";
+        let (sequence, hash) = text.split_once(':').ok_or(RULE)?;
+        let sequence = sequence.parse().ok().filter(|number| *number > 0).ok_or(RULE)?;
         let well_formed = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        well_formed.then(|| Self { sequence, hash: hash.to_ascii_lowercase() }).ok_or(WANTED)
+        well_formed.then(|| Self { sequence, hash: hash.to_ascii_lowercase() }).ok_or(RULE)
     }
 }
 
@@ -158,7 +158,7 @@ pub(super) fn date(text: &str) -> Result<String, &'static str> {
 
 /// Which rows of a list, and in which order.
 #[derive(Debug, Args)]
-pub struct Sought {
+pub struct ListQuery {
     /// A condition, see docs/reference/lists.md
     #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) filter: String,

@@ -1,7 +1,6 @@
 //! `tsio awards`: makes awards, and books, draws, releases and refunds them.
 //!
-//! Every mutation prints the award as it is after it; a bundle prints all of its awards. What caps and funds can bear is
-//! the server's to say.
+//! Every mutation prints the award in its new state; a bundle prints all of its awards. The server checks caps and funds.
 
 mod args;
 mod bundle;
@@ -16,7 +15,7 @@ use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json::{self, Json, Object};
 use super::offers::warn;
-use super::output::{self, facts, parts};
+use super::output::{self, field_lines, parts};
 use super::session::{PAGE, Session, every_page};
 use super::view::awards as view;
 use crate::proto::{
@@ -25,10 +24,10 @@ use crate::proto::{
     UndoMovementRequest, Warning, draw_award_request, refund_award_request, release_award_request,
 };
 
-/// What the parser cannot see of wrong usage.
+/// Checks the arguments beyond what the parser can check.
 ///
 /// # Errors
-/// [`Failure::Usage`] when an amount is missing that nothing stands in for.
+/// [`Failure::Usage`] if a required amount is missing.
 pub(super) fn check(command: &AwardsCommand) -> Result<(), Failure> {
     let missing = match command {
         AwardsCommand::Change(ChangeCommand::Draw { much, booking: None, .. }) if much.is_unsaid() => {
@@ -85,16 +84,16 @@ fn text(award: Option<&Award>) -> String {
     award.map(view::one).unwrap_or_default()
 }
 
-/// Awards that were made, or would be.
+/// Awards that were made, or would be made.
 struct Made {
     awards: Vec<Award>,
     warnings: Vec<Warning>,
-    /// At which event a check judged them.
+    /// The last event that a check has seen; `None` if the awards were made.
     decided_after: Option<i64>,
 }
 
 impl Made {
-    /// One of them as json, with what was said of all.
+    /// One award as JSON, with the warnings of all.
     fn json(&self, award: &Award) -> Object {
         let made = json::of(award).with("warnings", json::list(&self.warnings));
         match self.decided_after {
@@ -104,7 +103,7 @@ impl Made {
     }
 }
 
-/// Makes awards, or tries to.
+/// Makes awards, or only checks them.
 async fn make_all(
     offer: String,
     awards: Vec<NewAward>,
@@ -128,15 +127,15 @@ async fn make_all(
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
-    let of_all = args.offer.is_none().then(|| PROGRAMME.to_owned());
+    let default_programme = args.offer.is_none().then(|| PROGRAMME.to_owned());
     let first = ListAwardsRequest {
         offer: args.offer.unwrap_or_default(),
-        programme: args.programme.or(of_all).unwrap_or_default(),
+        programme: args.programme.or(default_programme).unwrap_or_default(),
         strand: args.strand.unwrap_or_default(),
         state: args.state.unwrap_or(AwardState::Unspecified).into(),
         page_size: PAGE,
-        filter: args.sought.filter,
-        order_by: args.sought.order_by,
+        filter: args.query.filter,
+        order_by: args.query.order_by,
         page_token: String::new(),
     };
     let awards = every_page(async |page_token| {
@@ -148,7 +147,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     session.print(|| json::list(&awards), || view::rows(&awards))
 }
 
-/// Carries out a command that changes one award, and prints the award after it.
+/// Runs a command that changes one award, and prints the award in its new state.
 async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Failure> {
     let (mut awards, request_id, validate_only) = (session.services.awards(), session.request_id(), false);
     match command {
@@ -166,7 +165,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
             };
             let answer = awards.book_days(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            let booked = facts([("booking", answer.booking.to_string())]);
+            let booked = field_lines([("booking", answer.booking.to_string())]);
             session.print(|| json::of(&answer), || parts([booked, text(answer.award.as_ref())]))
         }
         ChangeCommand::Cancel { which, booking } => {
@@ -228,7 +227,7 @@ fn changed<M: Message + Name>(
     session.print(|| json::changed(answer), || text(award))
 }
 
-/// An amount as each message wants it.
+/// Converts an amount to the type of each message.
 macro_rules! amounts {
     ($($message:ident),+) => {$(
         impl From<HowMuch> for Option<$message::Amount> {

@@ -1,7 +1,7 @@
-//! Writes CSV, for every command that does: rows that a spreadsheet shows and never runs.
+//! Writes CSV whose texts a spreadsheet does not run as formulas.
 //!
-//! Numbers stay numbers. A text that a spreadsheet would take for a formula gets an apostrophe before it, which says that
-//! the cell is a text.
+//! Numbers stay numbers. A text that a spreadsheet would read as a formula gets an apostrophe in front, which marks the cell as
+//! text.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::errors::Failure;
 use super::output;
 
-/// What a formula begins with, in ASCII and in full width, and what a spreadsheet skips before one.
+/// The first characters of a formula, in ASCII and full width, and characters that a spreadsheet skips before it.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// The header row.
@@ -17,7 +17,7 @@ pub(super) fn header(columns: &[&str]) -> Result<String, Failure> {
     written(|csv| csv.write_record(columns))
 }
 
-/// Rows: of each, the fields that the columns name.
+/// Writes rows, each with the fields that the columns name.
 pub(super) fn rows<R: Serialize>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> Result<String, Failure> {
     let mut records = Vec::new();
     for row in rows {
@@ -37,8 +37,8 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 fn text_cell(text: &str) -> String {
-    let runs = text.trim_start_matches(' ').starts_with(FORMULA);
-    format!("{}{}", if runs { "'" } else { "" }, output::lines(text))
+    let is_formula = text.trim_start_matches(' ').starts_with(FORMULA);
+    format!("{}{}", if is_formula { "'" } else { "" }, output::lines(text))
 }
 
 fn written(write: impl FnOnce(&mut ::csv::Writer<Vec<u8>>) -> ::csv::Result<()>) -> Result<String, Failure> {

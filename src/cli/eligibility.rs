@@ -1,4 +1,4 @@
-//! `tsio eligibility`: counts, lists, one school or trust explained, and what changed between two months.
+//! `tsio eligibility`: counts and lists schools, explains one school or trust, and lists changes between two months.
 
 #[cfg(test)]
 mod tests;
@@ -136,7 +136,8 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
     }
 }
 
-/// URNs and UIDs share their range, so a number is a URN first, and a UID only when no file names the URN.
+/// Explains a school or trust. URNs and UIDs overlap, so a number is looked up as a URN first, and as a UID only if no file
+/// has that URN.
 async fn explain(
     session: &Session<'_>,
     programme: &str,

@@ -1,7 +1,7 @@
-//! Why a command did not succeed, for a person on stderr and for a script on stdout.
+//! Prints why a command failed: for a person on stderr, and for a script on stdout.
 //!
-//! The code is gRPC's, the reason is `google.rpc.ErrorInfo`'s, the limits are `tsio.v1.Refusal`'s. Nothing is guessed
-//! from the text of a message.
+//! The code comes from gRPC, the reason from `google.rpc.ErrorInfo`, the limits from `tsio.v1.Refusal`. The text of a message
+//! is not parsed.
 
 use std::fmt::Write as _;
 use std::io;
@@ -16,16 +16,16 @@ use super::output::{TableColumn, table};
 use crate::client::Failed;
 use crate::proto::{Limit, SubjectKind, code_name};
 
-/// Why a command did not succeed.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The server refused it, or the call failed.
+    /// The server refused the call, or the call failed.
     Refused(Box<Status>),
-    /// It never got to the server: a file or the connection. A reason like a server's, and a sentence.
+    /// A local failure, such as a file or the connection: a reason like those of the server, and a sentence.
     Local(&'static str, String),
-    /// The words do not fit together. Exits 2.
+    /// The arguments contradict each other. Exits 2.
     Usage(String),
-    /// Some of several were refused; each has been reported already.
+    /// Some of several requests failed; each has been reported already.
     Reported,
 }
 
@@ -41,13 +41,13 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// What a refused command prints in json.
+/// The JSON document of a failed command.
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorDocument {
     error: ErrorView,
 }
 
-/// One failure with everything that binds.
+/// One failure with all limits and violations.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ErrorView {
     code: &'static str,
@@ -91,7 +91,7 @@ struct ViolationView {
 }
 
 impl ErrorView {
-    /// Everything a failure says; the request id of the mutation that may be retried with it.
+    /// Describes a failure. `request_id` is that of the mutation, which may be retried with it.
     pub(super) fn new(failure: &Failure, request_id: Option<Uuid>) -> Self {
         let view = match failure {
             Failure::Refused(status) => Self::from_status((**status).clone()),
@@ -124,25 +124,25 @@ impl ErrorView {
         }
     }
 
-    /// The document a script reads.
+    /// The document for a script.
     pub(super) fn document(self) -> ErrorDocument {
         ErrorDocument { error: self }
     }
 
-    /// As a person reads it: the reason, every field, every limit, and how to go on.
+    /// The text for a person: the reason, every field, every limit, and how to go on.
     pub(super) fn text(&self) -> String {
         let mut text = format!("error: {} ({})\n", self.message, self.reason);
-        // What the message says already is not said twice.
-        let unsaid = |words: &str| !self.message.contains(words);
-        for violation in self.violations.iter().filter(|it| unsaid(&it.description)) {
+        // Do not repeat what the message contains already.
+        let is_new = |text: &str| !self.message.contains(text);
+        for violation in self.violations.iter().filter(|it| is_new(&it.description)) {
             writeln!(text, "  {}: {}", violation.field, violation.description).unwrap_or_default();
         }
         if self.limits.iter().any(LimitView::has_numbers) {
             writeln!(text, "{}", self.limits_text()).unwrap_or_default();
         }
         let remedies = self.limits.iter().filter_map(|limit| Some((limit, limit.remedy.as_ref()?)));
-        for (limit, remedy) in remedies.filter(|(_, remedy)| unsaid(remedy)) {
-            // An account that says its kind does not have it said twice.
+        for (limit, remedy) in remedies.filter(|(_, remedy)| is_new(remedy)) {
+            // Do not repeat the kind if the account begins with it.
             let kind = if limit.account.starts_with(&limit.kind) { "" } else { &limit.kind };
             writeln!(text, "  {}: {remedy}", format!("{kind} {}", limit.account).trim()).unwrap_or_default();
         }
@@ -176,7 +176,7 @@ impl ErrorView {
         ];
         let row = |limit: &LimitView| {
             let numbers = [limit.limit, limit.committed, limit.spent, limit.available, limit.requested, limit.largest];
-            // What follows the id goes on a line of its own, so that the id stays whole.
+            // The text after an id goes to the next line, so that the id is not broken.
             let words = [limit.kind.clone(), limit.account.replace(" (", "\n(")];
             let amount = |amount: Option<i64>| amount.map(|it| shown(limit.unit.as_deref(), it)).unwrap_or_default();
             words.into_iter().chain(numbers.map(amount)).collect()
@@ -186,7 +186,7 @@ impl ErrorView {
 }
 
 impl LimitView {
-    /// Whether it says more than its remedy does.
+    /// Returns true if the limit has numbers besides its remedy.
     fn has_numbers(&self) -> bool {
         [self.limit, self.committed, self.spent, self.available, self.requested, self.largest]
             .iter()

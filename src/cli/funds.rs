@@ -1,4 +1,4 @@
-//! `tsio funds`: makes funds, moves money, and shows what there is and was.
+//! `tsio funds`: makes funds, moves money, and shows funds, positions and entries.
 
 mod args;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use crate::proto::{
     ListFundEntriesRequest, ListFundsRequest, MoveFundsRequest, StreamFundEntriesRequest, Warning, WithdrawFundRequest,
 };
 
-/// The columns of entries as CSV: the keys of their json.
+/// The columns of entries in CSV: the keys of their JSON.
 const COLUMNS: [&str; 12] = [
     "entry",
     "event_sequence",
@@ -35,8 +35,8 @@ const COLUMNS: [&str; 12] = [
     "actor",
     "offer",
 ];
-/// How many entries are asked for at a time: the most that the server gives.
-const ENTRIES: i32 = 1000;
+/// The page size of entries: the largest that the server allows.
+const ENTRIES_PAGE: i32 = 1000;
 
 pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
@@ -122,18 +122,18 @@ fn changed<M: Message + Name>(
 
 async fn list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
     let first = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
-    let listed = every_page(async |page_token| {
+    let all_funds = every_page(async |page_token| {
         let request = ListFundsRequest { page_token, ..first.clone() };
         let answer = session.services.funds().list_funds(session.call(request)).await?.into_inner();
         Ok((answer.funds, answer.next_page_token))
     });
-    let listed = listed.await?;
-    session.print(|| json::list(&listed), || funds::rows(&listed))
+    let all_funds = all_funds.await?;
+    session.print(|| json::list(&all_funds), || funds::rows(&all_funds))
 }
 
 async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let EntriesArgs { fund, filter, order_by, .. } = args;
-    let first = ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES, ..Default::default() };
+    let first = ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES_PAGE, ..Default::default() };
     let entries = every_page(async |page_token| {
         let request = ListFundEntriesRequest { page_token, ..first.clone() };
         let answer = session.services.funds().list_fund_entries(session.call(request)).await?.into_inner();
@@ -143,13 +143,13 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
     session.print(|| json::list(&entries), || funds::entries(&entries))
 }
 
-/// Prints entries as CSV while they come, so that the largest fund takes no memory.
+/// Prints entries as CSV while they arrive, so that a large fund needs little memory.
 async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.services.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut expected = output::part(&csv::header(&COLUMNS)?)?;
-    while expected && let Some(answer) = answers.message().await? {
-        expected = output::part(&csv_rows(&answer.entries)?)?;
+    let mut is_read = output::part(&csv::header(&COLUMNS)?)?;
+    while is_read && let Some(answer) = answers.message().await? {
+        is_read = output::part(&csv_rows(&answer.entries)?)?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! `tsio import`: sends files of GIAS and Ofsted, and lists, shows and withdraws what was imported.
+//! `tsio import`: sends files of GIAS and Ofsted, and lists, shows and withdraws imports.
 //!
-//! Several files are several imports: each stands for itself, in the order given, and one refused does not stop the
-//! rest. The as-at date is the caller's; no file's name or content is ever read for it.
+//! Several files are separate imports, in the order of the arguments. A refused file does not stop the others. The caller gives
+//! the as-at date; it is never read from the name or the content of a file.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::args::{Sought, date};
+use super::args::{ListQuery, date};
 use super::errors::{ErrorView, Failure};
 use super::json;
 use super::output;
@@ -19,9 +19,9 @@ use super::session::{PAGE, Session, every_page};
 use super::view::imports::{self, FileOutcome};
 use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
 
-/// What is said of the files of one command.
+/// The options of the files of one command.
 #[derive(Debug, Default, Args)]
-pub struct Sent {
+pub struct UploadOptions {
     /// The date that the file or files speak for
     #[arg(long, value_name = "DATE", value_parser = date)]
     as_at: String,
@@ -50,7 +50,7 @@ pub enum ImportCommand {
         files: Vec<PathBuf>,
         /// How they are sent
         #[command(flatten)]
-        sent: Sent,
+        sent: UploadOptions,
     },
     /// Import one Ofsted month: management information, latest inspections
     #[command(after_help = "Example:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run")]
@@ -59,13 +59,13 @@ pub enum ImportCommand {
         file: PathBuf,
         /// How it is sent
         #[command(flatten)]
-        sent: Sent,
+        sent: UploadOptions,
     },
     /// Imports, newest first
     #[command(
         after_help = "Examples:\n  tsio import list\n  tsio import list --filter 'kind = OFSTED AND state = LANDED'"
     )]
-    List(Sought),
+    List(ListQuery),
     /// One import with its row problems
     #[command(after_help = "Example:\n  tsio import show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Show {
@@ -91,26 +91,26 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             if sent.replaces.is_some() && files.len() > 1 {
                 return Err(Failure::Usage("--replaces goes with one file".to_owned()));
             }
-            let mut done = Vec::with_capacity(files.len());
+            let mut outcomes = Vec::with_capacity(files.len());
             for (index, path) in files.into_iter().enumerate() {
                 let outcome = upload::register(session, &path, header(session, index, &path, &sent)).await;
-                done.push((path, outcome));
+                outcomes.push((path, outcome));
             }
-            report(session, done)
+            report(session, outcomes)
         }
         ImportCommand::Ofsted { file, sent } => {
             let outcome = upload::ofsted(session, &file, header(session, 0, &file, &sent)).await;
             report(session, vec![(file, outcome)])
         }
-        ImportCommand::List(Sought { filter, order_by }) => {
+        ImportCommand::List(ListQuery { filter, order_by }) => {
             let first = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
-            let listed = every_page(async |page_token| {
+            let all_imports = every_page(async |page_token| {
                 let request = session.call(ListImportsRequest { page_token, ..first.clone() });
                 let answer = session.services.register().list_imports(request).await?.into_inner();
                 Ok((answer.imports, answer.next_page_token))
             });
-            let listed = listed.await?;
-            session.print(|| json::list(&listed), || imports::rows(&listed))
+            let all_imports = all_imports.await?;
+            session.print(|| json::list(&all_imports), || imports::rows(&all_imports))
         }
         ImportCommand::Show { id } => {
             let request = session.call(GetImportRequest { import_id: id });
@@ -126,12 +126,12 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// A path's last part: what people know a file by.
+/// The last part of a path, by which people know a file.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn header(session: &Session<'_>, index: usize, path: &Path, sent: &Sent) -> ImportHeader {
+fn header(session: &Session<'_>, index: usize, path: &Path, sent: &UploadOptions) -> ImportHeader {
     ImportHeader {
         request_id: session.request_id_of(index),
         file_name: file_name(path),
@@ -144,15 +144,15 @@ fn header(session: &Session<'_>, index: usize, path: &Path, sent: &Sent) -> Impo
     }
 }
 
-/// Prints what came of each file. One file alone that failed is the command's failure; of several, a failed one is an
-/// element of the list with its error, so that nothing the others did goes unsaid.
-fn report(session: &Session<'_>, mut done: Vec<(PathBuf, Result<ImportOutcome, Failure>)>) -> Result<(), Failure> {
-    if done.len() == 1
-        && let Some((_, Err(failure))) = done.pop_if(|(_, outcome)| outcome.is_err())
+/// Prints the outcome of each file. If a single file failed, the command fails with its error. Of several files, a failed one
+/// is an element of the list with its error, so that the others are reported too.
+fn report(session: &Session<'_>, mut outcomes: Vec<(PathBuf, Result<ImportOutcome, Failure>)>) -> Result<(), Failure> {
+    if outcomes.len() == 1
+        && let Some((_, Err(failure))) = outcomes.pop_if(|(_, outcome)| outcome.is_err())
     {
         return Err(failure);
     }
-    let files = done.into_iter().enumerate().map(|(index, (path, outcome))| {
+    let files = outcomes.into_iter().enumerate().map(|(index, (path, outcome))| {
         let outcome = outcome.map_err(|failure| {
             let error = ErrorView::new(&failure, session.request_id_of(index).parse().ok());
             output::remark(&format!("{}: {}", path.display(), error.text()));

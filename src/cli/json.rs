@@ -1,11 +1,12 @@
-//! JSON of messages, made from the descriptor of the contract: no key is typed twice, and no field can be forgotten.
+//! Makes the JSON of messages from the descriptor of the contract, so that no field is forgotten.
 //!
 //! A field is printed under its name. Integers are numbers; an enum is its value's name without the prefix, in lower case;
-//! an instant is RFC 3339 in UTC. What is absent is null: an empty text, an unspecified enum, a message or an `optional`
-//! field that is not set. 0 is a number. An answer that begins with one resource prints the resource's keys beside its own.
+//! an instant is RFC 3339 in UTC. An absent value is null: an empty text, an unspecified enum, a message or an `optional`
+//! field that is not set. 0 is a number. If the first field of a response is one resource, the keys of the resource are
+//! printed among its own.
 //!
-//! [`EXCEPTIONS`] names every field that is printed otherwise. What a command adds, it adds with [`Object::with`]. The mapping
-//! of proto3 (camelCase, 64-bit integers as text) does not apply.
+//! [`EXCEPTIONS`] lists all fields that are printed differently. Commands add keys with [`Object::with`]. This is not the JSON
+//! mapping of proto3 (camelCase, 64-bit integers as text).
 
 #[cfg(test)]
 mod tests;
@@ -24,26 +25,26 @@ use crate::proto::FILE_DESCRIPTOR_SET;
 
 use Exception::{EmptyText, Hidden, Key, Merged, Nested, Parsed, ZeroIsNone};
 
-/// How a field is printed that is not just its value under its name.
+/// How a field is printed, if not as its value under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exception {
     /// Under this key; `a.b` is the key `b` of an object `a`.
     Key(&'static str),
-    /// The keys of its message stand beside those of the message that it is in; all of them null where it is not set.
+    /// The keys of its message are merged into the outer message; all are null if it is not set.
     Merged,
-    /// Under its name, though it is the resource that an answer begins with.
+    /// Under its name, although it is the first resource of a response.
     Nested,
-    /// 0 says that there is none, and is printed null.
+    /// 0 means none, and is printed as null.
     ZeroIsNone,
-    /// An empty text is printed as it is: the file or its author left it empty.
+    /// An empty text is printed as such, because it is the value in the file.
     EmptyText,
     /// The text is a JSON document, and is printed as one.
     Parsed,
-    /// Not printed: a key that a command adds says it.
+    /// Not printed, because a command adds another key for it.
     Hidden,
 }
 
-/// The fields that are printed otherwise, as `Message.field`.
+/// The fields that are printed differently, as `Message.field`.
 const EXCEPTIONS: [(&str, Exception); 48] = [
     ("Approval.amount_pence", ZeroIsNone),
     ("Approval.moved_alone_pence", ZeroIsNone),
@@ -105,15 +106,15 @@ pub(super) enum Json {
     Text(String),
     List(Vec<Json>),
     Object(Object),
-    /// A document that a text held.
+    /// A parsed document of a text field.
     Parsed(serde_json::Value),
 }
 
-/// An object whose keys keep the order in which they came.
+/// An object that keeps the order of its keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Object(Vec<(String, Json)>);
 
-/// A message as it is printed.
+/// Converts a message to JSON.
 pub(super) fn of<M: Message + Name>(message: &M) -> Object {
     static CONTRACT: LazyLock<DescriptorPool> =
         LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default());
@@ -122,12 +123,12 @@ pub(super) fn of<M: Message + Name>(message: &M) -> Object {
     message.as_ref().map(object).unwrap_or_default()
 }
 
-/// Messages as they are printed.
+/// Converts messages to JSON.
 pub(super) fn list<M: Message + Name>(messages: &[M]) -> Json {
     messages.iter().map(of).collect()
 }
 
-/// What a command that changed something prints: its answer, with warnings though the answer may have no place for them.
+/// The JSON of the answer to a mutation. It always has the key `warnings`, even if the answer has no such field.
 pub(super) fn changed<M: Message + Name>(answer: &M) -> Object {
     of(answer).or("warnings", Json::List(Vec::new()))
 }
@@ -155,13 +156,13 @@ fn exceptions(field: &FieldDescriptor) -> Vec<Exception> {
     EXCEPTIONS.iter().filter(|(name, _)| *name == place).map(|(_, exception)| *exception).collect()
 }
 
-/// Whether an answer begins with this field, and it is one message.
+/// Returns true if this is the first field of a response, and a single message.
 fn is_resource(field: &FieldDescriptor) -> bool {
     let answer = field.parent_message().name().ends_with("Response");
     answer && field.number() == 1 && !field.is_list() && field.kind().as_message().is_some()
 }
 
-/// Sets the keys of a message beside those of the message that it is in.
+/// Merges the keys of an inner message into the outer one.
 fn merge(printed: &mut Object, message: &DynamicMessage, field: &FieldDescriptor) {
     let Value::Message(inner) = &*message.get_field(field) else { return };
     let is_set = message.has_field(field);
@@ -198,7 +199,7 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor, exceptions: &[Except
     }
 }
 
-/// One value, or one of several. The contract prints no unsigned number, no fraction and no bytes.
+/// Converts a single value. The contract has no unsigned numbers, fractions or bytes.
 fn element(kind: &Kind, value: &Value) -> Json {
     match value {
         Value::Bool(is) => Json::Bool(*is),
@@ -214,25 +215,25 @@ fn element(kind: &Kind, value: &Value) -> Json {
     }
 }
 
-/// The name of an enum's value without what all of its values begin with; nothing for the unspecified and an unknown one.
+/// The name of an enum value without the common prefix; `None` for an unspecified or unknown value.
 fn short_name(of: &EnumDescriptor, number: i32) -> Option<String> {
     let (unspecified, value) = (of.get_value(0)?, of.get_value(number)?);
     name(value.name(), unspecified.name().strip_suffix("UNSPECIFIED")?)
 }
 
 impl Object {
-    /// The same with a value under a key, in the place of the one that was there.
+    /// Sets a key, replacing an existing value.
     pub(super) fn with(mut self, key: &str, value: impl Into<Json>) -> Self {
         self.set(key, value.into());
         self
     }
 
-    /// The same with a value under a key, if there was none.
+    /// Sets a key unless it exists.
     pub(super) fn or(self, key: &str, value: impl Into<Json>) -> Self {
         if self.get(key).is_some() { self } else { self.with(key, value) }
     }
 
-    /// The same without these keys.
+    /// Removes these keys.
     pub(super) fn without(mut self, keys: &[&str]) -> Self {
         self.0.retain(|(key, _)| !keys.contains(&key.as_str()));
         self

@@ -1,7 +1,7 @@
 //! The command line: a gRPC client of a running server.
 //!
-//! A noun a file: its words, its calls, and beside them how its answers are printed. Nothing here knows the scheme, a
-//! database or a use case; what the server refuses is printed, never judged again.
+//! Each noun has a file with its arguments, its calls, and the printing of its answers. The client has no rule of the scheme
+//! and no database access; it prints what the server refuses.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
@@ -57,7 +57,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// The command that the words of this process make. Where they make none, prints why, or the help that was asked for.
+/// Parses the arguments of this process. If they are wrong, prints why; if they ask for help, prints the help.
 ///
 /// # Errors
 /// The exit code: 2 for wrong usage, 0 for help.
@@ -68,10 +68,10 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// Runs one command of the client half, and prints its answer, or why there is none.
+/// Runs one client command, and prints its answer or its failure.
 pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
-    let used = OnceLock::new();
-    let Err(failure) = dispatch(command, global, &used).await else { return ExitCode::SUCCESS };
+    let request_id_used = OnceLock::new();
+    let Err(failure) = dispatch(command, global, &request_id_used).await else { return ExitCode::SUCCESS };
     match &failure {
         Failure::Reported => return ExitCode::from(REFUSED),
         Failure::Usage(message) => {
@@ -80,10 +80,10 @@ pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
         }
         Failure::Refused(_) | Failure::Local(..) => {}
     }
-    let error = ErrorView::new(&failure, used.get().copied());
+    let error = ErrorView::new(&failure, request_id_used.get().copied());
     output::remark(&error.text());
     if global.output == Output::Json {
-        // That stdout is gone has no one left to be told to.
+        // A failed write to stdout cannot be reported.
         output::document(&error.document()).unwrap_or_default();
     }
     ExitCode::from(REFUSED)
@@ -100,14 +100,14 @@ pub fn completions(shell: Shell) -> ExitCode {
     }
 }
 
-async fn dispatch(command: ClientCommand, global: &Global, used: &OnceLock<Uuid>) -> Result<(), Failure> {
+async fn dispatch(command: ClientCommand, global: &Global, request_id_used: &OnceLock<Uuid>) -> Result<(), Failure> {
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,
         ClientCommand::Awards(command) => awards::check(command)?,
         ClientCommand::Terms(TermsCommand::Check { file }) => return terms::check(file, global.output),
         _ => {}
     }
-    let session = Session::open(global, used).await?;
+    let session = Session::open(global, request_id_used).await?;
     match command {
         ClientCommand::Terms(command) => terms::run(command, &session).await,
         ClientCommand::Import(command) => import::run(command, &session).await,

@@ -1,7 +1,7 @@
-//! How enums and instants of the wire are written by people and scripts.
+//! The names of enum values, and the format of instants, in arguments and in JSON.
 //!
-//! What is typed is kebab-case (`responsible-body`), what json prints is snake_case (`responsible_body`); the second is
-//! taken as input too, so that an answer can be pasted back. No name here decides anything: the server does.
+//! Arguments are kebab-case (`responsible-body`), JSON is snake_case (`responsible_body`). Arguments accept both, so that a value
+//! can be copied from JSON.
 
 use chrono::{DateTime, SecondsFormat};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -12,14 +12,14 @@ use crate::proto::{
     OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
 };
 
-/// The json name of an enum's value: `OFFER_STATE_CLOSED` under the prefix `OFFER_STATE_` is `closed`; nothing for an
-/// unspecified one.
+/// The JSON name of an enum value: `OFFER_STATE_CLOSED` with the prefix `OFFER_STATE_` is `closed`; `None` for an unspecified
+/// one.
 pub(super) fn name(proto_name: &str, prefix: &str) -> Option<String> {
     let short = proto_name.strip_prefix(prefix).unwrap_or(proto_name);
     (short != "UNSPECIFIED").then(|| short.to_ascii_lowercase())
 }
 
-/// The same as a table shows it.
+/// The JSON name of an enum value for a table; empty for an unspecified one.
 pub(super) fn word(proto_name: &str, prefix: &str) -> String {
     name(proto_name, prefix).unwrap_or_default()
 }
@@ -31,20 +31,20 @@ pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
     Some(utc.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// A text of the wire, where empty means none.
+/// Converts a text of a message; empty means none.
 pub(super) fn some_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// An enum of the contract that can be typed.
+/// An enum of the contract that may be an argument.
 pub(super) trait Choice: Copy + Send + Sync + 'static {
     /// Each value with its kebab-case name and its other names, of which the JSON name is one.
     const ALL: &'static [(Self, &'static str, &'static [&'static str])];
 
-    /// The value with this name.
+    /// Finds the value with this name.
     fn named(typed: &str) -> Option<Self> {
-        let found = Self::ALL.iter().find(|(_, name, others)| *name == typed || others.contains(&typed));
-        found.map(|(value, ..)| *value)
+        let choice = Self::ALL.iter().find(|(_, name, others)| *name == typed || others.contains(&typed));
+        choice.map(|(value, ..)| *value)
     }
 }
 

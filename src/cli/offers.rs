@@ -1,7 +1,7 @@
-//! `tsio offers`: makes offers, lists them, watches them, and moves them through their life.
+//! `tsio offers`: makes, lists and watches offers, and changes their state.
 //!
-//! Every mutation prints the offer as it is after it. Which command is allowed when is the server's to say; nothing
-//! is checked here that it checks.
+//! Every mutation prints the offer in its new state. The server decides which command is allowed; the client does not repeat its
+//! checks.
 
 mod args;
 mod change;
@@ -23,15 +23,15 @@ use crate::proto::{
     ListOfferEventsRequest, ListOffersRequest, OfferState,
 };
 
-/// Offers of one batch: the most that the server takes.
-const BATCH: usize = 100;
-/// How many events are asked for at a time: the most that the server gives.
-const EVENTS: i32 = 1000;
+/// The offers of one batch: the most that the server accepts.
+const BATCH_SIZE: usize = 100;
+/// The page size of events: the largest that the server allows.
+const EVENTS_PAGE: i32 = 1000;
 
-/// What the parser cannot see of wrong usage.
+/// Checks the arguments beyond what the parser can check.
 ///
 /// # Errors
-/// [`Failure::Usage`] when what is about one offer is asked of several.
+/// [`Failure::Usage`] if an argument for one offer is used with several.
 pub(super) fn check(command: &OffersCommand) -> Result<(), Failure> {
     match command {
         OffersCommand::Contact(args) if args.offers.len() > 1 && (args.urn.is_some() || args.etag.is_some()) => {
@@ -53,7 +53,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
         OffersCommand::Show { offers } => show(offers, session).await,
         OffersCommand::Events { offer, filter, order_by } => {
             let first =
-                ListOfferEventsRequest { offer, filter, order_by, page_size: EVENTS, page_token: String::new() };
+                ListOfferEventsRequest { offer, filter, order_by, page_size: EVENTS_PAGE, page_token: String::new() };
             let events = every_page(async |page_token| {
                 let request = ListOfferEventsRequest { page_token, ..first.clone() };
                 let answer = session.services.offers().list_offer_events(session.call(request)).await?.into_inner();
@@ -68,21 +68,21 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// One offer as it is, several as a list: those asked for together are of one moment.
+/// Shows one offer, or several as a list. The offers of one batch are read at the same moment.
 async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure> {
     if let [offer] = offers.as_slice() {
         let request = GetOfferRequest { offer: offer.clone(), ..Default::default() };
         let answer = session.services.offers().get_offer(session.call(request)).await?.into_inner();
         return session.print(|| view::detail_json(&answer), || view::detail(&answer));
     }
-    let mut shown = Vec::with_capacity(offers.len());
-    for batch in offers.chunks(BATCH) {
+    let mut all_offers = Vec::with_capacity(offers.len());
+    for batch in offers.chunks(BATCH_SIZE) {
         let request = BatchGetOffersRequest { offers: batch.to_vec(), ..Default::default() };
         let answer = session.services.offers().batch_get_offers(session.call(request)).await?.into_inner();
-        shown.extend(answer.offers);
+        all_offers.extend(answer.offers);
     }
-    let text = || shown.iter().map(view::detail).collect::<Vec<_>>().join("\n\n\n");
-    session.print(|| shown.iter().map(view::detail_json).collect::<Json>(), text)
+    let text = || all_offers.iter().map(view::detail).collect::<Vec<_>>().join("\n\n\n");
+    session.print(|| all_offers.iter().map(view::detail_json).collect::<Json>(), text)
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {

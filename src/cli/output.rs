@@ -1,9 +1,9 @@
-//! The only place of the client that writes: answers to stdout, everything else to stderr.
+//! The output of the client: answers to stdout, everything else to stderr. No other module writes.
 //!
-//! No control character reaches a terminal from here: each is written `\uXXXX`, in a table before
-//! its columns are laid out. JSON has the same escapes, so that its values stay what they are.
+//! Control characters are written as `\uXXXX`, so that none reaches a terminal; in a table, before the columns are laid out. JSON
+//! has the same escapes, so its values do not change.
 //!
-//! JSON is made from the contract ([`super::json`]); tables are made by hand (`view/`).
+//! JSON is made from the contract ([`super::json`]), tables by the modules in `view/`.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::domain::text::{Lines, shown};
 
-/// How answers are printed.
+/// The format of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// Aligned columns for people
@@ -23,50 +23,50 @@ pub enum Output {
     Json,
 }
 
-/// A column: its heading, and on which side its values line up.
+/// A column: its heading and alignment.
 #[derive(Clone, Copy)]
 pub(super) enum TableColumn {
-    /// Lined up on the left, wrapped where the page is too narrow.
+    /// Aligned left, wrapped if the page is too narrow.
     Text(&'static str),
-    /// Lined up on the left and never wrapped, so that it can be copied.
+    /// Aligned left and never wrapped, so that it can be copied.
     Id(&'static str),
-    /// Lined up on the right, never wrapped.
+    /// Aligned right, never wrapped.
     Number(&'static str),
 }
 
-/// Wide enough for an id and a name, narrow enough for a terminal.
+/// The width of a page: enough for an id and a name, and not too wide for a terminal.
 const WIDTH: u16 = 100;
 
-/// Prints an answer on stdout, as its JSON or as what a person reads; only the one asked for is made.
+/// Prints an answer on stdout, as JSON or as text. Only the requested format is made.
 ///
 /// # Errors
-/// When stdout cannot be written to.
+/// The write to stdout fails.
 pub(super) fn answer<J: Serialize>(
     output: Output,
     json: impl FnOnce() -> J,
-    shown: impl FnOnce() -> String,
+    as_text: impl FnOnce() -> String,
 ) -> io::Result<()> {
     match output {
-        Output::Table => text(shown().trim_end()),
+        Output::Table => text(as_text().trim_end()),
         Output::Json => document(&json()),
     }
 }
 
-/// Prints one json document on stdout.
+/// Prints one JSON document on stdout.
 ///
 /// # Errors
-/// When stdout cannot be written to.
+/// The write to stdout fails.
 pub(super) fn document(value: &impl Serialize) -> io::Result<()> {
     text(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints a line for a person on stderr. That nobody reads it is no failure.
+/// Prints a line for a person on stderr. A failed write is ignored.
 pub(super) fn remark(text: &str) {
     writeln!(io::stderr().lock(), "{}", lines(text.trim_end())).unwrap_or_default();
 }
 
-/// Prints why the words given are no command, or the help that was asked for. What the words held is no part of clap's
-/// styles, so that a text that needs escapes is printed plain.
+/// Prints a parse error or the help. If the text has control characters of an argument, it is escaped and printed without
+/// clap's styles.
 pub(super) fn usage(error: &clap::Error) {
     match lines(&error.render().to_string()) {
         Cow::Borrowed(_) => error.print().unwrap_or_default(),
@@ -74,17 +74,17 @@ pub(super) fn usage(error: &clap::Error) {
     }
 }
 
-/// A text of one or more lines as it may be shown.
+/// Escapes a text of one or more lines.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
     shown(text, Lines::Many)
 }
 
-/// A text as it may be shown on one line.
+/// Escapes a text to one line.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     shown(text, Lines::One)
 }
 
-/// A text as it may be shown in a table, where no column lines up after a tab.
+/// Escapes a text for a table, with spaces for tabs, which would break the alignment.
 fn in_table(text: &str) -> String {
     lines(text).replace('\t', "    ")
 }
@@ -105,8 +105,8 @@ pub(super) fn table(columns: &[TableColumn], rows: impl IntoIterator<Item = Vec<
     table.trim_fmt()
 }
 
-/// One thing's facts, a line each.
-pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+/// The named fields of one thing, a line each; empty ones are left out.
+pub(super) fn field_lines(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = plain();
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     table.add_rows(rows.map(|(key, value)| [key.to_owned(), in_table(&value)]));
@@ -114,7 +114,7 @@ pub(super) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> S
     table.trim_fmt()
 }
 
-/// Counts, a line each, lined up on the right.
+/// Counts, a line each, aligned right.
 pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String {
     let mut table = plain();
     table.add_rows(rows.into_iter().map(|(key, value)| [in_table(&key), in_table(&value)]));
@@ -122,17 +122,17 @@ pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String
     table.trim_fmt()
 }
 
-/// What a cell shows for a number where 0 says that there is none.
+/// The cell of a number where 0 means none.
 pub(super) fn number<N: Default + PartialEq + ToString>(number: N) -> String {
     if number == N::default() { String::new() } else { number.to_string() }
 }
 
-/// The parts that say something, a blank line between them.
+/// Joins the parts that are not empty, with a blank line between them.
 pub(super) fn parts(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// A table, or nothing where it has no rows.
+/// A table; empty if it has no rows.
 pub(super) fn table_of_some<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
     if rows.is_empty() { String::new() } else { table(columns, rows.iter().map(row)) }
 }
@@ -151,10 +151,10 @@ fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
     }
 }
 
-/// Prints a text on stdout. A reader that has had enough, such as `head`, is no failure.
+/// Prints a text on stdout. A reader that closes the pipe early, such as `head`, is not a failure.
 ///
 /// # Errors
-/// When stdout cannot be written to.
+/// The write to stdout fails.
 pub(super) fn text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{}", lines(text)).and_then(|()| stdout.flush()) {
@@ -163,10 +163,10 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a part of a longer text on stdout. Answers whether to go on. A reader that has had enough, such as `head`, is no failure.
+/// Prints a part of a longer text on stdout. Returns false if the reader has closed the pipe, such as `head`.
 ///
 /// # Errors
-/// When stdout cannot be written to.
+/// The write to stdout fails.
 pub(super) fn part(text: &str) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(lines(text).as_bytes()).and_then(|()| stdout.flush()) {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_line_up_on_the_left_and_numbers_on_the_right() {
+    fn texts_are_aligned_left_and_numbers_right() {
         let rows = [vec!["Oak".to_owned(), "7".to_owned()], vec!["Elm Park".to_owned(), "12345".to_owned()]];
         let text = table(&[TableColumn::Text("NAME"), TableColumn::Number("SCHOOLS")], rows);
         assert_eq!(text, "NAME     SCHOOLS\nOak            7\nElm Park   12345");
@@ -188,15 +188,15 @@ mod tests {
 
     #[test]
     fn a_fact_without_a_value_is_left_out() {
-        let text = facts([("name", "Oak".to_owned()), ("diocese", String::new()), ("urn", "100001".to_owned())]);
+        let text = field_lines([("name", "Oak".to_owned()), ("diocese", String::new()), ("urn", "100001".to_owned())]);
         assert_eq!(text, "name Oak\nurn  100001");
     }
 
-    /// An escape sequence, a C1 control and one of writing direction, as an old version may have stored them.
+    /// An escape sequence, a C1 control and a control of writing direction, which an old version may have stored.
     const HOSTILE: &str = "A\u{1b}[31mRED\u{9b}\u{202e}";
 
     #[test]
-    fn a_table_shows_controls_escaped_and_lines_up() {
+    fn a_table_escapes_controls_and_stays_aligned() {
         let rows = [vec![HOSTILE.to_owned(), "1".to_owned()], vec!["a\tb\nc".to_owned(), "2".to_owned()]];
         let name = r"A\u001b[31mRED\u009b\u202e";
         let expected =
@@ -204,7 +204,7 @@ mod tests {
         let text = table(&[TableColumn::Text("NAME"), TableColumn::Number("N")], rows);
         let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
         assert_eq!(trimmed, expected);
-        for text in [facts([("name", HOSTILE.to_owned())]), counts([(HOSTILE.to_owned(), HOSTILE.to_owned())])] {
+        for text in [field_lines([("name", HOSTILE.to_owned())]), counts([(HOSTILE.to_owned(), HOSTILE.to_owned())])] {
             assert!(text.contains(name) && !text.contains('\u{1b}'), "{text:?}");
         }
     }

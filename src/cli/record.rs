@@ -6,7 +6,7 @@ use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
-use super::output::facts;
+use super::output::field_lines;
 use super::session::Session;
 use crate::proto::{EraseTextRequest, ErasureReason};
 
@@ -39,5 +39,5 @@ pub(super) async fn run(command: RecordCommand, session: &Session<'_>) -> Result
     };
     let answer = session.services.record().erase_text(session.call(request)).await?.into_inner();
     let (programme, event) = (answer.programme.clone(), answer.sequence.to_string());
-    session.print(|| json::of(&answer), || facts([("programme", programme), ("text erased of event", event)]))
+    session.print(|| json::of(&answer), || field_lines([("programme", programme), ("text erased of event", event)]))
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use prost::{Message, Name};
 
-use super::args::{PROGRAMME, Sought, date};
+use super::args::{ListQuery, PROGRAMME, date};
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
@@ -72,7 +72,7 @@ pub enum ReferralsCommand {
         #[arg(long, value_name = "REGION")]
         region: Option<String>,
         #[command(flatten)]
-        sought: Sought,
+        query: ListQuery,
     },
     /// One referral with its discussions
     #[command(after_help = "Example:\n  tsio referrals show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
@@ -179,7 +179,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             let answer = referrals.withdraw_referral(session.call(request)).await?.into_inner();
             changed(session, &answer, (answer.referral.as_ref(), None), &[])
         }
-        ReferralsCommand::List { programme, state, region, sought: Sought { filter, order_by } } => {
+        ReferralsCommand::List { programme, state, region, query: ListQuery { filter, order_by } } => {
             let first = ListReferralsRequest {
                 programme,
                 state: state.unwrap_or(ReferralState::Unspecified).into(),

@@ -1,4 +1,4 @@
-//! `tsio schools`: find schools, show one with its history, and place one that the register places nowhere.
+//! `tsio schools`: finds schools, shows one with its history, and places one that the register does not place.
 
 use clap::Subcommand;
 
@@ -52,13 +52,13 @@ pub enum SchoolsCommand {
 pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         SchoolsCommand::Find { text } => {
-            let found = every_page(async |page_token| {
+            let all_schools = every_page(async |page_token| {
                 let request = ListSchoolsRequest { search: text.clone(), page_size: PAGE, page_token };
                 let answer = session.services.register().list_schools(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
-            let found = found.await?;
-            session.print(|| json::list(&found), || schools::rows(&found))
+            let all_schools = all_schools.await?;
+            session.print(|| json::list(&all_schools), || schools::rows(&all_schools))
         }
         SchoolsCommand::Show { urn } => {
             let answer =

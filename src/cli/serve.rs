@@ -24,8 +24,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
 pub async fn serve(args: ServeArgs) -> ExitCode {
     let ServeArgs { database, listen, config, migrate, development, metrics_listen, traces_endpoint } = args;
-    let given = ConfigOverrides { database, listen, migrate, development, metrics_listen, traces_endpoint };
-    let config = match Config::load(config.as_deref(), given) {
+    let overrides = ConfigOverrides { database, listen, migrate, development, metrics_listen, traces_endpoint };
+    let config = match Config::load(config.as_deref(), overrides) {
         Ok(config) => config,
         Err(mistakes) => return failed(&mistakes.into()),
     };
@@ -36,7 +36,7 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     telemetry::start_with(traces.as_ref());
     let served = serve_on(&config).await;
     if let Some(traces) = traces {
-        // It blocks, for a bounded time; whether it did well it has told the log.
+        // This blocks for a limited time, and logs its own failure.
         let _ = tokio::task::spawn_blocking(move || traces.end()).await;
     }
     match served {
@@ -73,14 +73,14 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     }
     let ready = move || output::text(&format!("LISTENING {listen}"));
     let ending = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
-    // Closing brings SQLite's file up to date with its log; what still runs past the drain is not waited for.
+    // Closing writes SQLite's log into its file. Tasks that still run after the drain are not waited for.
     if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
         tracing::warn!("the database was not closed in time; its log stays beside it");
     }
     ending
 }
 
-/// Opens the database and sees to its schema: SQLite is brought up to date by itself, PostgreSQL only when asked.
+/// Opens the database and checks its schema. SQLite is migrated automatically, PostgreSQL only with `--migrate`.
 async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
     let store = Store::open(url, Use::Serve).await?;
     if migrate || store.backend() == Backend::Sqlite {

@@ -1,7 +1,7 @@
-//! One command's connection to a server: who calls and what proves it, how long it may take, and its request id.
+//! The connection of one command to a server, with its credentials, timeout and request id.
 //!
-//! A mutation takes its id from here and nowhere else, so that after a failure it is known whether there is one to retry
-//! with. Calls are never retried here: a script decides that, with the same id.
+//! Every mutation takes its request id from the session, so that after a failure the command can print the id for a retry. Calls
+//! are not retried here; a script may retry them with the same id.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -30,18 +30,18 @@ pub(super) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Connects; `used` is where the request id is left once a mutation has taken it.
+    /// Connects. `used` receives the request id when a mutation takes it.
     pub(super) async fn open(global: &'a Global, used: &'a OnceLock<Uuid>) -> Result<Self, Failure> {
-        let client = proven(Client::to(global.server.uri().to_string()), global)?.connect().await?;
+        let client = with_credentials(Client::to(global.server.uri().to_string()), global)?.connect().await?;
         Ok(Self { services: client.services().await?, client, global, used })
     }
 
-    /// The connection, for what is followed over several calls.
+    /// The client, for a watch over several calls.
     pub(super) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// How answers are printed.
+    /// The format of answers.
     pub(super) const fn output(&self) -> Output {
         self.global.output
     }
@@ -51,8 +51,8 @@ impl<'a> Session<'a> {
         self.request_id_of(0)
     }
 
-    /// The request id of the `index`th of several mutations of one command: its own by an exclusive or with the low
-    /// half, so that the same command with the same `--request-id` makes the same calls. The first keeps the id as given.
+    /// The request id of one of several mutations of a command: the first id, with its low half combined with `index` by
+    /// XOR. So the same command with the same `--request-id` sends the same ids. The first mutation uses the id unchanged.
     pub(super) fn request_id_of(&self, index: usize) -> String {
         let first = self.used.get_or_init(|| self.global.request_id.unwrap_or_else(Uuid::new_v4));
         let low = u64::try_from(index).unwrap_or_default();
@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
         Request::new(message)
     }
 
-    /// Prints an answer: its JSON, or what a person reads.
+    /// Prints an answer as JSON or as text.
     pub(super) fn print<J: Serialize>(
         &self,
         json: impl FnOnce() -> J,
@@ -88,13 +88,14 @@ impl<'a> Session<'a> {
     }
 }
 
-/// How the server proves itself, and what this command shows of its own: a token, from a file or from `TSIO_TOKEN`, or its word.
-fn proven(mut to: Builder, global: &Global) -> Result<Builder, Failure> {
+/// Sets the authority of the server, and the credentials of the caller: a certificate, a token from a file or from `TSIO_TOKEN`,
+/// or the identity of development mode.
+fn with_credentials(mut builder: Builder, global: &Global) -> Result<Builder, Failure> {
     if let Some(authority) = &global.ca {
-        to = to.authority(read(authority)?);
+        builder = builder.authority(read(authority)?);
     }
     if let (Some(certificate), Some(key)) = (&global.certificate, &global.key) {
-        to = to.certificate(read(certificate)?, read(key)?);
+        builder = builder.certificate(read(certificate)?, read(key)?);
     }
     let token = match &global.token_file {
         Some(path) => Some(String::from_utf8_lossy(&read(path)?).into_owned()),
@@ -102,8 +103,8 @@ fn proven(mut to: Builder, global: &Global) -> Result<Builder, Failure> {
     };
     let word = |it: &tonic::metadata::MetadataValue<_>| it.to_str().unwrap_or_default().to_owned();
     Ok(match token {
-        Some(token) => to.token(token),
-        None => to.named(&word(&global.actor), &word(&global.roles), global.regions.as_ref().map(word).as_deref()),
+        Some(token) => builder.token(token),
+        None => builder.named(&word(&global.actor), &word(&global.roles), global.regions.as_ref().map(word).as_deref()),
     }
     .stream_deadline(global.timeout()))
 }
@@ -130,8 +131,8 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::Local("FILE_UNREADABLE", format!("{}: {error}", path.display())))
 }
 
-/// Every item of a list, page by page: `page` answers the items under a token and the token of the next, empty at the
-/// end.
+/// Reads all items of a list, page by page. `page` returns the items for a token, and the token of the next page, which is empty
+/// at the end.
 pub(super) async fn every_page<T>(
     mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
 ) -> Result<Vec<T>, Failure> {

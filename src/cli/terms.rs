@@ -7,7 +7,7 @@ use clap::Subcommand;
 use super::errors::Failure;
 use super::import::file_name;
 use super::json::{self, Json, Object};
-use super::output::{self, Output, TableColumn, facts, table};
+use super::output::{self, Output, TableColumn, field_lines, table};
 use super::session::Session;
 use crate::domain;
 use crate::domain::text::{Lines, forbidden};
@@ -51,7 +51,7 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
             let shown = [("sound", name.clone()), ("programme", programme.clone()), ("rules", rules.join(" "))];
             let json = Object::default().with("file", name).with("programme", programme);
             let json = || json.with("rules", rules.into_iter().collect::<Json>());
-            Ok(output::answer(output, json, || facts(shown))?)
+            Ok(output::answer(output, json, || field_lines(shown))?)
         }
         parsed => {
             mistakes.extend(parsed.err().into_iter().flatten());
@@ -95,7 +95,7 @@ fn rows(terms: &[Terms]) -> String {
 
 fn loaded(answer: &LoadTermsResponse) -> String {
     let terms = answer.terms.clone().unwrap_or_default();
-    facts([
+    field_lines([
         ("programme", terms.programme),
         ("starts", terms.starts),
         ("ends", terms.ends),

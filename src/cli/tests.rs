@@ -1,4 +1,4 @@
-//! The command line as a table: what parses, what is wrong usage; and refusals as they are printed.
+//! Tests which arguments parse and which are wrong usage, and how refusals are printed.
 
 use clap::Parser as _;
 use prost::Message as _;
@@ -245,7 +245,7 @@ fn json(view: ErrorView) -> String {
     serde_json::to_string(&view.document()).unwrap_or_default()
 }
 
-/// An amount that two limits refuse, one of them no number.
+/// An amount that two limits refuse; one of them has no numbers.
 fn over_the_cap() -> Failure {
     let cap = Limit {
         kind: "cap".to_owned(),
@@ -305,7 +305,7 @@ fn a_refusal_prints_every_limit_for_a_person() {
 
 #[test]
 fn limits_that_did_not_fit_a_status_are_counted() {
-    // One that is shown in the table, and one that only has a remedy.
+    // One limit is in the table, the other only has a remedy.
     let cap = Limit { kind: "cap".to_owned(), account: "1f/nle".to_owned(), limit: Some(6), ..Limit::default() };
     let contact = Limit { kind: "contact".to_owned(), remedy: "Tell it first.".to_owned(), ..Limit::default() };
     for (more_limits, expected) in [(0, None), (1, Some("and 1 more limit")), (493, Some("and 493 more limits"))] {
@@ -315,9 +315,9 @@ fn limits_that_did_not_fit_a_status_are_counted() {
             let failure = status(Code::FailedPrecondition, "Too much.", details);
             let text = ErrorView::new(&failure, None).text();
             assert_eq!(text.lines().find(|line| line.starts_with("and ")), expected, "{text}");
-            let said = json(ErrorView::new(&failure, None));
-            let counted = said.contains(&format!(r#""more_limits":{more_limits}"#));
-            assert_eq!(counted, expected.is_some(), "{said}");
+            let printed = json(ErrorView::new(&failure, None));
+            let counted = printed.contains(&format!(r#""more_limits":{more_limits}"#));
+            assert_eq!(counted, expected.is_some(), "{printed}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A server for the client's tests: keeps what it was sent, answers what it was told to.
+//! A fake server for the tests of the client. It records requests, and returns configured answers.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use crate::proto::{
     SummariseEligibilityResponse, import_ofsted_request, import_ofsted_response,
 };
 
-/// What the server was sent.
+/// The requests that the server has received.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) actor: String,
@@ -43,12 +43,12 @@ pub(super) struct Fake {
 pub(super) const TRUST: i32 = 2044;
 
 impl Fake {
-    /// One that refuses an upload at its first chunk.
+    /// A server that refuses an upload at its first chunk.
     pub(super) fn refusing() -> Self {
         Self { refuse: true, ..Self::default() }
     }
 
-    /// What it was sent so far.
+    /// The requests received so far.
     pub(super) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -64,8 +64,8 @@ impl Fake {
     }
 }
 
-/// Serves on a free port until the test ends, and says where. Who calls is noted of every call, of one to a service
-/// that is not there too.
+/// Serves on a free port until the test ends, and returns its address. The caller of every request is recorded, even of one to an
+/// unknown service.
 pub(super) async fn serve(fake: Fake) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

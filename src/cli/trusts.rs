@@ -1,4 +1,4 @@
-//! `tsio trusts`: find trusts, and show one with its schools.
+//! `tsio trusts`: finds trusts, and shows one with its schools.
 
 use clap::Subcommand;
 

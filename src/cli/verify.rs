@@ -45,7 +45,7 @@ async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::er
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
 }
 
-/// A report as json: no message of the contract says what is found without a server.
+/// A report as JSON. It is made by hand, because this command calls no server and so has no message of the contract.
 fn report_json(it: &VerifyReport) -> Object {
     let list = |texts: &[String]| texts.iter().map(String::as_str).collect::<Json>();
     Object::default()

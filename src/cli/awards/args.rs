@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::amounts::{days, pounds};
-use crate::cli::args::{Sought, date};
+use crate::cli::args::{ListQuery, date};
 use crate::cli::names::choice;
 use crate::proto::{AwardState, LeaderKind};
 
@@ -272,7 +272,7 @@ pub struct ListArgs {
     #[arg(long, value_parser = choice::<AwardState>())]
     pub(super) state: Option<AwardState>,
     #[command(flatten)]
-    pub(super) sought: Sought,
+    pub(super) query: ListQuery,
 }
 
 /// How awards are made.

@@ -1,4 +1,4 @@
-//! Awards to make, as words or as a file say them, on their way to the server.
+//! Makes the awards of a request from arguments or from a file.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ struct BundleFile {
     awards: Vec<BundleAward>,
 }
 
-/// One award of a file. The names are those of the words of the command line.
+/// One award of a file. Its keys have the names of the command-line arguments.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "strand", rename_all = "snake_case", deny_unknown_fields)]
 enum BundleAward {
@@ -53,10 +53,10 @@ enum BundleAward {
     },
 }
 
-/// The awards of a file; JSON when its name ends so, else TOML.
+/// Reads the awards of a file: JSON if its name ends in `.json`, otherwise TOML.
 ///
 /// # Errors
-/// When it cannot be read, or what is in it is no bundle.
+/// The file cannot be read, or is not a bundle.
 pub(super) async fn read(file: &Path) -> Result<Vec<NewAward>, Failure> {
     let name = file.display();
     let text = tokio::fs::read_to_string(file).await;

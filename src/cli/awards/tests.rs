@@ -147,7 +147,7 @@ fn value(printed: &impl serde::Serialize) -> Value {
     serde_json::to_value(printed).unwrap()
 }
 
-/// A document to compare by: the order of its keys does not count.
+/// Parses a document, so that the order of keys does not matter.
 fn document(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }

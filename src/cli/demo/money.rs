@@ -1,4 +1,4 @@
-//! The second half of the story: funds, awards, a refusal, delivery, a claim, a close, and what finance sees of it.
+//! The second half of the demo: funds, awards, a refusal, delivery, a claim, closing an offer, and the reports of finance.
 //!
 //! Every request has a date. Without one it would be dated today, after the programme's award window.
 
@@ -22,7 +22,7 @@ use crate::proto::{
     StartOfferRequest, Unit, VerifyLedgerRequest, draw_award_request,
 };
 
-/// A multi-academy trust of the samples, which has an offer of its own and partners a school.
+/// A multi-academy trust of the samples, which has its own offer and is the partner of a school.
 const TRUST: i32 = 90_001;
 
 /// The fund that the demo pays the school's credit from.

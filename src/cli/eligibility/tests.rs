@@ -1,4 +1,4 @@
-//! The json of eligibility, and how a number is told to be a URN or a UID.
+//! Tests the JSON of eligibility, and whether a number is taken as a URN or a UID.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ fn value(printed: &impl serde::Serialize) -> Value {
     serde_json::to_value(printed).unwrap()
 }
 
-/// A document to compare by: the order of its keys does not count.
+/// Parses a document, so that the order of keys does not matter.
 fn document(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
@@ -122,7 +122,7 @@ fn a_school_that_waits_for_a_person_names_the_command() {
     assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers show 2f");
     let raise = "tsio referrals raise --urn 103150 --origin exceptional --ground GROUND --because TEXT";
     assert_eq!(answer(placed(), false, "", true), raise);
-    // Where two people can decide what the files cannot say, they do.
+    // Two people may decide what the files do not say.
     let command = |school: School| {
         let rules = vec![RuleAnswer { outcome: RuleOutcome::Unknown.into(), ..RuleAnswer::default() }];
         let school = Some(School { urn: 103_150, ..school });
@@ -147,7 +147,7 @@ fn a_change_names_its_rules() {
     assert_eq!(value(&json::of(&change)), document(expected));
 }
 
-async fn asked(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {
+async fn explained_subjects(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {
     let fake = Fake::default();
     let server = serve(fake.clone()).await;
     let line =
@@ -170,7 +170,7 @@ async fn asked(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {
 #[tokio::test]
 async fn a_number_is_a_urn_first_and_a_uid_when_no_file_names_the_urn() {
     let no_school = Err("no such school".to_owned());
-    assert_eq!(asked(TRUST, false).await, (Ok(()), vec![Subject::Urn(TRUST), Subject::Uid(TRUST)]));
-    assert_eq!(asked(7, false).await, (no_school, vec![Subject::Urn(7), Subject::Uid(7)]));
-    assert_eq!(asked(TRUST, true).await, (Ok(()), vec![Subject::Uid(TRUST)]));
+    assert_eq!(explained_subjects(TRUST, false).await, (Ok(()), vec![Subject::Urn(TRUST), Subject::Uid(TRUST)]));
+    assert_eq!(explained_subjects(7, false).await, (no_school, vec![Subject::Urn(7), Subject::Uid(7)]));
+    assert_eq!(explained_subjects(TRUST, true).await, (Ok(()), vec![Subject::Uid(TRUST)]));
 }

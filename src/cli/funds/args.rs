@@ -148,8 +148,8 @@ impl With {
 
 /// Takes an instant: RFC 3339, with its offset from UTC.
 pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
-    const WANTED: &str = "must be a time like 2022-04-05T09:30:00Z";
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| WANTED)?;
-    let nanos = i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| WANTED)?;
+    const RULE: &str = "must be a time like 2022-04-05T09:30:00Z";
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| RULE)?;
+    let nanos = i32::try_from(time.timestamp_subsec_nanos()).map_err(|_| RULE)?;
     Ok(Timestamp { seconds: time.timestamp(), nanos })
 }

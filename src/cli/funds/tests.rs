@@ -41,7 +41,7 @@ fn value(printed: &impl serde::Serialize) -> Value {
     serde_json::to_value(printed).unwrap()
 }
 
-/// A document to compare by: the order of its keys does not count.
+/// Parses a document, so that the order of keys does not matter.
 fn document(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
@@ -140,7 +140,7 @@ async fn entries_as_csv_have_the_timeout_of_every_call() {
     let cli = Cli::parse_from(["tsio", "funds", "entries", "3f", "--csv", "--server", &server, "--timeout", "9"]);
     let used = OnceLock::new();
     let session = Session::open(&cli.global, &used).await.unwrap();
-    // The server has no funds; it was asked.
+    // The server was called, but has no funds.
     let args = EntriesArgs { fund: "3f".to_owned(), csv: true, filter: String::new(), order_by: String::new() };
     let answer = stream(args, &session).await;
     assert!(matches!(&answer, Err(Failure::Refused(it)) if it.code() == Code::Unimplemented), "{answer:?}");

@@ -1,4 +1,4 @@
-//! The json of imports, and uploads to a server that keeps what it was sent.
+//! Tests the JSON of imports, and uploads to a server that records what it receives.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -65,7 +65,12 @@ async fn upload(fake: &Fake, path: PathBuf, index: usize) -> (Result<ImportOutco
     let used = OnceLock::new();
     let outcome = async {
         let session = Session::open(&cli.global, &used).await?;
-        let sent = Sent { as_at: "2021-11-30".to_owned(), dry_run: true, day_first: true, ..Sent::default() };
+        let sent = UploadOptions {
+            as_at: "2021-11-30".to_owned(),
+            dry_run: true,
+            day_first: true,
+            ..UploadOptions::default()
+        };
         let header = header(&session, index, &path, &sent);
         upload::ofsted(&session, &path, header).await
     };

@@ -1,7 +1,6 @@
-//! Sends one file: the header, then its bytes in chunks, while progress comes back.
+//! Sends one file: the header, then its bytes in chunks, and receives progress meanwhile.
 //!
-//! A file that cannot be read to its end is never taken for a short one: the call is dropped, and the server keeps
-//! nothing of it.
+//! If the file cannot be read to its end, the call is cancelled, so that the server does not import a truncated file.
 
 use std::future::{Future, pending};
 use std::io;
@@ -54,15 +53,15 @@ pub(super) async fn ofsted(session: &Session<'_>, path: &Path, header: ImportHea
     drive(path, client.import_ofsted(request), broken, bar).await
 }
 
-/// What the server says while it imports.
+/// A message of the server during an import.
 enum UploadMessage {
     Progress(ImportProgress),
     Outcome(ImportOutcome),
 }
 
-/// A message of one of the two streams.
+/// A response message of one of the two imports.
 trait Answer {
-    /// What it says; `None` for a message that says nothing.
+    /// Its content; `None` for an empty message.
     fn message(self) -> Option<UploadMessage>;
 }
 
@@ -102,16 +101,16 @@ async fn open(path: &Path, header: ImportHeader) -> Result<(ImportHeader, File, 
     Ok((ImportHeader { size_bytes: i64::try_from(size).unwrap_or_default(), ..header }, file, bar))
 }
 
-/// The bytes of a file in chunks, and where a read error is told. After one the chunks neither end nor go on.
+/// Reads a file in chunks. The receiver gets a read error, after which the stream of chunks stays pending.
 fn read(file: File) -> (impl Stream<Item = Vec<u8>> + Send + 'static, oneshot::Receiver<io::Error>) {
-    let (tell, broken) = oneshot::channel();
-    let chunks = stream::unfold((file, tell), |(mut file, tell)| async move {
+    let (error_sender, broken) = oneshot::channel();
+    let chunks = stream::unfold((file, error_sender), |(mut file, error_sender)| async move {
         let mut chunk = Vec::new();
         match (&mut file).take(CHUNK).read_to_end(&mut chunk).await {
             Ok(0) => None,
-            Ok(_) => Some((chunk, (file, tell))),
+            Ok(_) => Some((chunk, (file, error_sender))),
             Err(error) => {
-                tell.send(error).unwrap_or_default();
+                error_sender.send(error).unwrap_or_default();
                 pending().await
             }
         }

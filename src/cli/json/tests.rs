@@ -1,4 +1,4 @@
-//! The mapping field by field, and that no exception is of a field that is not there.
+//! Tests the mapping field by field, and that every exception names an existing field.
 
 use prost_reflect::Cardinality;
 
@@ -46,7 +46,7 @@ fn each_exception_is_of_a_field_of_its_type() {
     assert!(EXCEPTIONS.is_sorted_by_key(|(place, _)| *place));
 }
 
-/// What [`element`] has no place for, the contract does not print.
+/// The contract has no type that [`element`] does not convert.
 #[test]
 fn the_contract_has_no_other_type() {
     let known = |kind: &Kind| {

@@ -223,7 +223,7 @@ pub struct WatchArgs {
     /// Only what came after the line with this resume token
     #[arg(long, value_name = "TOKEN")]
     pub(super) resume: Option<String>,
-    /// Stop when everything there is was told
+    /// Stop after everything recorded so far was sent
     #[arg(long)]
     pub(super) once: bool,
 }

@@ -1,4 +1,4 @@
-//! The commands that change one offer. Each takes the offer and an optional etag, and answers the offer after it.
+//! The commands that change one offer. Each takes the offer and an optional etag, and prints the offer in its new state.
 
 use prost::{Message, Name};
 
@@ -14,7 +14,7 @@ use crate::proto::{
     StartOfferRequest, Warning,
 };
 
-/// Carries out a command that changes one offer, and prints the offer after it.
+/// Runs a command that changes one offer, and prints the offer in its new state.
 pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result<(), Failure> {
     let mut offers = session.services.offers();
     let request_id = session.request_id();
@@ -83,7 +83,7 @@ pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// Prints the offer after a command, and what a command that closes gave back.
+/// Prints the offer after a command, and the commitments that closing it released.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,
@@ -95,7 +95,7 @@ fn changed<M: Message + Name>(
     session.print(|| json::changed(answer), text)
 }
 
-/// Says on stderr what is worth knowing.
+/// Prints warnings on stderr.
 pub(in crate::cli) fn warn(warnings: &[Warning]) {
     warnings.iter().for_each(|warning| output::remark(&format!("warning: {} ({})", warning.message, warning.code)));
 }

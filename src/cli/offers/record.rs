@@ -1,4 +1,4 @@
-//! What identifying did, and the events of an offer.
+//! Prints the result of identifying offers, and the events of an offer.
 
 use prost::{Message, Name};
 
@@ -46,7 +46,7 @@ impl LeftOut for UnplacedSchool {
     }
 }
 
-/// A school that has closed: no offer is made for it, and one it is on stays as it is.
+/// A closed school gets no offer; an offer that it is on does not change.
 impl LeftOut for ClosedSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
@@ -75,7 +75,8 @@ impl LeftOut for NotEligibleSchool {
     }
 }
 
-/// What identifying did, as json: how many schools were left out for each reason, and which. `dry_run` when nothing was written.
+/// The result of identifying as JSON, with the number and list of schools left out for each reason. `dry_run` is true if
+/// nothing was written.
 pub(super) fn identified_json(answer: &IdentifyOffersResponse, dry_run: bool) -> Object {
     fn list<S: LeftOut>(schools: &[S]) -> Json {
         schools.iter().map(LeftOut::json).collect()
@@ -92,7 +93,7 @@ pub(super) fn identified_json(answer: &IdentifyOffersResponse, dry_run: bool) ->
         .with("dry_run", dry_run)
 }
 
-/// What identifying did.
+/// The result of identifying as text.
 pub(super) fn identified(answer: &IdentifyOffersResponse, dry_run: bool) -> String {
     let rows = [
         (if dry_run { "would be created" } else { "created" }, answer.created.to_string()),

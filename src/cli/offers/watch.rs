@@ -1,4 +1,4 @@
-//! `tsio offers watch`: one line a message, and on from where it came to when the stream breaks.
+//! `tsio offers watch`: prints one line per message, and resumes a broken stream.
 
 use tonic::Status;
 
@@ -12,27 +12,39 @@ use crate::proto::watch_offers_request::Start;
 use crate::proto::watch_offers_response::Update;
 use crate::proto::{Offer, OfferEvent, WatchOffersRequest, WatchOffersResponse};
 
-/// What a message says: its kind, the event, the offer, and the id of an offer that left.
-fn said(message: &WatchOffersResponse) -> (&'static str, Option<&OfferEvent>, Option<&Offer>, Option<&str>) {
+/// The content of a message.
+#[derive(Default)]
+struct MessageContent<'a> {
+    kind: &'static str,
+    event: Option<&'a OfferEvent>,
+    offer: Option<&'a Offer>,
+    /// The id of an offer that left.
+    gone: Option<&'a str>,
+}
+
+fn content(message: &WatchOffersResponse) -> MessageContent<'_> {
+    let none = MessageContent::default();
     match &message.update {
-        Some(Update::Offer(offer)) => ("offer", None, Some(offer), None),
-        Some(Update::SnapshotEnd(_)) => ("snapshot_end", None, None, None),
-        Some(Update::Change(it)) => ("change", it.event.as_ref(), it.offer.as_ref(), None),
-        Some(Update::Gone(it)) => ("gone", None, None, Some(it.offer.as_str())),
-        // What a later server may tell is a place at least.
-        Some(Update::Checkpoint(_)) | None => ("checkpoint", None, None, None),
+        Some(Update::Offer(offer)) => MessageContent { kind: "offer", offer: Some(offer), ..none },
+        Some(Update::SnapshotEnd(_)) => MessageContent { kind: "snapshot_end", ..none },
+        Some(Update::Change(it)) => {
+            MessageContent { kind: "change", event: it.event.as_ref(), offer: it.offer.as_ref(), ..none }
+        }
+        Some(Update::Gone(it)) => MessageContent { kind: "gone", gone: Some(it.offer.as_str()), ..none },
+        // An unknown message of a later server still has a position.
+        Some(Update::Checkpoint(_)) | None => MessageContent { kind: "checkpoint", ..none },
     }
 }
 
-/// Where the stream came to with a message. An offer of the snapshot says none: the end of the snapshot does.
-fn place(message: &WatchOffersResponse) -> Option<i64> {
+/// The position of the stream after a message. An offer of a snapshot has none; the end of the snapshot has it.
+fn position(message: &WatchOffersResponse) -> Option<i64> {
     (!matches!(message.update, Some(Update::Offer(_)))).then_some(message.sequence)
 }
 
-/// One message as json. Keys that do not apply are null.
+/// One message as JSON. Keys that do not apply are null.
 fn json(message: &WatchOffersResponse) -> Object {
-    let (kind, event, offer, gone) = said(message);
-    let sequence = place(message);
+    let MessageContent { kind, event, offer, gone } = content(message);
+    let sequence = position(message);
     Object::default()
         .with("kind", kind)
         .with("sequence", sequence)
@@ -47,8 +59,8 @@ fn line(message: &WatchOffersResponse, output: Output) -> String {
     if output == Output::Json {
         return serde_json::to_string(&json(message)).unwrap_or_default();
     }
-    let (kind, event, offer, gone) = said(message);
-    let sequence = place(message).map(|it| it.to_string()).unwrap_or_default();
+    let MessageContent { kind, event, offer, gone } = content(message);
+    let sequence = position(message).map(|it| it.to_string()).unwrap_or_default();
     let event = event.map_or(kind, |it| it.kind.as_str());
     let offer = offer.map_or_else(|| gone.unwrap_or_default().to_owned(), offers::line);
     output::one_line(format!("{sequence:>8}  {event:<18} {offer}").trim_end()).into_owned()

@@ -2,11 +2,11 @@
 
 use crate::cli::amounts::{of, pence};
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, facts, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
 use crate::proto::award::Support;
 use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward};
 
-/// What was not recorded is shown so.
+/// The text, or "not recorded" if it is empty.
 fn recorded(text: &str) -> String {
     if text.is_empty() { "not recorded".to_owned() } else { text.to_owned() }
 }
@@ -19,7 +19,8 @@ fn state(award: &Award) -> String {
     word(award.state().as_str_name(), "AWARD_STATE_")
 }
 
-/// What was said of an award's support: leader, its kind, organisation, partner, why the partner is suitable, provider, why.
+/// The texts of an award's support: leader, kind of leader, organisation, partner, why the partner is suitable, provider,
+/// reason.
 fn support(award: &Award) -> [String; 7] {
     let none = String::new;
     match award.support.clone() {
@@ -38,13 +39,13 @@ fn support(award: &Award) -> [String; 7] {
 
 fn award_facts(it: &Award) -> String {
     let amount = |amount| of(it.unit(), amount);
-    let some = |of_all: i64| if of_all == 0 { String::new() } else { amount(of_all) };
-    // What an award of one of these strands says: when it is missing, that it was not recorded.
-    let asked_of = |strands: &[&str], text: String| {
+    let some = |value: i64| if value == 0 { String::new() } else { amount(value) };
+    // A text that awards of these strands must have is shown as "not recorded" if it is missing.
+    let required_of = |strands: &[&str], text: String| {
         if strands.contains(&it.strand.as_str()) { recorded(&text) } else { text }
     };
     let [leader, leader_kind, organisation, partner, suitable_because, provider, because] = support(it);
-    facts([
+    field_lines([
         ("award", it.award.clone()),
         ("offer", it.offer.clone()),
         ("strand", it.strand.clone()),
@@ -58,9 +59,9 @@ fn award_facts(it: &Award) -> String {
         ("by", it.awarded_by.clone()),
         ("fund", it.fund.clone()),
         ("day rate", if it.day_rate_pence == 0 { String::new() } else { pence(it.day_rate_pence) }),
-        ("leader", asked_of(&["nle", "nlg", "npqel"], leader)),
-        ("leader kind", asked_of(&["nle"], leader_kind)),
-        ("organisation", asked_of(&["nlg"], organisation)),
+        ("leader", required_of(&["nle", "nlg", "npqel"], leader)),
+        ("leader kind", required_of(&["nle"], leader_kind)),
+        ("organisation", required_of(&["nlg"], organisation)),
         ("partner", partner),
         ("suitable because", suitable_because),
         ("provider", provider),
@@ -118,7 +119,7 @@ pub(in crate::cli) fn rows(awards: &[Award]) -> String {
     table(&columns, awards.iter().map(row))
 }
 
-/// What closing an offer gave back; nothing where it gave nothing.
+/// The commitments that closing an offer released; empty if there are none.
 pub(in crate::cli) fn released(released: &[ReleasedAward]) -> String {
     let columns = [TableColumn::Id("AWARD"), TableColumn::Text("STRAND"), TableColumn::Number("RELEASED")];
     let row = |it: &ReleasedAward| vec![it.award.clone(), it.strand.clone(), of(it.unit(), it.amount)];

@@ -1,18 +1,18 @@
-//! Counts, answers and their evidence; and the command that deals with a school that waits for a person.
+//! Prints eligibility: counts, answers and their evidence, and the next command for a school that needs a person.
 
 use super::schools::{judgement, placement};
 use crate::cli::json::{self, Json, Object};
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, counts, facts, number, parts, table};
+use crate::cli::output::{TableColumn, counts, field_lines, number, parts, table};
 use crate::proto::{
     EligibilityChange, ExplainEligibilityResponse, Placement, RuleAnswer, RuleOutcome, School, SchoolEligibility,
     SummariseEligibilityResponse,
 };
 
-/// Always counted, so that a script finds its keys: 0 where the programme has no such rule.
+/// Rules that the summary always has, so that a script finds their keys; 0 if the programme has no such rule.
 const RULES: [&str; 3] = ["E1_RI_IN_YEAR", "E2_RI_TWICE_ON_ENTRY", "E3_EXCEPTIONAL"];
 
-/// A summary in which each rule is counted.
+/// Adds the missing rules to a summary, with 0.
 pub(in crate::cli) fn complete(mut summary: SummariseEligibilityResponse) -> SummariseEligibilityResponse {
     for rule in RULES {
         summary.by_rule.entry(rule.to_owned()).or_default();
@@ -57,12 +57,12 @@ fn rule(it: &RuleAnswer) -> String {
     text
 }
 
-/// One school's answer as json: with the command that deals with it, where it waits for a person.
+/// The answer of one school as JSON, with the next command if the school needs a person.
 pub(in crate::cli) fn school_json(it: &SchoolEligibility) -> Object {
     json::of(it).with("command", command(it))
 }
 
-/// What deals with a school that is unplaced, closed, unknown, or not eligible and on an open offer.
+/// The next command for a school that is unplaced, closed, unknown, or not eligible and on an open offer.
 fn command(answer: &SchoolEligibility) -> Option<String> {
     let school = answer.school.as_ref()?;
     let unknown = answer.rules.iter().any(|rule| rule.outcome() == RuleOutcome::Unknown);
@@ -94,7 +94,7 @@ fn school(it: &SchoolEligibility) -> School {
 
 fn one(it: &SchoolEligibility) -> String {
     let school = school(it);
-    let shown = facts([
+    let shown = field_lines([
         ("urn", school.urn.to_string()),
         ("name", school.name.clone()),
         ("placement", placement(school.placement())),
@@ -144,7 +144,7 @@ pub(in crate::cli) fn explanation(it: &ExplainEligibilityResponse) -> String {
     parts(trust.chain(it.trust_rules.iter().map(rule)).chain(it.schools.iter().map(one)))
 }
 
-/// What changed between two months, a row each.
+/// The changes between two months, a row each.
 pub(in crate::cli) fn changes(changes: &[EligibilityChange]) -> String {
     use TableColumn::{Number, Text};
     let columns = [Number("URN"), Text("NAME"), Text("CHANGE"), Text("RULES"), Number("NEWER URN")];

@@ -1,7 +1,7 @@
 //! Funds, their positions and their entries as tables.
 
 use crate::cli::amounts::{of, pence};
-use crate::cli::output::{TableColumn, facts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, table, table_of_some};
 use crate::proto::{Cap, Fund, FundEntry, GetFundPositionResponse, Position};
 
 fn amounts(it: &Fund) -> [String; 4] {
@@ -20,7 +20,7 @@ fn remarks(it: &Fund) -> String {
 /// One fund.
 pub(in crate::cli) fn one(it: &Fund) -> String {
     let [allocated, committed, spent, available] = amounts(it);
-    facts([
+    field_lines([
         ("fund", it.fund.clone()),
         ("programme", it.programme.clone()),
         ("strand", it.strand.clone()),
@@ -58,7 +58,7 @@ pub(in crate::cli) fn rows(funds: &[Fund]) -> String {
     text
 }
 
-/// What an offer may have of each strand; nothing where no strand has a cap.
+/// The caps of an offer by strand; empty if no strand has a cap.
 pub(in crate::cli) fn caps(caps: &[Cap]) -> String {
     use TableColumn::{Number, Text};
     let columns = [Text("STRAND"), Number("CAP"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
@@ -69,7 +69,7 @@ pub(in crate::cli) fn caps(caps: &[Cap]) -> String {
     table_of_some(&columns, caps, row)
 }
 
-/// What a fund's balances were, and what each year did to them.
+/// The balances of a fund, and their changes in each year.
 pub(in crate::cli) fn position(it: &GetFundPositionResponse) -> String {
     use TableColumn::{Number, Text};
     let columns = [Text("YEAR"), Number("ALLOCATED"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
@@ -80,8 +80,8 @@ pub(in crate::cli) fn position(it: &GetFundPositionResponse) -> String {
     };
     let years = it.financial_years.iter().map(|it| row(&it.year, it.moved));
     let rows = years.chain([row("total", it.position)]);
-    let what = facts([("fund", it.fund.clone()), ("at sequence", it.at_sequence.to_string())]);
-    format!("{what}\n\n{}", table(&columns, rows))
+    let fund_lines = field_lines([("fund", it.fund.clone()), ("at sequence", it.at_sequence.to_string())]);
+    format!("{fund_lines}\n\n{}", table(&columns, rows))
 }
 
 /// Entries, a row each.

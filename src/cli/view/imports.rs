@@ -1,23 +1,23 @@
-//! Imports and what was wrong in them.
+//! Prints imports and their problems.
 
 use serde::Serialize;
 
 use crate::cli::errors::ErrorView;
 use crate::cli::json::{self, Object};
 use crate::cli::names::{instant, word};
-use crate::cli::output::{TableColumn, facts, one_line, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, one_line, parts, table, table_of_some};
 use crate::proto::{
     AffectedOffer, GetImportResponse, Import, ImportKind, ImportOutcome, RowProblem, WithdrawImportResponse,
 };
 
-/// What came of one file: it went in, or was there already; or it was refused.
+/// The outcome of one file: imported, unchanged or refused.
 #[derive(Debug)]
 pub(in crate::cli) struct FileOutcome {
     pub(in crate::cli) file: String,
     pub(in crate::cli) outcome: Result<ImportOutcome, Box<ErrorView>>,
 }
 
-/// What came of one file, as it is printed.
+/// One file with its outcome.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(in crate::cli) enum FileJson<'a> {
@@ -45,7 +45,7 @@ impl FileOutcome {
     }
 
     fn row(&self) -> Vec<String> {
-        // The name without its directories, which is too long for a table.
+        // Only the last part of the path, because a whole path is too long for a table.
         let name = self.file.rsplit('/').next().unwrap_or(&self.file).to_owned();
         let Ok(done) = &self.outcome else { return vec![name, "refused".to_owned()] };
         let id = if done.import_id.is_empty() { "(dry run)".to_owned() } else { done.import_id.clone() };
@@ -54,7 +54,7 @@ impl FileOutcome {
     }
 }
 
-/// Files, a row each, and what was found in them.
+/// Files, a row each, with their problems and notes.
 pub(in crate::cli) fn files(files: &[FileOutcome]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [Text("FILE"), Id("KIND"), Id("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
@@ -75,7 +75,7 @@ fn findings(file: &str, notes: &[String], problems: &[RowProblem]) -> Vec<String
 
 /// One import.
 pub(in crate::cli) fn one(it: &Import) -> String {
-    facts([
+    field_lines([
         ("import", it.import_id.clone()),
         ("kind", kind(it.kind())),
         ("as at", it.as_at.clone()),
@@ -110,14 +110,14 @@ pub(in crate::cli) fn rows(imports: &[Import]) -> String {
     table(&columns, imports.iter().map(row))
 }
 
-/// One import with what was wrong in it.
+/// One import with its problems.
 pub(in crate::cli) fn detail(answer: &GetImportResponse) -> String {
     let import = answer.import.clone().unwrap_or_default();
     let findings = findings(&import.file_name, &answer.notes, &answer.problems);
     std::iter::once(one(&import)).chain(findings).collect::<Vec<_>>().join("\n")
 }
 
-/// The offers that a withdrawal leaves without their ground; nothing where there are none.
+/// The offers that lose their ground by a withdrawal; empty if there are none.
 pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
     let row = |it: &AffectedOffer| {
         let urns: Vec<_> = it.urns.iter().map(i32::to_string).collect();
@@ -127,7 +127,7 @@ pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
     table_of_some(&columns, offers, row)
 }
 
-/// What withdrawing changed.
+/// The result of a withdrawal.
 pub(in crate::cli) fn withdrawn(answer: &WithdrawImportResponse) -> String {
     parts(answer.import.iter().map(one).chain([affected(&answer.affected_offers)]))
 }

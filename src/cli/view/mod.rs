@@ -1,4 +1,4 @@
-//! How answers are shown to people, and the few keys of their JSON that a command adds to those of the contract.
+//! Prints answers as text, and adds the few keys of JSON that are not in the contract.
 
 pub(in crate::cli) mod awards;
 pub(in crate::cli) mod eligibility;

@@ -3,10 +3,10 @@
 use super::{awards, funds};
 use crate::cli::json::{self, Json, Object};
 use crate::cli::names::{instant, word};
-use crate::cli::output::{TableColumn, facts, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
 use crate::proto::{Cap, Contact, GetOfferResponse, Offer, OfferSchool};
 
-/// What one offer shows and a list does not.
+/// The fields that only a single offer shows, not a list.
 const DETAIL: [&str; 6] = ["trust_uid", "responsible_body", "terms_sha256", "create_time", "schools", "contacts"];
 
 /// An offer in a list, as json.
@@ -14,8 +14,7 @@ pub(in crate::cli) fn row_json(it: &Offer) -> Object {
     json::of(it).without(&DETAIL)
 }
 
-/// One offer with all that was awarded under it, and what it may still have, as json. A cap is printed like a fund: it is
-/// none, and has no region.
+/// One offer with its awards and caps, as JSON. A cap is printed with the keys of a fund, without an id and a region.
 pub(in crate::cli) fn detail_json(answer: &GetOfferResponse) -> Object {
     let programme = answer.offer.as_ref().map(|it| it.programme.as_str());
     let cap = |it: &Cap| json::of(it).with("fund", Json::Null).with("programme", programme).with("region", Json::Null);
@@ -50,9 +49,9 @@ fn offer_facts(it: &Offer) -> [(&'static str, String); 10] {
     ]
 }
 
-/// An offer without what is on it.
+/// An offer without its schools and contacts.
 pub(in crate::cli) fn brief(it: &Offer) -> String {
-    facts(offer_facts(it))
+    field_lines(offer_facts(it))
 }
 
 /// Offers, a row each.
@@ -81,7 +80,7 @@ pub(in crate::cli) fn one(it: &Offer) -> String {
     ];
     let contacts = [Number("CONTACT"), Text("DATE"), Text("PARTY"), Number("URN"), Number("CORRECTED BY")];
     parts([
-        facts(offer_facts(it).into_iter().chain(more)),
+        field_lines(offer_facts(it).into_iter().chain(more)),
         table(&[Number("URN"), Text("SCHOOL"), Text("RULES")], it.schools.iter().map(school)),
         table_of_some(&contacts, &it.contacts, contact),
     ])

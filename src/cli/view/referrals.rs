@@ -3,7 +3,7 @@
 use super::offers;
 use crate::cli::json::Object;
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, facts, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, parts, table, table_of_some};
 use crate::proto::{Discussion, Offer, Referral};
 
 /// Who is referred: `trust 2571`, `school 103150`.
@@ -21,7 +21,7 @@ fn state(it: &Referral) -> String {
 
 fn referral_facts(it: &Referral) -> String {
     let numbers = |urns: &[i32]| urns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    facts([
+    field_lines([
         ("referral", it.referral.clone()),
         ("programme", it.programme.clone()),
         ("of", format!("{} ({})", it.name, subject(it))),

@@ -1,7 +1,7 @@
 //! Schools, their trusts, judgements and links.
 
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, facts, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
 use crate::proto::{
     self, EntryDecision, GetSchoolResponse, GetTrustResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse,
     ProgrammePlacement, School, SchoolLink, Trust,
@@ -13,7 +13,7 @@ pub(in crate::cli) fn placement(placement: proto::Placement) -> String {
 }
 
 fn one(it: &School) -> String {
-    facts([
+    field_lines([
         ("urn", it.urn.to_string()),
         ("name", it.name.clone()),
         ("laestab", number(it.laestab)),
@@ -33,7 +33,7 @@ fn one(it: &School) -> String {
 
 /// A school placed by hand.
 pub(in crate::cli) fn placed(it: &PlaceSchoolResponse) -> String {
-    facts([
+    field_lines([
         ("urn", it.urn.to_string()),
         ("name", it.name.clone()),
         ("placement", placement(it.placement())),
@@ -59,7 +59,7 @@ pub(in crate::cli) fn judgement(it: &Judgement) -> String {
 
 /// An entry position that two people decided.
 pub(in crate::cli) fn decision(it: &EntryDecision) -> String {
-    facts([
+    field_lines([
         ("programme", it.programme.clone()),
         ("urn", it.urn.to_string()),
         ("entry position", word(it.position().as_str_name(), "ENTRY_POSITION_")),
@@ -110,7 +110,7 @@ pub(in crate::cli) fn trusts(trusts: &[Trust]) -> String {
 /// A trust with its schools.
 pub(in crate::cli) fn trust(answer: &GetTrustResponse) -> String {
     let trust = answer.trust.clone().unwrap_or_default();
-    let shown = facts([
+    let shown = field_lines([
         ("uid", trust.uid.to_string()),
         ("name", trust.name),
         ("type", trust.group_type),
