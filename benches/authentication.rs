@@ -16,31 +16,21 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
-use rcgen::KeyPair;
 use serde_json::json;
-use support::window::window;
+use support::reading::{self, CALLERS, DEVELOPMENT, NAMED};
 use support::{client, fixture_data, median, serve_file, serve_with, sqlite_url};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint, Server as Transport};
+use tonic::transport::Server as Transport;
 use tonic::{Request, Response, Status};
-use tsio::proto::offer_service_client::OfferServiceClient;
-use tsio::proto::{GetOfferRequest, ListOffersRequest};
-use tsio_test_support::signer;
+use tsio::proto::ListOffersRequest;
 
 /// Turns of each server.
 const TURNS: usize = 9;
-/// Callers at the same time.
-const CALLERS: usize = 64;
-/// Connections they share, as a few client processes would.
-const CONNECTIONS: usize = 4;
 /// How long one turn lasts.
 const WINDOW: Duration = Duration::from_secs(2);
 const PROGRAMME: &str = "2021-22";
@@ -62,18 +52,17 @@ async fn main() {
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
 
     seeded.stop();
-    let (config, token) = guarded(dir.path());
+    let (config, token) = reading::guarded(dir.path());
     let (collector, spans) = collector().await;
     let some = traced(dir.path(), &collector, 0.05);
     let bearer = format!("Bearer {token}");
-    let word: &[(&str, &str)] = &[("x-tsio-actor", "bench"), ("x-tsio-roles", "case-officer")];
     let proof: &[(&str, &str)] = &[("authorization", &bearer)];
     let all = ["--development", "--traces-endpoint", &collector];
     let compared: [Compared<'_>; 4] = [
-        ("by_word", &["--development"], word),
+        ("by_word", DEVELOPMENT, NAMED),
         ("by_token", &["--config", &config], proof),
-        ("all_traced", &all, word),
-        ("a_twentieth_traced", &["--config", &some], word),
+        ("all_traced", &all, NAMED),
+        ("a_twentieth_traced", &["--config", &some], NAMED),
     ];
     let mut servers = Vec::new();
     for (name, access, _) in compared {
@@ -89,7 +78,7 @@ async fn main() {
         for at in (0..compared.len()).map(|it| (it + turn) % compared.len()) {
             let (name, _, shown) = compared[at];
             let before = spans.load(Ordering::Relaxed);
-            let rate = reads(&servers[at].url, shown, &ids).await;
+            let rate = reading::get_offers(&servers[at].url, WINDOW, shown, &ids).await;
             rates[at].push(rate);
             if name == "all_traced" {
                 sent += rate * WINDOW.as_secs_f64();
@@ -141,54 +130,4 @@ fn traced(dir: &Path, collector: &str, ratio: f64) -> String {
     std::fs::write(&config, format!("development = true\n[traces]\nendpoint = \"{collector}\"\nratio = {ratio}\n"))
         .unwrap();
     config.display().to_string()
-}
-
-/// A server's settings that take tokens of one issuer, and such a token.
-fn guarded(dir: &Path) -> (String, String) {
-    let pair = KeyPair::generate().unwrap();
-    let point = pair.public_key_raw();
-    let (x, y) = (BASE64_URL_SAFE_NO_PAD.encode(&point[1..33]), BASE64_URL_SAFE_NO_PAD.encode(&point[33..65]));
-    let keys = dir.join("keys.json");
-    let key = json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": "k", "x": x, "y": y });
-    std::fs::write(&keys, json!({ "keys": [key] }).to_string()).unwrap();
-    let config = dir.join("tsio.toml");
-    let text = format!(
-        "[tokens]\nissuer = \"https://issuer.example\"\naudience = \"tsio\"\nkeys = \"{}\"\n\
-         [limits]\ncalls_per_second = 1000000\n",
-        keys.display()
-    );
-    std::fs::write(&config, text).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "a token is made for the moment it is used in")]
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({
-        "iss": "https://issuer.example", "aud": "tsio", "sub": "bench", "exp": now + 3_600,
-        "roles": ["case-officer"], "regions": ["*"],
-    });
-    let header = json!({ "typ": "JWT", "alg": "ES256", "kid": "k" });
-    (config.display().to_string(), signer::es256(&header, &claims, &pair.serialize_der()))
-}
-
-/// Reads a second, by callers who show this.
-async fn reads(url: &str, shown: &[(&'static str, &str)], ids: &Arc<Vec<String>>) -> f64 {
-    let mut connections: Vec<Channel> = Vec::new();
-    for _ in 0..CONNECTIONS {
-        connections.push(Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap());
-    }
-    let shown: Vec<(&'static str, MetadataValue<Ascii>)> =
-        shown.iter().map(|(name, value)| (*name, value.parse().unwrap())).collect();
-    let next = Arc::new(AtomicUsize::new(0));
-    let seen = window(CALLERS, WINDOW, |caller| {
-        let client = OfferServiceClient::new(connections[caller % CONNECTIONS].clone());
-        let (shown, ids, next) = (shown.clone(), Arc::clone(ids), Arc::clone(&next));
-        move || {
-            let mut client = client.clone();
-            let offer = ids[next.fetch_add(1, Ordering::Relaxed) % ids.len()].clone();
-            let mut request = Request::new(GetOfferRequest { offer, ..Default::default() });
-            for (name, value) in &shown {
-                request.metadata_mut().insert(*name, value.clone());
-            }
-            async move { assert!(client.get_offer(request).await.unwrap().into_inner().offer.is_some()) }
-        }
-    });
-    seen.await.rate
 }

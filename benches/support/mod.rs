@@ -2,6 +2,7 @@
 
 pub(crate) mod fixture_data;
 pub(crate) mod money;
+pub(crate) mod reading;
 pub(crate) mod window;
 
 use std::path::Path;
