@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::window::percentile;
 use support::{client, fixture_data, serve, serve_file};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tsio::proto::offer_service_client::OfferServiceClient;
@@ -57,11 +58,12 @@ async fn measure(database: &str, server: &Server) {
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
     for watchers in [0, WATCHERS] {
         let before = server.peak_kib();
-        let from = head(&mut offers, &ids).await;
-        let mut watching = JoinSet::new();
+        let from = change_and_sequence(&mut offers, &ids).await;
+        let (open, mut watching) = (Arc::new(Barrier::new(watchers + 1)), JoinSet::new());
         for at in 0..watchers {
-            watching.spawn(watch(clients[at % CONNECTIONS].offers(), from, from + total()));
+            watching.spawn(watch(clients[at % CONNECTIONS].offers(), from, from + change_count(), Arc::clone(&open)));
         }
+        open.wait().await;
         let (took, mut waits) = write(&offers, &ids).await;
         let written = Instant::now();
         while let Some(complete) = watching.join_next().await {
@@ -72,8 +74,8 @@ async fn measure(database: &str, server: &Server) {
             "figure": "watchers",
             "database": database,
             "watchers": watchers,
-            "changes": total(),
-            "changes_per_s": f64::from(u32::try_from(total()).unwrap()) / took.as_secs_f64(),
+            "changes": change_count(),
+            "changes_per_s": f64::from(u32::try_from(change_count()).unwrap()) / took.as_secs_f64(),
             "commit_p50_ms": percentile(&waits, 50),
             "commit_p99_ms": percentile(&waits, 99),
             "all_complete_after_s": written.elapsed().as_secs_f64(),
@@ -83,12 +85,12 @@ async fn measure(database: &str, server: &Server) {
     }
 }
 
-fn total() -> i64 {
+fn change_count() -> i64 {
     i64::try_from(PER_SECOND * SECONDS).unwrap()
 }
 
-/// The number of the newest event: that of one more change.
-async fn head(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
+/// Makes one change, and returns its sequence number.
+async fn change_and_sequence(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
     let request_id = uuid::Uuid::new_v4().to_string();
     let request = AssignOfferRequest { request_id, offer: ids[0].clone(), ..Default::default() };
     offers.assign_offer(request).await.unwrap();
@@ -103,22 +105,25 @@ async fn head(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
     }
 }
 
-/// Hears every change after `from` up to `last`, each once, in order.
-async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64) {
+/// Receives every change after `from` up to `last`, each once and in order. Waits at `open` once the stream has begun.
+async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, open: Arc<Barrier>) {
     let start = Some(Start::AfterSequence(from));
     let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
     let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
-    let mut heard = from;
-    while heard < last {
+    let mut last_received = from;
+    let begun = stream.message().await.unwrap().expect("a watch does not end");
+    assert!(matches!(begun.update, Some(Update::Checkpoint(_))), "nothing has changed yet");
+    open.wait().await;
+    while last_received < last {
         let message = stream.message().await.unwrap().expect("a watch does not end");
         if matches!(message.update, Some(Update::Change(_))) {
-            assert_eq!(message.sequence, heard + 1, "a gap, or one twice");
-            heard += 1;
+            assert_eq!(message.sequence, last_received + 1, "an event is missing or was sent twice");
+            last_received += 1;
         }
     }
 }
 
-/// Puts the changes in at their pace, or as near to it as the server lets; answers how long that took, and each wait.
+/// Makes all changes at `PER_SECOND`, or slower if the server is slower. Returns the total time, and the time of each call.
 async fn write(offers: &OfferServiceClient<Named>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
     let mut pace = interval(Duration::from_secs(1) / u32::try_from(PER_SECOND / BURST).unwrap());
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -12,7 +12,7 @@ use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::role::Action;
 use crate::store::{Failure, StoreError};
 
-/// One field with an value that is invalid in any state.
+/// One field with a value that is invalid in every state of the data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The field's path in the request, as in the contract: `offers[2].urn`.
@@ -37,7 +37,7 @@ pub struct Cause(String);
 /// Why a use case did not succeed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum AppError {
-    /// Fields have invalid values: all of these fields.
+    /// Some fields have invalid values. All of them are listed.
     #[error("{} field(s) are wrong", .0.len())]
     Invalid(Vec<Violation>),
     /// A file cannot be used as a whole.
@@ -67,22 +67,22 @@ pub enum AppError {
     #[error("the service is busy: try again")]
     Overloaded,
     /// The caller has the maximum number of watches already.
-    #[error("this caller holds {0} watches already, as many as one may: end one, or share it")]
+    #[error("this caller already has {0} watches, the maximum: end a watch, or share one between programs")]
     WatchesTooMany(usize),
     /// The caller's deadline passed. To learn whether a change was still carried out, repeat it with the same request id.
-    #[error("the deadline passed; the same request id tells whether it was still carried out")]
+    #[error("the deadline passed: repeat the request with the same request id to learn whether it was carried out")]
     DeadlinePassed,
-    /// The database is unavailable. Whether the change was made is unknown until it is read again.
-    #[error("the database is away: try again with the same request id")]
+    /// The database is unavailable or busy. Whether the change was made is unknown until it is read again.
+    #[error("the database is unavailable: try again with the same request id")]
     Unavailable(#[source] Cause),
     /// The database's storage is full. Whether the change was made is unknown until it is read again.
     #[error("the storage of the database is full: try again with the same request id once there is space")]
     StorageFull(#[source] Cause),
     /// A newer program has migrated the schema to a version that this one does not know, so this one does not write.
-    #[error("this server is older than the database: try again with the same request id, on another")]
+    #[error("this server is older than the database: try another server, with the same request id")]
     Outdated,
     /// This server's clock is too far from the database's, so it changes nothing.
-    #[error("this server's clock is wrong: try again with the same request id, on another")]
+    #[error("this server's clock is wrong: try another server, with the same request id")]
     ClockWrong(#[from] ClockWrong),
     /// The last event that a watcher saw is not in this record, which was restored from an earlier copy.
     #[error("{0}")]
@@ -91,7 +91,7 @@ pub enum AppError {
     #[error("{0}")]
     TooSlow(String),
     /// The server is being stopped.
-    #[error("the server is stopping: go on elsewhere, from where this stream came to")]
+    #[error("the server is stopping: connect to another server and resume after the last message")]
     Stopping,
     /// A bug; the text is for the log, never for the caller.
     #[error("{0}")]
@@ -159,9 +159,9 @@ impl AppError {
     /// Logs what the caller does not get to see: the cause of a failure, and the text of a bug.
     pub fn log(&self) {
         match self {
-            Self::Unavailable(error) => tracing::warn!(%error, "the database did not answer"),
+            Self::Unavailable(error) => tracing::warn!(%error, "the database is unavailable"),
             Self::StorageFull(error) => tracing::warn!(%error, "the database cannot write"),
-            Self::ClockWrong(error) => tracing::warn!(%error, "nothing is recorded"),
+            Self::ClockWrong(error) => tracing::warn!(%error, "changes are refused"),
             Self::Bug(what) => tracing::error!(what, "a bug"),
             Self::Invalid(_)
             | Self::FileRefused { .. }
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn the_cause_is_for_the_log_alone() {
         let error = AppError::from(StoreError::Contention("deadlock detected".to_owned()));
-        assert_eq!(error.to_string(), "the database is away: try again with the same request id");
-        let expected = "the database is away: try again with the same request id: \
+        assert_eq!(error.to_string(), "the database is unavailable: try again with the same request id");
+        let expected = "the database is unavailable: try again with the same request id: \
                         the database is busy: deadlock detected";
         assert_eq!(error.for_log(), expected);
         let clock = AppError::from(ClockWrong::by(-61_000_000));

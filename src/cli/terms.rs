@@ -38,8 +38,9 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     if let Some(found) = forbidden(&text, Lines::Many) {
         let (file, line) = (file.display(), found.line);
-        let message =
-            format!("{file}:{line}: must have no control or invisible characters but line feeds and tabs; got {found}");
+        let message = format!(
+            "{file}:{line}: must have no control or invisible characters except line feeds and tabs; got {found}"
+        );
         return Err(Failure::Local("TERMS_UNSOUND", message));
     }
     let name = file.display().to_string();

@@ -180,8 +180,8 @@ fn the_demo_prints_the_numbers_of_the_readme() {
     assert_eq!(demo.code, 0, "{}{}", demo.stdout, demo.stderr);
     let story = demo.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for number in [
-        "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 fit no row; 0 unknown; 0 closed",
-        "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 fit no row; 3 unknown; 0 closed",
+        "73 schools, 28 eligible: 10 in 5 trusts; 14 standalone (11 maintained, 2 in a single-academy trust, 1 the only school of its trust); 4 cannot be placed; 0 unknown; 0 closed",
+        "76 schools, 31 eligible: 10 in 5 trusts; 16 standalone (13 maintained, 2 in a single-academy trust, 1 the only school of its trust); 5 cannot be placed; 3 unknown; 0 closed",
         "19 offers made",
         "3 offers made",
         "Diocese of Quenby",

@@ -8,14 +8,14 @@ use super::files::Folder;
 use super::harness::{Db, Server, both, cli};
 use super::samples::{AUGUST, REGISTER_AUGUST, done, identified, import_all, offer_id, refused_for, text, verified};
 
-both!(the_responsible_body_follows_the_register_until_it_is_told,);
+both!(the_responsible_body_follows_the_register_until_it_is_contacted,);
 
 fn identify(server: &Server) -> Value {
     done(server, &["offers", "identify"])
 }
 
-/// Reads the number of schools whose diocese is unknown from the answer of identify.
-fn unknown(answer: &Value) -> Option<String> {
+/// Returns `of N` for the N schools whose diocese is unknown by the answer of identify; `None` without such a warning.
+fn schools_with_unknown_diocese(answer: &Value) -> Option<String> {
     let warnings = answer["warnings"].as_array().unwrap();
     let found = warnings.iter().find(|it| it["code"] == "DIOCESE_UNKNOWN")?;
     Some(text(found, "message").split(" school(s)").next().unwrap().to_owned())
@@ -38,17 +38,17 @@ fn contact(server: &Server, urn: i64) -> String {
     output.stderr
 }
 
-async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {
+async fn the_responsible_body_follows_the_register_until_it_is_contacted(db: Db) {
     let (server, folder) = (Server::start(&db), Folder::new());
     let [groups, membership, links, establishments] = REGISTER_AUGUST;
     import_all(&server, &[groups, membership, links, AUGUST]);
     // The 11 maintained schools of the README's first row. For other schools the trust is contacted.
     let made = identify(&server);
-    assert_eq!((identified(&made)[0], unknown(&made).as_deref()), (19, Some("of 11")));
+    assert_eq!((identified(&made)[0], schools_with_unknown_diocese(&made).as_deref()), (19, Some("of 11")));
     assert_eq!(body(&server, 910_003), "local authority 886 (Kent)");
 
     import_all(&server, &[establishments]);
-    assert_eq!(body(&server, 910_003), "Diocese of Quenby", "at once");
+    assert_eq!(body(&server, 910_003), "Diocese of Quenby", "the import alone changes it, without identify");
     let school = ["offers", "contact", &offer_id(&server, 910_003), "--party", "school", "--on", "2021-09-08"];
     let error = refused_for(&server, "CONTACT_MISSING", &school);
     assert!(error["message"].as_str().unwrap().contains("Diocese of Quenby"), "{error}");
@@ -60,7 +60,7 @@ async fn the_responsible_body_follows_the_register_until_it_is_told(db: Db) {
 
     // Of the schools in no file of establishments, 910028 is left; 910020 has its diocese recorded.
     let again = identify(&server);
-    assert_eq!((identified(&again)[2], unknown(&again).as_deref()), (19, Some("of 1")));
+    assert_eq!((identified(&again)[2], schools_with_unknown_diocese(&again).as_deref()), (19, Some("of 1")));
     assert_eq!(kinds(&server, 910_020), ["identified", "responsible_body_changed"]);
     let june = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),Diocese (name)\n\
         910003,886,St Wilfreda,Voluntary aided school,Open,Diocese of Elsewhere\n\

@@ -111,7 +111,7 @@ impl Builder {
         self
     }
 
-    /// Sets how often a call is with_retry; 5 by default.
+    /// Sets how often a call is tried at most; 5 by default.
     pub const fn tries(mut self, tries: u32) -> Self {
         self.policy.tries = tries;
         self

@@ -52,7 +52,7 @@ impl Calls {
     }
 
     /// Notes that some requests are missing.
-    pub(super) const fn lack_some(&mut self) {
+    pub(super) const fn mark_incomplete(&mut self) {
         self.complete = false;
     }
 
@@ -186,7 +186,7 @@ mod tests {
             assert!(!twice.agree(&snapshot, begun).await.unwrap(), "calls that were not answered are not missed");
             assert!(!of_register.agree(&snapshot, begun).await.unwrap(), "answers without calls are not missed");
             let mut some = calls;
-            some.lack_some();
+            some.mark_incomplete();
             assert!(!some.agree(&snapshot, begun).await.unwrap(), "calls that were not read are not missed");
             seen += 1;
         }

@@ -257,7 +257,7 @@ impl ProgrammeFold {
                 }
                 Err(why) => {
                     self.settle();
-                    self.calls.0.lack_some();
+                    self.calls.0.mark_incomplete();
                     self.report.differs(format!("event {seq}: it cannot be read: {why}"));
                     let stored_as = std::mem::take(&mut self.stored_as);
                     self.check_owners(stored_as);

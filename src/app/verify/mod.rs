@@ -76,7 +76,7 @@ pub struct VerifyReport {
     pub count: usize,
     /// Additions of operators to the schema, which are no differences. Only in the report of the first programme.
     pub notes: Vec<String>,
-    /// The first hundred decisions that only a rule forbids which the programme adopted later. They are no differences.
+    /// The first hundred decisions that were allowed when they were made, and are forbidden only by a rule that the programme adopted later. They are no differences.
     pub allowed: Vec<String>,
     /// The number of all such decisions.
     pub allowed_count: usize,
@@ -138,8 +138,8 @@ impl VerifyReport {
 /// Verifies every record, or only one, over one snapshot: those of the programmes by name, then that of the register.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for differences if there is no
-/// record whose report could list them.
+/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] if the only requested record cannot
+/// be reported on and there are differences to report.
 pub async fn verify(
     store: &Store,
     only: Option<&RecordName>,
@@ -148,23 +148,23 @@ pub async fn verify(
     let snapshot = store.snapshot().await?;
     let (register, calls) = register::fold(&snapshot, Calls::new()).await?;
     let register = Arc::new(register);
-    let (mut reports, calls, mut stray) = records(store, &snapshot, &register, calls, only).await?;
+    let (mut reports, calls, mut unassigned) = records(store, &snapshot, &register, calls, only).await?;
     if only.is_none() {
         for (table, programme) in verify_rows::of_no_programme(&snapshot).await? {
-            stray.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
+            unassigned.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
     }
     if only.is_none_or(|only| *only == RecordName::Register) {
         let calls = only.is_none().then_some(calls);
         reports.push(register::compare(&snapshot, &register, calls).await?);
     }
-    let notes = schema::compare(&snapshot, &mut stray).await?;
+    let notes = schema::compare(&snapshot, &mut unassigned).await?;
     match (reports.first_mut(), only) {
         (Some(report), _) => {
-            stray.into_iter().for_each(|it| report.differs(it));
+            unassigned.into_iter().for_each(|it| report.differs(it));
             report.notes = notes;
         }
-        (None, _) if !stray.is_empty() => return Err(AppError::Bug(stray.join("; "))),
+        (None, _) if !unassigned.is_empty() => return Err(AppError::Bug(unassigned.join("; "))),
         (None, Some(only)) => return Err(AppError::not_found(EntityKind::Programme, only)),
         (None, None) => {}
     }
@@ -184,28 +184,28 @@ async fn records(
     only: Option<&RecordName>,
 ) -> Result<(Vec<VerifyReport>, Calls, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let VerifyRows { rows: all, without_key: mut stray } = programmes::terms_of_books(snapshot).await?;
-    if !stray.is_empty() {
-        calls.lack_some();
+    let VerifyRows { rows: all, without_key: mut unassigned } = programmes::terms_of_books(snapshot).await?;
+    if !unassigned.is_empty() {
+        calls.mark_incomplete();
     }
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
         match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
             Ok((state, terms)) => {
-                let own = calls.none();
-                let (mut report, own) =
-                    fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own)).await?;
-                calls.add(own);
+                let own_calls = calls.none();
+                let (mut report, own_calls) =
+                    fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own_calls)).await?;
+                calls.add(own_calls);
                 loading::compare(snapshot, &terms, &mut report).await?;
                 reports.push(report);
             }
             Err(wrong) => {
-                calls.lack_some();
-                stray.push(format!("terms of {name}: {wrong}"));
+                calls.mark_incomplete();
+                unassigned.push(format!("terms of {name}: {wrong}"));
             }
         }
     }
-    Ok((reports, calls, stray))
+    Ok((reports, calls, unassigned))
 }
 
 /// The state of a programme before its first event, from the text of its terms. The stored hash is not used.
@@ -219,7 +219,7 @@ fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
-/// Adds a difference to each report if no record contains the expected head, as it was cut or rewritten since.
+/// Adds a difference to each report if none of the verified records contains the expected head. Such a record was cut or rewritten.
 async fn check_expected_head(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
     for report in reports.iter() {
         let is_there = match &report.programme {

@@ -95,7 +95,7 @@ impl RegisterFold {
                 }
             }
             Err(why) => {
-                calls.lack_some();
+                calls.mark_incomplete();
                 report.differs(format!("event {seq}: it cannot be read: {why}"));
             }
         }

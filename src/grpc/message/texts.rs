@@ -171,7 +171,7 @@ fn wrong(lines: Lines, text: &[u8]) -> Option<String> {
     let forbidden = forbidden(std::str::from_utf8(text).ok()?, lines)?;
     let allowed = match lines {
         Lines::One => "must have no control characters, line breaks, tabs or invisible characters",
-        Lines::Many => "must have no control or invisible characters but line feeds and tabs",
+        Lines::Many => "must have no control or invisible characters except line feeds and tabs",
     };
     Some(format!("{allowed}; got {forbidden}"))
 }

@@ -71,8 +71,8 @@ enum HeldByCall {
 }
 
 impl Admission {
-    /// `max_calls` limits the requests in flight, and `rate` the requests per second of one caller. After a quiet second a
-    /// caller may send twice as many.
+    /// `max_calls` limits the requests in flight, and `rate` the requests per second of one caller. A caller
+    /// that was quiet for two seconds, or is new, may send twice as many at once.
     pub(in crate::grpc) fn new(
         (authenticator, app): (Authenticator, App),
         max_calls: usize,

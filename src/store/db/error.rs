@@ -7,7 +7,7 @@ use sea_orm::{DbErr, RuntimeErr, SqlxError, SqlxSqliteError};
 pub enum StoreError {
     /// The database is unavailable, or the connection was lost. The outcome of the last statement is unknown: read again and
     /// retry.
-    #[error("the database is away: {0}")]
+    #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// The storage is full: nothing more can be written until space is freed. Whether the last write was carried out is
     /// unknown: read again and retry.

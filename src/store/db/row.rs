@@ -1,7 +1,8 @@
-//! A row, declared once: [`row!`] takes the names and types of its columns, and gives the list that a statement selects, the
-//! reading of a row by the place of each column, and the cells that are written. Nothing else counts columns.
+//! Declares the rows of queries. [`row!`] takes the names and types of the columns of a row. It generates the list of columns for
+//! SELECT, the code that reads a row by column index, and the cells to write. So no other code counts columns.
 //!
-//! When this is used, and when SeaORM's own: [ADR 0038](../../../docs/adr/0038-a-row-is-declared-once-and-read-by-place.md).
+//! [ADR 0038](../../../docs/adr/0038-a-row-is-declared-once-and-read-by-place.md) says when to use this and when to use SeaORM's
+//! entities.
 
 use sea_orm::QueryResult;
 
@@ -16,7 +17,7 @@ pub(in crate::store) trait ColumnValue: Sized {
     /// The type of the column.
     const TYPE: ColumnType;
 
-    /// The value at a place of a row, counted from 0.
+    /// The value of the column with this index, counted from 0.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`] when something else is there.
@@ -28,7 +29,7 @@ pub(in crate::store) trait ColumnValue: Sized {
 
 /// What is read from a row or from a part of it: a value, a row that [`row!`] declares, or several of them side by side.
 pub(in crate::store) trait FromRow: Sized {
-    /// Reads it, and leaves the cells that come after it.
+    /// Reads a value from the next cells, and consumes only those.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`].
@@ -94,7 +95,7 @@ impl<'r> RowReader<'r> {
     }
 }
 
-/// Several of them, one after the other.
+/// Implements the reading of tuples: each element reads its cells after those of the one before.
 macro_rules! side_by_side {
     ($($name:ident),+) => {
         impl<$($name: FromRow),+> FromRow for ($($name,)+) {
@@ -160,7 +161,7 @@ macro_rules! column {
 }
 pub(in crate::store) use column;
 
-/// How many columns parts have together.
+/// The number of columns of all parts.
 pub(in crate::store) const fn width(parts: &[&[Column]]) -> usize {
     let (mut part, mut width) = (0, 0);
     while part < parts.len() {
@@ -186,7 +187,7 @@ pub(in crate::store) const fn joined<const N: usize>(parts: &[&[Column]]) -> [Co
     all
 }
 
-/// The place of the column with this name. A constant of a name that is not there fails to compile.
+/// The place of the column with this name. Panics if there is none; in a constant that is a compile error.
 pub(in crate::store) const fn place(columns: &[Column], name: &str) -> usize {
     let mut at = 0;
     while !is_same(columns[at].0.as_bytes(), name.as_bytes()) {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_is_read_again() {
+    async fn written_values_are_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         let conn = store.at();

@@ -37,7 +37,7 @@ fn everything_after(sequence: i64) -> WatchOffersRequest {
     WatchOffersRequest { programme: YEAR.to_owned(), start, ..Default::default() }
 }
 
-/// The connection breaks only after the server has carried out the call. A watch on another connection tells when.
+/// The connection breaks only after the server has carried out the call. A watch on another connection shows when that has happened.
 async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     let server = Server::start(&db);
     let officer = Officer::of(&server).await;
@@ -72,7 +72,7 @@ async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     assert_eq!((only.sequence, &only.request_id), (first.sequence, &first.request_id));
 }
 
-/// An idle connection dies silently. The time limits are a fifth of the defaults, so they keep their proportions: the call
+/// The answers on an idle connection are lost, while it stays open. The time limits are a fifth of the defaults, so they keep their proportions: the call
 /// has time to notice the dead connection and use another.
 async fn a_call_replaces_a_dead_connection(db: Db) {
     let server = Server::start(&db);
@@ -170,7 +170,8 @@ fn a_watch_without_an_answer_is_started_again() {
     });
 }
 
-/// An unfinished answer and a source of tokens that hangs both end at the deadline of the call.
+/// A call ends when its patience, the time limit of all its tries, is over: if the server does not finish its answer, and if the
+/// source of tokens hangs.
 #[test]
 fn a_hanging_call_ends_in_time() {
     run(async {

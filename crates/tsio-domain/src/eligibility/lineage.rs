@@ -1,17 +1,21 @@
 //! Lineages: a school with its predecessors counts once, under its newest URN.
 //!
 //! A school that becomes an academy gets a new URN. Until the academy is inspected, its row prints the judgement of its
-//! predecessor. Such a row joins the two URNs. If a school was split, each half is joined to it, and both halves stay.
-//! The register's links join two URNs only if the newer URN has no row by entry, and only if the links name exactly one
-//! predecessor that the files do not contradict.
+//! predecessor. Such a row joins the two URNs. If a school was split, both halves are its successors, and neither half
+//! supersedes the other. The register's links join two URNs only if the newer URN has no row by entry, and only if the links
+//! name exactly one predecessor, and the files do not contradict it.
+//!
+//! *By entry* means: in a file dated on or before the last day before the academic year. An *answer for entry* is the finding
+//! of a rule about the judgements that the school entered the year with (`domain.md` section 2).
 //!
 //! How an answer passes from an older URN to a newer one:
 //!
 //! * An answer that a file shows to be met goes straight to the newest URN of the lineage, over any number of URNs.
 //! * Any other answer for entry (not met by a file, or decided by people) goes from each URN to the next one, and only
-//!   if the next one has exactly one predecessor ([`Predecessors::nearest`]). So the nearest answer counts. "Not met"
-//!   goes to each half of a split school; "decided as met" goes to one half only.
-//! * If a newer URN had followed an older one by entry, the older URN keeps its answers for entry. The school entered
+//!   if the next one has exactly one predecessor ([`Predecessors::nearest`]). So such an answer comes from the nearest
+//!   predecessor that has one. "Not met" of a file replaces a decision of people about the newer URN itself, and goes to each
+//!   half of a split school; "decided as met" goes to one half only.
+//! * If a file by entry shows the newer URN as the successor, the older URN keeps its answers for entry. The school entered
 //!   the year under the newer URN, so the row of the newer URN answers.
 
 use std::cmp::Reverse;
@@ -22,7 +26,7 @@ use crate::ids::Urn;
 use crate::judgement::MonthRow;
 use crate::terms::{RuleId, Terms, Test};
 
-/// Marks every URN that has a successor as superseded, and passes its answers on to the newest URN of its lineage.
+/// Marks every URN that has a successor as superseded, and passes its answers on as the module describes.
 ///
 /// `rows` and `schools` must both be in order of URN.
 pub(super) fn inherit(
@@ -39,8 +43,8 @@ pub(super) fn inherit(
     pairs.dedup();
     let newest = newest(&pairs, schools.len());
     let by_entry = rows.iter().copied().filter(|row| row.as_at <= terms.entry());
-    let followed_by_entry: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
-    steps.retain(|step| pairs.binary_search(step).is_ok() && !followed_by_entry.contains(&step.0));
+    let succeeded_by_entry: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
+    steps.retain(|step| pairs.binary_search(step).is_ok() && !succeeded_by_entry.contains(&step.0));
     // Oldest first, so that each URN has received its answer before it passes it on.
     steps.sort_unstable();
     for (old, new) in steps {
@@ -48,7 +52,7 @@ pub(super) fn inherit(
         pass_entry_answer(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
-        let passes = |rule: &RuleId| !(followed_by_entry.contains(&old) && is_on_entry(terms, rule));
+        let passes = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
         supersede(schools, (old, new), passes);
     }
 }

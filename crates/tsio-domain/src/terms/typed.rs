@@ -1,7 +1,7 @@
-//! Finds control and invisible characters in a terms file, written directly or as an escape of TOML.
+//! Finds control and invisible characters in the keys and texts of a terms file. Comments are not checked.
 //!
-//! The file itself may be free of them while its texts are not. Only a file that is to be loaded is checked; stored terms
-//! are read unchanged.
+//! An escape such as `\u202e` is visible in the file, but the text that it makes contains the invisible character. So the parsed
+//! texts are checked. Terms that are already stored are not checked, because earlier versions accepted such characters.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,8 +42,8 @@ fn check_value(value: &DeValue<'_>, (span, path): (&Range<usize>, &str), report:
 
 fn check_text(text: &str, lines: Lines, (span, path): (&Range<usize>, &str), report: &mut MistakeReport<'_>) {
     if let Some(found) = forbidden(text, lines) {
-        let but = if lines == Lines::Many { " but line feeds and tabs" } else { "" };
+        let exception = if lines == Lines::Many { " except line feeds and tabs" } else { "" };
         let line = report.line(span);
-        report.add(line, format!("{path} must have no control or invisible characters{but}; got {found}"));
+        report.add(line, format!("{path} must have no control or invisible characters{exception}; got {found}"));
     }
 }

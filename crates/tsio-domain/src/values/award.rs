@@ -15,11 +15,13 @@ use crate::money::Pence;
 use crate::person;
 use crate::terms::StrandId;
 
-/// The details of an award that its strand requires, beside an amount. Names and reasons are in the texts, never here.
+/// The details of an award that its strand requires, beside an amount.
+///
+/// Text that a person wrote, such as a reason, is stored apart as the text of the event, so that it can be erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Support {
-    /// Days of a national leader of education or equivalent; the text is the leader's organisation.
+    /// Days of a national leader of education or equivalent; the event's text is the leader's organisation.
     Nle {
         /// The leader, an opaque id.
         leader: Actor,
@@ -27,12 +29,12 @@ pub enum Support {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leader_kind: Option<LeaderKind>,
     },
-    /// Credit towards a trust partnership; the text says why the partner is suitable.
+    /// Credit towards a trust partnership; the event's text says why the partner is suitable.
     Credit {
         /// The partner, a multi-academy trust.
         partner: Uid,
     },
-    /// National leader of governance; the text says why it is beneficial.
+    /// National leader of governance; the event's text says why it is beneficial.
     Nlg {
         /// The leader, an opaque id; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +43,7 @@ pub enum Support {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organisation: Option<String>,
     },
-    /// The executive leadership qualification; the text says why it is beneficial.
+    /// The executive leadership qualification; the event's text says why it is beneficial.
     Npqel {
         /// The trust leader who takes it, an opaque id.
         leader: Actor,
@@ -77,7 +79,7 @@ impl Support {
         }
     }
 
-    /// Whether it has days of a leader, which can be booked.
+    /// Whether it consists of a leader's days, which can be booked.
     #[must_use]
     pub const fn has_bookings(&self) -> bool {
         matches!(self, Self::Nle { .. } | Self::Nlg { .. })
@@ -106,7 +108,7 @@ named_enum! {
     }
 }
 
-/// The SHA-256 of an issuer's name, for comparing issuers. So the record can compare a name that it does not contain.
+/// The SHA-256 of an issuer's name, for comparing issuers. With it, issuers can be compared even where the record does not contain the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IssuerKey(Hash);
@@ -151,7 +153,7 @@ pub struct ClaimPart {
     /// The stated total of the invoice; `None` if one draw pays all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Pence>,
-    /// The number of this payment of the claim, counted over all programmes from 1. If two payments are decided at the same
+    /// Which payment of this invoice this is: 1 for the first. Payments in other programmes count too. If two payments are decided at the same
     /// time, they get the same number, and the database accepts only one of them.
     pub part: i64,
 }

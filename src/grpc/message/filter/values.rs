@@ -8,7 +8,7 @@ use crate::domain::region::Region;
 /// A parsed value, or a description of the expected one.
 pub(in crate::grpc) type Value = Result<Operand, String>;
 
-/// Parses one of the names of an enum, with or without its prefix, in upper or lower case.
+/// Parses one of the names of an enum, in upper or lower case, with or without its prefix in upper case.
 pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
     let known: Vec<&str> = known.collect();
     let short = text.strip_prefix(prefix).unwrap_or(text);
@@ -18,7 +18,7 @@ pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Ite
     name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(expected)
 }
 
-/// Parses one of the names of a text field.
+/// Parses one of the values that a text field may have, in exactly this spelling.
 pub(in crate::grpc) fn name(text: &str, known: &[&'static str]) -> Value {
     let name = known.iter().find(|it| **it == text);
     name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", known.join(", ")))
@@ -30,7 +30,7 @@ pub(in crate::grpc) fn region(text: &str) -> Value {
 }
 
 /// Parses a region, or `""` for none.
-pub(in crate::grpc) fn some_region(text: &str) -> Value {
+pub(in crate::grpc) fn optional_region(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
@@ -49,7 +49,7 @@ pub(in crate::grpc) fn actor(text: &str) -> Value {
 }
 
 /// Parses the id of an actor, or `""` for none.
-pub(in crate::grpc) fn some_actor(text: &str) -> Value {
+pub(in crate::grpc) fn optional_actor(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
@@ -63,7 +63,7 @@ pub(in crate::grpc) fn id(text: &str) -> Value {
 }
 
 /// Parses a UUID, or `""` for none.
-pub(in crate::grpc) fn some_id(text: &str) -> Value {
+pub(in crate::grpc) fn optional_id(text: &str) -> Value {
     if text.is_empty() {
         Ok(Operand::Nothing)
     } else {
@@ -80,18 +80,18 @@ pub(in crate::grpc) fn number(text: &str) -> Value {
 }
 
 /// Parses a number, where 0 means none.
-pub(in crate::grpc) fn some_number(text: &str) -> Value {
+pub(in crate::grpc) fn optional_number(text: &str) -> Value {
     number(text).map(|it| if it == Operand::Number(0) { Operand::Nothing } else { it })
 }
 
 pub(in crate::grpc) fn instant(text: &str) -> Value {
     let instant = chrono::DateTime::parse_from_rfc3339(text);
-    let expected = |_| "an instant as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
+    let expected = |_| "an instant such as 2022-03-01T09:00:00Z (RFC 3339)".to_owned();
     instant.map(|it| Operand::Number(it.timestamp_micros())).map_err(expected)
 }
 
 pub(in crate::grpc) fn day(text: &str) -> Value {
-    domain::day(text).map(Operand::Day).ok_or_else(|| "a day as 2022-03-01".to_owned())
+    domain::day(text).map(Operand::Day).ok_or_else(|| "a day such as 2022-03-01".to_owned())
 }
 
 #[cfg(test)]
@@ -107,27 +107,27 @@ mod tests {
         let date = Date::from_ymd_opt(2022, 2, 28).unwrap();
         let rows: [Row; 24] = [
             (day, "2022-02-28", Ok(Operand::Day(date))),
-            (day, "2022-02-30", Err("a day as 2022-03-01")),
-            (day, "2022-2-28", Err("a day as 2022-03-01")),
-            (day, "+10000-01-01", Err("a day as 2022-03-01")),
-            (day, "-0001-01-01", Err("a day as 2022-03-01")),
-            (day, "-200000-01-01", Err("a day as 2022-03-01")),
+            (day, "2022-02-30", Err("a day such as 2022-03-01")),
+            (day, "2022-2-28", Err("a day such as 2022-03-01")),
+            (day, "+10000-01-01", Err("a day such as 2022-03-01")),
+            (day, "-0001-01-01", Err("a day such as 2022-03-01")),
+            (day, "-200000-01-01", Err("a day such as 2022-03-01")),
             (instant, "1970-01-01T01:00:00+01:00", Ok(Operand::Number(0))),
             (instant, "1970-01-01T00:00:00.000001Z", Ok(Operand::Number(1))),
-            (instant, "1970-01-01", Err("an instant as 2022-03-01T09:00:00Z (RFC 3339)")),
+            (instant, "1970-01-01", Err("an instant such as 2022-03-01T09:00:00Z (RFC 3339)")),
             (number, "-9223372036854775808", Ok(Operand::Number(i64::MIN))),
             (number, "9223372036854775808", Err("a number")),
-            (some_number, "0", Ok(Operand::Nothing)),
+            (optional_number, "0", Ok(Operand::Nothing)),
             (id, "", Err("an id")),
-            (some_id, "", Ok(Operand::Nothing)),
-            (some_id, "0190a4c1", Err("an id, or \"\" for none")),
-            (some_actor, "", Ok(Operand::Nothing)),
-            (some_actor, "two words", Err("the id of an actor, or \"\" for nobody")),
+            (optional_id, "", Ok(Operand::Nothing)),
+            (optional_id, "0190a4c1", Err("an id, or \"\" for none")),
+            (optional_actor, "", Ok(Operand::Nothing)),
+            (optional_actor, "two words", Err("the id of an actor, or \"\" for nobody")),
             (actor, "", Err("the id of an actor")),
             (region, "west midlands", Ok(Operand::Text("West Midlands".to_owned()))),
             (region, "Wales", Err("the name of an RSC region")),
-            (some_region, "", Ok(Operand::Nothing)),
-            (some_region, "Wales", Err("the name of an RSC region, or \"\" for none")),
+            (optional_region, "", Ok(Operand::Nothing)),
+            (optional_region, "Wales", Err("the name of an RSC region, or \"\" for none")),
             (truth, "true", Ok(Operand::Text("true".to_owned()))),
             (truth, "yes", Err("one of true, false")),
         ];

@@ -5,7 +5,7 @@ use crate::domain::approval::Approval;
 use crate::domain::values::approval::ApprovalAction;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, some_actor};
+use crate::grpc::message::filter::values::{Value, actor, choice, id, instant, name, optional_actor};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{self, ListApprovalsRequest, ListApprovalsResponse};
@@ -18,7 +18,7 @@ const COLUMNS: &[FilterColumn<ApprovalField>] = &[
     FilterColumn { name: "state",        column: ApprovalField::State,       comparisons: SAME,    read: state },
     FilterColumn { name: "requested_by", column: ApprovalField::RequestedBy, comparisons: SAME,    read: actor },
     FilterColumn { name: "request_time", column: ApprovalField::Requested,   comparisons: ORDERED, read: instant },
-    FilterColumn { name: "given_by",     column: ApprovalField::AnsweredBy,  comparisons: SAME,    read: some_actor },
+    FilterColumn { name: "given_by",     column: ApprovalField::AnsweredBy,  comparisons: SAME,    read: optional_actor },
 ];
 
 fn action(text: &str) -> Value {

@@ -6,7 +6,7 @@ use crate::domain::ids::Urn;
 use crate::domain::placement::PlacementKind;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{Value, choice, number, some_number, some_region, text};
+use crate::grpc::message::filter::values::{Value, choice, number, optional_number, optional_region, text};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, PART, SAME, Words};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
@@ -16,11 +16,11 @@ use crate::proto::{ListEligibilityRequest, ListEligibilityResponse};
 const COLUMNS: &[FilterColumn<EligibilityField>] = &[
     FilterColumn { name: "school.urn",       column: EligibilityField::Urn,            comparisons: ORDERED, read: number },
     FilterColumn { name: "school.name",      column: EligibilityField::Name,           comparisons: PART,    read: text },
-    FilterColumn { name: "school.region",    column: EligibilityField::Region,         comparisons: SAME,    read: some_region },
-    FilterColumn { name: "school.la_code",   column: EligibilityField::LocalAuthority, comparisons: SAME,    read: some_number },
+    FilterColumn { name: "school.region",    column: EligibilityField::Region,         comparisons: SAME,    read: optional_region },
+    FilterColumn { name: "school.la_code",   column: EligibilityField::LocalAuthority, comparisons: SAME,    read: optional_number },
     FilterColumn { name: "school.phase",     column: EligibilityField::Phase,          comparisons: SAME,    read: text },
     FilterColumn { name: "school.placement", column: EligibilityField::Placement,      comparisons: SAME,    read: placement },
-    FilterColumn { name: "school.trust_uid", column: EligibilityField::Trust,          comparisons: SAME,    read: some_number },
+    FilterColumn { name: "school.trust_uid", column: EligibilityField::Trust,          comparisons: SAME,    read: optional_number },
 ];
 
 const ORDERS: [(&str, EligibilityOrder); 4] = [

@@ -12,7 +12,7 @@ use crate::domain::ledger::{EntryKind, EntrySeq};
 use crate::domain::period::Period;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size_within, token};
-use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, some_id};
+use crate::grpc::message::filter::values::{Value, actor, day, instant, name, number, optional_id};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::{Call, fail, within};
 use crate::proto::{
@@ -34,7 +34,7 @@ const COLUMNS: &[FilterColumn<EntryField>] = &[
     FilterColumn { name: "effective_date", column: EntryField::Effective, comparisons: ORDERED, read: day },
     FilterColumn { name: "recorded_time",  column: EntryField::Recorded,  comparisons: ORDERED, read: instant },
     FilterColumn { name: "actor",          column: EntryField::Actor,     comparisons: SAME,    read: actor },
-    FilterColumn { name: "offer",          column: EntryField::Offer,     comparisons: SAME,    read: some_id },
+    FilterColumn { name: "offer",          column: EntryField::Offer,     comparisons: SAME,    read: optional_id },
 ];
 
 /// The kinds of event that move money.

@@ -4,7 +4,7 @@ use crate::app::{App, FundField, FundKey, Result};
 use crate::domain::ids::Programme;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{number, some_region, text, truth};
+use crate::grpc::message::filter::values::{number, optional_region, text, truth};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListFundsRequest, ListFundsResponse};
@@ -13,7 +13,7 @@ use crate::proto::{ListFundsRequest, ListFundsResponse};
 #[rustfmt::skip]
 const COLUMNS: &[FilterColumn<FundField>] = &[
     FilterColumn { name: "strand",         column: FundField::Strand,        comparisons: SAME,    read: text },
-    FilterColumn { name: "region",         column: FundField::Region,        comparisons: SAME,    read: some_region },
+    FilterColumn { name: "region",         column: FundField::Region,        comparisons: SAME,    read: optional_region },
     FilterColumn { name: "binds",          column: FundField::Binds,         comparisons: SAME,    read: truth },
     FilterColumn { name: "over_committed", column: FundField::OverCommitted, comparisons: SAME,    read: truth },
     FilterColumn { name: "allocated",      column: FundField::Allocated,     comparisons: ORDERED, read: number },

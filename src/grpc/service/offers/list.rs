@@ -7,7 +7,9 @@ use crate::domain::offer::{Offer, Outcome};
 use crate::domain::placement::RecipientKind;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{Value, choice, instant, number, region, some_actor, some_number, text};
+use crate::grpc::message::filter::values::{
+    Value, choice, instant, number, optional_actor, optional_number, region, text,
+};
 use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, PART, SAME};
 use crate::grpc::message::mask::{Mask, MaskField};
 use crate::grpc::service::call::Call;
@@ -23,8 +25,8 @@ const COLUMNS: &[FilterColumn<OfferField>] = &[
     FilterColumn { name: "recipient",        column: OfferField::Recipient,     comparisons: ORDERED, read: number },
     FilterColumn { name: "name",             column: OfferField::Name,          comparisons: PART,    read: text },
     FilterColumn { name: "region",           column: OfferField::Region,        comparisons: SAME,    read: region },
-    FilterColumn { name: "assignee",         column: OfferField::Assignee,      comparisons: SAME,    read: some_actor },
-    FilterColumn { name: "trust_uid",        column: OfferField::Trust,         comparisons: SAME,    read: some_number },
+    FilterColumn { name: "assignee",         column: OfferField::Assignee,      comparisons: SAME,    read: optional_actor },
+    FilterColumn { name: "trust_uid",        column: OfferField::Trust,         comparisons: SAME,    read: optional_number },
     FilterColumn { name: "schools.urn",      column: OfferField::School,        comparisons: HOLDS,   read: number },
     FilterColumn { name: "create_time",      column: OfferField::Made,          comparisons: ORDERED, read: instant },
 ];

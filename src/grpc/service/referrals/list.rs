@@ -5,7 +5,9 @@ use crate::domain::ids::Uid;
 use crate::domain::referral::{ReferralOrigin, ReferralSubject, State};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{Value, actor, choice, day, number, region, some_actor, some_id, text};
+use crate::grpc::message::filter::values::{
+    Value, actor, choice, day, number, optional_actor, optional_id, region, text,
+};
 use crate::grpc::message::filter::{self, FilterColumn, HOLDS, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListReferralsRequest, ListReferralsResponse, ReferralState};
@@ -21,9 +23,9 @@ const COLUMNS: &[FilterColumn<ReferralField>] = &[
     FilterColumn { name: "state",            column: ReferralField::State,       comparisons: SAME,    read: state },
     FilterColumn { name: "raised_by",        column: ReferralField::RaisedBy,    comparisons: SAME,    read: actor },
     FilterColumn { name: "raise_date",       column: ReferralField::Raised,      comparisons: ORDERED, read: day },
-    FilterColumn { name: "decided_by",       column: ReferralField::DecidedBy,   comparisons: SAME,    read: some_actor },
+    FilterColumn { name: "decided_by",       column: ReferralField::DecidedBy,   comparisons: SAME,    read: optional_actor },
     FilterColumn { name: "decide_date",      column: ReferralField::Decided,     comparisons: ORDERED, read: day },
-    FilterColumn { name: "offer",            column: ReferralField::Offer,       comparisons: SAME,    read: some_id },
+    FilterColumn { name: "offer",            column: ReferralField::Offer,       comparisons: SAME,    read: optional_id },
     FilterColumn { name: "exceptional_urns", column: ReferralField::Exceptional, comparisons: HOLDS,   read: number },
 ];
 

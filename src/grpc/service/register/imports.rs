@@ -4,7 +4,7 @@ use crate::app::imports::{FileKind, ImportFilter, ImportState};
 use crate::app::{App, ImportField, Page, Result};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{Value, actor, choice, day, instant, number, some_actor, text};
+use crate::grpc::message::filter::values::{Value, actor, choice, day, instant, number, optional_actor, text};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListImportsRequest, ListImportsResponse};
@@ -20,7 +20,7 @@ const COLUMNS: &[FilterColumn<ImportField>] = &[
     FilterColumn { name: "accepted",      column: ImportField::Accepted,    comparisons: ORDERED, read: number },
     FilterColumn { name: "imported_by",   column: ImportField::ImportedBy,  comparisons: SAME,    read: actor },
     FilterColumn { name: "imported_time", column: ImportField::Imported,    comparisons: ORDERED, read: instant },
-    FilterColumn { name: "withdrawn_by",  column: ImportField::WithdrawnBy, comparisons: SAME,    read: some_actor },
+    FilterColumn { name: "withdrawn_by",  column: ImportField::WithdrawnBy, comparisons: SAME,    read: optional_actor },
 ];
 
 fn kind(text: &str) -> Value {
