@@ -38,7 +38,7 @@ fn errors_page() -> String {
          `src/grpc/message/reason.rs`:\n`TSIO_WRITE_DOCS=1 tests/run the_errors_page`.\n\nThe reason is in `google.rpc.ErrorInfo` of the \
          status. Branch on it, not on the text of the message. A retry with the same request id\nis always safe: a change is carried out \
          once.\n\n## Metadata\n\nThe metadata of `google.rpc.ErrorInfo` says which items the error is about. For a refusal it describes the first limit, which \
-         the reason is about.\nFor `NOT_FOUND` it has the ids that do not exist, separated by commas: as many whole ids as fit in 256 bytes.\nAny other value \
+         the reason is about.\nFor `NOT_FOUND` it has the ids that do not exist, separated by commas: as many whole ids as fit in 256 bytes.\nA single value \
          that is longer is cut, and ends in `…`.\n\n| key | value |\n|---|---|\n{}\n## Refusals\n\nThe scheme does not allow the command. The status has a `Refusal` with every limit that prevents it. Each \
          limit says what would\nremove it: see [the contract](api.md).\n\n{head}{}\n## Other errors, and warnings\n\nA warning comes with an answer: \
          its status is OK.\n\n{head}{}",

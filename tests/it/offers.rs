@@ -326,7 +326,7 @@ fn retried(server: &Server, offer: &str) {
     let refused_start = refused(server, &["offers", "start", offer]);
     assert!(
         Uuid::parse_str(&text(&refused_start, "request_id")).is_ok(),
-        "one was made, and is printed: {refused_start}"
+        "a request id was made, and is printed: {refused_start}"
     );
     let kinds = done(server, &["offers", "events", offer]);
     let accepted = kinds.as_array().unwrap().iter().filter(|it| it["kind"] == "accepted").count();

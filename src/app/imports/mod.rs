@@ -212,6 +212,12 @@ async fn run_to_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + S
             error.log();
         }
     };
-    tokio::spawn(task.in_current_span());
-    result.await.unwrap_or_else(|_| Err(AppError::Bug("a task ended without a result".to_owned())))
+    let running = tokio::spawn(task.in_current_span());
+    match result.await {
+        Ok(result) => result,
+        Err(_) => {
+            let error = running.await.err().map(|it| it.to_string()).unwrap_or_default();
+            Err(AppError::Bug(format!("a task ended badly: {error}")))
+        }
+    }
 }

@@ -53,8 +53,8 @@ impl App {
     /// `validate_only` no approval is opened.
     ///
     /// # Errors
-    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalNotOpen` if the same request opened an approval that was
-    /// denied, withdrawn or has expired; `Reason::ImportNotLanded`; [`AppError::NotFound`].
+    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalClosed` if the same request opened an approval that was
+    /// denied, withdrawn or has expired, `Reason::ApprovalNotOpen` if that approval was denied before approvals expired; `Reason::ImportNotLanded`; [`AppError::NotFound`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,

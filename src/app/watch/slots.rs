@@ -104,9 +104,9 @@ mod tests {
     fn without_a_bound_one_caller_may_hold_all() {
         let ann: Actor = "ann".parse().unwrap();
         let slots = Arc::new(WatchSlots::new(2, None));
-        let held_by_caller = [slots.take(&ann).unwrap(), slots.take(&ann).unwrap()];
+        let held = [slots.take(&ann).unwrap(), slots.take(&ann).unwrap()];
         assert_eq!(slots.take(&ann).unwrap_err(), AppError::Overloaded);
-        drop(held_by_caller);
+        drop(held);
         assert_eq!(slots.taken(), 0);
     }
 }

@@ -184,9 +184,9 @@ async fn load_claims(
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
     let paid = required.undone_awards.iter().filter_map(|id| state.awards.get(id)).flat_map(|it| &it.invoices);
-    let undone_awards = paid.map(|it| it.reference.clone());
+    let undone_references = paid.map(|it| it.reference.clone());
     let references: Vec<_> =
-        required.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(undone_awards).collect();
+        required.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(undone_references).collect();
     state.claims = claims::payments(from, &references).await?;
     let trusts: Vec<Uid> = issuing_trusts(required, state).collect();
     if !trusts.is_empty() {

@@ -88,7 +88,7 @@ fn drop_disconnected_and_expired(batch: &mut Vec<PendingCommand>) {
 
 /// Takes the waiting commands, up to the limits of a batch. Callers that were answered together tend to send their next
 /// requests together, so this yields to the scheduler until no more commands arrive. A command that does not fit becomes the
-/// first of the next batch; so does one that reads looked-up data which an earlier command of this batch may change.
+/// first of the next batch; so does one that reads data of the batch snapshot which an earlier command of this batch may change.
 async fn take_batch(
     first: PendingCommand,
     next: &mut Option<PendingCommand>,

@@ -22,7 +22,8 @@ impl ProgrammeState {
     /// all limits, as a stored answer is.
     ///
     /// # Errors
-    /// [`Reason::ApprovalRequired`] while the approval is open, then [`Reason::ApprovalNotOpen`].
+    /// [`Reason::ApprovalRequired`] while the approval is open; [`Reason::ApprovalClosed`] if it was denied, withdrawn or has expired;
+    /// [`Reason::ApprovalNotOpen`] if it was carried out.
     pub(in crate::programme) fn no_approval_opened_before(
         &self,
         context: &Context<'_>,

@@ -47,8 +47,9 @@ impl ProgrammeState {
     /// approval that the caller already asked for. All other limits are checked first.
     ///
     /// # Errors
-    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalRequired`]; [`Reason::ApprovalNotOpen`] for a repeated request whose
-    /// approval was given and carried out.
+    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalRequired`]; for a repeated request
+    /// [`Reason::ApprovalClosed`] if its approval was denied, withdrawn or has expired, and [`Reason::ApprovalNotOpen`] if it was
+    /// carried out.
     pub(in crate::programme) fn change_fund(
         &self,
         change: &FundChange,
