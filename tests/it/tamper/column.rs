@@ -107,12 +107,15 @@ impl Column {
     }
 }
 
-/// The condition for rows that the record covers. An account's day without a change and a request without an event are left
-/// out: the record says nothing about them.
+/// The condition for rows that the record covers. Left out are an account's day without a change, a request without an event, and
+/// the loading of terms, whose only event is the adoption of the rules, which the program also records without a request.
 fn covered_rows(table: &str) -> &'static str {
     match table {
         "account_days" => "change <> 0",
-        "requests" => "request_id IN (SELECT request_id FROM events UNION ALL SELECT request_id FROM register_events)",
+        "requests" => {
+            "request_id IN (SELECT request_id FROM events WHERE kind <> 'rules_adopted' \
+             UNION ALL SELECT request_id FROM register_events)"
+        }
         _ => "1 = 1",
     }
 }
