@@ -1,4 +1,4 @@
-//! SHA-256 values.
+//! Defines the type of a SHA-256 hash.
 
 use serde::{Deserialize, Serialize};
 

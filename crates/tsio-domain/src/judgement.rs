@@ -1,4 +1,4 @@
-//! Judgements of schools, as Ofsted's monthly files print them.
+//! Defines the judgements of schools, as Ofsted's monthly files print them.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub enum Grade {
 }
 
 impl Grade {
-    /// Ofsted's code for it.
+    /// Ofsted's code for this grade.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -41,7 +41,7 @@ impl Grade {
         }
     }
 
-    /// The grade with this code, if Ofsted has one.
+    /// The grade with this code; `None` if Ofsted has no such code.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
@@ -56,13 +56,13 @@ impl Grade {
         })
     }
 
-    /// Whether this is RI or worse: grade 3 or 4, but no code above 4 (`domain.md` section 1).
+    /// Whether the judgement is RI or worse: grade 3 or 4, but not a code above 4 (`domain.md` section 1).
     #[must_use]
     pub const fn is_ri_or_worse(self) -> bool {
         matches!(self, Self::RequiresImprovement | Self::Inadequate)
     }
 
-    /// 1 to 4 for a grade; `None` for the codes that say there is no grade.
+    /// Returns 1 to 4 for a grade, and `None` for the codes that say why there is no grade.
     #[must_use]
     pub const fn graded(self) -> Option<u8> {
         match self {
@@ -77,7 +77,8 @@ impl Grade {
 pub struct Judgement {
     /// Ofsted's number of the inspection, e.g. `10088473` or `ITS449512`.
     pub inspection: String,
-    /// The URN that the school had when it was judged. It is a predecessor's if the academy has not been inspected yet.
+    /// The URN that the school had when it was judged. If an academy has not been inspected yet, this is the URN of its
+    /// predecessor.
     pub urn_judged: Urn,
     /// First day of the inspection.
     pub started: Option<Date>,

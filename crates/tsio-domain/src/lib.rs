@@ -1,7 +1,7 @@
 //! The rules of the scheme: plain values and pure functions over them.
 //!
-//! This crate is not async, reads no clock, uses no database and does not know the wire format. All rules about what is
-//! allowed are here and in no other crate.
+//! This crate is not async, reads no clock, uses no database and does not know the wire format. All rules about what
+//! the scheme allows are in this crate.
 
 pub mod approval;
 pub mod award;
@@ -32,7 +32,8 @@ pub mod values;
 /// A calendar date, as the scheme writes all its dates (`YYYY-MM-DD` on the wire).
 pub type Date = chrono::NaiveDate;
 
-/// Parses a date in exactly the wire format `YYYY-MM-DD`. The year has four digits, so every database can store it.
+/// Parses a date. Returns `None` if the text is not in exactly the wire format `YYYY-MM-DD`. The year has four digits,
+/// so every database can store it.
 #[must_use]
 pub fn day(text: &str) -> Option<Date> {
     let day: Option<Date> = text.parse().ok();

@@ -1,8 +1,8 @@
-//! The version of the rules that a programme has adopted.
+//! Defines the versions of the rules. Each programme has adopted one.
 //!
-//! A new or changed rule must not apply to events that were recorded before it. So the record of each programme has an
-//! event `rules_adopted`, from which on a version applies. The rules in the table apply only from that event on. All
-//! other rules apply to the whole record.
+//! A new or changed rule must not apply to events that were recorded before it. So the record of each programme has
+//! events `rules_adopted`. Each names the version that applies to the later events. The rules in the table apply only
+//! after that event. All other rules apply to the whole record.
 //!
 //! | version | adds |
 //! |---|---|
@@ -11,8 +11,8 @@
 //!
 //! Version 2 is not released yet, and more rules are added to it until it is.
 //!
-//! A rule checks that the programme's version is at least [`RulesVersion::V2`]. To add a version, add a constant, a row
-//! above, and change [`RulesVersion::CURRENT`].
+//! A rule of version 2 checks that the programme's version is at least [`RulesVersion::V2`]. To add a version, add a
+//! constant and a row above, and change [`RulesVersion::CURRENT`].
 
 use std::fmt;
 
@@ -28,7 +28,8 @@ impl RulesVersion {
     pub const V1: Self = Self(1);
     /// The second version.
     pub const V2: Self = Self(2);
-    /// The newest version that this program knows. A programme adopts it before any other event is recorded.
+    /// The newest version that this program knows. A programme that has an older version adopts it before its next
+    /// event is recorded.
     pub const CURRENT: Self = Self::V2;
 }
 

@@ -1,4 +1,4 @@
-//! The time at which a use case runs. It is read once from the clock and then passed on as a plain value.
+//! Defines the time at which a request is handled. The clock is read once; the time is then passed on as a plain value.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub struct FutureDate {
     pub today: Date,
 }
 
-/// Checks the day on which something happened. It must not be in the future.
+/// Checks that the day `on`, on which something happened, is not after `today`. Returns `on`.
 ///
 /// # Errors
 /// [`FutureDate`].
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happened_is_not_still_to_come() {
+    fn a_day_on_which_something_happened_is_not_in_the_future() {
         let day = |text: &str| text.parse::<Date>().unwrap();
         let today = day("2022-03-01");
         for past in ["2022-03-01", "2022-02-28", "2018-09-01"] {

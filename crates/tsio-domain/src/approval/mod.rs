@@ -1,4 +1,4 @@
-//! Approvals: actions that wait for a second person, and who may answer them.
+//! Defines an approval: a request for an action that needs a second person. Decides who may answer the approval.
 //!
 //! "The second differs from the first, for everyone" (`domain.md` section 8).
 
@@ -21,7 +21,7 @@ pub use rules::{ApprovalAnswer, ApprovalCaller};
 pub(crate) use statement::{changed, phrase};
 
 impl ApprovalAction {
-    /// The permission to request an approval of this action (`domain.md` section 8).
+    /// Returns the permission that is needed to request an approval of this action (`domain.md` section 8).
     #[must_use]
     pub const fn asking(self) -> Action {
         match self {
@@ -32,7 +32,7 @@ impl ApprovalAction {
         }
     }
 
-    /// The permission to give or deny an approval of this action (`domain.md` section 8).
+    /// Returns the permission that is needed to give or deny an approval of this action (`domain.md` section 8).
     #[must_use]
     pub const fn permission(self) -> Action {
         match self {
@@ -60,59 +60,62 @@ impl ApprovalAction {
 /// Returns the actions whose approvals this caller may give, each with the reach of that permission.
 #[must_use]
 pub fn actions_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let permitted = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
-    permitted.map(|it| (*it, caller.reach(it.permission()))).collect()
+    let may_give = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
+    may_give.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
 
-/// Returns the actions whose approvals this caller sees, each with the reach: those that the caller's roles may request or
-/// give.
+/// Returns the actions whose approvals this caller may see: those that the caller's roles may request or give. Each has
+/// the union of the reaches of the two permissions.
 #[must_use]
 pub fn actions_may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let visible = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
-    visible.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
+    let may_see = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
+    may_see.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
 }
 
-/// A request that needs a second person, and its answer once there is one.
+/// A request that needs a second person, with its answer if it is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approval {
     /// Its id.
     pub id: ApprovalId,
-    /// The programme it belongs to; `None` for reference data.
+    /// The programme that it is about; `None` for reference data.
     pub programme: Option<Programme>,
     /// The requested action.
     pub action: ApprovalAction,
     /// The id of the offer, import, fund or school ([`subject_of`]) that the action changes.
     pub subject: Uuid,
-    /// The requested movement of money, if the action is one.
+    /// The requested movement of money; `None` if the action moves no money.
     pub change: Option<FundChange>,
-    /// The state it was requested for and what it will do; `None` if it was opened before statements were recorded.
+    /// The state of its subject when it was requested, and what the action will do. `None` if it was opened before
+    /// statements were recorded.
     pub statement: Option<Statement>,
-    /// When it expires if it is still open; `None` if it was opened before approvals expired.
+    /// The time at which it expires if it is still open; `None` if it was opened before approvals expired.
     pub expires: Option<Micros>,
-    /// The event that opened it, in the record it belongs to. Not stored in the database for reference data.
+    /// The event that opened it, in the record of the programme or of the reference data. The database does not store
+    /// it for reference data.
     pub opened: Option<Seq>,
-    /// The reason of the request. Set only for reference data that was read from the database; otherwise the reason is the
-    /// text of the event that opened it.
+    /// The reason of the request. Set only for reference data that was read from the database; otherwise the reason is
+    /// the text of the event that opened it.
     pub reason: Option<String>,
     /// The requester.
     pub requested_by: Actor,
-    /// The token subject of the requester.
+    /// The token subject of the requester; `None` without a token.
     pub requested_subject: Option<TokenSubject>,
     /// The id of the request; `None` if it was not stored.
     pub request: Option<RequestId>,
-    /// When it was requested.
+    /// The time at which it was requested.
     pub requested_at: Micros,
-    /// Its state, which does not consider the time: see [`Self::state_at`].
+    /// Its stored state, which is never [`ApprovalState::Expired`]. [`Self::state_at`] also considers the time.
     pub state: ApprovalState,
-    /// The token subject of the person who answered.
+    /// The token subject of the person who gave or denied it.
     pub answered_subject: Option<TokenSubject>,
-    /// The event that denied it, in the record it belongs to. Not stored in the database for reference data.
+    /// The event that denied it, in the record of the programme or of the reference data. The database does not store
+    /// it for reference data.
     pub denied: Option<Seq>,
-    /// The reason of the denial. Set only where [`Self::reason`] is.
+    /// The reason of the denial. Set only for an approval whose [`Self::reason`] is set.
     pub denied_reason: Option<String>,
 }
 
-/// The state of an approval. Once it is answered, the state does not change.
+/// The state of an approval. The state of an answered approval does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApprovalState {
     /// Waiting for a second person.
@@ -140,7 +143,8 @@ impl ApprovalState {
         }
     }
 
-    /// The state of this name, answered by this person. Returns `None` if the two contradict each other.
+    /// Returns the state with this name, given or denied by `answered_by`. Returns `None` if the name is unknown or
+    /// does not fit `answered_by`.
     #[must_use]
     pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
         match (name, answered_by) {
@@ -152,7 +156,7 @@ impl ApprovalState {
         }
     }
 
-    /// The state at the time `now`, if the approval expires at `expires`.
+    /// Returns the state at the time `now` of an approval that expires at `expires`.
     #[must_use]
     pub fn at(&self, now: Micros, expires: Option<Micros>) -> Self {
         match self {
@@ -161,13 +165,13 @@ impl ApprovalState {
         }
     }
 
-    /// Whether it waits for a second person.
+    /// Whether the approval waits for a second person.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::Open)
     }
 
-    /// The person who gave or denied it.
+    /// The person who gave or denied the approval; `None` if it was neither given nor denied.
     #[must_use]
     pub const fn answered_by(&self) -> Option<&Actor> {
         match self {
@@ -178,7 +182,7 @@ impl ApprovalState {
 }
 
 impl Approval {
-    /// Makes an open approval without a statement, an expiry or an event.
+    /// Makes an open approval that `by` requested at the time `at`. It has no statement, expiry or event.
     #[must_use]
     pub fn asked(id: ApprovalId, action: ApprovalAction, subject: Uuid, by: Person, at: Micros) -> Self {
         Self {
@@ -202,7 +206,7 @@ impl Approval {
         }
     }
 
-    /// The approval that an `approval_opened` event of a programme opens; `None` for another event.
+    /// Returns the approval that an `approval_opened` event of a programme opens; `None` for another event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::ApprovalOpened { approval, action, change, statement, expires_at, token_subject } = &event.body
@@ -223,32 +227,35 @@ impl Approval {
         })
     }
 
-    /// Lets it expire now if it is open and has no expiry. A programme does this when it adopts the rules that require one.
+    /// Sets the expiry to `now` if the approval is open and has no expiry. A programme does this when it adopts the
+    /// rules that require an expiry.
     pub const fn expire_if_no_expiry(&mut self, now: Micros) {
         if self.state.is_open() && self.expires.is_none() {
             self.expires = Some(now);
         }
     }
 
-    /// The offer that it would reopen, if it would reopen one.
+    /// The offer that the action would reopen; `None` for another action.
     #[must_use]
     pub fn offer(&self) -> Option<OfferId> {
         (self.action == ApprovalAction::ReopenOffer).then_some(OfferId(self.subject))
     }
 
-    /// The import that it would withdraw, if it would withdraw one.
+    /// The import that the action would withdraw; `None` for another action.
     #[must_use]
     pub fn import(&self) -> Option<ImportId> {
         (self.action == ApprovalAction::WithdrawImport).then_some(ImportId(self.subject))
     }
 
-    /// The school whose entry position it would decide, and whether as met.
+    /// The school whose entry position the action would decide, and whether it would decide it as met. `None` for
+    /// another action.
     #[must_use]
     pub fn school(&self) -> Option<(Urn, bool)> {
         self.statement.as_ref().and_then(Statement::school)
     }
 
-    /// The requested action as the beginning of a sentence. Says why it needs two people if the amount does not show it.
+    /// The requested action as the beginning of a sentence. If a movement of money needs two people for a reason other
+    /// than its amount, the reason is included.
     #[must_use]
     pub fn phrase(&self) -> String {
         match (&self.change, self.school()) {
@@ -260,7 +267,7 @@ impl Approval {
         }
     }
 
-    /// The state at the time `now`.
+    /// The state at the time `now`: an open approval may have expired.
     #[must_use]
     pub fn state_at(&self, now: Micros) -> ApprovalState {
         self.state.at(now, self.expires)
@@ -272,28 +279,28 @@ impl Approval {
         Person { actor: self.requested_by.clone(), subject: self.requested_subject }
     }
 
-    /// The refusal with [`Reason::ApprovalRequired`] that names this approval.
+    /// Returns the refusal with [`Reason::ApprovalRequired`] that names this approval.
     #[must_use]
     pub fn required(&self) -> Refusal {
-        required(self.id, &self.phrase())
+        approval_required(self.id, &self.phrase())
     }
 
-    /// The refusal of a repeated request that opened this approval: it is still open, or how it ended. Used while no
-    /// answer to the request is stored.
+    /// Returns the refusal of a repeated request that opened this approval. It says that the approval is open, or how
+    /// the approval ended. Used while no answer to the request is stored.
     #[must_use]
     pub fn asked_before(&self, now: Micros) -> Refusal {
-        asked_before(self.id, (&self.state_at(now), self.expires), &self.phrase())
+        repeated_request_refusal(self.id, (&self.state_at(now), self.expires), &self.phrase())
     }
 
-    /// Whether the offer is still as it was when the approval was requested.
+    /// Whether the etag and region of the offer are still those that the approval states.
     #[must_use]
     pub fn stands(&self, offer: &Offer) -> bool {
         self.statement.as_ref() == Some(&statement_of(offer))
     }
 }
 
-/// The refusal with [`Reason::ApprovalRequired`] that names the approval. `phrase` begins the message.
-fn required(approval: ApprovalId, phrase: &str) -> Refusal {
+/// Returns the refusal with [`Reason::ApprovalRequired`] that names the approval. `phrase` begins the message.
+fn approval_required(approval: ApprovalId, phrase: &str) -> Refusal {
     let remedy = format!("a second person gives approval {approval}");
     let mut refusal = Refusal::of(
         Reason::ApprovalRequired,
@@ -304,8 +311,8 @@ fn required(approval: ApprovalId, phrase: &str) -> Refusal {
     refusal
 }
 
-/// The refusal with [`Reason::ApprovalRequired`] of a call that was only checked. It names no approval, because none was
-/// opened.
+/// Returns the refusal with [`Reason::ApprovalRequired`] of a request that was only checked. The refusal names no
+/// approval, because a check opens no approval.
 #[must_use]
 pub fn would_be_required() -> Refusal {
     let remedy = "make the call, which opens an approval, and have a second person give it";
@@ -313,21 +320,27 @@ pub fn would_be_required() -> Refusal {
     Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)
 }
 
-/// The refusal of a repeated request that opened an approval: it is still open, or how it ended.
-fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<Micros>), phrase: &str) -> Refusal {
-    let ask_again = "to ask once more, make the call under a new request id";
+/// Returns the refusal of a repeated request that opened an approval. It says that the approval is open, or how it
+/// ended.
+fn repeated_request_refusal(
+    approval: ApprovalId,
+    (state, expires): (&ApprovalState, Option<Micros>),
+    phrase: &str,
+) -> Refusal {
+    let remedy_ask_again = "to ask once more, make the call under a new request id";
     let (ending, remedy) = match state {
-        ApprovalState::Open => return required(approval, phrase),
+        ApprovalState::Open => return approval_required(approval, phrase),
         ApprovalState::CarriedOut(_) => {
             ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
         }
-        ApprovalState::Denied(_) => ("denied", ask_again),
-        ApprovalState::Withdrawn => ("withdrawn", ask_again),
-        ApprovalState::Expired => ("left open until it expired", ask_again),
+        ApprovalState::Denied(_) => ("denied", remedy_ask_again),
+        ApprovalState::Withdrawn => ("withdrawn", remedy_ask_again),
+        ApprovalState::Expired => ("left open until it expired", remedy_ask_again),
     };
     let reason = match state {
         ApprovalState::Withdrawn | ApprovalState::Expired => Reason::ApprovalClosed,
-        // A denial from before approvals expired keeps the reason that it had then.
+        // An approval without an expiry was denied by an earlier version. Its repeated requests get the same reason as
+        // then.
         ApprovalState::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
         ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
     };
@@ -335,14 +348,14 @@ fn asked_before(approval: ApprovalId, (state, expires): (&ApprovalState, Option<
     Refusal::of(reason, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses to give or deny an approval that is not open, or that the caller requested (`is_own`): "the second differs from
-/// the first, for everyone".
+/// Checks that an approval may be given or denied. It must be open, and another person must have requested it (`is_own`
+/// is false): "the second differs from the first, for everyone".
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
 fn check_answer(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Result<(), Refusal> {
     if let Some(message) = not_open_message(state) {
-        return Err(not_open(approval, message));
+        return Err(not_open_refusal(approval, message));
     }
     if is_own {
         let limit = Limit::plain(LimitKind::Approval, approval, "have another person answer");
@@ -351,7 +364,7 @@ fn check_answer(approval: ApprovalId, is_own: bool, state: &ApprovalState) -> Re
     Ok(())
 }
 
-/// Why an approval is not open; `None` if it is open.
+/// Returns why an approval is not open; `None` if it is open.
 const fn not_open_message(state: &ApprovalState) -> Option<&'static str> {
     match state {
         ApprovalState::Open => None,
@@ -362,12 +375,12 @@ const fn not_open_message(state: &ApprovalState) -> Option<&'static str> {
     }
 }
 
-fn not_open(approval: ApprovalId, message: &str) -> Refusal {
+fn not_open_refusal(approval: ApprovalId, message: &str) -> Refusal {
     let remedy = "make the call again, under a new request id, to open another";
     Refusal::of(Reason::ApprovalNotOpen, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
-/// Refuses to withdraw an approval that another person requested, or that is not open.
+/// Checks that an approval may be withdrawn: the caller requested it (`is_own`), and it is open.
 ///
 /// # Errors
 /// [`Reason::ApprovalOfAnother`], [`Reason::ApprovalNotOpen`].
@@ -378,7 +391,7 @@ fn check_withdrawal(approval: ApprovalId, is_own: bool, state: &ApprovalState) -
     }
     match not_open_message(state) {
         None => Ok(()),
-        Some(message) => Err(not_open(approval, message)),
+        Some(message) => Err(not_open_refusal(approval, message)),
     }
 }
 

@@ -1,10 +1,11 @@
-//! The rules that all approvals share: who may request one, who may answer it, and the order of the checks.
+//! Defines the rules that all approvals share: how an approval is requested, who may answer it, and the order of the
+//! checks.
 //!
 //! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions.
 //!
 //! | requesting an approval | refused with |
 //! |---|---|
-//! | the same request has asked before: [`ApprovalCaller::asked_before`] | [`Approval::asked_before`] |
+//! | the same request opened an approval before: [`ApprovalCaller::opened_by_request`] | [`Approval::asked_before`] |
 //! | the action cannot be done now | the refusal of the action |
 //! | the caller has an open approval of the same action: [`ApprovalCaller::own_open`] | [`Approval::required`] |
 //! | otherwise an approval is opened: [`ApprovalCaller::asking`] | [`Approval::required`] |
@@ -26,7 +27,7 @@ use crate::rules::RulesVersion;
 use crate::time::Micros;
 use crate::values::approval::ApprovalAction;
 
-/// The answer to an approval.
+/// The answer that ends an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalAnswer {
     /// Given by a second person. This carries the action out.
@@ -44,7 +45,7 @@ pub struct ApprovalCaller {
     pub person: Person,
     /// The current time.
     pub now: Micros,
-    /// The rules in force: those of the programme, or the newest for reference data.
+    /// The rules in force: the rules that the programme has adopted, or the newest rules for reference data.
     pub rules: RulesVersion,
 }
 
@@ -55,7 +56,8 @@ impl ApprovalCaller {
         Self { person, now, rules: RulesVersion::CURRENT }
     }
 
-    /// Finds the approval that the caller opened under this request. A repeated request must not open another one.
+    /// Finds the approval that the caller opened under this request id. A repeated request must not open a second
+    /// approval.
     pub fn opened_by_request<'a>(
         &self,
         mut approvals: impl Iterator<Item = &'a Approval>,
@@ -76,7 +78,7 @@ impl ApprovalCaller {
         Approval { expires: Some(self.now.plus_days(days)), ..without_expiry }
     }
 
-    /// Checks that the caller may give this answer to the approval.
+    /// Checks that the caller may answer the approval in this way.
     ///
     /// # Errors
     /// Giving and denying: [`crate::refusal::Reason::ApprovalNotOpen`], then [`crate::refusal::Reason::SelfApproval`].
@@ -114,8 +116,9 @@ impl Approval {
         }
     }
 
-    /// Whether it was carried out, but the answer to its request may not be stored yet. Earlier versions withdrew an import
-    /// first and stored the answer later. All other actions store the answer in the commit that carries them out.
+    /// Whether the approval was carried out, but the answer to the request that carried it out may not be stored.
+    /// Earlier versions withdrew an import first and stored the answer later, so this can happen to withdrawals of
+    /// imports that have an expiry. All other actions store the answer in the commit that carries them out.
     #[must_use]
     pub const fn is_answer_outstanding(&self) -> bool {
         let may_store_later = match self.action {

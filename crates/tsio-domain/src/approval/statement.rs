@@ -1,6 +1,8 @@
-//! Compares the statement of an approval with the current state. When an approval is given, its statement is computed
-//! again. If the action would now do more than the approval states, it is refused with the difference, and the approval
-//! stays open (`domain.md` section 8).
+//! Compares the statement of an approval with the current state.
+//!
+//! When an approval is given, its statement is computed again. If the action would now do more than the approval
+//! states, the action is refused. The refusal names the difference, and the approval stays open (`domain.md` section
+//! 8).
 
 use super::Approval;
 use crate::ids::{AccountId, ApprovalId, OfferId};
@@ -11,8 +13,8 @@ use crate::region::Region;
 use crate::values::statement::{FundStatement, LargerShortfall, Statement};
 
 impl Approval {
-    /// Returns the refusal if the action would now do more than the approval states. `now` is the statement computed from
-    /// the current state; `fund` looks up the funds that it names.
+    /// Returns a refusal if the action would now do more than the approval states; otherwise `None`. `now` is the
+    /// statement that was computed from the current state. `fund` looks up a fund that `now` names.
     #[must_use]
     pub fn exceeded_by<'a>(&self, now: &Statement, fund: impl Fn(AccountId) -> Option<&'a Account>) -> Option<Refusal> {
         let Some(stated) = &self.statement else {
@@ -21,23 +23,23 @@ impl Approval {
         };
         match (stated, now) {
             (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
-                let stated = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
-                let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated(now))?)))?;
-                Some(larger_shortfall(self.id, fund(now.fund)?, now, &larger))
+                let stated_of = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
+                let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated_of(now))?)))?;
+                Some(larger_shortfall_refusal(self.id, fund(now.fund)?, now, &larger))
             }
-            (Statement::Offer { etag, region }, Statement::Offer { etag: now, region: now_in }) => {
-                let difference = match (etag == now, region == now_in) {
+            (Statement::Offer { etag, region }, Statement::Offer { etag: etag_now, region: region_now }) => {
+                let difference = match (etag == etag_now, region == region_now) {
                     (true, true) => return None,
-                    (false, _) => ("the offer has changed", format!("etag {etag} is stated, {now} is current")),
-                    (true, false) => ("the offer has moved", format!("{region} is stated, it is in {now_in}")),
+                    (false, _) => ("the offer has changed", format!("etag {etag} is stated, {etag_now} is current")),
+                    (true, false) => ("the offer has moved", format!("{region} is stated, it is in {region_now}")),
                 };
                 Some(changed(self.id, &difference))
             }
             (Statement::Entry { .. }, Statement::Entry { .. }) => {
-                entry_differs(stated, now).map(|it| changed(self.id, &it))
+                entry_difference(stated, now).map(|it| changed(self.id, &it))
             }
             (Statement::Import { offers: stated }, Statement::Import { offers }) => {
-                other_offers(self.id, stated, offers)
+                more_offers_refusal(self.id, stated, offers)
             }
             (
                 Statement::Funds { .. } | Statement::Offer { .. } | Statement::Entry { .. } | Statement::Import { .. },
@@ -47,8 +49,9 @@ impl Approval {
     }
 }
 
-/// What has changed about a school since the approval to decide its entry position was requested.
-fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, String)> {
+/// Returns what has changed about a school since the approval to decide its entry position was requested. The first
+/// text is the change, the second the difference. `None` if nothing has changed.
+fn entry_difference(stated: &Statement, now: &Statement) -> Option<(&'static str, String)> {
     let Statement::Entry { region, before, offers, .. } = stated else { return None };
     let Statement::Entry { region: region_now, before: position_now, offers: offers_now, .. } = now else {
         return None;
@@ -77,8 +80,9 @@ fn entry_differs(stated: &Statement, now: &Statement) -> Option<(&'static str, S
 /// The most offers that a refusal names.
 const MAX_NAMED_OFFERS: usize = 10;
 
-/// Returns the refusal if withdrawing an import would leave offers without their ground that the approval does not state.
-fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) -> Option<Refusal> {
+/// Returns a refusal if the withdrawal of an import would leave an offer without its ground, and the approval does not
+/// state that offer. Otherwise `None`.
+fn more_offers_refusal(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) -> Option<Refusal> {
     let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
     if others.is_empty() {
         return None;
@@ -95,8 +99,13 @@ fn other_offers(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) ->
     Some(Refusal::of(Reason::ApprovalExceeded, message, Limit::plain(LimitKind::Approval, approval, remedy)))
 }
 
-/// The refusal of a movement that would leave a fund shorter than the approval states.
-fn larger_shortfall(approval: ApprovalId, fund: &Account, now: &FundStatement, larger: &LargerShortfall) -> Refusal {
+/// Returns the refusal of a movement that would leave a fund shorter than the approval states.
+fn larger_shortfall_refusal(
+    approval: ApprovalId,
+    fund: &Account,
+    now: &FundStatement,
+    larger: &LargerShortfall,
+) -> Refusal {
     let LargerShortfall { short, stated, in_the_past } = *larger;
     let (worst, when, dated) = if in_the_past {
         (" on its worst day", " as of a day in the past", ", dated as early,")
@@ -118,7 +127,8 @@ pub(crate) const fn phrase(met: bool) -> &'static str {
     if met { "met" } else { "not met" }
 }
 
-/// The refusal to give an approval because something has changed since it was requested.
+/// Returns the refusal to give an approval because something has changed since it was requested. `what` names the
+/// change, and `difference` the stated and the current value.
 pub(crate) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
     let remedy = "ask again, so that what is approved is what was asked";
     let limit = Limit::plain(LimitKind::Approval, approval, remedy);

@@ -1,7 +1,8 @@
-//! Claims: the issuer of an invoice, and the payments on it.
+//! Defines the claims of invoices, and checks the payments of each claim.
 //!
-//! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference identify a
-//! claim across all programmes. A claim is paid by one draw, or in parts up to the total that its first draw states.
+//! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference
+//! identify a claim across all programmes. A claim is paid by one draw, or in parts up to the total that its first draw
+//! states.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ pub use crate::values::award::{ClaimPart, IssuerKey};
 use crate::values::record::Seq;
 use crate::values::reference::{OtherLetter, Reference};
 
-/// Finds the first letter or digit of a name that is not A to Z or 0 to 9 and may only look like one. Accents are allowed.
+/// Finds the first letter or digit of a name that is not A to Z or 0 to 9, and so may only look like an ASCII letter or
+/// digit. Letters with accents are allowed.
 #[must_use]
 pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     name.chars().zip(1..).find_map(|(character, place)| {
@@ -53,30 +55,30 @@ pub struct Payment {
     pub refunded: Pence,
     /// The stated total of the invoice; `None` if this draw pays all of it.
     pub total: Option<Pence>,
-    /// Its number among the payments of the claim; 0 before rules 2.
+    /// Its number among the payments of the claim; 0 if it was recorded before version 2 of the rules.
     pub part: i64,
 }
 
 impl Payment {
-    /// Whether some of it is not refunded.
-    const fn stands(&self) -> bool {
+    /// Whether some of the payment is not refunded.
+    const fn is_outstanding(&self) -> bool {
         self.refunded.get() < self.amount.get()
     }
 }
 
-/// All payments of a claim, by the award that made each and its event.
+/// All payments of a claim. The key has the award that paid, and the number of the draw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimPayments(BTreeMap<(AwardId, Seq), Payment>);
 
 impl ClaimPayments {
-    /// Adds a payment, or replaces its state.
+    /// Adds a payment. If the payment was added before, replaces its data.
     pub fn put(&mut self, award: AwardId, invoice: &Invoice) {
         let (total, part) = invoice.claim.as_ref().map_or((None, 0), |it| (it.total, it.part));
         let payment = Payment { amount: invoice.amount, refunded: invoice.refunded, total, part };
         self.0.insert((award, invoice.seq), payment);
     }
 
-    /// The payments without this one.
+    /// Returns the payments except the one of this award and draw.
     #[must_use]
     pub fn without(&self, award: AwardId, seq: Seq) -> Self {
         let mut others = self.clone();
@@ -84,7 +86,7 @@ impl ClaimPayments {
         others
     }
 
-    /// These payments and those of `others` whose number is below `part`.
+    /// Returns these payments together with the payments of `others` whose number is below `part`.
     #[must_use]
     pub fn with_earlier(&self, others: &Self, part: i64) -> Self {
         let mut all = self.clone();
@@ -108,7 +110,7 @@ impl ClaimPayments {
     /// The first payment that is not refunded entirely.
     #[must_use]
     pub fn first_outstanding(&self) -> Option<(AwardId, Payment)> {
-        self.0.iter().find(|(_, it)| it.stands()).map(|((award, _), it)| (*award, *it))
+        self.0.iter().find(|(_, it)| it.is_outstanding()).map(|((award, _), it)| (*award, *it))
     }
 
     /// The amount that was paid and not refunded, in pence.
@@ -124,8 +126,8 @@ impl ClaimPayments {
         self.0.values().map(|it| it.part).max().unwrap_or(0)
     }
 
-    /// What is wrong with a recorded payment that counts again under the new number `part`, because its refund was undone.
-    /// Returns `None` if nothing is.
+    /// Checks a recorded payment that counts again under the new number `part`, because its refund was undone. Returns
+    /// what is wrong, or `None` if the payment is correct.
     #[must_use]
     pub fn fault_of_undone_refund(
         &self,
@@ -134,11 +136,11 @@ impl ClaimPayments {
         part: i64,
     ) -> Option<String> {
         let last = self.last_part();
-        let number = (part <= last).then(|| format!("it is payment {part} of its invoice, after payment {last}"));
-        number.or_else(|| self.without(award, paid.seq).fault(paid.left(), claim))
+        let wrong_number = (part <= last).then(|| format!("it is payment {part} of its invoice, after payment {last}"));
+        wrong_number.or_else(|| self.without(award, paid.seq).fault(paid.left(), claim))
     }
 
-    /// What is wrong with one more recorded payment. Returns `None` if nothing is.
+    /// Checks one more recorded payment. Returns what is wrong, or `None` if the payment is correct.
     #[must_use]
     pub fn fault(&self, amount: i64, part: &ClaimPart) -> Option<String> {
         let last = self.last_part();
@@ -187,8 +189,8 @@ mod tests {
             ("Oak Trust",            "Oak Trust 2",        false),
             ("Oak Trust",            "Оak Trust",          false),
         ];
-        for (one, other, same) in rows {
-            assert_eq!(IssuerKey::of(one) == IssuerKey::of(other), same, "{one:?} {other:?}");
+        for (name, other, same) in rows {
+            assert_eq!(IssuerKey::of(name) == IssuerKey::of(other), same, "{name:?} {other:?}");
         }
         let key = IssuerKey::of("Teach First");
         assert_eq!(key.to_string().parse(), Ok(key));

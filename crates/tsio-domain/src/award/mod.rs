@@ -1,8 +1,8 @@
-//! Awards: how much of a strand was awarded under an offer, drawn, released and refunded, with bookings and invoices.
+//! Defines an award: the amounts that were awarded, drawn, released and refunded, with the bookings and invoices.
 //!
-//! Only [`Award::apply`] changes an award, from an event. The writer and `verify` use the same fold.
-//! `programme/decide/awards.rs` decides whether an award is made. `programme/decide/spending.rs` decides the later changes,
-//! against its offer and its accounts.
+//! Only [`Award::apply`] changes an award. It takes an event. The writer and `verify` use the same fold.
+//! `programme/decide/awards.rs` decides whether an award is made. `programme/decide/spending.rs` decides the later
+//! changes. They check the offer and the accounts of the award.
 
 pub mod claim;
 pub mod movement;
@@ -28,7 +28,7 @@ use claim::{ClaimKey, ClaimPart, IssuerKey};
 pub enum SupportKind {
     /// Days of a national leader of education or equivalent.
     Nle,
-    /// Credit towards a trust partnership.
+    /// Money for a partnership with a trust.
     Credit,
     /// National leader of governance.
     Nlg,
@@ -37,7 +37,7 @@ pub enum SupportKind {
 }
 
 impl SupportKind {
-    /// The unit of its amounts: half-days for NLE support, pence for all others.
+    /// The unit of the amounts: half-days for NLE support, pence for every other kind.
     #[must_use]
     pub const fn unit(self) -> Unit {
         match self {
@@ -46,7 +46,7 @@ impl SupportKind {
         }
     }
 
-    /// Checks the unit of an amount.
+    /// Checks that an amount is in the unit of this kind of support.
     ///
     /// # Errors
     /// [`WrongUnit`].
@@ -62,10 +62,10 @@ impl SupportKind {
 /// An amount is not in the unit of its kind of support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongUnit {
-    /// It is in pence.
+    /// The amount is in pence, but must be in half-days.
     #[error("NLE support is counted in days")]
     NotInDays,
-    /// It is in half-days.
+    /// The amount is in half-days, but must be in pence.
     #[error("only NLE support is counted in days")]
     InDays,
 }
@@ -85,11 +85,11 @@ named_enum! {
 /// Days of an award that are booked for a date. A booking makes no ledger entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Booking {
-    /// The event that made it, which is also its number.
+    /// The number of the event that made the booking. It identifies the booking.
     pub seq: Seq,
     /// The number of half-days.
     pub half_days: HalfDays,
-    /// The date it is booked for.
+    /// The date for which the days are booked.
     pub on: Date,
     /// The leader who delivers it.
     pub leader: Actor,
@@ -99,13 +99,13 @@ pub struct Booking {
     pub leader_kind: Option<LeaderKind>,
 }
 
-/// A payment of an invoice from an award. Until it is refunded entirely, no award of any programme may pay the same
-/// reference of the same issuer again, except for another part of the stated total.
+/// A payment of an invoice from an award. Until the payment is refunded entirely, no award of any programme may pay an
+/// invoice with the same issuer and reference. The only exception is a payment of another part of the stated total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
-    /// The event that paid it.
+    /// The number of the draw that paid the invoice.
     pub seq: Seq,
-    /// Its issuer; empty if only the text of the award names the issuer.
+    /// The name of the issuer; empty if only the text of the award names the issuer.
     pub issuer: String,
     /// Its reference, normalised.
     pub reference: Reference,
@@ -113,12 +113,12 @@ pub struct Invoice {
     pub amount: Pence,
     /// The amount refunded. Undoing the payment sets it to the whole amount.
     pub refunded: Pence,
-    /// The further data of the claim; `None` before rules 2.
+    /// The issuer, total and number of the payment; `None` if it was recorded before version 2 of the rules.
     pub claim: Option<ClaimPart>,
 }
 
 impl Invoice {
-    /// Whether some of it is not refunded.
+    /// Whether some of the payment is not refunded.
     #[must_use]
     pub fn is_outstanding(&self) -> bool {
         self.refunded < self.amount
@@ -130,7 +130,8 @@ impl Invoice {
         self.amount.get().saturating_sub(self.refunded.get())
     }
 
-    /// Gives it a new number among the payments of its invoice. A payment from before rules 2 had no number.
+    /// Gives the payment the number `part` among the payments of its invoice. A payment that was recorded before
+    /// version 2 of the rules had no number.
     fn set_part(&mut self, part: i64) {
         let (issuer, printed) = (self.issuer.clone(), self.reference.as_str().to_owned());
         let claim = self.claim.get_or_insert_with(|| ClaimPart {
@@ -143,7 +144,7 @@ impl Invoice {
         claim.part = part;
     }
 
-    /// The key of the claim that it pays.
+    /// The key of the claim that this payment belongs to.
     #[must_use]
     pub fn key(&self) -> ClaimKey {
         let issuer = self.claim.as_ref().map_or_else(|| IssuerKey::of(&self.issuer), |it| it.issuer_key);
@@ -156,17 +157,17 @@ impl Invoice {
 pub struct Award {
     /// Its id.
     pub id: AwardId,
-    /// The offer it is made under.
+    /// The offer under which it is made.
     pub offer: OfferId,
     /// The unit of its amounts.
     pub unit: Unit,
     /// The support that it gives, with the details that the strand requires.
     pub support: Support,
-    /// The fund it is charged to.
+    /// The fund to which it is charged.
     pub fund: AccountId,
     /// The offer's cap account for the strand; `None` if only the fund limits it.
     pub cap: Option<AccountId>,
-    /// For half-days, the rate in pence a day at the time of the award.
+    /// For an award in half-days, the rate in pence per day at the time of the award; `None` for an award in pence.
     pub rate: Option<Pence>,
     /// The amount awarded.
     pub awarded: i64,
@@ -180,7 +181,7 @@ pub struct Award {
     pub on: Date,
     /// The person who made it.
     pub by: Actor,
-    /// The event that made it, which also has its text.
+    /// The event that made it. The text of that event is the text of the award.
     pub made: Seq,
     /// The last event that changed it. The etag is made from it.
     pub version: Seq,
@@ -191,7 +192,7 @@ pub struct Award {
 }
 
 impl Award {
-    /// The award that an `awarded` event makes; `None` for any other event.
+    /// Returns the award that an `awarded` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(event: &Event) -> Option<Self> {
         let EventBody::Awarded { award, unit, amount, fund, cap, rate, support, .. } = &event.body else {
@@ -218,7 +219,7 @@ impl Award {
         })
     }
 
-    /// Folds one more event in. An event that does not concern this award changes nothing.
+    /// Applies one more event. An event that does not concern this award changes nothing.
     pub fn apply(&mut self, event: &Event) {
         if event.body.award().is_some_and(|award| award != self.id) {
             return;
@@ -241,7 +242,7 @@ impl Award {
                     self.set_booking_state(*booking, BookingState::Delivered);
                 }
                 if let Some(reference) = invoice {
-                    self.pay(event.seq, *amount, reference, claim.as_ref());
+                    self.add_payment(event.seq, *amount, reference, claim.as_ref());
                 }
             }
             EventBody::Released { amount, .. } => {
@@ -262,8 +263,8 @@ impl Award {
                 }
             }
             EventBody::Closed { released, .. } => {
-                let Some(mine) = released.iter().find(|it| it.award == self.id) else { return };
-                self.released = self.released.saturating_add(mine.amount);
+                let Some(of_this_award) = released.iter().find(|it| it.award == self.id) else { return };
+                self.released = self.released.saturating_add(of_this_award.amount);
                 for booking in self.bookings.iter_mut().filter(|it| it.state == BookingState::Booked) {
                     booking.state = BookingState::Cancelled;
                 }
@@ -286,8 +287,9 @@ impl Award {
         self.version = event.seq;
     }
 
-    /// Adds the payment of an invoice. Before rules 2 only fees were paid against invoices, and the provider was the issuer.
-    fn pay(&mut self, seq: Seq, amount: i64, reference: &Reference, claim: Option<&ClaimPart>) {
+    /// Adds the payment of an invoice. Without a `claim`, the draw was recorded before version 2 of the rules. Then
+    /// only fees were paid with an invoice, and its issuer was the provider.
+    fn add_payment(&mut self, seq: Seq, amount: i64, reference: &Reference, claim: Option<&ClaimPart>) {
         let issuer = match (claim, &self.support) {
             (Some(claim), _) => claim.issuer.clone().unwrap_or_default(),
             (None, Support::Npqel { provider, .. }) => provider.clone(),
@@ -298,7 +300,8 @@ impl Award {
         self.invoices.push(Invoice { seq, issuer, reference, amount, refunded, claim });
     }
 
-    /// Takes an undone movement out of the totals. If a refund is undone, its payment gets a new number (`part`).
+    /// Subtracts an undone movement from the totals. If a refund is undone, the refunded payment counts again, under
+    /// the number `part`.
     fn undo(&mut self, movement: MovementKind, undoes: Seq, amount: i64, (invoice, part): (Option<Seq>, Option<i64>)) {
         let pence = self.cost(amount).unwrap_or(i64::MAX);
         let paid = self.invoices.iter_mut().find(|it| it.seq == undoes || Some(it.seq) == invoice);
@@ -336,7 +339,7 @@ impl Award {
         self.drawn.saturating_sub(self.refunded)
     }
 
-    /// Half-days that are booked and neither delivered nor cancelled; 0 for an award in pence.
+    /// The number of half-days that are booked and neither delivered nor cancelled; 0 for an award in pence.
     #[must_use]
     pub fn booked(&self) -> i64 {
         if self.unit != Unit::HalfDays {
@@ -346,31 +349,33 @@ impl Award {
         open.map(|it| i64::from(it.half_days.get())).fold(0, i64::saturating_add)
     }
 
-    /// Whether it has a booking that is neither delivered nor cancelled.
+    /// Whether the award has a booking that is neither delivered nor cancelled.
     #[must_use]
     pub fn has_open_bookings(&self) -> bool {
         self.bookings.iter().any(|it| it.state == BookingState::Booked)
     }
 
-    /// Whether it funds something: some of it is neither released nor refunded.
+    /// Whether the award still funds something: some of its amount is committed, or is drawn and not refunded.
     #[must_use]
     pub const fn funds(&self) -> bool {
         self.committed() > 0 || self.spent() > 0
     }
 
-    /// The leader whose fees it pays, in the form in which ids are compared ([`crate::person::key`]).
+    /// The leader whose fees the award pays, in the form in which ids are compared ([`crate::person::key`]). `None` if
+    /// it pays no fees.
     #[must_use]
     pub fn fees_key(&self) -> Option<String> {
         self.support.fees_key()
     }
 
-    /// Whether no part of it is committed.
+    /// Whether no part of the award is committed.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.committed() == 0
     }
 
-    /// Converts an amount of it to pence, with half-days at the award's own rate. Returns `None` on overflow.
+    /// Converts an amount from the award's unit to pence. Half-days are converted at the rate of the award. Returns
+    /// `None` on overflow.
     #[must_use]
     pub fn cost(&self, amount: i64) -> Option<i64> {
         match self.rate {
@@ -379,7 +384,7 @@ impl Award {
         }
     }
 
-    /// Its etag, made from the version. Callers must not interpret it.
+    /// The etag of the award, made from the version. Callers must not interpret the text.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

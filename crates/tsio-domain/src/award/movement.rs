@@ -1,8 +1,8 @@
-//! The movements of awards (draws, releases, refunds) in the order of the record. Checks of the order of dates use them,
-//! and commands that undo a movement.
+//! Collects the movements of awards (draws, releases, refunds) in the order of the record. The checks of dates and the
+//! commands that undo a movement use them.
 //!
-//! They are not stored, but folded from the events of the offers. The amounts are summed by day, so that the checks stay
-//! fast on a long record.
+//! Movements are not stored. They are computed from the events of the offers. The amounts are summed by day, so that
+//! the checks are fast on a long record.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,7 +15,7 @@ pub use crate::values::award::MovementKind;
 /// One draw, release or refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AwardMovement {
-    /// Its event.
+    /// The number of its event.
     pub seq: Seq,
     /// Its kind.
     pub kind: MovementKind,
@@ -23,17 +23,17 @@ pub struct AwardMovement {
     pub amount: i64,
     /// Its effective date.
     pub on: Date,
-    /// The booking that a draw delivered.
+    /// The booking that a draw delivered; `None` if there is none.
     pub booking: Option<Seq>,
-    /// The payment of an invoice that a draw made or a refund takes back.
+    /// The payment of an invoice that a draw made or a refund takes back; `None` for an amount without an invoice.
     pub invoice: Option<Seq>,
-    /// Whether closing the offer released it.
+    /// Whether the amount was released because the offer was closed.
     pub by_close: bool,
-    /// The day on which it was undone.
+    /// The effective date of the undo; `None` if the movement is not undone.
     pub undone: Option<Date>,
 }
 
-/// An amount over time, stored as its change on each day.
+/// An amount over time, stored as its change on each day and the sum of all changes.
 #[derive(Debug, Clone, Default)]
 struct DailyChanges {
     changes: BTreeMap<Date, i64>,
@@ -47,32 +47,33 @@ impl DailyChanges {
         self.sum = self.sum.saturating_add(change);
     }
 
-    /// Returns the lowest value on any day from `on`, and the first such day from which the value is always at least
-    /// `requested`.
-    fn least_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
-        let (mut as_of, mut least, mut from) = (self.sum, self.sum, None);
-        // From the last day back. The value of a day holds until the next change.
+    /// Returns the lowest value on any day from `on`. Also returns the first day, `on` or later, from which the value
+    /// is always at least `requested`; `None` if it is less at the end.
+    fn lowest_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
+        let (mut as_of, mut lowest, mut from) = (self.sum, self.sum, None);
+        // Goes from the last day back to `on`. The value of a day holds until the next change.
         let mut is_enough = as_of >= requested;
         for (day, change) in self.changes.range(on..).rev().take_while(|(day, _)| **day > on) {
             if is_enough {
                 from = Some(*day);
             }
             as_of = as_of.saturating_sub(*change);
-            least = least.min(as_of);
+            lowest = lowest.min(as_of);
             is_enough &= as_of >= requested;
         }
-        (least, if is_enough { Some(on) } else { from })
+        (lowest, if is_enough { Some(on) } else { from })
     }
 }
 
 /// The movements of one award.
 #[derive(Debug, Clone, Default)]
 struct MovementsOfAward {
-    /// The single movements, if they are kept.
-    each: Vec<AwardMovement>,
-    /// Minus the amount drawn and released.
+    /// The single movements, in the order they were recorded; empty if only sums are kept and none was recalled.
+    single: Vec<AwardMovement>,
+    /// The negative of the amount drawn and released.
     committed: DailyChanges,
-    /// The amount drawn and not refunded: by payment of an invoice, and under `None` the amount drawn without an invoice.
+    /// The amount drawn and not refunded, for each payment of an invoice. The key `None` has the amount drawn without
+    /// an invoice.
     spent: BTreeMap<Option<Seq>, DailyChanges>,
     /// The number of draws and deliveries on each day.
     draws: BTreeMap<Date, usize>,
@@ -80,7 +81,7 @@ struct MovementsOfAward {
 
 impl MovementsOfAward {
     /// Adds the amount of a movement to the sums from the day `on`; with `sign` -1, subtracts it.
-    fn count(&mut self, movement: &AwardMovement, on: Date, sign: i64) {
+    fn add_to_sums(&mut self, movement: &AwardMovement, on: Date, sign: i64) {
         let amount = movement.amount.saturating_mul(sign);
         if matches!(movement.kind, MovementKind::Draw | MovementKind::Release) {
             self.committed.add(on, amount.saturating_neg());
@@ -94,7 +95,7 @@ impl MovementsOfAward {
 
     /// Adds a movement.
     fn add(&mut self, movement: &AwardMovement) {
-        self.count(movement, movement.on, 1);
+        self.add_to_sums(movement, movement.on, 1);
         if movement.kind == MovementKind::Draw {
             self.add_draw(movement.on);
         }
@@ -105,9 +106,9 @@ impl MovementsOfAward {
         *times = times.saturating_add(1);
     }
 
-    /// Takes a movement out from the day `on`, on which it was undone.
+    /// Subtracts a movement from the sums from `on`, the day on which it was undone.
     fn undo(&mut self, movement: &AwardMovement, on: Date) {
-        self.count(movement, on, -1);
+        self.add_to_sums(movement, on, -1);
         if movement.kind == MovementKind::Draw
             && let Some(times) = self.draws.get_mut(&movement.on)
         {
@@ -123,31 +124,32 @@ impl MovementsOfAward {
 #[derive(Debug, Clone, Default)]
 pub struct Movements {
     awards: HashMap<AwardId, MovementsOfAward>,
-    /// The undone movements, if only sums are kept; `None` if each movement is kept.
+    /// The undone movements, if only sums are kept; `None` if the single movements are kept.
     undone: Option<HashSet<(AwardId, Seq)>>,
 }
 
 impl Movements {
-    /// Keeps only sums, for a whole record. A single movement is [recalled](Self::recall) from its event when it is needed.
+    /// Makes an empty value that keeps only sums, for a whole record. A single movement is [recalled](Self::recall)
+    /// from its event when it is needed.
     #[must_use]
     pub fn summed() -> Self {
         Self { awards: HashMap::new(), undone: Some(HashSet::new()) }
     }
 
-    /// Folds one more event in. An event that moves no amount of an award changes nothing.
+    /// Applies one more event. An event that makes, undoes or delivers nothing under an award changes nothing.
     pub fn apply(&mut self, event: &Event) {
-        let keeps_each = self.undone.is_none();
-        for (award, movement) in made_by(event) {
+        let keeps_single = self.undone.is_none();
+        for (award, movement) in movements_of(event) {
             let of_award = self.awards.entry(award).or_default();
             of_award.add(&movement);
-            if keeps_each {
-                of_award.each.push(movement);
+            if keeps_single {
+                of_award.single.push(movement);
             }
         }
         match &event.body {
             EventBody::Undone { award, undoes, .. } => {
                 let of_award = self.awards.entry(*award).or_default();
-                if let Some(movement) = of_award.each.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none()) {
+                if let Some(movement) = of_award.single.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none()) {
                     movement.undone = Some(event.effective);
                     let undone = *movement;
                     of_award.undo(&undone, event.effective);
@@ -169,13 +171,14 @@ impl Movements {
         }
     }
 
-    /// Keeps the single movements of an earlier event, so that one of them can be undone. Needed only if sums are kept.
+    /// Keeps the single movements of an earlier event, so that a command can undo one of them. This is needed only if
+    /// this value keeps only sums.
     pub fn recall(&mut self, event: &Event) {
         let Some(undone) = &self.undone else { return };
-        for (award, movement) in made_by(event) {
+        for (award, movement) in movements_of(event) {
             let of_award = self.awards.entry(award).or_default();
-            if !undone.contains(&(award, movement.seq)) && !of_award.each.iter().any(|it| it.seq == movement.seq) {
-                of_award.each.push(movement);
+            if !undone.contains(&(award, movement.seq)) && !of_award.single.iter().any(|it| it.seq == movement.seq) {
+                of_award.single.push(movement);
             }
         }
     }
@@ -183,13 +186,13 @@ impl Movements {
     /// Drops the single movements of an award that were recalled, and keeps its sums.
     pub fn forget(&mut self, award: AwardId) {
         if let (Some(_), Some(of_award)) = (&self.undone, self.awards.get_mut(&award)) {
-            of_award.each.clear();
+            of_award.single.clear();
         }
     }
 
     /// The single movements of an award that are kept, in the order they were recorded.
     pub fn of(&self, award: AwardId) -> impl Iterator<Item = &AwardMovement> {
-        self.awards.get(&award).into_iter().flat_map(|it| &it.each)
+        self.awards.get(&award).into_iter().flat_map(|it| &it.single)
     }
 
     /// The first and the last day on which an award was drawn on or delivered. Undone draws do not count.
@@ -199,26 +202,28 @@ impl Movements {
         draws.first_key_value().zip(draws.last_key_value()).map(|((first, _), (last, _))| (*first, *last))
     }
 
-    /// Returns the lowest amount that was drawn and not refunded as of any day from `on`, and the first such day from which
-    /// it is always at least `requested`. Counts one payment of an invoice, or with `None` the draws without an invoice.
+    /// Returns the lowest amount that was drawn and not refunded as of any day from `on`. Also returns the first such
+    /// day from which the amount is always at least `requested`; `None` if it is less at the end. Counts the payment of
+    /// an invoice that `invoice` names, or with `None` the draws without an invoice.
     #[must_use]
     pub fn spent_from(&self, award: AwardId, invoice: Option<Seq>, on: Date, requested: i64) -> (i64, Option<Date>) {
         let spent = self.awards.get(&award).and_then(|it| it.spent.get(&invoice));
-        spent.map_or_else(|| DailyChanges::default().least_from(on, requested), |it| it.least_from(on, requested))
+        spent.map_or_else(|| DailyChanges::default().lowest_from(on, requested), |it| it.lowest_from(on, requested))
     }
 
-    /// Like [`Self::spent_from`], for the amount of an award of `awarded` that was neither drawn nor released.
+    /// Like [`Self::spent_from`], for the amount that was neither drawn nor released. `awarded` is the amount of the
+    /// award.
     #[must_use]
     pub fn committed_from(&self, award: AwardId, awarded: i64, on: Date, requested: i64) -> (i64, Option<Date>) {
         let threshold = requested.saturating_sub(awarded);
-        let committed = self.awards.get(&award).map(|it| it.committed.least_from(on, threshold));
-        let (least, from) = committed.unwrap_or_else(|| DailyChanges::default().least_from(on, threshold));
-        (awarded.saturating_add(least), from)
+        let committed = self.awards.get(&award).map(|it| it.committed.lowest_from(on, threshold));
+        let (lowest, from) = committed.unwrap_or_else(|| DailyChanges::default().lowest_from(on, threshold));
+        (awarded.saturating_add(lowest), from)
     }
 }
 
 /// The movements that an event makes, each with its award.
-fn made_by(event: &Event) -> Vec<(AwardId, AwardMovement)> {
+fn movements_of(event: &Event) -> Vec<(AwardId, AwardMovement)> {
     let movement = |kind, amount, booking, invoice| AwardMovement {
         seq: event.seq,
         kind,

@@ -1,4 +1,4 @@
-//! Explains the eligibility of one school rule by rule: the outcome, the reason and the evidence.
+//! Explains the eligibility of one school. For each rule it gives the outcome, the reason and the evidence.
 
 use serde::Serialize;
 
@@ -14,13 +14,13 @@ pub enum RuleOutcome {
     Met,
     /// Not met by any file so far.
     NotMet,
-    /// The files cannot say: a person must.
+    /// The files do not show whether the rule is met. A person must decide.
     Unknown,
-    /// The school's monthly rows do not decide this rule: a referral or the school's trust does.
+    /// The rule is not tested on the rows of the school. A referral decides it, or the test of the school's trust.
     Elsewhere,
 }
 
-/// One rule's answer.
+/// The explanation of one rule for one school.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleAnswer<'a> {
     /// The rule.
@@ -29,9 +29,9 @@ pub struct RuleAnswer<'a> {
     pub text: &'a str,
     /// The outcome.
     pub outcome: RuleOutcome,
-    /// Why, in a sentence.
+    /// The reason of the outcome, in a sentence.
     pub reason: String,
-    /// The row that meets it.
+    /// The row that meets the rule; `None` if no file meets it.
     pub evidence: Option<&'a Evidence>,
 }
 
@@ -39,10 +39,10 @@ pub struct RuleAnswer<'a> {
 #[must_use]
 pub fn explain<'a>(terms: &'a Terms, assessment: &'a Assessment, urn: Urn) -> Option<Vec<RuleAnswer<'a>>> {
     let school = assessment.school(urn)?;
-    Some(terms.rules().iter().map(|rule| answer(rule, school)).collect())
+    Some(terms.rules().iter().map(|rule| explain_rule(rule, school)).collect())
 }
 
-fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
+fn explain_rule<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
     let finding = school.findings.iter().find(|(id, _)| *id == rule.id).map(|(_, finding)| finding);
     let (outcome, reason) = match (finding, &rule.test) {
         (Some(Finding::Met(evidence)), _) => (RuleOutcome::Met, evidence_sentence(school.urn, evidence)),
@@ -66,7 +66,7 @@ fn answer<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<'a> {
     RuleAnswer { rule: &rule.id, text: &rule.text, outcome, reason, evidence: finding.and_then(Finding::evidence) }
 }
 
-/// Names the URN that the decision was about, if it is not the school's own.
+/// Names the URN that people decided about, if it is not the URN of the school. Otherwise returns an empty text.
 fn decided_urn_phrase(school: Urn, decided: Urn) -> String {
     if school == decided { String::new() } else { format!(" of URN {decided}, which it follows") }
 }

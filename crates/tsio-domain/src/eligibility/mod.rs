@@ -1,11 +1,12 @@
-//! Eligibility: tests the rules of a terms file against the rows of the monthly files, with a reason for each answer.
+//! Tests the rules of eligibility of a terms file against the rows of the monthly files. Each result has a reason.
 //!
 //! * A file says something only about the URNs in it. A missing URN is never a change of grade and never a "no".
-//! * The order of the rows never changes the answer.
-//! * A file of a later month never takes eligibility away that a file gave. But the decision of two people about the
-//!   judgements a school entered the year with counts only while no file says it, so a later import can replace it.
+//! * The order of the rows never changes the result.
+//! * If a file made a school eligible, the file of a later month never takes that away. But two people may decide with
+//!   which judgements a school entered the year. This counts only while no file shows it, so a later import can replace
+//!   the decision.
 //! * Two URNs are joined if the monthly files print one as the predecessor of the other. A link of the register joins
-//!   them only for entry, and only if the files do not contradict it.
+//!   them only for the rules about the judgements on entry, and only if the files do not contradict the link.
 
 mod explain;
 mod lineage;
@@ -34,20 +35,21 @@ use super::ids::{ImportId, Urn};
 use super::judgement::{Grade, Judgement, MonthRow};
 use super::terms::{RuleId, Terms};
 
-/// The row that meets a rule.
+/// The row of a file that meets a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Evidence {
-    /// The URN of the row: the school's own, or that of a predecessor.
+    /// The URN of the row: the URN of the school or of a predecessor.
     pub urn: Urn,
     /// As-at date of the file.
     pub as_at: Date,
     /// The file.
     pub import: ImportId,
-    /// The current judgement, which names the URN judged.
+    /// The current judgement, with the URN that was judged.
     pub current: Judgement,
-    /// The one before, when the file prints it.
+    /// The judgement before the current one; `None` if the file prints none.
     pub previous: Option<Judgement>,
-    /// The date of the current judgement, chosen as the terms say; `None` if it is unknown and the rule does not need it.
+    /// The date of the current judgement. The terms say which of its dates counts. `None` if the file does not print
+    /// that date; the rule then does not need it.
     pub dated: Option<Date>,
 }
 
@@ -55,25 +57,25 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", content = "because", rename_all = "snake_case")]
 pub enum Finding {
-    /// The rule is met, for ever in this programme.
+    /// A file meets the rule. No later file changes this.
     Met(Box<Evidence>),
     /// No file has met the rule so far.
     NotMet(Why),
-    /// The files cannot say: a person must.
+    /// The files do not show whether the rule is met. A person must decide.
     Unknown(Why),
-    /// The files cannot say, and two people decided it.
+    /// The files do not show whether the rule is met, and two people decided it.
     Decided {
-        /// Whether they decided that it is met.
+        /// Whether they decided that the rule is met.
         met: bool,
-        /// The URN that they decided about: the school's own, or that of a predecessor.
+        /// The URN that they decided about: the URN of the school or of a predecessor.
         urn: Urn,
-        /// Why the files cannot say.
+        /// Why the files do not show it.
         why: Why,
     },
 }
 
 impl Finding {
-    /// The evidence, when met.
+    /// The evidence of a rule that a file meets; otherwise `None`.
     #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
         match self {
@@ -82,7 +84,7 @@ impl Finding {
         }
     }
 
-    /// Whether it is met, by a file or by the decision of two people.
+    /// Whether the rule is met, by a file or by the decision of two people.
     #[must_use]
     pub const fn is_met(&self) -> bool {
         matches!(self, Self::Met(_) | Self::Decided { met: true, .. })
@@ -93,24 +95,24 @@ impl Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Why {
-    /// No file as at this day or before has the school.
+    /// No file with an as-at date on this day or earlier has the school.
     NoFileBy {
         /// The day.
         day: Date,
     },
-    /// No file as at this day or later has the school.
+    /// No file with an as-at date on this day or later has the school.
     NoFileSince {
         /// The day.
         day: Date,
     },
-    /// It has no graded inspection.
+    /// The school has no graded inspection.
     NeverInspected,
-    /// The current grade is not one of the rule's.
+    /// The current grade is not one of the grades of the rule.
     CurrentGrade {
         /// The grade.
         grade: Grade,
     },
-    /// The previous grade is not one of the rule's.
+    /// The previous grade is not one of the grades of the rule.
     PreviousGrade {
         /// The grade; `None` if there was no previous inspection.
         grade: Option<Grade>,
@@ -147,46 +149,50 @@ impl fmt::Display for Why {
 pub struct SchoolAssessment {
     /// The school.
     pub urn: Urn,
-    /// The result of every school-level rule of the terms, in their order.
+    /// The result of every school-level rule, in the order of the terms.
     pub findings: Vec<(RuleId, Finding)>,
     /// The newest URN of its lineage, if that is another URN. The school then counts only under that URN.
     pub superseded_by: Option<Urn>,
-    /// The predecessor under which the school entered the year, if that predecessor's file answers "not met" for entry.
-    /// Set only if the school has no row of its own by entry.
+    /// The predecessor under which the school entered the year, if a file shows "not met" for that predecessor. Set
+    /// only if the school's own URN is in no file by entry.
     pub entered_as: Option<Urn>,
 }
 
 impl SchoolAssessment {
-    /// The rules it meets, each with the row that meets it. There is no row if people decided it.
+    /// Returns the rules that the school meets, each with the row that meets it. The row is `None` if people decided
+    /// the rule.
     pub fn met(&self) -> impl Iterator<Item = (&RuleId, Option<&Evidence>)> {
         let met = self.findings.iter().filter(|(_, finding)| finding.is_met());
         met.map(|(rule, finding)| (rule, finding.evidence()))
     }
 
-    /// Whether it is eligible by some school-level rule, and counts under this URN.
+    /// Whether the school meets at least one school-level rule, and counts under this URN.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         self.superseded_by.is_none() && self.met().next().is_some()
     }
 
-    /// Whether the files do not show with which judgements it entered the year. Decisions of people are not counted.
+    /// Whether the files do not show with which judgements the school entered the year, and it counts under this URN. A
+    /// decision of people does not change this.
     #[must_use]
     pub fn is_unknown_on_entry(&self, terms: &Terms) -> bool {
         self.superseded_by.is_none() && self.has_no_row_by_entry(terms)
     }
 
-    /// The same, also for a URN that is superseded. Such URNs pass the answers of their predecessors on.
+    /// Like [`Self::is_unknown_on_entry`], but also true for a URN that is superseded. Such a URN passes the results of
+    /// its predecessors on.
     #[must_use]
     pub fn has_no_row_by_entry(&self, terms: &Terms) -> bool {
         self.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_) | Finding::Decided { .. }))
     }
 
-    /// The results of the rules about the judgements with which it entered the year.
+    /// Returns the results of the rules about the judgements with which the school entered the year.
     pub fn on_entry<'a>(&'a self, terms: &'a Terms) -> impl Iterator<Item = &'a Finding> {
         self.findings.iter().filter(|(rule, _)| lineage::is_on_entry(terms, rule)).map(|(_, finding)| finding)
     }
 
-    /// Whether it may be eligible, but the files cannot say.
+    /// Whether the school counts under this URN and meets no rule, but the files do not show the result of at least one
+    /// rule.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.superseded_by.is_none()
@@ -209,13 +215,13 @@ impl Assessment {
         self.as_at
     }
 
-    /// Every URN of the files, in order, including superseded ones.
+    /// The results for every URN of the files, in order of URN. Superseded URNs are included.
     #[must_use]
     pub fn schools(&self) -> &[SchoolAssessment] {
         &self.schools
     }
 
-    /// The results for one URN.
+    /// The results for one URN; `None` if no file has it.
     #[must_use]
     pub fn school(&self, urn: Urn) -> Option<&SchoolAssessment> {
         let index = self.schools.binary_search_by_key(&urn, |school| school.urn).ok()?;
@@ -228,7 +234,8 @@ impl Assessment {
         self.school(urn).and_then(|school| school.superseded_by).unwrap_or(urn)
     }
 
-    /// The schools eligible by some school-level rule, each once, under the newest URN of its lineage.
+    /// The schools that meet at least one school-level rule. Each is returned once, under the newest URN of its
+    /// lineage.
     pub fn eligible(&self) -> impl Iterator<Item = &SchoolAssessment> {
         self.schools.iter().filter(|school| school.is_eligible())
     }
@@ -251,8 +258,8 @@ pub fn assess_linked<'a>(
     assess_decided(terms, rows, links, &BTreeMap::new())
 }
 
-/// Like [`assess_linked`], with the entry positions that two people decided, by school. A decision counts only while the
-/// files cannot say.
+/// Like [`assess_linked`], with the entry positions that two people decided, by school: true means met. A decision
+/// counts only while the files do not show the entry position.
 #[must_use]
 pub fn assess_decided<'a>(
     terms: &Terms,
@@ -261,22 +268,22 @@ pub fn assess_decided<'a>(
     decided: &BTreeMap<Urn, bool>,
 ) -> Assessment {
     let mut sorted: Vec<&MonthRow> = rows.into_iter().collect();
-    // The rows of a file come in order of URN, so a stable sort is fast. Two files of one day cannot disagree on a
-    // URN, so the row of the lowest import id counts for both.
+    // The rows of a file come in order of URN, so a stable sort is fast. Two files with the same as-at date
+    // never disagree on a URN, so the row of the lowest import id is used.
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();
     for school in &mut schools {
         if let Some(met) = decided.get(&school.urn) {
-            decide(terms, school, *met);
+            apply_decision(terms, school, *met);
         }
     }
     lineage::inherit(terms, &sorted, links, &mut schools);
     Assessment { as_at: sorted.iter().map(|row| row.as_at).max(), schools }
 }
 
-/// Sets the decision of two people in each rule for which the files do not show how the school entered the year.
-fn decide(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
+/// Records a decision of two people about the entry position. It replaces each result `Unknown` of a rule about entry.
+fn apply_decision(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
     let urn = school.urn;
     for (rule, finding) in &mut school.findings {
         if let Finding::Unknown(why) = finding
@@ -287,7 +294,7 @@ fn decide(terms: &Terms, school: &mut SchoolAssessment, met: bool) {
     }
 }
 
-/// The rows of files as at `day` or before.
+/// Returns the rows of files with an as-at date on `day` or earlier.
 pub fn up_to(rows: &[MonthRow], day: Date) -> impl Iterator<Item = &MonthRow> {
     rows.iter().filter(move |row| row.as_at <= day)
 }

@@ -22,13 +22,13 @@ fn finding(terms: &Terms, rule: &Rule, history: &[&MonthRow]) -> Option<Finding>
     }
 }
 
-/// "receives a judgement during the academic year": met by any file as at the year's first day or later. If it is not
-/// met, the reason comes from the newest file.
+/// Tests "receives a judgement during the academic year". Any file with an as-at date on the first day of the year or
+/// later can meet the rule. If none does, the reason comes from the newest file.
 fn judged_in_year(terms: &Terms, rule: &Rule, grades: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.year().from;
     let mut finding = Finding::NotMet(Why::NoFileSince { day });
     for row in since(history, day) {
-        finding = judged_by_row(terms, rule, grades, row);
+        finding = test_row(terms, rule, grades, row);
         if finding.evidence().is_some() {
             break;
         }
@@ -36,21 +36,21 @@ fn judged_in_year(terms: &Terms, rule: &Rule, grades: &[Grade], history: &[&Mont
     finding
 }
 
-fn judged_by_row(terms: &Terms, rule: &Rule, grades: &[Grade], row: &MonthRow) -> Finding {
+fn test_row(terms: &Terms, rule: &Rule, grades: &[Grade], row: &MonthRow) -> Finding {
     let Some(current) = &row.current else { return Finding::NotMet(Why::NeverInspected) };
     if !grades.contains(&current.grade) {
         return Finding::NotMet(Why::CurrentGrade { grade: current.grade });
     }
     match terms.judgement_date().of(current) {
-        // Without a date the file shows no judgement in the year. Only a school without a row by entry is unknown.
+        // Not `Unknown`: without a date, the file does not show a judgement in the year.
         None => Finding::NotMet(Why::NoDate { as_at: row.as_at }),
         Some(on) if !rule.in_effect.contains(on) => Finding::NotMet(Why::Dated { on }),
         Some(_) => met(terms, row),
     }
 }
 
-/// "entered the year with a current judgement ... where the previous judgement was also ...": tested on the newest file
-/// before the year that has the school.
+/// Tests "entered the year with a current judgement ... where the previous judgement was also ...". The rule is tested
+/// on the newest file by entry that has the school.
 fn twice_on_entry(terms: &Terms, current: &[Grade], previous: &[Grade], history: &[&MonthRow]) -> Finding {
     let day = terms.entry();
     let Some(row) = newest_by(history, day) else { return Finding::Unknown(Why::NoFileBy { day }) };
@@ -65,6 +65,7 @@ fn twice_on_entry(terms: &Terms, current: &[Grade], previous: &[Grade], history:
     met(terms, row)
 }
 
+/// Returns the result `Met` with this row as evidence. Returns `NotMet` if the row has no judgement.
 fn met(terms: &Terms, row: &MonthRow) -> Finding {
     let Some(current) = &row.current else { return Finding::NotMet(Why::NeverInspected) };
     Finding::Met(Box::new(Evidence {
@@ -77,11 +78,13 @@ fn met(terms: &Terms, row: &MonthRow) -> Finding {
     }))
 }
 
+/// Returns the rows with an as-at date on `day` or later.
 fn since<'h, 'r>(history: &'h [&'r MonthRow], day: Date) -> &'h [&'r MonthRow] {
     history.get(history.partition_point(|row| row.as_at < day)..).unwrap_or_default()
 }
 
-/// Returns the row with the newest as-at date on or before `day`. If several imports have it, the lowest import id counts.
+/// Returns the row with the newest as-at date on or before `day`; `None` if there is no such row. If several imports
+/// have that date, returns the row of the lowest import id.
 pub(super) fn newest_by<'r>(history: &[&'r MonthRow], day: Date) -> Option<&'r MonthRow> {
     let up_to_day = history.get(..history.partition_point(|row| row.as_at <= day))?;
     let newest = up_to_day.last()?.as_at;

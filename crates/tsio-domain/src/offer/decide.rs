@@ -1,6 +1,7 @@
 //! Decides each command on an offer: returns a new event, or a refusal with every limit that prevents it.
 //!
-//! The functions are pure. Each checks the state by [`super::lifecycle`] first, and names each other limit beside it.
+//! The functions are pure. Each checks the state with [`super::lifecycle`]. The refusal then lists the other limits as
+//! well as the state.
 
 use super::lifecycle::{OfferAction, State, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
@@ -23,7 +24,7 @@ pub type OfferDecision = Result<NewEvent, Refusal>;
 
 impl Offer {
     /// Records a contact. A contact with a school needs a contact with the responsible body that is dated no later
-    /// (`domain.md` section 3). On a trust's offer it must name the school.
+    /// (`domain.md` section 3). On a trust's offer, a contact with a school must name that school.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::SchoolNotOnOffer`], [`Reason::ContactMissing`].
@@ -33,17 +34,18 @@ impl Offer {
             Party::ResponsibleBody => None,
             Party::School => Some(self.school_contacted(urn)),
         };
-        let body_missing = (party == Party::School && !self.responsible_body_contacted_by(on)).then(|| {
+        let body_contact_missing = (party == Party::School && !self.responsible_body_contacted_by(on)).then(|| {
             let remedy = format!("record the contact with {} first, dated {on} or earlier", self.responsible);
-            self.contact_missing(&remedy)
+            self.contact_missing_refusal(&remedy)
         });
         let wrong_school = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
-        Refusal::none_of([state, wrong_school, body_missing].into_iter().flatten())?;
+        Refusal::none_of([state, wrong_school, body_contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
-    /// Corrects a mistaken contact by a counter-event. Each remaining contact with a school must still have an earlier one
-    /// with the responsible body, and the acceptance must still have its contact.
+    /// Marks a contact as a mistake by a counter-event. The other contacts must still be enough. Each contact with a
+    /// school needs a contact with the responsible body that is dated no later. The acceptance needs a contact with the
+    /// body that accepted.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::ContactNotCorrectable`].
@@ -60,8 +62,8 @@ impl Offer {
             );
         }
         let remaining: Vec<Contact> = self.standing_contacts().copied().filter(|it| it.seq != contact).collect();
-        let has_body_first = |school: &Contact| remaining.iter().any(|it| is_body_contact_before(it, school));
-        if let Some(school) = remaining.iter().find(|it| it.party == Party::School && !has_body_first(it)) {
+        let has_body_contact = |school: &Contact| remaining.iter().any(|it| is_body_contact_no_later_than(it, school));
+        if let Some(school) = remaining.iter().find(|it| it.party == Party::School && !has_body_contact(it)) {
             return refuse(
                 format!("contact {} with the school depends on contact {contact}", school.seq),
                 "correct the school's contact first, or record the right one with the responsible body",
@@ -69,7 +71,7 @@ impl Offer {
         }
         let accepted = self.accepted.filter(|_| self.state != State::Contacted);
         if let Some(accepted) = accepted
-            && !remaining.iter().any(|it| it.party == party_of(accepted.by) && it.on <= accepted.on)
+            && !remaining.iter().any(|it| it.party == party_of_acceptor(accepted.by) && it.on <= accepted.on)
         {
             return refuse(
                 format!("the acceptance of {} depends on contact {contact}", accepted.on),
@@ -79,8 +81,9 @@ impl Offer {
         Ok(NewEvent::of(self.id, today, EventBody::ContactCorrected { contact }))
     }
 
-    /// Accepts the offer. A trust accepts its own offer. A standalone offer is accepted by the school, or by its trust if
-    /// it has one. Needs a contact with the accepting body that is dated no later.
+    /// Accepts the offer. A trust accepts the offer that is made to it. A standalone offer is accepted by the school,
+    /// or by the trust that the school is in. The acceptance needs a contact with the accepting body on the same day or
+    /// earlier.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AcceptorNotAllowed`], [`Reason::ContactMissing`].
@@ -93,41 +96,43 @@ impl Offer {
             }
             _ => None,
         };
-        let wrong_acceptor = wrong_acceptor.map(|why| {
-            let limit = Limit::plain(LimitKind::Recipient, self.id, why);
-            Refusal::of(Reason::AcceptorNotAllowed, why, limit)
+        let wrong_acceptor = wrong_acceptor.map(|explanation| {
+            let limit = Limit::plain(LimitKind::Recipient, self.id, explanation);
+            Refusal::of(Reason::AcceptorNotAllowed, explanation, limit)
         });
-        // A contact with a body that may not accept would not help.
+        // If this body may not accept, the refusal does not also ask for a contact with it.
         let contact_missing = if wrong_acceptor.is_some() { None } else { self.acceptor_not_contacted(by, on) };
         Refusal::none_of([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
-    /// Returns the refusal if there is no contact with the accepting body on or before the day of the acceptance.
+    /// Returns a refusal if there is no contact with the accepting body on the day `on` or earlier. Otherwise returns
+    /// `None`.
     pub(crate) fn acceptor_not_contacted(&self, by: Acceptor, on: Date) -> Option<Refusal> {
-        let contacted = self.standing_contacts().any(|it| it.party == party_of(by) && it.on <= on);
-        (!contacted)
-            .then(|| self.contact_missing(&format!("record the contact with the {by} first, dated {on} or earlier")))
+        let contacted = self.standing_contacts().any(|it| it.party == party_of_acceptor(by) && it.on <= on);
+        (!contacted).then(|| {
+            self.contact_missing_refusal(&format!("record the contact with the {by} first, dated {on} or earlier"))
+        })
     }
 
-    /// Closes the offer with the outcome `declined`. Nothing may be drawn and not refunded.
+    /// Closes the offer with the outcome `declined`. Every amount that was drawn must have been refunded.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
     pub fn decline(&self, reason: DeclineReason, awards: AwardTotals, on: Date) -> OfferDecision {
         let state = check(OfferAction::Decline, self.state, self.id).err();
-        Refusal::none_of([state, self.already_drawn(awards)].into_iter().flatten())?;
-        Ok(self.declined(reason, on))
+        Refusal::none_of([state, self.refusal_if_drawn(awards)].into_iter().flatten())?;
+        Ok(self.closed_as_declined(reason, on))
     }
 
-    fn declined(&self, reason: DeclineReason, on: Date) -> NewEvent {
+    fn closed_as_declined(&self, reason: DeclineReason, on: Date) -> NewEvent {
         let mut event =
             NewEvent::of(self.id, on, EventBody::Closed { outcome: Outcome::Declined, released: Vec::new() });
         event.reason_code = Some(reason.name());
         event
     }
 
-    fn already_drawn(&self, awards: AwardTotals) -> Option<Refusal> {
+    fn refusal_if_drawn(&self, awards: AwardTotals) -> Option<Refusal> {
         awards.drawn.then(|| {
             let remedy = "refund what was drawn, or close it with another outcome";
             let limit = Limit::plain(LimitKind::Award, self.id, remedy);
@@ -135,23 +140,24 @@ impl Offer {
         })
     }
 
-    /// Starts delivery. Needs an award that is not settled.
+    /// Starts delivery. The offer needs an award that is not settled.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AwardMissing`].
     pub fn start(&self, awards: AwardTotals, on: Date) -> OfferDecision {
         let state = check(OfferAction::Start, self.state, self.id).err();
-        let missing = (awards.unsettled == 0).then(|| {
+        let award_missing = (awards.unsettled == 0).then(|| {
             let limit = Limit::plain(LimitKind::Award, self.id, "award support first");
             let message = "delivery needs an award that is not yet settled, and this offer has none";
             Refusal::of(Reason::AwardMissing, message, limit)
         });
-        Refusal::none_of([state, missing].into_iter().flatten())?;
+        Refusal::none_of([state, award_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Started {}))
     }
 
-    /// Closes the offer with an outcome: `completed` only while delivering, `declined` only if nothing is drawn, `lapsed`
-    /// only after the end of the programme.
+    /// Closes the offer with an outcome: `completed` only while delivering, `lapsed` only after the end of the
+    /// programme. `declined` is allowed only if every amount that was drawn has been refunded; its recorded reason is
+    /// `other`.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`], [`Reason::ProgrammeNotEnded`].
@@ -159,18 +165,18 @@ impl Offer {
         let action = if outcome == Outcome::Completed { OfferAction::Complete } else { OfferAction::Close };
         let state = check(action, self.state, self.id).err();
         let wrong_outcome = match outcome {
-            Outcome::Declined => self.already_drawn(awards),
-            Outcome::Lapsed => self.not_ended(on, programme_ends),
+            Outcome::Declined => self.refusal_if_drawn(awards),
+            Outcome::Lapsed => self.refusal_if_not_ended(on, programme_ends),
             Outcome::Completed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => None,
         };
         Refusal::none_of([state, wrong_outcome].into_iter().flatten())?;
         Ok(match outcome {
-            Outcome::Declined => self.declined(DeclineReason::Other, on),
+            Outcome::Declined => self.closed_as_declined(DeclineReason::Other, on),
             _ => NewEvent::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
         })
     }
 
-    fn not_ended(&self, on: Date, programme_ends: Date) -> Option<Refusal> {
+    fn refusal_if_not_ended(&self, on: Date, programme_ends: Date) -> Option<Refusal> {
         (on <= programme_ends).then(|| {
             let remedy = format!("wait for the programme to end on {programme_ends}, or choose another outcome");
             let limit = Limit::plain(LimitKind::Period, self.programme.clone(), remedy);
@@ -178,11 +184,12 @@ impl Offer {
         })
     }
 
-    /// Checks that it may be reopened: it is closed, and none of its schools is on another open offer. `open_offer_of`
-    /// returns the open offer that lists a school.
+    /// Checks that the offer may be reopened: the offer is closed, and none of its schools is on another open offer.
+    /// `open_offer_of` returns the open offer that lists a school.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit for each school.
+    /// [`Reason::StateNotAllowed`], [`Reason::SchoolOnAnotherOffer`] with one limit for each school that is on another
+    /// open offer.
     pub fn may_reopen(&self, open_offer_of: impl Fn(Urn) -> Option<OfferId>) -> Result<(), Refusal> {
         let state = check(OfferAction::Reopen, self.state, self.id).err();
         let other_offer = |urn: &Urn| open_offer_of(*urn).filter(|offer| *offer != self.id);
@@ -197,10 +204,11 @@ impl Offer {
         Refusal::none_of([state, on_other_offers].into_iter().flatten())
     }
 
-    /// Reopens the offer into the state before it was closed. The second person has given `approval`.
+    /// Reopens the offer: its state is again the one before it was closed. `approval` is the request that a second
+    /// person approved.
     ///
     /// # Errors
-    /// As [`Offer::may_reopen`].
+    /// The errors of [`Offer::may_reopen`].
     pub fn reopen(
         &self,
         approval: ApprovalId,
@@ -211,11 +219,12 @@ impl Offer {
         Ok(NewEvent::of(self.id, today, EventBody::Reopened { approval }))
     }
 
-    /// Returns the school that a contact is with: the named one, which must be on the offer, or the only one.
+    /// Returns the school that was contacted: `urn`, which must be on the offer. A standalone offer has only one
+    /// school, so `urn` may be `None` there.
     fn school_contacted(&self, urn: Option<Urn>) -> Result<Urn, Refusal> {
         let urn = match (self.recipient, urn) {
-            (Recipient::Standalone(own), None) => Some(own),
-            (_, named) => named,
+            (Recipient::Standalone(school), None) => Some(school),
+            (_, urn) => urn,
         };
         urn.filter(|urn| self.schools.contains_key(urn)).ok_or_else(|| {
             let schools: Vec<String> = self.schools.keys().map(Urn::to_string).collect();
@@ -232,19 +241,20 @@ impl Offer {
         self.standing_contacts().any(|it| it.party == Party::ResponsibleBody && it.on <= on)
     }
 
-    fn contact_missing(&self, remedy: &str) -> Refusal {
+    fn contact_missing_refusal(&self, remedy: &str) -> Refusal {
         let message = format!("a contact is missing on offer {}: {remedy}", self.id);
         Refusal::of(Reason::ContactMissing, message, Limit::plain(LimitKind::Contact, self.id, remedy))
     }
 }
 
-/// Whether a contact is with the responsible body and dated no later than the contact with the school. It may be recorded
-/// later, for example when it replaces a mistaken one.
-fn is_body_contact_before(contact: &Contact, school: &Contact) -> bool {
+/// Whether `contact` is with the responsible body and dated no later than `school`, the contact with the school. It may
+/// be recorded after `school`, for example to replace a mistaken contact.
+fn is_body_contact_no_later_than(contact: &Contact, school: &Contact) -> bool {
     contact.party == Party::ResponsibleBody && contact.on <= school.on
 }
 
-const fn party_of(by: Acceptor) -> Party {
+/// The party that must be contacted before `by` accepts.
+const fn party_of_acceptor(by: Acceptor) -> Party {
     match by {
         Acceptor::School => Party::School,
         Acceptor::Trust => Party::ResponsibleBody,

@@ -1,7 +1,8 @@
-//! The states of an offer, and one table of the actions: in which states each is allowed, and to which state it leads.
+//! Defines the states of an offer, and a table of the actions. The table says in which states an action is allowed, and
+//! to which state it leads.
 //!
-//! The diagram in the documents is generated from [`TABLE`] by a test, so the two cannot differ. The other conditions of a
-//! command (contacts, awards, dates) are in [`super::decide`].
+//! The diagram in the documents is generated from [`TABLE`] by a test, so the two cannot differ. The other conditions
+//! of a command (contacts, awards, dates) are in [`super::decide`].
 
 use std::fmt::Write as _;
 
@@ -48,21 +49,21 @@ named_enum! {
         Start = "start",
         /// Draw on an award.
         Draw = "draw",
-        /// Refund what was drawn.
+        /// Refund an amount that was drawn.
         Refund = "refund",
-        /// Undo a draw or a release. Undoing a refund is allowed wherever a refund is.
+        /// Undo a draw or a release. To undo a refund, the action `Refund` must be allowed.
         Undo = "undo",
         /// Correct the day of the acceptance or of the start.
         CorrectDate = "correct_date",
         /// Close as completed.
         Complete = "complete",
-        /// Close with another outcome.
+        /// Close with an outcome other than completed.
         Close = "close",
         /// Reopen.
         Reopen = "reopen",
         /// Add newly eligible schools.
         AddSchools = "add_schools",
-        /// Assign it, add a note, or change its region.
+        /// Assign the offer, add a note, or change its region.
         Keep = "keep",
     }
 }
@@ -74,11 +75,11 @@ pub enum To {
     Same,
     /// This state.
     State(State),
-    /// Contacted, if it was identified; otherwise the state does not change.
+    /// Contacted, if the offer was identified; otherwise the state does not change.
     AtLeastContacted,
-    /// Identified, if it was contacted and no contact remains; otherwise the state does not change.
+    /// Identified, if the offer was contacted and no contact remains; otherwise the state does not change.
     IdentifiedIfNoContact,
-    /// The state before it was closed.
+    /// The state before the offer was closed.
     BeforeClose,
 }
 
@@ -86,7 +87,7 @@ use State::{Accepted, Closed, Contacted, Delivering, Identified};
 
 const OPEN: &[State] = &[Identified, Contacted, Accepted, Delivering];
 
-/// The table (`domain.md` section 4): the action, the states it is allowed in, and where it leads.
+/// The table (`domain.md` section 4): the action, the states in which it is allowed, and the state to which it leads.
 pub const TABLE: &[(OfferAction, &[State], To)] = &[
     (OfferAction::Contact, OPEN, To::AtLeastContacted),
     (OfferAction::Correct, &[Contacted, Accepted, Delivering], To::IdentifiedIfNoContact),
@@ -107,6 +108,7 @@ pub const TABLE: &[(OfferAction, &[State], To)] = &[
     (OfferAction::Keep, State::ALL, To::Same),
 ];
 
+/// Returns the states in which an action is allowed, and the state to which it leads.
 fn row(action: OfferAction) -> (&'static [State], To) {
     TABLE.iter().find(|(it, _, _)| *it == action).map_or((&[], To::Same), |(_, from, to)| (from, *to))
 }
@@ -117,7 +119,7 @@ pub fn allowed_in(action: OfferAction) -> &'static [State] {
     row(action).0
 }
 
-/// The states that an action can lead to from the state `from`; empty if it is not allowed there.
+/// The states to which an action can lead from the state `from`. Empty if the action is not allowed in `from`.
 #[must_use]
 pub fn leads_to(action: OfferAction, from: State) -> Vec<State> {
     let (allowed, to) = row(action);
@@ -153,7 +155,7 @@ pub fn check(action: OfferAction, state: State, offer: OfferId) -> Result<(), Re
     ))
 }
 
-/// The table as a Mermaid state diagram, for the documents.
+/// Returns [`TABLE`] as a Mermaid state diagram, for the documents.
 #[must_use]
 pub fn diagram() -> String {
     let mut out = String::from("stateDiagram-v2\n    [*] --> identified: identify\n");
@@ -181,15 +183,16 @@ mod tests {
     const OFFER: OfferId = OfferId(uuid::Uuid::nil());
 
     #[test]
-    fn every_command_has_one_row() {
+    fn every_action_has_one_row() {
         for action in OfferAction::ALL {
             assert_eq!(TABLE.iter().filter(|(it, _, _)| it == action).count(), 1, "{action}");
         }
     }
 
-    /// `domain.md` section 4, written out again by hand. The five states are i, c, a, d and x (closed).
+    /// The table of `domain.md` section 4, written by hand. The columns are the five states: identified, contacted,
+    /// accepted, delivering and closed (x). A dot means that the action is not allowed.
     #[test]
-    fn commands_are_allowed_where_the_scheme_says() {
+    fn actions_are_allowed_in_the_states_of_the_scheme() {
         let rows = [
             (OfferAction::Contact, "icad."),
             (OfferAction::Correct, ".cad."),
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_where_it_would_be_allowed() {
+    fn a_refusal_names_the_states_in_which_the_action_is_allowed() {
         let refusal = check(OfferAction::Accept, State::Identified, OFFER).unwrap_err();
         assert_eq!(refusal.reason, Reason::StateNotAllowed);
         assert_eq!(refusal.limits.len(), 1);

@@ -1,7 +1,8 @@
-//! Offers: the state, schools and contacts of an offer. [`lifecycle`] and [`decide`] decide the commands on it.
+//! Defines an offer, with its state, schools and contacts. [`lifecycle`] and [`decide`] decide the commands on an
+//! offer.
 //!
-//! Only [`Offer::apply`] changes an offer, from an event. The writer and `verify` use the same fold, so the current state
-//! can always be checked against the record.
+//! Only [`Offer::apply`] changes an offer. It takes an event. The writer and `verify` use the same fold, so the current
+//! state can always be checked against the record.
 
 pub mod decide;
 pub mod lifecycle;
@@ -24,15 +25,15 @@ pub use lifecycle::State;
 /// A contact on record. It is never edited; a counter-event marks it as a mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contact {
-    /// The number of its event, which is also its own number.
+    /// The number of the event that recorded the contact. It identifies the contact.
     pub seq: Seq,
     /// The party that was contacted.
     pub party: Party,
-    /// The school, for a contact with a school.
+    /// The school that was contacted; `None` for a contact with the responsible body.
     pub urn: Option<Urn>,
-    /// The day it happened.
+    /// The day of the contact.
     pub on: Date,
-    /// The counter-event, if it was a mistake.
+    /// The event that marked the contact as a mistake; `None` if the contact is valid.
     pub corrected_by: Option<Seq>,
 }
 
@@ -41,7 +42,7 @@ pub struct Contact {
 pub struct Acceptance {
     /// The body that accepted.
     pub by: Acceptor,
-    /// The day it happened.
+    /// The day of the acceptance.
     pub on: Date,
 }
 
@@ -50,7 +51,7 @@ pub struct Acceptance {
 pub struct Offer {
     /// Its id.
     pub id: OfferId,
-    /// The programme it belongs to.
+    /// The programme of the offer.
     pub programme: Programme,
     /// The recipient. It never changes.
     pub recipient: Recipient,
@@ -64,30 +65,31 @@ pub struct Offer {
     pub before_close: Option<State>,
     /// For a closed offer, how it ended.
     pub outcome: Option<Outcome>,
-    /// The acceptance.
+    /// The acceptance; `None` if the offer was not accepted yet.
     pub accepted: Option<Acceptance>,
-    /// The day delivery started.
+    /// The day on which delivery started; `None` if it has not started.
     pub started: Option<Date>,
-    /// The person it is assigned to.
+    /// The person to whom the offer is assigned.
     pub assignee: Option<Actor>,
-    /// The trust of the recipient, if it is or has one.
+    /// The recipient, if it is a trust; the trust of the school, if the recipient is a school in a trust.
     pub trust: Option<Uid>,
     /// The body that has to be contacted before the school.
     pub responsible: ResponsibleBody,
-    /// SHA-256 of the terms it was made under.
+    /// SHA-256 of the terms under which the offer was made.
     pub terms: [u8; 32],
     /// Its schools. Only `identify` and an approved referral change the list.
     pub schools: BTreeMap<Urn, ListedSchool>,
     /// Its contacts, in the order they were recorded.
     pub contacts: Vec<Contact>,
-    /// The last event that changed its state, schools, contacts or awards. The etag is made from it.
+    /// The number of the last event that changed the etag ([`EventBody::moves_etag`]). The etag is made from this
+    /// number.
     pub version: Seq,
-    /// When it was made.
+    /// The time at which the offer was made.
     pub made_at: Micros,
 }
 
 impl Offer {
-    /// The offer that an `identified` event makes; `None` for any other event.
+    /// Returns the offer that an `identified` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::Identified { recipient, name, region, trust, responsible, terms, schools, .. } = &event.body
@@ -132,7 +134,7 @@ impl Offer {
         }
     }
 
-    /// Folds one more event of this offer in. An event that does not concern an offer changes nothing.
+    /// Applies one more event of this offer. An event that does not concern an offer changes nothing.
     pub fn apply(&mut self, event: &Event) {
         match &event.body {
             EventBody::SchoolsAdded { schools, .. } => {
@@ -176,14 +178,15 @@ impl Offer {
         }
     }
 
-    /// Whether it is not closed.
+    /// Whether the offer is not closed.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.state != State::Closed
     }
 
-    /// The school whose row in the newest register determines the responsible body. This is the school of a standalone open
-    /// offer until the first contact with the body; after that the body does not change. `None` for a trust's offer.
+    /// The school whose row in the newest register determines the responsible body. This is the school of a standalone
+    /// offer. `None` for a trust's offer. Also `None` when the offer is closed or its responsible body was contacted,
+    /// because the body then does not change any more.
     #[must_use]
     pub fn school_of_responsible_body(&self) -> Option<Urn> {
         let body_contacted = self.standing_contacts().any(|it| it.party == Party::ResponsibleBody);
@@ -193,12 +196,12 @@ impl Offer {
         }
     }
 
-    /// The contacts that are not corrected.
+    /// The contacts that are not marked as mistakes.
     pub fn standing_contacts(&self) -> impl Iterator<Item = &Contact> {
         self.contacts.iter().filter(|contact| contact.corrected_by.is_none())
     }
 
-    /// Its etag, made from the version. Callers must not interpret it.
+    /// The etag of the offer, made from the version. Callers must not interpret the text.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

@@ -1,4 +1,5 @@
-//! One row for each refusal in the life of an offer, beside the cases that pass (`domain.md` sections 3 and 4).
+//! Tests each command on an offer by tables (`domain.md` sections 3 and 4). A row has the offer, the earlier commands,
+//! the command under test, and the expected state or refusal.
 
 use crate::programme::tests::script::{Row, Script, judge};
 
@@ -16,19 +17,19 @@ fn the_responsible_body_is_contacted_first() {
         ("S", "body@5",                    "school@4",          "CONTACT_MISSING",      "dated 2021-10-04 or earlier"),
         ("S", "body@5 body@4",             "school@4",          "contacted",            ""),
         ("S", "body@4 correct#5",          "school@5",          "CONTACT_MISSING",      "local authority 330"),
-        // which school
+        // the school must be on the offer, and named if there are several
         ("S", "body@4",                    "school@5/100001",   "contacted",            ""),
         ("S", "body@4",                    "school@5/100003",   "SCHOOL_NOT_ON_OFFER",  "name one of its schools: 100001"),
         ("M", "body@4",                    "school@5/100004",   "contacted",            ""),
         ("M", "body@4",                    "school@5",          "SCHOOL_NOT_ON_OFFER",  "name one of its schools: 100003, 100004"),
         ("M", "body@4",                    "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "school 100001 is not on this offer"),
-        // two limits, and both are named
+        // the refusal lists both limits
         ("M", "",                          "school@5/100001",   "SCHOOL_NOT_ON_OFFER",  "trust 3000 first, dated 2021-10-05 or earlier"),
-        // in every open state, in no closed one
+        // allowed in every open state, refused when the offer is closed
         ("T", "body@4 accept:trust@5",     "school@6",          "accepted",             ""),
         ("T", "body@4 accept:trust@5 award start@6", "school@6", "delivering",          ""),
         ("S", "close:withdrawn@5",         "body@6",            "STATE_NOT_ALLOWED",    "allowed in: identified, contacted, accepted, delivering"),
-        // nor after the last day of contacts
+        // refused after the last day of contacts
         ("S", "",                          "body@2022-10-31",   "contacted",            ""),
         ("S", "",                          "body@2022-11-01",   "OUTSIDE_WINDOW",       "on or before 2022-10-31"),
         // no contact before the programme's first day
@@ -47,17 +48,17 @@ fn a_mistaken_contact_is_corrected_unless_something_depends_on_it() {
         ("S", "body@4 body@5",                              "correct#5", "contacted",               ""),
         ("S", "body@4 school@5",                            "correct#6", "contacted",               ""),
         ("S", "body@4 school@5 correct#6",                  "correct#5", "identified",              ""),
-        // only a contact that is not corrected
+        // only a contact that was not corrected before
         ("S", "body@4",                                     "correct#6", "CONTACT_NOT_CORRECTABLE", "contact 6 is not a standing contact"),
         ("S", "body@4",                                     "correct#1", "CONTACT_NOT_CORRECTABLE", "contact 1 is not a standing contact"),
         ("S", "body@4 body@5 correct#5",                    "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 5 is not a standing contact"),
         ("S", "body@4 body@5 correct#5",                    "correct#7", "CONTACT_NOT_CORRECTABLE", "contact 7 is not a standing contact"),
-        // the school's contact depends on it
+        // the contact with the school depends on the contact with the body
         ("S", "body@4 school@5",                            "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school depends on contact 5"),
         ("S", "body@4 school@5 body@5",                     "correct#5", "contacted",               ""),
         ("S", "body@4 school@5 body@6",                     "correct#5", "CONTACT_NOT_CORRECTABLE", "contact 6 with the school depends on contact 5"),
         ("M", "body@4 school@5/100003 school@6/100004",     "correct#5", "CONTACT_NOT_CORRECTABLE", "depends on contact 5"),
-        // the acceptance depends on it
+        // the acceptance depends on the contact
         ("T", "body@4 accept:trust@5",                      "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 5"),
         ("T", "body@4 accept:trust@5 body@6",               "correct#5", "CONTACT_NOT_CORRECTABLE", "the acceptance of 2021-10-05 depends on contact 5"),
         ("T", "body@4 accept:trust@5 body@5",               "correct#5", "accepted",                ""),
@@ -91,7 +92,7 @@ fn the_acceptor_has_been_contacted() {
         ("T", "body@2021-09-01",                    "accept:trust@2021-08-31", "CONTACT_MISSING", "on or after 2021-09-01"),
         // only while contacted
         ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "while the offer is identified; it is allowed in: contacted"),
-        // and each other limit is named beside it
+        // the refusal also lists the other limits
         ("S", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "record the contact with the school first"),
         ("M", "",                                   "accept:school@5", "STATE_NOT_ALLOWED",    "an offer to a trust is accepted by the trust"),
         ("T", "body@4 accept:trust@5",              "accept:trust@5",  "STATE_NOT_ALLOWED",    "while the offer is accepted"),
@@ -124,7 +125,7 @@ fn declining_and_starting() {
         ("T", "body@4 award",                               "start@6",   "STATE_NOT_ALLOWED", "while the offer is contacted"),
         ("T", "body@4 accept:trust@5 award start@6",        "start@6",   "STATE_NOT_ALLOWED", "while the offer is delivering"),
         ("T", "award decline@5",                            "start@6",   "STATE_NOT_ALLOWED", "while the offer is closed"),
-        // the state, and each other limit
+        // the refusal lists the state and the other limit
         ("T", "",                                           "start@6",   "STATE_NOT_ALLOWED", "award support first"),
         ("T", "body@4 accept:trust@5 award start@6 drawn",  "decline@7", "STATE_NOT_ALLOWED", "refund what was drawn"),
     ];
@@ -140,16 +141,16 @@ fn closing_with_each_outcome() {
         ("T", "body@4 accept:trust@5",      "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
         ("T", "body@4",                     "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
         ("T", "",                           "close:completed@7",           "STATE_NOT_ALLOWED",   "allowed in: delivering"),
-        // once the programme has ended: the day after its last
+        // lapsed: from the day after the last day of the programme
         ("T", "",                           "close:lapsed@2022-09-01",     "closed",              ""),
         ("T", TO_DELIVERING,                "close:lapsed@2022-09-01",     "closed",              ""),
         ("T", "",                           "close:lapsed@2022-08-31",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
         ("T", "",                           "close:lapsed@2021-10-05",     "PROGRAMME_NOT_ENDED", "end on 2022-08-31"),
-        // declined where nothing was drawn, while delivering too
+        // declined: if nothing was drawn, also while delivering
         ("T", "body@4",                     "close:declined@7",            "closed",              ""),
         ("T", TO_DELIVERING,                "close:declined@7",            "closed",              ""),
         ("T", "body@4 accept:trust@5 award drawn", "close:declined@7",     "ALREADY_DRAWN",       "refund what was drawn"),
-        // the others in any open state
+        // the other outcomes: in any open state
         ("T", "",                           "close:withdrawn@7",           "closed",              ""),
         ("T", "body@4",                     "close:ineligible@7",          "closed",              ""),
         ("T", "body@4 accept:trust@5",      "close:superseded@7",          "closed",              ""),
@@ -168,15 +169,15 @@ fn closing_with_each_outcome() {
 
 #[test]
 fn a_decline_records_its_outcome_and_reason() {
-    for (word, reason) in [("decline@5", "no_capacity"), ("close:declined@5", "other")] {
-        let script = Script::new().after("S", word);
-        assert_eq!(script.offer("S").outcome, Some(super::Outcome::Declined), "{word}");
-        assert_eq!(script.events.last().unwrap().reason_code.as_deref(), Some(reason), "{word}");
+    for (command, reason) in [("decline@5", "no_capacity"), ("close:declined@5", "other")] {
+        let script = Script::new().after("S", command);
+        assert_eq!(script.offer("S").outcome, Some(super::Outcome::Declined), "{command}");
+        assert_eq!(script.events.last().unwrap().reason_code.as_deref(), Some(reason), "{command}");
     }
 }
 
 #[test]
-fn an_offer_can_be_kept_in_every_state() {
+fn an_offer_is_assigned_noted_or_moved_in_every_state() {
     let histories = [
         ("identified", ""),
         ("contacted", "body@4"),
@@ -185,11 +186,11 @@ fn an_offer_can_be_kept_in_every_state() {
         ("closed", "decline@5"),
     ];
     for (state, history) in histories {
-        for word in ["assign:cy", "assign", "note", "region"] {
+        for command in ["assign:cy", "assign", "note", "region"] {
             let mut script = Script::new().after("T", history);
             let before = script.offer("T").clone();
-            assert_eq!(script.result("T", word), (state.to_owned(), String::new()), "{word}");
-            assert_eq!(script.offer("T").etag(), before.etag(), "{word} moved the etag");
+            assert_eq!(script.result("T", command), (state.to_owned(), String::new()), "{command}");
+            assert_eq!(script.offer("T").etag(), before.etag(), "{command} must not change the etag");
         }
     }
     let script = Script::new().after("T", "assign:cy region");
@@ -209,7 +210,7 @@ fn reopening_returns_to_the_state_before() {
     ];
     for (state, history) in rows {
         let mut script = Script::new().after("T", history);
-        assert_eq!(script.result("T", "ask:ada").0, "closed", "asking alone changes nothing");
+        assert_eq!(script.result("T", "ask:ada").0, "closed", "the request for approval must not change the state");
         assert_eq!(script.result("T", "give:ben").0, state);
         assert_eq!((script.offer("T").outcome, script.offer("T").before_close), (None, None));
     }
