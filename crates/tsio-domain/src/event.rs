@@ -1,7 +1,7 @@
-//! The record: events, and the hash chain that covers them.
+//! Defines the events of a record, and the hash chain that covers them.
 //!
-//! An event is never changed or deleted. It has only the salted hash of its free text, so the text can be erased without
-//! breaking the chain.
+//! An event is never changed or deleted. It has only the salted hash of its free text, so the text can be erased and
+//! the chain stays valid.
 
 mod about;
 mod chain;
@@ -47,7 +47,7 @@ pub enum EventBody {
         name: String,
         /// Its region.
         region: Region,
-        /// The trust of the recipient, if it is or has one.
+        /// The recipient, if it is a trust; the trust of the school, if the recipient is a school in a trust.
         trust: Option<Uid>,
         /// The body that has to be contacted first.
         responsible: ResponsibleBody,
@@ -71,7 +71,7 @@ pub enum EventBody {
     Contacted {
         /// The party that was contacted.
         party: Party,
-        /// The school, for a contact with a school.
+        /// The school that was contacted; `None` for a contact with the responsible body.
         urn: Option<Urn>,
     },
     /// A contact was a mistake.
@@ -90,20 +90,20 @@ pub enum EventBody {
     DateCorrected {
         /// The acceptance or the start.
         milestone: Milestone,
-        /// The right day.
+        /// The correct day.
         on: Date,
     },
     /// The offer was closed. A decline closes it with the outcome `declined` and a reason code.
     Closed {
         /// How it ended.
         outcome: Outcome,
-        /// The commitments that were released with it.
+        /// The commitments that were released because the offer was closed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         released: Vec<ReleasedAward>,
     },
     /// The offer was reopened.
     Reopened {
-        /// The approval that allowed it.
+        /// The approval that allowed the action.
         approval: ApprovalId,
     },
     /// The offer was assigned.
@@ -120,7 +120,7 @@ pub enum EventBody {
         /// The new region.
         to: Region,
     },
-    /// The responsible body changed in the newest register, before a contact with it was on record.
+    /// The responsible body changed in the newest register, before a contact with the old body was on record.
     ResponsibleBodyChanged {
         /// The old body.
         from: ResponsibleBody,
@@ -142,14 +142,14 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
-    /// Two people decided the entry position of a school, because the files cannot say. The text with their evidence is
-    /// stored separately.
+    /// Two people decided the entry position of a school, because the files do not show it. The text with their
+    /// evidence is stored separately.
     EntryDecided {
-        /// The approval that allowed it.
+        /// The approval that allowed the action.
         approval: ApprovalId,
         /// The school.
         urn: Urn,
-        /// Whether they decided that it is met.
+        /// Whether they decided that the entry position is met.
         met: bool,
         /// The last event of the register's record when this was decided; `None` before that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,40 +161,41 @@ pub enum EventBody {
         approval: ApprovalId,
         /// The requested action.
         action: ApprovalAction,
-        /// The requested movement of money, if the action is one.
+        /// The requested movement of money; `None` if the action moves no money.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<FundChange>,
-        /// The state it was requested for and what it will do; `None` before rules 2.
+        /// The state of its subject when it was requested, and what the action will do. `None` before version 2 of the
+        /// rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
-        /// When it expires, in microseconds since 1970; `None` before rules 2.
+        /// The time at which it expires, in microseconds since 1970; `None` before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Micros>,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The second person approved.
+    /// The second person gave the approval.
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The second person denied it.
+    /// The second person denied the approval.
     ApprovalDenied {
         /// The approval.
         approval: ApprovalId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The requester withdrew it.
+    /// The requester withdrew the approval.
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -202,11 +203,11 @@ pub enum EventBody {
     FundCreated {
         /// The fund.
         fund: AccountId,
-        /// The strand it pays for.
+        /// The strand for which it pays.
         strand: StrandId,
         /// Its region; `None` for a national fund.
         region: Option<Region>,
-        /// Whether it limits what can be awarded, as the terms say.
+        /// Whether the fund limits awards. The terms say so for each strand.
         binds: bool,
     },
     /// Money was allocated to a fund.
@@ -215,7 +216,8 @@ pub enum EventBody {
         fund: AccountId,
         /// The amount.
         amount: Pence,
-        /// The token subject of the actor, if known: the movements of one person are added up.
+        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
+        /// it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -225,21 +227,23 @@ pub enum EventBody {
         fund: AccountId,
         /// The amount.
         amount: Pence,
-        /// Whether it was allowed to leave less than is committed and spent.
+        /// Whether the withdrawal was allowed to leave less than is committed and spent.
         over_commit: bool,
-        /// The token subject of the actor, if known: the movements of one person are added up.
+        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
+        /// it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
     /// Money was moved from one fund to another: a virement.
     FundsMoved {
-        /// The fund it left.
+        /// The fund that the money left.
         from: AccountId,
-        /// The fund it went to.
+        /// The fund to which the money went.
         to: AccountId,
         /// The amount.
         amount: Pence,
-        /// The token subject of the actor, if known: the movements of one person are added up.
+        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
+        /// it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -251,11 +255,11 @@ pub enum EventBody {
         unit: Unit,
         /// The amount.
         amount: i64,
-        /// The fund it is charged to.
+        /// The fund to which the award is charged.
         fund: AccountId,
-        /// The cap it counts against; `None` if only the fund limits it.
+        /// The cap account of the offer for the strand; `None` if only the fund limits the award.
         cap: Option<AccountId>,
-        /// For half-days, the rate in pence a day.
+        /// For an award in half-days, the rate in pence per day; `None` for an award in pence.
         rate: Option<Pence>,
         /// The support, with the details that the strand requires.
         support: Support,
@@ -269,11 +273,11 @@ pub enum EventBody {
         award: AwardId,
         /// The number of half-days.
         half_days: HalfDays,
-        /// The date they are booked for.
+        /// The date for which the days are booked.
         on: Date,
         /// The leader who delivers them.
         leader: Actor,
-        /// Whether that is a national leader or an equivalent; `None` if that is not recorded.
+        /// Whether the leader is a national leader or an equivalent; `None` if that is not recorded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leader_kind: Option<LeaderKind>,
     },
@@ -301,7 +305,7 @@ pub enum EventBody {
         booking: Option<Seq>,
         /// The normalised reference of the invoice that was paid, if any.
         invoice: Option<Reference>,
-        /// The further data of that invoice; `None` before rules 2.
+        /// The issuer, total and number of the payment; `None` before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claim: Option<ClaimPart>,
     },
@@ -331,10 +335,10 @@ pub enum EventBody {
         movement: MovementKind,
         /// Its amount, in the award's unit.
         amount: i64,
-        /// The invoice payment that it made or refunded, if any.
+        /// The payment of an invoice that the undone movement made or refunded, if any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invoice: Option<Seq>,
-        /// The booking that it delivered, which is cancelled now.
+        /// The booking that the undone draw delivered. It is cancelled now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         booking: Option<Seq>,
         /// If a refund is undone, the new number of the payment that counts again: see [`ClaimPart::part`].
@@ -355,11 +359,11 @@ pub enum EventBody {
         region: Region,
         /// The origin of the referral.
         origin: ReferralOrigin,
-        /// The rule it is decided by.
+        /// The rule by which it is decided.
         rule: String,
         /// The ground of that rule.
         ground: String,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
         /// The last event of the register's record when this was decided; `None` before that record existed.
@@ -370,7 +374,7 @@ pub enum EventBody {
     ReferralDiscussed {
         /// The referral.
         referral: ReferralId,
-        /// The partner in the discussion; `None` before rules 2.
+        /// The partner in the discussion; `None` before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         held_with: Option<DiscussionPartner>,
     },
@@ -382,7 +386,7 @@ pub enum EventBody {
         offer: OfferId,
         /// The schools that are eligible only by this referral.
         exceptional: Vec<Urn>,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
         /// The last event of the register's record when this was decided; `None` before that record existed.
@@ -393,7 +397,7 @@ pub enum EventBody {
     ReferralDeclined {
         /// The referral.
         referral: ReferralId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -421,10 +425,11 @@ pub enum EventBody {
     RulesAdopted {
         /// The version.
         version: RulesVersion,
-        /// Events whose texts had been erased before. At that time, erasing a text made no event.
+        /// Events whose texts were erased before this event, when the erasure of a text made no event.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         absent_texts: Vec<Seq>,
-        /// SHA-256 of the terms of the programme. Only if this is the first event of the record; its actor loaded the terms.
+        /// SHA-256 of the terms of the programme. Set only in the first event of the record, whose actor loaded the
+        /// terms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Hash>,
     },
@@ -432,24 +437,24 @@ pub enum EventBody {
 
 /// The body of an event. Its JSON is hashed as it is stored.
 pub trait Body {
-    /// The name of its kind in the record.
+    /// The name of the kind of event in the record.
     fn kind(&self) -> &'static str;
 }
 
-/// One event of a record: of a programme's record, unless `B` is another body.
+/// One event of a record. The record is that of a programme, unless `B` is another body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event<B = EventBody> {
     /// Its number.
     pub seq: Seq,
-    /// The offer it is about, if any.
+    /// The offer that it is about; `None` if it is not about an offer.
     pub offer: Option<OfferId>,
-    /// The person or service that did it.
+    /// The person or service that sent the request.
     pub actor: Actor,
     /// The caller's id of the request.
     pub request: RequestId,
     /// The effective date: the day it happened.
     pub effective: Date,
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub recorded: Micros,
     /// The reason code, if it has one.
     pub reason_code: Option<String>,

@@ -1,4 +1,4 @@
-//! Identifiers: opaque ids are `UUIDv7` newtypes; numbers of the register are checked when they are parsed.
+//! Defines the identifiers. Opaque ids are `UUIDv7` newtypes; numbers of the register are checked when they are parsed.
 //!
 //! Every id is parsed once, where it enters the program. A value of one of these types is always well formed.
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {expected}")]
 pub struct BadId {
-    /// The text, cut to a printable length.
+    /// The beginning of the text.
     pub value: String,
     /// The expected kind, as a phrase: "a URN (5 or 6 digits)".
     pub expected: &'static str,
@@ -60,7 +60,7 @@ uuid_id!(/// One approval by a second person, open or answered.
     ApprovalId, "an approval id (a UUID)");
 uuid_id!(/// One referral of a school or trust.
     ReferralId, "a referral id (a UUID)");
-uuid_id!(/// The caller's id of one mutation, so that it can be retried (AIP-155). The nil UUID is not valid: it
+uuid_id!(/// The id that the caller chooses for one change, so that the change can be retried (AIP-155). The nil UUID is not valid: it
 /// means that there is no request.
     RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());
 
@@ -72,7 +72,7 @@ macro_rules! number_id {
         pub struct $name($inner);
 
         impl $name {
-            /// Makes the id if the number is in the register's range.
+            /// Makes the id; `None` if the number is outside the range of the register.
             #[must_use]
             pub fn new(value: $inner) -> Option<Self> {
                 ($range).contains(&value).then_some(Self(value))
@@ -116,7 +116,7 @@ number_id!(/// Local authority code and establishment number in one, seven digit
     Laestab(u32), 1_000_000..=9_999_999, "a LAESTAB (7 digits)");
 
 impl Laestab {
-    /// Its local authority. `domain.md` section 6: "join on the LA code".
+    /// The code of its local authority. `domain.md` section 6: "join on the LA code".
     #[must_use]
     pub fn la_code(self) -> LaCode {
         #[expect(clippy::cast_possible_truncation, reason = "a LAESTAB has seven digits, so this is at most 999")]
@@ -243,8 +243,9 @@ impl fmt::Display for Actor {
 impl FromStr for Actor {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, BadId> {
-        let ok = (1..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic());
-        ok.then(|| Self(s.to_owned()))
+        let is_valid = (1..=128).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic());
+        is_valid
+            .then(|| Self(s.to_owned()))
             .ok_or_else(|| BadId::new(s, "an actor id (1 to 128 printable characters, no spaces)"))
     }
 }
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_is_a_uuid_that_names_something() {
+    fn a_request_id_is_a_uuid_but_not_the_nil_uuid() {
         let nil = "00000000-0000-0000-0000-000000000000";
         let rows = [
             ("6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d", true),
@@ -275,30 +276,30 @@ mod tests {
             ("17", false),
             ("", false),
         ];
-        for (text, fine) in rows {
-            assert_eq!(text.parse::<RequestId>().is_ok(), fine, "{text:?}");
+        for (text, is_valid) in rows {
+            assert_eq!(text.parse::<RequestId>().is_ok(), is_valid, "{text:?}");
         }
-        let said = nil.parse::<RequestId>().unwrap_err().to_string();
-        assert_eq!(said, format!("{nil:?} is not a request id (a UUID, and not the nil one)"));
+        let error = nil.parse::<RequestId>().unwrap_err().to_string();
+        assert_eq!(error, format!("{nil:?} is not a request id (a UUID, and not the nil one)"));
         assert!(nil.parse::<OfferId>().is_ok());
     }
 
     #[test]
     fn a_programme_is_two_years_in_a_row() {
-        let ok = |s: &str| s.parse::<Programme>().map(|p| p.to_string()).ok();
-        assert_eq!(ok("2021-22").as_deref(), Some("2021-22"));
-        assert_eq!(ok("1999-00").as_deref(), Some("1999-00"));
+        let parsed_name = |s: &str| s.parse::<Programme>().map(|p| p.to_string()).ok();
+        assert_eq!(parsed_name("2021-22").as_deref(), Some("2021-22"));
+        assert_eq!(parsed_name("1999-00").as_deref(), Some("1999-00"));
         for bad in ["register", "2021", "2021-23", "2021-2022", "+202-03", "2008-+9", "21-22", "2021/22", ""] {
-            assert_eq!(ok(bad), None, "{bad:?}");
+            assert_eq!(parsed_name(bad), None, "{bad:?}");
         }
     }
 
     #[test]
-    fn a_record_is_a_programmes_or_the_registers() {
-        let named = |s: &str| s.parse::<RecordName>().map(|it| it.to_string()).map_err(|it| it.to_string());
-        assert_eq!(named("2021-22").as_deref(), Ok("2021-22"));
-        assert_eq!(named("register").as_deref(), Ok("register"));
-        assert!(named("Register").unwrap_err().contains("like 2021-22, or register"));
+    fn a_record_is_named_by_its_programme_or_register() {
+        let parsed_name = |s: &str| s.parse::<RecordName>().map(|it| it.to_string()).map_err(|it| it.to_string());
+        assert_eq!(parsed_name("2021-22").as_deref(), Ok("2021-22"));
+        assert_eq!(parsed_name("register").as_deref(), Ok("register"));
+        assert!(parsed_name("Register").unwrap_err().contains("like 2021-22, or register"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The two units of the scheme: sterling in whole pence, and leader time in whole half-days.
+//! Defines the two units of the scheme: sterling in whole pence, and the time of leaders in whole half-days.
 //!
-//! There is no floating point and no `Add`. Every sum is checked, and overflow returns `None` instead of a wrong balance.
+//! The types have no floating point and do not implement `Add`. Every sum is checked: an overflow returns `None` and
+//! never a wrong balance.
 
 use std::fmt;
 use std::str::FromStr;
@@ -44,7 +45,7 @@ macro_rules! amount {
                 }
             }
 
-            /// Whether it is above zero.
+            /// Whether the number is above zero.
             #[must_use]
             pub const fn is_positive(self) -> bool {
                 self.0 > 0
@@ -59,8 +60,8 @@ amount!(/// A number of half-days: 5 is two and a half days.
     HalfDays(i32));
 
 impl HalfDays {
-    /// The cost at a day rate: half-days x rate / 2. Returns `None` if the rate is an odd number of pence or on overflow
-    /// (`domain.md` section 5: "a rate of odd pence fails validation").
+    /// The cost at a day rate: half-days x rate / 2. Returns `None` if the rate is an odd number of pence or on
+    /// overflow (`domain.md` section 5: "a rate of odd pence fails validation").
     #[must_use]
     pub fn cost(self, day_rate: Pence) -> Option<Pence> {
         let half = day_rate.0.checked_div(2).filter(|half| half.checked_mul(2) == Some(day_rate.0))?;
@@ -69,10 +70,10 @@ impl HalfDays {
 }
 
 impl fmt::Display for Pence {
-    /// As pounds: `£4,000` or `£4,000.50`.
+    /// Formats the amount as pounds: `£4,000` or `£4,000.50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.0.unsigned_abs();
-        let (pounds, pence) = ((all / 100).to_string(), all % 100);
+        let magnitude = self.0.unsigned_abs();
+        let (pounds, pence) = ((magnitude / 100).to_string(), magnitude % 100);
         f.write_str(if self.0 < 0 { "-£" } else { "£" })?;
         for (i, digit) in pounds.chars().enumerate() {
             if i > 0 && pounds.len().saturating_sub(i).is_multiple_of(3) {
@@ -86,28 +87,28 @@ impl fmt::Display for Pence {
 
 impl FromStr for Pence {
     type Err = BadId;
-    /// Takes `250000`, `£4,000`, `4000.50`: pounds, never negative. Commas are allowed only between thousands, so that
-    /// `0,500`, a decimal comma in other countries, is not read as 500.
+    /// Reads pounds, never negative: `250000`, `£4,000`, `4000.50`. Commas are allowed only between thousands, so that
+    /// `0,500` is not read as 500. In other countries the comma is a decimal point.
     fn from_str(s: &str) -> Result<Self, BadId> {
-        pence(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "an amount in pounds (like £4,000 or 4000.50)"))
+        parse_pence(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "an amount in pounds (like £4,000 or 4000.50)"))
     }
 }
 
 impl fmt::Display for HalfDays {
-    /// As days: `3 days`, `2.5 days`, `1 day`.
+    /// Formats the number as days: `3 days`, `2.5 days`, `1 day`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.0.unsigned_abs();
+        let magnitude = self.0.unsigned_abs();
         let sign = if self.0 < 0 { "-" } else { "" };
-        let half = if all % 2 == 1 { ".5" } else { "" };
-        write!(f, "{sign}{}{half} day{}", all / 2, if all == 2 { "" } else { "s" })
+        let half = if magnitude % 2 == 1 { ".5" } else { "" };
+        write!(f, "{sign}{}{half} day{}", magnitude / 2, if magnitude == 2 { "" } else { "s" })
     }
 }
 
 impl FromStr for HalfDays {
     type Err = BadId;
-    /// Takes `3 days`, `2.5`, `1 day`: whole and half days, never negative.
+    /// Reads whole and half days, never negative: `3 days`, `2.5`, `1 day`.
     fn from_str(s: &str) -> Result<Self, BadId> {
-        half_days(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "whole or half days (like 2.5 or 3 days)"))
+        parse_half_days(s.trim()).map(Self).ok_or_else(|| bad_amount(s, "whole or half days (like 2.5 or 3 days)"))
     }
 }
 
@@ -120,7 +121,8 @@ fn digits(s: &str) -> Option<&str> {
     (!s.is_empty() && s.bytes().all(|b| b.is_ascii_digit())).then_some(s)
 }
 
-fn pence(s: &str) -> Option<i64> {
+/// Reads pounds as pence. Returns `None` for any other text.
+fn parse_pence(s: &str) -> Option<i64> {
     let s = s.strip_prefix('£').unwrap_or(s);
     let (pounds, pence) = match s.split_once('.') {
         Some((pounds, pence)) => (pounds, digits(pence).filter(|p| p.len() == 2)?.parse::<i64>().ok()?),
@@ -136,7 +138,8 @@ fn pence(s: &str) -> Option<i64> {
     pounds.checked_mul(100)?.checked_add(pence)
 }
 
-fn half_days(s: &str) -> Option<i32> {
+/// Reads days as half-days. Returns `None` for any other text.
+fn parse_half_days(s: &str) -> Option<i32> {
     let number = s.strip_suffix("days").or_else(|| s.strip_suffix("day")).unwrap_or(s).trim_end();
     let (whole, half) = match number.split_once('.') {
         Some((whole, "5")) => (whole, 1),
@@ -177,9 +180,9 @@ mod tests {
             ("1e3", None, ""),
             ("99999999999999999999", None, ""),
         ];
-        for (text, want, shown) in rows {
+        for (text, expected, shown) in rows {
             let got = text.parse::<Pence>().ok();
-            assert_eq!(got, want.map(Pence), "{text:?}");
+            assert_eq!(got, expected.map(Pence), "{text:?}");
             assert_eq!(got.map(|p| p.to_string()).unwrap_or_default(), shown, "{text:?}");
         }
         assert_eq!(Pence(-150).to_string(), "-£1.50");
@@ -200,9 +203,9 @@ mod tests {
             ("3 weeks", None, ""),
             ("9999999999", None, ""),
         ];
-        for (text, want, shown) in rows {
+        for (text, expected, shown) in rows {
             let got = text.parse::<HalfDays>().ok();
-            assert_eq!(got, want.map(HalfDays), "{text:?}");
+            assert_eq!(got, expected.map(HalfDays), "{text:?}");
             assert_eq!(got.map(|d| d.to_string()).unwrap_or_default(), shown, "{text:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Accounting periods: months of the financial year, April to March.
+//! Defines the accounting periods: the months of the financial year, April to March.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,28 +12,28 @@ use super::ids::BadId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
     /// The calendar year in which the financial year begins.
-    starts: i32,
+    start_year: i32,
     /// 1 is April, 12 is March.
     month: u32,
 }
 
 impl Period {
-    /// The period of a day.
+    /// The period in which a day lies.
     #[must_use]
     pub fn of(day: Date) -> Self {
         let (year, month) = (day.year(), day.month());
         if month >= 4 {
-            Self { starts: year, month: month.saturating_sub(3) }
+            Self { start_year: year, month: month.saturating_sub(3) }
         } else {
-            Self { starts: year.saturating_sub(1), month: month.saturating_add(9) }
+            Self { start_year: year.saturating_sub(1), month: month.saturating_add(9) }
         }
     }
 
     /// Its financial year: `2021-22`.
     #[must_use]
     pub fn year(self) -> String {
-        let next = self.starts.saturating_add(1).rem_euclid(100);
-        format!("{:04}-{next:02}", self.starts)
+        let next = self.start_year.saturating_add(1).rem_euclid(100);
+        format!("{:04}-{next:02}", self.start_year)
     }
 }
 
@@ -48,7 +48,7 @@ impl FromStr for Period {
     fn from_str(s: &str) -> Result<Self, BadId> {
         let parse = || {
             let (year, month) = s.strip_prefix("FY")?.split_once("/M")?;
-            let period = Self { starts: year.get(..4)?.parse().ok()?, month: month.parse().ok()? };
+            let period = Self { start_year: year.get(..4)?.parse().ok()?, month: month.parse().ok()? };
             ((1..=12).contains(&period.month) && period.to_string() == s).then_some(period)
         };
         parse().ok_or_else(|| BadId {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_period() {
+    fn other_texts_are_refused() {
         for bad in ["", "FY2021-22", "FY2021-22/M13", "FY2021-22/M00", "FY2021-23/M01", "FY2021-22/M7", "2021-22/M07"] {
             assert!(bad.parse::<Period>().is_err(), "{bad:?}");
         }

@@ -1,7 +1,8 @@
-//! Tells whether two callers are the same person, for every rule that needs two people.
+//! Decides whether two callers are the same person. Every rule that needs two people uses this.
 //!
-//! "Two ids are one person when they are equal after Unicode NFKC, trimming and case folding, or when issuer and `sub` of
-//! their tokens are equal" (`domain.md` section 8). Ids are stored and shown unchanged; only the comparison folds them.
+//! "Two ids are one person when they are equal after Unicode NFKC, trimming and case folding, or when issuer and `sub`
+//! of their tokens are equal" (`domain.md` section 8). Ids are stored and shown unchanged; only the comparison folds
+//! their case.
 
 use std::sync::LazyLock;
 
@@ -17,7 +18,7 @@ pub type TokenSubject = Hash;
 
 static CASE_MAPPER: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
 
-/// A caller, for comparing people.
+/// A caller in the form in which people are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     /// The id.
@@ -41,7 +42,7 @@ impl Person {
     }
 }
 
-/// Whether two ids belong to the same person. For ASCII ids, comparing without case is enough.
+/// Whether two ids belong to the same person. ASCII ids only need a comparison without case.
 fn is_same_id(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.trim().eq_ignore_ascii_case(other.trim());
@@ -49,7 +50,7 @@ fn is_same_id(one: &str, other: &str) -> bool {
     key(one) == key(other)
 }
 
-/// The form of an id that is compared. The database stores it beside the id.
+/// Returns the form of an id that is compared. The database stores this form in addition to the id.
 #[must_use]
 pub fn key(id: &str) -> String {
     let composed: String = id.nfkc().collect();
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_compared_folded() {
+    fn ids_are_compared_without_case() {
         #[rustfmt::skip]
         let rows = [
             ("fin",             "Fin",             true),
@@ -92,27 +93,27 @@ mod tests {
         for (one, other, same) in rows {
             assert_eq!(key(one) == key(other), same, "{one:?} {other:?}");
             assert_eq!(is_same_id(one, other), same, "{one:?} {other:?}");
-            assert_eq!(key(&key(one)), key(one), "folded once is folded: {one:?}");
+            assert_eq!(key(&key(one)), key(one), "a second folding must change nothing: {one:?}");
         }
     }
 
     #[test]
-    fn a_person_is_known_by_id_or_by_token() {
-        let person = |actor: &str, of: Option<(&str, &str)>| Person {
+    fn two_callers_are_one_person_if_the_id_or_the_token_is_equal() {
+        let person = |actor: &str, token: Option<(&str, &str)>| Person {
             actor: actor.parse().unwrap(),
-            subject: of.map(|(issuer, sub)| subject(issuer, sub)),
+            subject: token.map(|(issuer, sub)| subject(issuer, sub)),
         };
-        let ours = "https://login.example.org";
+        let our_issuer = "https://login.example.org";
         #[rustfmt::skip]
         let rows = [
             (person("ann", None),                   person("Ann", None),                   true),
             (person("ann", None),                   person("ben", None),                   false),
-            (person("ann", Some((ours, "1"))),      person("ann-smith", Some((ours, "1"))), true),
-            (person("ann", Some((ours, "1"))),      person("ben", Some((ours, "2"))),      false),
-            (person("ann", Some((ours, "1"))),      person("ANN", Some((ours, "2"))),      true),
-            (person("ann", Some((ours, "1"))),      person("ben", Some(("other", "1"))),   false),
+            (person("ann", Some((our_issuer, "1"))),      person("ann-smith", Some((our_issuer, "1"))), true),
+            (person("ann", Some((our_issuer, "1"))),      person("ben", Some((our_issuer, "2"))),      false),
+            (person("ann", Some((our_issuer, "1"))),      person("ANN", Some((our_issuer, "2"))),      true),
+            (person("ann", Some((our_issuer, "1"))),      person("ben", Some(("other", "1"))),   false),
             (person("ann", Some(("https://a", "b"))), person("ben", Some(("https://ab", ""))), false),
-            (person("ann", Some((ours, "1"))),      person("ben", None),                   false),
+            (person("ann", Some((our_issuer, "1"))),      person("ben", None),                   false),
         ];
         for (one, other, same) in rows {
             assert_eq!((one.is(&other), other.is(&one)), (same, same), "{one:?} {other:?}");

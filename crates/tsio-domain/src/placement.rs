@@ -1,8 +1,8 @@
-//! Placement: the row of the scheme that a school falls in: maintained, in a SAT, the only school of a MAT, or in a MAT.
+//! Decides the placement of a school: maintained, in a SAT, the only school of a MAT, or in a MAT.
 //!
-//! Placement depends only on the school's type and on its open MATs and SATs in the newest register. A school that fits no
-//! row is unplaced, with a reason, until a person places it. Its placement is never guessed, and the school is never
-//! dropped.
+//! Placement depends only on the school's type and on its open MATs and SATs in the newest register. A school to which
+//! none of the four applies is unplaced, with a reason, until a person places it. A placement is never guessed, and no
+//! school is dropped.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::Uid;
 use super::school::{HandPlacement, SchoolFacts, TrustKind, TrustLink};
 
-/// The two kinds of recipient an offer can be made to: one school, or one trust with its eligible schools.
+/// The two kinds of recipient to which an offer can be made: one school, or one trust with its eligible schools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecipientKind {
@@ -32,7 +32,7 @@ impl RecipientKind {
     }
 }
 
-/// The four rows that a school can fall in.
+/// The four kinds of placement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlacementKind {
@@ -58,7 +58,7 @@ impl PlacementKind {
         }
     }
 
-    /// The kind of recipient that an offer for it is made to (`domain.md` section 2).
+    /// The kind of recipient to which an offer for such a school is made (`domain.md` section 2).
     #[must_use]
     pub const fn recipient_kind(self) -> RecipientKind {
         match self {
@@ -100,7 +100,7 @@ pub enum UnplacedReason {
     CityTechnologyCollege,
     /// Any other type, or no type.
     OtherType,
-    /// No imported register has it.
+    /// No imported register has the school.
     NotInRegister,
 }
 
@@ -119,7 +119,7 @@ impl fmt::Display for UnplacedReason {
 }
 
 impl Placement {
-    /// Its row; `None` if it is unplaced.
+    /// The kind of placement; `None` if the school is unplaced.
     #[must_use]
     pub const fn kind(self) -> Option<PlacementKind> {
         Some(match self {
@@ -131,13 +131,13 @@ impl Placement {
         })
     }
 
-    /// The kind of recipient that an offer for it is made to; `None` if it is unplaced.
+    /// The kind of recipient to which an offer for the school is made; `None` if the school is unplaced.
     #[must_use]
     pub fn recipient_kind(self) -> Option<RecipientKind> {
         self.kind().map(PlacementKind::recipient_kind)
     }
 
-    /// The trust that it is placed in.
+    /// The trust in which the school is placed; `None` if it is maintained or unplaced.
     #[must_use]
     pub const fn trust(self) -> Option<Uid> {
         match self {
@@ -158,8 +158,8 @@ impl From<HandPlacement> for Placement {
     }
 }
 
-/// Places a school by the newest register. `schools_in` counts the schools of a trust in that register.
-/// The placement by a person is used only while the register does not place the school.
+/// Places a school by the newest register. `schools_in` returns the number of schools of a trust in that register. A
+/// placement by a person is used only if the register does not place the school.
 #[must_use]
 pub fn place(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
     match by_register(school, schools_in) {
@@ -196,8 +196,8 @@ enum SchoolType {
 }
 
 impl SchoolType {
-    /// Reads a type name. Ofsted and GIAS spell types differently ("LA Nursery School", "Local authority nursery school"),
-    /// and case, spacing and hyphens vary within one file.
+    /// Reads a type name. Ofsted and GIAS spell types differently ("LA Nursery School", "Local authority nursery
+    /// school"), and case, spacing and hyphens vary within one file.
     fn of(name: &str) -> Self {
         const MAINTAINED: [&str; 9] = [
             "community school",
@@ -259,46 +259,46 @@ mod tests {
     }
 
     #[test]
-    fn the_register_places_or_says_why_not() {
+    fn the_register_places_a_school_or_gives_the_reason() {
         use TrustKind::{Mat, Sat};
         use UnplacedReason as Why;
-        let none = Vec::new;
-        let one = |n, kind, open| vec![link(n, kind, open)];
+        let no_trust = Vec::new;
+        let in_trust = |n, kind, open| vec![link(n, kind, open)];
         #[rustfmt::skip]
         let rows = [
             // type                            trusts                                        placed
-            ("Community School",               none(),                                       Placement::Maintained),
-            ("  voluntary   AIDED school ",    none(),                                       Placement::Maintained),
-            ("Local authority nursery school", none(),                                       Placement::Maintained),
-            ("LA Nursery School",              none(),                                       Placement::Maintained),
-            ("Community School",               one(2, Mat, false),                           Placement::Maintained),
-            ("Community School",               one(2, Mat, true),                            Placement::Unplaced(Why::MaintainedInTrust)),
-            ("Academy converter",              one(2, Mat, true),                            Placement::Mat(uid(2))),
-            ("Academy Sponsor Led",            one(1, Mat, true),                            Placement::SingleSchoolMat(uid(1))),
-            ("Free School - Special",          one(3, Sat, true),                            Placement::SingleAcademyTrust(uid(3))),
-            ("Academy converter",              none(),                                       Placement::Unplaced(Why::NoOpenTrust)),
-            ("Academy converter",              one(2, Mat, false),                           Placement::Unplaced(Why::NoOpenTrust)),
-            ("Free schools 16 to 19",          none(),                                       Placement::Unplaced(Why::NoOpenTrust)),
-            ("University Technical College",   none(),                                       Placement::Unplaced(Why::NoOpenTrust)),
-            ("Studio schools",                 none(),                                       Placement::Unplaced(Why::NoOpenTrust)),
+            ("Community School",               no_trust(),                                   Placement::Maintained),
+            ("  voluntary   AIDED school ",    no_trust(),                                   Placement::Maintained),
+            ("Local authority nursery school", no_trust(),                                   Placement::Maintained),
+            ("LA Nursery School",              no_trust(),                                   Placement::Maintained),
+            ("Community School",               in_trust(2, Mat, false),                      Placement::Maintained),
+            ("Community School",               in_trust(2, Mat, true),                       Placement::Unplaced(Why::MaintainedInTrust)),
+            ("Academy converter",              in_trust(2, Mat, true),                       Placement::Mat(uid(2))),
+            ("Academy Sponsor Led",            in_trust(1, Mat, true),                       Placement::SingleSchoolMat(uid(1))),
+            ("Free School - Special",          in_trust(3, Sat, true),                       Placement::SingleAcademyTrust(uid(3))),
+            ("Academy converter",              no_trust(),                                   Placement::Unplaced(Why::NoOpenTrust)),
+            ("Academy converter",              in_trust(2, Mat, false),                      Placement::Unplaced(Why::NoOpenTrust)),
+            ("Free schools 16 to 19",          no_trust(),                                   Placement::Unplaced(Why::NoOpenTrust)),
+            ("University Technical College",   no_trust(),                                   Placement::Unplaced(Why::NoOpenTrust)),
+            ("Studio schools",                 no_trust(),                                   Placement::Unplaced(Why::NoOpenTrust)),
             ("Academy converter",              vec![link(2, Mat, true), link(3, Sat, true)], Placement::Unplaced(Why::TwoOpenTrusts)),
             ("Academy converter",              vec![link(2, Mat, true), link(2, Mat, true)], Placement::Mat(uid(2))),
             ("Academy converter",              vec![link(2, Mat, false), link(3, Sat, true)], Placement::SingleAcademyTrust(uid(3))),
-            ("Non-maintained special school",  none(),                                       Placement::Unplaced(Why::NonMaintainedSpecial)),
-            ("City Technology College",        none(),                                       Placement::Unplaced(Why::CityTechnologyCollege)),
-            ("Other independent school",       none(),                                       Placement::Unplaced(Why::OtherType)),
-            ("",                               none(),                                       Placement::Unplaced(Why::OtherType)),
+            ("Non-maintained special school",  no_trust(),                                   Placement::Unplaced(Why::NonMaintainedSpecial)),
+            ("City Technology College",        no_trust(),                                   Placement::Unplaced(Why::CityTechnologyCollege)),
+            ("Other independent school",       no_trust(),                                   Placement::Unplaced(Why::OtherType)),
+            ("",                               no_trust(),                                   Placement::Unplaced(Why::OtherType)),
         ];
-        for (type_name, trusts, want) in rows {
-            assert_eq!(place(&school(type_name, trusts.clone()), sizes), want, "{type_name:?} {trusts:?}");
+        for (type_name, trusts, expected) in rows {
+            assert_eq!(place(&school(type_name, trusts.clone()), sizes), expected, "{type_name:?} {trusts:?}");
         }
     }
 
     #[test]
-    fn a_hand_placement_counts_only_while_the_register_is_silent() {
+    fn a_hand_placement_counts_only_if_the_register_does_not_place_the_school() {
         let by_hand = Some(HandPlacement::Mat { uid: uid(9) });
-        let silent = SchoolFacts { placed: by_hand, ..school("City Technology College", Vec::new()) };
-        assert_eq!(place(&silent, sizes), Placement::Mat(uid(9)));
+        let unplaced = SchoolFacts { placed: by_hand, ..school("City Technology College", Vec::new()) };
+        assert_eq!(place(&unplaced, sizes), Placement::Mat(uid(9)));
         let placed = SchoolFacts { placed: by_hand, ..school("Foundation School", Vec::new()) };
         assert_eq!(place(&placed, sizes), Placement::Maintained);
     }
@@ -313,8 +313,8 @@ mod tests {
             (Placement::Mat(uid(2)),                             Some(RecipientKind::Mat)),
             (Placement::Unplaced(UnplacedReason::NotInRegister), None),
         ];
-        for (placement, want) in rows {
-            assert_eq!(placement.recipient_kind(), want, "{placement:?}");
+        for (placement, expected) in rows {
+            assert_eq!(placement.recipient_kind(), expected, "{placement:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Referrals: a school or trust comes forward, or is put forward, although the monthly files do not make it eligible.
+//! Defines a referral: a request to support a school or trust that the monthly files do not make eligible.
 //!
 //! "A school or trust may self-identify at any point; that opens a referral, which E1/E2 may then confirm, or which is
 //! decided as E3", "in discussion with the regional schools commissioner" (`domain.md` section 1). One person raises a
@@ -35,13 +35,13 @@ named_enum! {
 /// A discussion on record. Its text is stored separately.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Discussion {
-    /// The number of its event, which is also its own number.
+    /// The number of the event that recorded the discussion. It identifies the discussion.
     pub seq: Seq,
     /// The day it was held.
     pub on: Date,
     /// The person who recorded it.
     pub by: Actor,
-    /// The partner in the discussion; `None` before rules 2.
+    /// The partner in the discussion; `None` if it was recorded before version 2 of the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<DiscussionPartner>,
 }
@@ -55,7 +55,7 @@ pub struct ReferralDecision {
     pub on: Date,
     /// The person who decided, who is never the person who raised it.
     pub by: Actor,
-    /// The token subject of that person.
+    /// The token subject of that person; `None` without a token.
     pub subject: Option<TokenSubject>,
 }
 
@@ -72,11 +72,12 @@ pub struct Referral {
     pub urns: Vec<Urn>,
     /// The name of the school or trust when it was raised.
     pub name: String,
-    /// The region whose director decides it: that of the recipient's offer, or the one with most of its schools.
+    /// The region whose director decides it: the region of the recipient's offer, or the region with most of its
+    /// schools.
     pub region: Region,
     /// Its origin.
     pub origin: ReferralOrigin,
-    /// The rule it is decided by.
+    /// The rule by which it is decided.
     pub rule: RuleId,
     /// The ground of that rule.
     pub ground: String,
@@ -84,7 +85,7 @@ pub struct Referral {
     pub state: State,
     /// The person who raised it.
     pub raised_by: Actor,
-    /// The token subject of that person.
+    /// The token subject of that person; `None` without a token.
     pub raised_subject: Option<TokenSubject>,
     /// The day it was raised.
     pub raised_on: Date,
@@ -98,12 +99,12 @@ pub struct Referral {
     pub offer: Option<OfferId>,
     /// Once it is approved, the schools that are eligible only by this referral and not by a monthly file.
     pub exceptional: Vec<Urn>,
-    /// The last event that changed it.
+    /// The last event of the referral. The etag is made from it.
     pub version: Seq,
 }
 
 impl Referral {
-    /// The referral that a `referral_raised` event makes; `None` for any other event.
+    /// Returns the referral that a `referral_raised` event makes; `None` for any other event.
     #[must_use]
     pub fn from_event(programme: &Programme, event: &Event) -> Option<Self> {
         let EventBody::ReferralRaised {
@@ -144,7 +145,7 @@ impl Referral {
         })
     }
 
-    /// Folds one more event of this referral in.
+    /// Applies one more event of this referral. An event that does not concern a referral changes nothing.
     pub fn apply(&mut self, event: &Event) {
         let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
         match &event.body {
@@ -169,13 +170,13 @@ impl Referral {
         self.version = event.seq;
     }
 
-    /// The person who raised it, for comparing people.
+    /// The person who raised the referral, in the form in which people are compared.
     #[must_use]
     pub fn raiser(&self) -> Person {
         Person { actor: self.raised_by.clone(), subject: self.raised_subject }
     }
 
-    /// Its etag, which changes with every event of the referral.
+    /// The etag of the referral. It changes with every event of the referral.
     #[must_use]
     pub fn etag(&self) -> String {
         format!("v{}", self.version.0)

@@ -1,7 +1,7 @@
-//! The eight RSC regions of 2021 to 2022, and the region of each local authority.
+//! Defines the eight RSC regions of 2021 to 2022, and the region of each local authority.
 //!
-//! The table is data (`terms/regions.csv`), not code. Ofsted's regions are different and are never used
-//! (`domain.md` section 6).
+//! The table of local authorities is data (`terms/regions.csv`), not code. Ofsted's regions are different and are never
+//! used (`domain.md` section 6).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,7 +35,8 @@ pub enum Region {
 }
 
 impl Region {
-    /// All eight, in the order of their names. In a tie between regions the first one counts (`domain.md` section 4).
+    /// All eight regions, in the order of their names. If several regions have equally many schools, the first of them
+    /// counts (`domain.md` section 4).
     pub const ALL: [Self; 8] = [
         Self::EastMidlandsHumber,
         Self::EastOfEnglandNorthEastLondon,
@@ -65,7 +66,7 @@ impl Region {
     /// The region of a local authority; `None` if its code is not in the table.
     #[must_use]
     pub fn of(la: LaCode) -> Option<Self> {
-        table().get(&la).map(|entry| entry.region)
+        table().get(&la).map(|authority| authority.region)
     }
 }
 
@@ -97,7 +98,7 @@ pub struct LocalAuthority {
     pub region: Region,
 }
 
-/// The local authority with this code.
+/// The local authority with this code; `None` if the table does not have it.
 #[must_use]
 pub fn local_authority(code: LaCode) -> Option<&'static LocalAuthority> {
     table().get(&code)
@@ -110,11 +111,13 @@ pub const fn is_outside_england(code: LaCode) -> bool {
     matches!(code.get(), 660..=681 | 700..=799)
 }
 
+/// Returns the table of local authorities. It is read once.
 fn table() -> &'static HashMap<LaCode, LocalAuthority> {
     static TABLE: OnceLock<HashMap<LaCode, LocalAuthority>> = OnceLock::new();
     TABLE.get_or_init(|| include_str!("../../../terms/regions.csv").lines().skip(1).filter_map(row).collect())
 }
 
+/// Reads one line of the table: code, name, region.
 fn row(line: &'static str) -> Option<(LaCode, LocalAuthority)> {
     let (code, rest) = line.split_once(',')?;
     let (name, region) = rest.rsplit_once(',')?;
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn no_authority_of_the_table_is_outside_england() {
+    fn codes_outside_england_are_not_in_the_table() {
         assert!(table().keys().all(|code| !is_outside_england(*code)));
         let outside = [659, 660, 681, 682, 699, 700, 702, 799, 800, 999];
         let outside: Vec<u16> =
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_finds_its_region() {
+    fn each_code_has_its_region() {
         let region = |code| LaCode::new(code).and_then(Region::of);
         assert_eq!(region(330), Some(Region::WestMidlands));
         assert_eq!(region(201), Some(Region::NorthWestLondonSouthCentral));

@@ -1,6 +1,7 @@
-//! The role table of the scheme: which role may do what, and where.
+//! Defines the role table of the scheme: which role may take which action, and for which data.
 //!
-//! Every call is one [`Action`]. Only [`Role::row`] says which roles may take it, and [`Caller::reach`] where.
+//! Every request takes one [`Action`]. [`Role::row`] says which roles may take an action. [`Caller::reach`] says for
+//! which data.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -17,9 +18,9 @@ named_enum! {
     Role {
         /// Reads.
         Reader = "reader",
-        /// Works the offers of its regions.
+        /// Works on the offers of its regions.
         CaseOfficer = "case-officer",
-        /// Books and records delivery on its own offers.
+        /// Books days and records their delivery, on the offers assigned to it.
         DeliveryPartner = "delivery-partner",
         /// Does the work of a case officer, and decides referrals and entry positions.
         RegionalDirector = "regional-director",
@@ -65,7 +66,7 @@ impl Breadth {
 }
 
 named_enum! {
-    /// A permission: the action that a call takes.
+    /// The action that a request takes. A role permits some actions.
     Action {
         /// Read all data in the caller's reach.
         Read = "read",
@@ -101,7 +102,7 @@ named_enum! {
         KeepFunds = "keep funds",
         /// Be the second person for money.
         ApproveMoney = "approve money",
-        /// Read ledger entries, and verify them.
+        /// Read and verify ledger entries.
         ReadLedger = "read the ledger",
     }
 }
@@ -113,7 +114,7 @@ pub struct RoleRow {
     pub role: Role,
     /// Its breadth.
     pub reaches: Breadth,
-    /// The actions that it may take there.
+    /// The actions that it may take on data within that breadth.
     pub may: &'static [Action],
 }
 
@@ -140,7 +141,7 @@ const ADMINISTRATOR_ACTIONS: &[Action] = &[
 ];
 
 impl Role {
-    /// Its row of the role table (`domain.md` section 8). This is the only place that says what a role may do.
+    /// Its row of the role table (`domain.md` section 8). Only this function says what a role may do.
     #[must_use]
     #[rustfmt::skip]
     pub const fn row(self) -> RoleRow {
@@ -157,19 +158,19 @@ impl Role {
     }
 }
 
-/// The role table, a row for each role.
+/// The role table, with one row for each role.
 #[must_use]
 pub fn table() -> Vec<RoleRow> {
     Role::ALL.iter().map(|role| role.row()).collect()
 }
 
-/// Whether a role may take an action anywhere.
+/// Whether a role may take an action, with any breadth.
 #[must_use]
 pub fn may(role: Role, action: Action) -> bool {
     role.row().may.contains(&action)
 }
 
-/// The regions a caller works in.
+/// The regions in which a caller works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Regions {
     /// All regions.
@@ -181,18 +182,18 @@ pub enum Regions {
 /// The caller of a request, with roles and regions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The opaque id, which events record.
+    /// The opaque id of the caller. Events record it.
     pub actor: Actor,
     /// The roles of the caller.
     pub roles: Vec<Role>,
     /// The regions in which the caller's regional roles apply.
     pub regions: Regions,
-    /// The token subject, to tell two people apart; `None` without a token.
+    /// The token subject, which shows whether two callers are the same person; `None` without a token.
     pub subject: Option<TokenSubject>,
 }
 
 impl Caller {
-    /// The caller as a person, for comparing people.
+    /// The caller in the form in which people are compared.
     #[must_use]
     pub fn person(&self) -> Person {
         Person { actor: self.actor.clone(), subject: self.subject }
@@ -204,7 +205,7 @@ impl Caller {
         self.roles.iter().any(|role| may(*role, action))
     }
 
-    /// Where the caller may take the action: the union of the reaches of the roles that allow it.
+    /// The data on which the caller may take the action: the union of the reaches of the roles that allow the action.
     #[must_use]
     pub fn reach(&self, action: Action) -> Reach {
         let mut reach = Reach::nothing();
@@ -223,8 +224,8 @@ impl Caller {
     }
 }
 
-/// The reach of a caller for an action: the data that the action may read or change. Data outside it does not exist for the
-/// caller. Every query and every decision is limited by a reach.
+/// The reach of a caller for an action: the data that the action may read or change. Data outside it does not exist for
+/// the caller. Every query and every decision is limited by a reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// All data of these regions.
@@ -240,7 +241,7 @@ impl Reach {
         Self { regions: Regions::Every, assigned_to: None }
     }
 
-    /// Nowhere.
+    /// No region and no offer.
     #[must_use]
     pub const fn nothing() -> Self {
         Self { regions: Regions::These(BTreeSet::new()), assigned_to: None }
@@ -258,19 +259,20 @@ impl Reach {
         self
     }
 
-    /// Whether it covers a school of this region. A school without a region is covered only by the whole country.
+    /// Whether the reach covers a school of this region. A school without a region is covered only by the whole
+    /// country.
     #[must_use]
     pub fn covers_school(&self, region: Option<Region>) -> bool {
         region.map_or_else(|| self.is_everything(), |region| self.covers_region(region))
     }
 
-    /// Whether it is the whole country.
+    /// Whether the reach is the whole country.
     #[must_use]
     pub const fn is_everything(&self) -> bool {
         matches!(self.regions, Regions::Every)
     }
 
-    /// Whether it covers a whole region.
+    /// Whether the reach covers all data of a region.
     #[must_use]
     pub fn covers_region(&self, region: Region) -> bool {
         match &self.regions {
@@ -279,13 +281,14 @@ impl Reach {
         }
     }
 
-    /// Whether it covers an offer of this region with this assignee.
+    /// Whether the reach covers an offer of this region with this assignee.
     #[must_use]
     pub fn covers(&self, region: Region, assignee: Option<&Actor>) -> bool {
         self.covers_region(region) || (assignee.is_some() && assignee == self.assigned_to.as_ref())
     }
 
-    /// Whether it covers a fund of this region. A national fund is covered if at least one region is.
+    /// Whether the reach covers a fund of this region. A reach that covers at least one region covers a national fund
+    /// (`None`).
     #[must_use]
     pub fn covers_fund(&self, region: Option<Region>) -> bool {
         match (&self.regions, region) {
@@ -300,7 +303,7 @@ impl Reach {
 mod tests {
     use super::*;
 
-    /// The table of `domain.md` section 8, by action instead of by role.
+    /// The table of `domain.md` section 8, with one row per action. Each row has the roles that may take the action.
     #[test]
     fn the_role_table() {
         use Action as A;
@@ -332,7 +335,7 @@ mod tests {
                 assert_eq!(may(role, action), allowed.contains(&role), "{role} {action:?}");
             }
         }
-        assert_eq!(table().iter().map(|row| row.role).collect::<Vec<_>>(), Role::ALL, "one row a role");
+        assert_eq!(table().iter().map(|row| row.role).collect::<Vec<_>>(), Role::ALL, "one row per role");
     }
 
     /// Commands on entities without a region are not checked against a reach:
@@ -347,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_reaches_as_far_as_the_roles_that_allow_it() {
+    fn the_reach_of_a_caller_is_that_of_the_roles_that_allow_the_action() {
         let north = Regions::These(BTreeSet::from([Region::NorthOfEngland]));
         let caller = |roles: &[Role], regions: &Regions| Caller {
             actor: "ann".parse().unwrap(),
@@ -356,7 +359,7 @@ mod tests {
             subject: None,
         };
         let (ann, bob): (Actor, Actor) = ("ann".parse().unwrap(), "bob".parse().unwrap());
-        let sees = |caller: &Caller, action| {
+        let covered = |caller: &Caller, action| {
             let reach = caller.reach(action);
             let offers =
                 [(Region::NorthOfEngland, None), (Region::SouthWest, Some(&bob)), (Region::SouthWest, Some(&ann))];
@@ -372,15 +375,15 @@ mod tests {
         use Role as R;
         let rows = [
             (caller(&[R::CaseOfficer], &north), Action::Award, regional),
-            (caller(&[R::CaseOfficer], &Regions::Every), Action::Award, all),
-            (caller(&[R::CaseOfficer], &Regions::These(BTreeSet::new())), Action::Award, none),
-            (caller(&[R::Reader], &north), Action::Award, none),
+            (caller(&[R::CaseOfficer], &Regions::Every), Action::Award, everything),
+            (caller(&[R::CaseOfficer], &Regions::These(BTreeSet::new())), Action::Award, nothing),
+            (caller(&[R::Reader], &north), Action::Award, nothing),
             (caller(&[R::Reader], &north), Action::Read, regional),
             (caller(&[R::DeliveryPartner], &north), Action::Deliver, assigned),
-            (caller(&[R::Finance], &north), Action::Read, all),
+            (caller(&[R::Finance], &north), Action::Read, everything),
             // A role widens the reach only of its own actions.
             (caller(&[R::CaseOfficer, R::Finance], &north), Action::Award, regional),
-            (caller(&[R::CaseOfficer, R::Finance], &north), Action::Read, all),
+            (caller(&[R::CaseOfficer, R::Finance], &north), Action::Read, everything),
             (
                 caller(&[R::CaseOfficer, R::DeliveryPartner], &north),
                 Action::Deliver,
@@ -388,7 +391,7 @@ mod tests {
             ),
         ];
         for (caller, action, expected) in rows {
-            assert_eq!(sees(&caller, action), expected, "{:?} {action:?}", caller.roles);
+            assert_eq!(covered(&caller, action), expected, "{:?} {action:?}", caller.roles);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The data of a school in the register that the rules need.
+//! Defines the data of a school in the register that the rules need.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum TrustKind {
 }
 
 impl TrustKind {
-    /// Its name in a sentence.
+    /// The name of the kind in a sentence.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ pub enum HandPlacement {
 }
 
 impl HandPlacement {
-    /// The trust that it names and the kind that the trust must have; `None` for a maintained school.
+    /// The trust that the placement names, and the kind that the trust must have. `None` for a maintained school.
     #[must_use]
     pub const fn trust(self) -> Option<(Uid, TrustKind)> {
         match self {
@@ -93,9 +93,9 @@ pub struct SchoolFacts {
     pub name: String,
     /// Its type as the newest file prints it ("Academy converter", "Community School"); case and spacing vary.
     pub type_name: String,
-    /// Its local authority.
+    /// Its local authority; `None` if no file gives it.
     pub la: Option<LaCode>,
-    /// Its diocese, when it has one.
+    /// Its diocese; `None` if it has none.
     pub diocese: Option<String>,
     /// Its links to trusts in the newest register, open and closed.
     pub trusts: Vec<TrustLink>,
@@ -103,7 +103,8 @@ pub struct SchoolFacts {
     pub placed: Option<HandPlacement>,
 }
 
-/// The closing data of a school: from the newest file of establishments that has the school, and from the register's links.
+/// The closing data of a school: from the newest file of establishments that has the school, and from the register's
+/// links.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SchoolEnding {
     /// Its status as printed: "Open", "Closed", "Open, but proposed to close"; `None` if no file gives it.
@@ -124,7 +125,7 @@ pub enum SchoolClosed {
     },
     /// Its status is Created in error: it has never been a school.
     CreatedInError,
-    /// Its close date has come, with any status.
+    /// Its close date is not in the future. Its status is neither Closed nor Created in error.
     ByDate {
         /// The close date.
         on: Date,
@@ -132,8 +133,8 @@ pub enum SchoolClosed {
 }
 
 impl SchoolEnding {
-    /// Why the school counts as closed on a day; `None` if it is open. A school that is "Open, but proposed to close" is
-    /// open until its close date.
+    /// Returns why the school counts as closed on a day; `None` if it is open. A school that is "Open, but
+    /// proposed to close" is open until its close date.
     #[must_use]
     pub fn closed_by(&self, day: Date) -> Option<SchoolClosed> {
         let status = self.status.as_deref().unwrap_or_default().trim().to_lowercase();
@@ -145,15 +146,16 @@ impl SchoolEnding {
         }
     }
 
-    /// Why the school counts as closed on a day, in a sentence that names its successors; `None` if it is open.
+    /// Returns why the school counts as closed on a day, in a sentence that names its successors; `None` if
+    /// it is open.
     #[must_use]
     pub fn closed_because(&self, day: Date) -> Option<String> {
         let closed = self.closed_by(day)?;
         let successors: Vec<String> = self.successors.iter().map(Urn::to_string).collect();
         Some(match successors.as_slice() {
             [] => format!("{closed}; no link names a successor"),
-            [one] => format!("{closed}; its successor is {one}"),
-            some => format!("{closed}; its successors are {}", some.join(", ")),
+            [successor] => format!("{closed}; its successor is {successor}"),
+            several => format!("{closed}; its successors are {}", several.join(", ")),
         })
     }
 }
@@ -183,7 +185,7 @@ mod tests {
         let by_date = |text| Some(SchoolClosed::ByDate { on: day(text) });
         #[rustfmt::skip]
         let rows = [
-            // status                        close date    on the day before, on 31 August 2022
+            // status                        close date    on 30 August 2022            on 31 August 2022
             ("",                             "",           None,                        None),
             ("Open",                         "",           None,                        None),
             ("Open",                         "2022-08-31", None,                        by_date("2022-08-31")),
@@ -196,30 +198,30 @@ mod tests {
             (" CLOSED ",                     "2023-01-01", since("2023-01-01"),         since("2023-01-01")),
             ("Created in Error",             "",           Some(SchoolClosed::CreatedInError), Some(SchoolClosed::CreatedInError)),
         ];
-        for (status, close_date, before, then) in rows {
+        for (status, close_date, before, on_the_day) in rows {
             let ending = SchoolEnding {
                 status: Some(status.to_owned()),
                 close_date: close_date.parse().ok(),
                 successors: Vec::new(),
             };
             let got = (ending.closed_by(day("2022-08-30")), ending.closed_by(day("2022-08-31")));
-            assert_eq!(got, (before, then), "{status:?} {close_date}");
+            assert_eq!(got, (before, on_the_day), "{status:?} {close_date}");
         }
         assert_eq!(SchoolEnding::default().closed_by(day("2022-08-31")), None, "no file of establishments names it");
     }
 
     #[test]
     fn why_it_is_closed_names_its_successors() {
-        let of = |numbers: &[u32]| SchoolEnding {
+        let closed_with_successors = |numbers: &[u32]| SchoolEnding {
             status: Some("Closed".to_owned()),
             close_date: Some(day("2021-08-31")),
             successors: numbers.iter().map(|n| Urn::new(*n).unwrap()).collect(),
         };
-        let why = "its status in the register is Closed, since 2021-08-31";
-        let because = |numbers| of(numbers).closed_because(day("2022-01-01")).unwrap();
-        assert_eq!(because(&[]), format!("{why}; no link names a successor"));
-        assert_eq!(because(&[990_001]), format!("{why}; its successor is 990001"));
-        assert_eq!(because(&[990_001, 990_002]), format!("{why}; its successors are 990001, 990002"));
+        let closed_reason = "its status in the register is Closed, since 2021-08-31";
+        let sentence = |numbers| closed_with_successors(numbers).closed_because(day("2022-01-01")).unwrap();
+        assert_eq!(sentence(&[]), format!("{closed_reason}; no link names a successor"));
+        assert_eq!(sentence(&[990_001]), format!("{closed_reason}; its successor is 990001"));
+        assert_eq!(sentence(&[990_001, 990_002]), format!("{closed_reason}; its successors are 990001, 990002"));
         assert_eq!(SchoolEnding::default().closed_because(day("2022-01-01")), None);
     }
 }

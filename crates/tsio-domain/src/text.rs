@@ -1,4 +1,4 @@
-//! Characters that a text must not have, and how to display a text that has one anyway.
+//! Defines the characters that a text must not have, and makes a text with such characters safe to display.
 //!
 //! Control characters, escape sequences and controls of writing direction can deceive the reader: they move the cursor,
 //! hide words or reverse their order. Invisible characters make two different texts look the same.
@@ -59,7 +59,7 @@ impl fmt::Display for Forbidden {
     }
 }
 
-/// Finds the first character that a text must not have.
+/// Finds the first character that a text must not have; `None` if there is none.
 #[must_use]
 pub fn forbidden(text: &str, lines: Lines) -> Option<Forbidden> {
     let (mut line, mut place) = (1_usize, 0_usize);
@@ -87,8 +87,8 @@ pub fn with_line_feeds(text: &str) -> Cow<'_, str> {
     if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }
 }
 
-/// Makes a text safe to display: writes each [unsafe](is_unsafe) character as `\uXXXX`. This is the escape of JSON, so a
-/// string in a JSON document keeps its value. Line feeds and tabs stay in a text of several lines.
+/// Makes a text safe to display: writes each [unsafe](is_unsafe) character as `\uXXXX`. This is the escape of JSON, so
+/// a string in a JSON document keeps its value. Line feeds and tabs stay in a text of several lines.
 #[must_use]
 pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
     let is_safe = |it: char| !is_unsafe(it) || (lines == Lines::Many && matches!(it, '\n' | '\t'));
@@ -112,7 +112,7 @@ pub fn shown(text: &str, lines: Lines) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    /// The characters that the scheme's page names, and their allowed neighbours.
+    /// Checks every character against ranges that are written by hand.
     #[test]
     fn controls_and_invisible_characters_are_unsafe_and_letters_are_not() {
         let unsafe_ranges = [
@@ -129,16 +129,17 @@ mod tests {
             (0xfff9, 0xfffb),
             (0xe_0000, 0xe_007f),
         ];
-        let inside = |at: u32| unsafe_ranges.iter().any(|(first, last)| (*first..=*last).contains(&at));
+        let in_unsafe_range =
+            |code_point: u32| unsafe_ranges.iter().any(|(first, last)| (*first..=*last).contains(&code_point));
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
-            assert_eq!(is_unsafe(character), inside(character.into()), "U+{:04X}", u32::from(character));
+            assert_eq!(is_unsafe(character), in_unsafe_range(character.into()), "U+{:04X}", u32::from(character));
         }
         // Every control character of the standard library is unsafe.
         assert!((0..=u32::from(char::MAX)).filter_map(char::from_u32).filter(|it| it.is_control()).all(is_unsafe));
     }
 
     #[test]
-    fn a_forbidden_character_is_named_with_its_place() {
+    fn a_forbidden_character_is_reported_with_its_position() {
         let rows = [
             ("St Wilfreda's – “école”", None, None),
             ("👩\u{200d}🏫 ✔\u{fe0f}", None, None),
@@ -153,10 +154,10 @@ mod tests {
             ("a\nbc\u{7}", Some("U+000A at character 2"), Some("U+0007 at character 3 of line 2")),
             ("a\r\n\u{e0041}", Some("U+000D at character 2"), Some("U+E0041 at character 1 of line 2")),
         ];
-        for (text, one, many) in rows {
+        for (text, in_one_line, in_many_lines) in rows {
             let named = |lines| forbidden(text, lines).map(|it| it.to_string());
-            assert_eq!(named(Lines::One).as_deref(), one, "{text:?}");
-            assert_eq!(named(Lines::Many).as_deref(), many, "{text:?}");
+            assert_eq!(named(Lines::One).as_deref(), in_one_line, "{text:?}");
+            assert_eq!(named(Lines::Many).as_deref(), in_many_lines, "{text:?}");
         }
     }
 
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_written_as_json_writes_it() {
+    fn unsafe_characters_are_shown_as_json_escapes() {
         let rows = [
             ("plain – “é”\\n", r"plain – “é”\n", r"plain – “é”\n"),
             ("a\u{1b}]0;x\u{7}", r"a\u001b]0;x\u0007", r"a\u001b]0;x\u0007"),
@@ -175,9 +176,9 @@ mod tests {
             ("a\tb\r\nc", r"a\u0009b\u000d\u000ac", "a\tb\\u000d\nc"),
             ("\u{e0041}", r"\udb40\udc41", r"\udb40\udc41"),
         ];
-        for (text, one, many) in rows {
-            assert_eq!(shown(text, Lines::One), one, "{text:?}");
-            assert_eq!(shown(text, Lines::Many), many, "{text:?}");
+        for (text, in_one_line, in_many_lines) in rows {
+            assert_eq!(shown(text, Lines::One), in_one_line, "{text:?}");
+            assert_eq!(shown(text, Lines::Many), in_many_lines, "{text:?}");
         }
     }
 

@@ -1,22 +1,22 @@
-//! Lineages: a school with its predecessors counts once, under its newest URN.
+//! Finds the lineages, so that a school with its predecessors counts once, under its newest URN.
 //!
 //! A school that becomes an academy gets a new URN. Until the academy is inspected, its row prints the judgement of its
 //! predecessor. Such a row joins the two URNs. If a school was split, both halves are its successors, and neither half
-//! supersedes the other. The register's links join two URNs only if the newer URN has no row by entry, and only if the links
-//! name exactly one predecessor, and the files do not contradict it.
+//! supersedes the other. The register's links join two URNs only if three conditions hold. The newer URN
+//! has no row by entry, the links name exactly one predecessor of it, and the files do not contradict that predecessor.
 //!
-//! *By entry* means: in a file dated on or before the last day before the academic year. An *answer for entry* is the finding
-//! of a rule about the judgements that the school entered the year with (`domain.md` section 2).
+//! *By entry* means: in a file dated on or before the last day before the academic year. An *entry result* is the
+//! result of a rule about the judgements with which the school entered the year (`domain.md` section 2).
 //!
-//! How an answer passes from an older URN to a newer one:
+//! How a result passes from an older URN to a newer URN:
 //!
-//! * An answer that a file shows to be met goes straight to the newest URN of the lineage, over any number of URNs.
-//! * Any other answer for entry (not met by a file, or decided by people) goes from each URN to the next one, and only
-//!   if the next one has exactly one predecessor ([`Predecessors::nearest`]). So such an answer comes from the nearest
-//!   predecessor that has one. "Not met" of a file replaces a decision of people about the newer URN itself, and goes to each
-//!   half of a split school; "decided as met" goes to one half only.
-//! * If a file by entry shows the newer URN as the successor, the older URN keeps its answers for entry. The school entered
-//!   the year under the newer URN, so the row of the newer URN answers.
+//! * A result that a file shows to be met goes directly to the newest URN of the lineage, over any number of URNs.
+//! * Every other entry result (not met by a file, or decided by people) goes from each URN to the next URN.
+//!   It goes only to a URN that has exactly one predecessor ([`Predecessors::nearest`]). So it comes from the nearest
+//!   predecessor that has such a result. "Not met" of a file replaces a decision of people about the newer URN, and
+//!   goes to each half of a split school. "Decided as met" goes to one half only.
+//! * If a file by entry shows the newer URN as the successor, the older URN keeps its entry results. The school entered
+//!   the year under the newer URN, so the rules are tested on the row of the newer URN.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -26,7 +26,7 @@ use crate::ids::Urn;
 use crate::judgement::MonthRow;
 use crate::terms::{RuleId, Terms, Test};
 
-/// Marks every URN that has a successor as superseded, and passes its answers on as the module describes.
+/// Marks every URN that has a successor as superseded, and passes its results on as the module describes.
 ///
 /// `rows` and `schools` must both be in order of URN.
 pub(super) fn inherit(
@@ -38,27 +38,27 @@ pub(super) fn inherit(
     let predecessors = Predecessors { printed: printed(rows.iter().copied()), links };
     let mut pairs = successions(rows.iter().copied(), schools);
     let mut steps = predecessors.steps(terms, schools);
-    pairs.extend(joined(terms, &steps, &newest(&pairs, schools.len()), schools));
+    pairs.extend(joining_steps(terms, &steps, &newest_of_each(&pairs, schools.len()), schools));
     pairs.sort_unstable();
     pairs.dedup();
-    let newest = newest(&pairs, schools.len());
+    let newest = newest_of_each(&pairs, schools.len());
     let by_entry = rows.iter().copied().filter(|row| row.as_at <= terms.entry());
     let succeeded_by_entry: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
     steps.retain(|step| pairs.binary_search(step).is_ok() && !succeeded_by_entry.contains(&step.0));
-    // Oldest first, so that each URN has received its answer before it passes it on.
+    // Oldest first, so that each URN has received its results before it passes them on.
     steps.sort_unstable();
     for (old, new) in steps {
         let same_newest = newest.get(old) == newest.get(new);
-        pass_entry_answer(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
+        pass_entry_results(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
-        let passes = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
-        supersede(schools, (old, new), passes);
+        let may_pass = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
+        supersede(schools, (old, new), may_pass);
     }
 }
 
-/// The predecessors of each URN, by the files and by the register's links. A predecessor always has a lower URN, so there
-/// are no cycles.
+/// The predecessors of each URN, by the files and by the register's links. A predecessor always has a lower URN, so
+/// there are no cycles.
 struct Predecessors<'a> {
     /// The older URNs that the files print in the rows of each URN.
     printed: HashMap<Urn, BTreeSet<Urn>>,
@@ -67,16 +67,16 @@ struct Predecessors<'a> {
 }
 
 impl Predecessors<'_> {
-    /// Returns a pair (older, newer) of positions in `schools` for each URN that has no row by entry and has exactly one
-    /// predecessor. Skips predecessors that are in no file.
+    /// Returns a pair (older, newer) of indexes in `schools` for each URN that has no row by entry and has exactly one
+    /// predecessor. A predecessor that is in no file is replaced by its own predecessor.
     fn steps(&self, terms: &Terms, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
-        let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
+        let index_of = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
         let step = |(new, school): (usize, &SchoolAssessment)| {
-            let mut predecessor = self.nearest(school.urn, position)?;
+            let mut predecessor = self.nearest(school.urn, index_of)?;
             loop {
-                match position(predecessor) {
+                match index_of(predecessor) {
                     Some(old) => return Some((old, new)),
-                    None => predecessor = self.nearest(predecessor, position)?,
+                    None => predecessor = self.nearest(predecessor, index_of)?,
                 }
             }
         };
@@ -85,10 +85,11 @@ impl Predecessors<'_> {
 
     /// Returns the nearest predecessor of a URN; `None` if there is not exactly one.
     ///
-    /// Of the URNs that the files print, those that another printed URN follows are left out: they are further back. The
-    /// predecessor that the links name is used instead if it is one of several nearest ones, if the files print none, or
-    /// if the files print only URNs that it follows.
-    fn nearest(&self, urn: Urn, position: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
+    /// Starts from the URNs that the files print in the rows of `urn`. A printed URN is left out if another printed URN
+    /// follows it, because it is further back. The predecessor that the links name replaces the result in three cases:
+    /// it is one of the nearest printed URNs, the files print no URN, or it follows each nearest printed URN and is in
+    /// a file.
+    fn nearest(&self, urn: Urn, index_of: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
         let printed = self.printed.get(&urn);
         let all_printed = || printed.into_iter().flatten().copied();
         let nearest: Vec<Urn> =
@@ -98,7 +99,7 @@ impl Predecessors<'_> {
             _ => None,
         };
         let agrees_with_files = |linked: &Urn| {
-            let is_between = || position(*linked).is_some() && nearest.iter().all(|it| self.follows(*linked, *it));
+            let is_between = || index_of(*linked).is_some() && nearest.iter().all(|it| self.follows(*linked, *it));
             nearest.is_empty() || nearest.contains(linked) || is_between()
         };
         match nearest.as_slice() {
@@ -107,7 +108,7 @@ impl Predecessors<'_> {
         }
     }
 
-    /// Whether `newer` follows `older`, directly or over other URNs.
+    /// Whether `older` is a predecessor of `newer`, directly or over other URNs.
     fn follows(&self, newer: Urn, older: Urn) -> bool {
         let (mut to_visit, mut seen) = (vec![newer], BTreeSet::new());
         while let Some(urn) = to_visit.pop() {
@@ -120,10 +121,10 @@ impl Predecessors<'_> {
     }
 }
 
-/// Maps the position of each of `schools` URNs to the position of the newest URN of its lineage.
-fn newest(pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
+/// Returns, for the index of each URN, the index of the newest URN of its lineage. `schools` is the number of URNs.
+fn newest_of_each(pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
     let mut newest: Vec<usize> = (0..schools).collect();
-    // A successor always has a higher URN, so in descending order the entry of each successor is final.
+    // A successor always has a higher URN, so in descending order the value of each successor is final.
     for (old, new) in pairs.iter().rev() {
         let newest_of_new = newest.get(*new).copied().unwrap_or(*new);
         if let Some(newest_of_old) = newest.get_mut(*old) {
@@ -133,13 +134,14 @@ fn newest(pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
     newest
 }
 
-/// Returns sorted pairs (older, newer) of positions in `schools` where a row of the newer prints a judgement of the older.
+/// Returns sorted pairs (older, newer) of indexes in `schools`. In each pair, a row of the newer URN prints a judgement
+/// of the older URN.
 fn successions<'a>(rows: impl Iterator<Item = &'a MonthRow>, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
-    let position = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
+    let index_of = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
     let mut pairs = Vec::new();
     for row in rows {
         for judgement in row.current.iter().chain(&row.previous).filter(|j| j.urn_judged < row.urn) {
-            pairs.extend(position(judgement.urn_judged).zip(position(row.urn)));
+            pairs.extend(index_of(judgement.urn_judged).zip(index_of(row.urn)));
         }
     }
     pairs.sort_unstable();
@@ -159,9 +161,9 @@ pub fn printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn,
     printed
 }
 
-/// Returns the steps that join two URNs. A step is left out if the newest URN by the files (`newest`) has a row by entry,
-/// because that row answers.
-fn joined(
+/// Returns the steps that join two URNs. `newest` has the newest URN of each URN by the files. A step is left out if
+/// that newest URN has a row by entry, because the rules are then tested on that row.
+fn joining_steps(
     terms: &Terms,
     steps: &[(usize, usize)],
     newest: &[usize],
@@ -171,11 +173,12 @@ fn joined(
     steps.iter().copied().filter(|(_, new)| newest.get(*new).copied().is_some_and(has_no_row)).collect()
 }
 
-/// Passes an answer for entry to a URN that has no row by entry: it entered the year under its predecessor.
+/// Passes the entry results of a predecessor to a URN that has no row by entry. That school entered the year under its
+/// predecessor.
 ///
-/// Precedence: what a file says of the predecessor, then what people decided of the URN itself, then what people decided
-/// of the predecessor. "Decided as met" passes only if both have the same newest URN (`same_newest`).
-fn pass_entry_answer(
+/// A "not met" of the predecessor by a file comes first, then a decision of people about the URN, then a decision about
+/// the predecessor. "Decided as met" passes only if both URNs have the same newest URN (`same_newest`).
+fn pass_entry_results(
     schools: &mut [SchoolAssessment],
     (old, new): (usize, usize),
     same_newest: bool,
@@ -184,46 +187,47 @@ fn pass_entry_answer(
     let Some(predecessor) = schools.get(old) else { return };
     let (entered_as, inherited) = (predecessor.entered_as.unwrap_or(predecessor.urn), predecessor.findings.clone());
     let Some(successor) = schools.get_mut(new) else { return };
-    for ((rule, own), (_, other)) in successor.findings.iter_mut().zip(inherited) {
-        match (&*own, &other) {
+    for ((rule, finding), (_, inherited_finding)) in successor.findings.iter_mut().zip(inherited) {
+        match (&*finding, &inherited_finding) {
             (Finding::Unknown(_) | Finding::Decided { .. }, Finding::NotMet(_)) if on_entry(rule) => {
-                *own = other;
+                *finding = inherited_finding;
                 successor.entered_as = Some(entered_as);
             }
             (Finding::Unknown(_), Finding::Decided { met, .. }) if on_entry(rule) && (same_newest || !met) => {
-                *own = other;
+                *finding = inherited_finding;
             }
             _ => {}
         }
     }
 }
 
-/// Whether the rule tests the judgements that a school entered the year with.
+/// Whether the rule tests the judgements with which a school entered the year.
 pub(super) fn is_on_entry(terms: &Terms, id: &RuleId) -> bool {
     terms.rules().iter().any(|rule| rule.id == *id && matches!(rule.test, Test::TwiceOnEntry { .. }))
 }
 
-/// Marks a URN as superseded by the newest of its lineage, and passes on the rules that files show to be met.
-fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), passes: impl Fn(&RuleId) -> bool) {
+/// Marks the URN at the index `old` as superseded by the newest URN of its lineage, at the index `new`. Passes on the
+/// results that files show to be met. If both URNs have such a result, keeps the one with the preferred evidence.
+fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), may_pass: impl Fn(&RuleId) -> bool) {
     let Some(newest_urn) = schools.get(new).map(|school| school.urn) else { return };
     let Some(superseded) = schools.get_mut(old) else { return };
     superseded.superseded_by = Some(newest_urn);
     let inherited = superseded.findings.clone();
     let Some(successor) = schools.get_mut(new) else { return };
-    for ((rule, own), (_, other)) in successor.findings.iter_mut().zip(inherited) {
-        let is_earlier = match (&*own, &other) {
+    for ((rule, finding), (_, inherited_finding)) in successor.findings.iter_mut().zip(inherited) {
+        let is_earlier = match (&*finding, &inherited_finding) {
             (_, Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }) => false,
             (Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }, Finding::Met(_)) => true,
-            (Finding::Met(own), Finding::Met(other)) => evidence_order(other) < evidence_order(own),
+            (Finding::Met(current), Finding::Met(older)) => evidence_order(older) < evidence_order(current),
         };
-        if is_earlier && passes(rule) {
-            *own = other;
+        if is_earlier && may_pass(rule) {
+            *finding = inherited_finding;
         }
     }
 }
 
-/// The order in which evidence is preferred: the earliest first, so that a later file never changes it, then the newest
-/// URN.
+/// Returns the order in which evidence is preferred. The earliest file comes first, so that a later file never changes
+/// the evidence. With equal as-at dates, the newest URN comes first, then the lowest import id.
 fn evidence_order(evidence: &Evidence) -> impl Ord + use<> {
     (evidence.as_at, Reverse(evidence.urn), evidence.import)
 }

@@ -1,6 +1,7 @@
 //! Combines eligibility with placement, counts the result, and compares two months.
 //!
-//! A school is entitled if it meets one of the rules of its recipient kind. The rules are tested elsewhere.
+//! A school is entitled if it meets one of the rules of its recipient kind. [`super::assess_decided`] and
+//! [`super::trusts::assess_trusts`] test the rules.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,10 +14,10 @@ use crate::ids::{Programme, Uid, Urn};
 use crate::placement::{Placement, UnplacedReason};
 use crate::terms::{RuleId, Terms, Test};
 
-/// The inputs besides the monthly files that decide which schools are entitled.
+/// The inputs that decide which schools are entitled, in addition to the results of the monthly files.
 #[derive(Debug, Clone, Copy)]
 pub struct Standing<'a> {
-    /// The placement of every school of the newest register. A school that is not in it is unplaced.
+    /// The placement of every school of the newest register. A school that is not in this map is unplaced.
     pub placements: &'a HashMap<Urn, Placement>,
     /// Schools with an approved exceptional referral.
     pub exceptional: &'a BTreeSet<Urn>,
@@ -42,7 +43,8 @@ pub struct Entitled {
     pub placement: Placement,
     /// The rules that entitle it.
     pub rules: BTreeSet<RuleId>,
-    /// Whether a file meets one of the rules. Decisions of people on an entry position or a referral are not counted.
+    /// Whether it meets one of the rules by a file, and not only by the decision of people on an entry position or a
+    /// referral.
     pub by_files: bool,
     /// Whether it has closed. It stays eligible, but no offer is made for it.
     pub closed: bool,
@@ -50,8 +52,8 @@ pub struct Entitled {
 
 /// Returns every entitled school, under the newest URN of its lineage.
 ///
-/// A school is entitled by a rule that it meets, by an approved referral or by its trust, if the terms give that rule to
-/// its recipient kind. An unplaced school is entitled by any rule.
+/// A school is entitled by a rule that it meets, by an approved referral or by its trust. The terms must apply that
+/// rule to the recipient kind of the school. An unplaced school is entitled by any rule.
 #[must_use]
 pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeMap<Urn, Entitled> {
     let mut entitled: BTreeMap<Urn, Entitled> = BTreeMap::new();
@@ -59,9 +61,9 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
         let placement = standing.placement(urn);
         if rule_applies(terms, rule, placement) {
             let (rules, closed) = (BTreeSet::new(), standing.closed.contains(&urn));
-            let entry = entitled.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
-            entry.rules.insert(rule.clone());
-            entry.by_files |= by_files;
+            let school = entitled.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
+            school.rules.insert(rule.clone());
+            school.by_files |= by_files;
         }
     };
     for school in assessment.eligible() {
@@ -76,7 +78,7 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
     entitled
 }
 
-/// Whether a rule counts for a school with this placement.
+/// Whether a rule applies to a school with this placement. Every rule applies to an unplaced school.
 fn rule_applies(terms: &Terms, rule: &RuleId, placement: Placement) -> bool {
     placement.recipient_kind().is_none_or(|kind| terms.applies(rule, kind))
 }
@@ -86,7 +88,7 @@ fn rule_applies(terms: &Terms, rule: &RuleId, placement: Placement) -> bool {
 pub struct MatCount {
     /// The number of schools.
     pub schools: usize,
-    /// The number of trusts that an offer may be made to.
+    /// The number of trusts to which an offer may be made. This includes eligible trusts without an eligible school.
     pub trusts: usize,
 }
 
@@ -95,7 +97,7 @@ pub struct MatCount {
 pub struct StandaloneCount {
     /// The sum of the three numbers below.
     pub schools: usize,
-    /// Local-authority maintained.
+    /// Maintained by a local authority.
     pub maintained: usize,
     /// In a single-academy trust.
     pub single_academy_trust: usize,
@@ -112,7 +114,7 @@ pub struct Summary {
     pub as_at: Option<Date>,
     /// Schools in the files; a lineage counts once.
     pub schools: usize,
-    /// Entitled schools. The sum of the schools in MATs, the standalone, the unplaced and the closed schools.
+    /// Entitled schools. The sum of [`Self::mat`], [`Self::standalone`], [`Self::unplaced`] and [`Self::closed`].
     pub eligible_schools: usize,
     /// Entitled schools by rule; a school counts under each rule that it meets.
     pub by_rule: BTreeMap<RuleId, usize>,
@@ -124,7 +126,7 @@ pub struct Summary {
     pub unplaced: usize,
     /// Entitled schools that have closed, with any placement.
     pub closed: usize,
-    /// Schools that are not entitled, but for which the files cannot say.
+    /// Schools that are not entitled, but the files do not show the result of a rule of their recipient kind.
     pub unknown: usize,
     /// Schools whose entry position two people decided, as met or as not met. None of them counts as unknown.
     pub decided_by_person: usize,
@@ -160,7 +162,7 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
         .into_iter()
         .fold(0, usize::saturating_add);
     let current = assessment.schools().iter().filter(|school| school.superseded_by.is_none());
-    let unknown = |school: &&SchoolAssessment| {
+    let counts_as_unknown = |school: &&SchoolAssessment| {
         !entitled.contains_key(&school.urn) && is_unknown(terms, school, standing.placement(school.urn))
     };
     Summary {
@@ -173,12 +175,13 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
         standalone,
         unplaced,
         closed,
-        unknown: current.filter(unknown).count(),
+        unknown: current.filter(counts_as_unknown).count(),
         decided_by_person: decided(terms, assessment, standing).len(),
     }
 }
 
-/// Returns the schools for which two people decided a rule of the recipient kind, because the files cannot say.
+/// Returns the schools for which two people decided a rule of the recipient kind, because the files do not show its
+/// result.
 #[must_use]
 pub fn decided(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeSet<Urn> {
     let is_decided = |school: &&SchoolAssessment| {
@@ -189,6 +192,7 @@ pub fn decided(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) 
     assessment.schools().iter().filter(is_decided).map(|school| school.urn).collect()
 }
 
+/// Whether the files do not show the result of a rule that applies to the school.
 fn is_unknown(terms: &Terms, school: &SchoolAssessment, placement: Placement) -> bool {
     let applies = |rule| rule_applies(terms, rule, placement);
     school.findings.iter().any(|(rule, finding)| matches!(finding, Finding::Unknown(_)) && applies(rule))
@@ -208,23 +212,23 @@ pub struct NewlyMet {
 pub struct Succession {
     /// The older URN.
     pub from: Urn,
-    /// The newest of its lineage.
+    /// The newest URN of its lineage.
     pub to: Urn,
 }
 
 /// The differences between two assessments. Each list is in order of URN.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Changes {
-    /// Schools that are eligible now, and were not before under this URN or a predecessor.
+    /// Schools that are eligible now and were not eligible before, neither under this URN nor under a predecessor.
     pub eligible: Vec<NewlyMet>,
     /// Schools that were eligible before and meet further rules now.
     pub further: Vec<NewlyMet>,
     /// Schools that count under a newer URN now.
     pub superseded: Vec<Succession>,
-    /// Schools that were eligible before and are not eligible now under any URN. A file was withdrawn or replaced, or the
-    /// answer they had inherited passed to a newer half of a split school.
+    /// Schools that were eligible before and are not eligible now under any URN. A file was withdrawn or replaced, or
+    /// the result that they had from a predecessor passed to a newer half of a split school.
     pub no_longer: Vec<Urn>,
-    /// Schools that are unknown now. Before, the files could say, or did not have the school.
+    /// Schools that are unknown now and were not unknown before, or were in no file before.
     pub unknown: Vec<Urn>,
     /// Schools that were unknown before and are not unknown now.
     pub resolved: Vec<Urn>,

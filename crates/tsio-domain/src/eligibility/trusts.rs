@@ -1,7 +1,7 @@
-//! The trust-level rule, which tests the long-standing schools of a trust together.
+//! Tests the trust-level rule: it tests the long-standing schools of a trust together.
 //!
-//! All arithmetic is in whole numbers. A trust is tested at the end of each month, on the files up to that day. Once it
-//! meets the rule it stays eligible, and once a school is listed it stays listed.
+//! All arithmetic is in whole numbers. A trust is tested on the last day before the year and on each later as-at date,
+//! on the files up to that day. A trust that has met the rule stays eligible, and a school that is listed stays listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,14 +24,14 @@ pub struct Membership {
     pub joined: Option<Date>,
 }
 
-/// A school's latest grade.
+/// The latest grade of a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Latest {
     /// The grade, 1 to 4.
     pub grade: Grade,
     /// First day of the inspection.
     pub inspected: Option<Date>,
-    /// The URN that was judged: that of a predecessor if the academy has not been inspected yet.
+    /// The URN that was judged. If the academy has not been inspected yet, this is the URN of a predecessor.
     pub urn_judged: Urn,
 }
 
@@ -42,19 +42,21 @@ pub struct TrustMember {
     pub urn: Urn,
     /// The date it joined the trust; `None` if the register does not say.
     pub joined: Option<Date>,
-    /// Its latest grade.
+    /// Its latest grade; `None` if the newest file by that day prints no grade for it.
     pub latest: Option<Latest>,
-    /// Its last grade before joining.
+    /// Its last grade before it joined; `None` if no file prints one or the joining date is unknown.
     pub before: Option<Grade>,
 }
 
 impl TrustMember {
+    /// Whether the school has been in the trust for the years of the rule.
     fn is_long_standing(&self, test: &TrustTest) -> bool {
         let years = chrono::Months::new(test.years_in_trust.saturating_mul(12));
         self.joined.and_then(|joined| joined.checked_add_months(years)).is_some_and(|day| day <= test.on)
     }
 
-    fn inspected_since_joining(&self) -> Option<Grade> {
+    /// Returns the latest grade if the school was inspected after it joined the trust.
+    fn grade_since_joining(&self) -> Option<Grade> {
         let latest = self.latest.as_ref()?;
         (latest.inspected? >= self.joined?).then_some(latest.grade)
     }
@@ -67,15 +69,15 @@ pub struct Figures {
     pub long_standing: usize,
     /// Schools with an unknown joining date. They never count as long-standing.
     pub joined_unknown: usize,
-    /// Of the long-standing, those inspected since joining.
+    /// Long-standing schools that were inspected since they joined.
     pub inspected: usize,
-    /// Of the inspected, those that hold one of the test's grades.
+    /// Those of the inspected schools that have one of the grades of the rule.
     pub of_grades: usize,
-    /// Of the long-standing, those with both a latest grade and one before joining.
+    /// Long-standing schools that have both a latest grade and a grade before they joined.
     pub compared: usize,
-    /// Sum of the latest grades of those compared.
+    /// Sum of the latest grades of the compared schools.
     pub latest_sum: u32,
-    /// Sum of their grades before joining.
+    /// Sum of the grades of the compared schools before they joined.
     pub before_sum: u32,
 }
 
@@ -85,16 +87,16 @@ pub struct Figures {
 pub enum TrustVerdict {
     /// The rule is met, by one of its two tests or by both.
     Met {
-        /// Enough of the schools inspected since joining hold one of the grades.
+        /// Whether enough of the schools inspected since joining have one of the grades of the rule.
         share: bool,
-        /// The grades of the compared schools have declined overall.
+        /// Whether the grades of the compared schools have become worse on average.
         declined: bool,
     },
     /// The trust has fewer long-standing schools than the rule requires.
     TooFew,
     /// Neither test is met.
     NotMet,
-    /// Not met, but schools with an unknown joining date might change that. A person must decide.
+    /// The rule is not met, but it might be met if the missing joining dates were known. A person must decide.
     Unknown,
 }
 
@@ -105,13 +107,13 @@ pub struct TrustAssessment {
     pub uid: Uid,
     /// The rule.
     pub rule: RuleId,
-    /// The month's end at which it first met the rule, otherwise the latest at which it was tested.
+    /// The first tested day on which the trust met the rule; if it never did, the last tested day.
     pub as_at: Date,
     /// The result.
     pub verdict: TrustVerdict,
     /// The numbers behind the result.
     pub figures: Figures,
-    /// The data on each school at that month's end.
+    /// The data on each school on that day.
     pub members: Vec<TrustMember>,
     /// The schools that an offer lists; empty unless the rule is met.
     pub listed: BTreeSet<Urn>,
@@ -124,7 +126,7 @@ impl TrustAssessment {
         matches!(self.verdict, TrustVerdict::Met { .. })
     }
 
-    /// The reason of the result, in a sentence with its numbers.
+    /// Returns the reason of the result, in a sentence with the numbers.
     #[must_use]
     pub fn reason(&self) -> String {
         let Figures { long_standing, joined_unknown, inspected, of_grades, compared, latest_sum, before_sum } =
@@ -171,7 +173,9 @@ pub fn assess_trusts<'a>(
     trusts.into_iter().filter_map(|(uid, schools)| assess_trust(uid, rule, test, &schools, &sorted, &days)).collect()
 }
 
-/// Tests one trust at each of `days`, in order, and keeps the first day on which it met the rule.
+/// Tests one trust on each of `days`, in order. Returns the result of the first day on which the trust met the rule, or
+/// of the last day if it never did. Schools that a later day would list are added to `listed`. Returns `None` without
+/// days.
 fn assess_trust(
     uid: Uid,
     rule: &RuleId,
@@ -183,13 +187,13 @@ fn assess_trust(
     let mut assessment: Option<TrustAssessment> = None;
     for &as_at in days {
         let members: Vec<TrustMember> =
-            schools.iter().map(|(&urn, &joined)| member(urn, joined, history(sorted, urn), as_at)).collect();
+            schools.iter().map(|(&urn, &joined)| trust_member(urn, joined, history(sorted, urn), as_at)).collect();
         match &mut assessment {
-            Some(met) if met.is_eligible() => met.listed.extend(listed(test, &members)),
+            Some(met) if met.is_eligible() => met.listed.extend(schools_to_list(test, &members)),
             _ => {
                 let (verdict, figures) = judge(test, &members);
                 let met = matches!(verdict, TrustVerdict::Met { .. });
-                let listed = if met { listed(test, &members).collect() } else { BTreeSet::new() };
+                let listed = if met { schools_to_list(test, &members).collect() } else { BTreeSet::new() };
                 assessment =
                     Some(TrustAssessment { uid, rule: rule.clone(), as_at, verdict, figures, members, listed });
             }
@@ -198,21 +202,21 @@ fn assess_trust(
     assessment
 }
 
-/// The long-standing schools that an offer lists, by their latest grade.
-fn listed<'m>(test: &'m TrustTest, members: &'m [TrustMember]) -> impl Iterator<Item = Urn> + 'm {
+/// Returns the long-standing schools whose latest grade puts them on an offer.
+fn schools_to_list<'m>(test: &'m TrustTest, members: &'m [TrustMember]) -> impl Iterator<Item = Urn> + 'm {
     let long_standing = members.iter().filter(|member| member.is_long_standing(test));
     long_standing.filter(|m| m.latest.is_some_and(|l| test.listed.contains(&l.grade))).map(|m| m.urn)
 }
 
-/// The rows of one URN. `sorted` must be in order of URN.
+/// Returns the rows of one URN. `sorted` must be in order of URN.
 fn history<'h, 'r>(sorted: &'h [&'r MonthRow], urn: Urn) -> &'h [&'r MonthRow] {
     let from = sorted.partition_point(|row| row.urn < urn);
     let to = sorted.partition_point(|row| row.urn <= urn);
     sorted.get(from..to).unwrap_or_default()
 }
 
-/// Collects the data on one school from the files as at `day` or before.
-fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> TrustMember {
+/// Collects the data on one school from the files with an as-at date on `day` or earlier.
+fn trust_member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> TrustMember {
     let latest = newest_by(history, day).and_then(|row| row.current.as_ref()).filter(|j| j.grade.graded().is_some());
     let up_to_day = history.iter().filter(|row| row.as_at <= day);
     let printed = up_to_day.flat_map(|row| row.current.iter().chain(&row.previous));
@@ -229,7 +233,7 @@ fn member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> T
     TrustMember { urn, joined, latest, before }
 }
 
-/// Tests the schools of one trust at one month's end.
+/// Tests the schools of one trust. Returns the result with its numbers.
 #[must_use]
 pub fn judge(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figures) {
     let mut figures = Figures::default();
@@ -242,7 +246,7 @@ pub fn judge(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figure
             continue;
         }
         increment(&mut figures.long_standing);
-        if let Some(grade) = member.inspected_since_joining() {
+        if let Some(grade) = member.grade_since_joining() {
             increment(&mut figures.inspected);
             if test.grades.contains(&grade) {
                 increment(&mut figures.of_grades);

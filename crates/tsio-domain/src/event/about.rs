@@ -1,9 +1,10 @@
-//! A pattern macro for all events about one kind of entity.
+//! Defines a pattern macro for all events about one kind of entity.
 
-/// A pattern for every [`EventBody`](crate::event::EventBody) about one kind of entity, for a match that ignores them.
+/// A pattern for every [`EventBody`](crate::event::EventBody) about one kind of entity, for a match that ignores these
+/// events.
 ///
-/// A match over events names each event that it handles, and ignores the others with this macro instead of `_`. When a new
-/// event is added, the compiler then points to every match that has to handle it.
+/// A match over events names each event that it handles, and ignores the others with this macro instead of `_`. When a
+/// new event is added, the compiler then points to every match that has to handle it.
 ///
 /// The kinds: `offer`, `school` (placed, or its entry position decided), `approval`, `fund`, `award`, `referral`, and
 /// `record` (events that change how the record itself is read).
@@ -60,7 +61,7 @@ macro_rules! events_about {
     (record) => {
         $crate::event::EventBody::TextErased { .. } | $crate::event::EventBody::RulesAdopted { .. }
     };
-    ($($thing:ident),+) => {
-        $($crate::events_about!($thing))|+
+    ($($entity_kind:ident),+) => {
+        $($crate::events_about!($entity_kind))|+
     };
 }

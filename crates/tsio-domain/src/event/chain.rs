@@ -1,4 +1,4 @@
-//! The hash chain that covers the record.
+//! Computes the hash chain that covers the record.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,19 +6,20 @@ use super::{Body, Event};
 use crate::hash::Hash;
 use crate::period::Period;
 
-/// The hash that the first event of a record is chained to. It depends only on the name of the record.
+/// Returns the hash that comes before the first event of a record. It depends only on the name of the record.
 #[must_use]
 pub fn genesis(record: &impl AsRef<str>) -> Hash {
     Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(record.as_ref()).finalize().into())
 }
 
-/// The salted hash of a free text. The record has this hash and not the text.
+/// Returns the salted hash of a free text. The record has this hash and not the text.
 #[must_use]
 pub fn text_hash(salt: &[u8], text: &str) -> Hash {
     Hash(Sha256::new().chain_update(b"tsio text v1\n").chain_update(salt).chain_update(text).finalize().into())
 }
 
-/// Links an event to the chain: SHA-256 over the previous hash and the canonical encoding, version 1.
+/// Returns the hash that links an event to the chain: SHA-256 over the previous hash and the canonical encoding,
+/// version 1.
 ///
 /// The encoding is the sequence of fields in the order below:
 ///
@@ -26,26 +27,26 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// * a number is 8 big-endian bytes; an id is its 16 bytes, a hash its 32 bytes;
 /// * an optional field is one byte 0, or one byte 1 and then the field;
 /// * `body` is the JSON exactly as it is stored;
-/// * the last field is the number of ledger entries, followed by the fields of each entry: number, account, verb, amount,
-///   period.
+/// * the last field is the number of ledger entries, followed by the fields of each entry: number, account, verb,
+///   amount, period.
 ///
-/// `docs/reference/record.md` describes it for people who verify an export offline.
+/// `docs/reference/record.md` describes the encoding for people who verify an export offline.
 #[must_use]
 pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
-    let mut to = Encoder::new(b"tsio event v1\n");
-    to.0.update(previous.0);
-    to.text(record.as_ref());
-    to.number(event.seq.0);
-    to.text(event.body.kind());
-    to.optional(event.offer.as_ref(), |to, id| to.0.update(id.0.as_bytes()));
-    to.text(event.actor.as_str());
-    to.0.update(event.request.0.as_bytes());
-    to.text(&event.effective.to_string());
-    to.number(event.recorded.0);
-    to.optional(event.reason_code.as_ref(), |to, code| to.text(code));
-    to.optional(event.text_hash.as_ref(), |to, hash| to.0.update(hash.0));
-    to.text(body);
-    to.number(i64::try_from(event.entries.len()).unwrap_or(i64::MAX));
+    let mut encoder = Encoder::new(b"tsio event v1\n");
+    encoder.0.update(previous.0);
+    encoder.text(record.as_ref());
+    encoder.number(event.seq.0);
+    encoder.text(event.body.kind());
+    encoder.optional(event.offer.as_ref(), |encoder, id| encoder.0.update(id.0.as_bytes()));
+    encoder.text(event.actor.as_str());
+    encoder.0.update(event.request.0.as_bytes());
+    encoder.text(&event.effective.to_string());
+    encoder.number(event.recorded.0);
+    encoder.optional(event.reason_code.as_ref(), |encoder, code| encoder.text(code));
+    encoder.optional(event.text_hash.as_ref(), |encoder, hash| encoder.0.update(hash.0));
+    encoder.text(body);
+    encoder.number(i64::try_from(event.entries.len()).unwrap_or(i64::MAX));
     // The entries of an event mostly have the same period, so its text is made once.
     let mut last_period: Option<(Period, String)> = None;
     for entry in &event.entries {
@@ -53,13 +54,13 @@ pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>
             Some(last) if last.0 == entry.period => last,
             other => other.insert((entry.period, entry.period.to_string())),
         };
-        to.number(entry.seq.0);
-        to.0.update(entry.account.0.as_bytes());
-        to.text(entry.verb.name());
-        to.number(entry.amount);
-        to.text(period);
+        encoder.number(entry.seq.0);
+        encoder.0.update(entry.account.0.as_bytes());
+        encoder.text(entry.verb.name());
+        encoder.number(entry.amount);
+        encoder.text(period);
     }
-    to.finish()
+    encoder.finish()
 }
 
 /// Writes values into a SHA-256 in the encoding of the records: see [`chain`].
@@ -67,7 +68,7 @@ pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>
 pub struct Encoder(Sha256);
 
 impl Encoder {
-    /// Begins with these bytes, without a length.
+    /// Makes an encoder that has written these bytes, without a length.
     #[must_use]
     pub fn new(prefix: &[u8]) -> Self {
         Self(Sha256::new().chain_update(prefix))
@@ -92,7 +93,7 @@ impl Encoder {
         }
     }
 
-    /// The hash of all bytes written.
+    /// Returns the hash of all bytes written.
     #[must_use]
     pub fn finish(self) -> Hash {
         Hash(self.0.finalize().into())

@@ -1,4 +1,4 @@
-//! New events: events that a command makes, before they have a number and a hash.
+//! Defines a new event: an event that a command makes, before it has a number and a hash.
 
 use super::EventBody;
 use crate::Date;
@@ -8,7 +8,7 @@ use crate::ledger::Posting;
 /// An event that a command makes, before it has a number and a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEvent {
-    /// The offer it is about, if any.
+    /// The offer that it is about; `None` if it is not about an offer.
     pub offer: Option<OfferId>,
     /// The day it happened.
     pub effective: Date,
@@ -23,13 +23,13 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// A new event about an offer, without reason code, text or postings.
+    /// Makes a new event about an offer, without reason code, text or postings.
     #[must_use]
     pub const fn of(offer: OfferId, effective: Date, body: EventBody) -> Self {
         Self { offer: Some(offer), effective, reason_code: None, text: None, body, postings: Vec::new() }
     }
 
-    /// A new event about no offer.
+    /// Makes a new event that is not about an offer, without reason code, text or postings.
     #[must_use]
     pub const fn without_offer(effective: Date, body: EventBody) -> Self {
         Self { offer: None, effective, reason_code: None, text: None, body, postings: Vec::new() }
@@ -42,7 +42,7 @@ impl NewEvent {
         self
     }
 
-    /// Sets the free text. An empty text counts as none.
+    /// Sets the free text. An empty text counts as no text.
     #[must_use]
     pub fn with_text(mut self, text: Option<String>) -> Self {
         self.text = text.filter(|it| !it.is_empty());

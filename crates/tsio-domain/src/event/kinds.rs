@@ -1,4 +1,5 @@
-//! The kinds of events: the name of each in the record, the entities it is about, and whether it changes an offer's etag.
+//! Defines the properties of each kind of event: its name in the record, the entities that it is about, and whether it
+//! changes the etag of an offer.
 
 use uuid::Uuid;
 
@@ -126,8 +127,8 @@ impl EventBody {
         }
     }
 
-    /// Whether it depends on the register or the imported files. An award does if it names a partner, because the partner
-    /// has to be a trust of the register.
+    /// Whether the event depends on the register or the imported files. An award depends on the register if it names a
+    /// partner, because the partner has to be a trust of the register.
     #[must_use]
     pub const fn depends_on_register(&self) -> bool {
         match self {
@@ -144,7 +145,8 @@ impl EventBody {
         }
     }
 
-    /// The last event of the register's record when it was decided, if that was recorded.
+    /// The last event of the register's record when the event was decided. `None` if the event does not depend on the
+    /// register, or was recorded without that number.
     #[must_use]
     pub const fn register_seq(&self) -> Option<Seq> {
         match self {
@@ -161,7 +163,7 @@ impl EventBody {
         }
     }
 
-    /// Sets the last event of the register's record, if this event depends on the register or the files.
+    /// Sets the last event of the register's record to `at`, if this event depends on the register or the files.
     pub const fn cite(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;
@@ -180,7 +182,7 @@ impl EventBody {
         }
     }
 
-    /// Whether it changes the etag of its offer, which covers its state, schools, contacts and awards.
+    /// Whether the event changes the etag of its offer. The etag covers the state, dates, schools, contacts and awards.
     #[must_use]
     pub const fn moves_etag(&self) -> bool {
         match self {
@@ -226,7 +228,7 @@ impl EventBody {
         }
     }
 
-    /// The award it is about, if it is about exactly one.
+    /// The award that the event is about; `None` if it is not about exactly one award.
     #[must_use]
     pub const fn award(&self) -> Option<AwardId> {
         match self {
@@ -242,7 +244,7 @@ impl EventBody {
         }
     }
 
-    /// The token subject of the person who moved money of a fund, if this event does that.
+    /// The token subject of the person who moved money of a fund; `None` for another event, or if it was not recorded.
     #[must_use]
     pub const fn mover(&self) -> Option<TokenSubject> {
         match self {
@@ -253,7 +255,7 @@ impl EventBody {
         }
     }
 
-    /// The token subject of the actor, if the body has it.
+    /// The token subject of the actor; `None` if the body does not have it.
     #[must_use]
     pub const fn token_subject(&self) -> Option<TokenSubject> {
         match self {
@@ -275,7 +277,7 @@ impl EventBody {
         }
     }
 
-    /// The schools that it adds to an offer.
+    /// The schools that the event adds to an offer; empty for another event.
     #[must_use]
     pub fn listed(&self) -> &[ListedSchool] {
         match self {
@@ -295,13 +297,13 @@ impl EventBody {
         }
     }
 
-    /// The event that it undoes.
+    /// The event that this event undoes; `None` for another event.
     #[must_use]
     pub const fn undoes(&self) -> Option<Seq> {
         if let Self::Undone { undoes, .. } = self { Some(*undoes) } else { None }
     }
 
-    /// The events whose texts it reports as erased.
+    /// The events whose texts this event reports as erased.
     #[must_use]
     pub fn erased_texts(&self) -> &[Seq] {
         match self {
@@ -311,7 +313,7 @@ impl EventBody {
         }
     }
 
-    /// The referral it is about, if it is about one.
+    /// The referral that the event is about; `None` if it is not about a referral.
     #[must_use]
     pub const fn referral(&self) -> Option<ReferralId> {
         match self {
@@ -356,7 +358,7 @@ impl MadeEntity {
 }
 
 impl Event {
-    /// The entity that it makes, if it makes one.
+    /// The entity that the event makes; `None` if it makes none.
     #[must_use]
     pub fn made(&self) -> Option<MadeEntity> {
         match &self.body {

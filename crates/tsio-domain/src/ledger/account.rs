@@ -1,4 +1,4 @@
-//! Accounts: a fund, or the cap of one offer for a strand.
+//! Defines an account: a fund, or the cap of one offer for a strand.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub enum Owner {
     },
 }
 
-/// A limit with its current balances. The entries prove the balances.
+/// A limit with its current balances. The balances can be computed again from the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its id.
@@ -38,11 +38,12 @@ pub struct Account {
     pub strand: StrandId,
     /// The unit of its amounts.
     pub unit: Unit,
-    /// Whether it limits awards. The NLE fund does not; it only counts.
+    /// Whether it limits awards. The NLE fund does not limit them; it only counts.
     pub binds: bool,
-    /// Whether a deliberate withdrawal left less than is committed and spent. Cleared when `available` is not negative.
+    /// Whether a deliberate withdrawal left less than is committed and spent. It is false again when `available` is not
+    /// negative.
     pub over_committed: bool,
-    /// Minus the amount that was allocated, net of withdrawals.
+    /// The negative of the amount allocated, net of withdrawals.
     pub outside: i64,
     /// The amount that can be committed. Negative only if the account does not bind or is over-committed.
     pub available: i64,
@@ -69,7 +70,7 @@ pub struct PostingError {
 }
 
 impl Account {
-    /// An empty account.
+    /// Makes an empty account.
     #[must_use]
     pub const fn new(id: AccountId, owner: Owner, strand: StrandId, unit: Unit, binds: bool) -> Self {
         let (outside, available, committed, spent) = (0, 0, 0, 0);
@@ -88,7 +89,7 @@ impl Account {
         }
     }
 
-    /// The unused cap account of an offer for a strand. `None` for a strand that only its fund limits.
+    /// Makes the unused cap account of an offer for a strand. Returns `None` for a strand that only its fund limits.
     #[must_use]
     pub fn cap(offer: OfferId, strand: &StrandId, cap: Cap) -> Option<Self> {
         let (unit, limit) = match cap {
@@ -116,8 +117,8 @@ impl Account {
         self.outside.saturating_neg()
     }
 
-    /// The largest amount that an entry of this kind could move now, without deliberate over-commitment. The sum of
-    /// committed and spent stays within an `i64`, and so does the amount allocated, so that no sum of buckets overflows.
+    /// The largest amount that an entry of this kind could move now, without deliberate over-commitment. Within it,
+    /// neither the amount allocated nor the sum of committed and spent overflows an `i64`.
     #[must_use]
     pub fn headroom(&self, verb: EntryKind) -> i64 {
         match verb {
@@ -133,21 +134,22 @@ impl Account {
     }
 
     /// Moves an amount between the two buckets of an entry kind. `deliberate` allows a withdrawal to leave less than is
-    /// committed and spent. This sets `over_committed`, which a later entry clears once `available` is not negative.
+    /// committed and spent. This sets `over_committed`. A later entry clears it when `available` is not negative any
+    /// more.
     ///
     /// # Errors
     /// [`PostingError`]. The account is then unchanged.
     pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), PostingError> {
         let (from, to) = verb.buckets();
         let broken = |bucket, would_be| PostingError { verb, amount, bucket, would_be };
-        let new_from = self.bucket(from).checked_sub(amount).ok_or_else(|| broken(from, i64::MIN))?;
-        let new_to = self.bucket(to).checked_add(amount).ok_or_else(|| broken(to, i64::MAX))?;
+        let new_from = self.bucket(from).checked_sub(amount).ok_or_else(|| posting_error(from, i64::MIN))?;
+        let new_to = self.bucket(to).checked_add(amount).ok_or_else(|| posting_error(to, i64::MAX))?;
         let largest = match verb {
             EntryKind::Withdraw if deliberate => self.allocated(),
             _ => self.headroom(verb),
         };
         if amount <= 0 || amount > largest {
-            return Err(broken(from, new_from));
+            return Err(posting_error(from, new_from));
         }
         *self.bucket_mut(from) = new_from;
         *self.bucket_mut(to) = new_to;
@@ -155,7 +157,7 @@ impl Account {
         Ok(())
     }
 
-    /// What is wrong with its balances. `None` for an account that was changed only by entries.
+    /// Returns what is wrong with the balances. Returns `None` for an account that only entries have changed.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let sum = [self.outside, self.available, self.committed, self.spent]
@@ -228,7 +230,7 @@ impl Account {
 }
 
 impl fmt::Display for Account {
-    /// As a limit names it: `fund ID (credit, national)`, `offer ID (nle)`.
+    /// Formats the account as a limit names it: `fund ID (credit, national)`, `offer ID (nle)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.subject().fmt(f)
     }

@@ -1,4 +1,4 @@
-//! Entries: each moves an amount between two buckets of an account.
+//! Defines an entry. It moves an amount between two buckets of an account.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::values::named_enum;
 use crate::values::unit::Unit;
 
 named_enum! {
-    /// A bucket of an account: each amount is in one of them.
+    /// A bucket of an account: each amount is in one of the four buckets.
     Bucket {
         /// Not in the account. This bucket has no limit.
         Outside = "outside",
@@ -41,7 +41,7 @@ named_enum! {
 }
 
 impl EntryKind {
-    /// The buckets it moves from and to (`design.md`, "A cap is a balance").
+    /// The bucket from which the amount moves, and the bucket to which it moves (`design.md`, "A cap is a balance").
     #[must_use]
     pub const fn buckets(self) -> (Bucket, Bucket) {
         match self {
@@ -95,7 +95,7 @@ pub fn shown(unit: Unit, amount: i64) -> String {
     }
 }
 
-/// An entry that a command makes, before it has a number.
+/// An entry that a command makes, before the entry has a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Posting {
     /// The account.

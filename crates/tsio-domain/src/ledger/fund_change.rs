@@ -1,4 +1,4 @@
-//! Movements of money into, out of or between funds.
+//! Defines a movement of money into, out of or between funds.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +27,8 @@ pub enum FundChange {
         fund: AccountId,
         /// The amount, above zero.
         amount: Pence,
-        /// Whether it may leave less than is committed and spent. The amount allocated cannot become negative. This has no
-        /// effect on a fund that does not bind, because such a fund is never over-committed.
+        /// Whether it may leave less than is committed and spent. The amount allocated cannot become negative. This has
+        /// no effect on a fund that does not bind, because such a fund is never over-committed.
         over_commit: bool,
         /// The effective date.
         on: Date,
@@ -47,7 +47,7 @@ pub enum FundChange {
 }
 
 impl FundChange {
-    /// The fund it changes; for a virement, the fund that the money leaves.
+    /// The fund that changes; for a virement, the fund that the money leaves.
     #[must_use]
     pub const fn fund(&self) -> AccountId {
         match self {
@@ -71,7 +71,7 @@ impl FundChange {
         }
     }
 
-    /// The same movement with another effective date.
+    /// Returns the same movement with the effective date `day`.
     pub(crate) fn dated(&self, day: Date) -> Self {
         let mut change = self.clone();
         match &mut change {
@@ -83,15 +83,15 @@ impl FundChange {
     /// The movement as the beginning of a sentence: `an allocation of £60,000`.
     #[must_use]
     pub fn phrase(&self) -> String {
-        let what = match self {
+        let movement_name = match self {
             Self::Allocate { .. } => "an allocation",
             Self::Withdraw { .. } => "a withdrawal",
             Self::Move { .. } => "a virement",
         };
-        format!("{what} of {}", self.amount())
+        format!("{movement_name} of {}", self.amount())
     }
 
-    /// The action of an approval for it.
+    /// The action of an approval for this movement.
     #[must_use]
     pub const fn action(&self) -> ApprovalAction {
         match self {
@@ -101,7 +101,7 @@ impl FundChange {
         }
     }
 
-    /// The funds it changes; for a virement, the fund that the money leaves first.
+    /// The funds that change. For a virement, the first fund is the one that the money leaves.
     pub fn funds(&self) -> impl Iterator<Item = AccountId> {
         let second = match self {
             Self::Move { to, .. } => Some(*to),

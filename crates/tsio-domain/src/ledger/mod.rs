@@ -1,8 +1,9 @@
-//! The ledger: one mechanism for "up to 3 days", "up to £10,000" and "subject to the availability of funds".
+//! Defines the ledger. It enforces every limit on amounts in the same way: "up to 3 days", "up to £10,000" and "subject
+//! to the availability of funds".
 //!
-//! Every limit is an [`Account`] with four buckets, and an entry moves an amount between two of them. A fund is an account
-//! that allocations finance. An offer's cap for a strand is an account that the terms finance once. An award can be made
-//! only if all its accounts have enough.
+//! Every limit is an [`Account`] with four buckets, and an entry moves an amount between two of them. A fund is an
+//! account that gets its money by allocations. The cap of an offer for a strand is an account that gets its amount
+//! once, from the terms. An award can be made only if all its accounts have enough.
 
 mod account;
 mod entry;
@@ -20,7 +21,7 @@ pub use super::values::unit::Unit;
 pub use account::{Account, Owner, PostingError};
 pub use entry::{Amount, Bucket, EntryKind, EntrySeq, LedgerEntry, Posting, shown};
 
-/// The accounts that a batch of commands is decided against.
+/// The accounts against which a batch of commands is decided.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     accounts: HashMap<AccountId, Account>,
@@ -28,7 +29,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The ledger that a programme begins with: an empty fund for each strand whose funds do not bind.
+    /// Returns the ledger with which a programme begins: an empty fund for each strand whose funds do not bind.
     #[must_use]
     pub fn of_programme(terms: &Terms) -> Self {
         let mut ledger = Self::default();
@@ -47,18 +48,18 @@ impl Ledger {
         self.accounts.insert(account.id, account);
     }
 
-    /// An account.
+    /// The account with this id; `None` if the ledger does not have it.
     #[must_use]
     pub fn get(&self, id: AccountId) -> Option<&Account> {
         self.accounts.get(&id)
     }
 
-    /// An account to post to.
+    /// The account with this id, to post an entry to it; `None` if the ledger does not have it.
     pub fn get_mut(&mut self, id: AccountId) -> Option<&mut Account> {
         self.accounts.get_mut(&id)
     }
 
-    /// All accounts, in no order.
+    /// All accounts, in no particular order.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values()
     }
@@ -69,8 +70,8 @@ impl Ledger {
         self.funds.get(&(strand.clone(), region)).and_then(|id| self.accounts.get(id))
     }
 
-    /// The fund that an award is charged to: the regional fund of its offer if there is one, otherwise the national fund
-    /// (`domain.md` section 5).
+    /// The fund to which an award is charged: the regional fund of its offer if there is one, otherwise the national
+    /// fund (`domain.md` section 5).
     #[must_use]
     pub fn fund_for(&self, strand: &StrandId, region: Region) -> Option<&Account> {
         self.fund(strand, Some(region)).or_else(|| self.fund(strand, None))

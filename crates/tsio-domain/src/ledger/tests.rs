@@ -1,4 +1,5 @@
-//! Tests of accounts, by tables written by hand: entry kinds, buckets, binding, over-commitment and overflow.
+//! Tests accounts and the ledger: entry kinds, buckets, binding, over-commitment and overflow. The expected values are
+//! written by hand.
 
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use crate::terms::shipped;
 
 const HUGE: i64 = i64::MAX;
 
-/// An account with `available committed spent`.
+/// An account with these balances. It is over-committed if it binds and `available` is negative.
 fn account(binds: bool, available: i64, committed: i64, spent: i64) -> Account {
     let owner = Owner::Fund { region: None };
     let new = Account::new(AccountId(Uuid::from_u128(1)), owner, StrandId::new("credit"), Unit::Pence, binds);
@@ -18,16 +19,17 @@ fn account(binds: bool, available: i64, committed: i64, spent: i64) -> Account {
     Account { over_committed, outside, available, committed, spent, ..new }
 }
 
-/// Its buckets: `outside available committed spent`.
+/// The buckets of an account: `outside available committed spent`.
 fn buckets(it: &Account) -> [i64; 4] {
     [it.outside, it.available, it.committed, it.spent]
 }
 
 #[test]
-fn every_verb_moves_between_its_two_buckets() {
+fn every_entry_kind_moves_an_amount_between_its_two_buckets() {
     #[rustfmt::skip]
     let rows = [
-        // verb            moves 10 of an account of 30 available, 20 committed, 10 spent
+        // kind                 outside available committed spent, and the headroom before.
+        // Each entry moves 10 in an account with 30 available, 20 committed and 10 spent.
         (EntryKind::Allocate,   [-70, 40, 20, 10], HUGE - 60),
         (EntryKind::Withdraw,   [-50, 20, 20, 10], 30),
         (EntryKind::Commit,     [-60, 20, 30, 10], 30),
@@ -36,14 +38,14 @@ fn every_verb_moves_between_its_two_buckets() {
         (EntryKind::Refund,     [-60, 40, 20,  0], 10),
     ];
     assert_eq!(rows.len(), EntryKind::ALL.len());
-    for (verb, expected, most) in rows {
+    for (verb, expected, headroom) in rows {
         let start = account(true, 30, 20, 10);
         let mut it = start.clone();
         assert_eq!(it.post(verb, 10, false), Ok(()), "{verb}");
         assert_eq!((buckets(&it), it.fault()), (expected, None), "{verb}");
-        assert_eq!(start.headroom(verb), most, "{verb}");
-        // exactly the headroom passes; one more is refused and leaves the account unchanged
-        for (amount, passes) in [(most, true), (most.saturating_add(1), false), (0, false), (-1, false)] {
+        assert_eq!(start.headroom(verb), headroom, "{verb}");
+        // the headroom passes; the headroom plus 1 is refused and leaves the account unchanged
+        for (amount, passes) in [(headroom, true), (headroom.saturating_add(1), false), (0, false), (-1, false)] {
             let mut it = start.clone();
             assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
             assert_eq!(it.fault(), None, "{verb} {amount}");
@@ -113,14 +115,14 @@ fn over_commitment_is_deliberate_and_is_cleared_by_later_entries() {
         assert_eq!(it.post(verb, amount, deliberate), Ok(()), "{verb} {amount}");
         assert_eq!((it.available, it.over_committed, it.fault()), (available, over, None), "{verb} {amount}");
     }
-    let mut counts = account(false, 0, 100, 0);
-    assert_eq!(counts.post(EntryKind::Commit, 1, false), Ok(()));
-    assert!(!counts.over_committed, "an account that does not bind is never over-committed");
+    let mut counting_account = account(false, 0, 100, 0);
+    assert_eq!(counting_account.post(EntryKind::Commit, 1, false), Ok(()));
+    assert!(!counting_account.over_committed, "an account that does not bind is never over-committed");
 }
 
 /// No sum of buckets overflows an `i64`: neither the amount allocated, nor committed and spent together.
 #[test]
-fn numbers_end_before_they_overflow() {
+fn entries_are_refused_before_a_balance_overflows() {
     #[rustfmt::skip]
     let rows = [
         (account(true, HUGE - 1, 0, 0),          EntryKind::Allocate, 1, true),
@@ -132,7 +134,7 @@ fn numbers_end_before_they_overflow() {
         assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
         assert_eq!(it.fault(), None);
     }
-    let mut counts = account(false, 0, 0, 0);
+    let mut counting_account = account(false, 0, 0, 0);
     for (verb, amount, passes) in [
         (EntryKind::Commit, HUGE - 5, true),
         (EntryKind::Spend, HUGE - 7, true),
@@ -144,24 +146,24 @@ fn numbers_end_before_they_overflow() {
         (EntryKind::Allocate, HUGE, true),
         (EntryKind::Allocate, 1, false),
     ] {
-        assert_eq!(counts.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
-        assert_eq!(counts.fault(), None, "{verb} {amount}");
+        assert_eq!(counting_account.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
+        assert_eq!(counting_account.fault(), None, "{verb} {amount}");
     }
-    assert_eq!(buckets(&counts), [-HUGE, 0, 7, HUGE - 7]);
+    assert_eq!(buckets(&counting_account), [-HUGE, 0, 7, HUGE - 7]);
 }
 
 #[test]
-fn balances_that_no_entries_made_are_a_fault() {
-    let sound = account(true, 30, 20, 10);
+fn wrong_balances_are_reported() {
+    let correct = account(true, 30, 20, 10);
     let rows = [
-        (sound.clone(), None),
-        (Account { available: 31, ..sound.clone() }, Some("do not add up")),
-        (Account { available: -1, committed: 51, ..sound.clone() }, Some("below zero")),
-        (Account { available: 51, committed: -1, ..sound.clone() }, Some("below zero")),
-        (Account { available: 41, spent: -1, ..sound.clone() }, Some("below zero")),
-        (Account { available: -1, committed: 51, over_committed: true, ..sound.clone() }, None),
-        (Account { available: -1, committed: 51, binds: false, ..sound.clone() }, None),
-        (Account { outside: -HUGE, available: -HUGE, ..sound }, Some("do not add up")),
+        (correct.clone(), None),
+        (Account { available: 31, ..correct.clone() }, Some("do not add up")),
+        (Account { available: -1, committed: 51, ..correct.clone() }, Some("below zero")),
+        (Account { available: 51, committed: -1, ..correct.clone() }, Some("below zero")),
+        (Account { available: 41, spent: -1, ..correct.clone() }, Some("below zero")),
+        (Account { available: -1, committed: 51, over_committed: true, ..correct.clone() }, None),
+        (Account { available: -1, committed: 51, binds: false, ..correct.clone() }, None),
+        (Account { outside: -HUGE, available: -HUGE, ..correct }, Some("do not add up")),
     ];
     for (it, expected) in rows {
         let fault = it.fault();
@@ -220,7 +222,7 @@ fn an_award_is_charged_to_the_regional_fund_or_the_national() {
     let names = [1, 2, 4].map(|n| ledger.get(AccountId(Uuid::from_u128(n))).unwrap().to_string());
     assert!(names[0].ends_with("01 (credit, national)") && names[0].starts_with("fund "), "{}", names[0]);
     assert!(names[1].ends_with("02 (credit, South-West England)"), "{}", names[1]);
-    assert_eq!(names[2], format!("offer {} (npqel)", Uuid::nil()), "a cap is no fund");
+    assert_eq!(names[2], format!("offer {} (npqel)", Uuid::nil()), "a cap must be named as its offer, not as a fund");
 }
 
 #[test]

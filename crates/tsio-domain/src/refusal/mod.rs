@@ -1,4 +1,4 @@
-//! Refusals: the answer "no" to a command, with every limit that prevents it and a remedy for each.
+//! Defines a refusal of a command. It lists every limit that prevents the command, each with a remedy.
 //!
 //! A refusal is never a technical error such as a lost connection.
 
@@ -22,7 +22,7 @@ pub enum LimitKind {
     Contact,
     /// The approval by a second person.
     Approval,
-    /// A date: a window of the terms, the order of dates, the programme's year.
+    /// A date, which must be in a window of the terms, in the right order, or in the programme's year.
     Period,
     /// The cap of an offer for a strand.
     Cap,
@@ -30,11 +30,11 @@ pub enum LimitKind {
     Fund,
     /// The amount of a fund or a cap as of a day in the past.
     AsOf,
-    /// The amount left of an award, a booking or an invoice, or another condition of them.
+    /// The amount left of an award, a booking or an invoice, or another condition of an award, a booking or an invoice.
     Award,
-    /// A recipient, a partner or a leader who does not fit.
+    /// A recipient, a partner or a leader who is not allowed.
     Recipient,
-    /// A referral that is open, or that is not open.
+    /// A referral that must not be open, or must be open.
     Referral,
     /// An import that disagrees with another, or that does not count.
     Import,
@@ -77,7 +77,7 @@ impl fmt::Display for LimitKind {
 pub struct Limit {
     /// Its kind.
     pub kind: LimitKind,
-    /// The entity that it is a limit of.
+    /// The entity that has the limit.
     pub subject: LimitSubject,
     /// The unit of the numbers; `None` if the limit is not an amount.
     pub unit: Option<Unit>,
@@ -98,7 +98,7 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// A limit that is not an amount.
+    /// Makes a limit that is not an amount.
     #[must_use]
     pub fn plain(kind: LimitKind, subject: impl Into<LimitSubject>, remedy: impl Into<String>) -> Self {
         Self {
@@ -126,23 +126,23 @@ pub struct Refusal {
     pub message: String,
     /// Every limit that prevents the command.
     pub limits: Vec<Limit>,
-    /// The largest amount that all limits would have allowed, if the command has an amount.
+    /// The largest amount that all limits together would have allowed; `None` if the command has no amount.
     pub largest: Option<i64>,
-    /// For [`Reason::ApprovalRequired`], the approval that was opened.
+    /// For [`Reason::ApprovalRequired`], the open approval; `None` if the request was only checked.
     pub approval: Option<ApprovalId>,
 }
 
 impl Refusal {
-    /// A refusal with one limit.
+    /// Makes a refusal with one limit.
     #[must_use]
     pub fn of(reason: Reason, message: impl Into<String>, limit: Limit) -> Self {
         Self { reason, message: message.into(), limits: vec![limit], largest: None, approval: None }
     }
 
-    /// Checks that there are no refusals.
+    /// Returns `Ok` if there are no refusals.
     ///
     /// # Errors
-    /// The refusals joined into one: the reason and message of the first, and the limits of all.
+    /// One refusal that joins all of them. It has the reason and message of the first, and the limits of all.
     pub fn none_of(refusals: impl IntoIterator<Item = Self>) -> Result<(), Self> {
         let mut refusals = refusals.into_iter();
         let Some(mut joined) = refusals.next() else { return Ok(()) };
@@ -152,7 +152,7 @@ impl Refusal {
         Err(joined)
     }
 
-    /// The end of the message: the number of limits beside the first.
+    /// The end of the message: the number of limits after the first. Empty if there is only one limit.
     fn more_suffix(&self) -> String {
         match self.limits.len().saturating_sub(1) {
             0 => String::new(),
@@ -177,12 +177,12 @@ mod tests {
         let offer = OfferId(uuid::Uuid::nil());
         let one =
             |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));
-        let two = Refusal::none_of([one("first"), one("second")]).unwrap_err();
-        assert_eq!(two.message, "first (and 1 more)");
-        let both = Refusal::none_of([two.clone(), one("third")]).unwrap_err();
-        assert_eq!((both.message.as_str(), both.limits.len()), ("first (and 2 more)", 3));
-        let behind = Refusal::none_of([one("third"), two]).unwrap_err();
-        assert_eq!((behind.message.as_str(), behind.limits.len()), ("third (and 2 more)", 3));
+        let joined_two = Refusal::none_of([refusal("first"), refusal("second")]).unwrap_err();
+        assert_eq!(joined_two.message, "first (and 1 more)");
+        let two_then_one = Refusal::none_of([joined_two.clone(), refusal("third")]).unwrap_err();
+        assert_eq!((two_then_one.message.as_str(), two_then_one.limits.len()), ("first (and 2 more)", 3));
+        let one_then_two = Refusal::none_of([refusal("third"), joined_two]).unwrap_err();
+        assert_eq!((one_then_two.message.as_str(), one_then_two.limits.len()), ("third (and 2 more)", 3));
         assert_eq!(Refusal::none_of([]), Ok(()));
     }
 }

@@ -1,6 +1,6 @@
-//! The reasons why a command can be refused, one row for each.
+//! Defines the reasons why a command can be refused, with one row for each reason.
 
-/// Defines the enum and its texts. The order is that of the reference page.
+/// Defines [`Reason`] and its texts. The reference page lists the reasons in this order.
 macro_rules! reasons {
     ($($variant:ident = $code:literal, $meaning:literal, $remedy:literal;)+) => {
         /// Why a command was refused.

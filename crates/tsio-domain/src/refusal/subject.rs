@@ -1,4 +1,4 @@
-//! The entities that refusals name: their kinds, and the subject of a limit.
+//! Defines the entities that refusals name: the kinds of entities, and the subject of a limit.
 
 use std::fmt;
 
@@ -84,7 +84,7 @@ impl fmt::Display for EntityKind {
     }
 }
 
-/// The entity that has a limit. Its display is the text in a refusal: `offer ID (nle)`.
+/// The entity that has a limit. `Display` writes it as the text in a refusal: `offer ID (nle)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LimitSubject {
     /// An offer, or its cap for a strand.
@@ -114,7 +114,7 @@ pub enum LimitSubject {
     MissingFund {
         /// The strand that it would be for.
         strand: StrandId,
-        /// The region that it would be for. A national fund would do too.
+        /// The region that it would be for. A national fund would also be enough.
         region: Region,
     },
     /// An award.
@@ -137,7 +137,7 @@ pub enum LimitSubject {
     Invoice {
         /// The normalised reference of the invoice.
         reference: Reference,
-        /// Its issuer in words; `None` if only the award is named.
+        /// The name of its issuer; `None` if the refusal names only the award.
         issuer: Option<String>,
         /// The award.
         award: AwardId,
@@ -236,8 +236,8 @@ impl LimitSubject {
         }
     }
 
-    /// The entity that it is a part of, with its id: the offer of a contact, the award of a booking or an invoice, the
-    /// programme of a window, the import of a row.
+    /// The entity that this one is a part of, with its id: the offer of a contact, the award of a booking or an
+    /// invoice, the programme of a window, the import of a row. `None` for every other entity.
     #[must_use]
     pub fn part_of(&self) -> Option<(EntityKind, String)> {
         match self {
@@ -263,7 +263,7 @@ impl LimitSubject {
         }
     }
 
-    /// The strand of the terms, if it is about one.
+    /// The strand of the terms; `None` if the limit is not about a strand.
     #[must_use]
     pub const fn strand(&self) -> Option<&StrandId> {
         match self {
@@ -376,7 +376,8 @@ mod tests {
 
     use super::*;
 
-    /// The text for people, and the parts for programs: kind, id, the entity it is a part of, strand.
+    /// Each row has the text for people, and the parts for programs: kind, id, the id of the entity it is a part of,
+    /// strand.
     #[test]
     fn a_subject_names_its_ids() {
         let id = Uuid::from_u128(1);
@@ -422,14 +423,14 @@ mod tests {
             (ImportId(id).into(),                                                  "import ID", "import ID - -"),
             (row,                                                                  "URN 100000 in import ID", "import row URN 100000 ID -"),
         ];
-        let none = || "-".to_owned();
+        let absent = || "-".to_owned();
         for (subject, shown, parts) in rows {
-            let id = subject.id().unwrap_or_else(none);
-            let part_of = subject.part_of().map_or_else(none, |(_, id)| id);
-            let strand = subject.strand().map_or_else(none, ToString::to_string);
-            let said = format!("{} {id} {part_of} {strand}", subject.kind());
+            let id = subject.id().unwrap_or_else(absent);
+            let part_of = subject.part_of().map_or_else(absent, |(_, id)| id);
+            let strand = subject.strand().map_or_else(absent, ToString::to_string);
+            let actual_parts = format!("{} {id} {part_of} {strand}", subject.kind());
             let expected = (shown.replace("ID", text), parts.replace("ID", text));
-            assert_eq!((subject.to_string(), said), expected);
+            assert_eq!((subject.to_string(), actual_parts), expected);
         }
     }
 }

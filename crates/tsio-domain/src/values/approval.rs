@@ -1,4 +1,4 @@
-//! The actions that need a second person.
+//! Defines the actions that need a second person.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ named_enum! {
     ApprovalAction {
         /// Reopens an offer.
         ReopenOffer = "reopen_offer",
-        /// Withdraws an import; belongs to no programme.
+        /// Withdraws an import. An approval of this action belongs to no programme.
         WithdrawImport = "withdraw_import",
         /// Decides the entry position of a school.
         DecideEntry = "decide_entry",

@@ -1,4 +1,4 @@
-//! Values of events and awards: the support, the issuers of invoices, the kinds of movement.
+//! Defines values of events and awards: the support, the issuers of invoices, the kinds of movement.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,9 +15,9 @@ use crate::money::Pence;
 use crate::person;
 use crate::terms::StrandId;
 
-/// The details of an award that its strand requires, beside an amount.
+/// The details that a strand requires of an award, in addition to the amount.
 ///
-/// Text that a person wrote, such as a reason, is stored apart as the text of the event, so that it can be erased.
+/// Text that a person wrote, such as a reason, is stored separately as the text of the event, so that it can be erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Support {
@@ -53,7 +53,7 @@ pub enum Support {
 }
 
 impl Support {
-    /// The strand it belongs to. Every terms file uses this name.
+    /// The strand of the support. Every terms file uses this name.
     #[must_use]
     pub fn strand(&self) -> StrandId {
         StrandId::new(self.strand_name())
@@ -70,7 +70,8 @@ impl Support {
         }
     }
 
-    /// The leader whose fees it pays, in the form in which ids are compared ([`person::key`]).
+    /// The leader whose fees the award pays, in the form in which ids are compared ([`person::key`]). `None` if it pays
+    /// no fees.
     #[must_use]
     pub fn fees_key(&self) -> Option<String> {
         match self {
@@ -79,7 +80,7 @@ impl Support {
         }
     }
 
-    /// Whether it consists of a leader's days, which can be booked.
+    /// Whether the support has days of a leader, which can be booked.
     #[must_use]
     pub const fn has_bookings(&self) -> bool {
         matches!(self, Self::Nle { .. } | Self::Nlg { .. })
@@ -97,7 +98,7 @@ named_enum! {
 }
 
 named_enum! {
-    /// A kind of movement of an award. Each can be undone.
+    /// A kind of movement of an award. A movement of each kind can be undone.
     MovementKind {
         /// An amount was drawn: days were delivered, or a claim was paid.
         Draw = "draw",
@@ -108,13 +109,14 @@ named_enum! {
     }
 }
 
-/// The SHA-256 of an issuer's name, for comparing issuers. With it, issuers can be compared even where the record does not contain the name.
+/// The SHA-256 of the name of an issuer. Issuers are compared by this key, even where the record does not contain the
+/// name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IssuerKey(Hash);
 
 impl IssuerKey {
-    /// The key of a name. Names that differ only in case, accents, punctuation or spaces have the same key.
+    /// Returns the key of a name. Names that differ only in case, accents, punctuation or spaces have the same key.
     #[must_use]
     pub fn of(name: &str) -> Self {
         let normalised: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
@@ -135,25 +137,25 @@ impl FromStr for IssuerKey {
     }
 }
 
-/// The characters of a name in the form that is compared: upper case without accents.
+/// Returns the characters of a name in the form in which names are compared: upper case without accents.
 pub(crate) fn compared(name: &str) -> impl Iterator<Item = char> {
     name.nfkd().filter(|it| !is_combining_mark(*it)).flat_map(char::to_uppercase)
 }
 
-/// The data of an invoice that a draw pays, beside its normalised reference.
+/// The data of the invoice that a draw pays, in addition to its normalised reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimPart {
     /// The issuer; `None` if it is the organisation of the award's leader, whose name is stored separately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// The key of the issuer, for comparing.
+    /// The key by which issuers are compared.
     pub issuer_key: IssuerKey,
     /// The reference as it is printed.
     pub printed: String,
     /// The stated total of the invoice; `None` if one draw pays all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Pence>,
-    /// Which payment of this invoice this is: 1 for the first. Payments in other programmes count too. If two payments are decided at the same
-    /// time, they get the same number, and the database accepts only one of them.
+    /// The number of this payment among the payments of the invoice, from 1. Payments in other programmes count too.
+    /// Two payments that are decided at the same time get the same number, and the database accepts only one of them.
     pub part: i64,
 }

@@ -1,4 +1,4 @@
-//! Values of the record that several entities share: enums with names in the record, and parts of events.
+//! Defines values of the record that several entities share: enums with names in the record, and parts of events.
 
 pub mod approval;
 pub mod award;
@@ -26,7 +26,7 @@ macro_rules! named_enum {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// The variant with this name.
+            /// The variant with this name; `None` if there is none.
             #[must_use]
             pub fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|it| it.name() == name)

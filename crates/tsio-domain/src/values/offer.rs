@@ -1,4 +1,4 @@
-//! Values of events and offers: recipients, contacts, acceptors, outcomes.
+//! Defines values of events and offers: recipients, contacts, acceptors, outcomes.
 
 use std::fmt;
 
@@ -12,23 +12,23 @@ use crate::region::local_authority;
 named_enum! {
     /// How a closed offer ended (`domain.md` section 4).
     Outcome {
-        /// All support given.
+        /// All support was given.
         Completed = "completed",
         /// The recipient declined.
         Declined = "declined",
-        /// Withdrawn by the department.
+        /// The department withdrew the offer.
         Withdrawn = "withdrawn",
         /// The programme ended.
         Lapsed = "lapsed",
-        /// Identified in error.
+        /// The recipient was identified in error.
         Ineligible = "ineligible",
-        /// Joined another recipient.
+        /// The recipient joined another recipient.
         Superseded = "superseded",
     }
 }
 
 named_enum! {
-    /// The party of a contact.
+    /// The party with which a contact was made.
     Party {
         /// The responsible body: the trust, otherwise the diocese, otherwise the local authority.
         ResponsibleBody = "responsible_body",
@@ -42,15 +42,15 @@ impl Party {
     ///
     /// # Errors
     /// [`NoSchoolContacted`].
-    pub const fn check_school(self, named: Option<Urn>) -> Result<(), NoSchoolContacted> {
-        match (self, named) {
+    pub const fn check_school(self, urn: Option<Urn>) -> Result<(), NoSchoolContacted> {
+        match (self, urn) {
             (Self::ResponsibleBody, Some(_)) => Err(NoSchoolContacted),
             (Self::ResponsibleBody, None) | (Self::School, _) => Ok(()),
         }
     }
 }
 
-/// A contact with the responsible body names a school.
+/// A contact with the responsible body must not name a school, but it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is for a contact with a school")]
 pub struct NoSchoolContacted;
@@ -70,13 +70,13 @@ named_enum! {
     DeclineReason {
         /// Support is in place already.
         SupportInPlace = "support_in_place",
-        /// No capacity to take part.
+        /// The recipient has no capacity to take part.
         NoCapacity = "no_capacity",
-        /// Not wanted.
+        /// The recipient does not want the support.
         NotWanted = "not_wanted",
         /// The school is joining another trust.
         ChangingTrust = "changing_trust",
-        /// Another reason, in the note.
+        /// Another reason, which is in the text of the event.
         Other = "other",
     }
 }
@@ -102,7 +102,7 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// `standalone` or `mat`.
+    /// The name of its kind: `standalone` or `mat`.
     #[must_use]
     pub const fn kind(self) -> &'static str {
         self.row().as_str()
@@ -136,7 +136,8 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// The body that has to be contacted before the school: "your trust, diocese or local authority" (`domain.md` section 3).
+/// The body that has to be contacted before the school: "your trust, diocese or local authority" (`domain.md` section
+/// 3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponsibleBody {
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_contact_with_a_school_names_one() {
+    fn only_a_contact_with_a_school_may_name_a_school() {
         let school = Urn::new(910_001);
         assert_eq!(Party::School.check_school(school), Ok(()));
         assert_eq!(Party::School.check_school(None), Ok(()));

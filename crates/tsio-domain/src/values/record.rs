@@ -1,4 +1,4 @@
-//! The numbers of events, and parts that several events share.
+//! Defines the numbers of events, and parts that several events share.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,14 @@ pub struct ReleasedAward {
 }
 
 named_enum! {
-    /// Why a text is erased: a reason code of the event. The event has no free text, which could repeat the erased text.
+    /// Why a text is erased: a reason code of the event. The event has no free text, which could repeat the erased
+    /// text.
     ErasureReason {
-        /// It has personal data.
+        /// The text has personal data.
         PersonalData = "personal_data",
-        /// It was written by mistake.
+        /// The text was written by mistake.
         Mistake = "mistake",
-        /// Its retention period has ended.
+        /// The retention period of the text has ended.
         RetentionEnded = "retention_ended",
     }
 }

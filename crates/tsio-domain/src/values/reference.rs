@@ -1,4 +1,4 @@
-//! The normalised reference of an invoice, which is compared so that the same invoice is not paid twice.
+//! Defines the normalised reference of an invoice. References are compared so that no invoice is paid twice.
 
 use std::fmt;
 
@@ -18,11 +18,11 @@ pub struct Reference(String);
 /// Why a text is not a valid reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadReference {
-    /// It has a letter or digit that is not A to Z or 0 to 9, but may look like one.
+    /// The text has a letter or digit that is not A to Z or 0 to 9, but may look like one.
     #[error("must have only the letters A to Z and the digits 0 to 9, punctuation and spaces; got {0}")]
     OtherLetter(OtherLetter),
-    /// It has too many letters and digits, or no digit. A word without a digit may be a person's name, which must not be in
-    /// the record for ever.
+    /// The text has too many letters and digits, or no digit. A word without a digit may be a person's name, which must
+    /// not be in the record, because the record is never erased.
     #[error("must have 1 to {MAX_LENGTH} letters and digits (A to Z, 0 to 9), at least one of them a digit, got {0}")]
     Shape(String),
 }
@@ -54,8 +54,8 @@ impl Reference {
         Self::from_normalised(ascii_upper(text.nfkc())).map_err(BadReference::Shape)
     }
 
-    /// Normalises a reference as versions before rules 2 did: they dropped other letters and digits. Used to read the
-    /// references that those versions stored.
+    /// Normalises a reference in the way of version 1 of the rules, which left other letters and digits out. Used to
+    /// read the references that were stored then. Returns `None` if the text has no valid reference.
     #[must_use]
     pub fn before_rules_2(text: &str) -> Option<Self> {
         Self::from_normalised(ascii_upper(text.chars())).ok()
@@ -73,18 +73,18 @@ impl Reference {
     }
 }
 
-/// The ASCII letters and digits of a text in upper case.
+/// Converts a text to upper case and keeps only its ASCII letters and digits.
 fn ascii_upper(characters: impl Iterator<Item = char>) -> String {
     characters.flat_map(char::to_uppercase).filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// Finds the first letter or digit of a text that is not A to Z or 0 to 9 after NFKC and in upper case. A letter with a
-/// combining mark is such a letter.
+/// combining mark is also found. Returns `None` if there is no such letter or digit.
 #[must_use]
 pub fn other_letter(text: &str) -> Option<OtherLetter> {
     let ends = text.char_indices().map(|(at, character)| at.saturating_add(character.len_utf8()));
-    // A combining mark belongs to the character before it. So normalise ever longer prefixes of the text: the first prefix
-    // with another letter ends with the character to report.
+    // A combining mark belongs to the character before it. So each prefix of the text is normalised, from
+    // the shortest to the longest. The first prefix with another letter ends with the character to report.
     ends.zip(1..).find_map(|(end, place)| {
         let characters = text.get(..end)?.nfkc().flat_map(char::to_uppercase);
         let is_other = |it: &char| !it.is_ascii() && (it.is_alphanumeric() || is_combining_mark(*it));
@@ -124,8 +124,8 @@ mod tests {
         ] {
             match (Reference::read(text), expected) {
                 (Ok(read), expected) => assert_eq!(Ok(read.as_str()), expected, "{text:?}"),
-                (Err(why), Err(part)) => assert!(why.to_string().contains(part), "{text:?}: {why}"),
-                (Err(why), Ok(_)) => panic!("{text:?}: {why}"),
+                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{text:?}: {error}"),
+                (Err(error), Ok(_)) => panic!("{text:?}: {error}"),
             }
         }
         assert!(Reference::read(&"1".repeat(64)).is_ok());
@@ -134,7 +134,7 @@ mod tests {
         assert!(Reference::read(&format!("1{}", "ß".repeat(32))).is_err());
     }
 
-    /// By hand, from what 7cc23b9 did.
+    /// The expected values are written by hand from the code of commit 7cc23b9.
     #[test]
     fn an_earlier_version_left_other_letters_out() {
         for (text, expected) in [
@@ -151,12 +151,12 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A stored reference is read unchanged by either function.
+        /// Both functions return a normalised reference unchanged.
         #[test]
-        fn normalising_twice_is_normalising_once(text in "(\\PC|[ǰßŉΐﬁıa-z0-9Ａ-Ｚ]){0,40}") {
-            for once in Reference::read(&text).ok().into_iter().chain(Reference::before_rules_2(&text)) {
-                proptest::prop_assert_eq!(Reference::read(once.as_str()), Ok(once.clone()));
-                proptest::prop_assert_eq!(Reference::before_rules_2(once.as_str()), Some(once));
+        fn a_normalised_reference_is_read_unchanged(text in "(\\PC|[ǰßŉΐﬁıa-z0-9Ａ-Ｚ]){0,40}") {
+            for normalised in Reference::read(&text).ok().into_iter().chain(Reference::before_rules_2(&text)) {
+                proptest::prop_assert_eq!(Reference::read(normalised.as_str()), Ok(normalised.clone()));
+                proptest::prop_assert_eq!(Reference::before_rules_2(normalised.as_str()), Some(normalised));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Values of events and referrals: subjects, origins, discussion partners.
+//! Defines values of events and referrals: subjects, origins, discussion partners.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::ids::{BadId, Uid, Urn};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReferralSubject {
-    /// A school, on its own or as one of its trust.
+    /// A school, standalone or in a trust.
     School(Urn),
     /// A multi-academy trust, for some of its schools.
     Trust(Uid),
@@ -58,7 +58,7 @@ named_enum! {
         School = "school",
         /// The trust.
         Trust = "trust",
-        /// The trust, diocese or local authority that answers for the school.
+        /// The trust, diocese or local authority that is responsible for the school.
         ResponsibleBody = "responsible_body",
     }
 }

@@ -1,6 +1,6 @@
-//! The statement of an approval: the state it was requested for and what it will do, in numbers before and after.
+//! Defines the statement of an approval: the state of its subject when it was requested, and what the action will do.
 //!
-//! It is part of the event that opens the approval.
+//! The statement is part of the event that opens the approval.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::ids::{AccountId, OfferId, Urn};
 use crate::money::Pence;
 use crate::region::Region;
 
-/// How many days a movement of money counts towards the threshold of two people (`domain.md` section 8).
+/// The number of days for which a movement of money counts towards the threshold of two people (`domain.md` section 8).
 pub const MOVED_ALONE_DAYS: u32 = 30;
 
 /// The statement of an approval.
@@ -17,9 +17,10 @@ pub const MOVED_ALONE_DAYS: u32 = 30;
 pub enum Statement {
     /// A movement of money.
     Funds {
-        /// The funds it changes. A virement has the fund it leaves first.
+        /// The funds that the movement changes. For a virement, the first fund is the one that the money leaves.
         funds: Vec<FundStatement>,
-        /// The amount that the requester moved alone on one of them before, if that is why it needs a second person.
+        /// The amount that the requester moved alone on one of these funds before. Set only if the movement needs a
+        /// second person because of that amount.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         moved_alone: Option<Pence>,
     },
@@ -39,16 +40,16 @@ pub enum Statement {
     Entry {
         /// The school.
         urn: Urn,
-        /// Whether it is to be decided as met.
+        /// Whether the position is to be decided as met.
         met: bool,
-        /// Its region, if it has one.
+        /// The region of the school, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<Region>,
-        /// The earlier decision of two people that counted, about the school or a predecessor.
+        /// The decision of two people that counted before, about the school or a predecessor: true means met.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<bool>,
-        /// The open offers of the school or a predecessor, if the decision changes from met to not met. `None` otherwise,
-        /// and for approvals from before this was stated.
+        /// The open offers of the school or a predecessor, if the decision changes from met to not met. `None`
+        /// otherwise, and for approvals that were requested before statements had this field.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         offers: Option<Vec<OfferId>>,
     },
@@ -74,11 +75,13 @@ impl FundStatement {
         self.after.shortfall().max(self.as_of_shortfall.unwrap_or(Pence::ZERO))
     }
 
-    /// Returns the shortfall that is larger than `stated`: the current one, or the largest one. The two are compared
-    /// separately, so that a shortfall stated for a day in the past does not allow one today.
+    /// Returns the shortfall that is larger than the one in `stated`: the current shortfall, or the largest one as of
+    /// any day. Returns `None` if neither is larger. The two are compared separately, so that a shortfall stated for a
+    /// day in the past does not allow a shortfall today.
     pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<LargerShortfall> {
-        let stated = |shortfall: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, shortfall);
-        let (stated_now, stated_worst) = (stated(|it| it.after.shortfall()), stated(Self::worst_shortfall));
+        let stated_amount = |shortfall: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, shortfall);
+        let (stated_now, stated_worst) =
+            (stated_amount(|it| it.after.shortfall()), stated_amount(Self::worst_shortfall));
         let (short, stated, in_the_past) = match (self.after.shortfall(), self.worst_shortfall()) {
             (now, _) if now > stated_now => (now, stated_now, false),
             (_, worst) if worst > stated_worst => (worst, stated_worst, true),
@@ -112,7 +115,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// The amount by which the fund has committed and spent more than was allocated; 0 if it has not.
+    /// The amount by which committed and spent together exceed the amount allocated; 0 if they do not.
     #[must_use]
     pub fn shortfall(&self) -> Pence {
         Pence(self.available.get().min(0).saturating_neg())
@@ -120,7 +123,7 @@ impl Numbers {
 }
 
 impl Statement {
-    /// States the largest shortfall of a fund as of a day in the past, if it is larger than the current one.
+    /// Sets the largest shortfall of a fund as of a day in the past, if it is larger than the current shortfall.
     pub(crate) fn set_as_of_shortfall(&mut self, fund: AccountId, short: Pence) {
         if let Self::Funds { funds, .. } = self {
             let statement = funds.iter_mut().find(|it| it.fund == fund && short > it.after.shortfall());
@@ -128,14 +131,15 @@ impl Statement {
         }
     }
 
-    /// States the amount that the requester moved alone before.
+    /// Sets the amount that the requester moved alone before.
     pub(crate) const fn moved_alone(&mut self, moved: Pence) {
         if let Self::Funds { moved_alone, .. } = self {
             *moved_alone = Some(moved);
         }
     }
 
-    /// For a refusal: why a movement needs a second person although it is not above the threshold. Empty otherwise.
+    /// Returns a phrase for a refusal: why a movement needs a second person although its amount is not above the
+    /// threshold. Empty for every other statement.
     #[must_use]
     pub fn why(&self) -> String {
         match self {
@@ -148,7 +152,8 @@ impl Statement {
         }
     }
 
-    /// The school whose entry position is to be decided, and whether as met.
+    /// The school whose entry position is to be decided, and whether it is to be decided as met. `None` for another
+    /// statement.
     #[must_use]
     pub const fn school(&self) -> Option<(Urn, bool)> {
         match self {
@@ -157,7 +162,8 @@ impl Statement {
         }
     }
 
-    /// The stated region of a school, if it has one; the outer `None` if the statement is not about a school.
+    /// The stated region of a school; the inner `None` if the school has no region. The outer `None` if the statement
+    /// is not about a school.
     #[must_use]
     pub const fn school_region(&self) -> Option<Option<Region>> {
         match self {

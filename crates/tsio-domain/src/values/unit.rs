@@ -1,4 +1,4 @@
-//! The units of amounts.
+//! Defines the units of amounts.
 
 use serde::{Deserialize, Serialize};
 
