@@ -1,4 +1,4 @@
-//! Cases written by hand, and properties that hold for any rows.
+//! Tests eligibility by cases written by hand, and by properties that hold for any rows.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,9 +33,10 @@ fn rule(name: &str) -> RuleId {
     RuleId::new(name)
 }
 
-/// `3`, `3@2021-10-05`, `3@2021-10-05/100001`: grade, day started and published (`-` for unknown), URN judged.
-fn judgement(text: &str, own: Urn) -> Judgement {
-    let (rest, judged) = text.split_once('/').map_or((text, own), |(rest, n)| (rest, n.parse().unwrap()));
+/// Reads a judgement: the grade, the day on which it started and was published (`-` for unknown), and the URN judged.
+/// For example `3`, `3@2021-10-05`, `3@2021-10-05/100001`. Without a URN, `default_urn` was judged.
+fn judgement(text: &str, default_urn: Urn) -> Judgement {
+    let (rest, judged) = text.split_once('/').map_or((text, default_urn), |(rest, n)| (rest, n.parse().unwrap()));
     let (grade, day) = rest.split_once('@').unwrap_or((rest, "2018-03-01"));
     let day = day.parse().ok();
     Judgement {
@@ -48,7 +49,7 @@ fn judgement(text: &str, own: Urn) -> Judgement {
     }
 }
 
-/// One row. The import's id is made from the day; `""` means never inspected.
+/// Makes one row. The id of the import is computed from the day; `""` means never inspected.
 pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRow {
     let read = |text: &str| (!text.is_empty()).then(|| judgement(text, urn(n)));
     let as_at = date(as_at);
@@ -58,11 +59,12 @@ pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRo
 }
 
 /// The rules that a file meets, each with the row that meets it.
-fn on_evidence(school: &SchoolAssessment) -> impl Iterator<Item = (&RuleId, &Evidence)> {
+fn rules_met_by_files(school: &SchoolAssessment) -> impl Iterator<Item = (&RuleId, &Evidence)> {
     school.met().filter_map(|(rule, evidence)| Some((rule, evidence?)))
 }
 
-fn says(rows: &[MonthRow], n: u32, name: &str) -> (RuleOutcome, String) {
+/// The outcome of the rule `name` for the school `n`, and its reason.
+fn outcome_and_reason(rows: &[MonthRow], n: u32, name: &str) -> (RuleOutcome, String) {
     let (terms, rows) = (terms("2021-22"), rows.to_vec());
     let assessment = assess(&terms, &rows);
     let answers = explain(&terms, &assessment, urn(n)).unwrap();
@@ -70,7 +72,7 @@ fn says(rows: &[MonthRow], n: u32, name: &str) -> (RuleOutcome, String) {
     (answer.outcome, answer.reason)
 }
 
-fn eligible(assessment: &Assessment) -> Vec<u32> {
+fn eligible_urns(assessment: &Assessment) -> Vec<u32> {
     assessment.eligible().map(|school| school.urn.get()).collect()
 }
 
@@ -96,7 +98,7 @@ fn twice_on_entry_row_by_row() {
         ("2021-09-01",  "3",    "3",      Unknown, "no file as at 2021-08-31 or before shows this URN"),
     ];
     for (as_at, current, previous, outcome, reason) in rows {
-        let got = says(&[row(100_001, as_at, current, previous)], 100_001, "E2_RI_TWICE_ON_ENTRY");
+        let got = outcome_and_reason(&[row(100_001, as_at, current, previous)], 100_001, "E2_RI_TWICE_ON_ENTRY");
         assert_eq!(got.0, outcome, "{as_at} {current:?} {previous:?}: {}", got.1);
         assert!(got.1.starts_with(reason), "{as_at} {current:?} {previous:?}: {}", got.1);
     }
@@ -121,7 +123,7 @@ fn judged_in_year_row_by_row() {
         ("2021-09-30",  "3@-",          NotMet,  "the file as at 2021-09-30 prints no date for the judgement"),
     ];
     for (as_at, current, outcome, reason) in rows {
-        let got = says(&[row(100_001, as_at, current, "")], 100_001, "E1_RI_IN_YEAR");
+        let got = outcome_and_reason(&[row(100_001, as_at, current, "")], 100_001, "E1_RI_IN_YEAR");
         assert_eq!(got.0, outcome, "{as_at} {current:?}: {}", got.1);
         assert!(got.1.starts_with(reason), "{as_at} {current:?}: {}", got.1);
     }
@@ -133,12 +135,12 @@ fn the_terms_choose_the_date_of_a_judgement() {
     late.current.as_mut().unwrap().started = Some(date("2021-08-20"));
     let text = shipped().first().unwrap().1;
     let by_inspection = text.replacen("\"publication\"", "\"inspection\"", 1);
-    let count = |text: &str| assess(&Terms::parse("x", text).unwrap(), [&late]).eligible().count();
-    assert_eq!((count(text), count(&by_inspection)), (1, 0));
+    let count_eligible = |text: &str| assess(&Terms::parse("x", text).unwrap(), [&late]).eligible().count();
+    assert_eq!((count_eligible(text), count_eligible(&by_inspection)), (1, 0));
 }
 
 #[test]
-fn entry_looks_at_the_newest_row_and_the_year_at_every_file() {
+fn entry_is_tested_on_the_newest_row_and_the_year_on_every_row() {
     let rows = [
         row(100_001, "2021-07-31", "3", "3"),
         row(100_001, "2021-08-31", "2@2021-07-01", "3"),
@@ -149,24 +151,25 @@ fn entry_looks_at_the_newest_row_and_the_year_at_every_file() {
     ];
     let assessment = assess(&terms("2021-22"), &rows);
     // 100002 is in no file of August: absence changes nothing.
-    assert_eq!(eligible(&assessment), [100_002, 100_003]);
+    assert_eq!(eligible_urns(&assessment), [100_002, 100_003]);
     let evidence: Vec<_> = assessment.school(urn(100_003)).unwrap().met().map(|(_, e)| e.unwrap().as_at).collect();
     assert_eq!(evidence, [date("2021-10-31")]);
     assert_eq!(assessment.as_at(), Some(date("2022-03-31")));
-    assert_eq!(eligible(&assess(&terms("2021-22"), up_to(&rows, date("2021-09-30")))), [100_002]);
+    assert_eq!(eligible_urns(&assess(&terms("2021-22"), up_to(&rows, date("2021-09-30")))), [100_002]);
 }
 
 #[test]
-fn a_converter_takes_its_predecessors_place() {
+fn a_converted_school_counts_instead_of_its_predecessor() {
     let rows = [
         row(100_001, "2021-08-31", "3", "3"),
         row(140_000, "2021-10-31", "3/100001", "3/100001"),
         row(150_000, "2022-01-31", "3/140000", "3/100001"),
-        // Prints a predecessor that no file shows: not a succession, and unknown on entry.
+        // The row prints a predecessor that is in no file. This is not a succession, and the school is unknown on
+        // entry.
         row(148_685, "2021-09-30", "3/103803", "3/103803"),
     ];
     let all = assess(&terms("2021-22"), &rows);
-    assert_eq!(eligible(&all), [150_000]);
+    assert_eq!(eligible_urns(&all), [150_000]);
     assert_eq!(all.school(urn(100_001)).unwrap().superseded_by, Some(urn(150_000)));
     assert_eq!(all.school(urn(140_000)).unwrap().superseded_by, Some(urn(150_000)));
     assert!(all.school(urn(148_685)).unwrap().is_unknown());
@@ -179,32 +182,33 @@ fn a_converter_takes_its_predecessors_place() {
     assert_eq!(met, [("E2_RI_TWICE_ON_ENTRY", urn(100_001), date("2021-08-31"))]);
 
     let october = assess(&terms("2021-22"), up_to(&rows, date("2021-10-31")));
-    assert_eq!(eligible(&october), [140_000]);
+    assert_eq!(eligible_urns(&october), [140_000]);
     let changes = changes(&october, &all);
     let superseded: Vec<_> = changes.superseded.iter().map(|s| (s.from.get(), s.to.get())).collect();
     assert_eq!(superseded, [(100_001, 150_000), (140_000, 150_000)]);
     assert_eq!((changes.eligible.len(), changes.no_longer.len()), (0, 0));
 }
 
-/// "entered the year with a current RI judgement": if a school had a new URN by entry, the row of the new URN answers.
+/// "entered the year with a current RI judgement": a school that had a new URN by entry is tested on the row of that
+/// URN.
 #[test]
-fn a_successor_with_a_row_by_entry_has_its_own_answer() {
-    let a = || row(100_001, "2020-08-31", "3", "3");
-    let b = |as_at, current| row(140_000, as_at, current, "3/100001");
+fn a_successor_with_a_row_by_entry_is_tested_on_that_row() {
+    let old_row = || row(100_001, "2020-08-31", "3", "3");
+    let new_row = |as_at, current| row(140_000, as_at, current, "3/100001");
     #[rustfmt::skip]
     let cases: [(&str, Vec<MonthRow>, &[u32]); 7] = [
-        ("its own row says no",            vec![a(), b("2021-08-31", "2@2021-05-01")],                                       &[]),
-        ("and so for who follows it",      vec![a(), b("2021-08-31", "2"), row(150_000, "2021-10-31", "2/140000", "3/100001")], &[]),
-        ("its own row says yes",           vec![a(), b("2021-08-31", "3@2021-05-01")],                                       &[140_000]),
-        ("the newest row on entry says",   vec![a(), b("2020-11-30", "3"), b("2021-08-31", "2@2021-05-01")],                 &[]),
-        ("it follows only in the year",    vec![a(), b("2021-10-31", "2@2021-10-05")],                                       &[140_000]),
-        ("judged in the year is handed on", vec![a(), row(100_001, "2021-09-30", "3@2021-09-10", "3"), b("2021-08-31", "2")], &[140_000]),
-        // A later file does not take away the rule that A met on entry.
-        ("a later file alone joins them",  vec![a(), row(140_000, "2021-08-31", "2", ""), b("2021-10-31", "2")],             &[140_000]),
+        ("its row shows not met",          vec![old_row(), new_row("2021-08-31", "2@2021-05-01")],                                       &[]),
+        ("its row, and a later successor", vec![old_row(), new_row("2021-08-31", "2"), row(150_000, "2021-10-31", "2/140000", "3/100001")], &[]),
+        ("its row shows met",              vec![old_row(), new_row("2021-08-31", "3@2021-05-01")],                                       &[140_000]),
+        ("the newest row by entry counts", vec![old_row(), new_row("2020-11-30", "3"), new_row("2021-08-31", "2@2021-05-01")],                 &[]),
+        ("it follows only in the year",    vec![old_row(), new_row("2021-10-31", "2@2021-10-05")],                                       &[140_000]),
+        ("judged in the year passes on",    vec![old_row(), row(100_001, "2021-09-30", "3@2021-09-10", "3"), new_row("2021-08-31", "2")], &[140_000]),
+        // A later file does not take away the rule that 100001 met on entry.
+        ("only a later file joins them",   vec![old_row(), row(140_000, "2021-08-31", "2", ""), new_row("2021-10-31", "2")],             &[140_000]),
     ];
-    for (name, rows, want) in cases {
+    for (name, rows, expected) in cases {
         let assessment = assess(&terms("2021-22"), &rows);
-        assert_eq!(eligible(&assessment), want, "{name}");
+        assert_eq!(eligible_urns(&assessment), expected, "{name}");
         assert!(assessment.school(urn(100_001)).unwrap().superseded_by.is_some(), "{name}");
     }
 }
@@ -220,13 +224,13 @@ fn changes_between_two_months() {
     ];
     let terms = terms("2021-22");
     let (before, after) = (assess(&terms, up_to(&rows, date("2021-08-31"))), assess(&terms, &rows));
-    let forth = changes(&before, &after);
+    let forward = changes(&before, &after);
     let e1 = || vec![rule("E1_RI_IN_YEAR")];
-    assert_eq!(forth.eligible, [NewlyMet { urn: urn(100_002), rules: e1() }]);
-    assert_eq!(forth.further, [NewlyMet { urn: urn(100_001), rules: e1() }]);
-    assert_eq!(forth.unknown, [urn(100_003)]);
-    let back = changes(&after, &before);
-    assert_eq!(back.no_longer, [urn(100_002)]);
+    assert_eq!(forward.eligible, [NewlyMet { urn: urn(100_002), rules: e1() }]);
+    assert_eq!(forward.further, [NewlyMet { urn: urn(100_001), rules: e1() }]);
+    assert_eq!(forward.unknown, [urn(100_003)]);
+    let backward = changes(&after, &before);
+    assert_eq!(backward.no_longer, [urn(100_002)]);
     assert_eq!(changes(&after, &after), Changes::default());
 }
 
@@ -251,25 +255,26 @@ fn a_summary_counts_each_school_once() {
         Standing { placements: &placements, exceptional: &exceptional, trusts: &[], closed: &BTreeSet::new() };
     let terms = terms("2021-22");
     let summary = summarise(&terms, &assess(&terms, &rows), &standing);
-    let want = serde_json::json!({
+    let expected = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
         "mat": { "schools": 3, "trusts": 2 },
         "standalone": { "schools": 4, "maintained": 2, "single_academy_trust": 1, "single_school_mat": 1 },
         "unplaced": 1, "closed": 0, "unknown": 1, "decided_by_person": 0,
     });
-    assert_eq!(serde_json::to_value(&summary).unwrap(), want);
+    assert_eq!(serde_json::to_value(&summary).unwrap(), expected);
 
-    // Three eligible schools have closed: one of a MAT's two, one of a SAT, and an unplaced one. They count separately.
+    // Three eligible schools have closed: one of the two schools of a MAT, the school of a SAT, and an unplaced school.
+    // Closed schools count separately.
     let standing = Standing { closed: &closed, ..standing };
-    let want = serde_json::json!({
+    let expected = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
         "mat": { "schools": 2, "trusts": 2 },
         "standalone": { "schools": 3, "maintained": 2, "single_academy_trust": 0, "single_school_mat": 1 },
         "unplaced": 0, "closed": 3, "unknown": 1, "decided_by_person": 0,
     });
-    assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &standing)).unwrap(), want);
+    assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &standing)).unwrap(), expected);
     assert_eq!(standing.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
 }
 
@@ -304,22 +309,22 @@ fn the_trust_level_test_case_by_case() {
         ("a day short of three years",        &[("2019-09-02", "3@2020-01-01", 3), ("2019-09-01", "2@2020-01-01", 2)],  TrustVerdict::TooFew),
         ("both tests",                        &[("2015-09-01", "3@2020-01-01", 2), ("2015-09-01", "4@2020-01-01", 3)],  met(true, true)),
         ("neither",                           &[("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "1@2020-01-01", 3)],  TrustVerdict::NotMet),
-        ("declined, nobody RI",               &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],  met(false, true)),
+        ("declined, no school is RI",         &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],  met(false, true)),
         ("one down, one up",                  &[("2015-09-01", "2@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 2)],  TrustVerdict::NotMet),
         ("a third is not half",               &[("2015-09-01", "3@2020-01-01", 4), ("2015-09-01", "2@2020-01-01", 2), ("2015-09-01", "2@2020-01-01", 2)], TrustVerdict::NotMet),
         ("judged before joining, not counted", &[("2015-09-01", "3@2014-01-01", 3), ("2015-09-01", "2@2020-01-01", 2)], TrustVerdict::NotMet),
         ("judged on the day of joining",      &[("2015-09-01", "3@2015-09-01", 3), ("2015-09-01", "2@2020-01-01", 2)],  met(true, false)),
         ("no grade before: not compared",     &[("2015-09-01", "2@2020-01-01", 9), ("2015-09-01", "1@2020-01-01", 1)],  TrustVerdict::NotMet),
         ("never inspected",                   &[("2015-09-01", "", 9), ("2015-09-01", "", 9)],                          TrustVerdict::NotMet),
-        ("joined nobody knows when",          &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           TrustVerdict::Unknown),
+        ("unknown joining date",              &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           TrustVerdict::Unknown),
     ];
-    for (name, members_of_trust, want) in rows {
-        assert_eq!(judge(test.unwrap(), &members(members_of_trust)).0, want, "{name}");
+    for (name, members_of_trust, expected) in rows {
+        assert_eq!(judge(test.unwrap(), &members(members_of_trust)).0, expected, "{name}");
     }
 }
 
 #[test]
-fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
+fn an_eligible_trust_stays_eligible_and_lists_its_schools() {
     let joined = Some(date("2015-09-01"));
     let link = |n| Membership { uid: uid(1), urn: urn(n), joined };
     let rows = [
@@ -351,8 +356,8 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
         (urn(100_002), Placement::Mat(uid(1))),
         (urn(100_003), Placement::Maintained),
     ]);
-    let none = BTreeSet::new();
-    let standing = Standing { placements: &placements, exceptional: &none, trusts: &trusts, closed: &none };
+    let no_schools = BTreeSet::new();
+    let standing = Standing { placements: &placements, exceptional: &no_schools, trusts: &trusts, closed: &no_schools };
     let entitled = entitled(&terms, &assess(&terms, &rows), &standing);
     let rules: Vec<_> = entitled.iter().flat_map(|(urn, e)| e.rules.iter().map(|r| (urn.get(), r.as_str()))).collect();
     let t1 = "T1_TRUST_IMPROVEMENT";
@@ -361,8 +366,9 @@ fn a_trust_once_eligible_stays_so_and_lists_its_schools() {
 
 const DAYS: [&str; 5] = ["2021-07-31", "2021-08-31", "2021-09-30", "2021-11-30", "2022-02-28"];
 
-/// Rows of a few schools over a few months with random grades and predecessors, at most one for a school and month.
-fn some_rows() -> impl Strategy<Value = Vec<MonthRow>> {
+/// Rows of a few schools over a few months with random grades and predecessors. Each school has at most one row per
+/// month.
+fn random_rows() -> impl Strategy<Value = Vec<MonthRow>> {
     let judged = || {
         let grade = proptest::sample::select(vec!["1", "2", "3", "3", "3", "4", "9"]);
         let day = proptest::sample::select(vec!["2019-05-01", "2021-09-10", "2021-11-02", "-"]);
@@ -372,8 +378,8 @@ fn some_rows() -> impl Strategy<Value = Vec<MonthRow>> {
             None => format!("{grade}@{day}"),
         })
     };
-    let one = (100_001_u32..100_007, proptest::sample::select(DAYS.to_vec()), judged(), judged());
-    proptest::collection::vec(one, 0..24).prop_map(|cells| {
+    let random_row = (100_001_u32..100_007, proptest::sample::select(DAYS.to_vec()), judged(), judged());
+    proptest::collection::vec(random_row, 0..24).prop_map(|cells| {
         let rows = cells.into_iter().map(|(n, day, current, previous)| row(n, day, &current, &previous));
         let by_key: HashMap<_, _> = rows.map(|row| ((row.urn, row.as_at), row)).collect();
         let mut rows: Vec<MonthRow> = by_key.into_values().collect();
@@ -382,7 +388,8 @@ fn some_rows() -> impl Strategy<Value = Vec<MonthRow>> {
     })
 }
 
-fn heir(assessment: &Assessment, urn: Urn) -> Option<&SchoolAssessment> {
+/// The results for the newest URN of the lineage of `urn`.
+fn newest_of_lineage(assessment: &Assessment, urn: Urn) -> Option<&SchoolAssessment> {
     let school = assessment.school(urn)?;
     school.superseded_by.map_or(Some(school), |newer| assessment.school(newer))
 }
@@ -390,46 +397,47 @@ fn heir(assessment: &Assessment, urn: Urn) -> Option<&SchoolAssessment> {
 proptest! {
     #[test]
     fn the_order_of_rows_is_irrelevant(
-        (rows, shuffled) in some_rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+        (rows, shuffled) in random_rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
     ) {
         let terms = terms("2021-22");
         prop_assert_eq!(assess(&terms, &rows), assess(&terms, &shuffled));
     }
 
-    /// A school that a judgement made eligible stays eligible, on the same evidence, under the newest URN of its lineage.
+    /// A school that a judgement made eligible stays eligible, on the same evidence, under the newest URN of its
+    /// lineage.
     #[test]
-    fn a_later_file_never_takes_eligibility_away(rows in some_rows(), month in 2_usize..5) {
+    fn a_later_file_never_takes_eligibility_away(rows in random_rows(), month in 2_usize..5) {
         let terms = terms("2021-22");
         let day = date(DAYS[month]);
         let (before, after) = (assess(&terms, rows.iter().filter(|row| row.as_at < day)), assess(&terms, &rows));
-        for (id, evidence) in before.eligible().flat_map(on_evidence) {
-            let now = heir(&after, evidence.urn).unwrap();
+        for (id, evidence) in before.eligible().flat_map(rules_met_by_files) {
+            let now = newest_of_lineage(&after, evidence.urn).unwrap();
             prop_assert!(now.is_eligible(), "{id} by {} is lost", evidence.urn);
-            let kept = on_evidence(now).find(|(rule, _)| *rule == id);
+            let kept = rules_met_by_files(now).find(|(rule, _)| *rule == id);
             prop_assert!(kept.is_some_and(|(_, e)| e.as_at <= evidence.as_at));
         }
     }
 
-    /// The same rows under a second import change no answer. Two overlapping regional files are such a case.
+    /// The same rows in a second import change no result. This happens if two regional files overlap.
     #[test]
-    fn a_second_file_of_one_day_changes_nothing(rows in some_rows(), last in any::<bool>()) {
+    fn a_second_file_of_one_day_changes_nothing(rows in random_rows(), last in any::<bool>()) {
         let terms = terms("2021-22");
-        let twin = |row: &MonthRow| MonthRow { import: ImportId(Uuid::max()), ..row.clone() };
-        let twins: Vec<MonthRow> = rows.iter().map(twin).collect();
-        let both = if last { [rows.clone(), twins].concat() } else { [twins, rows.clone()].concat() };
+        let copy_of = |row: &MonthRow| MonthRow { import: ImportId(Uuid::max()), ..row.clone() };
+        let copies: Vec<MonthRow> = rows.iter().map(copy_of).collect();
+        let both = if last { [rows.clone(), copies].concat() } else { [copies, rows.clone()].concat() };
         prop_assert_eq!(assess(&terms, &rows), assess(&terms, &both));
     }
 
     /// Withdrawing a file changes nothing for schools whose evidence is in another file.
     #[test]
-    fn a_file_withdrawn_takes_only_its_own_evidence(rows in some_rows(), month in 2_usize..5) {
+    fn a_file_withdrawn_takes_only_its_own_evidence(rows in random_rows(), month in 2_usize..5) {
         let terms = terms("2021-22");
         let day = date(DAYS[month]);
-        let (with, without) = (assess(&terms, &rows), assess(&terms, rows.iter().filter(|row| row.as_at != day)));
-        let elsewhere = |(_, evidence): &(&RuleId, &Evidence)| evidence.as_at != day;
-        for (id, evidence) in with.eligible().flat_map(on_evidence).filter(elsewhere) {
-            let now = heir(&without, evidence.urn).unwrap();
-            let kept = on_evidence(now).find(|(rule, _)| *rule == id);
+        let (with_file, without_file) = (assess(&terms, &rows), assess(&terms, rows.iter().filter(|row| row.as_at != day)));
+        let is_in_another_file = |(_, evidence): &(&RuleId, &Evidence)| evidence.as_at != day;
+        for (id, evidence) in with_file.eligible().flat_map(rules_met_by_files).filter(is_in_another_file) {
+            let now = newest_of_lineage(&without_file, evidence.urn).unwrap();
+            let kept = rules_met_by_files(now).find(|(rule, _)| *rule == id);
             prop_assert!(kept.is_some_and(|(_, e)| e.as_at <= evidence.as_at), "{id} by {} is lost", evidence.urn);
         }
     }

@@ -1,6 +1,7 @@
-//! The format of the record: hashes from an independent encoder, and the JSON of every body, written by hand.
+//! Tests the format of the record: the hashes of events, and the JSON of every body.
 //!
-//! The hashes come from the script in `docs/reference/record.md`, which was written from that page without this program.
+//! The expected JSON is written by hand. The expected hashes come from the script in `docs/reference/record.md`. That
+//! script was written from the description on that page, without this program.
 
 use super::*;
 use crate::award::LeaderKind;
@@ -36,8 +37,8 @@ fn uuid(text: &str) -> uuid::Uuid {
     uuid::Uuid::try_parse(text).unwrap()
 }
 
-/// The three events of the worked example in `docs/reference/record.md`: one with every optional field, one with none, and
-/// one with entries.
+/// The three events of the worked example in `docs/reference/record.md`: the first has every optional field, the
+/// second has none, and the third has ledger entries. Each event is returned with its stored body.
 fn example() -> [(Event, &'static str); 3] {
     let offer = OfferId(uuid("01890a5d-ac96-774b-bcce-b302099a8057"));
     let first = Event {
@@ -91,7 +92,7 @@ fn example() -> [(Event, &'static str); 3] {
 }
 
 #[test]
-fn the_chain_is_what_the_page_says() {
+fn the_chain_has_the_hashes_of_the_documentation() {
     let [(first, first_body), (second, second_body), (third, third_body)] = example();
     assert_eq!(genesis(&programme()).to_string(), GENESIS);
     assert_eq!(text_hash(&(0..16).collect::<Vec<u8>>(), "Rang at noon – no").to_string(), TEXT);
@@ -99,12 +100,12 @@ fn the_chain_is_what_the_page_says() {
     assert_eq!(chain(hash(FIRST), &programme(), &second, second_body).to_string(), SECOND);
     assert_eq!(chain(hash(SECOND), &programme(), &third, third_body).to_string(), THIRD);
     for (event, body) in [(first, first_body), (second, second_body), (third, third_body)] {
-        assert_eq!(serde_json::to_string(&event.body).unwrap(), body, "the body hashed is the body stored");
+        assert_eq!(serde_json::to_string(&event.body).unwrap(), body, "the hashed body must be the stored body");
     }
 }
 
 #[test]
-fn the_page_shows_these_hashes() {
+fn the_documentation_shows_these_hashes() {
     let page = include_str!("../../../../docs/reference/record.md");
     for shown in [GENESIS, TEXT, FIRST, SECOND, THIRD] {
         assert!(page.contains(shown), "{shown} is not in docs/reference/record.md");
@@ -116,49 +117,49 @@ fn the_page_shows_these_hashes() {
 fn the_chain_covers_every_field() {
     let [(event, body), _, (posted, _)] = example();
     let mut seen = std::collections::HashSet::from([hash(FIRST).0]);
-    let mut differs = |what: &str, previous: &str, programme: &str, event: Event, body: &str| {
+    let mut check_differs = |field: &str, previous: &str, programme: &str, event: Event, body: &str| {
         let linked = chain(hash(previous), &programme.parse::<Programme>().unwrap(), &event, body);
-        assert!(seen.insert(linked.0), "{what} is not covered");
+        assert!(seen.insert(linked.0), "{field} is not covered");
     };
-    let with = |change: &dyn Fn(&mut Event)| {
+    let with_event = |change: &dyn Fn(&mut Event)| {
         let mut changed = event.clone();
         change(&mut changed);
         changed
     };
-    differs("previous", FIRST, "2021-22", event.clone(), body);
-    differs("programme", GENESIS, "2022-23", event.clone(), body);
-    differs("body", GENESIS, "2021-22", event.clone(), r#"{"kind":"closed","outcome":"lapsed"}"#);
-    differs("sequence", GENESIS, "2021-22", with(&|it| it.seq = Seq(2)), body);
-    differs("kind", GENESIS, "2021-22", with(&|it| it.body = EventBody::Noted {}), body);
-    differs("offer", GENESIS, "2021-22", with(&|it| it.offer = None), body);
-    differs("actor", GENESIS, "2021-22", with(&|it| it.actor = "ada".parse().unwrap()), body);
-    differs("request", GENESIS, "2021-22", with(&|it| it.request = RequestId(uuid::Uuid::nil())), body);
-    differs("effective", GENESIS, "2021-22", with(&|it| it.effective = day("2021-10-05")), body);
-    differs("recorded", GENESIS, "2021-22", with(&|it| it.recorded = Micros(0)), body);
-    differs("reason", GENESIS, "2021-22", with(&|it| it.reason_code = None), body);
-    differs("empty reason", GENESIS, "2021-22", with(&|it| it.reason_code = Some(String::new())), body);
-    differs("text", GENESIS, "2021-22", with(&|it| it.text_hash = None), body);
+    check_differs("previous", FIRST, "2021-22", event.clone(), body);
+    check_differs("programme", GENESIS, "2022-23", event.clone(), body);
+    check_differs("body", GENESIS, "2021-22", event.clone(), r#"{"kind":"closed","outcome":"lapsed"}"#);
+    check_differs("sequence", GENESIS, "2021-22", with_event(&|it| it.seq = Seq(2)), body);
+    check_differs("kind", GENESIS, "2021-22", with_event(&|it| it.body = EventBody::Noted {}), body);
+    check_differs("offer", GENESIS, "2021-22", with_event(&|it| it.offer = None), body);
+    check_differs("actor", GENESIS, "2021-22", with_event(&|it| it.actor = "ada".parse().unwrap()), body);
+    check_differs("request", GENESIS, "2021-22", with_event(&|it| it.request = RequestId(uuid::Uuid::nil())), body);
+    check_differs("effective", GENESIS, "2021-22", with_event(&|it| it.effective = day("2021-10-05")), body);
+    check_differs("recorded", GENESIS, "2021-22", with_event(&|it| it.recorded = Micros(0)), body);
+    check_differs("reason", GENESIS, "2021-22", with_event(&|it| it.reason_code = None), body);
+    check_differs("empty reason", GENESIS, "2021-22", with_event(&|it| it.reason_code = Some(String::new())), body);
+    check_differs("text", GENESIS, "2021-22", with_event(&|it| it.text_hash = None), body);
 
-    let with = |change: &dyn Fn(&mut Vec<LedgerEntry>)| {
+    let with_entries = |change: &dyn Fn(&mut Vec<LedgerEntry>)| {
         let mut changed = Event { entries: posted.entries.clone(), ..event.clone() };
         change(&mut changed.entries);
         changed
     };
-    differs("entries", GENESIS, "2021-22", with(&|_| ()), body);
-    differs("how many entries", GENESIS, "2021-22", with(&|it| it.truncate(1)), body);
-    differs("their order", GENESIS, "2021-22", with(&|it| it.reverse()), body);
-    differs("an entry's number", GENESIS, "2021-22", with(&|it| it[1].seq = EntrySeq(9)), body);
-    differs("its account", GENESIS, "2021-22", with(&|it| it[1].account = it[0].account), body);
-    differs("its verb", GENESIS, "2021-22", with(&|it| it[1].verb = EntryKind::Refund), body);
-    differs("its amount", GENESIS, "2021-22", with(&|it| it[1].amount = 90_001), body);
+    check_differs("entries", GENESIS, "2021-22", with_entries(&|_| ()), body);
+    check_differs("number of entries", GENESIS, "2021-22", with_entries(&|it| it.truncate(1)), body);
+    check_differs("order of entries", GENESIS, "2021-22", with_entries(&|it| it.reverse()), body);
+    check_differs("number of an entry", GENESIS, "2021-22", with_entries(&|it| it[1].seq = EntrySeq(9)), body);
+    check_differs("account of an entry", GENESIS, "2021-22", with_entries(&|it| it[1].account = it[0].account), body);
+    check_differs("kind of an entry", GENESIS, "2021-22", with_entries(&|it| it[1].verb = EntryKind::Refund), body);
+    check_differs("amount of an entry", GENESIS, "2021-22", with_entries(&|it| it[1].amount = 90_001), body);
     let period = "FY2022-23/M01".parse().unwrap();
-    differs("its period", GENESIS, "2021-22", with(&|it| it[1].period = period), body);
+    check_differs("period of an entry", GENESIS, "2021-22", with_entries(&|it| it[1].period = period), body);
 }
 
 #[test]
 fn a_hash_is_read_only_as_64_hex_digits() {
     assert_eq!(hash(GENESIS).to_string(), GENESIS);
-    assert_eq!(GENESIS.to_uppercase().parse::<Hash>().unwrap(), hash(GENESIS), "either case");
+    assert_eq!(GENESIS.to_uppercase().parse::<Hash>().unwrap(), hash(GENESIS), "upper and lower case must be accepted");
     let rows = ["", &GENESIS[1..], &format!("{GENESIS}0"), &"+f".repeat(32), &"é".repeat(32), &"0x".repeat(32)];
     for bad in rows {
         assert!(bad.parse::<Hash>().is_err(), "{bad:?}");
@@ -302,7 +303,7 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     let invoice = Reference::read("inv-1").ok();
     let leader: Actor = "leader-1".parse().unwrap();
     let awarded = |unit, cap, rate, support| awarded((award, fund), unit, (cap, rate), support);
-    let asked = |action, change| EventBody::ApprovalOpened {
+    let opened = |action, change| EventBody::ApprovalOpened {
         approval,
         action,
         change: Some(change),
@@ -329,11 +330,11 @@ fn money_bodies() -> Vec<(EventBody, String)> {
             format!(r#"{{"kind":"fund_withdrawn","fund":"{id}","amount":500,"over_commit":true}}"#)),
         (EventBody::FundsMoved { from: fund, to: fund, amount, token_subject: None },
             format!(r#"{{"kind":"funds_moved","from":"{id}","to":"{id}","amount":500}}"#)),
-        (asked(ApprovalAction::AllocateFund, FundChange::Allocate { fund, amount, on }),
+        (opened(ApprovalAction::AllocateFund, FundChange::Allocate { fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"allocate_fund","change":{{"kind":"allocate","fund":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
-        (asked(ApprovalAction::WithdrawFund, FundChange::Withdraw { fund, amount, over_commit: true, on }),
+        (opened(ApprovalAction::WithdrawFund, FundChange::Withdraw { fund, amount, over_commit: true, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","change":{{"kind":"withdraw","fund":"{id}","amount":500,"over_commit":true,"on":"2022-03-31"}}}}"#)),
-        (asked(ApprovalAction::MoveFunds, FundChange::Move { from: fund, to: fund, amount, on }),
+        (opened(ApprovalAction::MoveFunds, FundChange::Move { from: fund, to: fund, amount, on }),
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"move_funds","change":{{"kind":"move","from":"{id}","to":"{id}","amount":500,"on":"2022-03-31"}}}}"#)),
         (awarded(Unit::HalfDays, Some(fund), Some(Pence(60_000)), Support::Nle { leader: leader.clone(), leader_kind: None }),
             format!(r#"{{"kind":"awarded","award":"{id}","unit":"half_days","amount":4,"fund":"{id}","cap":"{id}","rate":60000,"support":{{"kind":"nle","leader":"leader-1"}}}}"#)),
@@ -367,7 +368,7 @@ fn money_bodies() -> Vec<(EventBody, String)> {
     rows
 }
 
-/// Bodies about money with the fields that rules 2 added.
+/// Bodies about money with the fields that version 2 of the rules added.
 fn claim_bodies() -> Vec<(EventBody, String)> {
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";
     let (award, fund, on) = (AwardId(uuid(id)), AccountId(uuid(id)), day("2022-03-31"));
@@ -444,10 +445,10 @@ fn every_body_keeps_its_json() {
         assert!(json.starts_with(&format!(r#"{{"kind":"{}""#, body.kind())), "{json}");
         kinds.insert(body.kind());
     }
-    assert_eq!(kinds, EventBody::KINDS.into(), "every kind has a row");
+    assert_eq!(kinds, EventBody::KINDS.into(), "every kind must have a row");
 }
 
-/// A body that depends on the register or the files has the last event of the register's record.
+/// Only a body that depends on the register or the files gets the last event of the register's record.
 #[test]
 fn a_body_that_depends_on_the_register_cites_its_record() {
     let dependent_kinds = "identified schools_added responsible_body_changed placed entry_decided referral_raised \
@@ -467,8 +468,8 @@ fn a_body_that_depends_on_the_register_cites_its_record() {
     }
 }
 
-/// "Fields are added, never renamed or removed": a reader ignores unknown fields, and reads an event from before an
-/// optional field existed.
+/// "Fields are added, never renamed or removed": the program ignores unknown fields, and reads an event that was
+/// stored before an optional field existed.
 #[test]
 fn a_body_may_gain_fields() {
     let lapsed = EventBody::Closed { outcome: Outcome::Lapsed, released: Vec::new() };
@@ -477,7 +478,7 @@ fn a_body_may_gain_fields() {
     let older = r#"{"kind":"contacted","party":"responsible_body"}"#;
     let expected = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), expected);
-    // as they were written before there was money
+    // events that were stored before the record had movements of money
     let older = r#"{"kind":"closed","outcome":"lapsed"}"#;
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), lapsed);
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";

@@ -1,4 +1,4 @@
-//! Folds the record of reference data into its current state, and reports each event that breaks a rule.
+//! Computes the current state of the record of reference data, and reports each event that breaks a rule.
 
 use std::collections::BTreeMap;
 
@@ -20,20 +20,21 @@ pub struct RecordedImport {
     pub state: ImportState,
     /// The person who imported it.
     pub imported_by: Actor,
-    /// When it was imported.
+    /// The time at which it was imported.
     pub imported_at: Micros,
     /// The person who asked to withdraw it, if it was withdrawn.
     pub withdrawn_by: Option<Actor>,
-    /// The import that replaced it, if one did.
+    /// The import that replaced it; `None` if it was not replaced.
     pub replaced_by: Option<ImportId>,
     /// The event that recorded it: `import_landed` or `import_found`.
     pub landed: RegisterSeq,
-    /// The event that replaced or withdrew it. Its rows do not count from that event on.
+    /// The event that replaced or withdrew it. Its rows do not count from that event on. `None` if no event did, or if
+    /// that happened before the record began.
     pub ended: Option<RegisterSeq>,
 }
 
 impl RecordedImport {
-    /// Whether its rows counted for a decision that was made after event `at`.
+    /// Whether its rows counted for a decision that was made when `at` was the last event.
     #[must_use]
     pub fn counts_at(&self, at: RegisterSeq) -> bool {
         self.landed <= at && self.ended.map_or(self.state == ImportState::Landed, |ended| ended > at)
@@ -47,19 +48,21 @@ pub struct RegisterState {
     pub imports: BTreeMap<ImportId, RecordedImport>,
     /// Every approval to withdraw an import, by id.
     pub approvals: BTreeMap<ApprovalId, Approval>,
-    /// When the record began.
+    /// The time at which the record began; `None` before its first event.
     pub begun: Option<Micros>,
-    /// How many events that adopt older imports and approvals are still to come.
+    /// The number of adopting events that must still follow.
     adoptions_left: i64,
-    /// The approval that the previous event gave, with its actor and request. The next event must withdraw the import.
+    /// The approval that the previous event gave, with the actor and request of that event. The next event must
+    /// withdraw the import. `None` if the previous event gave no approval.
     just_given: Option<(ApprovalId, Actor, RequestId)>,
-    /// When the previous event was recorded.
+    /// The time at which the previous event was recorded.
     last_recorded: Option<Micros>,
 }
 
 impl RegisterState {
-    /// Folds the next event in. `recorded` is the time of the event with its date in London, or `None` if the time is
-    /// outside the calendar. Returns one sentence for each rule that the event breaks, to be printed after its number.
+    /// Applies the next event. `recorded` is the time of the event with its date in London, or `None` if the time is
+    /// outside the calendar. Returns one sentence for each rule that the event breaks. The caller prints it after the
+    /// number of the event.
     pub fn apply(&mut self, event: &RegisterEvent, recorded: Option<Now>) -> Vec<String> {
         let mut violations = Vec::new();
         violations.extend(self.check_order(event));
@@ -71,33 +74,34 @@ impl RegisterState {
                 (self.adoptions_left, self.begun) = (*found, Some(event.recorded));
                 None
             }
-            RegisterBody::ImportFound { .. } => self.import_found(event),
-            RegisterBody::ApprovalFound { .. } => self.approval_found(event),
-            RegisterBody::AnswerFound { .. } => self.answer_found(event),
-            RegisterBody::ImportLanded { import, file } => self.landed(*import, file, event),
+            RegisterBody::ImportFound { .. } => self.adopt_import(event),
+            RegisterBody::ApprovalFound { .. } => self.adopt_approval(event),
+            RegisterBody::AnswerFound { .. } => self.adopt_answer(event),
+            RegisterBody::ImportLanded { import, file } => self.land(*import, file, event),
             RegisterBody::ImportRepeated { import } => self.landed_import(*import).err(),
-            RegisterBody::ImportReplaced { import, by } => self.replaced((*import, *by), event.seq),
+            RegisterBody::ImportReplaced { import, by } => self.replace((*import, *by), event.seq),
             RegisterBody::ImportWithdrawn { import, approval } => {
                 let was_just_given = just_given == Some((*approval, event.actor.clone(), event.request));
-                self.withdrawn((*import, *approval), was_just_given, event.seq)
+                self.withdraw((*import, *approval), was_just_given, event.seq)
             }
-            RegisterBody::ApprovalOpened { .. } => self.opened(event),
+            RegisterBody::ApprovalOpened { .. } => self.open_approval(event),
             RegisterBody::ApprovalGiven { approval, token_subject } => {
                 self.just_given = Some((*approval, event.actor.clone(), event.request));
-                self.answered(*approval, ApprovalAnswer::Given, *token_subject, event)
+                self.answer_approval(*approval, ApprovalAnswer::Given, *token_subject, event)
             }
             RegisterBody::ApprovalDenied { approval, token_subject } => {
-                self.answered(*approval, ApprovalAnswer::Denied, *token_subject, event)
+                self.answer_approval(*approval, ApprovalAnswer::Denied, *token_subject, event)
             }
             RegisterBody::ApprovalWithdrawn { approval, token_subject } => {
-                self.answered(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
+                self.answer_approval(*approval, ApprovalAnswer::Withdrawn, *token_subject, event)
             }
         };
         violations.extend(violation);
         violations
     }
 
-    /// Says which event is still missing after the last one, if any: an adoption, or the withdrawal that an approval allows.
+    /// Returns a sentence about the event that is missing after the last event: an adopting event, or the withdrawal
+    /// that an approval allows. Returns `None` if no event is missing.
     #[must_use]
     pub fn unfinished(&self) -> Option<String> {
         if self.adoptions_left > 0 {
@@ -106,8 +110,8 @@ impl RegisterState {
         self.just_given.as_ref().map(|(approval, ..)| format!("approval {approval} was given, and withdraws nothing"))
     }
 
-    /// Checks the order of events: the record begins with `record_begun`, the adopting events follow right after it, and
-    /// the withdrawal of an import follows right after its approval was given.
+    /// Checks the order of events: the record begins with `record_begun`, the adopting events follow directly after
+    /// it, and the withdrawal of an import follows directly after its approval was given.
     fn check_order(&mut self, event: &RegisterEvent) -> Option<String> {
         let is_first = event.seq == Seq(1);
         let begins = matches!(event.body, RegisterBody::RecordBegun { .. });
@@ -118,12 +122,14 @@ impl RegisterState {
         if begins != is_first {
             return Some("the record begins with record_begun, and with nothing else".to_owned());
         }
-        let is_due = self.adoptions_left > 0;
+        let is_adoption_expected = self.adoptions_left > 0;
         if adopts {
             self.adoptions_left = self.adoptions_left.saturating_sub(1);
         }
-        if adopts != is_due && !begins {
-            return Some(format!("what was found is adopted right after the beginning: {is_due} is expected"));
+        if adopts != is_adoption_expected && !begins {
+            return Some(format!(
+                "what was found is adopted right after the beginning: {is_adoption_expected} is expected"
+            ));
         }
         match &self.just_given {
             Some((approval, ..)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {
@@ -133,13 +139,14 @@ impl RegisterState {
         }
     }
 
-    /// Checks that the event was recorded at or after the time of the previous one.
+    /// Checks that the event was not recorded before the previous event.
     fn check_recorded_time(&mut self, event: &RegisterEvent) -> Option<String> {
         let last = self.last_recorded.replace(event.recorded).filter(|it| event.recorded < *it)?;
         Some(format!("it is recorded at {}, before the event before it, at {}", event.recorded.0, last.0))
     }
 
-    fn import_found(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Adopts an import that is older than the record. Returns the rule that the event breaks, if any.
+    fn adopt_import(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::ImportFound { import, file, state, imported_by, imported_at, withdrawn_by, replaced_by } =
             &event.body
         else {
@@ -158,7 +165,8 @@ impl RegisterState {
         self.imports.insert(*import, adopted).map(|_| format!("import {import} is in the record already"))
     }
 
-    fn approval_found(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Adopts an approval that is older than the record. Returns the rule that the event breaks, if any.
+    fn adopt_approval(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::ApprovalFound {
             approval,
             import,
@@ -183,11 +191,12 @@ impl RegisterState {
         self.approvals.insert(*approval, adopted).map(|_| format!("approval {approval} is in the record already"))
     }
 
-    fn answer_found(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Adopts the answer to an adopted approval. Returns the rule that the event breaks, if any.
+    fn adopt_answer(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::AnswerFound { approval, answer, answered_by, token_subject } = &event.body else {
             return None;
         };
-        let Some(adopted) = self.approvals.get_mut(approval) else { return Some(no_approval(*approval)) };
+        let Some(adopted) = self.approvals.get_mut(approval) else { return Some(approval_not_recorded(*approval)) };
         adopted.answered_subject = *token_subject;
         adopted.state = match (answer, answered_by) {
             (AnswerFound::CarriedOut, Some(by)) => ApprovalState::CarriedOut(by.clone()),
@@ -201,7 +210,8 @@ impl RegisterState {
         None
     }
 
-    fn landed(&mut self, import: ImportId, file: &ImportedFile, event: &RegisterEvent) -> Option<String> {
+    /// Adds an import that landed. Returns the rule that the event breaks, if any.
+    fn land(&mut self, import: ImportId, file: &ImportedFile, event: &RegisterEvent) -> Option<String> {
         let has_same_content = |it: &RecordedImport| {
             it.state == ImportState::Landed
                 && (it.file.kind, it.file.as_at, it.file.sha256) == (file.kind, file.as_at, file.sha256)
@@ -226,7 +236,8 @@ impl RegisterState {
         existing.map(|_| format!("import {import} is in the record already")).or(duplicate).or(future)
     }
 
-    /// Returns an import whose rows count. The error is a sentence for the report.
+    /// Returns an import whose rows count. The error is a sentence for the report: the import is not in the record, or
+    /// its rows do not count.
     fn landed_import(&mut self, import: ImportId) -> Result<&mut RecordedImport, String> {
         let recorded = self.imports.get_mut(&import).ok_or_else(|| format!("import {import} is not in the record"))?;
         if recorded.state == ImportState::Landed {
@@ -236,7 +247,8 @@ impl RegisterState {
         }
     }
 
-    fn replaced(&mut self, (import, by): (ImportId, ImportId), seq: Seq) -> Option<String> {
+    /// Marks an import as replaced by another import. Returns the rule that the event breaks, if any.
+    fn replace(&mut self, (import, by): (ImportId, ImportId), seq: Seq) -> Option<String> {
         if import == by {
             return Some(format!("import {import} takes its own place"));
         }
@@ -255,7 +267,8 @@ impl RegisterState {
         })
     }
 
-    fn withdrawn(
+    /// Marks an import as withdrawn. Returns the rule that the event breaks, if any.
+    fn withdraw(
         &mut self,
         (import, approval): (ImportId, ApprovalId),
         was_just_given: bool,
@@ -263,17 +276,18 @@ impl RegisterState {
     ) -> Option<String> {
         let approval = self.approvals.get(&approval).filter(|it| it.subject == import.0);
         let requester = approval.map(|it| it.requested_by.clone());
-        let allowed = was_just_given && requester.is_some();
+        let is_allowed = was_just_given && requester.is_some();
         let old = match self.landed_import(import) {
             Ok(old) => old,
             Err(violation) => return Some(violation),
         };
         (old.state, old.withdrawn_by, old.ended) = (ImportState::Withdrawn, requester, Some(seq));
-        (!allowed)
+        (!is_allowed)
             .then(|| format!("import {import} is withdrawn without an approval of that, given by the event before"))
     }
 
-    fn opened(&mut self, event: &RegisterEvent) -> Option<String> {
+    /// Adds an approval that was opened. Returns the rule that the event breaks, if any.
+    fn open_approval(&mut self, event: &RegisterEvent) -> Option<String> {
         let RegisterBody::ApprovalOpened { approval, import, statement, expires_at, token_subject } = &event.body
         else {
             return None;
@@ -300,15 +314,16 @@ impl RegisterState {
             .or(wrong_expiry)
     }
 
-    /// Answers an approval, and checks the answer by the same rules as the commands do.
-    fn answered(
+    /// Answers an approval, and checks the answer by the same rules as the commands do. Returns the rule that the event
+    /// breaks, if any.
+    fn answer_approval(
         &mut self,
         approval: ApprovalId,
         answer: ApprovalAnswer,
         subject: Option<TokenSubject>,
         event: &RegisterEvent,
     ) -> Option<String> {
-        let Some(recorded) = self.approvals.get_mut(&approval) else { return Some(no_approval(approval)) };
+        let Some(recorded) = self.approvals.get_mut(&approval) else { return Some(approval_not_recorded(approval)) };
         let by = ApprovalCaller::about_reference_data(person(event, subject), event.recorded);
         let refusal = by.may(recorded, answer).err();
         recorded.answer(answer, &by.person, Some(event.seq));
@@ -325,10 +340,11 @@ fn check_effective_date(event: &RegisterEvent, recorded: Option<Now>) -> Option<
         .then(|| format!("it takes effect on {}, after the day it was recorded on, {today}", event.effective))
 }
 
+/// The actor of an event as a person.
 fn person(event: &RegisterEvent, subject: Option<TokenSubject>) -> Person {
     Person { actor: event.actor.clone(), subject }
 }
 
-fn no_approval(approval: ApprovalId) -> String {
+fn approval_not_recorded(approval: ApprovalId) -> String {
     format!("approval {approval} is not in the record")
 }

@@ -1,8 +1,9 @@
-//! The record of reference data, named `register`: which files landed, were replaced or withdrawn, and by whom.
+//! Defines the record of reference data, named `register`. It says which files landed, were replaced or withdrawn, and
+//! who did it.
 //!
-//! Its events form a hash chain, like those of a programme. The rows of a file are not in the record: each landed import
-//! has their number and one hash over all of them. Free text is not in the record either, only its salted hash. The texts
-//! are stored with the approvals.
+//! Its events form a hash chain, like those of a programme. The rows of a file are not in the record. For each
+//! landed import, the record has the number of rows and one hash over all rows. Of a free text, the record has only the
+//! salted hash. The texts are stored with the approvals.
 
 mod fold;
 pub mod refusals;
@@ -38,23 +39,23 @@ named_enum! {
 }
 
 named_enum! {
-    /// The state of an import. Its rows count only while it is landed.
+    /// The state of an import. Its rows count only in the state `landed`.
     ImportState {
-        /// Its rows are being written. No query shows it.
+        /// Its rows are being written. No query returns the import.
         Staging = "staging",
-        /// Its rows are being deleted. No query shows it.
+        /// Its rows are being deleted. No query returns the import.
         Discarded = "discarded",
         /// Its rows count.
         Landed = "landed",
         /// Another import replaced it.
         Replaced = "replaced",
-        /// Withdrawn by two people.
+        /// Two people withdrew it.
         Withdrawn = "withdrawn",
     }
 }
 
 named_enum! {
-    /// The answer to an approval that is older than this record.
+    /// The answer to an approval when both are older than this record.
     AnswerFound {
         /// Given and carried out.
         CarriedOut = "carried_out",
@@ -75,18 +76,18 @@ pub struct RowsHash {
     pub sha256: Hash,
 }
 
-/// Computes a [`RowsHash`] from the hashes of the rows, which are added in the order of the rows' keys.
+/// Computes a [`RowsHash`]. The hashes of the rows must be added in the order of the keys of the rows.
 #[derive(Debug, Default)]
 pub struct RowsHasher {
     count: i64,
-    list: Sha256,
+    hash_of_rows: Sha256,
 }
 
 impl RowsHasher {
     /// Adds the hash of the next row.
     pub fn add(&mut self, row: Hash) {
         self.count = self.count.saturating_add(1);
-        self.list.update(row.0);
+        self.hash_of_rows.update(row.0);
     }
 
     /// The number of rows added so far.
@@ -98,7 +99,7 @@ impl RowsHasher {
     /// Returns the number of rows and the hash over all of them.
     #[must_use]
     pub fn finish(self) -> RowsHash {
-        RowsHash { count: self.count, sha256: Hash(self.list.finalize().into()) }
+        RowsHash { count: self.count, sha256: Hash(self.hash_of_rows.finalize().into()) }
     }
 }
 
@@ -107,17 +108,17 @@ impl RowsHasher {
 pub struct ImportedFile {
     /// Its kind.
     pub kind: FileKind,
-    /// Its as-at date: the date whose position it describes.
+    /// Its as-at date: the date whose state it shows.
     pub as_at: Date,
-    /// Its name, as the importer gave it.
+    /// Its name, as the person who imported it gave it.
     pub name: String,
     /// SHA-256 of its unpacked bytes.
     pub sha256: Hash,
     /// The number of data rows in the file.
     pub rows: i64,
-    /// The rows that were accepted.
+    /// The number and hash of the rows that were accepted.
     pub accepted: RowsHash,
-    /// The problems and notes that are stored with the import.
+    /// The number and hash of the problems and notes that are stored with the import.
     pub findings: RowsHash,
     /// The number of further problems, which are not stored.
     pub more_problems: i64,
@@ -127,7 +128,8 @@ pub struct ImportedFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RegisterBody {
-    /// The record began. The events right after this one adopt the imports and approvals that are older than the record.
+    /// The record began. The events right after this one adopt the imports and approvals that are older than the
+    /// record.
     RecordBegun {
         /// The number of adopting events.
         found: i64,
@@ -147,7 +149,7 @@ pub enum RegisterBody {
         /// The person who withdrew it, if it was withdrawn.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         withdrawn_by: Option<Actor>,
-        /// The import that replaced it, if one did.
+        /// The import that replaced it; `None` if it was not replaced.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_by: Option<ImportId>,
     },
@@ -170,7 +172,7 @@ pub enum RegisterBody {
         /// The statement of the approval, if it has one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
-        /// When it expires, if it does.
+        /// The time at which it expires; `None` if it has no expiry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Micros>,
     },
@@ -194,12 +196,12 @@ pub enum RegisterBody {
         /// Its file.
         file: ImportedFile,
     },
-    /// A file was imported whose content had landed already. No rows were added.
+    /// A file was imported, but the same content had landed before. No rows were added.
     ImportRepeated {
         /// The import that has this content.
         import: ImportId,
     },
-    /// An import was replaced by another.
+    /// Another import replaced an import.
     ImportReplaced {
         /// The replaced import.
         import: ImportId,
@@ -212,31 +214,31 @@ pub enum RegisterBody {
         approval: ApprovalId,
         /// The import.
         import: ImportId,
-        /// What the withdrawal will change.
+        /// The offers that the withdrawal will change.
         statement: Statement,
         /// When it expires, in microseconds since 1970.
         expires_at: Micros,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The second person approved.
+    /// The second person gave the approval.
     ApprovalGiven {
         /// The approval.
         approval: ApprovalId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The second person denied it. The text of this event is the reason.
+    /// The second person denied the approval. The text of this event is the reason.
     ApprovalDenied {
         /// The approval.
         approval: ApprovalId,
-        /// The token subject of the actor, to tell two people apart; `None` without a token.
+        /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
-    /// The requester withdrew it.
+    /// The requester withdrew the approval.
     ApprovalWithdrawn {
         /// The approval.
         approval: ApprovalId,
@@ -248,7 +250,7 @@ pub enum RegisterBody {
     ImportWithdrawn {
         /// The import.
         import: ImportId,
-        /// The approval that allowed it, which the previous event gave.
+        /// The approval that allowed the withdrawal. It was given by the event before this one.
         approval: ApprovalId,
     },
 }
@@ -275,5 +277,6 @@ impl Body for RegisterBody {
 /// One event of this record. It has no offer, no reason code and no ledger entries.
 pub type RegisterEvent = super::event::Event<RegisterBody>;
 
-/// The number of the last event of this record when a decision read the register and the files; 0 if there was none.
+/// The number of the last event of this record at the time when a decision read the register and the files. 0 if the
+/// record had no event.
 pub type RegisterSeq = Seq;

@@ -1,13 +1,14 @@
-//! Refusals about reference data.
+//! Makes the refusals about reference data.
 
 use crate::ids::ImportId;
 use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 
-/// The most rows that a refusal names. It gives the number of the others.
+/// The maximum number of rows that a refusal names. Of the other rows, it gives only the number.
 const MAX_NAMED_ROWS: usize = 50;
 
-/// Refuses a new file that contradicts another file of the same date. `rows` are the rows of the new file that do, each
-/// with the import that it contradicts. The caller has to say which import the new file replaces.
+/// Returns the refusal of a new file that contradicts another file of the same date. `rows` are the rows of the new
+/// file that differ, each with the import from which it differs. The caller has to say which import the new file
+/// replaces.
 #[must_use]
 pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
     let limits = rows.iter().take(MAX_NAMED_ROWS).map(|(row, import)| {
@@ -26,7 +27,7 @@ pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
     }
 }
 
-/// Refuses to withdraw an import that does not count.
+/// Returns the refusal to withdraw an import that does not count.
 #[must_use]
 pub fn not_landed(import: ImportId, state: super::ImportState) -> Refusal {
     let limit = Limit::plain(LimitKind::Import, import, "nothing to do: it does not count");

@@ -1,4 +1,4 @@
-//! The JSON of each event body, the hash over rows, and a table of records that break a rule.
+//! Tests the JSON of each event body, the hash over rows, and the report of records that break a rule.
 
 use super::*;
 use crate::event::{Encoder, Event};
@@ -29,7 +29,7 @@ fn file(kind: FileKind, as_at: &str, content: u8) -> ImportedFile {
     }
 }
 
-/// Midnight of 31 January 2022 in London, the day of every event here.
+/// Midnight of 31 January 2022 in London. All events of these tests happen on this day, unless a test says otherwise.
 const DAY: i64 = 1_643_587_200_000_000;
 
 /// The time at which event `seq` is recorded.
@@ -42,13 +42,13 @@ const fn expiry(seq: i64) -> Micros {
     Micros(recorded(seq).0 + 30 * 86_400_000_000)
 }
 
-/// Folds an event in, recorded on the day of the test.
+/// Applies an event that was recorded on 31 January 2022.
 fn apply(state: &mut RegisterState, event: &RegisterEvent) -> Vec<String> {
     let today = "2022-01-31".parse().unwrap();
     state.apply(event, Some(Now { at: event.recorded, today }))
 }
 
-/// An event by the actor `by`, under the request of that number.
+/// An event by the actor `by`. `request` is the number of the request.
 fn event(seq: i64, by: &str, request: u128, body: RegisterBody) -> RegisterEvent {
     Event {
         seq: Seq(seq),
@@ -68,11 +68,11 @@ fn landed(n: u128, content: u8) -> RegisterBody {
     RegisterBody::ImportLanded { import: import(n), file: file(FileKind::Ofsted, "2021-09-30", content) }
 }
 
-/// Approval `n` to withdraw import `of`, which expires thirty days after event `seq`.
-fn opened(n: u128, of: u128, seq: i64) -> RegisterBody {
+/// Opens approval `n` to withdraw the import `import_number`. The approval expires thirty days after event `seq`.
+fn opened(n: u128, import_number: u128, seq: i64) -> RegisterBody {
     RegisterBody::ApprovalOpened {
         approval: approval(n),
-        import: import(of),
+        import: import(import_number),
         statement: Statement::Import { offers: vec![OfferId(uuid::Uuid::max())] },
         expires_at: expiry(seq),
         token_subject: None,
@@ -83,29 +83,30 @@ fn given(n: u128) -> RegisterBody {
     RegisterBody::ApprovalGiven { approval: approval(n), token_subject: None }
 }
 
-fn withdrawn(of: u128, n: u128) -> RegisterBody {
-    RegisterBody::ImportWithdrawn { import: import(of), approval: approval(n) }
+fn withdrawn(import_number: u128, n: u128) -> RegisterBody {
+    RegisterBody::ImportWithdrawn { import: import(import_number), approval: approval(n) }
 }
 
 /// The actor, the number of the request, and the body of an event.
 type Step = (&'static str, u128, RegisterBody);
 
-/// Folds a `record_begun` event and then these. Returns the violations, each after the number of its event.
-fn violations(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
+/// Applies a `record_begun` event and then `steps`. Returns the state and the violations, each after the number of its
+/// event.
+fn state_and_violations(steps: Vec<Step>) -> (RegisterState, Vec<String>) {
     let mut state = RegisterState::default();
     let begun = ("tsio", 0, RegisterBody::RecordBegun { found: 0 });
-    let mut found = Vec::new();
+    let mut violations = Vec::new();
     for (seq, (by, request, body)) in (1_i64..).zip(std::iter::once(begun).chain(steps)) {
         let event = event(seq, by, request, body);
-        found.extend(apply(&mut state, &event).into_iter().map(|it| format!("{seq}: {it}")));
+        violations.extend(apply(&mut state, &event).into_iter().map(|it| format!("{seq}: {it}")));
     }
-    found.extend(state.unfinished());
-    (state, found)
+    violations.extend(state.unfinished());
+    (state, violations)
 }
 
 #[test]
 fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
-    let (state, found) = violations(vec![
+    let (state, violations) = state_and_violations(vec![
         ("ann", 1, landed(1, 1)),
         ("ann", 2, landed(2, 2)),
         ("ann", 2, RegisterBody::ImportReplaced { import: import(1), by: import(2) }),
@@ -114,11 +115,12 @@ fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
         ("bob", 5, given(7)),
         ("bob", 5, withdrawn(2, 7)),
     ]);
-    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(violations, Vec::<String>::new());
     let [first, second] = [1, 2].map(|n| state.imports.get(&import(n)).unwrap().clone());
     assert_eq!((first.state, first.replaced_by), (ImportState::Replaced, Some(import(2))));
     assert_eq!((second.state, second.withdrawn_by.unwrap().to_string()), (ImportState::Withdrawn, "ann".to_owned()));
-    // Which of the two counted after each event: 2 and 3 landed them, 4 replaced one, 8 withdrew the other.
+    // Which of the two imports counted after each event. Event 2 landed the first and event 3 the second, event 4
+    // replaced the first, event 8 withdrew the second.
     let counted = |seq| [1, 2].map(|n| state.imports[&import(n)].counts_at(Seq(seq)));
     assert_eq!(counted(1), [false, false]);
     assert_eq!(counted(2), [true, false]);
@@ -130,7 +132,7 @@ fn files_land_and_are_replaced_and_withdrawn_by_two_people() {
 #[test]
 fn each_broken_rule_is_reported() {
     let opened_by_ann = || vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 3))];
-    let after = |more: Vec<Step>| opened_by_ann().into_iter().chain(more).collect::<Vec<_>>();
+    let after_opening = |more: Vec<Step>| opened_by_ann().into_iter().chain(more).collect::<Vec<_>>();
     #[rustfmt::skip]
     let rows: Vec<(Vec<Step>, &str)> = vec![
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, landed(1, 2))],                "3: import 00000000-0000-0000-0000-000000000001 is in the record already"),
@@ -139,13 +141,13 @@ fn each_broken_rule_is_reported() {
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, RegisterBody::ImportReplaced { import: import(1), by: import(1) })], "3: import 00000000-0000-0000-0000-000000000001 takes its own place"),
         (vec![("ann", 1, RegisterBody::ImportLanded { import: import(1), file: file(FileKind::Ofsted, "2022-02-01", 1) })], "2: its file speaks for a later day, 2022-02-01"),
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, withdrawn(1, 7))],             "3: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
-        (after(vec![("ANN", 3, given(7)), ("ANN", 3, withdrawn(1, 7))]),          "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither approve nor deny (SELF_APPROVAL)"),
-        (after(vec![("bob", 3, given(7)), ("bob", 4, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
-        (after(vec![("bob", 3, given(7))]),                                       "approval 00000000-0000-0000-0000-000000000007 was given, and withdraws nothing"),
-        (after(vec![("bob", 3, given(7)), ("ann", 4, landed(2, 2))]),             "5: approval 00000000-0000-0000-0000-000000000007 was given before it, and withdraws nothing"),
-        (after(vec![("ann", 3, RegisterBody::ApprovalDenied { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither"),
-        (after(vec![("bob", 3, RegisterBody::ApprovalWithdrawn { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: only the requester"),
-        (after(vec![("bob", 3, given(7)), ("eve", 3, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
+        (after_opening(vec![("ANN", 3, given(7)), ("ANN", 3, withdrawn(1, 7))]),          "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither approve nor deny (SELF_APPROVAL)"),
+        (after_opening(vec![("bob", 3, given(7)), ("bob", 4, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
+        (after_opening(vec![("bob", 3, given(7))]),                                       "approval 00000000-0000-0000-0000-000000000007 was given, and withdraws nothing"),
+        (after_opening(vec![("bob", 3, given(7)), ("ann", 4, landed(2, 2))]),             "5: approval 00000000-0000-0000-0000-000000000007 was given before it, and withdraws nothing"),
+        (after_opening(vec![("ann", 3, RegisterBody::ApprovalDenied { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: the requester may neither"),
+        (after_opening(vec![("bob", 3, RegisterBody::ApprovalWithdrawn { approval: approval(7), token_subject: None })]), "4: approval 00000000-0000-0000-0000-000000000007: only the requester"),
+        (after_opening(vec![("bob", 3, given(7)), ("eve", 3, withdrawn(1, 7))]),          "5: import 00000000-0000-0000-0000-000000000001 is withdrawn without an approval of that"),
         (vec![("ann", 1, landed(1, 1)), ("ann", 2, opened(7, 1, 4))],             "3: approval 00000000-0000-0000-0000-000000000007 expires at 1646179200004000, not 30 days after it was opened, at 1646179200003000"),
         (vec![("ann", 1, opened(7, 1, 2))],                                   "2: import 00000000-0000-0000-0000-000000000001 is not in the record"),
         (vec![("bob", 1, given(7)), ("bob", 1, withdrawn(1, 7))],                 "2: approval 00000000-0000-0000-0000-000000000007 is not in the record"),
@@ -153,9 +155,9 @@ fn each_broken_rule_is_reported() {
         (vec![("tsio", 1, RegisterBody::AnswerFound { approval: approval(7), answer: AnswerFound::Withdrawn, answered_by: None, token_subject: None })],
                                                                                   "2: what was found is adopted right after the beginning"),
     ];
-    for (steps, named) in rows {
-        let (_, found) = violations(steps);
-        assert!(found.iter().any(|it| it.starts_with(named)), "{named} is not in {found:#?}");
+    for (steps, expected) in rows {
+        let (_, violations) = state_and_violations(steps);
+        assert!(violations.iter().any(|it| it.starts_with(expected)), "{expected} is not in {violations:#?}");
     }
 }
 
@@ -172,24 +174,24 @@ fn withdrawal() -> [RegisterEvent; 5] {
 
 #[test]
 fn an_approval_is_given_before_it_expires() {
-    let named = "approval 00000000-0000-0000-0000-000000000007: this approval has expired";
-    for (late, is_named) in [(expiry(3).0 - 1, false), (expiry(3).0, true)] {
+    let expected = "approval 00000000-0000-0000-0000-000000000007: this approval has expired";
+    for (answered_at, is_reported) in [(expiry(3).0 - 1, false), (expiry(3).0, true)] {
         let mut state = RegisterState::default();
-        let mut found = Vec::new();
+        let mut violations = Vec::new();
         for mut event in withdrawal() {
             if event.seq.0 > 3 {
-                event.recorded = Micros(late);
+                event.recorded = Micros(answered_at);
             }
             let today = if event.seq.0 > 3 { "2022-03-02" } else { "2022-01-31" }.parse().unwrap();
-            found.extend(state.apply(&event, Some(Now { at: event.recorded, today })));
+            violations.extend(state.apply(&event, Some(Now { at: event.recorded, today })));
         }
-        assert_eq!(found.iter().any(|it| it.starts_with(named)), is_named, "{late}: {found:#?}");
-        assert_eq!(found.len(), usize::from(is_named), "{found:#?}");
+        assert_eq!(violations.iter().any(|it| it.starts_with(expected)), is_reported, "{answered_at}: {violations:#?}");
+        assert_eq!(violations.len(), usize::from(is_reported), "{violations:#?}");
     }
 }
 
 #[test]
-fn moments_and_days_that_no_clock_records_are_named() {
+fn impossible_times_and_dates_are_reported() {
     type Change = fn(&mut RegisterEvent);
     let rows: [(Change, &str); 2] = [
         (
@@ -201,32 +203,32 @@ fn moments_and_days_that_no_clock_records_are_named() {
             "4: it takes effect on 2022-02-01, after the day it was recorded on, 2022-01-31",
         ),
     ];
-    for (change, named) in rows {
+    for (change, expected) in rows {
         let mut state = RegisterState::default();
-        let mut found = Vec::new();
+        let mut violations = Vec::new();
         for mut event in withdrawal() {
             if event.seq == Seq(4) {
                 change(&mut event);
             }
-            found.extend(apply(&mut state, &event).into_iter().map(|it| format!("{}: {it}", event.seq)));
+            violations.extend(apply(&mut state, &event).into_iter().map(|it| format!("{}: {it}", event.seq)));
         }
-        assert_eq!(found, [named]);
+        assert_eq!(violations, [expected]);
     }
     let begun = event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 });
-    let found = RegisterState::default().apply(&begun, None);
-    assert_eq!(found, ["it is recorded at a time that no calendar has"]);
+    let violations = RegisterState::default().apply(&begun, None);
+    assert_eq!(violations, ["it is recorded at a time that no calendar has"]);
     // Events of one request have the same time.
     let mut state = RegisterState::default();
-    let found: Vec<String> = withdrawal()
+    let violations: Vec<String> = withdrawal()
         .into_iter()
         .flat_map(|it| apply(&mut state, &RegisterEvent { recorded: recorded(3), ..it }))
         .collect();
-    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[test]
-fn what_was_found_follows_the_beginning_and_is_counted() {
-    let found = |found| event(1, "tsio", 0, RegisterBody::RecordBegun { found });
+fn adopting_events_follow_the_first_event_and_are_counted() {
+    let begun = |found| event(1, "tsio", 0, RegisterBody::RecordBegun { found });
     let body = RegisterBody::ImportFound {
         import: import(1),
         file: file(FileKind::Groups, "2021-08-31", 1),
@@ -238,10 +240,10 @@ fn what_was_found_follows_the_beginning_and_is_counted() {
     };
     for (count, expected) in [(1, 0), (0, 1), (2, 1)] {
         let mut state = RegisterState::default();
-        let mut wrong = apply(&mut state, &found(count));
-        wrong.extend(apply(&mut state, &event(2, "tsio", 0, body.clone())));
-        wrong.extend(state.unfinished());
-        assert_eq!(wrong.len(), expected, "{count}: {wrong:?}");
+        let mut violations = apply(&mut state, &begun(count));
+        violations.extend(apply(&mut state, &event(2, "tsio", 0, body.clone())));
+        violations.extend(state.unfinished());
+        assert_eq!(violations.len(), expected, "{count}: {violations:?}");
         assert_eq!(state.imports[&import(1)].imported_by.to_string(), "ann");
     }
 }
@@ -251,7 +253,7 @@ fn every_body_keeps_its_json() {
     let (import, approval) = (ImportId(ID.parse().unwrap()), ApprovalId(ID.parse().unwrap()));
     let hex = "07".repeat(32);
     let file = file(FileKind::Ofsted, "2021-09-30", 7);
-    let written = format!(
+    let file_json = format!(
         r#"{{"kind":"ofsted","as_at":"2021-09-30","name":"month.csv","sha256":"{hex}","rows":4,"accepted":{{"count":3,"sha256":"{hex}"}},"findings":{{"count":1,"sha256":"{hex}"}},"more_problems":0}}"#
     );
     let ann: Actor = "ann".parse().unwrap();
@@ -260,12 +262,12 @@ fn every_body_keeps_its_json() {
     let rows = vec![
         (RegisterBody::RecordBegun { found: 2 }, r#"{"kind":"record_begun","found":2}"#.to_owned()),
         (RegisterBody::ImportFound { import, file: file.clone(), state: ImportState::Landed, imported_by: ann.clone(), imported_at: Micros(5), withdrawn_by: None, replaced_by: None },
-            format!(r#"{{"kind":"import_found","import":"{ID}","file":{written},"state":"landed","imported_by":"ann","imported_at":5}}"#)),
+            format!(r#"{{"kind":"import_found","import":"{ID}","file":{file_json},"state":"landed","imported_by":"ann","imported_at":5}}"#)),
         (RegisterBody::ApprovalFound { approval, import, requested_by: ann.clone(), requested_at: Micros(6), request: None, token_subject: None, statement: None, expires_at: Some(Micros(6)) },
             format!(r#"{{"kind":"approval_found","approval":"{ID}","import":"{ID}","requested_by":"ann","requested_at":6,"expires_at":6}}"#)),
         (RegisterBody::AnswerFound { approval, answer: AnswerFound::CarriedOut, answered_by: Some(ann), token_subject: None },
             format!(r#"{{"kind":"answer_found","approval":"{ID}","answer":"carried_out","answered_by":"ann"}}"#)),
-        (RegisterBody::ImportLanded { import, file }, format!(r#"{{"kind":"import_landed","import":"{ID}","file":{written}}}"#)),
+        (RegisterBody::ImportLanded { import, file }, format!(r#"{{"kind":"import_landed","import":"{ID}","file":{file_json}}}"#)),
         (RegisterBody::ImportRepeated { import }, format!(r#"{{"kind":"import_repeated","import":"{ID}"}}"#)),
         (RegisterBody::ImportReplaced { import, by: import }, format!(r#"{{"kind":"import_replaced","import":"{ID}","by":"{ID}"}}"#)),
         (RegisterBody::ApprovalOpened { approval, import, statement, expires_at: Micros(9), token_subject: None },
@@ -284,7 +286,7 @@ fn every_body_keeps_its_json() {
 
 /// Computed with Python's hashlib from the description in `docs/reference/record.md`.
 #[test]
-fn rows_are_hashed_as_the_page_on_the_record_describes() {
+fn rows_are_hashed_as_the_documentation_describes() {
     // A link: school 100001 to 100002, its type "Successor", on no day.
     let mut row = Encoder::new(b"tsio row v1\n");
     row.number(100_001);

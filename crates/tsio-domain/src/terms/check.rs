@@ -1,7 +1,7 @@
-//! Checks that need more than one place of a terms file: names, dates, duplicates.
+//! Checks parts of a terms file against each other: names, dates, duplicates.
 //!
-//! The values have been read before. A name whose own entry has a mistake still counts as defined, so that each mistake is
-//! reported once.
+//! The values have been read before. A name counts as defined even if its definition has a mistake, so that each
+//! mistake is reported once.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ fn check_within(name: &str, inner: DateRange, outer: DateRange, line: usize, rep
     }
 }
 
-/// Checks that no provider is named twice, and that there is one if a strand needs it.
+/// Checks that no provider is named twice, and that there is at least one provider if a strand needs one.
 pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], report: &mut MistakeReport<'_>) {
     let mut seen = BTreeSet::new();
     for provider in providers {
@@ -78,25 +78,28 @@ pub(super) fn providers(providers: &[Located<String>], strands: &[StrandDraft], 
     }
 }
 
-/// Checks the other names of providers, and returns each with its provider as `names` spells it. Another name must not be
-/// one of `names`, and its provider must be.
-pub(super) fn also(
+/// Checks the other names of providers. Returns each with its provider, in the spelling of
+/// `accredited_providers.names`. Another name must not be in that list, and its provider must be in it.
+pub(super) fn other_provider_names(
     also: Vec<(String, Located<String>)>,
     providers: &[Located<String>],
     report: &mut MistakeReport<'_>,
 ) -> Vec<(String, String)> {
     let mut seen: BTreeSet<String> = providers.iter().map(|provider| plain(&provider.value)).collect();
     let mut other_names = Vec::new();
-    for (name, of) in also {
+    for (name, provider_text) in also {
         if plain(&name).is_empty() {
-            report.add(of.line, "accredited_providers.also: a name must be a text, not empty");
+            report.add(provider_text.line, "accredited_providers.also: a name must be a text, not empty");
         } else if !seen.insert(plain(&name)) {
-            report.add(of.line, format!("provider {name:?} is named twice"));
+            report.add(provider_text.line, format!("provider {name:?} is named twice"));
         }
-        let provider_name = plain(&of.value);
+        let provider_name = plain(&provider_text.value);
         match providers.iter().find(|provider| plain(&provider.value) == provider_name) {
             Some(provider) => other_names.push((name, provider.value.clone())),
-            None => report.add(of.line, format!("accredited_providers.also: {:?} is none of the names", of.value)),
+            None => report.add(
+                provider_text.line,
+                format!("accredited_providers.also: {:?} is none of the names", provider_text.value),
+            ),
         }
     }
     other_names
@@ -111,7 +114,7 @@ pub(super) fn rules_used(rules: &[RuleDraft], recipients: &[RecipientDraft], rep
     }
 }
 
-/// Checks the placements, rules and caps of each kind of recipient, and returns the recipients.
+/// Checks the placements, rules and caps of each kind of recipient. Returns the terms of each kind.
 pub(super) fn recipients(
     drafts: Vec<RecipientDraft>,
     rules: &[RuleDraft],
@@ -131,7 +134,7 @@ pub(super) fn recipients(
     recipients
 }
 
-/// Checks a placement of a kind of recipient. `is_new` is false if a recipient has the placement already.
+/// Checks a placement of a kind of recipient. `is_new` is false if the placement was listed before.
 fn check_placement(kind: RecipientKind, who: &Located<PlacementKind>, is_new: bool, report: &mut MistakeReport<'_>) {
     if !is_new {
         report.add(who.line, format!("recipients.{}: {} is listed twice", kind.as_str(), who.value.as_str()));
@@ -148,13 +151,13 @@ fn check_rule_names(draft: &RecipientDraft, rules: &[RuleDraft], report: &mut Mi
     let mut seen = BTreeSet::new();
     for name in &draft.rules {
         let defined = rules.iter().find(|rule| rule.id.as_str() == name.value);
-        let of_trusts =
+        let is_trust_rule =
             defined.and_then(|it| it.rule.as_ref()).is_some_and(|it| matches!(it.test, Test::TrustImprovement(_)));
         if defined.is_none() {
             report.add(name.line, format!("recipients.{kind}: rule {} is not defined", name.value));
         } else if !seen.insert(&name.value) {
             report.add(name.line, format!("recipients.{kind}: rule {} is listed twice", name.value));
-        } else if of_trusts && draft.kind == RecipientKind::Standalone {
+        } else if is_trust_rule && draft.kind == RecipientKind::Standalone {
             report.add(name.line, format!("recipients.{kind}: rule {} is one for trusts only", name.value));
         }
     }

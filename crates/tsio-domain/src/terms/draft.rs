@@ -1,4 +1,4 @@
-//! Parts of a terms file that were read, before they are checked against each other.
+//! Defines the parts of a terms file that were read but not yet checked against each other.
 
 use super::model::{Cap, DateRange, RecipientTerms, Rule, RuleId, Strand, StrandId, StrandUnit};
 use super::read::Located;
@@ -7,21 +7,21 @@ use crate::ids::Programme;
 use crate::money::Pence;
 use crate::placement::{PlacementKind, RecipientKind};
 
-/// A rule that was read. `rule` is `None` if it has a mistake; its name still counts as defined.
+/// A rule that was read. `rule` is `None` if the rule has a mistake. The name still counts as defined.
 pub(super) struct RuleDraft {
     pub(super) id: RuleId,
     pub(super) line: usize,
     pub(super) rule: Option<Rule>,
 }
 
-/// A strand that was read. `strand` is `None` if it has a mistake; its name still counts as defined.
+/// A strand that was read. `strand` is `None` if the strand has a mistake. The name still counts as defined.
 pub(super) struct StrandDraft {
     pub(super) id: StrandId,
     pub(super) line: usize,
     pub(super) strand: Option<Strand>,
 }
 
-/// A recipient that was read. Its names and caps are still texts of the file.
+/// A kind of recipient that was read. The names of its rules and strands, and its caps, are still texts of the file.
 pub(super) struct RecipientDraft {
     pub(super) kind: RecipientKind,
     pub(super) who: Vec<Located<PlacementKind>>,
@@ -64,7 +64,7 @@ pub(super) fn cap(text: &str, strand: &Strand) -> Result<Cap, String> {
     }
 }
 
-/// Makes a recipient from its draft, whose names were checked.
+/// Makes the terms of a recipient from its draft. The names of the draft must have been checked.
 pub(super) fn recipient(draft: RecipientDraft, caps: Vec<(StrandId, Cap)>) -> RecipientTerms {
     RecipientTerms {
         kind: draft.kind,

@@ -1,8 +1,8 @@
-//! The scheme as data: one reviewed file for each year says who is eligible, and which support each recipient is offered
-//! up to which cap.
+//! Defines the scheme as data. One reviewed file for each year says who is eligible, which support each kind of
+//! recipient is offered, and the cap of that support.
 //!
-//! The code knows the possible kinds of rules, strands and conditions, but no year, no amount and no rule name. A
-//! [`Terms`] exists only if the whole file is valid; otherwise [`Terms::parse`] reports every mistake.
+//! The code has the possible kinds of rules, strands and conditions, but no year, no amount and no rule name. A
+//! value of [`Terms`] exists only if the whole file is valid; otherwise [`Terms::parse`] reports every mistake.
 
 mod check;
 mod draft;
@@ -25,7 +25,7 @@ pub use model::{
     StrandUnit, Test, TrustTest,
 };
 
-/// The terms that ship with the program: file name and text, oldest year first.
+/// Returns the terms that are part of the program: the name and text of each file, oldest year first.
 #[must_use]
 pub const fn shipped() -> &'static [(&'static str, &'static str)] {
     &[
@@ -34,7 +34,8 @@ pub const fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// The days after which an approval expires, if the terms do not say or the approval belongs to no programme.
+/// The number of days after which an approval expires, if the terms do not say it or the approval belongs to no
+/// programme.
 pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
 
 /// One mistake in a terms file.
@@ -43,9 +44,9 @@ pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
 pub struct TermsMistake {
     /// The name of the file, as the caller gave it.
     pub file: String,
-    /// Its line, from 1.
+    /// The line of the mistake, from 1.
     pub line: usize,
-    /// What is wrong, in words for the author of the file.
+    /// The mistake, in words for the author of the file.
     pub reason: String,
 }
 
@@ -73,7 +74,8 @@ impl Terms {
     /// Reads a terms file.
     ///
     /// # Errors
-    /// Every mistake of the file, in the order of its lines. If the syntax is wrong, only the mistakes of syntax.
+    /// Every mistake of the file, in the order of the lines. If the syntax is wrong, the list has only the mistakes of
+    /// syntax.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<TermsMistake>> {
         parse::terms(file_name, text)
     }
@@ -102,7 +104,7 @@ impl Terms {
         self.year
     }
 
-    /// The last day before the year. A school "entered the year with" its judgements on that day.
+    /// The last day before the year. A school "entered the year with" the judgements that it had on that day.
     #[must_use]
     pub fn entry(&self) -> Date {
         self.year.from.pred_opt().unwrap_or(Date::MIN)
@@ -120,25 +122,25 @@ impl Terms {
         self.claims_until
     }
 
-    /// The last day of contacts; `None` if the terms set no limit.
+    /// The last day on which a contact may be dated; `None` if the terms set no limit.
     #[must_use]
     pub const fn contact_until(&self) -> Option<Date> {
         self.contact_until
     }
 
-    /// Which day is the date of a judgement.
+    /// The day that counts as the date of a judgement.
     #[must_use]
     pub const fn judgement_date(&self) -> JudgementDate {
         self.judgement_date
     }
 
-    /// Fund movements above this need a second person.
+    /// Movements of money of funds above this amount need a second person.
     #[must_use]
     pub const fn two_people_above(&self) -> Pence {
         self.two_people_above
     }
 
-    /// The days after which an approval expires.
+    /// The number of days after which an approval expires.
     #[must_use]
     pub const fn approvals_expire_days(&self) -> u32 {
         self.approvals_expire_days
@@ -150,13 +152,13 @@ impl Terms {
         &self.rules
     }
 
-    /// The rule of this name.
+    /// The rule with this name; `None` if the terms do not define it.
     #[must_use]
     pub fn rule(&self, id: &RuleId) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.id == *id)
     }
 
-    /// The grounds on which an exceptional case may be made, each with its rule; each has its own dates.
+    /// The grounds on which an exceptional case may be made, each with its rule. Each ground has its own dates.
     pub fn grounds(&self) -> impl Iterator<Item = (&RuleId, &Ground)> {
         self.rules
             .iter()
@@ -167,7 +169,7 @@ impl Terms {
             .flatten()
     }
 
-    /// Whether at least one of these rules is tested on files. The other rules are decided by a person on a referral.
+    /// Whether at least one of these rules is tested on files. A person decides the other rules on a referral.
     pub fn has_file_rule<'a>(&self, mut rules: impl Iterator<Item = &'a str>) -> bool {
         rules.any(|name| !self.grounds().any(|(rule, _)| rule.as_str() == name))
     }
@@ -178,13 +180,13 @@ impl Terms {
         &self.strands
     }
 
-    /// The strand of this name.
+    /// The strand with this name; `None` if the terms do not define it.
     #[must_use]
     pub fn strand(&self, id: &StrandId) -> Option<&Strand> {
         self.strands.iter().find(|strand| strand.id == *id)
     }
 
-    /// The terms for a kind of recipient; `None` if these terms have none.
+    /// The terms for a kind of recipient; `None` if the file has no terms for that kind.
     #[must_use]
     pub fn recipient(&self, kind: RecipientKind) -> Option<&RecipientTerms> {
         self.recipients.iter().find(|recipient| recipient.kind == kind)
@@ -196,7 +198,7 @@ impl Terms {
         self.recipient(kind).is_some_and(|recipient| recipient.rules.contains(rule))
     }
 
-    /// The cap of a strand for a kind of recipient; `None` if the strand is not offered to it.
+    /// The cap of a strand for a kind of recipient; `None` if the strand is not offered to that kind.
     #[must_use]
     pub fn cap(&self, kind: RecipientKind, strand: &StrandId) -> Option<Cap> {
         self.recipient(kind)?.caps.iter().find(|(id, _)| id == strand).map(|(_, cap)| *cap)
@@ -208,8 +210,8 @@ impl Terms {
         &self.providers
     }
 
-    /// Finds an accredited provider by its name or another name of it, in any case and spacing. Returns the spelling of the
-    /// terms, so that two invoices of one provider have the same issuer.
+    /// Finds an accredited provider by one of its names, in any case and spacing. Returns the spelling of the terms, so
+    /// that two invoices of one provider have the same issuer. Returns `None` if no provider has that name.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<&str> {
         let plain_name = plain(name);
@@ -219,7 +221,7 @@ impl Terms {
     }
 }
 
-/// A name in lower case and with single spaces, for comparing.
+/// Returns a name in the form in which names are compared: lower case with single spaces.
 pub(super) fn plain(name: &str) -> String {
     name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

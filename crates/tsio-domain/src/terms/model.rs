@@ -1,6 +1,6 @@
-//! The parts of a terms file: rules, strands, caps, recipients.
+//! Defines the parts of a terms file: rules, strands, caps, recipients.
 //!
-//! These are plain values. [`super::Terms::parse`] checks that they fit together before it returns them.
+//! These are plain values. [`super::Terms::parse`] checks that they are consistent before it returns them.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ macro_rules! name_id {
         pub struct $name(String);
 
         impl $name {
-            /// Makes a name without checking it. Whether it is defined shows when it is looked up in the terms.
+            /// Makes a name without checking it. The terms may not define a rule or strand with this name.
             #[must_use]
             pub fn new(name: impl Into<String>) -> Self {
                 Self(name.into())
@@ -61,7 +61,7 @@ impl DateRange {
         self.from <= day && day <= self.to
     }
 
-    /// Whether the whole other period is in this one.
+    /// Whether the period `other` is completely in this period.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.from <= other.from && other.to <= self.to
@@ -74,7 +74,7 @@ impl fmt::Display for DateRange {
     }
 }
 
-/// Which day is the date of a judgement.
+/// The day that counts as the date of a judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JudgementDate {
@@ -85,7 +85,7 @@ pub enum JudgementDate {
 }
 
 impl JudgementDate {
-    /// The date of a judgement by this choice; `None` if the file does not print it.
+    /// Returns the date of a judgement by this choice; `None` if the file does not print it.
     #[must_use]
     pub const fn of(self, judgement: &Judgement) -> Option<Date> {
         match self {
@@ -102,7 +102,7 @@ pub struct Ground {
     pub id: String,
     /// Its wording in the scheme.
     pub text: String,
-    /// The period in which a case may be made on it.
+    /// The period in which a case may be made on this ground.
     pub in_effect: DateRange,
 }
 
@@ -116,26 +116,26 @@ pub struct Share {
 }
 
 impl Share {
-    /// Whether `count` of `all` is at least this share. False if `all` is 0.
+    /// Whether `count` divided by `all` is at least this share. False if `all` is 0.
     #[must_use]
     pub fn reached(self, count: usize, all: usize) -> bool {
-        // count / all >= part / whole, without division.
-        let wide = |n: usize| u128::try_from(n).unwrap_or(u128::MAX);
-        let scaled_count = wide(count).saturating_mul(u128::from(self.whole));
-        all > 0 && scaled_count >= wide(all).saturating_mul(u128::from(self.part))
+        // Computes count / all >= part / whole without division.
+        let widened = |n: usize| u128::try_from(n).unwrap_or(u128::MAX);
+        let scaled_count = widened(count).saturating_mul(u128::from(self.whole));
+        all > 0 && scaled_count >= widened(all).saturating_mul(u128::from(self.part))
     }
 }
 
-/// The figures of a trust-level test.
+/// The parameters of the trust-level test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustTest {
-    /// The day up to which years in the trust are counted.
+    /// The day up to which the years in the trust are counted.
     pub on: Date,
     /// The number of years after which a school is long-standing.
     pub years_in_trust: u32,
-    /// The least number of long-standing schools.
+    /// The minimum number of long-standing schools.
     pub schools: usize,
-    /// The least share of schools inspected since joining that hold one of `grades`.
+    /// The minimum share of the schools inspected since joining that have one of `grades`.
     pub share: Share,
     /// The grades that count towards the share.
     pub grades: Vec<Grade>,
@@ -147,8 +147,8 @@ pub struct TrustTest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Test {
-    /// Tests the current grade in any file as at the year's first day or later. The judgement must be dated in the period
-    /// of the rule.
+    /// Tests the current grade in any file with an as-at date on the first day of the year or later. The date of the
+    /// judgement must be in the period of the rule.
     JudgedInYear {
         /// The current grades that meet the rule.
         current: Vec<Grade>,
@@ -160,7 +160,7 @@ pub enum Test {
         /// The previous grades that meet the rule.
         previous: Vec<Grade>,
     },
-    /// Is met by a person's decision on a referral.
+    /// The rule is met by the decision of a person on a referral.
     Exceptional {
         /// The grounds for such a decision.
         grounds: Vec<Ground>,
@@ -183,7 +183,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether only the rows of the school in the monthly files decide it.
+    /// Whether only the rows of the school in the monthly files decide the rule.
     #[must_use]
     pub const fn is_of_schools(&self) -> bool {
         matches!(self.test, Test::JudgedInYear { .. } | Test::TwiceOnEntry { .. })
@@ -198,7 +198,7 @@ pub enum StrandUnit {
     Pence,
     /// Whole half-days. Each is charged to the fund at half the day rate.
     HalfDays {
-        /// Pence a day, always even.
+        /// The rate in pence per day, always even.
         day_rate: Pence,
     },
 }
@@ -207,11 +207,11 @@ pub enum StrandUnit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AwardCondition {
-    /// It names a suitable partner MAT.
+    /// The award names a suitable partner MAT.
     PartnerMat,
-    /// It has a reason why it is beneficial.
+    /// The award has a reason why it is beneficial.
     BeneficialReason,
-    /// It names an accredited provider.
+    /// The award names an accredited provider.
     AccreditedProvider,
 }
 
@@ -226,7 +226,7 @@ pub struct Strand {
     pub unit: StrandUnit,
     /// Whether its funds limit awards: "subject to the availability of funds".
     pub funds_bind: bool,
-    /// The conditions for an award of it.
+    /// The conditions for an award of this strand.
     pub needs: Vec<AwardCondition>,
 }
 
@@ -238,7 +238,7 @@ pub enum Cap {
     Pence(Pence),
     /// This number of half-days.
     HalfDays(HalfDays),
-    /// No cap: only the fund limits it.
+    /// No cap: only the fund limits the amount.
     FundsOnly,
 }
 
@@ -247,10 +247,10 @@ pub enum Cap {
 pub struct RecipientTerms {
     /// The kind.
     pub kind: RecipientKind,
-    /// The placements that belong to this kind. Schools of a placement that no kind has are offered nothing.
+    /// The placements that belong to this kind. A school whose placement belongs to no kind is not offered support.
     pub who: Vec<PlacementKind>,
-    /// The rules that make it eligible.
+    /// The rules that make a recipient of this kind eligible.
     pub rules: Vec<RuleId>,
-    /// The strands that it is offered, each with its cap, in the order of the file.
+    /// The strands that this kind is offered, each with its cap, in the order of the file.
     pub caps: Vec<(StrandId, Cap)>,
 }

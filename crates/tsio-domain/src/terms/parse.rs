@@ -1,6 +1,6 @@
-//! Parses the text of a terms file into [`Terms`]: the keys of the file and the values that each may have.
+//! Parses the text of a terms file into [`Terms`]. Defines the keys of the file and the values that each key may have.
 //!
-//! Checks that need more than one place of the file are in `check`.
+//! The module `check` checks the parts of the file against each other.
 
 use toml::de::DeTable;
 
@@ -30,6 +30,7 @@ const PLACEMENTS: [(&str, PlacementKind); 4] = [
     ("mat", PlacementKind::Mat),
 ];
 
+/// Parses a terms file: see [`Terms::parse`].
 pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> {
     let mut report = MistakeReport::new(file, text);
     let (root, errors) = DeTable::parse_recoverable(text);
@@ -48,7 +49,7 @@ pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> 
     }
 }
 
-/// Reads the root table. Returns `None` if something is missing; every mistake is in the report.
+/// Reads the root table. Returns `None` if a value is missing or wrong. Adds every mistake to the report.
 fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Terms> {
     let mut dates = Dates {
         programme: root.parsed("programme", report),
@@ -74,7 +75,7 @@ fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option
 
     check::dates(&dates, &rules, report);
     check::providers(&providers, &strands, report);
-    let also = check::also(also, &providers, report);
+    let also = check::other_provider_names(also, &providers, report);
     check::rules_used(&rules, &recipients, report);
     let recipients = check::recipients(recipients, &rules, &strands, report);
     Some(Terms {
@@ -101,7 +102,7 @@ fn period(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<L
     period
 }
 
-/// The providers, and their other names, each with the provider that it stands for.
+/// The names of the providers, and their other names. Each other name has the name of its provider.
 type Providers = (Vec<Located<String>>, Vec<(String, Located<String>)>);
 
 fn providers(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Providers {
@@ -112,6 +113,7 @@ fn providers(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Provi
     (names, also)
 }
 
+/// Reads all rules. A rule with a mistake is kept as a draft without a rule.
 fn rules(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RuleDraft> {
     let mut drafts = Vec::new();
     for (name, mut fields) in table.tables(report) {
@@ -124,24 +126,32 @@ fn rules(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RuleD
 }
 
 fn rule(name: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Rule> {
-    const KINDS: [(&str, u8); 4] =
-        [("judged_in_year", 0), ("twice_on_entry", 1), ("exceptional", 2), ("trust_improvement", 3)];
+    const JUDGED_IN_YEAR: u8 = 0;
+    const TWICE_ON_ENTRY: u8 = 1;
+    const EXCEPTIONAL: u8 = 2;
+    const TRUST_IMPROVEMENT: u8 = 3;
+    const KINDS: [(&str, u8); 4] = [
+        ("judged_in_year", JUDGED_IN_YEAR),
+        ("twice_on_entry", TWICE_ON_ENTRY),
+        ("exceptional", EXCEPTIONAL),
+        ("trust_improvement", TRUST_IMPROVEMENT),
+    ];
     let kind = fields.word("kind", &KINDS, report);
     let text = fields.text("text", report);
     let in_effect = fields.period(report);
     let test = match kind?.value {
-        0 => grades("current", fields, report).map(|current| Test::JudgedInYear { current }),
-        1 => {
+        JUDGED_IN_YEAR => grades("current", fields, report).map(|current| Test::JudgedInYear { current }),
+        TWICE_ON_ENTRY => {
             let (current, previous) = (grades("current", fields, report), grades("previous", fields, report));
             current.zip(previous).map(|(current, previous)| Test::TwiceOnEntry { current, previous })
         }
-        2 => fields.table("grounds", report).map(|t| Test::Exceptional { grounds: grounds(t, report) }),
+        EXCEPTIONAL => fields.table("grounds", report).map(|t| Test::Exceptional { grounds: grounds(t, report) }),
         _ => trust_test(fields, report).map(Test::TrustImprovement),
     };
     Some(Rule { id: RuleId::new(name), text: text?.value, in_effect: in_effect?.value, test: test? })
 }
 
-/// Reads the grades that meet a rule: 1 to 4, at least one. The codes 0, 8 and 9 are not grades.
+/// Reads a list of grades, with at least one grade from 1 to 4. The codes 0, 8 and 9 are not grades.
 fn grades(key: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Vec<Grade>> {
     let numbers = fields.numbers(key, report)?;
     if numbers.value.is_empty() {
@@ -193,8 +203,12 @@ fn trust_test(fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Op
     })
 }
 
+/// Reads a share, such as `1/2`.
 fn share(text: &Located<String>, report: &mut MistakeReport<'_>) -> Option<Share> {
-    let parts = text.value.split_once('/').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let parts = text
+        .value
+        .split_once('/')
+        .and_then(|(part, whole)| Some((part.trim().parse().ok()?, whole.trim().parse().ok()?)));
     let share = parts.map(|(part, whole)| Share { part, whole }).filter(|s| 0 < s.part && s.part <= s.whole);
     if share.is_none() {
         report.add(text.line, "share must be above 0 and at most 1, like \"1/2\"");
@@ -221,7 +235,8 @@ fn strand(id: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>)
     let has_rate = in_half_days.map_or_else(|| fields.has("day_rate"), |unit| unit.value);
     let rate =
         if has_rate { fields.parsed::<Pence>("day_rate", report).and_then(|r| day_rate(r, report)) } else { None };
-    // A wrong rate has been reported, so the file is refused. Zero only lets its caps be checked as well.
+    // A wrong rate has been reported, so the file is refused. The rate zero only allows the caps of the strand to be
+    // checked.
     let day_rate = rate.unwrap_or(Pence::ZERO);
     let unit = if in_half_days?.value { StrandUnit::HalfDays { day_rate } } else { StrandUnit::Pence };
     Some(Strand {

@@ -1,7 +1,7 @@
 //! Reads a TOML table field by field, with the line of each value, and collects mistakes.
 //!
-//! A field that is missing or wrong is reported and read as `None`, so that the rest of the file is still read. An unknown
-//! key is a mistake too. The rules of the scheme are not known here.
+//! A field that is missing or wrong is reported and read as `None`, so that the rest of the file is still read. An
+//! unknown key is a mistake too. This module does not use the rules of the scheme.
 
 use std::fmt::Display;
 use std::ops::Range;
@@ -32,7 +32,7 @@ impl<'a> MistakeReport<'a> {
         Self { file, text, mistakes: Vec::new() }
     }
 
-    /// The line, from 1, on which a span begins.
+    /// Returns the line, from 1, on which a span of the text begins.
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
         let before = self.text.as_bytes().iter().take(span.start);
         before.filter(|byte| **byte == b'\n').count().saturating_add(1)
@@ -55,39 +55,42 @@ struct TermsField<'t> {
     value: &'t Spanned<DeValue<'t>>,
 }
 
-/// A table that is being read. Each field is taken out once; the fields left at the end are unknown keys.
+/// A table that is being read. Each field that is read is taken out of the table. The fields left at the end are
+/// unknown keys.
 pub(super) struct TermsTable<'t> {
     name: String,
     pub(super) line: usize,
-    rest: Vec<TermsField<'t>>,
+    fields_left: Vec<TermsField<'t>>,
 }
 
 impl<'t> TermsTable<'t> {
     pub(super) fn new(name: &str, line: usize, table: &'t DeTable<'t>, report: &MistakeReport<'_>) -> Self {
-        let mut entries: Vec<_> = table.iter().collect();
-        entries.sort_by_key(|(key, _)| key.span().start);
+        let mut sorted_fields: Vec<_> = table.iter().collect();
+        sorted_fields.sort_by_key(|(key, _)| key.span().start);
         let field = |(key, value): (&'t Spanned<_>, _)| {
             let text: &std::borrow::Cow<'t, str> = key.get_ref();
             TermsField { key: text.as_ref(), line: report.line(&key.span()), value }
         };
-        Self { name: name.to_owned(), line, rest: entries.into_iter().map(field).collect() }
+        Self { name: name.to_owned(), line, fields_left: sorted_fields.into_iter().map(field).collect() }
     }
 
+    /// Returns the full name of a field: `year.from`.
     fn path(&self, key: &str) -> String {
         if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
+    /// Takes a field out of the table; `None` if the table does not have it.
     fn take(&mut self, key: &str) -> Option<TermsField<'t>> {
-        let index = self.rest.iter().position(|field| field.key == key)?;
-        Some(self.rest.remove(index))
+        let index = self.fields_left.iter().position(|field| field.key == key)?;
+        Some(self.fields_left.remove(index))
     }
 
-    /// Whether the file has the field.
+    /// Whether the table has the field, and it was not taken.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.rest.iter().any(|field| field.key == key)
+        self.fields_left.iter().any(|field| field.key == key)
     }
 
-    /// Takes a field, and reports it if it is missing.
+    /// Takes a field out of the table. A missing field is reported.
     fn take_required(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<TermsField<'t>> {
         let field = self.take(key);
         if field.is_none() {
@@ -96,7 +99,8 @@ impl<'t> TermsTable<'t> {
         field
     }
 
-    /// Takes a field and reads it by `read`. If that returns `None`, the mistake says what was `expected`.
+    /// Takes a field and reads it with `read`. If `read` returns `None`, reports a mistake that says what was
+    /// `expected`.
     fn read<T>(
         &mut self,
         key: &str,
@@ -161,13 +165,14 @@ impl<'t> TermsTable<'t> {
         Some(Located { value, line: text.line })
     }
 
-    /// Reads a list, and each item by `item` with its own line. A wrong item is left out, and the others are still read.
+    /// Reads a list, and each of its items with `read_item`. A wrong item is left out, and the other items are still
+    /// read.
     fn list<T>(
         &mut self,
         key: &str,
         expected: &str,
         report: &mut MistakeReport<'_>,
-        mut item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut MistakeReport<'_>) -> Option<T>,
+        mut read_item: impl FnMut(&'t DeValue<'t>, &str, usize, &mut MistakeReport<'_>) -> Option<T>,
     ) -> Option<Located<Vec<Located<T>>>> {
         let field = self.take_required(key, report)?;
         let path = self.path(key);
@@ -176,9 +181,9 @@ impl<'t> TermsTable<'t> {
             return None;
         };
         let mut items = Vec::new();
-        for entry in array.iter() {
-            let line = report.line(&entry.span());
-            if let Some(value) = item(entry.get_ref(), &path, line, report) {
+        for element in array.iter() {
+            let line = report.line(&element.span());
+            if let Some(value) = read_item(element.get_ref(), &path, line, report) {
                 items.push(Located { value, line });
             }
         }
@@ -218,26 +223,27 @@ impl<'t> TermsTable<'t> {
 
     pub(super) fn table(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<Self> {
         let field = self.take_required(key, report)?;
-        self.open(field, report)
+        self.open_table(field, report)
     }
 
     /// Reads all fields that are left as tables, in the order of the file.
     pub(super) fn tables(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Self)> {
         let mut tables = Vec::new();
-        for field in std::mem::take(&mut self.rest) {
+        for field in std::mem::take(&mut self.fields_left) {
             let key = field.key.to_owned();
-            tables.extend(self.open(field, report).map(|table| (key, table)));
+            tables.extend(self.open_table(field, report).map(|table| (key, table)));
         }
         tables
     }
 
     /// Reads all fields that are left as texts, in the order of the file.
     pub(super) fn all_texts(&mut self, report: &mut MistakeReport<'_>) -> Vec<(String, Located<String>)> {
-        let keys: Vec<String> = self.rest.iter().map(|field| field.key.to_owned()).collect();
+        let keys: Vec<String> = self.fields_left.iter().map(|field| field.key.to_owned()).collect();
         keys.into_iter().filter_map(|key| self.text(&key, report).map(|text| (key, text))).collect()
     }
 
-    fn open(&self, field: TermsField<'t>, report: &mut MistakeReport<'_>) -> Option<Self> {
+    /// Opens the table that is the value of a field. A value of another type is reported.
+    fn open_table(&self, field: TermsField<'t>, report: &mut MistakeReport<'_>) -> Option<Self> {
         let path = self.path(field.key);
         let table = field.value.get_ref().as_table();
         if table.is_none() {
@@ -259,12 +265,13 @@ impl<'t> TermsTable<'t> {
 
     /// Reports each field that is left as an unknown key.
     pub(super) fn finish(self, report: &mut MistakeReport<'_>) {
-        for field in &self.rest {
+        for field in &self.fields_left {
             report.add(field.line, format!("{} is not a known key", self.path(field.key)));
         }
     }
 }
 
+/// Returns the value of a word. A text that is none of the words is reported.
 fn word<T: Copy>(
     path: &str,
     text: &str,
@@ -280,11 +287,13 @@ fn word<T: Copy>(
     value
 }
 
+/// Reads a whole number, 0 or more.
 fn integer(value: &DeValue<'_>) -> Option<u32> {
     let integer = value.as_integer()?;
     u32::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
+/// Reads a date without a time.
 fn date(value: &DeValue<'_>) -> Option<Date> {
     let date_only = value.as_datetime().filter(|it| it.time.is_none() && it.offset.is_none())?;
     let day = date_only.date?;

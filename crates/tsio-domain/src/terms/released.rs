@@ -1,9 +1,10 @@
-//! The SHA-256 of every text of terms that was ever released with the program.
+//! Lists the SHA-256 of every text of terms that was ever released with the program.
 //!
-//! A programme whose terms are released with the program must use one of these texts. So this list detects a person who
-//! rewrites the terms in the database together with the hashes that refer to them.
+//! If terms of a programme were released with the program, the programme must use one of these texts. So the list shows
+//! whether a person has changed the terms in the database together with the hashes that refer to these terms.
 //!
-//! When a text changes, add a line. Never delete one, because existing offers keep the terms they were made under.
+//! When a text changes, add a line. Never delete a line, because existing offers keep the terms under which they were
+//! made.
 
 use crate::event::Hash;
 use crate::ids::Programme;
@@ -17,7 +18,7 @@ const RELEASED: [(&str, &str); 5] = [
     ("2022-23", "a9427c0a1abdb1dcf048a8ae9eb46185559fc3078dc7eabf4650537ac38e2eca"),
 ];
 
-/// Whether terms with this hash were never released, although terms of the programme were.
+/// Whether terms of the programme were released, but none with this hash.
 #[must_use]
 pub fn is_rewritten(programme: &Programme, terms: Hash) -> bool {
     let mut of_programme = RELEASED.iter().filter(|(name, _)| *name == programme.as_str()).peekable();
@@ -33,14 +34,20 @@ mod tests {
     use crate::terms::{Terms, shipped};
 
     #[test]
-    fn what_ships_is_on_the_list() {
+    fn the_terms_of_the_program_are_on_the_list() {
         for (file, text) in shipped() {
             let programme = Terms::parse(file, text).unwrap().programme().clone();
             let hash = |text: &str| Hash(Sha256::digest(text).into());
             assert!(!is_rewritten(&programme, hash(text)), "{file}: add {}", hash(text));
             assert!(RELEASED.iter().any(|(name, _)| *name == programme.as_str()), "{file} is not on the list");
-            assert!(is_rewritten(&programme, hash(&text.replace('1', "2"))), "{file}: another text");
+            assert!(
+                is_rewritten(&programme, hash(&text.replace('1', "2"))),
+                "{file}: a changed text must count as rewritten"
+            );
         }
-        assert!(!is_rewritten(&"2018-19".parse().unwrap(), Hash([7; 32])), "terms that somebody loaded");
+        assert!(
+            !is_rewritten(&"2018-19".parse().unwrap(), Hash([7; 32])),
+            "terms of a programme that was never released may be loaded"
+        );
     }
 }

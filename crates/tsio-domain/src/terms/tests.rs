@@ -1,4 +1,4 @@
-//! Each possible mistake of a terms file, with its line, and the contents of the shipped files.
+//! Tests each possible mistake of a terms file, with its line, and the contents of the shipped files.
 
 use super::*;
 use crate::money::HalfDays;
@@ -12,15 +12,18 @@ fn date(text: &str) -> Date {
     text.parse().unwrap()
 }
 
-fn text() -> &'static str {
+/// The text of the oldest shipped file.
+fn shipped_text() -> &'static str {
     shipped().first().unwrap().1
 }
 
-/// The shipped text with one piece replaced, and the line of the result that starts with `at`.
-fn edited(from: &str, to: &str, at: &str) -> (String, usize) {
-    assert!(text().contains(from), "{from:?} is not in the shipped text");
-    let text = text().replacen(from, to, 1);
-    let line = text.lines().position(|line| line.starts_with(at)).unwrap_or_else(|| panic!("no line {at:?}"));
+/// Replaces `from` by `to` in the shipped text. Returns the new text, and the number of its line that begins with
+/// `line_start`.
+fn edited_text(from: &str, to: &str, line_start: &str) -> (String, usize) {
+    assert!(shipped_text().contains(from), "{from:?} is not in the shipped text");
+    let text = shipped_text().replacen(from, to, 1);
+    let line =
+        text.lines().position(|line| line.starts_with(line_start)).unwrap_or_else(|| panic!("no line {line_start:?}"));
     (text, line + 1)
 }
 
@@ -66,10 +69,10 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
         ("[recipients.mat.caps]",                   "[recipients.mat.limits]",               "[recipients.mat.limits]", "recipients.mat.limits is not a known key"),
     ];
     for (from, to, at, reason) in rows {
-        let (text, line) = edited(from, to, at);
+        let (text, line) = edited_text(from, to, at);
         let mistakes = Terms::parse("x.toml", &text).expect_err(reason);
-        let want = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
-        assert!(mistakes.contains(&want), "want {want}\n got {mistakes:#?}");
+        let expected = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
+        assert!(mistakes.contains(&expected), "expected {expected}\n got {mistakes:#?}");
     }
 }
 
@@ -90,14 +93,14 @@ fn a_rule_must_be_defined_used_and_fit_its_recipient() {
         let edited = text.replacen(from, to, 1);
         let line = edited.lines().position(|line| line.starts_with(at)).unwrap() + 1;
         let mistakes = Terms::parse("x.toml", &edited).expect_err(reason);
-        let want = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
-        assert!(mistakes.contains(&want), "want {want}\n got {mistakes:#?}");
+        let expected = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
+        assert!(mistakes.contains(&expected), "expected {expected}\n got {mistakes:#?}");
     }
 }
 
 #[test]
-fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
-    let text = text()
+fn all_mistakes_are_reported_together_in_the_order_of_their_lines() {
+    let text = shipped_text()
         .replacen("\"publication\"", "\"post\"", 1)
         .replacen("\"£600\"", "\"£600.01\"", 1)
         .replacen("nle   = \"5 days\"", "nle   = \"5 pounds\"", 1)
@@ -106,35 +109,35 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
     let line = |start: &str| text.lines().position(|line| line.starts_with(start)).unwrap() + 1;
     let lines: Vec<usize> = mistakes.iter().map(|mistake| mistake.line).collect();
     // `extra` is below the table of caps, so it is read as a strand there.
-    let want = [line("judgement_date"), line("day_rate"), line("nle   = \"5 pounds"), line("extra")];
-    assert_eq!(lines, want, "{mistakes:#?}");
+    let expected = [line("judgement_date"), line("day_rate"), line("nle   = \"5 pounds"), line("extra")];
+    assert_eq!(lines, expected, "{mistakes:#?}");
 }
 
 #[test]
-fn invisible_characters_are_found_behind_escapes() {
+fn invisible_characters_written_as_escapes_are_found() {
     for (file, text) in shipped() {
         assert_eq!(Terms::unseen(file, text), [], "{file}");
     }
-    let many = "must have no control or invisible characters except line feeds and tabs; got";
-    let one = "must have no control or invisible characters; got";
+    let in_many_lines = "must have no control or invisible characters except line feeds and tabs; got";
+    let in_one_line = "must have no control or invisible characters; got";
     let name = "name      = \"Trust";
     #[rustfmt::skip]
     let rows = [
         // replace                                  by                                           at the line        reason
-        (name,                                      r#"name = "Offer \u001b[31m\u202e Trust"#,   "name",            format!("name {many} U+001B at character 7")),
-        (name,                                      r#"name = "Offer\n\tby \U0000200b Trust"#,   "name",            format!("name {many} U+200B at character 5 of line 2")),
-        (name,                                      r#"name = "Of\rfer Trust"#,                   "name",            format!("name {many} U+000D at character 3")),
-        (r#"    "Teach First","#,                   r#"    "Teach \u202eFirst","#,                "    \"Teach \\u",     format!("accredited_providers.names {many} U+202E at character 7")),
-        ("[rules.E1_RI_IN_YEAR]",                   r#"[rules."E1\u0007"]"#,                      "[rules.\"E1",     format!("rules.E1\\u0007 {one} U+0007 at character 3")),
+        (name,                                      r#"name = "Offer \u001b[31m\u202e Trust"#,   "name",            format!("name {in_many_lines} U+001B at character 7")),
+        (name,                                      r#"name = "Offer\n\tby \U0000200b Trust"#,   "name",            format!("name {in_many_lines} U+200B at character 5 of line 2")),
+        (name,                                      r#"name = "Of\rfer Trust"#,                   "name",            format!("name {in_many_lines} U+000D at character 3")),
+        (r#"    "Teach First","#,                   r#"    "Teach \u202eFirst","#,                "    \"Teach \\u",     format!("accredited_providers.names {in_many_lines} U+202E at character 7")),
+        ("[rules.E1_RI_IN_YEAR]",                   r#"[rules."E1\u0007"]"#,                      "[rules.\"E1",     format!("rules.E1\\u0007 {in_one_line} U+0007 at character 3")),
     ];
     for (from, to, at, reason) in rows {
-        let (text, line) = edited(from, to, at);
+        let (text, line) = edited_text(from, to, at);
         assert_eq!(Terms::unseen("x.toml", &text), [TermsMistake { file: "x.toml".to_owned(), line, reason }], "{to}");
     }
     // Line feeds and tabs are allowed in a text, and stored terms are read unchanged.
-    let (text, _) = edited(name, r#"name = "Offer\n\tTrust"#, "name");
+    let (text, _) = edited_text(name, r#"name = "Offer\n\tTrust"#, "name");
     assert_eq!(Terms::unseen("x.toml", &text), []);
-    let (text, _) = edited(name, r#"name = "Offer \u001b Trust"#, "name");
+    let (text, _) = edited_text(name, r#"name = "Offer \u001b Trust"#, "name");
     assert_eq!(Terms::parse("x.toml", &text).map(|it| it.name().starts_with("Offer \u{1b} Trust")), Ok(true));
 }
 
@@ -148,9 +151,9 @@ fn bad_syntax_is_reported_with_its_lines() {
 }
 
 #[test]
-fn a_strand_of_accredited_providers_needs_some() {
-    let start = text().find("names = [").unwrap();
-    let text = format!("{}names = []\n", &text()[..start]);
+fn a_strand_that_needs_a_provider_requires_at_least_one() {
+    let start = shipped_text().find("names = [").unwrap();
+    let text = format!("{}names = []\n", &shipped_text()[..start]);
     assert!(!text.contains("[accredited_providers.also]"));
     let mistakes = Terms::parse("x.toml", &text).expect_err("no provider");
     let reasons: Vec<&str> = mistakes.iter().map(|mistake| mistake.reason.as_str()).collect();
@@ -158,7 +161,7 @@ fn a_strand_of_accredited_providers_needs_some() {
 }
 
 #[test]
-fn the_terms_of_2021_say_what_the_scheme_says() {
+fn the_terms_of_2021_have_the_caps_of_the_scheme() {
     let terms = shipped_terms("2021-22.toml");
     let strand = |name: &str| StrandId::new(name);
     assert_eq!(terms.programme().as_str(), "2021-22");
@@ -174,8 +177,8 @@ fn the_terms_of_2021_say_what_the_scheme_says() {
         (RecipientKind::Mat,        "nlg",    Some(Cap::FundsOnly)),
         (RecipientKind::Mat,        "npqel",  Some(Cap::FundsOnly)),
     ];
-    for (kind, name, want) in caps {
-        assert_eq!(terms.cap(kind, &strand(name)), want, "{kind:?} {name}");
+    for (kind, name, expected) in caps {
+        assert_eq!(terms.cap(kind, &strand(name)), expected, "{kind:?} {name}");
     }
     let nle = terms.strand(&strand("nle")).unwrap();
     assert_eq!((nle.unit, nle.funds_bind), (StrandUnit::HalfDays { day_rate: Pence(60_000) }, false));
@@ -187,7 +190,7 @@ fn the_terms_of_2021_say_what_the_scheme_says() {
 
 /// `domain.md` section 2: "Harris Federation (announced) / School-Led Network (in DfE's register of providers)".
 #[test]
-fn a_provider_of_two_names_is_one_provider() {
+fn a_provider_is_found_by_both_names() {
     for (file, _) in shipped() {
         let terms = shipped_terms(file);
         for name in ["Harris Federation", "harris  federation ", "School-Led Network", "SCHOOL-LED NETWORK"] {
@@ -195,13 +198,13 @@ fn a_provider_of_two_names_is_one_provider() {
         }
         assert!(!terms.providers().iter().any(|it| it == "Harris Federation"), "{file}");
     }
-    let (text, _) = edited("= \"School-Led Network\"", "= \" teach  FIRST\"", "programme");
+    let (text, _) = edited_text("= \"School-Led Network\"", "= \" teach  FIRST\"", "programme");
     let terms = Terms::parse("x.toml", &text).unwrap();
-    assert_eq!(terms.provider("Harris Federation"), Some("Teach First"), "as the names spell it");
+    assert_eq!(terms.provider("Harris Federation"), Some("Teach First"), "the spelling of the names must be returned");
 }
 
 #[test]
-fn another_name_leads_to_one_of_the_names() {
+fn another_name_must_belong_to_one_of_the_names() {
     const LINE: &str = "\"Harris Federation\" = \"School-Led Network\"";
     #[rustfmt::skip]
     let rows = [
@@ -215,7 +218,7 @@ fn another_name_leads_to_one_of_the_names() {
         (r#""Harris Federation" = 1"#,                                    "accredited_providers.also.Harris Federation must be a text, not empty"),
     ];
     for (to, reason) in rows {
-        let (text, _) = edited(LINE, to, "programme");
+        let (text, _) = edited_text(LINE, to, "programme");
         let at = to.lines().last().unwrap();
         let line = text.lines().position(|line| line.starts_with(at)).unwrap() + 1;
         let mistakes = Terms::parse("x.toml", &text).expect_err(reason);
@@ -227,8 +230,8 @@ fn another_name_leads_to_one_of_the_names() {
 fn covid_became_a_ground_on_20_january_2022() {
     let terms = shipped_terms("2021-22.toml");
     let grounds = |day| {
-        let on = terms.grounds().filter(|(_, ground)| ground.in_effect.contains(date(day)));
-        on.map(|(_, ground)| ground.id.clone()).collect::<Vec<_>>()
+        let in_effect = terms.grounds().filter(|(_, ground)| ground.in_effect.contains(date(day)));
+        in_effect.map(|(_, ground)| ground.id.clone()).collect::<Vec<_>>()
     };
     assert_eq!(grounds("2021-08-31"), Vec::<String>::new());
     assert_eq!(grounds("2022-01-19"), ["would_benefit"]);
@@ -253,7 +256,7 @@ fn a_share_is_compared_in_whole_numbers() {
     let half = Share { part: 1, whole: 2 };
     #[rustfmt::skip]
     let rows = [(0, 0, false), (0, 1, false), (1, 2, true), (1, 3, false), (2, 3, true), (2, 4, true)];
-    for (count, all, want) in rows {
-        assert_eq!(half.reached(count, all), want, "{count} of {all}");
+    for (count, all, expected) in rows {
+        assert_eq!(half.reached(count, all), expected, "{count} of {all}");
     }
 }

@@ -1,7 +1,8 @@
 //! Finds control and invisible characters in the keys and texts of a terms file. Comments are not checked.
 //!
-//! An escape such as `\u202e` is visible in the file, but the text that it makes contains the invisible character. So the parsed
-//! texts are checked. Terms that are already stored are not checked, because earlier versions accepted such characters.
+//! An escape such as `\u202e` is visible in the file, but the text that is read from it contains the invisible
+//! character. So the parsed texts are checked. Terms that are already stored are not checked, because earlier versions
+//! accepted such characters.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,7 +13,7 @@ use super::TermsMistake;
 use super::read::MistakeReport;
 use crate::text::{Lines, forbidden, shown};
 
-/// Reports every text and key of a file that has a forbidden character, by line.
+/// Returns a mistake for every text and key of a file that has a forbidden character, in the order of the lines.
 pub(super) fn unseen(file: &str, text: &str) -> Vec<TermsMistake> {
     let mut report = MistakeReport::new(file, text);
     // Mistakes of syntax are reported when the file is parsed.
@@ -21,6 +22,7 @@ pub(super) fn unseen(file: &str, text: &str) -> Vec<TermsMistake> {
     report.finish()
 }
 
+/// Checks the keys and values of a table. `path` is the name of the table in the file.
 fn check_table(table: &DeTable<'_>, path: &str, report: &mut MistakeReport<'_>) {
     for (key, value) in table {
         let name: &Cow<'_, str> = key.get_ref();
@@ -34,7 +36,7 @@ fn check_table(table: &DeTable<'_>, path: &str, report: &mut MistakeReport<'_>) 
 fn check_value(value: &DeValue<'_>, (span, path): (&Range<usize>, &str), report: &mut MistakeReport<'_>) {
     match value {
         DeValue::String(text) => check_text(text, Lines::Many, (span, path), report),
-        DeValue::Array(all) => all.iter().for_each(|it| check_value(it.get_ref(), (&it.span(), path), report)),
+        DeValue::Array(items) => items.iter().for_each(|it| check_value(it.get_ref(), (&it.span(), path), report)),
         DeValue::Table(table) => check_table(table, path, report),
         DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
     }
