@@ -203,7 +203,7 @@ impl ImportJob {
             let theirs = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
             disagreements.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
         }
-        if disagreements.is_empty() { Ok(None) } else { Err(refusals::disagrees(&disagreements).into()) }
+        if disagreements.is_empty() { Ok(None) } else { Err(refusals::import_disagrees(&disagreements).into()) }
     }
 
     /// The import to replace, which must be landed and of the same kind and date. `None` if `earlier`, which has the same

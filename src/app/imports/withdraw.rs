@@ -13,7 +13,7 @@ use crate::app::eligibility::AffectedOffer;
 use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
+use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, approval_would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId};
 use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::register_record::{RegisterBody, refusals};
@@ -104,17 +104,17 @@ impl App {
             if before.is_answer_outstanding() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
-            return Ok(Err(before.asked_before(now)));
+            return Ok(Err(before.repeated_request_refusal(now)));
         }
         let counts = landed(&tx, id).await;
         let (tx, import) = tx.proceed(counts).await?;
-        if let Some(open) = requester.own_open(of_import()) {
+        if let Some(open) = requester.find_own_open(of_import()) {
             tx.confirm().await?;
             return Ok(Err(open.required()));
         }
         if validate_only {
             tx.rollback().await?;
-            return Ok(Err(would_be_required()));
+            return Ok(Err(approval_would_be_required()));
         }
         let stated = self.statement(&tx, caller, &import).await;
         let (tx, statement) = tx.proceed(stated).await?;
@@ -321,5 +321,5 @@ async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
     if import.state == ImportState::Landed {
         return Ok(import);
     }
-    Err(refusals::not_landed(id, import.state).into())
+    Err(refusals::import_not_landed(id, import.state).into())
 }

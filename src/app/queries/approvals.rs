@@ -30,7 +30,7 @@ fn visible(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprova
     let me = caller.person();
     match which {
         ApprovalScope::WaitingForMe => VisibleApprovals {
-            actions: approval::actions_may_give(caller),
+            actions: approval::actions_caller_may_give(caller),
             asked_by: None,
             not_asked_by: Some(me),
             closed_too: false,
@@ -38,7 +38,7 @@ fn visible(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprova
             condition: None,
         },
         ApprovalScope::Open | ApprovalScope::All => VisibleApprovals {
-            actions: approval::actions_may_see(caller),
+            actions: approval::actions_caller_may_see(caller),
             asked_by: Some(me),
             not_asked_by: None,
             closed_too: which == ApprovalScope::All,

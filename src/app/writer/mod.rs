@@ -41,7 +41,7 @@ use crate::app::answers::{CarriedOut, CommandOutcome};
 use crate::app::request::RequestIdentity;
 use crate::app::terms_cache::{Loaded, TermsCache};
 use crate::app::writer::event_appender::{DecideOutcome, EventAppender, Requester};
-use crate::domain::approval::would_be_required;
+use crate::domain::approval::approval_would_be_required;
 use crate::domain::ids::{Actor, Programme, RequestId};
 use crate::domain::person::TokenSubject;
 use crate::domain::programme::Command;
@@ -188,7 +188,7 @@ impl Writer {
         let requester = Requester { actor: &caller.actor, subject: caller.subject, reach, request };
         match appender.decide(&mut state, command, requester, now)? {
             DecideOutcome::Done(outcome) => Ok(outcome),
-            DecideOutcome::ApprovalOpened(_) => Err(would_be_required().into()),
+            DecideOutcome::ApprovalOpened(_) => Err(approval_would_be_required().into()),
         }
     }
 

@@ -55,7 +55,7 @@ pub(super) fn execute_one(
 /// The answer of a repeated request whose approval has not been carried out.
 fn still_waits(state: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
     match state.approvals.get(&approval) {
-        Some(it) => it.asked_before(now.at).into(),
+        Some(it) => it.repeated_request_refusal(now.at).into(),
         None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
     }
 }

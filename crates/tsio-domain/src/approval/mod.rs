@@ -59,7 +59,7 @@ impl ApprovalAction {
 
 /// Returns the actions whose approvals this caller may give, each with the reach of that permission.
 #[must_use]
-pub fn actions_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+pub fn actions_caller_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
     let may_give = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
     may_give.map(|it| (*it, caller.reach(it.permission()))).collect()
 }
@@ -67,7 +67,7 @@ pub fn actions_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
 /// Returns the actions whose approvals this caller may see: those that the caller's roles may request or give. Each has
 /// the union of the reaches of the two permissions.
 #[must_use]
-pub fn actions_may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
+pub fn actions_caller_may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
     let may_see = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
     may_see.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
 }
@@ -288,7 +288,7 @@ impl Approval {
     /// Returns the refusal of a repeated request that opened this approval. It says that the approval is open, or how
     /// the approval ended. Used while no answer to the request is stored.
     #[must_use]
-    pub fn asked_before(&self, now: Micros) -> Refusal {
+    pub fn repeated_request_refusal(&self, now: Micros) -> Refusal {
         repeated_request_refusal(self.id, (&self.state_at(now), self.expires), &self.phrase())
     }
 
@@ -314,7 +314,7 @@ fn approval_required(approval: ApprovalId, phrase: &str) -> Refusal {
 /// Returns the refusal with [`Reason::ApprovalRequired`] of a request that was only checked. The refusal names no
 /// approval, because a check opens no approval.
 #[must_use]
-pub fn would_be_required() -> Refusal {
+pub fn approval_would_be_required() -> Refusal {
     let remedy = "make the call, which opens an approval, and have a second person give it";
     let limit = Limit::plain(LimitKind::Approval, LimitSubject::UnopenedApproval, remedy);
     Refusal::of(Reason::ApprovalRequired, "this needs a second person", limit)

@@ -5,9 +5,9 @@
 //!
 //! | requesting an approval | refused with |
 //! |---|---|
-//! | the same request opened an approval before: [`ApprovalCaller::opened_by_request`] | [`Approval::asked_before`] |
+//! | the same request opened an approval before: [`ApprovalCaller::opened_by_request`] | [`Approval::repeated_request_refusal`] |
 //! | the action cannot be done now | the refusal of the action |
-//! | the caller has an open approval of the same action: [`ApprovalCaller::own_open`] | [`Approval::required`] |
+//! | the caller has an open approval of the same action: [`ApprovalCaller::find_own_open`] | [`Approval::required`] |
 //! | otherwise an approval is opened: [`ApprovalCaller::asking`] | [`Approval::required`] |
 //!
 //! | answering an approval | refused with |
@@ -67,7 +67,7 @@ impl ApprovalCaller {
     }
 
     /// Finds an open approval that the caller requested.
-    pub fn own_open<'a>(&self, mut approvals: impl Iterator<Item = &'a Approval>) -> Option<&'a Approval> {
+    pub fn find_own_open<'a>(&self, mut approvals: impl Iterator<Item = &'a Approval>) -> Option<&'a Approval> {
         approvals.find(|it| it.state_at(self.now).is_open() && self.is_requester_of(it))
     }
 

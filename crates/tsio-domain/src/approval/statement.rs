@@ -24,7 +24,8 @@ impl Approval {
         match (stated, now) {
             (Statement::Funds { funds: stated, .. }, Statement::Funds { funds, .. }) => {
                 let stated_of = |now: &FundStatement| stated.iter().find(|it| it.fund == now.fund);
-                let (now, larger) = funds.iter().find_map(|now| Some((now, now.beyond(stated_of(now))?)))?;
+                let (now, larger) =
+                    funds.iter().find_map(|now| Some((now, now.larger_shortfall_than(stated_of(now))?)))?;
                 Some(larger_shortfall_refusal(self.id, fund(now.fund)?, now, &larger))
             }
             (Statement::Offer { etag, region }, Statement::Offer { etag: etag_now, region: region_now }) => {

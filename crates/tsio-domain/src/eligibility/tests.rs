@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 use uuid::Uuid;
 
-use super::trusts::{Latest, Membership, TrustMember, TrustVerdict, assess_trusts, judge};
+use super::trusts::{LatestGrade, Membership, TrustMember, TrustVerdict, assess_trusts, judge};
 use super::*;
 use crate::ids::Uid;
 use crate::placement::{Placement, UnplacedReason};
@@ -287,7 +287,7 @@ fn members(rows: &[MemberRow]) -> Vec<TrustMember> {
         TrustMember {
             urn: urn(100_000 + n),
             joined: joined.parse().ok(),
-            latest: latest.map(|j| Latest { grade: j.grade, inspected: j.started, urn_judged: j.urn_judged }),
+            latest: latest.map(|j| LatestGrade { grade: j.grade, inspected: j.started, urn_judged: j.urn_judged }),
             before: Grade::from_code(*before).filter(|grade| grade.graded().is_some()),
         }
     };

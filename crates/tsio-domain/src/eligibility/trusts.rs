@@ -26,7 +26,7 @@ pub struct Membership {
 
 /// The latest grade of a school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Latest {
+pub struct LatestGrade {
     /// The grade, 1 to 4.
     pub grade: Grade,
     /// First day of the inspection.
@@ -43,7 +43,7 @@ pub struct TrustMember {
     /// The date it joined the trust; `None` if the register does not say.
     pub joined: Option<Date>,
     /// Its latest grade; `None` if the newest file by that day prints no grade for it.
-    pub latest: Option<Latest>,
+    pub latest: Option<LatestGrade>,
     /// Its last grade before it joined; `None` if no file prints one or the joining date is unknown.
     pub before: Option<Grade>,
 }
@@ -225,7 +225,7 @@ fn trust_member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date
         .filter_map(|judgement| Some((judgement.started.filter(|day| *day < joined.unwrap_or(Date::MIN))?, judgement)))
         .max_by_key(|(started, judgement)| (*started, &judgement.inspection))
         .map(|(_, judgement)| judgement.grade);
-    let latest = latest.map(|Judgement { grade, started, urn_judged, .. }| Latest {
+    let latest = latest.map(|Judgement { grade, started, urn_judged, .. }| LatestGrade {
         grade: *grade,
         inspected: *started,
         urn_judged: *urn_judged,

@@ -184,7 +184,7 @@ impl EventBody {
 
     /// Whether the event changes the etag of its offer. The etag covers the state, dates, schools, contacts and awards.
     #[must_use]
-    pub const fn moves_etag(&self) -> bool {
+    pub const fn changes_etag(&self) -> bool {
         match self {
             Self::Identified { .. }
             | Self::SchoolsAdded { .. }

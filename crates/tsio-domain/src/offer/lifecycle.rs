@@ -70,7 +70,7 @@ named_enum! {
 
 /// The state that an action leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
+pub enum NextState {
     /// The state does not change.
     Same,
     /// This state.
@@ -88,29 +88,29 @@ use State::{Accepted, Closed, Contacted, Delivering, Identified};
 const OPEN: &[State] = &[Identified, Contacted, Accepted, Delivering];
 
 /// The table (`domain.md` section 4): the action, the states in which it is allowed, and the state to which it leads.
-pub const TABLE: &[(OfferAction, &[State], To)] = &[
-    (OfferAction::Contact, OPEN, To::AtLeastContacted),
-    (OfferAction::Correct, &[Contacted, Accepted, Delivering], To::IdentifiedIfNoContact),
-    (OfferAction::Accept, &[Contacted], To::State(Accepted)),
-    (OfferAction::Decline, &[Identified, Contacted, Accepted], To::State(Closed)),
-    (OfferAction::Award, &[Accepted, Delivering], To::Same),
-    (OfferAction::Release, &[Accepted, Delivering], To::Same),
-    (OfferAction::Book, &[Accepted, Delivering], To::Same),
-    (OfferAction::Start, &[Accepted], To::State(Delivering)),
-    (OfferAction::Draw, &[Delivering], To::Same),
-    (OfferAction::Refund, State::ALL, To::Same),
-    (OfferAction::Undo, &[Accepted, Delivering], To::Same),
-    (OfferAction::CorrectDate, &[Accepted, Delivering], To::Same),
-    (OfferAction::Complete, &[Delivering], To::State(Closed)),
-    (OfferAction::Close, OPEN, To::State(Closed)),
-    (OfferAction::Reopen, &[Closed], To::BeforeClose),
-    (OfferAction::AddSchools, OPEN, To::Same),
-    (OfferAction::Keep, State::ALL, To::Same),
+pub const TABLE: &[(OfferAction, &[State], NextState)] = &[
+    (OfferAction::Contact, OPEN, NextState::AtLeastContacted),
+    (OfferAction::Correct, &[Contacted, Accepted, Delivering], NextState::IdentifiedIfNoContact),
+    (OfferAction::Accept, &[Contacted], NextState::State(Accepted)),
+    (OfferAction::Decline, &[Identified, Contacted, Accepted], NextState::State(Closed)),
+    (OfferAction::Award, &[Accepted, Delivering], NextState::Same),
+    (OfferAction::Release, &[Accepted, Delivering], NextState::Same),
+    (OfferAction::Book, &[Accepted, Delivering], NextState::Same),
+    (OfferAction::Start, &[Accepted], NextState::State(Delivering)),
+    (OfferAction::Draw, &[Delivering], NextState::Same),
+    (OfferAction::Refund, State::ALL, NextState::Same),
+    (OfferAction::Undo, &[Accepted, Delivering], NextState::Same),
+    (OfferAction::CorrectDate, &[Accepted, Delivering], NextState::Same),
+    (OfferAction::Complete, &[Delivering], NextState::State(Closed)),
+    (OfferAction::Close, OPEN, NextState::State(Closed)),
+    (OfferAction::Reopen, &[Closed], NextState::BeforeClose),
+    (OfferAction::AddSchools, OPEN, NextState::Same),
+    (OfferAction::Keep, State::ALL, NextState::Same),
 ];
 
 /// Returns the states in which an action is allowed, and the state to which it leads.
-fn row(action: OfferAction) -> (&'static [State], To) {
-    TABLE.iter().find(|(it, _, _)| *it == action).map_or((&[], To::Same), |(_, from, to)| (from, *to))
+fn row(action: OfferAction) -> (&'static [State], NextState) {
+    TABLE.iter().find(|(it, _, _)| *it == action).map_or((&[], NextState::Same), |(_, from, to)| (from, *to))
 }
 
 /// The states in which an action is allowed.
@@ -127,13 +127,13 @@ pub fn leads_to(action: OfferAction, from: State) -> Vec<State> {
         return Vec::new();
     }
     match to {
-        To::Same => vec![from],
-        To::State(state) => vec![state],
-        To::AtLeastContacted if from == Identified => vec![Contacted],
-        To::AtLeastContacted => vec![from],
-        To::IdentifiedIfNoContact if from == Contacted => vec![Contacted, Identified],
-        To::IdentifiedIfNoContact => vec![from],
-        To::BeforeClose => OPEN.to_vec(),
+        NextState::Same => vec![from],
+        NextState::State(state) => vec![state],
+        NextState::AtLeastContacted if from == Identified => vec![Contacted],
+        NextState::AtLeastContacted => vec![from],
+        NextState::IdentifiedIfNoContact if from == Contacted => vec![Contacted, Identified],
+        NextState::IdentifiedIfNoContact => vec![from],
+        NextState::BeforeClose => OPEN.to_vec(),
     }
 }
 

@@ -81,7 +81,7 @@ pub struct Offer {
     pub schools: BTreeMap<Urn, ListedSchool>,
     /// Its contacts, in the order they were recorded.
     pub contacts: Vec<Contact>,
-    /// The number of the last event that changed the etag ([`EventBody::moves_etag`]). The etag is made from this
+    /// The number of the last event that changed the etag ([`EventBody::changes_etag`]). The etag is made from this
     /// number.
     pub version: Seq,
     /// The time at which the offer was made.
@@ -173,7 +173,7 @@ impl Offer {
             | EventBody::Noted {}
             | events_about!(school, approval, fund, award, referral, record) => {}
         }
-        if event.body.moves_etag() {
+        if event.body.changes_etag() {
             self.version = event.seq;
         }
     }

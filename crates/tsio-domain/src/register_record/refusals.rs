@@ -10,7 +10,7 @@ const MAX_NAMED_ROWS: usize = 50;
 /// file that differ, each with the import from which it differs. The caller has to say which import the new file
 /// replaces.
 #[must_use]
-pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
+pub fn import_disagrees(rows: &[(String, ImportId)]) -> Refusal {
     let limits = rows.iter().take(MAX_NAMED_ROWS).map(|(row, import)| {
         let remedy = format!("import the right file with --replaces {import}, or leave this one out");
         Limit::plain(LimitKind::Import, LimitSubject::ImportRow { row: row.clone(), import: *import }, remedy)
@@ -29,7 +29,7 @@ pub fn disagrees(rows: &[(String, ImportId)]) -> Refusal {
 
 /// Returns the refusal to withdraw an import that does not count.
 #[must_use]
-pub fn not_landed(import: ImportId, state: super::ImportState) -> Refusal {
+pub fn import_not_landed(import: ImportId, state: super::ImportState) -> Refusal {
     let limit = Limit::plain(LimitKind::Import, import, "nothing to do: it does not count");
     Refusal::of(Reason::ImportNotLanded, format!("import {import} does not count: it is {state}"), limit)
 }

@@ -78,7 +78,7 @@ impl FundStatement {
     /// Returns the shortfall that is larger than the one in `stated`: the current shortfall, or the largest one as of
     /// any day. Returns `None` if neither is larger. The two are compared separately, so that a shortfall stated for a
     /// day in the past does not allow a shortfall today.
-    pub(crate) fn beyond(&self, stated: Option<&Self>) -> Option<LargerShortfall> {
+    pub(crate) fn larger_shortfall_than(&self, stated: Option<&Self>) -> Option<LargerShortfall> {
         let stated_amount = |shortfall: fn(&Self) -> Pence| stated.map_or(Pence::ZERO, shortfall);
         let (stated_now, stated_worst) =
             (stated_amount(|it| it.after.shortfall()), stated_amount(Self::worst_shortfall));

@@ -32,7 +32,7 @@ impl ProgrammeState {
     ) -> Result<(), Refusal> {
         let same = self.approvals.about(subject).filter(|it| is_same(it));
         let opened = self.approval_caller(context).opened_by_request(same, context.request);
-        opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
+        opened.map_or(Ok(()), |it| Err(it.repeated_request_refusal(context.now.at)))
     }
 
     /// The caller, with what the rules of approvals need.
@@ -69,7 +69,7 @@ impl ProgrammeState {
         let offer = self.target(target)?;
         self.may_reopen(offer)?;
         if let Some(open) =
-            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
+            self.approval_caller(context).find_own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
         {
             return Err(open.required().into());
         }

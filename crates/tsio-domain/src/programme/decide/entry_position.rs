@@ -84,7 +84,7 @@ impl ProgrammeState {
         )?;
         let statement = Some(self.entry_statement(urn, met, school));
         let same = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
-        if let Some(open) = self.approval_caller(context).own_open(same) {
+        if let Some(open) = self.approval_caller(context).find_own_open(same) {
             return Err(open.required().into());
         }
         let approval = self.new_approval(ApprovalAction::DecideEntry, subject_of(urn), context);

@@ -149,7 +149,7 @@ fn apply_checked(
                 if verb == OfferAction::Reopen {
                     assert_eq!(Some(after.state), old.before_close, "back to the state before");
                 }
-                let version = if event.body.moves_etag() { event.seq } else { old.version };
+                let version = if event.body.changes_etag() { event.seq } else { old.version };
                 assert_eq!(after.version, version, "{event:?}");
             }
         }
