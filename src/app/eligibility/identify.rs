@@ -42,7 +42,7 @@ pub(crate) async fn candidates(
     let placement_finder = PlacementFinder::of(from, &standings, &standings.schools).await?;
     let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
-    let is_entitled = |urn: Urn| standings.entitled.contains_key(&standings.assessment.heir(urn));
+    let is_entitled = |urn: Urn| standings.entitled.contains_key(&standings.assessment.newest_urn(urn));
     let mut not_eligible: Vec<NotEligible> = others
         .values()
         .filter(|it| !is_entitled(it.urn))
@@ -96,7 +96,7 @@ pub(crate) async fn confirmed(
     }
     let standings = Standings::load(from, terms, day).await?;
     let by_files = |urn: &Urn| {
-        let entitled = standings.entitled.get(&standings.assessment.heir(*urn));
+        let entitled = standings.entitled.get(&standings.assessment.newest_urn(*urn));
         entitled.is_some_and(|it| !it.closed && it.placement.kind().is_some() && it.by_files)
     };
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
@@ -234,7 +234,7 @@ pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<Affe
         }
         let loaded = app.terms(&row.programme).await?;
         let standings = Standings::load(from, &loaded.terms, today).await?;
-        let entitled = |urn: &Urn| standings.entitled.contains_key(&standings.assessment.heir(*urn));
+        let entitled = |urn: &Urn| standings.entitled.contains_key(&standings.assessment.newest_urn(*urn));
         for offer in open {
             let urns = offer.schools.keys().copied().filter(|urn| !entitled(urn));
             let urns: Vec<Urn> = urns.collect();

@@ -144,7 +144,7 @@ fn rules(
 /// The answer of a rule that a person decides on a referral; `None` for other rules.
 fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Option<RuleAnswer> {
     let Test::Exceptional { .. } = &rule.test else { return None };
-    let granted = standings.granted.get(&standings.assessment.heir(urn)).filter(|it| it.rule == rule.id);
+    let granted = standings.granted.get(&standings.assessment.newest_urn(urn)).filter(|it| it.rule == rule.id);
     let (outcome, reason) = match granted.and_then(|it| Some((it, it.decision.as_ref()?))) {
         Some((it, _)) if !reach.covers_region(it.region) => {
             (RuleOutcome::Met, "approved by a person, on a referral".to_owned())

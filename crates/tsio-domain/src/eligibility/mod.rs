@@ -230,7 +230,7 @@ impl Assessment {
 
     /// The newest URN of the lineage of `urn`: `urn` itself, unless another URN superseded it.
     #[must_use]
-    pub fn heir(&self, urn: Urn) -> Urn {
+    pub fn newest_urn(&self, urn: Urn) -> Urn {
         self.school(urn).and_then(|school| school.superseded_by).unwrap_or(urn)
     }
 

@@ -70,10 +70,10 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>)
         school.met().for_each(|(rule, evidence)| add(school.urn, rule, evidence.is_some()));
     }
     for rule in terms.rules().iter().filter(|rule| matches!(rule.test, Test::Exceptional { .. })) {
-        standing.exceptional.iter().for_each(|urn| add(assessment.heir(*urn), &rule.id, false));
+        standing.exceptional.iter().for_each(|urn| add(assessment.newest_urn(*urn), &rule.id, false));
     }
     for trust in standing.trusts.iter().filter(|trust| trust.is_eligible()) {
-        trust.listed.iter().for_each(|urn| add(assessment.heir(*urn), &trust.rule, true));
+        trust.listed.iter().for_each(|urn| add(assessment.newest_urn(*urn), &trust.rule, true));
     }
     entitled
 }
@@ -240,7 +240,7 @@ pub fn changes(before: &Assessment, after: &Assessment) -> Changes {
     let mut changes = Changes::default();
     let mut rules_before: BTreeMap<Urn, BTreeSet<&RuleId>> = BTreeMap::new();
     for school in before.eligible() {
-        let newest_urn = after.heir(school.urn);
+        let newest_urn = after.newest_urn(school.urn);
         rules_before.entry(newest_urn).or_default().extend(school.met().map(|(rule, _)| rule));
         if !after.school(newest_urn).is_some_and(SchoolAssessment::is_eligible) {
             changes.no_longer.push(school.urn);
