@@ -43,7 +43,7 @@ impl TrustKind {
 pub struct TrustLink {
     /// The trust.
     pub uid: Uid,
-    /// Whether it is a MAT or a SAT.
+    /// The kind of trust: a MAT or a SAT.
     pub kind: TrustKind,
     /// Whether its group status is open. A closed group places no school.
     pub open: bool,

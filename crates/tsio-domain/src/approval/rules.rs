@@ -91,7 +91,7 @@ impl ApprovalCaller {
         }
     }
 
-    /// Whether the caller is the requester. Before rules 2 the ids were compared byte by byte.
+    /// Whether the caller is the requester. Before version 2 of the rules, the ids were compared byte by byte.
     fn is_requester_of(&self, approval: &Approval) -> bool {
         if self.rules < RulesVersion::V2 {
             return approval.requested_by == self.person.actor;

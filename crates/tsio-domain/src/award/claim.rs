@@ -1,4 +1,4 @@
-//! Defines the claims of invoices, and checks the payments of each claim.
+//! Identifies invoices by their issuer and reference, and checks the payments of each invoice.
 //!
 //! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference
 //! identify a claim across all programmes. A claim is paid by one draw, or in parts up to the total that its first draw
@@ -14,8 +14,8 @@ pub use crate::values::award::{ClaimPart, IssuerKey};
 use crate::values::record::Seq;
 use crate::values::reference::{OtherLetter, Reference};
 
-/// Finds the first letter or digit of a name that is not A to Z or 0 to 9, and so may only look like an ASCII letter or
-/// digit. Letters with accents are allowed.
+/// Finds the first letter or digit of a name that is not A to Z or 0 to 9. Such a character may only look like an ASCII
+/// letter. Letters with accents are allowed.
 #[must_use]
 pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     name.chars().zip(1..).find_map(|(character, place)| {
@@ -43,10 +43,10 @@ pub struct NewClaim {
     pub total: Option<Pence>,
 }
 
-/// The key of a claim: issuer and normalised reference.
+/// The key of an invoice: issuer and normalised reference.
 pub type ClaimKey = (IssuerKey, Reference);
 
-/// A payment of a claim.
+/// A payment of an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payment {
     /// The amount paid.
@@ -55,7 +55,7 @@ pub struct Payment {
     pub refunded: Pence,
     /// The stated total of the invoice; `None` if this draw pays all of it.
     pub total: Option<Pence>,
-    /// Its number among the payments of the claim; 0 if it was recorded before version 2 of the rules.
+    /// Its number among the payments of the invoice; 0 if it was recorded before version 2 of the rules.
     pub part: i64,
 }
 
@@ -66,7 +66,7 @@ impl Payment {
     }
 }
 
-/// All payments of a claim. The key has the award that paid, and the number of the draw.
+/// All payments of an invoice. The key has the award that paid, and the number of the draw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClaimPayments(BTreeMap<(AwardId, Seq), Payment>);
 

@@ -144,7 +144,7 @@ impl Invoice {
         claim.part = part;
     }
 
-    /// The key of the claim that this payment belongs to.
+    /// The key of the invoice that is paid.
     #[must_use]
     pub fn key(&self) -> ClaimKey {
         let issuer = self.claim.as_ref().map_or_else(|| IssuerKey::of(&self.issuer), |it| it.issuer_key);

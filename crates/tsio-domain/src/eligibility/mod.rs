@@ -6,7 +6,7 @@
 //!   which judgements a school entered the year. This counts only while no file shows it, so a later import can replace
 //!   the decision.
 //! * Two URNs are joined if the monthly files print one as the predecessor of the other. A link of the register joins
-//!   them only for the rules about the judgements on entry, and only if the files do not contradict the link.
+//!   them only if the files do not contradict the link, and only for the rules about the judgements on entry.
 
 mod explain;
 mod lineage;
@@ -117,12 +117,12 @@ pub enum Why {
         /// The grade; `None` if there was no previous inspection.
         grade: Option<Grade>,
     },
-    /// The grade fits, but its date is outside the dates of the rule.
+    /// The current grade meets the rule, but the date of the judgement is outside the period of the rule.
     Dated {
         /// The date.
         on: Date,
     },
-    /// The grade fits, but the file prints no date.
+    /// The current grade meets the rule, but the file prints no date for the judgement.
     NoDate {
         /// As-at date of the file.
         as_at: Date,

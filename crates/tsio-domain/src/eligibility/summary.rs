@@ -43,10 +43,10 @@ pub struct Entitled {
     pub placement: Placement,
     /// The rules that entitle it.
     pub rules: BTreeSet<RuleId>,
-    /// Whether it meets one of the rules by a file, and not only by the decision of people on an entry position or a
-    /// referral.
+    /// Whether the school meets one of the rules by a file, and not only by the decision of people on an entry position
+    /// or a referral.
     pub by_files: bool,
-    /// Whether it has closed. It stays eligible, but no offer is made for it.
+    /// Whether the school is closed. It stays eligible, but no offer is made for it.
     pub closed: bool,
 }
 

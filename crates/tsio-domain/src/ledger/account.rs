@@ -38,7 +38,7 @@ pub struct Account {
     pub strand: StrandId,
     /// The unit of its amounts.
     pub unit: Unit,
-    /// Whether it limits awards. The NLE fund does not limit them; it only counts.
+    /// Whether the account limits awards. The NLE fund does not limit them; it only counts.
     pub binds: bool,
     /// Whether a deliberate withdrawal left less than is committed and spent. It is false again when `available` is not
     /// negative.

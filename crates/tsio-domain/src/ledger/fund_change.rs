@@ -27,8 +27,8 @@ pub enum FundChange {
         fund: AccountId,
         /// The amount, above zero.
         amount: Pence,
-        /// Whether it may leave less than is committed and spent. The amount allocated cannot become negative. This has
-        /// no effect on a fund that does not bind, because such a fund is never over-committed.
+        /// Whether the withdrawal may leave less than is committed and spent. The amount allocated cannot become
+        /// negative. This flag has no effect on a fund that does not bind, because such a fund is never over-committed.
         over_commit: bool,
         /// The effective date.
         on: Date,

@@ -55,7 +55,7 @@ pub enum Statement {
     },
 }
 
-/// One fund, before and after.
+/// The balances of one fund before and after the movement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FundStatement {
     /// The fund.
@@ -97,7 +97,7 @@ pub(crate) struct LargerShortfall {
     pub(crate) short: Pence,
     /// The stated shortfall.
     pub(crate) stated: Pence,
-    /// Whether it is as of a day in the past; otherwise it is the current one.
+    /// Whether the shortfall is as of a day in the past. Otherwise it is the current shortfall.
     pub(crate) in_the_past: bool,
 }
 
