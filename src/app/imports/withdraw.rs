@@ -126,7 +126,7 @@ impl App {
             statement: Some(statement.clone()),
             reason: Some(reason.to_owned()),
             request: Some(request.id),
-            ..requester.asking(ApprovalId(new_id()), action, id.0, days)
+            ..requester.new_approval(ApprovalId(new_id()), action, id.0, days)
         };
         store::approvals::put(&tx, &[&new]).await?;
         let (approval, token_subject, expires_at) = (new.id, caller.subject, requester.now.plus_days(days));

@@ -23,7 +23,7 @@ pub(crate) use statement::{changed, phrase};
 impl ApprovalAction {
     /// Returns the permission that is needed to request an approval of this action (`domain.md` section 8).
     #[must_use]
-    pub const fn asking(self) -> Action {
+    pub const fn permission_to_request(self) -> Action {
         match self {
             Self::ReopenOffer => Action::Reopen,
             Self::WithdrawImport => Action::Import,
@@ -34,7 +34,7 @@ impl ApprovalAction {
 
     /// Returns the permission that is needed to give or deny an approval of this action (`domain.md` section 8).
     #[must_use]
-    pub const fn permission(self) -> Action {
+    pub const fn permission_to_answer(self) -> Action {
         match self {
             Self::ReopenOffer => Action::Reopen,
             Self::WithdrawImport => Action::Import,
@@ -60,16 +60,20 @@ impl ApprovalAction {
 /// Returns the actions whose approvals this caller may give, each with the reach of that permission.
 #[must_use]
 pub fn actions_caller_may_give(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let may_give = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission()));
-    may_give.map(|it| (*it, caller.reach(it.permission()))).collect()
+    let may_give = ApprovalAction::ALL.iter().filter(|it| caller.may(it.permission_to_answer()));
+    may_give.map(|it| (*it, caller.reach(it.permission_to_answer()))).collect()
 }
 
 /// Returns the actions whose approvals this caller may see: those that the caller's roles may request or give. Each has
 /// the union of the reaches of the two permissions.
 #[must_use]
 pub fn actions_caller_may_see(caller: &Caller) -> Vec<(ApprovalAction, Reach)> {
-    let may_see = ApprovalAction::ALL.iter().filter(|it| caller.may(it.asking()) || caller.may(it.permission()));
-    may_see.map(|it| (*it, caller.reach(it.asking()).or(caller.reach(it.permission())))).collect()
+    let may_see = ApprovalAction::ALL
+        .iter()
+        .filter(|it| caller.may(it.permission_to_request()) || caller.may(it.permission_to_answer()));
+    may_see
+        .map(|it| (*it, caller.reach(it.permission_to_request()).or(caller.reach(it.permission_to_answer()))))
+        .collect()
 }
 
 /// A request that needs a second person, with its answer if it is answered.

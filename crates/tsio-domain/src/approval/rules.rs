@@ -8,7 +8,7 @@
 //! | the same request opened an approval before: [`ApprovalCaller::opened_by_request`] | [`Approval::repeated_request_refusal`] |
 //! | the action cannot be done now | the refusal of the action |
 //! | the caller has an open approval of the same action: [`ApprovalCaller::find_own_open`] | [`Approval::required`] |
-//! | otherwise an approval is opened: [`ApprovalCaller::asking`] | [`Approval::required`] |
+//! | otherwise an approval is opened: [`ApprovalCaller::new_approval`] | [`Approval::required`] |
 //!
 //! | answering an approval | refused with |
 //! |---|---|
@@ -73,7 +73,7 @@ impl ApprovalCaller {
 
     /// Makes an open approval that the caller requests and that expires after `days` days.
     #[must_use]
-    pub fn asking(&self, id: ApprovalId, action: ApprovalAction, subject: Uuid, days: u32) -> Approval {
+    pub fn new_approval(&self, id: ApprovalId, action: ApprovalAction, subject: Uuid, days: u32) -> Approval {
         let without_expiry = Approval::asked(id, action, subject, self.person.clone(), self.now);
         Approval { expires: Some(self.now.plus_days(days)), ..without_expiry }
     }

@@ -293,7 +293,8 @@ impl RegisterState {
             return None;
         };
         let requester = ApprovalCaller::about_reference_data(person(event, *token_subject), event.recorded);
-        let expected = requester.asking(*approval, ApprovalAction::WithdrawImport, import.0, APPROVALS_EXPIRE_DAYS);
+        let expected =
+            requester.new_approval(*approval, ApprovalAction::WithdrawImport, import.0, APPROVALS_EXPIRE_DAYS);
         let wrong_expiry = expected.expires.filter(|it| it != expires_at).map(|expected| {
             format!(
                 "approval {approval} expires at {}, not {APPROVALS_EXPIRE_DAYS} days after it was opened, at {}",

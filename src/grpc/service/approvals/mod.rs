@@ -51,7 +51,7 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     let validate_only = call.message.validate_only;
     match pending.programme {
         Some(programme) => {
-            let command = WithdrawApproval { programme, approval, action: pending.action.asking() };
+            let command = WithdrawApproval { programme, approval, action: pending.action.permission_to_request() };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
@@ -70,7 +70,7 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     let pending = app.approval(&call.caller, approval).await?;
     match pending.programme {
         Some(programme) => {
-            let action = pending.action.permission();
+            let action = pending.action.permission_to_answer();
             let validate_only = call.message.validate_only;
             let command = GiveApproval { programme, approval, action };
             call.change(app, Ok((request, command)), validate_only).await
@@ -90,7 +90,7 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
     let validate_only = call.message.validate_only;
     match pending.programme {
         Some(programme) => {
-            let command = DenyApproval { programme, approval, action: pending.action.permission(), reason };
+            let command = DenyApproval { programme, approval, action: pending.action.permission_to_answer(), reason };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {

@@ -48,7 +48,7 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Approval {
         let id = ApprovalId((context.ids)());
-        self.approval_caller(context).asking(id, action, subject, self.programme.scheme.approvals_expire_days())
+        self.approval_caller(context).new_approval(id, action, subject, self.programme.scheme.approvals_expire_days())
     }
 
     /// Opens an approval to reopen an offer, or refuses with the open approval that the caller already asked for.

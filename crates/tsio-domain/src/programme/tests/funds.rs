@@ -308,7 +308,7 @@ fn asking_moves_nothing_and_giving_records_the_approval_and_the_movement() {
         (approval.action.name(), approval.subject, approval.requested_by.as_str()),
         ("withdraw_fund", fund.0, "fin")
     );
-    assert_eq!(approval.action.permission(), Action::ApproveMoney);
+    assert_eq!(approval.action.permission_to_answer(), Action::ApproveMoney);
 
     script.today = day("2021-12-09");
     let decided = script.word("S", "yes:ben").unwrap();

@@ -148,8 +148,11 @@ impl Script {
             "yes" => {
                 let of_funds = self.state.approvals.values().filter(|it| it.change.is_some());
                 let approval = of_funds.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
-                let action =
-                    self.state.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission());
+                let action = self
+                    .state
+                    .approvals
+                    .get(&approval)
+                    .map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
                 return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
