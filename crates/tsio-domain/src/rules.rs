@@ -1,13 +1,13 @@
 //! Defines the versions of the rules. Each programme has adopted one.
 //!
 //! A new or changed rule must not apply to events that were recorded before it. So the record of each programme has
-//! events `rules_adopted`. Each names the version that applies to the later events. The rules in the table apply only
-//! after that event. All other rules apply to the whole record.
+//! events `rules_adopted`, each with a version. The rules that a version adds apply only after the event that names the
+//! version. All other rules apply to the whole record.
 //!
 //! | version | adds |
 //! |---|---|
 //! | 1 | the rules that apply to the whole record |
-//! | 2 | ids are compared folded; approvals have a statement and expire; a referral needs a discussion with the commissioner; invoices have an issuer and parts; the fees of a leader are funded once; dates keep their order; `contact_until`; limits as of a day; movements that one person makes alone on a fund are added up |
+//! | 2 | ids are compared without case; approvals have a statement and expire; a referral needs a discussion with the commissioner; invoices have an issuer and parts; the fees of a leader are funded once; dates keep their order; `contact_until`; limits as of a day; movements that one person makes alone on a fund are added up |
 //!
 //! Version 2 is not released yet, and more rules are added to it until it is.
 //!

@@ -1,7 +1,7 @@
 //! Identifies invoices by their issuer and reference, and checks the payments of each invoice.
 //!
-//! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference
-//! identify a claim across all programmes. A claim is paid by one draw, or in parts up to the total that its first draw
+//! "A claim's reference belongs to its issuer" (`domain.md` section 5). The issuer and the normalised reference identify
+//! an invoice across all programmes. An invoice is paid by one draw, or in parts up to the total that the first draw
 //! states.
 
 use std::collections::BTreeMap;

@@ -101,14 +101,15 @@ impl Offer {
             Refusal::of(Reason::AcceptorNotAllowed, explanation, limit)
         });
         // If this body may not accept, the refusal does not also ask for a contact with it.
-        let contact_missing = if wrong_acceptor.is_some() { None } else { self.acceptor_not_contacted(by, on) };
+        let contact_missing =
+            if wrong_acceptor.is_some() { None } else { self.refusal_if_acceptor_not_contacted(by, on) };
         Refusal::none_of([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
     /// Returns a refusal if there is no contact with the accepting body on the day `on` or earlier. Otherwise returns
     /// `None`.
-    pub(crate) fn acceptor_not_contacted(&self, by: Acceptor, on: Date) -> Option<Refusal> {
+    pub(crate) fn refusal_if_acceptor_not_contacted(&self, by: Acceptor, on: Date) -> Option<Refusal> {
         let contacted = self.standing_contacts().any(|it| it.party == party_of_acceptor(by) && it.on <= on);
         (!contacted).then(|| {
             self.contact_missing_refusal(&format!("record the contact with the {by} first, dated {on} or earlier"))

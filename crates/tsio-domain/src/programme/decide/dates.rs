@@ -186,7 +186,7 @@ impl ProgrammeState {
             let not_contacted = offer
                 .accepted
                 .filter(|_| milestone == Milestone::Accepted)
-                .and_then(|it| offer.acceptor_not_contacted(it.by, on));
+                .and_then(|it| offer.refusal_if_acceptor_not_contacted(it.by, on));
             let required = accepted(offer).filter(|_| milestone == Milestone::Started);
             let early = not_before(subject, on, required);
             let late = not_after(subject, on, self.dependents_of(offer, milestone));
