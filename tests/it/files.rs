@@ -107,7 +107,7 @@ async fn unreadable_files_are_refused(db: Db) {
         // says
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
         ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
-        ("refusal_if_acceptor_not_contacted.csv",                 each_cell(&month, either_way).into(),                "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
+        ("acceptor_not_contacted.csv",                 each_cell(&month, either_way).into(),                "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
         ("wrong_rows.csv",             bad.clone(),                                         "ofsted",   &[],                     &["8 of 11 rows have problems", "--accept-problems", "line 3, Publication date", "\"9100O8\" is not a URN"]),
         ("no_good_row.csv",            nobody,                                              "ofsted",   &["--accept-problems"],  &["none of the 3 rows can be taken", "line 2, Publication date"]),
         ("dots.csv",                   bytes(&month.replacen(month.split_inclusive('\n').next().unwrap(), &dots, 1)), "ofsted", &[], &["no column \"School name\"", "\"Publication.date\""]),

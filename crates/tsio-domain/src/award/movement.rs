@@ -50,18 +50,18 @@ impl DailyChanges {
     /// Returns the lowest value on any day from `on`. Also returns the first day, `on` or later, from which the value
     /// is always at least `requested`; `None` if it is less at the end.
     fn lowest_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
-        let (mut as_of, mut lowest, mut from) = (self.sum, self.sum, None);
-        // Goes from the last day back to `on`. The value of a day holds until the next change.
-        let mut is_enough = as_of >= requested;
+        let (mut value, mut lowest, mut enough_from) = (self.sum, self.sum, None);
+        // Goes enough_from the last day back to `on`. The value of a day holds until the next change.
+        let mut is_enough = value >= requested;
         for (day, change) in self.changes.range(on..).rev().take_while(|(day, _)| **day > on) {
             if is_enough {
-                from = Some(*day);
+                enough_from = Some(*day);
             }
-            as_of = as_of.saturating_sub(*change);
-            lowest = lowest.min(as_of);
-            is_enough &= as_of >= requested;
+            value = value.saturating_sub(*change);
+            lowest = lowest.min(value);
+            is_enough &= value >= requested;
         }
-        (lowest, if is_enough { Some(on) } else { from })
+        (lowest, if is_enough { Some(on) } else { enough_from })
     }
 }
 
@@ -69,7 +69,7 @@ impl DailyChanges {
 #[derive(Debug, Clone, Default)]
 struct MovementsOfAward {
     /// The single movements, in the order they were recorded; empty if only sums are kept and none was recalled.
-    single: Vec<AwardMovement>,
+    single_movements: Vec<AwardMovement>,
     /// The negative of the amount drawn and released.
     committed: DailyChanges,
     /// The amount drawn and not refunded, for each payment of an invoice. The key `None` has the amount drawn without
@@ -101,19 +101,20 @@ impl MovementsOfAward {
         }
     }
 
+    /// Counts a draw or a delivery on the day `on`.
     fn add_draw(&mut self, on: Date) {
-        let times = self.draws.entry(on).or_default();
-        *times = times.saturating_add(1);
+        let count = self.draws.entry(on).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// Subtracts a movement from the sums from `on`, the day on which it was undone.
     fn undo(&mut self, movement: &AwardMovement, on: Date) {
         self.add_to_sums(movement, on, -1);
         if movement.kind == MovementKind::Draw
-            && let Some(times) = self.draws.get_mut(&movement.on)
+            && let Some(count) = self.draws.get_mut(&movement.on)
         {
-            *times = times.saturating_sub(1);
-            if *times == 0 {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
                 self.draws.remove(&movement.on);
             }
         }
@@ -138,21 +139,23 @@ impl Movements {
 
     /// Applies one more event. An event that makes, undoes or delivers nothing under an award changes nothing.
     pub fn apply(&mut self, event: &Event) {
-        let keeps_single = self.undone.is_none();
+        let keeps_single_movements = self.undone.is_none();
         for (award, movement) in movements_of(event) {
-            let of_award = self.awards.entry(award).or_default();
-            of_award.add(&movement);
-            if keeps_single {
-                of_award.single.push(movement);
+            let award_movements = self.awards.entry(award).or_default();
+            award_movements.add(&movement);
+            if keeps_single_movements {
+                award_movements.single_movements.push(movement);
             }
         }
         match &event.body {
             EventBody::Undone { award, undoes, .. } => {
-                let of_award = self.awards.entry(*award).or_default();
-                if let Some(movement) = of_award.single.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none()) {
+                let award_movements = self.awards.entry(*award).or_default();
+                if let Some(movement) =
+                    award_movements.single_movements.iter_mut().find(|it| it.seq == *undoes && it.undone.is_none())
+                {
                     movement.undone = Some(event.effective);
                     let undone = *movement;
-                    of_award.undo(&undone, event.effective);
+                    award_movements.undo(&undone, event.effective);
                 }
                 if let Some(all_undone) = &mut self.undone {
                     all_undone.insert((*award, *undoes));
@@ -176,23 +179,25 @@ impl Movements {
     pub fn recall(&mut self, event: &Event) {
         let Some(undone) = &self.undone else { return };
         for (award, movement) in movements_of(event) {
-            let of_award = self.awards.entry(award).or_default();
-            if !undone.contains(&(award, movement.seq)) && !of_award.single.iter().any(|it| it.seq == movement.seq) {
-                of_award.single.push(movement);
+            let award_movements = self.awards.entry(award).or_default();
+            if !undone.contains(&(award, movement.seq))
+                && !award_movements.single_movements.iter().any(|it| it.seq == movement.seq)
+            {
+                award_movements.single_movements.push(movement);
             }
         }
     }
 
     /// Drops the single movements of an award that were recalled, and keeps its sums.
     pub fn forget(&mut self, award: AwardId) {
-        if let (Some(_), Some(of_award)) = (&self.undone, self.awards.get_mut(&award)) {
-            of_award.single.clear();
+        if let (Some(_), Some(award_movements)) = (&self.undone, self.awards.get_mut(&award)) {
+            award_movements.single_movements.clear();
         }
     }
 
     /// The single movements of an award that are kept, in the order they were recorded.
     pub fn of(&self, award: AwardId) -> impl Iterator<Item = &AwardMovement> {
-        self.awards.get(&award).into_iter().flat_map(|it| &it.single)
+        self.awards.get(&award).into_iter().flat_map(|it| &it.single_movements)
     }
 
     /// The first and the last day on which an award was drawn on or delivered. Undone draws do not count.
