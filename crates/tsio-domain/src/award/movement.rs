@@ -51,7 +51,7 @@ impl DailyChanges {
     /// is always at least `requested`; `None` if it is less at the end.
     fn lowest_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
         let (mut value, mut lowest, mut enough_from) = (self.sum, self.sum, None);
-        // Goes enough_from the last day back to `on`. The value of a day holds until the next change.
+        // Goes from the last day back to `on`. The value of a day holds until the next change.
         let mut is_enough = value >= requested;
         for (day, change) in self.changes.range(on..).rev().take_while(|(day, _)| **day > on) {
             if is_enough {
