@@ -1,4 +1,4 @@
-//! Defines the identifiers. Opaque ids are `UUIDv7` newtypes; numbers of the register are checked when they are parsed.
+//! Defines the identifiers. Each opaque id is a UUID; numbers of the register are checked when they are parsed.
 //!
 //! Every id is parsed once, where it enters the program. A value of one of these types is always well formed.
 
