@@ -1,4 +1,4 @@
-//! Changes of accounts by day, to compute what was available as of a day in the past.
+//! Keeps the changes of accounts by day. From them the amount is computed that was available as of a day in the past.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,12 +6,13 @@ use crate::Date;
 use crate::ids::AccountId;
 use crate::ledger::{Account, Bucket, EntryKind, Owner};
 
-/// By account and effective date, the sum of the changes of the available amount.
+/// The sum of all changes of the available amount, by account and effective date.
 #[derive(Debug, Clone, Default)]
 pub struct AccountDays(HashMap<AccountId, BTreeMap<Date, i64>>);
 
 impl AccountDays {
-    /// Adds one posting. An allocation by the terms to an offer's cap is left out: it is available as of every day.
+    /// Adds one posting. Accounts that do not bind are left out. So is the allocation by the terms to an offer's cap, because that
+    /// amount is available as of every day.
     pub fn post(&mut self, account: &Account, on: Date, verb: EntryKind, amount: i64) {
         let by_terms = verb == EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
         let change = match verb.buckets() {

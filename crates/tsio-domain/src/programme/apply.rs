@@ -18,25 +18,27 @@ impl ProgrammeState {
     pub fn apply(&mut self, event: &Event) {
         self.post(event);
         self.movements.apply(event);
-        self.note_moved(event);
+        self.add_unapproved_movement(event);
         match &event.body {
             events_about!(offer) => self.apply_offer_event(event),
             EventBody::Placed { urn, placement, .. } => {
                 self.placements.insert(*urn, *placement);
             }
-            EventBody::EntryDecided { approval, urn, met, .. } => self.note_entry((*approval, *urn, *met), event),
+            EventBody::EntryDecided { approval, urn, met, .. } => {
+                self.store_entry_decision((*approval, *urn, *met), event)
+            }
             EventBody::ApprovalOpened { approval, .. } => {
                 let opened = Approval::from_event(&self.programme.programme, event);
                 self.approvals.extend(opened.map(|it| (*approval, it)));
             }
             EventBody::ApprovalGiven { approval, token_subject } => {
-                self.note_answer(*approval, ApprovalAnswer::Given, *token_subject, event);
+                self.apply_approval_answer(*approval, ApprovalAnswer::Given, *token_subject, event);
             }
             EventBody::ApprovalDenied { approval, token_subject } => {
-                self.note_answer(*approval, ApprovalAnswer::Denied, *token_subject, event);
+                self.apply_approval_answer(*approval, ApprovalAnswer::Denied, *token_subject, event);
             }
             EventBody::ApprovalWithdrawn { approval, token_subject } => {
-                self.note_answer(*approval, ApprovalAnswer::Withdrawn, *token_subject, event);
+                self.apply_approval_answer(*approval, ApprovalAnswer::Withdrawn, *token_subject, event);
             }
             // The entries move the money: see `post`.
             events_about!(fund) => {}
@@ -54,10 +56,10 @@ impl ProgrammeState {
                     it.apply(event);
                 }
             }
-            EventBody::TextErased { event } => self.note_erased(*event),
+            EventBody::TextErased { event } => self.mark_text_erased(*event),
             EventBody::RulesAdopted { version, absent_texts, .. } => {
                 self.adopt(*version, event);
-                absent_texts.iter().for_each(|it| self.note_erased(*it));
+                absent_texts.iter().for_each(|it| self.mark_text_erased(*it));
             }
         }
     }
@@ -74,11 +76,11 @@ impl ProgrammeState {
             EventBody::Closed { released, .. } => {
                 released.iter().for_each(|it| self.apply_to_award(it.award, event));
                 self.apply_to_offer(event);
-                self.unlist(event);
+                self.remove_from_open_offers(event);
             }
             EventBody::SchoolsAdded { .. } | EventBody::Reopened { .. } => {
                 self.apply_to_offer(event);
-                self.list(event);
+                self.add_to_open_offers(event);
             }
             EventBody::Contacted { .. }
             | EventBody::ContactCorrected { .. }
@@ -97,7 +99,7 @@ impl ProgrammeState {
         match &event.body {
             EventBody::Awarded { award, .. } => {
                 self.awards.extend(Award::from_event(event).map(|made| (*award, made)));
-                self.note_leader(*award);
+                self.add_leader_award(*award);
             }
             EventBody::DaysBooked { award, .. }
             | EventBody::BookingCancelled { award, .. }
@@ -105,15 +107,15 @@ impl ProgrammeState {
             | EventBody::Released { award, .. } => self.apply_to_award(*award, event),
             EventBody::Drawn { award, amount, invoice, .. } => {
                 self.apply_to_award(*award, event);
-                self.note_draw(*award, *amount, invoice.is_none(), event);
+                self.update_payments_after_draw(*award, *amount, invoice.is_none(), event);
             }
             EventBody::Refunded { award, invoice, .. } => {
                 self.apply_to_award(*award, event);
-                self.note_refund(*award, *invoice);
+                self.update_payments_after_refund(*award, *invoice);
             }
             EventBody::Undone { award, undoes, invoice, part, .. } => {
                 self.apply_to_award(*award, event);
-                self.note_undone(*award, *undoes, *invoice, *part);
+                self.update_payments_after_undo(*award, *undoes, *invoice, *part);
             }
             events_about!(offer, school, approval, fund, referral, record) => return,
         }
@@ -132,14 +134,14 @@ impl ProgrammeState {
         }
     }
 
-    /// Lists the schools of the event's offer as being on it.
-    fn list(&mut self, event: &Event) {
+    /// Adds the schools of the event's offer to the index of schools on open offers.
+    fn add_to_open_offers(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
         self.open_offer_by_school.extend(offer.schools.keys().map(|urn| (*urn, offer.id)));
     }
 
-    /// Stops listing the schools of the event's offer, which has closed.
-    fn unlist(&mut self, event: &Event) {
+    /// Removes the schools of the event's offer, which has closed, from the index of schools on open offers.
+    fn remove_from_open_offers(&mut self, event: &Event) {
         let Some(offer) = event.offer.and_then(|id| self.offers.get(&id)) else { return };
         for urn in offer.schools.keys() {
             if self.open_offer_by_school.get(urn) == Some(&offer.id) {
@@ -150,7 +152,7 @@ impl ProgrammeState {
 
     /// Posts an event's entries, after adding the accounts that the event creates.
     ///
-    /// An entry that its account cannot bear changes nothing and is reported in [`ProgrammeState::broken`].
+    /// An entry that its account cannot bear does not change the account, and is reported in [`ProgrammeState::violations`].
     fn post(&mut self, event: &Event) {
         if let EventBody::FundCreated { fund, strand, region, binds } = &event.body {
             let owner = Owner::Fund { region: *region };
@@ -164,23 +166,24 @@ impl ProgrammeState {
             let made = owner.map(|owner| Account::new(*cap, owner, support.strand(), *unit, true));
             made.into_iter().for_each(|account| self.ledger.put(account));
         }
-        let deliberate = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
+        let is_over_commitment = matches!(event.body, EventBody::FundWithdrawn { over_commit: true, .. });
         for entry in &event.entries {
             let account = self.ledger.get_mut(entry.account);
             let posted = account.map(|it| {
                 self.account_days.post(it, event.effective, entry.verb, entry.amount);
-                it.post(entry.verb, entry.amount, deliberate)
+                it.post(entry.verb, entry.amount, is_over_commitment)
             });
-            let broken = match posted {
+            let fault = match posted {
                 Some(Ok(())) => continue,
-                Some(Err(broken)) => broken.to_string(),
+                Some(Err(fault)) => fault.to_string(),
                 None => "there is no such account".to_owned(),
             };
-            self.violations.push(format!("entry {} on account {}: {broken}", entry.seq.0, entry.account));
+            self.violations.push(format!("entry {} on account {}: {fault}", entry.seq.0, entry.account));
         }
     }
 
-    /// Adopts a version of the rules, which applies to all later events.
+    /// Adopts a version of the rules, which applies to all later events. A version that is not newer than the current one, or not
+    /// known, is reported in [`ProgrammeState::violations`]. An approval without an expiry expires now.
     fn adopt(&mut self, version: RulesVersion, event: &Event) {
         let is_valid = self.rules < version && version <= RulesVersion::CURRENT;
         if !is_valid {
@@ -192,8 +195,8 @@ impl ProgrammeState {
         self.approvals.values_mut().for_each(|it| it.expire_if_no_expiry(event.recorded));
     }
 
-    /// Records the answer to an approval.
-    fn note_answer(
+    /// Applies the answer to an approval, with the person who gave the answer.
+    fn apply_approval_answer(
         &mut self,
         approval: ApprovalId,
         answer: ApprovalAnswer,
@@ -205,19 +208,20 @@ impl ProgrammeState {
         }
     }
 
-    /// Adds an award of fees to its leader's awards. From rules 2 on, at most one award may fund a leader.
-    fn note_leader(&mut self, new: AwardId) {
+    /// Adds an award of fees to its leader's awards. From rules 2 on, at most one award may fund a leader: a second one is reported
+    /// in [`ProgrammeState::violations`].
+    fn add_leader_award(&mut self, new: AwardId) {
         let Some(key) = self.awards.get(&new).and_then(Award::fees_key) else { return };
-        let of_leader = self.leaders.entry(key).or_default();
-        let funded = of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
-        if let Some(before) = funded.filter(|_| self.rules >= RulesVersion::V2) {
-            self.violations.push(format!("award {new} funds a leader whom award {before} funds"));
+        let awards_of_leader = self.leaders.entry(key).or_default();
+        let funding = awards_of_leader.iter().find(|id| self.awards.get(id).is_some_and(Award::funds));
+        if let Some(earlier) = funding.filter(|_| self.rules >= RulesVersion::V2) {
+            self.violations.push(format!("award {new} funds a leader whom award {earlier} funds"));
         }
-        of_leader.push(new);
+        awards_of_leader.push(new);
     }
 
-    /// Updates the payments of invoices, or the draws without an invoice, after a draw was applied to its award.
-    fn note_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
+    /// Updates the payments of the invoice that a draw pays, or the draws without an invoice. The draw was applied to its award before.
+    fn update_payments_after_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
             if let Some(draws) = self.draws_without_invoice.get_mut(&award.id).filter(|_| without_invoice) {
@@ -228,15 +232,15 @@ impl ProgrammeState {
         let payments = self.claims.entry(paid.key()).or_default();
         if let Some(claim) = &paid.claim {
             let is_wrong_key = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
-            let wrong = is_wrong_key.then(|| "the key of its issuer is another's".to_owned());
-            let wrong = wrong.or_else(|| payments.fault(paid.amount.get(), claim));
-            self.violations.extend(wrong.map(|it| format!("a draw on award {}: {it}", award.id)));
+            let key_fault = is_wrong_key.then(|| "the key of its issuer is another's".to_owned());
+            let fault = key_fault.or_else(|| payments.fault(paid.amount.get(), claim));
+            self.violations.extend(fault.map(|it| format!("a draw on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
     }
 
-    /// Updates the payments of an invoice after a refund of one was applied to its award.
-    fn note_refund(&mut self, award: AwardId, invoice: Option<Seq>) {
+    /// Updates the payments of an invoice after the refund of one of these payments was applied to its award.
+    fn update_payments_after_refund(&mut self, award: AwardId, invoice: Option<Seq>) {
         let Some(award) = self.awards.get(&award) else { return };
         if let Some(paid) = award.invoices.iter().find(|it| Some(it.seq) == invoice) {
             self.claims.entry(paid.key()).or_default().put(award.id, paid);
@@ -244,7 +248,7 @@ impl ProgrammeState {
     }
 
     /// Updates the payments of an invoice after the undo of a draw or a refund was applied to its award.
-    fn note_undone(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
+    fn update_payments_after_undo(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.iter().find(|it| it.seq == undoes || Some(it.seq) == invoice) else {
             self.draws_without_invoice.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| *seq != undoes));
@@ -252,8 +256,8 @@ impl ProgrammeState {
         };
         let payments = self.claims.entry(paid.key()).or_default();
         if let (Some(part), Some(claim)) = (part, &paid.claim) {
-            let wrong = payments.fault_of_undone_refund((award.id, paid), claim, part);
-            self.violations.extend(wrong.map(|it| format!("a refund undone on award {}: {it}", award.id)));
+            let fault = payments.fault_of_undone_refund((award.id, paid), claim, part);
+            self.violations.extend(fault.map(|it| format!("a refund undone on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
     }
@@ -266,7 +270,7 @@ mod tests {
     use crate::programme::tests::script::{Script, day};
     use crate::time::Micros;
 
-    fn adopts(seq: i64, version: i64) -> Event {
+    fn adoption(seq: i64, version: i64) -> Event {
         Event {
             seq: Seq(seq),
             offer: None,
@@ -285,12 +289,12 @@ mod tests {
     fn the_rules_adopted_last_apply() {
         let mut state = Script::empty().state;
         state.rules = RulesVersion::V1;
-        state.apply(&adopts(1, 2));
+        state.apply(&adoption(1, 2));
         assert_eq!((state.rules, state.violations.len()), (RulesVersion::V2, 0));
-        // The same version again, an older one, and an unknown one.
+        // The same version again, an older version, and an unknown version.
         for (version, expected) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
             let mut state = Script::empty().state;
-            state.apply(&adopts(2, version));
+            state.apply(&adoption(2, version));
             assert!(state.violations.iter().any(|it| it.contains(expected)), "{version}: {:?}", state.violations);
         }
     }

@@ -1,4 +1,4 @@
-//! Eligible recipients and their schools, for identify and for referrals; and the result of identify.
+//! Defines eligible recipients with their schools, for identify and for referrals. Defines the result of identify.
 
 use crate::ids::{OfferId, ReferralId, Uid, Urn};
 use crate::region::Region;
@@ -11,9 +11,9 @@ pub struct Candidate {
     pub recipient: Recipient,
     /// Its name.
     pub name: String,
-    /// The trust behind it.
+    /// The trust that is the recipient, or that the recipient belongs to, if any.
     pub trust: Option<Uid>,
-    /// The responsible body, which has to be contacted first.
+    /// The responsible body, which has to be contacted before the school.
     pub responsible: ResponsibleBody,
     /// Whether a file of establishments names the school that is the recipient. If not, its diocese is unknown.
     pub diocese_known: bool,
@@ -51,18 +51,18 @@ pub struct Blocked {
     pub reason: String,
 }
 
-/// An eligible school that fits no row of the scheme.
+/// An eligible school that is unplaced: it belongs to no kind of recipient of the scheme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaced {
     /// The school.
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// Why it fits no row.
+    /// Why it belongs to no kind of recipient.
     pub reason: String,
 }
 
-/// A school that has closed by the newest register. No offer is made for it; an offer that it is on does not change.
+/// A school that is closed according to the newest register. No offer is made for it, and an offer that lists it does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedSchool {
     /// The school.
@@ -98,49 +98,49 @@ pub struct NotEligible {
 /// All eligible recipients of a programme, and the schools that identify only reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
-    /// Recipients, in order.
+    /// The eligible recipients.
     pub recipients: Vec<Candidate>,
-    /// Eligible schools that fit no row.
+    /// Eligible schools that are unplaced.
     pub unplaced: Vec<Unplaced>,
-    /// Schools that have closed: the eligible ones, and those on open offers.
+    /// Schools that have closed and are eligible or on an open offer.
     pub closed: Vec<ClosedSchool>,
-    /// Schools on open offers that are not eligible, those that have closed too.
+    /// Schools on open offers that are not eligible. This includes closed schools.
     pub not_eligible: Vec<NotEligible>,
 }
 
-/// The result of identify, or what it would do.
+/// The result of identify. For a request that only validates, it says what identify would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identified {
-    /// Offers made.
+    /// The number of offers made.
     pub created: usize,
-    /// Open offers that gained schools.
+    /// The number of open offers that gained schools.
     pub updated: usize,
-    /// Recipients whose open offer needed no change.
+    /// The number of recipients whose open offer gained no school.
     pub already_open: usize,
-    /// Recipients whose offer is closed. It stays closed until a person reopens it.
+    /// The number of recipients whose offer is closed. The offer stays closed until a person reopens it.
     pub already_closed: usize,
     /// Schools that cannot be put on an offer.
     pub blocked: Vec<Blocked>,
-    /// Eligible schools that fit no row.
+    /// Eligible schools that are unplaced.
     pub unplaced: Vec<Unplaced>,
-    /// Schools that have closed: the eligible ones, and those on open offers.
+    /// Schools that have closed and are eligible or on an open offer.
     pub closed: Vec<ClosedSchool>,
-    /// Schools on open offers that are not eligible, those that have closed too.
+    /// Schools on open offers that are not eligible. This includes closed schools.
     pub not_eligible: Vec<NotEligible>,
     /// Open referrals whose schools the files have made eligible, by id.
     pub confirmed: Vec<ReferralId>,
 }
 
-/// On which offer a referred school would be listed, by the register and the monthly files.
+/// The offer on which a referred school would be listed, according to the register and the monthly files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfferPlacement {
     /// On the offer to this recipient. The candidate contains only this school, with the rules that it already meets, if any.
     With(Box<Candidate>),
-    /// On no offer: it fits no row of the scheme.
+    /// On no offer: the school belongs to no kind of recipient of the scheme.
     Nowhere {
         /// Its region, if it has one.
         region: Option<Region>,
-        /// Why it fits no row.
+        /// Why it belongs to no kind of recipient.
         reason: String,
     },
     /// On no offer under this URN: a newer URN of its lineage replaces it.

@@ -1,4 +1,4 @@
-//! The context of a request: what deciding its command needs besides the programme's state.
+//! Defines the context of a request: the data besides the programme's state that deciding its command needs.
 
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ pub struct Context<'a> {
     pub subject: Option<TokenSubject>,
     /// The caller's reach. Anything outside it is reported as not found.
     pub reach: &'a Reach,
-    /// The request id, which is the same when the caller repeats the request. Nil if nothing will be recorded.
+    /// The request id, which is the same when the caller repeats the request. It is nil if nothing will be recorded.
     pub request: RequestId,
     /// The current time and day.
     pub now: Now,
@@ -33,12 +33,12 @@ impl Context<'_> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut shown = f.debug_struct("Context");
-        shown
+        let mut debug = f.debug_struct("Context");
+        debug
             .field("actor", &self.actor)
             .field("reach", &self.reach)
             .field("request", &self.request)
             .field("now", &self.now);
-        shown.finish_non_exhaustive()
+        debug.finish_non_exhaustive()
     }
 }

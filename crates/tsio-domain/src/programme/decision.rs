@@ -1,4 +1,4 @@
-//! The decision of a command: its events, its answer and its warnings.
+//! Defines the decision of a command: its events, its answer and its warnings.
 
 use chrono::Days;
 
@@ -26,8 +26,8 @@ impl Decision {
         Self { events: drafts, answer, warnings: Vec::new() }
     }
 
-    /// Stores `register_seq` in each event that depends on the register or the files. It is the newest event of the register's
-    /// record at the time they were read.
+    /// Stores `register_seq` in each event that depends on the register or the files. This number is the newest event of the
+    /// register's record at the time when the register or the files were read.
     pub(super) fn citing(mut self, register_seq: Option<Seq>) -> Self {
         if let Some(seq) = register_seq {
             self.events.iter_mut().for_each(|draft| draft.body.cite(seq));
@@ -35,7 +35,7 @@ impl Decision {
         self
     }
 
-    /// Adds a warning if the diocese of any school is unknown.
+    /// Adds a warning with this number of schools whose diocese is unknown, if there is any.
     pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
         if schools > 0 {
             self.warnings.push(Warning::DioceseUnknown(schools));
@@ -43,7 +43,7 @@ impl Decision {
         self
     }
 
-    /// Adds a warning if `on` is too far in the past.
+    /// Adds a warning if `on` is more than [`LATE_DAYS`] days ago.
     pub(super) fn warn_if_past(mut self, on: Date, now: Now) -> Self {
         self.warnings.extend(Warning::if_past(on, now));
         self
@@ -74,11 +74,11 @@ pub enum CommandAnswer {
     Awards(Vec<AwardId>),
     /// The funds that changed. For a virement, the fund that the money left is first.
     Funds(Vec<AccountId>),
-    /// The referral, and the offer if it was approved.
+    /// The referral that changed, and its offer if the command approved it.
     Referral(ReferralId, Option<OfferId>),
     /// The event whose text was erased.
     Erased(Seq),
-    /// A second person has to approve. The approval is recorded, and the caller gets the refusal as the answer.
+    /// A second person has to approve. The open approval is recorded, and the caller gets this refusal, which names it.
     ApprovalOpened(Refusal),
 }
 
@@ -100,7 +100,7 @@ pub enum Approved {
 pub enum Warning {
     /// The effective date is more than 60 days before today.
     DateInThePast(Date),
-    /// The command had no date and today is outside the award window, so this date was used.
+    /// The command had no date and the award window has passed, so this date was used.
     DateAssumed(Date),
     /// The same amount was already drawn on the same award and day, and neither draw names an invoice to tell them apart.
     DrawRepeated(Date),
@@ -109,7 +109,7 @@ pub enum Warning {
     DioceseUnknown(usize),
 }
 
-/// Recording late is allowed. A date more than this many days ago brings a warning (`domain.md` section 4).
+/// A date that is more than this number of days ago causes a warning (`domain.md` section 4). It is still allowed.
 const LATE_DAYS: u64 = 60;
 
 impl Warning {

@@ -1,4 +1,4 @@
-//! The entry position of a school: what the files say about it, and what two people decided.
+//! Defines the entry position of a school: what the files say about it, and what two people decided.
 
 use crate::Date;
 use crate::ids::{Actor, ApprovalId, Urn};
@@ -14,22 +14,22 @@ pub struct EntrySchool {
     pub position: EntryPosition,
     /// The decision about an older URN that the school follows. It applies until the school has a decision of its own.
     pub taken_over: Option<EntryDecision>,
-    /// The older URNs that it follows.
+    /// The older URNs that the school follows.
     pub follows: Vec<Urn>,
 }
 
 /// What the files say about the judgements with which a school entered the year, without any decision by people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryPosition {
-    /// The files cannot say.
+    /// The files do not contain the judgements.
     Unknown,
-    /// The files say it; the sentence explains what.
+    /// The files contain the judgements. The sentence says whether the rule is met, and why.
     Known(String),
     /// The school counts under this newer URN.
     Superseded(Urn),
     /// No monthly file shows the school.
     NotInMonths,
-    /// No rule of the programme depends on it.
+    /// No rule of the programme depends on the entry position.
     NotAsked,
 }
 

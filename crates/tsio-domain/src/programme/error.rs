@@ -1,4 +1,4 @@
-//! Why a command was not carried out.
+//! Defines the error of a command that was not carried out.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub enum CommandError {
     /// Entities that the command names do not exist: their kind, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
-    /// The caller's etag is of an older version.
+    /// The caller's etag is not the current one.
     #[error("{subject} has changed: etag {given} was given, {current} is current")]
     Stale {
         /// The entity with the etag.

@@ -1,4 +1,5 @@
-//! Awards and approvals of a programme, by id. Indexes by offer and by subject make lookups fast even with a whole record loaded.
+//! Holds the awards and approvals of a programme, by id. Indexes by offer and by subject make lookups fast, even with a whole record
+//! loaded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
@@ -23,7 +24,7 @@ impl AwardSet {
         self.by_id.insert(award.id, award);
     }
 
-    /// A mutable award.
+    /// The award with this id, mutable.
     pub fn get_mut(&mut self, id: AwardId) -> Option<&mut Award> {
         self.by_id.get_mut(&id)
     }
@@ -35,7 +36,7 @@ impl AwardSet {
     }
 
     /// The awards of an offer, in order of id.
-    pub fn of(&self, offer: OfferId) -> impl Iterator<Item = &Award> {
+    pub fn of_offer(&self, offer: OfferId) -> impl Iterator<Item = &Award> {
         let ids = self.by_offer.get(&offer).into_iter().flatten();
         ids.filter_map(|id| self.by_id.get(id))
     }
@@ -68,7 +69,7 @@ impl ApprovalSet {
         self.by_id.insert(approval.id, approval);
     }
 
-    /// A mutable approval.
+    /// The approval with this id, mutable.
     pub fn get_mut(&mut self, id: ApprovalId) -> Option<&mut Approval> {
         self.by_id.get_mut(&id)
     }

@@ -1,4 +1,4 @@
-//! One programme: its state, its commands, and what each command does to it.
+//! Contains one programme: its state, its commands, and the changes that each command makes.
 //!
 //! [`ProgrammeState`] holds all data that a batch of commands needs. [`ProgrammeState::decide`] decides one command and
 //! [`ProgrammeState::apply`] applies its events, so that the next command of the batch sees them.

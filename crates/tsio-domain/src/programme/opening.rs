@@ -1,9 +1,9 @@
-//! Opening a programme with its terms, which do not change afterwards.
+//! Refuses to load other terms for an open programme: the terms of a programme do not change.
 
 use crate::ids::Programme;
 use crate::refusal::{Limit, LimitKind, Reason, Refusal};
 
-/// The refusal to load other terms for a programme that has terms. Its offers depend on the terms it has.
+/// The refusal to load other terms for a programme that has terms. The offers of the programme depend on its terms.
 #[must_use]
 pub fn terms_in_use(programme: &Programme) -> Refusal {
     let remedy = "load a changed scheme under a programme of its own";

@@ -1,4 +1,4 @@
-//! The state of one programme: the part of it that a batch of commands needs.
+//! Defines the state of one programme. A batch of commands loads only the part that it needs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -66,7 +66,7 @@ pub struct ProgrammeState {
     pub organisations: HashMap<AwardId, IssuerKey>,
     /// All names of each trust that issues invoices. The name in the newest register is first.
     pub trust_names: HashMap<Uid, Vec<String>>,
-    /// The partner trust of each award that paid an invoice under one of these names.
+    /// The partner trust of each award that paid an invoice under one of the names in `trust_names`.
     pub partners: HashMap<AwardId, Uid>,
     /// The awards of NPQEL fees of each leader, by the leader's key.
     pub leaders: HashMap<String, Vec<AwardId>>,
@@ -85,9 +85,9 @@ pub struct ProgrammeState {
     pub responsible_bodies: HashMap<Urn, ResponsibleAnswer>,
     /// For identify: the eligible recipients.
     pub candidates: Option<Candidates>,
-    /// For placing by hand: whether the register places each school, and how. A school that it does not know is absent.
+    /// For placing by hand: whether the register places each school, and how. A school that is not in the register is absent.
     pub register: HashMap<Urn, RegisterAnswer>,
-    /// The trusts that a command names, to place a school in or as a partner. A trust that the register does not know is absent.
+    /// The trusts that a command names, to place a school in or as a partner. A trust that is not in the register is absent.
     pub trusts: HashMap<Uid, TrustAnswer>,
     /// Placements made by hand.
     pub placements: HashMap<Urn, HandPlacement>,
@@ -95,12 +95,12 @@ pub struct ProgrammeState {
     pub unapproved_movements: HashMap<AccountId, Vec<UnapprovedMovement>>,
     /// The actor and the request that gave the last approval.
     pub(super) last_approval_given: Option<(Actor, RequestId)>,
-    /// The region of each school whose entry position a command asks to decide, a repeated command included. A school that no file
+    /// The region of each school whose entry position a command asks to decide. Repeated commands count too. A school that no file
     /// names is absent.
     pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say about each school whose entry position is decided. A school that no file names is absent.
     pub entry_schools: HashMap<Urn, EntrySchool>,
-    /// The newest event of the register's record when the register or the files were read; none if neither was read.
+    /// The newest event of the register's record when the register or the files were read. None if nothing was read.
     pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,
@@ -132,7 +132,7 @@ pub enum RegisterAnswer {
 pub struct ResponsibleAnswer {
     /// The responsible body.
     pub body: ResponsibleBody,
-    /// The trust behind the school.
+    /// The trust that the school belongs to, if any.
     pub trust: Option<Uid>,
     /// Whether a file of establishments names the school. If not, it is unknown whether the school has a diocese.
     pub diocese_known: bool,
@@ -141,7 +141,7 @@ pub struct ResponsibleAnswer {
 /// What the register says about a trust that a command names, to place a school in or as a partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrustAnswer {
-    /// MAT or SAT.
+    /// Its kind: a MAT or a SAT.
     pub kind: TrustKind,
     /// Whether it is open.
     pub open: bool,
@@ -158,7 +158,7 @@ pub struct EventText {
     pub is_erased: bool,
 }
 
-/// A movement that one person made without a second: money into a fund, or out of it.
+/// A movement of money into a fund or out of a fund that one person made without a second person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnapprovedMovement {
     /// The person.
@@ -170,13 +170,13 @@ pub struct UnapprovedMovement {
 }
 
 impl ResponsibleAnswer {
-    /// Whether the local authority is only assumed, because a diocese of the school would be unknown.
+    /// Whether the local authority is only assumed to be the responsible body, because it is unknown whether the school has a diocese.
     #[must_use]
     pub const fn is_assumed(&self) -> bool {
         !self.diocese_known && matches!(self.body, ResponsibleBody::LocalAuthority(_))
     }
 
-    /// The event that changes an offer's responsible body to this one; none if the offer has it already.
+    /// The event that changes an offer's responsible body to `body`. None if the offer already has that responsible body.
     pub(super) fn change_of(&self, offer: &Offer) -> Option<EventBody> {
         (offer.responsible != self.body).then(|| EventBody::ResponsibleBodyChanged {
             from: offer.responsible.clone(),
@@ -229,17 +229,17 @@ impl ProgrammeState {
         }
     }
 
-    /// Whether two callers are the same person. Before rules 2 only their ids were compared, exactly.
-    pub(super) fn is_same_person(&self, one: &Person, other: &Person) -> bool {
-        if self.rules < RulesVersion::V2 { one.actor == other.actor } else { one.is(other) }
+    /// Whether two callers are the same person. Before rules 2 only their ids were compared, and upper and lower case differed.
+    pub(super) fn is_same_person(&self, first: &Person, second: &Person) -> bool {
+        if self.rules < RulesVersion::V2 { first.actor == second.actor } else { first.is(second) }
     }
 
-    /// Whether an offer has unsettled awards, and whether anything was drawn: what its state changes depend on.
-    pub(super) fn awards_of(&self, offer: OfferId) -> AwardTotals {
-        let of_offer = || self.awards.of(offer);
+    /// The number of unsettled awards of an offer, and whether anything was drawn on them. The state changes of the offer depend on both.
+    pub(super) fn award_totals(&self, offer: OfferId) -> AwardTotals {
+        let awards = || self.awards.of_offer(offer);
         AwardTotals {
-            unsettled: of_offer().filter(|it| !it.is_settled()).count(),
-            drawn: of_offer().any(|it| it.spent() > 0),
+            unsettled: awards().filter(|it| !it.is_settled()).count(),
+            drawn: awards().any(|it| it.spent() > 0),
         }
     }
 }

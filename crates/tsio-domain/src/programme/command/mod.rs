@@ -60,7 +60,7 @@ pub struct NewAward {
 /// whether the change is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Make offers to eligible recipients that have none.
+    /// Make offers to eligible recipients that have no offer, and add schools that became eligible to open offers.
     Identify,
     /// Record a contact on each of these offers, or on none of them.
     Contact {
@@ -68,7 +68,7 @@ pub enum Command {
         offers: Vec<(OfferTarget, Option<Urn>)>,
         /// The party that was contacted.
         party: Party,
-        /// The day it happened.
+        /// The day on which it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
@@ -88,7 +88,7 @@ pub enum Command {
         offer: OfferTarget,
         /// Who accepts.
         by: Acceptor,
-        /// The day it happened.
+        /// The day on which it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
@@ -101,16 +101,16 @@ pub enum Command {
         milestone: Milestone,
         /// The correct date.
         on: Date,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Decline an offer.
     Decline {
         /// The offer.
         offer: OfferTarget,
-        /// Why.
+        /// The reason.
         reason: DeclineReason,
-        /// The day it happened.
+        /// The day on which it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
@@ -119,7 +119,7 @@ pub enum Command {
     Start {
         /// The offer.
         offer: OfferTarget,
-        /// The day it happened.
+        /// The day on which it happened.
         on: Date,
     },
     /// Close an offer.
@@ -128,7 +128,7 @@ pub enum Command {
         offer: OfferTarget,
         /// The outcome.
         outcome: Outcome,
-        /// The day it happened.
+        /// The day on which it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
@@ -137,37 +137,37 @@ pub enum Command {
     Reopen {
         /// The offer.
         offer: OfferTarget,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Give an approval as the second person. This carries out the requested change.
     GiveApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that giving it needs, as stated when it was opened.
+        /// The permission that is needed to give this approval, as its action requires.
         action: Action,
     },
     /// Deny an approval as the second person. The requested change is not carried out.
     DenyApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that denying it needs: the same as for giving it.
+        /// The permission that is needed to deny this approval: the same as to give it.
         action: Action,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Withdraw an approval, as its requester.
     WithdrawApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that asking for it needs.
+        /// The permission that was needed to request this approval.
         action: Action,
     },
-    /// Assign an offer to a person, or to nobody.
+    /// Assign an offer to a person, or remove its assignee.
     Assign {
         /// The offer.
         offer: OfferTarget,
-        /// The new assignee; none to unassign it.
+        /// The new assignee. None removes the assignee.
         to: Option<Actor>,
     },
     /// Add a note to an offer.
@@ -190,7 +190,7 @@ pub enum Command {
         urn: Urn,
         /// The placement.
         placement: HandPlacement,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Ask to decide the entry position of a school. This opens an approval.
@@ -206,17 +206,17 @@ pub enum Command {
     EraseText {
         /// The event.
         event: Seq,
-        /// Why.
+        /// The reason.
         reason: ErasureReason,
     },
     /// Create an empty fund.
     CreateFund {
         /// The strand.
         strand: StrandId,
-        /// The region; none for a national fund.
+        /// The region. None for a national fund.
         region: Option<Region>,
     },
-    /// Move money in, out of, or between funds.
+    /// Allocate money to a fund, withdraw it, or move it from one fund to another.
     ChangeFund {
         /// The movement.
         change: FundChange,
@@ -260,11 +260,11 @@ pub enum Command {
         award: AwardTarget,
         /// The amount, greater than zero; by default all of the booking.
         amount: Option<Amount>,
-        /// The day.
+        /// The day on which it happened.
         on: Date,
-        /// The booking that was delivered.
+        /// The booking that was delivered, if the draw delivers a booking.
         booking: Option<Seq>,
-        /// The invoice that the draw pays.
+        /// The invoice that the draw pays, if any.
         invoice: Option<NewClaim>,
         /// Free text.
         text: Option<String>,
@@ -275,7 +275,7 @@ pub enum Command {
         award: AwardTarget,
         /// The amount, greater than zero; by default all that is committed and not booked.
         amount: Option<Amount>,
-        /// The day.
+        /// The day on which it happened.
         on: Date,
         /// Free text.
         text: Option<String>,
@@ -286,13 +286,13 @@ pub enum Command {
         award: AwardTarget,
         /// The amount, greater than zero.
         amount: Amount,
-        /// The day.
+        /// The day on which it happened.
         on: Date,
-        /// The invoice that is refunded.
+        /// The invoice that is refunded, if any.
         invoice: Option<Reference>,
         /// Its issuer, if the award paid several invoices with this reference.
         issuer: Option<RefundIssuer>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Undo a mistaken draw, release or refund.
@@ -301,7 +301,7 @@ pub enum Command {
         award: AwardTarget,
         /// The event of the mistaken movement.
         movement: Seq,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// Raise, discuss, decide or withdraw a referral.
@@ -334,7 +334,7 @@ impl Command {
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
             Self::Award { .. } | Self::Release { .. } => Action::Award,
             Self::BookDays { .. } | Self::CancelBooking { .. } => Action::Deliver,
-            // Finance pays what an invoice claims, also if the amount is in days.
+            // Paying an invoice is the task of finance, even if the amount is in days.
             Self::Draw { amount: Some(Amount::Pence(_)), .. }
             | Self::Draw { invoice: Some(_), .. }
             | Self::Refund { .. }
@@ -344,7 +344,8 @@ impl Command {
         }
     }
 
-    /// The date of the past action that this command records; none if the action happens now or is planned.
+    /// The date of the past action that this command records. None if the action happens now or is planned, or if an award has no
+    /// date.
     #[must_use]
     pub const fn happened_on(&self) -> Option<Date> {
         match self {
@@ -448,7 +449,7 @@ impl Command {
         }
     }
 
-    /// The award that this command names. The command then concerns the award's offer too.
+    /// The award that this command names, if any. The command then concerns the award's offer too.
     #[must_use]
     pub const fn award(&self) -> Option<AwardId> {
         match self {

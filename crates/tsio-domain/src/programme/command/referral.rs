@@ -1,4 +1,4 @@
-//! Commands about referrals.
+//! Defines the commands about referrals.
 
 use crate::Date;
 use crate::ids::{ReferralId, Urn};
@@ -14,7 +14,7 @@ pub enum ReferralCommand {
     Discuss {
         /// The referral.
         referral: ReferralTarget,
-        /// The day it was held.
+        /// The day on which the discussion was held.
         on: Date,
         /// The party that took part.
         with: DiscussionPartner,
@@ -27,16 +27,16 @@ pub enum ReferralCommand {
         referral: ReferralTarget,
         /// Whether it is approved.
         approve: bool,
-        /// The day.
+        /// The day of the decision.
         on: Date,
-        /// Why, not empty.
+        /// The reason, not empty.
         reason: String,
     },
     /// Withdraw a referral before it is decided.
     Withdraw {
         /// The referral.
         referral: ReferralTarget,
-        /// Why, not empty.
+        /// The reason, not empty.
         reason: String,
     },
 }
@@ -51,7 +51,7 @@ impl ReferralCommand {
         }
     }
 
-    /// The date of the past action that this command records; none if the action happens now.
+    /// The date of the past action that this command records. None if the action happens now.
     #[must_use]
     pub const fn happened_on(&self) -> Option<Date> {
         match self {
@@ -61,7 +61,7 @@ impl ReferralCommand {
         }
     }
 
-    /// The referral that this command names.
+    /// The referral that this command names. None for a new referral.
     #[must_use]
     pub const fn referral(&self) -> Option<ReferralId> {
         match self {
@@ -91,7 +91,7 @@ pub struct ReferralTarget {
 /// A referral that a command raises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewReferral {
-    /// Who is referred.
+    /// The school or trust that is referred.
     pub subject: ReferralSubject,
     /// The referred schools: at least one, without duplicates. If the subject is a school, only that school.
     pub urns: Vec<Urn>,
@@ -99,8 +99,8 @@ pub struct NewReferral {
     pub origin: ReferralOrigin,
     /// The ground, by its id in the terms.
     pub ground: String,
-    /// The day.
+    /// The day on which it was raised.
     pub on: Date,
-    /// Why, not empty.
+    /// The reason, not empty.
     pub reason: String,
 }

@@ -214,6 +214,6 @@ impl ProgrammeState {
     }
 
     fn awards_under(&self, offer: OfferId) -> impl Iterator<Item = &Award> {
-        self.awards.of(offer)
+        self.awards.of_offer(offer)
     }
 }

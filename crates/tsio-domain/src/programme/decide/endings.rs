@@ -22,8 +22,9 @@ impl ProgrammeState {
         on: Date,
         now: Now,
     ) -> Result<Decision, CommandError> {
-        let decide =
-            |it: &Offer| with_refusal(it.start(self.awards_of(it.id), on), self.in_order(it, on, dates::accepted(it)));
+        let decide = |it: &Offer| {
+            with_refusal(it.start(self.award_totals(it.id), on), self.in_order(it, on, dates::accepted(it)))
+        };
         self.decide_dated(offer, on, None, now, decide)
     }
 
@@ -40,7 +41,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let decide = |it: &Offer| {
             let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
-            with_refusal(it.decline(reason, self.awards_of(it.id), on), order)
+            with_refusal(it.decline(reason, self.award_totals(it.id), on), order)
         };
         self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
@@ -60,7 +61,7 @@ impl ProgrammeState {
         let decide = |it: &Offer| {
             let last_contact = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
             let order = self.in_order(it, on, self.before_closing(it).chain(last_contact));
-            with_refusal(it.close(outcome, self.awards_of(it.id), on, year_end), order)
+            with_refusal(it.close(outcome, self.award_totals(it.id), on, year_end), order)
         };
         self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }

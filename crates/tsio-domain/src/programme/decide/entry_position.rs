@@ -179,7 +179,11 @@ impl ProgrammeState {
     }
 
     /// Stores a decision. Its approval must state the same, and the actor of the event must have given it.
-    pub(in crate::programme) fn note_entry(&mut self, (approval, urn, met): (ApprovalId, Urn, bool), event: &Event) {
+    pub(in crate::programme) fn store_entry_decision(
+        &mut self,
+        (approval, urn, met): (ApprovalId, Urn, bool),
+        event: &Event,
+    ) {
         let given = ApprovalState::CarriedOut(event.actor.clone());
         let is_ground = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
         let Some(asked_by) = self.approvals.get(&approval).filter(is_ground).map(|it| it.requested_by.clone()) else {

@@ -38,7 +38,7 @@ impl ProgrammeState {
     }
 
     /// Marks a text as erased, so that a later command of the batch does not erase it again.
-    pub(in crate::programme) fn note_erased(&mut self, event: Seq) {
+    pub(in crate::programme) fn mark_text_erased(&mut self, event: Seq) {
         self.texts.entry(event).and_modify(|it| it.is_erased = true);
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         let erased = state.erase_text(Seq(2), ErasureReason::PersonalData, today).unwrap();
         let draft = &erased.events[0];
         assert_eq!((&draft.body, draft.reason_code), (&EventBody::TextErased { event: Seq(2) }, Some("personal_data")));
-        state.note_erased(Seq(2));
+        state.mark_text_erased(Seq(2));
         assert!(matches!(state.erase_text(Seq(2), ErasureReason::Mistake, today), Err(CommandError::Refused(_))));
     }
 }

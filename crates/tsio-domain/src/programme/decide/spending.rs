@@ -277,7 +277,7 @@ impl ProgrammeState {
         closed: Result<Decision, CommandError>,
     ) -> Result<Decision, CommandError> {
         let is_open = |it: &&Award| !it.is_settled() || it.has_open_bookings();
-        let open: Vec<&Award> = self.awards.of(target.offer).filter(is_open).collect();
+        let open: Vec<&Award> = self.awards.of_offer(target.offer).filter(is_open).collect();
         let before_undo = |it: &&Award| self.before_commitment(it, on, it.committed()).1;
         let too_early = open.iter().filter_map(|it| before_award(it, on).or_else(|| before_undo(it)));
         let refusal = match &closed {

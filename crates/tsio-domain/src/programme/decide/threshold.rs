@@ -27,7 +27,7 @@ impl ProgrammeState {
     }
 
     /// Adds a movement that one person made alone. An approved movement is in the same request as the event that gave its approval.
-    pub(in crate::programme) fn note_moved(&mut self, event: &Event) {
+    pub(in crate::programme) fn add_unapproved_movement(&mut self, event: &Event) {
         let subject = match &event.body {
             EventBody::ApprovalGiven { .. } => {
                 self.last_approval_given = Some((event.actor.clone(), event.request));
