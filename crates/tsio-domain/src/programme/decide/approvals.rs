@@ -1,5 +1,5 @@
-//! Changes that need two people. The first person's request opens an approval; giving it, as a second person, carries out the
-//! change.
+//! Decides changes that need two people. The request of the first person opens an approval. The change is carried out when a second
+//! person gives the approval.
 
 use uuid::Uuid;
 
@@ -18,29 +18,29 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl ProgrammeState {
-    /// Refuses a repeated request that already opened an approval, so that a retry does not open a second one. It is checked before
-    /// all limits, as a stored answer is.
+    /// Refuses a repeated request that already opened an approval, so that a retry does not open a second one. This check comes before
+    /// all limits, because a repeated request gets the answer of the first one whatever has changed since.
     ///
     /// # Errors
-    /// [`Reason::ApprovalRequired`] while the approval is open; [`Reason::ApprovalClosed`] if it was denied, withdrawn or has expired;
-    /// [`Reason::ApprovalNotOpen`] if it was carried out.
-    pub(in crate::programme) fn no_approval_opened_before(
+    /// [`Reason::ApprovalRequired`] while the approval is open. [`Reason::ApprovalNotOpen`] after it was given, or if it was denied
+    /// and has no expiry. [`Reason::ApprovalClosed`] if it was denied, withdrawn, or has expired.
+    pub(in crate::programme) fn refuse_repeated_request(
         &self,
         context: &Context<'_>,
         subject: Uuid,
         is_same: impl Fn(&Approval) -> bool,
     ) -> Result<(), Refusal> {
-        let same = self.approvals.about(subject).filter(|it| is_same(it));
-        let opened = self.approval_caller(context).opened_by_request(same, context.request);
-        opened.map_or(Ok(()), |it| Err(it.repeated_request_refusal(context.now.at)))
+        let same_change = self.approvals.about(subject).filter(|it| is_same(it));
+        let opened = self.approval_caller(context).opened_by_request(same_change, context.request);
+        opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
     }
 
-    /// The caller, with what the rules of approvals need.
+    /// The caller, with the time and the rules version that decide whether the caller may answer an approval.
     pub(in crate::programme) fn approval_caller(&self, context: &Context<'_>) -> ApprovalCaller {
         ApprovalCaller { person: context.person(), now: context.now.at, rules: self.rules }
     }
 
-    /// A new approval that the caller asks for. It expires after the number of days in the terms.
+    /// A new approval that the caller requests. It expires after the number of days in the terms.
     pub(in crate::programme) fn new_approval(
         &self,
         action: ApprovalAction,
@@ -48,10 +48,14 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Approval {
         let id = ApprovalId((context.ids)());
-        self.approval_caller(context).new_approval(id, action, subject, self.programme.scheme.approvals_expire_days())
+        self.approval_caller(context).asking(id, action, subject, self.programme.scheme.approvals_expire_days())
     }
 
-    /// Opens an approval to reopen an offer, or refuses with the open approval that the caller already asked for.
+    /// Opens an approval to reopen an offer. If the caller already has an open approval for this, the refusal names it.
+    ///
+    /// # Errors
+    /// Those of [`ProgrammeState::refuse_repeated_request`]; [`CommandError::NotFound`], [`CommandError::Stale`]; those of
+    /// [`Offer::may_reopen`]; [`Reason::ProgrammeClosed`]; [`Reason::ApprovalRequired`].
     pub(in crate::programme) fn ask_to_reopen(
         &self,
         target: &OfferTarget,
@@ -59,17 +63,17 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        // An open approval cannot be given any more if the offer has changed since. Then another may be opened.
+        // An open approval cannot be given any more if the offer has changed since it was opened. Then a new approval may be opened.
         let now = context.now.at;
         let is_outdated = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
         };
         let is_reopening = |it: &Approval| it.action == ApprovalAction::ReopenOffer && !is_outdated(it);
-        self.no_approval_opened_before(context, subject, is_reopening)?;
-        let offer = self.target(target)?;
-        self.may_reopen(offer)?;
+        self.refuse_repeated_request(context, subject, is_reopening)?;
+        let offer = self.target_offer(target)?;
+        self.check_may_reopen(offer)?;
         if let Some(open) =
-            self.approval_caller(context).find_own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
+            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
         {
             return Err(open.required().into());
         }
@@ -84,30 +88,31 @@ impl ProgrammeState {
         approval: ApprovalId,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let waiting = self.answerable(approval, ApprovalAnswer::Given, context)?;
-        match waiting.action {
-            ApprovalAction::ReopenOffer => self.give_reopening(waiting, context),
+        let requested = self.approval_to_answer(approval, ApprovalAnswer::Given, context)?;
+        match requested.action {
+            ApprovalAction::ReopenOffer => self.give_reopening(requested, context),
             ApprovalAction::DecideEntry => {
                 let school_and_met =
-                    waiting.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
-                self.give_entry(waiting, school_and_met, context)
+                    requested.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
+                self.give_entry(requested, school_and_met, context)
             }
             ApprovalAction::AllocateFund | ApprovalAction::WithdrawFund | ApprovalAction::MoveFunds => {
-                let change = waiting.change.as_ref().ok_or(CommandError::Bug("an approval of money moves none"))?;
-                self.give_money_approval(waiting, change, context)
+                let change = requested.change.as_ref().ok_or(CommandError::Bug("an approval of money moves none"))?;
+                self.give_money_approval(requested, change, context)
             }
             ApprovalAction::WithdrawImport => Err(CommandError::Bug("no programme withdraws an import")),
         }
     }
 
-    fn give_reopening(&self, waiting: &Approval, context: &Context<'_>) -> Result<Decision, CommandError> {
-        let approval = waiting.id;
+    /// Gives an approval to reopen an offer, and reopens the offer.
+    fn give_reopening(&self, requested: &Approval, context: &Context<'_>) -> Result<Decision, CommandError> {
+        let approval = requested.id;
         let offer = self
             .offers
-            .get(&OfferId(waiting.subject))
+            .get(&OfferId(requested.subject))
             .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
-        let changed = self.exceeds_approval(waiting, &statement_of(offer));
-        Refusal::none_of(self.may_reopen(offer).err().into_iter().chain(changed))?;
+        let exceeded = self.exceeds_approval(requested, &statement_of(offer));
+        Refusal::none_of(self.check_may_reopen(offer).err().into_iter().chain(exceeded))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.open_offer_by_school.get(&urn).copied())?;
         let given =
@@ -125,8 +130,8 @@ impl ProgrammeState {
         reason: &str,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let waiting = self.answerable(approval, ApprovalAnswer::Denied, context)?;
-        let offer = waiting.offer();
+        let requested = self.approval_to_answer(approval, ApprovalAnswer::Denied, context)?;
+        let offer = requested.offer();
         let body = EventBody::ApprovalDenied { approval, token_subject: context.subject };
         let denied = NewEvent { offer, ..NewEvent::without_offer(context.now.today, body) };
         let answer = CommandAnswer::Approved(approval, Approved::Nothing);
@@ -142,14 +147,14 @@ impl ProgrammeState {
         approval: ApprovalId,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let offer = self.answerable(approval, ApprovalAnswer::Withdrawn, context)?.offer();
+        let offer = self.approval_to_answer(approval, ApprovalAnswer::Withdrawn, context)?.offer();
         let body = EventBody::ApprovalWithdrawn { approval, token_subject: context.subject };
         let withdrawn = NewEvent { offer, ..NewEvent::without_offer(context.now.today, body) };
         Ok(Decision::new(vec![withdrawn], CommandAnswer::Approved(approval, Approved::Nothing)))
     }
 
-    /// The approval, if the caller may give this answer.
-    fn answerable(
+    /// The approval with this id, after checking that the caller may give it this answer.
+    fn approval_to_answer(
         &self,
         id: ApprovalId,
         answer: ApprovalAnswer,
@@ -160,18 +165,18 @@ impl ProgrammeState {
         Ok(approval)
     }
 
-    /// Refuses a change that would now do more than its approval states. Before rules 2 approvals stated nothing.
-    pub(in crate::programme) fn exceeds_approval(&self, approval: &Approval, now: &Statement) -> Option<Refusal> {
-        if self.rules < RulesVersion::V2 { None } else { approval.exceeded_by(now, |fund| self.ledger.get(fund)) }
+    /// Refuses a change that would now do more than its approval states. Before rules 2 approvals had no statement.
+    pub(in crate::programme) fn exceeds_approval(&self, approval: &Approval, current: &Statement) -> Option<Refusal> {
+        if self.rules < RulesVersion::V2 { None } else { approval.exceeded_by(current, |fund| self.ledger.get(fund)) }
     }
 
-    /// Refuses to reopen an offer that may not be reopened, or in a closed programme.
-    fn may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
+    /// Checks that an offer may be reopened and that the programme is open.
+    fn check_may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
         let refusal = offer.may_reopen(|urn| self.open_offer_by_school.get(&urn).copied()).err();
         Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))
     }
 
-    /// The refusal of a command that a closed programme does not allow; none if the programme is open.
+    /// Refuses a command if the programme is closed. None if the programme is open.
     pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
             let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), "nothing lifts it");
@@ -180,7 +185,7 @@ impl ProgrammeState {
     }
 }
 
-/// The decision that records a new approval and names it to the caller.
+/// The decision that records a new approval. Its answer names the approval to the caller.
 pub(in crate::programme) fn open_approval(new: Approval, text: Option<String>, context: &Context<'_>) -> Decision {
     let (offer, refusal) = (new.offer(), new.required());
     let body = EventBody::ApprovalOpened {

@@ -1,8 +1,8 @@
-//! Checks accounts as of a day in the past. A posting must not make the available amount negative on any day from its date on, even
-//! if enough is available today (`domain.md` section 5, "As of a day").
+//! Checks accounts as of a day in the past. A posting must not make the available amount negative on its date or on any later day,
+//! even if enough is available today (`domain.md` section 5, "As of a day").
 //!
-//! Only the available amount needs this check. The order of the dates of each award (see [`super::dates`]) ensures it for the
-//! committed and the spent amount.
+//! Only the available amount needs this check. The order of the dates of each award (see [`super::dates`]) ensures that the
+//! committed and the spent amount are not negative.
 
 use crate::Date;
 use crate::ids::AccountId;
@@ -12,11 +12,12 @@ use crate::programme::state::ProgrammeState;
 use crate::refusal::{Limit, LimitKind, Reason, Refusal, one_of};
 use crate::rules::RulesVersion;
 
-/// The verb of an award, in the remedy of a refusal.
-pub(super) const AWARD: &str = "award";
+/// The verb that the remedy of a refused award uses: `award at most ...`.
+pub(super) const AWARD_VERB: &str = "award";
 
 impl ProgrammeState {
-    /// The accounts from which a command takes an amount, each with the date of the posting. May contain more than are needed.
+    /// The accounts from which a command takes an amount, each with the date of the posting. May contain accounts that the command
+    /// turns out not to need. Empty for a command that takes no amount as of a date.
     #[must_use]
     pub fn accounts_taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
         match command {
@@ -42,8 +43,9 @@ impl ProgrammeState {
         }
     }
 
-    /// The least available amount of an account as of `on` and each later day. Unlimited if the account does not bind.
-    pub(in crate::programme) fn least_from(&self, account: &Account, on: Date) -> i64 {
+    /// The least available amount of an account as of `on` and each later day. [`i64::MAX`] if the account does not bind, and under
+    /// rules 1, which had no such limit.
+    pub(in crate::programme) fn least_available_from(&self, account: &Account, on: Date) -> i64 {
         if !account.binds || self.rules < RulesVersion::V2 {
             return i64::MAX;
         }
@@ -51,34 +53,34 @@ impl ProgrammeState {
         days.iter().map(|(_, available)| *available).min().unwrap_or(account.available)
     }
 
-    /// Refuses to take an amount as of `on` if less was available on that or any later day. The refusal names the first such day, and
-    /// the first date with which the command would pass.
-    pub(in crate::programme) fn as_of(
+    /// Refuses to take an amount as of `on` if less was available on that or any later day. None if enough was available, or if the
+    /// amount is none. The refusal names the first day with too little, and the first date with which the command would pass.
+    pub(in crate::programme) fn unavailable_as_of(
         &self,
         account: &Account,
         on: Date,
         amount: Option<i64>,
         verb: &str,
     ) -> Option<Refusal> {
-        let least = self.least_from(account, on);
+        let least = self.least_available_from(account, on);
         let amount = amount.filter(|it| *it > least)?;
         let days = self.account_days.available_from(account, on);
-        let (day, available) = days.iter().find(|(_, available)| *available < amount).copied()?;
+        let (first_short, available) = days.iter().find(|(_, available)| *available < amount).copied()?;
         let last_short = days.iter().rposition(|(_, available)| *available < amount)?;
         let first_passing = days.get(last_short.saturating_add(1)).map(|(day, _)| *day);
         // An award cannot be dated after the award window.
-        let last = self.programme.scheme.award_window().to;
-        let first_passing = first_passing.filter(|day| verb != AWARD || *day <= last);
+        let last_award_day = self.programme.scheme.award_window().to;
+        let first_passing = first_passing.filter(|day| verb != AWARD_VERB || *day <= last_award_day);
         let is_fund = matches!(account.owner, Owner::Fund { .. });
         let (unit, headroom) = (account.unit, least.max(0));
         let remedy = one_of(&[
             first_passing.map(|day| format!("give a date on or after {day}")),
             (headroom > 0).then(|| format!("{verb} at most {}", shown(unit, headroom))),
             (is_fund && first_passing.is_none())
-                .then(|| format!("allocate money that the fund had by {day}, dated then")),
+                .then(|| format!("allocate money that the fund had by {first_short}, dated then")),
         ]);
         let (requested, available_then) = (shown(unit, amount), shown(unit, available));
-        let message = format!("{requested} is more than was available as of {day}: {available_then}");
+        let message = format!("{requested} is more than was available as of {first_short}: {available_then}");
         let limit = account.limit(Some(amount), headroom, remedy);
         let limit = Limit { kind: LimitKind::AsOf, available: Some(available), ..limit };
         Some(Refusal::of(Reason::FundsInsufficient, message, limit))

@@ -1,10 +1,10 @@
-//! Makes awards: a bundle of awards under one offer, all or none. Each is checked against its cap and its fund.
+//! Makes a bundle of awards under one offer: all of them or none. Each award is checked against its cap and its fund.
 //!
-//! The awards of a bundle are checked in order, against the accounts as the earlier awards left them. The first award that counts in
-//! an offer's cap also finances the cap account, as the terms say. [`super::spending`] decides what happens to an award afterwards.
+//! The awards of a bundle are checked in order, against the accounts as the earlier awards left them. The first award under a cap also
+//! allocates to the cap account the amount that the terms allow. [`super::spending`] decides commands about existing awards.
 //!
-//! An award without a date is made today. After the award window has passed, it is made on the day the offer was accepted, and the
-//! answer has a warning.
+//! An award without a date is made today. After the award window has passed, it is made on the day on which the offer was accepted,
+//! and the decision has a warning.
 
 use std::collections::{HashMap, HashSet};
 
@@ -34,8 +34,8 @@ impl ProgrammeState {
     /// Makes a bundle of awards under an offer, all or none.
     ///
     /// # Errors
-    /// Every limit of every award: [`Reason::ProgrammeClosed`], [`Reason::StateNotAllowed`],
-    /// [`Reason::OutsideWindow`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
+    /// [`CommandError::NotFound`], [`CommandError::Stale`]; every limit of every award: [`Reason::ProgrammeClosed`],
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
     /// [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
     /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`],
     /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`], [`Reason::DateOrder`].
@@ -46,7 +46,7 @@ impl ProgrammeState {
         on: Option<Date>,
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let offer = self.target(target)?;
+        let offer = self.target_offer(target)?;
         if awards.is_empty() || awards.iter().any(|it| it.amount.get() <= 0) {
             return Err(CommandError::Bug("an award of nothing"));
         }
@@ -65,10 +65,10 @@ impl ProgrammeState {
             leaders: HashSet::new(),
         };
         let checked =
-            awards.iter().map(|new| bundle.check(new)).collect::<Result<Vec<CheckedAward>, CommandError>>()?;
+            awards.iter().map(|new| bundle.check_award(new)).collect::<Result<Vec<CheckedAward>, CommandError>>()?;
         let refused: Vec<&CheckedAward> = checked.iter().filter(|it| !it.limits.is_empty()).collect();
         let largest = match refused.as_slice() {
-            [only] if limits.is_empty() => bundle.largest(only),
+            [only] if limits.is_empty() => bundle.largest_amount(only),
             _ => 0,
         };
         let (mut drafts, mut ids, mut refusals) = (Vec::new(), Vec::new(), limits.into_refusals());
@@ -95,15 +95,15 @@ impl ProgrammeState {
         Ok(Decision { warnings: warning.into_iter().collect(), ..decision })
     }
 
-    /// The day of an award, and a warning if it was assumed or is far in the past.
+    /// The day of an award, and a warning if the day was assumed or is far in the past.
     fn award_date(&self, on: Option<Date>, offer: &Offer, now: Now) -> (Date, Option<Warning>) {
         let day = self.award_day(on, offer, now.today);
         let is_assumed = on.is_none() && day != now.today;
         (day, if is_assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
     }
 
-    /// The day of an award. An award without a date is made today, or, after the award window, on the day its offer was accepted
-    /// (moved into the window). Anything delivered under it is later than that.
+    /// The day of an award. An award without a date is made today. After the award window it is made on the day on which its offer was
+    /// accepted, or on the nearest day within the window. Deliveries under the award are not before that day.
     pub(in crate::programme) fn award_day(&self, on: Option<Date>, offer: &Offer, today: Date) -> Date {
         let window = self.programme.scheme.award_window();
         match on {
@@ -113,33 +113,33 @@ impl ProgrammeState {
         }
     }
 
-    /// Why a trust cannot be the partner of an offer's recipient. Empty if it can.
+    /// The refusals of a trust as the partner of an offer's recipient. Empty if the trust can be the partner.
     fn unsuitable_partner(&self, uid: Uid, offer: &Offer) -> Vec<Refusal> {
         let is_own_trust = offer.trust == Some(uid) || offer.recipient == Recipient::Mat(uid);
-        let mut reasons = Vec::new();
+        let mut faults = Vec::new();
         match self.trusts.get(&uid) {
-            None => reasons.push(("is not in the register", "name a trust of the register, or import a newer one")),
+            None => faults.push(("is not in the register", "name a trust of the register, or import a newer one")),
             Some(trust) => {
                 if trust.kind != TrustKind::Mat {
-                    reasons.push(("is not a multi-academy trust", "name a multi-academy trust"));
+                    faults.push(("is not a multi-academy trust", "name a multi-academy trust"));
                 }
                 if !trust.open {
-                    reasons.push(("is not open", "name an open trust, or import a newer register"));
+                    faults.push(("is not open", "name an open trust, or import a newer register"));
                 }
             }
         }
         if is_own_trust {
-            reasons.push(("is the recipient's own trust", "name another trust"));
+            faults.push(("is the recipient's own trust", "name another trust"));
         }
-        let refusal = |(is, remedy): (&str, &str)| {
+        let refuse = |(fault, remedy): (&str, &str)| {
             let limit = Limit::plain(LimitKind::Recipient, uid, remedy);
-            Refusal::of(Reason::PartnerNotSuitable, format!("trust {uid} {is}"), limit)
+            Refusal::of(Reason::PartnerNotSuitable, format!("trust {uid} {fault}"), limit)
         };
-        reasons.into_iter().map(refusal).collect()
+        faults.into_iter().map(refuse).collect()
     }
 }
 
-/// The details of an award by the terms: everything except its amount and its id.
+/// The details of an award that follow from the terms: all except its amount and its id.
 struct AwardTerms {
     unit: Unit,
     rate: Option<Pence>,
@@ -148,7 +148,7 @@ struct AwardTerms {
     support: Support,
 }
 
-/// One award of the bundle after its limits were checked.
+/// One award of a bundle after its limits were checked.
 struct CheckedAward {
     limits: LimitCollector,
     charges: Vec<Charge>,
@@ -178,7 +178,7 @@ struct AwardBundle<'a> {
 
 impl AwardBundle<'_> {
     /// Checks one award and, if nothing refuses it, commits its amount in its accounts.
-    fn check(&mut self, new: &NewAward) -> Result<CheckedAward, CommandError> {
+    fn check_award(&mut self, new: &NewAward) -> Result<CheckedAward, CommandError> {
         let scheme = &self.state.programme.scheme;
         let id = new.support.strand();
         let mut limits = LimitCollector::new();
@@ -206,9 +206,9 @@ impl AwardBundle<'_> {
             checked.limits.add_blocker(mismatch);
             return Ok(checked);
         }
-        let cap = self.cap(strand, offered_cap, &mut checked);
-        let fund = self.fund(strand, rate, &mut checked);
-        self.charge(&mut checked, new.amount.get())?;
+        let cap = self.add_cap_charge(strand, offered_cap, &mut checked);
+        let fund = self.add_fund_charge(strand, rate, &mut checked);
+        self.commit(&mut checked, new.amount.get())?;
         let is_allowed = checked.limits.is_empty();
         checked.terms = fund.filter(|_| is_allowed).map(|fund| AwardTerms { unit, rate, fund, cap, support });
         Ok(checked)
@@ -246,18 +246,18 @@ impl AwardBundle<'_> {
         support
     }
 
-    /// Refuses to fund a leader twice ("An NPQEL leader is funded once in a programme"), unless all of the earlier award was given
-    /// back.
+    /// Refuses to fund a leader twice ("An NPQEL leader is funded once in a programme"), unless all of the earlier award was released,
+    /// refunded or undone. Also remembers the leader for the later awards of the bundle.
     fn check_leader(&mut self, support: &Support) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = support else { return None };
         if self.state.rules < RulesVersion::V2 {
             return None;
         }
         let key = support.fees_key()?;
-        let by = self.state.funded_by(&key, self.offer.id, self.reach);
+        let funded_by = self.state.funded_by(&key, self.offer.id, self.reach);
         let is_first = self.leaders.insert(key);
-        let by = by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
-        Some(leader_is_funded(leader, &by, "release and refund all of that award first, or name another leader"))
+        let funded_by = funded_by.or_else(|| (!is_first).then(|| "an award before it in this call".to_owned()))?;
+        Some(leader_is_funded(leader, &funded_by, "release and refund all of that award first, or name another leader"))
     }
 
     fn not_accredited(&self, strand: &Strand, provider: &str) -> Refusal {
@@ -267,8 +267,14 @@ impl AwardBundle<'_> {
         Refusal::of(Reason::ProviderNotAccredited, message, limit)
     }
 
-    /// The cap account of an award; none if the strand has no cap. The first award in a cap also allocates what the terms give it.
-    fn cap(&mut self, strand: &Strand, offered_cap: Option<Cap>, checked: &mut CheckedAward) -> Option<AccountId> {
+    /// Adds the charge to the cap account of an award, and returns the account. None if the strand has no cap. The first award under a
+    /// cap also allocates the amount that the terms allow.
+    fn add_cap_charge(
+        &mut self,
+        strand: &Strand,
+        offered_cap: Option<Cap>,
+        checked: &mut CheckedAward,
+    ) -> Option<AccountId> {
         let cap = Account::cap(self.offer.id, &strand.id, offered_cap?)?;
         let id = cap.id;
         if self.account(id).is_none() {
@@ -279,8 +285,9 @@ impl AwardBundle<'_> {
         Some(id)
     }
 
-    /// The fund that an award is charged to: the fund of the offer's region, or else the national fund.
-    fn fund(&self, strand: &Strand, rate: Option<Pence>, checked: &mut CheckedAward) -> Option<AccountId> {
+    /// Adds the charge to the fund of the offer's region, or else to the national fund. Returns the fund. If there is neither fund,
+    /// adds a refusal and returns none.
+    fn add_fund_charge(&self, strand: &Strand, rate: Option<Pence>, checked: &mut CheckedAward) -> Option<AccountId> {
         let region = self.offer.region;
         let Some(fund) = self.state.ledger.fund_for(&strand.id, region) else {
             let remedy = format!("create a {} fund, national or for {region}, and allocate money to it", strand.id);
@@ -295,18 +302,22 @@ impl AwardBundle<'_> {
         Some(fund.id)
     }
 
-    /// Commits an award's amount in each of its accounts, if all of them bear it and no other limit refuses it.
-    fn charge(&mut self, checked: &mut CheckedAward, amount: i64) -> Result<(), CommandError> {
+    /// Commits an award's amount in each of its accounts, if all of them bear it and no other limit refuses the award. Otherwise adds
+    /// the limits that refuse it.
+    fn commit(&mut self, checked: &mut CheckedAward, amount: i64) -> Result<(), CommandError> {
         const NOT_LOADED: CommandError = CommandError::Bug("an account to charge is not loaded");
         for charge in checked.charges.clone() {
             let account = self.account(charge.account).ok_or(NOT_LOADED)?;
             let cost = amount.checked_mul(charge.unit_cost);
             let refusal = limits::commitment(account, cost);
-            let as_of =
-                if refusal.is_none() { self.state.as_of(account, self.on, cost, super::as_of::AWARD) } else { None };
+            let unavailable = if refusal.is_none() {
+                self.state.unavailable_as_of(account, self.on, cost, super::as_of::AWARD_VERB)
+            } else {
+                None
+            };
             checked.limits.add_numeric_limit(
-                headroom(account, self.state.least_from(account, self.on), charge),
-                refusal.or(as_of),
+                headroom_for_award(account, self.state.least_available_from(account, self.on), charge),
+                refusal.or(unavailable),
             );
         }
         if !checked.limits.is_empty() {
@@ -323,38 +334,40 @@ impl AwardBundle<'_> {
         Ok(())
     }
 
-    /// The largest amount with which this award would pass, if the other awards stay as they are.
-    fn largest(&self, checked: &CheckedAward) -> i64 {
+    /// The largest amount with which this award would pass, if the other awards of the bundle keep their amounts.
+    fn largest_amount(&self, checked: &CheckedAward) -> i64 {
         let headrooms = checked.charges.iter().filter_map(|it| {
             let account = self.account(it.account)?;
-            Some(headroom(account, self.state.least_from(account, self.on), *it))
+            Some(headroom_for_award(account, self.state.least_available_from(account, self.on), *it))
         });
         checked.limits.largest().min(headrooms.min().unwrap_or(0))
     }
 
+    /// The account as the awards checked so far leave it.
     fn account(&self, id: AccountId) -> Option<&Account> {
         self.changed_accounts.get(&id).or_else(|| self.state.ledger.get(id))
     }
 
+    /// The offer and a strand as the subject of a limit.
     fn subject(&self, strand: &terms::StrandId) -> LimitSubject {
         LimitSubject::Offer { offer: self.offer.id, strand: Some(strand.clone()) }
     }
 }
 
 impl ProgrammeState {
-    /// Refuses to fund a leader of fees again if another award funds the leader now.
-    pub(in crate::programme) fn funded_elsewhere(&self, award: &Award, reach: &Reach) -> Option<Refusal> {
+    /// Refuses to make an award of fees fund its leader again, if another award funds that leader now.
+    pub(in crate::programme) fn leader_funded_elsewhere(&self, award: &Award, reach: &Reach) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = &award.support else { return None };
         let by = self.funded_by(&award.fees_key()?, award.offer, reach).filter(|_| !award.funds())?;
         Some(leader_is_funded(leader, &by, "release and refund all of that award first"))
     }
 
-    /// A phrase for the award that funds a leader; none if no award does. It names the award if the caller may see it.
+    /// A phrase for the award that funds a leader. None if no award funds the leader. The phrase names the award if the caller may see it.
     fn funded_by(&self, key: &str, offer: OfferId, reach: &Reach) -> Option<String> {
-        let mut of_leader = self.leaders.get(key).into_iter().flatten();
-        let by = of_leader.find(|id| self.awards.get(id).is_some_and(Award::funds))?;
+        let mut awards_of_leader = self.leaders.get(key).into_iter().flatten();
+        let funding = awards_of_leader.find(|id| self.awards.get(id).is_some_and(Award::funds))?;
         let unnamed = || "another award of the programme".to_owned();
-        Some(if self.may_be_named(*by, offer, reach) { format!("award {by}") } else { unnamed() })
+        Some(if self.may_be_named(*funding, offer, reach) { format!("award {funding}") } else { unnamed() })
     }
 }
 
@@ -367,8 +380,9 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
     )
 }
 
-/// The largest amount that an account can commit, in the award's unit. `least` is the least available amount as of each day.
-fn headroom(account: &Account, least: i64, charge: Charge) -> i64 {
+/// The largest amount that an account can commit, in the award's unit. `least` is the least available amount of the account as of the
+/// day of the award and each later day. A number of half-days fits an `i32`.
+fn headroom_for_award(account: &Account, least: i64, charge: Charge) -> i64 {
     let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.unit_cost).unwrap_or(0);
     if charge.unit_cost == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }
 }

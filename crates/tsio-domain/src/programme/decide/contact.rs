@@ -1,4 +1,4 @@
-//! Contacts with responsible bodies and schools.
+//! Decides contacts with responsible bodies and schools.
 
 use crate::Date;
 use crate::event::NewEvent;
@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Records a contact on several offers, or on none of them. An offer that still follows the register first takes over its responsible
-    /// body.
+    /// Records a contact on all of several offers, or on none of them. A contact with the responsible body first takes over the body of
+    /// the newest register, if the offer still follows the register.
     pub(super) fn contact(
         &self,
         targets: &[(OfferTarget, Option<Urn>)],
@@ -24,9 +24,9 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let mut drafts = Vec::with_capacity(targets.len());
         let (mut refusals, mut assumed_bodies) = (Vec::new(), 0_usize);
-        targets.iter().try_for_each(|(target, _)| self.existing(target.offer).map(drop))?;
+        targets.iter().try_for_each(|(target, _)| self.existing_offer(target.offer).map(drop))?;
         for (target, urn) in targets {
-            let offer = self.target(target)?;
+            let offer = self.target_offer(target)?;
             let registered = offer.school_of_responsible_body().and_then(|urn| self.responsible_bodies.get(&urn));
             let mut updated_offer = offer.clone();
             updated_offer.responsible = registered.map_or_else(|| offer.responsible.clone(), |it| it.body.clone());
@@ -43,8 +43,8 @@ impl ProgrammeState {
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        let late = self.contact_too_late(on);
-        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(late))?;
+        let too_late = self.contact_too_late(on);
+        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(too_late))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
         Ok(Decision::new(drafts, CommandAnswer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed_bodies))
     }

@@ -59,7 +59,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         // The date is ignored: a request without a date, repeated after midnight, is still the same request.
         let is_same = |it: &Approval| it.change.as_ref().is_some_and(|other| other.dated(change.on()) == *change);
-        self.no_approval_opened_before(context, change.fund().0, is_same)?;
+        self.refuse_repeated_request(context, change.fund().0, is_same)?;
         let mut movement = self.movement(change, etag, context.subject)?;
         let moved_alone = if self.rules < RulesVersion::V2 {
             Pence::ZERO
@@ -145,7 +145,7 @@ impl ProgrammeState {
             }
             FundChange::Withdraw { fund, amount, over_commit, .. } => {
                 check_withdrawal(first, amount.get(), over_commit, &mut limits);
-                let least = self.least_from(first, change.on());
+                let least = self.least_available_from(first, change.on());
                 over_commits =
                     amount.get() > first.headroom(EntryKind::Withdraw) || (over_commit && amount.get() > least);
                 if over_commit {
@@ -204,8 +204,9 @@ impl ProgrammeState {
         let amount = change.amount().get();
         // `check_withdrawal` has refused this amount already.
         let is_refused = amount > fund.headroom(EntryKind::Withdraw);
-        let refusal = if is_refused { None } else { self.as_of(fund, change.on(), Some(amount), "take out") };
-        limits.add_numeric_limit(self.least_from(fund, change.on()).max(0), refusal);
+        let refusal =
+            if is_refused { None } else { self.unavailable_as_of(fund, change.on(), Some(amount), "take out") };
+        limits.add_numeric_limit(self.least_available_from(fund, change.on()).max(0), refusal);
     }
 
     /// The fund with this id. The account of an offer's cap is no fund.

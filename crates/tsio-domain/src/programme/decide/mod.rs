@@ -1,4 +1,6 @@
 //! Decides one command. There is a file for each kind of command, and files for the checks that several kinds share.
+//!
+//! A check whose comment begins with "Refuses" returns the refusal, or none if there is nothing to refuse.
 
 pub mod approvals;
 mod as_of;
@@ -34,8 +36,10 @@ use crate::role::Reach;
 use crate::time::{self, Now};
 
 impl ProgrammeState {
-    /// Decides one command, without changing the state. It checks in this order: the date is not in the future; the named entities
-    /// exist and are within the caller's reach; etag; state; limits.
+    /// Decides one command, without changing the state. Returns the events, the answer and the warnings.
+    ///
+    /// The order of the checks is: the date is not in the future; the named entities exist and are within the caller's reach; the
+    /// etag is current; the state allows the command; no limit is exceeded.
     ///
     /// # Errors
     /// Any [`CommandError`].
@@ -141,9 +145,10 @@ impl ProgrammeState {
             | Command::DenyApproval { approval, .. }
             | Command::WithdrawApproval { approval, .. } => self.approval_within_reach(*approval, reach, caller),
             Command::Refer(command) => self.referral_within_reach(command, reach),
-            // Identify itself only makes offers within the reach.
+            // Identify itself makes and changes only offers within the reach.
             Command::Identify => Ok(()),
-            // Only finance and administrators may do these, and they reach the whole country (a test of the role table checks it).
+            // Only finance and administrators may send these commands, and their reach is the whole country. A test of the role
+            // table checks this.
             Command::Place { .. }
             | Command::EraseText { .. }
             | Command::CreateFund { .. }
@@ -152,14 +157,14 @@ impl ProgrammeState {
     }
 
     fn offers_within_reach(&self, offers: &[OfferId], reach: &Reach) -> Result<(), CommandError> {
-        let hidden = offers.iter().filter(|id| self.is_hidden(**id, reach));
-        let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
+        let hidden_offers = offers.iter().filter(|id| self.offer_is_hidden(**id, reach));
+        let hidden: Vec<String> = hidden_offers.map(ToString::to_string).collect();
         if hidden.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::Offer, hidden)) }
     }
 
     fn award_within_reach(&self, award: AwardId, reach: &Reach) -> Result<(), CommandError> {
         match self.awards.get(&award) {
-            Some(loaded) if self.is_hidden(loaded.offer, reach) => {
+            Some(loaded) if self.offer_is_hidden(loaded.offer, reach) => {
                 Err(CommandError::not_found(EntityKind::Award, award))
             }
             Some(_) | None => Ok(()),
@@ -167,18 +172,18 @@ impl ProgrammeState {
     }
 
     /// Whether an offer exists outside the caller's reach. A later check reports an offer that does not exist.
-    fn is_hidden(&self, offer: OfferId, reach: &Reach) -> bool {
+    fn offer_is_hidden(&self, offer: OfferId, reach: &Reach) -> bool {
         self.offers.get(&offer).is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
     }
 
-    /// The offer with this id.
-    fn existing(&self, id: OfferId) -> Result<&Offer, CommandError> {
+    /// The offer with this id, or the error that it does not exist.
+    fn existing_offer(&self, id: OfferId) -> Result<&Offer, CommandError> {
         self.offers.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Offer, id))
     }
 
     /// The offer that a command changes, after checking the caller's etag.
-    fn target(&self, target: &OfferTarget) -> Result<&Offer, CommandError> {
-        let offer = self.existing(target.offer)?;
+    fn target_offer(&self, target: &OfferTarget) -> Result<&Offer, CommandError> {
+        let offer = self.existing_offer(target.offer)?;
         match &target.etag {
             Some(etag) if *etag != offer.etag() => Err(CommandError::Stale {
                 subject: format!("offer {}", offer.id),
@@ -189,19 +194,19 @@ impl ProgrammeState {
         }
     }
 
-    /// Decides a command on one offer that records one event.
+    /// Decides a command that records one event about one offer. Checks the caller's etag first.
     fn decide_on_offer(
         &self,
         target: &OfferTarget,
         decide: impl Fn(&Offer) -> Result<NewEvent, Refusal>,
     ) -> Result<Decision, CommandError> {
-        let offer = self.target(target)?;
+        let offer = self.target_offer(target)?;
         let draft = decide(offer)?;
         Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
     }
 
-    /// Decides a command on one offer about an action on a past day. A day before the programme is refused; a day long ago is a
-    /// warning.
+    /// Decides a command about an action on one offer on a past day. Refuses a day before the programme. Adds a warning for a day long
+    /// ago.
     fn decide_dated(
         &self,
         target: &OfferTarget,
@@ -219,12 +224,12 @@ impl ProgrammeState {
         decision.map(|it| it.warn_if_past(on, now))
     }
 
-    /// Refuses a day before the programme's year starts.
+    /// Refuses a day before the programme's year starts. None if the day is not before it.
     fn before_programme(&self, on: Date) -> Option<Refusal> {
-        let (programme, starts) = (&self.programme.programme, self.programme.scheme.year().from);
-        let remedy = format!("give a date on or after {starts}");
+        let (programme, start) = (&self.programme.programme, self.programme.scheme.year().from);
+        let remedy = format!("give a date on or after {start}");
         let limit = Limit::plain(LimitKind::Period, programme.clone(), remedy);
         let message = format!("{on} lies before programme {programme} starts");
-        (on < starts).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
+        (on < start).then(|| Refusal::of(Reason::OutsideProgramme, message, limit))
     }
 }

@@ -52,7 +52,7 @@ impl ProgrammeState {
             lifecycle::OfferAction::Undo
         };
         limits.add_blocker(check(verb, offer.state, offer.id).err());
-        limits.add_blocker(self.funded_elsewhere(award, reach));
+        limits.add_blocker(self.leader_funded_elsewhere(award, reach));
         let paid = award.invoices.iter().find(|it| it.seq == mistake.seq || Some(it.seq) == mistake.invoice);
         let mut part = None;
         let refunded = refunded_since(award, mistake, paid);
@@ -111,8 +111,9 @@ impl ProgrammeState {
                 let refusal = limits::commitment(&account, Some(amount));
                 // A refund in the same event makes the amount available as of the same day.
                 let is_refunded = verbs.contains(&EntryKind::Refund);
-                let as_of = || self.as_of(&account, now.today, Some(amount), "undo").filter(|_| !is_refunded);
-                let refusal = refusal.or_else(as_of);
+                let unavailable =
+                    || self.unavailable_as_of(&account, now.today, Some(amount), "undo").filter(|_| !is_refunded);
+                let refusal = refusal.or_else(unavailable);
                 if refusal.is_some() {
                     limits.add_blocker(refusal);
                     return Ok(Vec::new());
