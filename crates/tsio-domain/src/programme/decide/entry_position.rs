@@ -98,11 +98,11 @@ impl ProgrammeState {
     /// it was decided, or other open offers would lose their ground; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn give_entry(
         &self,
-        waiting: &Approval,
+        requested: &Approval,
         (urn, met): (Urn, bool),
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let approval = waiting.id;
+        let approval = requested.id;
         let why_not = match self.entry_schools.get(&urn) {
             None => {
                 let difference = format!("no file names school {urn} any more");
@@ -110,7 +110,7 @@ impl ProgrammeState {
             }
             Some(school) => match school.position.why_not_decidable(urn) {
                 Some((why, _)) => Some(changed(approval, &("the entry position is no longer unknown", why))),
-                None => self.exceeds_approval(waiting, &self.entry_statement(urn, met, school)),
+                None => self.exceeds_approval(requested, &self.entry_statement(urn, met, school)),
             },
         };
         Refusal::none_of(why_not.into_iter().chain(self.programme_closed()))?;

@@ -95,18 +95,18 @@ impl ProgrammeState {
     /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalExceeded`].
     pub(in crate::programme) fn give_money_approval(
         &self,
-        waiting: &Approval,
+        requested: &Approval,
         change: &FundChange,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let movement = self.movement(change, None, None)?;
         // An allocation takes nothing out of a fund, so it cannot leave one with less than stated.
         if !matches!(change, FundChange::Allocate { .. }) {
-            Refusal::none_of(self.exceeds_approval(waiting, &movement.statement))?;
+            Refusal::none_of(self.exceeds_approval(requested, &movement.statement))?;
         }
-        let given = EventBody::ApprovalGiven { approval: waiting.id, token_subject: context.subject };
+        let given = EventBody::ApprovalGiven { approval: requested.id, token_subject: context.subject };
         let given = NewEvent::without_offer(context.now.today, given);
-        let answer = CommandAnswer::Approved(waiting.id, Approved::Funds(movement.funds));
+        let answer = CommandAnswer::Approved(requested.id, Approved::Funds(movement.funds));
         Ok(Decision::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
 

@@ -81,7 +81,7 @@ impl ProgrammeState {
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
-    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`ProgrammeState::pay`].
+    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`ProgrammeState::check_payment`].
     pub(in crate::programme) fn draw(
         &self,
         command: &Command,
@@ -126,7 +126,7 @@ impl ProgrammeState {
             let (least, too_early) = self.before_commitment(award, *on, amount.unwrap_or(0));
             limits.add_numeric_limit(least, too_early);
         }
-        let claim = self.pay((award, reach), invoice.as_ref(), amount.filter(|_| same_unit), &mut limits);
+        let claim = self.check_payment((award, reach), invoice.as_ref(), amount.filter(|_| same_unit), &mut limits);
         limits.pass()?;
         let amount = amount.ok_or(CommandError::Bug("a draw without an amount"))?;
         let is_repeated = invoice.is_none() && self.repeats_draw(award.id, *on, amount);
@@ -223,8 +223,8 @@ impl ProgrammeState {
         limits.add_blocker(mismatch);
         let issuer = issuer.as_ref().map(|it| self.issuer_key(it));
         let requested = RequestedRefund { reference: invoice.as_ref(), issuer, amount: requested_amount };
-        let as_of = |it: &Invoice| self.drawn_since(award, Some(it.seq), *on, requested_amount);
-        let refunded = claims::payment_to_refund(award, &requested, as_of).unwrap_or_else(|refusal| {
+        let left_from = |it: &Invoice| self.drawn_since(award, Some(it.seq), *on, requested_amount);
+        let refunded = claims::payment_to_refund(award, &requested, left_from).unwrap_or_else(|refusal| {
             limits.add_blocker(Some(refusal));
             None
         });
@@ -252,8 +252,8 @@ impl ProgrammeState {
             let (least, too_early) = self.before_draw(award, paid, *on, requested_amount);
             match &refunded {
                 Some(it) => {
-                    let too_early = too_early.map(|refusal| it.offer_smaller_amount(award, refusal));
-                    limits.add_numeric_limit(it.most, too_early);
+                    let too_early = too_early.map(|refusal| it.suggest_smaller_amount(award, refusal));
+                    limits.add_numeric_limit(it.largest_refund, too_early);
                 }
                 None => limits.add_numeric_limit(least, too_early),
             }

@@ -26,7 +26,7 @@ impl ProgrammeState {
     /// # Errors
     /// [`Reason::MovementNotUndoable`], [`Reason::StateNotAllowed`], [`Reason::CapExceeded`],
     /// [`Reason::FundsInsufficient`], [`Reason::FundOverCommitted`], [`Reason::LeaderFunded`]; of a refund those of an
-    /// invoice that was paid elsewhere meanwhile, see [`ProgrammeState::pay_again`].
+    /// invoice that was paid elsewhere meanwhile, see [`ProgrammeState::check_repeated_payment`].
     pub(in crate::programme) fn undo(
         &self,
         (target, reach): (&AwardTarget, &Reach),
@@ -64,7 +64,7 @@ impl ProgrammeState {
             MovementKind::Refund => {
                 if let Some(paid) = paid {
                     let pence = award.cost(mistake.amount).ok_or(COST_OVERFLOW)?;
-                    part = self.pay_again((award, reach), paid, pence, &mut limits);
+                    part = self.check_repeated_payment((award, reach), paid, pence, &mut limits);
                 }
                 &[EntryKind::Commit, EntryKind::Spend]
             }
