@@ -55,7 +55,7 @@ impl ProgrammeState {
         limits.add_blocker(self.programme_closed());
         limits.add_blocker(check(lifecycle::OfferAction::Award, offer.state, offer.id).err());
         limits.add_blocker(self.outside_window(self.programme.scheme.award_window(), "award window", on));
-        limits.add_blocker(self.in_order(offer, on, dates::accepted(offer)));
+        limits.add_blocker(self.before_milestones(offer, on, dates::accepted(offer)));
         let mut bundle = AwardBundle {
             state: self,
             offer,

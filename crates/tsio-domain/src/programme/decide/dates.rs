@@ -1,7 +1,7 @@
 //! Checks the order of dates (`domain.md` section 4). A command must not be dated before the event that brought its offer into the
 //! required state. A date must not be corrected past events that depend on it.
 //!
-//! The order applies since rules version 2. Earlier events stay as they were recorded, but nothing new may be dated before them.
+//! The order applies from rules version 2 on. Earlier events stay as they were recorded, but no new event may be dated before them.
 
 use crate::Date;
 use crate::award::Award;
@@ -17,13 +17,13 @@ use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal};
 use crate::rules::RulesVersion;
 use crate::time::Now;
 
-/// A recorded event in words, with its day: `the offer was accepted`.
+/// A recorded event in words, such as `the offer was accepted`, with its day.
 pub(in crate::programme) type DatedMilestone = (&'static str, Date);
 
 const ACCEPTED: &str = "the offer was accepted";
 const STARTED: &str = "delivery started";
 
-/// Refuses a day before any of these milestones, and names the latest of them.
+/// Refuses a day before any of these milestones. The refusal names the latest milestone. None if the day is before no milestone.
 pub(in crate::programme) fn not_before(
     subject: impl FnOnce() -> LimitSubject,
     on: Date,
@@ -34,7 +34,7 @@ pub(in crate::programme) fn not_before(
     Some(Refusal::of(Reason::DateOrder, format!("{on} lies before {milestone}, on {date}"), limit))
 }
 
-/// Refuses a day after any of these milestones, and names the earliest of them.
+/// Refuses a day after any of these milestones. The refusal names the earliest milestone. None if the day is after no milestone.
 fn not_after(
     subject: impl FnOnce() -> LimitSubject,
     on: Date,
@@ -50,29 +50,29 @@ pub(in crate::programme) fn before_award(award: &Award, on: Date) -> Option<Refu
     not_before(|| super::limits::subject(award), on, [("the award was made", award.on)])
 }
 
-/// The day an offer was accepted.
+/// The day on which an offer was accepted, if it was.
 pub(in crate::programme) fn accepted(offer: &Offer) -> Option<DatedMilestone> {
     offer.accepted.map(|it| (ACCEPTED, it.on))
 }
 
-/// The day delivery started.
+/// The day on which delivery started, if it did.
 pub(in crate::programme) fn started(offer: &Offer) -> Option<DatedMilestone> {
     offer.started.map(|on| (STARTED, on))
 }
 
-/// The first contact that was not taken back.
+/// The day of the first contact that was not taken back.
 fn first_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).min().map(|on| ("the first contact", on))
 }
 
-/// The last contact that was not taken back.
+/// The day of the last contact that was not taken back.
 pub(in crate::programme) fn last_contact(offer: &Offer) -> Option<DatedMilestone> {
     offer.standing_contacts().map(|it| it.on).max().map(|on| ("the last contact", on))
 }
 
 impl ProgrammeState {
-    /// Refuses a day before any of these milestones of an offer.
-    pub(in crate::programme) fn in_order(
+    /// Refuses a day before any of these milestones of an offer. Under rules 1 no day is refused.
+    pub(in crate::programme) fn before_milestones(
         &self,
         offer: &Offer,
         on: Date,
@@ -85,34 +85,35 @@ impl ProgrammeState {
     }
 
     /// The milestones that an offer must not be closed before.
-    pub(in crate::programme) fn before_closing<'a>(
+    pub(in crate::programme) fn milestones_before_closing<'a>(
         &'a self,
         offer: &'a Offer,
     ) -> impl Iterator<Item = DatedMilestone> + 'a {
-        let drawn =
+        let last_draws =
             self.awards_under(offer.id).filter_map(|it| self.movements.drawn_between(it.id)).map(|(_, last)| last);
-        let drawn = drawn.max().map(|on| ("something was delivered or drawn", on));
-        // `closing` checks the date of each award that is not settled.
+        let drawn = last_draws.max().map(|on| ("something was delivered or drawn", on));
+        // The date of each award that is not settled is checked when its commitment is released: see `release_on_closing`.
         let settled = self.awards_under(offer.id).filter(|it| it.is_settled() && !it.has_open_bookings());
         let awarded = settled.map(|it| it.on).max().map(|on| ("an award was made", on));
         [first_contact(offer), accepted(offer), started(offer), awarded, drawn].into_iter().flatten()
     }
 
-    /// Refuses a contact after the last day of contacts, if the terms have one.
+    /// Refuses a contact after the last day of contacts, if the terms have such a day. Under rules 1 no day is refused.
     pub(in crate::programme) fn contact_too_late(&self, on: Date) -> Option<Refusal> {
-        let last = self.programme.scheme.contact_until().filter(|last| on > *last)?;
+        let last_day = self.programme.scheme.contact_until().filter(|last_day| on > *last_day)?;
         if self.rules < RulesVersion::V2 {
             return None;
         }
         let programme = self.programme.programme.clone();
         let subject = LimitSubject::Window { name: "contacts", programme, days: None };
-        let limit = Limit::plain(LimitKind::Period, subject, format!("give a date on or before {last}"));
-        Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies after the last day of contacts, {last}"), limit))
+        let limit = Limit::plain(LimitKind::Period, subject, format!("give a date on or before {last_day}"));
+        Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies after the last day of contacts, {last_day}"), limit))
     }
 
-    /// The least amount that was drawn and not refunded as of `on` and each later day, and the first day from which it is always
-    /// enough. It is that of one payment of an invoice, or of the draws without an invoice. Before rules 2 there was no such limit.
-    pub(in crate::programme) fn drawn_since(
+    /// The least amount that was drawn and not refunded as of `on` and each later day, and the first day from which the amount is always
+    /// enough for the request. Counts one payment of an invoice (`paid`), or the draws without an invoice. Under rules 1, which had no
+    /// such limit, returns [`i64::MAX`] and no day.
+    pub(in crate::programme) fn least_drawn_from(
         &self,
         award: &Award,
         paid: Option<Seq>,
@@ -125,22 +126,23 @@ impl ProgrammeState {
         self.movements.spent_from(award.id, paid, on, requested)
     }
 
-    /// Refuses to refund on a day an amount that was drawn later. Also returns the amount that could be refunded on that day.
-    pub(in crate::programme) fn before_draw(
+    /// Refuses to refund on a day an amount that was drawn only later. Returns the amount that could be refunded on that day, and the
+    /// refusal, if any.
+    pub(in crate::programme) fn refund_before_draw(
         &self,
         award: &Award,
         paid: Option<Seq>,
         on: Date,
         requested: i64,
     ) -> (i64, Option<Refusal>) {
-        let (least, from) = self.drawn_since(award, paid, on, requested);
+        let (least, from) = self.least_drawn_from(award, paid, on, requested);
         let drawn_later = from.filter(|_| requested > least).map(|from| ("what it takes back was drawn", from));
         (least.max(0), not_before(|| super::limits::subject(award), on, drawn_later))
     }
 
-    /// Refuses to draw or release on a day an amount that was not committed on that day and each later one. Also returns the amount that
-    /// was. A draw or release that was undone counts as gone until its undo.
-    pub(in crate::programme) fn before_commitment(
+    /// Refuses to draw or release on a day an amount that was not committed on that day and each later day. Returns the amount that was
+    /// committed, and the refusal, if any. An amount whose draw or release was undone is committed again only from the undo on.
+    pub(in crate::programme) fn taken_before_commitment(
         &self,
         award: &Award,
         on: Date,
@@ -155,11 +157,12 @@ impl ProgrammeState {
         (least.max(0), not_before(|| super::limits::subject(award), on, committed_later))
     }
 
-    /// Corrects the day of the acceptance or of the start by a counter-event. The new day must be after the milestones that it depends
-    /// on and before those that depend on it.
+    /// Corrects the day of the acceptance or of the start of delivery by a counter-event. The new day must not be before a milestone that
+    /// the corrected one depends on, and not after a milestone that depends on the corrected one.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::ContactMissing`], [`Reason::DateOrder`].
+    /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`],
+    /// [`Reason::ContactMissing`], [`Reason::DateOrder`].
     pub(in crate::programme) fn correct_date(
         &self,
         target: &OfferTarget,
@@ -169,12 +172,12 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let decision = self.decide_on_offer(target, |offer| {
-            let state = check(lifecycle::OfferAction::CorrectDate, offer.state, offer.id).err();
+            let wrong_state = check(lifecycle::OfferAction::CorrectDate, offer.state, offer.id).err();
             let is_recorded = match milestone {
                 Milestone::Accepted => offer.accepted.is_some(),
                 Milestone::Started => offer.started.is_some(),
             };
-            let missing = (state.is_none() && !is_recorded).then(|| {
+            let missing = (wrong_state.is_none() && !is_recorded).then(|| {
                 let limit = Limit::plain(LimitKind::State, offer.id, format!("record it as {milestone} first"));
                 Refusal::of(
                     Reason::StateNotAllowed,
@@ -188,10 +191,10 @@ impl ProgrammeState {
                 .filter(|_| milestone == Milestone::Accepted)
                 .and_then(|it| offer.refusal_if_acceptor_not_contacted(it.by, on));
             let required = accepted(offer).filter(|_| milestone == Milestone::Started);
-            let early = not_before(subject, on, required);
-            let late = not_after(subject, on, self.dependents_of(offer, milestone));
-            let all = [state, missing, not_contacted, early, late, self.before_programme(on)];
-            Refusal::none_of(all.into_iter().flatten())?;
+            let too_early = not_before(subject, on, required);
+            let too_late = not_after(subject, on, self.dependents_of(offer, milestone));
+            let refusals = [wrong_state, missing, not_contacted, too_early, too_late, self.before_programme(on)];
+            Refusal::none_of(refusals.into_iter().flatten())?;
             let draft = NewEvent::of(offer.id, now.today, EventBody::DateCorrected { milestone, on });
             Ok(draft.with_text(Some(reason.to_owned())))
         });
@@ -207,8 +210,8 @@ impl ProgrammeState {
                 awarded.into_iter().chain(started(offer)).collect()
             }
             Milestone::Started => {
-                let drawn = awards().filter_map(|it| self.movements.drawn_between(it.id)).map(|(first, _)| first);
-                drawn.min().map(|on| ("something was delivered or drawn", on)).into_iter().collect()
+                let first_draws = awards().filter_map(|it| self.movements.drawn_between(it.id)).map(|(first, _)| first);
+                first_draws.min().map(|on| ("something was delivered or drawn", on)).into_iter().collect()
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Starts, declines and closes offers, and checks the order of dates.
+//! Decides to start, decline or close an offer, and checks the order of dates.
 
 use super::dates;
 use crate::Date;
@@ -15,7 +15,9 @@ impl ProgrammeState {
     /// Starts delivery.
     ///
     /// # Errors
-    /// Those of [`Offer::start`]; [`Reason::DateOrder`](crate::refusal::Reason::DateOrder) before the acceptance.
+    /// Those of [`Offer::start`]; [`Reason::OutsideProgramme`](crate::refusal::Reason::OutsideProgramme);
+    /// [`Reason::DateOrder`](crate::refusal::Reason::DateOrder) for a day before the acceptance; [`CommandError::NotFound`],
+    /// [`CommandError::Stale`].
     pub(in crate::programme) fn start(
         &self,
         offer: &OfferTarget,
@@ -23,15 +25,15 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let decide = |it: &Offer| {
-            with_refusal(it.start(self.award_totals(it.id), on), self.in_order(it, on, dates::accepted(it)))
+            with_refusal(it.start(self.award_totals(it.id), on), self.before_milestones(it, on, dates::accepted(it)))
         };
         self.decide_dated(offer, on, None, now, decide)
     }
 
-    /// Declines an offer, and releases what its awards commit.
+    /// Declines an offer, and releases the open commitments of its awards.
     ///
     /// # Errors
-    /// Those of [`Offer::decline`] and [`ProgrammeState::closing`].
+    /// Those of [`ProgrammeState::start`], but of [`Offer::decline`] instead of [`Offer::start`]; those of [`ProgrammeState::release_on_closing`].
     pub(in crate::programme) fn decline(
         &self,
         offer: &OfferTarget,
@@ -40,16 +42,17 @@ impl ProgrammeState {
         now: Now,
     ) -> Result<Decision, CommandError> {
         let decide = |it: &Offer| {
-            let order = self.in_order(it, on, self.before_closing(it).chain(dates::last_contact(it)));
-            with_refusal(it.decline(reason, self.award_totals(it.id), on), order)
+            let too_early =
+                self.before_milestones(it, on, self.milestones_before_closing(it).chain(dates::last_contact(it)));
+            with_refusal(it.decline(reason, self.award_totals(it.id), on), too_early)
         };
-        self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
+        self.release_on_closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 
-    /// Closes an offer, and releases what its awards commit.
+    /// Closes an offer, and releases the open commitments of its awards.
     ///
     /// # Errors
-    /// Those of [`Offer::close`] and [`ProgrammeState::closing`].
+    /// Those of [`ProgrammeState::start`], but of [`Offer::close`] instead of [`Offer::start`]; those of [`ProgrammeState::release_on_closing`].
     pub(in crate::programme) fn close(
         &self,
         offer: &OfferTarget,
@@ -60,14 +63,14 @@ impl ProgrammeState {
         let year_end = self.programme.scheme.year().to;
         let decide = |it: &Offer| {
             let last_contact = dates::last_contact(it).filter(|_| outcome == Outcome::Declined);
-            let order = self.in_order(it, on, self.before_closing(it).chain(last_contact));
-            with_refusal(it.close(outcome, self.award_totals(it.id), on, year_end), order)
+            let too_early = self.before_milestones(it, on, self.milestones_before_closing(it).chain(last_contact));
+            with_refusal(it.close(outcome, self.award_totals(it.id), on, year_end), too_early)
         };
-        self.closing(offer, on, self.decide_dated(offer, on, text, now, decide))
+        self.release_on_closing(offer, on, self.decide_dated(offer, on, text, now, decide))
     }
 }
 
-/// Adds one more refusal to the outcome of a decision, so that the caller gets both.
+/// Adds another refusal to the outcome of a decision, so that the caller gets both refusals in one. None leaves the outcome as it is.
 fn with_refusal(decision: Result<NewEvent, Refusal>, other: Option<Refusal>) -> Result<NewEvent, Refusal> {
     let refusal = decision.as_ref().err().cloned();
     Refusal::none_of(refusal.into_iter().chain(other))?;

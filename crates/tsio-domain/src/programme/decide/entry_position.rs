@@ -1,8 +1,8 @@
-//! Decides the entry position of a school if the files cannot say with which judgements it entered the year. Two people decide,
-//! with the evidence that they have seen (`domain.md` sections 1 and 8).
+//! Decides the entry position of a school if the files do not contain the judgements with which the school entered the year. Two
+//! people decide, with the evidence that they have seen (`domain.md` sections 1 and 8).
 //!
-//! One person asks, and another who reaches the school's region decides. The decision applies only while the files cannot say:
-//! evidence in a file has priority. A later decision replaces an earlier one.
+//! One person requests the decision, and another person who reaches the school's region gives the approval. The decision applies only
+//! while the files do not contain the judgements: evidence in a file has priority. A later decision replaces an earlier decision.
 
 use std::collections::BTreeSet;
 
@@ -32,12 +32,14 @@ impl Approval {
     }
 }
 
+/// Refuses to decide an entry position that is not unknown.
 fn not_unknown(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal {
     Refusal::of(Reason::EntryNotUnknown, message, Limit::plain(LimitKind::Recipient, urn, remedy))
 }
 
 impl EntryPosition {
-    /// Why people cannot decide it, and what to do instead. None if the files cannot say, so that people can decide.
+    /// The message and the remedy of a refusal if people cannot decide this entry position. None if they can, because the files do not
+    /// contain it.
     fn why_not_decidable(&self, urn: Urn) -> Option<(String, String)> {
         Some(match self {
             Self::Unknown => return None,
@@ -62,9 +64,8 @@ impl EntryPosition {
 }
 
 impl ProgrammeState {
-    /// Opens an approval to decide a school's entry position, or refuses with the open approval that the caller already asked for.
-    ///
-    /// An open approval of another person, or with another statement, does not prevent it.
+    /// Opens an approval to decide a school's entry position. If the caller already has an open approval with the same statement, the
+    /// refusal names it. An open approval of another person, or with another statement, does not matter.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] if the
@@ -83,8 +84,8 @@ impl ProgrammeState {
             undecidable.into_iter().chain(self.already_decided(urn, met, school)).chain(self.programme_closed()),
         )?;
         let statement = Some(self.entry_statement(urn, met, school));
-        let same = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
-        if let Some(open) = self.approval_caller(context).find_own_open(same) {
+        let same_statement = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
+        if let Some(open) = self.approval_caller(context).own_open(same_statement) {
             return Err(open.required().into());
         }
         let approval = self.new_approval(ApprovalAction::DecideEntry, subject_of(urn), context);
@@ -94,8 +95,9 @@ impl ProgrammeState {
     /// Gives an approval that decides a school's entry position, as a second person.
     ///
     /// # Errors
-    /// [`Reason::ApprovalNotOpen`] if something changed since it was opened: the files can now say it, the school is in another region,
-    /// it was decided, or other open offers would lose their ground; [`Reason::ProgrammeClosed`].
+    /// [`Reason::ApprovalNotOpen`] if something changed since the approval was opened: no file names the school any more, the files now
+    /// contain the entry position, the school is in another region, its entry position was decided, or other open offers would lose
+    /// their ground; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn give_entry(
         &self,
         requested: &Approval,
@@ -103,7 +105,7 @@ impl ProgrammeState {
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
         let approval = requested.id;
-        let why_not = match self.entry_schools.get(&urn) {
+        let refusal = match self.entry_schools.get(&urn) {
             None => {
                 let difference = format!("no file names school {urn} any more");
                 Some(changed(approval, &("the school has gone", difference)))
@@ -113,7 +115,7 @@ impl ProgrammeState {
                 None => self.exceeds_approval(requested, &self.entry_statement(urn, met, school)),
             },
         };
-        Refusal::none_of(why_not.into_iter().chain(self.programme_closed()))?;
+        Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))?;
         let today = context.now.today;
         let given =
             NewEvent::without_offer(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });
@@ -122,15 +124,15 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, decided], CommandAnswer::Approved(approval, Approved::Entry(urn))))
     }
 
-    /// The statement of an approval. If it changes a decision from met to not met, it lists the open offers that the school, or a
-    /// school that it follows, is on.
+    /// The statement of an approval. If the new decision changes an earlier decision from met to not met, the statement lists the open
+    /// offers of the school and of the schools that it follows.
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
         let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
-            let on = std::iter::once(&urn)
+            let listing = std::iter::once(&urn)
                 .chain(&school.follows)
                 .filter_map(|it| self.open_offer_by_school.get(it).copied());
-            on.collect::<BTreeSet<OfferId>>().into_iter().collect()
+            listing.collect::<BTreeSet<OfferId>>().into_iter().collect()
         });
         Statement::Entry { urn, met, region: school.region, before, offers }
     }
@@ -140,12 +142,14 @@ impl ProgrammeState {
         self.entry_decisions.get(&urn).or(school.taken_over.as_ref())
     }
 
-    /// Refuses to decide what is already decided.
+    /// Refuses to decide an entry position again in the same way.
     fn already_decided(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
         let before = self.decision_for(urn, school).filter(|it| it.met == met)?;
-        let of = if before.urn == urn { String::new() } else { format!(" of URN {}, which it follows", before.urn) };
-        let (is, event) = (phrase(met), before.seq.0);
-        let message = format!("the entry position of school {urn} is decided already{of}: {is}, event {event}");
+        let older_urn =
+            if before.urn == urn { String::new() } else { format!(" of URN {}, which it follows", before.urn) };
+        let (decision, event) = (phrase(met), before.seq.0);
+        let message =
+            format!("the entry position of school {urn} is decided already{older_urn}: {decision}, event {event}");
         Some(not_unknown(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
     }
 
@@ -178,18 +182,20 @@ impl ProgrammeState {
         }
     }
 
-    /// Stores a decision. Its approval must state the same, and the actor of the event must have given it.
+    /// Stores a decision. Its approval must state the same decision, and the actor of the event must have given the approval. Otherwise
+    /// the event is reported in [`ProgrammeState::violations`] and not stored.
     pub(in crate::programme) fn store_entry_decision(
         &mut self,
         (approval, urn, met): (ApprovalId, Urn, bool),
         event: &Event,
     ) {
         let given = ApprovalState::CarriedOut(event.actor.clone());
-        let is_ground = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
-        let Some(asked_by) = self.approvals.get(&approval).filter(is_ground).map(|it| it.requested_by.clone()) else {
-            let (seq, is) = (event.seq.0, phrase(met));
+        let allows_decision = |it: &&Approval| it.school() == Some((urn, met)) && it.state == given;
+        let Some(asked_by) = self.approvals.get(&approval).filter(allows_decision).map(|it| it.requested_by.clone())
+        else {
+            let (seq, decision) = (event.seq.0, phrase(met));
             self.violations.push(format!(
-                "event {seq} decides that the entry position of school {urn} is {is}: there is no approval {approval} that states it and was given"
+                "event {seq} decides that the entry position of school {urn} is {decision}: there is no approval {approval} that states it and was given"
             ));
             return;
         };

@@ -10,7 +10,7 @@ use crate::refusal::{EntityKind, Limit, LimitKind, LimitSubject, Reason, Refusal
 use crate::values::record::ErasureReason;
 
 impl ProgrammeState {
-    /// Erases the text of an event.
+    /// Decides to erase the text of an event. The decision has one event, which records the erasure.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for an event that the programme does not have; [`Reason::NoText`]; [`Reason::TextErased`].

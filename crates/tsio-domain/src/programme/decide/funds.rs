@@ -21,7 +21,7 @@ use crate::terms::StrandId;
 use crate::values::statement::{FundStatement, Statement};
 
 impl ProgrammeState {
-    /// Creates an empty fund. There is at most one for each strand and region, and one national fund for each strand.
+    /// Creates an empty fund. There is at most one fund for each strand and region, and at most one national fund for each strand.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a strand the terms do not have; [`Reason::ProgrammeClosed`], [`Reason::FundExists`].
@@ -43,13 +43,11 @@ impl ProgrammeState {
         Ok(Decision::new(vec![NewEvent::without_offer(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
     }
 
-    /// Moves money in, out of, or between funds. A movement that needs two people opens an approval, or is refused with the open
-    /// approval that the caller already asked for. All other limits are checked first.
+    /// Allocates money to a fund, withdraws it, or moves it between funds. A movement that needs two people opens an approval. If the
+    /// caller already has an open approval for the same movement, the refusal names it. All other limits are checked first.
     ///
     /// # Errors
-    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalRequired`]; for a repeated request
-    /// [`Reason::ApprovalClosed`] if its approval was denied, withdrawn or has expired, and [`Reason::ApprovalNotOpen`] if it was
-    /// carried out.
+    /// Those of [`ProgrammeState::check_movement`] and [`ProgrammeState::refuse_repeated_request`]; [`Reason::ApprovalRequired`].
     pub(in crate::programme) fn change_fund(
         &self,
         change: &FundChange,
@@ -60,7 +58,7 @@ impl ProgrammeState {
         // The date is ignored: a request without a date, repeated after midnight, is still the same request.
         let is_same = |it: &Approval| it.change.as_ref().is_some_and(|other| other.dated(change.on()) == *change);
         self.refuse_repeated_request(context, change.fund().0, is_same)?;
-        let mut movement = self.movement(change, etag, context.subject)?;
+        let mut movement = self.check_movement(change, etag, context.subject)?;
         let moved_alone = if self.rules < RulesVersion::V2 {
             Pence::ZERO
         } else {
@@ -71,10 +69,11 @@ impl ProgrammeState {
             movement.two_people = true;
             movement.statement.moved_alone(moved_alone);
         }
-        // Refuse also if one person could now do it alone: the open approval could still be given, and the money would move twice.
+        // Refuse even if one person could now make the movement alone: the open approval could still be given, and the money would
+        // move twice.
         let same_change = |it: &&Approval| it.change.as_ref() == Some(change);
         if let Some(open) =
-            self.approval_caller(context).find_own_open(self.approvals.about(change.fund().0).filter(same_change))
+            self.approval_caller(context).own_open(self.approvals.about(change.fund().0).filter(same_change))
         {
             return Err(open.required().into());
         }
@@ -92,15 +91,15 @@ impl ProgrammeState {
     /// are now.
     ///
     /// # Errors
-    /// Those of [`ProgrammeState::movement`]; [`Reason::ApprovalExceeded`].
+    /// Those of [`ProgrammeState::check_movement`]; [`Reason::ApprovalExceeded`].
     pub(in crate::programme) fn give_money_approval(
         &self,
         requested: &Approval,
         change: &FundChange,
         context: &Context<'_>,
     ) -> Result<Decision, CommandError> {
-        let movement = self.movement(change, None, None)?;
-        // An allocation takes nothing out of a fund, so it cannot leave one with less than stated.
+        let movement = self.check_movement(change, None, None)?;
+        // An allocation takes nothing out of a fund, so it cannot leave a fund with less than was stated.
         if !matches!(change, FundChange::Allocate { .. }) {
             Refusal::none_of(self.exceeds_approval(requested, &movement.statement))?;
         }
@@ -110,13 +109,13 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, movement.draft], answer).warn_if_past(change.on(), context.now))
     }
 
-    /// Checks all limits of a movement, except whether it needs a second person.
+    /// Checks all limits of a movement. Returns the movement, and whether it needs a second person.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for an id that is no fund of the programme, [`CommandError::Stale`]; [`Reason::ProgrammeClosed`],
     /// [`Reason::OutsideProgramme`], [`Reason::SameFund`], [`Reason::FundsInsufficient`] (today or as of a past day),
     /// [`Reason::FundOverCommitted`], [`Reason::AmountTooLarge`].
-    fn movement(
+    fn check_movement(
         &self,
         change: &FundChange,
         etag: Option<&String>,
@@ -182,16 +181,16 @@ impl ProgrammeState {
         })
     }
 
-    /// The statement of a movement: the numbers of its funds before and after it.
+    /// The statement of a movement: the numbers of its funds before and after the movement.
     ///
     /// # Errors
-    /// [`CommandError::Bug`] for a movement that its funds cannot bear, since the limits were checked before.
-    fn movement_statement(&self, postings: &[Posting], deliberate: bool) -> Result<Statement, CommandError> {
+    /// [`CommandError::Bug`] for a movement that its funds cannot bear, because the limits were checked before.
+    fn movement_statement(&self, postings: &[Posting], is_over_commitment: bool) -> Result<Statement, CommandError> {
         let mut funds = Vec::with_capacity(postings.len());
         for posting in postings {
             let account = self.ledger.get(posting.account).ok_or(CommandError::Bug("a movement of no fund"))?;
             let mut moved = account.clone();
-            let posted = moved.post(posting.verb, posting.amount, deliberate);
+            let posted = moved.post(posting.verb, posting.amount, is_over_commitment);
             posted.map_err(|_| CommandError::Bug("a movement that its fund cannot bear"))?;
             let (before, after) = (account.numbers(), moved.numbers());
             funds.push(FundStatement { fund: account.id, before, after, as_of_shortfall: None });
@@ -199,7 +198,7 @@ impl ProgrammeState {
         Ok(Statement::Funds { funds, moved_alone: None })
     }
 
-    /// Checks money that leaves a fund on a day in the past: no day from then on may have had less than that.
+    /// Checks money that leaves a fund on a day in the past: on that day and each later day the fund must have had the amount.
     fn check_withdrawal_as_of(&self, fund: &Account, change: &FundChange, limits: &mut LimitCollector) {
         let amount = change.amount().get();
         // `check_withdrawal` has refused this amount already.
@@ -209,7 +208,7 @@ impl ProgrammeState {
         limits.add_numeric_limit(self.least_available_from(fund, change.on()).max(0), refusal);
     }
 
-    /// The fund with this id. The account of an offer's cap is no fund.
+    /// The fund with this id, or the error that it does not exist. The account of an offer's cap is not a fund.
     fn existing_fund(&self, id: AccountId) -> Result<&Account, CommandError> {
         let fund = self.ledger.get(id).filter(|it| matches!(it.owner, Owner::Fund { .. }));
         fund.ok_or_else(|| CommandError::not_found(EntityKind::Fund, id))
@@ -219,18 +218,19 @@ impl ProgrammeState {
 /// A movement that all limits allow.
 struct FundMovement {
     draft: NewEvent,
-    /// The funds that it changes. For a virement, the fund that the money leaves is first.
+    /// The funds that the movement changes. For a virement, the fund that the money leaves is first.
     funds: Vec<AccountId>,
-    /// What the movement does to its funds.
+    /// The numbers of its funds before and after the movement.
     statement: Statement,
-    /// Whether it needs a second person.
+    /// Whether the movement needs a second person.
     two_people: bool,
 }
 
-/// Checks money that leaves a fund: at most what is available. A deliberate over-commitment may take all that was put in.
-fn check_withdrawal(fund: &Account, amount: i64, deliberate: bool, limits: &mut LimitCollector) {
-    let most = if deliberate { fund.allocated() } else { fund.headroom(EntryKind::Withdraw) };
-    let remedy = match (deliberate, fund.binds) {
+/// Checks that a withdrawal takes no more than the fund can give. A deliberate over-commitment may take all that was allocated. Adds the
+/// limit and its headroom.
+fn check_withdrawal(fund: &Account, amount: i64, over_commit: bool, limits: &mut LimitCollector) {
+    let most = if over_commit { fund.allocated() } else { fund.headroom(EntryKind::Withdraw) };
+    let remedy = match (over_commit, fund.binds) {
         (true, _) => format!("take out at most what was put in: {}", Pence(most)),
         (false, true) => {
             format!("take out at most {}; withdrawing more is over-commitment, by two people", Pence(most))
@@ -244,7 +244,7 @@ fn check_withdrawal(fund: &Account, amount: i64, deliberate: bool, limits: &mut 
     limits.add_numeric_limit(most, refusal);
 }
 
-/// Checks money that enters a fund: at most what an account can count.
+/// Checks that an allocation leaves the fund with no more than an account can count. Adds the limit and its headroom.
 fn check_allocation(fund: &Account, amount: i64, limits: &mut LimitCollector) {
     let most = fund.headroom(EntryKind::Allocate);
     let refusal = (amount > most).then(|| {
@@ -255,11 +255,13 @@ fn check_allocation(fund: &Account, amount: i64, limits: &mut LimitCollector) {
     limits.add_numeric_limit(most, refusal);
 }
 
+/// The refusal of a virement from a fund to itself.
 fn same_fund(fund: &Account) -> Refusal {
     let limit = Limit::plain(LimitKind::Fund, fund.subject(), "name two funds");
     Refusal::of(Reason::SameFund, "a virement is between two funds", limit)
 }
 
+/// The refusal to move money out of an over-committed fund.
 fn over_committed(fund: &Account, amount: i64) -> Refusal {
     let short = Pence(fund.available.saturating_neg().saturating_add(amount));
     let remedy = format!("allocate at least {short} to the fund first");

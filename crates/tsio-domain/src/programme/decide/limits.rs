@@ -1,5 +1,5 @@
-//! Collects the limits that refuse a command about an amount. The refusal names every limit, and the largest amount that would have
-//! passed all of them.
+//! Collects the limits that refuse a command about an amount. The refusal names every exceeded limit, and the largest amount that would
+//! have passed all limits.
 
 use crate::Date;
 use crate::award::Award;
@@ -8,7 +8,7 @@ use crate::programme::ProgrammeState;
 use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
 use crate::terms::DateRange;
 
-/// The limits that refuse a command, collected so far.
+/// The refusals of a command that were collected so far, and the headroom of its limits.
 pub(in crate::programme) struct LimitCollector {
     refusals: Vec<Refusal>,
     /// Whether a limit refuses any amount.
@@ -18,23 +18,24 @@ pub(in crate::programme) struct LimitCollector {
 }
 
 impl LimitCollector {
+    /// A collector without limits.
     pub(in crate::programme) const fn new() -> Self {
         Self { refusals: Vec::new(), has_blocker: false, headroom: i64::MAX }
     }
 
-    /// Adds a limit that a smaller amount would not satisfy, if it refuses the command.
+    /// Adds a limit that does not depend on the amount. None if the limit does not refuse the command.
     pub(in crate::programme) fn add_blocker(&mut self, refusal: Option<Refusal>) {
         self.has_blocker |= refusal.is_some();
         self.refusals.extend(refusal);
     }
 
-    /// Adds a numeric limit: its headroom, and the refusal if that is less than the amount.
+    /// Adds a numeric limit: its headroom, and the refusal if the headroom is less than the amount.
     pub(in crate::programme) fn add_numeric_limit(&mut self, headroom: i64, refusal: Option<Refusal>) {
         self.headroom = self.headroom.min(headroom);
         self.refusals.extend(refusal);
     }
 
-    /// Whether no limit refuses the command.
+    /// Whether no limit refuses the command so far.
     pub(in crate::programme) const fn is_empty(&self) -> bool {
         self.refusals.is_empty()
     }
@@ -52,14 +53,15 @@ impl LimitCollector {
     /// Succeeds if no limit refuses the command.
     ///
     /// # Errors
-    /// One refusal with every limit, with the largest amount that would have passed.
+    /// One refusal with every limit that refuses the command, and with the largest amount that would have passed.
     pub(in crate::programme) fn pass(self) -> Result<(), Refusal> {
         let largest = self.largest();
         Refusal::none_of(self.refusals).map_err(|it| Refusal { largest: Some(largest), ..it })
     }
 }
 
-/// Refuses a commitment that the account cannot bear. `amount` is none if it does not fit an `i64`.
+/// Refuses a commitment that the account cannot bear. `amount` is none if it does not fit an `i64`. Returns none if the account bears
+/// the commitment.
 pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refusal> {
     let headroom = account.headroom(EntryKind::Commit);
     if amount.is_some_and(|it| it <= headroom) {
@@ -68,7 +70,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
     let unit = account.unit;
     let most = shown(unit, headroom);
     let requested = amount.map_or_else(|| "so much".to_owned(), |it| shown(unit, it));
-    let short = shown(unit, amount.unwrap_or(i64::MAX).saturating_sub(account.available));
+    let shortfall = shown(unit, amount.unwrap_or(i64::MAX).saturating_sub(account.available));
     let (reason, message, remedy) = match account.owner {
         Owner::Cap { .. } => (
             Reason::CapExceeded,
@@ -82,13 +84,13 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
         Owner::Fund { .. } if account.over_committed => (
             Reason::FundOverCommitted,
             "the fund is over-committed: nothing can be promised from it".to_owned(),
-            format!("allocate at least {short} to the fund"),
+            format!("allocate at least {shortfall} to the fund"),
         ),
         Owner::Fund { .. } if account.binds => (
             Reason::FundsInsufficient,
             format!("{requested} is more than the fund has available: {most}"),
             one_of(&[
-                Some(format!("allocate at least {short} to the fund")),
+                Some(format!("allocate at least {shortfall} to the fund")),
                 (headroom > 0).then(|| format!("award at most {most}")),
             ]),
         ),
@@ -101,20 +103,20 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
     Some(Refusal::of(reason, message, account.limit(amount, headroom, remedy)))
 }
 
-/// Refuses an amount in another unit than the strand's.
+/// Refuses an amount in another unit than expected. None if the units are equal.
 pub(in crate::programme) fn unit(
     subject: impl FnOnce() -> LimitSubject,
     expected: Unit,
     given: Unit,
 ) -> Option<Refusal> {
-    let name = |unit| match unit {
+    let unit_name = |unit| match unit {
         Unit::Pence => "pence",
         Unit::HalfDays => "half-days",
     };
     (expected != given).then(|| {
         let subject = subject();
-        let message = format!("{subject} counts {}, not {}", name(expected), name(given));
-        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", name(expected)));
+        let message = format!("{subject} counts {}, not {}", unit_name(expected), unit_name(given));
+        let limit = Limit::plain(LimitKind::Award, subject, format!("give the amount in {}", unit_name(expected)));
         Refusal::of(Reason::UnitMismatch, message, limit)
     })
 }
@@ -125,7 +127,7 @@ pub(in crate::programme) fn subject(award: &Award) -> LimitSubject {
 }
 
 impl ProgrammeState {
-    /// Refuses a day outside a window of the terms. A day within the window is still refused if it is before the programme.
+    /// Refuses a day outside a window of the terms. A day within the window is also refused if it is before the programme.
     pub(in crate::programme) fn outside_window(
         &self,
         window: DateRange,

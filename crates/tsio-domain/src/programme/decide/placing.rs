@@ -10,8 +10,11 @@ use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::school::{HandPlacement, TrustKind};
 
 impl ProgrammeState {
-    /// Why a school cannot be placed in a trust: the trust must be open and of the requested kind.
-    fn unsuitable_trust(&self, uid: Uid, requested: TrustKind) -> Result<Vec<Refusal>, CommandError> {
+    /// The refusals to place a school in a trust. The trust must be open and of the requested kind. Empty if it is.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`] for a trust that is not in the register.
+    fn trust_refusals(&self, uid: Uid, requested: TrustKind) -> Result<Vec<Refusal>, CommandError> {
         let trust = self.trusts.get(&uid).ok_or_else(|| CommandError::not_found(EntityKind::Trust, uid))?;
         let mut refusals = Vec::new();
         let mut refuse = |message: String, remedy: String| {
@@ -19,8 +22,8 @@ impl ProgrammeState {
             refusals.push(Refusal::of(Reason::TrustNotSuitable, message, limit));
         };
         if trust.kind != requested {
-            let (is, requested) = (trust.kind.phrase(), requested.phrase());
-            refuse(format!("trust {uid} is a {is}"), format!("name a {requested}, or place the school in a {is}"));
+            let (kind, requested) = (trust.kind.phrase(), requested.phrase());
+            refuse(format!("trust {uid} is a {kind}"), format!("name a {requested}, or place the school in a {kind}"));
         }
         if !trust.open {
             refuse(format!("trust {uid} is not open"), "name an open trust, or import a newer register".to_owned());
@@ -28,7 +31,7 @@ impl ProgrammeState {
         Ok(refusals)
     }
 
-    /// Places a school, if the register does not place it and the trust is suitable.
+    /// Decides to place a school by hand. Refuses if the register places the school, or if the trust is not suitable.
     pub(super) fn place(
         &self,
         urn: Urn,
@@ -37,15 +40,16 @@ impl ProgrammeState {
         today: Date,
     ) -> Result<Decision, CommandError> {
         let school = self.register.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
-        let unsuitable = placement.trust().map(|(uid, requested)| self.unsuitable_trust(uid, requested)).transpose()?;
+        let trust_refusals =
+            placement.trust().map(|(uid, requested)| self.trust_refusals(uid, requested)).transpose()?;
         match school {
-            RegisterAnswer::Placed(how) => {
+            RegisterAnswer::Placed(placement_phrase) => {
                 let limit = Limit::plain(LimitKind::Recipient, urn, "nothing to do: the register places it");
-                let message = format!("school {urn} is placed by the register: {how}");
+                let message = format!("school {urn} is placed by the register: {placement_phrase}");
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }
             RegisterAnswer::Unplaced { name } => {
-                Refusal::none_of(unsuitable.into_iter().flatten())?;
+                Refusal::none_of(trust_refusals.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement, register_seq: None };
                 let draft = NewEvent::without_offer(today, body);
                 Ok(Decision::new(

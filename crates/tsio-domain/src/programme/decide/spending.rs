@@ -100,7 +100,7 @@ impl ProgrammeState {
         limits.add_blocker(check(lifecycle::OfferAction::Draw, offer.state, offer.id).err());
         limits.add_blocker(self.outside_window(self.claims_window(), "time in which claims are paid", *on));
         limits.add_blocker(before_award(award, *on));
-        limits.add_blocker(self.in_order(offer, *on, started(offer)));
+        limits.add_blocker(self.before_milestones(offer, *on, started(offer)));
         let mismatch = amount.and_then(|it| limits::unit(|| subject(award), award.unit, it.unit()));
         let same_unit = mismatch.is_none();
         limits.add_blocker(mismatch);
@@ -123,7 +123,7 @@ impl ProgrammeState {
             if let Some((booking, booked_days)) = delivered.zip(booked_days) {
                 limits.add_numeric_limit(booked_days, more_than_booked(award, booking, booked_days, amount));
             }
-            let (least, too_early) = self.before_commitment(award, *on, amount.unwrap_or(0));
+            let (least, too_early) = self.taken_before_commitment(award, *on, amount.unwrap_or(0));
             limits.add_numeric_limit(least, too_early);
         }
         let claim = self.check_payment((award, reach), invoice.as_ref(), amount.filter(|_| same_unit), &mut limits);
@@ -155,7 +155,7 @@ impl ProgrammeState {
         limits.add_blocker(check(lifecycle::OfferAction::Draw, offer.state, offer.id).err());
         limits.add_blocker(self.outside_window(self.claims_window(), "time in which days are delivered", on));
         limits.add_blocker(before_award(award, on));
-        limits.add_blocker(self.in_order(offer, on, started(offer)));
+        limits.add_blocker(self.before_milestones(offer, on, started(offer)));
         limits.add_blocker(open_booking(award, booking).err());
         limits.add_blocker((amount.is_some() || invoice.is_some()).then(|| {
             let remedy = "record the delivery without an amount and an invoice, and pay the claim apart";
@@ -191,7 +191,7 @@ impl ProgrammeState {
         if mismatch.is_none() {
             let amount = requested.or((free > 0).then_some(free));
             limits.add_numeric_limit(free, exceeded(award, free, amount, || less_or_cancel(award, free, "release")));
-            let (least, too_early) = self.before_commitment(award, on, amount.unwrap_or(0));
+            let (least, too_early) = self.taken_before_commitment(award, on, amount.unwrap_or(0));
             limits.add_numeric_limit(least, too_early);
         }
         limits.add_blocker(mismatch);
@@ -223,7 +223,7 @@ impl ProgrammeState {
         limits.add_blocker(mismatch);
         let issuer = issuer.as_ref().map(|it| self.issuer_key(it));
         let requested = RequestedRefund { reference: invoice.as_ref(), issuer, amount: requested_amount };
-        let left_from = |it: &Invoice| self.drawn_since(award, Some(it.seq), *on, requested_amount);
+        let left_from = |it: &Invoice| self.least_drawn_from(award, Some(it.seq), *on, requested_amount);
         let refunded = claims::payment_to_refund(award, &requested, left_from).unwrap_or_else(|refusal| {
             limits.add_blocker(Some(refusal));
             None
@@ -249,7 +249,7 @@ impl ProgrammeState {
                 }
                 None => {}
             }
-            let (least, too_early) = self.before_draw(award, paid, *on, requested_amount);
+            let (least, too_early) = self.refund_before_draw(award, paid, *on, requested_amount);
             match &refunded {
                 Some(it) => {
                     let too_early = too_early.map(|refusal| it.suggest_smaller_amount(award, refusal));
@@ -265,12 +265,12 @@ impl ProgrammeState {
             .warn_if_past(*on, now))
     }
 
-    /// Adds to the decision to close an offer that the closing event releases every open commitment of its awards.
+    /// Adds to the decision to close an offer that the release_on_closing event releases every open commitment of its awards.
     ///
     /// # Errors
-    /// The error of the closing itself; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after that
+    /// The error of the release_on_closing itself; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after that
     /// day.
-    pub(in crate::programme) fn closing(
+    pub(in crate::programme) fn release_on_closing(
         &self,
         target: &OfferTarget,
         on: Date,
@@ -278,7 +278,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let is_open = |it: &&Award| !it.is_settled() || it.has_open_bookings();
         let open: Vec<&Award> = self.awards.of_offer(target.offer).filter(is_open).collect();
-        let before_undo = |it: &&Award| self.before_commitment(it, on, it.committed()).1;
+        let before_undo = |it: &&Award| self.taken_before_commitment(it, on, it.committed()).1;
         let too_early = open.iter().filter_map(|it| before_award(it, on).or_else(|| before_undo(it)));
         let refusal = match &closed {
             Err(CommandError::Refused(refusal)) => Some(refusal.clone()),
