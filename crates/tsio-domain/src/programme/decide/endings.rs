@@ -33,7 +33,10 @@ impl ProgrammeState {
     /// Declines an offer, and releases the open commitments of its awards.
     ///
     /// # Errors
-    /// Those of [`ProgrammeState::start`], but of [`Offer::decline`] instead of [`Offer::start`]; those of [`ProgrammeState::release_on_closing`].
+    /// Those of [`Offer::decline`] and [`ProgrammeState::release_on_closing`];
+    /// [`Reason::OutsideProgramme`](crate::refusal::Reason::OutsideProgramme);
+    /// [`Reason::DateOrder`](crate::refusal::Reason::DateOrder) for a day before an earlier milestone;
+    /// [`CommandError::NotFound`], [`CommandError::Stale`].
     pub(in crate::programme) fn decline(
         &self,
         offer: &OfferTarget,
@@ -52,7 +55,10 @@ impl ProgrammeState {
     /// Closes an offer, and releases the open commitments of its awards.
     ///
     /// # Errors
-    /// Those of [`ProgrammeState::start`], but of [`Offer::close`] instead of [`Offer::start`]; those of [`ProgrammeState::release_on_closing`].
+    /// Those of [`Offer::close`] and [`ProgrammeState::release_on_closing`];
+    /// [`Reason::OutsideProgramme`](crate::refusal::Reason::OutsideProgramme);
+    /// [`Reason::DateOrder`](crate::refusal::Reason::DateOrder) for a day before an earlier milestone;
+    /// [`CommandError::NotFound`], [`CommandError::Stale`].
     pub(in crate::programme) fn close(
         &self,
         offer: &OfferTarget,

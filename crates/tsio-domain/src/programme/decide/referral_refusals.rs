@@ -1,4 +1,4 @@
-//! The refusals of commands about referrals.
+//! Defines the refusals of commands about referrals. A function that may have nothing to refuse returns none in that case.
 
 use crate::Date;
 use crate::ids::Urn;
@@ -9,21 +9,21 @@ use crate::rules::RulesVersion;
 use crate::school::SchoolEnding;
 use crate::terms::Ground;
 
-/// Refuses to refer a school, a trust or a recipient.
-pub(in crate::programme) fn not_referable(subject: impl Into<LimitSubject>, why: String, remedy: &str) -> Refusal {
+/// The refusal to refer a school, a trust or a recipient. `reason` completes the sentence "cannot be referred: ...".
+pub(in crate::programme) fn not_referable(subject: impl Into<LimitSubject>, reason: String, remedy: &str) -> Refusal {
     let subject = subject.into();
-    let message = format!("{subject} cannot be referred: {why}");
+    let message = format!("{subject} cannot be referred: {reason}");
     Refusal::of(Reason::CannotBeReferred, message, Limit::plain(LimitKind::Recipient, subject, remedy))
 }
 
-/// Refuses to refer a school together with schools that have another recipient, since one offer cannot list them all.
+/// The refusal to refer a school together with schools that have another recipient, because one offer cannot list them all.
 pub(in crate::programme) fn not_together(urn: Urn, recipient: Recipient) -> Refusal {
-    let why = format!("its offer would be one to {recipient}, and not to the recipient of the others");
+    let reason = format!("its offer would be one to {recipient}, and not to the recipient of the others");
     let remedy = "refer each by itself; one that was raised for several of them is withdrawn first";
-    not_referable(urn, why, remedy)
+    not_referable(urn, reason, remedy)
 }
 
-/// What to do instead of referring a school that has closed.
+/// The remedy in the refusal of a school that has closed.
 pub(in crate::programme) fn remedy_of_closed(ending: Option<&SchoolEnding>) -> &'static str {
     if ending.is_some_and(|it| !it.successors.is_empty()) {
         "refer its successor"

@@ -1,13 +1,13 @@
-//! Decides commands about referrals. One person raises a referral, and another person who reaches the region decides it after a
+//! Decides commands about referrals. One person raises a referral. Another person who reaches its region decides the referral after a
 //! discussion (`domain.md` section 1).
 //!
-//! An approval makes the offer in the same decision, by the rules of identify: one offer for each recipient, no school on two
-//! offers, no guessed placement. A school that the monthly files have made eligible meanwhile is on the offer by the rules of
-//! the files. Any other school is eligible by the rule of the referral.
+//! Approving a referral also makes the offer, by the rules of identify: one offer for each recipient, no school on two offers, no
+//! guessed placement. The offer lists a school that the monthly files have made eligible meanwhile by the rules of the files. It
+//! lists any other school by the rule of the referral.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::identify::{listed, region_of};
+use super::identify::{listed_school, region_of_most};
 use super::referral_refusals::{
     before_raised, discussion_missing, not_in_effect, not_referable, not_together, own_referral, remedy_of_closed,
 };
@@ -57,17 +57,17 @@ impl ProgrammeState {
         }
     }
 
-    /// Raises a referral. It is refused if approving it could not lead to an offer.
+    /// Raises a referral. Refuses a referral whose approval could not lead to an offer.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for a school that no file names, or a ground the terms do not have; [`Reason::ProgrammeClosed`],
+    /// [`CommandError::NotFound`] for a school that no file names, or a ground that the terms do not have; [`Reason::ProgrammeClosed`],
     /// [`Reason::OutsideProgramme`], [`Reason::GroundNotInEffect`], [`Reason::ReferralOpen`], [`Reason::CannotBeReferred`],
     /// [`Reason::SchoolOnAnotherOffer`].
     fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         let (rule, ground) = self.ground(&new.ground)?;
-        let (candidate, not_placed) = self.place_referred(new.subject, &new.urns, new.on)?;
+        let (candidate, placing_refusals) = self.combined_candidate(new.subject, &new.urns, new.on)?;
         let subject = candidate.as_ref().map_or(new.subject, |it| effective_subject(new.subject, it));
-        let subjects = self.subjects_of(new, subject);
+        let subjects = self.subjects_without_open_referral(new, subject);
         let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(rule, it, context.reach));
         let refusals = self
             .programme_closed()
@@ -75,20 +75,20 @@ impl ProgrammeState {
             .chain(self.before_programme(new.on))
             .chain(not_in_effect(ground, new.on))
             .chain(subjects.into_iter().filter_map(|it| self.already_referred(it, context.reach)))
-            .chain(not_placed)
+            .chain(placing_refusals)
             .chain(offer_refusals)
             .chain(candidate.as_ref().and_then(|it| self.already_listed(it)));
         Refusal::none_of(refusals)?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let region = self.region_for(&candidate);
-        let first = candidate.schools.first();
+        let first_school = candidate.schools.first();
         let referral = ReferralId((context.ids)());
         let body = EventBody::ReferralRaised {
             referral,
             subject,
             urns: new.urns.clone(),
             name: match subject {
-                ReferralSubject::School(_) => first.map(|it| it.name.clone()).unwrap_or_default(),
+                ReferralSubject::School(_) => first_school.map(|it| it.name.clone()).unwrap_or_default(),
                 ReferralSubject::Trust(_) => candidate.name.clone(),
             },
             region: region.ok_or(CommandError::Bug("a referral in no region"))?,
@@ -106,7 +106,8 @@ impl ProgrammeState {
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::ReferralNotOpen`], [`Reason::SelfApproval`],
-    /// [`Reason::DiscussionMissing`]; for an approval also those of [`ProgrammeState::raise`].
+    /// [`Reason::OutsideProgramme`], [`Reason::DiscussionMissing`]; to approve also [`Reason::ProgrammeClosed`],
+    /// [`Reason::CannotBeReferred`], [`Reason::SchoolOnAnotherOffer`].
     fn decide_referral(
         &self,
         target: &ReferralTarget,
@@ -125,9 +126,9 @@ impl ProgrammeState {
             let events = vec![new_event(on, body, reason)];
             return Ok(decision_about(referral.id, None, events).warn_if_past(on, context.now));
         }
-        let (candidate, not_placed) = self.place_referred(referral.subject, &referral.urns, on)?;
+        let (candidate, placing_refusals) = self.combined_candidate(referral.subject, &referral.urns, on)?;
         let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(&referral.rule, it, context.reach));
-        Refusal::none_of(refusals.chain(self.programme_closed()).chain(not_placed).chain(offer_refusals))?;
+        Refusal::none_of(refusals.chain(self.programme_closed()).chain(placing_refusals).chain(offer_refusals))?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let (offer, offer_change, exceptional) = self.offer_of_approval(referral, candidate, context)?;
         let (token_subject, register_seq) = (context.subject, None);
@@ -139,9 +140,9 @@ impl ProgrammeState {
         Ok(decision_about(referral.id, Some(offer), events).warn_if_past(on, context.now))
     }
 
-    /// The offer of an approved referral, the event that makes it or adds schools to it, and the schools that are eligible by the
-    /// referral because no file makes them eligible. A school with a decided entry position is also one of these, because that
-    /// decision can be changed.
+    /// The offer of an approved referral; the event that makes the offer or adds schools to it, if any; and the exceptional schools, which
+    /// no file makes eligible, so that they are eligible by the referral. A school that is eligible by a decided entry position is
+    /// exceptional too, because that decision can be changed.
     fn offer_of_approval(
         &self,
         referral: &Referral,
@@ -156,36 +157,39 @@ impl ProgrammeState {
         }
         if let Some(offer) = self.offer_to(candidate.recipient) {
             let new = candidate.schools.iter().filter(|it| !offer.schools.contains_key(&it.urn));
-            let schools: Vec<_> = new.map(listed).collect();
+            let schools: Vec<_> = new.map(listed_school).collect();
             let schools_added =
                 (!schools.is_empty()).then_some(EventBody::SchoolsAdded { schools, register_seq: None });
             return Ok((offer.id, schools_added, exceptional));
         }
         let schools: Vec<&CandidateSchool> = candidate.schools.iter().collect();
-        let region = region_of(&schools).ok_or(CommandError::Bug("an offer in no region"))?;
+        let region = region_of_most(&schools).ok_or(CommandError::Bug("an offer in no region"))?;
         Ok((OfferId((context.ids)()), Some(self.new_offer(&candidate, region, &schools)), exceptional))
     }
 
-    /// Combines the placements of the referred schools into one candidate, and collects the refusals.
+    /// Combines the offer placements of the referred schools into one candidate. Returns the candidate and the refusals.
     ///
-    /// Each school must have a placement and be open on the day. If a trust is referred, each school must belong to it. All schools
-    /// must have the same recipient, or there is no candidate.
-    fn place_referred(
+    /// Each school must have a recipient and be open on the day. If a trust is referred, each school must belong to the trust. If not all
+    /// schools have the same recipient, there is no candidate.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`] with the schools that no file names.
+    fn combined_candidate(
         &self,
         subject: ReferralSubject,
         urns: &[Urn],
         on: Date,
     ) -> Result<(Option<Candidate>, Vec<Refusal>), CommandError> {
-        let unknown: Vec<String> =
+        let missing: Vec<String> =
             urns.iter().filter(|urn| !self.offer_placements.contains_key(urn)).map(ToString::to_string).collect();
-        if !unknown.is_empty() {
-            return Err(CommandError::NotFound(EntityKind::School, unknown));
+        if !missing.is_empty() {
+            return Err(CommandError::NotFound(EntityKind::School, missing));
         }
         let mut combined: Option<Candidate> = None;
         let mut recipients: BTreeMap<Urn, Recipient> = BTreeMap::new();
         let mut refusals = Vec::new();
         for (urn, placement) in urns.iter().filter_map(|urn| Some((urn, self.offer_placements.get(urn)?))) {
-            let mut refuse = |why: String, remedy: &str| refusals.push(not_referable(*urn, why, remedy));
+            let mut refuse = |reason: String, remedy: &str| refusals.push(not_referable(*urn, reason, remedy));
             let ending = self.endings.get(urn);
             if let Some(closed) = ending.and_then(|it| it.closed_because(on))
                 && !matches!(placement, OfferPlacement::Superseded { .. })
@@ -200,8 +204,12 @@ impl ProgrammeState {
                     refuse(format!("it counts as URN {by} now"), "refer the school under its newest URN");
                 }
                 (OfferPlacement::With(candidate), ReferralSubject::Trust(uid)) if candidate.trust != Some(uid) => {
-                    let why = format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
-                    refuse(why, "name schools that are offered support with this trust, or refer the school itself");
+                    let message =
+                        format!("it would be offered support as {}, not with trust {uid}", candidate.recipient);
+                    refuse(
+                        message,
+                        "name schools that are offered support with this trust, or refer the school itself",
+                    );
                 }
                 (OfferPlacement::With(candidate), _) => {
                     recipients.insert(*urn, candidate.recipient);
@@ -219,13 +227,13 @@ impl ProgrammeState {
         Ok((combined.filter(|_| !is_mixed), refusals))
     }
 
-    /// Why this recipient cannot have an offer with these schools.
+    /// The refusals if this recipient cannot have an offer with these schools. Empty if the offer is possible.
     fn offer_refusals(&self, rule: &RuleId, candidate: &Candidate, reach: &Reach) -> Vec<Refusal> {
         let recipient = candidate.recipient;
         let mut refusals = Vec::new();
         if !self.programme.scheme.applies(rule, recipient.row()) {
-            let why = format!("rule {rule} makes no {} offer", recipient.kind());
-            refusals.push(not_referable(recipient, why, "nothing lifts it"));
+            let reason = format!("rule {rule} makes no {} offer", recipient.kind());
+            refusals.push(not_referable(recipient, reason, "nothing lifts it"));
         }
         let offer = self.offer_to(recipient);
         if self.region_for(candidate).is_some_and(|it| !reach.covers_region(it)) {
@@ -249,38 +257,38 @@ impl ProgrammeState {
     fn already_listed(&self, candidate: &Candidate) -> Option<Refusal> {
         let offer = self.offer_to(candidate.recipient).filter(|it| it.is_open())?;
         candidate.schools.iter().all(|it| offer.schools.contains_key(&it.urn)).then(|| {
-            let why = format!("it is on open offer {}", offer.id);
-            not_referable(candidate.recipient, why, "nothing to do")
+            let reason = format!("it is on open offer {}", offer.id);
+            not_referable(candidate.recipient, reason, "nothing to do")
         })
     }
 
-    /// The region of the candidate: that of its recipient's offer, or the one in which an offer would be made.
+    /// The region of the recipient's offer. If the recipient has no offer, the region in which its offer would be made.
     fn region_for(&self, candidate: &Candidate) -> Option<Region> {
-        let of_offer = self.offer_to(candidate.recipient).map(|it| it.region);
-        of_offer.or_else(|| region_of(&candidate.schools.iter().collect::<Vec<_>>()))
+        let offer_region = self.offer_to(candidate.recipient).map(|it| it.region);
+        offer_region.or_else(|| region_of_most(&candidate.schools.iter().collect::<Vec<_>>()))
     }
 
-    /// The offer the recipient has, open or closed.
+    /// The offer that the recipient has, open or closed.
     fn offer_to(&self, recipient: Recipient) -> Option<&Offer> {
         self.offer_by_recipient.get(&recipient).and_then(|id| self.offers.get(id))
     }
 
-    /// A ground of the terms by its id, with its rule.
-    fn ground(&self, name: &str) -> Result<(&RuleId, &Ground), CommandError> {
-        let found = self.programme.scheme.grounds().find(|(_, ground)| ground.id == name);
-        found.ok_or_else(|| CommandError::not_found(EntityKind::Ground, name))
+    /// The ground of the terms with this id, and its rule.
+    fn ground(&self, id: &str) -> Result<(&RuleId, &Ground), CommandError> {
+        let ground = self.programme.scheme.grounds().find(|(_, ground)| ground.id == id);
+        ground.ok_or_else(|| CommandError::not_found(EntityKind::Ground, id))
     }
 
     /// The subjects that must have no open referral: the subject itself, and every school that would be referred alone because it is
     /// its own recipient.
-    fn subjects_of(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
+    fn subjects_without_open_referral(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
         let standalone = new.urns.iter().filter(
             |urn| matches!(self.offer_placements.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
         );
         standalone.copied().map(ReferralSubject::School).chain([subject]).collect()
     }
 
-    /// Refuses a subject that has an open referral. The refusal names it if the caller reaches its region.
+    /// Refuses a subject that has an open referral. The refusal names that referral if the caller reaches its region.
     fn already_referred(&self, subject: ReferralSubject, reach: &Reach) -> Option<Refusal> {
         let open = self.referrals.values().find(|it| it.state == State::Open && it.subject == subject)?;
         let limit = if reach.covers_region(open.region) {
@@ -325,24 +333,27 @@ impl ProgrammeState {
         }
     }
 
+    /// Reports the schools outside the caller's reach as not found.
     fn schools_within_reach(&self, new: &NewReferral, reach: &Reach) -> Result<(), CommandError> {
-        // The region of the offer counts: who reaches a trust's offer may refer the trust's schools in other regions too.
-        let candidate = self.place_referred(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
-        let common_region = candidate.and_then(|it| self.region_for(&it));
-        if common_region.is_some_and(|it| reach.covers_region(it)) {
+        // The region of the offer counts: a caller who reaches a trust's offer may also refer the trust's schools in other regions.
+        let candidate =
+            self.combined_candidate(new.subject, &new.urns, new.on).ok().and_then(|(candidate, _)| candidate);
+        let offer_region = candidate.and_then(|it| self.region_for(&it));
+        if offer_region.is_some_and(|it| reach.covers_region(it)) {
             return Ok(());
         }
-        // A school that no file names any more has no known region: only callers who reach everything see it.
+        // A school that no file names any more has no known region. Only callers who reach everything see that school.
         let is_hidden = |urn: &&Urn| match self.offer_placements.get(urn) {
-            Some(placement) => common_region.or_else(|| placement.region()).is_some_and(|it| !reach.covers_region(it)),
+            Some(placement) => offer_region.or_else(|| placement.region()).is_some_and(|it| !reach.covers_region(it)),
             None => !reach.is_everything(),
         };
         let hidden: Vec<String> = new.urns.iter().filter(is_hidden).map(ToString::to_string).collect();
         if hidden.is_empty() { Ok(()) } else { Err(CommandError::NotFound(EntityKind::School, hidden)) }
     }
 
+    /// Reports a referral as not found if the referral or its offer is outside the caller's reach.
     fn existing_within_reach(&self, referral: ReferralId, reach: &Reach) -> Result<(), CommandError> {
-        // The answer of an approval contains the offer too, so the caller must also reach the offer.
+        // The answer to a command about an approved referral contains the offer too, so the caller must also reach the offer.
         let offer_is_hidden = |it: &Referral| {
             let offer = it.offer.and_then(|id| self.offers.get(&id));
             offer.is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
@@ -354,7 +365,7 @@ impl ProgrammeState {
     }
 }
 
-/// The subject of the referral. A trust with one open school is replaced by that school, which gets a standalone offer.
+/// The subject that the referral records. A trust with one open school is replaced by that school, which gets a standalone offer.
 fn effective_subject(subject: ReferralSubject, candidate: &Candidate) -> ReferralSubject {
     match (subject, candidate.recipient) {
         (ReferralSubject::Trust(_), Recipient::Standalone(urn)) => ReferralSubject::School(urn),
@@ -362,10 +373,12 @@ fn effective_subject(subject: ReferralSubject, candidate: &Candidate) -> Referra
     }
 }
 
+/// The decision of a command about a referral.
 fn decision_about(referral: ReferralId, offer: Option<OfferId>, events: Vec<NewEvent>) -> Decision {
     Decision::new(events, CommandAnswer::Referral(referral, offer))
 }
 
+/// A new event with a text. It is about no offer.
 fn new_event(on: Date, body: EventBody, text: &str) -> NewEvent {
     NewEvent::without_offer(on, body).with_text(Some(text.to_owned()))
 }

@@ -1,5 +1,5 @@
-//! Decides commands about existing awards: book days, draw, release and refund amounts. Closing an offer releases what its awards
-//! still commit.
+//! Decides commands about existing awards: book days, and draw, release or refund amounts. Also releases the open commitments of an
+//! offer that closes.
 //!
 //! Each movement of an amount is posted to the award's cap and, at the award's own rate, to its fund.
 
@@ -23,12 +23,13 @@ use crate::role::Reach;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Books days of an award, without moving any amount. Days of leader time are limited to those committed and not booked. Days of
-    /// governance support are not limited, since its awards count pence.
+    /// Books days of an award. No amount moves. The days of leader time are limited to the days that are committed and not booked. The
+    /// days of governance support are not limited, because its awards count pence.
     ///
     /// # Errors
-    /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`],
-    /// [`Reason::AwardExceeded`].
+    /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`],
+    /// [`Reason::DateOrder`], [`Reason::BookingLeaderMissing`], [`Reason::AwardExceeded`]; those of
+    /// [`ProgrammeState::award_and_offer`].
     pub(in crate::programme) fn book(
         &self,
         target: &AwardTarget,
@@ -56,13 +57,13 @@ impl ProgrammeState {
         limits.pass()?;
         let leader = leader.ok_or(CommandError::Bug("a booking without a leader"))?;
         let body = EventBody::DaysBooked { award: award.id, half_days, on, leader, leader_kind };
-        Ok(decided(award, NewEvent::of(offer.id, now.today, body)).warn_if_past(on, now))
+        Ok(decision_about(award, NewEvent::of(offer.id, now.today, body)).warn_if_past(on, now))
     }
 
-    /// Cancels a booking that is still to come.
+    /// Cancels an open booking.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::BookingNotOpen`].
+    /// [`Reason::StateNotAllowed`], [`Reason::BookingNotOpen`]; those of [`ProgrammeState::award_and_offer`].
     pub(in crate::programme) fn cancel_booking(
         &self,
         target: &AwardTarget,
@@ -73,15 +74,16 @@ impl ProgrammeState {
         let state = check(lifecycle::OfferAction::Book, offer.state, offer.id).err();
         Refusal::none_of(state.into_iter().chain(open_booking(award, booking).err()))?;
         let body = EventBody::BookingCancelled { award: award.id, booking };
-        Ok(decided(award, NewEvent::of(offer.id, now.today, body)))
+        Ok(decision_about(award, NewEvent::of(offer.id, now.today, body)))
     }
 
-    /// Decides a [`Command::Draw`]: days were delivered, or a claim is paid. Amounts held by other open bookings cannot be drawn. The
-    /// undelivered rest of the delivered booking is free again.
+    /// Decides a [`Command::Draw`]: days were delivered, or a claim is paid. Amounts that other open bookings hold cannot be drawn. If less
+    /// is drawn than was booked, the rest of the booking becomes free again.
     ///
     /// # Errors
-    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
-    /// [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of an invoice, see [`ProgrammeState::check_payment`].
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`], [`Reason::DateOrder`],
+    /// [`Reason::UnitMismatch`], [`Reason::BookingNotOpen`], [`Reason::AwardExceeded`]; those of
+    /// [`ProgrammeState::award_and_offer`]; the refusals of an invoice, see [`ProgrammeState::check_payment`].
     pub(in crate::programme) fn draw(
         &self,
         command: &Command,
@@ -111,7 +113,7 @@ impl ProgrammeState {
                 None
             }
             None => {
-                limits.add_blocker(requested.is_none().then(|| no_amount(award)));
+                limits.add_blocker(requested.is_none().then(|| amount_missing(award)));
                 None
             }
         };
@@ -133,8 +135,8 @@ impl ProgrammeState {
         let invoice = invoice.as_ref().map(|it| it.reference.clone());
         let body = EventBody::Drawn { award: award.id, amount, booking: *booking, invoice, claim };
         let draft = NewEvent::of(offer.id, *on, body).with_text(text.clone());
-        let mut decision =
-            decided(award, draft.posting(self.postings(award, EntryKind::Spend, amount)?)).warn_if_past(*on, now);
+        let mut decision = decision_about(award, draft.posting(self.postings(award, EntryKind::Spend, amount)?))
+            .warn_if_past(*on, now);
         decision.warnings.extend(is_repeated.then_some(Warning::DrawRepeated(*on)));
         Ok(decision)
     }
@@ -164,14 +166,14 @@ impl ProgrammeState {
         }));
         limits.pass()?;
         let body = EventBody::BookingDelivered { award: award.id, booking };
-        Ok(decided(award, NewEvent::of(offer.id, on, body).with_text(text.clone())).warn_if_past(on, now))
+        Ok(decision_about(award, NewEvent::of(offer.id, on, body).with_text(text.clone())).warn_if_past(on, now))
     }
 
     /// Releases an amount that is committed and not booked; by default all of it.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`],
-    /// [`Reason::AwardExceeded`].
+    /// [`Reason::AwardExceeded`]; those of [`ProgrammeState::award_and_offer`].
     pub(in crate::programme) fn release(
         &self,
         target: &AwardTarget,
@@ -199,15 +201,16 @@ impl ProgrammeState {
         let amount = requested.unwrap_or(free);
         let body = EventBody::Released { award: award.id, amount };
         let draft = NewEvent::of(offer.id, on, body).with_text(text.cloned());
-        Ok(decided(award, draft.posting(self.postings(award, EntryKind::Release, amount)?)).warn_if_past(on, now))
+        Ok(decision_about(award, draft.posting(self.postings(award, EntryKind::Release, amount)?))
+            .warn_if_past(on, now))
     }
 
-    /// Decides a [`Command::Refund`]: takes back an amount that was drawn, in any state of the offer. If the award paid invoices, it takes
-    /// back a payment of one invoice, or an amount that was drawn without an invoice.
+    /// Decides a [`Command::Refund`]: takes back an amount that was drawn. This is allowed in any state of the offer. If the award paid
+    /// invoices, a refund takes back an amount of one payment of an invoice, or an amount that was drawn without an invoice.
     ///
     /// # Errors
     /// [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
-    /// [`Reason::InvoiceMissing`].
+    /// [`Reason::InvoiceMissing`]; those of [`ProgrammeState::award_and_offer`].
     pub(in crate::programme) fn refund(&self, command: &Command, now: Now) -> Result<Decision, CommandError> {
         let Command::Refund { award: target, amount, on, invoice, issuer, reason } = command else {
             return Err(CommandError::Bug("what is to be refunded is no refund"));
@@ -230,22 +233,25 @@ impl ProgrammeState {
         });
         let paid = refunded.as_ref().map(|it| it.paid.seq);
         if same_unit {
-            let most = award.spent();
+            let spent = award.spent();
             limits.add_numeric_limit(
-                most,
-                exceeded(award, most, Some(requested_amount), || {
+                spent,
+                exceeded(award, spent, Some(requested_amount), || {
                     "refund no more than was drawn and not refunded".to_owned()
                 }),
             );
-            let without = award.spent_without_invoice();
+            let without_invoice = award.spent_without_invoice();
             match &refunded {
                 Some(it) => {
                     let left = award.amount_of(it.paid.left());
                     limits.add_numeric_limit(left, claims::more_than_paid(award, it, left, requested_amount));
                 }
-                None if (1..most).contains(&without) => {
+                None if (1..spent).contains(&without_invoice) => {
                     let remedy = || "name the invoice to be refunded: so much was not drawn without one".to_owned();
-                    limits.add_numeric_limit(without, exceeded(award, without, Some(requested_amount), remedy));
+                    limits.add_numeric_limit(
+                        without_invoice,
+                        exceeded(award, without_invoice, Some(requested_amount), remedy),
+                    );
                 }
                 None => {}
             }
@@ -261,15 +267,15 @@ impl ProgrammeState {
         limits.pass()?;
         let body = EventBody::Refunded { award: award.id, amount: requested_amount, invoice: paid };
         let draft = NewEvent::of(offer.id, *on, body).with_text(Some(reason.clone()));
-        Ok(decided(award, draft.posting(self.postings(award, EntryKind::Refund, requested_amount)?))
+        Ok(decision_about(award, draft.posting(self.postings(award, EntryKind::Refund, requested_amount)?))
             .warn_if_past(*on, now))
     }
 
-    /// Adds to the decision to close an offer that the release_on_closing event releases every open commitment of its awards.
+    /// Completes the decision to close an offer: its event also releases every open commitment of the offer's awards. The answer lists the
+    /// released amounts.
     ///
     /// # Errors
-    /// The error of the release_on_closing itself; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after that
-    /// day.
+    /// The error in `closed`, if any; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after that day.
     pub(in crate::programme) fn release_on_closing(
         &self,
         target: &OfferTarget,
@@ -277,9 +283,9 @@ impl ProgrammeState {
         closed: Result<Decision, CommandError>,
     ) -> Result<Decision, CommandError> {
         let is_open = |it: &&Award| !it.is_settled() || it.has_open_bookings();
-        let open: Vec<&Award> = self.awards.of_offer(target.offer).filter(is_open).collect();
+        let open_awards: Vec<&Award> = self.awards.of_offer(target.offer).filter(is_open).collect();
         let before_undo = |it: &&Award| self.taken_before_commitment(it, on, it.committed()).1;
-        let too_early = open.iter().filter_map(|it| before_award(it, on).or_else(|| before_undo(it)));
+        let too_early = open_awards.iter().filter_map(|it| before_award(it, on).or_else(|| before_undo(it)));
         let refusal = match &closed {
             Err(CommandError::Refused(refusal)) => Some(refusal.clone()),
             Ok(_) | Err(_) => None,
@@ -291,7 +297,7 @@ impl ProgrammeState {
         let mut decision = closed?;
         let mut released_awards = Vec::new();
         let mut postings = Vec::new();
-        for award in open {
+        for award in open_awards {
             let amount = award.committed();
             if amount > 0 {
                 postings.extend(self.postings(award, EntryKind::Release, amount)?);
@@ -309,7 +315,10 @@ impl ProgrammeState {
         Ok(Decision { answer: CommandAnswer::Closed(target.offer, released_awards), ..decision })
     }
 
-    /// The award that a command changes, after checking the caller's etag, and its offer.
+    /// The award that a command changes, after checking the caller's etag, and the award's offer.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`], [`CommandError::Stale`].
     pub(in crate::programme) fn award_and_offer(&self, target: &AwardTarget) -> Result<(&Award, &Offer), CommandError> {
         let id = target.award;
         let award = self.awards.get(&id).ok_or_else(|| CommandError::not_found(EntityKind::Award, id))?;
@@ -322,17 +331,17 @@ impl ProgrammeState {
         }
     }
 
-    /// The postings that move an amount of an award: to its cap, and at the award's rate to its fund. The accounts always bear it,
-    /// because they contain the amounts of all their awards.
+    /// The postings that move an amount of an award: to its cap, and at the award's rate to its fund. The accounts can always bear the
+    /// postings, because they contain the amounts of all their awards. It is a bug if they cannot.
     fn postings(&self, award: &Award, verb: EntryKind, amount: i64) -> Result<Vec<Posting>, CommandError> {
         let cost = award.cost(amount).ok_or(CommandError::Bug("the cost of a part of an award does not fit"))?;
-        let cap = award.cap.map(|account| Posting { account, verb, amount });
+        let to_cap = award.cap.map(|account| Posting { account, verb, amount });
         let postings: Vec<Posting> =
-            cap.into_iter().chain([Posting { account: award.fund, verb, amount: cost }]).collect();
-        for it in &postings {
+            to_cap.into_iter().chain([Posting { account: award.fund, verb, amount: cost }]).collect();
+        for posting in &postings {
             let account =
-                self.ledger.get(it.account).ok_or(CommandError::Bug("an account of the award is not loaded"))?;
-            if it.amount > account.headroom(verb) {
+                self.ledger.get(posting.account).ok_or(CommandError::Bug("an account of the award is not loaded"))?;
+            if posting.amount > account.headroom(verb) {
                 return Err(CommandError::Bug("an account holds less than its awards"));
             }
         }
@@ -341,16 +350,17 @@ impl ProgrammeState {
 }
 
 /// The decision that records one event about an award.
-fn decided(award: &Award, draft: NewEvent) -> Decision {
+fn decision_about(award: &Award, draft: NewEvent) -> Decision {
     Decision::new(vec![draft], CommandAnswer::Awards(vec![award.id]))
 }
 
-/// The number of an amount. The API has already refused amounts of zero or less.
+/// The number of an amount. An amount of zero or less is a bug, because the API has already refused it.
 fn positive(amount: Amount) -> Result<i64, CommandError> {
     Some(amount.get()).filter(|it| *it > 0).ok_or(CommandError::Bug("an amount of nothing"))
 }
 
-/// The leader of a booking: the award's leader, unless the caller names another one.
+/// The leader of a booking, and the kind of the leader if it is recorded. The leader is the award's leader, unless the caller names
+/// another leader.
 fn booking_leader(
     award: &Award,
     (leader, kind): (Option<&Actor>, Option<LeaderKind>),
@@ -380,7 +390,7 @@ fn booking_leader(
     }
 }
 
-/// The open booking of an award with this number.
+/// The open booking of an award with this number, or the refusal if there is none.
 fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
     let is_open = |it: &&Booking| it.seq == seq && it.state == BookingState::Booked;
     award.bookings.iter().find(is_open).ok_or_else(|| {
@@ -391,7 +401,7 @@ fn open_booking(award: &Award, seq: Seq) -> Result<&Booking, Refusal> {
 }
 
 /// Refuses a draw that names neither an amount nor a booking.
-fn no_amount(award: &Award) -> Refusal {
+fn amount_missing(award: &Award) -> Refusal {
     let limit = Limit::plain(LimitKind::Award, subject(award), "give an amount, or the booking that was delivered");
     Refusal::of(Reason::BookingNotOpen, "neither an amount nor a booking is named", limit)
 }
@@ -402,13 +412,11 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
         (free > 0).then(|| format!("{verb} at most {}", shown(award.unit, free))),
         (award.booked() > 0).then(|| "cancel first a booking that holds the rest".to_owned()),
     ];
-    match one_of(&ways) {
-        none if none.is_empty() => "make another award: nothing of this one is committed".to_owned(),
-        some => some,
-    }
+    let remedy = one_of(&ways);
+    if remedy.is_empty() { "make another award: nothing of this one is committed".to_owned() } else { remedy }
 }
 
-/// Refuses more than `most` of an award. If the requested amount is none, nothing of the award is left.
+/// Refuses a requested amount of more than `most`. If the requested amount is none, nothing of the award is left, which is refused too.
 fn exceeded(
     award: &Award,
     most: i64,
@@ -438,7 +446,7 @@ fn exceeded(
     Some(Refusal::of(Reason::AwardExceeded, message, limit))
 }
 
-/// Refuses to draw more than the booking has.
+/// Refuses to draw more than was booked.
 fn more_than_booked(award: &Award, booking: &Booking, booked: i64, requested_amount: Option<i64>) -> Option<Refusal> {
     requested_amount.filter(|it| *it > booked).map(|requested_amount| {
         let limit = Limit {

@@ -1,7 +1,8 @@
-//! Undoes a mistaken draw, release or refund by a counter-event (`domain.md` section 4). The counter-event posts existing verbs: to undo
-//! a draw, refund and commit; to undo a release, commit; to undo a refund, commit and spend.
+//! Undoes a mistaken draw, release or refund by a counter-event (`domain.md` section 4). The counter-event posts existing verbs:
+//! `refund` and `commit` to undo a draw, `commit` to undo a release, and `commit` and `spend` to undo a refund.
 //!
-//! The counter-event has the date on which it is recorded, so the mistake counts until then. The limits of a commitment apply.
+//! The counter-event is dated on the day on which it is recorded, so the mistake counts until that day. The limits of a commitment
+//! apply.
 
 use super::limits::{self, LimitCollector, subject};
 use crate::award::movement::{AwardMovement, MovementKind};
@@ -25,8 +26,9 @@ impl ProgrammeState {
     ///
     /// # Errors
     /// [`Reason::MovementNotUndoable`], [`Reason::StateNotAllowed`], [`Reason::CapExceeded`],
-    /// [`Reason::FundsInsufficient`], [`Reason::FundOverCommitted`], [`Reason::LeaderFunded`]; of a refund those of an
-    /// invoice that was paid elsewhere meanwhile, see [`ProgrammeState::check_repeated_payment`].
+    /// [`Reason::FundsInsufficient`], [`Reason::FundOverCommitted`], [`Reason::AmountTooLarge`], [`Reason::LeaderFunded`]; those of
+    /// [`ProgrammeState::award_and_offer`]; to undo a refund also those of an invoice that another award paid meanwhile, see
+    /// [`ProgrammeState::check_repeated_payment`].
     pub(in crate::programme) fn undo(
         &self,
         (target, reach): (&AwardTarget, &Reach),
@@ -46,19 +48,19 @@ impl ProgrammeState {
             .into());
         };
         let mut limits = LimitCollector::new();
-        let verb = if mistake.kind == MovementKind::Refund {
+        let action = if mistake.kind == MovementKind::Refund {
             lifecycle::OfferAction::Refund
         } else {
             lifecycle::OfferAction::Undo
         };
-        limits.add_blocker(check(verb, offer.state, offer.id).err());
+        limits.add_blocker(check(action, offer.state, offer.id).err());
         limits.add_blocker(self.leader_funded_elsewhere(award, reach));
         let paid = award.invoices.iter().find(|it| it.seq == mistake.seq || Some(it.seq) == mistake.invoice);
         let mut part = None;
-        let refunded = refunded_since(award, mistake, paid);
+        let refusal_of_refunded = refunded_since(award, mistake, paid);
         let verbs: &[EntryKind] = match mistake.kind {
             // The undo of a draw with a refund is refused below, so it posts nothing.
-            MovementKind::Draw if refunded.is_some() => &[],
+            MovementKind::Draw if refusal_of_refunded.is_some() => &[],
             MovementKind::Draw => &[EntryKind::Refund, EntryKind::Commit],
             MovementKind::Release => &[EntryKind::Commit],
             MovementKind::Refund => {
@@ -69,7 +71,7 @@ impl ProgrammeState {
                 &[EntryKind::Commit, EntryKind::Spend]
             }
         };
-        limits.add_blocker(refunded.filter(|_| mistake.kind == MovementKind::Draw));
+        limits.add_blocker(refusal_of_refunded.filter(|_| mistake.kind == MovementKind::Draw));
         let postings = self.checked_postings(award, mistake.amount, verbs, now, &mut limits)?;
         Refusal::none_of(limits.into_refusals())?;
         let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
@@ -96,6 +98,7 @@ impl ProgrammeState {
         Ok(postings)
     }
 
+    /// The postings of these verbs to one account. Adds a limit and returns no postings if the account cannot bear them.
     fn checked_postings_to(
         &self,
         id: AccountId,
@@ -128,7 +131,7 @@ impl ProgrammeState {
     }
 }
 
-/// Refuses to undo a draw if any of it was refunded.
+/// Refuses to undo a draw if any part of the drawn amount was refunded. None if nothing was.
 fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>) -> Option<Refusal> {
     let refunded = paid.map_or_else(|| award.spent_without_invoice() < mistake.amount, |it| it.refunded.get() > 0);
     refunded.then(|| {
