@@ -1,7 +1,7 @@
 //! Replays recorded requests: reconstructs the command of a request from its events, decides it again, and checks that the rules
 //! allowed it.
 //!
-//! A request is here the list of events that one request recorded.
+//! In these files `request` is the list of the events that one request recorded.
 
 mod cited;
 pub(crate) mod reconstruct;

@@ -1,6 +1,6 @@
 //! Reconstructs the command of a recorded request from its events, so that it can be decided again.
 //!
-//! The record has only hashes of texts, and a text may be erased. So each text of the command is replaced by the same constant.
+//! The record contains only hashes of texts, and a text may be erased. So the same constant replaces each text of the command.
 
 use uuid::Uuid;
 
@@ -21,37 +21,38 @@ use crate::values::approval::ApprovalAction;
 use crate::values::record::ErasureReason;
 use crate::values::statement::Statement;
 
-/// Replaces every text.
-const A_TEXT: &str = "a text";
+/// The text that replaces every text of a command.
+const REPLACEMENT_TEXT: &str = "a text";
 
-/// The replacement text, if the event has a text.
-fn text_of(event: &Event) -> Option<String> {
-    event.text_hash.map(|_| A_TEXT.to_owned())
+/// The replacement text if the event has a text, otherwise none.
+fn replacement_text(event: &Event) -> Option<String> {
+    event.text_hash.map(|_| REPLACEMENT_TEXT.to_owned())
 }
 
 /// The ids of the entities that a request made, in order.
-pub(in crate::programme) fn ids_of(call: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
-    call.iter().filter_map(Event::made).map(MadeEntity::id)
+pub(in crate::programme) fn ids_of(request: &[Event]) -> impl Iterator<Item = Uuid> + '_ {
+    request.iter().filter_map(Event::made).map(MadeEntity::id)
 }
 
-/// The event that determines the command of a request. The other events of the request only accompany it.
+/// The event that determines the command of a request: a contact, an approved referral, or else the first event. None if the request has
+/// no events.
 #[must_use]
-pub fn main_event(call: &[Event]) -> Option<&Event> {
+pub fn main_event(request: &[Event]) -> Option<&Event> {
     let is_main = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
-    call.iter().find(is_main).or_else(|| call.first())
+    request.iter().find(is_main).or_else(|| request.first())
 }
 
 impl ProgrammeState {
-    /// The command of a request; none if the program recorded the event by itself. An error says why no command makes such events.
-    pub(in crate::programme) fn command_of(&self, call: &[Event]) -> Result<Option<Command>, String> {
-        let event = main_event(call).ok_or("a call of no event")?;
+    /// The command of a request. None if the program recorded the event by itself. The error says why no command makes such events.
+    pub(in crate::programme) fn reconstruct_command(&self, request: &[Event]) -> Result<Option<Command>, String> {
+        let event = main_event(request).ok_or("a call of no event")?;
         let command = match &event.body {
             EventBody::RulesAdopted { .. } => return Ok(None),
             EventBody::Identified { .. }
             | EventBody::SchoolsAdded { .. }
             | EventBody::ResponsibleBodyChanged { .. }
             | EventBody::ReferralConfirmed { .. } => Command::Identify,
-            EventBody::Contacted { party, .. } => contact_command(call, *party, event)?,
+            EventBody::Contacted { party, .. } => contact_command(request, *party, event)?,
             EventBody::ContactCorrected { .. }
             | EventBody::Accepted { .. }
             | EventBody::Started {}
@@ -61,7 +62,7 @@ impl ProgrammeState {
             | EventBody::Noted {}
             | EventBody::RegionChanged { .. } => offer_command(event)?,
             EventBody::Placed { urn, placement, .. } => {
-                Command::Place { urn: *urn, placement: *placement, reason: A_TEXT.to_owned() }
+                Command::Place { urn: *urn, placement: *placement, reason: REPLACEMENT_TEXT.to_owned() }
             }
             EventBody::TextErased { event: erased } => erase_command(*erased, event)?,
             EventBody::Reopened { .. } | EventBody::EntryDecided { .. } => {
@@ -71,22 +72,21 @@ impl ProgrammeState {
                 approval_command(event, *action, change.as_ref(), statement.as_ref())?
             }
             EventBody::ApprovalGiven { approval, .. } => {
-                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission_to_answer() }
+                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission() }
             }
             EventBody::ApprovalDenied { approval, .. } => {
-                let action = self.action_of(*approval)?.permission_to_answer();
-                Command::DenyApproval { approval: *approval, action, reason: A_TEXT.to_owned() }
+                let action = self.action_of(*approval)?.permission();
+                Command::DenyApproval { approval: *approval, action, reason: REPLACEMENT_TEXT.to_owned() }
             }
-            EventBody::ApprovalWithdrawn { approval, .. } => Command::WithdrawApproval {
-                approval: *approval,
-                action: self.action_of(*approval)?.permission_to_request(),
-            },
+            EventBody::ApprovalWithdrawn { approval, .. } => {
+                Command::WithdrawApproval { approval: *approval, action: self.action_of(*approval)?.asking() }
+            }
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }
             | EventBody::FundsMoved { .. } => fund_command(event)?,
             EventBody::Awarded { .. } => {
-                let awards = call.iter().map(new_award).collect::<Result<Vec<_>, _>>()?;
+                let awards = request.iter().map(new_award).collect::<Result<Vec<_>, _>>()?;
                 Command::Award { offer: target(offer_of(event)?), awards, on: Some(event.effective) }
             }
             EventBody::DaysBooked { award, .. }
@@ -105,7 +105,7 @@ impl ProgrammeState {
         Ok(Some(command))
     }
 
-    /// The action of an approval that a request answers.
+    /// The action of the approval that a request answers. The error says that the approval does not exist.
     fn action_of(&self, approval: ApprovalId) -> Result<ApprovalAction, String> {
         let action = self.approvals.get(&approval).map(|it| it.action);
         action.ok_or_else(|| format!("approval {approval} does not exist"))
@@ -113,7 +113,7 @@ impl ProgrammeState {
 
     /// The command of an event about an award that exists.
     fn award_command(&self, event: &Event, id: AwardId) -> Result<Command, String> {
-        let (on, text, reason) = (event.effective, text_of(event), A_TEXT.to_owned());
+        let (on, text, reason) = (event.effective, replacement_text(event), REPLACEMENT_TEXT.to_owned());
         let award = AwardTarget { award: id, etag: None };
         Ok(match &event.body {
             EventBody::DaysBooked { half_days, on, leader, leader_kind, .. } => {
@@ -140,7 +140,7 @@ impl ProgrammeState {
             }
             EventBody::Refunded { amount, invoice, .. } => {
                 let amount = self.amount(id, *amount)?;
-                let (invoice, issuer) = self.payment(id, *invoice)?;
+                let (invoice, issuer) = self.refunded_invoice(id, *invoice)?;
                 Command::Refund { award, amount, on, invoice, issuer, reason }
             }
             EventBody::Undone { undoes, .. } => Command::Undo { award, movement: *undoes, reason },
@@ -150,14 +150,18 @@ impl ProgrammeState {
         })
     }
 
-    /// An amount in the unit of its award.
+    /// An amount in the unit of its award. The error says that the award does not exist or the amount does not fit.
     fn amount(&self, award: AwardId, amount: i64) -> Result<Amount, String> {
         let loaded = self.awards.get(&award).ok_or_else(|| format!("award {award} does not exist"))?;
         amount_in(loaded.unit, amount)
     }
 
-    /// The invoice that a refund takes back, and its issuer.
-    fn payment(&self, award: AwardId, paid: Option<Seq>) -> Result<(Option<Reference>, Option<RefundIssuer>), String> {
+    /// The invoice that a refund takes back, and its issuer. Both are none if the refund is not of an invoice.
+    fn refunded_invoice(
+        &self,
+        award: AwardId,
+        paid: Option<Seq>,
+    ) -> Result<(Option<Reference>, Option<RefundIssuer>), String> {
         let Some(paid) = paid else { return Ok((None, None)) };
         let invoices = self.awards.get(&award).map(|it| it.invoices.as_slice()).unwrap_or_default();
         let invoice = invoices.iter().find(|it| it.seq == paid);
@@ -166,13 +170,14 @@ impl ProgrammeState {
     }
 }
 
+/// The command that erased the text of the event `erased`.
 fn erase_command(erased: Seq, event: &Event) -> Result<Command, String> {
     let code = event.reason_code.as_deref().unwrap_or_default();
     let reason = ErasureReason::named(code).ok_or_else(|| format!("{code:?} is no reason to erase a text"))?;
     Ok(Command::EraseText { event: erased, reason })
 }
 
-/// Checks that the reference of an invoice is its printed form, normalised. Events of rules 1 have no printed form.
+/// Checks that the reference of an invoice is the normalised form of the printed reference. Events of rules 1 have no printed reference.
 fn check_printed(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
     match (invoice, claim) {
         (Some(reference), Some(claim)) if Reference::read(&claim.printed).as_ref() != Ok(reference) => {
@@ -182,15 +187,17 @@ fn check_printed(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Resu
     }
 }
 
-/// The offer that an event is about.
+/// The offer that an event is about. The error says that there is none.
 fn offer_of(event: &Event) -> Result<OfferId, String> {
     event.offer.ok_or_else(|| "it is about no offer".to_owned())
 }
 
+/// The target of a command without an etag.
 const fn target(offer: OfferId) -> OfferTarget {
     OfferTarget { offer, etag: None }
 }
 
+/// The command of a movement of a fund.
 const fn fund_change(change: FundChange, text: Option<String>) -> Command {
     Command::ChangeFund { change, etag: None, text }
 }
@@ -205,19 +212,20 @@ fn amount_in(unit: Unit, amount: i64) -> Result<Amount, String> {
     }
 }
 
-fn contact_command(call: &[Event], party: Party, main: &Event) -> Result<Command, String> {
-    let contacts = call.iter().filter_map(|it| {
+/// The command that recorded a contact on one or more offers.
+fn contact_command(request: &[Event], party: Party, main: &Event) -> Result<Command, String> {
+    let contacts = request.iter().filter_map(|it| {
         let EventBody::Contacted { urn, .. } = &it.body else { return None };
         Some(offer_of(it).map(|offer| (target(offer), *urn)))
     });
     let offers = contacts.collect::<Result<Vec<_>, _>>()?;
-    Ok(Command::Contact { offers, party, on: main.effective, text: text_of(main) })
+    Ok(Command::Contact { offers, party, on: main.effective, text: replacement_text(main) })
 }
 
-/// The command of a closed offer. A decline with a reason code other than `other` is a [`Command::Decline`]. A decline with the code
-/// `other` is a [`Command::Close`] with the outcome declined, which more states allow.
+/// The command that closed an offer. It is a [`Command::Decline`] if the reason code of the decline is not `other`. Any other closing is a
+/// [`Command::Close`]: more states allow it, also with the outcome declined.
 fn close_command(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
-    let (on, text) = (event.effective, text_of(event));
+    let (on, text) = (event.effective, replacement_text(event));
     let reason = match event.reason_code.as_deref() {
         Some(code) if outcome == Outcome::Declined => {
             Some(DeclineReason::named(code).ok_or_else(|| format!("{code:?} is no reason of a decline"))?)
@@ -238,27 +246,28 @@ fn approval_command(
     statement: Option<&Statement>,
 ) -> Result<Command, String> {
     match (change, statement.and_then(Statement::school)) {
-        (Some(change), _) => Ok(fund_change(change.clone(), text_of(event))),
+        (Some(change), _) => Ok(fund_change(change.clone(), replacement_text(event))),
         (None, Some((urn, met))) if action == ApprovalAction::DecideEntry => {
-            Ok(Command::DecideEntry { urn, met, reason: A_TEXT.to_owned() })
+            Ok(Command::DecideEntry { urn, met, reason: REPLACEMENT_TEXT.to_owned() })
         }
         (None, _) if action == ApprovalAction::ReopenOffer => {
-            Ok(Command::Reopen { offer: target(offer_of(event)?), reason: A_TEXT.to_owned() })
+            Ok(Command::Reopen { offer: target(offer_of(event)?), reason: REPLACEMENT_TEXT.to_owned() })
         }
         _ => Err(format!("it asks for {action}, and does not say of what")),
     }
 }
 
+/// The award of a command, from the event that made it. The error says that the event makes no award.
 fn new_award(event: &Event) -> Result<NewAward, String> {
     let EventBody::Awarded { unit, amount, support, .. } = &event.body else {
         return Err(format!("no call awards and does this: {}", event.body.kind()));
     };
-    Ok(NewAward { support: support.clone(), amount: amount_in(*unit, *amount)?, text: A_TEXT.to_owned() })
+    Ok(NewAward { support: support.clone(), amount: amount_in(*unit, *amount)?, text: REPLACEMENT_TEXT.to_owned() })
 }
 
 fn referral_command(event: &Event) -> Result<ReferralCommand, String> {
     let target = |referral| ReferralTarget { referral, etag: None };
-    let (on, reason) = (event.effective, A_TEXT.to_owned());
+    let (on, reason) = (event.effective, REPLACEMENT_TEXT.to_owned());
     Ok(match &event.body {
         EventBody::ReferralRaised { subject, urns, origin, ground, .. } => {
             let (subject, urns, origin, ground) = (*subject, urns.clone(), *origin, ground.clone());
@@ -281,22 +290,23 @@ fn referral_command(event: &Event) -> Result<ReferralCommand, String> {
     })
 }
 
+/// The error for an event that no command makes, or that this function does not handle.
 fn no_command(body: &EventBody) -> String {
     format!("no command makes an event of the kind {}", body.kind())
 }
 
 fn offer_command(event: &Event) -> Result<Command, String> {
-    let (offer, on, text) = (target(offer_of(event)?), event.effective, text_of(event));
+    let (offer, on, text) = (target(offer_of(event)?), event.effective, replacement_text(event));
     Ok(match &event.body {
         EventBody::ContactCorrected { contact } => Command::Correct { offer, contact: *contact, text },
         EventBody::Accepted { by } => Command::Accept { offer, by: *by, on, text },
         EventBody::Started {} => Command::Start { offer, on },
         EventBody::DateCorrected { milestone, on } => {
-            Command::CorrectDate { offer, milestone: *milestone, on: *on, reason: A_TEXT.to_owned() }
+            Command::CorrectDate { offer, milestone: *milestone, on: *on, reason: REPLACEMENT_TEXT.to_owned() }
         }
         EventBody::Closed { outcome, .. } => close_command(offer, *outcome, event)?,
         EventBody::Assigned { to } => Command::Assign { offer, to: to.clone() },
-        EventBody::Noted {} => Command::Note { offer, text: A_TEXT.to_owned() },
+        EventBody::Noted {} => Command::Note { offer, text: REPLACEMENT_TEXT.to_owned() },
         EventBody::RegionChanged { to, .. } => Command::ChangeRegion { offer, to: *to },
         EventBody::Identified { .. }
         | EventBody::SchoolsAdded { .. }
@@ -314,14 +324,14 @@ fn fund_command(event: &Event) -> Result<Command, String> {
             Command::CreateFund { strand: strand.clone(), region: *region }
         }
         EventBody::FundAllocated { fund, amount, .. } => {
-            fund_change(FundChange::Allocate { fund: *fund, amount: *amount, on }, text_of(event))
+            fund_change(FundChange::Allocate { fund: *fund, amount: *amount, on }, replacement_text(event))
         }
         EventBody::FundWithdrawn { fund, amount, over_commit, .. } => {
             let (fund, amount, over_commit) = (*fund, *amount, *over_commit);
-            fund_change(FundChange::Withdraw { fund, amount, over_commit, on }, text_of(event))
+            fund_change(FundChange::Withdraw { fund, amount, over_commit, on }, replacement_text(event))
         }
         EventBody::FundsMoved { from, to, amount, .. } => {
-            fund_change(FundChange::Move { from: *from, to: *to, amount: *amount, on }, text_of(event))
+            fund_change(FundChange::Move { from: *from, to: *to, amount: *amount, on }, replacement_text(event))
         }
         events_about!(offer, school, approval, award, referral, record) => return Err(no_command(&event.body)),
     })

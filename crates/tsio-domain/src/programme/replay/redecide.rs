@@ -1,9 +1,9 @@
-//! Decides a recorded request again. The functions that decide commands, with the state as it was then, must make the events that are
-//! on record. So no rule has a second implementation.
+//! Decides a recorded request again. The functions that decide commands must make the recorded events from the state at the time of the
+//! request. So no rule has a second implementation.
 //!
-//! Data from the files is taken from the request's events, which cite it. The rest of [`ProgrammeState`] comes from applying all earlier
-//! events. A request recorded under rules 1 is decided under rules 1, and then under rules 2. If only rules 2 forbid it, it was allowed
-//! when it was made.
+//! The data from the files is restored from the request's events, which cite this data. The rest of [`ProgrammeState`] comes from applying
+//! all earlier events. A request that was recorded under rules 1 is decided under rules 1, and then under rules 2. If only rules 2 forbid
+//! the request, it was allowed when it was made.
 
 use std::collections::HashSet;
 
@@ -27,70 +27,70 @@ use crate::time::{self, Now};
 /// The result of deciding a recorded request again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplayVerdict {
-    /// The rules allow it.
+    /// The rules allow the request.
     Allowed,
-    /// Only a rule that the programme adopted later forbids it: the event, and why.
+    /// Only a rule that the programme adopted later forbids the request: the event, and the reason.
     ForbiddenByLaterRules(Seq, String),
-    /// A rule that applied then forbids it, or the rules make other events: the event, and why.
+    /// A rule that applied at the time forbids the request, or the rules make other events: the event, and the reason.
     Forbidden(Seq, String),
 }
 
 impl ProgrammeState {
-    /// Decides a recorded request again, before its events are applied. `now` is the time at which it was recorded. The trusts that it
-    /// names must be in the state.
-    pub fn redecide(&mut self, call: &[Event], now: Now) -> ReplayVerdict {
-        let Some(first) = main_event(call) else { return ReplayVerdict::Allowed };
-        if let Err((seq, why)) = self.check_request(call, now) {
+    /// Decides a recorded request again, before its events are applied. Returns whether the rules allow the request. `now` is the time at
+    /// which the request was recorded. The trusts that it names must be in the state. Restored data stays in the state.
+    pub fn redecide(&mut self, request: &[Event], now: Now) -> ReplayVerdict {
+        let Some(main) = main_event(request) else { return ReplayVerdict::Allowed };
+        if let Err((seq, why)) = self.check_request(request, now) {
             return ReplayVerdict::Forbidden(seq, why);
         }
         if self.rules >= RulesVersion::V2 {
             return ReplayVerdict::Allowed;
         }
         let rules = std::mem::replace(&mut self.rules, RulesVersion::V2);
-        let refusal = match self.command_of(call) {
-            Ok(Some(command)) => self.decide_recorded(&command, call, now).err(),
+        let refusal = match self.reconstruct_command(request) {
+            Ok(Some(command)) => self.decide_recorded(&command, request, now).err(),
             Ok(None) | Err(_) => None,
         };
         self.rules = rules;
-        refusal.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::ForbiddenByLaterRules(first.seq, why))
+        refusal.map_or(ReplayVerdict::Allowed, |why| ReplayVerdict::ForbiddenByLaterRules(main.seq, why))
     }
 
-    /// Checks that the rules make exactly these events. An error names the event, and why not.
-    fn check_request(&mut self, call: &[Event], now: Now) -> Result<(), (Seq, String)> {
-        let first = main_event(call).map_or(Seq(0), |it| it.seq);
-        let days = call.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
+    /// Checks that the rules make exactly these events. The error contains an event that the rules do not make, and the reason.
+    fn check_request(&mut self, request: &[Event], now: Now) -> Result<(), (Seq, String)> {
+        let main_seq = main_event(request).map_or(Seq(0), |it| it.seq);
+        let days = request.iter().flat_map(|it| days_of(it).map(|day| (it.seq, day)));
         for (seq, day) in days {
             time::happened(day, now.today).map_err(|future| (seq, future.to_string()))?;
         }
-        if let Some(event) = call.iter().find(|it| it.recorded != now.at) {
+        if let Some(event) = request.iter().find(|it| it.recorded != now.at) {
             return Err((event.seq, "it is recorded at another moment than its call".to_owned()));
         }
-        if let Some(event) = call.iter().find(|it| self.already_exists(it)) {
+        if let Some(event) = request.iter().find(|it| self.already_exists(it)) {
             return Err((event.seq, "what it makes is there already".to_owned()));
         }
-        if let Some(event) = second_offer(call) {
+        if let Some(event) = second_offer(request) {
             return Err((event.seq, "its recipient has another offer of the same call".to_owned()));
         }
-        let command = self.command_of(call).map_err(|why| (first, why))?;
+        let command = self.reconstruct_command(request).map_err(|why| (main_seq, why))?;
         let drafts = match command {
             // An event that the program records by itself is a request of its own.
-            None => call.iter().take(1).map(|it| NewEvent::without_offer(now.today, it.body.clone())).collect(),
+            None => request.iter().take(1).map(|it| NewEvent::without_offer(now.today, it.body.clone())).collect(),
             Some(command) => {
-                self.cite(&command, call);
-                let decision = self.decide_recorded(&command, call, now).map_err(|why| (first, why))?;
-                expected_events(decision, call).map_err(|why| (first, why))?
+                self.restore_cited_data(&command, request);
+                let decision = self.decide_recorded(&command, request, now).map_err(|why| (main_seq, why))?;
+                expected_events(decision, request).map_err(|why| (main_seq, why))?
             }
         };
-        for (event, draft) in call.iter().zip(&drafts) {
+        for (event, draft) in request.iter().zip(&drafts) {
             if let Some(why) = difference(draft, event, self.rules) {
                 return Err((event.seq, why));
             }
         }
-        if drafts.len() == call.len() {
+        if drafts.len() == request.len() {
             return Ok(());
         }
-        let last = call.get(drafts.len()).or_else(|| call.last()).map_or(first, |it| it.seq);
-        Err((last, format!("the rules make {} events of this call, it has {}", drafts.len(), call.len())))
+        let unmatched = request.get(drafts.len()).or_else(|| request.last()).map_or(main_seq, |it| it.seq);
+        Err((unmatched, format!("the rules make {} events of this request, it has {}", drafts.len(), request.len())))
     }
 
     /// Whether the entity that an event creates already exists, under the same id.
@@ -105,14 +105,15 @@ impl ProgrammeState {
         }
     }
 
-    /// Decides the command of a recorded request, with the actor, the ids and the request id of its events.
-    fn decide_recorded(&self, command: &Command, call: &[Event], now: Now) -> Result<Decision, String> {
-        let first = call.first().ok_or("a call of no event")?;
-        let mut recorded_ids = ids_of(call);
+    /// Decides the command of a recorded request, with the actor, the ids and the request id of its events. The error is the text of the
+    /// refusal.
+    fn decide_recorded(&self, command: &Command, request: &[Event], now: Now) -> Result<Decision, String> {
+        let first = request.first().ok_or("a call of no event")?;
+        let mut recorded_ids = ids_of(request);
         let (reach, mut ids) = (Reach::everything(), || recorded_ids.next().unwrap_or_else(Uuid::nil));
         let mut context = Context {
             actor: &first.actor,
-            subject: call.iter().find_map(|it| it.body.token_subject()),
+            subject: request.iter().find_map(|it| it.body.token_subject()),
             reach: &reach,
             request: first.request,
             now,
@@ -125,70 +126,83 @@ impl ProgrammeState {
     }
 }
 
-/// The days on which an event says that something happened.
+/// The days on which something happened according to an event.
 fn days_of(event: &Event) -> impl Iterator<Item = Date> {
     let corrected = if let EventBody::DateCorrected { on, .. } = &event.body { Some(*on) } else { None };
     std::iter::once(event.effective).chain(corrected)
 }
 
 /// The first event that makes a second offer for a recipient. A request to identify makes at most one offer for each recipient.
-fn second_offer(call: &[Event]) -> Option<&Event> {
+fn second_offer(request: &[Event]) -> Option<&Event> {
     let mut recipients = HashSet::new();
-    call.iter().find(|it| {
+    request.iter().find(|it| {
         if let EventBody::Identified { recipient, .. } = &it.body { !recipients.insert(*recipient) } else { false }
     })
 }
 
-/// The events that the decision expects in the record. The record does not say which regions an identify was made for, so a
+/// The events of the decision that must be in the record. The record does not say which regions the caller of identify reached, so the
 /// confirmation of a referral is expected only if the request has it.
-fn expected_events(decision: Decision, call: &[Event]) -> Result<Vec<NewEvent>, String> {
+///
+/// # Errors
+/// A text if the decision needs a second person and the recorded request did not open an approval.
+fn expected_events(decision: Decision, request: &[Event]) -> Result<Vec<NewEvent>, String> {
     let Decision { mut events, answer, .. } = decision;
     if let CommandAnswer::ApprovalOpened(refusal) = &answer
-        && !call.iter().any(|it| matches!(it.body, EventBody::ApprovalOpened { .. }))
+        && !request.iter().any(|it| matches!(it.body, EventBody::ApprovalOpened { .. }))
     {
-        let kind = call.first().map_or("", |it| it.body.kind());
+        let kind = request.first().map_or("", |it| it.body.kind());
         return Err(format!("{}: {kind} takes two people, and one made it alone", refusal.reason.code()));
     }
     events.retain(|it| {
-        !matches!(it.body, EventBody::ReferralConfirmed { .. }) || call.iter().any(|event| event.body == it.body)
+        !matches!(it.body, EventBody::ReferralConfirmed { .. }) || request.iter().any(|event| event.body == it.body)
     });
     Ok(events)
 }
 
-/// How an event differs from what the rules make; none if it is the same.
+/// The difference between a recorded event and the event that the rules make, as a text. None if the two are equal.
 fn difference(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<String> {
-    let body = if rules < RulesVersion::V2 { as_rules_1(&draft.body, &event.body) } else { draft.body.clone() };
+    let body =
+        if rules < RulesVersion::V2 { without_rules_2_fields(&draft.body, &event.body) } else { draft.body.clone() };
     let body = with_recorded_part(body, &event.body);
     if body != event.body {
-        let (is, makes) = (shown(&event.body), shown(&body));
-        return Some(format!("it says {is}, the rules make {makes}"));
+        let (recorded, expected) = (as_json(&event.body), as_json(&body));
+        return Some(format!("it says {recorded}, the rules make {expected}"));
     }
     if draft.offer != event.offer {
-        let phrase = |it: Option<OfferId>| it.map_or_else(|| "no offer".to_owned(), |it| format!("offer {it}"));
-        return Some(format!("it is about {}, the rules make it about {}", phrase(event.offer), phrase(draft.offer)));
+        let offer_phrase = |it: Option<OfferId>| it.map_or_else(|| "no offer".to_owned(), |it| format!("offer {it}"));
+        return Some(format!(
+            "it is about {}, the rules make it about {}",
+            offer_phrase(event.offer),
+            offer_phrase(draft.offer)
+        ));
     }
     if draft.effective != event.effective {
         return Some(format!("it is dated {}, the rules date it {}", event.effective, draft.effective));
     }
     if draft.reason_code != event.reason_code.as_deref() {
-        let (is, makes) = (event.reason_code.as_deref().unwrap_or("none"), draft.reason_code.unwrap_or("none"));
-        return Some(format!("its reason code is {is}, the rules make {makes}"));
+        let (recorded, expected) =
+            (event.reason_code.as_deref().unwrap_or("none"), draft.reason_code.unwrap_or("none"));
+        return Some(format!("its reason code is {recorded}, the rules make {expected}"));
     }
     if draft.text.is_some() != event.text_hash.is_some() {
-        let is = if event.text_hash.is_some() { "it has a text, and takes none" } else { "it has no text" };
-        return Some(is.to_owned());
+        let difference = if event.text_hash.is_some() { "it has a text, and takes none" } else { "it has no text" };
+        return Some(difference.to_owned());
     }
     let recorded: Vec<Posting> = event.entries.iter().map(posting).collect();
     if draft.postings != recorded {
-        return Some(format!("its entries {}, the rules {}", phrase(&recorded), phrase(&draft.postings)));
+        return Some(format!(
+            "its entries {}, the rules {}",
+            postings_phrase(&recorded),
+            postings_phrase(&draft.postings)
+        ));
     }
     let period = Period::of(event.effective);
-    let wrong = event.entries.iter().find(|it| it.period != period)?;
-    Some(format!("entry {} counts in {}, by its date in {period}", wrong.seq.0, wrong.period))
+    let misdated = event.entries.iter().find(|it| it.period != period)?;
+    Some(format!("entry {} counts in {}, by its date in {period}", misdated.seq.0, misdated.period))
 }
 
 /// Postings in words: `allocate 4000000 in account ...`, in the unit of the account; `move nothing`.
-fn phrase(postings: &[Posting]) -> String {
+fn postings_phrase(postings: &[Posting]) -> String {
     if postings.is_empty() {
         return "move nothing".to_owned();
     }
@@ -196,17 +210,18 @@ fn phrase(postings: &[Posting]) -> String {
     all.collect::<Vec<_>>().join(", ")
 }
 
+/// The posting that an entry of the ledger records.
 const fn posting(entry: &LedgerEntry) -> Posting {
     Posting { account: entry.account, verb: entry.verb, amount: entry.amount }
 }
 
 /// A body as JSON, for a message.
-fn shown(body: &EventBody) -> String {
+fn as_json(body: &EventBody) -> String {
     serde_json::to_string(body).unwrap_or_else(|_| body.kind().to_owned())
 }
 
-/// The body with the recorded number of its payment, if that is higher. Other programmes may have paid the same invoice, and their
-/// payments are not in this state.
+/// The body with the recorded number of its payment, if that number is higher. Other programmes may have paid the same invoice, and
+/// their payments are not in this state.
 fn with_recorded_part(mut made: EventBody, recorded: &EventBody) -> EventBody {
     if let (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) =
         (&mut made, recorded)
@@ -222,15 +237,15 @@ fn with_recorded_part(mut made: EventBody, recorded: &EventBody) -> EventBody {
 }
 
 /// The body without the fields that only rules 2 record, if the recorded event lacks them.
-fn as_rules_1(made: &EventBody, recorded: &EventBody) -> EventBody {
+fn without_rules_2_fields(made: &EventBody, recorded: &EventBody) -> EventBody {
     let mut body = made.clone();
     if let (
         EventBody::ApprovalOpened { statement, expires_at, .. },
-        EventBody::ApprovalOpened { statement: stated, expires_at: expires, .. },
+        EventBody::ApprovalOpened { statement: recorded_statement, expires_at: recorded_expiry, .. },
     ) = (&mut body, recorded)
     {
-        *statement = statement.take().filter(|_| stated.is_some());
-        *expires_at = expires_at.filter(|_| expires.is_some());
+        *statement = statement.take().filter(|_| recorded_statement.is_some());
+        *expires_at = expires_at.filter(|_| recorded_expiry.is_some());
     }
     if let (EventBody::Drawn { claim, .. }, EventBody::Drawn { claim: recorded, .. }) = (&mut body, recorded) {
         *claim = claim.take().filter(|_| recorded.is_some());
