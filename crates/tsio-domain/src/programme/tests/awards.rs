@@ -1,20 +1,21 @@
-//! Tests of making awards: a row for each refusal, beside a row that passes (`domain.md` sections 2, 4 and 5).
+//! Tests of making awards: for each refusal a row that is refused and a row that just passes (`domain.md` sections 2, 4 and 5).
 //!
-//! The expected numbers are written by hand: 3 days are 6 half-days and a half-day costs £300, half of £600 a day.
+//! The expected numbers are written by hand: 3 days are 6 half-days. A half-day costs £300, because a day costs £600.
 
 use decision::Warning;
 
-use super::money_script::{MoneyRow, judge_money};
+use super::money_script::{FUNDED_EVENTS, MoneyRow, judge_money};
 use super::script::{Script, day};
 use crate::award::{BookingState, Support};
 use crate::ids::AccountId;
 use crate::programme::*;
 use crate::terms::StrandId;
 
-const OTHER_TRUST: &str = "credit:400000/4000";
+/// An award of £4,000 of credit with trust 4000 as the partner.
+const CREDIT: &str = "credit:400000/4000";
 
 #[test]
-fn a_cap_and_a_fund_are_never_broken() {
+fn an_award_never_exceeds_its_cap_or_its_fund() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
         // a standalone offer has 3 days, a trust's 5, summed over all awards of the offer
@@ -33,9 +34,9 @@ fn a_cap_and_a_fund_are_never_broken() {
         // credit has £10,000, summed over all awards
         ("S", "",                    "credit:1000000",   "1000000 0 0 0", ""),
         ("S", "",                    "credit:1000001",   "CAP_EXCEEDED 1000000 | cap 1000000 0 0 1000000 1000001 1000000", "at most £10,000"),
-        ("S", OTHER_TRUST,           "credit:600000",    "600000 0 0 0", ""),
-        ("S", OTHER_TRUST,           "credit:600001",    "CAP_EXCEEDED 600000 | cap 1000000 400000 0 600000 600001 600000", ""),
-        // the fund limits it too; if both are exceeded, both are named, and the smaller headroom would have passed
+        ("S", CREDIT,                "credit:600000",    "600000 0 0 0", ""),
+        ("S", CREDIT,                "credit:600001",    "CAP_EXCEEDED 600000 | cap 1000000 400000 0 600000 600001 600000", ""),
+        // the fund is a limit too; if cap and fund are both exceeded, both are named, and the smaller headroom would have passed
         ("S", "take:credit:1600000", "credit:400000",    "400000 0 0 0", ""),
         ("S", "take:credit:1600000", "credit:400001",    "FUNDS_INSUFFICIENT 400000 | fund 400000 0 0 400000 400001 400000", "allocate at least £0.01 to the fund, or award at most £4,000"),
         ("S", "take:credit:1600000", "credit:1200000",   "CAP_EXCEEDED 400000 | cap 1000000 0 0 1000000 1200000 1000000 | fund 400000 0 0 400000 1200000 400000", "(and 1 more)"),
@@ -106,7 +107,7 @@ fn an_award_is_made_in_its_window_under_an_accepted_offer() {
 }
 
 #[test]
-fn a_bundle_goes_in_all_or_nothing() {
+fn all_awards_of_a_bundle_are_made_or_none() {
     #[rustfmt::skip]
     let rows: &[MoneyRow<'_>] = &[
         ("M", "", "nle:4+nlg:500000+npqel:300000", "4 0 0 0 + 500000 0 0 0 + 300000 0 0 0", ""),
@@ -130,8 +131,8 @@ fn a_bundle_goes_in_all_or_nothing() {
 #[test]
 fn every_verb_posts_to_the_cap_and_to_the_fund() {
     let mut script = Script::funded().after("S", "nle:4@6 nle:2@6 start@7 draw.1:3@8 release.1@9 refund.1:2@9");
-    let (cap, fund) = (AccountId::of_cap(Script::named("S"), &StrandId::new("nle")), script.fund_id("nle"));
-    let words: Vec<String> = script.events[20..]
+    let (cap, fund) = (AccountId::of_cap(Script::offer_id_of("S"), &StrandId::new("nle")), script.fund_id("nle"));
+    let entries: Vec<String> = script.events[FUNDED_EVENTS..]
         .iter()
         .map(|event| {
             let entry = |it: &crate::ledger::LedgerEntry| {
@@ -151,10 +152,10 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
         "11:release cap 1, 12:release fund 30000",
         "13:refund cap 2, 14:refund fund 60000",
     ];
-    assert_eq!(words, expected);
+    assert_eq!(entries, expected);
     let account = script.state.ledger.get(cap).unwrap();
     assert_eq!((account.allocated(), account.available, account.committed, account.spent), (6, 3, 2, 1));
-    assert_eq!(account.to_string(), format!("offer {} (nle)", Script::named("S")));
+    assert_eq!(account.to_string(), format!("offer {} (nle)", Script::offer_id_of("S")));
     let account = script.fund("nle");
     assert_eq!(
         (account.allocated(), account.available, account.committed, account.spent),
@@ -166,17 +167,17 @@ fn every_verb_posts_to_the_cap_and_to_the_fund() {
 #[test]
 fn an_award_records_the_request_with_the_rate_and_fund_of_the_terms() {
     let script = Script::funded().after("M", "npqel:900000/TEACH-first nle:1");
-    let awards = script.awards_of_offer(Script::named("M"));
+    let awards = script.awards_of_offer(Script::offer_id_of("M"));
     let leader = "leader-1".parse().unwrap();
     assert_eq!(
         awards[0].support,
         Support::Npqel { leader, provider: "Teach First".to_owned() },
-        "as the terms spell it"
+        "the provider is recorded as the terms spell it"
     );
     assert_eq!((awards[0].rate, awards[0].cap, awards[0].fund), (None, None, script.fund_id("npqel")));
     assert_eq!((awards[1].rate.map(|it| it.get()), awards[1].fund), (Some(60_000), script.fund_id("nle")));
     assert_eq!((awards[1].by.as_str(), awards[1].on), ("officer", day("2021-12-01")));
-    assert!(script.events[20..].iter().all(|it| it.text_hash.is_some()), "each has its text");
+    assert!(script.events[FUNDED_EVENTS..].iter().all(|it| it.text_hash.is_some()), "each award event has a text");
     assert_eq!(script.offer("M").etag(), "v22", "an offer's etag covers its awards");
 }
 
@@ -186,7 +187,7 @@ fn a_strand_that_binds_needs_a_fund() {
     let (numbers, text) = script.money_result("M", "nlg:1");
     assert_eq!(numbers, "FUND_MISSING 0 | fund");
     assert!(text.contains("create a nlg fund, national or for South-West England"), "{text}");
-    assert_eq!(script.money_result("M", "nle:1").0, "1 0 0 0", "the NLE fund is made with the programme");
+    assert_eq!(script.money_result("M", "nle:1").0, "1 0 0 0", "the programme starts with an NLE fund");
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn a_fund_that_does_not_bind_refuses_an_amount_too_large_to_count() {
 
 /// "Empty: today, or the day the offer was accepted once the award window has passed." S was accepted on 5 October.
 #[test]
-fn an_award_not_dated_is_made_today_while_the_window_is_open() {
+fn an_award_without_a_date_is_made_today_while_the_window_is_open() {
     #[rustfmt::skip]
     let rows = [
         ("2021-12-01", "nle:1",            Some("2021-12-01"), vec![]),
@@ -225,7 +226,7 @@ fn an_award_not_dated_is_made_today_while_the_window_is_open() {
 }
 
 #[test]
-fn a_closed_programme_makes_no_awards_but_settles_those_it_has() {
+fn a_closed_programme_makes_no_awards_but_settles_existing_awards() {
     let mut script = Script::funded().after("S", "nle:4 start@7 draw:1");
     script.state.programme.open = false;
     assert_eq!(script.money_result("S", "nle:1").0, "PROGRAMME_CLOSED 0 | period");
@@ -273,15 +274,16 @@ fn closing_gives_back_every_open_commitment() {
         Script::funded().after("M", "nlg:1").after("S", "nle:4@6 credit:1000@6 start@7 draw.1:1@8 book.1:2@2022-03-01");
     let script = script.after("S", "close:completed@9 ask:ada give:ben");
     assert_eq!(script.state_name("S"), "delivering");
-    let awards = script.awards_of_offer(Script::named("S"));
-    assert!(awards.iter().all(|it| it.is_settled()), "what was released stays released");
+    let awards = script.awards_of_offer(Script::offer_id_of("S"));
+    assert!(awards.iter().all(|it| it.is_settled()), "the awards of a reopened offer stay settled");
     assert_eq!(awards[0].bookings[0].state, BookingState::Cancelled);
     assert_eq!(
         (script.fund("nle").committed, script.fund("nle").spent, script.fund("credit").committed),
         (0, 30_000, 0)
     );
-    assert_eq!(script.fund("nlg").committed, 1, "another offer's award is left alone");
-    let cap = |strand| script.state.ledger.get(AccountId::of_cap(Script::named("S"), &StrandId::new(strand))).unwrap();
+    assert_eq!(script.fund("nlg").committed, 1, "the award of another offer does not change");
+    let cap =
+        |strand| script.state.ledger.get(AccountId::of_cap(Script::offer_id_of("S"), &StrandId::new(strand))).unwrap();
     assert_eq!((cap("nle").available, cap("nle").spent, cap("credit").available), (5, 1, 1_000_000));
 }
 

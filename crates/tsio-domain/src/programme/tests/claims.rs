@@ -149,7 +149,7 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", BOTH, "refund:300001/INV-1@9",        "AWARD_EXCEEDED 300000 | award 300000 0 300000 300000 300001 300000", "refund each payment apart"),
     ]);
     let script = Script::funded().after("M", BOTH).after("M", "refund:100000/INV-1");
-    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
+    let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
     let parts: Vec<_> = paid.iter().map(|it| (it.claim.as_ref().unwrap().part, it.refunded.get())).collect();
     assert_eq!(parts, [(1, 0), (2, 100_000)]);
 }
@@ -184,7 +184,7 @@ fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
     ]);
     // It takes the next number, as a concurrent payment of the same invoice would, so that the two conflict.
     let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
-    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices;
+    let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(script.state.violations, Vec::<String>::new());
 }
@@ -200,7 +200,7 @@ fn a_payment_without_a_number_gets_one() {
     }
     script.state.rules = RulesVersion::V2;
     let script = script.after("M", "refund:300000@9 undo#24");
-    let paid = &script.awards_of_offer(Script::named("M"))[0].invoices[0];
+    let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices[0];
     let claim = paid.claim.clone().unwrap();
     assert_eq!((claim.issuer.as_deref(), claim.printed.as_str(), claim.total), (Some("Teach First"), "INV1", None));
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
@@ -212,7 +212,7 @@ fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";
     let mut script = Script::funded().after("M", first).after("M", "draw.1:100/INV-9");
     assert_eq!(script.money_result("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
-    let second = script.awards_of_offer(Script::named("M"))[1].id;
+    let second = script.awards_of_offer(Script::offer_id_of("M"))[1].id;
     let standing = script.state.claims.values().filter_map(|it| it.first_outstanding());
     let standing: Vec<AwardId> = standing.map(|(award, _)| award).collect();
     assert_eq!(standing.iter().filter(|it| **it == second).count(), 1);
@@ -224,7 +224,7 @@ fn an_invoice_stays_with_the_award_that_paid_it_last() {
 fn the_record_has_the_invoice_as_printed_and_its_issuer() {
     let script = Script::funded().after("S", "credit:9000@6 nle:4@6 start@7 draw.1:1/INV-1=50@8 draw.2:1/inv.2@8");
     let claims: Vec<_> =
-        script.awards_of_offer(Script::named("S")).into_iter().map(|it| it.invoices[0].clone()).collect();
+        script.awards_of_offer(Script::offer_id_of("S")).into_iter().map(|it| it.invoices[0].clone()).collect();
     let of = |at: usize| claims[at].claim.clone().unwrap();
     assert_eq!((of(0).issuer.as_deref(), of(0).printed.as_str(), of(0).part), (Some("Trust 4000"), "INV-1", 1));
     assert_eq!((of(0).total.map(|it| it.get()), of(0).issuer_key), (Some(50), IssuerKey::of("trust 4000")));
@@ -292,14 +292,14 @@ fn bookings_of_governance_support_move_no_money() {
     for (before, closed) in [("", "closed 9000"), ("draw:9000@8", "closed")] {
         let mut script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01").after("M", before);
         assert_eq!(script.money_result("M", "close:completed@9").0, closed);
-        let award = script.awards_of_offer(Script::named("M"))[0];
+        let award = script.awards_of_offer(Script::offer_id_of("M"))[0];
         assert!(!award.has_open_bookings() && award.is_settled(), "{award:?}");
     }
     let script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01 book:1/gov-2@2022-03-02 draw#23@8");
     assert!(script.events[22..].iter().all(|it| it.entries.is_empty()), "{:?}", script.events);
     let kinds: Vec<&str> = script.events[22..].iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["days_booked", "days_booked", "booking_delivered"]);
-    let bookings = &script.awards_of_offer(Script::named("M"))[0].bookings;
+    let bookings = &script.awards_of_offer(Script::offer_id_of("M"))[0].bookings;
     let lines: Vec<_> = bookings.iter().map(|it| (it.leader.as_str(), it.state.name())).collect();
     assert_eq!(lines, [("gov-1", "delivered"), ("gov-2", "booked")]);
 }
@@ -330,6 +330,6 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
 #[test]
 fn finance_draws_what_an_invoice_claims() {
     let script = Script::funded().after("S", "nle:4@6 start@7");
-    let action = |word: &str| script.command(Script::named("S"), word).1.action();
+    let action = |word: &str| script.command(Script::offer_id_of("S"), word).1.action();
     assert_eq!((action("draw:1@8"), action("draw:1/INV-1@8")), (Action::Deliver, Action::PayClaims));
 }

@@ -1,4 +1,4 @@
-//! Tests of entry positions that two people decide: each answer and each refusal.
+//! Tests of entry positions that two people decide: each kind of decision and each refusal.
 
 use super::script::{Script, day, offer_id, urn};
 use crate::approval::{Approval, ApprovalState};
@@ -17,6 +17,9 @@ use crate::values::statement::Statement;
 
 const WEST: Region = Region::WestMidlands;
 
+/// The URN of the school whose entry position is decided.
+const SCHOOL: u32 = 148_685;
+
 /// Sets what the files say about a school.
 fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: EntryPosition) {
     script.state.entry_regions.insert(urn(n), region);
@@ -25,15 +28,16 @@ fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: Ent
 }
 
 /// A programme in which the files cannot say the entry position of school 148685.
-fn script() -> Script {
+fn script_with_unknown_entry() -> Script {
     let mut script = Script::empty();
-    set_school(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
+    set_school(&mut script, SCHOOL, Some(WEST), EntryPosition::Unknown);
     script
 }
 
+/// Requests the decision that the entry position is met or not met.
 fn ask(script: &mut Script, actor: &str, met: bool) -> Result<Decision, CommandError> {
     let reason = "both reports seen".to_owned();
-    script.call(actor, &Command::DecideEntry { urn: urn(148_685), met, reason })
+    script.call(actor, &Command::DecideEntry { urn: urn(SCHOOL), met, reason })
 }
 
 fn give(script: &mut Script, actor: &str, approval: ApprovalId) -> Result<Decision, CommandError> {
@@ -41,22 +45,24 @@ fn give(script: &mut Script, actor: &str, approval: ApprovalId) -> Result<Decisi
 }
 
 /// The approval that was opened last.
-fn opened(script: &Script) -> &Approval {
+fn newest_approval(script: &Script) -> &Approval {
     script.state.approvals.values().max_by_key(|it| it.opened).unwrap()
 }
 
+/// Requests a decision as one person, and gives the approval as another.
 fn decide(script: &mut Script, met: bool) {
     ask(script, "officer", met).unwrap();
-    let approval = opened(script).id;
+    let approval = newest_approval(script).id;
     give(script, "director", approval).unwrap();
 }
 
-fn code(answer: Result<Decision, CommandError>) -> (&'static str, String) {
-    match answer.unwrap_err() {
+/// The code and the text of a refusal.
+fn refusal_of(result: Result<Decision, CommandError>) -> (&'static str, String) {
+    match result.unwrap_err() {
         CommandError::Refused(refusal) => {
             let limits: Vec<String> =
                 refusal.limits.iter().map(|it| format!("{}: {}", it.subject, it.remedy)).collect();
-            (refusal.reason.code(), format!("{} [{}]", refusal.message, limits.join("; ")))
+            (refusal.reason.refusal_of(), format!("{} [{}]", refusal.message, limits.join("; ")))
         }
         CommandError::NotFound(kind, ids) => ("NOT_FOUND", format!("{kind} {}", ids.join(", "))),
         other => panic!("{other}"),
@@ -65,35 +71,35 @@ fn code(answer: Result<Decision, CommandError>) -> (&'static str, String) {
 
 #[test]
 fn one_person_asks_and_another_decides() {
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     let asked = ask(&mut script, "officer", true).unwrap();
     assert!(matches!(&asked.answer, CommandAnswer::ApprovalOpened(it) if it.reason == Reason::ApprovalRequired));
-    assert!(script.state.entry_decisions.is_empty(), "one person decides nothing");
-    let approval = opened(&script).clone();
-    assert_eq!((approval.action, approval.school()), (ApprovalAction::DecideEntry, Some((urn(148_685), true))));
+    assert!(script.state.entry_decisions.is_empty(), "a request alone decides nothing");
+    let approval = newest_approval(&script).clone();
+    assert_eq!((approval.action, approval.school()), (ApprovalAction::DecideEntry, Some((urn(SCHOOL), true))));
     assert_eq!(approval.offer(), None);
     assert!(approval.expires.is_some() && script.events[0].text_hash.is_some() && script.events[0].offer.is_none());
 
     let given = give(&mut script, "director", approval.id).unwrap();
-    assert_eq!(given.answer, CommandAnswer::Approved(approval.id, Approved::Entry(urn(148_685))));
+    assert_eq!(given.answer, CommandAnswer::Approved(approval.id, Approved::Entry(urn(SCHOOL))));
     let kinds: Vec<&str> = given.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "entry_decided"]);
-    let decided = &script.state.entry_decisions[&urn(148_685)];
+    let decided = &script.state.entry_decisions[&urn(SCHOOL)];
     assert_eq!((decided.met, decided.seq, decided.on), (true, Seq(3), day("2021-12-01")));
     assert_eq!((decided.asked_by.as_str(), decided.given_by.as_str()), ("officer", "director"));
-    assert_eq!(opened(&script).state, ApprovalState::CarriedOut("director".parse().unwrap()));
+    assert_eq!(newest_approval(&script).state, ApprovalState::CarriedOut("director".parse().unwrap()));
     assert_eq!(script.state.violations, Vec::<String>::new());
 }
 
 #[test]
 fn a_later_contrary_decision_replaces_the_first() {
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     decide(&mut script, true);
-    let (refused, text) = code(ask(&mut script, "officer", true));
+    let (refused, text) = refusal_of(ask(&mut script, "officer", true));
     assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
     assert!(text.contains("decided already: met, event 3"), "{text}");
     decide(&mut script, false);
-    let decided = &script.state.entry_decisions[&urn(148_685)];
+    let decided = &script.state.entry_decisions[&urn(SCHOOL)];
     assert_eq!((decided.met, decided.seq), (false, Seq(6)));
     assert_eq!(script.state.entry_decisions.len(), 1);
 }
@@ -133,27 +139,27 @@ fn only_an_unknown_entry_position_is_decided() {
         let mut script = Script::empty();
         script.reach = reach.clone();
         if let Some((region, position)) = school.clone() {
-            set_school(&mut script, 148_685, region, position);
+            set_school(&mut script, SCHOOL, region, position);
         }
-        let (refused, text) = code(ask(&mut script, "officer", true));
+        let (refused, text) = refusal_of(ask(&mut script, "officer", true));
         assert_eq!(refused, expected, "{school:?}: {text}");
         assert!(text.contains(names), "{school:?}: {text}");
         assert_eq!(script.events, []);
     }
     // A school in no region is visible to callers who reach everything.
     let mut script = Script::empty();
-    set_school(&mut script, 148_685, None, EntryPosition::Unknown);
+    set_school(&mut script, SCHOOL, None, EntryPosition::Unknown);
     decide(&mut script, true);
     assert_eq!(script.state.entry_decisions.len(), 1);
 }
 
 #[test]
-fn one_person_has_one_open_approval_and_another_may_have_another() {
-    let mut script = script();
+fn each_person_may_have_one_open_approval_with_the_same_statement() {
+    let mut script = script_with_unknown_entry();
     ask(&mut script, "officer", true).unwrap();
-    let open = opened(&script).id;
+    let open = newest_approval(&script).id;
     for actor in ["officer", "OFFICER"] {
-        let (refused, text) = code(ask(&mut script, actor, true));
+        let (refused, text) = refusal_of(ask(&mut script, actor, true));
         assert_eq!(refused, "APPROVAL_REQUIRED", "{actor}");
         assert!(text.contains(&open.to_string()), "{text}");
         let asked = "deciding that the entry position of school 148685 is met needs a second person";
@@ -165,94 +171,94 @@ fn one_person_has_one_open_approval_and_another_may_have_another() {
     let CommandAnswer::ApprovalOpened(refusal) = contrary.answer else { panic!("{contrary:?}") };
     assert!(refusal.message.starts_with("deciding that the entry position of school 148685 is not met"), "{refusal:?}");
     ask(&mut script, "other", true).unwrap();
-    let of_other = opened(&script).id;
-    set_school(&mut script, 148_685, Some(Region::SouthWest), EntryPosition::Unknown);
+    let approval_of_other = newest_approval(&script).id;
+    set_school(&mut script, SCHOOL, Some(Region::SouthWest), EntryPosition::Unknown);
     ask(&mut script, "officer", true).unwrap();
-    let moved = opened(&script).id;
-    assert_eq!((script.events.len(), code(ask(&mut script, "officer", true)).0), (4, "APPROVAL_REQUIRED"));
+    let moved = newest_approval(&script).id;
+    assert_eq!((script.events.len(), refusal_of(ask(&mut script, "officer", true)).0), (4, "APPROVAL_REQUIRED"));
     // An approval is not given if its stated region or earlier decision is not the current one.
-    assert_eq!(code(give(&mut script, "director", of_other)).0, "APPROVAL_NOT_OPEN");
+    assert_eq!(refusal_of(give(&mut script, "director", approval_of_other)).0, "APPROVAL_NOT_OPEN");
     give(&mut script, "director", moved).unwrap();
-    set_school(&mut script, 148_685, Some(WEST), EntryPosition::Unknown);
-    let (refused, text) = code(give(&mut script, "director", of_other));
+    set_school(&mut script, SCHOOL, Some(WEST), EntryPosition::Unknown);
+    let (refused, text) = refusal_of(give(&mut script, "director", approval_of_other));
     assert_eq!(refused, "APPROVAL_NOT_OPEN");
     assert!(text.contains("not decided is stated, it is met now"), "{text}");
     // An expired approval is not given.
-    let mut script = self::script();
+    let mut script = script_with_unknown_entry();
     ask(&mut script, "officer", true).unwrap();
-    let open = opened(&script).id;
+    let open = newest_approval(&script).id;
     script.state.approvals.get_mut(open).unwrap().expires = Some(Micros(1));
-    assert_eq!(code(give(&mut script, "director", open)).0, "APPROVAL_NOT_OPEN");
+    assert_eq!(refusal_of(give(&mut script, "director", open)).0, "APPROVAL_NOT_OPEN");
     ask(&mut script, "officer", true).unwrap();
 }
 
 /// A contrary decision states the open offers of the school and of the school that it follows.
 #[test]
 fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
-    let stated = |script: &Script| match opened(script).statement.clone() {
+    let stated = |script: &Script| match newest_approval(script).statement.clone() {
         Some(Statement::Entry { before, offers, .. }) => (before, offers),
         other => panic!("{other:?}"),
     };
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     decide(&mut script, true);
     assert_eq!(stated(&script), (None, None));
     ask(&mut script, "officer", false).unwrap();
-    let without = opened(&script).id;
+    let without_offers = newest_approval(&script).id;
     assert_eq!(stated(&script), (Some(true), Some(vec![])));
 
-    script.state.open_offer_by_school.insert(urn(148_685), offer_id(7));
-    let (refused, text) = code(give(&mut script, "director", without));
+    script.state.open_offer_by_school.insert(urn(SCHOOL), offer_id(7));
+    let (refused, text) = refusal_of(give(&mut script, "director", without_offers));
     assert_eq!(refused, "APPROVAL_NOT_OPEN");
     let difference = format!("no open offer is stated, it is on open offer {} now", offer_id(7));
     assert!(text.contains(&difference), "{text}");
-    assert!(script.state.approvals[&without].state.is_open());
+    assert!(script.state.approvals[&without_offers].state.is_open());
 
     let follows = vec![urn(100_009)];
-    script.state.entry_schools.get_mut(&urn(148_685)).unwrap().follows = follows;
+    script.state.entry_schools.get_mut(&urn(SCHOOL)).unwrap().follows = follows;
     script.state.open_offer_by_school.insert(urn(100_009), offer_id(8));
     ask(&mut script, "officer", false).unwrap();
-    let with = opened(&script).id;
+    let with_offers = newest_approval(&script).id;
     assert_eq!(stated(&script), (Some(true), Some(vec![offer_id(7), offer_id(8)])));
-    give(&mut script, "director", with).unwrap();
-    assert!(!script.state.entry_decisions[&urn(148_685)].met);
-    // A decision from not met to met states no offers, since none loses its ground.
+    give(&mut script, "director", with_offers).unwrap();
+    assert!(!script.state.entry_decisions[&urn(SCHOOL)].met);
+    // A decision from not met to met states no offers, because no offer loses its ground.
     ask(&mut script, "officer", true).unwrap();
     assert_eq!(stated(&script), (Some(false), None));
 }
 
-/// An approval from before statements had offers stays valid, with any offers.
+/// An old approval, whose statement has no list of offers, can be given whatever offers the school is on.
 #[test]
 fn a_statement_without_offers_is_not_compared_with_them() {
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     decide(&mut script, true);
     ask(&mut script, "officer", false).unwrap();
-    let approval = opened(&script).id;
+    let approval = newest_approval(&script).id;
     let old = script.state.approvals.get_mut(approval).unwrap();
     if let Some(Statement::Entry { offers, .. }) = &mut old.statement {
         *offers = None;
     }
-    script.state.open_offer_by_school.insert(urn(148_685), offer_id(7));
+    script.state.open_offer_by_school.insert(urn(SCHOOL), offer_id(7));
     give(&mut script, "director", approval).unwrap();
-    assert!(!script.state.entry_decisions[&urn(148_685)].met);
+    assert!(!script.state.entry_decisions[&urn(SCHOOL)].met);
 }
 
 /// A newer URN takes over the decision about the older URN, until it has a decision of its own.
 #[test]
 fn a_decision_taken_over_counts_as_the_earlier_decision() {
-    let mut of_older = script();
-    decide(&mut of_older, true);
-    let taken_over = of_older.state.entry_decisions.remove(&urn(148_685));
-    let mut script = script();
+    let mut script_of_older_urn = script_with_unknown_entry();
+    decide(&mut script_of_older_urn, true);
+    let taken_over = script_of_older_urn.state.entry_decisions.remove(&urn(SCHOOL));
+    let mut script = script_with_unknown_entry();
     set_school(&mut script, 150_001, Some(WEST), EntryPosition::Unknown);
     script.state.entry_schools.get_mut(&urn(150_001)).unwrap().taken_over = taken_over;
     let ask = |script: &mut Script, met| {
         script.call("officer", &Command::DecideEntry { urn: urn(150_001), met, reason: "seen".to_owned() })
     };
-    let (refused, text) = code(ask(&mut script, true));
+    let (refused, text) = refusal_of(ask(&mut script, true));
     assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
     assert!(text.contains("is decided already of URN 148685, which it follows: met, event 3"), "{text}");
     ask(&mut script, false).unwrap();
-    let approval = opened(&script).clone();
+    let approval = newest_approval(&script).clone();
     let states = |it: &Approval| match &it.statement {
         Some(Statement::Entry { before, .. }) => *before,
         other => panic!("{other:?}"),
@@ -260,9 +266,10 @@ fn a_decision_taken_over_counts_as_the_earlier_decision() {
     assert_eq!(states(&approval), Some(true));
     give(&mut script, "director", approval.id).unwrap();
     ask(&mut script, true).unwrap();
-    assert_eq!(states(opened(&script)), Some(false), "its own decision has priority");
+    assert_eq!(states(newest_approval(&script)), Some(false), "its own decision has priority");
 }
 
+/// A change of the programme after an approval was requested.
 type Change = fn(&mut Script);
 
 #[test]
@@ -271,22 +278,22 @@ fn a_second_person_can_only_give_what_was_stated() {
     let rows: [(&str, Change, &str, &str, &str); 8] = [
         ("who asked",           |_| {},                                                                                             "officer",  "SELF_APPROVAL",     "neither approve nor deny"),
         ("in another case",     |_| {},                                                                                             "OFFICER",  "SELF_APPROVAL",     "neither approve nor deny"),
-        ("a file came",         |it| set_school(it, 148_685, Some(WEST), EntryPosition::Known("E2 is not met, never inspected".into())), "director", "APPROVAL_NOT_OPEN", "E2 is not met, never inspected"),
-        ("a newer URN came",    |it| set_school(it, 148_685, Some(WEST), EntryPosition::Superseded(urn(150_001))),                       "director", "APPROVAL_NOT_OPEN", "150001"),
+        ("a file came",         |it| set_school(it, SCHOOL, Some(WEST), EntryPosition::Known("E2 is not met, never inspected".into())), "director", "APPROVAL_NOT_OPEN", "E2 is not met, never inspected"),
+        ("a newer URN came",    |it| set_school(it, SCHOOL, Some(WEST), EntryPosition::Superseded(urn(150_001))),                       "director", "APPROVAL_NOT_OPEN", "150001"),
         ("the file went",       |it| { it.state.entry_schools.clear(); },                                                           "director", "APPROVAL_NOT_OPEN", "no file names school 148685"),
-        ("the school moved",    |it| set_school(it, 148_685, Some(Region::SouthWest), EntryPosition::Unknown),                           "director", "APPROVAL_NOT_OPEN", "West Midlands is stated, it is in South-West England"),
+        ("the school moved",    |it| set_school(it, SCHOOL, Some(Region::SouthWest), EntryPosition::Unknown),                           "director", "APPROVAL_NOT_OPEN", "West Midlands is stated, it is in South-West England"),
         ("the programme closed", |it| it.state.programme.open = false,                                                              "director", "PROGRAMME_CLOSED",  "2021-22"),
         ("of another region",   |it| it.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None },   "director", "NOT_FOUND",         "approval "),
     ];
     for (what, change, actor, expected, names) in rows {
-        let mut script = script();
+        let mut script = script_with_unknown_entry();
         ask(&mut script, "officer", true).unwrap();
-        let approval = opened(&script).id;
+        let approval = newest_approval(&script).id;
         change(&mut script);
-        let (refused, text) = code(give(&mut script, actor, approval));
+        let (refused, text) = refusal_of(give(&mut script, actor, approval));
         assert_eq!(refused, expected, "{what}: {text}");
         assert!(text.contains(names), "{what}: {text}");
-        assert!(opened(&script).state.is_open(), "{what}: it stays open");
+        assert!(newest_approval(&script).state.is_open(), "{what}: the approval stays open");
         assert_eq!(script.events.len(), 1, "{what}");
     }
 }
@@ -294,27 +301,27 @@ fn a_second_person_can_only_give_what_was_stated() {
 #[test]
 fn the_approval_can_be_denied_and_withdrawn() {
     let reason = || "not enough".to_owned();
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     ask(&mut script, "officer", true).unwrap();
-    let approval = opened(&script).id;
+    let approval = newest_approval(&script).id;
     let deny = |script: &mut Script, by: &str| {
         script.call(by, &Command::DenyApproval { approval, action: Action::DecideEntry, reason: reason() })
     };
-    assert_eq!(code(deny(&mut script, "officer")).0, "SELF_APPROVAL");
+    assert_eq!(refusal_of(deny(&mut script, "officer")).0, "SELF_APPROVAL");
     deny(&mut script, "director").unwrap();
     assert!(script.events.last().unwrap().offer.is_none());
-    assert_eq!(code(give(&mut script, "director", approval)).0, "APPROVAL_NOT_OPEN");
+    assert_eq!(refusal_of(give(&mut script, "director", approval)).0, "APPROVAL_NOT_OPEN");
 
     ask(&mut script, "officer", true).unwrap();
-    let approval = opened(&script).id;
+    let approval = newest_approval(&script).id;
     let take_back = |script: &mut Script, by: &str| {
         script.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry })
     };
-    assert_eq!(code(take_back(&mut script, "other")).0, "APPROVAL_OF_ANOTHER");
-    // The requester can withdraw it from outside the school's region. For other callers there it does not exist.
+    assert_eq!(refusal_of(take_back(&mut script, "other")).0, "APPROVAL_OF_ANOTHER");
+    // The requester can withdraw the approval from outside the school's region. For other callers there the approval does not exist.
     script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
-    assert_eq!(code(take_back(&mut script, "other")).0, "NOT_FOUND");
-    assert_eq!(code(give(&mut script, "OFFICER", approval)).0, "SELF_APPROVAL");
+    assert_eq!(refusal_of(take_back(&mut script, "other")).0, "NOT_FOUND");
+    assert_eq!(refusal_of(give(&mut script, "OFFICER", approval)).0, "SELF_APPROVAL");
     take_back(&mut script, "OFFICER").unwrap();
     script.reach = Reach::everything();
     assert!(script.events.last().unwrap().offer.is_none());
@@ -324,44 +331,47 @@ fn the_approval_can_be_denied_and_withdrawn() {
 
 #[test]
 fn a_closed_programme_decides_no_entry_position() {
-    let mut script = script();
+    let mut script = script_with_unknown_entry();
     script.state.programme.open = false;
-    assert_eq!(code(ask(&mut script, "officer", true)).0, "PROGRAMME_CLOSED");
+    assert_eq!(refusal_of(ask(&mut script, "officer", true)).0, "PROGRAMME_CLOSED");
 }
 
-/// The approval is missing, states something else, was not given, or was given by somebody else.
+/// The cases: the approval is missing, states something else, was not given, or was given by somebody else.
 #[test]
 fn a_decision_without_its_approval_breaks_the_record() {
     type Tamper = fn(&mut Script, &mut EventBody);
     let rows: [(&str, Tamper); 5] = [
-        ("no approval", |_, it| decide_as(it, |approval, _, _| *approval = ApprovalId(uuid::Uuid::max()))),
-        ("another school", |_, it| decide_as(it, |_, of, _| *of = urn(148_722))),
-        ("the contrary", |_, it| decide_as(it, |_, _, met| *met = !*met)),
-        ("not given", |script, _| last_approval(script).state = ApprovalState::Open),
+        ("no approval", |_, it| change_decision(it, |approval, _, _| *approval = ApprovalId(uuid::Uuid::max()))),
+        ("another school", |_, it| change_decision(it, |_, school, _| *school = urn(148_722))),
+        ("the contrary", |_, it| change_decision(it, |_, _, met| *met = !*met)),
+        ("not given", |script, _| newest_approval_mut(script).state = ApprovalState::Open),
         ("given by another", |script, _| {
-            last_approval(script).state = ApprovalState::CarriedOut("other".parse().unwrap())
+            newest_approval_mut(script).state = ApprovalState::CarriedOut("other".parse().unwrap())
         }),
     ];
     for (what, tamper) in rows {
-        let mut script = script();
+        let mut script = script_with_unknown_entry();
         decide(&mut script, false);
         let before = script.state.entry_decisions.clone();
         let mut event = script.events.pop().unwrap();
         tamper(&mut script, &mut event.body);
         script.state.apply(&event);
-        let [broken] = script.state.violations.as_slice() else { panic!("{what}: {:?}", script.state.violations) };
-        assert!(broken.starts_with("event 3 decides") && broken.contains("there is no approval"), "{what}: {broken}");
-        assert_eq!(script.state.entry_decisions, before, "{what}: and decides nothing");
+        let [violation] = script.state.violations.as_slice() else { panic!("{what}: {:?}", script.state.violations) };
+        assert!(violation.starts_with("event 3 decides"), "{what}: {violation}");
+        assert!(violation.contains("there is no approval"), "{what}: {violation}");
+        assert_eq!(script.state.entry_decisions, before, "{what}: the event decides nothing");
     }
 }
 
-fn decide_as(body: &mut EventBody, change: impl Fn(&mut ApprovalId, &mut Urn, &mut bool)) {
+/// Changes the approval, the school or the decision of an event.
+fn change_decision(body: &mut EventBody, change: impl Fn(&mut ApprovalId, &mut Urn, &mut bool)) {
     match body {
         EventBody::EntryDecided { approval, urn, met, .. } => change(approval, urn, met),
         other => panic!("{other:?}"),
     }
 }
 
-fn last_approval(script: &mut Script) -> &mut Approval {
+/// The approval that was opened last, mutable.
+fn newest_approval_mut(script: &mut Script) -> &mut Approval {
     script.state.approvals.values_mut().max_by_key(|it| it.opened).unwrap()
 }

@@ -1,11 +1,11 @@
-//! Tests of funds: a row for each refusal, beside a row that passes (`domain.md` sections 5 and 8).
+//! Tests of funds: for each refusal a row that is refused and a row that just passes (`domain.md` sections 5 and 8).
 //!
 //! The result of a fund is `allocated committed spent available`, in pence.
 
 use uuid::Uuid;
 
 use super::money_script::judge_money;
-use super::script::{Script, day};
+use super::script::{NOW, Script, day};
 use crate::approval::ApprovalState;
 use crate::event::EventBody;
 use crate::ids::RequestId;
@@ -35,7 +35,7 @@ fn there_is_one_fund_for_each_strand_and_region() {
     ]);
     let script = Script::funded().after("S", "fund:nle=south-west fund:nlg=south-west");
     let binds = ["nle", "nle=south-west", "credit", "nlg=south-west"].map(|it| script.fund(it).binds);
-    assert_eq!(binds, [false, false, true, true], "as the terms say of its strand");
+    assert_eq!(binds, [false, false, true, true], "a fund binds if the terms say so of its strand");
     assert_eq!(["nle", "credit", "nlg"].map(|it| script.fund(it).etag()), ["v0", "v15", "v17"]);
 }
 
@@ -90,7 +90,7 @@ fn a_virement_is_between_two_funds() {
         entries,
         [(script.fund_id("credit"), "withdraw", 500_000), (script.fund_id("nlg"), "allocate", 500_000)]
     );
-    assert!(event.offer.is_none() && event.text_hash.is_some(), "both sides in one event, with its note");
+    assert!(event.offer.is_none() && event.text_hash.is_some(), "one event records both sides, and has the text");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn an_over_committed_fund_makes_no_awards_until_it_has_enough_again() {
         ("S", CUT,                      "move:nlg:credit:100000",   "900000 0 0 900000 + 600000 600000 0 0", ""),
     ]);
     assert!(Script::funded().after("S", CUT).fund("credit").over_committed);
-    for (word, still) in [
+    for (word, is_over_committed) in [
         ("put:credit:99999", true),
         ("put:credit:100000", false),
         ("move:nlg:credit:100000", false),
@@ -114,7 +114,7 @@ fn an_over_committed_fund_makes_no_awards_until_it_has_enough_again() {
         ("draw:600000", true),
     ] {
         let script = Script::funded().after("S", CUT).after("S", word);
-        assert_eq!(script.fund("credit").over_committed, still, "{word}");
+        assert_eq!(script.fund("credit").over_committed, is_over_committed, "{word}");
         assert_eq!(script.fund("credit").fault(), None, "{word}");
     }
 }
@@ -138,15 +138,15 @@ fn large_movements_need_two_people() {
         ("S", "",                               "take:credit:5000001",      "FUNDS_INSUFFICIENT 2000000 | fund 2000000 0 0 2000000 5000001 2000000", ""),
         ("S", "credit:600000",                  "cut:credit:2000001",       "FUNDS_INSUFFICIENT 2000000 | fund 2000000 600000 0 1400000 2000001 2000000", ""),
         ("S", "",                               "move:credit:credit:5000001", "SAME_FUND 0 | fund | fund 2000000 0 0 2000000 5000001 2000000", ""),
-        // the same caller asking for the same amount gets the open approval; otherwise a new approval is opened
+        // a second request of the same caller for the same amount names the open approval; any other request opens a new approval
         ("S", "put:credit:5000001",             "put:credit:5000001",       "APPROVAL_REQUIRED - | approval", "an allocation of £50,000.01 needs a second person"),
         ("S", "put:credit:5000001",             "put:credit:5000002",       "asked", ""),
         ("S", "put:credit:5000001",             "put:credit:5000001!ada",   "asked", ""),
         ("S", "put:credit:5000001 yes:ben",     "put:credit:5000001",       "asked", ""),
-        // also if it now needs only one person, since the open approval could still be given
+        // also if the movement now needs only one person, because the open approval could still be given
         ("S", "credit:600000 cut:credit:1500000 put:credit:4000000", "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", "is open"),
         ("S", "credit:600000 cut:credit:1500000 put:credit:4000000!ada yes:ben", "take:credit:1500000", "3000000 600000 0 2400000", ""),
-        // the second person is another one, and giving the approval carries it out
+        // the second person must be another person; giving the approval carries the movement out
         ("S", "put:credit:5000001",             "yes:ben",                  "7000001 0 0 7000001", ""),
         ("S", "put:credit:5000001",             "yes:fin",                  "SELF_APPROVAL - | approval", "another person"),
         ("S", "put:credit:5000001",             "yes:Fin",                  "SELF_APPROVAL - | approval", "another person"),
@@ -154,7 +154,7 @@ fn large_movements_need_two_people() {
         ("S", "",                               "yes:ben",                  "NOT_FOUND", "approval"),
         ("S", "credit:600000 cut:credit:1500000", "yes:ben",                "500000 600000 0 -100000", ""),
         ("S", "put:credit:5000000 move:credit:nlg:5000001", "yes:ben",      "1999999 0 0 1999999 + 6000001 0 0 6000001", ""),
-        // it must not do more than stated: £4,000 were awarded after the request
+        // the movement must not do more than its approval states: £4,000 were awarded after the request
         ("S", "credit:600000 cut:credit:1400001 credit:400000", "yes:ben",  "APPROVAL_EXCEEDED - | fund 2000000 1000000 0 1000000 1400001 1000001", "would be £0.01 short; it would be £4,000.01 short now, £4,000 more"),
         ("S", "credit:600000 cut:credit:1400001 credit:400000 release", "yes:ben", "599999 600000 0 -1", ""),
         // the same as stated, or less, passes
@@ -204,15 +204,16 @@ fn movements_by_one_person_are_added_up() {
 
 #[test]
 fn a_movement_counts_for_30_days_and_by_the_token_subject() {
-    const DAYS: i64 = 30 * 86_400_000_000;
-    let after = |days: i64| {
+    const THIRTY_DAYS_IN_MICROS: i64 = 30 * 86_400_000_000;
+    let result_after = |micros: i64| {
         let mut script = Script::funded().after("S", "put:credit:3000000");
         for moved in script.state.unapproved_movements.values_mut().flatten() {
-            moved.at = Micros(moved.at.0 - days);
+            moved.at = Micros(moved.at.0 - micros);
         }
         script.money_result("S", "put:credit:2000001").0
     };
-    assert_eq!((after(DAYS - 1).as_str(), after(DAYS).as_str()), ("asked", "7000001 0 0 7000001"));
+    assert_eq!(result_after(THIRTY_DAYS_IN_MICROS - 1), "asked");
+    assert_eq!(result_after(THIRTY_DAYS_IN_MICROS), "7000001 0 0 7000001");
 
     let script = Script::funded().after("S", "put:credit:3000000");
     let fund = script.fund("credit").id;
@@ -220,10 +221,10 @@ fn a_movement_counts_for_30_days_and_by_the_token_subject() {
     let subject = Some(crate::person::subject("https://id", "1"));
     state.unapproved_movements.get_mut(&fund).unwrap().iter_mut().for_each(|it| it.by.subject = subject);
     let change = FundChange::Allocate { fund, amount: Pence(1), on: day("2021-12-01") };
-    let of = |subject| Person { actor: "another".parse().unwrap(), subject };
-    let now = Micros(1_638_360_000_000_000);
-    assert_eq!(state.moved_alone(&change, &of(subject), now), Pence(5_000_000), "the other's of September among it");
-    assert_eq!(state.moved_alone(&change, &of(None), now), Pence(0));
+    let other_actor = |subject| Person { actor: "another".parse().unwrap(), subject };
+    let by_same_subject = state.moved_alone(&change, &other_actor(subject), NOW);
+    assert_eq!(by_same_subject, Pence(5_000_000), "all movements of the token subject count, whatever the actor");
+    assert_eq!(state.moved_alone(&change, &other_actor(None), NOW), Pence(0));
 }
 
 /// Before rules 2 each movement was compared with the threshold alone. Movements of that time do not count later.
@@ -240,40 +241,40 @@ fn before_rules_2_movements_are_not_added_up() {
 /// A retry never opens a second approval: if both were given, the money would move twice.
 #[test]
 fn a_repeated_request_opens_no_second_approval() {
-    let same = || Some(RequestId(Uuid::from_u128(7)));
-    let other = || Some(RequestId(Uuid::from_u128(8)));
+    let same_id = || Some(RequestId(Uuid::from_u128(7)));
+    let other_id = || Some(RequestId(Uuid::from_u128(8)));
     let large = "put:credit:5000001";
     let given = "an allocation of £50,000.01 was asked for by this request";
     #[rustfmt::skip]
     let rows = [
-        // first call,                      afterwards,                     again under, the word,           comes to, and says
-        ("",                                large, "",                      same(),  large,                  "APPROVAL_REQUIRED - | approval", "is open"),
-        ("",                                large, "yes:ben",               same(),  large,                  "APPROVAL_NOT_OPEN - | approval", given),
-        ("",                                large, "yes:ben",               other(), large,                  "asked", ""),
-        ("",                                large, "yes:ben",               same(),  "put:credit:5000001!ada", "asked", ""),
-        ("",                                large, "yes:ben",               same(),  "put:credit:5000002",   "asked", ""),
-        ("",                                large, "yes:ben",               same(),  "put:credit:5000001~v1", "APPROVAL_NOT_OPEN - | approval", given),
+        // words before,    first request,    words afterwards,    request id,    repeated request,    result,    part of the text
+        ("",                                large, "",                      same_id(),  large,                  "APPROVAL_REQUIRED - | approval", "is open"),
+        ("",                                large, "yes:ben",               same_id(),  large,                  "APPROVAL_NOT_OPEN - | approval", given),
+        ("",                                large, "yes:ben",               other_id(), large,                  "asked", ""),
+        ("",                                large, "yes:ben",               same_id(),  "put:credit:5000001!ada", "asked", ""),
+        ("",                                large, "yes:ben",               same_id(),  "put:credit:5000002",   "asked", ""),
+        ("",                                large, "yes:ben",               same_id(),  "put:credit:5000001~v1", "APPROVAL_NOT_OPEN - | approval", given),
         // a request without a date, repeated on another day
-        ("", large, "", same(), "put:credit:5000001@2021-12-02", "APPROVAL_REQUIRED - | approval", "is open"),
-        ("", large, "yes:ben", same(), "put:credit:5000001@2021-12-02", "APPROVAL_NOT_OPEN - | approval", given),
-        // also if by then one person could do it alone, or it would be refused
-        ("credit:600000",                   "cut:credit:1500000", "yes:ben put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_NOT_OPEN - | approval", ""),
-        ("credit:600000",                   "cut:credit:1500000", "put:credit:4000000", same(), "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", ""),
-        ("credit:600000",                   "cut:credit:2000000", "yes:ben", same(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
+        ("", large, "", same_id(), "put:credit:5000001@2021-12-02", "APPROVAL_REQUIRED - | approval", "is open"),
+        ("", large, "yes:ben", same_id(), "put:credit:5000001@2021-12-02", "APPROVAL_NOT_OPEN - | approval", given),
+        // also if one person could meanwhile make the movement alone, or the movement would meanwhile be refused
+        ("credit:600000",                   "cut:credit:1500000", "yes:ben put:credit:4000000", same_id(), "cut:credit:1500000", "APPROVAL_NOT_OPEN - | approval", ""),
+        ("credit:600000",                   "cut:credit:1500000", "put:credit:4000000", same_id(), "cut:credit:1500000", "APPROVAL_REQUIRED - | approval", ""),
+        ("credit:600000",                   "cut:credit:2000000", "yes:ben", same_id(), "cut:credit:2000000",   "APPROVAL_NOT_OPEN - | approval", ""),
     ];
-    for row @ (before, first, then, again, word, expected, part) in rows {
+    for row @ (before, first, afterwards, request_id, word, expected, part) in rows {
         let mut script = Script::funded().after("S", before);
-        script.request = same();
+        script.request = same_id();
         let mut script = script.after("S", first);
         script.request = None;
-        let mut script = script.after("S", then);
-        script.request = again;
+        let mut script = script.after("S", afterwards);
+        script.request = request_id;
         let (events, opened) = (script.events.len(), script.state.approvals.len());
         let (result, text) = script.money_result("S", word);
         assert_eq!(result, expected, "{row:?}: {text}");
         assert!(text.contains(part), "{row:?}: {text}");
-        let more = usize::from(expected == "asked");
-        assert_eq!((script.events.len(), script.state.approvals.len()), (events + more, opened + more), "{row:?}");
+        let added = usize::from(expected == "asked");
+        assert_eq!((script.events.len(), script.state.approvals.len()), (events + added, opened + added), "{row:?}");
     }
 }
 
@@ -291,7 +292,11 @@ fn a_repeated_request_to_reopen_opens_no_second_approval() {
     assert!(text.contains("was given and carried out"), "{text}");
     assert_eq!(script.state.approvals.len(), 1);
     script.request = None;
-    assert_eq!(script.after("S", "ask:ada").state.approvals.len(), 2, "another call is another asking");
+    assert_eq!(
+        script.after("S", "ask:ada").state.approvals.len(),
+        2,
+        "a request with another id opens another approval"
+    );
 }
 
 #[test]
@@ -315,17 +320,17 @@ fn asking_moves_nothing_and_giving_records_the_approval_and_the_movement() {
     let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "fund_withdrawn"]);
     assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Funds(vec![fund])));
-    assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "it happened when it was asked to");
+    assert_eq!(decided.warnings, [Warning::DateInThePast(on)], "the movement keeps the date that was requested");
     assert_eq!(script.events.last().unwrap().effective, on);
 }
 
 /// The event says whether the withdrawal over-committed the fund, not whether it was allowed to.
 #[test]
 fn a_withdrawal_records_whether_it_over_committed_the_fund() {
-    for (word, cut) in [("cut:credit:1400000", false), ("cut:credit:1400001 yes:ben", true)] {
+    for (word, over_committed) in [("cut:credit:1400000", false), ("cut:credit:1400001 yes:ben", true)] {
         let script = Script::funded().after("S", "credit:600000").after("S", word);
         let EventBody::FundWithdrawn { over_commit, .. } = script.events.last().unwrap().body else { unreachable!() };
-        assert_eq!(over_commit, cut, "{word}");
+        assert_eq!(over_commit, over_committed, "{word}");
     }
 }
 
@@ -347,10 +352,14 @@ fn a_closed_programme_moves_no_money() {
 
 #[test]
 fn an_approval_expires_and_only_its_requester_withdraws_it() {
-    let now = Micros(1_638_360_000_000_000);
+    let now = NOW;
     let mut script = Script::funded().after("S", "put:credit:5000001");
     let (id, opened) = script.state.approvals.iter().next().map(|(id, it)| (*id, it.clone())).unwrap();
-    assert_eq!(opened.expires, Some(now.plus_days(30)), "the terms do not say otherwise");
+    assert_eq!(
+        opened.expires,
+        Some(now.plus_days(30)),
+        "an approval expires after 30 days if the terms do not say otherwise"
+    );
     let withdraw = Command::WithdrawApproval { approval: id, action: Action::KeepFunds };
     let refused = script.call("ben", &withdraw).unwrap_err();
     assert!(matches!(&refused, CommandError::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
@@ -362,17 +371,17 @@ fn an_approval_expires_and_only_its_requester_withdraws_it() {
         assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("has expired"), "{reason}: {text}");
         let late = script.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
         assert!(matches!(&late, Err(CommandError::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
-        assert_eq!(script.money_result("S", "put:credit:5000001").0, "asked", "another may be asked for");
+        assert_eq!(script.money_result("S", "put:credit:5000001").0, "asked", "another approval may be requested");
     }
 
     let ledger = script.state.ledger.clone();
     script.request = Some(RequestId(Uuid::from_u128(7)));
     script.word("S", "put:credit:6000000").unwrap();
     script.request = None;
-    let asked = *script.state.approvals.keys().max().unwrap();
-    // The id in another case is the same person.
-    script.call("FIN", &Command::WithdrawApproval { approval: asked, action: Action::KeepFunds }).unwrap();
-    assert_eq!((&script.state.approvals[&asked].state, &script.state.ledger), (&ApprovalState::Withdrawn, &ledger));
+    let newest = *script.state.approvals.keys().max().unwrap();
+    // The same id in upper case is the same person.
+    script.call("FIN", &Command::WithdrawApproval { approval: newest, action: Action::KeepFunds }).unwrap();
+    assert_eq!((&script.state.approvals[&newest].state, &script.state.ledger), (&ApprovalState::Withdrawn, &ledger));
     let (reason, text) = script.money_result("S", "yes:ben");
     assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("withdrawn"), "{reason}: {text}");
     script.request = Some(RequestId(Uuid::from_u128(7)));

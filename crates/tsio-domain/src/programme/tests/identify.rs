@@ -1,4 +1,4 @@
-//! Tests of identify: the offers that it makes, those it adds to, and the schools that it only reports.
+//! Tests of identify: the offers that it makes, the offers that gain schools, and the schools that it only reports.
 
 use Region::{EastMidlandsHumber, NorthOfEngland, SouthWest, WestMidlands};
 
@@ -15,27 +15,30 @@ use crate::role::{Reach, Regions};
 use crate::time::{Micros, Now};
 
 /// The result of an identify.
-fn result(decided: &Decision) -> &Identified {
-    let CommandAnswer::Identified(did) = &decided.answer else { unreachable!() };
-    did
+fn identify_result(decided: &Decision) -> &Identified {
+    let CommandAnswer::Identified(result) = &decided.answer else { unreachable!() };
+    result
 }
 
 /// The numbers of created, updated, already open and already closed offers, and the blocked schools.
 fn counts(decided: &Decision) -> (usize, usize, usize, usize, Vec<u32>) {
-    let it = result(decided);
+    let it = identify_result(decided);
     let blocked = it.blocked.iter().map(|blocked| blocked.urn.get()).collect();
     (it.created, it.updated, it.already_open, it.already_closed, blocked)
 }
 
-fn at(n: u32) -> CandidateSchool {
+/// An eligible school in the South West.
+fn south_west(n: u32) -> CandidateSchool {
     school(n, SouthWest)
 }
 
-fn successor(n: u32, of: u32) -> CandidateSchool {
-    CandidateSchool { predecessors: vec![urn(of)], ..at(n) }
+/// An eligible school in the South West that replaces the school `predecessor`.
+fn successor(n: u32, predecessor: u32) -> CandidateSchool {
+    CandidateSchool { predecessors: vec![urn(predecessor)], ..south_west(n) }
 }
 
-fn alone(school: CandidateSchool) -> Candidate {
+/// A standalone recipient with this school.
+fn standalone_with(school: CandidateSchool) -> Candidate {
     Candidate { schools: vec![school.clone()], ..standalone(school.urn.get()) }
 }
 
@@ -48,24 +51,24 @@ fn identify_counts_offers_and_blocked_schools() {
     let rows: Vec<(&str, &str, Vec<Candidate>, Counts)> = vec![
         //                                                                                          new upd open closed blocked
         ("nobody is eligible",                  "",  vec![],                                         (0, 0, 0, 0, vec![])),
-        ("a new school and a new trust",        "",  vec![standalone(100_010), mat(4000, vec![at(100_011)])], (2, 0, 0, 0, vec![])),
+        ("a new school and a new trust",        "",  vec![standalone(100_010), mat(4000, vec![south_west(100_011)])], (2, 0, 0, 0, vec![])),
         ("a school that has an offer",          "",  vec![standalone(100_001)],                      (0, 0, 1, 0, vec![])),
-        ("a trust, nothing new",                "",  vec![mat(3000, vec![at(100_003), at(100_004)])], (0, 0, 1, 0, vec![])),
-        ("a trust, fewer schools than before",  "",  vec![mat(3000, vec![at(100_004)])],             (0, 0, 1, 0, vec![])),
-        ("a trust, one school more",            "",  vec![mat(3000, vec![at(100_004), at(100_010)])], (0, 1, 0, 0, vec![])),
+        ("a trust, nothing new",                "",  vec![mat(3000, vec![south_west(100_003), south_west(100_004)])], (0, 0, 1, 0, vec![])),
+        ("a trust, fewer schools than before",  "",  vec![mat(3000, vec![south_west(100_004)])],             (0, 0, 1, 0, vec![])),
+        ("a trust, one school more",            "",  vec![mat(3000, vec![south_west(100_004), south_west(100_010)])], (0, 1, 0, 0, vec![])),
         ("a school whose offer is closed",      "S", vec![standalone(100_001)],                      (0, 0, 0, 1, vec![])),
-        ("a closed trust, one school more",     "M", vec![mat(3000, vec![at(100_003), at(100_010)])], (0, 0, 0, 1, vec![])),
-        ("a school moved to a trust's offer",   "",  vec![mat(3000, vec![at(100_003), at(100_001)])], (0, 0, 1, 0, vec![100_001])),
-        ("a school moved to a new trust",       "",  vec![mat(4000, vec![at(100_001)])],             (0, 0, 0, 0, vec![100_001])),
-        ("one moved, one new",                  "",  vec![mat(4000, vec![at(100_001), at(100_010)])], (1, 0, 0, 0, vec![100_001])),
-        ("one moved, one new, open offer",      "",  vec![mat(3000, vec![at(100_001), at(100_010)])], (0, 1, 0, 0, vec![100_001])),
+        ("a closed trust, one school more",     "M", vec![mat(3000, vec![south_west(100_003), south_west(100_010)])], (0, 0, 0, 1, vec![])),
+        ("a school moved to a trust's offer",   "",  vec![mat(3000, vec![south_west(100_003), south_west(100_001)])], (0, 0, 1, 0, vec![100_001])),
+        ("a school moved to a new trust",       "",  vec![mat(4000, vec![south_west(100_001)])],             (0, 0, 0, 0, vec![100_001])),
+        ("one moved, one new",                  "",  vec![mat(4000, vec![south_west(100_001), south_west(100_010)])], (1, 0, 0, 0, vec![100_001])),
+        ("one moved, one new, open offer",      "",  vec![mat(3000, vec![south_west(100_001), south_west(100_010)])], (0, 1, 0, 0, vec![100_001])),
         ("a school that left its trust",        "",  vec![standalone(100_003)],                      (0, 0, 0, 0, vec![100_003])),
-        ("moved, the old offer closed",         "S", vec![mat(4000, vec![at(100_001)])],             (1, 0, 0, 0, vec![])),
-        ("its predecessor is on an open offer", "",  vec![alone(successor(100_010, 100_001))],       (0, 0, 0, 0, vec![100_010])),
-        ("its predecessor's offer is closed",   "S", vec![alone(successor(100_010, 100_001))],       (1, 0, 0, 0, vec![])),
+        ("moved, the old offer closed",         "S", vec![mat(4000, vec![south_west(100_001)])],             (1, 0, 0, 0, vec![])),
+        ("its predecessor is on an open offer", "",  vec![standalone_with(successor(100_010, 100_001))],       (0, 0, 0, 0, vec![100_010])),
+        ("its predecessor's offer is closed",   "S", vec![standalone_with(successor(100_010, 100_001))],       (1, 0, 0, 0, vec![])),
         ("its predecessor is on the same offer", "", vec![mat(3000, vec![successor(100_010, 100_003)])], (0, 1, 0, 0, vec![])),
-        ("two new trusts share a school",       "",  vec![mat(4000, vec![at(100_010)]), mat(5000, vec![at(100_010), at(100_011)])], (2, 0, 0, 0, vec![100_010])),
-        ("an open and a new trust share one",   "",  vec![mat(3000, vec![at(100_010)]), mat(5000, vec![at(100_010)])], (0, 1, 0, 0, vec![100_010])),
+        ("two new trusts share a school",       "",  vec![mat(4000, vec![south_west(100_010)]), mat(5000, vec![south_west(100_010), south_west(100_011)])], (2, 0, 0, 0, vec![100_010])),
+        ("an open and a new trust share one",   "",  vec![mat(3000, vec![south_west(100_010)]), mat(5000, vec![south_west(100_010)])], (0, 1, 0, 0, vec![100_010])),
         ("a predecessor taken in the same run", "",  vec![standalone(100_010), mat(5000, vec![successor(100_011, 100_010)])], (1, 0, 0, 0, vec![100_011])),
     ];
     for (what, closed, candidates, expected) in rows {
@@ -88,18 +91,18 @@ fn identify_counts_offers_and_blocked_schools() {
 #[test]
 fn a_blocked_school_names_the_offer_that_keeps_it() {
     let mut script = Script::new();
-    let moved = script.identify(vec![mat(4000, vec![at(100_001)])]).unwrap();
-    let blocked = &result(&moved).blocked[0];
-    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Script::named("S"))));
+    let moved = script.identify(vec![mat(4000, vec![south_west(100_001)])]).unwrap();
+    let blocked = &identify_result(&moved).blocked[0];
+    assert_eq!((blocked.name.as_str(), blocked.offer), ("School 100001", Some(Script::offer_id_of("S"))));
     assert!(blocked.reason.contains("another recipient"), "{}", blocked.reason);
 
-    let succeeded = script.identify(vec![alone(successor(100_010, 100_003))]).unwrap();
-    let blocked = &result(&succeeded).blocked[0];
-    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Script::named("M"))));
+    let succeeded = script.identify(vec![standalone_with(successor(100_010, 100_003))]).unwrap();
+    let blocked = &identify_result(&succeeded).blocked[0];
+    assert_eq!((blocked.urn, blocked.offer), (urn(100_010), Some(Script::offer_id_of("M"))));
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
 }
 
-/// A school on an open offer that is not eligible any more is listed with its offer, if the caller may see that. Nothing changes.
+/// A school on an open offer that is not eligible any more is listed with its offer, if the caller may see the offer. No offer changes.
 #[test]
 fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
     let not_eligible = |n| NotEligible {
@@ -110,8 +113,8 @@ fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
         whole_offer: false,
     };
     // S has one school; M lists 100003 and 100004; 100010 is on no offer.
-    let candidates = |of: &[u32]| Candidates {
-        not_eligible: of.iter().map(|n| not_eligible(*n)).collect(),
+    let candidates = |urns: &[u32]| Candidates {
+        not_eligible: urns.iter().map(|n| not_eligible(*n)).collect(),
         ..Candidates::default()
     };
     let west = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
@@ -122,53 +125,53 @@ fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
         (&[100_001, 100_003], west, vec![(100_001, "S", true)]),
         (&[100_001], Reach::nothing(), vec![]),
     ];
-    for (of, reach, expected) in rows {
+    for (urns, reach, expected) in rows {
         let mut script = Script::new();
         script.reach = reach;
         let events = script.events.len();
-        script.state.candidates = Some(candidates(of));
+        script.state.candidates = Some(candidates(urns));
         let decided = script.call("officer", &Command::Identify).unwrap();
-        let named = result(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
-        let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Script::named(letter)), whole));
-        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{of:?}");
-        assert_eq!(script.events.len(), events, "{of:?}");
+        let named = identify_result(&decided).not_eligible.iter().map(|it| (it.urn.get(), it.offer, it.whole_offer));
+        let expected = expected.into_iter().map(|(n, letter, whole)| (n, Some(Script::offer_id_of(letter)), whole));
+        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{urns:?}");
+        assert_eq!(script.events.len(), events, "{urns:?}");
     }
-    // If its offer is closed, the school is not listed.
+    // A school whose offer is closed is not listed.
     let mut script = Script::new().after("S", "close:ineligible@5");
     script.state.candidates = Some(candidates(&[100_001]));
     let decided = script.call("officer", &Command::Identify).unwrap();
-    assert!(result(&decided).not_eligible.is_empty());
+    assert!(identify_result(&decided).not_eligible.is_empty());
 }
 
 /// S (100001) is in the West Midlands and M (100003, 100004) in the South West.
 #[test]
 fn identify_makes_counts_and_names_only_offers_within_reach() {
-    let everybody = || {
+    let all_candidates = || {
         vec![
             standalone(100_001),
             standalone(100_010),
-            mat(3000, vec![at(100_003), at(100_011)]),
-            mat(4000, vec![at(100_012)]),
-            mat(5000, vec![at(100_001)]),
+            mat(3000, vec![south_west(100_003), south_west(100_011)]),
+            mat(4000, vec![south_west(100_012)]),
+            mat(5000, vec![south_west(100_001)]),
         ]
     };
     let mut script = Script::new();
     script.reach = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
-    let decided = script.identify(everybody()).unwrap();
+    let decided = script.identify(all_candidates()).unwrap();
     assert_eq!(counts(&decided), (1, 0, 1, 0, vec![]));
     script.reach = Reach { regions: Regions::These([SouthWest].into()), assigned_to: None };
-    let decided = script.identify(everybody()).unwrap();
+    let decided = script.identify(all_candidates()).unwrap();
     assert_eq!(counts(&decided), (1, 1, 0, 0, vec![100_001]));
-    let blocked = &result(&decided).blocked[0];
-    let hidden = Script::named("S").to_string();
+    let blocked = &identify_result(&decided).blocked[0];
+    let hidden = Script::offer_id_of("S").to_string();
     assert!(blocked.offer.is_none() && !blocked.reason.contains(&hidden), "{blocked:?}");
     script.reach = Reach::everything();
-    assert_eq!(counts(&script.identify(everybody()).unwrap()), (0, 0, 4, 0, vec![100_001]));
+    assert_eq!(counts(&script.identify(all_candidates()).unwrap()), (0, 0, 4, 0, vec![100_001]));
 }
 
 #[test]
 fn a_trusts_closed_offer_gains_schools_only_after_it_is_reopened() {
-    let candidates = || vec![mat(3000, vec![at(100_003), at(100_010)])];
+    let candidates = || vec![mat(3000, vec![south_west(100_003), south_west(100_010)])];
     let mut script = Script::new().after("M", "body@4 decline@5");
     script.identify(candidates()).unwrap();
     assert!(!script.offer("M").schools.contains_key(&urn(100_010)));
@@ -177,8 +180,12 @@ fn a_trusts_closed_offer_gains_schools_only_after_it_is_reopened() {
     assert_eq!(counts(&script.identify(candidates()).unwrap()), (0, 1, 0, 0, vec![]));
     let schools: Vec<u32> = script.offer("M").schools.keys().copied().map(Urn::get).collect();
     assert_eq!(schools, [100_003, 100_004, 100_010]);
-    assert_eq!((script.state_name("M"), script.offer("M").region), ("contacted", SouthWest), "state and region stay");
-    assert_eq!(script.state.open_offer_by_school[&urn(100_010)], Script::named("M"));
+    assert_eq!(
+        (script.state_name("M"), script.offer("M").region),
+        ("contacted", SouthWest),
+        "the state and the region do not change"
+    );
+    assert_eq!(script.state.open_offer_by_school[&urn(100_010)], Script::offer_id_of("M"));
 }
 
 #[test]
@@ -202,9 +209,9 @@ fn a_trusts_region_is_that_of_most_of_its_schools() {
 }
 
 #[test]
-fn an_offer_keeps_what_it_was_made_with() {
+fn an_offer_has_the_data_of_its_candidate() {
     let mut script = Script::empty();
-    let candidate = mat(4000, vec![at(100_010), at(100_011)]);
+    let candidate = mat(4000, vec![south_west(100_010), south_west(100_011)]);
     script.identify(vec![candidate.clone()]).unwrap();
     let offer = &script.state.offers[&offer_id(1)];
     assert_eq!((offer.recipient, offer.trust, &offer.name), (candidate.recipient, candidate.trust, &candidate.name));
@@ -214,17 +221,17 @@ fn an_offer_keeps_what_it_was_made_with() {
 }
 
 #[test]
-fn a_school_that_fits_no_row_is_listed() {
+fn an_unplaced_school_is_listed() {
     let unplaced =
         vec![Unplaced { urn: urn(100_020), name: "CTC".to_owned(), reason: "city technology college".to_owned() }];
     let mut script = Script::new();
     script.state.candidates = Some(Candidates { unplaced: unplaced.clone(), ..Candidates::default() });
     let decided = script.call("officer", &Command::Identify).unwrap();
-    assert_eq!(result(&decided).unplaced, unplaced);
+    assert_eq!(identify_result(&decided).unplaced, unplaced);
     assert!(decided.events.is_empty());
 }
 
-/// The responsible body follows the newest register until it is contacted; then it stays.
+/// The responsible body of an offer follows the newest register until the body is contacted. After that it does not change.
 #[test]
 fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
@@ -235,25 +242,35 @@ fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     let decided = script.identify(in_diocese()).unwrap();
     assert_eq!((kinds(&decided), decided.warnings.as_slice()), (vec!["responsible_body_changed"], &[][..]));
     assert_eq!(script.offer("S").responsible, diocese());
-    assert_eq!(kinds(&script.identify(in_diocese()).unwrap()), [""; 0], "once");
-    assert_eq!(kinds(&script.identify(vec![mat(3000, vec![at(100_003)])]).unwrap()), [""; 0], "a trust's stays");
+    assert_eq!(kinds(&script.identify(in_diocese()).unwrap()), [""; 0], "a second identify changes nothing");
+    assert_eq!(
+        kinds(&script.identify(vec![mat(3000, vec![south_west(100_003)])]).unwrap()),
+        [""; 0],
+        "the responsible body of a trust's offer does not change"
+    );
 
     // A register without the diocese: the contact uses the local authority, and warns that the diocese is unknown.
     let unknown_diocese = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
     script.state.responsible_bodies.insert(urn(100_001), unknown_diocese);
-    let targets = vec![(OfferTarget { offer: Script::named("S"), etag: None }, None)];
+    let targets = vec![(OfferTarget { offer: Script::offer_id_of("S"), etag: None }, None)];
     let contact = |party| Command::Contact { offers: targets.clone(), party, on: day("2021-12-01"), text: None };
     let decided = script.call("officer", &contact(Party::ResponsibleBody)).unwrap();
     assert_eq!(kinds(&decided), ["responsible_body_changed", "contacted"]);
     assert_eq!((decided.warnings, &script.offer("S").responsible), (vec![Warning::DioceseUnknown(1)], &authority));
     let decided = script.identify(in_diocese()).unwrap();
-    assert_eq!((kinds(&decided), &script.offer("S").responsible), (vec![], &authority), "it has been contacted");
+    assert_eq!(
+        (kinds(&decided), &script.offer("S").responsible),
+        (vec![], &authority),
+        "the body has been contacted, so it does not change any more"
+    );
 
-    // Identify warns how many new offers, and open offers without a contact, have an unknown diocese.
-    let unknown = |n| Candidate { diocese_known: false, ..standalone(n) };
-    let decided = script.identify(vec![unknown(100_001), unknown(100_010), unknown(100_011)]).unwrap();
+    // The warning of identify counts new offers and open offers without a contact whose diocese is unknown.
+    let with_unknown_diocese = |n| Candidate { diocese_known: false, ..standalone(n) };
+    let decided = script
+        .identify(vec![with_unknown_diocese(100_001), with_unknown_diocese(100_010), with_unknown_diocese(100_011)])
+        .unwrap();
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(2)]);
-    let decided = script.identify(vec![unknown(100_010)]).unwrap();
+    let decided = script.identify(vec![with_unknown_diocese(100_010)]).unwrap();
     assert_eq!(decided.warnings, [Warning::DioceseUnknown(1)]);
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the whole programme: the order of checks, two people, many offers at once, placing by hand.
+//! Tests of the whole programme: the order of checks, changes that need two people, contacts on several offers, and placing by hand.
 
 #[cfg(test)]
 mod awards;
@@ -43,7 +43,7 @@ use crate::role::{Action, Reach, Regions};
 use crate::school::{HandPlacement, TrustKind};
 use script::{Row, Script, day, judge, mat, offer_id, school, uid, urn};
 
-/// Order of checks: the entity exists, the etag, the state, the limits.
+/// The order of checks: the entity exists, the etag is current, the state allows the command, no limit is exceeded.
 #[test]
 fn checks_have_a_fixed_order() {
     #[rustfmt::skip]
@@ -95,7 +95,7 @@ fn a_missing_offer_is_reported_before_any_other_error() {
     assert_eq!(script.events.len(), 4);
 }
 
-/// M is in the South West, the others are in the West Midlands.
+/// M is in the South West. The other offers are in the West Midlands.
 #[test]
 fn an_offer_outside_the_callers_reach_is_not_found() {
     let words = [
@@ -115,15 +115,15 @@ fn an_offer_outside_the_callers_reach_is_not_found() {
     script.reach =
         Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: Some("pat".parse().unwrap()) };
     for word in words {
-        let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Script::named("S")));
+        let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Script::offer_id_of("S")));
         assert_eq!(script.result("S", word), expected, "{word}");
     }
     let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
-    let hidden = vec![Script::named("S").to_string(), Script::named("T").to_string()];
+    let hidden = vec![Script::offer_id_of("S").to_string(), Script::offer_id_of("T").to_string()];
     assert_eq!(script.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, hidden)));
     assert_eq!(script.events.len(), 4);
     assert_eq!(script.result("M", "body@4").0, "contacted");
-    // An assignee reaches the offer in any region, until it is assigned to somebody else.
+    // An assignee reaches the offer in any region, until the offer is assigned to somebody else.
     script.reach = Reach::everything();
     script.word("S", "assign:pat").unwrap();
     script.reach = Reach { regions: Regions::These([].into()), assigned_to: Some("pat".parse().unwrap()) };
@@ -135,17 +135,17 @@ fn an_offer_outside_the_callers_reach_is_not_found() {
 fn an_award_of_an_offer_outside_reach_is_not_found() {
     let mut script = Script::new().after("S", "award");
     script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
-    let award = AwardId(Script::named("S").0);
+    let award = AwardId(Script::offer_id_of("S").0);
     let target = || AwardTarget { award, etag: None };
-    let (one, on) = (HalfDays(1), day("2021-12-01"));
+    let (half_day, on) = (HalfDays(1), day("2021-12-01"));
     let commands = [
-        Command::BookDays { award: target(), half_days: one, on, leader: None, leader_kind: None },
+        Command::BookDays { award: target(), half_days: half_day, on, leader: None, leader_kind: None },
         Command::CancelBooking { award: target(), booking: Seq(1) },
         Command::Draw { award: target(), amount: None, on, booking: None, invoice: None, text: None },
         Command::Release { award: target(), amount: None, on, text: None },
         Command::Refund {
             award: target(),
-            amount: Amount::HalfDays(one),
+            amount: Amount::HalfDays(half_day),
             on,
             invoice: None,
             issuer: None,
@@ -161,30 +161,36 @@ fn an_award_of_an_offer_outside_reach_is_not_found() {
     }
 }
 
-fn targets(named: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
+/// The offers with these letters and etags as targets. `-` is an offer that does not exist.
+fn targets(letters_and_etags: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
     let target = |(letter, etag): &(&str, Option<&str>)| OfferTarget {
-        offer: if *letter == "-" { offer_id(99) } else { Script::named(letter) },
+        offer: if *letter == "-" { offer_id(99) } else { Script::offer_id_of(letter) },
         etag: etag.map(ToOwned::to_owned),
     };
-    named.iter().map(|it| (target(it), None)).collect()
+    letters_and_etags.iter().map(|it| (target(it), None)).collect()
 }
 
-fn contact(party: Party, on: &str, named: &[(&str, Option<&str>)]) -> Command {
-    Command::Contact { offers: targets(named), party, on: day(on), text: Some("letter".to_owned()) }
+/// The command to record a contact on the offers with these letters and etags.
+fn contact(party: Party, on: &str, letters_and_etags: &[(&str, Option<&str>)]) -> Command {
+    Command::Contact { offers: targets(letters_and_etags), party, on: day(on), text: Some("letter".to_owned()) }
 }
 
 #[test]
-fn a_contact_on_many_offers_is_all_or_none() {
+fn a_contact_is_recorded_on_all_named_offers_or_on_none() {
     let mut script = Script::new().after("S", "body@4").after("D", "decline@4");
-    let before = script.state.offers.clone();
+    let (before, events_before) = (script.state.offers.clone(), script.events.len());
 
     let refused =
         script.call("officer", &contact(Party::School, "5", &[("S", None), ("T", None), ("M", None), ("D", None)]));
     let Err(CommandError::Refused(refusal)) = refused else { unreachable!("{refused:?}") };
-    assert_eq!(refusal.reason, Reason::ContactMissing, "the first refusal's reason");
+    assert_eq!(refusal.reason, Reason::ContactMissing, "the reason is the reason of the first refusal");
     let named: BTreeSet<String> = refusal.limits.iter().map(|it| it.subject.to_string()).collect();
-    let expected = ["T", "M", "D"].map(|it| format!("offer {}", Script::named(it)));
-    assert_eq!(named, expected.into_iter().collect(), "every offer that stands in the way, no other");
+    let expected = ["T", "M", "D"].map(|it| format!("offer {}", Script::offer_id_of(it)));
+    assert_eq!(
+        named,
+        expected.into_iter().collect(),
+        "the limits name every offer that is refused, and no other offer"
+    );
     assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
 
     // A missing offer is reported before a stale etag, in any position of the list.
@@ -194,16 +200,16 @@ fn a_contact_on_many_offers_is_all_or_none() {
     assert!(matches!(stale_last, Err(CommandError::Stale { .. })), "{stale_last:?}");
 
     assert_eq!(script.state.offers, before);
-    assert_eq!(script.events.len(), 6, "nothing was recorded");
+    assert_eq!(script.events.len(), events_before, "nothing was recorded");
 
     let decision =
         script.call("officer", &contact(Party::ResponsibleBody, "5", &[("T", None), ("M", Some("v3"))])).unwrap();
-    assert_eq!(decision.answer, CommandAnswer::Offers(vec![Script::named("T"), Script::named("M")]));
+    assert_eq!(decision.answer, CommandAnswer::Offers(vec![Script::offer_id_of("T"), Script::offer_id_of("M")]));
     assert_eq!((script.state_name("T"), script.state_name("M")), ("contacted", "contacted"));
-    assert!(script.events[6..].iter().all(|it| it.text_hash.is_some()), "each has the note");
+    assert!(script.events[events_before..].iter().all(|it| it.text_hash.is_some()), "each event has the text");
 }
 
-/// Today is 1 December. 2 October is 60 days before.
+/// Today is 1 December. 2 October is 60 days before that.
 #[test]
 fn a_date_in_the_past_is_a_warning() {
     for (word, warned) in [("body@1", true), ("body@2", false), ("body@2021-12-01", false)] {
@@ -217,7 +223,7 @@ fn a_date_in_the_past_is_a_warning() {
 fn a_date_in_the_future_is_refused() {
     assert!(Script::new().word("S", "body@2021-12-01").is_ok());
     let mut script = Script::new();
-    let (actor, command) = script.command(Script::named("S"), "body@2021-12-02");
+    let (actor, command) = script.command(Script::offer_id_of("S"), "body@2021-12-02");
     let refused = script.call(&actor, &command);
     assert!(matches!(refused, Err(CommandError::FutureDate(_))), "{refused:?}");
 }
@@ -234,10 +240,10 @@ fn reopening_needs_a_second_person() {
         ("S", "decline@5 ask:ada give:ben",              "give:ben", "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6",    "give:cy",  "APPROVAL_NOT_OPEN", "given already"),
         ("S", "decline@5 ask:ada give:ben decline@6 ask:ada", "give:ben", "identified",   ""),
-        // asking again names the open approval
+        // a second request of the same person names the open approval
         ("S", "decline@5 ask:ada",                       "ask:ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
         ("S", "decline@5 ask:ada",                       "ask:Ada",  "APPROVAL_REQUIRED", "a second person gives approval 00000000-0000-0000-0000-000000000005"),
-        // another person who asks opens another approval
+        // a request of another person opens another approval
         ("S", "decline@5 ask:ada ask:ben",               "give:ada", "identified",        ""),
         ("S", "decline@5 ask:ada ask:ben",               "give:ben", "SELF_APPROVAL",     "another person"),
         ("S", "",                                        "ask:ada",  "STATE_NOT_ALLOWED", "allowed in: closed"),
@@ -255,14 +261,17 @@ fn asking_to_reopen_records_the_approval_and_nothing_else() {
     let opened = &script.state.approvals[&refusal.approval.unwrap()];
     assert_eq!(
         (opened.subject, opened.requested_by.as_str(), &opened.state),
-        (Script::named("S").0, "ada", &crate::approval::ApprovalState::Open)
+        (Script::offer_id_of("S").0, "ada", &crate::approval::ApprovalState::Open)
     );
     assert_eq!(script.state.offers, before);
 
     let decided = script.word("S", "give:ben").unwrap();
     let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["approval_given", "reopened"]);
-    assert_eq!(decided.answer, CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Script::named("S"))));
+    assert_eq!(
+        decided.answer,
+        CommandAnswer::Approved(refusal.approval.unwrap(), Approved::Offer(Script::offer_id_of("S")))
+    );
     assert_eq!(script.state.approvals[&refusal.approval.unwrap()].state, carried_out("ben"));
 }
 
@@ -281,7 +290,7 @@ fn a_denied_approval_is_closed_and_changes_no_offer() {
     let decided = script.word("S", "deny:ben").unwrap();
     let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!((kinds, decided.events[0].text.as_deref()), (vec!["approval_denied"], Some("not now")));
-    assert_eq!(script.state.offers, before, "nothing was done");
+    assert_eq!(script.state.offers, before, "a denied approval changes no offer");
     let denied = script.state.approvals.values().next().unwrap();
     assert_eq!(denied.state, crate::approval::ApprovalState::Denied("ben".parse().unwrap()));
     assert_eq!(denied.denied, script.events.last().map(|it| it.seq));
@@ -293,7 +302,7 @@ fn a_denied_approval_is_closed_and_changes_no_offer() {
 
     script.request = Some(RequestId(Uuid::from_u128(77)));
     let (code, text) = script.result("S", "ask:ada");
-    assert_eq!(code, "APPROVAL_CLOSED", "made again, the call opens no other");
+    assert_eq!(code, "APPROVAL_CLOSED", "the repeated request opens no second approval");
     assert!(text.contains("was denied") && text.contains("under a new request id"), "{text}");
     script.request = None;
     script.word("S", "ask:ada").unwrap();
@@ -311,12 +320,12 @@ fn an_approval_is_not_given_if_the_offer_was_reopened_since() {
     assert_eq!(script.state_name("S"), "closed");
     let refused = script.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
     assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
-    assert_eq!(script.result("S", "ask:ada").0, "closed", "asking again opens another");
+    assert_eq!(script.result("S", "ask:ada").0, "closed", "a new request opens another approval");
     assert_eq!(script.result("S", "give:ben").0, "identified");
 }
 
 #[test]
-fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
+fn an_offer_is_not_reopened_while_its_schools_are_on_another_open_offer() {
     let mut script = Script::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
     // Meanwhile three schools join trust 4000.
     let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
@@ -330,18 +339,18 @@ fn an_offer_is_not_reopened_while_its_schools_are_on_another() {
     assert_eq!(
         (code.as_str(), script.state_name("M")),
         ("SCHOOL_ON_ANOTHER_OFFER", "closed"),
-        "an approval is no way round"
+        "an approval does not lift the limit"
     );
     assert!(text.contains("school 100003") && text.contains("school 100004"), "each school is named: {text}");
 
     let close = script.command(other, "close:withdrawn@6").1;
     script.call("officer", &close).unwrap();
     assert_eq!(script.result("M", "give:ben").0, "identified", "the approval is still open");
-    assert_eq!(script.state.open_offer_by_school[&urn(100_003)], Script::named("M"));
+    assert_eq!(script.state.open_offer_by_school[&urn(100_003)], Script::offer_id_of("M"));
 }
 
 #[test]
-fn nothing_is_reopened_once_the_programme_is_closed() {
+fn no_offer_is_reopened_in_a_closed_programme() {
     let mut script = Script::new().after("S", "decline@5").after("S", "ask:ada").after("D", "body@4");
     script.state.programme.open = false;
     for word in ["ask:cy", "give:ben"] {
@@ -349,12 +358,12 @@ fn nothing_is_reopened_once_the_programme_is_closed() {
         assert_eq!(code, "PROGRAMME_CLOSED", "{word}: {text}");
     }
     let (code, text) = script.result("D", "ask:ada");
-    assert_eq!(code, "STATE_NOT_ALLOWED", "state before limits");
-    assert!(text.contains("programme 2021-22"), "and the limit is named too: {text}");
+    assert_eq!(code, "STATE_NOT_ALLOWED", "the state is checked before the limits");
+    assert!(text.contains("programme 2021-22"), "the refusal names the limit too: {text}");
 }
 
 #[test]
-fn a_hand_placement_is_for_schools_that_the_register_places_nowhere() {
+fn only_a_school_that_the_register_does_not_place_is_placed_by_hand() {
     let place = |n| Command::Place {
         urn: urn(n),
         placement: HandPlacement::SingleAcademyTrust { uid: uid(9) },
@@ -405,12 +414,12 @@ fn a_hand_placement_names_an_open_trust_of_its_kind() {
     ];
     for (placement, code, limits) in rows {
         let place = Command::Place { urn: urn(100_002), placement, reason: "letter of 3 May".to_owned() };
-        let text = match script.call("ada", &place) {
+        let outcome = match script.call("ada", &place) {
             Ok(_) => ("", 0),
             Err(CommandError::Refused(it)) => (it.reason.code(), it.limits.len()),
             Err(CommandError::NotFound(..)) => ("NOT_FOUND", 0),
             Err(other) => unreachable!("{other:?}"),
         };
-        assert_eq!(text, (code, limits), "{placement:?}");
+        assert_eq!(outcome, (code, limits), "{placement:?}");
     }
 }

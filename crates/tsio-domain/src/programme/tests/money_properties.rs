@@ -110,7 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Decides a word without recording anything.
 fn decide_only(script: &Script, letter: &str, word: &str) -> Result<(), CommandError> {
-    let (actor, command) = script.command(Script::named(letter), word);
+    let (actor, command) = script.command(Script::offer_id_of(letter), word);
     let now = Now { at: Micros(0), today: script.today };
     let mut ids = Uuid::nil;
     let (actor, request) = (actor.parse().unwrap(), RequestId(Uuid::nil()));

@@ -1,20 +1,20 @@
-//! The words about money of the test script.
+//! Parses the words about money of the test script.
 //!
 //! A word is `VERB[.N][:ARGUMENT][#NUMBER][/EXTRA][@DATE][~ETAG]`.
 //!
 //! * Awards, on an offer: `nle:4`, `credit:400000/4000` (partner), `nlg:5000`, `nlg:5000*gov-1` (leader, of Oak Trust),
-//!   `npqel:9000/Teach-First` (provider), `npqel:9000*ceo-1` (leader; otherwise a new one), several joined by `+`. Amounts
-//!   are in the strand's unit, or say another: `credit:3d`, `nle:500p`.
-//! * On an award, the offer's newest or its `N`-th: `book:2/leader-2@2022-01-10`, `cancel#24`, `draw:2`, `draw#24`,
+//!   `npqel:9000/Teach-First` (provider), `npqel:9000*ceo-1` (leader; otherwise a new leader), several awards joined by `+`.
+//!   Amounts are in the strand's unit, or name another unit: `credit:3d` (half-days), `nle:500p` (pence).
+//! * On an award, the newest award of the offer or its `N`-th: `book:2/leader-2@2022-01-10`, `cancel#24`, `draw:2`, `draw#24`,
 //!   `draw:5000/INV-1`, `draw:5000/INV-1=9000` (total), `draw:5000/INV-1^Oak-Trust` (issuer), `release`, `release:2`,
 //!   `refund:2/INV-1`, `undo#24`, `undo` (the award's newest movement).
 //! * On funds, by strand and region: `fund:credit=south-west`, `put:credit:500000`, `take:credit:1`, `cut:credit:1` (which
-//!   may over-commit), `move:credit:nlg:1`. `!ada` names the caller. `yes:ben` gives the newest approval as ben. `cap` is no fund, but
-//!   the account of an offer's cap.
+//!   may over-commit), `move:credit:nlg:1`. `!ada` names the caller. `yes:ben` gives the newest approval as ben. `cap` is not a
+//!   fund, but the account of an offer's cap.
 
 use uuid::Uuid;
 
-use super::script::{Script, cut, day, uid};
+use super::script::{Script, day, split_at_first, uid};
 use crate::award::claim::{IssuerKey, NewClaim};
 use crate::award::{Award, Reference, Support};
 use crate::event::Seq;
@@ -43,22 +43,23 @@ struct Word<'a> {
 
 impl<'a> Word<'a> {
     fn new(word: &'a str) -> Self {
-        let (word, on) = cut(word, '@');
-        let (word, extra) = cut(word, '/');
-        let (word, number) = cut(word, '#');
-        let (verb, argument) = cut(word, ':');
-        let (verb, nth) = cut(verb, '.');
+        let (word, on) = split_at_first(word, '@');
+        let (word, extra) = split_at_first(word, '/');
+        let (word, number) = split_at_first(word, '#');
+        let (verb, argument) = split_at_first(word, ':');
+        let (verb, nth) = split_at_first(verb, '.');
         let number = number.map(|it| Seq(it.parse().unwrap()));
         Self { verb, nth: nth.map(|it| it.parse().unwrap()), argument, number, extra, on }
     }
 
-    /// Its amount, in the unit that it names or else in this one.
+    /// The amount of the word, in the unit that it names, or else in `unit`.
     fn amount(&self, unit: Unit) -> Option<Amount> {
-        self.argument.map(|text| amount(text, unit))
+        self.argument.map(|text| parse_amount(text, unit))
     }
 }
 
-fn amount(text: &str, unit: Unit) -> Amount {
+/// Parses an amount, in the unit that the text names, or else in `unit`.
+fn parse_amount(text: &str, unit: Unit) -> Amount {
     let (number, unit) = match (text.strip_suffix('d'), text.strip_suffix('p')) {
         (Some(days), _) => (days, Unit::HalfDays),
         (_, Some(pence)) => (pence, Unit::Pence),
@@ -70,10 +71,13 @@ fn amount(text: &str, unit: Unit) -> Amount {
     }
 }
 
+/// The number of events of [`Script::funded`].
+pub(crate) const FUNDED_EVENTS: usize = 20;
+
 impl Script {
     /// A script with all four offers accepted, and funds of £20,000 for credit and £10,000 each for NLG and NPQEL, allocated by `first`.
     /// The register has the trusts 4000 (an open MAT), 4001 (a closed MAT), 4002 (an open SAT), and as open MATs the trusts of `T`
-    /// (2000) and `M` (3000). The next event is number 21.
+    /// (2000) and `M` (3000). It has [`FUNDED_EVENTS`] events, so the next event is number 21.
     pub(crate) fn funded() -> Self {
         let mut script = Self::new();
         for (n, kind, open) in [
@@ -93,7 +97,7 @@ impl Script {
         script.after("S", "fund:npqel put:npqel:1000000@2021-09-01!first")
     }
 
-    /// Sets the state that the writer loads for a claim on an award. The organisation of every leader is Oak Trust.
+    /// Sets the state that the writer loads for a payment of an invoice. The organisation of every leader is Oak Trust.
     pub(in crate::programme) fn load_claims(&mut self) {
         for award in self.state.awards.values() {
             let organisation = match &award.support {
@@ -106,53 +110,54 @@ impl Script {
         }
     }
 
+    /// The awards of an offer, in the order in which they were made.
     pub(crate) fn awards_of_offer(&self, offer: OfferId) -> Vec<&Award> {
         let mut awards: Vec<&Award> = self.state.awards.values().filter(|it| it.offer == offer).collect();
         awards.sort_by_key(|it| it.made);
         awards
     }
 
-    /// The id of a fund by its word: `credit`, `credit=south-west`. `cap` is the account of a cap. A fund that does not exist has a nil id.
+    /// The id of a fund by its word: `credit`, `credit=south-west`. `cap` is the account of the NLE cap of `S`. Returns a nil id for a fund
+    /// that does not exist.
     pub(crate) fn fund_id(&self, word: &str) -> AccountId {
         let (strand, region) = strand_and_region(word);
         if strand.as_str() == "cap" {
-            return AccountId::of_cap(Self::named("S"), &StrandId::new("nle"));
+            return AccountId::of_cap(Self::offer_id_of("S"), &StrandId::new("nle"));
         }
         self.state.ledger.fund(&strand, region).map_or(AccountId(Uuid::nil()), |it| it.id)
     }
 
+    /// The fund with this word. It must exist.
     pub(crate) fn fund(&self, word: &str) -> &Account {
         self.state.ledger.get(self.fund_id(word)).unwrap()
     }
 
-    /// The caller and the command behind a word about money.
-    pub(in crate::programme) fn about_money(&self, offer: OfferId, word: &str) -> Option<(String, Command)> {
-        let (whole, etag) = cut(word, '~');
+    /// The caller and the command that a word about money stands for. None for any other word.
+    pub(in crate::programme) fn money_command(&self, offer: OfferId, word: &str) -> Option<(String, Command)> {
+        let (whole, etag) = split_at_first(word, '~');
         let etag = etag.map(ToOwned::to_owned);
-        let (whole, caller) = cut(whole, '!');
+        let (whole, caller) = split_at_first(whole, '!');
         let it = Word::new(whole);
         let caller = |usual: &str| caller.unwrap_or(usual).to_owned();
         let command = match it.verb {
             "nle" | "credit" | "nlg" | "npqel" => {
-                let (lines, on) = cut(whole, '@');
-                let made = self.state.awards.len();
-                let awards = lines.split('+').enumerate().map(|(at, line)| new_award(line, made + at + 1)).collect();
+                let (lines, on) = split_at_first(whole, '@');
+                let before = self.state.awards.len();
+                let awards =
+                    lines.split('+').enumerate().map(|(index, line)| new_award(line, before + index + 1)).collect();
                 Command::Award { offer: OfferTarget { offer, etag }, awards, on: on.map(day) }
             }
-            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.on_an_award(offer, &it, etag),
+            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.award_command(offer, &it, etag),
             "fund" => {
                 let (strand, region) = strand_and_region(it.argument.unwrap());
                 Command::CreateFund { strand, region }
             }
-            "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.change(&it, etag))),
+            "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.fund_change_command(&it, etag))),
             "yes" => {
-                let of_funds = self.state.approvals.values().filter(|it| it.change.is_some());
-                let approval = of_funds.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
-                let action = self
-                    .state
-                    .approvals
-                    .get(&approval)
-                    .map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
+                let fund_approvals = self.state.approvals.values().filter(|it| it.change.is_some());
+                let approval = fund_approvals.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
+                let action =
+                    self.state.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission());
                 return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
@@ -160,13 +165,13 @@ impl Script {
         Some((caller("officer"), command))
     }
 
-    fn on_an_award(&self, offer: OfferId, it: &Word<'_>, etag: Option<String>) -> Command {
+    fn award_command(&self, offer: OfferId, it: &Word<'_>, etag: Option<String>) -> Command {
         let awards = self.awards_of_offer(offer);
-        let named = it.nth.map_or_else(|| awards.last(), |n| awards.get(n - 1));
-        let (id, unit) = named.map_or((AwardId(Uuid::nil()), Unit::Pence), |it| (it.id, it.unit));
+        let award = it.nth.map_or_else(|| awards.last(), |n| awards.get(n - 1));
+        let (id, unit) = award.map_or((AwardId(Uuid::nil()), Unit::Pence), |it| (it.id, it.unit));
         let (award, on) = (AwardTarget { award: id, etag }, it.on.map_or(self.today, day));
         let amount = it.amount(unit);
-        let claim = it.extra.map(claim);
+        let claim = it.extra.map(parse_claim);
         let invoice = claim.as_ref().map(|it| it.reference.clone());
         match it.verb {
             "book" => {
@@ -189,11 +194,11 @@ impl Script {
         }
     }
 
-    fn change(&self, it: &Word<'_>, etag: Option<String>) -> Command {
+    fn fund_change_command(&self, it: &Word<'_>, etag: Option<String>) -> Command {
         let on = it.on.map_or(self.today, day);
         let (funds, amount) = it.argument.unwrap().rsplit_once(':').unwrap();
         let amount = Pence(amount.parse().unwrap());
-        let (first, second) = cut(funds, ':');
+        let (first, second) = split_at_first(funds, ':');
         let fund = self.fund_id(first);
         let change = match it.verb {
             "put" => FundChange::Allocate { fund, amount, on },
@@ -203,13 +208,14 @@ impl Script {
         Command::ChangeFund { change, etag, text: Some("letter of 3 May".to_owned()) }
     }
 
-    /// The result of a word in numbers, and the text of a refusal.
+    /// Carries out a word. Returns its result in numbers, and the text of a refusal.
     ///
-    /// The result of awards is `awarded drawn released refunded`, of funds `allocated committed spent available`, of a close the
-    /// released amounts, otherwise the offer's state. The result of a refusal is its reason, the largest amount that would have
-    /// passed, and each limit with its kind and, if it is numeric, `limit committed spent available requested largest`.
+    /// The result of awards is `awarded drawn released refunded`, of funds `allocated committed spent available`, and of a close the
+    /// released amounts. If an approval was opened, the result is `asked`; otherwise it is the offer's state. The result of a refusal
+    /// is its reason, the largest amount that would have passed, and each limit with its kind. A numeric limit adds
+    /// `limit committed spent available requested largest`.
     pub(crate) fn money_result(&mut self, letter: &str, word: &str) -> (String, String) {
-        let done = match self.word(letter, word) {
+        let answer = match self.word(letter, word) {
             Ok(decided) => decided.answer,
             Err(CommandError::Refused(refusal)) => return (numbers(&refusal), self.sentences(&refusal)),
             Err(CommandError::NotFound(kind, ids)) => {
@@ -231,7 +237,7 @@ impl Script {
             let it = &self.state.awards[id];
             format!("{} {} {} {}", it.awarded, it.drawn, it.released, it.refunded)
         };
-        let text = match done {
+        let result = match answer {
             CommandAnswer::Awards(ids) => ids.iter().map(award).collect::<Vec<_>>().join(" + "),
             CommandAnswer::Funds(ids) | CommandAnswer::Approved(_, Approved::Funds(ids)) => funds(&ids),
             CommandAnswer::Closed(_, released) => {
@@ -241,22 +247,27 @@ impl Script {
             CommandAnswer::ApprovalOpened(_) => "asked".to_owned(),
             _ => self.state_name(letter).to_owned(),
         };
-        (text, String::new())
+        (result, String::new())
     }
 
+    /// The message of a refusal, and the remedies of its limits.
     fn sentences(&self, refusal: &Refusal) -> String {
         let limits = refusal.limits.iter().map(|it| format!("{}: {}: {}", it.kind, it.subject, it.remedy));
         std::iter::once(refusal.message.clone()).chain(limits).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// A refusal in numbers.
+/// A refusal in numbers, as [`Script::money_result`] says.
 fn numbers(refusal: &Refusal) -> String {
     let shown = |it: Option<i64>| it.map_or_else(|| "-".to_owned(), |it| it.to_string());
     let limit = |it: &Limit| {
         let numbers = [it.limit, it.committed, it.spent, it.available, it.requested, it.largest];
         if it.limit.is_none() {
-            assert_eq!((numbers, it.unit), ([None; 6], None), "a limit that is no number: {it:?}");
+            assert_eq!(
+                (numbers, it.unit),
+                ([None; 6], None),
+                "a limit without a number has other numbers or a unit: {it:?}"
+            );
             return it.kind.name().to_owned();
         }
         format!("{} {}", it.kind, numbers.map(shown).join(" "))
@@ -266,15 +277,15 @@ fn numbers(refusal: &Refusal) -> String {
 }
 
 fn strand_and_region(word: &str) -> (StrandId, Option<Region>) {
-    let (strand, region) = cut(word, '=');
+    let (strand, region) = split_at_first(word, '=');
     let region = region.map(|name| serde_json::from_value(serde_json::Value::String(name.to_owned())).unwrap());
     (StrandId::new(strand), region)
 }
 
-/// `INV-1=9000^Oak-Trust`: a reference, and perhaps its total and who issued it.
-fn claim(text: &str) -> NewClaim {
-    let (text, issuer) = cut(text, '^');
-    let (printed, total) = cut(text, '=');
+/// Parses an invoice such as `INV-1=9000^Oak-Trust`: a reference, and optionally its total and its issuer.
+fn parse_claim(text: &str) -> NewClaim {
+    let (text, issuer) = split_at_first(text, '^');
+    let (printed, total) = split_at_first(text, '=');
     NewClaim {
         reference: Reference::read(printed).unwrap(),
         printed: printed.to_owned(),
@@ -283,13 +294,13 @@ fn claim(text: &str) -> NewClaim {
     }
 }
 
-/// The `n`-th award of the programme.
+/// Parses a new award, which will be the `n`-th award of the programme.
 fn new_award(line: &str, n: usize) -> NewAward {
-    let (line, leader) = cut(line, '*');
+    let (line, leader) = split_at_first(line, '*');
     let it = Word::new(line);
-    let one = "leader-1".parse().unwrap();
+    let default_leader = "leader-1".parse().unwrap();
     let (support, unit) = match it.verb {
-        "nle" => (Support::Nle { leader: one, leader_kind: None }, Unit::HalfDays),
+        "nle" => (Support::Nle { leader: default_leader, leader_kind: None }, Unit::HalfDays),
         "credit" => (Support::Credit { partner: uid(it.extra.unwrap_or("4000").parse().unwrap()) }, Unit::Pence),
         "nlg" => {
             let leader = leader.map(|it| it.parse().unwrap());
@@ -305,10 +316,11 @@ fn new_award(line: &str, n: usize) -> NewAward {
     NewAward { support, amount: it.amount(unit).unwrap(), text: "because".to_owned() }
 }
 
-/// A row: the offer, the words before, the tested word, the expected result (see [`Script::money_result`]), and a part of the text of the
-/// refusal. Each row starts with [`Script::funded`].
+/// A row of a test: the offer, the words before, the tested word, the expected result (see [`Script::money_result`]), and a part of the
+/// text of the refusal.
 pub(crate) type MoneyRow<'a> = (&'a str, &'a str, &'a str, &'a str, &'a str);
 
+/// Carries out the tested word of each row, and checks the result. Each row starts with [`Script::funded`].
 pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
     for row @ (letter, history, word, expected, part) in rows {
         let mut script = Script::funded().after(letter, history);
@@ -317,7 +329,11 @@ pub(crate) fn judge_money(rows: &[MoneyRow<'_>]) {
         assert_eq!(result, *expected, "{row:?}: {text}");
         assert!(text.contains(part), "{row:?}: {text}");
         if result.starts_with(char::is_uppercase) {
-            assert_eq!((script.state.awards, script.state.ledger, script.events.len()), before, "nothing was recorded");
+            assert_eq!(
+                (script.state.awards, script.state.ledger, script.events.len()),
+                before,
+                "{row:?}: a refused word changed something"
+            );
         }
     }
 }

@@ -360,7 +360,7 @@ fn a_referral_that_cannot_lead_to_an_offer_is_refused_with_every_reason() {
     let script = &mut script();
     raise(script, benefit(100_006)).unwrap();
     assert_eq!(code(raise(script, benefit(100_006))), refused("REFERRAL_OPEN", 1));
-    script.state.open_offer_by_school.insert(urn(100_007), Script::named("S"));
+    script.state.open_offer_by_school.insert(urn(100_007), Script::offer_id_of("S"));
     assert_eq!(code(raise(script, trust(&[100_007, 100_008]))), refused("SCHOOL_ON_ANOTHER_OFFER", 1));
 }
 
@@ -375,7 +375,7 @@ fn a_trusts_open_offer_gains_the_schools_that_are_not_on_it() {
     let decided = decide(script, "dora", id, true, "2022-01-24").unwrap();
     let kinds: Vec<&str> = decided.events.iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["schools_added", "referral_approved"]);
-    let trust_offer = Script::named("M");
+    let trust_offer = Script::offer_id_of("M");
     assert_eq!(decided.answer, CommandAnswer::Referral(id, Some(trust_offer)));
     let schools = &script.state.offers[&trust_offer].schools;
     assert_eq!(schools.keys().copied().collect::<Vec<_>>(), [100_003, 100_004, 100_007, 100_008].map(urn));
@@ -478,7 +478,7 @@ fn a_caller_who_reaches_the_offer_may_refer_its_schools_in_other_regions() {
     decide(script, "dora", id, true, "2021-11-12").unwrap();
     assert!(script.offer("M").schools.contains_key(&urn(100_020)));
     // After the offer has moved to another region, the caller does not see the approved referral any more.
-    script.state.offers.entry(Script::named("M")).and_modify(|it| it.region = Region::NorthOfEngland);
+    script.state.offers.entry(Script::offer_id_of("M")).and_modify(|it| it.region = Region::NorthOfEngland);
     let hidden = (format!("NOT_FOUND referral {id}"), 0);
     assert_eq!(code(decide(script, "dora", id, true, "2021-11-12")), hidden);
 }

@@ -1,8 +1,8 @@
-//! A programme in memory for tests. It records as the writer does, and is driven by one-word commands.
+//! Holds a programme in memory for tests. It records events as the writer does. Each command is written as one word.
 //!
-//! Four offers are identified first, as events 1 to 4: `S` a maintained school (100001, local authority 330), `T` the
+//! [`Script::new`] identifies four offers, as events 1 to 4: `S` a maintained school (100001, local authority 330), `T` the
 //! school of a single-academy trust (100002, trust 2000), `M` a trust (3000) with the schools 100003 and 100004, `D` a
-//! school with a diocese (100005). The first event of a test is number 5.
+//! school with a diocese (100005). The first event that a test adds is number 5.
 
 use std::sync::Arc;
 
@@ -39,11 +39,12 @@ pub(crate) fn offer_id(n: u128) -> OfferId {
     OfferId(Uuid::from_u128(n))
 }
 
-/// A day of October 2021, or a whole date.
+/// Parses a date. A number alone is a day of October 2021.
 pub(crate) fn day(text: &str) -> Date {
     text.parse().or_else(|_| format!("2021-10-{text:0>2}").parse()).unwrap()
 }
 
+/// An eligible school with this URN.
 pub(crate) fn school(n: u32, region: Region) -> CandidateSchool {
     let rules = vec!["E2_RI_TWICE_ON_ENTRY".to_owned()];
     CandidateSchool {
@@ -56,7 +57,7 @@ pub(crate) fn school(n: u32, region: Region) -> CandidateSchool {
     }
 }
 
-/// A maintained school of local authority 330 (Birmingham, in the West Midlands).
+/// A maintained school of local authority 330 (Birmingham, in the West Midlands) as a recipient.
 pub(crate) fn standalone(n: u32) -> Candidate {
     Candidate {
         recipient: Recipient::Standalone(urn(n)),
@@ -68,6 +69,7 @@ pub(crate) fn standalone(n: u32) -> Candidate {
     }
 }
 
+/// A multi-academy trust with this UID as a recipient.
 pub(crate) fn mat(n: u32, schools: Vec<CandidateSchool>) -> Candidate {
     Candidate {
         recipient: Recipient::Mat(uid(n)),
@@ -79,21 +81,25 @@ pub(crate) fn mat(n: u32, schools: Vec<CandidateSchool>) -> Candidate {
     }
 }
 
-fn first_four() -> Vec<Candidate> {
-    let single =
+/// The recipients of the offers `S`, `T`, `M` and `D`, in this order.
+fn recipients_of_first_offers() -> Vec<Candidate> {
+    let school_of_single_trust =
         Candidate { trust: Some(uid(2000)), responsible: ResponsibleBody::Trust(uid(2000)), ..standalone(100_002) };
-    let church =
+    let church_school =
         Candidate { responsible: ResponsibleBody::Diocese("Diocese of Ely".to_owned()), ..standalone(100_005) };
     let schools = [100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
-    vec![standalone(100_001), single, mat(3000, schools), church]
+    vec![standalone(100_001), school_of_single_trust, mat(3000, schools), church_school]
 }
+
+/// The time at which every event is recorded: noon on 1 December 2021.
+pub(crate) const NOW: Micros = Micros(1_638_360_000_000_000);
 
 /// The programme 2021-22 on 1 December 2021, with its record.
 pub(crate) struct Script {
     pub(crate) state: ProgrammeState,
     pub(crate) events: Vec<Event>,
     pub(crate) today: Date,
-    /// The request id of every request; if none, each request gets a new one.
+    /// The request id of every request. If none, each request gets a new request id.
     pub(crate) request: Option<RequestId>,
     /// The reach of every caller.
     pub(crate) reach: Reach,
@@ -102,6 +108,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// A programme without events.
     pub(crate) fn empty() -> Self {
         let programme: Programme = "2021-22".parse().unwrap();
         let (file, text) = shipped()[0];
@@ -112,33 +119,35 @@ impl Script {
         Self { state, events, today, request: None, reach, ids: 0, calls: 0 }
     }
 
-    /// With the offers `S`, `T`, `M`, `D`.
+    /// A programme with the offers `S`, `T`, `M` and `D`.
     pub(crate) fn new() -> Self {
         let mut script = Self::empty();
-        script.identify(first_four()).unwrap();
+        script.identify(recipients_of_first_offers()).unwrap();
         script
     }
 
     /// The id of the offer with this letter.
-    pub(crate) fn named(letter: &str) -> OfferId {
+    pub(crate) fn offer_id_of(letter: &str) -> OfferId {
         offer_id(1 + "STMD".find(letter).unwrap() as u128)
     }
 
+    /// The offer with this letter.
     pub(crate) fn offer(&self, letter: &str) -> &Offer {
-        &self.state.offers[&Self::named(letter)]
+        &self.state.offers[&Self::offer_id_of(letter)]
     }
 
-    /// The state of an offer, by its name.
+    /// The name of the state of the offer with this letter.
     pub(crate) fn state_name(&self, letter: &str) -> &'static str {
         self.offer(letter).state.name()
     }
 
+    /// Carries out identify with these eligible recipients.
     pub(crate) fn identify(&mut self, recipients: Vec<Candidate>) -> Result<Decision, CommandError> {
         self.state.candidates = Some(Candidates { recipients, ..Candidates::default() });
         self.call("officer", &Command::Identify)
     }
 
-    /// Decides a command, and numbers and applies its events, as the writer does.
+    /// Decides a command as this actor. Numbers and applies the events of the decision, as the writer does.
     pub(crate) fn call(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let actor = actor.parse().unwrap();
         let ids = &mut self.ids;
@@ -146,7 +155,7 @@ impl Script {
             *ids += 1;
             Uuid::from_u128(*ids)
         };
-        let now = Now { at: Micros(1_638_360_000_000_000), today: self.today };
+        let now = Now { at: NOW, today: self.today };
         self.calls += 1;
         let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
         let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
@@ -170,8 +179,8 @@ impl Script {
         Ok(decision)
     }
 
-    /// Makes the call on the day that the command names, if that day is later than today.
-    fn call_when_it_happened(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
+    /// Sends the command on its own date, if that date is later than today.
+    fn call_on_its_date(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let today = self.today;
         self.today = command.happened_on().map_or(today, |on| on.max(today));
         let result = self.call(actor, command);
@@ -179,15 +188,15 @@ impl Script {
         result
     }
 
-    /// The verdicts against its events when the record is replayed. Verdicts about future dates are left out, because the words of these
-    /// tests use such dates.
+    /// Replays the record. Returns the forbidden events, each with the reason. Events that are only dated in the future are left out,
+    /// because the words of these tests use future dates.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
-        let mut found = forbidden(&self.events, &self.state, self.today);
+        let mut found = forbidden_events(&self.events, &self.state, self.today);
         found.retain(|(_, why)| !why.contains("lies in the future"));
         found
     }
 
-    /// The entries of postings, numbered as the writer does.
+    /// The entries of the postings, numbered as the writer numbers them.
     fn number(&self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let before: usize = self.events.iter().map(|it| it.entries.len()).sum();
         let entry = |(index, it): (usize, &Posting)| LedgerEntry {
@@ -202,10 +211,10 @@ impl Script {
 
     /// Carries out one word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`,
     /// `start@7`, `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`. `~v3`
-    /// adds an etag. `award`, `settled` and `drawn` put an award in that state on the offer, without an event. Words about money are
+    /// adds an etag. `award`, `settled` and `drawn` give the offer an award in that state, without an event. Words about money are
     /// in [`super::money_script`].
     pub(crate) fn word(&mut self, letter: &str, word: &str) -> Result<Decision, CommandError> {
-        let id = Self::named(letter);
+        let id = Self::offer_id_of(letter);
         match word {
             "award" => self.set_award(id, |it| it.released = 0),
             "settled" => self.set_award(id, |it| it.released = it.awarded - it.drawn),
@@ -213,17 +222,17 @@ impl Script {
             _ => {
                 self.load_claims();
                 let (actor, command) = self.command(id, word);
-                return self.call_when_it_happened(&actor, &command);
+                return self.call_on_its_date(&actor, &command);
             }
         }
         Ok(Decision::new(Vec::new(), crate::programme::CommandAnswer::Offers(vec![id])))
     }
 
-    /// Changes the offer's award that has no event, and its fund. At first the award is [`settled`].
+    /// Changes the offer's award that has no event, and the committed and spent amounts of its fund. A new award is [`settled_award`].
     fn set_award(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
         let id = AwardId(offer.0);
         if !self.state.awards.contains_key(&id) {
-            self.state.awards.put(settled(offer));
+            self.state.awards.put(settled_award(offer));
         }
         let award = self.state.awards.get_mut(id).unwrap();
         let (committed, spent) = (award.committed(), award.spent());
@@ -235,16 +244,16 @@ impl Script {
         fund.available = -fund.outside - fund.committed - fund.spent;
     }
 
-    /// The caller and the command behind a word.
+    /// The caller and the command that a word stands for.
     pub(crate) fn command(&self, id: OfferId, word: &str) -> (String, Command) {
-        if let Some(about_money) = self.about_money(id, word) {
-            return about_money;
+        if let Some(actor_and_command) = self.money_command(id, word) {
+            return actor_and_command;
         }
-        let (word, etag) = cut(word, '~');
-        let (word, school) = cut(word, '/');
-        let (word, on) = cut(word, '@');
-        let (word, seq) = cut(word, '#');
-        let (verb, argument) = cut(word, ':');
+        let (word, etag) = split_at_first(word, '~');
+        let (word, school) = split_at_first(word, '/');
+        let (word, on) = split_at_first(word, '@');
+        let (word, seq) = split_at_first(word, '#');
+        let (verb, argument) = split_at_first(word, ':');
         let offer = OfferTarget { offer: id, etag: etag.map(ToOwned::to_owned) };
         let (on, text) = (on.map_or(day("2021-12-01"), day), None);
         let argument = argument.unwrap_or_default();
@@ -284,16 +293,16 @@ impl Script {
         of_offer.map(|it| it.id).max().unwrap_or(ApprovalId(Uuid::nil()))
     }
 
-    /// Carries out several words, all of which must pass.
+    /// Carries out several words on one offer, and returns the script. Every word must pass.
     pub(crate) fn after(mut self, letter: &str, words: &str) -> Self {
         for word in words.split_whitespace() {
-            let (passed, text) = self.result(letter, word);
-            assert_eq!(passed, passed.to_lowercase(), "{letter}: {word}: {text}");
+            let (result, text) = self.result(letter, word);
+            assert_eq!(result, result.to_lowercase(), "{letter}: {word}: {text}");
         }
         self
     }
 
-    /// The result of a word: the offer's state after it, or the code of the refusal; and the text of the refusal.
+    /// Carries out a word. Returns the offer's state afterwards, or the code of the refusal; and the text of the refusal.
     pub(crate) fn result(&mut self, letter: &str, word: &str) -> (String, String) {
         match self.word(letter, word) {
             Ok(_) => (self.state_name(letter).to_owned(), String::new()),
@@ -310,22 +319,23 @@ impl Script {
     }
 }
 
-/// The verdicts against these events when each request is decided again, with the trusts of `original`, on this day.
-pub(crate) fn forbidden(events: &[Event], original: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
+/// Decides each request of these events again, with the trusts of `original`, on this day. Returns the forbidden events, each with the
+/// reason.
+pub(crate) fn forbidden_events(events: &[Event], original: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
     let mut state = Script::empty().state;
     state.movements = Movements::summed();
     state.trusts.clone_from(&original.trusts);
     let mut found = Vec::new();
-    for call in events.chunk_by(|one, next| (&one.actor, one.request) == (&next.actor, next.request)) {
-        let Some(first) = call.first() else { continue };
-        for undone in call.iter().filter_map(|it| it.body.undoes()) {
+    for request in events.chunk_by(|one, next| (&one.actor, one.request) == (&next.actor, next.request)) {
+        let Some(first) = request.first() else { continue };
+        for undone in request.iter().filter_map(|it| it.body.undoes()) {
             events.iter().filter(|it| it.seq == undone).for_each(|it| state.movements.recall(it));
         }
-        match state.redecide(call, Now { at: first.recorded, today }) {
+        match state.redecide(request, Now { at: first.recorded, today }) {
             ReplayVerdict::Allowed | ReplayVerdict::ForbiddenByLaterRules(..) => {}
             ReplayVerdict::Forbidden(seq, why) => found.push((seq, why)),
         }
-        for event in call {
+        for event in request {
             state.apply(event);
             found.extend(state.violations.drain(..).map(|it| (event.seq, it)));
         }
@@ -334,7 +344,7 @@ pub(crate) fn forbidden(events: &[Event], original: &ProgrammeState, today: Date
 }
 
 /// An award of two days, all released.
-fn settled(offer: OfferId) -> Award {
+fn settled_award(offer: OfferId) -> Award {
     Award {
         id: AwardId(offer.0),
         offer,
@@ -356,14 +366,16 @@ fn settled(offer: OfferId) -> Award {
     }
 }
 
-/// Splits a text at the first `at`.
-pub(in crate::programme) fn cut(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(head, tail)| (head, Some(tail)))
+/// Splits a text at the first `separator`. The second part is none if the text has no separator.
+pub(in crate::programme) fn split_at_first(text: &str, separator: char) -> (&str, Option<&str>) {
+    text.split_once(separator).map_or((text, None), |(head, tail)| (head, Some(tail)))
 }
 
-/// A row: the offer, the words before, the tested word, the expected result, and a part of the text of the refusal.
+/// A row of a test: the offer, the words before, the tested word, the expected result (see [`Script::result`]), and a part of the text of
+/// the refusal.
 pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
+/// Carries out the tested word of each row, and checks the result. Each row starts with [`Script::new`].
 pub(crate) fn judge(rows: &[Row]) {
     for row @ (letter, history, word, expected, part) in rows {
         let (result, text) = Script::new().after(letter, history).result(letter, word);

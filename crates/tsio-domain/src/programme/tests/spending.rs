@@ -100,7 +100,7 @@ fn bookings_stay_within_their_award() {
         ("S", "credit:1000@6 start@7",              "book:1@2022-03-01",    "UNIT_MISMATCH 0 | award", "is of credit, which has no days to book"),
     ]);
     let script = Script::funded().after("S", "nle:4@6 book:1@2022-03-01 book:1/leader-2@2022-03-02");
-    let bookings = &script.awards_of_offer(Script::named("S"))[0].bookings;
+    let bookings = &script.awards_of_offer(Script::offer_id_of("S"))[0].bookings;
     let leaders: Vec<&str> = bookings.iter().map(|it| it.leader.as_str()).collect();
     assert_eq!(leaders, ["leader-1", "leader-2"], "the award's leader, unless it says who");
     assert_eq!(bookings[0].on, day("2022-03-01"));
@@ -218,7 +218,7 @@ fn undoing_a_mistake_restores_the_numbers() {
     ]);
     let script = Script::funded().after("S", "nle:4@6 start@7 book:3@2022-03-01 draw#23@8 undo#24");
     assert_eq!(
-        script.awards_of_offer(Script::named("S"))[0].bookings[0].state,
+        script.awards_of_offer(Script::offer_id_of("S"))[0].bookings[0].state,
         BookingState::Cancelled,
         "book it again"
     );
