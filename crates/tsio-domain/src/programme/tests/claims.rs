@@ -1,9 +1,9 @@
-//! Tests of invoices: the issuer, and how often an invoice is paid (`domain.md` section 5). There is a row for each refusal, beside a
-//! row that passes.
+//! Tests of invoices: the issuer, and how often an invoice is paid (`domain.md` section 5). For each refusal there is a row that is
+//! refused and a row that just passes.
 
 use decision::Warning;
 
-use super::money_script::judge_money;
+use super::money_script::{FUNDED_EVENTS, judge_money};
 use super::script::{Script, day};
 use crate::award::claim::IssuerKey;
 use crate::ids::AwardId;
@@ -11,7 +11,7 @@ use crate::programme::*;
 use crate::role::Action;
 use crate::rules::RulesVersion;
 
-/// Fees of £9,000, delivery started: events 21 and 22.
+/// An award of fees of £9,000, and the start of delivery: events 21 and 22.
 const FEES: &str = "npqel:900000@6 start@7";
 
 #[test]
@@ -23,7 +23,7 @@ fn an_invoice_is_paid_once() {
         ("M", FEES, "draw:500000/INV-1@8",  "900000 500000 0 0", ""),
         ("M", FEES, "draw:500000@8",        "INVOICE_MISSING 0 | award", "name the provider's invoice"),
         ("M", FEES, "draw:900001@8",        "AWARD_EXCEEDED 0 | award 900000 900000 0 900000 900001 900000 | award", ""),
-        // ignoring case and punctuation, and by any award
+        // the reference is compared without case and punctuation, and for all awards
         ("M", ONE,  "draw:1/inv1@9",        "INVOICE_PAID 0 | award", "invoice INV1 of Teach First has been paid by award 00000000"),
         ("M", ONE,  "draw:1/INV-2@9",       "900000 300001 0 0", ""),
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1@8 npqel:1@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
@@ -31,7 +31,7 @@ fn an_invoice_is_paid_once() {
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1@8 npqel:1/Ambition-Institute@9", "draw:1/INV-1@9", "1 1 0 0", ""),
         // another name of the same provider makes no difference
         ("M", "npqel:300000/Harris-Federation@6 start@7 draw:300000/INV-1@8 npqel:1/harris--federation@9", "draw:1/INV-1@9", "INVOICE_PAID 0 | award", "invoice INV1 of School-Led Network has been paid"),
-        // a full refund frees the invoice; an only invoice need not be named
+        // a full refund frees the invoice; if the award has only one invoice, a refund need not name it
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:300000@9", "draw:300000/INV-1@9", "900000 600000 0 300000", ""),
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:299999@9", "draw:300000/INV-1@9", "INVOICE_PAID 0 | award", ""),
         // a refund names its invoice, and takes back no more than was paid on it
@@ -73,7 +73,7 @@ fn an_invoice_belongs_to_its_issuer() {
         ("M", GOVERNANCE, "draw:1/INV-1^Ash-Trust@9",      "9000 4001 0 0", ""),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1@8",      "CLAIM_ISSUER_MISSING 0 | award", "name the issuer of the invoice"),
         ("M", "nlg:9000@6 start@7", "draw:1/INV-1^Ash@8",  "9000 1 0 0", ""),
-        // leader time: the same; an invoice is the same under every strand
+        // leader time: the same rules; an invoice is the same invoice under every strand
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "nle:4@6 nlg:9000*gov-1@6 start@7 draw.2:1/INV-1@8", "draw.1:1/INV-1@9", "INVOICE_PAID 0 | award", ""),
         ("M", "npqel:9000@6 nlg:9000@6 start@7 draw.1:1/INV-1@8", "draw.2:1/INV-1^Teach-First@9", "INVOICE_PAID 0 | award", ""),
@@ -123,7 +123,7 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", BOTH, "draw:1/INV-1@9",               "INVOICE_PAID 0 | award", "has been paid up to its total, £5,000"),
         // without a total one draw pays the invoice, and a later total changes nothing
         ("M", "npqel:900000@6 start@7 draw:300000/INV-1@8", "draw:1/INV-1=500000@9", "INVOICE_PAID 0 | award", ""),
-        // by several awards, also of different strands
+        // several awards may pay parts of an invoice, also awards of different strands
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1=500000@8 npqel:600000@8", "draw:200000/INV-1@9", "600000 200000 0 0", ""),
         ("M", "npqel:300000@6 start@7 draw:300000/INV-1=500000@8 npqel:600000@8", "draw:200001/INV-1@9", "CLAIM_TOTAL_EXCEEDED 200000 | award 500000 0 300000 200000 200001 200000", ""),
         // a half-day costs £300
@@ -149,12 +149,12 @@ fn an_invoice_is_drawn_in_parts_up_to_its_total() {
         ("M", BOTH, "refund:300001/INV-1@9",        "AWARD_EXCEEDED 300000 | award 300000 0 300000 300000 300001 300000", "refund each payment apart"),
     ]);
     let script = Script::funded().after("M", BOTH).after("M", "refund:100000/INV-1");
-    let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
-    let parts: Vec<_> = paid.iter().map(|it| (it.claim.as_ref().unwrap().part, it.refunded.get())).collect();
+    let payments = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
+    let parts: Vec<_> = payments.iter().map(|it| (it.claim.as_ref().unwrap().part, it.refunded.get())).collect();
     assert_eq!(parts, [(1, 0), (2, 100_000)]);
 }
 
-/// Undoing a refund pays its invoice again. Payments made meanwhile count.
+/// Undoing a refund pays its invoice again. Payments made between the refund and the undo count.
 #[test]
 fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
     const WHOLE: &str = "npqel:900000@6 start@7 draw:300000/INV-1@8 refund:300000@9";
@@ -182,16 +182,16 @@ fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
         ("M", "npqel:9000*ceo-1@6 release@7 npqel:1*ceo-1@7", "undo.1#22", "LEADER_FUNDED - | recipient", "release and refund all of that award first"),
         ("M", "npqel:9000*ceo-1@6 release:1@7",             "undo#22",   "9000 0 0 0", ""),
     ]);
-    // It takes the next number, as a concurrent payment of the same invoice would, so that the two conflict.
+    // The payment gets the next number. A concurrent payment of the same invoice would get the same number, so that the two conflict.
     let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
     let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(script.state.violations, Vec::<String>::new());
 }
 
-/// A payment made before rules 2 has no number. It gets one when its refund is undone.
+/// A payment made before rules 2 has no number. It gets a number when its refund is undone.
 #[test]
-fn a_payment_without_a_number_gets_one() {
+fn a_payment_without_a_number_gets_a_number() {
     let mut script = Script::funded();
     script.state.rules = RulesVersion::V1;
     let mut script = script.after("M", "npqel:900000@6 start@7 draw:300000/INV-1@8");
@@ -206,31 +206,32 @@ fn a_payment_without_a_number_gets_one() {
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
 }
 
-/// An invoice that one award refunded and another paid belongs to the other, even if the first award changes later.
+/// If one award refunded an invoice and a second award paid it, the invoice belongs to the second award. This stays so if the first award
+/// changes later.
 #[test]
 fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";
     let mut script = Script::funded().after("M", first).after("M", "draw.1:100/INV-9");
     assert_eq!(script.money_result("M", "draw.1:100/INV-1").0, "INVOICE_PAID 0 | award");
     let second = script.awards_of_offer(Script::offer_id_of("M"))[1].id;
-    let standing = script.state.claims.values().filter_map(|it| it.first_outstanding());
-    let standing: Vec<AwardId> = standing.map(|(award, _)| award).collect();
-    assert_eq!(standing.iter().filter(|it| **it == second).count(), 1);
-    assert_eq!(standing.len(), 2);
+    let outstanding = script.state.claims.values().filter_map(|it| it.first_outstanding());
+    let paying_awards: Vec<AwardId> = outstanding.map(|(award, _)| award).collect();
+    assert_eq!(paying_awards.iter().filter(|it| **it == second).count(), 1);
+    assert_eq!(paying_awards.len(), 2);
 }
 
 /// The record has the invoice as printed, its issuer, and its total.
 #[test]
 fn the_record_has_the_invoice_as_printed_and_its_issuer() {
     let script = Script::funded().after("S", "credit:9000@6 nle:4@6 start@7 draw.1:1/INV-1=50@8 draw.2:1/inv.2@8");
-    let claims: Vec<_> =
+    let payments: Vec<_> =
         script.awards_of_offer(Script::offer_id_of("S")).into_iter().map(|it| it.invoices[0].clone()).collect();
-    let of = |at: usize| claims[at].claim.clone().unwrap();
-    assert_eq!((of(0).issuer.as_deref(), of(0).printed.as_str(), of(0).part), (Some("Trust 4000"), "INV-1", 1));
-    assert_eq!((of(0).total.map(|it| it.get()), of(0).issuer_key), (Some(50), IssuerKey::of("trust 4000")));
+    let (credit, leader_time) = (payments[0].claim.clone().unwrap(), payments[1].claim.clone().unwrap());
+    assert_eq!((credit.issuer.as_deref(), credit.printed.as_str(), credit.part), (Some("Trust 4000"), "INV-1", 1));
+    assert_eq!((credit.total.map(|it| it.get()), credit.issuer_key), (Some(50), IssuerKey::of("trust 4000")));
     // The organisation of a leader of education is in an erasable text, so the record has only its key.
-    assert_eq!((of(1).issuer.as_deref(), of(1).printed.as_str(), of(1).total), (None, "inv.2", None));
-    assert_eq!((of(1).issuer_key, claims[1].amount.get()), (IssuerKey::of("Oak Trust"), 30_000));
+    assert_eq!((leader_time.issuer.as_deref(), leader_time.printed.as_str(), leader_time.total), (None, "inv.2", None));
+    assert_eq!((leader_time.issuer_key, payments[1].amount.get()), (IssuerKey::of("Oak Trust"), 30_000));
 }
 
 /// "An NPQEL leader is funded once in a programme, unless the earlier award was wholly released, refunded or undone".
@@ -239,7 +240,7 @@ fn a_leader_is_funded_once() {
     #[rustfmt::skip]
     judge_money(&[
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*ceo-1@6",       "LEADER_FUNDED 0 | recipient", "leader ceo-1 is funded by award 00000000"),
-        // ignoring case, as with all ids of people
+        // case is ignored, as in all ids of people
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*CEO-1@6",       "LEADER_FUNDED 0 | recipient", ""),
         ("M", "npqel:9000*ceo-1@6",                          "npqel:1*ceo-2@6",       "1 0 0 0", ""),
         // also within one request
@@ -296,8 +297,8 @@ fn bookings_of_governance_support_move_no_money() {
         assert!(!award.has_open_bookings() && award.is_settled(), "{award:?}");
     }
     let script = Script::funded().after("M", SUPPORT).after("M", "book:4@2022-03-01 book:1/gov-2@2022-03-02 draw#23@8");
-    assert!(script.events[22..].iter().all(|it| it.entries.is_empty()), "{:?}", script.events);
-    let kinds: Vec<&str> = script.events[22..].iter().map(|it| it.body.kind()).collect();
+    assert!(script.events[FUNDED_EVENTS + 2..].iter().all(|it| it.entries.is_empty()), "{:?}", script.events);
+    let kinds: Vec<&str> = script.events[FUNDED_EVENTS + 2..].iter().map(|it| it.body.kind()).collect();
     assert_eq!(kinds, ["days_booked", "days_booked", "booking_delivered"]);
     let bookings = &script.awards_of_offer(Script::offer_id_of("M"))[0].bookings;
     let lines: Vec<_> = bookings.iter().map(|it| (it.leader.as_str(), it.state.name())).collect();
@@ -320,15 +321,15 @@ fn an_equal_draw_without_an_invoice_is_a_warning() {
     for (before, word, warned) in rows {
         let script = Script::funded().after("S", "credit:9000@6 credit:8000@6 start@7").after("S", before);
         let decided = { script }.word("S", word).unwrap();
-        let again = decided.warnings.iter().filter(|it| matches!(it, Warning::DrawRepeated(_)));
+        let repeated = decided.warnings.iter().filter(|it| matches!(it, Warning::DrawRepeated(_)));
         let expected = if warned { vec![Warning::DrawRepeated(day("8"))] } else { Vec::new() };
-        assert_eq!(again.copied().collect::<Vec<_>>(), expected, "{before}, {word}");
+        assert_eq!(repeated.copied().collect::<Vec<_>>(), expected, "{before}, {word}");
     }
 }
 
-/// "Finance: draw claims": days on an invoice are a claim too.
+/// "Finance: draw claims": a draw of days with an invoice is a claim too.
 #[test]
-fn finance_draws_what_an_invoice_claims() {
+fn a_draw_with_an_invoice_is_the_task_of_finance() {
     let script = Script::funded().after("S", "nle:4@6 start@7");
     let action = |word: &str| script.command(Script::offer_id_of("S"), word).1.action();
     assert_eq!((action("draw:1@8"), action("draw:1/INV-1@8")), (Action::Deliver, Action::PayClaims));

@@ -27,7 +27,7 @@ fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: Ent
     script.state.entry_schools.insert(urn(n), school);
 }
 
-/// A programme in which the files cannot say the entry position of school 148685.
+/// A programme in which the files do not contain the entry position of the school.
 fn script_with_unknown_entry() -> Script {
     let mut script = Script::empty();
     set_school(&mut script, SCHOOL, Some(WEST), EntryPosition::Unknown);
@@ -62,7 +62,7 @@ fn refusal_of(result: Result<Decision, CommandError>) -> (&'static str, String) 
         CommandError::Refused(refusal) => {
             let limits: Vec<String> =
                 refusal.limits.iter().map(|it| format!("{}: {}", it.subject, it.remedy)).collect();
-            (refusal.reason.refusal_of(), format!("{} [{}]", refusal.message, limits.join("; ")))
+            (refusal.reason.code(), format!("{} [{}]", refusal.message, limits.join("; ")))
         }
         CommandError::NotFound(kind, ids) => ("NOT_FOUND", format!("{kind} {}", ids.join(", "))),
         other => panic!("{other}"),

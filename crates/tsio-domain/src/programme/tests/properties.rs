@@ -17,18 +17,19 @@ use crate::programme::CommandError;
 use crate::programme::candidates::{Candidate, CandidateSchool};
 use crate::region::Region;
 
-/// One step: a word on an offer, or identify with one of [`populations`].
+/// One step: a word on an offer, or identify with one of [`eligible_recipients`].
 #[derive(Debug, Clone)]
 enum Step {
     Word(&'static str, String),
     Identify(usize),
 }
 
-/// Eligible recipients, in four variants: schools join, move and succeed each other.
-fn populations(which: usize) -> Vec<Candidate> {
+/// Four variants of the eligible recipients, from 0 to 3. Between the variants schools become eligible, move to another trust, or are
+/// replaced by a successor.
+fn eligible_recipients(variant: usize) -> Vec<Candidate> {
     let at = |n| school(n, Region::SouthWest);
     let successor = CandidateSchool { predecessors: vec![urn(100_001)], ..at(100_007) };
-    match which {
+    match variant {
         0 => vec![standalone(100_001), standalone(100_002), mat(3000, vec![at(100_003), at(100_004), at(100_006)])],
         1 => vec![mat(3000, vec![at(100_001), at(100_003), at(100_004)]), standalone(100_005)],
         2 => vec![mat(4000, vec![at(100_001), at(100_003)]), mat(3000, vec![at(100_004)])],
@@ -61,8 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The row of the state table that an event belongs to; none if the event changes no offer's state.
-fn verb(event: &Event) -> Option<OfferAction> {
+/// The action of the state table that an event belongs to. None if the event is not about an existing offer.
+fn offer_action(event: &Event) -> Option<OfferAction> {
     Some(match &event.body {
         EventBody::Contacted { .. } => OfferAction::Contact,
         EventBody::ContactCorrected { .. } => OfferAction::Correct,
@@ -70,7 +71,7 @@ fn verb(event: &Event) -> Option<OfferAction> {
         EventBody::Started {} => OfferAction::Start,
         EventBody::DateCorrected { .. } => OfferAction::CorrectDate,
         EventBody::Closed { outcome: Outcome::Completed, .. } => OfferAction::Complete,
-        // The word `decline` gives its own reason, `close:declined` the other.
+        // The word `decline` records a reason of its own, and `close:declined` records the reason `other`.
         EventBody::Closed { outcome: Outcome::Declined, .. } if event.reason_code.as_deref() != Some("other") => {
             OfferAction::Decline
         }
@@ -111,7 +112,8 @@ fn verb(event: &Event) -> Option<OfferAction> {
     })
 }
 
-const ABOUT_AWARDS: [OfferAction; 6] = [
+/// The actions that this test leaves to `money_properties.rs`.
+const ACTIONS_ON_AWARDS: [OfferAction; 6] = [
     OfferAction::Award,
     OfferAction::Release,
     OfferAction::Book,
@@ -120,14 +122,16 @@ const ABOUT_AWARDS: [OfferAction; 6] = [
     OfferAction::Undo,
 ];
 
-fn take(script: &mut Script, step: &Step) -> Result<(), CommandError> {
+/// Carries out a step.
+fn carry_out(script: &mut Script, step: &Step) -> Result<(), CommandError> {
     match step {
         Step::Word(letter, word) => script.word(letter, word).map(drop),
-        Step::Identify(which) => script.identify(populations(*which)).map(drop),
+        Step::Identify(variant) => script.identify(eligible_recipients(*variant)).map(drop),
     }
 }
 
-/// Applies one event, and checks the change of its offer's state against the table, and of its etag.
+/// Applies one event. Checks the change of its offer's state against the table, and the change of the offer's etag. Adds the action and
+/// the state before it to `reached`.
 fn apply_checked(
     state: &mut crate::programme::ProgrammeState,
     event: &Event,
@@ -141,13 +145,22 @@ fn apply_checked(
             assert_eq!((after.state, after.version), (State::Identified, event.seq));
             continue;
         };
-        match verb(event).filter(|_| event.offer == Some(*id)) {
-            None => assert_eq!(old, after, "{event:?} is not about this offer's life"),
-            Some(verb) => {
-                assert!(leads_to(verb, old.state).contains(&after.state), "{verb}: {} to {}", old.state, after.state);
-                reached.insert((verb, old.state));
-                if verb == OfferAction::Reopen {
-                    assert_eq!(Some(after.state), old.before_close, "back to the state before");
+        match offer_action(event).filter(|_| event.offer == Some(*id)) {
+            None => assert_eq!(old, after, "{event:?} is not about this offer, and changed it"),
+            Some(action) => {
+                assert!(
+                    leads_to(action, old.state).contains(&after.state),
+                    "{action}: {} to {}",
+                    old.state,
+                    after.state
+                );
+                reached.insert((action, old.state));
+                if action == OfferAction::Reopen {
+                    assert_eq!(
+                        Some(after.state),
+                        old.before_close,
+                        "a reopened offer has the state from before it was closed"
+                    );
                 }
                 let version = if event.body.changes_etag() { event.seq } else { old.version };
                 assert_eq!(after.version, version, "{event:?}");
@@ -156,7 +169,8 @@ fn apply_checked(
     }
 }
 
-fn contacts_are_in_order(offer: &Offer) {
+/// Checks the contacts and milestones of an offer against its state.
+fn check_contacts(offer: &Offer) {
     let contacted = |party: Party, by| offer.standing_contacts().any(|it| it.party == party && it.on <= by);
     for contact in offer.standing_contacts().filter(|it| it.party == Party::School) {
         assert!(
@@ -177,14 +191,15 @@ fn contacts_are_in_order(offer: &Offer) {
         }
         State::Closed => assert!(offer.outcome.is_some() && offer.before_close.is_some(), "{offer:?}"),
     }
-    assert_eq!(offer.accepted.is_some(), accepted_once(offer), "{offer:?}");
+    assert_eq!(offer.accepted.is_some(), was_accepted(offer), "{offer:?}");
     let first = offer.standing_contacts().map(|it| it.on).min();
-    let life = [first, offer.accepted.map(|it| it.on), offer.started];
-    let days: Vec<Date> = life.into_iter().flatten().collect();
+    let milestones = [first, offer.accepted.map(|it| it.on), offer.started];
+    let days: Vec<Date> = milestones.into_iter().flatten().collect();
     assert!(days.is_sorted(), "contact, acceptance and start are out of order: {offer:?}");
 }
 
-fn accepted_once(offer: &Offer) -> bool {
+/// Whether the state of the offer, or its state before it was closed, follows the acceptance.
+fn was_accepted(offer: &Offer) -> bool {
     let state = offer.before_close.unwrap_or(offer.state);
     matches!(state, State::Accepted | State::Delivering)
 }
@@ -202,11 +217,12 @@ fn schools_on_open_offers(offers: &BTreeMap<OfferId, Offer>) -> BTreeMap<Urn, Of
     open
 }
 
+/// Carries out the steps, and checks all invariants after each step. Then replays the record and compares the result.
 fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     let mut script = Script::new();
     for step in steps {
         let (offers, events) = (script.state.offers.clone(), script.events.len());
-        if let Err(fault) = take(&mut script, step) {
+        if let Err(fault) = carry_out(&mut script, step) {
             assert_eq!((&script.state.offers, script.events.len()), (&offers, events), "{step:?} was refused: {fault}");
         }
         let listed = schools_on_open_offers(&script.state.offers);
@@ -214,13 +230,13 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
             script.state.open_offer_by_school.iter().map(|(urn, id)| (*urn, *id)).collect::<BTreeMap<_, _>>(),
             listed
         );
-        script.state.offers.values().for_each(contacts_are_in_order);
+        script.state.offers.values().for_each(check_contacts);
     }
     let mut replayed = Script::empty().state;
     for event in &script.events {
         apply_checked(&mut replayed, event, reached);
     }
-    assert_eq!(replayed.offers, script.state.offers, "replay is live");
+    assert_eq!(replayed.offers, script.state.offers, "replay gives the same offers");
     assert_eq!(
         (&replayed.open_offer_by_school, &replayed.offer_by_recipient),
         (&script.state.open_offer_by_school, &script.state.offer_by_recipient)
@@ -228,15 +244,19 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     assert_eq!(replayed.approvals, script.state.approvals);
     // The words `award`, `settled` and `drawn` add an award without an event, which replay does not know.
     if script.state.awards.is_empty() {
-        assert_eq!(script.forbidden(), [], "decided again, the same");
+        assert_eq!(script.forbidden(), [], "replay allows every request");
     }
     for approval in script.state.approvals.values() {
-        assert_ne!(approval.state.answered_by(), Some(&approval.requested_by), "two people");
+        assert_ne!(
+            approval.state.answered_by(),
+            Some(&approval.requested_by),
+            "the person who answers is not the requester"
+        );
     }
 }
 
-/// The random walk is the same in each run. It must reach every row of the table from every state that the row allows, except the
-/// rows about awards, which `money_properties.rs` covers.
+/// The random steps are the same in each run. They must reach every action of the state table from every state that allows it, except
+/// the actions on awards, which `money_properties.rs` covers.
 #[test]
 fn random_commands_keep_the_programme_sound() {
     let reached = RefCell::new(BTreeSet::new());
@@ -249,8 +269,8 @@ fn random_commands_keep_the_programme_sound() {
     if let Err(failed) = walked {
         panic!("{failed}");
     }
-    let rows = OfferAction::ALL.iter().filter(|it| !ABOUT_AWARDS.contains(it));
-    let expected = rows.flat_map(|verb| allowed_in(*verb).iter().map(move |state| (*verb, *state)));
+    let actions = OfferAction::ALL.iter().filter(|it| !ACTIONS_ON_AWARDS.contains(it));
+    let expected = actions.flat_map(|action| allowed_in(*action).iter().map(move |state| (*action, *state)));
     let missed: Vec<_> = expected.filter(|it| !reached.borrow().contains(it)).collect();
     assert!(missed.is_empty(), "the walk never came to {missed:?}");
 }

@@ -1,16 +1,16 @@
-//! Tests of existing awards: a row for each refusal, beside a row that passes (`domain.md` section 5).
+//! Tests of existing awards: for each refusal a row that is refused and a row that just passes (`domain.md` section 5).
 
 use decision::Warning;
 
-use super::money_script::{MoneyRow, judge_money};
+use super::money_script::{FUNDED_EVENTS, MoneyRow, judge_money};
 use super::script::{Script, day};
 use crate::award::BookingState;
 use crate::programme::*;
 
-/// Two days for `S`, delivery started: events 21 and 22.
+/// An award of two days for `S`, and the start of delivery: events 21 and 22.
 const DAYS: &str = "nle:4@6 start@7";
 
-/// Judges the rows, each with [`DAYS`] before its history.
+/// Checks the rows, each with [`DAYS`] before its own words.
 fn judge_after_days(rows: &[MoneyRow<'_>]) {
     for (letter, history, word, expected, part) in rows {
         judge_money(&[(letter, &format!("{DAYS} {history}"), word, expected, part)]);
@@ -26,7 +26,7 @@ fn only_committed_amounts_are_drawn() {
         ("S", "",                "draw:5@8",                "AWARD_EXCEEDED 4 | award 4 4 0 4 5 4", "2.5 days is more than this award has left for that: 2 days"),
         ("S", "draw:3@8",        "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 3 1 2 1", ""),
         ("S", "release:3",       "draw:2@9",                "AWARD_EXCEEDED 1 | award 4 1 0 1 2 1", ""),
-        // a refund returns the amount to cap and fund, not to the award
+        // a refund returns the amount to the cap and the fund, not to the award
         ("S", "draw:4@8 refund:4", "draw:1@9",              "AWARD_EXCEEDED 0 | award 4 0 0 0 1 0", "make another award"),
         ("S", "",                "draw:100p@8",             "UNIT_MISMATCH 0 | award", "give the amount in half-days"),
         ("S", "",                "draw@8",                  "BOOKING_NOT_OPEN 0 | award", "give an amount, or the booking"),
@@ -102,10 +102,11 @@ fn bookings_stay_within_their_award() {
     let script = Script::funded().after("S", "nle:4@6 book:1@2022-03-01 book:1/leader-2@2022-03-02");
     let bookings = &script.awards_of_offer(Script::offer_id_of("S"))[0].bookings;
     let leaders: Vec<&str> = bookings.iter().map(|it| it.leader.as_str()).collect();
-    assert_eq!(leaders, ["leader-1", "leader-2"], "the award's leader, unless it says who");
+    assert_eq!(leaders, ["leader-1", "leader-2"], "the leader is the award's leader, unless the booking names another");
     assert_eq!(bookings[0].on, day("2022-03-01"));
-    assert_eq!(script.events[21].effective, day("2021-12-01"), "the day it was booked, not the day it is for");
-    assert!(script.events[21].entries.is_empty(), "a booking moves nothing");
+    let first_booking = &script.events[FUNDED_EVENTS + 1];
+    assert_eq!(first_booking.effective, day("2021-12-01"), "the day of the request, not the booked day");
+    assert!(first_booking.entries.is_empty(), "a booking moves no amount");
 }
 
 #[test]
@@ -140,7 +141,7 @@ fn only_drawn_amounts_are_refunded() {
         ("S", "draw:3@8 refund:2@9",            "refund:2@9",           "AWARD_EXCEEDED 1 | award 4 1 1 1 2 1", ""),
         ("S", "",                               "refund:1@9",           "AWARD_EXCEEDED 0 | award 4 4 0 0 1 0", ""),
         ("S", "draw:3@8 close:completed@9",     "refund:3@10",          "4 3 1 3", ""),
-        // not before the draw that it takes back
+        // a refund is not dated before the draw that it takes back
         ("S", "draw:3@8",                       "refund:1@8",           "4 3 0 1", ""),
         ("S", "draw:3@8",                       "refund:1@7",           "DATE_ORDER 0 | period", "2021-10-07 lies before what it takes back was drawn, on 2021-10-08"),
         ("S", "draw:1@8 draw:2@10",             "refund:1@9",           "4 3 0 1", ""),
@@ -186,7 +187,7 @@ fn undoing_a_mistake_restores_the_numbers() {
         ("S", "draw:3@8",                            "undo#23",  "4 0 0 0", ""),
         ("S", "release:3",                           "undo#23",  "4 0 0 0", ""),
         ("S", "draw:3@8 refund:2@9",                 "undo#24",  "4 3 0 0", ""),
-        // only once, and only an event that moved an amount of this award
+        // an event is undone only once, and only if it moved an amount of this award
         ("S", "draw:3@8 undo#23",                    "undo#23",  "MOVEMENT_NOT_UNDOABLE - | award", "event 23 is no draw, release or refund of this award that can be undone"),
         ("S", "draw:3@8",                            "undo#21",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
         ("S", "draw:3@8 undo#23",                    "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", ""),
@@ -200,14 +201,14 @@ fn undoing_a_mistake_restores_the_numbers() {
         ("S", "release:3 close:completed",           "undo#23",  "STATE_NOT_ALLOWED - | state", ""),
         ("S", "draw:3@8 refund:2@9 close:completed@9", "undo#24", "4 3 1 0", ""),
         ("S", "draw:3@8 close:completed@9",          "undo#24",  "MOVEMENT_NOT_UNDOABLE - | award", "event 24 is no draw"),
-        // the amount is back only from the day of the undo
+        // the amount is committed again only from the day of the undo on
         ("S", "draw:4@8 undo#23",                    "draw:4@9",  "DATE_ORDER 0 | period", "2021-10-09 lies before what it takes was given back by an undo, on 2021-12-01"),
         ("S", "draw:3@8 undo#23",                    "draw:2@9",  "DATE_ORDER 1 | period", "give a date on or after 2021-12-01"),
         ("S", "draw:3@8 undo#23",                    "draw:1@9",  "4 1 0 0", ""),
         ("S", "draw:3@8 undo#23",                    "draw:4",    "4 4 0 0", ""),
         ("S", "release:3@8 undo#23",                 "release:2@9", "DATE_ORDER 1 | period", ""),
         ("S", "release:3@8 undo#23",                 "release:1@9", "4 0 1 0", ""),
-        // cap and fund must bear it
+        // the cap and the fund must bear the undo
         ("S", "release:3 nle:5",                     "undo.1#23", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", "release first"),
         ("S", "draw:3@8 refund:3@9 nle:5",           "undo.1#24", "CAP_EXCEEDED - | cap 6 6 0 0 3 0", ""),
     ]);
@@ -220,16 +221,16 @@ fn undoing_a_mistake_restores_the_numbers() {
     assert_eq!(
         script.awards_of_offer(Script::offer_id_of("S"))[0].bookings[0].state,
         BookingState::Cancelled,
-        "book it again"
+        "the undo does not restore the booking"
     );
     let undone = script.events.last().unwrap();
     assert_eq!((undone.effective, undone.text_hash.is_some()), (day("2021-12-01"), true));
     let verbs: Vec<&str> = undone.entries.iter().map(|it| it.verb.name()).collect();
-    assert_eq!(verbs, ["refund", "commit", "refund", "commit"], "on the cap, then on the fund");
+    assert_eq!(verbs, ["refund", "commit", "refund", "commit"], "first to the cap, then to the fund");
 }
 
 #[test]
-fn undoing_a_draw_frees_its_invoice_and_undoing_a_refund_pays_it_again() {
+fn undoing_a_draw_frees_its_invoice_and_undoing_a_refund_pays_the_invoice_again() {
     const PAID: &str = "npqel:900000@6 start@7 draw:300000/INV-1@8";
     #[rustfmt::skip]
     judge_money(&[
@@ -244,7 +245,7 @@ fn undoing_a_draw_frees_its_invoice_and_undoing_a_refund_pays_it_again() {
 
 /// "A mistaken date of accept or start is corrected by a counter-event while nothing later depends on it."
 #[test]
-fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them() {
+fn a_date_is_corrected_only_between_the_milestones_around_it() {
     use super::script::{Row, judge};
     #[rustfmt::skip]
     let rows: &[Row] = &[
@@ -273,7 +274,7 @@ fn the_dates_of_acceptance_and_start_are_corrected_between_what_surrounds_them()
     assert_eq!(
         (corrected.effective, corrected.text_hash.is_some()),
         (day("2021-12-01"), true),
-        "the day it was noticed"
+        "the correction is dated today"
     );
     assert_eq!(script.offer("T").etag(), "v7");
 }
