@@ -220,7 +220,8 @@ impl ProgrammeState {
         awards_of_leader.push(new);
     }
 
-    /// Updates the payments of the invoice that a draw pays, or the draws without an invoice. The draw was applied to its award before.
+    /// Updates the payments of the invoice that a draw pays, or the draws without an invoice. The draw was applied to its award
+    /// before.
     fn update_payments_after_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {

@@ -1,5 +1,5 @@
-//! Holds the awards and approvals of a programme, by id. Indexes by offer and by subject make lookups fast, even with a whole record
-//! loaded.
+//! Holds the awards and approvals of a programme, by id. Indexes by offer and by subject make lookups fast, even with a whole
+//! record loaded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;

@@ -170,7 +170,8 @@ pub struct UnapprovedMovement {
 }
 
 impl ResponsibleAnswer {
-    /// Whether the local authority is only assumed to be the responsible body, because it is unknown whether the school has a diocese.
+    /// Whether the local authority is only assumed to be the responsible body, because it is unknown whether the school has a
+    /// diocese.
     #[must_use]
     pub const fn is_assumed(&self) -> bool {
         !self.diocese_known && matches!(self.body, ResponsibleBody::LocalAuthority(_))
@@ -234,7 +235,8 @@ impl ProgrammeState {
         if self.rules < RulesVersion::V2 { first.actor == second.actor } else { first.is(second) }
     }
 
-    /// The number of unsettled awards of an offer, and whether anything was drawn on them. The state changes of the offer depend on both.
+    /// The number of unsettled awards of an offer, and whether anything was drawn on them. The state changes of the offer
+    /// depend on both.
     pub(super) fn award_totals(&self, offer: OfferId) -> AwardTotals {
         let awards = || self.awards.of_offer(offer);
         AwardTotals {

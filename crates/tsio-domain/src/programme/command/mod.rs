@@ -56,8 +56,8 @@ pub struct NewAward {
     pub text: String,
 }
 
-/// A requested change of a programme. Each field is valid by itself. [`ProgrammeState::decide`](super::ProgrammeState::decide) decides
-/// whether the change is allowed.
+/// A requested change of a programme. Each field is valid by itself. [`ProgrammeState::decide`](super::ProgrammeState::decide)
+/// decides whether the change is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Make offers to eligible recipients that have no offer, and add schools that became eligible to open offers.
@@ -244,7 +244,8 @@ pub enum Command {
         on: Date,
         /// The leader; by default the leader of the award.
         leader: Option<Actor>,
-        /// Whether the leader is a national leader or an equivalent. For the award's own leader, the default is what the award says.
+        /// Whether the leader is a national leader or an equivalent. For the award's own leader, the default is what the award
+        /// says.
         leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking.

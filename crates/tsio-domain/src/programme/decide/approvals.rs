@@ -18,8 +18,8 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl ProgrammeState {
-    /// Refuses a repeated request that already opened an approval, so that a retry does not open a second one. This check comes before
-    /// all limits, because a repeated request gets the answer of the first one whatever has changed since.
+    /// Refuses a repeated request that already opened an approval, so that a retry does not open a second one. This check comes
+    /// before all limits, because a repeated request gets the answer of the first request, even if the state has changed since.
     ///
     /// # Errors
     /// [`Reason::ApprovalRequired`] while the approval is open. [`Reason::ApprovalNotOpen`] after it was given, or if it was denied
@@ -63,7 +63,8 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        // An open approval cannot be given any more if the offer has changed since it was opened. Then a new approval may be opened.
+        // An open approval cannot be given any more if the offer has changed since it was opened. Then a new approval may be
+        // opened.
         let now = context.now.at;
         let is_outdated = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))

@@ -1,7 +1,8 @@
 //! Makes a bundle of awards under one offer: all of them or none. Each award is checked against its cap and its fund.
 //!
-//! The awards of a bundle are checked in order, against the accounts as the earlier awards left them. The first award under a cap also
-//! allocates to the cap account the amount that the terms allow. [`super::spending`] decides commands about existing awards.
+//! The awards of a bundle are checked in order, against the accounts as the earlier awards left them. The first award under a
+//! cap also allocates to the cap account the amount that the terms allow. [`super::spending`] decides commands about existing
+//! awards.
 //!
 //! An award without a date is made today. After the award window has passed, it is made on the day on which the offer was accepted,
 //! and the decision has a warning.
@@ -35,10 +36,10 @@ impl ProgrammeState {
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Stale`]; every limit of every award: [`Reason::ProgrammeClosed`],
-    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`], [`Reason::StrandNotOffered`], [`Reason::UnitMismatch`],
-    /// [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
-    /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`],
-    /// [`Reason::FundsInsufficient`], [`Reason::AmountTooLarge`], [`Reason::DateOrder`].
+    /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`], [`Reason::StrandNotOffered`],
+    /// [`Reason::UnitMismatch`], [`Reason::PartnerNotSuitable`], [`Reason::ProviderNotAccredited`], [`Reason::CapExceeded`],
+    /// [`Reason::LeaderFunded`], [`Reason::FundMissing`], [`Reason::FundOverCommitted`], [`Reason::FundsInsufficient`],
+    /// [`Reason::AmountTooLarge`], [`Reason::DateOrder`].
     pub(in crate::programme) fn award(
         &self,
         target: &OfferTarget,
@@ -102,8 +103,8 @@ impl ProgrammeState {
         (day, if is_assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
     }
 
-    /// The day of an award. An award without a date is made today. After the award window it is made on the day on which its offer was
-    /// accepted, or on the nearest day within the window. Deliveries under the award are not before that day.
+    /// The day of an award. An award without a date is made today. After the award window it is made on the day on which its
+    /// offer was accepted, or on the nearest day within the window. Deliveries under the award are not before that day.
     pub(in crate::programme) fn award_day(&self, on: Option<Date>, offer: &Offer, today: Date) -> Date {
         let window = self.programme.scheme.award_window();
         match on {
@@ -246,8 +247,8 @@ impl AwardBundle<'_> {
         support
     }
 
-    /// Refuses to fund a leader twice ("An NPQEL leader is funded once in a programme"), unless all of the earlier award was released,
-    /// refunded or undone. Also remembers the leader for the later awards of the bundle.
+    /// Refuses to fund a leader twice ("An NPQEL leader is funded once in a programme"), unless all of the earlier award was
+    /// released, refunded or undone. Also remembers the leader for the later awards of the bundle.
     fn check_leader(&mut self, support: &Support) -> Option<Refusal> {
         let Support::Npqel { leader, .. } = support else { return None };
         if self.state.rules < RulesVersion::V2 {
@@ -267,8 +268,8 @@ impl AwardBundle<'_> {
         Refusal::of(Reason::ProviderNotAccredited, message, limit)
     }
 
-    /// Adds the charge to the cap account of an award, and returns the account. None if the strand has no cap. The first award under a
-    /// cap also allocates the amount that the terms allow.
+    /// Adds the charge to the cap account of an award, and returns the account. None if the strand has no cap. The first award
+    /// under a cap also allocates the amount that the terms allow.
     fn add_cap_charge(
         &mut self,
         strand: &Strand,
@@ -302,8 +303,8 @@ impl AwardBundle<'_> {
         Some(fund.id)
     }
 
-    /// Commits an award's amount in each of its accounts, if all of them bear it and no other limit refuses the award. Otherwise adds
-    /// the limits that refuse it.
+    /// Commits an award's amount in each of its accounts, if all of them bear it and no other limit refuses the award.
+    /// Otherwise adds the limits that refuse it.
     fn commit(&mut self, checked: &mut CheckedAward, amount: i64) -> Result<(), CommandError> {
         const NOT_LOADED: CommandError = CommandError::Bug("an account to charge is not loaded");
         for charge in checked.charges.clone() {
@@ -362,7 +363,8 @@ impl ProgrammeState {
         Some(leader_is_funded(leader, &by, "release and refund all of that award first"))
     }
 
-    /// A phrase for the award that funds a leader. None if no award funds the leader. The phrase names the award if the caller may see it.
+    /// A phrase for the award that funds a leader. None if no award funds the leader. The phrase names the award if the caller
+    /// may see it.
     fn funded_by(&self, key: &str, offer: OfferId, reach: &Reach) -> Option<String> {
         let mut awards_of_leader = self.leaders.get(key).into_iter().flatten();
         let funding = awards_of_leader.find(|id| self.awards.get(id).is_some_and(Award::funds))?;
@@ -380,8 +382,8 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
     )
 }
 
-/// The largest amount that an account can commit, in the award's unit. `least` is the least available amount of the account as of the
-/// day of the award and each later day. A number of half-days fits an `i32`.
+/// The largest amount that an account can commit, in the award's unit. `least` is the least available amount of the account as
+/// of the day of the award and each later day. A number of half-days fits an `i32`.
 fn headroom_for_award(account: &Account, least: i64, charge: Charge) -> i64 {
     let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.unit_cost).unwrap_or(0);
     if charge.unit_cost == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }

@@ -1,8 +1,8 @@
 //! Checks invoices: who issued the invoice that a draw pays, the amount that may still be paid on it, and which payment a refund
 //! takes back.
 //!
-//! An invoice belongs to its issuer, and is paid only once in all programmes together: by one draw, or by several draws up to the total
-//! that the first draw stated. An invoice may be paid again only after all of its payments have been refunded.
+//! An invoice belongs to its issuer, and is paid only once in all programmes together: by one draw, or by several draws up to
+//! the total that the first draw stated. An invoice may be paid again only after all of its payments have been refunded.
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,9 @@ impl Issuer {
 }
 
 impl ProgrammeState {
-    /// Checks the payment of an invoice by a draw. Returns the part of the invoice that the draw pays, as the draw records it. None if
-    /// the draw has no invoice, or if the issuer or the total is refused. `amount` is in the award's unit. Adds refusals to `limits`: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
+    /// Checks the payment of an invoice by a draw. Returns the part of the invoice that the draw pays, as the draw records it.
+    /// None if the draw has no invoice, or if the issuer or the total is refused. `amount` is in the award's unit. Adds
+    /// refusals to `limits`: [`Reason::InvoiceMissing`], [`Reason::InvoiceNotExpected`], [`Reason::ClaimIssuerMissing`],
     /// [`Reason::InvoicePaid`], [`Reason::ClaimTotalDiffers`], [`Reason::ClaimTotalExceeded`].
     pub(in crate::programme) fn check_payment(
         &self,
@@ -130,8 +131,9 @@ impl ProgrammeState {
 
     /// The issuer of an invoice of credit: the partner trust, or another issuer that the draw names.
     ///
-    /// A renamed trust is one issuer under all its names. If awards of this partner already paid the invoice under a former name, the
-    /// invoice keeps that name. Otherwise the name in the request counts, or else the trust's name in the newest register.
+    /// A renamed trust is one issuer under all its names. If awards of this partner already paid the invoice under a former
+    /// name, the invoice keeps that name. Otherwise the name in the request counts, or else the trust's name in the newest
+    /// register.
     fn partner_or_requested(&self, partner: Uid, requested: Option<&str>, reference: &Reference) -> Issuer {
         let scheme = &self.programme.scheme;
         let names = self.trust_names.get(&partner).map(Vec::as_slice).unwrap_or_default();
@@ -345,12 +347,12 @@ pub(in crate::programme) struct RefundedPayment<'a> {
 }
 
 impl<'a> RefundedPayment<'a> {
-    /// Chooses one of several payments of an invoice: the newest payment with enough left as of the day of the refund and each later
-    /// day. None if there are no payments.
+    /// Chooses one of several payments of an invoice: the newest payment with enough left as of the day of the refund and each
+    /// later day. None if there are no payments.
     ///
-    /// For each payment, `left_from` returns the least amount that was left from that day on, and the day from which enough was left.
-    /// If no payment has enough, the refund will be refused. The refusal is then about the payment that has enough soonest, or else the
-    /// payment with the largest amount left.
+    /// For each payment, `left_from` returns the least amount that was left from that day on, and the day from which enough was
+    /// left. If no payment has enough, the refund will be refused. The refusal is then about the payment that has enough
+    /// soonest, or else the payment with the largest amount left.
     fn choose(
         award: &Award,
         payments: &[&'a Invoice],
@@ -376,8 +378,8 @@ impl<'a> RefundedPayment<'a> {
     }
 }
 
-/// The payment that a refund takes back: a payment of the named invoice, or of the only invoice that is not fully refunded. None if the
-/// refund takes back an amount that was drawn without an invoice. See [`RefundedPayment::choose`] for `left_from`.
+/// The payment that a refund takes back: a payment of the named invoice, or of the only invoice that is not fully refunded.
+/// None if the refund takes back an amount that was drawn without an invoice. See [`RefundedPayment::choose`] for `left_from`.
 ///
 /// # Errors
 /// [`Reason::InvoiceMissing`] if the request does not determine the payment, or if the named invoice has no payment to refund.

@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Records a contact on all of several offers, or on none of them. A contact with the responsible body first takes over the body of
-    /// the newest register, if the offer still follows the register.
+    /// Records a contact on all of several offers, or on none of them. A contact with the responsible body first takes over the
+    /// body of the newest register, if the offer still follows the register.
     pub(super) fn contact(
         &self,
         targets: &[(OfferTarget, Option<Urn>)],

@@ -110,9 +110,9 @@ impl ProgrammeState {
         Some(Refusal::of(Reason::OutsideWindow, format!("{on} lies after the last day of contacts, {last_day}"), limit))
     }
 
-    /// The least amount that was drawn and not refunded as of `on` and each later day, and the first day from which the amount is always
-    /// enough for the request. Counts one payment of an invoice (`paid`), or the draws without an invoice. Under rules 1, which had no
-    /// such limit, returns [`i64::MAX`] and no day.
+    /// The least amount that was drawn and not refunded as of `on` and each later day, and the first day from which the amount
+    /// is always enough for the request. Counts one payment of an invoice (`paid`), or the draws without an invoice. Under
+    /// rules 1, which had no such limit, returns [`i64::MAX`] and no day.
     pub(in crate::programme) fn least_drawn_from(
         &self,
         award: &Award,
@@ -126,8 +126,8 @@ impl ProgrammeState {
         self.movements.spent_from(award.id, paid, on, requested)
     }
 
-    /// Refuses to refund on a day an amount that was drawn only later. Returns the amount that could be refunded on that day, and the
-    /// refusal, if any.
+    /// Refuses to refund on a day an amount that was drawn only later. Returns the amount that could be refunded on that day,
+    /// and the refusal, if any.
     pub(in crate::programme) fn refund_before_draw(
         &self,
         award: &Award,
@@ -140,8 +140,9 @@ impl ProgrammeState {
         (least.max(0), not_before(|| super::limits::subject(award), on, drawn_later))
     }
 
-    /// Refuses to draw or release on a day an amount that was not committed on that day and each later day. Returns the amount that was
-    /// committed, and the refusal, if any. An amount whose draw or release was undone is committed again only from the undo on.
+    /// Refuses to draw or release on a day an amount that was not committed on that day and each later day. Returns the amount
+    /// that was committed, and the refusal, if any. An amount whose draw or release was undone is committed again only from the
+    /// undo on.
     pub(in crate::programme) fn taken_before_commitment(
         &self,
         award: &Award,
@@ -157,8 +158,8 @@ impl ProgrammeState {
         (least.max(0), not_before(|| super::limits::subject(award), on, committed_later))
     }
 
-    /// Corrects the day of the acceptance or of the start of delivery by a counter-event. The new day must not be before a milestone that
-    /// the corrected one depends on, and not after a milestone that depends on the corrected one.
+    /// Corrects the day of the acceptance or of the start of delivery by a counter-event. The new day must not be before a
+    /// milestone that the corrected one depends on, and not after a milestone that depends on the corrected one.
     ///
     /// # Errors
     /// [`CommandError::NotFound`], [`CommandError::Stale`]; [`Reason::StateNotAllowed`], [`Reason::OutsideProgramme`],

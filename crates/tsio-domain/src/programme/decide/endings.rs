@@ -76,7 +76,8 @@ impl ProgrammeState {
     }
 }
 
-/// Adds another refusal to the outcome of a decision, so that the caller gets both refusals in one. None leaves the outcome as it is.
+/// Adds another refusal to the outcome of a decision, so that the caller gets both refusals in one. None leaves the outcome as
+/// it is.
 fn with_refusal(decision: Result<NewEvent, Refusal>, other: Option<Refusal>) -> Result<NewEvent, Refusal> {
     let refusal = decision.as_ref().err().cloned();
     Refusal::none_of(refusal.into_iter().chain(other))?;

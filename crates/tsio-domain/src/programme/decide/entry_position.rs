@@ -1,8 +1,9 @@
 //! Decides the entry position of a school if the files do not contain the judgements with which the school entered the year. Two
 //! people decide, with the evidence that they have seen (`domain.md` sections 1 and 8).
 //!
-//! One person requests the decision, and another person who reaches the school's region gives the approval. The decision applies only
-//! while the files do not contain the judgements: evidence in a file has priority. A later decision replaces an earlier decision.
+//! One person requests the decision, and another person who reaches the school's region gives the approval. The decision
+//! applies only while the files do not contain the judgements: evidence in a file has priority. A later decision replaces an
+//! earlier decision.
 
 use std::collections::BTreeSet;
 
@@ -38,8 +39,8 @@ fn not_unknown(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal 
 }
 
 impl EntryPosition {
-    /// The message and the remedy of a refusal if people cannot decide this entry position. None if they can, because the files do not
-    /// contain it.
+    /// The message and the remedy of a refusal if people cannot decide this entry position. None if they can, because the files
+    /// do not contain it.
     fn why_not_decidable(&self, urn: Urn) -> Option<(String, String)> {
         Some(match self {
             Self::Unknown => return None,
@@ -64,8 +65,8 @@ impl EntryPosition {
 }
 
 impl ProgrammeState {
-    /// Opens an approval to decide a school's entry position. If the caller already has an open approval with the same statement, the
-    /// refusal names it. An open approval of another person, or with another statement, does not matter.
+    /// Opens an approval to decide a school's entry position. If the caller already has an open approval with the same
+    /// statement, the refusal names it. An open approval of another person, or with another statement, does not matter.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a school that no file names; [`Reason::EntryNotUnknown`]; [`Reason::ApprovalRequired`] if the
@@ -95,9 +96,9 @@ impl ProgrammeState {
     /// Gives an approval that decides a school's entry position, as a second person.
     ///
     /// # Errors
-    /// [`Reason::ApprovalNotOpen`] if something changed since the approval was opened: no file names the school any more, the files now
-    /// contain the entry position, the school is in another region, its entry position was decided, or other open offers would lose
-    /// their ground; [`Reason::ProgrammeClosed`].
+    /// [`Reason::ApprovalNotOpen`] if something changed since the approval was opened: no file names the school any more, the
+    /// files now contain the entry position, the school is in another region, its entry position was decided, or other open
+    /// offers would lose their ground; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn give_entry(
         &self,
         requested: &Approval,
@@ -124,8 +125,8 @@ impl ProgrammeState {
         Ok(Decision::new(vec![given, decided], CommandAnswer::Approved(approval, Approved::Entry(urn))))
     }
 
-    /// The statement of an approval. If the new decision changes an earlier decision from met to not met, the statement lists the open
-    /// offers of the school and of the schools that it follows.
+    /// The statement of an approval. If the new decision changes an earlier decision from met to not met, the statement lists
+    /// the open offers of the school and of the schools that it follows.
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
         let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
@@ -182,8 +183,8 @@ impl ProgrammeState {
         }
     }
 
-    /// Stores a decision. Its approval must state the same decision, and the actor of the event must have given the approval. Otherwise
-    /// the event is reported in [`ProgrammeState::violations`] and not stored.
+    /// Stores a decision. Its approval must state the same decision, and the actor of the event must have given the approval.
+    /// Otherwise the event is reported in [`ProgrammeState::violations`] and not stored.
     pub(in crate::programme) fn store_entry_decision(
         &mut self,
         (approval, urn, met): (ApprovalId, Urn, bool),

@@ -43,8 +43,9 @@ impl ProgrammeState {
         Ok(Decision::new(vec![NewEvent::without_offer(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
     }
 
-    /// Allocates money to a fund, withdraws it, or moves it between funds. A movement that needs two people opens an approval. If the
-    /// caller already has an open approval for the same movement, the refusal names it. All other limits are checked first.
+    /// Allocates money to a fund, withdraws it, or moves it between funds. A movement that needs two people opens an approval.
+    /// If the caller already has an open approval for the same movement, the refusal names it. All other limits are checked
+    /// first.
     ///
     /// # Errors
     /// Those of [`ProgrammeState::check_movement`] and [`ProgrammeState::refuse_repeated_request`]; [`Reason::ApprovalRequired`].
@@ -87,8 +88,8 @@ impl ProgrammeState {
         Ok(open_approval(approval, text.cloned(), context))
     }
 
-    /// Gives an approval of a movement and carries it out, as the second person. The limits are checked again with the funds as they
-    /// are now.
+    /// Gives an approval of a movement and carries it out, as the second person. The limits are checked again with the funds as
+    /// they are now.
     ///
     /// # Errors
     /// Those of [`ProgrammeState::check_movement`]; [`Reason::ApprovalExceeded`].
@@ -226,8 +227,8 @@ struct FundMovement {
     two_people: bool,
 }
 
-/// Checks that a withdrawal takes no more than the fund can give. A deliberate over-commitment may take all that was allocated. Adds the
-/// limit and its headroom.
+/// Checks that a withdrawal takes no more than the fund can give. A deliberate over-commitment may take all that was allocated.
+/// Adds the limit and its headroom.
 fn check_withdrawal(fund: &Account, amount: i64, over_commit: bool, limits: &mut LimitCollector) {
     let most = if over_commit { fund.allocated() } else { fund.headroom(EntryKind::Withdraw) };
     let remedy = match (over_commit, fund.binds) {

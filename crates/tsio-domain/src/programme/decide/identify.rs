@@ -25,8 +25,8 @@ impl Candidate {
         ResponsibleAnswer { body, trust, diocese_known }
     }
 
-    /// The event that updates the responsible body of this candidate's offer. None if the body is the same, or if the offer no longer
-    /// follows the register.
+    /// The event that updates the responsible body of this candidate's offer. None if the body is the same, or if the offer no
+    /// longer follows the register.
     fn responsible_change(&self, offer: &Offer) -> Option<EventBody> {
         offer.school_of_responsible_body().and_then(|_| self.responsible_answer().change_of(offer))
     }
@@ -102,8 +102,9 @@ impl ProgrammeState {
         Decision::new(drafts, CommandAnswer::Identified(result)).warn_of_dioceses(assumed_bodies)
     }
 
-    /// The open referrals within reach whose schools are all eligible by the files, each with the offer of its schools. That offer must be
-    /// open and within reach. It must list the schools already, or be changed or made by this identify to list them.
+    /// The open referrals within reach whose schools are all eligible by the files, each with the offer of its schools. That
+    /// offer must be open and within reach. It must list the schools already, or be changed or made by this identify to list
+    /// them.
     fn confirmed_referrals(
         &self,
         candidates: &Candidates,
@@ -174,9 +175,9 @@ impl ProgrammeState {
         }
     }
 
-    /// Splits schools into those that are on no open offer except `own_offer`, and those that another open offer blocks. A school is also
-    /// blocked if a predecessor is on another open offer. `listed_now` contains the schools that earlier events of the same decision
-    /// put on offers. Returns the free schools and the blocked schools.
+    /// Splits schools into those that are on no open offer except `own_offer`, and those that another open offer blocks. A
+    /// school is also blocked if a predecessor is on another open offer. `listed_now` contains the schools that earlier events
+    /// of the same decision put on offers. Returns the free schools and the blocked schools.
     pub(in crate::programme) fn split_by_other_offers<'a>(
         &self,
         schools: impl Iterator<Item = &'a CandidateSchool>,
@@ -224,8 +225,8 @@ pub(in crate::programme) fn listed_school(school: &CandidateSchool) -> ListedSch
     ListedSchool { urn: school.urn, name: school.name.clone(), rules: school.rules.clone() }
 }
 
-/// The region with the largest number of these schools. If several regions have that number, the first by name (`domain.md` section 4).
-/// None if there are no schools.
+/// The region with the largest number of these schools. If several regions have that number, the first by name (`domain.md`
+/// section 4). None if there are no schools.
 pub(in crate::programme) fn region_of_most(schools: &[&CandidateSchool]) -> Option<Region> {
     let mut counts: BTreeMap<Region, usize> = BTreeMap::new();
     for school in schools {

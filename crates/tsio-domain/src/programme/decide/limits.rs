@@ -1,5 +1,5 @@
-//! Collects the limits that refuse a command about an amount. The refusal names every exceeded limit, and the largest amount that would
-//! have passed all limits.
+//! Collects the limits that refuse a command about an amount. The refusal names every exceeded limit, and the largest amount
+//! that would have passed all limits.
 
 use crate::Date;
 use crate::award::Award;
@@ -60,8 +60,8 @@ impl LimitCollector {
     }
 }
 
-/// Refuses a commitment that the account cannot bear. `amount` is none if it does not fit an `i64`. Returns none if the account bears
-/// the commitment.
+/// Refuses a commitment that the account cannot bear. `amount` is none if it does not fit an `i64`. Returns none if the account
+/// bears the commitment.
 pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -> Option<Refusal> {
     let headroom = account.headroom(EntryKind::Commit);
     if amount.is_some_and(|it| it <= headroom) {

@@ -205,8 +205,8 @@ impl ProgrammeState {
         Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
     }
 
-    /// Decides a command about an action on one offer on a past day. Refuses a day before the programme. Adds a warning for a day long
-    /// ago.
+    /// Decides a command about an action on one offer on a past day. Refuses a day before the programme. Adds a warning for a
+    /// day long ago.
     fn decide_dated(
         &self,
         target: &OfferTarget,

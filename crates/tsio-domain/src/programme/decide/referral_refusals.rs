@@ -60,8 +60,9 @@ pub(in crate::programme) fn own_referral(referral: &Referral, is_raiser: bool) -
     })
 }
 
-/// Refuses a decision without a discussion with the regional schools commissioner, held on or before the day of the decision ("in
-/// discussion with your local regional schools commissioner"). Before rules 2 a discussion had no recorded partner, and any counted.
+/// Refuses a decision without a discussion with the regional schools commissioner, held on or before the day of the decision
+/// ("in discussion with your local regional schools commissioner"). Before rules 2 a discussion had no recorded partner, and
+/// any counted.
 pub(in crate::programme) fn discussion_missing(referral: &Referral, on: Date, rules: RulesVersion) -> Option<Refusal> {
     let with_commissioner = |it: &Discussion| it.with == Some(DiscussionPartner::RegionalSchoolsCommissioner);
     let counts = |it: &&Discussion| it.on <= on && (rules < RulesVersion::V2 || with_commissioner(it));

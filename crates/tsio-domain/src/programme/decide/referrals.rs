@@ -1,5 +1,5 @@
-//! Decides commands about referrals. One person raises a referral. Another person who reaches its region decides the referral after a
-//! discussion (`domain.md` section 1).
+//! Decides commands about referrals. One person raises a referral. Another person who reaches its region decides the referral
+//! after a discussion (`domain.md` section 1).
 //!
 //! Approving a referral also makes the offer, by the rules of identify: one offer for each recipient, no school on two offers, no
 //! guessed placement. The offer lists a school that the monthly files have made eligible meanwhile by the rules of the files. It
@@ -60,9 +60,9 @@ impl ProgrammeState {
     /// Raises a referral. Refuses a referral whose approval could not lead to an offer.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for a school that no file names, or a ground that the terms do not have; [`Reason::ProgrammeClosed`],
-    /// [`Reason::OutsideProgramme`], [`Reason::GroundNotInEffect`], [`Reason::ReferralOpen`], [`Reason::CannotBeReferred`],
-    /// [`Reason::SchoolOnAnotherOffer`].
+    /// [`CommandError::NotFound`] for a school that no file names, or a ground that the terms do not have;
+    /// [`Reason::ProgrammeClosed`], [`Reason::OutsideProgramme`], [`Reason::GroundNotInEffect`], [`Reason::ReferralOpen`],
+    /// [`Reason::CannotBeReferred`], [`Reason::SchoolOnAnotherOffer`].
     fn raise(&self, new: &NewReferral, context: &mut Context<'_>) -> Result<Decision, CommandError> {
         let (rule, ground) = self.ground(&new.ground)?;
         let (candidate, placing_refusals) = self.combined_candidate(new.subject, &new.urns, new.on)?;
@@ -140,9 +140,9 @@ impl ProgrammeState {
         Ok(decision_about(referral.id, Some(offer), events).warn_if_past(on, context.now))
     }
 
-    /// The offer of an approved referral; the event that makes the offer or adds schools to it, if any; and the exceptional schools, which
-    /// no file makes eligible, so that they are eligible by the referral. A school that is eligible by a decided entry position is
-    /// exceptional too, because that decision can be changed.
+    /// The offer of an approved referral; the event that makes the offer or adds schools to it, if any; and the exceptional
+    /// schools, which no file makes eligible, so that they are eligible by the referral. A school that is eligible by a decided
+    /// entry position is exceptional too, because that decision can be changed.
     fn offer_of_approval(
         &self,
         referral: &Referral,
@@ -169,8 +169,8 @@ impl ProgrammeState {
 
     /// Combines the offer placements of the referred schools into one candidate. Returns the candidate and the refusals.
     ///
-    /// Each school must have a recipient and be open on the day. If a trust is referred, each school must belong to the trust. If not all
-    /// schools have the same recipient, there is no candidate.
+    /// Each school must have a recipient and be open on the day. If a trust is referred, each school must belong to the trust.
+    /// If not all schools have the same recipient, there is no candidate.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] with the schools that no file names.
@@ -279,8 +279,8 @@ impl ProgrammeState {
         ground.ok_or_else(|| CommandError::not_found(EntityKind::Ground, id))
     }
 
-    /// The subjects that must have no open referral: the subject itself, and every school that would be referred alone because it is
-    /// its own recipient.
+    /// The subjects that must have no open referral: the subject itself, and every school that would be referred alone because
+    /// it is its own recipient.
     fn subjects_without_open_referral(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
         let standalone = new.urns.iter().filter(
             |urn| matches!(self.offer_placements.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),

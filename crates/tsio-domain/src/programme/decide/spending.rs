@@ -23,8 +23,8 @@ use crate::role::Reach;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Books days of an award. No amount moves. The days of leader time are limited to the days that are committed and not booked. The
-    /// days of governance support are not limited, because its awards count pence.
+    /// Books days of an award. No amount moves. The days of leader time are limited to the days that are committed and not
+    /// booked. The days of governance support are not limited, because its awards count pence.
     ///
     /// # Errors
     /// [`Reason::UnitMismatch`], [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`],
@@ -77,8 +77,8 @@ impl ProgrammeState {
         Ok(decision_about(award, NewEvent::of(offer.id, now.today, body)))
     }
 
-    /// Decides a [`Command::Draw`]: days were delivered, or a claim is paid. Amounts that other open bookings hold cannot be drawn. If less
-    /// is drawn than was booked, the rest of the booking becomes free again.
+    /// Decides a [`Command::Draw`]: days were delivered, or a claim is paid. Amounts that other open bookings hold cannot be
+    /// drawn. If less is drawn than was booked, the rest of the booking becomes free again.
     ///
     /// # Errors
     /// [`Reason::StateNotAllowed`], [`Reason::OutsideWindow`], [`Reason::OutsideProgramme`], [`Reason::DateOrder`],
@@ -205,8 +205,9 @@ impl ProgrammeState {
             .warn_if_past(on, now))
     }
 
-    /// Decides a [`Command::Refund`]: takes back an amount that was drawn. This is allowed in any state of the offer. If the award paid
-    /// invoices, a refund takes back an amount of one payment of an invoice, or an amount that was drawn without an invoice.
+    /// Decides a [`Command::Refund`]: takes back an amount that was drawn. This is allowed in any state of the offer. If the
+    /// award paid invoices, a refund takes back an amount of one payment of an invoice, or an amount that was drawn without an
+    /// invoice.
     ///
     /// # Errors
     /// [`Reason::OutsideProgramme`], [`Reason::DateOrder`], [`Reason::UnitMismatch`], [`Reason::AwardExceeded`],
@@ -271,11 +272,12 @@ impl ProgrammeState {
             .warn_if_past(*on, now))
     }
 
-    /// Completes the decision to close an offer: its event also releases every open commitment of the offer's awards. The answer lists the
-    /// released amounts.
+    /// Completes the decision to close an offer: its event also releases every open commitment of the offer's awards. The
+    /// answer lists the released amounts.
     ///
     /// # Errors
-    /// The error in `closed`, if any; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after that day.
+    /// The error in `closed`, if any; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after
+    /// that day.
     pub(in crate::programme) fn release_on_closing(
         &self,
         target: &OfferTarget,
@@ -331,8 +333,8 @@ impl ProgrammeState {
         }
     }
 
-    /// The postings that move an amount of an award: to its cap, and at the award's rate to its fund. The accounts can always bear the
-    /// postings, because they contain the amounts of all their awards. It is a bug if they cannot.
+    /// The postings that move an amount of an award: to its cap, and at the award's rate to its fund. The accounts can always
+    /// bear the postings, because they contain the amounts of all their awards. It is a bug if they cannot.
     fn postings(&self, award: &Award, verb: EntryKind, amount: i64) -> Result<Vec<Posting>, CommandError> {
         let cost = award.cost(amount).ok_or(CommandError::Bug("the cost of a part of an award does not fit"))?;
         let to_cap = award.cap.map(|account| Posting { account, verb, amount });
@@ -416,7 +418,8 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
     if remedy.is_empty() { "make another award: nothing of this one is committed".to_owned() } else { remedy }
 }
 
-/// Refuses a requested amount of more than `most`. If the requested amount is none, nothing of the award is left, which is refused too.
+/// Refuses a requested amount of more than `most`. If the requested amount is none, nothing of the award is left, which is
+/// refused too.
 fn exceeded(
     award: &Award,
     most: i64,

@@ -1,8 +1,8 @@
 //! Computes the sum that is compared with the threshold above which a movement needs a second person. The sum is the money that one
 //! person moved alone on a fund within 30 days (`domain.md` section 8).
 //!
-//! Allocations, withdrawals and both sides of virements count, by the time at which they were recorded. Movements that a second person
-//! approved do not count. A movement in the opposite direction subtracts nothing.
+//! Allocations, withdrawals and both sides of virements count, by the time at which they were recorded. Movements that a second
+//! person approved do not count. A movement in the opposite direction subtracts nothing.
 
 use crate::event::{Event, EventBody};
 use crate::events_about;
@@ -16,8 +16,8 @@ use crate::time::Micros;
 use crate::values::statement::MOVED_ALONE_DAYS;
 
 impl ProgrammeState {
-    /// The sum that a person moved alone on the fund of a change, within the days that count. For a virement: the larger sum of its two
-    /// funds.
+    /// The sum that a person moved alone on the fund of a change, within the days that count. For a virement: the larger sum of
+    /// its two funds.
     pub(in crate::programme) fn moved_alone(&self, change: &FundChange, by: &Person, now: Micros) -> Pence {
         let counts = |it: &&UnapprovedMovement| it.at.plus_days(MOVED_ALONE_DAYS) > now && it.by.is(by);
         let sum_on_fund = |fund| {
@@ -27,8 +27,8 @@ impl ProgrammeState {
         Pence(change.funds().map(sum_on_fund).max().unwrap_or(0))
     }
 
-    /// Adds the movement of an event to the movements that one person made alone. An approved movement is left out. It is in the same
-    /// request as the event that gave its approval. Under rules 1 movements are left out too.
+    /// Adds the movement of an event to the movements that one person made alone. An approved movement is left out. It is in
+    /// the same request as the event that gave its approval. Under rules 1 movements are left out too.
     pub(in crate::programme) fn add_unapproved_movement(&mut self, event: &Event) {
         let subject = match &event.body {
             EventBody::ApprovalGiven { .. } => {

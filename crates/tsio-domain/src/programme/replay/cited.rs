@@ -1,5 +1,6 @@
-//! Restores the data from outside the record with which a recorded request was decided. The events of the request cite this data: the
-//! responsible body of a school, its offer placement, or an entry position that was unknown. Other code checks that the files agree.
+//! Restores the data from outside the record with which a recorded request was decided. The events of the request cite this
+//! data: the responsible body of a school, its offer placement, or an entry position that was unknown. Other code checks that
+//! the files agree.
 
 use std::collections::HashMap;
 
@@ -20,8 +21,8 @@ use crate::terms::RuleId;
 use crate::values::statement::Statement;
 
 impl ProgrammeState {
-    /// Replaces the data from outside the record by the data that the events of a request cite. Data that the command does not use is
-    /// removed.
+    /// Replaces the data from outside the record by the data that the events of a request cite. Data that the command does not
+    /// use is removed.
     pub(in crate::programme) fn restore_cited_data(&mut self, command: &Command, request: &[Event]) {
         self.register_seq = request.iter().find_map(|it| it.body.register_seq());
         self.candidates = None;
@@ -61,8 +62,8 @@ impl ProgrammeState {
         }
     }
 
-    /// Restores a school whose entry position is decided from an approval's statement: its region, the decision about an older URN that
-    /// the school follows, and the schools on the stated offers.
+    /// Restores a school whose entry position is decided from an approval's statement: its region, the decision about an older
+    /// URN that the school follows, and the schools on the stated offers.
     fn restore_entry_school(&mut self, statement: Option<&Statement>) {
         let Some(Statement::Entry { urn, region, before, offers, .. }) = statement else { return };
         let other_decisions = self.entry_decisions.values().filter(|it| it.urn != *urn);
@@ -140,8 +141,8 @@ impl ProgrammeState {
                 | events_about!(school, approval, fund, award, record) => {}
             }
         }
-        // The record does not say whether a school met a rule by a file or by a decision of people. So a school counts as eligible by
-        // files if one of its rules can be met by files.
+        // The record does not say whether a school met a rule by a file or by a decision of people. So a school counts as
+        // eligible by files if one of its rules can be met by files.
         for school in recipients.iter_mut().flat_map(|it| &mut it.schools) {
             school.by_files = self.programme.scheme.has_file_rule(school.rules.iter().map(String::as_str));
         }
@@ -174,8 +175,9 @@ impl ProgrammeState {
 
     /// The offer placements of schools at the time when they were referred.
     ///
-    /// The record does not contain the trust of a referred school. So the school counts as standalone, unless the rule makes no standalone
-    /// offers or the school's standalone offer is closed. In these cases the school counts as a school of an arbitrary trust.
+    /// The record does not contain the trust of a referred school. So the school counts as standalone, unless the rule makes no
+    /// standalone offers or the school's standalone offer is closed. In these cases the school counts as a school of an
+    /// arbitrary trust.
     fn placements_when_raised(&self, new: &NewReferral, request: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let raised = request.iter().find_map(|it| {
             let EventBody::ReferralRaised { name, region, rule, .. } = &it.body else { return None };
@@ -200,8 +202,8 @@ impl ProgrammeState {
         new.urns.iter().map(placement).collect()
     }
 
-    /// The offer placements of schools at the time when their referral was approved. They follow from the offer that the approval made or
-    /// changed.
+    /// The offer placements of schools at the time when their referral was approved. They follow from the offer that the
+    /// approval made or changed.
     fn placements_when_approved(&self, target: &ReferralTarget, request: &[Event]) -> HashMap<Urn, OfferPlacement> {
         let Some(referral) = self.referrals.get(&target.referral) else { return HashMap::new() };
         let approved = request.iter().find_map(|it| {

@@ -34,8 +34,8 @@ pub(in crate::programme) fn ids_of(request: &[Event]) -> impl Iterator<Item = Uu
     request.iter().filter_map(Event::made).map(MadeEntity::id)
 }
 
-/// The event that determines the command of a request: a contact, an approved referral, or else the first event. None if the request has
-/// no events.
+/// The event that determines the command of a request: a contact, an approved referral, or else the first event. None if the
+/// request has no events.
 #[must_use]
 pub fn main_event(request: &[Event]) -> Option<&Event> {
     let is_main = |it: &&Event| matches!(it.body, EventBody::Contacted { .. } | EventBody::ReferralApproved { .. });
@@ -177,7 +177,8 @@ fn erase_command(erased: Seq, event: &Event) -> Result<Command, String> {
     Ok(Command::EraseText { event: erased, reason })
 }
 
-/// Checks that the reference of an invoice is the normalised form of the printed reference. Events of rules 1 have no printed reference.
+/// Checks that the reference of an invoice is the normalised form of the printed reference. Events of rules 1 have no printed
+/// reference.
 fn check_printed(invoice: Option<&Reference>, claim: Option<&ClaimPart>) -> Result<(), String> {
     match (invoice, claim) {
         (Some(reference), Some(claim)) if Reference::read(&claim.printed).as_ref() != Ok(reference) => {
@@ -222,8 +223,8 @@ fn contact_command(request: &[Event], party: Party, main: &Event) -> Result<Comm
     Ok(Command::Contact { offers, party, on: main.effective, text: replacement_text(main) })
 }
 
-/// The command that closed an offer. It is a [`Command::Decline`] if the reason code of the decline is not `other`. Any other closing is a
-/// [`Command::Close`]: more states allow it, also with the outcome declined.
+/// The command that closed an offer. It is a [`Command::Decline`] if the reason code of the decline is not `other`. Any other
+/// closing is a [`Command::Close`]: more states allow it, also with the outcome declined.
 fn close_command(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
     let (on, text) = (event.effective, replacement_text(event));
     let reason = match event.reason_code.as_deref() {

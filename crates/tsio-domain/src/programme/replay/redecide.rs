@@ -1,9 +1,9 @@
-//! Decides a recorded request again. The functions that decide commands must make the recorded events from the state at the time of the
-//! request. So no rule has a second implementation.
+//! Decides a recorded request again. The functions that decide commands must make the recorded events from the state at the
+//! time of the request. So no rule has a second implementation.
 //!
-//! The data from the files is restored from the request's events, which cite this data. The rest of [`ProgrammeState`] comes from applying
-//! all earlier events. A request that was recorded under rules 1 is decided under rules 1, and then under rules 2. If only rules 2 forbid
-//! the request, it was allowed when it was made.
+//! The data from the files is restored from the request's events, which cite this data. The rest of [`ProgrammeState`] comes
+//! from applying all earlier events. A request that was recorded under rules 1 is decided under rules 1, and then under rules
+//! 2. If only rules 2 forbid the request, it was allowed when it was made.
 
 use std::collections::HashSet;
 
@@ -36,8 +36,9 @@ pub enum ReplayVerdict {
 }
 
 impl ProgrammeState {
-    /// Decides a recorded request again, before its events are applied. Returns whether the rules allow the request. `now` is the time at
-    /// which the request was recorded. The trusts that it names must be in the state. Restored data stays in the state.
+    /// Decides a recorded request again, before its events are applied. Returns whether the rules allow the request. `now` is
+    /// the time at which the request was recorded. The trusts that it names must be in the state. Restored data stays in the
+    /// state.
     pub fn redecide(&mut self, request: &[Event], now: Now) -> ReplayVerdict {
         let Some(main) = main_event(request) else { return ReplayVerdict::Allowed };
         if let Err((seq, why)) = self.check_request(request, now) {
@@ -105,8 +106,8 @@ impl ProgrammeState {
         }
     }
 
-    /// Decides the command of a recorded request, with the actor, the ids and the request id of its events. The error is the text of the
-    /// refusal.
+    /// Decides the command of a recorded request, with the actor, the ids and the request id of its events. The error is the
+    /// text of the refusal.
     fn decide_recorded(&self, command: &Command, request: &[Event], now: Now) -> Result<Decision, String> {
         let first = request.first().ok_or("a call of no event")?;
         let mut recorded_ids = ids_of(request);
@@ -140,8 +141,8 @@ fn second_offer(request: &[Event]) -> Option<&Event> {
     })
 }
 
-/// The events of the decision that must be in the record. The record does not say which regions the caller of identify reached, so the
-/// confirmation of a referral is expected only if the request has it.
+/// The events of the decision that must be in the record. The record does not say which regions the caller of identify reached,
+/// so the confirmation of a referral is expected only if the request has it.
 ///
 /// # Errors
 /// A text if the decision needs a second person and the recorded request did not open an approval.

@@ -182,7 +182,8 @@ fn undoing_a_refund_pays_the_invoice_again_within_its_total() {
         ("M", "npqel:9000*ceo-1@6 release@7 npqel:1*ceo-1@7", "undo.1#22", "LEADER_FUNDED - | recipient", "release and refund all of that award first"),
         ("M", "npqel:9000*ceo-1@6 release:1@7",             "undo#22",   "9000 0 0 0", ""),
     ]);
-    // The payment gets the next number. A concurrent payment of the same invoice would get the same number, so that the two conflict.
+    // The payment gets the next number. A concurrent payment of the same invoice would get the same number, so that the two
+    // conflict.
     let script = Script::funded().after("M", &format!("{PART} draw:1/INV-1=500000@9 undo#24"));
     let paid = &script.awards_of_offer(Script::offer_id_of("M"))[0].invoices;
     assert_eq!(paid.iter().map(|it| it.claim.as_ref().unwrap().part).collect::<Vec<_>>(), [3, 2]);
@@ -206,8 +207,8 @@ fn a_payment_without_a_number_gets_a_number() {
     assert_eq!((claim.issuer_key, paid.left()), (IssuerKey::of("Teach First"), 300_000));
 }
 
-/// If one award refunded an invoice and a second award paid it, the invoice belongs to the second award. This stays so if the first award
-/// changes later.
+/// If one award refunded an invoice and a second award paid it, the invoice belongs to the second award. This stays so if the
+/// first award changes later.
 #[test]
 fn an_invoice_stays_with_the_award_that_paid_it_last() {
     let first = "npqel:500000 npqel:400000 start@7 draw.1:300000/INV-1 refund.1:300000 draw.2:300000/INV-1";

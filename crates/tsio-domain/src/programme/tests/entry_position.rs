@@ -226,7 +226,7 @@ fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
     assert_eq!(stated(&script), (Some(false), None));
 }
 
-/// An old approval, whose statement has no list of offers, can be given whatever offers the school is on.
+/// An old approval, whose statement has no list of offers, can be given with any open offers of the school.
 #[test]
 fn a_statement_without_offers_is_not_compared_with_them() {
     let mut script = script_with_unknown_entry();
@@ -318,7 +318,8 @@ fn the_approval_can_be_denied_and_withdrawn() {
         script.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry })
     };
     assert_eq!(refusal_of(take_back(&mut script, "other")).0, "APPROVAL_OF_ANOTHER");
-    // The requester can withdraw the approval from outside the school's region. For other callers there the approval does not exist.
+    // The requester can withdraw the approval from outside the school's region. For other callers there the approval does not
+    // exist.
     script.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None };
     assert_eq!(refusal_of(take_back(&mut script, "other")).0, "NOT_FOUND");
     assert_eq!(refusal_of(give(&mut script, "OFFICER", approval)).0, "SELF_APPROVAL");

@@ -1,5 +1,6 @@
-//! Tests replay with two hundred random forgeries, the same in each run. Each forgery changes one event or request of a record. Then the
-//! whole record is replayed. Replay must name the event and the rule that forbids it, unless the rules allow the forged record.
+//! Tests replay with two hundred random forgeries, the same in each run. Each forgery changes one event or request of a record.
+//! Then the whole record is replayed. Replay must name the event and the rule that forbids it, unless the rules allow the
+//! forged record.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::rules::RulesVersion;
 use crate::school::HandPlacement;
 use crate::time::Now;
 
-/// The expected verdict on a forgery: `Ok` with the rule that replay must name, or `Err` with the reason why the rules allow the forgery.
+/// The expected verdict on a forgery: `Ok` with the rule that replay must name, or `Err` with the reason why the rules allow
+/// the forgery.
 type Expected = Result<&'static str, &'static str>;
 
 /// A record with every kind of event that [`FORGERIES`] change.
@@ -70,7 +72,8 @@ fn events_of_request(events: &[Event], index: usize) -> Vec<usize> {
     (0..events.len()).filter(|n| is_of_request(&events[*n])).collect()
 }
 
-/// A named forgery of the event at an index, with a random number. The function returns none if the forgery does not apply to the event.
+/// A named forgery of the event at an index, with a random number. The function returns none if the forgery does not apply to
+/// the event.
 type Forgery = (&'static str, fn(&mut [Event], usize, u32) -> Option<Expected>);
 
 #[rustfmt::skip]

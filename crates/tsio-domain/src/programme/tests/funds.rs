@@ -223,7 +223,7 @@ fn a_movement_counts_for_30_days_and_by_the_token_subject() {
     let change = FundChange::Allocate { fund, amount: Pence(1), on: day("2021-12-01") };
     let other_actor = |subject| Person { actor: "another".parse().unwrap(), subject };
     let by_same_subject = state.moved_alone(&change, &other_actor(subject), NOW);
-    assert_eq!(by_same_subject, Pence(5_000_000), "all movements of the token subject count, whatever the actor");
+    assert_eq!(by_same_subject, Pence(5_000_000), "all movements of the token subject count, under any actor");
     assert_eq!(state.moved_alone(&change, &other_actor(None), NOW), Pence(0));
 }
 

@@ -102,7 +102,8 @@ fn a_blocked_school_names_the_offer_that_keeps_it() {
     assert!(blocked.reason.contains("predecessor 100003"), "{}", blocked.reason);
 }
 
-/// A school on an open offer that is not eligible any more is listed with its offer, if the caller may see the offer. No offer changes.
+/// A school on an open offer that is not eligible any more is listed with its offer, if the caller may see the offer. No offer
+/// changes.
 #[test]
 fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
     let not_eligible = |n| NotEligible {

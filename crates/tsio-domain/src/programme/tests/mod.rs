@@ -1,4 +1,5 @@
-//! Tests of the whole programme: the order of checks, changes that need two people, contacts on several offers, and placing by hand.
+//! Tests of the whole programme: the order of checks, changes that need two people, contacts on several offers, and placing by
+//! hand.
 
 #[cfg(test)]
 mod awards;

@@ -1,5 +1,5 @@
-//! Tests properties of money and days: carries out random commands on a small programme, and checks all invariants after each command.
-//! Also checks the `largest` amount of each refusal.
+//! Tests properties of money and days: carries out random commands on a small programme, and checks all invariants after each
+//! command. Also checks the `largest` amount of each refusal.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,7 +23,8 @@ use crate::refusal::Reason;
 use crate::role::Reach;
 use crate::time::{Micros, Now};
 
-/// A word on an offer, with `{}` in place of its amount. In a bundle only the last award has `{}`, so that the refusal is about that award.
+/// A word on an offer, with `{}` in place of its amount. In a bundle only the last award has `{}`, so that the refusal is about
+/// that award.
 #[derive(Debug, Clone)]
 struct Step {
     letter: &'static str,
@@ -153,7 +154,8 @@ fn check_awards(state: &ProgrammeState) {
     check_payments(state);
 }
 
-/// Checks that "issuer and normalised reference are paid once": by one draw, or up to one total. Checks that a leader is funded once.
+/// Checks that "issuer and normalised reference are paid once": by one draw, or up to one total. Checks that a leader is funded
+/// once.
 fn check_payments(state: &ProgrammeState) {
     let mut claims: HashMap<_, Vec<&Invoice>> = HashMap::new();
     for paid in state.awards.values().flat_map(|it| &it.invoices) {
@@ -236,8 +238,8 @@ fn check_awards_as_of_each_day(script: &Script) {
     }
 }
 
-/// Checks that no bucket of an account except `outside` is negative as of any effective date. The available amount may be negative if the
-/// account does not bind or was deliberately over-committed.
+/// Checks that no bucket of an account except `outside` is negative as of any effective date. The available amount may be
+/// negative if the account does not bind or was deliberately over-committed.
 fn check_accounts_as_of_each_day(script: &Script) {
     let mut events: Vec<_> = script.events.iter().collect();
     events.sort_by_key(|it| (it.effective, it.seq));
@@ -354,8 +356,8 @@ fn walk(steps: &[Step], reached: &mut Reached) {
     assert_eq!(script.forbidden(), [], "replay allows every request");
 }
 
-/// The random steps are the same in each run. A refund is expected only in the states delivering and closed, because it needs an earlier
-/// draw.
+/// The random steps are the same in each run. A refund is expected only in the states delivering and closed, because it needs
+/// an earlier draw.
 #[test]
 fn random_commands_keep_the_accounts_sound() {
     let reached = RefCell::new(Reached::default());

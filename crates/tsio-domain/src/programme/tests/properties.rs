@@ -24,8 +24,8 @@ enum Step {
     Identify(usize),
 }
 
-/// Four variants of the eligible recipients, from 0 to 3. Between the variants schools become eligible, move to another trust, or are
-/// replaced by a successor.
+/// Four variants of the eligible recipients, from 0 to 3. Between the variants schools become eligible, move to another trust,
+/// or are replaced by a successor.
 fn eligible_recipients(variant: usize) -> Vec<Candidate> {
     let at = |n| school(n, Region::SouthWest);
     let successor = CandidateSchool { predecessors: vec![urn(100_001)], ..at(100_007) };
@@ -130,8 +130,8 @@ fn carry_out(script: &mut Script, step: &Step) -> Result<(), CommandError> {
     }
 }
 
-/// Applies one event. Checks the change of its offer's state against the table, and the change of the offer's etag. Adds the action and
-/// the state before it to `reached`.
+/// Applies one event. Checks the change of its offer's state against the table, and the change of the offer's etag. Adds the
+/// action and the state before it to `reached`.
 fn apply_checked(
     state: &mut crate::programme::ProgrammeState,
     event: &Event,
@@ -255,8 +255,8 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
     }
 }
 
-/// The random steps are the same in each run. They must reach every action of the state table from every state that allows it, except
-/// the actions on awards, which `money_properties.rs` covers.
+/// The random steps are the same in each run. They must reach every action of the state table from every state that allows it,
+/// except the actions on awards, which `money_properties.rs` covers.
 #[test]
 fn random_commands_keep_the_programme_sound() {
     let reached = RefCell::new(BTreeSet::new());

@@ -183,7 +183,7 @@ fn a_discussion_without_a_partner_counts_under_the_rules_it_was_recorded_under()
 
 /// "A referral naming a trust with one open school is taken for that school: a standalone offer."
 #[test]
-fn a_referral_of_a_trust_with_one_open_school_is_a_referral_of_that_school() {
+fn a_trust_with_one_open_school_is_referred_as_that_school() {
     let script = &mut new_script();
     let alone_in_trust = Candidate { trust: Some(uid(5000)), ..standalone(100_012) };
     script.state.offer_placements.insert(urn(100_012), OfferPlacement::With(Box::new(alone_in_trust)));
@@ -420,7 +420,7 @@ fn a_school_that_the_files_make_eligible_meanwhile_is_confirmed() {
     }
 }
 
-/// A decided entry position does not count as a file, so an approval also lists the referral's rule. Older approvals without it replay.
+/// A decided entry position is not a file, so an approval adds the referral's rule. Replay accepts older approvals without it.
 #[test]
 fn an_approval_lists_its_rule_also_if_the_entry_position_was_decided() {
     let script = &mut new_script();

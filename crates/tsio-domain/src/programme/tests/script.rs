@@ -188,8 +188,8 @@ impl Script {
         result
     }
 
-    /// Replays the record. Returns the forbidden events, each with the reason. Events that are only dated in the future are left out,
-    /// because the words of these tests use future dates.
+    /// Replays the record. Returns the forbidden events, each with the reason. Events that are only dated in the future are
+    /// left out, because the words of these tests use future dates.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
         let mut found = forbidden_events(&self.events, &self.state, self.today);
         found.retain(|(_, why)| !why.contains("lies in the future"));
@@ -209,10 +209,10 @@ impl Script {
         postings.iter().enumerate().map(entry).collect()
     }
 
-    /// Carries out one word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`, `decline@6`,
-    /// `start@7`, `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`, `region`. `~v3`
-    /// adds an etag. `award`, `settled` and `drawn` give the offer an award in that state, without an event. Words about money are
-    /// in [`super::money_script`].
+    /// Carries out one word on one offer: `body@4`, `school@5/100003`, `correct#7`, `accept:trust@6`, `day:accepted@5`,
+    /// `decline@6`, `start@7`, `close:lapsed@2022-09-01`, `ask:ada` and `give:ben` or `deny:ben` (reopen), `assign:cy`, `note`,
+    /// `region`. `~v3` adds an etag. `award`, `settled` and `drawn` give the offer an award in that state, without an event.
+    /// Words about money are in [`super::money_script`].
     pub(crate) fn word(&mut self, letter: &str, word: &str) -> Result<Decision, CommandError> {
         let id = Self::offer_id_of(letter);
         match word {
@@ -228,7 +228,8 @@ impl Script {
         Ok(Decision::new(Vec::new(), crate::programme::CommandAnswer::Offers(vec![id])))
     }
 
-    /// Changes the offer's award that has no event, and the committed and spent amounts of its fund. A new award is [`settled_award`].
+    /// Changes the offer's award that has no event, and the committed and spent amounts of its fund. A new award is
+    /// [`settled_award`].
     fn set_award(&mut self, offer: OfferId, change: impl Fn(&mut Award)) {
         let id = AwardId(offer.0);
         if !self.state.awards.contains_key(&id) {
@@ -319,8 +320,8 @@ impl Script {
     }
 }
 
-/// Decides each request of these events again, with the trusts of `original`, on this day. Returns the forbidden events, each with the
-/// reason.
+/// Decides each request of these events again, with the trusts of `original`, on this day. Returns the forbidden events, each
+/// with the reason.
 pub(crate) fn forbidden_events(events: &[Event], original: &ProgrammeState, today: Date) -> Vec<(Seq, String)> {
     let mut state = Script::empty().state;
     state.movements = Movements::summed();
@@ -371,8 +372,8 @@ pub(in crate::programme) fn split_at_first(text: &str, separator: char) -> (&str
     text.split_once(separator).map_or((text, None), |(head, tail)| (head, Some(tail)))
 }
 
-/// A row of a test: the offer, the words before, the tested word, the expected result (see [`Script::result`]), and a part of the text of
-/// the refusal.
+/// A row of a test: the offer, the words before, the tested word, the expected result (see [`Script::result`]), and a part of
+/// the text of the refusal.
 pub(crate) type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// Carries out the tested word of each row, and checks the result. Each row starts with [`Script::new`].
