@@ -91,7 +91,7 @@ impl ProgrammeState {
             return Ok(());
         }
         let unmatched = request.get(drafts.len()).or_else(|| request.last()).map_or(main_seq, |it| it.seq);
-        Err((unmatched, format!("the rules make {} events of this request, it has {}", drafts.len(), request.len())))
+        Err((unmatched, format!("the rules make {} events of this call, it has {}", drafts.len(), request.len())))
     }
 
     /// Whether the entity that an event creates already exists, under the same id.
