@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::domain::time::{Micros, Now};
 
-/// The most that this server's clock may differ from the database's. Beyond that the server changes nothing.
+/// The most that this server's clock may differ from the database's. If it differs more, the server changes nothing.
 pub const APART: Duration = Duration::from_secs(60);
 
-/// This server's clock and the database's are more than [`APART`] from each other: nothing is recorded.
+/// The error if this server's clock and the database's differ by more than [`APART`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this server's clock is {} s {} the database's", .apart.as_secs(), if *.is_ahead { "ahead of" } else { "behind" })]
 pub struct ClockWrong {
@@ -20,13 +20,13 @@ pub struct ClockWrong {
 }
 
 impl ClockWrong {
-    /// Made from the microseconds that the clock is ahead; a negative number means behind.
-    pub(crate) const fn by(ahead: i64) -> Self {
-        Self { apart: Duration::from_micros(ahead.unsigned_abs()), is_ahead: ahead > 0 }
+    /// Makes the error from the microseconds by which the clock is ahead; a negative number means that it is behind.
+    pub(crate) const fn by(ahead_micros: i64) -> Self {
+        Self { apart: Duration::from_micros(ahead_micros.unsigned_abs()), is_ahead: ahead_micros > 0 }
     }
 }
 
-/// Reads the time: once for each request, when it is admitted, and again under the lock of a write.
+/// Reads the time. A request reads it once when it is admitted; a write reads it again under its lock.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
@@ -56,13 +56,13 @@ impl Clock {
         now((self.0)())
     }
 
-    /// The time to record an event after one recorded at `last`: the current time, but never before `last`. The date is that
-    /// of the same time.
+    /// The time for an event that follows one recorded at `last`. Returns the current time or, if that is before `last`, the
+    /// time `last`. The date is that of the returned time.
     #[must_use]
     pub fn now_after(&self, last: Option<Micros>) -> Now {
-        let by_clock = self.now();
-        let last = last.filter(|it| *it > by_clock.at);
-        last.and_then(|it| DateTime::from_timestamp_micros(it.0)).map_or(by_clock, now)
+        let current = self.now();
+        let last = last.filter(|it| *it > current.at);
+        last.and_then(|it| DateTime::from_timestamp_micros(it.0)).map_or(current, now)
     }
 
     /// How far the clock is behind the last recorded event; 0 if it is not behind.
@@ -72,8 +72,8 @@ impl Clock {
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     }
 
-    /// Compares the clock with the database's, which was read at some time between `before` and now. The two times can be far
-    /// apart, as the statement may have waited for a lock.
+    /// Compares the clock with the database's, which was read at some time between `before` and now. `before` can be long ago,
+    /// because the statement that read the database's clock may have waited for a lock.
     ///
     /// # Errors
     /// [`ClockWrong`] if the clocks differ by more than [`APART`].
@@ -82,8 +82,8 @@ impl Clock {
         if wrong.apart <= APART { Ok(()) } else { Err(wrong) }
     }
 
-    /// The least number of microseconds that the clock is ahead of the database's, or negative if it is behind. The database's
-    /// clock was read at some time between `before` and now.
+    /// The least number of microseconds by which the clock is ahead of the database's; negative if it is behind. The database's
+    /// clock was read at some time between `before` and now. Returns 0 if the database has no clock.
     pub(crate) fn ahead_of(&self, before: Micros, database: Option<Micros>) -> i64 {
         let Some(database) = database else { return 0 };
         let ahead = before.0.saturating_sub(database.0).max(0);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_recorded_before_what_came_before_it() {
+    fn an_event_is_never_recorded_before_the_event_that_it_follows() {
         let clock = Clock::fixed(NOON.parse().unwrap());
         let rows = [
             (None, NOON, "2022-01-31"),
@@ -145,11 +145,11 @@ mod tests {
             let now = clock.now_after(last.map(micros));
             assert_eq!((now.at, now.today.to_string().as_str()), (micros(at), today), "{last:?}");
         }
-        assert_eq!(clock.now_after(Some(Micros(i64::MAX))).at, micros(NOON), "no such moment");
+        assert_eq!(clock.now_after(Some(Micros(i64::MAX))).at, micros(NOON), "a time outside the calendar is ignored");
     }
 
     #[test]
-    fn a_clock_is_behind_what_was_recorded_last() {
+    fn a_clock_can_be_behind_the_last_recorded_event() {
         let clock = Clock::fixed(NOON.parse().unwrap());
         let rows =
             [(None, 0), (Some("2022-01-31T11:00:00Z"), 0), (Some(NOON), 0), (Some("2022-01-31T12:00:02.5Z"), 2_500)];
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_a_minute_from_the_databases_at_most() {
+    fn a_clock_that_differs_more_than_a_minute_from_the_databases_is_wrong() {
         let clock = Clock::fixed(NOON.parse().unwrap());
         let rows = [
             (NOON, None, None),
@@ -168,7 +168,7 @@ mod tests {
             (NOON, Some("2022-01-31T12:01:00Z"), None),
             (NOON, Some("2022-01-31T11:58:59Z"), Some("61 s ahead of")),
             (NOON, Some("2022-01-31T12:01:01Z"), Some("61 s behind")),
-            // The statement waited five seconds for the lock; the database's clock was read at any time in between.
+            // The statement waited five seconds for a lock. The database's clock was read at some time during the wait.
             ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:55Z"), None),
             ("2022-01-31T11:59:55Z", Some("2022-01-31T12:01:00Z"), None),
             ("2022-01-31T11:59:55Z", Some("2022-01-31T11:58:54Z"), Some("61 s ahead of")),

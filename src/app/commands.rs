@@ -1,7 +1,7 @@
 //! The commands that a caller can request, each a type with its fields and its type of answer.
 //!
-//! [`Command`] has the same commands as an enum, since a batch contains commands of every kind. Here each command is a type, so
-//! that using the answer of another command for a response does not compile.
+//! [`Command`] has the same commands as an enum, because a batch contains commands of every kind. Here each command is a type
+//! with its own type of answer. The compiler therefore rejects a response that is made from the answer of another command.
 
 use super::answers::{
     Answer, ApprovalEnded, ApprovalGiven, AwardChanged, AwardsMade, DaysBooked, EntryDecided, FundChanged, FundsMoved,
@@ -28,15 +28,16 @@ use crate::domain::values::record::{ErasureReason, Seq};
 
 /// A command and the type of its answer.
 pub(crate) trait TypedCommand: Send {
-    /// Its answer.
+    /// The type of the command's answer.
     type Answer: Answer;
 
-    /// The programme that the command names, if any, and the command. Without a name, the programme is looked up by the entity
-    /// that the command changes.
+    /// Returns the programme that the command names, if any, and the command. If the command names no programme, the caller
+    /// looks up the programme of the entity that the command changes.
     fn into_parts(self) -> (Option<Programme>, Command);
 }
 
-/// Declares commands: the name, the programme if the command names one, its other fields, its answer, and what is decided.
+/// Declares commands. Each has a name, `in programme` if the command names its programme, its other fields, the type of its
+/// answer, and the [`Command`] that is decided.
 macro_rules! commands {
     ($(
         $(#[$doc:meta])*
@@ -64,7 +65,7 @@ commands! {
     /// Makes an offer for each eligible recipient that has none.
     IdentifyOffers in programme {} -> Identified: Command::Identify;
 
-    /// Records a contact on each of some offers.
+    /// Records a contact on each of these offers.
     ContactOffers { offers: Vec<(OfferTarget, Option<Urn>)>, party: Party, on: Date, text: Option<String> } -> OffersChanged:
         Command::Contact { offers, party, on, text };
 
@@ -91,7 +92,7 @@ commands! {
     CloseOffer { offer: OfferTarget, outcome: Outcome, on: Date, text: Option<String> } -> OfferEnded:
         Command::Close { offer, outcome, on, text };
 
-    /// Asks to reopen an offer.
+    /// Requests to reopen an offer, which a second person has to approve.
     ReopenOffer { offer: OfferTarget, reason: String } -> OfferChanged: Command::Reopen { offer, reason };
 
     /// Assigns an offer to a person, or ends its assignment.
@@ -107,7 +108,7 @@ commands! {
     PlaceSchool in programme { urn: Urn, placement: HandPlacement, reason: String } -> SchoolPlaced:
         Command::Place { urn, placement, reason };
 
-    /// Asks for the entry position of a school to be decided.
+    /// Requests a decision of two people about the entry position of a school.
     DecideEntry in programme { urn: Urn, met: bool, reason: String } -> EntryDecided:
         Command::DecideEntry { urn, met, reason };
 
@@ -157,11 +158,11 @@ commands! {
         text: Option<String>,
     } -> AwardChanged: Command::Draw { award, amount, on, booking, invoice, text };
 
-    /// Gives back what is committed.
+    /// Releases a committed amount of an award.
     ReleaseAward { award: AwardTarget, amount: Option<Amount>, on: Date, text: Option<String> } -> AwardChanged:
         Command::Release { award, amount, on, text };
 
-    /// Takes back what was drawn.
+    /// Records a refund of a drawn amount.
     RefundAward {
         award: AwardTarget,
         amount: Amount,
@@ -183,7 +184,7 @@ commands! {
     DenyApproval in programme { approval: ApprovalId, action: Action, reason: String } -> ApprovalEnded:
         Command::DenyApproval { approval, action, reason };
 
-    /// Withdraws an approval of a programme, as the person who asked for it.
+    /// Withdraws an approval of a programme, as its requester.
     WithdrawApproval in programme { approval: ApprovalId, action: Action } -> ApprovalEnded:
         Command::WithdrawApproval { approval, action };
 
@@ -198,7 +199,7 @@ commands! {
     DecideReferral { referral: ReferralTarget, approve: bool, on: Date, reason: String } -> ReferralDecided:
         Command::Refer(ReferralCommand::Decide { referral, approve, on, reason });
 
-    /// Withdraws a referral that is not decided.
+    /// Withdraws a referral that has not been decided.
     WithdrawReferral { referral: ReferralTarget, reason: String } -> ReferralChanged:
         Command::Refer(ReferralCommand::Withdraw { referral, reason });
 }

@@ -43,24 +43,24 @@ pub enum AppError {
     /// A file cannot be used as a whole.
     #[error("{why}")]
     FileRefused {
-        /// Why, in words.
+        /// The reason, in words.
         why: String,
-        /// The single mistakes in the file, if there are several.
+        /// The mistakes in the file; empty if the reason says everything.
         details: Vec<Violation>,
     },
-    /// Entities do not exist, or the caller may not see them: their kind, and the id of each.
+    /// Entities do not exist, or the caller may not see them. Has the kind of the entities, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
-    /// The scheme does not allow it.
+    /// The scheme does not allow the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The caller saw an older version.
+    /// The caller saw an older version of the entity.
     #[error("{0}")]
     Stale(String),
-    /// The request id was used for another call.
+    /// The request id was used before, for another method or other content.
     #[error("this request id was used for another call")]
     RequestIdReused,
-    /// No role of the caller allows it.
+    /// No role of the caller allows the action.
     #[error("none of the caller's roles may {0:?}")]
     Denied(Action),
     /// The queue is full: nothing was done.
@@ -107,13 +107,13 @@ impl AppError {
 }
 
 impl From<CommandError> for AppError {
-    fn from(fault: CommandError) -> Self {
-        match fault {
+    fn from(error: CommandError) -> Self {
+        match error {
             CommandError::Refused(refusal) => Self::Refused(refusal),
             CommandError::NotFound(kind, ids) => Self::NotFound(kind, ids),
-            CommandError::Stale { .. } => Self::Stale(fault.to_string()),
-            CommandError::FutureDate(it) => Self::Invalid(vec![Violation::new("date", it.to_string())]),
-            CommandError::Bug(what) => Self::Bug(what.to_owned()),
+            CommandError::Stale { .. } => Self::Stale(error.to_string()),
+            CommandError::FutureDate(date) => Self::Invalid(vec![Violation::new("date", date.to_string())]),
+            CommandError::Bug(text) => Self::Bug(text.to_owned()),
         }
     }
 }
@@ -150,7 +150,7 @@ impl AppError {
         Self::unavailable("no answer in time")
     }
 
-    /// The error with its cause, for the log alone.
+    /// The error with its cause. Only for the log.
     #[must_use]
     pub fn for_log(&self) -> String {
         self.source().map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))

@@ -1,5 +1,5 @@
-//! Executes or previews a command of a programme. Both authorise the caller, then look up the programme, then hand the command to
-//! its writer.
+//! Executes or previews a command of a programme. Both authorise the caller, look up the programme if the command does not name
+//! it, and pass the command to the programme's writer.
 
 use tokio::time::Instant;
 
@@ -13,28 +13,29 @@ use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::programme::Command;
 use crate::domain::role::Caller;
 
-/// The request of a command.
+/// The parts of a request that do not depend on its command.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MutatingCall<'a> {
-    /// Who makes it.
+    /// The caller who makes the request.
     pub(crate) caller: &'a Caller,
     /// Identifies a repeated request.
     pub(crate) request: RequestIdentity,
-    /// When the caller stops waiting.
+    /// When the caller stops waiting; `None` for no limit.
     pub(crate) deadline: Option<Instant>,
-    /// Encode the stored answers.
+    /// The functions that encode the answer.
     pub(crate) encoders: AnswerEncoders,
 }
 
 impl App {
-    /// Executes a command. Returns the stored answer: a repeated request always gets the same bytes.
+    /// Executes a command and returns its encoded answer, which is stored. A repeated request always gets the same bytes.
     ///
     /// # Errors
-    /// [`super::AppError::Denied`] before anything else; [`super::AppError::NotFound`] if the entity that the command changes
-    /// does not exist; then as [`super::writer::Writer::submit`].
+    /// [`super::AppError::Denied`], which is checked first. [`super::AppError::NotFound`] if an entity that the command changes
+    /// does not exist; [`super::AppError::Invalid`] if its entities belong to different programmes. Then the errors of
+    /// [`super::writer::Writer::submit`].
     pub(crate) async fn execute(&self, call: MutatingCall<'_>, command: impl TypedCommand) -> Result<Vec<u8>> {
         let MutatingCall { caller, request, deadline, encoders } = call;
-        let (programme, command) = self.authorised(caller, command.into_parts()).await?;
+        let (programme, command) = self.authorise_and_find_programme(caller, command.into_parts()).await?;
         let submission = Submission {
             programme,
             actor: caller.actor.clone(),
@@ -48,22 +49,23 @@ impl App {
         self.inner.writer.submit(submission).await
     }
 
-    /// Decides a command without writing it (AIP-163).
+    /// Decides a command without writing anything (AIP-163). Returns the outcome that the command would have.
     ///
     /// # Errors
-    /// As [`App::execute`]. A command that opens an approval is refused with
-    /// [`crate::domain::refusal::Reason::ApprovalRequired`], without an approval.
+    /// As [`App::execute`]. A command that would open an approval is refused with
+    /// [`crate::domain::refusal::Reason::ApprovalRequired`], and no approval is opened.
     pub(crate) async fn preview<C: TypedCommand>(
         &self,
         caller: &Caller,
         command: C,
     ) -> Result<CommandOutcome<C::Answer>> {
-        let (programme, command) = self.authorised(caller, command.into_parts()).await?;
+        let (programme, command) = self.authorise_and_find_programme(caller, command.into_parts()).await?;
         let reach = caller.reach(command.action());
         self.inner.writer.check(&programme, (caller, &reach), &command).await?.typed()
     }
 
-    async fn authorised(
+    /// Fails if the caller may not request the command. Returns the command with its programme.
+    async fn authorise_and_find_programme(
         &self,
         caller: &Caller,
         (programme, command): (Option<Programme>, Command),
@@ -78,8 +80,8 @@ impl App {
 
     /// The programme of the referral, award, funds or offers that a command changes.
     async fn programme_of_command(&self, caller: &Caller, command: &Command) -> Result<Programme> {
-        if let Command::Refer(about) = command
-            && let Some(referral) = about.referral()
+        if let Command::Refer(referral_command) = command
+            && let Some(referral) = referral_command.referral()
         {
             return self.programme_of_referral(referral).await;
         }

@@ -1,8 +1,7 @@
-//! The use cases: they authorise the caller, load the state that is needed, and order the steps.
+//! The use cases. A use case authorises the caller, loads the state that is needed, and calls the other steps in their order.
 //!
-//! A use case takes the time of its request, checks the caller's roles and the fields, and then either reads, or hands a
-//! command to the [`writer`] of its programme, or lands reference data ([`imports`]). The rules of the scheme are in the domain,
-//! and the encoding of messages is in `grpc`.
+//! There are three kinds of use case. Some only read. Some pass a command to the [`writer`] of its programme. Some land or
+//! withdraw reference data ([`imports`]). The rules of the scheme are in the domain, and the encoding of messages is in `grpc`.
 
 pub(crate) mod answers;
 pub mod clock;
@@ -68,8 +67,8 @@ use write_error::WriteError;
 use writer::Writer;
 pub use writer_metrics::WriterMetrics;
 
-/// How long the database may take to answer a ping.
-const READY: Duration = Duration::from_secs(5);
+/// How long the database may take to answer a ping, or to return its time.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Result of every use case.
 pub type Result<T> = std::result::Result<T, AppError>;
@@ -101,7 +100,7 @@ pub struct ClockSkew {
     pub behind: Duration,
     /// The difference from the database's clock, in either direction; 0 on SQLite.
     pub apart: Duration,
-    /// [`AppError::ClockWrong`] if that difference is too large.
+    /// [`AppError::ClockWrong`] if `apart` is too large, otherwise `None`.
     pub wrong: Option<AppError>,
 }
 
@@ -122,17 +121,18 @@ impl App {
         &self.inner.store
     }
 
-    /// Begins a read of one snapshot. Retries if the database is unavailable, as a pooled connection may be lost.
+    /// Begins a read transaction over one snapshot. Tries again if the database is unavailable, because a pooled connection may
+    /// have been lost.
     async fn snapshot(&self) -> Result<ReadTx> {
         Ok(with_retry(|| self.store().snapshot()).await?)
     }
 
-    /// Checks that the database answers, and that the last write did not find it unwritable.
+    /// Checks that the database answers, and that the last write did not find that the database cannot write.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
     pub async fn ready(&self) -> Result<()> {
-        let pinged = timeout(READY, self.inner.store.ping()).await;
+        let pinged = timeout(PING_TIMEOUT, self.inner.store.ping()).await;
         Ok(pinged.map_err(|_| AppError::no_answer())??)
     }
 
@@ -142,7 +142,8 @@ impl App {
     /// [`AppError::Unavailable`].
     pub async fn clock_skew(&self) -> Result<ClockSkew> {
         let before = self.clock().now().at;
-        let times = timeout(READY, programmes::times(self.store())).await.map_err(|_| AppError::no_answer())??;
+        let times =
+            timeout(PING_TIMEOUT, programmes::times(self.store())).await.map_err(|_| AppError::no_answer())??;
         let apart = Duration::from_micros(self.clock().ahead_of(before, times.database).unsigned_abs());
         let wrong = self.clock().check(before, times.database).err().map(AppError::from);
         Ok(ClockSkew { behind: self.clock().behind(times.recorded), apart, wrong })
@@ -157,7 +158,7 @@ impl App {
         self.clock_skew().await?.wrong.map_or(Ok(()), Err)
     }
 
-    /// Begins a write transaction outside the writers of the programmes, after checking the clock.
+    /// Begins a write transaction that does not belong to a programme's writer, and checks the clock.
     async fn begin_write(&self) -> std::result::Result<WriteTx, WriteError> {
         let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
@@ -167,7 +168,7 @@ impl App {
         Ok(tx.proceed(checked).await?.0)
     }
 
-    /// Reports what the writers do to these metrics, from now on.
+    /// Sets the metrics to which the writers report. Only the first call has an effect.
     pub fn measure(&self, metrics: Arc<dyn WriterMetrics>) {
         self.inner.writer.measure(metrics);
     }
@@ -190,8 +191,8 @@ impl App {
         self.store().pools()
     }
 
-    /// Whether this caller's request was answered before, as a call of this method and, if given, with this fingerprint.
-    /// Repeating such a request changes nothing.
+    /// Whether a request of this caller with this id is stored already, for the same method and, if one is given, the same
+    /// fingerprint. Repeating such a request changes nothing.
     ///
     /// # Errors
     /// [`AppError::Unavailable`].
@@ -214,10 +215,10 @@ impl App {
     }
 }
 
-/// Returns the stored answer of a repeated request, if method and content are the same as before.
+/// Returns the stored answer of a repeated request.
 ///
 /// # Errors
-/// [`AppError::RequestIdReused`].
+/// [`AppError::RequestIdReused`] if the stored request had another method or other content.
 pub(crate) fn replay_stored_answer(stored: &Stored, request: &RequestIdentity) -> Result<Vec<u8>> {
     let is_same_call = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
     if is_same_call { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }

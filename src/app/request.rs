@@ -1,5 +1,5 @@
-//! The identity of a request that changes something: its request id, its method and its fingerprint. If all three are the same as
-//! before, it is a repeated request and gets the stored answer.
+//! The identity of a request that changes something: its request id, its method and its fingerprint. If all three are the same
+//! as those of a stored request, the request is a repetition and gets the stored answer.
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +14,7 @@ pub struct RequestIdentity {
     pub id: RequestId,
     /// The name of the method, which is stored.
     pub rpc: &'static str,
-    /// SHA-256 of the method and of the request's content.
+    /// SHA-256 of the method and of the content of the request.
     pub fingerprint: Hash,
 }
 
@@ -26,7 +26,8 @@ impl RequestIdentity {
         Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
     }
 
-    /// The identity of a request about reference data: hashes the relevant parts of its message, each with its length.
+    /// The identity of a request about reference data. The fingerprint hashes the relevant parts of its message, each preceded by
+    /// its length.
     #[must_use]
     pub fn of_parts(id: RequestId, rpc: &'static str, parts: &[&[u8]]) -> Self {
         let mut sum = Sha256::new();
@@ -57,7 +58,7 @@ mod tests {
 
     /// Requests of the fixture 03-f908fa8, with the fingerprints that are stored there.
     #[test]
-    fn fingerprints_are_those_that_earlier_versions_stored() {
+    fn fingerprints_equal_those_that_earlier_versions_stored() {
         let request = RequestId(id("caddf664-c214-491b-9c65-d97737279e6d"));
         let note = b"\n$caddf664-c214-491b-9c65-d97737279e6d\x12$01a2297f-570d-70d8-a58b-a625890d18b6\x1a\x05Paid.";
         let noted = RequestIdentity::of_message(request, "OfferService/NoteOffer", note);

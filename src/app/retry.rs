@@ -7,14 +7,14 @@ use tokio::time::timeout;
 use super::AppError;
 use crate::store::StoreError;
 
-/// The number of attempts.
-const ATTEMPTS: u32 = 4;
-/// The longest wait before the second attempt. It doubles with each further attempt. The wait is random, at least half of
-/// this, so that replicas do not retry at the same time.
-const WAIT_MS: u64 = 50;
+/// The most attempts.
+const MAX_ATTEMPTS: u32 = 4;
+/// The longest wait before the second attempt, in milliseconds. This limit doubles with each further attempt. The wait is random
+/// and at least half of the limit, so that replicas do not retry at the same time.
+const MAX_FIRST_WAIT_MS: u64 = 50;
 
-/// The most time that one attempt may take, longer than all timeouts of the database. Without it, a connection that is open
-/// but silent would block for ever.
+/// The most time that one attempt may take. It is longer than all timeouts of the database. Without it, an attempt would wait for
+/// ever on a connection that is open but silent.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// An error after which an operation may be tried again.
@@ -57,7 +57,7 @@ impl MayPass for AppError {
     }
 }
 
-/// Runs one attempt with a timeout.
+/// Runs one attempt of a step, with a timeout.
 ///
 /// # Errors
 /// The error of the step, or [`MayPass::timed_out`].
@@ -65,20 +65,20 @@ pub(crate) async fn one_try<T, E: MayPass>(step: impl Future<Output = Result<T, 
     timeout(ATTEMPT_TIMEOUT, step).await.unwrap_or_else(|_| Err(E::timed_out()))
 }
 
-/// Runs a step until it succeeds, fails with an error that does not pass, or has been tried four times. The step must be safe
-/// to repeat, because the outcome of a lost COMMIT is unknown.
+/// Runs a step until it succeeds, or fails with an error for which trying again cannot help, or has been tried
+/// [`MAX_ATTEMPTS`] times. The step must be safe to repeat, because the outcome of a lost COMMIT is unknown.
 ///
 /// # Errors
-/// The error of the last attempt.
+/// The error of the last attempt, which may be [`MayPass::timed_out`].
 pub(crate) async fn with_retry<T, E: MayPass, F: Future<Output = Result<T, E>>>(
     mut step: impl FnMut() -> F,
 ) -> Result<T, E> {
     let mut attempts = 1;
     loop {
         match one_try(step()).await {
-            Err(error) if error.may_pass() && attempts < ATTEMPTS => {
+            Err(error) if error.may_pass() && attempts < MAX_ATTEMPTS => {
                 tracing::warn!(error = error.for_log(), tried = attempts, "trying again");
-                let longest_wait = WAIT_MS << attempts.saturating_sub(1);
+                let longest_wait = MAX_FIRST_WAIT_MS << attempts.saturating_sub(1);
                 let wait = fastrand::u64(longest_wait / 2..=longest_wait);
                 #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the database is asked again")]
                 tokio::time::sleep(Duration::from_millis(wait)).await;

@@ -1,7 +1,7 @@
-//! The rules version of programmes: every programme adopts the version of this program, as an event of its record.
+//! Makes every programme adopt the rules version of this program, as an event of the programme's record.
 //!
-//! This happens when the schema is migrated, when a server starts and when a programme is made. Each batch also checks it under
-//! the programme's lock before it records anything else. If it was done before, nothing happens.
+//! This happens when the schema is migrated, when a server starts and when a programme is made. Each batch also adopts the
+//! version, under the programme's lock, before it records anything else. If a programme has the version already, nothing happens.
 
 use super::{App, AppError, Result};
 use crate::domain::approval::Approval;
@@ -33,15 +33,16 @@ impl AdoptedBy {
 pub struct Upgraded {
     /// The programmes that adopted the rules.
     pub programmes: Vec<Programme>,
-    /// The number of imports that the register's record adopted when it began; `None` if it had begun before.
+    /// The number of imports that the register's record adopted when it began; `None` if the record had begun before.
     pub imports: Option<usize>,
-    /// Approvals that were open and expired, as older rules did not store what they were judged against. Their change has to be
-    /// requested again.
+    /// Approvals that are still open but whose time has passed. The adoption expires open approvals, because older rules did not
+    /// store what the approvals were judged against. Their changes have to be requested again. Empty if no programme adopted
+    /// the rules now.
     pub expired: Vec<Approval>,
 }
 
 impl App {
-    /// Has every programme with older rules adopt those of this program, and begins the register's record if it has not begun.
+    /// Makes every programme with older rules adopt the rules of this program. Begins the register's record if it has not begun.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`];

@@ -1,4 +1,4 @@
-//! The terms of programmes: loaded once and never changed, so reads come from a cache.
+//! Loads and reads the terms of programmes. Terms are loaded once and never changed, so reads come from a cache.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ const MAX_BYTES: usize = 256 * 1024;
 pub struct NewTerms<'a> {
     /// Identifies a repeated request.
     pub request: RequestIdentity,
-    /// The file's name, for messages.
+    /// The name of the terms file, for messages.
     pub file_name: &'a str,
-    /// Its text.
+    /// The text of the file.
     pub text: &'a str,
     /// Whether to only check the terms and load nothing.
     pub validate_only: bool,
@@ -39,9 +39,9 @@ pub struct NewTerms<'a> {
 pub struct StoredTerms {
     /// The row.
     pub row: programmes::LoadedTerms,
-    /// Its text, parsed.
+    /// The text of the row, parsed.
     pub terms: Terms,
-    /// Whether they were stored already.
+    /// Whether the same terms were stored already.
     pub unchanged: bool,
 }
 
@@ -51,7 +51,7 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has none.
     pub async fn terms(&self, programme: &Programme) -> Result<Arc<Loaded>> {
-        self.inner.terms.of(self.store(), programme).await
+        self.inner.terms.get_or_load(self.store(), programme).await
     }
 
     /// Whether the terms are in the cache, so that [`App::terms`] does not query the database.
@@ -59,7 +59,7 @@ impl App {
         self.inner.terms.cached(programme).is_some()
     }
 
-    /// Every programme, by name.
+    /// The terms of every programme, ordered by the programme's name.
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::Unavailable`].
@@ -72,12 +72,13 @@ impl App {
             .collect()
     }
 
-    /// Loads the terms of a new programme and opens its record. The same text again changes nothing. Answers the stored
-    /// first answer of the same request.
+    /// Loads the terms of a new programme and begins its record. Returns the encoded answer. Loading the same text again changes
+    /// nothing. A repeated request gets the stored answer.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] with every mistake; `Reason::TermsInUse` for another text under a programme that has
-    /// terms already; [`AppError::RequestIdReused`]; [`AppError::Denied`].
+    /// [`AppError::Denied`]. [`AppError::Invalid`] with every mistake in the text. `Reason::TermsInUse` if the programme has other
+    /// terms already. [`AppError::RequestIdReused`]. [`AppError::Unavailable`], [`AppError::StorageFull`],
+    /// [`AppError::Outdated`], [`AppError::ClockWrong`].
     pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
         one_try(self.try_load_terms(caller, new)).await
@@ -89,7 +90,7 @@ impl App {
         let (tx, stored_terms) = match self.store_terms(&by, new.file_name, new.text).await {
             Err(error) if new.validate_only => return Err(error),
             // A stored answer takes precedence over an error of the repeated request.
-            Err(error) => return self.stored_answer(&actor, &new).await?.ok_or(error),
+            Err(error) => return self.find_stored_answer(&actor, &new).await?.ok_or(error),
             Ok(stored_terms) => stored_terms,
         };
         if new.validate_only {
@@ -107,7 +108,8 @@ impl App {
         Ok(answer)
     }
 
-    async fn stored_answer(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
+    /// Returns the stored answer of a repeated request, after confirming that it is durable. `None` if nothing is stored.
+    async fn find_stored_answer(&self, actor: &Actor, new: &NewTerms<'_>) -> Result<Option<Vec<u8>>> {
         let Some(stored) = requests::one(self.store(), actor, new.request.id).await? else { return Ok(None) };
         self.store().confirm().await?;
         replay_stored_answer(&stored, &new.request).map(Some)
@@ -121,7 +123,7 @@ impl App {
         for (file_name, text) in shipped() {
             match self.store_terms(&AdoptedBy::program()?, file_name, text).await {
                 Ok((tx, _)) => tx.commit().await?,
-                // An earlier version of the file was loaded. Offers are pinned to it, so it stays.
+                // The programme has terms already, from an earlier version of the file. Its offers depend on those terms.
                 Err(AppError::Refused(refusal)) => {
                     tracing::warn!(file_name, %refusal, "keeping the terms loaded before")
                 }
@@ -131,7 +133,8 @@ impl App {
         Ok(())
     }
 
-    /// Stores the terms and begins the programme's record, unless the same text is stored already. The caller commits.
+    /// Stores the terms and begins the programme's record, unless the same text is stored already. Returns the terms, and the
+    /// transaction, which the caller commits.
     async fn store_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, StoredTerms)> {
         if text.len() > MAX_BYTES {
             return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
@@ -146,11 +149,12 @@ impl App {
         if let Some(row) = stored_terms.clone().filter(|row| row.sha256 == sha256) {
             return Ok((tx, StoredTerms { row, terms, unchanged: true }));
         }
-        // An earlier version accepted escapes in texts. Terms that it stored were returned above; new ones are refused.
-        let unseen = Terms::unseen(file_name, text);
-        if !unseen.is_empty() || stored_terms.is_some() {
+        // An earlier version accepted escapes of invisible characters. Terms that it stored were returned above; new terms with
+        // such escapes are refused.
+        let invisible = Terms::unseen(file_name, text);
+        if !invisible.is_empty() || stored_terms.is_some() {
             tx.rollback().await?;
-            return Err(if unseen.is_empty() { terms_in_use(&programme).into() } else { unsound(&unseen) });
+            return Err(if invisible.is_empty() { terms_in_use(&programme).into() } else { invalid_terms(&invisible) });
         }
         let now = self.register_now(&tx).await?;
         let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
@@ -163,10 +167,10 @@ impl App {
 }
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {
-    Terms::parse(file_name, text).map_err(|mistakes| unsound(&mistakes))
+    Terms::parse(file_name, text).map_err(|mistakes| invalid_terms(&mistakes))
 }
 
-fn unsound(mistakes: &[TermsMistake]) -> AppError {
+fn invalid_terms(mistakes: &[TermsMistake]) -> AppError {
     let violation = |it: &TermsMistake| Violation::new(format!("{}:{}", it.file, it.line), &it.reason);
     AppError::Invalid(mistakes.iter().map(violation).collect())
 }
@@ -192,26 +196,27 @@ mod tests {
 
     /// An earlier version accepted a text with an escape in it.
     #[tokio::test]
-    async fn what_was_stored_with_an_escape_is_read_and_nothing_new_is_stored_so() {
+    async fn stored_terms_with_an_escape_are_read_and_new_ones_are_refused() {
         let test_app = TestApp::new().await;
         let (_, shipped) = shipped()[0];
         let year = shipped.replace("2022", "2027").replace("2021-22", "2026-27").replace("2021", "2026");
-        let hidden = year.replacen("name      = \"", "name      = \"\\u001b[31m", 1);
-        assert_ne!(hidden, year);
-        let refused = load(&test_app, &hidden).await;
+        let with_escape = year.replacen("name      = \"", "name      = \"\\u001b[31m", 1);
+        assert_ne!(with_escape, year);
+        let refused = load(&test_app, &with_escape).await;
         assert!(matches!(&refused, Err(AppError::Invalid(found)) if found.len() == 1), "{refused:?}");
 
         let tx = test_app.app.begin_write().await.unwrap();
         let now = test_app.app.register_now(&tx).await.unwrap();
-        let sha256 = Hash(Sha256::digest(&hidden).into());
-        let (text, loaded_by) = (hidden.clone(), "ann".to_owned());
+        let sha256 = Hash(Sha256::digest(&with_escape).into());
+        let (text, loaded_by) = (with_escape.clone(), "ann".to_owned());
         let row =
             programmes::LoadedTerms { programme: programme("2026-27"), text, sha256, loaded_by, loaded_at: now.at };
         programmes::open_book(&tx, &row).await.unwrap();
         tx.commit().await.unwrap();
         let stored = test_app.app.terms(&programme("2026-27")).await.unwrap();
         assert!(stored.terms.name().starts_with("\u{1b}[31m"), "{}", stored.terms.name());
-        assert_eq!(load(&test_app, &hidden).await, Ok(vec![1]), "it is there already");
-        assert!(matches!(load(&test_app, &year).await, Err(AppError::Refused(_))), "and it stays");
+        let answer_unchanged = vec![1];
+        assert_eq!(load(&test_app, &with_escape).await, Ok(answer_unchanged), "the same text is stored already");
+        assert!(matches!(load(&test_app, &year).await, Err(AppError::Refused(_))), "another text is refused");
     }
 }

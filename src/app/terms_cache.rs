@@ -11,7 +11,7 @@ use crate::domain::refusal::EntityKind;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, programmes};
 
-/// A programme's terms and the hash that offers are pinned to.
+/// A programme's terms, and their hash, which each offer stores.
 #[derive(Debug)]
 pub struct Loaded {
     /// The terms.
@@ -28,7 +28,7 @@ impl Loaded {
     }
 }
 
-/// Parsed terms by programme. Terms never change, so an entry is never stale.
+/// Parsed terms by programme. Terms never change, so a cached value is never stale.
 #[derive(Debug, Default)]
 pub(in crate::app) struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
 
@@ -36,8 +36,9 @@ impl TermsCache {
     /// Returns the terms of a programme, from the cache or from the database.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for an unknown programme.
-    pub(in crate::app) async fn of(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
+    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that cannot
+    /// be parsed.
+    pub(in crate::app) async fn get_or_load(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
         if let Some(loaded) = self.cached(programme) {
             return Ok(loaded);
         }
@@ -50,7 +51,7 @@ impl TermsCache {
         Ok(loaded)
     }
 
-    /// Returns the terms if they are in the cache.
+    /// Returns the terms of a programme if they are in the cache.
     pub(in crate::app) fn cached(&self, programme: &Programme) -> Option<Arc<Loaded>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
     }

@@ -47,7 +47,7 @@ pub(crate) const MARCH: [(&str, &str); 3] = [
 ];
 
 /// The last monthly file.
-pub(crate) const LAST: (&str, &str) = ("ofsted_2023-01-31.csv", "2023-01-31");
+pub(crate) const LAST_MONTH: (&str, &str) = ("ofsted_2023-01-31.csv", "2023-01-31");
 
 /// An app over its own database, which is deleted with it.
 pub(crate) struct TestApp {
@@ -57,18 +57,18 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn new() -> Self {
-        Self::by(Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap())).await
+        Self::with_clock(Clock::fixed("2023-02-01T12:00:00Z".parse().unwrap())).await
     }
 
-    /// A test app with another clock.
-    pub(crate) async fn by(clock: Clock) -> Self {
+    /// A test app with this clock, instead of one that always shows 1 February 2023, noon.
+    pub(crate) async fn with_clock(clock: Clock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let app = app_in(dir.path(), clock).await;
         app.install_shipped_terms().await.unwrap();
         Self { app, dir }
     }
 
-    /// The imports of a kind, or of all, newest first.
+    /// The imports of one kind of file, or of all kinds if `None`, newest first.
     pub(crate) async fn imports(&self, kind: Option<FileKind>) -> Vec<Import> {
         let filter = ImportFilter { kind, ..ImportFilter::default() };
         let page = Page { newest_first: true, after: None, limit: 500 };
@@ -76,28 +76,32 @@ impl TestApp {
     }
 
     /// A test app that has imported these files, in this order.
-    pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_files(files: &[(&str, &str)]) -> Self {
         let test_app = Self::new().await;
         for (name, as_at) in files {
-            test_app.take(name, as_at).await;
+            test_app.import_sample(name, as_at).await;
         }
         test_app
     }
 
-    /// Imports a sample, which must succeed.
-    pub(crate) async fn take(&self, name: &str, as_at: &str) -> ImportOutcome {
-        self.send(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
+    /// Imports a sample as at this date, and returns the outcome. The import must succeed.
+    pub(crate) async fn import_sample(&self, name: &str, as_at: &str) -> ImportOutcome {
+        self.upload(header(name, as_at), sample(name)).await.unwrap().fresh.unwrap()
     }
 
-    /// Uploads a file. Its name determines the source.
-    pub(crate) async fn send(&self, header: UploadHeader, bytes: Vec<u8>) -> super::Result<ImportReply<ImportOutcome>> {
-        let (who, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
+    /// Uploads a file: a monthly file if its name begins with `ofsted`, otherwise a file of the register.
+    pub(crate) async fn upload(
+        &self,
+        header: UploadHeader,
+        bytes: Vec<u8>,
+    ) -> super::Result<ImportReply<ImportOutcome>> {
+        let (caller, encode) = (admin("ann"), |it: &ImportOutcome| format!("{it:?}").into_bytes());
         let today = self.today();
         let upload = match header.file_name.starts_with("ofsted") {
             true => Upload { source: ImportSource::Ofsted, rpc: "EligibilityService/ImportOfsted", today, bytes },
             false => Upload { source: ImportSource::Register, rpc: "RegisterService/ImportRegister", today, bytes },
         };
-        self.app.import_file(&who, header, upload, |_| {}, encode).await
+        self.app.import_file(&caller, header, upload, |_| {}, encode).await
     }
 
     /// The clock's date.
@@ -105,7 +109,7 @@ impl TestApp {
         self.app.clock().now().today
     }
 
-    /// A file beside the database.
+    /// The path of a file in the directory of the database.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -117,10 +121,12 @@ async fn app_in(dir: &Path, clock: Clock) -> App {
     App::new(store, clock)
 }
 
+/// The bytes of a sample file.
 pub(crate) fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap()
 }
 
+/// The header of an upload with a new request id and no options.
 pub(crate) fn header(name: &str, as_at: &str) -> UploadHeader {
     UploadHeader {
         request: RequestId(Uuid::new_v4()),
@@ -133,7 +139,8 @@ pub(crate) fn header(name: &str, as_at: &str) -> UploadHeader {
     }
 }
 
-pub(crate) fn replacing(name: &str, as_at: &str, replaces: ImportId) -> UploadHeader {
+/// The header of an upload that replaces an import.
+pub(crate) fn replacing_header(name: &str, as_at: &str, replaces: ImportId) -> UploadHeader {
     UploadHeader { replaces: Some(replaces), ..header(name, as_at) }
 }
 
@@ -158,13 +165,13 @@ pub(crate) fn treasurer() -> Caller {
     Caller { roles: vec![Role::Finance], ..officer() }
 }
 
-/// A caller who works on offers, and may change their regions.
+/// A caller who works on offers, and may move them to another region.
 pub(crate) fn officer() -> Caller {
     let roles = vec![Role::CaseOfficer, Role::Administrator];
     Caller { actor: "officer".parse().unwrap(), roles, regions: Regions::Every, subject: None }
 }
 
-/// A command with a new request id.
+/// A submission of a command by the officer, with a new request id.
 pub(crate) fn submission(programme_name: &Programme, command: Command) -> Submission {
     Submission {
         programme: programme_name.clone(),
@@ -174,14 +181,15 @@ pub(crate) fn submission(programme_name: &Programme, command: Command) -> Submis
         request: RequestIdentity { id: RequestId(Uuid::new_v4()), rpc: "test", fingerprint: Hash([0; 32]) },
         command,
         deadline: None,
-        encoders: NOTHING,
+        encoders: EMPTY_ENCODERS,
     }
 }
 
 /// Encoders that return empty answers.
-pub(crate) const NOTHING: AnswerEncoders = AnswerEncoders { answer: |_| Ok(Vec::new()), carried_out: |_| Vec::new() };
+pub(crate) const EMPTY_ENCODERS: AnswerEncoders =
+    AnswerEncoders { answer: |_| Ok(Vec::new()), carried_out: |_| Vec::new() };
 
-/// Submits a command with a new request id, which it returns.
+/// Submits a command with a new request id, and returns the request id.
 pub(crate) async fn submit(
     test_app: &TestApp,
     programme_name: &Programme,
@@ -204,8 +212,8 @@ pub(crate) async fn offers(test_app: &TestApp, programme_name: &Programme) -> Ve
     BTreeMap::into_keys(offers).collect()
 }
 
-/// Requests to withdraw an import, with this request id.
-pub(crate) async fn withdraw(
+/// Requests to withdraw an import, with this request id. Returns the encoded answer.
+pub(crate) async fn request_withdrawal(
     test_app: &TestApp,
     by: &Caller,
     (id, import): (RequestId, ImportId),
@@ -216,8 +224,8 @@ pub(crate) async fn withdraw(
     test_app.app.withdraw_import(by, (request, import), reason, false).await
 }
 
-/// Gives an approval to withdraw an import, with this request id.
-pub(crate) async fn give(
+/// Gives an approval to withdraw an import, with this request id. Returns the reply.
+pub(crate) async fn give_withdrawal(
     test_app: &TestApp,
     by: &Caller,
     (id, approval): (RequestId, ApprovalId),
@@ -227,7 +235,7 @@ pub(crate) async fn give(
     test_app.app.give_withdrawal(by, request, approval, encode).await
 }
 
-/// Denies an approval to withdraw an import, with this request id.
+/// A request to deny an approval to withdraw an import, with this request id.
 pub(crate) fn denial(id: RequestId, approval: ApprovalId, reason: &str) -> Denial {
     let parts: [&[u8]; 2] = [approval.0.as_bytes(), reason.as_bytes()];
     let request = RequestIdentity::of_parts(id, "ApprovalService/DenyApproval", &parts);

@@ -1,12 +1,12 @@
-//! Why a write transaction was not committed: a failure of the database, or a check of the use case.
+//! The error of a write transaction that was not committed. Either the database failed, or a check of the use case did.
 
 use super::AppError;
 use super::clock::ClockWrong;
 use super::retry::MayPass;
 use crate::store::{Failure, StoreError};
 
-/// Why a write transaction was not committed. Nothing that it wrote is kept, unless the database failed: then the outcome
-/// of its COMMIT may be unknown.
+/// The reason why a write transaction was not committed. Nothing that it wrote is kept. The exception is a failure of the
+/// database during COMMIT: then it is unknown whether the transaction was committed.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::app) enum WriteError {
     /// The database failed.
@@ -15,7 +15,7 @@ pub(in crate::app) enum WriteError {
     /// This server's clock is too far from the database's for anything to be recorded.
     #[error(transparent)]
     ClockWrong(#[from] ClockWrong),
-    /// Data that was read before the lock, or in two steps, has changed since. The retry reads it again.
+    /// Data that was read before the lock, or in two steps, has changed in between. The next attempt reads the data again.
     #[error("{0}")]
     Overtaken(&'static str),
     /// The state that a batch is decided against cannot be loaded.
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_retried_and_what_one_command_causes_is_blamed_on_it() {
+    fn each_error_says_whether_to_retry_and_whether_one_command_is_to_blame() {
         let bug = || AppError::Bug("unsound".to_owned());
         let clock = || ClockWrong::by(61_000_000);
         // Expected: retryable, blames one command, may be a connection fault.

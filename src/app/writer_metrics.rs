@@ -16,7 +16,7 @@ pub trait WriterMetrics: Debug + Send + Sync {
     fn committed(&self, duration: Duration);
 }
 
-/// The metrics, once they are set.
+/// A place for the metrics, which is empty until they are set.
 #[derive(Debug, Default)]
 pub(super) struct WriterMetricsSlot(OnceLock<Arc<dyn WriterMetrics>>);
 

@@ -2,7 +2,9 @@
 
 use super::standing::{every_row, relevant_rows};
 use super::*;
-use crate::app::testing::{AUGUST, LAST, MARCH, MONTHS, TestApp, admin, date, programme, replacing, sample, urn};
+use crate::app::testing::{
+    AUGUST, LAST_MONTH, MARCH, MONTHS, TestApp, admin, date, programme, replacing_header, sample, urn,
+};
 use crate::app::{Comparison, Operand};
 use crate::domain::eligibility::assess;
 use crate::domain::ids::Uid;
@@ -43,7 +45,7 @@ const LAST_LINE: Line = [77, 38, 11, 28, 1, 13, 4, 21, 17, 2, 2, 4, 3];
 
 #[tokio::test]
 async fn the_year_unfolds_as_worked_out_by_hand() {
-    let test_app = TestApp::with(&AUGUST).await;
+    let test_app = TestApp::with_files(&AUGUST).await;
     #[rustfmt::skip]
     let steps: [(&[(&str, &str)], Line); 6] = [
         (&MONTHS[0..1], [73, 28,  0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]),
@@ -51,11 +53,11 @@ async fn the_year_unfolds_as_worked_out_by_hand() {
         (&MONTHS[2..3], [77, 33,  5, 28, 0, 11, 5, 17, 14, 2, 1, 5, 4]),
         (&MONTHS[3..4], [77, 37, 10, 28, 1, 11, 5, 20, 16, 3, 1, 6, 3]),
         (&MARCH,        [77, 37, 10, 28, 1, 13, 4, 20, 16, 2, 2, 4, 3]),
-        (&[LAST],       LAST_LINE),
+        (&[LAST_MONTH],       LAST_LINE),
     ];
     for (files, want) in steps {
         for (name, as_at) in files {
-            test_app.take(name, as_at).await;
+            test_app.import_sample(name, as_at).await;
         }
         assert_eq!(line(&test_app, "2021-22").await, want, "after {files:?}");
     }
@@ -63,26 +65,26 @@ async fn the_year_unfolds_as_worked_out_by_hand() {
 
 #[tokio::test]
 async fn the_order_of_imports_changes_nothing() {
-    let mut files: Vec<(&str, &str)> = [&AUGUST[..], &MONTHS, &MARCH, &[LAST]].concat();
+    let mut files: Vec<(&str, &str)> = [&AUGUST[..], &MONTHS, &MARCH, &[LAST_MONTH]].concat();
     for _ in 0..2 {
         files.reverse();
         files.rotate_left(5);
-        let test_app = TestApp::with(&files).await;
+        let test_app = TestApp::with_files(&files).await;
         assert_eq!(line(&test_app, "2021-22").await, LAST_LINE, "{files:?}");
     }
 }
 
 #[tokio::test]
 async fn the_corrected_september_counts_when_it_replaces_the_other() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let wrong = test_app.imports(None).await[0].id;
     let name = "ofsted_2021-09-30_corrected.csv";
-    test_app.send(replacing(name, "2021-09-30", wrong), sample(name)).await.unwrap();
+    test_app.upload(replacing_header(name, "2021-09-30", wrong), sample(name)).await.unwrap();
     assert_eq!(line(&test_app, "2021-22").await, [76, 32, 4, 28, 0, 10, 5, 17, 14, 2, 1, 5, 3]);
 }
 
 async fn everything() -> TestApp {
-    TestApp::with(&[&AUGUST[..], &MONTHS, &MARCH, &[LAST]].concat()).await
+    TestApp::with_files(&[&AUGUST[..], &MONTHS, &MARCH, &[LAST_MONTH]].concat()).await
 }
 
 #[tokio::test]
@@ -132,7 +134,7 @@ async fn candidates_of(test_app: &TestApp, year: &str) -> Candidates {
 
 #[tokio::test]
 async fn candidates_are_recipients_with_their_schools() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let found = candidates_of(&test_app, "2021-22").await;
     assert_eq!((found.recipients.len(), found.unplaced.len()), (16 + 5, 5));
     let of = |recipient| found.recipients.iter().find(|it| it.recipient == recipient).unwrap();
@@ -145,7 +147,7 @@ async fn candidates_are_recipients_with_their_schools() {
     assert_eq!((mat.responsible.clone(), mat.trust), (ResponsibleBody::Trust(uid(90_001)), Some(uid(90_001))));
     assert_eq!(mat.schools.iter().map(|it| it.urn.get()).collect::<Vec<_>>(), [910_045, 910_046, 910_047]);
     assert!(found.recipients.is_sorted_by_key(|it| it.recipient));
-    test_app.take(MARCH[1].0, MARCH[1].1).await;
+    test_app.import_sample(MARCH[1].0, MARCH[1].1).await;
     let found = candidates_of(&test_app, "2021-22").await;
     let heir = found.recipients.iter().flat_map(|it| &it.schools).find(|it| it.urn == urn(990_001)).unwrap();
     assert_eq!(heir.predecessors, [urn(900_001)]);
@@ -276,7 +278,7 @@ async fn what_changed_between_august_and_september() {
 
 #[tokio::test]
 async fn the_register_answers_for_placing_by_hand() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let answer = async |number| register_answer(test_app.app.store(), urn(number), test_app.today()).await.unwrap();
     use crate::domain::programme::RegisterAnswer as A;
     assert_eq!(answer(910_063).await, Some(A::Unplaced { name: "Zennor Court School".to_owned() }));
@@ -286,7 +288,7 @@ async fn the_register_answers_for_placing_by_hand() {
 
 #[tokio::test]
 async fn a_list_goes_on_past_what_no_file_names_any_more() {
-    let test_app = TestApp::with(&MONTHS[..2]).await;
+    let test_app = TestApp::with_files(&MONTHS[..2]).await;
     let ann = admin("ann");
     let all = async |limit| {
         let (mut shown, mut keys, mut after) = (Vec::new(), 0, None);

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::app::clock::{Clock, new_id};
 use crate::app::testing::{
-    AUGUST, MONTHS, TestApp, admin, date, denial, give, header, programme, replacing, sample, submit, urn, withdraw,
+    AUGUST, MONTHS, TestApp, admin, date, denial, give_withdrawal, header, programme, replacing_header,
+    request_withdrawal, sample, submit, urn,
 };
 use crate::app::verify::verify;
 use crate::domain::approval::Approval;
@@ -36,10 +37,10 @@ async fn every_sample_goes_in_whole() {
     let test_app = TestApp::new().await;
     let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
     for (name, rows) in rows {
-        let did = test_app.take(name, "2021-08-31").await;
+        let did = test_app.import_sample(name, "2021-08-31").await;
         assert_eq!((did.rows, did.accepted, did.unchanged, did.problems.len()), (rows, rows, 0, 0), "{name}");
     }
-    let did = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let did = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (FileKind::Ofsted, 58, 58, false));
     let (import, problems, _) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!(
@@ -55,17 +56,17 @@ async fn every_sample_goes_in_whole() {
 #[tokio::test]
 async fn the_same_content_as_at_another_date_is_noted() {
     let test_app = TestApp::new().await;
-    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let first = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!(first.notes, Vec::<String>::new());
     let note = format!(
         "the same content counts as at 2021-09-30 already (import {}): check the as-at date",
         first.import.unwrap()
     );
-    let other = test_app.take(SEPTEMBER.0, "2021-10-31").await;
+    let other = test_app.import_sample(SEPTEMBER.0, "2021-10-31").await;
     assert_eq!(other.notes, [note]);
     let (_, _, kept) = test_app.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
     assert_eq!(kept, other.notes, "it is kept with the import");
-    let again = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let again = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((again.import, again.notes), (first.import, Vec::new()), "a repetition lands nothing");
 }
 
@@ -74,7 +75,7 @@ async fn problems_are_kept_with_the_import() {
     let test_app = TestApp::new().await;
     let bytes = sample("bad/wrong_dates.csv");
     let anyway = UploadHeader { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
-    let did = test_app.send(anyway, bytes).await.unwrap().fresh.unwrap();
+    let did = test_app.upload(anyway, bytes).await.unwrap().fresh.unwrap();
     assert_eq!((did.rows, did.accepted), (11, 3));
     let (_, problems, notes) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
     assert_eq!((&problems, &notes), (&did.problems, &did.notes));
@@ -84,9 +85,9 @@ async fn problems_are_kept_with_the_import() {
 #[tokio::test]
 async fn the_same_content_again_changes_nothing() {
     let test_app = TestApp::new().await;
-    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let first = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     let mut before = counts(test_app.app.store()).await;
-    let again = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let again = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!(again, ImportOutcome { accepted: 0, unchanged: 58, ..first });
     // Only the answer to the second request is stored, with its event.
     *before.get_mut("requests").unwrap() += 1;
@@ -96,14 +97,14 @@ async fn the_same_content_again_changes_nothing() {
 
 #[tokio::test]
 async fn a_dry_run_answers_the_same_and_writes_nothing() {
-    let test_app = TestApp::with(&[SEPTEMBER]).await;
+    let test_app = TestApp::with_files(&[SEPTEMBER]).await;
     let before = counts(test_app.app.store()).await;
     let dry = |name, as_at| UploadHeader { validate_only: true, ..header(name, as_at) };
-    let good = test_app.send(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
+    let good = test_app.upload(dry(MONTHS[0].0, MONTHS[0].1), sample(MONTHS[0].0)).await.unwrap().fresh.unwrap();
     assert_eq!((good.import, good.rows, good.accepted, good.dry_run), (None, 73, 73, true));
-    let other = refused(test_app.send(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    let other = refused(test_app.upload(dry(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     assert_eq!(other.reason, Reason::ImportDisagrees);
-    let same = test_app.send(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
+    let same = test_app.upload(dry(SEPTEMBER.0, SEPTEMBER.1), sample(SEPTEMBER.0)).await.unwrap().fresh.unwrap();
     assert_eq!((same.import, same.accepted, same.unchanged, same.dry_run), (None, 0, 58, true));
     assert_eq!(counts(test_app.app.store()).await, before);
 }
@@ -111,8 +112,8 @@ async fn a_dry_run_answers_the_same_and_writes_nothing() {
 #[tokio::test]
 async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     let test_app = TestApp::new().await;
-    let first = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
-    let refusal = refused(test_app.send(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
+    let first = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let refusal = refused(test_app.upload(header(CORRECTED, "2021-09-30"), sample(CORRECTED)).await);
     let [limit] = refusal.limits.as_slice() else { panic!("one URN: {refusal:?}") };
     assert_eq!(
         (refusal.reason, limit.subject.to_string()),
@@ -122,8 +123,12 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     let left = counts(test_app.app.store()).await;
     assert_eq!((left["imports"], left["ofsted_rows"]), (1, 58), "a refused import leaves nothing");
 
-    let landed =
-        test_app.send(replacing(CORRECTED, "2021-09-30", first), sample(CORRECTED)).await.unwrap().fresh.unwrap();
+    let landed = test_app
+        .upload(replacing_header(CORRECTED, "2021-09-30", first), sample(CORRECTED))
+        .await
+        .unwrap()
+        .fresh
+        .unwrap();
     assert_eq!((landed.accepted, landed.replaced), (58, Some(first)));
     let (old, ..) = test_app.app.get_import(&admin("ann"), first).await.unwrap();
     assert_eq!((old.state, old.replaced_by), (ImportState::Replaced, landed.import));
@@ -131,7 +136,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     for (wrong, as_at) in
         [(first, "2021-09-30"), (landed.import.unwrap(), "2021-08-31"), (ImportId(new_id()), "2021-09-30")]
     {
-        let answer = test_app.send(replacing(MONTHS[0].0, as_at, wrong), sample(MONTHS[0].0)).await;
+        let answer = test_app.upload(replacing_header(MONTHS[0].0, as_at, wrong), sample(MONTHS[0].0)).await;
         assert!(matches!(&answer, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{answer:?}");
     }
 }
@@ -141,35 +146,35 @@ async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
     let test_app = TestApp::new().await;
     // The rows are the same, so both may count; one more empty line makes it another file.
     let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
-    let wrong = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
-    let right = test_app.send(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
+    let wrong = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
+    let right = test_app.upload(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!((right.accepted, right.unchanged, right.replaced), (58, 0, None));
-    let again = || replacing("ofsted.csv", "2021-09-30", wrong);
+    let again = || replacing_header("ofsted.csv", "2021-09-30", wrong);
     let state = async |id| test_app.app.get_import(&admin("ann"), id).await.unwrap().0;
 
     let dry =
-        test_app.send(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+        test_app.upload(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), ImportState::Landed));
-    let did = test_app.send(again(), twin.clone()).await.unwrap().fresh.unwrap();
+    let did = test_app.upload(again(), twin.clone()).await.unwrap().fresh.unwrap();
     assert_eq!(did, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
     let old = state(wrong).await;
     assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
     assert_eq!(state(right.import.unwrap()).await.state, ImportState::Landed);
 
-    // Repeating it, or replacing the import by itself, changes nothing.
+    // Repeating it, or replacing_header the import by itself, changes nothing.
     for replaced in [wrong, right.import.unwrap()] {
-        let did = test_app.send(replacing("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
+        let did = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
         assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
     }
-    let nobody = test_app.send(replacing("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
+    let nobody = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
     assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
 }
 
 #[tokio::test]
 async fn the_register_may_not_disagree_either() {
-    let test_app = TestApp::with(&AUGUST[1..2]).await;
+    let test_app = TestApp::with_files(&AUGUST[1..2]).await;
     let closed = String::from_utf8_lossy(&sample("gias_membership_2021-08.csv")).replacen(",Open,", ",Closed,", 1);
-    let refusal = refused(test_app.send(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
+    let refusal = refused(test_app.upload(header("gias.csv", "2021-08-31"), closed.into_bytes()).await);
     assert_eq!((refusal.reason, refusal.limits.len()), (Reason::ImportDisagrees, 1), "{refusal:?}");
 }
 
@@ -177,28 +182,28 @@ async fn the_register_may_not_disagree_either() {
 async fn a_request_answers_the_same_bytes_for_ever() {
     let test_app = TestApp::new().await;
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let first = test_app.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
-    let again = test_app.send(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let first = test_app.upload(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let again = test_app.upload(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, first.answer));
     for (other, bytes) in [
         (UploadHeader { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
         (asked.clone(), sample(CORRECTED)),
         (UploadHeader { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
     ] {
-        assert_eq!(test_app.send(other, bytes).await, Err(AppError::RequestIdReused));
+        assert_eq!(test_app.upload(other, bytes).await, Err(AppError::RequestIdReused));
     }
     // A refusal does not use up the request id.
     let refusal = header(CORRECTED, "2021-09-30");
-    refused(test_app.send(refusal.clone(), sample(CORRECTED)).await);
-    test_app.send(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
+    refused(test_app.upload(refusal.clone(), sample(CORRECTED)).await);
+    test_app.upload(UploadHeader { as_at: date("2021-10-31"), ..refusal }, sample(CORRECTED)).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_cannot_be_imported_is_said() {
     let test_app = TestApp::new().await;
-    let future = test_app.send(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
+    let future = test_app.upload(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
-    let wrong_command = test_app.send(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
+    let wrong_command = test_app.upload(header("ofsted.csv", "2021-08-31"), sample("gias_links.csv")).await;
     assert!(
         matches!(&wrong_command, Err(AppError::FileRefused { why, .. }) if why.contains("tsio import register")),
         "{wrong_command:?}"
@@ -281,7 +286,7 @@ async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
     assert_eq!(test_app.app.find_schools(&ann, test_app.today(), "school", None, 9).await.unwrap().keys, []);
     assert_eq!(counts(test_app.app.store()).await["ofsted_rows"], 2 * 58);
     // Another process may still be staging the young import.
-    let landed = test_app.take(SEPTEMBER.0, SEPTEMBER.1).await;
+    let landed = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
     assert_eq!((landed.accepted, landed.unchanged), (58, 0));
     let left = counts(test_app.app.store()).await;
     assert_eq!((left["imports"], left["ofsted_rows"]), (2, 2 * 58));
@@ -289,7 +294,7 @@ async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
 
 #[tokio::test]
 async fn nobody_is_named() {
-    let test_app = TestApp::with(&AUGUST).await;
+    let test_app = TestApp::with_files(&AUGUST).await;
     for name in ["tsio.db", "tsio.db-wal"] {
         let bytes = std::fs::read(test_app.path(name)).unwrap();
         assert!(!bytes.windows(3).any(|it| it == b"XQZ"), "{name}");
@@ -302,11 +307,11 @@ async fn identify(test_app: &TestApp) {
 
 #[tokio::test]
 async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     identify(&test_app).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
-    let ask = async |reason| withdraw(&test_app, &ann, (RequestId(new_id()), september), reason).await;
+    let ask = async |reason| request_withdrawal(&test_app, &ann, (RequestId(new_id()), september), reason).await;
     assert!(matches!(ask(" ").await, Err(AppError::Invalid(_))));
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
@@ -315,10 +320,10 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
 
     let encode = EncodeWithdrawn { given: |it| format!("{it:?}").into_bytes(), asked: |_| Vec::new() };
     let request = RequestId(new_id());
-    let own = refused(give(&test_app, &ann, (request, approval), encode).await);
+    let own = refused(give_withdrawal(&test_app, &ann, (request, approval), encode).await);
     assert_eq!(own.reason, Reason::SelfApproval);
     assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let done = give(&test_app, &ben, (request, approval), encode).await.unwrap();
+    let done = give_withdrawal(&test_app, &ben, (request, approval), encode).await.unwrap();
     let withdrawn = done.fresh.unwrap();
     assert_eq!(
         (withdrawn.import.state, withdrawn.import.withdrawn_reason.as_deref()),
@@ -327,12 +332,12 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let lost: Vec<_> = withdrawn.affected.iter().flat_map(|it| it.urns.clone()).collect();
     assert_eq!(lost, [urn(910_017), urn(910_019), urn(910_021)]);
 
-    let again = give(&test_app, &ben, (request, approval), encode).await.unwrap();
+    let again = give_withdrawal(&test_app, &ben, (request, approval), encode).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, done.answer));
     let other = ApprovalId(new_id());
-    assert_eq!(give(&test_app, &ben, (request, other), encode).await, Err(AppError::RequestIdReused));
+    assert_eq!(give_withdrawal(&test_app, &ben, (request, other), encode).await, Err(AppError::RequestIdReused));
     assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
-    let given = refused(give(&test_app, &ben, (RequestId(new_id()), approval), encode).await);
+    let given = refused(give_withdrawal(&test_app, &ben, (RequestId(new_id()), approval), encode).await);
     assert_eq!(given.reason, Reason::ApprovalNotOpen);
     assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
@@ -346,7 +351,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
         "no file names it any more"
     );
     // A withdrawn file can be imported again.
-    assert_eq!(test_app.take(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
+    assert_eq!(test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
 
 /// A clock that is set back after each step.
@@ -358,18 +363,18 @@ async fn times_beside_the_programmes_never_go_back() {
         let steps = Arc::clone(&steps);
         move || noon - chrono::TimeDelta::hours(steps.load(Ordering::Relaxed).into())
     });
-    let test_app = TestApp::by(clock).await;
+    let test_app = TestApp::with_clock(clock).await;
     let ann = admin("ann");
     for (name, as_at) in &AUGUST[..2] {
         steps.fetch_add(1, Ordering::Relaxed);
-        test_app.take(name, as_at).await;
+        test_app.import_sample(name, as_at).await;
     }
     let imports = test_app.imports(None).await;
     let at = Micros(noon.timestamp_micros());
     assert_eq!(imports.iter().map(|it| it.imported_at).collect::<Vec<_>>(), [at, at]);
 
     steps.fetch_add(1, Ordering::Relaxed);
-    refused(withdraw(&test_app, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
+    refused(request_withdrawal(&test_app, &ann, (RequestId(new_id()), imports[0].id), "wrong").await);
     let page = Page { newest_first: true, after: None, limit: 9 };
     let all = test_app
         .app

@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
     pub(super) async fn programme_of_offers(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
-        let mut found = self.programme_lookup().offers.of(ids);
+        let mut found = self.programme_lookup().offers.find(ids);
         if found.len() < ids.len() {
             found = with_retry(|| offers::programmes(self.store(), ids)).await?;
             self.programme_lookup().offers.remember(&found);

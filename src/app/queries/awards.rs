@@ -29,7 +29,7 @@ impl App {
     /// [`AppError::NotFound`].
     pub(in crate::app) async fn programme_of_award(&self, id: AwardId) -> Result<Programme> {
         let ids = [id];
-        let mut found = self.programme_lookup().awards.of(&ids);
+        let mut found = self.programme_lookup().awards.find(&ids);
         if found.is_empty() {
             found = with_retry(|| awards::programme_of(self.store(), &ids)).await?;
             self.programme_lookup().awards.remember(&found);

@@ -139,7 +139,7 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
     pub(in crate::app) async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
-        let mut found = self.programme_lookup().funds.of(ids);
+        let mut found = self.programme_lookup().funds.find(ids);
         if found.len() < ids.len() {
             let read = with_retry(|| self.find_funds(self.store(), ids)).await?;
             found = read.into_iter().map(|(id, fund)| (id, fund.programme)).collect();
@@ -288,7 +288,7 @@ impl App {
             if only.is_some_and(|only| *only != row.programme) {
                 continue;
             }
-            let loaded = self.inner.terms.of(from, &row.programme).await?;
+            let loaded = self.inner.terms.get_or_load(from, &row.programme).await?;
             for account in Ledger::of_programme(&loaded.terms).accounts() {
                 funds.insert(account.id, Fund { programme: row.programme.clone(), account: account.clone() });
             }

@@ -22,7 +22,7 @@ type Seen = (i64, String, Region);
 const SOON: Duration = Duration::from_millis(50);
 
 async fn test_app() -> (TestApp, Vec<OfferId>) {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let offers = offers(&test_app, &programme("2021-22")).await;
     assert_eq!(offers.len(), 19);
     (test_app, offers)

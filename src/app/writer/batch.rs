@@ -17,7 +17,7 @@ use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
 use crate::store::{self, Failure as _, WritePermit, WriteTx, programmes};
 
-/// A transaction that has locked its programme. Its batch is collected after the lock.
+/// A transaction that has locked its programme. The worker collects the batch only after that.
 #[derive(Debug)]
 pub(super) struct LockedProgramme {
     tx: WriteTx,
@@ -26,7 +26,7 @@ pub(super) struct LockedProgramme {
 }
 
 impl LockedProgramme {
-    /// Whether the programme exists and uses older rules than this program.
+    /// Whether the programme exists and uses an older rules version than the one of this program.
     pub(super) fn has_older_rules(&self) -> bool {
         self.head.is_some_and(|head| head.rules < RulesVersion::CURRENT)
     }
@@ -37,7 +37,11 @@ impl LockedProgramme {
     }
 }
 
-/// Begins the transaction of a batch and locks the programme's row, which is its first statement.
+/// Begins the transaction of a batch. Its first statement locks the programme's row. Then compares this server's clock with
+/// the database's.
+///
+/// # Errors
+/// [`WriteError::ClockWrong`] if the clocks differ too much; [`WriteError::Store`].
 pub(super) async fn lock(
     context: &WriterContext,
     permit: WritePermit,
@@ -52,7 +56,7 @@ pub(super) async fn lock(
     Ok(LockedProgramme { tx, head: locked.map(|(head, _)| head) })
 }
 
-/// Writes a batch in one transaction. Returns the result of each command in its order, or fails and writes nothing.
+/// Writes a batch in one transaction. Returns the results in the order of the commands, or fails and writes nothing.
 pub(super) async fn write(
     context: &WriterContext,
     LockedProgramme { tx, head }: LockedProgramme,
@@ -64,10 +68,11 @@ pub(super) async fn write(
         let unknown = || Err(AppError::not_found(EntityKind::Programme, programme));
         return Ok(batch.iter().map(|_| unknown()).collect());
     };
-    let LoadedState { mut state, stored, answers, now, .. } = match load(&tx, context, programme, &head, batch).await {
-        Ok(loaded) => loaded,
-        Err(error) => return replay_without_state(context, tx, batch, error).await,
-    };
+    let LoadedState { mut state, stored_accounts, answers, now, .. } =
+        match load(&tx, context, programme, &head, batch).await {
+            Ok(loaded) => loaded,
+            Err(error) => return replay_without_state(context, tx, batch, error).await,
+        };
     let mut answers = StoredAnswers::new(answers);
     let mut appender = EventAppender::new(programme, head);
     let adoption = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut state, &by, (None, now)));
@@ -76,14 +81,15 @@ pub(super) async fn write(
         .iter()
         .map(|pending| execute_one(&pending.submission, &mut answers, &mut state, &mut appender, now))
         .collect();
-    // A decision that breaks a rule of an account is a bug. Nothing is written; halving the batch finds the command.
+    // A violation is a bug: a decision broke a rule of an account, or an answer cannot be made. Nothing is written. The worker
+    // halves the batch until it has found the command.
     if let Some(violation) = state.violations.first() {
         tx.rollback().await?;
         return Err(WriteError::Bug(violation.clone()));
     }
     if answers.new_answers().is_empty() && appender.events.is_empty() {
-        // Stored answers and open approvals come from earlier commits, which may still wait for a standby: confirm that those
-        // are durable before returning them. Other refusals need no confirmation.
+        // Stored answers and open approvals come from earlier commits, which may still wait for a standby database. Confirm
+        // that those commits are durable before returning them. Other refusals need no confirmation.
         if answers.all.is_empty() && !results.iter().any(names_approval) {
             tx.rollback().await?;
         } else {
@@ -94,7 +100,7 @@ pub(super) async fn write(
     } else {
         let completed = answers.write_completed(&tx).await;
         let (tx, ()) = tx.proceed(completed).await?;
-        let written = appender.write(&tx, &state, &stored, (answers.new_answers(), now.at)).await;
+        let written = appender.write(&tx, &state, &stored_accounts, (answers.new_answers(), now.at)).await;
         let (tx, ()) = tx.proceed(written).await?;
         let commit_started = Instant::now();
         tx.commit().await?;
@@ -109,8 +115,9 @@ fn names_approval(result: &CommandResult) -> bool {
     matches!(result, Err(AppError::Refused(refusal)) if refusal.approval.is_some())
 }
 
-/// Ends a batch whose state cannot be loaded. A repeated request that is the only one in its batch still gets its stored
-/// answer, if its caller may see all regions: checking a narrower reach needs the state.
+/// Ends a batch whose state cannot be loaded. If the batch is a single repeated request, it still gets its stored answer,
+/// provided that its caller may see all regions: checking a narrower reach needs the state. Otherwise returns the error, as
+/// the result of the command if it is the only one in the batch and trying again cannot help.
 async fn replay_without_state(
     context: &WriterContext,
     tx: WriteTx,
@@ -122,7 +129,7 @@ async fn replay_without_state(
     if let [pending] = batch
         && pending.submission.reach.is_everything()
         && !error.may_be_connection_fault()
-        && let Some(result) = stored_answer(context, &pending.submission).await?
+        && let Some(result) = find_stored_answer(context, &pending.submission).await?
     {
         return Ok(vec![result]);
     }
@@ -133,9 +140,9 @@ async fn replay_without_state(
     }
 }
 
-/// The stored answer of a repeated request, after confirming that it is durable. `None` if there is none, or if the request
-/// waits for an approval: that answer depends on the state.
-async fn stored_answer(context: &WriterContext, submission: &Submission) -> store::Result<Option<CommandResult>> {
+/// Returns the stored answer of a repeated request, after confirming that it is durable. Returns `None` if nothing is stored,
+/// or if the request waits for an approval: then its answer depends on the state.
+async fn find_stored_answer(context: &WriterContext, submission: &Submission) -> store::Result<Option<CommandResult>> {
     let request = (&submission.actor, submission.request.id);
     let stored = store::command_batch::answered(&context.store, &[request]).await?;
     let Some(stored) = stored.first().filter(|it| it.waits_for().is_none()) else { return Ok(None) };
@@ -143,8 +150,8 @@ async fn stored_answer(context: &WriterContext, submission: &Submission) -> stor
     Ok(Some(replay_stored_answer(stored, &submission.request)))
 }
 
-/// Loads the state and the stored answers of a batch, in one round trip. If a command reads the monthly files, the stored
-/// answers are loaded first, because a repeated identify needs no state.
+/// Loads the state and the stored answers of a batch. Normally the answers come with the state, in a common round trip. If a
+/// command reads the monthly files, the answers are loaded first, because a repeated identify needs no state.
 async fn load(
     tx: &WriteTx,
     context: &WriterContext,
@@ -156,26 +163,27 @@ async fn load(
     let reads_files = |submissions: &[&Submission]| submissions.iter().any(|it| it.command.reads_files());
     let requests: Vec<(&Actor, RequestId)> = submissions.iter().map(|it| (&it.actor, it.request.id)).collect();
     if !reads_files(&submissions) {
-        let commands = (&commands(&submissions)[..], &[][..]);
+        let commands = (&commands_with_ids(&submissions)[..], &[][..]);
         return load_state::load(tx, &context.terms, programme, head, commands, (&requests, &context.clock)).await;
     }
     let answers = store::command_batch::answered(tx, &requests).await?;
     let is_answered =
-        |it: &Submission| answers.iter().any(|old| (&old.actor, old.request) == (&it.actor, it.request.id));
-    // Replaying an answer checks the caller's reach. Identify is allowed in every reach, and the region of an entry position
-    // comes from its school or its approval; a referral's region needs the full state.
+        |it: &Submission| answers.iter().any(|stored| (&stored.actor, stored.request) == (&it.actor, it.request.id));
+    // Replaying an answer checks the caller's reach. Identify is allowed in every reach. The region of an entry position comes
+    // from its school or its approval. Only a referral's region needs the full state, so a repeated referral counts as undecided.
     let (answered, undecided): (Vec<&Submission>, Vec<&Submission>) = submissions
         .into_iter()
         .partition(|it| is_answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));
     if reads_files(&undecided) {
         tx.use_custom_plans().await?;
     }
-    let commands = (&commands(&undecided)[..], &commands(&answered)[..]);
+    let commands = (&commands_with_ids(&undecided)[..], &commands_with_ids(&answered)[..]);
     let loaded = load_state::load(tx, &context.terms, programme, head, commands, (&[], &context.clock)).await?;
     tx.check_connection_in_sync().await?;
     Ok(LoadedState { answers, ..loaded })
 }
 
-fn commands<'a>(submissions: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
+/// The command of each submission, with its request id.
+fn commands_with_ids<'a>(submissions: &[&'a Submission]) -> Vec<(RequestId, &'a Command)> {
     submissions.iter().map(|it| (it.request.id, &it.command)).collect()
 }

@@ -1,4 +1,4 @@
-//! Collects what a batch writes: events chained onto the head, and the rows that they change.
+//! Collects what a batch writes: its events, each chained to the one before by a hash, and the rows that they change.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,9 +43,11 @@ pub(in crate::app::writer) enum DecideOutcome {
     ApprovalOpened(Refusal),
 }
 
-/// The answer of a decision, with the entities that it names.
+/// The answer of a decision, in which the current entities have replaced their ids.
 enum DecisionAnswer {
+    /// The command is carried out.
     Complete(AnyAnswer),
+    /// A second person has to approve.
     ApprovalOpened(Refusal),
 }
 
@@ -62,18 +64,21 @@ pub(in crate::app::writer) struct EventAppender<'a> {
     programme: &'a Programme,
     /// The last event before the batch.
     last_before: Seq,
+    /// The last event so far, and the next numbers of events and entries.
     head: Head,
     pub(in crate::app::writer) events: Vec<Recorded>,
     texts: Vec<Text>,
     /// Offers to write in full.
     offers: BTreeSet<OfferId>,
-    /// Offers of which only the version changed.
+    /// Offers whose version changes because one of their awards changed.
     touched: BTreeSet<OfferId>,
     accounts: BTreeSet<AccountId>,
     awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
+    /// Schools that were placed by hand, with the event of the placement.
     placements: BTreeMap<Urn, Seq>,
-    entries: BTreeSet<Urn>,
+    /// Schools whose entry position was decided.
+    entry_schools: BTreeSet<Urn>,
     referrals: BTreeSet<ReferralId>,
     /// Events whose texts to erase.
     erased: Vec<Seq>,
@@ -93,14 +98,18 @@ impl<'a> EventAppender<'a> {
             awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
             placements: BTreeMap::new(),
-            entries: BTreeSet::new(),
+            entry_schools: BTreeSet::new(),
             referrals: BTreeSet::new(),
             erased: Vec::new(),
         }
     }
 
-    /// Decides one command and applies its events to the state. A panic in the decision fails this command only. If the
-    /// answer cannot be made, the state is marked as broken, so that the events are not written.
+    /// Decides one command, applies its events to the state and returns the outcome. If the answer cannot be made, adds a
+    /// violation to the state, so that nothing of the batch is written.
+    ///
+    /// # Errors
+    /// The error with which the command is refused. [`AppError::Bug`] if the decision panics, which fails this command only,
+    /// or if an event or the answer cannot be made.
     pub(in crate::app::writer) fn decide(
         &mut self,
         state: &mut ProgrammeState,
@@ -113,9 +122,9 @@ impl<'a> EventAppender<'a> {
             let mut context = Context { actor, subject, reach, request, now, ids: &mut new_id };
             state.decide(command, &mut context).map_err(AppError::from)
         })?;
-        let Decision { events: drafts, answer, warnings } = decision;
-        for draft in drafts {
-            state.apply(self.record(draft, actor, request, now.at)?);
+        let Decision { events: new_events, answer, warnings } = decision;
+        for new_event in new_events {
+            state.apply(self.append_event(new_event, actor, request, now.at)?);
         }
         let programme = self.programme.clone();
         match self.complete_answer(state, answer) {
@@ -130,8 +139,8 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Records that the programme adopts the rules of this program, unless it uses them already. `terms` is given only for
-    /// the first event of a record.
+    /// Appends the event that the programme adopts the rules of this program, unless it uses them already. `terms` is the hash
+    /// of the terms; it is set only for the first event of a record.
     pub(in crate::app::writer) fn adopt_rules(
         &mut self,
         state: &mut ProgrammeState,
@@ -139,7 +148,7 @@ impl<'a> EventAppender<'a> {
         (terms, now): (Option<Hash>, Now),
     ) -> Result<()> {
         if state.rules < RulesVersion::CURRENT {
-            let draft = NewEvent::without_offer(
+            let new_event = NewEvent::without_offer(
                 now.today,
                 EventBody::RulesAdopted {
                     version: RulesVersion::CURRENT,
@@ -147,20 +156,21 @@ impl<'a> EventAppender<'a> {
                     terms,
                 },
             );
-            state.apply(self.record(draft, &by.actor, by.request, now.at)?);
+            state.apply(self.append_event(new_event, &by.actor, by.request, now.at)?);
+            // Adoption changes all open approvals.
             let open_approvals = state.approvals.values().filter(|it| it.state.is_open());
             self.approvals.extend(open_approvals.map(|it| it.id));
         }
         Ok(())
     }
 
-    /// Replaces the ids in an answer by the current state of their entities.
+    /// Replaces the ids in an answer by the current entities.
     ///
     /// # Errors
-    /// [`AppError::Bug`] if an entity is not loaded.
+    /// [`AppError::Bug`] if an entity is not loaded, or if an approval carried out a change of funds that does not match it.
     fn complete_answer(&self, state: &ProgrammeState, answer: CommandAnswer) -> Result<DecisionAnswer> {
-        let offer = |id: OfferId| loaded(state.offers.get(&id));
-        let award = |id: AwardId| loaded(state.awards.get(&id));
+        let offer = |id: OfferId| clone_loaded(state.offers.get(&id));
+        let award = |id: AwardId| clone_loaded(state.awards.get(&id));
         Ok(DecisionAnswer::Complete(match answer {
             CommandAnswer::Offers(ids) => AnyAnswer::Offers(ids.into_iter().map(offer).collect::<Result<_>>()?),
             CommandAnswer::Identified(report) => AnyAnswer::Identified(Box::new(report)),
@@ -173,25 +183,25 @@ impl<'a> EventAppender<'a> {
             CommandAnswer::Approved(approval, changed) => self.approval_answer(state, approval, changed)?,
             CommandAnswer::Awards(ids) => AnyAnswer::Awards(ids.into_iter().map(award).collect::<Result<_>>()?),
             CommandAnswer::Funds(ids) => AnyAnswer::Funds(funds(state, &ids)?),
-            CommandAnswer::Referral(id, its_offer) => {
-                let referral = loaded(state.referrals.get(&id))?;
-                AnyAnswer::Referral(Box::new(ReferralDecided { referral, offer: its_offer.map(offer).transpose()? }))
+            CommandAnswer::Referral(id, offer_id) => {
+                let referral = clone_loaded(state.referrals.get(&id))?;
+                AnyAnswer::Referral(Box::new(ReferralDecided { referral, offer: offer_id.map(offer).transpose()? }))
             }
             CommandAnswer::Erased(event) => AnyAnswer::Erased(TextErased { event }),
             CommandAnswer::ApprovalOpened(refusal) => return Ok(DecisionAnswer::ApprovalOpened(refusal)),
         }))
     }
 
-    /// The answer to an approval, with the change that it carried out.
+    /// The answer to a command that gives, denies or withdraws an approval, with the change that was carried out, if any.
     fn approval_answer(&self, state: &ProgrammeState, id: ApprovalId, changed: Approved) -> Result<AnyAnswer> {
-        let approval = loaded(state.approvals.get(&id))?;
+        let approval = clone_loaded(state.approvals.get(&id))?;
         let carried_out = match changed {
             Approved::Nothing => return Ok(AnyAnswer::ApprovalEnded(Box::new(ApprovalEnded { approval }))),
-            Approved::Offer(id) => {
-                CarriedOut::Reopened(Box::new(OfferChanged { offer: loaded(state.offers.get(&id))? }))
+            Approved::Offer(offer_id) => {
+                CarriedOut::Reopened(Box::new(OfferChanged { offer: clone_loaded(state.offers.get(&offer_id))? }))
             }
             Approved::Entry(urn) => {
-                CarriedOut::EntryDecided(EntryDecided { decision: loaded(state.entry_decisions.get(&urn))? })
+                CarriedOut::EntryDecided(EntryDecided { decision: clone_loaded(state.entry_decisions.get(&urn))? })
             }
             Approved::Funds(ids) => match (&approval.change, funds(state, &ids)?.as_slice()) {
                 (Some(FundChange::Allocate { .. }), [fund]) => {
@@ -209,26 +219,32 @@ impl<'a> EventAppender<'a> {
         Ok(AnyAnswer::ApprovalGiven(Box::new(ApprovalGiven { approval, carried_out })))
     }
 
-    /// Gives a new event its number and its hash, and adds it to those that the batch writes.
-    fn record(&mut self, draft: NewEvent, actor: &Actor, request: RequestId, at: Micros) -> Result<&Event> {
+    /// Gives a new event its number and its hash, adds it to the events that the batch writes, and returns it.
+    fn append_event(
+        &mut self,
+        new_event: NewEvent,
+        actor: &Actor,
+        request: RequestId,
+        recorded_at: Micros,
+    ) -> Result<&Event> {
         let seq = self.head.next;
-        let mut hashed = None;
-        if let Some(text) = draft.text {
+        let mut hash_of_text = None;
+        if let Some(text) = new_event.text {
             let salt = uuid::Uuid::new_v4().as_bytes().to_vec();
-            hashed = Some(text_hash(&salt, &text));
+            hash_of_text = Some(text_hash(&salt, &text));
             self.texts.push(Text { seq, salt, text });
         }
         let event = Event {
             seq,
-            offer: draft.offer,
+            offer: new_event.offer,
             actor: actor.clone(),
             request,
-            effective: draft.effective,
-            recorded: at,
-            reason_code: draft.reason_code.map(ToOwned::to_owned),
-            text_hash: hashed,
-            entries: self.number_entries(draft.effective, &draft.postings),
-            body: draft.body,
+            effective: new_event.effective,
+            recorded: recorded_at,
+            reason_code: new_event.reason_code.map(ToOwned::to_owned),
+            text_hash: hash_of_text,
+            entries: self.number_entries(new_event.effective, &new_event.postings),
+            body: new_event.body,
         };
         let body = serde_json::to_string(&event.body).map_err(|error| AppError::Bug(error.to_string()))?;
         let hash = chain(self.head.hash, self.programme, &event, &body);
@@ -239,6 +255,7 @@ impl<'a> EventAppender<'a> {
         Ok(&recorded.event)
     }
 
+    /// Makes a ledger entry of each posting, with the next number and the period of this date.
     fn number_entries(&mut self, on: Date, postings: &[Posting]) -> Vec<LedgerEntry> {
         let mut entries = Vec::with_capacity(postings.len());
         for Posting { account, verb, amount } in postings.iter().copied() {
@@ -249,7 +266,7 @@ impl<'a> EventAppender<'a> {
         entries
     }
 
-    /// Notes which rows an event changes.
+    /// Notes which rows an event changes, so that [`Self::write`] writes them.
     fn note_changes(&mut self, event: &Event) {
         self.accounts.extend(event.entries.iter().map(|it| it.account));
         match &event.body {
@@ -263,7 +280,7 @@ impl<'a> EventAppender<'a> {
                 self.placements.insert(*urn, event.seq);
             }
             EventBody::EntryDecided { urn, .. } => {
-                self.entries.insert(*urn);
+                self.entry_schools.insert(*urn);
             }
             EventBody::FundCreated { fund, .. } => {
                 self.accounts.insert(*fund);
@@ -297,30 +314,32 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Writes everything in a few bulk statements. `stored` has the accounts that the database has already; `answers` are
-    /// the new answers, recorded at the given time.
+    /// Writes everything in a few bulk statements. `stored_accounts` are the accounts that the database has already.
+    /// `answers` are the new answers; `at` is the time at which they are recorded.
     pub(in crate::app::writer) async fn write(
         self,
         tx: &WriteTx,
         state: &ProgrammeState,
-        stored: &HashSet<AccountId>,
+        stored_accounts: &HashSet<AccountId>,
         (answers, at): (&[Stored], Micros),
     ) -> store::Result<()> {
         let changed_offers: Vec<_> = self.offers.iter().filter_map(|id| state.offers.get(id)).collect();
         offers::put(tx, &changed_offers).await?;
         let changed_approvals: Vec<_> = self.approvals.iter().filter_map(|id| state.approvals.get(id)).collect();
         approvals::put(tx, &changed_approvals).await?;
-        let placed = self.placements.iter();
-        let placed: Vec<_> = placed.filter_map(|(urn, seq)| Some((*urn, *state.placements.get(urn)?, *seq))).collect();
-        placements::put(tx, self.programme, &placed).await?;
-        let decided: Vec<_> = self.entries.iter().filter_map(|urn| state.entry_decisions.get(urn)).collect();
-        entry_decisions::put(tx, self.programme, &decided).await?;
+        let placements = self.placements.iter();
+        let changed_placements: Vec<_> =
+            placements.filter_map(|(urn, seq)| Some((*urn, *state.placements.get(urn)?, *seq))).collect();
+        placements::put(tx, self.programme, &changed_placements).await?;
+        let changed_decisions: Vec<_> =
+            self.entry_schools.iter().filter_map(|urn| state.entry_decisions.get(urn)).collect();
+        entry_decisions::put(tx, self.programme, &changed_decisions).await?;
         let changed_referrals: Vec<_> = self.referrals.iter().filter_map(|id| state.referrals.get(id)).collect();
         referrals::put(tx, &changed_referrals).await?;
         texts::erase(tx, self.programme, &self.erased).await?;
         let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| state.ledger.get(*id));
-        let (moved, opened) = accounts.partition(|it| stored.contains(&it.id));
+        let (moved, opened) = accounts.partition(|it| stored_accounts.contains(&it.id));
         let changes = BatchChanges {
             head: &self.head,
             events: &self.events,
@@ -338,13 +357,16 @@ impl<'a> EventAppender<'a> {
     }
 }
 
-/// A copy of an entity that an answer names.
-fn loaded<T: Clone>(entity: Option<&T>) -> Result<T> {
+/// Returns a copy of an entity that an answer names.
+///
+/// # Errors
+/// [`AppError::Bug`] if the entity is not loaded.
+fn clone_loaded<T: Clone>(entity: Option<&T>) -> Result<T> {
     entity.cloned().ok_or_else(|| AppError::Bug("an answer names something that is not loaded".to_owned()))
 }
 
 fn funds(state: &ProgrammeState, ids: &[AccountId]) -> Result<Vec<Account>> {
-    ids.iter().map(|id| loaded(state.ledger.get(*id))).collect()
+    ids.iter().map(|id| clone_loaded(state.ledger.get(*id))).collect()
 }
 
 /// Runs a decision and turns a panic in it into an error of this command, so that the rest of the batch is not affected.
@@ -361,7 +383,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_in_a_decision_is_that_callers_bug() {
+    fn a_panic_in_a_decision_becomes_an_error_of_its_command() {
         let panicked: Result<()> = catch_panic(|| panic!("boom"));
         assert_eq!(panicked, Err(AppError::Bug("a decision panicked: boom".to_owned())));
         assert_eq!(catch_panic(|| Ok(7)), Ok(7));

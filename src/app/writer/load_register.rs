@@ -16,12 +16,13 @@ use crate::domain::role::Reach;
 use crate::domain::terms::Terms;
 use crate::store::{Readable, entry_decisions, offers, referrals};
 
-/// Notes the last event of the register's record when the register was read. A batch must read one state of the register.
+/// Stores in the state the number of the register's last event at the time of a read. All reads of a batch must see the same
+/// number, because the batch must be decided against one state of the register.
 ///
 /// # Errors
-/// [`WriteError::Overtaken`] if an import landed or was withdrawn since the first read.
+/// [`WriteError::Overtaken`] if the number is not that of the first read: an import landed or was withdrawn in between.
 pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<RegisterSeq>) -> Result<(), WriteError> {
-    let has_changed = state.register_seq.zip(seq).is_some_and(|(first, seq)| first != seq);
+    let has_changed = state.register_seq.zip(seq).is_some_and(|(first_read, seq)| first_read != seq);
     if has_changed {
         return Err(WriteError::Overtaken("the register changed while it was read"));
     }
@@ -29,8 +30,9 @@ pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<Register
     Ok(())
 }
 
-/// Loads the responsible bodies of schools whose offers get a contact, if the offer still follows the register.
-pub(super) async fn load_responsible(
+/// Loads the responsible body of each school whose offer gets a contact, unless the offer no longer takes its responsible body
+/// from the register.
+pub(super) async fn load_responsible_bodies(
     from: &impl Readable,
     required: &RequiredState,
     today: Date,
@@ -48,7 +50,8 @@ pub(super) async fn load_responsible(
 }
 
 /// Loads the referrals that commands name, the open referrals of the same schools and trusts and, for identify, all open
-/// referrals. For schools that are referred or approved, also loads their offer placements, under the register's lock.
+/// referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that a command
+/// approves. The register is locked already for these.
 pub(super) async fn load_referrals(
     from: &impl Readable,
     required: &RequiredState,
@@ -59,14 +62,15 @@ pub(super) async fn load_referrals(
         let open = referrals::open(from, terms.programme()).await?;
         state.referrals = open.into_iter().map(|it| (it.id, it)).collect();
     }
-    if required.referrals.is_empty() && required.referred.is_empty() {
+    if required.referrals.is_empty() && required.referred_subjects.is_empty() {
         return Ok(());
     }
     let ids: Vec<ReferralId> = required.referrals.iter().copied().collect();
-    let subjects: Vec<ReferralSubject> = required.referred.iter().copied().collect();
+    let subjects: Vec<ReferralSubject> = required.referred_subjects.iter().copied().collect();
     let loaded = referrals::find(from, terms.programme(), &ids, &subjects).await?;
-    let approved = loaded.iter().filter(|it| required.approved.contains(&it.id)).flat_map(|it| &it.urns);
-    let urns: BTreeSet<Urn> = required.referred_schools.iter().chain(approved).copied().collect();
+    let approved_referrals = loaded.iter().filter(|it| required.approved_referrals.contains(&it.id));
+    let approved_schools = approved_referrals.flat_map(|it| &it.urns);
+    let urns: BTreeSet<Urn> = required.referred_schools.iter().chain(approved_schools).copied().collect();
     if !urns.is_empty() {
         (state.offer_placements, state.endings) =
             eligibility::offer_placements(from, terms, &urns, today).await.map_err(WriteError::Load)?;
@@ -75,27 +79,27 @@ pub(super) async fn load_referrals(
     Ok(())
 }
 
-/// Loads the regions of schools whose entry position a command names. For schools that need a decision, also loads what the
-/// files say of them, earlier decisions, and their open offers, under the register's lock.
-pub(super) async fn load_entries(
+/// Loads the regions of schools whose entry position a command names. If a command decides an entry position, also loads what
+/// the files say of the school, earlier decisions, and its open offer. The register is locked already for this.
+pub(super) async fn load_entry_schools(
     from: &impl Readable,
     required: &RequiredState,
     (terms, today): (&Terms, Date),
     state: &mut ProgrammeState,
 ) -> Result<(), WriteError> {
-    let regions_of: Vec<Urn> = required.entry_regions.iter().copied().collect();
-    state.entry_regions = eligibility::regions(from, &regions_of, today).await.map_err(WriteError::Load)?;
+    let urns_for_region: Vec<Urn> = required.entry_regions.iter().copied().collect();
+    state.entry_regions = eligibility::regions(from, &urns_for_region, today).await.map_err(WriteError::Load)?;
     let approvals = required.entry_approvals.iter().filter_map(|id| state.approvals.get(id));
-    let approved = approvals.filter_map(Approval::school).map(|(urn, _)| urn);
-    let urns: BTreeSet<Urn> = required.entries.iter().copied().chain(approved).collect();
+    let approved_schools = approvals.filter_map(Approval::school).map(|(urn, _)| urn);
+    let urns: BTreeSet<Urn> = required.entry_schools.iter().copied().chain(approved_schools).collect();
     if urns.is_empty() {
         return Ok(());
     }
     state.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(WriteError::Load)?;
     let decisions = entry_decisions::of_programme(from, terms.programme()).await?;
     state.entry_decisions = decisions.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
-    let follows = state.entry_schools.values().flat_map(|it| &it.follows);
-    let lineages: Vec<Urn> = urns.iter().chain(follows).copied().collect();
+    let predecessors = state.entry_schools.values().flat_map(|it| &it.follows);
+    let lineages: Vec<Urn> = urns.iter().chain(predecessors).copied().collect();
     let open_offers = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
     state.open_offer_by_school.extend(open_offers);
     Ok(())

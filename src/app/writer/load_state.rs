@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::load_register::{load_entries, load_referrals, load_responsible, note_register_seq};
+use super::load_register::{load_entry_schools, load_referrals, load_responsible_bodies, note_register_seq};
 use super::required_state::RequiredState;
 use crate::app::clock::Clock;
 use crate::app::eligibility;
@@ -36,11 +36,11 @@ pub(super) struct LoadedState {
     /// The state of the programme.
     pub(super) state: ProgrammeState,
     /// Accounts that are stored already. The batch may create others.
-    pub(super) stored: HashSet<AccountId>,
-    /// Stored answers of requests that are repeated.
+    pub(super) stored_accounts: HashSet<AccountId>,
+    /// The stored answers of repeated requests.
     pub(super) answers: Vec<Stored>,
-    /// When the programme's last event was recorded. Later events must not have an earlier time.
-    pub(super) recorded: Option<Micros>,
+    /// When the programme's last event was recorded; `None` if there is no event. New events must not have an earlier time.
+    pub(super) last_recorded_at: Option<Micros>,
     /// The time of the decision. The state was loaded for its day.
     pub(super) now: Now,
 }
@@ -49,12 +49,12 @@ pub(super) struct LoadedState {
 type RequestedCommand<'a> = (RequestId, &'a Command);
 
 /// Loads the state that the first list of commands is decided against, and the stored answers of `requests`. The second list
-/// has commands that are answered already: only the state to replay their answers is loaded. In a write transaction the
-/// programme is locked already. If a command depends on the register or the files, this also locks the register, so that it
-/// does not see half of an import.
+/// has commands that are answered already: only the state to replay their answers is loaded. In a write transaction the caller
+/// has locked the programme. If a command needs the register or the files, this function also locks the register, so that the
+/// batch does not see half of an import.
 ///
-/// The state depends on the day. It is loaded again if midnight passes meanwhile, or if the clock is behind the last event
-/// and that event was recorded on a later day.
+/// The state depends on the day. It is loaded again if midnight passes while it is loaded, or if the last event was recorded
+/// on a later day than the clock shows, because the clock is behind.
 pub(super) async fn load(
     from: &impl Readable,
     terms: &TermsCache,
@@ -63,16 +63,16 @@ pub(super) async fn load(
     commands: (&[RequestedCommand<'_>], &[RequestedCommand<'_>]),
     (requests, clock): (&[(&Actor, RequestId)], &Clock),
 ) -> Result<LoadedState, WriteError> {
-    let by_clock = clock.now();
-    let loaded = load_as_of(from, terms, programme, head, commands, (requests, by_clock)).await?;
-    let now = clock.now_after(loaded.recorded);
-    if now.today == by_clock.today {
+    let started_at = clock.now();
+    let loaded = load_as_of(from, terms, programme, head, commands, (requests, started_at)).await?;
+    let now = clock.now_after(loaded.last_recorded_at);
+    if now.today == started_at.today {
         return Ok(LoadedState { now, ..loaded });
     }
     load_as_of(from, terms, programme, head, commands, (requests, now)).await
 }
 
-/// Loads the state as [`load`] does, for one time.
+/// Loads the state for the day of `now`, once. See [`load`].
 async fn load_as_of(
     from: &impl Readable,
     terms: &TermsCache,
@@ -82,10 +82,10 @@ async fn load_as_of(
     (requests, now): (&[(&Actor, RequestId)], Now),
 ) -> Result<LoadedState, WriteError> {
     let today = now.today;
-    let terms = terms.of(from, programme).await.map_err(WriteError::Load)?;
+    let terms = terms.get_or_load(from, programme).await.map_err(WriteError::Load)?;
     let mut state = terms.initial_state(head.open);
     state.rules = head.rules;
-    let mut required = RequiredState::of(commands, today);
+    let mut required = RequiredState::for_commands(commands, today);
     answered.iter().for_each(|(request, command)| required.add_answered(*request, command));
     if required.reads_register() {
         state.register_seq = Some(eligibility::lock_register(from).await?);
@@ -108,14 +108,15 @@ async fn load_as_of(
         state.register.extend(answer.map(|answer| (*urn, answer)));
     }
     load_texts(from, &required, &mut state).await?;
-    load_responsible(from, &required, today, &mut state).await?;
-    load_entries(from, &required, (&terms.terms, today), &mut state).await?;
-    let Common { stored, answers, recorded } = common;
-    Ok(LoadedState { state, stored, answers, recorded, now })
+    load_responsible_bodies(from, &required, today, &mut state).await?;
+    load_entry_schools(from, &required, (&terms.terms, today), &mut state).await?;
+    let CommonState { stored_accounts, answers, last_recorded_at } = common;
+    Ok(LoadedState { state, stored_accounts, answers, last_recorded_at, now })
 }
 
-/// Loads the approvals that commands name, the open ones with the same subject, and those that the same requests opened
-/// before. If the programme has to adopt newer rules, loads all open approvals, because adoption changes them.
+/// Loads the approvals that commands name, the open approvals about the same offers, schools and funds, and the approvals that
+/// the same requests opened before. If the programme has to adopt newer rules, also loads all open approvals, because adoption
+/// changes them.
 async fn load_approvals(
     from: &impl Readable,
     required: &RequiredState,
@@ -126,15 +127,16 @@ async fn load_approvals(
     if state.rules < RulesVersion::CURRENT {
         loaded = approvals::open(from, &programme).await?;
     }
-    if !required.approvals.is_empty() || !required.subjects.is_empty() || !required.requests.is_empty() {
-        loaded.extend(approvals::find(from, &required.approvals, &required.subjects, &required.requests).await?);
+    let (subjects, requests) = (&required.approval_subjects, &required.approval_requests);
+    if !required.approvals.is_empty() || !subjects.is_empty() || !requests.is_empty() {
+        loaded.extend(approvals::find(from, &required.approvals, subjects, requests).await?);
     }
     let of_programme = loaded.into_iter().filter(|it| it.programme.as_ref() == Some(&programme));
     state.approvals.extend(of_programme.map(|it| (it.id, it)));
     Ok(())
 }
 
-/// Loads the texts that are erased. If the programme has to adopt newer rules, also loads which texts are absent.
+/// Loads the texts that commands erase. If the programme has to adopt newer rules, also loads which texts are absent.
 async fn load_texts(
     from: &impl Readable,
     required: &RequiredState,
@@ -149,7 +151,8 @@ async fn load_texts(
     Ok(())
 }
 
-/// Loads the awards that commands name, all awards of offers that start or end, those of the same leaders, and their movements.
+/// Loads the awards that commands name, all awards of offers that start, end or get another date, and all awards of fees for
+/// the same leaders. Then loads the movements of the awards that need them, by their offers.
 async fn load_awards(
     from: &impl Readable,
     required: &RequiredState,
@@ -159,16 +162,17 @@ async fn load_awards(
     let offers_with_awards: Vec<OfferId> = required.offers_with_awards.iter().copied().collect();
     state.awards.extend(awards::find(from, &named).await?);
     state.awards.extend(awards::of_offers(from, &offers_with_awards).await?);
-    let undone_leaders =
+    let leaders_of_undone_awards =
         required.undone_awards.iter().filter_map(|id| state.awards.get(id)).filter_map(Award::fees_key);
-    let leaders: BTreeSet<String> = undone_leaders.chain(required.leaders.iter().cloned()).collect();
+    let leaders: BTreeSet<String> = leaders_of_undone_awards.chain(required.leaders.iter().cloned()).collect();
     let of_leaders = awards::of_leaders(from, &state.programme.programme, &leaders).await?;
     for award in of_leaders.values() {
         state.leaders.entry(award.fees_key().unwrap_or_default()).or_default().push(award.id);
     }
     state.awards.extend(of_leaders);
-    let of_moved = required.awards_with_movements.iter().filter_map(|id| state.awards.get(id)).map(|it| it.offer);
-    let offers: BTreeSet<OfferId> = of_moved.chain(required.offers_with_awards.iter().copied()).collect();
+    let awards_with_movements = required.awards_with_movements.iter().filter_map(|id| state.awards.get(id));
+    let offers = awards_with_movements.map(|it| it.offer);
+    let offers: BTreeSet<OfferId> = offers.chain(required.offers_with_awards.iter().copied()).collect();
     let offers: Vec<OfferId> = offers.into_iter().collect();
     for recorded in events::of_offers_before(from, &offers, Seq(i64::MAX)).await? {
         state.movements.apply(&recorded.event);
@@ -176,27 +180,27 @@ async fn load_awards(
     Ok(())
 }
 
-/// Loads what has been paid on the invoices of commands, the issuers of invoices that name none, and earlier draws without
-/// an invoice.
+/// Loads what has been paid on the invoices that commands name or undo. Loads the issuer of each invoice that names no issuer,
+/// and earlier draws without an invoice.
 async fn load_claims(
     from: &impl Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
-    let paid = required.undone_awards.iter().filter_map(|id| state.awards.get(id)).flat_map(|it| &it.invoices);
-    let undone_references = paid.map(|it| it.reference.clone());
+    let undone_awards = required.undone_awards.iter().filter_map(|id| state.awards.get(id));
+    let undone_references = undone_awards.flat_map(|it| &it.invoices).map(|it| it.reference.clone());
     let references: Vec<_> =
         required.claims.iter().map(|(_, claim)| claim.reference.clone()).chain(undone_references).collect();
     state.claims = claims::payments(from, &references).await?;
     let trusts: Vec<Uid> = issuing_trusts(required, state).collect();
     if !trusts.is_empty() {
         state.trust_names = register::trust_names(from, &trusts).await?;
-        let paying: Vec<AwardId> = state.claims.values().flat_map(ClaimPayments::awards).collect();
+        let paying_awards: Vec<AwardId> = state.claims.values().flat_map(ClaimPayments::awards).collect();
         let partner = |it: &Award| match it.support {
             Support::Credit { partner } => Some((it.id, partner)),
             Support::Nle { .. } | Support::Nlg { .. } | Support::Npqel { .. } => None,
         };
-        state.partners = awards::find(from, &paying).await?.values().filter_map(partner).collect();
+        state.partners = awards::find(from, &paying_awards).await?.values().filter_map(partner).collect();
     }
     let claims_without_issuer = required.claims.iter().filter(|(_, claim)| claim.issuer.is_none());
     let without_issuer: Vec<&Award> = claims_without_issuer.filter_map(|(award, _)| state.awards.get(award)).collect();
@@ -217,9 +221,9 @@ async fn load_claims(
     let scheme = &state.programme.scheme;
     let key = |(award, name): (AwardId, String)| Some((award, claim_rules::organisation(&name, scheme)?));
     state.organisations = organisations.into_iter().filter_map(key).collect();
-    let drawn_again =
+    let awards_drawn_before =
         required.draws_without_invoice.iter().filter_map(|id| state.awards.get(id)).filter(|it| it.drawn > 0);
-    let offers: BTreeSet<OfferId> = drawn_again.map(|it| it.offer).collect();
+    let offers: BTreeSet<OfferId> = awards_drawn_before.map(|it| it.offer).collect();
     let earlier_draws = claims::draws_without_invoice(from, &offers.into_iter().collect::<Vec<_>>()).await?;
     state.draws_without_invoice = required.draws_without_invoice.iter().map(|id| (*id, Vec::new())).collect();
     for (award, draw) in earlier_draws {
@@ -228,7 +232,7 @@ async fn load_claims(
     Ok(())
 }
 
-/// The partner trusts of awards that invoices are paid under: they issue the invoices.
+/// The partner trusts of the credit awards under which commands pay invoices. A partner trust issues the invoices of its award.
 fn issuing_trusts<'a>(required: &'a RequiredState, state: &'a ProgrammeState) -> impl Iterator<Item = Uid> + 'a {
     required.claims.iter().filter_map(|(award, _)| match &state.awards.get(award)?.support {
         Support::Credit { partner } => Some(*partner),
@@ -236,9 +240,9 @@ fn issuing_trusts<'a>(required: &'a RequiredState, state: &'a ProgrammeState) ->
     })
 }
 
-/// Loads the offers that are needed in full, and the open offers of their schools; for identify, all offers of the
-/// programme. Returns the offers that [`load_common`] has to load without their schools, which include those of the
-/// loaded awards.
+/// Loads the offers that are needed in full, and the open offers of their schools. For identify, loads all offers of the
+/// programme. Returns the offers that [`load_common`] has to load without their schools; these include the offers of the loaded
+/// awards.
 async fn load_offers(
     from: &impl Readable,
     required: &RequiredState,
@@ -284,7 +288,7 @@ async fn load_offers(
     Ok(offers_without_schools.into_iter().collect())
 }
 
-/// Loads the daily changes of accounts that a command takes something out of as of a past day, from that day on.
+/// Loads the daily changes of each account that a command reduces as of a past day. Loads the days after the earliest such day.
 async fn load_account_days(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
@@ -302,7 +306,7 @@ async fn load_account_days(
     Ok(())
 }
 
-/// Loads the recent changes of funds that one person made without an approval, for the funds that commands change.
+/// Loads the changes of the last days that one person made without an approval, for each fund that a command changes.
 async fn load_unapproved_movements(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
@@ -325,21 +329,21 @@ async fn load_unapproved_movements(
     Ok(())
 }
 
-/// The part of [`LoadedState`] that [`load_common`] returns.
-struct Common {
-    stored: HashSet<AccountId>,
+/// The fields of [`LoadedState`] that [`load_common`] returns.
+struct CommonState {
+    stored_accounts: HashSet<AccountId>,
     answers: Vec<Stored>,
-    recorded: Option<Micros>,
+    last_recorded_at: Option<Micros>,
 }
 
-/// Loads in one round trip what most batches need: offers without their schools, the programme's funds, caps and trusts.
-/// Returns the stored accounts, the stored answers of `requests` and the time of the last event.
+/// Loads in one round trip what most batches need: offers without their schools, the programme's funds, caps and trusts. Adds
+/// them to the state. Returns the stored accounts, the stored answers of `requests` and the time of the last event.
 async fn load_common(
     from: &impl Readable,
     required: &RequiredState,
     (offers_without_schools, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
     state: &mut ProgrammeState,
-) -> Result<Common, WriteError> {
+) -> Result<CommonState, WriteError> {
     let programme = state.programme.programme.clone();
     let moves_money = required.moves_money || state.approvals.values().any(|it| it.change.is_some());
     let caps_of_awards = state.awards.values().filter_map(|it| it.cap);
@@ -359,7 +363,7 @@ async fn load_common(
         note_register_seq(state, loaded.register)?;
     }
     state.trusts = eligibility::trust_answers(loaded.trusts);
-    let stored = loaded.accounts.iter().map(|it| it.id).collect();
+    let stored_accounts = loaded.accounts.iter().map(|it| it.id).collect();
     loaded.accounts.into_iter().for_each(|it| state.ledger.put(it));
-    Ok(Common { stored, answers: loaded.answers, recorded: loaded.recorded })
+    Ok(CommonState { stored_accounts, answers: loaded.answers, last_recorded_at: loaded.recorded })
 }

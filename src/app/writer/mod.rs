@@ -1,17 +1,17 @@
-//! The one commit path: every change of a programme goes through its worker, in batches.
+//! Commits the changes of programmes. Every change of a programme goes through the programme's worker, in batches.
 //!
 //! | phase | what happens | where |
 //! |---|---|---|
-//! | queue | a bounded queue for each programme, first in first out; full answers at once | [`Writer::submit`] |
-//! | lock | begin, lock the programme's row; its head is the next number and the last hash | [`batch`] |
-//! | take | what is waiting; callers who have left, or whose deadline has passed, are dropped | [`worker`] |
-//! | load | stored answers and the state that all commands need, in a few queries under the lock | [`load_state`] |
-//! | decide | one after the other: idempotency, etag, guards, limits; each sees what the one before did | [`stored_answers`] |
-//! | write | events, state, answers and the head, in bulk statements, or nothing at all | [`event_appender`] |
-//! | answer | only after the commit | [`worker`] |
+//! | queue | puts the command into its programme's queue, first in first out; refuses it if the queue is full | [`Writer::submit`] |
+//! | lock | begins a transaction and locks the programme's row, which has the next number and the last hash | [`batch`] |
+//! | take | takes the waiting commands; drops those whose caller has left or whose deadline has passed | [`worker`] |
+//! | load | loads stored answers and the state that all commands need, in a few queries under the lock | [`load_state`] |
+//! | decide | decides the commands in order; each command sees the changes of the earlier ones | [`stored_answers`] |
+//! | write | writes events, state, answers and the head in bulk statements, or nothing at all | [`event_appender`] |
+//! | answer | answers the callers, only after the commit | [`worker`] |
 //!
-//! Nothing waits on a timer: an idle programme commits one command at once, a busy one a batch in each commit. Nothing is
-//! read from a cache that another process could have changed.
+//! No command waits for a timer. An idle programme commits a single command immediately; a busy programme commits a batch in each
+//! transaction. The writer reads no cache whose content another process could have changed.
 
 mod batch;
 mod event_appender;
@@ -53,15 +53,15 @@ use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
 use notifier::HintSender;
 
-/// The most commands that may wait for one programme: a few seconds of work, at some hundred commands a commit. Further
-/// commands are refused at once, and their callers can retry.
+/// The most commands that may wait for one programme: a few seconds of work, at some hundred commands per commit. Further
+/// commands are refused without waiting, and their callers can retry.
 pub const QUEUE: usize = 4_096;
 /// The most commands in one batch. The state of a larger batch would need slower queries.
 pub const BATCH_COMMANDS: usize = 512;
 /// The most rows that a batch is expected to write, which keeps a commit well under the statement timeout.
 pub const BATCH_ROWS: usize = 5_000;
 
-/// Functions that encode the stored answers, byte for byte as they are sent.
+/// Functions that encode an answer as the bytes that are both sent and stored.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerEncoders {
     /// Encodes the answer of the command.
@@ -70,14 +70,14 @@ pub struct AnswerEncoders {
     pub carried_out: fn(CommandOutcome<CarriedOut>) -> Vec<u8>,
 }
 
-/// One command, to be executed by its programme's worker.
+/// One command with its request, to be executed by the programme's worker.
 #[derive(Debug, Clone)]
 pub struct Submission {
     /// The programme.
     pub programme: Programme,
     /// Who makes the request.
     pub actor: Actor,
-    /// The subject of the caller's token, to tell two people apart.
+    /// The subject of the caller's token, which tells two people apart; `None` if the caller has none.
     pub subject: Option<TokenSubject>,
     /// The regions in which the caller may act. A stored answer is returned only within them.
     pub reach: Reach,
@@ -85,9 +85,9 @@ pub struct Submission {
     pub request: RequestIdentity,
     /// The command.
     pub command: Command,
-    /// When the caller stops waiting.
+    /// When the caller stops waiting; `None` for no limit.
     pub deadline: Option<Instant>,
-    /// Encode its answer.
+    /// The functions that encode the answer.
     pub encoders: AnswerEncoders,
 }
 
@@ -95,12 +95,13 @@ pub struct Submission {
 #[derive(Debug)]
 struct PendingCommand {
     submission: Submission,
-    /// When it was queued.
+    /// When the submission was queued.
     queued_at: Instant,
-    /// The span of the request. Log lines about this command alone belong to it.
+    /// The span of the request. Log lines about this command alone are written in this span.
     span: Span,
     /// The span of the current stage of the command within the request: its wait, then its commit. Used in traces only.
     stage: Span,
+    /// Sends the result to the caller.
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
@@ -119,7 +120,7 @@ pub struct Writer {
     context: Arc<WriterContext>,
 }
 
-/// Begins the record of a new programme with the event that it adopts the current rules. The caller commits.
+/// Writes the first event of a new programme's record: the programme adopts the current rules. The caller commits.
 pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
     let (mut state, mut appender) = (loaded.initial_state(true), EventAppender::new(programme, Head::new(programme)));
@@ -147,26 +148,30 @@ impl Writer {
         }
     }
 
-    /// Queues a command for its programme and waits for the commit. A repeated request gets the stored answer of its first
-    /// success.
+    /// Queues a command for its programme, waits for the commit and returns the encoded answer. A repeated request gets the
+    /// stored answer of the first successful one.
     ///
     /// # Errors
-    /// [`AppError::Overloaded`] if the queue is full; the refusal of the command; [`AppError::Unavailable`] if the database
-    /// is unavailable for longer than the retries last.
+    /// [`AppError::Overloaded`] if the queue is full. [`AppError::NotFound`] for an unknown programme or entity, and the refusal
+    /// of the command. [`AppError::RequestIdReused`]; [`AppError::DeadlinePassed`]. [`AppError::Unavailable`] or
+    /// [`AppError::StorageFull`] if that lasts longer than the retries. [`AppError::Outdated`]; [`AppError::ClockWrong`];
+    /// [`AppError::Bug`].
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
         let stage = tracing::debug_span!("wait");
         let pending = PendingCommand { submission, queued_at: Instant::now(), span: Span::current(), stage, reply };
-        self.worker(programme).try_send(pending).map_err(|_| AppError::Overloaded)?;
+        self.worker_queue(programme).try_send(pending).map_err(|_| AppError::Overloaded)?;
         // The worker answers every command that it takes, unless it panics.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
 
-    /// Decides a command against a read snapshot, without the programme's lock, and writes nothing.
+    /// Decides a command against a read snapshot, without the programme's lock, and writes nothing. Returns the outcome that the
+    /// command would have.
     ///
     /// # Errors
-    /// The error with which the command would be refused.
+    /// The error with which the command would be refused. If the command would open an approval, the refusal says that an
+    /// approval is required. Also [`AppError::NotFound`] for an unknown programme, and [`AppError::Unavailable`].
     pub async fn check(
         &self,
         programme: &Programme,
@@ -192,7 +197,8 @@ impl Writer {
         }
     }
 
-    /// Has a programme adopt the rules of this program. Returns whether this call did it; `false` if it was done before.
+    /// Makes a programme adopt the rules of this program. Returns `true` if it had older rules, and `false` if there was nothing
+    /// to do.
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
         let context = &self.context;
         let adoption = with_retry(|| async {
@@ -211,7 +217,7 @@ impl Writer {
         }
     }
 
-    /// Reports what the workers do to these metrics from now on.
+    /// Sets the metrics to which the workers report. Only the first call has an effect.
     pub(super) fn measure(&self, metrics: Arc<dyn WriterMetrics>) {
         self.context.metrics.set(metrics);
     }
@@ -222,7 +228,8 @@ impl Writer {
         workers.values().map(|worker| worker.max_capacity().saturating_sub(worker.capacity())).sum()
     }
 
-    fn worker(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
+    /// The queue of a programme's worker, which is started if it does not run yet.
+    fn worker_queue(&self, programme: Programme) -> mpsc::Sender<PendingCommand> {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let start = |programme: &Programme| worker::start(Arc::clone(&self.context), programme.clone());
         workers.entry(programme.clone()).or_insert_with(|| start(&programme)).clone()

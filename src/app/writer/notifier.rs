@@ -1,4 +1,5 @@
-//! Tells other processes on the same PostgreSQL that a programme has new events, in a task of its own after the commit.
+//! Sends hints to other processes on the same PostgreSQL. A hint says that a programme has new events. Hints are sent by a
+//! task of their own after the commit, so that no command waits for them.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +9,11 @@ use crate::app::retry::one_try;
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Store};
 
-/// The most programmes that may wait in the queue. Hints beyond that are dropped, as a hint may be lost.
-const WAITING: usize = 1_024;
+/// The most hints that may wait in the queue. Hints beyond that are dropped: watches do not depend on them.
+const MAX_WAITING_HINTS: usize = 1_024;
 
-/// Sends hints from a task of its own, which ends with the sender; sends none on SQLite, where no other process writes.
+/// The queue to the task that sends hints. The task ends when this is dropped. `None` on SQLite, where no other process
+/// writes, so that no hints are needed.
 #[derive(Debug)]
 pub(super) struct HintSender(Option<mpsc::Sender<Programme>>);
 
@@ -20,12 +22,12 @@ impl HintSender {
         if store.backend() == Backend::Sqlite {
             return Self(None);
         }
-        let (sender, receiver) = mpsc::channel(WAITING);
-        drop(tokio::spawn(send(store.clone(), receiver)));
+        let (sender, receiver) = mpsc::channel(MAX_WAITING_HINTS);
+        drop(tokio::spawn(send_waiting(store.clone(), receiver)));
         Self(Some(sender))
     }
 
-    /// Queues a hint that a programme has new events. Never waits.
+    /// Queues a hint that a programme has new events. Never waits: if the queue is full, the hint is dropped.
     pub(super) fn send(&self, programme: &Programme) {
         if let Some(sender) = &self.0 {
             let _ = sender.try_send(programme.clone());
@@ -33,7 +35,8 @@ impl HintSender {
     }
 }
 
-async fn send(store: Store, mut waiting: mpsc::Receiver<Programme>) {
+/// Sends the waiting hints, all of them together, until the queue is closed.
+async fn send_waiting(store: Store, mut waiting: mpsc::Receiver<Programme>) {
     while let Some(first) = waiting.recv().await {
         let mut programmes = BTreeSet::from([first]);
         programmes.extend(std::iter::from_fn(|| waiting.try_recv().ok()));

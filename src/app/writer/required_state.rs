@@ -1,4 +1,4 @@
-//! Which state the commands of a batch need, derived from the commands alone.
+//! Lists the state that the commands of a batch need. The list is derived from the commands alone.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::domain::programme::command::NewAward;
 use crate::domain::programme::command::referral::ReferralCommand;
 use crate::domain::referral::ReferralSubject;
 
-/// The state that the commands of a batch need.
+/// The state that the commands of a batch need: what to load, by id.
 #[derive(Debug, Default)]
 pub(super) struct RequiredState {
     /// Whether a command is an identify, which needs all offers of the programme.
@@ -24,59 +24,63 @@ pub(super) struct RequiredState {
     pub(super) offers: BTreeSet<OfferId>,
     /// Offers that get a contact.
     pub(super) contacted_offers: BTreeSet<OfferId>,
-    /// Offers to load without their schools, as only money is awarded under them.
+    /// Offers to load without their schools, because the commands only make awards under them.
     pub(super) offers_without_schools: BTreeSet<OfferId>,
     /// Offers to load with all their awards and the movements of these.
     pub(super) offers_with_awards: BTreeSet<OfferId>,
     /// Awards to load with their movements.
     pub(super) awards_with_movements: BTreeSet<AwardId>,
-    /// Awards of which a movement is undone.
+    /// Awards with a draw, release or refund that a command undoes.
     pub(super) undone_awards: BTreeSet<AwardId>,
+    /// Awards that commands name.
     pub(super) awards: BTreeSet<AwardId>,
     /// Accounts of caps that awards are made under.
     pub(super) caps: BTreeSet<AccountId>,
+    /// Partner trusts of new awards, and trusts in which schools are placed by hand.
     pub(super) trusts: BTreeSet<Uid>,
     /// Invoices to pay, with the award that each is paid under.
     pub(super) claims: Vec<(AwardId, NewClaim)>,
-    /// Awards of which something is drawn without an invoice.
+    /// Awards on which a command draws without an invoice.
     pub(super) draws_without_invoice: BTreeSet<AwardId>,
     /// Keys of the leaders whose fees are awarded.
     pub(super) leaders: BTreeSet<String>,
     /// Schools that are placed by hand.
     pub(super) schools_to_place: BTreeSet<Urn>,
     /// Schools whose entry position a command decides.
-    pub(super) entries: BTreeSet<Urn>,
-    /// The same schools, and those of repeated requests, of which only the region is needed.
+    pub(super) entry_schools: BTreeSet<Urn>,
+    /// Schools whose region is needed: those in `entry_schools`, and those of repeated requests to decide an entry position.
     pub(super) entry_regions: BTreeSet<Urn>,
-    /// Approvals that, once given, decide an entry position.
+    /// Approvals in `approvals` that may be about an entry position.
     pub(super) entry_approvals: BTreeSet<ApprovalId>,
     /// Approvals that are given, denied or withdrawn.
     pub(super) approvals: Vec<ApprovalId>,
-    /// Subjects that may have an open approval.
-    pub(super) subjects: Vec<uuid::Uuid>,
-    /// Requests that may have opened an approval before.
-    pub(super) requests: Vec<RequestId>,
+    /// Offers, schools and funds that may have an open approval, by the id that approvals use for them.
+    pub(super) approval_subjects: Vec<uuid::Uuid>,
+    /// Ids of requests that may have opened an approval before.
+    pub(super) approval_requests: Vec<RequestId>,
     /// Whether the open offers of the schools of all loaded offers are needed.
     pub(super) open_offers_of_schools: bool,
     /// Events whose texts are erased.
     pub(super) erased: BTreeSet<Seq>,
+    /// Referrals that commands name.
     pub(super) referrals: BTreeSet<ReferralId>,
-    /// Schools and trusts that are referred, which may have an open referral already.
-    pub(super) referred: BTreeSet<ReferralSubject>,
-    /// Schools that are referred, whose offer placement is needed.
+    /// Schools and trusts that a command refers, which may have an open referral already.
+    pub(super) referred_subjects: BTreeSet<ReferralSubject>,
+    /// Schools that a command refers, whose offer placements are needed.
     pub(super) referred_schools: BTreeSet<Urn>,
-    /// Referrals that are approved, whose schools' offer placement is needed.
-    pub(super) approved: BTreeSet<ReferralId>,
+    /// Referrals that a command approves. The offer placements of their schools are needed.
+    pub(super) approved_referrals: BTreeSet<ReferralId>,
 }
 
 impl RequiredState {
-    pub(super) fn of(commands: &[(RequestId, &Command)], today: Date) -> Self {
+    /// The state that these commands need to be decided.
+    pub(super) fn for_commands(commands: &[(RequestId, &Command)], today: Date) -> Self {
         let mut required = Self::default();
         for (request, command) in commands {
             required.add(command);
-            required.add_past(command, today);
+            required.add_past_movement(command, today);
             if matches!(command, Command::Reopen { .. } | Command::ChangeFund { .. } | Command::DecideEntry { .. }) {
-                required.requests.push(*request);
+                required.approval_requests.push(*request);
             }
         }
         required
@@ -87,7 +91,7 @@ impl RequiredState {
     pub(super) fn add_answered(&mut self, request: RequestId, command: &Command) {
         match command {
             Command::DecideEntry { urn, .. } => {
-                self.requests.push(request);
+                self.approval_requests.push(request);
                 self.entry_regions.insert(*urn);
             }
             Command::GiveApproval { approval, .. } => self.approvals.push(*approval),
@@ -95,14 +99,14 @@ impl RequiredState {
         }
     }
 
-    /// Whether a command depends on the register or the files. What is only known after loading, such as the offers that
-    /// follow the register, is not considered here.
+    /// Whether a command needs the register or the files, as far as the commands show it. Some needs are seen only after
+    /// loading: an offer may take its responsible body from the register. Those are not considered here.
     pub(super) fn reads_register(&self) -> bool {
-        let schools = [&self.schools_to_place, &self.entries, &self.referred_schools];
+        let schools = [&self.schools_to_place, &self.entry_schools, &self.referred_schools];
         self.identifies
             || schools.iter().any(|it| !it.is_empty())
             || !self.entry_approvals.is_empty()
-            || !self.approved.is_empty()
+            || !self.approved_referrals.is_empty()
     }
 
     fn add(&mut self, command: &Command) {
@@ -121,7 +125,7 @@ impl RequiredState {
                 self.moves_money = true;
             }
             Command::Reopen { offer, .. } => {
-                self.subjects.push(offer.offer.0);
+                self.approval_subjects.push(offer.offer.0);
                 self.open_offers_of_schools = true;
             }
             Command::GiveApproval { approval, .. }
@@ -136,16 +140,16 @@ impl RequiredState {
                 self.trusts.extend(placement.trust().map(|(uid, _)| uid));
             }
             Command::DecideEntry { urn, .. } => {
-                self.entries.insert(*urn);
+                self.entry_schools.insert(*urn);
                 self.entry_regions.insert(*urn);
-                self.subjects.push(subject_of(*urn));
+                self.approval_subjects.push(subject_of(*urn));
             }
             Command::EraseText { event, .. } => {
                 self.erased.insert(*event);
             }
             Command::CreateFund { .. } | Command::Release { .. } => self.moves_money = true,
             Command::ChangeFund { change, .. } => {
-                self.subjects.push(change.fund().0);
+                self.approval_subjects.push(change.fund().0);
                 self.moves_money = true;
             }
             Command::Award { offer, awards, .. } => self.add_awards(offer.offer, awards),
@@ -180,9 +184,9 @@ impl RequiredState {
         self.moves_money = true;
     }
 
-    /// Adds the movements of an award that is drawn or released as of a past day: the amount must have been available on each
-    /// day since.
-    fn add_past(&mut self, command: &Command, today: Date) {
+    /// Adds the movements of an award on which a command draws or which it releases as of a past day: the amount must have been
+    /// committed on that day and on each day since.
+    fn add_past_movement(&mut self, command: &Command, today: Date) {
         if let Command::Draw { award, on, .. } | Command::Release { award, on, .. } = command
             && *on < today
         {
@@ -205,13 +209,13 @@ impl RequiredState {
         self.referrals.extend(command.referral());
         match command {
             ReferralCommand::Raise(new) => {
-                self.referred.insert(new.subject);
+                self.referred_subjects.insert(new.subject);
                 // A trust whose school is offered support on its own is referred as that school.
-                self.referred.extend(new.urns.iter().copied().map(ReferralSubject::School));
+                self.referred_subjects.extend(new.urns.iter().copied().map(ReferralSubject::School));
                 self.referred_schools.extend(&new.urns);
             }
             ReferralCommand::Decide { referral, approve: true, .. } => {
-                self.approved.insert(referral.referral);
+                self.approved_referrals.insert(referral.referral);
             }
             ReferralCommand::Decide { .. } | ReferralCommand::Discuss { .. } | ReferralCommand::Withdraw { .. } => {}
         }

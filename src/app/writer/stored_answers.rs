@@ -1,5 +1,5 @@
-//! The stored answers of a batch: those of earlier batches, new ones, and those of requests whose approval the batch carries
-//! out.
+//! Executes the commands of a batch and keeps their answers. These are answers that earlier batches stored, new answers, and
+//! the answers of earlier requests whose approval the batch carries out.
 
 use std::collections::HashMap;
 
@@ -14,8 +14,9 @@ use crate::domain::time::Now;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, requests};
 
-/// Executes one command of a batch. A repeated request gets its stored answer. Otherwise the command is decided, and its answer
-/// is stored under the request id. If it opens an approval, the id is stored without an answer until the approval is given.
+/// Executes one command of a batch and returns its result. A repeated request gets its stored answer. Otherwise the command is
+/// decided, and its answer is stored under the request id. If the command opens an approval, the request id is stored without
+/// an answer until the approval is given.
 pub(super) fn execute_one(
     submission: &Submission,
     answers: &mut StoredAnswers,
@@ -27,7 +28,7 @@ pub(super) fn execute_one(
         let person = Person { actor: submission.actor.clone(), subject: submission.subject };
         state.within_reach(&submission.command, &submission.reach, &person)?;
         let answer = replay_stored_answer(stored, &submission.request)?;
-        return stored.waits_for().map_or(Ok(answer), |approval| Err(still_waits(state, approval, now)));
+        return stored.waits_for().map_or(Ok(answer), |approval| Err(still_waits_error(state, approval, now)));
     }
     let requester = Requester {
         actor: &submission.actor,
@@ -44,7 +45,7 @@ pub(super) fn execute_one(
             return Err(refusal.into());
         }
     };
-    if let Some((approved_request, answer)) = carried_out(submission, &outcome) {
+    if let Some((approved_request, answer)) = answer_of_approved_request(submission, &outcome) {
         answers.complete(approved_request, answer);
     }
     let answer = (submission.encoders.answer)(outcome).inspect_err(|error| state.violations.push(error.to_string()))?;
@@ -52,16 +53,20 @@ pub(super) fn execute_one(
     Ok(answer)
 }
 
-/// The answer of a repeated request whose approval has not been carried out.
-fn still_waits(state: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
+/// The error for a repeated request whose approval has not been carried out.
+fn still_waits_error(state: &ProgrammeState, approval: ApprovalId, now: Now) -> AppError {
     match state.approvals.get(&approval) {
         Some(it) => it.repeated_request_refusal(now.at).into(),
         None => AppError::Bug(format!("approval {approval} of a repeated call is not loaded")),
     }
 }
 
-/// If the outcome gives an approval: the request that opened the approval, and the answer that it now gets.
-fn carried_out(submission: &Submission, outcome: &CommandOutcome) -> Option<((Actor, RequestId), Vec<u8>)> {
+/// If the command gave an approval, returns the request that opened the approval, and the answer that this request now gets.
+/// Returns `None` for other commands, and for an approval that does not name its request.
+fn answer_of_approved_request(
+    submission: &Submission,
+    outcome: &CommandOutcome,
+) -> Option<((Actor, RequestId), Vec<u8>)> {
     let AnyAnswer::ApprovalGiven(given) = &outcome.answer else { return None };
     let request = (given.approval.requested_by.clone(), given.approval.request?);
     let answer = (submission.encoders.carried_out)(outcome.clone().with(given.carried_out.clone()));
@@ -71,36 +76,38 @@ fn carried_out(submission: &Submission, outcome: &CommandOutcome) -> Option<((Ac
 /// The answers that earlier batches stored for the requests of this batch, followed by its new answers.
 pub(super) struct StoredAnswers {
     pub(super) all: Vec<Stored>,
-    /// The number of answers that earlier batches stored.
-    loaded: usize,
-    /// The index of each answer by its request.
-    index: HashMap<(Actor, RequestId), usize>,
-    /// Answers of requests that earlier batches stored without one, and whose approval this batch carries out.
+    /// The number of answers that earlier batches stored. They are at the start of `all`.
+    loaded_count: usize,
+    /// The index in `all` of each request's answer.
+    index_by_request: HashMap<(Actor, RequestId), usize>,
+    /// The answers of requests that earlier batches stored without an answer, and whose approval this batch carries out.
     completed: Vec<CompletedAnswer>,
 }
 
 impl StoredAnswers {
     pub(super) fn new(all: Vec<Stored>) -> Self {
-        let index = all.iter().enumerate().map(|(at, it)| ((it.actor.clone(), it.request), at)).collect();
-        Self { loaded: all.len(), all, index, completed: Vec::new() }
+        let index_by_request =
+            all.iter().enumerate().map(|(index, it)| ((it.actor.clone(), it.request), index)).collect();
+        Self { loaded_count: all.len(), all, index_by_request, completed: Vec::new() }
     }
 
     fn find(&self, submission: &Submission) -> Option<&Stored> {
-        self.index.get(&(submission.actor.clone(), submission.request.id)).and_then(|at| self.all.get(*at))
+        let key = (submission.actor.clone(), submission.request.id);
+        self.index_by_request.get(&key).and_then(|index| self.all.get(*index))
     }
 
     fn add(&mut self, stored: Stored) {
-        self.index.insert((stored.actor.clone(), stored.request), self.all.len());
+        self.index_by_request.insert((stored.actor.clone(), stored.request), self.all.len());
         self.all.push(stored);
     }
 
     /// Sets the answer of a request that was stored without one, by an earlier batch or by this one.
     fn complete(&mut self, key: (Actor, RequestId), answer: Vec<u8>) {
-        let at = self.index.get(&key).copied();
-        if let Some(stored) = at.and_then(|at| self.all.get_mut(at)) {
+        let index = self.index_by_request.get(&key).copied();
+        if let Some(stored) = index.and_then(|index| self.all.get_mut(index)) {
             stored.answer.clone_from(&answer);
         }
-        if at.is_none_or(|at| at < self.loaded) {
+        if index.is_none_or(|index| index < self.loaded_count) {
             let (actor, request) = key;
             self.completed.push(CompletedAnswer { actor, request, answer });
         }
@@ -108,10 +115,10 @@ impl StoredAnswers {
 
     /// The answers that this batch adds.
     pub(super) fn new_answers(&self) -> &[Stored] {
-        self.all.get(self.loaded..).unwrap_or_default()
+        self.all.get(self.loaded_count..).unwrap_or_default()
     }
 
-    /// Writes the answers of requests that an earlier batch stored without one.
+    /// Writes the answers of requests that an earlier batch stored without an answer.
     pub(super) async fn write_completed(&self, tx: &WriteTx) -> store::Result<()> {
         for it in &self.completed {
             requests::answer(tx, (&it.actor, it.request), &it.answer).await?;
@@ -120,7 +127,7 @@ impl StoredAnswers {
     }
 }
 
-/// The answer of a request that an earlier batch stored without one.
+/// The answer of a request that an earlier batch stored without an answer.
 struct CompletedAnswer {
     actor: Actor,
     request: RequestId,

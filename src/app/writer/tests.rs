@@ -10,7 +10,8 @@ use super::{AnswerEncoders, AppError, BATCH_COMMANDS, CommandOutcome, Submission
 use crate::app::answers::FundChanged;
 use crate::app::clock::Clock;
 use crate::app::testing::{
-    AUGUST, LAST, MARCH, MONTHS, NOTHING, TestApp, date, note, offers, programme, submission, submit, treasurer,
+    AUGUST, EMPTY_ENCODERS, LAST_MONTH, MARCH, MONTHS, TestApp, date, note, offers, programme, submission, submit,
+    treasurer,
 };
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, RequestId};
@@ -23,8 +24,8 @@ use crate::domain::terms::StrandId;
 use crate::store::events;
 
 #[tokio::test]
-async fn a_programme_is_first_in_first_out_over_its_batches() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+async fn the_commands_of_a_programme_are_recorded_in_their_order_over_batches() {
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let programme_name = programme("2021-22");
     let offers = offers(&test_app, &programme_name).await;
     let permit = test_app.app.store().write_permit().await.unwrap();
@@ -40,37 +41,38 @@ async fn a_programme_is_first_in_first_out_over_its_batches() {
 
 #[tokio::test]
 async fn programmes_that_share_a_writer_take_turns() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST]].concat()).await;
-    let (this, next) = (programme("2021-22"), programme("2022-23"));
-    let (offers, others) = (offers(&test_app, &this).await, offers(&test_app, &next).await);
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST_MONTH]].concat()).await;
+    let (busy, quiet) = (programme("2021-22"), programme("2022-23"));
+    let (busy_offers, quiet_offers) = (offers(&test_app, &busy).await, offers(&test_app, &quiet).await);
     let permit = test_app.app.store().write_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
     let flood = join_all((0..3 * BATCH_COMMANDS).map(|n| {
-        let call = submit(&test_app, &this, note(offers[n % offers.len()]));
+        let call = submit(&test_app, &busy, note(busy_offers[n % busy_offers.len()]));
         async {
             call.await.unwrap();
             answered.fetch_add(1, Ordering::Relaxed);
         }
     }));
-    let other = async {
-        submit(&test_app, &next, note(others[0])).await.unwrap();
+    let single = async {
+        submit(&test_app, &quiet, note(quiet_offers[0])).await.unwrap();
         answered.load(Ordering::Relaxed)
     };
-    let ((_, before), ()) = join(join(flood, other), async { drop(permit) }).await;
+    let ((_, before), ()) = join(join(flood, single), async { drop(permit) }).await;
     // The flood was queued first, so it may be one batch ahead, but never two.
-    assert!(before < 2 * BATCH_COMMANDS, "{before} of the flood came first");
+    assert!(before < 2 * BATCH_COMMANDS, "{before} commands of the flood were answered before the single one");
 }
 
-/// The clock of this server is 20 seconds behind, so that midnight is between its time and the last recorded event.
+/// The clock is set 20 seconds back after an event was recorded just after midnight, so that it shows the day before.
 #[tokio::test]
 async fn the_state_is_loaded_for_the_day_of_the_decision() {
-    let behind = Arc::new(AtomicI64::new(0));
-    let (seconds, at) = (Arc::clone(&behind), "2022-02-01T00:00:10Z".parse::<DateTime<_>>().unwrap());
-    let test_app = TestApp::by(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
+    let seconds_behind = Arc::new(AtomicI64::new(0));
+    let (seconds, at) = (Arc::clone(&seconds_behind), "2022-02-01T00:00:10Z".parse::<DateTime<_>>().unwrap());
+    let test_app =
+        TestApp::with_clock(Clock::of(move || at - TimeDelta::seconds(seconds.load(Ordering::Relaxed)))).await;
     let programme_name = programme("2021-22");
     let create = Command::CreateFund { strand: StrandId::new("credit"), region: None };
     let answer = |it: CommandOutcome| Ok(it.typed::<FundChanged>()?.answer.fund.id.0.as_bytes().to_vec());
-    let encoders = AnswerEncoders { answer, ..NOTHING };
+    let encoders = AnswerEncoders { answer, ..EMPTY_ENCODERS };
     let writer = &test_app.app.inner.writer;
     let fund = writer.submit(Submission { encoders, ..submission(&programme_name, create) }).await.unwrap();
     let fund = AccountId(uuid::Uuid::from_slice(&fund).unwrap());
@@ -78,7 +80,7 @@ async fn the_state_is_loaded_for_the_day_of_the_decision() {
     let allocate = change(FundChange::Allocate { fund, amount: Pence(10_000), on: date("2022-02-01") });
     writer.submit(submission(&programme_name, allocate)).await.unwrap();
 
-    behind.store(20, Ordering::Relaxed);
+    seconds_behind.store(20, Ordering::Relaxed);
     // As of the last day of January the fund was empty.
     let withdraw =
         change(FundChange::Withdraw { fund, amount: Pence(5_000), over_commit: false, on: date("2022-01-31") });
@@ -91,15 +93,17 @@ async fn the_state_is_loaded_for_the_day_of_the_decision() {
     }
 }
 
-/// An answer that cannot be encoded is a bug of its command alone: that command writes nothing, and all others are written.
+/// If an answer cannot be encoded, only its command fails: that command writes nothing, and all others are written.
 #[tokio::test]
-async fn a_command_whose_answer_cannot_be_made_leaves_nothing() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
+async fn a_command_whose_answer_cannot_be_encoded_writes_nothing() {
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let programme_name = programme("2021-22");
     let offer = offers(&test_app, &programme_name).await[0];
     let answer = |_: CommandOutcome| Err(AppError::Bug("no answer".to_owned()));
-    let wrong =
-        Submission { encoders: AnswerEncoders { answer, ..NOTHING }, ..submission(&programme_name, note(offer)) };
+    let wrong = Submission {
+        encoders: AnswerEncoders { answer, ..EMPTY_ENCODERS },
+        ..submission(&programme_name, note(offer))
+    };
     let permit = test_app.app.store().write_permit().await.unwrap();
     let (first, wrong, last) =
         (submit(&test_app, &programme_name, note(offer)), wrong, submit(&test_app, &programme_name, note(offer)));
@@ -109,6 +113,7 @@ async fn a_command_whose_answer_cannot_be_made_leaves_nothing() {
     assert!(matches!(refused, Err(AppError::Bug(_))), "{refused:?}");
     let recorded = events::page(test_app.app.store(), &programme_name, Seq(1), 10_000).await.unwrap();
     let recorded: Vec<RequestId> = recorded.into_iter().map(|it| it.event.request).collect();
-    assert_eq!(recorded[recorded.len() - 2..], [first.unwrap(), last.unwrap()]);
+    let last_two = &recorded[recorded.len() - 2..];
+    assert_eq!(last_two, [first.unwrap(), last.unwrap()]);
     assert!(!recorded.contains(&id));
 }

@@ -1,4 +1,5 @@
-//! The worker of a programme: takes waiting commands, writes them as a batch, answers. It survives its own panics.
+//! Runs the worker of a programme. The worker takes waiting commands, writes them as a batch and answers their callers. After a
+//! panic it is restarted.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::domain::ids::Programme;
 use crate::domain::programme::Command;
 use crate::store::StoreError;
 
-/// Starts a worker and the supervisor that restarts it after a panic.
+/// Starts a worker, and a supervisor that restarts the worker after a panic. Returns the worker's queue.
 pub(super) fn start(context: Arc<WriterContext>, programme: Programme) -> mpsc::Sender<PendingCommand> {
     let (sender, receiver) = mpsc::channel(QUEUE);
     let receiver = Arc::new(Mutex::new(receiver));
@@ -33,6 +34,7 @@ pub(super) fn start(context: Arc<WriterContext>, programme: Programme) -> mpsc::
     sender
 }
 
+/// Takes and writes one batch after the other, until the queue is closed.
 async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<PendingCommand>>>) {
     let mut waiting = receiver.lock().await;
     let mut next: Option<PendingCommand> = None;
@@ -44,8 +46,8 @@ async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mu
                 None => return,
             },
         };
-        // First the write permit and the lock, then the commands that have arrived meanwhile: the longer the wait, the larger
-        // the batch. If the programme cannot be locked now, `write_and_answer` tries again.
+        // Get the write permit and the lock first. Then take the commands that have arrived while waiting for them: the longer
+        // the wait, the larger the batch. If the programme cannot be locked now, `write_and_answer` tries again.
         let locked = match context.store.write_permit().await {
             Ok(permit) => (one_try(batch::lock(&context, permit, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a programme cannot be locked yet"))
@@ -87,8 +89,9 @@ fn drop_disconnected_and_expired(batch: &mut Vec<PendingCommand>) {
 }
 
 /// Takes the waiting commands, up to the limits of a batch. Callers that were answered together tend to send their next
-/// requests together, so this yields to the scheduler until no more commands arrive. A command that does not fit becomes the
-/// first of the next batch; so does one that reads data of the batch snapshot which an earlier command of this batch may change.
+/// requests together, so this function yields to the scheduler until no more commands arrive. It sets `next` to the command
+/// that ends the batch: one that does not fit, or one that needs data which is loaded once for the batch and which an earlier
+/// command of the batch may change.
 async fn take_batch(
     first: PendingCommand,
     next: &mut Option<PendingCommand>,
@@ -120,15 +123,15 @@ async fn take_batch(
 fn estimated_rows(pending: &PendingCommand) -> usize {
     match &pending.submission.command {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
-        // Hundreds of offers at once: a batch of its own.
+        // Identify may write hundreds of offers, so it gets a batch of its own.
         Command::Identify => BATCH_ROWS,
         // Event, text, award, two accounts, three entries and the answer.
         Command::Award { awards, .. } => awards.len().saturating_mul(9),
-        // The same with two entries, plus the bookings or invoices of the award.
+        // The same rows as for an award, but with two entries, and the bookings or invoices of the award.
         Command::Draw { .. } | Command::Release { .. } | Command::Refund { .. } => 12,
         // Two events, two entries, two accounts, the approval and the answer.
         Command::ChangeFund { .. } | Command::GiveApproval { .. } => 8,
-        // Its schools and contacts, and each award it settles.
+        // The offer's schools and contacts, and each award that is settled.
         Command::Close { .. } | Command::Decline { .. } => 30,
         // An event, its offer, perhaps a text and the answer.
         Command::Correct { .. }
@@ -161,12 +164,12 @@ async fn write_and_answer(
     locked: Option<LockedProgramme>,
 ) {
     let mut remaining = vec![batch];
-    let mut state = BatchProgress { locked, has_attempted: false };
+    let mut progress = BatchProgress { locked, has_attempted: false };
     while let Some(mut batch) = remaining.pop() {
         if batch.is_empty() {
             continue;
         }
-        match write_with_retry(context, programme, &mut batch, &mut state).await {
+        match write_with_retry(context, programme, &mut batch, &mut progress).await {
             Ok(results) => {
                 context.metrics.report(|it| it.answered(results.len()));
                 for (pending, result) in batch.into_iter().zip(results) {
@@ -208,31 +211,31 @@ async fn write_and_answer(
 struct BatchProgress {
     /// The lock that was taken before the batch, until an attempt uses it.
     locked: Option<LockedProgramme>,
-    /// Whether an attempt has held the lock. From then on no command is dropped, because it may have been carried out.
+    /// Whether an attempt has held the lock. After that no command is dropped, because it may have been carried out.
     has_attempted: bool,
 }
 
-/// Tries to write a batch a bounded number of times, first with the lock that it has. After a lost connection it is unknown
-/// whether the commit happened. The next attempt therefore reads the stored answers again under the lock: if the commit
-/// happened, they are there.
+/// Tries to write a batch a bounded number of times, and returns the results of its commands. The first attempt uses the lock
+/// that was taken before the batch. After a lost connection it is unknown whether the commit happened. Each attempt therefore
+/// reads the stored answers under the lock: if the commit happened, they are there.
 async fn write_with_retry(
     context: &WriterContext,
     programme: &Programme,
     batch: &mut Vec<PendingCommand>,
-    state: &mut BatchProgress,
+    progress: &mut BatchProgress,
 ) -> Result<Vec<CommandResult>, WriteError> {
     // Attempts run one after the other, so this mutex is never contended.
-    let attempt_state = Mutex::new((batch, state));
+    let shared = Mutex::new((batch, progress));
     with_retry(|| async {
-        let mut attempt_state = attempt_state.lock().await;
-        let (batch, state) = &mut *attempt_state;
-        let locked = match state.locked.take() {
+        let mut shared = shared.lock().await;
+        let (batch, progress) = &mut *shared;
+        let locked = match progress.locked.take() {
             Some(locked) => locked,
             None => batch::lock(context, context.store.write_permit().await?, programme).await?,
         };
-        if !state.has_attempted {
+        if !progress.has_attempted {
             drop_disconnected_and_expired(batch);
-            state.has_attempted = true;
+            progress.has_attempted = true;
         }
         if batch.is_empty() {
             locked.release().await?;

@@ -4,11 +4,11 @@ use super::*;
 
 #[tokio::test]
 async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
     let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
     let request = RequestId(new_id());
-    let ask = async |request| withdraw(&test_app, &ann, (request, september), "wrong month").await;
+    let ask = async |request| request_withdrawal(&test_app, &ann, (request, september), "wrong month").await;
     let approval = refused(ask(request).await).approval.unwrap();
     let encode = |it: &Approval| format!("{it:?}").into_bytes();
     let deny = async |by: &Caller, denial: &Denial, only| test_app.app.deny_withdrawal(by, denial, only, encode).await;
@@ -28,7 +28,7 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
         Reason::ApprovalNotOpen
     );
     let nothing = EncodeWithdrawn { given: |_| Vec::new(), asked: |_| Vec::new() };
-    let given = give(&test_app, &ben, (RequestId(new_id()), approval), nothing).await;
+    let given = give_withdrawal(&test_app, &ben, (RequestId(new_id()), approval), nothing).await;
     assert_eq!(refused(given).reason, Reason::ApprovalNotOpen);
 
     let (import, ..) = test_app.app.get_import(&ann, september).await.unwrap();
@@ -50,21 +50,23 @@ async fn a_denied_withdrawal_leaves_the_import_as_it_was() {
 async fn asked(test_app: &TestApp) -> ApprovalId {
     identify(test_app).await;
     let september = test_app.imports(Some(FileKind::Ofsted)).await[0].id;
-    refused(withdraw(test_app, &admin("ann"), (RequestId(new_id()), september), "wrong month").await).approval.unwrap()
+    refused(request_withdrawal(test_app, &admin("ann"), (RequestId(new_id()), september), "wrong month").await)
+        .approval
+        .unwrap()
 }
 
 /// Earlier versions withdrew first and answered later. If the process died in between, the repeated request answers.
 #[tokio::test]
 async fn a_withdrawal_without_a_stored_answer_is_answered_by_the_same_request() {
-    let test_app = TestApp::with(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
+    let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     let (approval, ben, request) = (asked(&test_app).await, admin("ben"), RequestId(new_id()));
     let encode =
         EncodeWithdrawn { given: |it| format!("{:?}", it.affected).into_bytes(), asked: |_| b"asked".to_vec() };
     let waiting = test_app.app.approval(&ben, approval).await.unwrap();
     let asking = (waiting.request.unwrap(), ImportId(waiting.subject));
-    let ask_again = async || withdraw(&test_app, &admin("ann"), asking, "wrong month").await;
+    let ask_again = async || request_withdrawal(&test_app, &admin("ann"), asking, "wrong month").await;
     assert_eq!(refused(ask_again().await).approval, Some(approval));
-    give(&test_app, &ben, (request, approval), encode).await.unwrap();
+    give_withdrawal(&test_app, &ben, (request, approval), encode).await.unwrap();
     let interrupted = test_app.app.locked().await.unwrap();
     for (actor, request) in [(&ben.actor, request), (&waiting.requested_by, asking.0)] {
         store::requests::answer(&interrupted, (actor, request), &[]).await.unwrap();
@@ -78,11 +80,11 @@ async fn a_withdrawal_without_a_stored_answer_is_answered_by_the_same_request() 
         28
     );
 
-    let other = give(&test_app, &ben, (RequestId(new_id()), approval), encode).await;
+    let other = give_withdrawal(&test_app, &ben, (RequestId(new_id()), approval), encode).await;
     assert_eq!(refused(other).reason, Reason::ApprovalNotOpen, "another request is another call");
     let (one, two) = tokio::join!(
-        give(&test_app, &ben, (request, approval), encode),
-        give(&test_app, &ben, (request, approval), encode),
+        give_withdrawal(&test_app, &ben, (request, approval), encode),
+        give_withdrawal(&test_app, &ben, (request, approval), encode),
     );
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_eq!(one.answer, two.answer);
