@@ -1,14 +1,14 @@
-//! Offers whose schools would no longer be eligible after a withdrawal.
+//! The type of an offer that the withdrawal of an import affects.
 
 use crate::domain::ids::{OfferId, Programme, Urn};
 
-/// An open offer with schools that are not eligible after a withdrawal.
+/// An open offer with schools that are not eligible after the withdrawal of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AffectedOffer {
-    /// Its programme.
+    /// The programme of the offer.
     pub programme: Programme,
     /// The offer.
     pub offer: OfferId,
-    /// Its schools that are not eligible by the remaining files.
+    /// The schools of the offer that the remaining files do not make eligible.
     pub urns: Vec<Urn>,
 }

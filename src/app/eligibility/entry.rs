@@ -1,4 +1,5 @@
-//! Entry positions that two people decide: what the files say of a school before the decision, and how the decision is shown.
+//! Loads what is needed for decisions about entry positions, which two people make. It loads what the files say of a school
+//! before the decision, and the decisions to show to a caller.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,14 +23,15 @@ pub struct DecidedEntry {
     pub programme: Programme,
     /// The decision.
     pub decision: EntryDecision,
-    /// Who requested and who gave the decision; `None` if its school is outside the caller's reach.
+    /// Who requested the decision, and who approved it; `None` if the school is outside the caller's reach.
     pub people: Option<(Actor, Actor)>,
-    /// Whether the decision counts, for the school or its successors: a monthly file shows the school, no file answers the same
-    /// question, and there is no decision about a newer URN.
+    /// Whether the decision counts, for the school or its successors. It counts if a monthly file shows the school, no file says
+    /// with what judgements the school entered the year, and there is no decision about a newer URN.
     pub counts: bool,
 }
 
-/// The regions of those schools that a file names.
+/// Loads the regions of these schools, by URN. Schools that no file names are left out. A region is `None` if the local authority
+/// is not known.
 pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Result<HashMap<Urn, Option<Region>>> {
     if urns.is_empty() {
         return Ok(HashMap::new());
@@ -38,7 +40,7 @@ pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Re
     Ok(schools.into_values().map(|it| (it.urn, it.region())).collect())
 }
 
-/// What the files say of schools whose entry position is to be decided. Schools that no file names are left out.
+/// Loads what the files say of schools whose entry position is to be decided, by URN. Schools that no file names are left out.
 pub(crate) async fn entry_schools(
     from: &impl Readable,
     terms: &Terms,
@@ -58,11 +60,12 @@ pub(crate) async fn entry_schools(
     Ok(regions(from, &urns, day).await?.into_iter().map(school).collect())
 }
 
-/// The URN of the decision that counts for the entry position of a school, if there is one.
+/// The URN that was decided about, if a decision counts for the entry position of this school. It may be an older URN.
 pub(super) fn decided_urn(terms: &Terms, school: &SchoolAssessment) -> Option<Urn> {
     school.on_entry(terms).find_map(|it| if let Finding::Decided { urn, .. } = it { Some(*urn) } else { None })
 }
 
+/// What the files say of the entry position of a school.
 fn position(terms: &Terms, assessment: &Assessment, urn: Urn) -> EntryPosition {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TwiceOnEntry { .. })) {
         return EntryPosition::NotAsked;
@@ -95,11 +98,11 @@ fn describe_rules(terms: &Terms, assessment: &Assessment, urn: Urn, selects: imp
 /// Explains why no rule makes a school eligible, under the newest URN of its lineage. `None` if it is eligible.
 pub(super) fn why_not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -> Option<String> {
     let assessment = &standings.assessment;
-    let heir = assessment.newest_urn(urn);
+    let heir = assessment.heir(urn);
     let by_trust = standings
         .trusts
         .iter()
-        .any(|it| it.is_eligible() && it.listed.iter().any(|of| assessment.newest_urn(*of) == heir));
+        .any(|it| it.is_eligible() && it.listed.iter().any(|listed| assessment.heir(*listed) == heir));
     let by_referral = standings.granted.contains_key(&heir);
     if by_trust || by_referral || assessment.school(heir).is_some_and(SchoolAssessment::is_eligible) {
         return None;
@@ -107,10 +110,10 @@ pub(super) fn why_not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -
     let is_by_judgement = |test: &Test| matches!(test, Test::TwiceOnEntry { .. } | Test::JudgedInYear { .. });
     let reason = describe_rules(terms, assessment, heir, is_by_judgement);
     let says_no = |it: &SchoolAssessment| it.on_entry(terms).any(|it| matches!(it, Finding::NotMet(_)));
-    // If there are several decisions about a lineage, that of the newest URN would count.
-    let lineage = assessment.schools().iter().filter(|it| assessment.newest_urn(it.urn) == heir);
-    let decided = lineage.rev().find_map(|it| standings.decisions.get(&it.urn));
-    let reason = match decided.filter(|it| it.met && assessment.school(heir).is_some_and(says_no)) {
+    // If there are several decisions about a lineage, the one about the newest URN would count.
+    let lineage = assessment.schools().iter().filter(|it| assessment.heir(it.urn) == heir);
+    let newest_decision = lineage.rev().find_map(|it| standings.decisions.get(&it.urn));
+    let reason = match newest_decision.filter(|it| it.met && assessment.school(heir).is_some_and(says_no)) {
         Some(met) => format!("{reason}; {}", files_take_precedence(met)),
         None => reason,
     };
@@ -123,7 +126,7 @@ pub(super) fn files_take_precedence(decision: &EntryDecision) -> String {
     format!("this goes before what a person decided, {outcome}, in event {event}")
 }
 
-/// The decisions about a school in all programmes, for its history.
+/// Loads the decisions about the entry position of a school in all programmes, for the history of the school.
 pub(crate) async fn decisions_of_school(
     app: &App,
     from: &impl Readable,
@@ -140,22 +143,22 @@ pub(crate) async fn decisions_of_school(
         let loaded = app.terms(&programme).await?;
         let decisions = positions(&decisions(from, &programme).await?);
         let assessment = standing::by_school_rules(from, &loaded.terms, &decisions).await?;
-        shown_decisions.push(shown(&assessment, (programme, decision), reach.covers_school(region)));
+        shown_decisions.push(to_shown_decision(&assessment, (programme, decision), reach.covers_school(region)));
     }
     Ok(shown_decisions)
 }
 
-/// A decision as it is shown, with or without its people.
-pub(super) fn shown(
+/// Converts a decision to the form that is shown, with or without its people.
+pub(super) fn to_shown_decision(
     assessment: &Assessment,
     (programme, decision): (Programme, EntryDecision),
     with_people: bool,
 ) -> DecidedEntry {
     let urn = decision.urn;
-    let is_by_this = |it: &Finding| matches!(it, Finding::Decided { urn: decided, .. } if *decided == urn);
+    let rests_on_decision = |it: &Finding| matches!(it, Finding::Decided { urn: decided, .. } if *decided == urn);
     // If a school was split, each successor takes over the decision.
     let newest = assessment.schools().iter().filter(|it| it.superseded_by.is_none());
-    let counts = newest.flat_map(|it| &it.findings).any(|(_, finding)| is_by_this(finding));
+    let counts = newest.flat_map(|it| &it.findings).any(|(_, finding)| rests_on_decision(finding));
     let people = with_people.then(|| (decision.asked_by.clone(), decision.given_by.clone()));
     DecidedEntry { programme, decision, people, counts }
 }

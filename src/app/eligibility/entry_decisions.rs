@@ -1,4 +1,4 @@
-//! Decisions of two people about entry positions.
+//! Loads the decisions about entry positions that two people made.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::store::{Readable, entry_decisions};
 /// The decisions by school.
 pub(in crate::app::eligibility) type Decisions = BTreeMap<Urn, EntryDecision>;
 
-/// Whether the rule is met, by school, as the rules of the domain take it.
+/// Whether the entry position was decided as met, by school. The rules of the domain take decisions in this form.
 pub(in crate::app::eligibility) fn positions(decisions: &Decisions) -> BTreeMap<Urn, bool> {
     decisions.iter().map(|(urn, it)| (*urn, it.met)).collect()
 }

@@ -1,5 +1,5 @@
-//! Eligibility for commands and withdrawals: the candidates for offers, how the register places a school, and the open offers
-//! whose schools are no longer eligible.
+//! Loads what commands and withdrawals need to know about eligibility: the candidates for offers, how the register places a
+//! school, and the open offers whose schools are no longer eligible.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -24,23 +24,23 @@ use crate::domain::terms::Terms;
 use crate::store::{Readable, StoreError, offers, programmes, register};
 
 /// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the number of the
-/// last event of its record, which identifies the state of the register and the files.
+/// last event of the register's record, which identifies the state of the register and the files.
 pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<RegisterSeq, StoreError> {
     Ok(register::lock(from).await?.last())
 }
 
 /// Finds the candidates for offers, by recipient: each eligible standalone school, and each MAT with its eligible schools.
-/// Eligible schools that are unplaced, or closed on the day, are returned apart. `listed` are the schools of open offers: those
-/// that have closed or are not eligible are returned too.
+/// Eligible schools that are unplaced, or closed on the day, are returned in lists of their own. `on_offers` are the schools of
+/// open offers: those that have closed, or are not eligible, are returned too.
 pub(crate) async fn candidates(
     from: &impl Readable,
     terms: &Terms,
-    listed: impl Iterator<Item = Urn>,
+    on_offers: impl Iterator<Item = Urn>,
     day: Date,
 ) -> Result<Candidates> {
     let standings = Standings::load(from, terms, day).await?;
-    let placement_finder = PlacementFinder::of(from, &standings, &standings.schools).await?;
-    let others: Vec<Urn> = listed.filter(|urn| !standings.entitled.contains_key(urn)).collect();
+    let placement_finder = PlacementFinder::load(from, &standings, &standings.schools).await?;
+    let others: Vec<Urn> = on_offers.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
     let is_entitled = |urn: Urn| standings.entitled.contains_key(&standings.assessment.newest_urn(urn));
     let mut not_eligible: Vec<NotEligible> = others
@@ -78,13 +78,14 @@ pub(crate) async fn candidates(
     Ok(Candidates { recipients: by_recipient.into_values().collect(), unplaced, closed, not_eligible })
 }
 
-/// An eligible school that has closed, as identify reports it; `None` if it is open.
+/// Reports a school as an eligible school that has closed; `None` if the school is open.
 fn closed_school(school: &School) -> Option<ClosedSchool> {
     let (urn, name, successors) = (school.urn, school.name.clone(), school.ending.successors.clone());
     Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, eligible: true, offer: None })
 }
 
-/// Those open referrals whose schools are all eligible by the files. The next identify records them as confirmed.
+/// Returns those of these open referrals whose schools are all eligible by the files, placed, and not closed. The next identify
+/// records them as confirmed.
 pub(crate) async fn confirmed(
     from: &impl Readable,
     terms: &Terms,
@@ -102,7 +103,8 @@ pub(crate) async fn confirmed(
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
 }
 
-/// Finds the offer placements of referred schools, and whether they have closed. Schools that no file names are left out.
+/// Finds the offer placement of each referred school, and what the files say about its closing. Schools that no file names are
+/// left out.
 pub(crate) async fn offer_placements(
     from: &impl Readable,
     terms: &Terms,
@@ -112,7 +114,7 @@ pub(crate) async fn offer_placements(
     let standings = Standings::load(from, terms, day).await?;
     let urns: Vec<Urn> = urns.iter().copied().collect();
     let schools = facts::schools(from, Some(terms.programme()), &urns, day).await?;
-    let placement_finder = PlacementFinder::of(from, &standings, &schools).await?;
+    let placement_finder = PlacementFinder::load(from, &standings, &schools).await?;
     let placement = |school: &School| {
         let region = school.region();
         match standings.assessment.school(school.urn).and_then(|it| it.superseded_by) {
@@ -135,7 +137,8 @@ struct PlacementFinder<'a> {
 }
 
 impl<'a> PlacementFinder<'a> {
-    async fn of(from: &impl Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
+    /// Loads what is needed to place these schools.
+    async fn load(from: &impl Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
         let trusts: HashSet<Uid> = schools.values().filter_map(|it| it.placement.trust()).collect();
         let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
         let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
@@ -147,10 +150,10 @@ impl<'a> PlacementFinder<'a> {
         Ok(Self { standings, trusts, predecessors })
     }
 
-    /// The candidate with this school alone and the rules that entitle it.
+    /// Makes a candidate that has only this school, with the rules that entitle it.
     ///
     /// # Errors
-    /// The reason why the school is unplaced.
+    /// The reason why the school is unplaced, or that its local authority is in no region.
     fn candidate(&self, school: &School) -> std::result::Result<Candidate, String> {
         let urn = school.urn;
         let recipient = match school.placement {
@@ -173,13 +176,14 @@ impl<'a> PlacementFinder<'a> {
             by_files: entitled.is_some_and(|it| it.by_files),
             predecessors: self.predecessors.get(&urn).cloned().unwrap_or_default(),
         };
-        let (trust, responsible) = (school.placement.trust(), responsible(school, la));
+        let (trust, responsible) = (school.placement.trust(), responsible_body(school, la));
         let diocese_known = school.diocese_known;
         Ok(Candidate { recipient, name, trust, responsible, diocese_known, schools: vec![candidate_school] })
     }
 }
 
-/// The responsible bodies of these schools by the newest register. Schools without a known local authority are left out.
+/// Loads the responsible bodies of these schools by the newest register. Schools that no file names, and those without a known
+/// local authority, are left out.
 pub(crate) async fn responsible_bodies(
     from: &impl Readable,
     programme: &Programme,
@@ -188,14 +192,14 @@ pub(crate) async fn responsible_bodies(
 ) -> Result<HashMap<Urn, ResponsibleAnswer>> {
     let schools = facts::schools(from, Some(programme), urns, day).await?;
     let answer = |school: &School| {
-        let (body, trust) = (responsible(school, school.la?), school.placement.trust());
+        let (body, trust) = (responsible_body(school, school.la?), school.placement.trust());
         Some((school.urn, ResponsibleAnswer { body, trust, diocese_known: school.diocese_known }))
     };
     Ok(schools.values().filter_map(answer).collect())
 }
 
 /// The responsible body ("your trust, diocese or local authority"): the trust, else the diocese, else the local authority.
-fn responsible(school: &School, la: LaCode) -> ResponsibleBody {
+fn responsible_body(school: &School, la: LaCode) -> ResponsibleBody {
     match (school.placement.trust(), &school.diocese) {
         (Some(uid), _) => ResponsibleBody::Trust(uid),
         (None, Some(diocese)) => ResponsibleBody::Diocese(diocese.clone()),
@@ -203,7 +207,7 @@ fn responsible(school: &School, la: LaCode) -> ResponsibleBody {
     }
 }
 
-/// How the register places a school, without placements by hand. `None` if no file names the school.
+/// Loads how the register places a school. Placements by hand are ignored. `None` if no file names the school.
 pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -> Result<Option<RegisterAnswer>> {
     let school = facts::schools(from, None, &[urn], day).await?.remove(&urn);
     Ok(school.map(|school| match school.placement {
@@ -215,7 +219,7 @@ pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -
     }))
 }
 
-/// What the register says of those groups that are trusts.
+/// What the register says of each group that is a trust. Other groups are left out.
 pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Uid, TrustAnswer> {
     let answer = |(uid, it): (Uid, register::Trust)| {
         TrustKind::from_gias(it.kind).map(|kind| (uid, TrustAnswer { kind, open: facts::is_open(&it.status) }))

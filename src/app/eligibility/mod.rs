@@ -1,6 +1,7 @@
-//! Reads of eligibility in a programme: the summary, the list, the explanation of a school or trust, and changes between dates.
+//! Reads the eligibility of schools in a programme: the summary, the list, the explanation of a school or trust, and the changes
+//! between two dates.
 //!
-//! The rules are in the domain. This module loads the data that they use, from one snapshot ([`standing`]).
+//! The rules are in the domain. This module loads the data that the rules use, from one snapshot ([`standing`]).
 
 mod affected;
 mod entry;
@@ -32,7 +33,7 @@ pub(crate) use identify::{
 pub(crate) use standing::GENERATIONS;
 use standing::Standings;
 
-/// One rule's answer.
+/// The answer of one rule for a school or trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleAnswer {
     /// The rule.
@@ -41,35 +42,36 @@ pub struct RuleAnswer {
     pub outcome: RuleOutcome,
     /// The reason, in one sentence.
     pub reason: String,
-    /// The row that the answer depends on.
+    /// The row of a file that the answer depends on; `None` if it depends on no single row.
     pub evidence: Option<Evidence>,
-    /// The decision of two people that the answer depends on.
+    /// The decision of two people that the answer depends on; `None` if it depends on no decision.
     pub decided: Option<DecidedEntry>,
 }
 
-/// One school's answer.
+/// The eligibility of one school.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchoolEligibility {
     /// The school, placed as in the programme.
     pub school: School,
     /// Whether it is eligible by at least one rule.
     pub eligible: bool,
-    /// Every rule of the programme.
+    /// The answer of every rule of the programme.
     pub rules: Vec<RuleAnswer>,
-    /// The newer URN of its lineage that counts in its place.
+    /// The newer URN of its lineage that counts in its place, if there is one.
     pub superseded_by: Option<Urn>,
-    /// The open offer that lists it, if the caller may see that.
+    /// The open offer that lists the school, if there is one that the caller may see.
     pub offer: Option<OfferId>,
-    /// Whether its entry position is unknown, so that two people can decide it.
+    /// Whether its entry position is unknown and not decided, so that two people can decide it.
     pub entry_unknown: bool,
 }
 
-/// A school or a trust, explained.
+/// The explanation of the eligibility of a school or a trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The requested school, or each school of the requested trust.
     pub schools: Vec<SchoolEligibility>,
-    /// The trust-level rules, for the requested trust or the trust of the school.
+    /// The answers of the trust-level rules, for the requested trust or the trust of the school. Empty if there is no such rule or
+    /// trust.
     pub trust_rules: Vec<RuleAnswer>,
     /// The trust, if one was requested.
     pub trust: Option<Trust>,
@@ -90,7 +92,7 @@ pub enum ChangeKind {
     NoLongerEligible,
 }
 
-/// One school's change.
+/// A change of one school's eligibility.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedEligibility {
     /// The school.
@@ -99,9 +101,9 @@ pub struct ChangedEligibility {
     pub name: String,
     /// What changed.
     pub kind: ChangeKind,
-    /// The rules that made it eligible.
+    /// The rules that made the school eligible; empty for other changes.
     pub rules: Vec<RuleId>,
-    /// The newer URN, when superseded.
+    /// The newer URN if the school was superseded, otherwise `None`.
     pub superseded_by: Option<Urn>,
 }
 
@@ -161,7 +163,7 @@ pub struct EligibilityQuery {
     pub limit: usize,
 }
 
-/// The words for [`EligibilityField::Word`], besides the ids of rules.
+// The words for [`EligibilityField::Word`]. The ids of rules are words too.
 const ELIGIBLE: &str = "eligible";
 const UNKNOWN: &str = "unknown";
 const UNPLACED: &str = "unplaced";
@@ -169,10 +171,10 @@ const CLOSED: &str = "closed";
 const DECIDED: &str = "decided";
 
 impl App {
-    /// Counts the schools of a programme.
+    /// Counts the schools of a programme, by rule and by kind of recipient.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has no terms.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms.
     pub async fn eligibility_summary(&self, caller: &Caller, today: Date, programme: &Programme) -> Result<Summary> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
@@ -181,12 +183,12 @@ impl App {
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
-    /// The words that a list's condition may use: `eligible`, `unknown`, `unplaced` (eligible, but fitting no row of the
-    /// scheme), `closed` (eligible, but closed by the newest register), `decided` (its entry position was decided by two people), and the
-    /// ids of the programme's rules.
+    /// The words that the condition of a list may use. `eligible`, `unknown`; `unplaced` (eligible, but of no kind of recipient);
+    /// `closed` (eligible, but closed by the newest register); `decided` (a decision of two people about its entry position
+    /// counts); and the ids of the programme's rules.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has no terms.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms.
     pub async fn eligibility_words(&self, caller: &Caller, programme: &Programme) -> Result<Vec<String>> {
         authorise(caller, Action::Read)?;
         let loaded = self.terms(programme).await?;
@@ -194,10 +196,10 @@ impl App {
         Ok([ELIGIBLE, UNKNOWN, UNPLACED, CLOSED, DECIDED].into_iter().chain(rules).map(ToOwned::to_owned).collect())
     }
 
-    /// A page of the schools that are eligible, unknown or decided.
+    /// A page of the schools that are eligible, unknown or decided, and that meet the condition of the query.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has no terms.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms.
     pub async fn list_eligibility(
         &self,
         caller: &Caller,
@@ -216,7 +218,7 @@ impl App {
     /// Explains the eligibility of one school, rule by rule.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme without terms, or a school that no file names.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme without terms, or a school that no file names.
     pub async fn explain_school(
         &self,
         caller: &Caller,
@@ -235,7 +237,7 @@ impl App {
     /// Explains the eligibility of every school of a trust in the newest register, and the trust-level rules.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme without terms, or a trust that no file names.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme without terms, or a trust that no file names.
     pub async fn explain_trust(
         &self,
         caller: &Caller,
@@ -251,11 +253,11 @@ impl App {
         Ok(Explanation { trust: Some(trust), ..explanation })
     }
 
-    /// Compares the school-level rules over the files up to one date with those over the files up to another; by URN. Decisions
-    /// about entry positions count at both dates, even if they were made later.
+    /// Applies the school-level rules to the files up to `from` and to the files up to `to`, and returns the differences, ordered
+    /// by URN. Decisions about entry positions count at both dates, even if they were made later.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] for dates the wrong way round.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] if `from` is after `to`.
     pub async fn eligibility_changes(
         &self,
         caller: &Caller,
@@ -271,14 +273,15 @@ impl App {
         let snapshot = self.snapshot().await?;
         let rows = standing::every_row(&snapshot, Some(to)).await?;
         let earlier: Vec<_> = up_to(&rows, from).collect();
-        let decided = entry_decisions::positions(&entry_decisions::decisions(&snapshot, programme).await?);
-        let before = standing::assess_with_links(&snapshot, &loaded.terms, &earlier, &decided).await?;
+        let positions = entry_decisions::positions(&entry_decisions::decisions(&snapshot, programme).await?);
+        let before = standing::assess_with_links(&snapshot, &loaded.terms, &earlier, &positions).await?;
         let after =
-            standing::assess_with_links(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &decided).await?;
+            standing::assess_with_links(&snapshot, &loaded.terms, &rows.iter().collect::<Vec<_>>(), &positions).await?;
         show::changes(&snapshot, changes(&before, &after)).await
     }
 }
 
+/// Explains these schools, and this trust by the trust-level rules.
 async fn explain(
     from: &impl Readable,
     loaded: &Loaded,

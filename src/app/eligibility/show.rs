@@ -1,4 +1,4 @@
-//! Builds the answers to show: the findings of the domain, with the school, its offer and its trust.
+//! Builds the answers that are shown to a caller: the findings of the domain, with the school, its offer and its trust.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
 
-/// These schools with the answer of every rule, and with their offer if it is within reach, in the same order. Schools that no
-/// file names are left out.
+/// Builds the eligibility of these schools, in the same order. Each has the answer of every rule, and its offer if that is within
+/// reach. Schools that no file names are left out.
 pub(super) async fn schools(
     from: &impl Readable,
     terms: &Terms,
@@ -31,40 +31,42 @@ pub(super) async fn schools(
     // The people of a decision are shown if the school that they decided about is within reach.
     let decided_urns = urns.iter().filter_map(|urn| entry::decided_urn(terms, standings.assessment.school(*urn)?));
     let regions = entry::regions(from, &decided_urns.collect::<Vec<_>>(), day).await?;
-    let may_know = |urn: Urn| reach.covers_school(regions.get(&urn).copied().flatten());
+    let may_see_people = |urn: Urn| reach.covers_school(regions.get(&urn).copied().flatten());
     let find = |urn: &Urn| standings.schools.get(urn).or_else(|| others.get(urn)).cloned();
     let answer = |school: School| SchoolEligibility {
         eligible: standings.entitled.contains_key(&school.urn),
-        rules: rules(terms, standings, (reach, &may_know), school.urn),
+        rules: rules(terms, standings, (reach, &may_see_people), school.urn),
         superseded_by: standings.assessment.school(school.urn).and_then(|it| it.superseded_by),
         offer: on_offers.get(&school.urn).copied(),
-        entry_unknown: entry_unknown(terms, standings, school.urn),
+        entry_unknown: is_entry_unknown(terms, standings, school.urn),
         school,
     };
     Ok(urns.iter().filter_map(find).map(answer).collect())
 }
 
 /// Whether the entry position of a school is unknown and not decided, so that two people can decide it.
-fn entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
+fn is_entry_unknown(terms: &Terms, standings: &Standings, urn: Urn) -> bool {
     let unknown = |school: &SchoolAssessment| {
         school.superseded_by.is_none() && school.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_)))
     };
     standings.assessment.school(urn).is_some_and(unknown)
 }
 
-/// Adds a decision of two people to an answer that depends on it, or a remark if the files take precedence over it.
+/// Adds to an answer the decision of two people that it depends on. If the answer comes from the files although there is a
+/// decision, adds a remark that the files take precedence.
 fn with_decision(
     answer: RuleAnswer,
     terms: &Terms,
     standings: &Standings,
-    (urn, may_know): (Urn, &impl Fn(Urn) -> bool),
+    (urn, may_see_people): (Urn, &impl Fn(Urn) -> bool),
 ) -> RuleAnswer {
     let finding = standings.assessment.school(urn).and_then(|school| {
         let mut findings = school.findings.iter();
         findings.find(|(rule, _)| *rule == answer.rule).map(|(_, finding)| finding)
     });
     let show = |decision: &EntryDecision| {
-        entry::shown(&standings.assessment, (terms.programme().clone(), decision.clone()), may_know(decision.urn))
+        let with_people = may_see_people(decision.urn);
+        entry::to_shown_decision(&standings.assessment, (terms.programme().clone(), decision.clone()), with_people)
     };
     if let Some(Finding::Decided { urn: decided_urn, .. }) = finding {
         let Some(decided) = standings.decisions.get(decided_urn).map(show) else { return answer };
@@ -83,7 +85,7 @@ fn with_decision(
     }
 }
 
-/// Describes who made a decision and when, and that a file takes precedence over it.
+/// Describes who made a decision and when, and that a file would take precedence over it.
 fn describe_decision(decided: &DecidedEntry) -> String {
     let (on, event) = (decided.decision.on, decided.decision.seq.0);
     let when = match &decided.people {
@@ -93,11 +95,11 @@ fn describe_decision(decided: &DecidedEntry) -> String {
     format!("{when}; a file that says with what judgements the school entered the year goes before it")
 }
 
-/// The answers of all rules for a school.
+/// The answers of all rules for a school, in the order of the terms.
 fn rules(
     terms: &Terms,
     standings: &Standings,
-    (reach, may_know): (&Reach, &impl Fn(Urn) -> bool),
+    (reach, may_see_people): (&Reach, &impl Fn(Urn) -> bool),
     urn: Urn,
 ) -> Vec<RuleAnswer> {
     let Some(answers) = explain(terms, &standings.assessment, urn) else {
@@ -128,7 +130,7 @@ fn rules(
                 let (rule, evidence) = (answer.rule.clone(), answer.evidence.cloned());
                 let by_files =
                     RuleAnswer { rule, outcome: answer.outcome, reason: answer.reason, evidence, decided: None };
-                with_decision(by_files, terms, standings, (urn, may_know))
+                with_decision(by_files, terms, standings, (urn, may_see_people))
             }
             _ => by_person(standings, reach, rule, urn).unwrap_or_else(|| RuleAnswer {
                 rule: answer.rule.clone(),
@@ -174,17 +176,17 @@ pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
     RuleAnswer { rule: trust.rule.clone(), outcome, reason: trust.reason(), evidence: None, decided: None }
 }
 
-/// The changes by URN, with the names of the schools.
-pub(super) async fn changes(from: &impl Readable, found: Changes) -> Result<Vec<ChangedEligibility>> {
+/// Lists the changes by URN, with the names of the schools.
+pub(super) async fn changes(from: &impl Readable, changes: Changes) -> Result<Vec<ChangedEligibility>> {
     let mut list = Vec::new();
     let mut add = |urn, kind, rules, superseded_by| {
         list.push(ChangedEligibility { urn, name: String::new(), kind, rules, superseded_by });
     };
-    found.eligible.into_iter().for_each(|it| add(it.urn, ChangeKind::BecameEligible, it.rules, None));
-    found.further.into_iter().for_each(|it| add(it.urn, ChangeKind::RuleAdded, it.rules, None));
-    found.superseded.into_iter().for_each(|it| add(it.from, ChangeKind::Superseded, Vec::new(), Some(it.to)));
-    found.unknown.into_iter().for_each(|urn| add(urn, ChangeKind::BecameUnknown, Vec::new(), None));
-    found.no_longer.into_iter().for_each(|urn| add(urn, ChangeKind::NoLongerEligible, Vec::new(), None));
+    changes.eligible.into_iter().for_each(|it| add(it.urn, ChangeKind::BecameEligible, it.rules, None));
+    changes.further.into_iter().for_each(|it| add(it.urn, ChangeKind::RuleAdded, it.rules, None));
+    changes.superseded.into_iter().for_each(|it| add(it.from, ChangeKind::Superseded, Vec::new(), Some(it.to)));
+    changes.unknown.into_iter().for_each(|urn| add(urn, ChangeKind::BecameUnknown, Vec::new(), None));
+    changes.no_longer.into_iter().for_each(|urn| add(urn, ChangeKind::NoLongerEligible, Vec::new(), None));
     list.sort_by_key(|change| (change.urn, change.kind));
     let urns: Vec<Urn> = list.iter().map(|change| change.urn).collect();
     let mut names: HashMap<Urn, String> =

@@ -1,8 +1,8 @@
 //! Loads all data that the rules use from one snapshot: monthly rows, trusts and placements.
 //!
-//! Only monthly rows that can change an answer are read. These are each school's newest row before the year and its newest row
-//! since; the first row since with each grade that a rule of the year tests; and the first row that prints each older URN. A
-//! test checks that the answer is the same as that over all rows.
+//! Only monthly rows that can change an answer are read. The entry date of the year divides the files into two parts. Of each
+//! school these rows are read: the newest row of each part; in the second part, the first row with each grade that a rule of
+//! the year tests; and the first row that prints each older URN. A test checks that the answers are the same as with all rows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,17 +35,21 @@ pub(crate) const GENERATIONS: usize = 5;
 pub(super) struct Standings {
     pub(super) assessment: Assessment,
     pub(super) trusts: Vec<TrustAssessment>,
-    /// Every school for which a rule is met or unknown.
+    /// Every school that some rule, its trust or a referral may make eligible.
     pub(super) schools: HashMap<Urn, School>,
+    /// The schools that are eligible, with the rules that make them so.
     pub(super) entitled: Entitlements,
     /// Schools that are eligible by an approved referral, under the newest URN of their lineage, with that referral.
     pub(super) granted: BTreeMap<Urn, Referral>,
     /// All decisions about entry positions, whether they count or not.
     pub(super) decisions: Decisions,
-    /// Schools for which such a decision counts, under the newest URN of their lineage.
+    /// Schools for which a decision about the entry position counts, under the newest URN of their lineage.
     decided: BTreeSet<Urn>,
+    /// The placement of each school in `schools`.
     placements: HashMap<Urn, Placement>,
+    /// The schools in `granted`.
     exceptional: BTreeSet<Urn>,
+    /// The schools in `schools` that have closed.
     closed: BTreeSet<Urn>,
 }
 
@@ -53,8 +57,8 @@ impl Standings {
     /// Loads and assesses the schools. Whether a school has closed is judged on the given day.
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
         let decisions = entry_decisions::decisions(from, terms.programme()).await?;
-        let (assessment, trusts) = assessed(from, terms, &entry_decisions::positions(&decisions)).await?;
-        let heir = |urn: &Urn| assessment.newest_urn(*urn);
+        let (assessment, trusts) = assess_all(from, terms, &entry_decisions::positions(&decisions)).await?;
+        let heir = |urn: &Urn| assessment.heir(*urn);
         let mut urns: BTreeSet<Urn> =
             assessment.schools().iter().filter(|it| needs_placement(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
@@ -83,7 +87,7 @@ impl Standings {
         Ok(standings)
     }
 
-    /// The borrowed form that the functions of the domain take.
+    /// The parts that the functions of the domain take, borrowed.
     pub(super) fn standing(&self) -> Standing<'_> {
         Standing {
             placements: &self.placements,
@@ -107,19 +111,19 @@ impl Standings {
             Some(condition) => Condition::All(vec![eligible, condition]),
         };
         let by_name = matches!(requested.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
-        let key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
+        let sort_key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();
         let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
-        let not_entitled = self.decided.iter().copied().filter(|urn| !self.entitled.contains_key(urn));
+        let decided_only = self.decided.iter().copied().filter(|urn| !self.entitled.contains_key(urn));
         let mut keys: Vec<(String, Urn)> = entitled
             .chain(unknown.filter(|urn| !self.decided.contains(urn)))
-            .chain(not_entitled)
+            .chain(decided_only)
             .filter_map(|urn| self.schools.get(&urn))
             .filter(|school| condition.holds(&|field, how, operand| self.meets(school, field, how, operand)))
-            .map(|school| key(&school.name, school.urn))
+            .map(|school| sort_key(&school.name, school.urn))
             .collect();
         keys.sort_unstable();
-        let after = requested.after.as_ref().map(|it| key(&it.name, it.urn));
+        let after = requested.after.as_ref().map(|it| sort_key(&it.name, it.urn));
         let page = if matches!(requested.order, EligibilityOrder::UrnLast | EligibilityOrder::NameLast) {
             let rest = keys.into_iter().rev().filter(|it| after.as_ref().is_none_or(|after| it < after));
             rest.take(requested.limit).collect::<Vec<_>>()
@@ -136,8 +140,8 @@ impl Standings {
         let text = |it: &str| Operand::Text(it.to_owned());
         let value = match field {
             EligibilityField::Word => {
-                let is = matches!(operand, Operand::Text(word) if self.has_word(school, word));
-                return is == (how == Comparison::Equal);
+                let has_word = matches!(operand, Operand::Text(word) if self.has_word(school, word));
+                return has_word == (how == Comparison::Equal);
             }
             EligibilityField::Urn => Some(number(school.urn.get())),
             EligibilityField::Name => Some(text(&school.name)),
@@ -163,7 +167,8 @@ impl Standings {
         }
     }
 
-    /// Whether a school counts as unknown, as in the summary: not entitled, and a rule for its kind of recipient is unknown.
+    /// Whether a school counts as unknown, in the same way as in the summary: it is not superseded, not entitled, and a rule for
+    /// its kind of recipient is unknown.
     fn is_unknown(&self, terms: &Terms, school: &SchoolAssessment) -> bool {
         let nowhere = Placement::Unplaced(UnplacedReason::NotInRegister);
         let placement = self.placements.get(&school.urn).copied().unwrap_or(nowhere);
@@ -174,19 +179,20 @@ impl Standings {
     }
 }
 
-/// Whether the placement of a school can change an answer: some rule is met or unknown.
+/// Whether the placement of a school can change an answer: the school is not superseded, and some rule is met or unknown.
 fn needs_placement(school: &SchoolAssessment) -> bool {
     school.superseded_by.is_none() && !school.findings.iter().all(|(_, it)| matches!(it, Finding::NotMet(_)))
 }
 
-/// Assesses every school by the school-level rules, and every MAT by the trust-level rule.
-async fn assessed(
+/// Assesses every school by the school-level rules, and every MAT by the trust-level rule. If the terms have no trust-level rule,
+/// the list of trusts is empty.
+async fn assess_all(
     from: &impl Readable,
     terms: &Terms,
-    decided: &BTreeMap<Urn, bool>,
+    positions: &BTreeMap<Urn, bool>,
 ) -> Result<(Assessment, Vec<TrustAssessment>)> {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
-        return Ok((by_school_rules(from, terms, decided).await?, Vec::new()));
+        return Ok((by_school_rules(from, terms, positions).await?, Vec::new()));
     }
     // The trust-level rule compares a school's grades over the years, so it needs all rows.
     let rows = every_row(from, None).await?;
@@ -195,27 +201,29 @@ async fn assessed(
     let members = members.into_iter().filter(|it| open.contains(&it.uid));
     let members: Vec<Membership> =
         members.map(|it| Membership { uid: it.uid, urn: it.urn, joined: it.joined }).collect();
-    let assessment = assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await?;
+    let assessment = assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), positions).await?;
     Ok((assessment, assess_trusts(terms, &rows, &members)))
 }
 
-/// What the school-level rules say of every school.
+/// Assesses every school by the school-level rules, from the rows that can change an answer. `positions` are the decisions about
+/// entry positions.
 pub(super) async fn by_school_rules(
     from: &impl Readable,
     terms: &Terms,
-    decided: &BTreeMap<Urn, bool>,
+    positions: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
     let rows = relevant_rows(from, terms).await?;
-    assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), decided).await
+    assess_with_links(from, terms, &rows.iter().collect::<Vec<_>>(), positions).await
 }
 
-/// Assesses these rows by the school-level rules. For URNs without a row by entry, the register's links and the decisions are
-/// used too; this includes URNs with a successor, which takes over their answer.
+/// Assesses the schools of these rows by the school-level rules. For URNs without a row by the entry date, also uses the
+/// register's links and the decisions about entry positions. Such URNs include those with a successor, because the successor
+/// takes over their answer.
 pub(super) async fn assess_with_links(
     from: &impl Readable,
     terms: &Terms,
     rows: &[&MonthRow],
-    decided: &BTreeMap<Urn, bool>,
+    positions: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
     let by_files = assess(terms, rows.iter().copied());
     let without_row = by_files.schools().iter().filter(|school| school.has_no_row_by_entry(terms));
@@ -224,12 +232,12 @@ pub(super) async fn assess_with_links(
         return Ok(by_files);
     }
     let links = predecessors(from, rows, without_row).await?;
-    let adds_nothing = links.is_empty() && decided.is_empty();
-    Ok(if adds_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, decided) })
+    let adds_nothing = links.is_empty() && positions.is_empty();
+    Ok(if adds_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, positions) })
 }
 
-/// Follows the register's links, and the older URNs that these rows print, from these schools to their predecessors. Returns the
-/// links.
+/// Finds the predecessors of these schools, over several generations. Follows the register's links and the older URNs that these
+/// rows print. Returns the register's links only.
 async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
     let printed = printed(rows.iter().copied());
     let (mut links, mut visited) = (HashMap::new(), BTreeSet::new());
@@ -246,7 +254,7 @@ async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Ur
     Ok(links)
 }
 
-/// Every row of the landed monthly files, up to an as-at date.
+/// Loads every row of the landed monthly files, up to an as-at date if one is given.
 pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
     let mut rows = Vec::new();
     for import in store::imports::landed(from, FileKind::Ofsted).await? {
@@ -257,10 +265,10 @@ pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<
     Ok(rows)
 }
 
-/// The monthly rows that can change an answer of the school-level rules.
+/// Loads the monthly rows that can change an answer of the school-level rules.
 pub(super) async fn relevant_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
     let landed = store::imports::landed(from, FileKind::Ofsted).await?;
-    let since = |it: &Import| it.as_at > terms.entry();
+    let is_after_entry = |it: &Import| it.as_at > terms.entry();
     let mut tested_grades: Vec<Grade> = Vec::new();
     for rule in terms.rules() {
         if let Test::JudgedInYear { current } = &rule.test {
@@ -269,10 +277,10 @@ pub(super) async fn relevant_rows(from: &impl Readable, terms: &Terms) -> Result
     }
     let mut rows = Vec::new();
     for import in &landed {
-        let same_side = || landed.iter().filter(|it| since(it) == since(import));
-        let newer: Vec<&Import> = same_side().filter(|it| it.as_at > import.as_at).collect();
-        let older: Vec<&Import> = same_side().filter(|it| it.as_at < import.as_at).collect();
-        let grades: &[Grade] = if since(import) { &tested_grades } else { &[] };
+        let same_part = || landed.iter().filter(|it| is_after_entry(it) == is_after_entry(import));
+        let newer: Vec<&Import> = same_part().filter(|it| it.as_at > import.as_at).collect();
+        let older: Vec<&Import> = same_part().filter(|it| it.as_at < import.as_at).collect();
+        let grades: &[Grade] = if is_after_entry(import) { &tested_grades } else { &[] };
         rows.extend(ofsted::telling(from, import, &newer, &older, grades).await?);
     }
     Ok(rows)
