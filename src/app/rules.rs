@@ -35,9 +35,8 @@ pub struct Upgraded {
     pub programmes: Vec<Programme>,
     /// The number of imports that the register's record adopted when it began; `None` if the record had begun before.
     pub imports: Option<usize>,
-    /// Approvals that are still open but whose time has passed. The adoption expires open approvals, because older rules did not
-    /// store what the approvals were judged against. Their changes have to be requested again. Empty if no programme adopted
-    /// the rules now.
+    /// If a programme adopted the rules now: all approvals that have expired without an answer, otherwise empty. The adoption ends
+    /// open approvals for which older rules did not store what they were judged against. Their changes have to be requested again.
     pub expired: Vec<Approval>,
 }
 

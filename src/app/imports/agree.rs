@@ -1,27 +1,36 @@
-//! Compares two files of one date. If they disagree, the second is refused and the rows are named, unless it replaces the first.
+//! Compares two files of one kind and date. If they disagree, the import of the second file is refused, and the refusal names the
+//! rows. The exception is an import that replaces the first file.
 //!
-//! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. A different spelling
-//! of a name is no disagreement, nor is a row that only one of the files has.
+//! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. It is no disagreement
+//! if a name is spelled differently, or if a row is in only one of the files.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::store::imports::{Month, StagedRows};
 
-/// Names the rows of the first file that the second contradicts, in the order of the first.
+/// Names the rows of the first file that the second file contradicts, in the order of the first file.
 pub(super) fn disagreements(our_rows: &StagedRows, their_rows: &StagedRows) -> Vec<String> {
     match (our_rows, their_rows) {
-        (StagedRows::Ofsted(our_rows), StagedRows::Ofsted(their_rows)) => {
-            unlike(our_rows, their_rows, |it| it.urn, |it| (current(it), previous(it)), |urn| format!("URN {urn}"))
-        }
-        (StagedRows::Groups(our_rows), StagedRows::Groups(their_rows)) => {
-            unlike(our_rows, their_rows, |it| it.uid, |it| (it.kind, &it.status), |uid| format!("group {uid}"))
-        }
+        (StagedRows::Ofsted(our_rows), StagedRows::Ofsted(their_rows)) => rows_that_differ(
+            our_rows,
+            their_rows,
+            |it| it.urn,
+            |it| (current(it), previous(it)),
+            |urn| format!("URN {urn}"),
+        ),
+        (StagedRows::Groups(our_rows), StagedRows::Groups(their_rows)) => rows_that_differ(
+            our_rows,
+            their_rows,
+            |it| it.uid,
+            |it| (it.kind, &it.status),
+            |uid| format!("group {uid}"),
+        ),
         (StagedRows::Membership(our_rows), StagedRows::Membership(their_rows)) => {
             let compared = |it: &crate::store::imports::Member| {
                 (it.kind, it.status.clone(), it.joined_on, it.school_type.clone(), it.la_code)
             };
-            unlike(
+            rows_that_differ(
                 our_rows,
                 their_rows,
                 |it| (it.urn, it.uid),
@@ -31,27 +40,36 @@ pub(super) fn disagreements(our_rows: &StagedRows, their_rows: &StagedRows) -> V
         }
         (StagedRows::Links(our_rows), StagedRows::Links(their_rows)) => {
             let key = |it: &crate::store::imports::Link| (it.urn, it.link_urn, it.link_type.clone());
-            unlike(our_rows, their_rows, key, |it| it.linked_on, |(urn, to, _)| format!("URN {urn} linked with {to}"))
+            rows_that_differ(
+                our_rows,
+                their_rows,
+                key,
+                |it| it.linked_on,
+                |(urn, to, _)| format!("URN {urn} linked with {to}"),
+            )
         }
         (StagedRows::Establishments(our_rows), StagedRows::Establishments(their_rows)) => {
             let compared = |it: &crate::store::imports::Establishment| {
                 (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone(), it.closed_on)
             };
-            unlike(our_rows, their_rows, |it| it.urn, compared, |urn| format!("URN {urn}"))
+            rows_that_differ(our_rows, their_rows, |it| it.urn, compared, |urn| format!("URN {urn}"))
         }
         _ => Vec::new(),
     }
 }
 
+/// The compared columns of the current judgement.
 fn current(it: &Month) -> impl PartialEq + use<'_> {
     (&it.cur_number, it.cur_urn, it.cur_started, it.cur_ended, it.cur_published, it.cur_grade)
 }
 
+/// The compared columns of the previous judgement.
 fn previous(it: &Month) -> impl PartialEq + use<'_> {
     (&it.prev_number, it.prev_urn, it.prev_started, it.prev_ended, it.prev_published, it.prev_grade)
 }
 
-fn unlike<'r, R, K: Hash + Eq, S: PartialEq>(
+/// Names the rows of the first list for which the second list has a row with the same key and other compared columns.
+fn rows_that_differ<'r, R, K: Hash + Eq, S: PartialEq>(
     our_rows: &'r [R],
     their_rows: &'r [R],
     key: impl Fn(&'r R) -> K,

@@ -1,7 +1,7 @@
 //! Ends an approval to withdraw an import without carrying it out: the second person denies it, or the requester withdraws it.
 
 use super::record::DoneBy;
-use super::withdraw::answered;
+use super::withdraw::answer_approval;
 use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, Result, authorise, replay_stored_answer};
@@ -23,7 +23,7 @@ pub struct Denial {
     pub reason: String,
 }
 
-/// A request to withdraw one's own approval.
+/// A request to withdraw an approval, made by its requester.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withdrawal {
     /// Identifies a repeated request.
@@ -33,10 +33,13 @@ pub struct Withdrawal {
 }
 
 impl App {
-    /// Denies an approval to withdraw an import, which is then not carried out. With `validate_only` nothing is written.
+    /// Denies an approval to withdraw an import, so that the import is not withdrawn. Returns the encoded answer. With
+    /// `validate_only` nothing is written.
     ///
     /// # Errors
-    /// [`crate::domain::refusal::Reason::SelfApproval`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of another kind.
+    /// [`crate::app::AppError::Denied`]; [`crate::domain::refusal::Reason::SelfApproval`];
+    /// [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::RequestIdReused`];
+    /// [`crate::app::AppError::NotFound`] for an unknown approval or one of another kind.
     pub async fn deny_withdrawal(
         &self,
         caller: &Caller,
@@ -53,10 +56,13 @@ impl App {
         .await
     }
 
-    /// Withdraws an approval to withdraw an import, for its requester. With `validate_only` nothing is written.
+    /// Ends an approval to withdraw an import, because its requester withdraws the approval. Returns the encoded answer. With
+    /// `validate_only` nothing is written.
     ///
     /// # Errors
-    /// [`crate::domain::refusal::Reason::ApprovalOfAnother`], [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::NotFound`] for an approval of another kind.
+    /// [`crate::app::AppError::Denied`]; [`crate::domain::refusal::Reason::ApprovalOfAnother`];
+    /// [`crate::domain::refusal::Reason::ApprovalNotOpen`]; [`crate::app::AppError::RequestIdReused`];
+    /// [`crate::app::AppError::NotFound`] for an unknown approval or one of another kind.
     pub async fn take_back_withdrawal(
         &self,
         caller: &Caller,
@@ -71,7 +77,8 @@ impl App {
             .await
     }
 
-    /// Ends an approval without carrying it out, and stores the answer. A repeated request gets the stored answer.
+    /// Ends an approval without carrying it out. Stores the encoded answer and returns it. A repeated request gets the stored
+    /// answer.
     async fn end_withdrawal(
         &self,
         caller: &Caller,
@@ -87,7 +94,7 @@ impl App {
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
-        let ended = answered(&tx, call.approval, ending.answer(), caller, now.at).await;
+        let ended = answer_approval(&tx, call.approval, ending.answer(), caller, now.at).await;
         let (tx, ended) = tx.proceed(ended).await?;
         let ended = Approval { denied_reason: ending.reason(), ..ended };
         let answer = encode(&ended);
@@ -116,9 +123,9 @@ struct ApprovalCall {
 /// How an approval ends without being carried out.
 #[derive(Debug, Clone, Copy)]
 enum ApprovalEnding<'a> {
-    /// The second person denied it, for this reason.
+    /// The second person denied the approval, for this reason.
     Denied(&'a str),
-    /// The requester withdrew it.
+    /// The requester withdrew the approval.
     Withdrawn,
 }
 
@@ -130,7 +137,7 @@ impl ApprovalEnding<'_> {
         }
     }
 
-    /// The reason, if it was denied.
+    /// The reason of a denial; `None` for a withdrawal.
     fn reason(&self) -> Option<String> {
         match self {
             Self::Denied(reason) => Some((*reason).to_owned()),
@@ -138,7 +145,7 @@ impl ApprovalEnding<'_> {
         }
     }
 
-    /// The body of its event in the register's record, with its text.
+    /// The body of the event for the register's record, with the text of the event.
     fn event_body(&self, approval: ApprovalId, token_subject: Option<TokenSubject>) -> (RegisterBody, Option<&str>) {
         match self {
             Self::Denied(reason) => (RegisterBody::ApprovalDenied { approval, token_subject }, Some(reason)),

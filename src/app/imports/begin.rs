@@ -1,7 +1,7 @@
-//! Begins the register's record: adopts the imports and approvals that exist already, with an event for each.
+//! Begins the register's record. The record adopts the imports and approvals that exist already, with an event for each of them.
 //!
 //! This happens when the schema is migrated, when a server starts, and before anything else is recorded. The rows are hashed
-//! before the lock is taken. One transaction then appends all events, or none. If it was done before, nothing happens.
+//! before the lock is taken. One transaction then appends all events, or none. If the record has begun before, nothing happens.
 
 use super::Import;
 use super::record::{DoneBy, RegisterAppender, imported_file};
@@ -15,7 +15,7 @@ use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
 use crate::domain::time::Now;
 use crate::store::{self, Readable, WriteTx};
 
-/// The imports and approvals to adopt.
+/// The imports to adopt, each with its description for the record, and the approvals about them.
 #[derive(Debug, PartialEq, Eq)]
 struct ExistingImports {
     imports: Vec<(Import, ImportedFile)>,
@@ -43,10 +43,10 @@ impl App {
                 return Ok(None);
             }
             // This program lands nothing before the record has begun. An older server may have, since the rows were hashed.
-            let are_same =
-                ids(&tx).await.map(|ids| ids == existing.imports.iter().map(|it| it.0.id).collect::<Vec<_>>());
-            let (tx, are_same) = tx.proceed(are_same).await?;
-            if !are_same {
+            let hashed_ids: Vec<ImportId> = existing.imports.iter().map(|(import, _)| import.id).collect();
+            let is_unchanged = stored_import_ids(&tx).await.map(|ids| ids == hashed_ids);
+            let (tx, is_unchanged) = tx.proceed(is_unchanged).await?;
+            if !is_unchanged {
                 tx.rollback().await?;
                 return Err(WriteError::Overtaken("an import landed while those there were hashed"));
             }
@@ -55,7 +55,7 @@ impl App {
             let mut record = RegisterAppender::after(head);
             let by = DoneBy { actor: &by.actor, request: by.request };
             let appended =
-                existing.bodies().into_iter().try_for_each(|(body, text)| record.append(by, now, body, text));
+                existing.event_bodies().into_iter().try_for_each(|(body, text)| record.append(by, now, body, text));
             let (tx, ()) = tx.proceed(appended).await?;
             let written = record.write(&tx).await;
             let (tx, ()) = tx.proceed(written).await?;
@@ -69,8 +69,8 @@ impl App {
         Ok(begun)
     }
 
-    /// The time at which the record begins. It is never before a stored answer about reference data: earlier versions recorded no
-    /// events, so repeated imports and denied or withdrawn approvals left only their answers.
+    /// The time at which the record begins. It is never before the time of a stored answer about reference data. Earlier versions
+    /// recorded no events, so repeated imports, and denied or withdrawn approvals, left only their answers.
     async fn beginning_time(&self, locked: &WriteTx) -> store::Result<Now> {
         let recorded = store::imports::last_recorded(locked).await?;
         Ok(self.clock().now_after(recorded.max(store::requests::last_of_register(locked).await?)))
@@ -78,10 +78,10 @@ impl App {
 }
 
 impl ExistingImports {
-    /// Loads everything that counts or has counted, and hashes its rows.
+    /// Loads the imports that count or have counted, hashes their rows, and loads the approvals about imports.
     async fn load(from: &impl Readable) -> store::Result<Self> {
         let mut imports = Vec::new();
-        for import in stored(from).await? {
+        for import in stored_imports(from).await? {
             let hashes = (
                 store::imports::rows_hash(from, import.kind, import.id).await?,
                 store::imports::findings_hash(from, import.id).await?,
@@ -94,8 +94,8 @@ impl ExistingImports {
         Ok(Self { imports, approvals })
     }
 
-    /// The bodies of the events, each with its text.
-    fn bodies(&self) -> Vec<(RegisterBody, Option<&str>)> {
+    /// The bodies of the events that begin the record, each with its text.
+    fn event_bodies(&self) -> Vec<(RegisterBody, Option<&str>)> {
         let mut bodies: Vec<(RegisterBody, Option<&str>)> = Vec::new();
         for (import, file) in &self.imports {
             let import_found = RegisterBody::ImportFound {
@@ -142,12 +142,13 @@ impl ExistingImports {
 }
 
 /// The stored imports in the order in which they were made.
-async fn stored(from: &impl Readable) -> store::Result<Vec<Import>> {
+async fn stored_imports(from: &impl Readable) -> store::Result<Vec<Import>> {
     let mut imports = store::imports::all(from).await?.values()?;
     imports.sort_by_key(|it| (it.imported_at, it.id));
     Ok(imports)
 }
 
-async fn ids(from: &impl Readable) -> store::Result<Vec<ImportId>> {
-    Ok(stored(from).await?.into_iter().map(|it| it.id).collect())
+/// The ids of the stored imports in the same order.
+async fn stored_import_ids(from: &impl Readable) -> store::Result<Vec<ImportId>> {
+    Ok(stored_imports(from).await?.into_iter().map(|it| it.id).collect())
 }

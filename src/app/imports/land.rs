@@ -1,7 +1,7 @@
 //! Runs one import, from its bytes to its landing.
 //!
 //! The steps are: parse, compare with the imports of the same date, stage, land. Landing holds the register's lock for a few
-//! small statements. If an import of the same date landed or was withdrawn since the comparison, it is compared again.
+//! small statements. If another import of the same date landed or was withdrawn after the comparison, the file is compared again.
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ use crate::store;
 use crate::store::imports::{Import, ImportState, Problem, StagedRows};
 use crate::store::requests::Stored;
 
-/// The number of rows that one transaction stages: about 15 ms on SQLite.
-const CHUNK: usize = 1_000;
-/// The most comparisons, if other imports of the same date land in between.
+/// The number of rows that one transaction stages, which takes about 15 ms on SQLite.
+const ROWS_PER_WRITE: usize = 1_000;
+/// The most times that a file is compared. It is compared again if another import of the same date lands after a comparison.
 const MAX_COMPARISONS: usize = 5;
 
 /// One import in progress.
@@ -39,23 +39,25 @@ pub(super) struct ImportJob {
     pub(super) encode: fn(&ImportOutcome) -> Vec<u8>,
 }
 
-/// A parsed file, with the result of the last comparison.
+/// The import to make from a parsed file, with the result of the last comparison.
 struct Plan {
     import: Import,
     problems: Vec<Problem>,
     notes: Vec<String>,
+    /// The import that this import replaces, if any.
     replaced: Option<Import>,
     /// The landed imports of the same date at the last comparison.
     compared: Vec<ImportId>,
     request: RequestIdentity,
-    /// The description of the file for the record, set once its rows are staged.
+    /// The description of the file for the record; `None` until the rows are staged.
     file: Option<ImportedFile>,
 }
 
 /// The outcome of an attempt to land.
 enum Landing {
+    /// The import has landed, or an earlier import has the same content.
     Done(ImportReply<ImportOutcome>),
-    /// This request was answered meanwhile.
+    /// Another attempt has answered this request already.
     Answered(Stored),
     /// An import of the same date landed or was withdrawn since the comparison.
     Overtaken,
@@ -64,27 +66,27 @@ enum Landing {
 }
 
 impl ImportJob {
-    /// Runs the import.
+    /// Runs the import and returns the reply.
     pub(super) async fn run(self, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.clean_staging().await?;
         }
-        let (source, reading) = (self.source, self.header.reading());
+        let (source, reading) = (self.source, self.header.reading_options());
         let parse_task =
             tokio::task::spawn_blocking(move || (Sha256::digest(&upload), source.parse(&upload, &reading))).await;
         let (sum, parsed) =
             parse_task.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
         let request = self.identity(&sum);
         if !self.header.validate_only
-            && let Some(stored) = self.stored_answer().await?
+            && let Some(stored) = self.find_stored_answer().await?
         {
             let answer = replay_stored_answer(&stored, &request)?;
             with_retry(|| self.app.store().confirm()).await?;
             return Ok(ImportReply { answer, fresh: None });
         }
         let parsed = parsed?;
-        (self.progress)(Progress { rows_read: parsed.read, rows_written: 0 });
-        let (mut plan, rows) = self.plan(parsed, request);
+        (self.progress)(Progress { rows_read: parsed.rows_read, rows_written: 0 });
+        let (mut plan, rows) = self.make_plan(parsed, request);
         let result = self.compare_and_land(&mut plan, rows).await;
         let landed =
             matches!(&result, Ok(ImportReply { fresh: Some(outcome), .. }) if outcome.import == Some(plan.import.id));
@@ -105,17 +107,19 @@ impl ImportJob {
         RequestIdentity::of_parts(self.header.request, self.rpc, &parts)
     }
 
-    async fn stored_answer(&self) -> Result<Option<Stored>> {
+    async fn find_stored_answer(&self) -> Result<Option<Stored>> {
         let find = || store::requests::one(self.app.store(), &self.caller.actor, self.header.request);
         Ok(with_retry(find).await?)
     }
 
-    fn plan(&self, mut parsed: Parsed, request: RequestIdentity) -> (Plan, Arc<StagedRows>) {
+    /// Makes the import and its rows from a parsed file. Nothing is compared or written yet.
+    fn make_plan(&self, mut parsed: Parsed, request: RequestIdentity) -> (Plan, Arc<StagedRows>) {
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let id = ImportId(new_id());
         let problems = std::mem::take(&mut parsed.problems);
         let notes = std::mem::take(&mut parsed.notes);
-        let (kind, sha256, read, more) = (parsed.kind, parsed.sha256, parsed.read, parsed.more_problems);
+        let (kind, sha256, rows_read, more_problems) =
+            (parsed.kind, parsed.sha256, parsed.rows_read, parsed.more_problems);
         let rows = parsed.rows(id);
         let import = Import {
             id,
@@ -124,9 +128,9 @@ impl ImportJob {
             state: ImportState::Staging,
             file_name: self.header.file_name.clone(),
             sha256: Hash(sha256),
-            rows: number(read),
+            rows: number(rows_read),
             accepted: number(rows.len()),
-            more_problems: number(more),
+            more_problems: number(more_problems),
             imported_by: self.caller.actor.clone(),
             imported_at: self.app.clock().now().at,
             withdrawn_by: None,
@@ -138,20 +142,21 @@ impl ImportJob {
         (plan, Arc::new(rows))
     }
 
-    /// Compares, stages and lands the file; compares again if it was overtaken.
+    /// Compares, stages and lands the file, and returns the reply. If another import of the same date landed or was withdrawn after
+    /// the comparison, compares again. A dry run ends after the first comparison.
     async fn compare_and_land(&self, plan: &mut Plan, rows: Arc<StagedRows>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.begin_register_record().await?;
         }
         self.note_other_dates(plan).await?;
         for _ in 0..MAX_COMPARISONS {
-            let repeated = self.compare(plan, &rows).await?;
+            let repeated_outcome = self.compare(plan, &rows).await?;
             if self.header.validate_only {
-                let planned = repeated.unwrap_or_else(|| plan.outcome(None));
+                let planned = repeated_outcome.unwrap_or_else(|| plan.outcome(None));
                 let outcome = ImportOutcome { import: None, dry_run: true, ..planned };
                 return Ok(ImportReply { answer: (self.encode)(&outcome), fresh: Some(outcome) });
             }
-            if plan.file.is_none() && repeated.is_none() {
+            if plan.file.is_none() && repeated_outcome.is_none() {
                 self.stage(plan, &rows).await?;
                 plan.file = Some(self.hash_rows(plan).await?);
             }
@@ -172,7 +177,7 @@ impl ImportJob {
         Err(AppError::unavailable("other imports of the same date landed again and again"))
     }
 
-    /// Adds a note if the same content counts for another date already: probably the as-at date is wrong.
+    /// Adds a note if the same content has landed for another date: then the as-at date is probably wrong.
     async fn note_other_dates(&self, plan: &mut Plan) -> Result<()> {
         let landed = with_retry(|| store::imports::landed(self.app.store(), plan.import.kind)).await?;
         let same: Vec<&Import> = landed.iter().filter(|it| it.sha256 == plan.import.sha256).collect();
@@ -185,7 +190,12 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Compares the file with all landed imports of the same date. Returns the outcome if one has the same content.
+    /// Compares the file with all landed imports of the same kind and date. Finds the import to replace, if one is named. Returns
+    /// the outcome if one of the imports has the same content, otherwise `None`.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] if an import that is not replaced disagrees; [`AppError::Invalid`] if the import to replace cannot be
+    /// replaced.
     async fn compare(&self, plan: &mut Plan, rows: &StagedRows) -> Result<Option<ImportOutcome>> {
         let store = self.app.store();
         let same_day = same_day(store, &plan.import).await?;
@@ -193,22 +203,22 @@ impl ImportJob {
         let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
         plan.replaced = match self.header.replaces {
             None => None,
-            Some(id) => self.replaced(id, plan, &same_day, earlier.map(|it| it.id)).await?,
+            Some(id) => self.find_replaced(id, plan, &same_day, earlier.map(|it| it.id)).await?,
         };
         if let Some(earlier) = earlier {
             return Ok(Some(plan.repeated_outcome(earlier)));
         }
         let mut disagreements = Vec::new();
         for other in same_day.iter().filter(|it| Some(it.id) != self.header.replaces) {
-            let theirs = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
-            disagreements.extend(agree::disagreements(rows, &theirs).into_iter().map(|row| (row, other.id)));
+            let other_rows = with_retry(|| StagedRows::of(store, other.kind, other.id)).await?;
+            disagreements.extend(agree::disagreements(rows, &other_rows).into_iter().map(|row| (row, other.id)));
         }
         if disagreements.is_empty() { Ok(None) } else { Err(refusals::import_disagrees(&disagreements).into()) }
     }
 
-    /// The import to replace, which must be landed and of the same kind and date. `None` if `earlier`, which has the same
-    /// content, is that import or has replaced it already.
-    async fn replaced(
+    /// Finds the import to replace, which must be landed and of the same kind and date. `earlier` is a landed import with the same
+    /// content. Returns `None` if `earlier` is the import to replace, or has replaced it already.
+    async fn find_replaced(
         &self,
         id: ImportId,
         plan: &Plan,
@@ -233,7 +243,7 @@ impl ImportJob {
         Err(AppError::Invalid(vec![Violation::new("header.replaces", why)]))
     }
 
-    /// Stages the rows in short transactions.
+    /// Stores the import with its problems and notes, and stages its rows, in short transactions.
     async fn stage(&self, plan: &Plan, rows: &StagedRows) -> Result<()> {
         let store = self.app.store();
         let begin = || async {
@@ -245,7 +255,7 @@ impl ImportJob {
         };
         with_retry(begin).await?;
         let mut written = 0_usize;
-        for chunk in rows.chunks(CHUNK) {
+        for chunk in rows.chunks(ROWS_PER_WRITE) {
             let write = || async {
                 let tx = store.write(store.write_permit().await?).await?;
                 chunk.clone().stage(&tx).await?;
@@ -258,7 +268,7 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Hashes the stored rows, which do not change any more, before the lock is taken.
+    /// Hashes the staged rows, which do not change any more, before the lock is taken. Returns the description of the file.
     async fn hash_rows(&self, plan: &Plan) -> Result<ImportedFile> {
         let (store, import) = (self.app.store(), &plan.import);
         let accepted = with_retry(|| store::imports::rows_hash(store, import.kind, import.id)).await?;
@@ -269,10 +279,11 @@ impl ImportJob {
         Ok(imported_file(import, (accepted, findings)))
     }
 
-    /// Makes the import count, in one transaction.
+    /// Makes the import count, in one transaction. If an earlier import has the same content, records the repetition instead.
     async fn land(&self, plan: &Plan) -> std::result::Result<Landing, WriteError> {
         let (tx, mut record) = self.app.locked_record().await?;
-        // Set if a COMMIT succeeded but its confirmation was lost, or if the same request arrived twice at the same time.
+        // The request is answered already if a COMMIT succeeded but its confirmation was lost, or if the same request arrived twice
+        // at the same time.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
             tx.confirm().await?;
             return Ok(Landing::Answered(stored));
@@ -284,10 +295,10 @@ impl ImportJob {
         }
         let now = self.app.register_now(&tx).await?;
         let earlier = same_day.iter().find(|it| it.sha256 == plan.import.sha256);
-        let by = earlier.map_or(plan.import.id, |it| it.id);
+        let counting_id = earlier.map_or(plan.import.id, |it| it.id);
         let replaced = plan.replaced.clone().map(|it| Import {
             state: ImportState::Replaced,
-            replaced_by: Some(by),
+            replaced_by: Some(counting_id),
             indexed: false,
             ..it
         });
@@ -312,7 +323,8 @@ impl ImportJob {
             }
         };
         if let Some(replaced) = &replaced {
-            record.append(done_by, now, RegisterBody::ImportReplaced { import: replaced.id, by }, None)?;
+            let body = RegisterBody::ImportReplaced { import: replaced.id, by: counting_id };
+            record.append(done_by, now, body, None)?;
         }
         record.write(&tx).await?;
         let answer = (self.encode)(&outcome);
@@ -324,6 +336,7 @@ impl ImportJob {
 }
 
 impl Plan {
+    /// The outcome of the import, under this id; `None` for a dry run.
     fn outcome(&self, import: Option<ImportId>) -> ImportOutcome {
         ImportOutcome {
             import,
@@ -347,7 +360,7 @@ impl Plan {
     }
 }
 
-/// The error of an import whose staged rows were deleted meanwhile. The caller has to import the file again.
+/// The error of an import whose staged rows were deleted before it landed. The caller has to import the file again.
 fn rows_deleted(import: &Import) -> AppError {
     AppError::unavailable(format!(
         "the {} staged rows of import {} were deleted before they landed",

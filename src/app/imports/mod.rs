@@ -1,8 +1,8 @@
-//! Imports and withdrawals of reference data: files of the register, and the monthly files of Ofsted.
+//! Imports and withdraws reference data: files of the register, and the monthly files of Ofsted.
 //!
 //! A file is parsed before any lock is taken. Its rows are staged in short transactions under an import that is not visible yet.
-//! One short transaction under the register's lock then makes it count ([`land`]), so commands never wait for a large file. An
-//! import that fails or is interrupted leaves invisible rows, which [`App::clean_staging`] deletes.
+//! One short transaction under the register's lock then makes the import count ([`land`]), so commands never wait for a large
+//! file. An import that fails or is interrupted leaves invisible rows, which [`App::clean_staging`] deletes.
 
 mod agree;
 mod answer;
@@ -37,7 +37,7 @@ pub use withdraw::{EncodeWithdrawn, Withdrawn};
 /// The most characters of a file name.
 const MAX_FILE_NAME: usize = 255;
 
-/// The most bytes of an upload, as it is sent (it may be compressed).
+/// The most bytes of an upload, which may be compressed.
 #[must_use]
 pub fn upload_bytes() -> usize {
     ImportLimits::default().upload_bytes
@@ -54,7 +54,7 @@ pub struct UploadHeader {
     pub as_at: Date,
     /// Whether to only check the file and write nothing.
     pub validate_only: bool,
-    /// The import that this file replaces.
+    /// The import that this file replaces, if any.
     pub replaces: Option<ImportId>,
     /// Whether ambiguous dates have the day first.
     pub day_first: bool,
@@ -64,7 +64,7 @@ pub struct UploadHeader {
 
 impl UploadHeader {
     /// How to read the file.
-    fn reading(&self) -> Reading {
+    fn reading_options(&self) -> Reading {
         let Self { day_first, accept_problems, .. } = *self;
         Reading { day_first, accept_problems, ..Reading::of(self.as_at) }
     }
@@ -79,23 +79,23 @@ pub struct Upload {
     pub rpc: &'static str,
     /// The day of the request. The as-at date must not be later.
     pub today: Date,
-    /// Plain or gzip.
+    /// The content of the file, plain or compressed by gzip.
     pub bytes: Vec<u8>,
 }
 
 /// The progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Data rows read.
+    /// The number of data rows that were read.
     pub rows_read: usize,
-    /// Rows written.
+    /// The number of rows that were written.
     pub rows_written: usize,
 }
 
 /// The outcome of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportOutcome {
-    /// The import; an earlier one if that has the same content; `None` for a dry run.
+    /// The import; an earlier import if that has the same content; `None` for a dry run.
     pub import: Option<ImportId>,
     /// The kind of the file.
     pub kind: FileKind,
@@ -115,7 +115,7 @@ pub struct ImportOutcome {
     pub notes: Vec<String>,
     /// Whether this was a dry run, which writes nothing.
     pub dry_run: bool,
-    /// The import that it replaced, or would replace.
+    /// The import that this import replaced, or would replace; `None` if there is none.
     pub replaced: Option<ImportId>,
 }
 
@@ -145,16 +145,19 @@ impl ImportSource {
         };
         parsed.map_err(|refused| AppError::FileRefused {
             why: refused.to_string(),
-            details: refused.details().into_iter().map(|(place, what)| Violation::new(place, what)).collect(),
+            details: refused.details().into_iter().map(|(field, text)| Violation::new(field, text)).collect(),
         })
     }
 }
 
 impl App {
-    /// Imports one file. The import is completed even if the caller disconnects.
+    /// Imports one file and returns the outcome. The import is completed even if the caller disconnects.
     ///
     /// # Errors
-    /// [`AppError::FileRefused`] for a file that is unusable as a whole; a refusal if a landed file of the same date disagrees.
+    /// [`AppError::Denied`]. [`AppError::Invalid`] for a date in the future, a file name that is too long, or an import that cannot
+    /// be replaced. [`AppError::FileRefused`] for a file that is unusable as a whole. [`AppError::Refused`] if a landed file of the
+    /// same date disagrees. [`AppError::RequestIdReused`]. [`AppError::Unavailable`], [`AppError::StorageFull`],
+    /// [`AppError::ClockWrong`], [`AppError::Outdated`].
     pub async fn import_file(
         &self,
         caller: &Caller,
@@ -166,10 +169,11 @@ impl App {
         let progress = Box::new(progress);
         let Upload { source, rpc, today, bytes } = upload;
         let job = ImportJob { app: self.clone(), caller: caller.clone(), source, rpc, header, progress, encode };
-        self.import(job, today, bytes).await
+        self.check_and_run(job, today, bytes).await
     }
 
-    async fn import(&self, job: ImportJob, today: Date, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
+    /// Checks the caller and the header, and runs the import to its end.
+    async fn check_and_run(&self, job: ImportJob, today: Date, upload: Vec<u8>) -> Result<ImportReply<ImportOutcome>> {
         authorise(&job.caller, Action::Import)?;
         let mut violations = Vec::new();
         if let Err(FutureDate { today, .. }) = time::happened(job.header.as_at, today) {
@@ -184,7 +188,10 @@ impl App {
         run_to_end(job.run(upload)).await
     }
 
-    /// A page of imports.
+    /// A page of the imports that match a filter.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`]; [`AppError::Unavailable`].
     pub async fn list_imports(&self, caller: &Caller, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
         authorise(caller, Action::Read)?;
         Ok(store::imports::page(self.store(), filter, page).await?)
@@ -193,7 +200,7 @@ impl App {
     /// One import with its row problems and its notes.
     ///
     /// # Errors
-    /// [`AppError::NotFound`].
+    /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_import(&self, caller: &Caller, id: ImportId) -> Result<(Import, Vec<Problem>, Vec<String>)> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
@@ -204,7 +211,8 @@ impl App {
     }
 }
 
-/// Runs work to its end, even if its caller disconnects. An error that its caller does not wait for any more is logged.
+/// Runs work to its end in a task, even if the caller disconnects, and returns the result. If the caller has disconnected, logs an
+/// error of the work.
 async fn run_to_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let (sender, result) = oneshot::channel();
     let task = async move {

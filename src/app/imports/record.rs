@@ -18,7 +18,8 @@ pub(super) struct DoneBy<'a> {
     pub(super) request: RequestId,
 }
 
-/// Numbers events and chains them onto the locked head.
+/// Appends events to the register's record. Gives each event its number, and its hash, which depends on the hash of the event
+/// before.
 #[derive(Debug)]
 pub(super) struct RegisterAppender {
     head: RegisterHead,
@@ -27,11 +28,12 @@ pub(super) struct RegisterAppender {
 }
 
 impl RegisterAppender {
+    /// An appender that continues after this head, whose row the transaction has locked.
     pub(super) const fn after(head: RegisterHead) -> Self {
         Self { head, events: Vec::new(), salts: Vec::new() }
     }
 
-    /// Adds an event. The record keeps only the salted hash of its text.
+    /// Adds an event, which [`Self::write`] writes. The record keeps only the salted hash of the event's text.
     ///
     /// # Errors
     /// [`WriteError::Bug`] if the body cannot be encoded as JSON.
@@ -74,7 +76,7 @@ impl RegisterAppender {
     }
 }
 
-/// The description of an import's file in the record.
+/// Makes the description of an import's file for the record, with the hashes of its accepted rows and of its problems and notes.
 pub(super) fn imported_file(import: &Import, (accepted, findings): (RowsHash, RowsHash)) -> ImportedFile {
     ImportedFile {
         kind: import.kind,

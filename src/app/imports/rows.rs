@@ -1,4 +1,4 @@
-//! Converts the rows of a parsed file to the rows of their table.
+//! Converts the rows of a parsed file to rows of the database table for that kind of file.
 
 use crate::domain::ids::{ImportId, Urn};
 use crate::domain::judgement::Judgement;
@@ -12,8 +12,10 @@ use crate::store::imports::{Establishment, FileKind, Group, Link, Member, Month,
 pub(super) struct Parsed {
     pub(super) kind: FileKind,
     pub(super) sha256: [u8; 32],
-    pub(super) read: usize,
+    /// The number of data rows in the file.
+    pub(super) rows_read: usize,
     pub(super) problems: Vec<Problem>,
+    /// The number of problems beyond those listed.
     pub(super) more_problems: usize,
     pub(super) notes: Vec<String>,
     file: ParsedRows,
@@ -29,7 +31,7 @@ enum ParsedRows {
 }
 
 impl Parsed {
-    fn of<R>(kind: FileKind, file: ParsedFile<R>, typed: fn(Vec<R>) -> ParsedRows) -> Self {
+    fn new<R>(kind: FileKind, file: ParsedFile<R>, typed: fn(Vec<R>) -> ParsedRows) -> Self {
         let problem = |it: crate::import::RowProblem| Problem {
             line: i64::try_from(it.line).unwrap_or(i64::MAX),
             column: it.column,
@@ -38,7 +40,7 @@ impl Parsed {
         Self {
             kind,
             sha256: file.sha256,
-            read: file.read,
+            rows_read: file.read,
             problems: file.problems.into_iter().map(problem).collect(),
             more_problems: file.problems_beyond,
             notes: file.notes,
@@ -46,7 +48,7 @@ impl Parsed {
         }
     }
 
-    /// The rows for their table, under this import.
+    /// Converts the accepted rows to rows of their table, which belong to this import.
     pub(super) fn rows(self, import: ImportId) -> StagedRows {
         let id = import.0;
         match self.file {
@@ -66,21 +68,21 @@ impl Parsed {
 impl From<RegisterFile> for Parsed {
     fn from(file: RegisterFile) -> Self {
         match file {
-            RegisterFile::Groups(file) => Self::of(FileKind::Groups, file, ParsedRows::Groups),
-            RegisterFile::Memberships(file) => Self::of(FileKind::Membership, file, ParsedRows::Membership),
-            RegisterFile::Links(file) => Self::of(FileKind::Links, file, ParsedRows::Links),
-            RegisterFile::Establishments(file) => Self::of(FileKind::Establishments, file, ParsedRows::Establishments),
+            RegisterFile::Groups(file) => Self::new(FileKind::Groups, file, ParsedRows::Groups),
+            RegisterFile::Memberships(file) => Self::new(FileKind::Membership, file, ParsedRows::Membership),
+            RegisterFile::Links(file) => Self::new(FileKind::Links, file, ParsedRows::Links),
+            RegisterFile::Establishments(file) => Self::new(FileKind::Establishments, file, ParsedRows::Establishments),
         }
     }
 }
 
 impl From<ParsedFile<OfstedRow>> for Parsed {
     fn from(file: ParsedFile<OfstedRow>) -> Self {
-        Self::of(FileKind::Ofsted, file, ParsedRows::Ofsted)
+        Self::new(FileKind::Ofsted, file, ParsedRows::Ofsted)
     }
 }
 
-/// A group's status as it is stored.
+/// The text that is stored for the status of a group.
 const fn status(status: GroupStatus) -> &'static str {
     match status {
         GroupStatus::Open => "Open",

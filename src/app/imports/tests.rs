@@ -1,4 +1,4 @@
-//! Tests of imports, from end to end, each on its own database.
+//! Tests imports from end to end, each test with its own database.
 
 mod withdraw;
 
@@ -33,7 +33,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>) -> crate::domain::refusal::Ref
 }
 
 #[tokio::test]
-async fn every_sample_goes_in_whole() {
+async fn every_row_of_a_sample_is_imported() {
     let test_app = TestApp::new().await;
     let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
     for (name, rows) in rows {
@@ -65,9 +65,9 @@ async fn the_same_content_as_at_another_date_is_noted() {
     let other = test_app.import_sample(SEPTEMBER.0, "2021-10-31").await;
     assert_eq!(other.notes, [note]);
     let (_, _, kept) = test_app.app.get_import(&admin("ann"), other.import.unwrap()).await.unwrap();
-    assert_eq!(kept, other.notes, "it is kept with the import");
+    assert_eq!(kept, other.notes, "the note is stored with the import");
     let again = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
-    assert_eq!((again.import, again.notes), (first.import, Vec::new()), "a repetition lands nothing");
+    assert_eq!((again.import, again.notes), (first.import, Vec::new()), "a repetition lands no import");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn the_same_content_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_dry_run_answers_the_same_and_writes_nothing() {
+async fn a_dry_run_returns_the_same_outcome_and_writes_nothing() {
     let test_app = TestApp::with_files(&[SEPTEMBER]).await;
     let before = counts(test_app.app.store()).await;
     let dry = |name, as_at| UploadHeader { validate_only: true, ..header(name, as_at) };
@@ -121,7 +121,7 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
     );
     assert!(limit.remedy.contains(&format!("--replaces {first}")), "{limit:?}");
     let left = counts(test_app.app.store()).await;
-    assert_eq!((left["imports"], left["ofsted_rows"]), (1, 58), "a refused import leaves nothing");
+    assert_eq!((left["imports"], left["ofsted_rows"]), (1, 58), "a refused import leaves no rows");
 
     let landed = test_app
         .upload(replacing_header(CORRECTED, "2021-09-30", first), sample(CORRECTED))
@@ -142,32 +142,37 @@ async fn a_file_that_disagrees_is_refused_unless_it_replaces_the_other() {
 }
 
 #[tokio::test]
-async fn content_that_is_there_already_still_takes_the_place_it_is_told_to() {
+async fn an_import_of_content_that_has_landed_still_replaces_the_named_import() {
     let test_app = TestApp::new().await;
-    // The rows are the same, so both may count; one more empty line makes it another file.
-    let twin = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
+    // The rows are the same, so both files may count. One more empty line makes the content different.
+    let same_rows = [sample(SEPTEMBER.0), b"\r\n".to_vec()].concat();
     let wrong = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await.import.unwrap();
-    let right = test_app.upload(header("ofsted.csv", "2021-09-30"), twin.clone()).await.unwrap().fresh.unwrap();
+    let right = test_app.upload(header("ofsted.csv", "2021-09-30"), same_rows.clone()).await.unwrap().fresh.unwrap();
     assert_eq!((right.accepted, right.unchanged, right.replaced), (58, 0, None));
-    let again = || replacing_header("ofsted.csv", "2021-09-30", wrong);
+    let replace_wrong = || replacing_header("ofsted.csv", "2021-09-30", wrong);
     let state = async |id| test_app.app.get_import(&admin("ann"), id).await.unwrap().0;
 
-    let dry =
-        test_app.upload(UploadHeader { validate_only: true, ..again() }, twin.clone()).await.unwrap().fresh.unwrap();
+    let dry = test_app
+        .upload(UploadHeader { validate_only: true, ..replace_wrong() }, same_rows.clone())
+        .await
+        .unwrap()
+        .fresh
+        .unwrap();
     assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), ImportState::Landed));
-    let did = test_app.upload(again(), twin.clone()).await.unwrap().fresh.unwrap();
+    let did = test_app.upload(replace_wrong(), same_rows.clone()).await.unwrap().fresh.unwrap();
     assert_eq!(did, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
     let old = state(wrong).await;
     assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
     assert_eq!(state(right.import.unwrap()).await.state, ImportState::Landed);
 
-    // Repeating it, or replacing_header the import by itself, changes nothing.
+    // Repeating the request, or replacing the import by itself, changes nothing.
     for replaced in [wrong, right.import.unwrap()] {
-        let did = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", replaced), twin.clone()).await.unwrap();
+        let did =
+            test_app.upload(replacing_header("ofsted.csv", "2021-09-30", replaced), same_rows.clone()).await.unwrap();
         assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
     }
-    let nobody = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", ImportId(new_id())), twin).await;
-    assert!(matches!(&nobody, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{nobody:?}");
+    let unknown = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", ImportId(new_id())), same_rows).await;
+    assert!(matches!(&unknown, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{unknown:?}");
 }
 
 #[tokio::test]
@@ -179,7 +184,7 @@ async fn the_register_may_not_disagree_either() {
 }
 
 #[tokio::test]
-async fn a_request_answers_the_same_bytes_for_ever() {
+async fn a_repeated_import_request_gets_the_same_bytes() {
     let test_app = TestApp::new().await;
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
     let first = test_app.upload(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
@@ -199,7 +204,7 @@ async fn a_request_answers_the_same_bytes_for_ever() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_imported_is_said() {
+async fn the_error_says_why_a_file_cannot_be_imported() {
     let test_app = TestApp::new().await;
     let future = test_app.upload(header(SEPTEMBER.0, "2023-02-02"), sample(SEPTEMBER.0)).await;
     assert!(matches!(&future, Err(AppError::Invalid(found)) if found[0].field == "header.as_at"), "{future:?}");
@@ -225,11 +230,11 @@ async fn what_cannot_be_imported_is_said() {
 }
 
 #[tokio::test]
-async fn progress_is_told_as_it_goes() {
+async fn progress_is_reported_after_reading_and_after_writing() {
     let test_app = TestApp::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&seen);
-    let progress = move |it: Progress| tell.lock().unwrap().push((it.rows_read, it.rows_written));
+    let reported = Arc::clone(&seen);
+    let progress = move |it: Progress| reported.lock().unwrap().push((it.rows_read, it.rows_written));
     let asked = header(SEPTEMBER.0, SEPTEMBER.1);
     let september = Upload {
         source: ImportSource::Ofsted,
@@ -241,8 +246,8 @@ async fn progress_is_told_as_it_goes() {
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 
-/// Stages a monthly file and then stops, like a process that dies.
-async fn interrupted(app: &App, at: Micros) -> ImportId {
+/// Stages a monthly file and then stops, like a process that dies. Returns the id of the import.
+async fn interrupt_import(app: &App, at: Micros) -> ImportId {
     let id = ImportId(new_id());
     let parsed = ImportSource::Ofsted.parse(&sample(SEPTEMBER.0), &Reading::of(date("2021-09-30"))).unwrap();
     let import = Import {
@@ -275,7 +280,7 @@ async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
     let now = test_app.app.clock().now().at;
     let hour = 3_600_000_000;
     let (old, young) =
-        (interrupted(&test_app.app, Micros(now.0 - hour - 1)).await, interrupted(&test_app.app, now).await);
+        (interrupt_import(&test_app.app, Micros(now.0 - hour - 1)).await, interrupt_import(&test_app.app, now).await);
     let ann = admin("ann");
     let sum = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
     assert_eq!((sum.as_at, sum.schools), (None, 0));
@@ -293,10 +298,11 @@ async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
 }
 
 #[tokio::test]
-async fn nobody_is_named() {
+async fn names_of_people_in_the_files_are_not_stored() {
     let test_app = TestApp::with_files(&AUGUST).await;
     for name in ["tsio.db", "tsio.db-wal"] {
         let bytes = std::fs::read(test_app.path(name)).unwrap();
+        // The samples mark each name of a person with these letters.
         assert!(!bytes.windows(3).any(|it| it == b"XQZ"), "{name}");
     }
 }
@@ -306,7 +312,7 @@ async fn identify(test_app: &TestApp) {
 }
 
 #[tokio::test]
-async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
+async fn a_withdrawal_needs_two_people_and_names_the_affected_offers() {
     let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
     identify(&test_app).await;
     let (ann, ben) = (admin("ann"), admin("ben"));
@@ -316,7 +322,7 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     let opened = refused(ask("wrong month").await);
     let approval = opened.approval.unwrap();
     assert_eq!(opened.reason, Reason::ApprovalRequired);
-    assert_eq!(refused(ask("wrong month").await).approval, Some(approval), "the same caller, the same approval");
+    assert_eq!(refused(ask("wrong month").await).approval, Some(approval), "the same caller gets the same approval");
 
     let encode = EncodeWithdrawn { given: |it| format!("{it:?}").into_bytes(), asked: |_| Vec::new() };
     let request = RequestId(new_id());
@@ -354,9 +360,9 @@ async fn withdrawing_takes_two_and_names_the_offers_left_without_ground() {
     assert_eq!(test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await.accepted, 58);
 }
 
-/// A clock that is set back after each step.
+/// The clock is set back before each step.
 #[tokio::test]
-async fn times_beside_the_programmes_never_go_back() {
+async fn recorded_times_of_reference_data_never_go_back() {
     let noon = "2023-02-01T12:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
     let steps = Arc::new(AtomicU32::new(0));
     let clock = Clock::of({
@@ -384,9 +390,9 @@ async fn times_beside_the_programmes_never_go_back() {
     assert_eq!(all.iter().map(|it| it.requested_at).collect::<Vec<_>>(), [at]);
 }
 
-/// An earlier version, with a clock ahead of this one, stored answers whose times no import or approval has.
+/// An earlier version with a clock that was ahead stored an answer. Its time is later than that of any import or approval.
 #[tokio::test]
-async fn the_record_begins_after_every_answer_given_before_it() {
+async fn the_record_begins_no_earlier_than_the_last_stored_answer() {
     let methods = [
         "RegisterService/ImportRegister",
         "EligibilityService/ImportOfsted",
@@ -447,11 +453,12 @@ async fn an_error_is_logged_if_its_caller_has_disconnected() {
     };
     tokio::select! {
         biased;
-        _ = run_to_end(work) => panic!("it has not ended"),
+        _ = run_to_end(work) => panic!("the work ended before it was released"),
         () = tokio::task::yield_now() => {}
     }
     fail.send(()).unwrap();
-    assert!(has_ended.await.is_err(), "the work goes on without its caller");
+    // The sender is dropped when the work ends.
+    assert!(has_ended.await.is_err(), "the work continues without its caller");
     tokio::task::yield_now().await;
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("it is unsound"), "{text}");

@@ -1,10 +1,12 @@
-//! Withdraws a wrong import: one administrator requests it, and another gives the approval, which carries it out, or denies it.
+//! Withdraws a wrong import. One administrator requests the withdrawal, which opens an approval. Another administrator gives the
+//! approval, which carries out the withdrawal, or denies it.
 //!
-//! The import keeps its rows, but none of them counts any more. If it had replaced another import, that one stays replaced; the
-//! file can be imported again.
+//! A withdrawn import keeps its rows, but none of them counts any more. If the import had replaced another import, the other
+//! import stays replaced; its file can be imported again.
 //!
-//! The approval states which offers would have schools that are no longer eligible, and the withdrawal must not affect other
-//! offers. Both steps read every file under the lock, as identify does. An import is withdrawn a few times a year.
+//! The approval states which offers would have schools that are no longer eligible. The withdrawal must not affect other offers.
+//! Both the request and the approval read every file under the lock, as identify does. That is acceptable, because an import is
+//! withdrawn only a few times a year.
 
 use super::record::DoneBy;
 use super::{Import, ImportReply, ImportState, run_to_end};
@@ -13,7 +15,7 @@ use crate::app::eligibility::AffectedOffer;
 use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, approval_would_be_required};
+use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId};
 use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::register_record::{RegisterBody, refusals};
@@ -30,31 +32,33 @@ const MAX_REASON: usize = 2_000;
 /// The result of a withdrawal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawn {
-    /// The approval, given.
+    /// The approval, after it was given.
     pub approval: Approval,
-    /// The import, now withdrawn.
+    /// The import, after it was withdrawn.
     pub import: Import,
     /// Open offers with schools that are no longer eligible.
     pub affected: Vec<AffectedOffer>,
 }
 
-/// Encodes the answers to a withdrawal that was carried out.
+/// Functions that encode the answers to a withdrawal that was carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct EncodeWithdrawn {
-    /// For the request that gave the approval.
+    /// Encodes the answer for the request that gave the approval.
     pub given: fn(&Withdrawn) -> Vec<u8>,
-    /// For the request that opened the approval.
+    /// Encodes the answer for the request that opened the approval.
     pub asked: fn(&Withdrawn) -> Vec<u8>,
 }
 
 impl App {
-    /// Requests to withdraw an import: opens an approval, or names the one that the caller opened already. One person alone never
-    /// withdraws an import. Repeated after a second person gave the approval, the request returns the result. With
-    /// `validate_only` no approval is opened.
+    /// Requests to withdraw an import. Opens an approval, unless the caller has opened one already, and returns a refusal that names
+    /// it: one person alone never withdraws an import. If the same request is repeated after a second person gave the approval, it
+    /// returns the encoded answer. With `validate_only` no approval is opened.
     ///
     /// # Errors
-    /// `Reason::ApprovalRequired` with the approval; `Reason::ApprovalClosed` if the same request opened an approval that was
-    /// denied, withdrawn or has expired, `Reason::ApprovalNotOpen` if that approval was denied before approvals expired; `Reason::ImportNotLanded`; [`AppError::NotFound`].
+    /// [`AppError::Denied`]. [`AppError::Invalid`] for a reason that is empty or too long. `Reason::ApprovalRequired` with the
+    /// approval. `Reason::ApprovalClosed` if the same request opened an approval that was denied or withdrawn, or has expired.
+    /// `Reason::ApprovalNotOpen` for some approvals of earlier versions.
+    /// `Reason::ImportNotLanded`; [`AppError::NotFound`]; [`AppError::RequestIdReused`]; [`AppError::Unavailable`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
@@ -77,8 +81,8 @@ impl App {
         run_to_end(task).await
     }
 
-    /// Opens the approval of a withdrawal. The inner result is the stored answer of a request that was carried out, or the
-    /// refusal that names the approval.
+    /// Opens the approval of a withdrawal, unless there is one already. The inner result is the stored answer of a request that was
+    /// carried out, or the refusal that names the approval.
     async fn open_withdrawal_approval(
         &self,
         caller: &Caller,
@@ -87,8 +91,8 @@ impl App {
         validate_only: bool,
     ) -> Result<std::result::Result<Vec<u8>, Refusal>> {
         let (tx, mut record) = self.locked_record().await?;
-        let kept = store::requests::one(&tx, &caller.actor, request.id).await?;
-        let answer = kept.map(|it| replay_stored_answer(&it, &request)).transpose();
+        let stored = store::requests::one(&tx, &caller.actor, request.id).await?;
+        let answer = stored.map(|it| replay_stored_answer(&it, &request)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
@@ -98,26 +102,26 @@ impl App {
         let of_import = || approvals.iter().filter(|it| it.import() == Some(id));
         let now = self.clock().now().at;
         let requester = ApprovalCaller::about_reference_data(caller.person(), now);
-        if let Some(before) = requester.opened_by_request(of_import(), request.id) {
+        if let Some(opened_before) = requester.opened_by_request(of_import(), request.id) {
             tx.confirm().await?;
-            // An approval from a version that did not store its request never gets an answer.
-            if before.is_answer_outstanding() {
+            // The request of an approval never gets an answer if the approval is from a version that did not store its request.
+            if opened_before.is_answer_outstanding() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
-            return Ok(Err(before.repeated_request_refusal(now)));
+            return Ok(Err(opened_before.asked_before(now)));
         }
-        let counts = landed(&tx, id).await;
-        let (tx, import) = tx.proceed(counts).await?;
-        if let Some(open) = requester.find_own_open(of_import()) {
+        let import = get_landed(&tx, id).await;
+        let (tx, import) = tx.proceed(import).await?;
+        if let Some(open) = requester.own_open(of_import()) {
             tx.confirm().await?;
             return Ok(Err(open.required()));
         }
         if validate_only {
             tx.rollback().await?;
-            return Ok(Err(approval_would_be_required()));
+            return Ok(Err(would_be_required()));
         }
-        let stated = self.statement(&tx, caller, &import).await;
-        let (tx, statement) = tx.proceed(stated).await?;
+        let statement = self.compute_statement(&tx, caller, &import).await;
+        let (tx, statement) = tx.proceed(statement).await?;
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.proceed(now).await?;
         let requester = ApprovalCaller::about_reference_data(caller.person(), now.at);
@@ -126,24 +130,25 @@ impl App {
             statement: Some(statement.clone()),
             reason: Some(reason.to_owned()),
             request: Some(request.id),
-            ..requester.new_approval(ApprovalId(new_id()), action, id.0, days)
+            ..requester.asking(ApprovalId(new_id()), action, id.0, days)
         };
         store::approvals::put(&tx, &[&new]).await?;
         let (approval, token_subject, expires_at) = (new.id, caller.subject, requester.now.plus_days(days));
         let opened = RegisterBody::ApprovalOpened { approval, import: id, statement, expires_at, token_subject };
         record.append(DoneBy { actor: &caller.actor, request: request.id }, now, opened, Some(reason))?;
         record.write(&tx).await?;
-        let kept = request.stored(&caller.actor, Vec::new(), Some(new.id));
-        store::requests::keep(&tx, &[kept], now.at).await?;
+        let stored = request.stored(&caller.actor, Vec::new(), Some(new.id));
+        store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
         Ok(Err(new.required()))
     }
 
-    /// Gives an approval to withdraw an import, which carries it out.
+    /// Gives an approval to withdraw an import, and withdraws the import. Returns the reply.
     ///
     /// # Errors
-    /// `Reason::SelfApproval`, `Reason::ApprovalNotOpen`, `Reason::ImportNotLanded`; `Reason::ApprovalExceeded` if it would
-    /// affect other offers than the approval states; [`AppError::NotFound`] for an approval of another kind.
+    /// [`AppError::Denied`]; [`AppError::RequestIdReused`]. `Reason::SelfApproval`, `Reason::ApprovalNotOpen`,
+    /// `Reason::ImportNotLanded`; `Reason::ApprovalExceeded` if the withdrawal would affect other offers than the approval states.
+    /// [`AppError::NotFound`] for an unknown approval or one of another kind.
     pub async fn give_withdrawal(
         &self,
         caller: &Caller,
@@ -164,10 +169,10 @@ impl App {
         run_to_end(task).await
     }
 
-    /// Previews giving an approval to withdraw an import. Writes nothing.
+    /// Previews giving an approval to withdraw an import. Returns the result that it would have, and writes nothing.
     ///
     /// # Errors
-    /// As [`App::give_withdrawal`].
+    /// As [`App::give_withdrawal`], except [`AppError::RequestIdReused`].
     pub async fn check_withdrawal(&self, caller: &Caller, approval: ApprovalId) -> Result<Withdrawn> {
         authorise(caller, Action::Import)?;
         let (app, caller) = (self.clone(), caller.clone());
@@ -189,9 +194,10 @@ impl App {
         encode: EncodeWithdrawn,
     ) -> Result<ImportReply<Withdrawn>> {
         let (tx, mut record) = self.locked_record().await?;
-        let kept = store::requests::one(&tx, &caller.actor, request.id).await?;
-        let answer = kept.map(|it| replay_stored_answer(&it, &request)).transpose();
+        let stored = store::requests::one(&tx, &caller.actor, request.id).await?;
+        let answer = stored.map(|it| replay_stored_answer(&it, &request)).transpose();
         let (tx, answer) = tx.proceed(answer).await?;
+        // An answer that is not empty is returned below, so this is used only if the stored answer is empty.
         let is_unanswered = answer.is_some();
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
@@ -202,7 +208,7 @@ impl App {
         let withdrawal = if is_unanswered {
             // Earlier versions withdrew first and stored the answer in a second transaction. If the process died in between, only
             // the answer is missing.
-            self.earlier_withdrawal(&tx, approval).await
+            self.load_earlier_withdrawal(&tx, approval).await
         } else {
             self.withdraw_and_check(&tx, caller, approval, now.at).await
         };
@@ -238,28 +244,28 @@ impl App {
         approval: ApprovalId,
         now: Micros,
     ) -> Result<Withdrawn> {
-        let withdrawal = withdrawn(tx, caller, approval, now).await?;
+        let withdrawal = give_and_withdraw(tx, caller, approval, now).await?;
         store::imports::put(tx, &[&withdrawal.import]).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         let offers = affected.iter().map(|it| it.offer).collect();
-        let others = withdrawal.approval.exceeded_by(&Statement::Import { offers }, |_| None);
-        Refusal::none_of(others)?;
+        let offers_not_stated = withdrawal.approval.exceeded_by(&Statement::Import { offers }, |_| None);
+        Refusal::none_of(offers_not_stated)?;
         Ok(Withdrawn { affected, ..withdrawal })
     }
 
-    /// The result of a withdrawal that was carried out before.
-    async fn earlier_withdrawal(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
-        let approval = withdrawal_approval(tx, approval).await?;
-        let import = existing(tx, ImportId(approval.subject)).await?;
+    /// Loads the result of a withdrawal that was carried out before.
+    async fn load_earlier_withdrawal(&self, tx: &WriteTx, approval: ApprovalId) -> Result<Withdrawn> {
+        let approval = find_withdrawal_approval(tx, approval).await?;
+        let import = get_existing(tx, ImportId(approval.subject)).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         Ok(Withdrawn { approval, import, affected })
     }
 
-    /// The statement of an approval to withdraw an import: the offers that this would affect. The import is withdrawn for the
-    /// computation and then restored.
-    async fn statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
+    /// Computes the statement of an approval to withdraw an import: the offers that the withdrawal would affect. Inside the
+    /// transaction the import is withdrawn for the computation and then restored.
+    async fn compute_statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
         let without =
             Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
         store::imports::put(tx, &[&without]).await?;
@@ -270,23 +276,23 @@ impl App {
     }
 }
 
-/// Finds an approval to withdraw an import.
-async fn withdrawal_approval(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
+/// Finds an approval to withdraw an import; fails if there is none with this id.
+async fn find_withdrawal_approval(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
     let approvals = store::approvals::find(from, &[approval], &[], &[]).await?;
     let of_withdrawal =
         approvals.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
     of_withdrawal.ok_or_else(|| AppError::not_found(EntityKind::Approval, approval))
 }
 
-/// Answers an approval for this caller, if they may answer it. Writes nothing.
-pub(super) async fn answered(
+/// Returns an approval with the answer of this caller, if the caller may answer it. Writes nothing.
+pub(super) async fn answer_approval(
     from: &impl store::Readable,
     approval: ApprovalId,
     answer: ApprovalAnswer,
     caller: &Caller,
     now: Micros,
 ) -> Result<Approval> {
-    let mut approval = withdrawal_approval(from, approval).await?;
+    let mut approval = find_withdrawal_approval(from, approval).await?;
     let by = ApprovalCaller::about_reference_data(caller.person(), now);
     by.may(&approval, answer)?;
     // The row of an approval about reference data has no event number.
@@ -294,32 +300,34 @@ pub(super) async fn answered(
     Ok(approval)
 }
 
-/// Gives the approval for this caller and withdraws its import. Writes nothing.
-async fn withdrawn(
+/// Returns the approval as given by this caller, with its import as withdrawn. Writes nothing, and computes no affected offers.
+async fn give_and_withdraw(
     from: &impl store::Readable,
     caller: &Caller,
     approval: ApprovalId,
     now: Micros,
 ) -> Result<Withdrawn> {
-    let approval = answered(from, approval, ApprovalAnswer::Given, caller, now).await?;
+    let approval = answer_approval(from, approval, ApprovalAnswer::Given, caller, now).await?;
     let import = Import {
         state: ImportState::Withdrawn,
         withdrawn_by: Some(approval.requested_by.clone()),
         withdrawn_reason: approval.reason.clone(),
         indexed: false,
-        ..landed(from, ImportId(approval.subject)).await?
+        ..get_landed(from, ImportId(approval.subject)).await?
     };
     Ok(Withdrawn { approval, import, affected: Vec::new() })
 }
 
-async fn existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
+/// Loads an import; fails if there is none with this id.
+async fn get_existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
     store::imports::get(from, id).await?.ok_or_else(|| AppError::not_found(EntityKind::Import, id))
 }
 
-async fn landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
-    let import = existing(from, id).await?;
+/// Loads an import; fails if there is none with this id, or if it is not landed.
+async fn get_landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
+    let import = get_existing(from, id).await?;
     if import.state == ImportState::Landed {
         return Ok(import);
     }
-    Err(refusals::import_not_landed(id, import.state).into())
+    Err(refusals::not_landed(id, import.state).into())
 }

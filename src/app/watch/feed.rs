@@ -1,4 +1,4 @@
-//! One watcher: sends its snapshot, the changes that it missed, and then the steps that the tail broadcasts.
+//! Sends messages to one watcher: its snapshot, the changes that it missed, and then the steps that the tail broadcasts.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::domain::refusal::EntityKind;
 use crate::store::{events, offers, programmes};
 
 /// The number of offers in one page of a snapshot.
-const OFFERS: u64 = 200;
+const OFFERS_PER_PAGE: u64 = 200;
 
 /// The feed of one watcher.
 pub(super) struct Feed<'a, T> {
@@ -26,7 +26,7 @@ pub(super) struct Feed<'a, T> {
     programme: Programme,
     scope: Scope,
     to: Sender<WatchMessage<T>>,
-    /// The last position that was sent; the watcher can resume there.
+    /// The last position that was sent, at which the watcher can resume; `None` until one is sent.
     sent_position: Option<RecordPosition>,
     /// When a message was last sent.
     sent_at: Instant,
@@ -42,13 +42,13 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Self { watches, programme, scope, to, sent_position: None, sent_at: Instant::now() }
     }
 
-    /// Sends changes until an error ends the watch.
+    /// Sends the snapshot if one is requested, and then changes until an error ends the watch. Never returns `Ok`.
     pub(super) async fn run(mut self, start: Start) -> Result<()> {
         // Subscribe first, so that no step can be missed between reading the record and following the tail.
         let mut tail = self.watches.subscribe(&self.programme).await?;
         let mut position = match start {
-            Start::Snapshot => self.snapshot().await?,
-            Start::After(seq) => self.position_of(seq).await?,
+            Start::Snapshot => self.send_snapshot().await?,
+            Start::After(seq) => self.find_position(seq).await?,
             Start::Resume(position) => position,
         };
         loop {
@@ -57,15 +57,16 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         }
     }
 
-    /// Sends the steps of the tail while each is the next one. Returns the position after which a step is missing.
+    /// Sends the steps of the tail as long as each step follows the last one. Returns the position after which a step is missing,
+    /// or at which the tail ended; then the tail is subscribed to again.
     async fn follow_tail(
         &mut self,
         mut position: RecordPosition,
         tail: &mut Receiver<Arc<WatchStep<T>>>,
     ) -> Result<RecordPosition> {
         loop {
-            let quiet = self.sent_at.checked_add(self.watches.0.limits.quiet).unwrap_or(self.sent_at);
-            match timeout_at(quiet, tail.recv()).await {
+            let checkpoint_due = self.sent_at.checked_add(self.watches.0.limits.quiet).unwrap_or(self.sent_at);
+            match timeout_at(checkpoint_due, tail.recv()).await {
                 Err(_) => self.send_position(WatchMessage::Checkpoint(position), position).await?,
                 Ok(Ok(step)) if step.position.seq <= position.seq => {}
                 Ok(Ok(step)) if step.position.seq.0 == position.seq.0.saturating_add(1) => {
@@ -80,7 +81,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         }
     }
 
-    /// Reads the record from a position to its end and sends its steps, then a checkpoint.
+    /// Reads the record after a position to its end and sends the steps, then a checkpoint. Returns the position of the end.
     async fn catch_up(&mut self, mut position: RecordPosition) -> Result<RecordPosition> {
         let mut fold = OfferFold::default();
         loop {
@@ -99,7 +100,8 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(position)
     }
 
-    /// Sends a step if it changes an offer in the watcher's scope, or a checkpoint if nothing was sent for some time.
+    /// Sends a step if its offer is in the watcher's scope, or was before the step. Otherwise sends a checkpoint if no message was
+    /// sent for some time. Returns the position of the step.
     async fn send_step(&mut self, step: &WatchStep<T>) -> Result<RecordPosition> {
         let position = step.position;
         let message = step.change.as_ref().and_then(|change| {
@@ -116,8 +118,8 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(position)
     }
 
-    /// Sends every current offer in scope from one snapshot. Returns the position of the snapshot.
-    async fn snapshot(&mut self) -> Result<RecordPosition> {
+    /// Sends every current offer in scope from one snapshot, and then the end of the snapshot. Returns the snapshot's position.
+    async fn send_snapshot(&mut self) -> Result<RecordPosition> {
         let watches = self.watches;
         let limits = watches.0.limits;
         let _permit = watches.0.snapshots.acquire().await;
@@ -129,15 +131,22 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(position)
     }
 
+    /// Sends every current offer in scope, page by page. Returns the position of the snapshot.
     async fn send_offers(&mut self) -> Result<RecordPosition> {
         let snapshot = self.watches.0.app.snapshot().await?;
         let head = programmes::head_of(&snapshot, &self.programme).await?;
         let head = head.ok_or_else(|| AppError::not_found(EntityKind::Programme, &self.programme))?;
-        let (reach, all, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
+        let (reach, no_filter, mut after) = (self.scope.reach.clone(), OfferFilter::default(), None);
         loop {
             let (programme, order) = (&self.programme, OfferOrder::Made);
-            let requested =
-                OfferPageQuery { programme, filter: &all, order, after: after.as_ref(), limit: OFFERS, parts: true };
+            let requested = OfferPageQuery {
+                programme,
+                filter: &no_filter,
+                order,
+                after: after.as_ref(),
+                limit: OFFERS_PER_PAGE,
+                parts: true,
+            };
             let page = offers::page(&snapshot, &reach, &requested).await?;
             let Some(last) = page.last() else { break };
             after = Some(OfferPageStart { offer: last.id, name: last.name.clone() });
@@ -150,8 +159,11 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(RecordPosition { seq: head.last(), hash: head.hash })
     }
 
-    /// The position of an event, by its number alone.
-    async fn position_of(&self, seq: Seq) -> Result<RecordPosition> {
+    /// Reads the position of an event, given only its number.
+    ///
+    /// # Errors
+    /// [`AppError::Diverged`] if the record has no such event.
+    async fn find_position(&self, seq: Seq) -> Result<RecordPosition> {
         if seq.0 == 0 {
             return Ok(RecordPosition::beginning(&self.programme));
         }
@@ -168,7 +180,10 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(())
     }
 
-    /// Sends a message. Fails if the watcher has received none for too long.
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`AppError::TooSlow`] if the watcher does not take the message in time.
     async fn send(&mut self, message: WatchMessage<T>) -> Result<()> {
         let stalled = self.watches.0.limits.stalled;
         match self.to.send_timeout(message, stalled).await {

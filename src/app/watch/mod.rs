@@ -1,14 +1,15 @@
-//! Watches of one programme's offers: a snapshot or a position in the record, then every change in order.
+//! Sends the changes of one programme's offers to watchers. A watch begins with a snapshot or at a position in the record, and
+//! then gets every change in order.
 //!
 //! | part | what it does | where |
 //! |---|---|---|
 //! | tail | one for each watched programme: reads new events, folds them, and broadcasts each step in memory | [`tail`] |
-//! | feed | one for each watcher: sends the steps in its scope; if it falls behind the ring, it reads the record | [`feed`] |
+//! | feed | one for each watcher: sends the steps in its scope; reads the record if the ring no longer has its next step | [`feed`] |
 //! | fold | computes the offer before and after each event, with the same fold as the writer | [`steps`] |
 //!
-//! Only the record is reliable: a wake-up may be lost, the ring may have dropped steps, another process may have written. A feed
-//! therefore takes a step only if its number follows the last one, so it neither misses a step nor sends one twice. Nothing is
-//! buffered for a slow watcher.
+//! The ring is the buffer of the broadcast. Only the record is reliable: a wake-up may be lost, the ring may have dropped steps,
+//! another process may have written. A feed therefore takes a step from the ring only if its number follows the last number that
+//! was sent. So it neither misses a step nor sends a step twice. No messages are buffered for a slow watcher.
 
 mod feed;
 mod slots;
@@ -42,7 +43,7 @@ use steps::WatchStep;
 pub use steps::{RecordPosition, Scope};
 pub(super) use tail::ChangeNotifier;
 
-/// Encodes a change: the event, and its offer after it. Called once for each event, for all watchers of the process.
+/// Encodes a change, from the event and from its offer after the event. Called once for each event, for all watchers of a tail.
 pub type Show<T> = fn(&Recorded, &Offer) -> T;
 
 /// Limits on watches in this process.
@@ -54,13 +55,14 @@ pub struct WatchLimits {
     pub of_one: Option<NonZeroUsize>,
     /// The number of steps that a tail keeps for slower watchers: some seconds of a busy programme, about 16 MiB.
     pub ring: usize,
-    /// The most snapshots at a time; others wait. Each holds one of the few read connections.
+    /// The most snapshots at a time; further snapshots wait. Each holds one of the few read connections.
     pub snapshots: usize,
-    /// The most reads of the record at a time by watchers that are behind the ring.
+    /// The most reads at a time by watchers that begin or that are behind the ring.
     pub catching_up: usize,
-    /// How long a snapshot may take, including a slow caller. It holds a connection, and keeps SQLite's log from being truncated.
+    /// How long a snapshot may take, including the time that a slow watcher takes to receive it. A snapshot holds a connection,
+    /// and keeps SQLite's log from being truncated.
     pub snapshot: Duration,
-    /// How long a watcher may receive none of its messages.
+    /// How long a message may wait until the watcher takes it. After that the watch ends.
     pub stalled: Duration,
     /// After this time without a message, a watcher gets a checkpoint.
     pub quiet: Duration,
@@ -138,6 +140,7 @@ struct Inner<T> {
     limits: WatchLimits,
     /// The running tails. Only the task of a tail holds a strong sender, so that the channel closes when the task ends.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<WatchStep<T>>>>>,
+    /// Starts the task that receives hints from other processes, with the first watch.
     listening: Once,
     slots: Arc<WatchSlots>,
     snapshots: Semaphore,
@@ -146,7 +149,7 @@ struct Inner<T> {
 }
 
 impl<T: Send + Sync + 'static> Watches<T> {
-    /// Makes the watches of an app, with none yet.
+    /// Makes the watches of an app. No watch is running yet.
     #[must_use]
     pub fn new(app: App, show: Show<T>, limits: WatchLimits) -> Self {
         Self(Arc::new(Inner {
@@ -167,13 +170,13 @@ impl<T: Send + Sync + 'static> Watches<T> {
         self.0.stopping.send_replace(true);
     }
 
-    /// The number of watchers.
+    /// The number of slots that are taken, which is the number of watchers.
     #[must_use]
     pub fn watching(&self) -> usize {
         self.0.slots.taken()
     }
 
-    /// Takes a slot, which the watcher holds as long as its stream exists.
+    /// Takes a slot for a watcher of this caller. The watcher holds the slot as long as its stream exists.
     ///
     /// # Errors
     /// [`AppError::Denied`] if the caller may not read; [`AppError::WatchesTooMany`] if this caller has too many watches;
@@ -183,7 +186,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
         self.0.slots.take(&caller.actor)
     }
 
-    /// Runs a watch for a caller that holds a [`WatchSlot`]. Returns `Ok` when the receiver is closed.
+    /// Runs a watch for a caller that holds a [`WatchSlot`]. Returns `Ok` if the watcher closes the receiver.
     ///
     /// # Errors
     /// [`AppError::Denied`] and [`AppError::NotFound`] at the start, when the caller's access is checked;
@@ -210,15 +213,16 @@ impl<T: Send + Sync + 'static> Watches<T> {
         }
     }
 
-    /// Subscribes to the tail of a programme, and starts the tail if there is none. Earlier steps are in the record already.
+    /// Subscribes to the tail of a programme, and starts the tail if there is none. The receiver gets only later steps; earlier steps
+    /// are in the record already.
     async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<WatchStep<T>>>> {
         self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
-        if let Some(receiver) = self.running_tail(programme) {
+        if let Some(receiver) = self.subscribe_to_running(programme) {
             return Ok(receiver);
         }
         // Limits the reads of the head if a thousand watchers arrive together.
         let _permit = self.0.catching_up.acquire().await;
-        if let Some(receiver) = self.running_tail(programme) {
+        if let Some(receiver) = self.subscribe_to_running(programme) {
             return Ok(receiver);
         }
         // The head is read before the tail starts there, so a watcher that reads the record afterwards misses nothing.
@@ -234,11 +238,12 @@ impl<T: Send + Sync + 'static> Watches<T> {
     }
 
     /// Subscribes to the tail of a programme if it is running.
-    fn running_tail(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
+    fn subscribe_to_running(&self, programme: &Programme) -> Option<broadcast::Receiver<Arc<WatchStep<T>>>> {
         let tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         tails.get(programme).and_then(broadcast::WeakSender::upgrade).map(|tail| tail.subscribe())
     }
 
+    /// Reads the position of a programme's last event.
     async fn head(&self, programme: &Programme) -> Result<RecordPosition> {
         let head = with_retry(|| programmes::head_of(self.0.app.store(), programme)).await?;
         let head = head.ok_or_else(|| AppError::not_found(EntityKind::Programme, programme))?;

@@ -1,4 +1,4 @@
-//! Slots for watchers: a limit for all of them together, and one for each caller.
+//! Limits the number of watchers by slots: there is a limit for all watchers together, and a limit for each caller.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -14,19 +14,20 @@ use crate::domain::ids::Actor;
 pub(super) struct WatchSlots {
     total: usize,
     free: Arc<Semaphore>,
-    of_one: Option<NonZeroUsize>,
+    /// The most slots of one caller; `None` for no limit.
+    max_per_caller: Option<NonZeroUsize>,
     /// The number of slots that each caller holds, if that is limited. Callers without a slot have no entry.
     held_by_caller: Mutex<HashMap<Actor, usize>>,
 }
 
-/// A slot, which is free again when this is dropped. It is held as long as the stream exists, even if no more messages come.
+/// A slot, which is free again when this is dropped. The slot is held as long as the stream exists, even if the watch has ended.
 #[derive(Debug)]
 pub struct WatchSlot {
-    _of_all: OwnedSemaphorePermit,
-    _of_one: Option<CallerSlot>,
+    _permit: OwnedSemaphorePermit,
+    _caller_slot: Option<CallerSlot>,
 }
 
-/// A slot counted for its caller.
+/// The count of one slot for its caller. Dropping this takes the slot off the count.
 #[derive(Debug)]
 struct CallerSlot {
     slots: Arc<WatchSlots>,
@@ -35,8 +36,8 @@ struct CallerSlot {
 
 impl WatchSlots {
     /// Makes this number of free slots.
-    pub(super) fn new(total: usize, of_one: Option<NonZeroUsize>) -> Self {
-        Self { total, free: Arc::new(Semaphore::new(total)), of_one, held_by_caller: Mutex::default() }
+    pub(super) fn new(total: usize, max_per_caller: Option<NonZeroUsize>) -> Self {
+        Self { total, free: Arc::new(Semaphore::new(total)), max_per_caller, held_by_caller: Mutex::default() }
     }
 
     /// The number of slots that are held.
@@ -49,16 +50,17 @@ impl WatchSlots {
     /// # Errors
     /// [`AppError::WatchesTooMany`] if the caller has the maximum already; [`AppError::Overloaded`] if no slot is free.
     pub(super) fn take(self: &Arc<Self>, actor: &Actor) -> Result<WatchSlot> {
-        let caller_slot = self.of_one.map(|most| self.count_for_caller(actor, most)).transpose()?;
-        let of_all = Arc::clone(&self.free).try_acquire_owned().map_err(|_| AppError::Overloaded)?;
-        Ok(WatchSlot { _of_all: of_all, _of_one: caller_slot })
+        let caller_slot = self.max_per_caller.map(|max| self.count_for_caller(actor, max)).transpose()?;
+        let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| AppError::Overloaded)?;
+        Ok(WatchSlot { _permit: permit, _caller_slot: caller_slot })
     }
 
-    fn count_for_caller(self: &Arc<Self>, actor: &Actor, most: NonZeroUsize) -> Result<CallerSlot> {
+    /// Counts one more slot for a caller, who may hold at most `max` slots.
+    fn count_for_caller(self: &Arc<Self>, actor: &Actor, max: NonZeroUsize) -> Result<CallerSlot> {
         let mut held_by_caller = self.held_by_caller.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held_by_caller.entry(actor.clone()).or_default();
-        if *count >= most.get() {
-            return Err(AppError::WatchesTooMany(most.get()));
+        if *count >= max.get() {
+            return Err(AppError::WatchesTooMany(max.get()));
         }
         *count = count.saturating_add(1);
         Ok(CallerSlot { slots: Arc::clone(self), actor: actor.clone() })
@@ -82,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_caller_leaves_places_for_others() {
+    fn the_limit_for_a_caller_leaves_slots_for_others() {
         let [ann, ben] = ["ann", "ben"].map(|it| it.parse::<Actor>().unwrap());
         let slots = Arc::new(WatchSlots::new(3, NonZeroUsize::new(2)));
         let first = slots.take(&ann).unwrap();
         let second = slots.take(&ann).unwrap();
         assert_eq!(slots.take(&ann).unwrap_err(), AppError::WatchesTooMany(2));
         let third = slots.take(&ben).unwrap();
-        // No slot is free at all; the refused caller holds none more.
+        // No slot is free. The refused request is not counted for its caller.
         assert_eq!(slots.take(&ben).unwrap_err(), AppError::Overloaded);
         assert_eq!(slots.taken(), 3);
         drop(first);
@@ -101,12 +103,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_bound_one_caller_may_hold_all() {
+    fn without_a_limit_one_caller_may_hold_all_slots() {
         let ann: Actor = "ann".parse().unwrap();
         let slots = Arc::new(WatchSlots::new(2, None));
-        let held = [slots.take(&ann).unwrap(), slots.take(&ann).unwrap()];
+        let both_slots = [slots.take(&ann).unwrap(), slots.take(&ann).unwrap()];
         assert_eq!(slots.take(&ann).unwrap_err(), AppError::Overloaded);
-        drop(held);
+        drop(both_slots);
         assert_eq!(slots.taken(), 0);
     }
 }

@@ -1,5 +1,5 @@
-//! The record as steps: each event with its offer before and after it, folded in the same way as in the writer and in `verify`.
-//! A step depends on the record alone, so it is the same live, on every replay and in every process.
+//! Reads the record as steps. A step is an event with its offer before and after the event. Offers are folded in the same way as
+//! in the writer and in `verify`. A step depends on the record alone, so it is the same on every read and in every process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::store::{self, Store, events};
 /// The number of events in one read.
 pub(super) const PAGE: usize = 256;
 /// The most offers that are kept from one page to the next, so that their events are not read again. If there are more, all
-/// of them are dropped.
-const MOST_KEPT: usize = 1_024;
+/// offers are dropped.
+const MAX_KEPT_OFFERS: usize = 1_024;
 
 /// A position in a programme's record: the number of an event, and its hash, which identifies the history up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordPosition {
-    /// The event; 0 before the first.
+    /// The number of the event; 0 before the first event.
     pub seq: Seq,
-    /// Its hash; before the first event, the hash that the programme's record begins with.
+    /// The hash of the event; before the first event, the hash that the programme's record begins with.
     pub hash: Hash,
 }
 
@@ -55,11 +55,11 @@ impl Visibility {
 /// The offers that a watcher requested and may see.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    /// In these regions; any when empty.
+    /// Only offers in these regions; all regions if empty.
     pub regions: Vec<Region>,
-    /// In these states; any when empty.
+    /// Only offers in these states; all states if empty.
     pub states: Vec<State>,
-    /// Within the caller's reach.
+    /// The caller's reach, which the offers must be within.
     pub reach: Reach,
 }
 
@@ -94,7 +94,8 @@ pub(super) struct OfferChange<T> {
 pub(super) struct OfferFold(HashMap<OfferId, Offer>);
 
 impl OfferFold {
-    /// Reads the steps after a position, at most one page. The position must be the end of the page read before.
+    /// Reads the steps after a position, at most one page. The position must be the end of the last page that this fold read,
+    /// if it has read any.
     ///
     /// # Errors
     /// [`AppError::Diverged`] if the position is not in this record.
@@ -112,17 +113,18 @@ impl OfferFold {
                 "event {seq} of programme {programme} is not the one seen: this record went back to an earlier copy; begin again"
             ))
         };
-        let (earlier, page) = page.ok_or_else(diverged)?;
+        let PageWithEarlier { earlier, page } = page.ok_or_else(diverged)?;
         for recorded in earlier {
             self.apply(programme, &recorded.event);
         }
         let steps = page.iter().map(|it| self.step(programme, it, show)).collect();
-        if self.0.len() > MOST_KEPT {
+        if self.0.len() > MAX_KEPT_OFFERS {
             self.0.clear();
         }
         Ok(steps)
     }
 
+    /// Applies an event of the page and makes its step.
     fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: Show<T>) -> WatchStep<T> {
         let event = &recorded.event;
         let before = event.offer.and_then(|id| self.0.get(&id)).map(Visibility::of);
@@ -135,7 +137,7 @@ impl OfferFold {
         WatchStep { position: RecordPosition { seq: event.seq, hash: recorded.hash }, change }
     }
 
-    /// Applies an event and returns its offer.
+    /// Applies an event and returns its offer after the event; `None` if the event has no offer.
     fn apply(&mut self, programme: &Programme, event: &Event) -> Option<&Offer> {
         let id = event.offer?;
         match Offer::from_event(programme, event) {
@@ -148,17 +150,20 @@ impl OfferFold {
     }
 }
 
-/// Earlier events of the offers in a page, and the events of the page.
-type EarlierAndPage = (Vec<Recorded>, Vec<Recorded>);
+/// A page of events, with earlier events of the offers that it changes.
+struct PageWithEarlier {
+    earlier: Vec<Recorded>,
+    page: Vec<Recorded>,
+}
 
-/// Reads the page after a position, and the earlier events of its offers that are not in `known`. Returns `None` if the position
-/// is not in this record. Events never change, so the two reads need no common snapshot.
+/// Reads the page after a position, and the earlier events of those of its offers that are not in `kept_offers`. Returns `None` if
+/// the position is not in this record. Events never change, so the two reads need no common snapshot.
 async fn read_page(
     store: &Store,
     programme: &Programme,
     from: RecordPosition,
-    known: &HashMap<OfferId, Offer>,
-) -> store::Result<Option<EarlierAndPage>> {
+    kept_offers: &HashMap<OfferId, Offer>,
+) -> store::Result<Option<PageWithEarlier>> {
     // The event at the position is read too, to compare its hash.
     let before_position = Seq(from.seq.0.saturating_sub(1));
     let mut page = events::page(store, programme, before_position, PAGE as u64 + 1).await?;
@@ -172,8 +177,11 @@ async fn read_page(
         return Ok(None);
     }
     page.truncate(PAGE);
-    let Some(first) = page.first().map(|it| it.event.seq) else { return Ok(Some((Vec::new(), page))) };
-    let not_loaded = page.iter().filter_map(|it| it.event.offer).filter(|id| !known.contains_key(id));
-    let not_loaded: Vec<OfferId> = not_loaded.collect::<BTreeSet<_>>().into_iter().collect();
-    Ok(Some((events::of_offers_before(store, &not_loaded, first).await?, page)))
+    let Some(first) = page.first().map(|it| it.event.seq) else {
+        return Ok(Some(PageWithEarlier { earlier: Vec::new(), page }));
+    };
+    let other_offers = page.iter().filter_map(|it| it.event.offer).filter(|id| !kept_offers.contains_key(id));
+    let other_offers: Vec<OfferId> = other_offers.collect::<BTreeSet<_>>().into_iter().collect();
+    let earlier = events::of_offers_before(store, &other_offers, first).await?;
+    Ok(Some(PageWithEarlier { earlier, page }))
 }

@@ -1,5 +1,6 @@
-//! The tail of a programme reads its new events. It is woken by the writer of this process after a commit, by a hint from another
-//! process and, since either may be lost, once a second.
+//! Reads the new events of a programme and broadcasts them to its watchers. The task that does so is the programme's tail. It is
+//! woken by the writer of this process after a commit, and by hints from other processes. Because both may be lost, it also reads
+//! once a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,8 @@ impl ChangeNotifier {
         }
     }
 
-    fn of(&self, programme: &Programme) -> Arc<Notify> {
+    /// The notifier that wakes the tail of a programme.
+    fn get_or_add(&self, programme: &Programme) -> Arc<Notify> {
         let mut wakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(wakes.entry(programme.clone()).or_default())
     }
@@ -43,7 +45,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     tail: broadcast::Sender<Arc<WatchStep<T>>>,
 ) {
     let it = &*watches.0;
-    let wake = it.app.inner.changes.of(&programme);
+    let wake = it.app.inner.changes.get_or_add(&programme);
     let mut fold = OfferFold::default();
     loop {
         match fold.read(it.app.store(), &programme, position, it.show).await {
@@ -59,7 +61,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
                 }
             }
             Err(error @ AppError::Diverged(_)) => {
-                // The channel closes; each watcher then reads the record and gets the same error.
+                // This closes the channel. Each watcher then reads the record and gets the same error.
                 tracing::error!(%programme, %error, "the record went back under a running server");
                 return;
             }
@@ -75,18 +77,19 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     }
 }
 
-/// Receives hints from other processes until the server stops. Ends at once on SQLite, where no other process writes.
+/// Receives hints from other processes until the server stops, and wakes the tails of their programmes. Returns immediately on
+/// SQLite, where no other process writes.
 pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
     let it = &*watches.0;
     let mut stopping = it.stopping.subscribe();
     tokio::select! {
         _ = stopping.wait_for(|stopping| *stopping) => {}
         () = async {
-            let mut every = interval(POLL_INTERVAL);
-            every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut attempts = interval(POLL_INTERVAL);
+            attempts.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                every.tick().await;
-                match take_hints(&watches).await {
+                attempts.tick().await;
+                match receive_hints(&watches).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "no hints from other processes; listening again"),
                 }
@@ -95,8 +98,8 @@ pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
     }
 }
 
-/// Receives hints until the connection is lost. Returns `Ok` at once if the database has no hints.
-async fn take_hints<T>(watches: &Watches<T>) -> store::Result<()> {
+/// Receives hints until the connection is lost. Returns `Ok` immediately if the database has no hints.
+async fn receive_hints<T>(watches: &Watches<T>) -> store::Result<()> {
     let app = &watches.0.app;
     let Some(mut hints) = app.store().hints().await? else { return Ok(()) };
     loop {
