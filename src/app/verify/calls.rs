@@ -1,5 +1,5 @@
-//! Compares the requests of all records with the stored answers, by two sums of hashes. Neither side is held in memory or sorted.
-//! Only if the sums differ does the database compare the two as sets, to name the differences.
+//! Compares the requests of all records with the stored answers, by sums of hashes, so that neither side is held in memory or
+//! sorted. Only if the sums differ, the database compares the two as sets, to name the differences.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -22,42 +22,43 @@ type CallHash = u128;
 pub(super) struct Calls {
     /// New keys for each verification, so that requests cannot be chosen to make wrong sums agree.
     keys: [RandomState; 2],
-    /// The sum of the requests that must have an answer, if every such answer must have a request.
+    /// The sum of the hashes of requests whose methods always record an event. Each must have an answer, and each answer of these
+    /// methods must have a request.
     sum: CallHash,
-    /// Requests that must have an answer, of the few methods that also answer without recording an event.
-    answered: HashSet<CallHash>,
-    /// Whether all requests are included. An event that cannot be read has no request.
-    complete: bool,
-    /// The request of the register's record that was added last. It may have several events.
-    of_register: Option<CallHash>,
+    /// Requests that must have an answer, but whose methods may also answer without recording an event.
+    must_be_answered: HashSet<CallHash>,
+    /// Whether all requests are included. The request of an event that cannot be read is missing.
+    is_complete: bool,
+    /// The request of the register's record that was added last. It may have several events, and is added once.
+    last_of_register: Option<CallHash>,
 }
 
 impl Calls {
-    /// No requests, with new keys.
+    /// An empty set of requests, with new keys.
     pub(super) fn new() -> Self {
         let keys = [RandomState::new(), RandomState::new()];
-        Self { keys, sum: 0, answered: HashSet::new(), complete: true, of_register: None }
+        Self { keys, sum: 0, must_be_answered: HashSet::new(), is_complete: true, last_of_register: None }
     }
 
-    /// No requests, with the same keys.
-    pub(super) fn none(&self) -> Self {
+    /// An empty set of requests, with the keys of this set.
+    pub(super) fn empty_with_same_keys(&self) -> Self {
         Self { keys: self.keys.clone(), ..Self::new() }
     }
 
-    /// Adds the requests of another record.
+    /// Adds the requests of another record, which must have the same keys.
     pub(super) fn add(&mut self, other: Self) {
         self.sum = self.sum.wrapping_add(other.sum);
-        self.answered.extend(other.answered);
-        self.complete &= other.complete;
+        self.must_be_answered.extend(other.must_be_answered);
+        self.is_complete &= other.is_complete;
     }
 
     /// Notes that some requests are missing.
     pub(super) const fn mark_incomplete(&mut self) {
-        self.complete = false;
+        self.is_complete = false;
     }
 
-    /// Adds a request of a programme's record.
-    pub(super) fn call(&mut self, call: &[Event], begun: Micros) {
+    /// Adds a request of a programme's record, given its events. `begun` is the time at which the register's record began.
+    pub(super) fn add_call(&mut self, call: &[Event], begun: Micros) {
         let Some(event) = main_event(call) else { return };
         let hash = self.hash(event.actor.as_str(), event.request, event.recorded);
         match &event.body {
@@ -67,13 +68,13 @@ impl Calls {
             EventBody::Identified { .. }
             | EventBody::SchoolsAdded { .. }
             | EventBody::ResponsibleBodyChanged { .. }
-            | EventBody::ReferralConfirmed { .. } => drop(self.answered.insert(hash)),
+            | EventBody::ReferralConfirmed { .. } => drop(self.must_be_answered.insert(hash)),
             EventBody::ApprovalGiven { .. }
             | EventBody::ApprovalDenied { .. }
             | EventBody::ApprovalWithdrawn { .. }
                 if event.recorded <= begun =>
             {
-                self.answered.insert(hash);
+                self.must_be_answered.insert(hash);
             }
             EventBody::Contacted { .. }
             | EventBody::ContactCorrected { .. }
@@ -95,28 +96,30 @@ impl Calls {
         }
     }
 
-    /// Adds the request of an event of the register's record. Events of one request follow each other.
-    pub(super) fn register_event(&mut self, event: &RegisterEvent) {
-        let is_found = matches!(
+    /// Adds the request of an event of the register's record, unless the last event had the same request. Events that began the
+    /// record have no request.
+    pub(super) fn add_register_event(&mut self, event: &RegisterEvent) {
+        let began_record = matches!(
             event.body,
             RegisterBody::RecordBegun { .. }
                 | RegisterBody::ImportFound { .. }
                 | RegisterBody::ApprovalFound { .. }
                 | RegisterBody::AnswerFound { .. }
         );
-        if !is_found {
+        if !began_record {
             let hash = self.hash(event.actor.as_str(), event.request, event.recorded);
-            if self.of_register.replace(hash) != Some(hash) {
+            if self.last_of_register.replace(hash) != Some(hash) {
                 self.sum = self.sum.wrapping_add(hash);
             }
         }
     }
 
-    /// Whether every request has an answer and every answer has a request. `true` is certain; `false` may be wrong.
+    /// Whether every request has an answer and every answer has a request. If this returns `true`, that is certain apart from a
+    /// chance collision of hashes. If it returns `false`, the two may still agree: a request or answer may not have been readable.
     pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
-        let mut next = self.complete.then_some(request_checks::Place::FIRST);
-        while let Some(place) = next {
-            let (page, after) = match request_checks::answered(snapshot, place, begun).await {
+        let mut next = self.is_complete.then_some(request_checks::Place::FIRST);
+        while let Some(page_start) = next {
+            let (page, after) = match request_checks::answered(snapshot, page_start, begun).await {
                 Err(StoreError::Unreadable(_)) => return Ok(false),
                 read => read?,
             };
@@ -125,12 +128,12 @@ impl Calls {
                 if needs_event {
                     self.sum = self.sum.wrapping_sub(hash);
                 } else {
-                    self.answered.remove(&hash);
+                    self.must_be_answered.remove(&hash);
                 }
             }
             next = after;
         }
-        Ok(self.complete && self.sum == 0 && self.answered.is_empty())
+        Ok(self.is_complete && self.sum == 0 && self.must_be_answered.is_empty())
     }
 
     fn hash(&self, actor: &str, request: RequestId, recorded: Micros) -> CallHash {
@@ -153,8 +156,8 @@ mod tests {
     use crate::app::verify::{records, register};
     use crate::store::{Store, Use};
 
-    /// Upgrades a database of an earlier version, which has events of every kind.
-    async fn upgraded(fixture: &Path, file: &Path) -> App {
+    /// Unpacks the database of a fixture to this file, and upgrades it. The fixtures together have events of every kind.
+    async fn upgrade_fixture(fixture: &Path, file: &Path) -> App {
         let packed = std::fs::File::open(fixture.join("sqlite/database.gz")).unwrap();
         let mut bytes = Vec::new();
         GzDecoder::new(packed).read_to_end(&mut bytes).unwrap();
@@ -172,22 +175,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut seen = 0;
         for fixture in std::fs::read_dir(fixtures).unwrap() {
-            let app = upgraded(&fixture.unwrap().path(), &dir.path().join(format!("{seen}.db"))).await;
+            let app = upgrade_fixture(&fixture.unwrap().path(), &dir.path().join(format!("{seen}.db"))).await;
             let snapshot = app.store().snapshot().await.unwrap();
-            let (register, of_register) = register::fold(&snapshot, Calls::new()).await.unwrap();
+            let (register, register_calls) = register::fold(&snapshot, Calls::new()).await.unwrap();
             let register = Arc::new(register);
             let begun = register.begun();
-            let (_, calls, stray) =
-                records(app.store(), &snapshot, &register, of_register.clone(), None).await.unwrap();
-            assert_eq!(stray, Vec::<String>::new());
-            assert!(calls.clone().agree(&snapshot, begun).await.unwrap(), "the answers are not those of the calls");
+            let (_, calls, unassigned) =
+                records(app.store(), &snapshot, &register, register_calls.clone(), None).await.unwrap();
+            assert_eq!(unassigned, Vec::<String>::new());
+            assert!(calls.clone().agree(&snapshot, begun).await.unwrap(), "the requests and the answers must agree");
             let mut twice = calls.clone();
             twice.add(calls.clone());
-            assert!(!twice.agree(&snapshot, begun).await.unwrap(), "calls that were not answered are not missed");
-            assert!(!of_register.agree(&snapshot, begun).await.unwrap(), "answers without calls are not missed");
-            let mut some = calls;
-            some.mark_incomplete();
-            assert!(!some.agree(&snapshot, begun).await.unwrap(), "calls that were not read are not missed");
+            assert!(!twice.agree(&snapshot, begun).await.unwrap(), "requests without an answer must be found");
+            assert!(!register_calls.agree(&snapshot, begun).await.unwrap(), "answers without a request must be found");
+            let mut incomplete = calls;
+            incomplete.mark_incomplete();
+            assert!(!incomplete.agree(&snapshot, begun).await.unwrap(), "incomplete requests must not agree");
             seen += 1;
         }
         assert!(seen > 1, "there are {seen} fixtures");

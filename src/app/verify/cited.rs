@@ -1,5 +1,5 @@
-//! Loads the data that a page of events cites from outside the page: rows of files, invoices that other programmes pay, and events
-//! of earlier pages. It is loaded page by page, so that memory stays bounded.
+//! Loads the data that a page of events cites from outside the page: rows of files, payments on invoices by all programmes, and
+//! events of earlier pages. The data is loaded page by page, so that memory stays bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use crate::store::{self, Readable, StoreError, cited_rows, claims, imports, ofst
 pub(super) struct Imports {
     /// The stored imports, by id.
     pub(super) stored: HashMap<ImportId, Import>,
-    /// The register's record, which tells which imports counted after each of its events.
+    /// The folded record of the register, from which it is known which imports counted after each of its events.
     register: Arc<register::RegisterFold>,
 }
 
 impl Imports {
     /// Loads every import that ever landed.
     pub(super) async fn load(from: &impl Readable, register: Arc<register::RegisterFold>) -> Result<Self> {
-        let stored = readable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
+        let stored = empty_if_unreadable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
         Ok(Self { stored, register })
     }
 
@@ -59,11 +59,11 @@ impl Imports {
     }
 }
 
-/// Turns unreadable data into an empty result. Events that cite the data are then reported, as it is missing.
-fn readable<T: Default>(read: store::Result<T>) -> Result<T> {
-    match read {
-        Err(StoreError::Unreadable(_)) => Ok(T::default()),
-        read => Ok(read?),
+/// Replaces unreadable data by an empty result. The events that cite the data are then reported, because the data is missing.
+fn empty_if_unreadable<T: Default>(result: store::Result<T>) -> Result<T> {
+    match result {
+        Err(StoreError::Unempty_if_unreadable(_)) => Ok(T::default()),
+        result => Ok(result?),
     }
 }
 
@@ -88,14 +88,14 @@ pub(super) struct Cited {
 
 impl Cited {
     /// Adds the data that the next page cites.
-    pub(super) fn add(&mut self, more: Self) {
-        self.groups.extend(more.groups);
-        self.trusts_of.extend(more.trusts_of);
-        self.schools_of.extend(more.schools_of);
-        self.months.extend(more.months);
-        self.links.extend(more.links);
-        self.events.extend(more.events);
-        self.payments.extend(more.payments);
+    pub(super) fn add(&mut self, next: Self) {
+        self.groups.extend(next.groups);
+        self.trusts_of.extend(next.trusts_of);
+        self.schools_of.extend(next.schools_of);
+        self.months.extend(next.months);
+        self.links.extend(next.links);
+        self.events.extend(next.events);
+        self.payments.extend(next.payments);
     }
 
     /// Loads the data that these events cite.
@@ -105,7 +105,8 @@ impl Cited {
         imports: &Imports,
         events: &[StoredEvent],
     ) -> Result<Self> {
-        let cited_ids = CitedIds::of(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
+        let cited_ids =
+            CitedIds::of_events(events.iter().filter_map(|it| it.recorded.as_ref().ok()).map(|it| &it.event));
         let mut cited = Self::default();
         let cited_ids = cited.load_events(from, programme, cited_ids).await?;
         cited.load_groups(from, &cited_ids).await?;
@@ -113,8 +114,8 @@ impl Cited {
         Ok(cited)
     }
 
-    /// Loads the events that later ones undo, and the payments on all invoices concerned. Returns the ids, with the invoices of the
-    /// loaded events added.
+    /// Loads the events that the events of the page undo or whose text they erase, and the payments on all invoices concerned.
+    /// Returns the ids, to which the invoices of the loaded events are added.
     async fn load_events(
         &mut self,
         from: &impl Readable,
@@ -124,30 +125,32 @@ impl Cited {
         if !cited_ids.events.is_empty() {
             let mut requested: Vec<Seq> = cited_ids.events.iter().copied().collect();
             for _ in 0..2 {
-                let loaded = readable(cited_rows::of_numbers(from, programme, &requested).await)?;
-                // A refund that is undone names the payment that it refunded.
-                requested = loaded.iter().filter_map(|it| paid_by(&it.body)).collect();
-                cited_ids.references.extend(loaded.iter().filter_map(|it| reference(&it.body)).cloned());
+                let loaded = empty_if_unreadable(cited_rows::of_numbers(from, programme, &requested).await)?;
+                // A refund that is undone names the payment that it refunded, which is loaded in the second step.
+                requested = loaded.iter().filter_map(|it| refunded_payment(&it.body)).collect();
+                cited_ids.references.extend(loaded.iter().filter_map(|it| paid_invoice(&it.body)).cloned());
                 self.events.extend(loaded.into_iter().map(|it| (it.seq, it)));
                 requested.retain(|it| !self.events.contains_key(it));
             }
         }
         let references: Vec<Reference> = cited_ids.references.iter().cloned().collect();
-        self.payments = readable(claims::payments(from, &references).await)?;
+        self.payments = empty_if_unreadable(claims::payments(from, &references).await)?;
         Ok(cited_ids)
     }
 
+    /// Loads the rows about the cited trusts.
     async fn load_groups(&mut self, from: &impl Readable, cited_ids: &CitedIds) -> Result<()> {
         if !cited_ids.trusts.is_empty() {
             let uids: Vec<Uid> = cited_ids.trusts.iter().copied().collect();
             self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
-            for group in readable(cited_rows::groups(from, &uids).await)? {
+            for group in empty_if_unreadable(cited_rows::groups(from, &uids).await)? {
                 self.groups.entry(group.uid).or_default().push(group);
             }
         }
         Ok(())
     }
 
+    /// Loads the memberships of the cited schools, and the rows and links of the schools and their predecessors.
     async fn load_schools(
         &mut self,
         from: &impl Readable,
@@ -159,13 +162,13 @@ impl Cited {
             return Ok(());
         }
         let mut urns: Vec<Urn> = cited_ids.schools.iter().copied().collect();
-        for member in readable(cited_rows::members(from, MembershipAt::Schools(&urns)).await)? {
+        for member in empty_if_unreadable(cited_rows::members(from, MembershipAt::Schools(&urns)).await)? {
             self.trusts_of.entry(member.urn).or_default().push(member);
         }
         if terms.rules().iter().any(|rule| matches!(rule.test, Test::TrustImprovement(_))) {
             let trusts: BTreeSet<Uid> = self.trusts_of.values().flatten().map(|it| it.uid).collect();
             let trusts: Vec<Uid> = trusts.into_iter().collect();
-            for member in readable(cited_rows::members(from, MembershipAt::Groups(&trusts)).await)? {
+            for member in empty_if_unreadable(cited_rows::members(from, MembershipAt::Groups(&trusts)).await)? {
                 self.schools_of.entry(member.uid).or_default().push(member);
                 urns.push(member.urn);
             }
@@ -178,7 +181,7 @@ impl Cited {
                 break;
             }
             let mut older = self.load_months(from, imports, &urns).await?;
-            for link in readable(cited_rows::predecessors(from, &urns).await)? {
+            for link in empty_if_unreadable(cited_rows::predecessors(from, &urns).await)? {
                 self.links.entry(link.urn).or_default().push(link);
                 older.push(link.predecessor);
             }
@@ -192,7 +195,7 @@ impl Cited {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
         let mut older = Vec::new();
         for import in imports.of_kind(FileKind::Ofsted) {
-            for row in readable(ofsted::of_schools(from, import, urns).await)? {
+            for row in empty_if_unreadable(ofsted::of_schools(from, import, urns).await)? {
                 let judged = row.current.iter().chain(&row.previous).map(|it| it.urn_judged);
                 older.extend(judged.filter(|judged| *judged < row.urn));
                 self.months.entry(row.urn).or_default().push(row);
@@ -212,11 +215,12 @@ struct CitedIds {
 }
 
 impl CitedIds {
-    fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
+    /// Collects the ids that these events name.
+    fn of_events<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
         let mut cited_ids = Self::default();
         for event in events {
             cited_ids.schools.extend(event.body.listed().iter().map(|it| it.urn));
-            cited_ids.references.extend(reference(&event.body).cloned());
+            cited_ids.references.extend(paid_invoice(&event.body).cloned());
             match &event.body {
                 EventBody::Identified { recipient: Recipient::Mat(uid), .. } => cited_ids.trusts.extend([*uid]),
                 EventBody::Awarded { support: Support::Credit { partner }, .. } => cited_ids.trusts.extend([*partner]),
@@ -234,10 +238,12 @@ impl CitedIds {
     }
 }
 
-const fn reference(body: &EventBody) -> Option<&Reference> {
+/// The invoice that a draw pays; `None` for other events and for draws without an invoice.
+const fn paid_invoice(body: &EventBody) -> Option<&Reference> {
     if let EventBody::Drawn { invoice, .. } = body { invoice.as_ref() } else { None }
 }
 
-const fn paid_by(body: &EventBody) -> Option<Seq> {
+/// The event of the payment that a refund pays back; `None` for other events and for refunds without an invoice.
+const fn refunded_payment(body: &EventBody) -> Option<Seq> {
     if let EventBody::Refunded { invoice, .. } = body { *invoice } else { None }
 }

@@ -23,7 +23,7 @@ use crate::store::{
     referrals,
 };
 
-/// Reports every difference between the folded state and the database. The terms are stored under this hash.
+/// Reports every difference between the folded state of a programme and the database. `terms` is the stored hash of its terms.
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut VerifyReport) -> Result<()> {
     let state = &folded.state;
     compare_head(snapshot, folded, report).await?;
@@ -54,7 +54,7 @@ pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, rep
     compare_placements(snapshot, folded, report).await
 }
 
-/// Compares the entities of one kind with their rows.
+/// Compares the recorded entities of one kind with their rows. `what` is the name of the kind in the differences.
 fn compare_rows<K: Ord + Display, R, S>(
     what: &str,
     recorded: &BTreeMap<K, R>,
@@ -78,6 +78,7 @@ fn compare_rows<K: Ord + Display, R, S>(
     }
 }
 
+/// Compares the end of the record with the stored head, the rules version, and whether the programme is open.
 async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let (seq, hash) = (report.seq, report.hash);
     match programmes::head_of(snapshot, &folded.state.programme.programme).await {
@@ -96,12 +97,12 @@ async fn compare_head(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRep
     Ok(())
 }
 
-/// Checks that the last cited event of the register's record exists.
+/// Checks that the last event of the register's record that the programme cites exists.
 async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let Some(cited) = folded.cited else { return Ok(()) };
     let last = match record::head(snapshot).await {
         Ok(head) => head.last(),
-        // The register's report lists this.
+        // The report of the register's record lists an unreadable head.
         Err(StoreError::Unreadable(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
@@ -111,7 +112,8 @@ async fn compare_cited(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyRe
     Ok(())
 }
 
-/// Compares the hash computed from the text of the terms with the stored hash and with the one that offers are pinned to.
+/// Compares the hash computed from the text of the terms with the stored hash, and with the hash that each offer stores. Also
+/// reports terms whose text was rewritten.
 fn compare_terms(state: &ProgrammeState, stored: Hash, report: &mut VerifyReport) {
     let computed = Hash(state.programme.terms);
     if computed != stored {
@@ -169,11 +171,11 @@ fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut VerifyReport) {
 async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let ledger = &folded.state.ledger;
     let stored = accounts::of_book(snapshot, &folded.state.programme.programme).await?;
-    // A fund that the terms bring with them is stored once an entry moves it.
-    let unmoved = |it: &Account| {
+    // A fund that the terms define gets a row with its first entry, so such a fund without entries may have no row.
+    let may_have_no_row = |it: &Account| {
         matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved_funds.contains(&it.id)
     };
-    let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !unmoved(it));
+    let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !may_have_no_row(it));
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
     compare_rows("account", &recorded, stored, report, |recorded, stored, report| {
         compare_account(recorded, stored, report)

@@ -1,4 +1,4 @@
-//! Decides each request of a record again, with the data that its events cite and with the rules that decide commands.
+//! Decides each request of a programme's record again, with the data that the events cite and with the rules that decide commands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::domain::offer::Recipient;
 use crate::domain::programme::replay::redecide::ReplayVerdict;
 use crate::domain::programme::{EventText, ProgrammeState};
 
-/// Data besides the state that is needed to decide requests again.
+/// Decides requests again. Holds the data that is needed in addition to the state.
 pub(super) struct Deciding {
     imports: Arc<Imports>,
     /// The data that the current events cite.
@@ -30,31 +30,33 @@ impl Deciding {
         Self { imports, cited: Cited::default(), granted: BTreeSet::new() }
     }
 
-    /// Takes the data that the next page cites. The data of the previous page is kept only if a request continues.
-    pub(super) fn take(&mut self, cited: Cited, is_settled: bool) {
-        if is_settled {
-            self.cited = cited;
-        } else {
+    /// Takes the data that the next page cites. Keeps the data of the previous page only if a request continues on the next page.
+    pub(super) fn take_cited(&mut self, cited: Cited, request_continues: bool) {
+        if request_continues {
             self.cited.add(cited);
+        } else {
+            self.cited = cited;
         }
     }
 
-    /// Decides one request again, before its events are applied, and reports a decision that the rules forbid.
+    /// Decides one request again, before its events are applied. Reports a decision that the rules forbid.
     pub(super) fn decide(&mut self, call: &[Event], state: &mut ProgrammeState, report: &mut VerifyReport) {
         let Some(first) = call.first() else { return };
         let Some(now) = clock::moment(first.recorded) else {
             report.differs(format!("event {}: it is recorded at a time that no calendar has", first.seq));
             return;
         };
-        let then = ImportsAtDecision::of(&self.imports, call, first.recorded);
+        let at_decision = ImportsAtDecision::of(&self.imports, call, first.recorded);
         state.trusts.clear();
-        for uid in call.iter().flat_map(named_trusts) {
-            state.trusts.extend(self.cited.trust(uid, &then).map(|answer| (uid, answer)));
+        for uid in call.iter().filter_map(named_trust) {
+            state.trusts.extend(self.cited.trust(uid, &at_decision).map(|answer| (uid, answer)));
         }
         for undone in call.iter().filter_map(|it| it.body.undoes()).filter_map(|seq| self.cited.events.get(&seq)) {
             state.movements.recall(undone);
         }
-        for event in call.iter().filter_map(|it| erased(&it.body)).filter_map(|seq| self.cited.events.get(&seq)) {
+        for event in
+            call.iter().filter_map(|it| event_of_erased_text(&it.body)).filter_map(|seq| self.cited.events.get(&seq))
+        {
             let text = EventText { offer: event.offer, was_recorded: event.text_hash.is_some(), is_erased: false };
             state.texts.entry(event.seq).or_insert(text);
         }
@@ -65,24 +67,26 @@ impl Deciding {
             ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
         }
         state.claims.extend(own_payments);
-        // An exception that an approved referral makes counts already for the offer that it makes in the same request.
-        self.granted.extend(call.iter().flat_map(exceptional));
+        // The approval of a referral also makes the offer, in the same request. So its schools are granted before the offers are
+        // checked.
+        self.granted.extend(call.iter().flat_map(exceptional_schools));
         for event in call.iter().filter(|it| !it.body.listed().is_empty()) {
             let Some(recipient) = recipient_of(event, state) else { continue };
-            if let Some(wrong) = self.cited.wrong_schools((event, recipient), state, &self.granted, &then) {
+            if let Some(wrong) = self.cited.wrong_schools((event, recipient), state, &self.granted, &at_decision) {
                 report.differs(format!("event {}: {wrong}", event.seq));
             }
         }
     }
 
-    /// Forgets the movements that were recalled for a request, after its events were applied.
-    pub(super) fn settled(call: &[Event], state: &mut ProgrammeState) {
+    /// Forgets the movements that [`Self::decide`] recalled for a request. Called after the events of the request were applied.
+    pub(super) fn forget_recalled(call: &[Event], state: &mut ProgrammeState) {
         for award in call.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
             state.movements.forget(award);
         }
     }
 
-    /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme alone.
+    /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme alone, so
+    /// that the caller can restore them.
     fn add_payments_elsewhere(&self, call: &[Event], state: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
         let claims = call.iter().filter_map(|it| numbered_claim(it, state));
         let claims: Vec<(ClaimKey, i64)> = claims.collect();
@@ -112,7 +116,8 @@ fn numbered_claim(event: &Event, state: &ProgrammeState) -> Option<(ClaimKey, i6
     }
 }
 
-fn named_trusts(event: &Event) -> Option<Uid> {
+/// The trust that an award or a placement names.
+fn named_trust(event: &Event) -> Option<Uid> {
     match &event.body {
         EventBody::Awarded { support: Support::Credit { partner }, .. } => Some(*partner),
         EventBody::Placed { placement, .. } => placement.trust().map(|(uid, _)| uid),
@@ -120,14 +125,17 @@ fn named_trusts(event: &Event) -> Option<Uid> {
     }
 }
 
-const fn erased(body: &EventBody) -> Option<Seq> {
+/// The event whose text this event erases.
+const fn event_of_erased_text(body: &EventBody) -> Option<Seq> {
     if let EventBody::TextErased { event } = body { Some(*event) } else { None }
 }
 
-fn exceptional(event: &Event) -> &[Urn] {
+/// The schools that the approval of a referral makes eligible.
+fn exceptional_schools(event: &Event) -> &[Urn] {
     if let EventBody::ReferralApproved { exceptional, .. } = &event.body { exceptional } else { &[] }
 }
 
+/// The recipient of the offer that an event makes or changes.
 fn recipient_of(event: &Event, state: &ProgrammeState) -> Option<Recipient> {
     if let EventBody::Identified { recipient, .. } = &event.body {
         return Some(*recipient);

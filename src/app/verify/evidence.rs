@@ -1,9 +1,10 @@
 //! Checks events against the files that counted when they were decided: the rules that made schools eligible, and the trusts that
 //! the events name.
 //!
-//! The files are those of the imports that counted after the cited event of the register's record. Events from before that record
-//! cite none; for them the imports that counted at their recorded time are used. That is not always certain, because the clocks of
-//! servers differ and withdrawals had no time. An event is then accepted if it is allowed by some possible history of these imports.
+//! An event cites an event of the register's record; the imports that counted after the cited event are used. An event from before
+//! that record began cites no event; then the imports that counted at its recorded time are used. Which imports those were is not
+//! always certain, because the clocks of servers differ and withdrawals had no time. Then the event is accepted if some possible
+//! history of the imports allows it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -35,17 +36,19 @@ enum Counted {
 /// The imports at the time when a request was decided.
 pub(super) struct ImportsAtDecision<'a> {
     imports: &'a Imports,
-    /// The event of the register's record that the request cites.
+    /// The event of the register's record that the request cites; `None` if it cites no event.
     cited: Option<RegisterSeq>,
+    /// When the request was recorded.
     recorded: Micros,
 }
 
 impl<'a> ImportsAtDecision<'a> {
-    /// The imports when this request was decided, which was recorded at the given time.
+    /// The imports at the time when this request was decided. `recorded` is the recorded time of the request.
     pub(super) fn of(imports: &'a Imports, call: &[Event], recorded: Micros) -> Self {
         Self { imports, cited: call.iter().find_map(|it| it.body.register_seq()), recorded }
     }
 
+    /// Whether an import counted at the decision.
     fn counted(&self, import: ImportId) -> Counted {
         match self.cited {
             Some(at) if self.imports.counted_at(import, at) => Counted::Yes,
@@ -54,6 +57,7 @@ impl<'a> ImportsAtDecision<'a> {
         }
     }
 
+    /// Whether an import counted at the decision, judged by the recorded times.
     fn counted_by_time(&self, import: ImportId) -> Counted {
         let Some(it) = self.imports.stored.get(&import) else { return Counted::No };
         match (self.is_after(it), it.state) {
@@ -69,21 +73,21 @@ impl<'a> ImportsAtDecision<'a> {
         }
     }
 
-    /// Whether the decision was made after an import landed. The clocks of two servers may differ by twice as much as each may
-    /// differ from the database's.
+    /// Whether the decision was made after an import landed. Each server's clock may differ from the database's by [`APART`], so
+    /// the clocks of two servers may differ by twice that.
     fn is_after(&self, import: &Import) -> Counted {
-        let apart = i64::try_from(APART.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
+        let max_difference = i64::try_from(APART.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
         let since = self.recorded.0.saturating_sub(import.imported_at.0);
         match since {
-            _ if since > apart => Counted::Yes,
-            _ if since < apart.saturating_neg() => Counted::No,
+            _ if since > max_difference => Counted::Yes,
+            _ if since < max_difference.saturating_neg() => Counted::No,
             _ => Counted::Perhaps,
         }
     }
 
-    /// Whether a condition holds for the rows of some possible history of the imports. Tries all imports that may have counted,
-    /// then those that counted for certain, and then those together with each single uncertain import.
-    fn some_history<T: Clone>(
+    /// Whether a condition holds for the rows of some possible history of the imports. Tries three kinds of history: with all
+    /// imports that may have counted; with only the imports that certainly counted; and with these and one uncertain import.
+    fn is_allowed_by_some_history<T: Clone>(
         &self,
         all: &[T],
         import: impl Fn(&T) -> ImportId,
@@ -108,13 +112,13 @@ impl<'a> ImportsAtDecision<'a> {
 }
 
 impl Cited {
-    /// What the register said of a trust at the time of a decision. If several histories are possible, prefers one in which the
-    /// trust is open.
+    /// What the register said of a trust at the time of a decision; `None` if no file names the trust. If several histories are
+    /// possible, prefers a history in which the trust is open.
     pub(super) fn trust(&self, uid: Uid, at_decision: &ImportsAtDecision<'_>) -> Option<TrustAnswer> {
         let groups = self.groups.get(&uid)?;
         let answer = |open: bool, kind: TrustKind| TrustAnswer { kind, open };
         let is_possible = |expected: TrustAnswer| {
-            at_decision.some_history(
+            at_decision.is_allowed_by_some_history(
                 groups,
                 |it| it.import,
                 |groups| newest(groups, at_decision.imports) == Some(expected),
@@ -125,7 +129,7 @@ impl Cited {
         all.into_iter().find(|it| is_possible(*it))
     }
 
-    /// Describes what is wrong with the schools that an event puts on an offer, if anything.
+    /// Describes what is wrong with the schools that an event adds to an offer. `None` if nothing is wrong.
     pub(super) fn wrong_schools(
         &self,
         (event, recipient): (&Event, Recipient),
@@ -156,12 +160,14 @@ impl Cited {
         })
     }
 
+    /// Whether a school may have been in a trust at the decision, by the register or by a placement.
     fn is_in(&self, urn: Urn, uid: Uid, state: &ProgrammeState, at_decision: &ImportsAtDecision<'_>) -> bool {
         let placed = state.placements.get(&urn).and_then(|it| it.trust()).is_some_and(|(trust, _)| trust == uid);
         let members = self.trusts_of.get(&urn).map(Vec::as_slice).unwrap_or_default();
         placed || members.iter().any(|it| it.uid == uid && at_decision.counted(it.import) != Counted::No)
     }
 
+    /// Describes what is wrong with the rules by which a school is listed on an offer. `None` if nothing is wrong.
     fn wrong_school(
         &self,
         (school, recipient): (&ListedSchool, Recipient),
@@ -192,7 +198,7 @@ impl Cited {
         })
     }
 
-    /// A school and its predecessors, by the monthly files and the links.
+    /// A school and all its predecessors, by the monthly files and by the files of links.
     fn lineage(&self, urn: Urn) -> BTreeSet<Urn> {
         let mut lineage = BTreeSet::from([urn]);
         let mut next = vec![urn];
@@ -205,6 +211,7 @@ impl Cited {
         lineage
     }
 
+    /// Whether some possible history of the files meets a school-level rule for a school.
     fn is_met(
         &self,
         urn: Urn,
@@ -217,7 +224,7 @@ impl Cited {
         let decided = lineage.iter().filter_map(|it| state.entry_decisions.get(it));
         let decided: BTreeMap<Urn, bool> = decided.map(|it| (it.urn, it.met)).collect();
         let is_met = |links: &HashMap<Urn, Vec<Urn>>| {
-            at_decision.some_history(
+            at_decision.is_allowed_by_some_history(
                 &rows,
                 |it| it.import,
                 |rows| {
@@ -227,7 +234,11 @@ impl Cited {
             )
         };
         let files: Vec<ImportId> = at_decision.imports.of_kind(FileKind::Links).map(|it| it.id).collect();
-        at_decision.some_history(&files, |it| *it, |files| is_met(&self.links_by(files, lineage, at_decision.imports)))
+        at_decision.is_allowed_by_some_history(
+            &files,
+            |it| *it,
+            |files| is_met(&self.links_by(files, lineage, at_decision.imports)),
+        )
     }
 
     /// The predecessors of these schools in the newest of these files.
@@ -244,6 +255,7 @@ impl Cited {
         predecessors
     }
 
+    /// Whether some possible history of the files meets the trust-level rule for a school of this recipient.
     fn is_improving(
         &self,
         urn: Urn,
@@ -254,7 +266,7 @@ impl Cited {
     ) -> bool {
         let Recipient::Mat(uid) = recipient else { return false };
         let members = self.schools_of.get(&uid).map(Vec::as_slice).unwrap_or_default();
-        at_decision.some_history(
+        at_decision.is_allowed_by_some_history(
             members,
             |it| it.import,
             |members| {
@@ -264,7 +276,7 @@ impl Cited {
                     current.map(|it| Membership { uid, urn: it.urn, joined: it.joined }).collect();
                 let urns: BTreeSet<Urn> = current.iter().map(|it| it.urn).collect();
                 let rows: Vec<&MonthRow> = urns.iter().filter_map(|it| self.months.get(it)).flatten().collect();
-                at_decision.some_history(
+                at_decision.is_allowed_by_some_history(
                     &rows,
                     |it| it.import,
                     |rows| {

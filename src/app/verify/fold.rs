@@ -1,4 +1,4 @@
-//! Folds the record of one programme from its first event to its last. The pages are read while others are folded.
+//! Folds the record of one programme from its first event to its last. The next pages are read while a page is folded.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,9 +32,9 @@ use crate::store::{self, ReadTx, Store, entries, events};
 /// The number of events in a page: less than a MiB.
 const PAGE: u64 = 2_000;
 /// The number of entries in a page.
-const ENTRIES: u64 = 4_000;
-/// The number of pages that may wait to be folded.
-const AHEAD: usize = 2;
+const ENTRIES_PER_PAGE: u64 = 4_000;
+/// The most pages that may wait to be folded.
+const MAX_WAITING_PAGES: usize = 2;
 
 /// A page of events in order, with all texts of that range of numbers, even those without an event.
 struct RecordPage {
@@ -45,8 +45,8 @@ struct RecordPage {
 
 type Entries = Vec<StoredEntry>;
 
-/// The events to read.
-struct PageRequest {
+/// Which events to read, and what is needed to load the data that they cite.
+struct EventsToRead {
     programme: Programme,
     terms: Arc<Terms>,
     imports: Arc<Imports>,
@@ -54,8 +54,9 @@ struct PageRequest {
     last: Seq,
 }
 
-/// Folds the record of one programme, whose terms are stored under this hash, and compares the result with the stored state.
-/// Returns the report, and `calls` with its requests added. Reading events, reading entries and folding run concurrently.
+/// Folds the record of one programme, and compares the result with the stored state. `state` is the state before the first event,
+/// and `terms` is the stored hash of the terms. Returns the report, and `calls` with the requests of the record added. Reading
+/// events, reading entries and folding run concurrently.
 pub(super) async fn programme_record(
     store: &Store,
     snapshot: &ReadTx,
@@ -64,18 +65,18 @@ pub(super) async fn programme_record(
 ) -> Result<(VerifyReport, Calls)> {
     let programme = state.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
-    let (pages, waiting) = mpsc::channel(AHEAD);
-    let (entry_pages, waiting_entries) = mpsc::channel(AHEAD);
+    let (pages, waiting) = mpsc::channel(MAX_WAITING_PAGES);
+    let (entry_pages, waiting_entries) = mpsc::channel(MAX_WAITING_PAGES);
     let (scheme, imports) = (Arc::clone(&state.programme.scheme), Arc::clone(imports));
     let calls = (calls, imports.register_begun());
     let deciding = Deciding::new(Arc::clone(&imports));
-    let of = PageRequest { programme: programme.clone(), terms: scheme, imports, last: last.0 };
+    let to_read = EventsToRead { programme: programme.clone(), terms: scheme, imports, last: last.0 };
     let folding =
         tokio::task::spawn_blocking(move || ProgrammeFold::new(state, deciding, calls, waiting_entries).run(waiting));
     // If the caller disconnects, this future is dropped: the set aborts its task, and the fold ends as its channels close.
     let mut entries = JoinSet::new();
     entries.spawn(read_entries(store.clone(), programme.clone(), last.1, entry_pages));
-    let read = read_events(store, snapshot, &of, pages).await;
+    let read = read_events(store, snapshot, &to_read, pages).await;
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
@@ -85,16 +86,16 @@ pub(super) async fn programme_record(
     Ok((report, calls))
 }
 
-/// Reads all events up to the last of the snapshot, page by page. It begins with the lowest possible number, to find events that
-/// the writer cannot have made. A page is fetched while the one before is decoded. Events never change, so any connection reads
-/// the same; texts may be erased, so they are read from the snapshot.
+/// Reads all events up to the last event of the snapshot, page by page. Begins with the lowest possible number, to find events
+/// that the writer cannot have made. A page is fetched while the page before is decoded. Events never change, so every connection
+/// reads the same events. Texts may be erased, so they are read from the snapshot.
 async fn read_events(
     store: &Store,
     snapshot: &ReadTx,
-    of: &PageRequest,
+    to_read: &EventsToRead,
     pages: mpsc::Sender<RecordPage>,
 ) -> Result<()> {
-    let (programme, last) = (&of.programme, of.last);
+    let (programme, last) = (&to_read.programme, to_read.last);
     let mut first = Seq(i64::MIN);
     let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
     loop {
@@ -110,7 +111,7 @@ async fn read_events(
         // There may be texts after the last event.
         let upto = read.unwrap_or(Seq(i64::MAX));
         let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
-        let cited = Cited::load(snapshot, (programme, &of.terms), &of.imports, &events).await?;
+        let cited = Cited::load(snapshot, (programme, &to_read.terms), &to_read.imports, &events).await?;
         // The fold ends early only if it panics, which `programme_record` notices when it waits for it.
         if pages.send(RecordPage { events, texts, cited }).await.is_err() {
             return Ok(());
@@ -140,14 +141,14 @@ async fn decode_and_fetch<P: Send + 'static, T: Send + 'static>(
     Ok((reading.await.map_err(|error| AppError::Bug(error.to_string()))?, next))
 }
 
-/// The number after this one, if there is one.
+/// The number after this number; `None` if this is the largest number.
 fn after(seq: Seq) -> Option<Seq> {
     seq.0.checked_add(1).map(Seq)
 }
 
-/// Reads all entries up to the last of the snapshot in the same way. They never change either.
+/// Reads all entries up to the last entry of the snapshot, in the same way as [`read_events`]. Entries never change either.
 async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages: mpsc::Sender<Entries>) -> Result<()> {
-    let fetch = |first| entries::of_book(&store, &programme, (first, last), ENTRIES);
+    let fetch = |first| entries::of_book(&store, &programme, (first, last), ENTRIES_PER_PAGE);
     let mut first = EntrySeq(i64::MIN);
     let mut fetched = fetch(first).await;
     loop {
@@ -156,7 +157,7 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
         let page = match page {
             Ok(page) => page,
             Err(error) if error.retryable() => return Err(error.into()),
-            Err(_) => entries::each_of_book(&store, &programme, (first, last), ENTRIES).await?,
+            Err(_) => entries::each_of_book(&store, &programme, (first, last), ENTRIES_PER_PAGE).await?,
         };
         let read = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
         if pages.send(page).await.is_err() {
@@ -175,9 +176,9 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
 
 /// Details of an event that waits for the other events of its request.
 struct EventDetails {
-    /// Its entries, each with its account and whether it is stored as one of a fund.
+    /// The entries of the event, each with its account and whether it is stored as an entry of a fund.
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
-    /// The organisation that the text of an award names.
+    /// The organisation that the text of an award names, if any.
     organisation: Option<IssuerKey>,
 }
 
@@ -189,10 +190,12 @@ struct ProgrammeFold {
     calls: (Calls, Micros),
     /// The events of the current request, which is decided again once all of them are read.
     call: Vec<Event>,
+    /// Details of the events in `call`, in the same order.
     details: Vec<EventDetails>,
     report: VerifyReport,
-    /// Entries that were read but not folded yet, and the channel with more.
+    /// Entries that were read but not folded yet.
     ahead: std::vec::IntoIter<StoredEntry>,
+    /// The pages of further entries.
     pages: mpsc::Receiver<Entries>,
     /// The entries of the current event, until it is folded.
     stored_as: Vec<(EntrySeq, AccountId, bool)>,
@@ -218,29 +221,31 @@ impl ProgrammeFold {
         Self { folded, deciding, calls, call, details, report, ahead, pages, stored_as, texts, recorded }
     }
 
+    /// Folds the pages until there are no more. Returns the result, the report, and the requests.
     fn run(mut self, mut pages: mpsc::Receiver<RecordPage>) -> (Folded, VerifyReport, Calls) {
         while let Some(page) = pages.blocking_recv() {
             self.fold_page(page);
         }
         self.settle();
-        while let Some(entry) = self.next_up_to(Seq(i64::MAX)) {
+        while let Some(entry) = self.take_entry_up_to(Seq(i64::MAX)) {
             self.check_entry(&entry, None);
         }
         self.texts.compare(&mut self.report);
         (self.folded, self.report, self.calls.0)
     }
 
+    /// Checks the events and texts of a page, and adds the events to the current request.
     fn fold_page(&mut self, RecordPage { events, texts, cited }: RecordPage) {
-        // A request that ended with the previous page is decided with the rows that that page cites.
+        // A request that ended with the previous page is decided with the data that the previous page cites.
         let first = events.first().and_then(|it| it.recorded.as_ref().ok());
         if !first.is_some_and(|it| self.is_same_request(&it.event)) {
             self.settle();
         }
-        self.deciding.take(cited, self.call.is_empty());
+        self.deciding.take_cited(cited, !self.call.is_empty());
         let VerifyRows { rows: mut texts, without_key } = texts;
         self.report.without_key("texts", without_key);
         for StoredEvent { seq, hash, recorded } in events {
-            let (entries, text) = (self.entries_of(seq), texts.remove(&seq));
+            let (entries, text) = (self.take_entries_of(seq), texts.remove(&seq));
             let expected = self.report.seq.0.saturating_add(1);
             if seq.0 != expected {
                 self.report.differs(format!("event {seq}: event {expected} was expected"));
@@ -272,7 +277,7 @@ impl ProgrammeFold {
         }
     }
 
-    /// Checks that an event is not recorded before the previous one. Programs before rules 2 did not ensure that.
+    /// Checks that an event is not recorded before the previous event. Programs before rules version 2 did not ensure that.
     fn check_time(&mut self, event: &Event) {
         let before = std::mem::replace(&mut self.recorded, event.recorded);
         if event.recorded < before && self.folded.state.rules >= RulesVersion::V2 {
@@ -280,10 +285,10 @@ impl ProgrammeFold {
         }
     }
 
-    /// Takes the entries up to an event, and returns those of this event.
-    fn entries_of(&mut self, event: Seq) -> Vec<LedgerEntry> {
+    /// Takes and checks the entries up to an event, and returns the entries of this event.
+    fn take_entries_of(&mut self, event: Seq) -> Vec<LedgerEntry> {
         let mut own = Vec::new();
-        while let Some(stored) = self.next_up_to(event) {
+        while let Some(stored) = self.take_entry_up_to(event) {
             self.check_entry(&stored, Some(event));
             if let (true, Ok(entry)) = (stored.event == event, stored.entry) {
                 self.stored_as.push((entry.seq, entry.account, stored.on_fund));
@@ -293,8 +298,8 @@ impl ProgrammeFold {
         own
     }
 
-    /// The next entry, if it belongs to this event or an earlier one.
-    fn next_up_to(&mut self, seq: Seq) -> Option<StoredEntry> {
+    /// Takes the next entry if it belongs to this event or an earlier event.
+    fn take_entry_up_to(&mut self, seq: Seq) -> Option<StoredEntry> {
         loop {
             match self.ahead.as_slice().first() {
                 Some(it) if it.event > seq => return None,
@@ -321,7 +326,7 @@ impl ProgrammeFold {
         self.report.entries = self.report.entries.saturating_add(1);
     }
 
-    /// Checks the hash of an event, which is chained to the previous one, and its kind.
+    /// Checks the kind of an event, and its hash, which is computed from the hash of the previous event.
     fn check_hash(&mut self, recorded: &Recorded) {
         let Self { report, .. } = self;
         let (event, kind) = (&recorded.event, recorded.event.body.kind());
@@ -338,7 +343,7 @@ impl ProgrammeFold {
     fn check_text(&mut self, event: &Event, text: Option<std::result::Result<Text, String>>) {
         let wrong = match (text, event.text_hash) {
             (None, None) => return,
-            (None, Some(_)) => return self.texts.absent(event.seq),
+            (None, Some(_)) => return self.texts.add_absent(event.seq),
             (Some(Ok(text)), Some(hash)) if hash == text_hash(&text.salt, &text.text) => return,
             (Some(Ok(_)), Some(_)) => "its text is not the one it was recorded with".to_owned(),
             (Some(Ok(_)), None) => "it has a text, and was recorded without one".to_owned(),
@@ -347,8 +352,9 @@ impl ProgrammeFold {
         self.report.differs(format!("event {}: {wrong}", event.seq));
     }
 
-    /// Checks the cited event of the register's record. An event that depends on the register must cite one, unless it was made
-    /// before that record began, and no event may cite an earlier one than an event before it.
+    /// Checks which event of the register's record an event cites. No event may cite an earlier event than the events before it do.
+    /// An event that depends on the register must cite an event if any event before it does. Events from before the register's
+    /// record cite no event.
     fn check_cited(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
         match (event.body.register_seq(), folded.cited) {
@@ -391,7 +397,7 @@ impl ProgrammeFold {
     fn settle(&mut self) {
         let (call, details) = (std::mem::take(&mut self.call), std::mem::take(&mut self.details));
         self.deciding.decide(&call, &mut self.folded.state, &mut self.report);
-        self.calls.0.call(&call, self.calls.1);
+        self.calls.0.add_call(&call, self.calls.1);
         for (event, EventDetails { stored_as, organisation }) in call.iter().zip(details) {
             self.apply(event);
             if let (Some(award), Some(key)) = (event.body.award(), organisation) {
@@ -399,22 +405,24 @@ impl ProgrammeFold {
             }
             self.check_owners(stored_as);
         }
-        Deciding::settled(&call, &mut self.folded.state);
+        Deciding::forget_recalled(&call, &mut self.folded.state);
     }
 
+    /// Applies an event to the state, and reports violations of the rules of accounts.
     fn apply(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
         folded.state.apply(event);
         for violation in folded.state.violations.drain(..) {
             report.differs(format!("event {}: {violation}", event.seq));
         }
-        self.texts.apply(event, report);
+        self.texts.add_erased(event, report);
         if let EventBody::Placed { urn, .. } = &event.body {
             folded.placed.insert(*urn, event.seq);
         }
     }
 
-    /// Checks that each entry of the event just applied is stored as one of a fund if its account is a fund.
+    /// Checks the entries of the event that was applied last: each must be stored as an entry of a fund if its account is a fund,
+    /// and of a cap otherwise. Notes the funds that have entries.
     fn check_owners(&mut self, stored_as: Vec<(EntrySeq, AccountId, bool)>) {
         for (seq, account, on_fund) in stored_as {
             // The fold reports an account that does not exist.

@@ -1,4 +1,4 @@
-//! The result of folding a programme's record.
+//! The type of the result of folding a programme's record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,6 +17,6 @@ pub(in crate::app::verify) struct Folded {
     pub(in crate::app::verify) placed: HashMap<Urn, Seq>,
     /// Funds that the terms define and that have entries. Only such funds have a row.
     pub(in crate::app::verify) moved_funds: HashSet<AccountId>,
-    /// The last cited event of the register's record.
+    /// The last event of the register's record that the programme cites; `None` if it cites no event.
     pub(in crate::app::verify) cited: Option<Seq>,
 }

@@ -1,10 +1,10 @@
-//! Verifies the records: folds each from its first event and compares the result with the stored state.
+//! Verifies the records: folds each record from its first event, and compares the result with the stored state.
 //!
-//! All reads use one snapshot. The record is read in pages, in order; a page is read while the one before is folded. Everything
-//! that can be computed is computed again and compared: every number, hash, text, bucket, balance, award, offer, contact,
-//! placement and approval, and the schema. Every difference is named. A row that cannot be read is a difference, and the other
-//! rows are still compared. Every request is decided again with the functions that decide commands: a decision that the rules of
-//! its time do not allow is a difference too.
+//! The state is read from one snapshot. A record is read in pages, in order; a page is read while the page before is folded.
+//! Everything that can be computed is computed again and compared: every number, hash, text, bucket, balance, award, offer,
+//! contact, placement and approval, and the schema. Every difference is named. A row that cannot be read is a difference, and the
+//! other rows are still compared. Every request is decided again with the functions that decide commands. A decision that the
+//! rules of its time do not allow is a difference too.
 
 mod calls;
 mod cited;
@@ -40,17 +40,18 @@ use crate::store::{ReadTx, Store, events, programmes};
 /// The most differences that are listed for one record. Further ones are only counted.
 const MAX_LISTED: usize = 100;
 
-/// A head that a record must contain. It shows whether events were removed from the end.
+/// An event that a record must contain, because it was the head of the record at an earlier time. If the record does not contain
+/// it, events were removed from the end or rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpectedHead {
-    /// The event.
+    /// The number of the event.
     pub seq: Seq,
-    /// Its hash.
+    /// The hash of the event.
     pub hash: Hash,
 }
 
 impl ExpectedHead {
-    /// Parses a head: a sequence and 64 hex digits.
+    /// Makes an expected head from a sequence number and a hash of 64 hex digits.
     ///
     /// # Errors
     /// If the hash is malformed.
@@ -64,9 +65,9 @@ impl ExpectedHead {
 pub struct VerifyReport {
     /// The name of the record.
     pub programme: RecordName,
-    /// Its last event.
+    /// The number of the record's last event.
     pub seq: Seq,
-    /// The hash of its last event.
+    /// The hash of the record's last event.
     pub hash: Hash,
     /// The number of ledger entries.
     pub entries: i64,
@@ -76,7 +77,8 @@ pub struct VerifyReport {
     pub count: usize,
     /// Additions of operators to the schema, which are no differences. Only in the report of the first programme.
     pub notes: Vec<String>,
-    /// The first hundred decisions that were allowed when they were made, and are forbidden only by a rule that the programme adopted later. They are no differences.
+    /// The first hundred decisions that were allowed when they were made, and are forbidden only by a rule that the programme
+    /// adopted later. They are no differences.
     pub allowed: Vec<String>,
     /// The number of all such decisions.
     pub allowed_count: usize,
@@ -89,7 +91,7 @@ impl VerifyReport {
         self.count == 0
     }
 
-    /// The report before the first event.
+    /// The report of a record before its first event.
     fn new(record: impl Into<RecordName>) -> Self {
         let programme = record.into();
         let hash = genesis(&programme);
@@ -106,6 +108,7 @@ impl VerifyReport {
         }
     }
 
+    /// Adds a difference.
     fn differs(&mut self, difference: impl fmt::Display) {
         self.count = self.count.saturating_add(1);
         if self.differences.len() < MAX_LISTED {
@@ -113,7 +116,7 @@ impl VerifyReport {
         }
     }
 
-    /// Lists a decision that was allowed when it was made.
+    /// Adds a decision that was allowed when it was made, and is forbidden only by a later rule.
     fn allowed_when_made(&mut self, what: impl fmt::Display) {
         self.allowed_count = self.allowed_count.saturating_add(1);
         if self.allowed.len() < MAX_LISTED {
@@ -128,6 +131,7 @@ impl VerifyReport {
         }
     }
 
+    /// Adds a difference if a recorded value is not the stored value.
     fn compare<T: PartialEq + fmt::Debug>(&mut self, what: impl fmt::Display, recorded: &T, stored: &T) {
         if recorded != stored {
             self.differs(format!("{what}: the record says {recorded:?}, the database has {stored:?}"));
@@ -135,11 +139,12 @@ impl VerifyReport {
     }
 }
 
-/// Verifies every record, or only one, over one snapshot: those of the programmes by name, then that of the register.
+/// Verifies every record, or only the record `only`, over one snapshot. Returns the reports: those of the programmes by name, then
+/// that of the register. With `expected`, one of the records must contain that event.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] if the only requested record cannot
-/// be reported on and there are differences to report.
+/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] if there are differences that belong
+/// to no record, and no report to list them in.
 pub async fn verify(
     store: &Store,
     only: Option<&RecordName>,
@@ -174,8 +179,8 @@ pub async fn verify(
     Ok(reports)
 }
 
-/// Verifies the records of the programmes, or only one. Returns their reports, `calls` with their requests added, and the
-/// differences that belong to no record.
+/// Verifies the records of the programmes, or only the record `only`. Returns their reports, `calls` with their requests added,
+/// and the differences that belong to no record.
 async fn records(
     store: &Store,
     snapshot: &ReadTx,
@@ -190,9 +195,9 @@ async fn records(
     }
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
-        match terms.and_then(|terms| Ok((begin(&terms)?, terms))) {
+        match terms.and_then(|terms| Ok((state_before_first_event(&terms)?, terms))) {
             Ok((state, terms)) => {
-                let own_calls = calls.none();
+                let own_calls = calls.empty_with_same_keys();
                 let (mut report, own_calls) =
                     fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own_calls)).await?;
                 calls.add(own_calls);
@@ -208,8 +213,11 @@ async fn records(
     Ok((reports, calls, unassigned))
 }
 
-/// The state of a programme before its first event, from the text of its terms. The stored hash is not used.
-fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
+/// Makes the state of a programme before its first event from the text of its terms. The stored hash is not used.
+///
+/// # Errors
+/// A description of what is wrong with the text.
+fn state_before_first_event(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     let parsed = Terms::parse("terms", &row.text);
     let terms = parsed.map_err(|mistakes| format!("their text is unsound: {mistakes:?}"))?;
     if *terms.programme() != row.programme {
@@ -219,7 +227,8 @@ fn begin(row: &LoadedTerms) -> std::result::Result<ProgrammeState, String> {
     Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
-/// Adds a difference to each report if none of the verified records contains the expected head. Such a record was cut or rewritten.
+/// Adds a difference to each report if none of the verified records contains the expected head. The record with that head was then
+/// cut or rewritten.
 async fn check_expected_head(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
     for report in reports.iter() {
         let is_there = match &report.programme {

@@ -21,18 +21,18 @@ use crate::store::{ReadTx, StoreError, request_checks};
 const PAGE: u64 = 1_000;
 
 /// The most differing requests that are listed of each kind.
-const NAMED_REQUESTS: u64 = 100;
+const MAX_LISTED_REQUESTS: u64 = 100;
 
 /// The folded record of the register.
 pub(super) struct RegisterFold {
     /// The state after its last event.
     pub(super) state: RegisterState,
     report: VerifyReport,
-    /// The hashes of the texts, by their event.
+    /// The hashes of the texts, by the number of their event.
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
-/// Reads and folds the record over one snapshot. Returns it, and `calls` with its requests added.
+/// Reads and folds the record from a snapshot. Returns the result, and `calls` with the requests of the record added.
 pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(RegisterFold, Calls)> {
     let report = VerifyReport::new(RecordName::Register);
     let mut fold = RegisterFold { state: RegisterState::default(), report, texts: BTreeMap::new() };
@@ -40,17 +40,18 @@ pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Registe
     loop {
         let page = record::page(snapshot, first, PAGE).await?;
         let next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(Seq);
-        page.into_iter().for_each(|event| fold.event(event, &mut calls));
+        page.into_iter().for_each(|event| fold.add_event(event, &mut calls));
         match next {
             Some(next) => first = next,
             None => break,
         }
     }
-    fold.report.unfinished(&fold.state);
+    fold.report.check_finished(&fold.state);
     Ok((fold, calls))
 }
 
-/// Compares the tables with the folded state and, if all records were read, the stored answers with their requests.
+/// Compares the tables with the folded state, and the stored answers with the requests. `calls` are the requests of all records,
+/// or `None` if not all records were read. Returns the report.
 pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Option<Calls>) -> Result<VerifyReport> {
     let RegisterFold { state, report, texts } = fold;
     let mut report = report.clone();
@@ -70,7 +71,8 @@ impl RegisterFold {
         self.state.begun.unwrap_or(Micros(i64::MAX))
     }
 
-    fn event(&mut self, stored: record::StoredRegisterEvent, calls: &mut Calls) {
+    /// Checks an event, applies it to the state, and adds its request.
+    fn add_event(&mut self, stored: record::StoredRegisterEvent, calls: &mut Calls) {
         let Self { state, report, texts } = self;
         let record::StoredRegisterEvent { seq, hash, recorded } = stored;
         let expected = report.seq.0.saturating_add(1);
@@ -89,7 +91,7 @@ impl RegisterFold {
                     report.differs(format!("event {seq}: its kind is {:?}, its body says {kind}", recorded.kind));
                 }
                 texts.extend(event.text_hash.map(|hash| (seq, hash)));
-                calls.register_event(event);
+                calls.add_register_event(event);
                 for wrong in state.apply(event, clock::moment(event.recorded)) {
                     report.differs(format!("event {seq}: {wrong}"));
                 }
@@ -106,7 +108,8 @@ impl RegisterFold {
 }
 
 impl VerifyReport {
-    fn unfinished(&mut self, state: &RegisterState) {
+    /// Adds a difference if the record ends in the middle of a change.
+    fn check_finished(&mut self, state: &RegisterState) {
         if let Some(wrong) = state.unfinished() {
             self.differs(format!("event {}: after it, {wrong}", self.seq));
         }
@@ -126,8 +129,8 @@ async fn compare_head(snapshot: &ReadTx, report: &mut VerifyReport) -> Result<()
     Ok(())
 }
 
-/// Compares the reasons of approvals and denials with their hashes in the record. If a text and its salt are both absent, the
-/// text was erased.
+/// Compares the reasons of approvals and denials with their hashes in the record. It is no difference if a text and its salt are
+/// both absent, because then the text was erased.
 fn compare_texts(
     texts: &BTreeMap<RegisterSeq, Hash>,
     salts: &VerifyRows<RegisterSeq, Vec<u8>>,
@@ -185,7 +188,7 @@ fn compare_approvals(
     }
 }
 
-/// Compares an approval with its row. Event numbers are only in the record and texts only in the row, so both are left out.
+/// Compares an approval with its row. Event numbers are only in the record, and texts only in the row, so neither is compared.
 fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
     let (reason, denied_reason) = (stored.reason.clone(), stored.denied_reason.clone());
     let recorded = Approval { opened: None, denied: None, reason, denied_reason, ..recorded.clone() };
@@ -236,7 +239,8 @@ fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, repo
     report.compare(format!("import {id} replaced by"), &recorded.replaced_by, &stored.replaced_by);
 }
 
-/// Compares the reason of a withdrawal in the row of the import with that of its approval, whose hash is in the record.
+/// Compares the reason in the row of a withdrawn import with the reason in the row of its approval. The hash of that reason is in
+/// the record.
 fn compare_reason(
     id: ImportId,
     stored: &Import,
@@ -273,8 +277,8 @@ async fn compare_rows(
     Ok(())
 }
 
-/// Compares the stored answers with the events of all records together, as a request id belongs to a caller and not to a
-/// programme.
+/// Compares the stored answers with the events of all records together, because a request id belongs to a caller and not to a
+/// programme. If the sums of hashes do not agree, or `calls` is `None`, lists the requests that differ.
 async fn compare_requests(
     snapshot: &ReadTx,
     begun: Micros,
@@ -286,11 +290,11 @@ async fn compare_requests(
         None => false,
     };
     if !agree {
-        for it in request_checks::without_event(snapshot, begun, NAMED_REQUESTS).await? {
+        for it in request_checks::without_event(snapshot, begun, MAX_LISTED_REQUESTS).await? {
             let what = "it was answered, and has no event of that moment";
             report.differs(format!("request {} of {}: {what}", it.request, it.actor));
         }
-        for it in request_checks::without_answer(snapshot, NAMED_REQUESTS).await? {
+        for it in request_checks::without_answer(snapshot, MAX_LISTED_REQUESTS).await? {
             let what = "it has an event, and no answer of that moment";
             report.differs(format!("request {} of {}: {what}", it.request, it.actor));
         }
@@ -299,7 +303,7 @@ async fn compare_requests(
         let what = "it has an event, and no answer of that moment";
         report.differs(format!("request {} of {}: {what}", it.request, it.actor));
     }
-    for it in request_checks::of_other_approvals(snapshot, NAMED_REQUESTS).await? {
+    for it in request_checks::of_other_approvals(snapshot, MAX_LISTED_REQUESTS).await? {
         let what = "its answer is not that of the approval it opened";
         report.differs(format!("request {} of {}: {what}", it.request, it.actor));
     }

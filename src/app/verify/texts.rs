@@ -1,4 +1,4 @@
-//! Compares absent texts with the events that erased them. Only event numbers are held in memory.
+//! Compares the texts that are absent with the texts that events erased. Only event numbers are held in memory.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Notes that the text of an event is absent.
-    pub(super) fn absent(&mut self, event: Seq) {
+    pub(super) fn add_absent(&mut self, event: Seq) {
         self.absent.insert(event);
     }
 
-    /// Notes the texts that an event erased.
-    pub(super) fn apply(&mut self, event: &Event, report: &mut VerifyReport) {
+    /// Notes the texts that an event erased. Reports a text that the event cannot have erased, or that was erased before.
+    pub(super) fn add_erased(&mut self, event: &Event, report: &mut VerifyReport) {
         for it in event.body.erased_texts() {
             if *it >= event.seq || !self.erased.insert(*it) {
                 report.differs(format!("event {}: it erases the text of event {it}, which it cannot", event.seq));
