@@ -1,4 +1,5 @@
-//! The answers of commands, as values: a type for each kind of answer, with the entities as they are after the command.
+//! The answers of commands. There is a type for each kind of answer. An answer contains the entities in their state after the
+//! command.
 //!
 //! A batch contains commands of every kind, so a decision returns an [`AnyAnswer`]. [`CommandOutcome::typed`] converts it to the
 //! answer type of the command, from which the response is made.
@@ -25,12 +26,12 @@ pub struct CommandOutcome<A = AnyAnswer> {
     pub answer: A,
     /// Warnings for the caller.
     pub warnings: Vec<Warning>,
-    /// The last event of the programme before the command.
+    /// The number of the programme's last event before the command.
     pub decided_after: Seq,
 }
 
 impl<A> CommandOutcome<A> {
-    /// Replaces the answer.
+    /// Replaces the answer, and keeps the rest of the outcome.
     #[must_use]
     pub fn with<B>(self, answer: B) -> CommandOutcome<B> {
         let Self { programme, warnings, decided_after, .. } = self;
@@ -45,7 +46,8 @@ impl CommandOutcome {
     /// [`AppError::Bug`] if the answer is of another kind.
     pub(crate) fn typed<A: Answer>(self) -> Result<CommandOutcome<A>> {
         let Self { programme, answer, warnings, decided_after } = self;
-        let answer = A::of(answer).ok_or_else(|| AppError::Bug("a command was answered as another one".to_owned()))?;
+        let answer =
+            A::from_any(answer).ok_or_else(|| AppError::Bug("a command was answered as another one".to_owned()))?;
         Ok(CommandOutcome { programme, answer, warnings, decided_after })
     }
 }
@@ -63,11 +65,11 @@ pub enum AnyAnswer {
     Placed(SchoolPlaced),
     /// Awards were made or changed.
     Awards(Vec<Award>),
-    /// Funds were made or changed; of a virement the one that the money left is first.
+    /// Funds were made or changed. For a virement, the fund that the money left comes first.
     Funds(Vec<Account>),
     /// An approval was given.
     ApprovalGiven(Box<ApprovalGiven>),
-    /// An approval ended without anything being carried out.
+    /// An approval was denied or withdrawn, so its change is not carried out.
     ApprovalEnded(Box<ApprovalEnded>),
     /// A referral was made or changed.
     Referral(Box<ReferralDecided>),
@@ -77,8 +79,8 @@ pub enum AnyAnswer {
 
 /// The answer of one kind of command.
 pub(crate) trait Answer: Sized + Send {
-    /// This answer, if it is of that kind.
-    fn of(any: AnyAnswer) -> Option<Self>;
+    /// Converts an answer to this type; `None` if the answer is of another kind.
+    fn from_any(any: AnyAnswer) -> Option<Self>;
 }
 
 /// One offer was changed.
@@ -100,7 +102,7 @@ pub struct OffersChanged {
 pub struct OfferEnded {
     /// The offer.
     pub offer: Offer,
-    /// The awards whose commitments were given back, and how much of each in its unit.
+    /// The awards whose committed amounts were released, each with the released amount in the award's unit.
     pub released: Vec<(Award, i64)>,
 }
 
@@ -109,9 +111,9 @@ pub struct OfferEnded {
 pub struct SchoolPlaced {
     /// The school.
     pub urn: Urn,
-    /// Its name.
+    /// The name of the school.
     pub name: String,
-    /// How it is placed.
+    /// How the school is placed.
     pub placement: HandPlacement,
 }
 
@@ -148,9 +150,9 @@ pub struct FundChanged {
 /// Money was moved between funds.
 #[derive(Debug, Clone)]
 pub struct FundsMoved {
-    /// The fund that it left.
+    /// The fund that the money left.
     pub from: Account,
-    /// The fund that it went to.
+    /// The fund that the money went to.
     pub to: Account,
 }
 
@@ -178,7 +180,7 @@ pub enum CarriedOut {
     EntryDecided(EntryDecided),
 }
 
-/// An approval was denied, or withdrawn by the person who had asked for it.
+/// An approval was denied, or withdrawn by its requester.
 #[derive(Debug, Clone)]
 pub struct ApprovalEnded {
     /// The approval.
@@ -216,72 +218,72 @@ pub struct TextErased {
 }
 
 impl Answer for OfferChanged {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Offers(offers) = any else { return None };
-        only(offers).map(|offer| Self { offer })
+        only_element(offers).map(|offer| Self { offer })
     }
 }
 
 impl Answer for OffersChanged {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Offers(offers) = any else { return None };
         Some(Self { offers })
     }
 }
 
 impl Answer for OfferEnded {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::OfferEnded(it) = any else { return None };
         Some(*it)
     }
 }
 
 impl Answer for Identified {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Identified(it) = any else { return None };
         Some(*it)
     }
 }
 
 impl Answer for SchoolPlaced {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Placed(it) = any else { return None };
         Some(it)
     }
 }
 
 impl Answer for AwardsMade {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Awards(awards) = any else { return None };
         Some(Self { awards })
     }
 }
 
 impl Answer for AwardChanged {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Awards(awards) = any else { return None };
-        only(awards).map(|award| Self { award })
+        only_element(awards).map(|award| Self { award })
     }
 }
 
 impl Answer for DaysBooked {
-    fn of(any: AnyAnswer) -> Option<Self> {
-        let AwardChanged { award } = AwardChanged::of(any)?;
-        // The newest booking of an award is its last.
+    fn from_any(any: AnyAnswer) -> Option<Self> {
+        let AwardChanged { award } = AwardChanged::from_any(any)?;
+        // Bookings are in the order in which they were made.
         let booking = award.bookings.last()?.seq;
         Some(Self { award, booking })
     }
 }
 
 impl Answer for FundChanged {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Funds(funds) = any else { return None };
-        only(funds).map(|fund| Self { fund })
+        only_element(funds).map(|fund| Self { fund })
     }
 }
 
 impl Answer for FundsMoved {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Funds(funds) = any else { return None };
         let [from, to] = <[Account; 2]>::try_from(funds).ok()?;
         Some(Self { from, to })
@@ -289,51 +291,52 @@ impl Answer for FundsMoved {
 }
 
 impl Answer for ApprovalGiven {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::ApprovalGiven(it) = any else { return None };
         Some(*it)
     }
 }
 
 impl Answer for ApprovalEnded {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::ApprovalEnded(it) = any else { return None };
         Some(*it)
     }
 }
 
 impl Answer for EntryDecided {
-    /// The command itself always opens an approval. The answer comes with [`CarriedOut::EntryDecided`] when that is given.
-    fn of(_: AnyAnswer) -> Option<Self> {
+    /// Returns `None`, because the command always opens an approval. The answer is [`CarriedOut::EntryDecided`] once the approval
+    /// is given.
+    fn from_any(_: AnyAnswer) -> Option<Self> {
         None
     }
 }
 
 impl Answer for ReferralChanged {
-    fn of(any: AnyAnswer) -> Option<Self> {
-        let ReferralDecided { referral, offer: None } = ReferralDecided::of(any)? else { return None };
+    fn from_any(any: AnyAnswer) -> Option<Self> {
+        let ReferralDecided { referral, offer: None } = ReferralDecided::from_any(any)? else { return None };
         Some(Self { referral })
     }
 }
 
 impl Answer for ReferralDecided {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Referral(it) = any else { return None };
         Some(*it)
     }
 }
 
 impl Answer for TextErased {
-    fn of(any: AnyAnswer) -> Option<Self> {
+    fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Erased(it) = any else { return None };
         Some(it)
     }
 }
 
-/// The element of a list that has exactly one.
-fn only<T>(list: Vec<T>) -> Option<T> {
-    let [only] = <[T; 1]>::try_from(list).ok()?;
-    Some(only)
+/// The element of a list that has exactly one element; `None` for other lists.
+fn only_element<T>(list: Vec<T>) -> Option<T> {
+    let [element] = <[T; 1]>::try_from(list).ok()?;
+    Some(element)
 }
 
 #[cfg(test)]
@@ -352,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_one_entity_is_not_made_of_none() {
+    fn an_answer_with_too_few_entities_is_a_bug() {
         assert!(outcome(AnyAnswer::Offers(Vec::new())).typed::<OfferChanged>().is_err());
         assert!(outcome(AnyAnswer::Awards(Vec::new())).typed::<AwardChanged>().is_err());
         assert!(outcome(AnyAnswer::Funds(Vec::new())).typed::<FundChanged>().is_err());

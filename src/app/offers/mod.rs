@@ -1,4 +1,4 @@
-//! Reads of offers, and the lookup of their programme.
+//! Reads offers, and finds their programme.
 
 mod reader;
 
@@ -22,14 +22,14 @@ use crate::store::offers::OfferPageQuery;
 use crate::store::{self, events, offers, programmes};
 pub(super) use reader::OfferReader;
 
-/// An offer with what was awarded under it.
+/// An offer with its awards and caps.
 #[derive(Debug, Clone)]
 pub struct OfferInFull {
     /// The offer.
     pub offer: Offer,
-    /// Its awards, in the order they were made.
+    /// The awards under the offer, in the order in which they were made.
     pub awards: Vec<Award>,
-    /// Its caps, in the order of the terms, including unused ones.
+    /// The caps of the offer, in the order of the terms, including unused caps.
     pub caps: Vec<Account>,
 }
 
@@ -38,16 +38,18 @@ pub struct OfferInFull {
 pub struct OffersSnapshot {
     /// The offers, in the requested order.
     pub offers: Vec<OfferInFull>,
-    /// The newest event of their programme in the snapshot; `None` if they belong to several programmes.
+    /// The number of the newest event of their programme in the snapshot; `None` if they belong to several programmes, or if there
+    /// are no offers.
     pub at: Option<Seq>,
 }
 
 impl App {
-    /// The programme of these offers. All must belong to one, as a command goes to one programme. The command itself checks the
-    /// caller's reach later; here it is checked only for offers that an error names.
+    /// Finds the programme of these offers. All of them must belong to one programme, because a command changes only one programme.
+    /// The command checks the caller's reach later; this function only checks it for offers that an error names.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] naming the offers that do not exist; [`AppError::Invalid`] for offers of two programmes.
+    /// [`AppError::NotFound`] naming the offers that do not exist or are outside the reach; [`AppError::Invalid`] if there are no
+    /// offers, or if they belong to several programmes.
     pub(super) async fn programme_of_offers(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
         let mut found = self.programme_lookup().offers.find(ids);
         if found.len() < ids.len() {
@@ -56,25 +58,25 @@ impl App {
         }
         let all_exist = ids.iter().all(|id| found.iter().any(|(it, _)| it == id));
         let mut programmes = found.into_iter().map(|(_, programme)| programme);
-        let Some(first) = programmes.next() else { return Err(self.lookup_error(reach, ids).await?) };
+        let Some(first) = programmes.next() else { return Err(self.make_lookup_error(reach, ids).await?) };
         if all_exist && programmes.all(|it| it == first) {
             Ok(first)
         } else {
-            Err(self.lookup_error(reach, ids).await?)
+            Err(self.make_lookup_error(reach, ids).await?)
         }
     }
 
-    /// The error for offers of which some do not exist, or which belong to several programmes.
-    async fn lookup_error(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
+    /// Makes the error for a list of offers that is empty, or in which some do not exist, or which belong to several programmes.
+    async fn make_lookup_error(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
         let offers = with_retry(|| offers::find(self.store(), ids)).await?;
         let is_visible = |id: &OfferId| offers.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
         let missing: Vec<String> = ids.iter().filter(|id| !is_visible(id)).map(ToString::to_string).collect();
-        let why = match (missing.as_slice(), ids) {
+        let description = match (missing.as_slice(), ids) {
             ([], []) => "is empty",
             ([], _) => "belong to more than one programme",
             _ => return Ok(AppError::NotFound(EntityKind::Offer, missing)),
         };
-        Ok(AppError::Invalid(vec![super::Violation::new("offers", why)]))
+        Ok(AppError::Invalid(vec![super::Violation::new("offers", description)]))
     }
 
     /// Returns one offer.
@@ -105,7 +107,7 @@ impl App {
     ) -> Result<OffersSnapshot> {
         authorise(caller, Action::Read)?;
         let reach = caller.reach(Action::Read);
-        let (mut found, at) = with_retry(|| self.read_at_once(ids)).await?;
+        let (mut found, at) = with_retry(|| self.read_from_one_snapshot(ids)).await?;
         found.retain(|_, it| reach.covers(it.offer.region, it.offer.assignee.as_ref()));
         let missing: Vec<String> = ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
         if !missing.is_empty() {
@@ -118,8 +120,9 @@ impl App {
         Ok(OffersSnapshot { offers, at })
     }
 
-    /// Reads offers from one snapshot, and the number of its newest event if all offers belong to one programme.
-    async fn read_at_once(
+    /// Reads offers from one snapshot. If all of them belong to one programme, also returns the number of the programme's newest
+    /// event in the snapshot.
+    async fn read_from_one_snapshot(
         &self,
         ids: &[OfferId],
     ) -> store::Result<(HashMap<OfferId, reader::WholeOffer>, Option<Seq>)> {
@@ -133,18 +136,19 @@ impl App {
         Ok((found, at))
     }
 
+    /// Converts an offer to the form that is shown, with all caps of the terms and the current responsible body.
     async fn in_full(&self, whole: reader::WholeOffer, today: Date) -> Result<OfferInFull> {
         let reader::WholeOffer { mut offer, awards, caps } = whole;
-        self.follow_register(std::slice::from_mut(&mut offer), today).await?;
+        self.set_current_responsible_bodies(std::slice::from_mut(&mut offer), today).await?;
         let loaded = self.terms(&offer.programme).await?;
         let of_terms = caps_of_terms(&offer, &loaded.terms).into_iter();
-        let used = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);
-        Ok(OfferInFull { caps: of_terms.map(used).collect(), offer, awards })
+        let stored_or_unused = |cap: Account| caps.iter().find(|it| it.id == cap.id).cloned().unwrap_or(cap);
+        Ok(OfferInFull { caps: of_terms.map(stored_or_unused).collect(), offer, awards })
     }
 
-    /// Sets the responsible body from the newest register in offers that still follow it. All offers must be of one
-    /// programme. The next identify or contact records the same body.
-    async fn follow_register(&self, offers: &mut [Offer], today: Date) -> Result<()> {
+    /// Sets the responsible body and the trust from the newest register, in offers that still take them from the register. All
+    /// offers must belong to one programme. Nothing is stored; the next identify or contact records the same body.
+    async fn set_current_responsible_bodies(&self, offers: &mut [Offer], today: Date) -> Result<()> {
         let urns: Vec<Urn> = offers.iter().filter_map(Offer::school_of_responsible_body).collect();
         let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {
             return Ok(());
@@ -158,13 +162,14 @@ impl App {
         Ok(())
     }
 
+    /// Reads one offer with its awards and stored caps, if it is within the caller's reach.
     async fn get_whole_offer(&self, caller: &Caller, id: OfferId) -> Result<reader::WholeOffer> {
         authorise(caller, Action::Read)?;
         let found = self.inner.reader.get(id, caller.reach(Action::Read)).await?;
         found.ok_or_else(|| AppError::not_found(EntityKind::Offer, id))
     }
 
-    /// A page of offers.
+    /// A page of a programme's offers within the caller's reach.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
@@ -177,11 +182,11 @@ impl App {
         authorise(caller, Action::Read)?;
         self.terms(requested.programme).await?;
         let mut page = offers::page(self.store(), &caller.reach(Action::Read), requested).await?;
-        self.follow_register(&mut page, today).await?;
+        self.set_current_responsible_bodies(&mut page, today).await?;
         Ok(page)
     }
 
-    /// A page of one offer's events that match a condition, with their texts unless erased.
+    /// A page of one offer's events that match a condition, each with its text if it has one that is not erased.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].
@@ -197,12 +202,12 @@ impl App {
         let with_text: Vec<Seq> =
             page.iter().filter(|it| it.event.text_hash.is_some()).map(|it| it.event.seq).collect();
         let mut texts = events::texts(self.store(), &offer.programme, &with_text).await?;
-        let mut text_of = |seq: Seq| texts.iter().position(|it| it.seq == seq).map(|at| texts.swap_remove(at));
+        let mut text_of = |seq: Seq| texts.iter().position(|it| it.seq == seq).map(|index| texts.swap_remove(index));
         Ok(page.into_iter().map(|it| (it.event.seq, it)).map(|(seq, it)| (it, text_of(seq))).collect())
     }
 }
 
-/// The caps that the terms set for an offer, unused. A strand that is limited by its fund alone has no cap.
+/// The caps that the terms set for an offer, with nothing used. A strand that is limited only by its fund has no cap.
 fn caps_of_terms(offer: &Offer, terms: &Terms) -> Vec<Account> {
     let caps = terms.recipient(offer.recipient.row()).into_iter().flat_map(|it| &it.caps);
     caps.filter_map(|(strand, cap)| Account::cap(offer.id, strand, *cap)).collect()

@@ -1,6 +1,7 @@
-//! Reads of single offers. Reads that wait are answered in batches, since a query for many offers costs nearly as much as for one.
+//! Reads single offers. Waiting reads are answered in batches, because a query for many offers takes little longer than a query for
+//! one.
 //!
-//! There is no timer: a single read is a batch of one. Nothing is cached.
+//! No read waits for a timer: if only one read waits, it is a batch of its own. Nothing is cached.
 
 use std::collections::HashMap;
 
@@ -15,21 +16,21 @@ use crate::domain::offer::Offer;
 use crate::domain::role::Reach;
 use crate::store::{self, ReadTx, Store, accounts, awards, offers};
 
-/// The most reads that may wait; further ones are refused at once.
-const QUEUE: usize = 4_096;
+/// The most reads that may wait; further reads are refused immediately.
+const MAX_WAITING_READS: usize = 4_096;
 /// The most reads in one batch.
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 
-/// A read that waits, and where to send its answer.
+/// A read that waits: the offer, the reach of the caller, and the channel for the answer.
 type PendingRead = (OfferId, Reach, oneshot::Sender<Result<Option<WholeOffer>>>);
 
 /// An offer with its awards and caps, from one snapshot.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct WholeOffer {
     pub(in crate::app) offer: Offer,
-    /// In the order they were made.
+    /// In the order in which they were made.
     pub(in crate::app) awards: Vec<Award>,
-    /// The stored caps, which are those of strands with an award.
+    /// The stored caps. A cap is stored once there is an award of its strand.
     pub(in crate::app) caps: Vec<Account>,
 }
 
@@ -42,17 +43,20 @@ pub(in crate::app) struct OfferReader {
 impl OfferReader {
     /// Starts the task that reads the batches.
     pub(in crate::app) fn start(store: Store) -> Self {
-        let (sender, mut waiting) = mpsc::channel::<PendingRead>(QUEUE);
+        let (sender, mut waiting) = mpsc::channel::<PendingRead>(MAX_WAITING_READS);
         tokio::spawn(async move {
-            let mut batch = Vec::with_capacity(BATCH);
-            while waiting.recv_many(&mut batch, BATCH).await > 0 {
-                answer(&store, std::mem::take(&mut batch)).await;
+            let mut batch = Vec::with_capacity(MAX_BATCH);
+            while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
+                answer_batch(&store, std::mem::take(&mut batch)).await;
             }
         });
         Self { sender }
     }
 
-    /// Reads one offer, if it exists within this reach.
+    /// Reads one offer; `None` if it does not exist or is outside this reach.
+    ///
+    /// # Errors
+    /// [`AppError::Overloaded`] if too many reads wait; [`AppError::Unavailable`].
     pub(in crate::app) async fn get(&self, id: OfferId, reach: Reach) -> Result<Option<WholeOffer>> {
         let (reply, answer) = oneshot::channel();
         self.sender.try_send((id, reach, reply)).map_err(|_| AppError::Overloaded)?;
@@ -61,7 +65,7 @@ impl OfferReader {
 }
 
 /// Reads the offers of a batch and answers each read.
-async fn answer(store: &Store, batch: Vec<PendingRead>) {
+async fn answer_batch(store: &Store, batch: Vec<PendingRead>) {
     let ids: Vec<OfferId> = batch.iter().map(|(id, ..)| *id).collect();
     let found = with_retry(|| async { read(&store.snapshot().await?, &ids).await }).await.map_err(AppError::from);
     for (id, reach, reply) in batch {
@@ -71,7 +75,7 @@ async fn answer(store: &Store, batch: Vec<PendingRead>) {
     }
 }
 
-/// Reads those of these offers that exist in a snapshot.
+/// Reads these offers from a snapshot, each with its awards and stored caps. Offers that do not exist are left out.
 pub(in crate::app) async fn read(snapshot: &ReadTx, ids: &[OfferId]) -> store::Result<HashMap<OfferId, WholeOffer>> {
     let found = offers::find(snapshot, ids).await?;
     let whole = |offer: Offer| (offer.id, WholeOffer { offer, awards: Vec::new(), caps: Vec::new() });

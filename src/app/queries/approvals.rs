@@ -1,4 +1,4 @@
-//! Reads of approvals.
+//! Reads approvals.
 
 use std::collections::BTreeSet;
 
@@ -17,16 +17,16 @@ use crate::store::events;
 /// Which approvals a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalScope {
-    /// Open ones.
+    /// Open approvals.
     Open,
-    /// All.
+    /// All approvals.
     All,
-    /// Open ones that the caller may give or deny.
+    /// Open approvals that the caller may give or deny.
     WaitingForMe,
 }
 
-/// The approvals that a caller may see in this scope.
-fn visible(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
+/// The part of a query that selects the approvals which a caller may see in this scope.
+fn visible_approvals(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
     let me = caller.person();
     match which {
         ApprovalScope::WaitingForMe => VisibleApprovals {
@@ -63,7 +63,8 @@ impl App {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
         let mut page =
-            approvals::page(&snapshot, &VisibleApprovals { condition, ..visible(caller, which, now) }, page).await?;
+            approvals::page(&snapshot, &VisibleApprovals { condition, ..visible_approvals(caller, which, now) }, page)
+                .await?;
         page.iter_mut().for_each(|it| it.state = it.state_at(now));
         // The reasons of an approval of a programme are the texts of its events.
         let programmes: BTreeSet<Programme> = page.iter().filter_map(|it| it.programme.clone()).collect();

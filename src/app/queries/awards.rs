@@ -1,4 +1,4 @@
-//! Reads of awards, and the lookup of their programme.
+//! Reads awards, and finds their programme.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +18,12 @@ use crate::store::{ReadTx, awards, events, offers};
 pub struct AwardWithText {
     /// The award.
     pub award: Award,
-    /// Its text; `None` if it has none, or if it was erased.
+    /// The text of the award; `None` if there is none, or if the text was erased.
     pub text: Option<String>,
 }
 
 impl App {
-    /// The programme of an award.
+    /// Finds the programme of an award. The command checks the caller's reach later.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
@@ -53,7 +53,7 @@ impl App {
         with_texts(&snapshot, vec![(offer.programme, award)]).await?.into_iter().next().ok_or_else(unknown)
     }
 
-    /// A page of awards in the order they were made, after `after`, each with its text.
+    /// A page of the awards that match a filter, in the order in which they were made, each with its text.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown offer or programme; [`AppError::Denied`].

@@ -1,6 +1,6 @@
-//! Reads of funds, their positions and their entries, and the lookup of their programme.
+//! Reads funds, their positions and their entries, and finds the programme of a fund.
 //!
-//! A fund that the terms define exists, empty, before it has a row in the database.
+//! A fund that the terms define exists before it has a row in the database. It is then empty.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,24 +43,24 @@ pub enum FundField {
     Binds,
     /// `true` if it was deliberately cut below what is committed and spent, or `false`.
     OverCommitted,
-    /// Allocated, in pence, as are the following amounts.
+    /// Its allocation. This and the following amounts are in pence.
     Allocated,
     /// Committed by awards.
     Committed,
     /// Spent, less what was refunded.
     Spent,
-    /// What is left of it.
+    /// Neither committed nor spent.
     Available,
 }
 
 /// Which entries count for a position of a fund: those that meet all conditions that are set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PositionConditions {
-    /// Effective on this day or before.
+    /// Only entries that are effective on this day or before.
     pub as_of: Option<Date>,
-    /// Recorded at this time or before.
+    /// Only entries that were recorded at this time or before.
     pub recorded_by: Option<Micros>,
-    /// Up to this event of the programme's record.
+    /// Only entries of this event of the programme's record and of earlier events.
     pub at: Option<Seq>,
 }
 
@@ -103,8 +103,8 @@ impl Fund {
 }
 
 impl Fund {
-    /// Whether it is within a caller's reach. A cap never is, as it belongs to its offer.
-    fn within(&self, reach: &Reach) -> bool {
+    /// Whether the fund is within a caller's reach. A cap is never within a reach here, because it belongs to its offer.
+    fn is_within(&self, reach: &Reach) -> bool {
         match self.account.owner {
             Owner::Fund { region } => reach.covers_fund(region),
             Owner::Cap { .. } => false,
@@ -134,10 +134,11 @@ impl App {
         Ok(funds.into_iter().map(|(programme, account)| Fund { programme, account }).collect())
     }
 
-    /// The programme of these funds. All must belong to one, as money moves within a programme.
+    /// Finds the programme of these funds. All of them must belong to one programme, because money moves only within a programme.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes.
+    /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes;
+    /// [`AppError::Bug`] if there are no funds.
     pub(in crate::app) async fn programme_of_funds(&self, ids: &[AccountId]) -> Result<Programme> {
         let mut found = self.programme_lookup().funds.find(ids);
         if found.len() < ids.len() {
@@ -165,7 +166,7 @@ impl App {
     /// [`AppError::NotFound`]; [`AppError::Denied`].
     pub async fn get_fund(&self, caller: &Caller, id: AccountId) -> Result<Fund> {
         authorise(caller, Action::Read)?;
-        self.fund(self.store(), &caller.reach(Action::Read), id).await
+        self.find_fund(self.store(), &caller.reach(Action::Read), id).await
     }
 
     /// A page of the funds within reach that match a condition, of one programme or of all, beginning after `after`.
@@ -193,7 +194,7 @@ impl App {
         let matches = |it: &Fund| {
             condition.is_none_or(|all| all.holds(&|field, how, operand| it.value(field).stands(how, operand)))
         };
-        let is_listed = |it: &Fund| it.within(&reach) && after.is_none_or(|after| it.key() > *after) && matches(it);
+        let is_listed = |it: &Fund| it.is_within(&reach) && after.is_none_or(|after| it.key() > *after) && matches(it);
         let mut page: Vec<Fund> = funds.into_values().filter(is_listed).collect();
         page.sort_by_key(Fund::key);
         page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -203,24 +204,25 @@ impl App {
     /// Computes the balances of a fund from the entries that meet the conditions.
     ///
     /// # Errors
-    /// [`AppError::NotFound`]; [`AppError::Invalid`] for a sequence the record has not reached; [`AppError::Denied`].
+    /// [`AppError::NotFound`]; [`AppError::Invalid`] for an event that the record does not have yet; [`AppError::Denied`];
+    /// [`AppError::Bug`] if the sums do not fit into 64 bits.
     pub async fn fund_position(
         &self,
         caller: &Caller,
         id: AccountId,
-        asked: PositionConditions,
+        conditions: PositionConditions,
     ) -> Result<FundPosition> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
-        let programme = self.fund(&snapshot, &caller.reach(Action::Read), id).await?.programme;
+        let programme = self.find_fund(&snapshot, &caller.reach(Action::Read), id).await?.programme;
         let last = head(&snapshot, &programme).await?.last();
-        let at = asked.at.unwrap_or(last);
+        let at = conditions.at.unwrap_or(last);
         if at > last {
             let why = format!("{at} has not been reached: the last event of {programme} is {last}");
             return Err(AppError::Invalid(vec![Violation::new("at_sequence", why)]));
         }
-        let asked = entries::PositionQuery { as_of: asked.as_of, recorded_by: asked.recorded_by, at };
-        let years = entries::position(&snapshot, &programme, id, asked).await?;
+        let query = entries::PositionQuery { as_of: conditions.as_of, recorded_by: conditions.recorded_by, at };
+        let years = entries::position(&snapshot, &programme, id, query).await?;
         let mut total = Sums { allocated: 0, committed: 0, spent: 0 };
         for (year, moved) in &years {
             let sum = |a: i64, b: i64| {
@@ -242,7 +244,7 @@ impl App {
     pub async fn fund_ledger(&self, caller: &Caller, id: AccountId) -> Result<(Programme, EntrySeq)> {
         authorise(caller, Action::ReadLedger)?;
         let snapshot = self.snapshot().await?;
-        let programme = self.fund(&snapshot, &caller.reach(Action::ReadLedger), id).await?.programme;
+        let programme = self.find_fund(&snapshot, &caller.reach(Action::ReadLedger), id).await?.programme;
         let next = head(&snapshot, &programme).await?.next_entry;
         Ok((programme, EntrySeq(next.0.saturating_sub(1))))
     }
@@ -256,13 +258,16 @@ impl App {
         Ok(with_retry(|| entries::page(self.store(), requested)).await?)
     }
 
-    /// A fund within reach.
-    async fn fund(&self, from: &impl Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
+    /// Finds a fund within this reach.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    async fn find_fund(&self, from: &impl Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
         let mut found = self.find_funds(from, &[id]).await?;
-        found.remove(&id).filter(|it| it.within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
+        found.remove(&id).filter(|it| it.is_within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
     }
 
-    /// Finds those of these accounts that are funds, stored or only defined by terms; caps are left out.
+    /// Finds those of these accounts that are funds. A fund may be stored, or only defined by terms. Caps are left out.
     async fn find_funds(&self, from: &impl Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
         let stored = accounts::find(from, ids).await?;
         let funds = stored.into_iter().filter(|(_, account)| matches!(account.owner, Owner::Fund { .. }));
@@ -277,7 +282,7 @@ impl App {
         Ok(found)
     }
 
-    /// The funds that terms define, empty.
+    /// The funds that the terms of all programmes define, or those of the programme `only`. All of them are empty.
     async fn funds_of_terms(
         &self,
         from: &impl Readable,

@@ -1,4 +1,4 @@
-//! Reads: one file for each noun. A query checks the caller's role, reads one snapshot and changes nothing.
+//! The queries, in one file for each kind of entity. A query checks the caller's roles, reads and changes nothing.
 
 pub(in crate::app) mod approvals;
 pub(in crate::app) mod awards;

@@ -1,4 +1,4 @@
-//! Reads of referrals. Commands of their programme change them.
+//! Reads referrals.
 
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, authorise, eligibility};
@@ -18,12 +18,12 @@ use crate::store::{self, Readable};
 pub struct ReferralInFull {
     /// The referral.
     pub referral: Referral,
-    /// Texts by the event they belong to.
+    /// The texts, each with the number of its event.
     pub texts: Vec<Text>,
 }
 
 impl ReferralInFull {
-    /// The text of an event.
+    /// The text of an event; `None` if it has none, or if the text was erased.
     #[must_use]
     pub fn text(&self, seq: Seq) -> Option<&str> {
         self.texts.iter().find(|it| it.seq == seq).map(|it| it.text.as_str())
@@ -31,7 +31,7 @@ impl ReferralInFull {
 }
 
 impl App {
-    /// The programme of a referral. The command checks the caller's reach later.
+    /// Finds the programme of a referral. The command checks the caller's reach later.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
@@ -40,7 +40,7 @@ impl App {
         found.map(|it| it.programme).ok_or_else(|| missing(id))
     }
 
-    /// One referral.
+    /// One referral with its texts. An open referral is shown as confirmed if the files confirm it.
     ///
     /// # Errors
     /// [`AppError::NotFound`]; [`AppError::Denied`].

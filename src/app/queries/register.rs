@@ -1,7 +1,7 @@
-//! Searches for schools and trusts, and their history.
+//! Searches for schools and trusts, and reads a school with its history.
 
 use crate::app::eligibility::{self, DecidedEntry};
-use crate::app::register::{Link, Membership, School, Trust, facts, one_school, one_trust, shown};
+use crate::app::register::{Link, Membership, School, Trust, facts, one_school, one_trust, to_shown_trust};
 use crate::app::{App, AppError, Result, Violation, authorise};
 use crate::domain::Date;
 use crate::domain::ids::{Programme, Uid, Urn};
@@ -20,11 +20,11 @@ const MIN_SEARCH: usize = 2;
 pub struct SchoolHistory {
     /// The school now.
     pub school: School,
-    /// Its groups in every register imported, newest first.
+    /// Its memberships in groups, in every register that was imported, newest first.
     pub memberships: Vec<Membership>,
     /// Its placements by hand, by programme.
     pub placed: Vec<(Programme, HandPlacement)>,
-    /// The decisions of its entry position, by programme.
+    /// The decisions about its entry position, by programme.
     pub entries: Vec<DecidedEntry>,
     /// Its rows in the monthly files, newest first.
     pub months: Vec<MonthRow>,
@@ -43,10 +43,11 @@ pub struct SearchPage<T, K> {
 }
 
 impl App {
-    /// A page of schools whose name contains the text (in any case) or whose URN it is; by name, then URN.
+    /// A page of the schools whose name contains the text, in upper or lower case, or whose URN is the text. Ordered by name, then by
+    /// URN.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] for a text of one character.
+    /// [`AppError::Denied`]; [`AppError::Invalid`] for a text of fewer than two characters.
     pub async fn find_schools(
         &self,
         caller: &Caller,
@@ -56,7 +57,7 @@ impl App {
         limit: u64,
     ) -> Result<SearchPage<School, Urn>> {
         authorise(caller, Action::Read)?;
-        long_enough(text)?;
+        check_length(text)?;
         let snapshot = self.snapshot().await?;
         let keys = search::find_schools(&snapshot, text, after.as_ref(), limit).await?;
         let urns: Vec<Urn> = keys.iter().map(|(_, urn)| *urn).collect();
@@ -67,7 +68,7 @@ impl App {
     /// One school with its history.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] when no file names it.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] if no file names it.
     pub async fn get_school(&self, caller: &Caller, today: Date, urn: Urn) -> Result<SchoolHistory> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
@@ -87,10 +88,11 @@ impl App {
         })
     }
 
-    /// A page of trusts whose name contains the text (in any case) or whose UID it is; by name, then UID.
+    /// A page of the trusts whose name contains the text, in upper or lower case, or whose UID is the text. Ordered by name, then by
+    /// UID.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] for a text of one character.
+    /// [`AppError::Denied`]; [`AppError::Invalid`] for a text of fewer than two characters.
     pub async fn find_trusts(
         &self,
         caller: &Caller,
@@ -99,20 +101,20 @@ impl App {
         limit: u64,
     ) -> Result<SearchPage<Trust, Uid>> {
         authorise(caller, Action::Read)?;
-        long_enough(text)?;
+        check_length(text)?;
         let snapshot = self.snapshot().await?;
         let keys = search::find_trusts(&snapshot, text, after.as_ref(), limit).await?;
         let uids: Vec<Uid> = keys.iter().map(|(_, uid)| *uid).collect();
         let mut named = store::register::trusts(&snapshot, &uids).await?;
         let sizes = store::register::sizes(&snapshot, &uids).await?;
-        let mut trust = |uid: &Uid| Some(shown(named.remove(uid)?, sizes.get(uid).copied().unwrap_or(0)));
+        let mut trust = |uid: &Uid| Some(to_shown_trust(named.remove(uid)?, sizes.get(uid).copied().unwrap_or(0)));
         Ok(SearchPage { shown: uids.iter().filter_map(&mut trust).collect(), keys })
     }
 
     /// One trust with its schools in the newest register, by name.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] if no file names it as a trust.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] if no file names it as a trust.
     pub async fn get_trust(&self, caller: &Caller, today: Date, uid: Uid) -> Result<(Trust, Vec<School>)> {
         authorise(caller, Action::Read)?;
         let snapshot = self.snapshot().await?;
@@ -124,7 +126,8 @@ impl App {
     }
 }
 
-fn long_enough(text: &str) -> Result<()> {
+/// Fails if a search text is too short.
+fn check_length(text: &str) -> Result<()> {
     if text.trim().chars().count() >= MIN_SEARCH {
         return Ok(());
     }

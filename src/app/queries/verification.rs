@@ -1,4 +1,4 @@
-//! Verification of the records by a running server.
+//! Verifies the records in a running server.
 
 use crate::app::verify::{ExpectedHead, VerifyReport, verify};
 use crate::app::{App, AppError, Result, authorise};
@@ -6,7 +6,7 @@ use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 
 impl App {
-    /// Verifies every record, or only one, over one snapshot. Verifications run one at a time.
+    /// Verifies every record, or only the record `only`, over one snapshot. Verifications run one at a time. Returns the reports.
     ///
     /// # Errors
     /// As [`verify`]; [`AppError::Denied`].
@@ -20,7 +20,7 @@ impl App {
         self.verify_one_at_a_time(only, expected).await
     }
 
-    /// Verifies every record for this process itself, without a caller.
+    /// Verifies every record for this process itself, without a caller. Returns the reports.
     ///
     /// # Errors
     /// As [`verify`].

@@ -1,4 +1,4 @@
-//! Combines what the newest files say of schools, and places them.
+//! Combines what the newest files say of schools, and places the schools.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,13 +11,13 @@ use crate::domain::school::{HandPlacement, SchoolEnding, SchoolFacts, TrustKind,
 use crate::store::register::{Establishment, LinkDirection, Membership, MembershipQuery};
 use crate::store::{Readable, placements, register};
 
-/// Whether a group with this status places its schools. A group that is proposed to close does so until it has closed.
+/// Whether a group with this status is open, so that its schools are placed by it. A group that is proposed to close is still open.
 pub(crate) fn is_open(status: &str) -> bool {
     matches!(status, "Open" | "Proposed to close")
 }
 
-/// Loads those of these schools that a landed file names. They are placed by the newest register or, if that does not place a
-/// school, by hand in the programme. Whether a school has closed is judged on the given day.
+/// Loads these schools, by URN. Schools that no landed file names are left out. A school is placed by the newest register. If the
+/// register does not place it, it is placed as by hand in the programme. Whether a school has closed is judged on the given day.
 pub(crate) async fn schools(
     from: &impl Readable,
     programme: Option<&Programme>,
@@ -30,7 +30,7 @@ pub(crate) async fn schools(
     let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
     let sizes = open_schools(from, &trusts, day).await?;
     let mut successors = register::kin(from, urns, LinkDirection::Successors).await?;
-    let by_hand = by_hand(from, programme).await?;
+    let by_hand = hand_placements(from, programme).await?;
     let schools = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();
         let ending = SchoolEnding { successors: successors.remove(&it.urn).unwrap_or_default(), ..ending(&detail) };
@@ -75,13 +75,13 @@ async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result
     Ok(open.into_iter().map(|(uid, urns)| (uid, urns.len())).collect())
 }
 
-/// What a file says of the closing of a school, without its successors.
+/// What a file of establishments says about the closing of a school. The successors are in another file, so they are empty here.
 fn ending(detail: &Establishment) -> SchoolEnding {
     SchoolEnding { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
 }
 
-/// The links of these schools to trusts in the newest register. Whether a trust is open comes from the file of groups, if that
-/// is at least as new as the register; otherwise from the register itself.
+/// Loads the links of these schools to trusts in the newest register. Whether a trust is open is taken from the newest file that
+/// names the trust.
 async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
     let members = register::members(from, MembershipQuery::Schools(urns)).await?;
     let members: Vec<(Membership, TrustKind)> =
@@ -94,14 +94,15 @@ async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<Tr
     Ok(links)
 }
 
-/// Those of these groups that are open by the newest file that names them.
+/// Finds which of these groups are open, by the newest file that names each group.
 pub(crate) async fn open(from: &impl Readable, uids: impl Iterator<Item = Uid>) -> Result<HashSet<Uid>> {
     let uids: Vec<Uid> = uids.collect::<HashSet<_>>().into_iter().collect();
     let trusts = register::trusts(from, &uids).await?;
     Ok(trusts.into_values().filter(|it| is_open(&it.status)).map(|it| it.uid).collect())
 }
 
-async fn by_hand(from: &impl Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {
+/// Loads the placements by hand in a programme; none if no programme is given.
+async fn hand_placements(from: &impl Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {
     let Some(programme) = programme else { return Ok(HashMap::new()) };
     let placed = placements::of_programme(from, programme).await?;
     Ok(placed.into_iter().map(|(urn, how, _)| (urn, how)).collect())

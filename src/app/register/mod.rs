@@ -1,4 +1,4 @@
-//! Schools and trusts as in the newest files.
+//! Loads schools and trusts from the newest files.
 
 pub(crate) mod facts;
 
@@ -20,17 +20,17 @@ pub struct School {
     pub urn: Urn,
     /// Its name.
     pub name: String,
-    /// Its LAESTAB, when a file gives it.
+    /// Its LAESTAB, if a file gives it.
     pub laestab: Option<Laestab>,
-    /// Its local authority.
+    /// Its local authority, if a file gives it.
     pub la: Option<LaCode>,
     /// Its phase.
     pub phase: String,
     /// Its type, as printed.
     pub school_type: String,
-    /// Its diocese, when it has one.
+    /// Its diocese; `None` if it has none, or if that is unknown.
     pub diocese: Option<String>,
-    /// Whether a file of establishments names it. Without that it is unknown whether the school has a diocese.
+    /// Whether a file of establishments names the school. If none does, it is unknown whether the school has a diocese.
     pub diocese_known: bool,
     /// Its status, close date and successors, if the files give them.
     pub ending: SchoolEnding,
@@ -41,13 +41,13 @@ pub struct School {
 }
 
 impl School {
-    /// Its RSC region, when its local authority is known.
+    /// Its RSC region; `None` if its local authority is not known or is in no region.
     #[must_use]
     pub fn region(&self) -> Option<Region> {
         self.la.and_then(Region::of)
     }
 
-    /// Its local authority's name, when it is known.
+    /// The name of its local authority; `None` if the local authority is not known.
     #[must_use]
     pub fn la_name(&self) -> Option<&'static str> {
         self.la.and_then(local_authority).map(|la| la.name)
@@ -63,13 +63,16 @@ pub struct Trust {
     pub name: String,
     /// Its group type, as printed.
     pub group_type: String,
-    /// Open, Closed, Proposed to open, Proposed to close or Created in error.
+    /// Its status: Open, Closed, Proposed to open, Proposed to close or Created in error.
     pub status: String,
-    /// Schools in it in the newest register.
+    /// The number of its schools in the newest register.
     pub schools: usize,
 }
 
-/// A school; fails if no file names it.
+/// Loads a school.
+///
+/// # Errors
+/// [`AppError::NotFound`] if no file names it; [`AppError::Unavailable`].
 pub(crate) async fn one_school(
     from: &impl Readable,
     programme: Option<&Programme>,
@@ -80,7 +83,10 @@ pub(crate) async fn one_school(
     school.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
 }
 
-/// A trust and the URNs of its schools in the newest register, in order.
+/// Loads a trust and the URNs of its schools in the newest register, in order.
+///
+/// # Errors
+/// [`AppError::NotFound`] if no file names it as a trust; [`AppError::Unavailable`].
 pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, Vec<Urn>)> {
     let group = store::register::trusts(from, &[uid]).await?.remove(&uid);
     let trust = group.filter(|it| TrustKind::from_gias(it.kind).is_some());
@@ -88,10 +94,10 @@ pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, 
     let members = store::register::members(from, MembershipQuery::Groups(&[uid])).await?;
     let mut urns: Vec<Urn> = members.iter().map(|it| it.urn).collect();
     urns.dedup();
-    Ok((shown(trust, urns.len()), urns))
+    Ok((to_shown_trust(trust, urns.len()), urns))
 }
 
-/// A trust as it is shown, with its number of schools.
-pub(in crate::app) fn shown(it: store::register::Trust, schools: usize) -> Trust {
+/// Converts a stored trust to the form that is shown, with its number of schools.
+pub(in crate::app) fn to_shown_trust(it: store::register::Trust, schools: usize) -> Trust {
     Trust { uid: it.uid, name: it.name, group_type: it.kind_name, status: it.status, schools }
 }
