@@ -305,8 +305,8 @@ impl Answer for ApprovalEnded {
 }
 
 impl Answer for EntryDecided {
-    /// Returns `None`, because the command always opens an approval. The answer is [`CarriedOut::EntryDecided`] once the approval
-    /// is given.
+    /// Returns `None`, because the command always opens an approval. The answer is [`CarriedOut::EntryDecided`] once the
+    /// approval is given.
     fn from_any(_: AnyAnswer) -> Option<Self> {
         None
     }

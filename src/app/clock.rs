@@ -72,8 +72,8 @@ impl Clock {
         Duration::from_micros(u64::try_from(micros).unwrap_or_default())
     }
 
-    /// Compares the clock with the database's, which was read at some time between `before` and now. `before` can be long ago,
-    /// because the statement that read the database's clock may have waited for a lock.
+    /// Compares the clock with the database's, which was read at some time between `before` and now. `before` can be long
+    /// ago, because the statement that read the database's clock may have waited for a lock.
     ///
     /// # Errors
     /// [`ClockWrong`] if the clocks differ by more than [`APART`].
@@ -82,8 +82,8 @@ impl Clock {
         if wrong.apart <= APART { Ok(()) } else { Err(wrong) }
     }
 
-    /// The least number of microseconds by which the clock is ahead of the database's; negative if it is behind. The database's
-    /// clock was read at some time between `before` and now. Returns 0 if the database has no clock.
+    /// The least number of microseconds by which the clock is ahead of the database's; negative if it is behind. The
+    /// database's clock was read at some time between `before` and now. Returns 0 if the database has no clock.
     pub(crate) fn ahead_of(&self, before: Micros, database: Option<Micros>) -> i64 {
         let Some(database) = database else { return 0 };
         let ahead = before.0.saturating_sub(database.0).max(0);

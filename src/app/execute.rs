@@ -1,5 +1,5 @@
-//! Executes or previews a command of a programme. Both authorise the caller, look up the programme if the command does not name
-//! it, and pass the command to the programme's writer.
+//! Executes or previews a command of a programme. Both authorise the caller, look up the programme if the command does not
+//! name it, and pass the command to the programme's writer.
 
 use tokio::time::Instant;
 
@@ -30,9 +30,9 @@ impl App {
     /// Executes a command and returns its encoded answer, which is stored. A repeated request always gets the same bytes.
     ///
     /// # Errors
-    /// [`super::AppError::Denied`], which is checked first. [`super::AppError::NotFound`] if an entity that the command changes
-    /// does not exist; [`super::AppError::Invalid`] if its entities belong to different programmes. Then the errors of
-    /// [`super::writer::Writer::submit`].
+    /// [`super::AppError::Denied`], which is checked first. [`super::AppError::NotFound`] if an entity that the command
+    /// changes does not exist; [`super::AppError::Invalid`] if its entities belong to different programmes. Then the errors
+    /// of [`super::writer::Writer::submit`].
     pub(crate) async fn execute(&self, call: MutatingCall<'_>, command: impl TypedCommand) -> Result<Vec<u8>> {
         let MutatingCall { caller, request, deadline, encoders } = call;
         let (programme, command) = self.authorise_and_find_programme(caller, command.into_parts()).await?;

@@ -1,7 +1,8 @@
 //! The use cases. A use case authorises the caller, loads the state that is needed, and calls the other steps in their order.
 //!
 //! There are three kinds of use case. Some only read. Some pass a command to the [`writer`] of its programme. Some land or
-//! withdraw reference data ([`imports`]). The rules of the scheme are in the domain, and the encoding of messages is in `grpc`.
+//! withdraw reference data ([`imports`]). The rules of the scheme are in the domain, and the encoding of messages is in
+//! `grpc`.
 
 pub(crate) mod answers;
 pub mod clock;
@@ -121,8 +122,8 @@ impl App {
         &self.inner.store
     }
 
-    /// Begins a read transaction over one snapshot. Tries again if the database is unavailable, because a pooled connection may
-    /// have been lost.
+    /// Begins a read transaction over one snapshot. Tries again if the database is unavailable, because a pooled connection
+    /// may have been lost.
     async fn snapshot(&self) -> Result<ReadTx> {
         Ok(with_retry(|| self.store().snapshot()).await?)
     }

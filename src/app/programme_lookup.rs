@@ -1,5 +1,5 @@
-//! Caches which programme an offer, award or fund belongs to. That never changes, so a cached programme cannot become stale, even
-//! if other processes write.
+//! Caches which programme an offer, award or fund belongs to. That never changes, so a cached programme cannot become
+//! stale, even if other processes write.
 
 use std::hash::Hash;
 

@@ -1,5 +1,5 @@
-//! The identity of a request that changes something: its request id, its method and its fingerprint. If all three are the same
-//! as those of a stored request, the request is a repetition and gets the stored answer.
+//! The identity of a request that changes something: its request id, its method and its fingerprint. If all three are the
+//! same as those of a stored request, the request is a repetition and gets the stored answer.
 
 use sha2::{Digest as _, Sha256};
 
@@ -26,8 +26,8 @@ impl RequestIdentity {
         Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
     }
 
-    /// The identity of a request about reference data. The fingerprint hashes the relevant parts of its message, each preceded by
-    /// its length.
+    /// The identity of a request about reference data. The fingerprint hashes the relevant parts of its message, each
+    /// preceded by its length.
     #[must_use]
     pub fn of_parts(id: RequestId, rpc: &'static str, parts: &[&[u8]]) -> Self {
         let mut sum = Sha256::new();

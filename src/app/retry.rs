@@ -9,12 +9,12 @@ use crate::store::StoreError;
 
 /// The most attempts.
 const MAX_ATTEMPTS: u32 = 4;
-/// The longest wait before the second attempt, in milliseconds. This limit doubles with each further attempt. The wait is random
-/// and at least half of the limit, so that replicas do not retry at the same time.
+/// The longest wait before the second attempt, in milliseconds. This limit doubles with each further attempt. The wait is
+/// random and at least half of the limit, so that replicas do not retry at the same time.
 const MAX_FIRST_WAIT_MS: u64 = 50;
 
-/// The most time that one attempt may take. It is longer than all timeouts of the database. Without it, an attempt would wait for
-/// ever on a connection that is open but silent.
+/// The most time that one attempt may take. It is longer than all timeouts of the database. Without it, an attempt would
+/// wait for ever on a connection that is open but silent.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// An error after which an operation may be tried again.

@@ -1,7 +1,8 @@
 //! Makes every programme adopt the rules version of this program, as an event of the programme's record.
 //!
 //! This happens when the schema is migrated, when a server starts and when a programme is made. Each batch also adopts the
-//! version, under the programme's lock, before it records anything else. If a programme has the version already, nothing happens.
+//! version, under the programme's lock, before it records anything else. If a programme has the version already, nothing
+//! happens.
 
 use super::{App, AppError, Result};
 use crate::domain::approval::Approval;
@@ -35,13 +36,15 @@ pub struct Upgraded {
     pub programmes: Vec<Programme>,
     /// The number of imports that the register's record adopted when it began; `None` if the record had begun before.
     pub imports: Option<usize>,
-    /// If a programme adopted the rules now: all approvals that have expired without an answer, otherwise empty. The adoption ends
-    /// open approvals for which older rules did not store what they were judged against. Their changes have to be requested again.
+    /// If a programme adopted the rules now: all approvals that have expired without an answer, otherwise empty. The
+    /// adoption ends open approvals for which older rules did not store what they were judged against. Their changes have
+    /// to be requested again.
     pub expired: Vec<Approval>,
 }
 
 impl App {
-    /// Makes every programme with older rules adopt the rules of this program. Begins the register's record if it has not begun.
+    /// Makes every programme with older rules adopt the rules of this program. Begins the register's record if it has not
+    /// begun.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`];

@@ -72,12 +72,12 @@ impl App {
             .collect()
     }
 
-    /// Loads the terms of a new programme and begins its record. Returns the encoded answer. Loading the same text again changes
-    /// nothing. A repeated request gets the stored answer.
+    /// Loads the terms of a new programme and begins its record. Returns the encoded answer. Loading the same text again
+    /// changes nothing. A repeated request gets the stored answer.
     ///
     /// # Errors
-    /// [`AppError::Denied`]. [`AppError::Invalid`] with every mistake in the text. `Reason::TermsInUse` if the programme has other
-    /// terms already. [`AppError::RequestIdReused`]. [`AppError::Unavailable`], [`AppError::StorageFull`],
+    /// [`AppError::Denied`]. [`AppError::Invalid`] with every mistake in the text. `Reason::TermsInUse` if the programme
+    /// has other terms already. [`AppError::RequestIdReused`]. [`AppError::Unavailable`], [`AppError::StorageFull`],
     /// [`AppError::Outdated`], [`AppError::ClockWrong`].
     pub async fn load_terms(&self, caller: &Caller, new: NewTerms<'_>) -> Result<Vec<u8>> {
         authorise(caller, Action::LoadTerms)?;
@@ -149,8 +149,8 @@ impl App {
         if let Some(row) = stored_terms.clone().filter(|row| row.sha256 == sha256) {
             return Ok((tx, StoredTerms { row, terms, unchanged: true }));
         }
-        // An earlier version accepted escapes of invisible characters. Terms that it stored were returned above; new terms with
-        // such escapes are refused.
+        // An earlier version accepted escapes of invisible characters. Terms that it stored were returned above; new terms
+        // with such escapes are refused.
         let invisible = Terms::unseen(file_name, text);
         if !invisible.is_empty() || stored_terms.is_some() {
             tx.rollback().await?;

@@ -36,8 +36,8 @@ impl TermsCache {
     /// Returns the terms of a programme, from the cache or from the database.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that cannot
-    /// be parsed.
+    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that
+    /// cannot be parsed.
     pub(in crate::app) async fn get_or_load(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
         if let Some(loaded) = self.cached(programme) {
             return Ok(loaded);

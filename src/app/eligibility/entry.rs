@@ -25,13 +25,13 @@ pub struct DecidedEntry {
     pub decision: EntryDecision,
     /// Who requested the decision, and who approved it; `None` if the school is outside the caller's reach.
     pub people: Option<(Actor, Actor)>,
-    /// Whether the decision counts, for the school or its successors. It counts if a monthly file shows the school, no file says
-    /// with what judgements the school entered the year, and there is no decision about a newer URN.
+    /// Whether the decision counts, for the school or its successors. It counts if a monthly file shows the school, no file
+    /// says with what judgements the school entered the year, and there is no decision about a newer URN.
     pub counts: bool,
 }
 
-/// Loads the regions of these schools, by URN. Schools that no file names are left out. A region is `None` if the local authority
-/// is not known.
+/// Loads the regions of these schools, by URN. Schools that no file names are left out. A region is `None` if the local
+/// authority is not known.
 pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Result<HashMap<Urn, Option<Region>>> {
     if urns.is_empty() {
         return Ok(HashMap::new());
@@ -40,7 +40,8 @@ pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Re
     Ok(schools.into_values().map(|it| (it.urn, it.region())).collect())
 }
 
-/// Loads what the files say of schools whose entry position is to be decided, by URN. Schools that no file names are left out.
+/// Loads what the files say of schools whose entry position is to be decided, by URN. Schools that no file names are left
+/// out.
 pub(crate) async fn entry_schools(
     from: &impl Readable,
     terms: &Terms,
@@ -155,10 +156,10 @@ pub(super) fn to_shown_decision(
     with_people: bool,
 ) -> DecidedEntry {
     let urn = decision.urn;
-    let rests_on_decision = |it: &Finding| matches!(it, Finding::Decided { urn: decided, .. } if *decided == urn);
+    let depends_on_decision = |it: &Finding| matches!(it, Finding::Decided { urn: decided, .. } if *decided == urn);
     // If a school was split, each successor takes over the decision.
     let newest = assessment.schools().iter().filter(|it| it.superseded_by.is_none());
-    let counts = newest.flat_map(|it| &it.findings).any(|(_, finding)| rests_on_decision(finding));
+    let counts = newest.flat_map(|it| &it.findings).any(|(_, finding)| depends_on_decision(finding));
     let people = with_people.then(|| (decision.asked_by.clone(), decision.given_by.clone()));
     DecidedEntry { programme, decision, people, counts }
 }

@@ -30,8 +30,8 @@ pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<R
 }
 
 /// Finds the candidates for offers, by recipient: each eligible standalone school, and each MAT with its eligible schools.
-/// Eligible schools that are unplaced, or closed on the day, are returned in lists of their own. `on_offers` are the schools of
-/// open offers: those that have closed, or are not eligible, are returned too.
+/// Eligible schools that are unplaced, or closed on the day, are returned in lists of their own. `on_offers` are the
+/// schools of open offers: those that have closed, or are not eligible, are returned too.
 pub(crate) async fn candidates(
     from: &impl Readable,
     terms: &Terms,
@@ -84,8 +84,8 @@ fn closed_school(school: &School) -> Option<ClosedSchool> {
     Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, eligible: true, offer: None })
 }
 
-/// Returns those of these open referrals whose schools are all eligible by the files, placed, and not closed. The next identify
-/// records them as confirmed.
+/// Returns those of these open referrals whose schools are all eligible by the files, placed, and not closed. The next
+/// identify records them as confirmed.
 pub(crate) async fn confirmed(
     from: &impl Readable,
     terms: &Terms,
@@ -103,8 +103,8 @@ pub(crate) async fn confirmed(
     Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
 }
 
-/// Finds the offer placement of each referred school, and what the files say about its closing. Schools that no file names are
-/// left out.
+/// Finds the offer placement of each referred school, and what the files say about its closing. Schools that no file names
+/// are left out.
 pub(crate) async fn offer_placements(
     from: &impl Readable,
     terms: &Terms,
@@ -182,8 +182,8 @@ impl<'a> PlacementFinder<'a> {
     }
 }
 
-/// Loads the responsible bodies of these schools by the newest register. Schools that no file names, and those without a known
-/// local authority, are left out.
+/// Loads the responsible bodies of these schools by the newest register. Schools that no file names, and those without a
+/// known local authority, are left out.
 pub(crate) async fn responsible_bodies(
     from: &impl Readable,
     programme: &Programme,

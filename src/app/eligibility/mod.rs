@@ -1,5 +1,5 @@
-//! Reads the eligibility of schools in a programme: the summary, the list, the explanation of a school or trust, and the changes
-//! between two dates.
+//! Reads the eligibility of schools in a programme: the summary, the list, the explanation of a school or trust, and the
+//! changes between two dates.
 //!
 //! The rules are in the domain. This module loads the data that the rules use, from one snapshot ([`standing`]).
 
@@ -70,8 +70,8 @@ pub struct SchoolEligibility {
 pub struct Explanation {
     /// The requested school, or each school of the requested trust.
     pub schools: Vec<SchoolEligibility>,
-    /// The answers of the trust-level rules, for the requested trust or the trust of the school. Empty if there is no such rule or
-    /// trust.
+    /// The answers of the trust-level rules, for the requested trust or the trust of the school. Empty if there is no such
+    /// rule or trust.
     pub trust_rules: Vec<RuleAnswer>,
     /// The trust, if one was requested.
     pub trust: Option<Trust>,
@@ -183,9 +183,9 @@ impl App {
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
-    /// The words that the condition of a list may use. `eligible`, `unknown`; `unplaced` (eligible, but of no kind of recipient);
-    /// `closed` (eligible, but closed by the newest register); `decided` (a decision of two people about its entry position
-    /// counts); and the ids of the programme's rules.
+    /// The words that the condition of a list may use. `eligible`, `unknown`; `unplaced` (eligible, but of no kind of
+    /// recipient); `closed` (eligible, but closed by the newest register); `decided` (a decision of two people about its
+    /// entry position counts); and the ids of the programme's rules.
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms.
@@ -253,11 +253,12 @@ impl App {
         Ok(Explanation { trust: Some(trust), ..explanation })
     }
 
-    /// Applies the school-level rules to the files up to `from` and to the files up to `to`, and returns the differences, ordered
-    /// by URN. Decisions about entry positions count at both dates, even if they were made later.
+    /// Applies the school-level rules to the files up to `from` and to the files up to `to`, and returns the differences,
+    /// ordered by URN. Decisions about entry positions count at both dates, even if they were made later.
     ///
     /// # Errors
-    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] if `from` is after `to`.
+    /// [`AppError::Denied`]; [`AppError::NotFound`] for a programme that has no terms; [`AppError::Invalid`] if `from` is
+    /// after `to`.
     pub async fn eligibility_changes(
         &self,
         caller: &Caller,

@@ -16,8 +16,8 @@ use crate::domain::role::Reach;
 use crate::domain::terms::{Rule, Terms, Test};
 use crate::store::{Readable, offers, register};
 
-/// Builds the eligibility of these schools, in the same order. Each has the answer of every rule, and its offer if that is within
-/// reach. Schools that no file names are left out.
+/// Builds the eligibility of these schools, in the same order. Each has the answer of every rule, and its offer if that is
+/// within reach. Schools that no file names are left out.
 pub(super) async fn schools(
     from: &impl Readable,
     terms: &Terms,

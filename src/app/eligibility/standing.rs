@@ -1,8 +1,9 @@
 //! Loads all data that the rules use from one snapshot: monthly rows, trusts and placements.
 //!
-//! Only monthly rows that can change an answer are read. The entry date of the year divides the files into two parts. Of each
-//! school these rows are read: the newest row of each part; in the second part, the first row with each grade that a rule of
-//! the year tests; and the first row that prints each older URN. A test checks that the answers are the same as with all rows.
+//! Only monthly rows that can change an answer are read. The entry date of the year divides the files into two parts. Of
+//! each school these rows are read: the newest row of each part; in the second part, the first row with each grade that a
+//! rule of the year tests; and the first row that prints each older URN. A test checks that the answers are the same as
+//! with all rows.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -167,8 +168,8 @@ impl Standings {
         }
     }
 
-    /// Whether a school counts as unknown, in the same way as in the summary: it is not superseded, not entitled, and a rule for
-    /// its kind of recipient is unknown.
+    /// Whether a school counts as unknown, in the same way as in the summary: it is not superseded, not entitled, and a
+    /// rule for its kind of recipient is unknown.
     fn is_unknown(&self, terms: &Terms, school: &SchoolAssessment) -> bool {
         let nowhere = Placement::Unplaced(UnplacedReason::NotInRegister);
         let placement = self.placements.get(&school.urn).copied().unwrap_or(nowhere);
@@ -184,8 +185,8 @@ fn needs_placement(school: &SchoolAssessment) -> bool {
     school.superseded_by.is_none() && !school.findings.iter().all(|(_, it)| matches!(it, Finding::NotMet(_)))
 }
 
-/// Assesses every school by the school-level rules, and every MAT by the trust-level rule. If the terms have no trust-level rule,
-/// the list of trusts is empty.
+/// Assesses every school by the school-level rules, and every MAT by the trust-level rule. If the terms have no trust-level
+/// rule, the list of trusts is empty.
 async fn assess_all(
     from: &impl Readable,
     terms: &Terms,
@@ -205,8 +206,8 @@ async fn assess_all(
     Ok((assessment, assess_trusts(terms, &rows, &members)))
 }
 
-/// Assesses every school by the school-level rules, from the rows that can change an answer. `positions` are the decisions about
-/// entry positions.
+/// Assesses every school by the school-level rules, from the rows that can change an answer. `positions` are the decisions
+/// about entry positions.
 pub(super) async fn by_school_rules(
     from: &impl Readable,
     terms: &Terms,
@@ -236,8 +237,8 @@ pub(super) async fn assess_with_links(
     Ok(if adds_nothing { by_files } else { assess_decided(terms, rows.iter().copied(), &links, positions) })
 }
 
-/// Finds the predecessors of these schools, over several generations. Follows the register's links and the older URNs that these
-/// rows print. Returns the register's links only.
+/// Finds the predecessors of these schools, over several generations. Follows the register's links and the older URNs that
+/// these rows print. Returns the register's links only.
 async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
     let printed = printed(rows.iter().copied());
     let (mut links, mut visited) = (HashMap::new(), BTreeSet::new());

@@ -16,8 +16,8 @@ use crate::domain::refusal::EntityKind;
 use crate::domain::terms::{Terms, shipped};
 use crate::store::imports;
 
-/// A row of the table: schools, eligible, E1, E2, both, MAT schools, MAT trusts, standalone, maintained, SAT, single-school MAT,
-/// unplaced, unknown.
+/// A row of the table: schools, eligible, E1, E2, both, MAT schools, MAT trusts, standalone, maintained, SAT, single-school
+/// MAT, unplaced, unknown.
 type SummaryRow = [usize; 13];
 
 async fn summary_row(test_app: &TestApp, year: &str) -> SummaryRow {

@@ -1,8 +1,8 @@
-//! Compares two files of one kind and date. If they disagree, the import of the second file is refused, and the refusal names the
-//! rows. The exception is an import that replaces the first file.
+//! Compares two files of one kind and date. If they disagree, the import of the second file is refused, and the refusal
+//! names the rows. The exception is an import that replaces the first file.
 //!
-//! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. It is no disagreement
-//! if a name is spelled differently, or if a row is in only one of the files.
+//! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. It is no
+//! disagreement if a name is spelled differently, or if a row is in only one of the files.
 
 use std::collections::HashMap;
 use std::hash::Hash;

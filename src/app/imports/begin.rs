@@ -1,7 +1,9 @@
-//! Begins the register's record. The record adopts the imports and approvals that exist already, with an event for each of them.
+//! Begins the register's record. The record adopts the imports and approvals that exist already, with an event for each of
+//! them.
 //!
-//! This happens when the schema is migrated, when a server starts, and before anything else is recorded. The rows are hashed
-//! before the lock is taken. One transaction then appends all events, or none. If the record has begun before, nothing happens.
+//! This happens when the schema is migrated, when a server starts, and before anything else is recorded. The rows are
+//! hashed before the lock is taken. One transaction then appends all events, or none. If the record has begun before,
+//! nothing happens.
 
 use super::Import;
 use super::record::{DoneBy, RegisterAppender, imported_file};
@@ -69,8 +71,8 @@ impl App {
         Ok(begun)
     }
 
-    /// The time at which the record begins. It is never before the time of a stored answer about reference data. Earlier versions
-    /// recorded no events, so repeated imports, and denied or withdrawn approvals, left only their answers.
+    /// The time at which the record begins. It is never before the time of a stored answer about reference data. Earlier
+    /// versions recorded no events, so repeated imports, and denied or withdrawn approvals, left only their answers.
     async fn beginning_time(&self, locked: &WriteTx) -> store::Result<Now> {
         let recorded = store::imports::last_recorded(locked).await?;
         Ok(self.clock().now_after(recorded.max(store::requests::last_of_register(locked).await?)))

@@ -15,17 +15,17 @@ use crate::store::{self, StoreError, WriteTx};
 const NAMES_PER_WRITE: u64 = 1_000;
 /// The number of rows that one transaction deletes.
 const ROWS_PER_DELETE: u64 = 2_000;
-/// After this many microseconds, an import that has not landed counts as abandoned. Staging the largest file takes only seconds.
-/// A process that takes longer finds that its rows were deleted, and its import fails.
+/// After this many microseconds, an import that has not landed counts as abandoned. Staging the largest file takes only
+/// seconds. A process that takes longer finds that its rows were deleted, and its import fails.
 const ABANDONED_AFTER_MICROS: i64 = 3_600 * 1_000_000;
 
 impl App {
-    /// Deletes the rows of abandoned imports, and resumes an interrupted update of the search. Runs when a server starts and before
-    /// each import.
+    /// Deletes the rows of abandoned imports, and resumes an interrupted update of the search. Runs when a server starts
+    /// and before each import.
     ///
     /// # Errors
-    /// [`crate::app::AppError::ClockWrong`]; [`crate::app::AppError::Unavailable`]. An import that cannot be deleted, or a search
-    /// that cannot be updated, is only logged.
+    /// [`crate::app::AppError::ClockWrong`]; [`crate::app::AppError::Unavailable`]. An import that cannot be deleted, or a
+    /// search that cannot be updated, is only logged.
     pub async fn clean_staging(&self) -> Result<()> {
         // With a clock that is ahead, an import that another server is staging would look abandoned.
         self.check_clock().await?;
@@ -44,8 +44,8 @@ impl App {
         }
     }
 
-    /// Marks an import as discarded, so that it cannot land any more. Then deletes its rows in several transactions, and itself with
-    /// the last. Does nothing if the import has landed or does not exist.
+    /// Marks an import as discarded, so that it cannot land any more. Then deletes its rows in several transactions, and
+    /// itself with the last. Does nothing if the import has landed or does not exist.
     async fn try_discard(&self, import: &Import) -> store::Result<()> {
         let (store, id) = (self.store(), import.id);
         let mark = || async {

@@ -1,7 +1,8 @@
 //! Runs one import, from its bytes to its landing.
 //!
-//! The steps are: parse, compare with the imports of the same date, stage, land. Landing holds the register's lock for a few
-//! small statements. If another import of the same date landed or was withdrawn after the comparison, the file is compared again.
+//! The steps are: parse, compare with the imports of the same date, stage, land. Landing holds the register's lock for a
+//! few small statements. If another import of the same date landed or was withdrawn after the comparison, the file is
+//! compared again.
 
 use std::sync::Arc;
 
@@ -142,8 +143,8 @@ impl ImportJob {
         (plan, Arc::new(rows))
     }
 
-    /// Compares, stages and lands the file, and returns the reply. If another import of the same date landed or was withdrawn after
-    /// the comparison, compares again. A dry run ends after the first comparison.
+    /// Compares, stages and lands the file, and returns the reply. If another import of the same date landed or was
+    /// withdrawn after the comparison, compares again. A dry run ends after the first comparison.
     async fn compare_and_land(&self, plan: &mut Plan, rows: Arc<StagedRows>) -> Result<ImportReply<ImportOutcome>> {
         if !self.header.validate_only {
             self.app.begin_register_record().await?;
@@ -190,12 +191,12 @@ impl ImportJob {
         Ok(())
     }
 
-    /// Compares the file with all landed imports of the same kind and date. Finds the import to replace, if one is named. Returns
-    /// the outcome if one of the imports has the same content, otherwise `None`.
+    /// Compares the file with all landed imports of the same kind and date. Finds the import to replace, if one is named.
+    /// Returns the outcome if one of the imports has the same content, otherwise `None`.
     ///
     /// # Errors
-    /// [`AppError::Refused`] if an import that is not replaced disagrees; [`AppError::Invalid`] if the import to replace cannot be
-    /// replaced.
+    /// [`AppError::Refused`] if an import that is not replaced disagrees; [`AppError::Invalid`] if the import to replace
+    /// cannot be replaced.
     async fn compare(&self, plan: &mut Plan, rows: &StagedRows) -> Result<Option<ImportOutcome>> {
         let store = self.app.store();
         let same_day = same_day(store, &plan.import).await?;
@@ -216,8 +217,8 @@ impl ImportJob {
         if disagreements.is_empty() { Ok(None) } else { Err(refusals::import_disagrees(&disagreements).into()) }
     }
 
-    /// Finds the import to replace, which must be landed and of the same kind and date. `earlier` is a landed import with the same
-    /// content. Returns `None` if `earlier` is the import to replace, or has replaced it already.
+    /// Finds the import to replace, which must be landed and of the same kind and date. `earlier` is a landed import with
+    /// the same content. Returns `None` if `earlier` is the import to replace, or has replaced it already.
     async fn find_replaced(
         &self,
         id: ImportId,
@@ -282,8 +283,8 @@ impl ImportJob {
     /// Makes the import count, in one transaction. If an earlier import has the same content, records the repetition instead.
     async fn land(&self, plan: &Plan) -> std::result::Result<Landing, WriteError> {
         let (tx, mut record) = self.app.locked_record().await?;
-        // The request is answered already if a COMMIT succeeded but its confirmation was lost, or if the same request arrived twice
-        // at the same time.
+        // The request is answered already if a COMMIT succeeded but its confirmation was lost, or if the same request
+        // arrived twice at the same time.
         if let Some(stored) = store::requests::one(&tx, &self.caller.actor, self.header.request).await? {
             tx.confirm().await?;
             return Ok(Landing::Answered(stored));

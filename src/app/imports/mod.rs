@@ -154,10 +154,10 @@ impl App {
     /// Imports one file and returns the outcome. The import is completed even if the caller disconnects.
     ///
     /// # Errors
-    /// [`AppError::Denied`]. [`AppError::Invalid`] for a date in the future, a file name that is too long, or an import that cannot
-    /// be replaced. [`AppError::FileRefused`] for a file that is unusable as a whole. [`AppError::Refused`] if a landed file of the
-    /// same date disagrees. [`AppError::RequestIdReused`]. [`AppError::Unavailable`], [`AppError::StorageFull`],
-    /// [`AppError::ClockWrong`], [`AppError::Outdated`].
+    /// [`AppError::Denied`]. [`AppError::Invalid`] for a date in the future, a file name that is too long, or an import
+    /// that cannot be replaced. [`AppError::FileRefused`] for a file that is unusable as a whole. [`AppError::Refused`] if
+    /// a landed file of the same date disagrees. [`AppError::RequestIdReused`]. [`AppError::Unavailable`],
+    /// [`AppError::StorageFull`], [`AppError::ClockWrong`], [`AppError::Outdated`].
     pub async fn import_file(
         &self,
         caller: &Caller,
@@ -211,8 +211,8 @@ impl App {
     }
 }
 
-/// Runs work to its end in a task, even if the caller disconnects, and returns the result. If the caller has disconnected, logs an
-/// error of the work.
+/// Runs work to its end in a task, even if the caller disconnects, and returns the result. If the caller has disconnected,
+/// logs an error of the work.
 async fn run_to_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let (sender, result) = oneshot::channel();
     let task = async move {

@@ -76,7 +76,8 @@ impl RegisterAppender {
     }
 }
 
-/// Makes the description of an import's file for the record, with the hashes of its accepted rows and of its problems and notes.
+/// Makes the description of an import's file for the record, with the hashes of its accepted rows and of its problems and
+/// notes.
 pub(super) fn imported_file(import: &Import, (accepted, findings): (RowsHash, RowsHash)) -> ImportedFile {
     ImportedFile {
         kind: import.kind,

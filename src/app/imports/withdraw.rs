@@ -1,12 +1,12 @@
-//! Withdraws a wrong import. One administrator requests the withdrawal, which opens an approval. Another administrator gives the
-//! approval, which carries out the withdrawal, or denies it.
+//! Withdraws a wrong import. One administrator requests the withdrawal, which opens an approval. Another administrator
+//! gives the approval, which carries out the withdrawal, or denies it.
 //!
 //! A withdrawn import keeps its rows, but none of them counts any more. If the import had replaced another import, the other
 //! import stays replaced; its file can be imported again.
 //!
-//! The approval states which offers would have schools that are no longer eligible. The withdrawal must not affect other offers.
-//! Both the request and the approval read every file under the lock, as identify does. That is acceptable, because an import is
-//! withdrawn only a few times a year.
+//! The approval states which offers would have schools that are no longer eligible. The withdrawal must not affect other
+//! offers. Both the request and the approval read every file under the lock, as identify does. That is acceptable, because
+//! an import is withdrawn only a few times a year.
 
 use super::record::DoneBy;
 use super::{Import, ImportReply, ImportState, run_to_end};
@@ -50,15 +50,15 @@ pub struct EncodeWithdrawn {
 }
 
 impl App {
-    /// Requests to withdraw an import. Opens an approval, unless the caller has opened one already, and returns a refusal that names
-    /// it: one person alone never withdraws an import. If the same request is repeated after a second person gave the approval, it
-    /// returns the encoded answer. With `validate_only` no approval is opened.
+    /// Requests to withdraw an import. Opens an approval, unless the caller has opened one already, and returns a refusal
+    /// that names it: one person alone never withdraws an import. If the same request is repeated after a second person
+    /// gave the approval, it returns the encoded answer. With `validate_only` no approval is opened.
     ///
     /// # Errors
-    /// [`AppError::Denied`]. [`AppError::Invalid`] for a reason that is empty or too long. `Reason::ApprovalRequired` with the
-    /// approval. `Reason::ApprovalClosed` if the same request opened an approval that was denied or withdrawn, or has expired.
-    /// `Reason::ApprovalNotOpen` for some approvals of earlier versions.
-    /// `Reason::ImportNotLanded`; [`AppError::NotFound`]; [`AppError::RequestIdReused`]; [`AppError::Unavailable`].
+    /// [`AppError::Denied`]. [`AppError::Invalid`] for a reason that is empty or too long. `Reason::ApprovalRequired` with
+    /// the approval. `Reason::ApprovalClosed` if the same request opened an approval that was denied or withdrawn, or has
+    /// expired. `Reason::ApprovalNotOpen` for some approvals of earlier versions. `Reason::ImportNotLanded`;
+    /// [`AppError::NotFound`]; [`AppError::RequestIdReused`]; [`AppError::Unavailable`].
     pub async fn withdraw_import(
         &self,
         caller: &Caller,
@@ -81,8 +81,8 @@ impl App {
         run_to_end(task).await
     }
 
-    /// Opens the approval of a withdrawal, unless there is one already. The inner result is the stored answer of a request that was
-    /// carried out, or the refusal that names the approval.
+    /// Opens the approval of a withdrawal, unless there is one already. The inner result is the stored answer of a request
+    /// that was carried out, or the refusal that names the approval.
     async fn open_withdrawal_approval(
         &self,
         caller: &Caller,
@@ -104,7 +104,8 @@ impl App {
         let requester = ApprovalCaller::about_reference_data(caller.person(), now);
         if let Some(opened_before) = requester.opened_by_request(of_import(), request.id) {
             tx.confirm().await?;
-            // The request of an approval never gets an answer if the approval is from a version that did not store its request.
+            // The request of an approval never gets an answer if the approval is from a version that did not store its
+            // request.
             if opened_before.is_answer_outstanding() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
@@ -147,8 +148,8 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::RequestIdReused`]. `Reason::SelfApproval`, `Reason::ApprovalNotOpen`,
-    /// `Reason::ImportNotLanded`; `Reason::ApprovalExceeded` if the withdrawal would affect other offers than the approval states.
-    /// [`AppError::NotFound`] for an unknown approval or one of another kind.
+    /// `Reason::ImportNotLanded`; `Reason::ApprovalExceeded` if the withdrawal would affect other offers than the approval
+    /// states. [`AppError::NotFound`] for an unknown approval or one of another kind.
     pub async fn give_withdrawal(
         &self,
         caller: &Caller,
@@ -300,7 +301,8 @@ pub(super) async fn answer_approval(
     Ok(approval)
 }
 
-/// Returns the approval as given by this caller, with its import as withdrawn. Writes nothing, and computes no affected offers.
+/// Returns the approval as given by this caller, with its import as withdrawn. Writes nothing, and computes no affected
+/// offers.
 async fn give_and_withdraw(
     from: &impl store::Readable,
     caller: &Caller,

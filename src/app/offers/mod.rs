@@ -38,18 +38,18 @@ pub struct OfferInFull {
 pub struct OffersSnapshot {
     /// The offers, in the requested order.
     pub offers: Vec<OfferInFull>,
-    /// The number of the newest event of their programme in the snapshot; `None` if they belong to several programmes, or if there
-    /// are no offers.
+    /// The number of the newest event of their programme in the snapshot; `None` if they belong to several programmes, or
+    /// if there are no offers.
     pub at: Option<Seq>,
 }
 
 impl App {
-    /// Finds the programme of these offers. All of them must belong to one programme, because a command changes only one programme.
-    /// The command checks the caller's reach later; this function only checks it for offers that an error names.
+    /// Finds the programme of these offers. All of them must belong to one programme, because a command changes only one
+    /// programme. The command checks the caller's reach later; this function only checks it for offers that an error names.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] naming the offers that do not exist or are outside the reach; [`AppError::Invalid`] if there are no
-    /// offers, or if they belong to several programmes.
+    /// [`AppError::NotFound`] naming the offers that do not exist or are outside the reach; [`AppError::Invalid`] if there
+    /// are no offers, or if they belong to several programmes.
     pub(super) async fn programme_of_offers(&self, reach: &Reach, ids: &[OfferId]) -> Result<Programme> {
         let mut found = self.programme_lookup().offers.find(ids);
         if found.len() < ids.len() {
@@ -66,7 +66,8 @@ impl App {
         }
     }
 
-    /// Makes the error for a list of offers that is empty, or in which some do not exist, or which belong to several programmes.
+    /// Makes the error for a list of offers that is empty, or in which some do not exist, or which belong to several
+    /// programmes.
     async fn make_lookup_error(&self, reach: &Reach, ids: &[OfferId]) -> Result<AppError> {
         let offers = with_retry(|| offers::find(self.store(), ids)).await?;
         let is_visible = |id: &OfferId| offers.get(id).is_some_and(|it| reach.covers(it.region, it.assignee.as_ref()));
@@ -120,8 +121,8 @@ impl App {
         Ok(OffersSnapshot { offers, at })
     }
 
-    /// Reads offers from one snapshot. If all of them belong to one programme, also returns the number of the programme's newest
-    /// event in the snapshot.
+    /// Reads offers from one snapshot. If all of them belong to one programme, also returns the number of the programme's
+    /// newest event in the snapshot.
     async fn read_from_one_snapshot(
         &self,
         ids: &[OfferId],
@@ -146,8 +147,8 @@ impl App {
         Ok(OfferInFull { caps: of_terms.map(stored_or_unused).collect(), offer, awards })
     }
 
-    /// Sets the responsible body and the trust from the newest register, in offers that still take them from the register. All
-    /// offers must belong to one programme. Nothing is stored; the next identify or contact records the same body.
+    /// Sets the responsible body and the trust from the newest register, in offers that still take them from the register.
+    /// All offers must belong to one programme. Nothing is stored; the next identify or contact records the same body.
     async fn set_current_responsible_bodies(&self, offers: &mut [Offer], today: Date) -> Result<()> {
         let urns: Vec<Urn> = offers.iter().filter_map(Offer::school_of_responsible_body).collect();
         let Some(programme) = offers.first().map(|it| it.programme.clone()).filter(|_| !urns.is_empty()) else {

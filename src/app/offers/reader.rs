@@ -1,5 +1,5 @@
-//! Reads single offers. Waiting reads are answered in batches, because a query for many offers takes little longer than a query for
-//! one.
+//! Reads single offers. Waiting reads are answered in batches, because a query for many offers takes little longer than a
+//! query for one.
 //!
 //! No read waits for a timer: if only one read waits, it is a batch of its own. Nothing is cached.
 

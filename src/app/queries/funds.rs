@@ -134,7 +134,8 @@ impl App {
         Ok(funds.into_iter().map(|(programme, account)| Fund { programme, account }).collect())
     }
 
-    /// Finds the programme of these funds. All of them must belong to one programme, because money moves only within a programme.
+    /// Finds the programme of these funds. All of them must belong to one programme, because money moves only within a
+    /// programme.
     ///
     /// # Errors
     /// [`AppError::NotFound`] naming the fund that does not exist; [`AppError::Invalid`] for funds of two programmes;

@@ -43,8 +43,8 @@ pub struct SearchPage<T, K> {
 }
 
 impl App {
-    /// A page of the schools whose name contains the text, in upper or lower case, or whose URN is the text. Ordered by name, then by
-    /// URN.
+    /// A page of the schools whose name contains the text, in upper or lower case, or whose URN is the text. Ordered by
+    /// name, then by URN.
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::Invalid`] for a text of fewer than two characters.
@@ -88,8 +88,8 @@ impl App {
         })
     }
 
-    /// A page of the trusts whose name contains the text, in upper or lower case, or whose UID is the text. Ordered by name, then by
-    /// UID.
+    /// A page of the trusts whose name contains the text, in upper or lower case, or whose UID is the text. Ordered by
+    /// name, then by UID.
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::Invalid`] for a text of fewer than two characters.

@@ -6,7 +6,8 @@ use crate::domain::ids::RecordName;
 use crate::domain::role::{Action, Caller};
 
 impl App {
-    /// Verifies every record, or only the record `only`, over one snapshot. Verifications run one at a time. Returns the reports.
+    /// Verifies every record, or only the record `only`, over one snapshot. Verifications run one at a time. Returns the
+    /// reports.
     ///
     /// # Errors
     /// As [`verify`]; [`AppError::Denied`].

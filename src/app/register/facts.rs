@@ -11,13 +11,15 @@ use crate::domain::school::{HandPlacement, SchoolEnding, SchoolFacts, TrustKind,
 use crate::store::register::{Establishment, LinkDirection, Membership, MembershipQuery};
 use crate::store::{Readable, placements, register};
 
-/// Whether a group with this status is open, so that its schools are placed by it. A group that is proposed to close is still open.
+/// Whether a group with this status is open, so that its schools are placed by it. A group that is proposed to close is
+/// still open.
 pub(crate) fn is_open(status: &str) -> bool {
     matches!(status, "Open" | "Proposed to close")
 }
 
-/// Loads these schools, by URN. Schools that no landed file names are left out. A school is placed by the newest register. If the
-/// register does not place it, it is placed as by hand in the programme. Whether a school has closed is judged on the given day.
+/// Loads these schools, by URN. Schools that no landed file names are left out. A school is placed by the newest register.
+/// If the register does not place it, it is placed as by hand in the programme. Whether a school has closed is judged on
+/// the given day.
 pub(crate) async fn schools(
     from: &impl Readable,
     programme: Option<&Programme>,
@@ -75,13 +77,14 @@ async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result
     Ok(open.into_iter().map(|(uid, urns)| (uid, urns.len())).collect())
 }
 
-/// What a file of establishments says about the closing of a school. The successors are in another file, so they are empty here.
+/// What a file of establishments says about the closing of a school. The successors are in another file, so they are empty
+/// here.
 fn ending(detail: &Establishment) -> SchoolEnding {
     SchoolEnding { status: detail.status.clone(), close_date: detail.close_date, successors: Vec::new() }
 }
 
-/// Loads the links of these schools to trusts in the newest register. Whether a trust is open is taken from the newest file that
-/// names the trust.
+/// Loads the links of these schools to trusts in the newest register. Whether a trust is open is taken from the newest file
+/// that names the trust.
 async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
     let members = register::members(from, MembershipQuery::Schools(urns)).await?;
     let members: Vec<(Membership, TrustKind)> =

@@ -22,8 +22,8 @@ type CallHash = u128;
 pub(super) struct Calls {
     /// New keys for each verification, so that requests cannot be chosen to make wrong sums agree.
     keys: [RandomState; 2],
-    /// The sum of the hashes of requests whose methods always record an event. Each must have an answer, and each answer of these
-    /// methods must have a request.
+    /// The sum of the hashes of requests whose methods always record an event. Each must have an answer, and each answer of
+    /// these methods must have a request.
     sum: CallHash,
     /// Requests that must have an answer, but whose methods may also answer without recording an event.
     must_be_answered: HashSet<CallHash>,
@@ -96,8 +96,8 @@ impl Calls {
         }
     }
 
-    /// Adds the request of an event of the register's record, unless the last event had the same request. Events that began the
-    /// record have no request.
+    /// Adds the request of an event of the register's record, unless the last event had the same request. Events that began
+    /// the record have no request.
     pub(super) fn add_register_event(&mut self, event: &RegisterEvent) {
         let began_record = matches!(
             event.body,
@@ -114,8 +114,9 @@ impl Calls {
         }
     }
 
-    /// Whether every request has an answer and every answer has a request. If this returns `true`, that is certain apart from a
-    /// chance collision of hashes. If it returns `false`, the two may still agree: a request or answer may not have been readable.
+    /// Whether every request has an answer and every answer has a request. If this returns `true`, that is certain apart
+    /// from a chance collision of hashes. If it returns `false`, the two may still agree: a request or answer may not have
+    /// been readable.
     pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
         let mut next = self.is_complete.then_some(request_checks::Place::FIRST);
         while let Some(page_start) = next {

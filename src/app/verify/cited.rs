@@ -1,5 +1,5 @@
-//! Loads the data that a page of events cites from outside the page: rows of files, payments on invoices by all programmes, and
-//! events of earlier pages. The data is loaded page by page, so that memory stays bounded.
+//! Loads the data that a page of events cites from outside the page: rows of files, payments on invoices by all programmes,
+//! and events of earlier pages. The data is loaded page by page, so that memory stays bounded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -114,8 +114,8 @@ impl Cited {
         Ok(cited)
     }
 
-    /// Loads the events that the events of the page undo or whose text they erase, and the payments on all invoices concerned.
-    /// Returns the ids, to which the invoices of the loaded events are added.
+    /// Loads the events that the events of the page undo or whose text they erase, and the payments on all invoices
+    /// concerned. Returns the ids, to which the invoices of the loaded events are added.
     async fn load_events(
         &mut self,
         from: &impl Readable,

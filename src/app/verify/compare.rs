@@ -23,7 +23,8 @@ use crate::store::{
     referrals,
 };
 
-/// Reports every difference between the folded state of a programme and the database. `terms` is the stored hash of its terms.
+/// Reports every difference between the folded state of a programme and the database. `terms` is the stored hash of its
+/// terms.
 pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, report: &mut VerifyReport) -> Result<()> {
     let state = &folded.state;
     compare_head(snapshot, folded, report).await?;

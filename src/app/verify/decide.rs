@@ -1,4 +1,5 @@
-//! Decides each request of a programme's record again, with the data that the events cite and with the rules that decide commands.
+//! Decides each request of a programme's record again, with the data that the events cite and with the rules that decide
+//! commands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ impl Deciding {
         Self { imports, cited: Cited::default(), granted: BTreeSet::new() }
     }
 
-    /// Takes the data that the next page cites. Keeps the data of the previous page only if a request continues on the next page.
+    /// Takes the data that the next page cites. Keeps the data of the previous page only if a request continues on the next
+    /// page.
     pub(super) fn take_cited(&mut self, cited: Cited, request_continues: bool) {
         if request_continues {
             self.cited.add(cited);
@@ -67,8 +69,8 @@ impl Deciding {
             ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
         }
         state.claims.extend(own_payments);
-        // The approval of a referral also makes the offer, in the same request. So its schools are granted before the offers are
-        // checked.
+        // The approval of a referral also makes the offer, in the same request. So its schools are granted before the
+        // offers are checked.
         self.granted.extend(call.iter().flat_map(exceptional_schools));
         for event in call.iter().filter(|it| !it.body.listed().is_empty()) {
             let Some(recipient) = recipient_of(event, state) else { continue };
@@ -78,15 +80,16 @@ impl Deciding {
         }
     }
 
-    /// Forgets the movements that [`Self::decide`] recalled for a request. Called after the events of the request were applied.
+    /// Forgets the movements that [`Self::decide`] recalled for a request. Called after the events of the request were
+    /// applied.
     pub(super) fn forget_recalled(call: &[Event], state: &mut ProgrammeState) {
         for award in call.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
             state.movements.forget(award);
         }
     }
 
-    /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme alone, so
-    /// that the caller can restore them.
+    /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme
+    /// alone, so that the caller can restore them.
     fn add_payments_elsewhere(&self, call: &[Event], state: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
         let claims = call.iter().filter_map(|it| numbered_claim(it, state));
         let claims: Vec<(ClaimKey, i64)> = claims.collect();

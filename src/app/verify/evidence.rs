@@ -1,10 +1,10 @@
 //! Checks events against the files that counted when they were decided: the rules that made schools eligible, and the trusts that
 //! the events name.
 //!
-//! An event cites an event of the register's record; the imports that counted after the cited event are used. An event from before
-//! that record began cites no event; then the imports that counted at its recorded time are used. Which imports those were is not
-//! always certain, because the clocks of servers differ and withdrawals had no time. Then the event is accepted if some possible
-//! history of the imports allows it.
+//! An event cites an event of the register's record; the imports that counted after the cited event are used. An event from
+//! before that record began cites no event; then the imports that counted at its recorded time are used. Which imports
+//! those were is not always certain, because the clocks of servers differ and withdrawals had no time. Then the event is
+//! accepted if some possible history of the imports allows it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -73,8 +73,8 @@ impl<'a> ImportsAtDecision<'a> {
         }
     }
 
-    /// Whether the decision was made after an import landed. Each server's clock may differ from the database's by [`APART`], so
-    /// the clocks of two servers may differ by twice that.
+    /// Whether the decision was made after an import landed. Each server's clock may differ from the database's by
+    /// [`APART`], so the clocks of two servers may differ by twice that.
     fn is_after(&self, import: &Import) -> Counted {
         let max_difference = i64::try_from(APART.as_micros()).unwrap_or(i64::MAX).saturating_mul(2);
         let since = self.recorded.0.saturating_sub(import.imported_at.0);
@@ -112,8 +112,8 @@ impl<'a> ImportsAtDecision<'a> {
 }
 
 impl Cited {
-    /// What the register said of a trust at the time of a decision; `None` if no file names the trust. If several histories are
-    /// possible, prefers a history in which the trust is open.
+    /// What the register said of a trust at the time of a decision; `None` if no file names the trust. If several histories
+    /// are possible, prefers a history in which the trust is open.
     pub(super) fn trust(&self, uid: Uid, at_decision: &ImportsAtDecision<'_>) -> Option<TrustAnswer> {
         let groups = self.groups.get(&uid)?;
         let answer = |open: bool, kind: TrustKind| TrustAnswer { kind, open };

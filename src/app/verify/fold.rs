@@ -54,9 +54,9 @@ struct EventsToRead {
     last: Seq,
 }
 
-/// Folds the record of one programme, and compares the result with the stored state. `state` is the state before the first event,
-/// and `terms` is the stored hash of the terms. Returns the report, and `calls` with the requests of the record added. Reading
-/// events, reading entries and folding run concurrently.
+/// Folds the record of one programme, and compares the result with the stored state. `state` is the state before the first
+/// event, and `terms` is the stored hash of the terms. Returns the report, and `calls` with the requests of the record
+/// added. Reading events, reading entries and folding run concurrently.
 pub(super) async fn programme_record(
     store: &Store,
     snapshot: &ReadTx,
@@ -86,9 +86,9 @@ pub(super) async fn programme_record(
     Ok((report, calls))
 }
 
-/// Reads all events up to the last event of the snapshot, page by page. Begins with the lowest possible number, to find events
-/// that the writer cannot have made. A page is fetched while the page before is decoded. Events never change, so every connection
-/// reads the same events. Texts may be erased, so they are read from the snapshot.
+/// Reads all events up to the last event of the snapshot, page by page. Begins with the lowest possible number, to find
+/// events that the writer cannot have made. A page is fetched while the page before is decoded. Events never change, so
+/// every connection reads the same events. Texts may be erased, so they are read from the snapshot.
 async fn read_events(
     store: &Store,
     snapshot: &ReadTx,
@@ -352,9 +352,9 @@ impl ProgrammeFold {
         self.report.differs(format!("event {}: {wrong}", event.seq));
     }
 
-    /// Checks which event of the register's record an event cites. No event may cite an earlier event than the events before it do.
-    /// An event that depends on the register must cite an event if any event before it does. Events from before the register's
-    /// record cite no event.
+    /// Checks which event of the register's record an event cites. No event may cite an earlier event than the events
+    /// before it do. An event that depends on the register must cite an event if any event before it does. Events from
+    /// before the register's record cite no event.
     fn check_cited(&mut self, event: &Event) {
         let Self { folded, report, .. } = self;
         match (event.body.register_seq(), folded.cited) {
@@ -421,8 +421,8 @@ impl ProgrammeFold {
         }
     }
 
-    /// Checks the entries of the event that was applied last: each must be stored as an entry of a fund if its account is a fund,
-    /// and of a cap otherwise. Notes the funds that have entries.
+    /// Checks the entries of the event that was applied last: each must be stored as an entry of a fund if its account is a
+    /// fund, and of a cap otherwise. Notes the funds that have entries.
     fn check_owners(&mut self, stored_as: Vec<(EntrySeq, AccountId, bool)>) {
         for (seq, account, on_fund) in stored_as {
             // The fold reports an account that does not exist.

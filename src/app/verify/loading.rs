@@ -5,8 +5,8 @@ use crate::domain::event::{EventBody, Seq};
 use crate::store::programmes::LoadedTerms;
 use crate::store::{ReadTx, events};
 
-/// Compares who loaded the terms, when, and their hash, with the first event. The first event of a record that an earlier version
-/// began does not contain this; then nothing is compared.
+/// Compares who loaded the terms, when, and their hash, with the first event. The first event of a record that an earlier
+/// version began does not contain this; then nothing is compared.
 ///
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].

@@ -1,10 +1,10 @@
 //! Verifies the records: folds each record from its first event, and compares the result with the stored state.
 //!
-//! The state is read from one snapshot. A record is read in pages, in order; a page is read while the page before is folded.
-//! Everything that can be computed is computed again and compared: every number, hash, text, bucket, balance, award, offer,
-//! contact, placement and approval, and the schema. Every difference is named. A row that cannot be read is a difference, and the
-//! other rows are still compared. Every request is decided again with the functions that decide commands. A decision that the
-//! rules of its time do not allow is a difference too.
+//! The state is read from one snapshot. A record is read in pages, in order; a page is read while the page before is
+//! folded. Everything that can be computed is computed again and compared: every number, hash, text, bucket, balance,
+//! award, offer, contact, placement and approval, and the schema. Every difference is named. A row that cannot be read is a
+//! difference, and the other rows are still compared. Every request is decided again with the functions that decide
+//! commands. A decision that the rules of its time do not allow is a difference too.
 
 mod calls;
 mod cited;
@@ -40,8 +40,8 @@ use crate::store::{ReadTx, Store, events, programmes};
 /// The most differences that are listed for one record. Further ones are only counted.
 const MAX_LISTED: usize = 100;
 
-/// An event that a record must contain, because it was the head of the record at an earlier time. If the record does not contain
-/// it, events were removed from the end or rewritten.
+/// An event that a record must contain, because it was the head of the record at an earlier time. If the record does not
+/// contain it, events were removed from the end or rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExpectedHead {
     /// The number of the event.
@@ -139,12 +139,12 @@ impl VerifyReport {
     }
 }
 
-/// Verifies every record, or only the record `only`, over one snapshot. Returns the reports: those of the programmes by name, then
-/// that of the register. With `expected`, one of the records must contain that event.
+/// Verifies every record, or only the record `only`, over one snapshot. Returns the reports: those of the programmes by
+/// name, then that of the register. With `expected`, one of the records must contain that event.
 ///
 /// # Errors
-/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] if there are differences that belong
-/// to no record, and no report to list them in.
+/// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] if there are differences
+/// that belong to no record, and no report to list them in.
 pub async fn verify(
     store: &Store,
     only: Option<&RecordName>,
@@ -179,8 +179,8 @@ pub async fn verify(
     Ok(reports)
 }
 
-/// Verifies the records of the programmes, or only the record `only`. Returns their reports, `calls` with their requests added,
-/// and the differences that belong to no record.
+/// Verifies the records of the programmes, or only the record `only`. Returns their reports, `calls` with their requests
+/// added, and the differences that belong to no record.
 async fn records(
     store: &Store,
     snapshot: &ReadTx,
@@ -227,8 +227,8 @@ fn state_before_first_event(row: &LoadedTerms) -> std::result::Result<ProgrammeS
     Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
-/// Adds a difference to each report if none of the verified records contains the expected head. The record with that head was then
-/// cut or rewritten.
+/// Adds a difference to each report if none of the verified records contains the expected head. The record with that head
+/// was then cut or rewritten.
 async fn check_expected_head(snapshot: &ReadTx, reports: &mut [VerifyReport], expected: ExpectedHead) -> Result<()> {
     for report in reports.iter() {
         let is_there = match &report.programme {

@@ -50,8 +50,8 @@ pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(Registe
     Ok((fold, calls))
 }
 
-/// Compares the tables with the folded state, and the stored answers with the requests. `calls` are the requests of all records,
-/// or `None` if not all records were read. Returns the report.
+/// Compares the tables with the folded state, and the stored answers with the requests. `calls` are the requests of all
+/// records, or `None` if not all records were read. Returns the report.
 pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Option<Calls>) -> Result<VerifyReport> {
     let RegisterFold { state, report, texts } = fold;
     let mut report = report.clone();
@@ -129,8 +129,8 @@ async fn compare_head(snapshot: &ReadTx, report: &mut VerifyReport) -> Result<()
     Ok(())
 }
 
-/// Compares the reasons of approvals and denials with their hashes in the record. It is no difference if a text and its salt are
-/// both absent, because then the text was erased.
+/// Compares the reasons of approvals and denials with their hashes in the record. It is no difference if a text and its
+/// salt are both absent, because then the text was erased.
 fn compare_texts(
     texts: &BTreeMap<RegisterSeq, Hash>,
     salts: &VerifyRows<RegisterSeq, Vec<u8>>,
@@ -188,7 +188,8 @@ fn compare_approvals(
     }
 }
 
-/// Compares an approval with its row. Event numbers are only in the record, and texts only in the row, so neither is compared.
+/// Compares an approval with its row. Event numbers are only in the record, and texts only in the row, so neither is
+/// compared.
 fn compare_approval(recorded: &Approval, stored: &Approval, report: &mut VerifyReport) {
     let (reason, denied_reason) = (stored.reason.clone(), stored.denied_reason.clone());
     let recorded = Approval { opened: None, denied: None, reason, denied_reason, ..recorded.clone() };
@@ -239,8 +240,8 @@ fn compare_import(id: ImportId, recorded: &RecordedImport, stored: &Import, repo
     report.compare(format!("import {id} replaced by"), &recorded.replaced_by, &stored.replaced_by);
 }
 
-/// Compares the reason in the row of a withdrawn import with the reason in the row of its approval. The hash of that reason is in
-/// the record.
+/// Compares the reason in the row of a withdrawn import with the reason in the row of its approval. The hash of that reason
+/// is in the record.
 fn compare_reason(
     id: ImportId,
     stored: &Import,

@@ -57,8 +57,8 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         }
     }
 
-    /// Sends the steps of the tail as long as each step follows the last one. Returns the position after which a step is missing,
-    /// or at which the tail ended; then the tail is subscribed to again.
+    /// Sends the steps of the tail as long as each step follows the last one. Returns the position after which a step is
+    /// missing, or at which the tail ended; then the tail is subscribed to again.
     async fn follow_tail(
         &mut self,
         mut position: RecordPosition,
@@ -100,8 +100,8 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(position)
     }
 
-    /// Sends a step if its offer is in the watcher's scope, or was before the step. Otherwise sends a checkpoint if no message was
-    /// sent for some time. Returns the position of the step.
+    /// Sends a step if its offer is in the watcher's scope, or was before the step. Otherwise sends a checkpoint if no
+    /// message was sent for some time. Returns the position of the step.
     async fn send_step(&mut self, step: &WatchStep<T>) -> Result<RecordPosition> {
         let position = step.position;
         let message = step.change.as_ref().and_then(|change| {
@@ -118,7 +118,8 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         Ok(position)
     }
 
-    /// Sends every current offer in scope from one snapshot, and then the end of the snapshot. Returns the snapshot's position.
+    /// Sends every current offer in scope from one snapshot, and then the end of the snapshot. Returns the snapshot's
+    /// position.
     async fn send_snapshot(&mut self) -> Result<RecordPosition> {
         let watches = self.watches;
         let limits = watches.0.limits;

@@ -1,5 +1,5 @@
-//! Sends the changes of one programme's offers to watchers. A watch begins with a snapshot or at a position in the record, and
-//! then gets every change in order.
+//! Sends the changes of one programme's offers to watchers. A watch begins with a snapshot or at a position in the record,
+//! and then gets every change in order.
 //!
 //! | part | what it does | where |
 //! |---|---|---|
@@ -7,9 +7,9 @@
 //! | feed | one for each watcher: sends the steps in its scope; reads the record if the ring no longer has its next step | [`feed`] |
 //! | fold | computes the offer before and after each event, with the same fold as the writer | [`steps`] |
 //!
-//! The ring is the buffer of the broadcast. Only the record is reliable: a wake-up may be lost, the ring may have dropped steps,
-//! another process may have written. A feed therefore takes a step from the ring only if its number follows the last number that
-//! was sent. So it neither misses a step nor sends a step twice. No messages are buffered for a slow watcher.
+//! The ring is the buffer of the broadcast. Only the record is reliable: a wake-up may be lost, the ring may have dropped
+//! steps, another process may have written. A feed therefore takes a step from the ring only if its number follows the last
+//! number that was sent. So it neither misses a step nor sends a step twice. No messages are buffered for a slow watcher.
 
 mod feed;
 mod slots;
@@ -43,7 +43,8 @@ use steps::WatchStep;
 pub use steps::{RecordPosition, Scope};
 pub(super) use tail::ChangeNotifier;
 
-/// Encodes a change, from the event and from its offer after the event. Called once for each event, for all watchers of a tail.
+/// Encodes a change, from the event and from its offer after the event. Called once for each event, for all watchers of a
+/// tail.
 pub type Show<T> = fn(&Recorded, &Offer) -> T;
 
 /// Limits on watches in this process.
@@ -59,8 +60,8 @@ pub struct WatchLimits {
     pub snapshots: usize,
     /// The most reads at a time by watchers that begin or that are behind the ring.
     pub catching_up: usize,
-    /// How long a snapshot may take, including the time that a slow watcher takes to receive it. A snapshot holds a connection,
-    /// and keeps SQLite's log from being truncated.
+    /// How long a snapshot may take, including the time that a slow watcher takes to receive it. A snapshot holds a
+    /// connection, and keeps SQLite's log from being truncated.
     pub snapshot: Duration,
     /// How long a message may wait until the watcher takes it. After that the watch ends.
     pub stalled: Duration,
@@ -213,8 +214,8 @@ impl<T: Send + Sync + 'static> Watches<T> {
         }
     }
 
-    /// Subscribes to the tail of a programme, and starts the tail if there is none. The receiver gets only later steps; earlier steps
-    /// are in the record already.
+    /// Subscribes to the tail of a programme, and starts the tail if there is none. The receiver gets only later steps;
+    /// earlier steps are in the record already.
     async fn subscribe(&self, programme: &Programme) -> Result<broadcast::Receiver<Arc<WatchStep<T>>>> {
         self.0.listening.call_once(|| drop(tokio::spawn(tail::listen(self.clone()))));
         if let Some(receiver) = self.subscribe_to_running(programme) {

@@ -20,7 +20,8 @@ pub(super) struct WatchSlots {
     held_by_caller: Mutex<HashMap<Actor, usize>>,
 }
 
-/// A slot, which is free again when this is dropped. The slot is held as long as the stream exists, even if the watch has ended.
+/// A slot, which is free again when this is dropped. The slot is held as long as the stream exists, even if the watch has
+/// ended.
 #[derive(Debug)]
 pub struct WatchSlot {
     _permit: OwnedSemaphorePermit,

@@ -1,5 +1,6 @@
-//! Reads the record as steps. A step is an event with its offer before and after the event. Offers are folded in the same way as
-//! in the writer and in `verify`. A step depends on the record alone, so it is the same on every read and in every process.
+//! Reads the record as steps. A step is an event with its offer before and after the event. Offers are folded in the same
+//! way as in the writer and in `verify`. A step depends on the record alone, so it is the same on every read and in every
+//! process.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -156,8 +157,8 @@ struct PageWithEarlier {
     page: Vec<Recorded>,
 }
 
-/// Reads the page after a position, and the earlier events of those of its offers that are not in `kept_offers`. Returns `None` if
-/// the position is not in this record. Events never change, so the two reads need no common snapshot.
+/// Reads the page after a position, and the earlier events of those of its offers that are not in `kept_offers`. Returns
+/// `None` if the position is not in this record. Events never change, so the two reads need no common snapshot.
 async fn read_page(
     store: &Store,
     programme: &Programme,

@@ -1,6 +1,6 @@
-//! Reads the new events of a programme and broadcasts them to its watchers. The task that does so is the programme's tail. It is
-//! woken by the writer of this process after a commit, and by hints from other processes. Because both may be lost, it also reads
-//! once a second.
+//! Reads the new events of a programme and broadcasts them to its watchers. The task that does so is the programme's tail.
+//! It is woken by the writer of this process after a commit, and by hints from other processes. Because both may be lost,
+//! it also reads once a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,8 +77,8 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     }
 }
 
-/// Receives hints from other processes until the server stops, and wakes the tails of their programmes. Returns immediately on
-/// SQLite, where no other process writes.
+/// Receives hints from other processes until the server stops, and wakes the tails of their programmes. Returns immediately
+/// on SQLite, where no other process writes.
 pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
     let it = &*watches.0;
     let mut stopping = it.stopping.subscribe();

@@ -81,8 +81,8 @@ pub(super) async fn write(
         .iter()
         .map(|pending| execute_one(&pending.submission, &mut answers, &mut state, &mut appender, now))
         .collect();
-    // A violation is a bug: a decision broke a rule of an account, or an answer cannot be made. Nothing is written. The worker
-    // halves the batch until it has found the command.
+    // A violation is a bug: a decision broke a rule of an account, or an answer cannot be made. Nothing is written. The
+    // worker halves the batch until it has found the command.
     if let Some(violation) = state.violations.first() {
         tx.rollback().await?;
         return Err(WriteError::Bug(violation.clone()));
@@ -169,8 +169,9 @@ async fn load(
     let answers = store::command_batch::answered(tx, &requests).await?;
     let is_answered =
         |it: &Submission| answers.iter().any(|stored| (&stored.actor, stored.request) == (&it.actor, it.request.id));
-    // Replaying an answer checks the caller's reach. Identify is allowed in every reach. The region of an entry position comes
-    // from its school or its approval. Only a referral's region needs the full state, so a repeated referral counts as undecided.
+    // Replaying an answer checks the caller's reach. Identify is allowed in every reach. The region of an entry position
+    // comes from its school or its approval. Only a referral's region needs the full state, so a repeated referral counts
+    // as undecided.
     let (answered, undecided): (Vec<&Submission>, Vec<&Submission>) = submissions
         .into_iter()
         .partition(|it| is_answered(it) && it.command.reads_files() && !matches!(it.command, Command::Refer(_)));

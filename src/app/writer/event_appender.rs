@@ -139,8 +139,8 @@ impl<'a> EventAppender<'a> {
         }
     }
 
-    /// Appends the event that the programme adopts the rules of this program, unless it uses them already. `terms` is the hash
-    /// of the terms; it is set only for the first event of a record.
+    /// Appends the event that the programme adopts the rules of this program, unless it uses them already. `terms` is the
+    /// hash of the terms; it is set only for the first event of a record.
     pub(in crate::app::writer) fn adopt_rules(
         &mut self,
         state: &mut ProgrammeState,

@@ -30,8 +30,8 @@ pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<Register
     Ok(())
 }
 
-/// Loads the responsible body of each school whose offer gets a contact, unless the offer no longer takes its responsible body
-/// from the register.
+/// Loads the responsible body of each school whose offer gets a contact, unless the offer no longer takes its responsible
+/// body from the register.
 pub(super) async fn load_responsible_bodies(
     from: &impl Readable,
     required: &RequiredState,
@@ -50,8 +50,8 @@ pub(super) async fn load_responsible_bodies(
 }
 
 /// Loads the referrals that commands name, the open referrals of the same schools and trusts and, for identify, all open
-/// referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that a command
-/// approves. The register is locked already for these.
+/// referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that a
+/// command approves. The register is locked already for these.
 pub(super) async fn load_referrals(
     from: &impl Readable,
     required: &RequiredState,

@@ -48,10 +48,10 @@ pub(super) struct LoadedState {
 /// A command, and the id of the request that it came in.
 type RequestedCommand<'a> = (RequestId, &'a Command);
 
-/// Loads the state that the first list of commands is decided against, and the stored answers of `requests`. The second list
-/// has commands that are answered already: only the state to replay their answers is loaded. In a write transaction the caller
-/// has locked the programme. If a command needs the register or the files, this function also locks the register, so that the
-/// batch does not see half of an import.
+/// Loads the state that the first list of commands is decided against, and the stored answers of `requests`. The second
+/// list has commands that are answered already: only the state to replay their answers is loaded. In a write transaction
+/// the caller has locked the programme. If a command needs the register or the files, this function also locks the
+/// register, so that the batch does not see half of an import.
 ///
 /// The state depends on the day. It is loaded again if midnight passes while it is loaded, or if the last event was recorded
 /// on a later day than the clock shows, because the clock is behind.
@@ -114,9 +114,9 @@ async fn load_as_of(
     Ok(LoadedState { state, stored_accounts, answers, last_recorded_at, now })
 }
 
-/// Loads the approvals that commands name, the open approvals about the same offers, schools and funds, and the approvals that
-/// the same requests opened before. If the programme has to adopt newer rules, also loads all open approvals, because adoption
-/// changes them.
+/// Loads the approvals that commands name, the open approvals about the same offers, schools and funds, and the approvals
+/// that the same requests opened before. If the programme has to adopt newer rules, also loads all open approvals, because
+/// adoption changes them.
 async fn load_approvals(
     from: &impl Readable,
     required: &RequiredState,
@@ -180,8 +180,8 @@ async fn load_awards(
     Ok(())
 }
 
-/// Loads what has been paid on the invoices that commands name or undo. Loads the issuer of each invoice that names no issuer,
-/// and earlier draws without an invoice.
+/// Loads what has been paid on the invoices that commands name or undo. Loads the issuer of each invoice that names no
+/// issuer, and earlier draws without an invoice.
 async fn load_claims(
     from: &impl Readable,
     required: &RequiredState,
@@ -232,7 +232,8 @@ async fn load_claims(
     Ok(())
 }
 
-/// The partner trusts of the credit awards under which commands pay invoices. A partner trust issues the invoices of its award.
+/// The partner trusts of the credit awards under which commands pay invoices. A partner trust issues the invoices of its
+/// award.
 fn issuing_trusts<'a>(required: &'a RequiredState, state: &'a ProgrammeState) -> impl Iterator<Item = Uid> + 'a {
     required.claims.iter().filter_map(|(award, _)| match &state.awards.get(award)?.support {
         Support::Credit { partner } => Some(*partner),
@@ -241,8 +242,8 @@ fn issuing_trusts<'a>(required: &'a RequiredState, state: &'a ProgrammeState) ->
 }
 
 /// Loads the offers that are needed in full, and the open offers of their schools. For identify, loads all offers of the
-/// programme. Returns the offers that [`load_common`] has to load without their schools; these include the offers of the loaded
-/// awards.
+/// programme. Returns the offers that [`load_common`] has to load without their schools; these include the offers of the
+/// loaded awards.
 async fn load_offers(
     from: &impl Readable,
     required: &RequiredState,
@@ -288,7 +289,8 @@ async fn load_offers(
     Ok(offers_without_schools.into_iter().collect())
 }
 
-/// Loads the daily changes of each account that a command reduces as of a past day. Loads the days after the earliest such day.
+/// Loads the daily changes of each account that a command reduces as of a past day. Loads the days after the earliest such
+/// day.
 async fn load_account_days(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],

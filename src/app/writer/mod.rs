@@ -10,8 +10,8 @@
 //! | write | writes events, state, answers and the head in bulk statements, or nothing at all | [`event_appender`] |
 //! | answer | answers the callers, only after the commit | [`worker`] |
 //!
-//! No command waits for a timer. An idle programme commits a single command immediately; a busy programme commits a batch in each
-//! transaction. The writer reads no cache whose content another process could have changed.
+//! No command waits for a timer. An idle programme commits a single command immediately; a busy programme commits a batch
+//! in each transaction. The writer reads no cache whose content another process could have changed.
 
 mod batch;
 mod event_appender;
@@ -152,8 +152,8 @@ impl Writer {
     /// stored answer of the first successful one.
     ///
     /// # Errors
-    /// [`AppError::Overloaded`] if the queue is full. [`AppError::NotFound`] for an unknown programme or entity, and the refusal
-    /// of the command. [`AppError::RequestIdReused`]; [`AppError::DeadlinePassed`]. [`AppError::Unavailable`] or
+    /// [`AppError::Overloaded`] if the queue is full. [`AppError::NotFound`] for an unknown programme or entity, and the
+    /// refusal of the command. [`AppError::RequestIdReused`]; [`AppError::DeadlinePassed`]. [`AppError::Unavailable`] or
     /// [`AppError::StorageFull`] if that lasts longer than the retries. [`AppError::Outdated`]; [`AppError::ClockWrong`];
     /// [`AppError::Bug`].
     pub async fn submit(&self, submission: Submission) -> Result<Vec<u8>> {
@@ -166,8 +166,8 @@ impl Writer {
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
     }
 
-    /// Decides a command against a read snapshot, without the programme's lock, and writes nothing. Returns the outcome that the
-    /// command would have.
+    /// Decides a command against a read snapshot, without the programme's lock, and writes nothing. Returns the outcome
+    /// that the command would have.
     ///
     /// # Errors
     /// The error with which the command would be refused. If the command would open an approval, the refusal says that an
@@ -197,8 +197,8 @@ impl Writer {
         }
     }
 
-    /// Makes a programme adopt the rules of this program. Returns `true` if it had older rules, and `false` if there was nothing
-    /// to do.
+    /// Makes a programme adopt the rules of this program. Returns `true` if it had older rules, and `false` if there was
+    /// nothing to do.
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
         let context = &self.context;
         let adoption = with_retry(|| async {

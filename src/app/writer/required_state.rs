@@ -184,8 +184,8 @@ impl RequiredState {
         self.moves_money = true;
     }
 
-    /// Adds the movements of an award on which a command draws or which it releases as of a past day: the amount must have been
-    /// committed on that day and on each day since.
+    /// Adds the movements of an award on which a command draws or which it releases as of a past day: the amount must have
+    /// been committed on that day and on each day since.
     fn add_past_movement(&mut self, command: &Command, today: Date) {
         if let Command::Draw { award, on, .. } | Command::Release { award, on, .. } = command
             && *on < today

@@ -14,9 +14,9 @@ use crate::domain::time::Now;
 use crate::store::requests::Stored;
 use crate::store::{self, WriteTx, requests};
 
-/// Executes one command of a batch and returns its result. A repeated request gets its stored answer. Otherwise the command is
-/// decided, and its answer is stored under the request id. If the command opens an approval, the request id is stored without
-/// an answer until the approval is given.
+/// Executes one command of a batch and returns its result. A repeated request gets its stored answer. Otherwise the command
+/// is decided, and its answer is stored under the request id. If the command opens an approval, the request id is stored
+/// without an answer until the approval is given.
 pub(super) fn execute_one(
     submission: &Submission,
     answers: &mut StoredAnswers,

@@ -1,5 +1,5 @@
-//! Runs the worker of a programme. The worker takes waiting commands, writes them as a batch and answers their callers. After a
-//! panic it is restarted.
+//! Runs the worker of a programme. The worker takes waiting commands, writes them as a batch and answers their callers.
+//! After a panic it is restarted.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mu
                 None => return,
             },
         };
-        // Get the write permit and the lock first. Then take the commands that have arrived while waiting for them: the longer
-        // the wait, the larger the batch. If the programme cannot be locked now, `write_and_answer` tries again.
+        // Get the write permit and the lock first. Then take the commands that have arrived while waiting for them: the
+        // longer the wait, the larger the batch. If the programme cannot be locked now, `write_and_answer` tries again.
         let locked = match context.store.write_permit().await {
             Ok(permit) => (one_try(batch::lock(&context, permit, &programme)).await)
                 .inspect_err(|error| tracing::warn!(%programme, %error, "a programme cannot be locked yet"))

@@ -61,8 +61,8 @@ async fn request_withdrawal_as_ann(test_app: &TestApp) -> ApprovalId {
         .unwrap()
 }
 
-/// Earlier versions withdrew in one transaction and stored the answer in a second. If the process died in between, the repeated
-/// request stores and returns the answer.
+/// Earlier versions withdrew in one transaction and stored the answer in a second. If the process died in between, the
+/// repeated request stores and returns the answer.
 #[tokio::test]
 async fn a_withdrawal_without_a_stored_answer_is_answered_by_the_same_request() {
     let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..2]].concat()).await;
