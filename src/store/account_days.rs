@@ -1,18 +1,18 @@
-//! Daily changes of accounts: the sums of entries by effective date. With them the amount that was available on a past day
-//! is computed without reading the ledger.
+//! Reads and writes the daily changes of accounts: the sums of entries by effective date. From these the amount that was
+//! available on a past day is computed without reading the ledger.
 
 use std::collections::BTreeMap;
 
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Readable, Result};
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{ids, select_rows, within};
+use crate::store::db::bulk_sql::{id_in, ids, select_rows};
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
@@ -38,24 +38,24 @@ pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountD
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
 }
 
-/// The changes of these accounts on the days after a given one.
-pub async fn after(from: &impl Readable, accounts: &[AccountId], on: Date) -> Result<Vec<(AccountId, Date, i64)>> {
+/// The changes of these accounts on the days after `day`: the account, the day and the change.
+pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> Result<Vec<(AccountId, Date, i64)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-    let within = within(&conn, "account_id", 1);
-    let sql = format!("SELECT {} FROM account_days WHERE {within} AND on_day > $2", AccountDay::names());
+    let of_accounts = id_in(&conn, "account_id", 1);
+    let sql = format!("SELECT {} FROM account_days WHERE {of_accounts} AND on_day > $2", AccountDay::names());
     let read = |AccountDay { account_id, on_day, change }| Ok((account_id, on_day, change));
-    select_rows(&conn, &sql, vec![ids(&conn, &accounts), on.into()], read).await
+    select_rows(&conn, &sql, vec![ids(&conn, &accounts), day.into()], read).await
 }
 
-/// Every daily change of a programme's accounts, for `verify`.
+/// Every daily change of a programme's accounts, by account and stored day, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
-    each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
+    read_each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
 }
 
-/// The daily changes of the folded record, in the same form.
+/// The daily changes that the record folds to, in the form of [`of_book`].
 #[must_use]
 pub fn recorded(days: &AccountDays) -> BTreeMap<(AccountId, String), i64> {
     days.changes().map(|(account, on, change)| ((account, on.to_string()), change)).collect()

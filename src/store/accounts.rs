@@ -1,22 +1,22 @@
-//! Accounts: funds and caps, with their current balances.
+//! Reads and writes accounts: funds and caps, with their current balances.
 
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, OfferId, Programme};
 use crate::domain::ledger::{Account, Owner, Unit};
 use crate::domain::terms::StrandId;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{ids, select_rows, within};
+use crate::store::db::bulk_sql::{id_in, ids, select_rows};
 use crate::store::db::column_values::region;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow as _, Row as _, row};
 
 row! {
-    /// The columns of an account that change.
+    /// The columns of an account that change; the first one is the key.
     struct BalanceRow {
         id: AccountId,
         over_committed: bool,
@@ -56,12 +56,12 @@ static NEW: Table = Table {
     how: RowWrite::Insert,
 };
 
-static MOVED: Table = Table { name: "accounts", same: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
+static CHANGED: Table = Table { name: "accounts", same: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
 
 /// Adds accounts to a batch write: new ones, and stored ones that changed.
-pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], moved: &[&Account]) {
+pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], changed: &[&Account]) {
     batch.rows(&NEW, [cell(programme.as_str())], new.iter().map(|it| row_of(it).cells()));
-    batch.rows(&MOVED, [], moved.iter().map(|it| balance(it).cells()));
+    batch.rows(&CHANGED, [], changed.iter().map(|it| balance(it).cells()));
 }
 
 fn balance(it: &Account) -> BalanceRow {
@@ -92,44 +92,45 @@ fn row_of(it: &Account) -> AccountRow {
     }
 }
 
-/// The stored funds of a programme, or of all, by programme, strand and region, the national fund first. A fund that the
-/// terms define is stored once it has an entry.
+/// The stored funds of a programme, or of all programmes, in the order of programme, strand and region. The national fund of a
+/// strand comes first. A fund is stored only after its first entry.
 pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
     let order = "ORDER BY programme, strand, COALESCE(region, '')";
-    let (which, values) = match programme {
+    let (condition, values) = match programme {
         Some(programme) => ("AND programme = $1", vec![programme.as_str().into()]),
         None => ("", vec![]),
     };
-    let sql = format!("SELECT {} FROM accounts WHERE owner = 'fund' {which} {order}", ProgrammeAccount::names());
+    let sql = format!("SELECT {} FROM accounts WHERE owner = 'fund' {condition} {order}", ProgrammeAccount::names());
     select_rows(&from.at(), &sql, values, read).await
 }
 
-/// Those of these accounts that are stored.
-pub async fn find(from: &impl Readable, requested: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
+/// Those of these accounts that are stored, in any order.
+pub async fn find(from: &impl Readable, accounts: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
-    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
-    let sql = format!("SELECT {} FROM accounts WHERE {}", ProgrammeAccount::names(), within(&conn, "id", 1));
-    select_rows(&conn, &sql, vec![ids(&conn, &requested)], read).await
+    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT {} FROM accounts WHERE {}", ProgrammeAccount::names(), id_in(&conn, "id", 1));
+    select_rows(&conn, &sql, vec![ids(&conn, &accounts)], read).await
 }
 
-/// Adds a query for the stored funds of a programme and for these caps, which a batch is decided against.
-pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
+/// Adds a query for the stored funds of a programme and for these caps, which the decisions of a batch need. Returns the
+/// query's number.
+pub(super) fn add_query(conn: &Conn<'_>, queries: &mut MultiQuery, programme: &Programme, caps: &[AccountId]) -> usize {
     let caps: Vec<Uuid> = caps.iter().map(|id| id.0).collect();
-    together.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |place| {
-        let requested = within(conn, "id", place.saturating_add(1));
+    queries.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), ids(conn, &caps)], |first| {
+        let is_cap = id_in(conn, "id", first.saturating_add(1));
         format!(
-            "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${place} UNION ALL \
-             SELECT * FROM accounts WHERE {requested}) a"
+            "FROM (SELECT * FROM accounts WHERE owner = 'fund' AND programme = ${first} UNION ALL \
+             SELECT * FROM accounts WHERE {is_cap}) a"
         )
     })
 }
 
-/// The caps of these offers under which something was awarded.
+/// The stored caps of these offers. A cap is stored once something was awarded under it.
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
-    let (names, within) = (ProgrammeAccount::names(), within(&conn, "offer_id", 1));
-    let sql = format!("SELECT {names} FROM accounts WHERE owner = 'cap' AND {within}");
+    let (names, of_offers) = (ProgrammeAccount::names(), id_in(&conn, "offer_id", 1));
+    let sql = format!("SELECT {names} FROM accounts WHERE owner = 'cap' AND {of_offers}");
     let found = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
     Ok(found.into_iter().map(|(_, account)| account).collect())
 }
@@ -138,18 +139,18 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", ProgrammeAccount::names());
     let account = |row: &QueryResult| Ok(read(ProgrammeAccount::of(row)?)?.1);
-    each(&from.at(), &sql, vec![programme.as_str().into()], AccountId::of, account).await
+    read_each(&from.at(), &sql, vec![programme.as_str().into()], AccountId::of, account).await
 }
 
-/// An account with its programme.
+/// Decodes an account with its programme.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
 pub(super) fn read(ProgrammeAccount { account, programme }: ProgrammeAccount) -> Result<(Programme, Account)> {
-    let AccountRow { balance, owner, region: of, .. } = account;
-    let owner = match (owner.as_str(), account.offer_id, of) {
+    let AccountRow { balance, owner, region: region_name, .. } = account;
+    let owner = match (owner.as_str(), account.offer_id, region_name) {
         ("cap", Some(offer), None) => Owner::Cap { offer },
-        ("fund", None, of) => Owner::Fund { region: of.as_deref().map(region).transpose()? },
+        ("fund", None, region_name) => Owner::Fund { region: region_name.as_deref().map(region).transpose()? },
         _ => {
             return Err(StoreError::unreadable(format!("the owner {owner:?}, which its offer or region does not fit")));
         }

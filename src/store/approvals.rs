@@ -1,10 +1,10 @@
-//! Approvals: opened by one person, answered by another.
+//! Reads and writes approvals. One person opens an approval and another person answers it.
 
 use sea_orm::sea_query::{CaseStatement, Cond, Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::event::Seq;
@@ -15,12 +15,13 @@ use crate::domain::time::Micros;
 use crate::domain::values::approval::ApprovalAction;
 use crate::domain::values::statement::Statement;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
-use crate::store::db::column_values::{actor, has_key, hash, keyed, since_rules};
+use crate::store::db::column_values::{actor, check_has_key, check_key, hash, since_rules_sql};
 use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::record::approval;
 use crate::store::db::page::Page;
 
-/// These approvals, the open ones about these subjects, and those opened by requests with these ids, of any caller.
+/// Finds approvals with these ids, open approvals about these subjects, and approvals that requests with these ids opened. The
+/// requests may be of any caller.
 pub async fn find(
     from: &impl Readable,
     ids: &[ApprovalId],
@@ -30,15 +31,16 @@ pub async fn find(
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let requests: Vec<Uuid> = requests.iter().map(|id| id.0).collect();
-    let open = Cond::all().add(approval::Column::State.eq(ApprovalState::Open.name())).add(uuid_in(
+    let open_about_subjects = Cond::all().add(approval::Column::State.eq(ApprovalState::Open.name())).add(uuid_in(
         &conn,
         approval::Column::Subject,
         subjects,
     ));
-    let asked = uuid_in(&conn, approval::Column::RequestId, &requests);
-    let requested = Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open).add(asked);
-    let rows = approval::Entity::find().filter(requested).all(&conn.db).await?;
-    rows.into_iter().map(stored).collect()
+    let by_request = uuid_in(&conn, approval::Column::RequestId, &requests);
+    let condition =
+        Cond::any().add(uuid_in(&conn, approval::Column::Id, &ids)).add(open_about_subjects).add(by_request);
+    let rows = approval::Entity::find().filter(condition).all(&conn.db).await?;
+    rows.into_iter().map(decode).collect()
 }
 
 /// The approvals of a programme whose stored state is open, including those that have expired since.
@@ -49,36 +51,36 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<App
     let open = approval::Entity::find()
         .filter(approval::Column::Programme.eq(programme.as_str()))
         .filter(approval::Column::State.eq(ApprovalState::Open.name()));
-    open.all(&from.at().db).await?.into_iter().map(stored).collect()
+    open.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
-/// Approvals that expired without an answer.
+/// Approvals that have expired at `now` without an answer.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
 pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
-    let past = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
-    past.all(&from.at().db).await?.into_iter().map(stored).collect()
+    let expired = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
+    expired.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// Every approval of a programme, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
-    let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules("opened_seq"));
+    let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules_sql("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
         let model = approval::Model::from_query_result(row, "")?;
-        has_key(row, "since_rules", Some(&model.requested_by), model.requested_key.as_deref())?;
-        has_key(row, "since_rules", model.given_by.as_deref(), model.given_key.as_deref())?;
-        stored(model)
+        check_has_key(row, "since_rules", Some(&model.requested_by), model.requested_key.as_deref())?;
+        check_has_key(row, "since_rules", model.given_by.as_deref(), model.given_key.as_deref())?;
+        decode(model)
     };
-    each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
+    read_each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
 }
 
 /// Every approval about reference data, for `verify`.
 pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, Approval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
-    let read = |row: &QueryResult| stored(approval::Model::from_query_result(row, "")?);
-    each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
+    let read = |row: &QueryResult| decode(approval::Model::from_query_result(row, "")?);
+    read_each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
 }
 
 /// Which approvals a list shows.
@@ -86,9 +88,9 @@ pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId
 pub struct VisibleApprovals<'a> {
     /// Approvals of these actions, each within a reach. An approval about a school is in its region.
     pub actions: Vec<(ApprovalAction, Reach)>,
-    /// Also those that this person requested.
+    /// Includes those that this person requested, of any action.
     pub asked_by: Option<Person>,
-    /// Except those that this person requested.
+    /// Leaves out those that this person requested.
     pub not_asked_by: Option<Person>,
     /// Whether to include those that are not open any more.
     pub closed_too: bool,
@@ -118,11 +120,12 @@ pub enum ApprovalField {
 /// The state by name at a time: an open approval after its expiry has expired.
 fn state_at(now: Micros) -> Expr {
     use approval::Column as C;
-    let past = Cond::all().add(C::State.eq(ApprovalState::Open.name())).add(C::ExpiresAt.lte(now.0));
-    CaseStatement::new().case(past, ApprovalState::Expired.name()).finally(Expr::col(C::State)).into()
+    let expired = Cond::all().add(C::State.eq(ApprovalState::Open.name())).add(C::ExpiresAt.lte(now.0));
+    CaseStatement::new().case(expired, ApprovalState::Expired.name()).finally(Expr::col(C::State)).into()
 }
 
-fn compared(field: ApprovalField, how: Comparison, operand: &Operand, now: Micros) -> SimpleExpr {
+/// The condition that a field of an approval meets a comparison at a time.
+fn field_comparison(field: ApprovalField, comparison: Comparison, operand: &Operand, now: Micros) -> SimpleExpr {
     use approval::Column as C;
     let column = match field {
         ApprovalField::Action => C::Action,
@@ -130,17 +133,17 @@ fn compared(field: ApprovalField, how: Comparison, operand: &Operand, now: Micro
         ApprovalField::State => {
             let name = if let Operand::Text(name) = operand { name.as_str() } else { "" };
             let state = state_at(now);
-            return if how == Comparison::NotEqual { state.ne(name) } else { state.eq(name) };
+            return if comparison == Comparison::NotEqual { state.ne(name) } else { state.eq(name) };
         }
         ApprovalField::RequestedBy => C::RequestedBy,
         ApprovalField::Requested => C::RequestedAt,
         ApprovalField::AnsweredBy => C::GivenBy,
     };
-    compare(column, how, operand)
+    compare(column, comparison, operand)
 }
 
 /// Approvals that a person requested. The condition is never NULL, so that it can be negated.
-fn asked_by(person: &Person) -> Cond {
+fn requested_by_person(person: &Person) -> Cond {
     use approval::Column as C;
     let key = Expr::col(C::RequestedKey).if_null(Expr::col(C::RequestedBy)).eq(key(person.actor.as_str()));
     let by_id = Cond::any().add(C::RequestedBy.eq(person.actor.as_str())).add(key);
@@ -155,7 +158,7 @@ fn asked_by(person: &Person) -> Cond {
 }
 
 /// Approvals of an action within reach.
-fn of_action(action: ApprovalAction, reach: &Reach) -> Cond {
+fn action_within(action: ApprovalAction, reach: &Reach) -> Cond {
     let all = Cond::all().add(approval::Column::Action.eq(action.name()));
     match &reach.regions {
         Regions::Every => all,
@@ -171,29 +174,31 @@ fn region(statement: Option<&Statement>) -> Option<String> {
     }
 }
 
-/// A page of approvals.
-pub async fn page(from: &impl Readable, seen: &VisibleApprovals<'_>, page: Page) -> Result<Vec<Approval>> {
-    let mut whose = Cond::any();
-    for (action, reach) in &seen.actions {
-        whose = whose.add(of_action(*action, reach));
+/// A page of the approvals that are visible to a caller.
+pub async fn page(from: &impl Readable, visible_approvals: &VisibleApprovals<'_>, page: Page) -> Result<Vec<Approval>> {
+    let mut in_view = Cond::any();
+    for (action, reach) in &visible_approvals.actions {
+        in_view = in_view.add(action_within(*action, reach));
     }
-    if let Some(person) = &seen.asked_by {
-        whose = whose.add(asked_by(person));
+    if let Some(person) = &visible_approvals.asked_by {
+        in_view = in_view.add(requested_by_person(person));
     }
-    let mut find = approval::Entity::find().filter(whose);
-    if let Some(person) = &seen.not_asked_by {
-        find = find.filter(asked_by(person).not());
+    let mut find = approval::Entity::find().filter(in_view);
+    if let Some(person) = &visible_approvals.not_asked_by {
+        find = find.filter(requested_by_person(person).not());
     }
-    if !seen.closed_too {
-        find = find.filter(state_at(seen.now).eq(ApprovalState::Open.name()));
+    if !visible_approvals.closed_too {
+        find = find.filter(state_at(visible_approvals.now).eq(ApprovalState::Open.name()));
     }
-    if let Some(condition) = seen.condition {
-        find = find.filter(condition.cond(&|field, how, operand| compared(field, how, operand, seen.now)));
+    if let Some(condition) = visible_approvals.condition {
+        find = find.filter(
+            condition.cond(&|field, how, operand| field_comparison(field, how, operand, visible_approvals.now)),
+        );
     }
-    page.of(find, approval::Column::Id).all(&from.at().db).await?.into_iter().map(stored).collect()
+    page.apply_to(find, approval::Column::Id).all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
-/// Writes approvals as they are now.
+/// Writes the current state of approvals.
 pub async fn put(tx: &WriteTx, approvals: &[&Approval]) -> Result<()> {
     use approval::Column as C;
     let rows = approvals.iter().map(|it| approval::ActiveModel {
@@ -237,22 +242,23 @@ pub async fn put(tx: &WriteTx, approvals: &[&Approval]) -> Result<()> {
     .await
 }
 
-fn stored(row: approval::Model) -> Result<Approval> {
+fn decode(row: approval::Model) -> Result<Approval> {
     let programme = row.programme.map(|it| it.parse()).transpose().map_err(StoreError::unreadable)?;
-    keyed(Some(&row.requested_by), row.requested_key.as_deref())?;
-    keyed(row.given_by.as_deref(), row.given_key.as_deref())?;
+    check_key(Some(&row.requested_by), row.requested_key.as_deref())?;
+    check_key(row.given_by.as_deref(), row.given_key.as_deref())?;
     let statement = row.statement.map(|it| serde_json::from_str(&it)).transpose().map_err(StoreError::unreadable)?;
-    let stated = region(statement.as_ref());
-    if row.region != stated {
-        let said = format!("its region is {:?}, it states {stated:?}", row.region);
-        return Err(StoreError::unreadable(said));
+    let stated_region = region(statement.as_ref());
+    if row.region != stated_region {
+        let message = format!("its region is {:?}, it states {stated_region:?}", row.region);
+        return Err(StoreError::unreadable(message));
     }
     let answered_by = row.given_by.as_deref().map(actor).transpose()?;
-    let unreadable =
-        || StoreError::unreadable(format!("its state is {:?}, which it is not by who answered", row.state));
-    let state = ApprovalState::named(&row.state, answered_by).ok_or_else(unreadable)?;
-    let unknown = || StoreError::unreadable(format!("approval {} action: {:?} is not known", row.id, row.action));
-    let action = ApprovalAction::named(&row.action).ok_or_else(unknown)?;
+    let unfit_state =
+        || StoreError::unreadable(format!("its state is {:?}, which does not fit who answered", row.state));
+    let state = ApprovalState::named(&row.state, answered_by).ok_or_else(unfit_state)?;
+    let unknown_action =
+        || StoreError::unreadable(format!("approval {} action: {:?} is not known", row.id, row.action));
+    let action = ApprovalAction::named(&row.action).ok_or_else(unknown_action)?;
     Ok(Approval {
         id: ApprovalId(row.id),
         programme,

@@ -1,13 +1,13 @@
-//! Awards in their current state, with their bookings and invoices.
+//! Reads and writes the current state of awards, with their bookings and invoices.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::{QueryResult, Value};
 use uuid::Uuid;
 
-use super::claims::{self, InvoiceRow, invoice};
+use super::claims::{self, InvoiceRow, decode_invoice};
 use super::offers;
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::award::{Award, Booking, BookingState, LeaderKind};
@@ -17,13 +17,13 @@ use crate::domain::ledger::Unit;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::role::Reach;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{self, ids, select_rows, texts, within};
+use crate::store::db::bulk_sql::{self, id_in, ids, select_rows, texts};
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
-    /// The columns of an award that change.
+    /// The columns of an award that change; the first one is the key.
     struct AwardTotals {
         id: AwardId,
         drawn: i64,
@@ -96,23 +96,24 @@ static BOOKINGS: Table = Table {
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
 };
 
-/// Adds awards to a batch write: new ones, made by events after `before`, and older ones.
+/// Adds awards to a batch write, with their bookings and invoices. Awards made by events after `before` are new.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award], before: Seq) {
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
-    let same = || [cell(programme.as_str())];
-    batch.rows(&NEW, same(), new.iter().map(|it| row_of(it).cells()));
+    let same_cells = || [cell(programme.as_str())];
+    batch.rows(&NEW, same_cells(), new.iter().map(|it| row_of(it).cells()));
     batch.rows(&CHANGED, [], changed.iter().map(|it| totals(it).cells()));
     let bookings = awards.iter().flat_map(|award| award.bookings.iter().map(|it| (award.id, it)));
-    batch.rows(&BOOKINGS, same(), bookings.map(|(award, it)| booking_row(award, it).cells()));
+    batch.rows(&BOOKINGS, same_cells(), bookings.map(|(award, it)| booking_row(award, it).cells()));
     claims::put(batch, programme, awards);
 }
 
-/// Writes awards of fees that were given back in full, if the same batch funds the leader by another award. The unique
-/// index must be free before that award is inserted, and the order of the rows in a batch write is undefined.
-pub(super) async fn free(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
-    let funded: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
+/// Writes awards of fees that were given back in full before the others, if the same batch funds the leader by another award.
+/// That award has the same key in a unique index, so the older award must be written first, but a batch write has no order of
+/// rows.
+pub(super) async fn free_unique_keys(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
+    let funded_keys: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
-    let freed = freed.filter(|it| it.fees_key().is_some_and(|key| funded.contains(&key)));
+    let freed = freed.filter(|it| it.fees_key().is_some_and(|key| funded_keys.contains(&key)));
     let mut batch = BatchWrite::default();
     batch.rows(&CHANGED, [], freed.map(|it| totals(it).cells()));
     batch.write(tx).await
@@ -154,13 +155,13 @@ fn booking_row(award: AwardId, it: &Booking) -> BookingRow {
 /// Which awards a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwardFilter {
-    /// Under this offer.
+    /// The award is under this offer.
     pub offer: Option<OfferId>,
-    /// Of this programme.
+    /// The award is of this programme.
     pub programme: Option<Programme>,
-    /// Of this strand.
+    /// The award is of this strand.
     pub strand: Option<String>,
-    /// Whether a part of it is still committed.
+    /// Whether a part of the award is still committed.
     pub open: Option<bool>,
     /// The caller's filter.
     pub condition: Option<Condition<AwardField>>,
@@ -175,7 +176,7 @@ pub enum AwardField {
     Strand,
     /// `open` while a part of it is committed, then `settled`.
     State,
-    /// The awarded amount in its unit, as are the following amounts.
+    /// The awarded amount. This and the following amounts are in the unit of the award.
     Awarded,
     /// The amount drawn.
     Drawn,
@@ -212,65 +213,68 @@ impl AwardField {
 }
 
 /// Those of these awards that exist, by id.
-pub async fn find(from: &impl Readable, requested: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
-    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
-    among(&from.at(), "id", &requested).await
+pub async fn find(from: &impl Readable, awards: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
+    let awards: Vec<Uuid> = awards.iter().map(|id| id.0).collect();
+    find_by(&from.at(), "id", &awards).await
 }
 
 /// Every award of these offers, by id.
 pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTreeMap<AwardId, Award>> {
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
-    among(&from.at(), "offer_id", &offers).await
+    find_by(&from.at(), "offer_id", &offers).await
 }
 
-async fn among(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
+/// Those of these awards that exist, found by a column of ids.
+async fn find_by(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
     if requested.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let sql = format!("SELECT {} FROM awards WHERE {}", AwardRow::names(), within(conn, column, 1));
-    whole(conn, select_rows(conn, &sql, vec![ids(conn, requested)], award).await?).await
+    let sql = format!("SELECT {} FROM awards WHERE {}", AwardRow::names(), id_in(conn, column, 1));
+    with_bookings_and_invoices(conn, select_rows(conn, &sql, vec![ids(conn, requested)], decode_award).await?).await
 }
 
 /// Every award of a programme with its bookings and invoices, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
-    let stored = |row: &QueryResult| {
-        let (row, is_keyed): (IndexedAward, i64) = FromRow::of(row)?;
-        let (award, strand, leader_key) = (award(row.award)?, row.strand, row.leader_key);
+    let read = |row: &QueryResult| {
+        let (row, must_have_key): (IndexedAward, i64) = FromRow::of(row)?;
+        let (award, strand, leader_key) = (decode_award(row.award)?, row.strand, row.leader_key);
         // From rules 2 on each award of fees has a key, which the index that prevents funding a leader twice needs.
-        let is_missing = leader_key.is_none() && is_keyed == 1 && award.fees_key().is_some();
+        let is_missing = leader_key.is_none() && must_have_key == 1 && award.fees_key().is_some();
         if is_missing || (leader_key.is_some() && leader_key != award.fees_key()) {
-            return Err(StoreError::unreadable(format!("the leader's key {leader_key:?}, which is another's")));
+            return Err(StoreError::unreadable(format!(
+                "the leader's key {leader_key:?}, which is not that of its award"
+            )));
         }
         if strand != award.support.strand_name() {
             return Err(StoreError::unreadable(format!("the strand {strand:?}, which is not that of its support")));
         }
         Ok(award)
     };
-    let since = "SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
+    let adopted_rules = "SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted'";
     let sql = format!(
-        "SELECT {}, CAST(CASE WHEN made_seq > ({since}) THEN 1 ELSE 0 END AS BIGINT) \
+        "SELECT {}, CAST(CASE WHEN made_seq > ({adopted_rules}) THEN 1 ELSE 0 END AS BIGINT) \
          FROM awards WHERE programme = $1",
         IndexedAward::names()
     );
-    let mut awards = each(&conn, &sql, value(), AwardId::of, stored).await?;
-    let number = <(AwardId, Seq)>::of;
+    let mut awards = read_each(&conn, &sql, value(), AwardId::of, read).await?;
+    let part_key = <(AwardId, Seq)>::of;
     let sql = format!("SELECT {} FROM bookings WHERE programme = $1", BookingRow::names());
-    let bookings = each(&conn, &sql, value(), number, |row| Ok(booking(BookingRow::of(row)?).1)).await?;
-    awards.take("booking", bookings, |award, it| award.bookings.push(it));
+    let bookings = read_each(&conn, &sql, value(), part_key, |row| Ok(decode_booking(BookingRow::of(row)?).1)).await?;
+    awards.attach("booking", bookings, |award, it| award.bookings.push(it));
     let sql = format!("SELECT {} FROM invoices WHERE programme = $1", InvoiceRow::names());
-    let invoices = each(&conn, &sql, value(), number, |row| Ok(invoice(InvoiceRow::of(row)?)?.1)).await?;
-    awards.take("invoice", invoices, |award, it| award.invoices.push(it));
+    let invoices = read_each(&conn, &sql, value(), part_key, |row| Ok(decode_invoice(InvoiceRow::of(row)?)?.1)).await?;
+    awards.attach("invoice", invoices, |award, it| award.invoices.push(it));
     Ok(awards)
 }
 
-/// The programme of each of these awards that exists.
-pub async fn programme_of(from: &impl Readable, wanted: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
+/// The programme of each of these awards; an award that does not exist is left out.
+pub async fn programme_of(from: &impl Readable, awards: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
     let conn = from.at();
-    let wanted: Vec<Uuid> = wanted.iter().map(|id| id.0).collect();
-    let sql = format!("SELECT id, programme FROM awards WHERE {}", within(&conn, "id", 1));
-    select_rows(&conn, &sql, vec![ids(&conn, &wanted)], Ok).await
+    let awards: Vec<Uuid> = awards.iter().map(|id| id.0).collect();
+    let sql = format!("SELECT id, programme FROM awards WHERE {}", id_in(&conn, "id", 1));
+    select_rows(&conn, &sql, vec![ids(&conn, &awards)], Ok).await
 }
 
 /// A page of awards under offers within reach.
@@ -283,12 +287,12 @@ pub async fn page(
     let conn = from.at();
     let mut conditions = vec!["1 = 1".to_owned()];
     let mut values: Vec<Value> = Vec::new();
-    let equal: [(&str, Option<Value>); 3] = [
+    let required: [(&str, Option<Value>); 3] = [
         ("offer_id", filter.offer.map(|id| id.0.into())),
         ("programme", filter.programme.as_ref().map(|it| it.as_str().into())),
         ("strand", filter.strand.as_ref().map(|it| it.as_str().into())),
     ];
-    for (column, value) in equal {
+    for (column, value) in required {
         let Some(value) = value else { continue };
         values.push(value);
         conditions.push(format!("{column} = ${}", values.len()));
@@ -299,17 +303,18 @@ pub async fn page(
     if let Some(open) = filter.open {
         conditions.push(format!("awarded {} drawn + released", if open { ">" } else { "=" }));
     }
-    conditions.extend(filter.condition.as_ref().map(|it| it.written(&|field: AwardField| field.column(), &mut values)));
+    conditions.extend(filter.condition.as_ref().map(|it| it.to_sql(&|field: AwardField| field.column(), &mut values)));
     let names = ProgrammeAward::names();
-    let sql = format!("SELECT {names} FROM awards {}", page.written("id", conditions, &mut values));
-    let rows = select_rows(&conn, &sql, values, |it: ProgrammeAward| Ok((it.programme, award(it.award)?))).await?;
+    let sql = format!("SELECT {names} FROM awards {}", page.to_sql("id", conditions, &mut values));
+    let rows =
+        select_rows(&conn, &sql, values, |it: ProgrammeAward| Ok((it.programme, decode_award(it.award)?))).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();
-    let mut awards = whole(&conn, awards).await?;
+    let mut awards = with_bookings_and_invoices(&conn, awards).await?;
     Ok(order.into_iter().filter_map(|(programme, id)| Some((programme, awards.remove(&id)?))).collect())
 }
 
-/// The awards of fees in a programme whose leader has one of these keys. Awards without a stored key, from earlier
-/// versions, are compared in memory.
+/// The awards of fees in a programme whose leader has one of these keys. Awards that an earlier version of the program stored
+/// without a key are compared in memory.
 pub async fn of_leaders(
     from: &impl Readable,
     programme: &Programme,
@@ -319,43 +324,50 @@ pub async fn of_leaders(
         return Ok(BTreeMap::new());
     }
     let conn = from.at();
-    let wanted: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let key_texts: Vec<&str> = keys.iter().map(String::as_str).collect();
     let sql = format!(
         "SELECT {} FROM awards WHERE programme = $1 AND strand = 'npqel' AND ({} OR leader_key IS NULL)",
         AwardRow::names(),
-        bulk_sql::among(&conn, "leader_key", 2)
+        bulk_sql::value_in(&conn, "leader_key", 2)
     );
-    let values = vec![programme.as_str().into(), texts(&conn, &wanted)];
-    let of_them = select_rows(&conn, &sql, values, award).await?.into_iter();
-    whole(&conn, of_them.filter(|it| it.fees_key().is_some_and(|key| keys.contains(&key))).collect()).await
+    let values = vec![programme.as_str().into(), texts(&conn, &key_texts)];
+    let candidates = select_rows(&conn, &sql, values, decode_award).await?.into_iter();
+    with_bookings_and_invoices(
+        &conn,
+        candidates.filter(|it| it.fees_key().is_some_and(|key| keys.contains(&key))).collect(),
+    )
+    .await
 }
 
-/// Adds bookings and invoices, with two more queries for all awards together; none if no award can have any.
-async fn whole(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, Award>> {
+/// Adds the bookings and invoices of awards, with two queries for all awards together. A query is left out if no award can have
+/// such rows.
+async fn with_bookings_and_invoices(conn: &Conn<'_>, awards: Vec<Award>) -> Result<BTreeMap<AwardId, Award>> {
     let ids_of =
         |has: fn(&Award) -> bool| -> Vec<Uuid> { awards.iter().filter(|it| has(it)).map(|it| it.id.0).collect() };
-    let booked = ids_of(|it| it.support.has_bookings());
-    // An award with undone draws may have invoices although nothing is drawn.
-    let paid = ids_of(|it| it.version != it.made);
+    let with_bookings = ids_of(|it| it.support.has_bookings());
+    // Every award that changed may have invoices. One whose draws were undone has invoices although nothing is drawn.
+    let with_invoices = ids_of(|it| it.version != it.made);
     let mut awards: BTreeMap<AwardId, Award> = awards.into_iter().map(|it| (it.id, it)).collect();
-    if !booked.is_empty() {
-        let (names, within) = (BookingRow::names(), within(conn, "award_id", 1));
-        let sql = format!("SELECT {names} FROM bookings WHERE {within} ORDER BY seq");
-        for (id, booking) in select_rows(conn, &sql, vec![ids(conn, &booked)], |row| Ok(booking(row))).await? {
+    if !with_bookings.is_empty() {
+        let (names, of_awards) = (BookingRow::names(), id_in(conn, "award_id", 1));
+        let sql = format!("SELECT {names} FROM bookings WHERE {of_awards} ORDER BY seq");
+        for (id, booking) in
+            select_rows(conn, &sql, vec![ids(conn, &with_bookings)], |row| Ok(decode_booking(row))).await?
+        {
             awards.entry(id).and_modify(|award| award.bookings.push(booking));
         }
     }
-    if !paid.is_empty() {
-        let (names, within) = (InvoiceRow::names(), within(conn, "award_id", 1));
-        let sql = format!("SELECT {names} FROM invoices WHERE {within} ORDER BY seq");
-        for (id, invoice) in select_rows(conn, &sql, vec![ids(conn, &paid)], invoice).await? {
+    if !with_invoices.is_empty() {
+        let (names, of_awards) = (InvoiceRow::names(), id_in(conn, "award_id", 1));
+        let sql = format!("SELECT {names} FROM invoices WHERE {of_awards} ORDER BY seq");
+        for (id, invoice) in select_rows(conn, &sql, vec![ids(conn, &with_invoices)], decode_invoice).await? {
             awards.entry(id).and_modify(|award| award.invoices.push(invoice));
         }
     }
     Ok(awards)
 }
 
-fn award(row: AwardRow) -> Result<Award> {
+fn decode_award(row: AwardRow) -> Result<Award> {
     let AwardTotals { id, drawn, released, refunded, version } = row.totals;
     Ok(Award {
         id,
@@ -378,7 +390,7 @@ fn award(row: AwardRow) -> Result<Award> {
     })
 }
 
-fn booking(row: BookingRow) -> (AwardId, Booking) {
+fn decode_booking(row: BookingRow) -> (AwardId, Booking) {
     let booking = Booking {
         seq: row.seq,
         half_days: row.half_days,

@@ -9,23 +9,22 @@ use super::{Readable, Result, events};
 use crate::domain::Date;
 use crate::domain::event::{Event, Seq};
 use crate::domain::ids::{ImportId, Programme, Uid, Urn};
-use crate::store::db::bulk_sql;
-use crate::store::db::bulk_sql::{among, numbers, select, select_rows};
+use crate::store::db::bulk_sql::{numbers, select, select_rows, value_in};
 use crate::store::db::column_values::{uid, urn};
 use crate::store::db::row::{Row as _, row};
 
 /// A group in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The group.
+    /// The UID of the group.
     pub uid: Uid,
-    /// The file.
+    /// The import of the file.
     pub import: ImportId,
     /// GIAS group type.
     pub kind: u8,
     /// The group's status.
     pub status: String,
-    /// Whether it is a file of groups, which takes precedence over one of membership.
+    /// Whether the file is one of groups, which takes precedence over a file of membership.
     pub of_groups: bool,
 }
 
@@ -43,7 +42,7 @@ pub struct CitedMember {
 }
 
 row! {
-    /// A group, by a file of groups or of membership.
+    /// The columns of a group in a file of groups or of membership.
     struct GroupRow {
         uid: Uid,
         import_id: ImportId,
@@ -55,10 +54,10 @@ row! {
 /// The rows of these groups in every file that was ever imported.
 pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     let conn = from.at();
-    let (names, among) = (GroupRow::names(), among(&conn, "uid", 1));
+    let (names, in_uids) = (GroupRow::names(), value_in(&conn, "uid", 1));
     let sql = format!(
-        "SELECT DISTINCT {names}, CAST(1 AS BIGINT) FROM group_rows WHERE {among}
-         UNION ALL SELECT DISTINCT {names}, CAST(0 AS BIGINT) FROM membership_rows WHERE {among}"
+        "SELECT DISTINCT {names}, CAST(1 AS BIGINT) FROM group_rows WHERE {in_uids}
+         UNION ALL SELECT DISTINCT {names}, CAST(0 AS BIGINT) FROM membership_rows WHERE {in_uids}"
     );
     let group = |(row, of_groups): (GroupRow, i64)| {
         let kind = group_type(row.kind)?;
@@ -70,14 +69,14 @@ pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
 /// Which memberships to read.
 #[derive(Debug, Clone, Copy)]
 pub enum MembershipAt<'a> {
-    /// These schools.
+    /// Those of these schools.
     Schools(&'a [Urn]),
-    /// These groups.
+    /// Those in these groups.
     Groups(&'a [Uid]),
 }
 
-/// These memberships in every file of membership that was ever imported.
-pub async fn members(from: &impl Readable, of: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
+/// The selected memberships in every file of membership that was ever imported.
+pub async fn members(from: &impl Readable, selection: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
     #[derive(FromQueryResult)]
     struct Row {
         import_id: Uuid,
@@ -86,15 +85,15 @@ pub async fn members(from: &impl Readable, of: MembershipAt<'_>) -> Result<Vec<C
         joined_on: Option<Date>,
     }
     let conn = from.at();
-    let (column, list) = match of {
+    let (column, keys) = match selection {
         MembershipAt::Schools(urns) => ("urn", urn_numbers(urns)),
         MembershipAt::Groups(uids) => ("uid", uid_numbers(uids)),
     };
     let sql = format!(
         "SELECT DISTINCT import_id, uid, urn, joined_on FROM membership_rows WHERE {}",
-        among(&conn, column, 1)
+        value_in(&conn, column, 1)
     );
-    let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &list)]).await?;
+    let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &keys)]).await?;
     let member = |it: Row| {
         let (import, uid, urn) = (ImportId(it.import_id), uid(it.uid)?, urn(it.urn)?);
         Ok(CitedMember { import, uid, urn, joined: it.joined_on })
@@ -113,8 +112,8 @@ pub struct Predecessor {
     pub predecessor: Urn,
 }
 
-/// The predecessors of these schools in every file of links that was ever imported. A link counts whether it is printed for one
-/// school or for the other.
+/// The predecessors of these schools in every file of links that was ever imported. A link counts
+/// whether the file prints it at the school or at its predecessor.
 pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
     #[derive(FromQueryResult)]
     struct Row {
@@ -130,8 +129,8 @@ pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Pred
          SELECT import_id, link_urn, urn FROM link_rows
            WHERE LOWER(link_type) LIKE 'successor%' AND urn <> link_urn AND {}
          ORDER BY 1, 2, 3",
-        among(&conn, "urn", 1),
-        among(&conn, "link_urn", 1),
+        value_in(&conn, "urn", 1),
+        value_in(&conn, "link_urn", 1),
     );
     let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
     let link =
@@ -139,10 +138,10 @@ pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Pred
     rows.into_iter().map(link).collect()
 }
 
-/// Events of a programme by their numbers, without their entries; those that cannot be read are left out.
+/// Those of a programme's events that have these numbers, without their entries. Events that cannot be read are left out.
 pub async fn of_numbers(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
     let conn = from.at();
     let seqs: Vec<i64> = seqs.iter().map(|it| it.0).collect();
-    let found = events::each_numbered(&conn, programme, bulk_sql::numbers(&conn, &seqs)).await?;
+    let found = events::each_numbered(&conn, programme, numbers(&conn, &seqs)).await?;
     Ok(found.into_iter().filter_map(|it| it.recorded.ok()).map(|it| it.event).collect())
 }

@@ -1,6 +1,7 @@
-//! Payments of invoices, by all programmes.
+//! Reads and writes payments of invoices, of all programmes.
 //!
-//! Rows from rules 2 on have a part number, and the key of the issuer. Older rows have the provider's name in its place.
+//! Rows from rules 2 on have a part number, and the issuer's key in the column `provider`. Older rows have the provider's name
+//! in that column.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use crate::domain::event::{EventBody, Seq};
 use crate::domain::ids::{AwardId, OfferId, Programme};
 use crate::domain::money::Pence;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{among, ids, select_rows, texts, within};
+use crate::store::db::bulk_sql::{id_in, ids, select_rows, texts, value_in};
 use crate::store::db::row::{Row as _, row};
 
 row! {
@@ -45,9 +46,15 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }
 
-/// Writes payments that were refunded in full, if the same batch pays such an invoice again, or restores an earlier payment of
-/// it. The unique index must be free before the new payment is inserted, and the order of the rows in a batch write is undefined.
-pub(super) async fn free(tx: &WriteTx, programme: &Programme, awards: &[&Award], before: Seq) -> Result<()> {
+/// Writes payments that were refunded in full before the others, if the same batch pays such an invoice again or restores an
+/// earlier payment of the invoice. The new payment has the same key in a unique index, so the refund must be written first, but
+/// a batch write has no order of rows.
+pub(super) async fn free_unique_keys(
+    tx: &WriteTx,
+    programme: &Programme,
+    awards: &[&Award],
+    before: Seq,
+) -> Result<()> {
     let key = |it: &Invoice| (stored_issuer(it), it.reference.clone());
     let paid = invoices_of(awards).filter(|(_, it)| it.is_outstanding());
     let paid: HashSet<_> = paid.map(|(_, it)| key(it)).collect();
@@ -86,31 +93,31 @@ fn row_of((award, it): (AwardId, &Invoice)) -> InvoiceRow {
     }
 }
 
-/// The payments of invoices with these references, of all issuers and programmes.
-pub async fn payments(from: &impl Readable, requested: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
+/// The payments of invoices with these references, of all issuers and programmes, by claim.
+pub async fn payments(from: &impl Readable, references: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
     let mut found: HashMap<ClaimKey, ClaimPayments> = HashMap::new();
-    if requested.is_empty() {
+    if references.is_empty() {
         return Ok(found);
     }
     let conn = from.at();
-    let requested: Vec<&str> = requested.iter().map(Reference::as_str).collect();
-    let sql = format!("SELECT {} FROM invoices WHERE {}", InvoiceRow::names(), among(&conn, "reference", 1));
-    for (award, paid) in select_rows(&conn, &sql, vec![texts(&conn, &requested)], invoice).await? {
+    let references: Vec<&str> = references.iter().map(Reference::as_str).collect();
+    let sql = format!("SELECT {} FROM invoices WHERE {}", InvoiceRow::names(), value_in(&conn, "reference", 1));
+    for (award, paid) in select_rows(&conn, &sql, vec![texts(&conn, &references)], decode_invoice).await? {
         found.entry(paid.key()).or_default().put(award, &paid);
     }
     Ok(found)
 }
 
-/// One payment, and the award that made it.
+/// Decodes one payment, with the award that it was paid from.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`].
-pub(super) fn invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
+/// [`StoreError::Unreadable`] if the columns do not fit each other.
+pub(super) fn decode_invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
     let InvoiceRow { provider, issuer, printed, total, .. } = row;
     let (issuer, claim) = match row.part {
         None => {
             if issuer.is_some() || printed.is_some() || total.is_some() {
-                return Err(StoreError::unreadable("what only a numbered payment says, without its number"));
+                return Err(StoreError::unreadable("an issuer, a printed reference or a total, without a part number"));
             }
             (provider, None)
         }
@@ -131,11 +138,12 @@ pub(super) fn invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
 
 /// Parses a stored reference. It must be normalised, or the index that prevents paying an invoice twice would not find it.
 fn reference(text: &str) -> Result<Reference> {
-    let normal = Reference::read(text).ok().filter(|it| it.as_str() == text);
-    normal.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
+    let normalised = Reference::read(text).ok().filter(|it| it.as_str() == text);
+    normalised.ok_or_else(|| StoreError::unreadable(format!("the reference {text:?}")))
 }
 
-/// The draws without an invoice under these offers that were not undone: the award, and the event, day and amount.
+/// The draws without an invoice under these offers that were not undone. Each is an award with the number, the day and the
+/// amount of the draw's event.
 pub async fn draws_without_invoice(
     from: &impl Readable,
     offers: &[OfferId],
@@ -145,16 +153,16 @@ pub async fn draws_without_invoice(
     }
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|it| it.0).collect();
-    let offer = within(&conn, "offer_id", 1);
-    let sql = format!("SELECT effective_on, body, seq FROM events WHERE {offer} AND kind IN ('drawn', 'undone')");
+    let of_offers = id_in(&conn, "offer_id", 1);
+    let sql = format!("SELECT effective_on, body, seq FROM events WHERE {of_offers} AND kind IN ('drawn', 'undone')");
     let read = |(on, body, seq): (Date, String, Seq)| {
         Ok((seq, on, serde_json::from_str(&body).map_err(StoreError::unreadable)?))
     };
-    let moved = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
-    let undone: HashSet<Seq> = moved.iter().filter_map(|(_, _, body)| EventBody::undoes(body)).collect();
+    let events = select_rows(&conn, &sql, vec![ids(&conn, &offers)], read).await?;
+    let undone: HashSet<Seq> = events.iter().filter_map(|(_, _, body)| EventBody::undoes(body)).collect();
     let without_invoice = |(seq, on, body)| {
         let EventBody::Drawn { award, amount, invoice: None, .. } = body else { return None };
         Some((award, (seq, on, amount)))
     };
-    Ok(moved.into_iter().filter(|(seq, ..)| !undone.contains(seq)).filter_map(without_invoice).collect())
+    Ok(events.into_iter().filter(|(seq, ..)| !undone.contains(seq)).filter_map(without_invoice).collect())
 }

@@ -25,22 +25,22 @@ use crate::store::db::multi_query::MultiQuery;
 /// statements.
 #[derive(Debug)]
 pub struct BatchQuery<'a> {
-    /// Requests that may have been answered before.
+    /// Requests that may have a stored answer.
     pub requests: &'a [(&'a Actor, RequestId)],
     /// Offers to read without their schools and contacts.
     pub offers: &'a [OfferId],
-    /// The caps to read, besides the funds of this programme; `None` if no account can change.
+    /// The programme whose funds to read, and the caps to read with them; `None` if no account can change.
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
-    /// The last event of this programme, to read when it was recorded. This is read after the lock, because a subquery
-    /// of the locking statement would see the data from before the wait.
+    /// A programme and the number of its last event, to read when that event was recorded. The time is not a part of the
+    /// locking statement, because a subquery there would see the data from before the wait for the lock.
     pub last: Option<(&'a Programme, Seq)>,
 }
 
-/// The data that was read.
+/// The data that a [`BatchQuery`] reads.
 #[derive(Debug)]
-pub struct BatchFacts {
+pub struct BatchState {
     /// Stored answers.
     pub answers: Vec<Stored>,
     /// Offers without their schools and contacts. They may be written by `offers::touch`, but not by `offers::put`.
@@ -51,39 +51,40 @@ pub struct BatchFacts {
     pub trusts: HashMap<Uid, Trust>,
     /// The last event of the register's record when the trusts were read; `None` if no trusts were requested.
     pub register: Option<RegisterSeq>,
-    /// When the last event was recorded.
+    /// When the last event was recorded; `None` if that was not requested.
     pub recorded: Option<Micros>,
 }
 
-/// Reads the data in one round trip.
-pub async fn read(from: &impl Readable, asked: BatchQuery<'_>) -> Result<BatchFacts> {
+/// Reads the requested data in one round trip.
+pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchState> {
     let conn = from.at();
-    let mut all = MultiQuery::default();
-    let requests = some(asked.requests).map(|it| requests::ask(&conn, &mut all, it));
-    let offers = some(asked.offers).map(|it| offers::ask_bare(&conn, &mut all, it));
-    let accounts = asked.accounts.map(|(programme, caps)| accounts::ask(&conn, &mut all, programme, caps));
-    let trusts = some(asked.trusts).map(|it| register::ask_trusts(&conn, &mut all, it));
-    let register = some(asked.trusts).map(|_| register::record::ask_head(&mut all));
-    let last = asked.last.map(|(programme, seq)| events::ask_recorded(&mut all, programme, seq));
-    let all = all.ask(&conn).await?;
-    let offers = all.read(offers, offers::bare)?;
-    let trusts = all.read(trusts, register::read_trust)?;
-    Ok(BatchFacts {
-        answers: all.read(requests, |row: requests::RequestRow| Ok(row.into()))?,
+    let mut queries = MultiQuery::default();
+    let requests = non_empty(query.requests).map(|it| requests::add_query(&conn, &mut queries, it));
+    let offers = non_empty(query.offers).map(|it| offers::add_bare_query(&conn, &mut queries, it));
+    let accounts = query.accounts.map(|(programme, caps)| accounts::add_query(&conn, &mut queries, programme, caps));
+    let trusts = non_empty(query.trusts).map(|it| register::add_trusts_query(&conn, &mut queries, it));
+    let register = non_empty(query.trusts).map(|_| register::record::add_next_seq_query(&mut queries));
+    let last = query.last.map(|(programme, seq)| events::add_recorded_at_query(&mut queries, programme, seq));
+    let results = queries.run(&conn).await?;
+    let offers = results.read(offers, offers::decode_bare)?;
+    let trusts = results.read(trusts, register::read_trust)?;
+    Ok(BatchState {
+        answers: results.read(requests, |row: requests::RequestRow| Ok(row.into()))?,
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
-        accounts: all.read(accounts, |row| Ok(accounts::read(row)?.1))?,
+        accounts: results.read(accounts, |row| Ok(accounts::read(row)?.1))?,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
-        register: all.read(register, register::record::last_before)?.pop(),
-        recorded: all.read(last, Ok::<Micros, _>)?.pop(),
+        register: results.read(register, register::record::last_before)?.pop(),
+        recorded: results.read(last, Ok::<Micros, _>)?.pop(),
     })
 }
 
-/// Reads stored answers only.
+/// Reads the stored answers of these requests; a request without one is left out.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
     Ok(read(from, BatchQuery { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
 }
 
-fn some<T>(list: &[T]) -> Option<&[T]> {
+/// The list, or `None` if it is empty: an empty list needs no query.
+fn non_empty<T>(list: &[T]) -> Option<&[T]> {
     (!list.is_empty()).then_some(list)
 }
 
@@ -91,11 +92,11 @@ fn some<T>(list: &[T]) -> Option<&[T]> {
 /// placements) have their own statements.
 #[derive(Debug)]
 pub struct BatchChanges<'a> {
-    /// The programme's head after the batch.
+    /// The programme's [`Head`] after the batch.
     pub head: &'a Head,
     /// New events.
     pub events: &'a [Recorded],
-    /// Their texts.
+    /// The texts of the new events.
     pub texts: &'a [Text],
     /// All accounts, to tell funds from caps.
     pub ledger: &'a Ledger,
@@ -111,12 +112,12 @@ pub struct BatchChanges<'a> {
     pub touched: Vec<&'a Offer>,
     /// New answers.
     pub answers: &'a [Stored],
-    /// When.
+    /// When the batch is recorded.
     pub at: Micros,
 }
 
 /// The changes of accounts that these events make, by day.
-fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
+fn changes_by_day(events: &[Recorded], ledger: &Ledger) -> AccountDays {
     let mut days = AccountDays::default();
     for event in events.iter().map(|it| &it.event) {
         for entry in &event.entries {
@@ -127,22 +128,24 @@ fn changes(events: &[Recorded], ledger: &Ledger) -> AccountDays {
     days
 }
 
-/// Writes the changes.
+/// Writes the changes of a batch.
 ///
 /// # Errors
-/// [`super::StoreError::UniqueConflict`] if another programme stored the same request id or invoice at the same time.
-pub async fn write(tx: &WriteTx, programme: &Programme, it: BatchChanges<'_>) -> Result<()> {
-    awards::free(tx, &it.awards, it.before).await?;
-    claims::free(tx, programme, &it.awards, it.before).await?;
+/// [`super::StoreError::UniqueConflict`] if another programme or an import stored the same request id, or another programme
+/// paid the same invoice, at the same time; [`super::StoreError::ConstraintViolation`]; [`super::StoreError::Unavailable`].
+pub async fn write(tx: &WriteTx, programme: &Programme, changes: BatchChanges<'_>) -> Result<()> {
+    awards::free_unique_keys(tx, &changes.awards, changes.before).await?;
+    claims::free_unique_keys(tx, programme, &changes.awards, changes.before).await?;
     let mut batch = BatchWrite::default();
-    events::append(&mut batch, programme, it.at, it.events, it.texts);
-    let is_fund = |id: AccountId| it.ledger.get(id).is_some_and(|found| matches!(found.owner, Owner::Fund { .. }));
-    entries::append(&mut batch, programme, it.events, is_fund);
-    accounts::put(&mut batch, programme, &it.opened, &it.moved);
-    account_days::add(&mut batch, programme, &changes(it.events, it.ledger));
-    awards::put(&mut batch, programme, &it.awards, it.before);
-    offers::touch(&mut batch, &it.touched);
-    requests::append(&mut batch, it.answers, it.at);
-    programmes::advance(&mut batch, programme, it.head);
+    events::append(&mut batch, programme, changes.at, changes.events, changes.texts);
+    let is_fund =
+        |id: AccountId| changes.ledger.get(id).is_some_and(|account| matches!(account.owner, Owner::Fund { .. }));
+    entries::append(&mut batch, programme, changes.events, is_fund);
+    accounts::put(&mut batch, programme, &changes.opened, &changes.moved);
+    account_days::add(&mut batch, programme, &changes_by_day(changes.events, changes.ledger));
+    awards::put(&mut batch, programme, &changes.awards, changes.before);
+    offers::touch(&mut batch, &changes.touched);
+    requests::append(&mut batch, changes.answers, changes.at);
+    programmes::advance(&mut batch, programme, changes.head);
     batch.write(tx).await
 }

@@ -1,4 +1,4 @@
-//! The entries of the ledger: appended by the writer, and read by fund ([`page`]), for positions and by `verify`.
+//! Appends the entries of the ledger. Reads them by fund ([`page`]), for positions and for `verify`.
 
 mod page;
 
@@ -17,9 +17,9 @@ use crate::domain::person::Person;
 use crate::domain::programme::UnapprovedMovement;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{ids, rows, select_rows, within};
+use crate::store::db::bulk_sql::{id_in, ids, rows, select_rows};
 use crate::store::db::page_copy::{
-    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, json_rows, packed,
+    CopyCells, FetchedPage, PageFormat, PageSource, Span, bound_values, copied_rows, fetch_page, json_rows, last_seq,
 };
 use crate::store::db::row::{Row as _, column, row};
 pub use page::{EntryField, EntryPageQuery, FundEntry, page};
@@ -37,7 +37,7 @@ row! {
 }
 
 row! {
-    /// An entry, and whether it is one of a fund.
+    /// An entry, and whether its account is a fund.
     struct MarkedEntry {
         ..entry: EntryRow,
         on_fund: bool,
@@ -74,15 +74,15 @@ pub(super) fn append(
 }
 
 row! {
-    /// A movement of a fund.
-    struct MovedRow {
+    /// An entry that moved money of a fund.
+    struct FundAmountRow {
         account_id: AccountId,
         amount: Pence,
     }
 }
 
 row! {
-    /// Who made a movement, and when.
+    /// Who moved money of a fund, and when.
     struct MoverRow {
         actor: Actor,
         recorded_at: Micros,
@@ -90,8 +90,8 @@ row! {
     }
 }
 
-/// Movements of these funds since a time that were made without an approval, under rules that count such movements
-/// together. A movement has an approval if the event before it gave one.
+/// The amounts allocated to or withdrawn from these funds after a time without an approval. Only events since the programme
+/// adopted rules count, because only these rules add such amounts up. An event has an approval if the event before it gave one.
 pub async fn moved_alone(
     from: &impl Readable,
     programme: &Programme,
@@ -100,19 +100,19 @@ pub async fn moved_alone(
 ) -> Result<Vec<(AccountId, UnapprovedMovement)>> {
     let conn = from.at();
     let funds: Vec<Uuid> = funds.iter().map(|it| it.0).collect();
-    let within = within(&conn, "n.account_id", 1);
-    let yes = if conn.backend == Backend::Sqlite { "1" } else { "TRUE" };
+    let of_funds = id_in(&conn, "n.account_id", 1);
+    let true_literal = if conn.backend == Backend::Sqlite { "1" } else { "TRUE" };
     let sql = format!(
         "SELECT {}, {} FROM entries n \
          JOIN events e ON e.programme = n.programme AND e.seq = n.event_seq \
-         WHERE {within} AND n.verb IN ('allocate', 'withdraw') AND n.on_fund = {yes} AND e.recorded_at > $2 \
+         WHERE {of_funds} AND n.verb IN ('allocate', 'withdraw') AND n.on_fund = {true_literal} AND e.recorded_at > $2 \
          AND e.seq > (SELECT MIN(seq) FROM events WHERE programme = $3 AND kind = 'rules_adopted') \
          AND NOT EXISTS (SELECT 1 FROM events g WHERE g.programme = e.programme AND g.seq = e.seq - 1 \
          AND g.kind = 'approval_given' AND g.request_id = e.request_id AND g.actor = e.actor)",
-        MovedRow::names_of("n"),
+        FundAmountRow::names_of("n"),
         MoverRow::names_of("e"),
     );
-    let read = |(moved, mover): (MovedRow, MoverRow)| {
+    let read = |(moved, mover): (FundAmountRow, MoverRow)| {
         let body: EventBody = serde_json::from_str(&mover.body).map_err(StoreError::unreadable)?;
         let by = Person { actor: mover.actor, subject: body.mover() };
         Ok((moved.account_id, UnapprovedMovement { by, at: mover.recorded_at, amount: moved.amount }))
@@ -120,9 +120,10 @@ pub async fn moved_alone(
     select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await
 }
 
-/// The entries of fund $1 in programme $2, each with its event, found by the index on entries of funds. SQLite has no
-/// statistics and would start from the events, so the query names the index there and fixes the order by a CROSS JOIN.
-const fn of_fund(backend: Backend) -> &'static str {
+/// The FROM and WHERE clauses that select the entries of fund $1 in programme $2, each with its event, by the index on entries
+/// of funds. SQLite has no statistics and would start from the events. So the clause for SQLite names the index, and a CROSS
+/// JOIN fixes the order.
+const fn fund_entries_clause(backend: Backend) -> &'static str {
     match backend {
         Backend::Sqlite => {
             "FROM entries e INDEXED BY entries_of_fund CROSS JOIN events v ON v.programme = e.programme \
@@ -135,17 +136,17 @@ const fn of_fund(backend: Backend) -> &'static str {
     }
 }
 
-fn position_of_fund(backend: Backend) -> String {
+fn position_query(backend: Backend) -> String {
     format!(
         "SELECT SUBSTR(e.period, 3, 7) AS year, e.verb, CAST(SUM(e.amount) AS BIGINT) {} AND e.event_seq <= $3 \
          AND v.effective_on <= $4 AND v.recorded_at <= $5 GROUP BY 1, 2 ORDER BY 1",
-        of_fund(backend)
+        fund_entries_clause(backend)
     )
 }
 
 /// The number of a programme's last entry; 0 if there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySeq> {
-    greatest(from, &SOURCE, programme).await.map(EntrySeq)
+    last_seq(from, &SOURCE, programme).await.map(EntrySeq)
 }
 
 /// A stored entry, for `verify`.
@@ -153,9 +154,9 @@ pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySe
 pub struct StoredEntry {
     /// Its number.
     pub seq: EntrySeq,
-    /// The event it belongs to.
+    /// The number of its event.
     pub event: Seq,
-    /// Whether it is stored as one of a fund.
+    /// Whether it is stored as an entry of a fund; false if that cannot be read.
     pub on_fund: bool,
     /// The entry, or why it cannot be read.
     pub entry: std::result::Result<LedgerEntry, String>,
@@ -163,19 +164,19 @@ pub struct StoredEntry {
 
 /// A page of a programme's entries that is fetched but not decoded.
 #[derive(Debug)]
-pub struct RemainingEntries(Packed);
+pub struct RemainingEntries(FetchedPage);
 
 /// Fetches a page of a programme's entries between two numbers, in order.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if one of them cannot be read at all: [`each_of_book`] tells which.
+/// [`StoreError::Unreadable`] if an entry cannot be fetched; [`each_of_book`] shows which. [`StoreError::Unavailable`].
 pub async fn of_book(
     store: &Store,
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
 ) -> Result<RemainingEntries> {
-    packed(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(RemainingEntries)
+    fetch_page(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(RemainingEntries)
 }
 
 impl RemainingEntries {
@@ -188,13 +189,14 @@ impl RemainingEntries {
     /// Decodes the entries.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] if an entry on SQLite is unreadable: [`each_of_book`] tells which.
+    /// [`StoreError::Unreadable`] if an entry on SQLite has a value of another type; [`each_of_book`] shows which. Otherwise an
+    /// unreadable entry is an error within its [`StoredEntry`].
     pub fn read(self) -> Result<Vec<StoredEntry>> {
         let rows: Vec<EntryCells> = match self.0.form {
-            Form::Copied(bytes) => copied_rows(&bytes, copied)?,
-            Form::Json(text) => json_rows::<RecordedMovement>(&text)?.into_iter().map(of_json).collect(),
+            PageFormat::Copied(bytes) => copied_rows(&bytes, cells_of_copy)?,
+            PageFormat::Json(text) => json_rows::<JsonEntry>(&text)?.into_iter().map(cells_of_json).collect(),
         };
-        Ok(stored(rows))
+        Ok(decode_cells(rows))
     }
 }
 
@@ -206,14 +208,15 @@ pub async fn each_of_book(
     limit: u64,
 ) -> Result<Vec<StoredEntry>> {
     let conn = from.at();
-    let values = bound(programme, Span { first: first.0, last: last.0, limit });
+    let values = bound_values(programme, Span { first: first.0, last: last.0, limit });
     let found = rows(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values).await?;
-    Ok(stored(found.iter().map(|it| by_itself(it, conn.backend)).collect::<Result<_>>()?))
+    Ok(decode_cells(found.iter().map(|it| cells_of_row(it, conn.backend)).collect::<Result<_>>()?))
 }
 
-fn stored(rows: Vec<EntryCells>) -> Vec<StoredEntry> {
-    let mut month = Month::default();
-    rows.into_iter().map(|it| month.stored(it)).collect()
+/// Decodes the cells of entries, in order.
+fn decode_cells(rows: Vec<EntryCells>) -> Vec<StoredEntry> {
+    let mut periods = PeriodCache::default();
+    rows.into_iter().map(|it| periods.decode_entry(it)).collect()
 }
 
 const SOURCE: PageSource = PageSource { table: "entries", columns: MarkedEntry::COLUMNS };
@@ -221,11 +224,11 @@ const SOURCE: PageSource = PageSource { table: "entries", columns: MarkedEntry::
 /// The columns of a row in their order: number, account, verb, amount, period, event, whether it is of a fund.
 type EntryCells = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
-/// Decodes one row. SQLite may store bytes that are no id, values that are no text, and any number as a boolean: only 1
-/// counts as true, as in the SQL of other queries. A value that is no text is no verb and no period.
-fn by_itself(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
+/// Reads the cells of one row. SQLite may store bytes that are no id, values that are no text, and any number as a boolean. Of
+/// these numbers 1 means true, as in the SQL of other queries, and 0 false. A value that is no text becomes an empty text.
+fn cells_of_row(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     let on_fund = match backend {
-        Backend::Sqlite => one_or_none(column!(MarkedEntry, on_fund, row)?),
+        Backend::Sqlite => bool_of_number(column!(MarkedEntry, on_fund, row)?),
         Backend::Postgres => Some(column!(MarkedEntry, on_fund, row)?),
     };
     Ok((
@@ -239,20 +242,22 @@ fn by_itself(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     ))
 }
 
-/// Decodes a row of PostgreSQL, whose values always have the type of their column.
-fn copied(cells: &mut PackedCells<'_>) -> Result<EntryCells> {
+/// Reads the cells of a row of PostgreSQL, whose values always have the type of their column.
+fn cells_of_copy(cells: &mut CopyCells<'_>) -> Result<EntryCells> {
     let (seq, account, verb) = (cells.int()?, cells.uuid()?, cells.text()?.to_owned());
     let (amount, period, event) = (cells.int()?, cells.text()?.to_owned(), cells.int()?);
     Ok((seq, Some(account), verb, amount, period, event, Some(cells.bool()?)))
 }
 
-type RecordedMovement = (i64, Uuid, String, i64, String, i64, i64);
+/// A row as SQLite gives it in JSON: the columns in their order, with a number for the last one.
+type JsonEntry = (i64, Uuid, String, i64, String, i64, i64);
 
-fn of_json((seq, account, verb, amount, period, event, on_fund): RecordedMovement) -> EntryCells {
-    (seq, Some(account), verb, amount, period, event, one_or_none(on_fund))
+fn cells_of_json((seq, account, verb, amount, period, event, on_fund): JsonEntry) -> EntryCells {
+    (seq, Some(account), verb, amount, period, event, bool_of_number(on_fund))
 }
 
-fn one_or_none(number: i64) -> Option<bool> {
+/// The boolean that SQLite stores as this number; `None` for a number other than 0 and 1.
+fn bool_of_number(number: i64) -> Option<bool> {
     match number {
         0 => Some(false),
         1 => Some(true),
@@ -260,26 +265,26 @@ fn one_or_none(number: i64) -> Option<bool> {
     }
 }
 
-/// The last decoded period, kept because consecutive entries are mostly of the same month.
+/// Keeps the last decoded period with its text, because consecutive entries are mostly of the same month.
 #[derive(Debug, Default)]
-struct Month(Option<(String, Period)>);
+struct PeriodCache(Option<(String, Period)>);
 
-impl Month {
-    fn stored(&mut self, (seq, account, verb, amount, period, event, on_fund): EntryCells) -> StoredEntry {
+impl PeriodCache {
+    fn decode_entry(&mut self, (seq, account, verb, amount, period, event, on_fund): EntryCells) -> StoredEntry {
         let seq = EntrySeq(seq);
-        let read = |period: Period| {
+        let decode = |period: Period| {
             let account = account.ok_or("its account is no id")?;
             on_fund.ok_or("it is neither a fund's nor a cap's")?;
             let verb = EntryKind::named(&verb).ok_or_else(|| format!("its verb is {verb:?}"))?;
             Ok(LedgerEntry { seq, account: AccountId(account), verb, amount, period })
         };
-        let entry = self.period(period).and_then(read);
+        let entry = self.period(period).and_then(decode);
         StoredEntry { seq, event: Seq(event), on_fund: on_fund.unwrap_or_default(), entry }
     }
 
     fn period(&mut self, text: String) -> std::result::Result<Period, String> {
         match &self.0 {
-            Some((known, period)) if *known == text => Ok(*period),
+            Some((last_text, period)) if *last_text == text => Ok(*period),
             _ => {
                 let period: Period = text.parse().map_err(|_| format!("its period is {text:?}"))?;
                 self.0 = Some((text, period));
@@ -294,7 +299,7 @@ impl Month {
 pub struct PositionQuery {
     /// Effective on this day or before.
     pub as_of: Option<Date>,
-    /// Recorded at this time or before.
+    /// Recorded at this time or earlier.
     pub recorded_by: Option<Micros>,
     /// Up to this event.
     pub at: Seq,
@@ -311,19 +316,19 @@ pub struct Sums {
     pub spent: i64,
 }
 
-/// The sums of the entries of a fund that count, by financial year, in order.
+/// The sums of those entries of a fund that count, for each financial year, in the order of the years.
 pub async fn position(
     from: &impl Readable,
     programme: &Programme,
     fund: AccountId,
-    asked: PositionQuery,
+    query: PositionQuery,
 ) -> Result<Vec<(String, Sums)>> {
     let conn = from.at();
-    let sql = position_of_fund(conn.backend);
-    let as_of = asked.as_of.or_else(|| Date::from_ymd_opt(9999, 12, 31));
-    let recorded_by = asked.recorded_by.map_or(i64::MAX, |it| it.0);
+    let sql = position_query(conn.backend);
+    let as_of = query.as_of.or_else(|| Date::from_ymd_opt(9999, 12, 31));
+    let recorded_by = query.recorded_by.map_or(i64::MAX, |it| it.0);
     let values: Vec<Value> =
-        vec![fund.0.into(), programme.as_str().into(), asked.at.0.into(), as_of.into(), recorded_by.into()];
+        vec![fund.0.into(), programme.as_str().into(), query.at.0.into(), as_of.into(), recorded_by.into()];
     let mut years: Vec<(String, Sums)> = Vec::new();
     for (year, verb, amount) in select_rows(&conn, &sql, values, Ok::<(String, EntryKind, i64), _>).await? {
         if years.last().is_none_or(|(last, _)| *last != year) {
@@ -338,7 +343,7 @@ pub async fn position(
 
 impl Sums {
     fn add(&mut self, verb: EntryKind, amount: i64) {
-        let (more, less): (Option<&mut i64>, Option<&mut i64>) = match verb {
+        let (increased, decreased): (Option<&mut i64>, Option<&mut i64>) = match verb {
             EntryKind::Allocate => (Some(&mut self.allocated), None),
             EntryKind::Withdraw => (None, Some(&mut self.allocated)),
             EntryKind::Commit => (Some(&mut self.committed), None),
@@ -346,16 +351,16 @@ impl Sums {
             EntryKind::Spend => (Some(&mut self.spent), Some(&mut self.committed)),
             EntryKind::Refund => (None, Some(&mut self.spent)),
         };
-        if let Some(more) = more {
-            *more = more.saturating_add(amount);
+        if let Some(sum) = increased {
+            *sum = sum.saturating_add(amount);
         }
-        if let Some(less) = less {
-            *less = less.saturating_sub(amount);
+        if let Some(sum) = decreased {
+            *sum = sum.saturating_sub(amount);
         }
     }
 }
 
-fn entry(row: EntryRow) -> LedgerEntry {
+fn ledger_entry(row: EntryRow) -> LedgerEntry {
     let EntryRow { seq, account_id: account, verb, amount, period, .. } = row;
     LedgerEntry { seq, account, verb, amount, period }
 }
@@ -366,12 +371,12 @@ mod tests {
     use crate::store::{Store, Use};
 
     #[tokio::test]
-    async fn a_fund_is_read_by_the_index_of_what_is_on_funds() {
+    async fn queries_of_a_fund_use_the_index_on_entries_of_funds() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         store.migrate().await.unwrap();
         let mut queries = page::tests::queries();
-        queries.push((position_of_fund(Backend::Sqlite), (0..5).map(|n: i64| n.into()).collect()));
+        queries.push((position_query(Backend::Sqlite), (0..5).map(|n: i64| n.into()).collect()));
         for (sql, values) in queries {
             let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
             let plan = select_rows(&store.at(), &format!("EXPLAIN QUERY PLAN {sql}"), values, detail).await.unwrap();

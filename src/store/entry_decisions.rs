@@ -1,9 +1,9 @@
-//! Decisions about entry positions. The people are stored with the approval.
+//! Reads and writes decisions about entry positions. The people who asked for a decision and gave it are stored with its approval.
 
 use sea_orm::{FromQueryResult, QueryResult, Set, Value};
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Seq;
@@ -30,7 +30,7 @@ struct EntryDecisionRow {
     given_by: Option<String>,
 }
 
-fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
+fn decode(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
     let row = EntryDecisionRow::from_query_result(row, "")?;
     let (Some(asked_by), Some(given_by)) = (&row.requested_by, &row.given_by) else {
         return Err(StoreError::unreadable(format!("approval {} was not given", row.approval)));
@@ -54,35 +54,35 @@ fn read(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<EntryDecision>> {
     let values: Vec<Value> = vec![programme.as_str().into()];
     let found = rows(&from.at(), OF_PROGRAMME, values).await?;
-    found.iter().map(|row| read(row).map(|(_, decision)| decision)).collect()
+    found.iter().map(|row| decode(row).map(|(_, decision)| decision)).collect()
 }
 
-/// The decisions about a school, by programme.
+/// The decisions about a school, in the order of the programmes.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
-    let values: Vec<Value> = vec![i64::from(of.get()).into()];
-    rows(&from.at(), OF_SCHOOL, values).await?.iter().map(read).collect()
+pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
+    let values: Vec<Value> = vec![i64::from(school.get()).into()];
+    rows(&from.at(), OF_SCHOOL, values).await?.iter().map(decode).collect()
 }
 
 /// The decisions of a programme by school, for `verify`.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`].
+/// [`StoreError::Unavailable`]. A row that cannot be read is an error within the result.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
-    let decided = |row: &QueryResult| read(row).map(|(_, decision)| decision);
-    each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decided).await
+    let decision = |row: &QueryResult| decode(row).map(|(_, decision)| decision);
+    read_each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decision).await
 }
 
 /// Writes the current decisions.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::ConstraintViolation`].
-pub async fn put(tx: &WriteTx, programme: &Programme, decided: &[&EntryDecision]) -> Result<()> {
+pub async fn put(tx: &WriteTx, programme: &Programme, decisions: &[&EntryDecision]) -> Result<()> {
     use entry_decision::Column as C;
-    let rows = decided.iter().map(|it| entry_decision::ActiveModel {
+    let rows = decisions.iter().map(|it| entry_decision::ActiveModel {
         programme: Set(programme.to_string()),
         urn: Set(i64::from(it.urn.get())),
         met: Set(it.met),
@@ -90,6 +90,6 @@ pub async fn put(tx: &WriteTx, programme: &Programme, decided: &[&EntryDecision]
         decided_on: Set(it.on),
         seq: Set(it.seq.0),
     });
-    let take = [C::Met, C::Approval, C::DecidedOn, C::Seq];
-    upsert_all::<entry_decision::Entity, _>(tx, rows.collect(), &[C::Programme, C::Urn], &take).await
+    let update = [C::Met, C::Approval, C::DecidedOn, C::Seq];
+    upsert_all::<entry_decision::Entity, _>(tx, rows.collect(), &[C::Programme, C::Urn], &update).await
 }

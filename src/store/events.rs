@@ -1,23 +1,23 @@
-//! The events of the record: appended by the writer, and read for histories and by `verify`.
+//! Appends the events of the record. Reads them for histories and for `verify`.
 
 use sea_orm::{QueryResult, Value};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Conn, Readable, Result, Store, StoreError};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Hash, Seq};
 use crate::domain::ids::{OfferId, Programme, RequestId};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{among, ids, numbers, rows, select_rows, within};
-use crate::store::db::column_values::{actor, spelled};
+use crate::store::db::bulk_sql::{id_in, ids, numbers, rows, select_rows, value_in};
+use crate::store::db::column_values::{actor, check_day_text};
 use crate::store::db::condition::Condition;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::page::Page;
 use crate::store::db::page_copy::{
-    Form, Packed, PackedCells, PageSource, Span, bound, copied_rows, greatest, json_rows, packed,
+    CopyCells, FetchedPage, PageFormat, PageSource, Span, bound_values, copied_rows, fetch_page, json_rows, last_seq,
 };
 use crate::store::db::row::{FromRow as _, Row as _, column, row};
 
@@ -34,9 +34,9 @@ pub struct Recorded<B = EventBody> {
     pub hash: Hash,
 }
 
-/// Adds a query for the time at which an event was recorded.
-pub(super) fn ask_recorded(together: &mut MultiQuery, programme: &Programme, seq: Seq) -> usize {
-    together.add(&[("recorded_at", ColumnType::Int)], [programme.as_str().into(), seq.0.into()], |first| {
+/// Adds a query for the time at which an event was recorded. Returns the query's number.
+pub(super) fn add_recorded_at_query(queries: &mut MultiQuery, programme: &Programme, seq: Seq) -> usize {
+    queries.add(&[("recorded_at", ColumnType::Int)], [programme.as_str().into(), seq.0.into()], |first| {
         format!("FROM events WHERE programme = ${first} AND seq = ${}", first.saturating_add(1))
     })
 }
@@ -55,7 +55,7 @@ row! {
 }
 
 row! {
-    /// An event. SQLite gives pages of them as arrays of JSON, in the order of the columns.
+    /// An event. On SQLite a page is a JSON array with one array per event, in the order of the columns.
     #[derive(Debug, Deserialize)]
     struct EventRow {
         seq: i64,
@@ -63,7 +63,7 @@ row! {
         offer_id: Option<Uuid>,
         actor: String,
         request_id: Uuid,
-        #[serde(deserialize_with = "spelt")]
+        #[serde(deserialize_with = "canonical_day")]
         effective_on: Date,
         recorded_at: i64,
         reason_code: Option<String>,
@@ -114,7 +114,7 @@ const SOURCE: PageSource = PageSource { table: "events", columns: EventRow::COLU
 pub struct StoredEvent {
     /// Its number.
     pub seq: Seq,
-    /// Its hash; `None` if the stored value is not a hash.
+    /// Its hash; `None` if the stored value is no hash.
     pub hash: Option<Hash>,
     /// The event, or why it cannot be read.
     pub recorded: std::result::Result<Recorded, String>,
@@ -122,15 +122,15 @@ pub struct StoredEvent {
 
 /// A page of a programme's events that is fetched but not decoded.
 #[derive(Debug)]
-pub struct Events(Packed);
+pub struct Events(FetchedPage);
 
 /// Fetches a page of a programme's events between two numbers, in order, without their entries.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if one of them cannot be read at all: [`each_of_book`] tells which.
+/// [`StoreError::Unreadable`] if an event cannot be fetched; [`each_of_book`] shows which. [`StoreError::Unavailable`].
 pub async fn of_book(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
     let span = Span { first: first.0, last: last.0, limit };
-    packed(store, &SOURCE, programme, span).await.map(Events)
+    fetch_page(store, &SOURCE, programme, span).await.map(Events)
 }
 
 impl Events {
@@ -143,11 +143,12 @@ impl Events {
     /// Decodes the events.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] if an event on SQLite is unreadable: [`each_of_book`] tells which.
+    /// [`StoreError::Unreadable`] if an event on SQLite is unreadable; [`each_of_book`] shows which. On PostgreSQL an unreadable
+    /// event is an error within its [`StoredEvent`].
     pub fn read(self) -> Result<Vec<StoredEvent>> {
         match self.0.form {
-            Form::Copied(bytes) => copied_rows(&bytes, copied),
-            Form::Json(text) => {
+            PageFormat::Copied(bytes) => copied_rows(&bytes, decode_copied),
+            PageFormat::Json(text) => {
                 json_rows::<EventRow>(&text)?.into_iter().map(|it| Recorded::try_from(it).map(Into::into)).collect()
             }
         }
@@ -162,30 +163,30 @@ pub async fn each_of_book(
     limit: u64,
 ) -> Result<Vec<StoredEvent>> {
     let conn = from.at();
-    let values = bound(programme, Span { first: first.0, last: last.0, limit });
-    rows(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values).await?.iter().map(stored).collect()
+    let values = bound_values(programme, Span { first: first.0, last: last.0, limit });
+    rows(&conn, &SOURCE.page(["$1", "$2", "$3", "$4"]), values).await?.iter().map(decode_separately).collect()
 }
 
-/// The events with these numbers, in no order, each decoded separately.
+/// The events with these numbers, in any order, each decoded separately. `seqs` is made by [`numbers`].
 pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: Value) -> Result<Vec<StoredEvent>> {
-    let (names, among) = (SOURCE.names(), among(conn, "seq", 2));
+    let (names, among) = (SOURCE.names(), value_in(conn, "seq", 2));
     let sql = format!("SELECT {names} FROM events WHERE programme = $1 AND {among}");
-    rows(conn, &sql, vec![programme.as_str().into(), seqs]).await?.iter().map(stored).collect()
+    rows(conn, &sql, vec![programme.as_str().into(), seqs]).await?.iter().map(decode_separately).collect()
 }
 
 /// The number of a programme's last event; 0 if there is none.
 pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
-    greatest(from, &SOURCE, programme).await.map(Seq)
+    last_seq(from, &SOURCE, programme).await.map(Seq)
 }
 
-/// A page of a programme's events after a sequence, in order; without their entries.
+/// A page of a programme's events after an event number, in order and without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
 pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
     let sql = format!("SELECT {} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    select_whole(&from.at(), &sql, values).await
+    select_events(&from.at(), &sql, values).await
 }
 
 /// A field of an event that a filter may use.
@@ -197,7 +198,7 @@ pub enum EventField {
     Kind,
     /// Who did it.
     Actor,
-    /// The day it happened.
+    /// The day on which it takes effect.
     Effective,
     /// When it was recorded, in microseconds.
     Recorded,
@@ -218,7 +219,7 @@ impl EventField {
     }
 }
 
-/// A page of one offer's events; without their entries.
+/// A page of one offer's events, without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -230,13 +231,13 @@ pub async fn page_of_offer(
 ) -> Result<Vec<Recorded>> {
     let mut values = vec![offer.0.into()];
     let mut conditions = vec!["offer_id = $1".to_owned()];
-    conditions.extend(condition.map(|it| it.written(&|field: EventField| field.column(), &mut values)));
-    let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.written("seq", conditions, &mut values));
-    select_whole(&from.at(), &sql, values).await
+    conditions.extend(condition.map(|it| it.to_sql(&|field: EventField| field.column(), &mut values)));
+    let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.to_sql("seq", conditions, &mut values));
+    select_events(&from.at(), &sql, values).await
 }
 
-/// The events that made and changed these offers before a sequence, in order, without their entries. Notes are left out, as they
-/// change nothing.
+/// The events before an event number that made and changed these offers, in order and without their entries. Notes are left out,
+/// because they change nothing.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -246,20 +247,20 @@ pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: 
     }
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
-    let (names, within) = (SOURCE.names(), within(&conn, "offer_id", 1));
+    let (names, within) = (SOURCE.names(), id_in(&conn, "offer_id", 1));
     let sql = format!("SELECT {names} FROM events WHERE {within} AND seq < $2 AND kind <> 'noted' ORDER BY seq");
-    select_whole(&conn, &sql, vec![ids(&conn, &offers), before.0.into()]).await
+    select_events(&conn, &sql, vec![ids(&conn, &offers), before.0.into()]).await
 }
 
 /// The texts of these events that have not been erased.
-pub async fn texts(from: &impl Readable, programme: &Programme, of: &[Seq]) -> Result<Vec<Text>> {
+pub async fn texts(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Text>> {
     let conn = from.at();
-    let seqs: Vec<i64> = of.iter().map(|seq| seq.0).collect();
-    let sql = format!("SELECT {} FROM texts WHERE programme = $1 AND {}", Text::names(), among(&conn, "seq", 2));
-    select_rows(&conn, &sql, vec![programme.as_str().into(), numbers(&conn, &seqs)], Ok).await
+    let seq_numbers: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
+    let sql = format!("SELECT {} FROM texts WHERE programme = $1 AND {}", Text::names(), value_in(&conn, "seq", 2));
+    select_rows(&conn, &sql, vec![programme.as_str().into(), numbers(&conn, &seq_numbers)], Ok).await
 }
 
-/// The texts of a programme between two event numbers, even without an event, for `verify`.
+/// The texts of a programme between two event numbers, for `verify`. Includes texts whose event does not exist.
 pub async fn texts_of_book(
     from: &impl Readable,
     programme: &Programme,
@@ -267,51 +268,55 @@ pub async fn texts_of_book(
 ) -> Result<VerifyRows<Seq, Text>> {
     let sql = format!("SELECT {} FROM texts WHERE programme = $1 AND seq >= $2 AND seq <= $3", Text::names());
     let values = vec![programme.as_str().into(), first.0.into(), last.0.into()];
-    each(&from.at(), &sql, values, Seq::of, Text::of).await
+    read_each(&from.at(), &sql, values, Seq::of, Text::of).await
 }
 
-/// Reads events; fails if one of them cannot be read.
-async fn select_whole(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Recorded>> {
-    let whole = |row: &QueryResult| {
+/// Reads events.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for the first event that cannot be read.
+async fn select_events(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<Recorded>> {
+    let decode = |row: &QueryResult| {
         let recorded = EventRow::of(row).and_then(Recorded::try_from);
         let seq: i64 = column!(EventRow, seq, row)?;
         recorded.map_err(|error| StoreError::unreadable(format!("event {seq}: {}", error.said())))
     };
-    rows(conn, sql, values).await?.iter().map(whole).collect()
+    rows(conn, sql, values).await?.iter().map(decode).collect()
 }
 
-fn stored(row: &QueryResult) -> Result<StoredEvent> {
-    let read = || {
-        let read = Recorded::try_from(EventRow::of(row)?)?;
+/// Decodes an event. An event that cannot be read becomes an error within the [`StoredEvent`].
+fn decode_separately(row: &QueryResult) -> Result<StoredEvent> {
+    let decode = || {
+        let event = Recorded::try_from(EventRow::of(row)?)?;
         if row.try_as_sqlite_row().is_some() {
             let day: String = column!(EventRow, effective_on, row)?;
-            spelled(read.event.effective, &day)?;
+            check_day_text(event.event.effective, &day)?;
         }
-        Ok(read)
+        Ok(event)
     };
-    let recorded = read().map_err(StoreError::said);
+    let recorded = decode().map_err(StoreError::said);
     let hash = match &recorded {
-        Ok(read) => Some(read.hash),
+        Ok(event) => Some(event.hash),
         Err(_) => column!(EventRow, hash, row).ok(),
     };
     Ok(StoredEvent { seq: Seq::of(row)?, hash, recorded })
 }
 
 /// Parses a day of SQLite. Only the canonical text is accepted, because SQLite compares days as texts.
-fn spelt<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
+fn canonical_day<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Date, D::Error> {
     let text = String::deserialize(from)?;
     let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
     day.ok_or_else(|| serde::de::Error::custom(format!("the day {text:?}")))
 }
 
 /// Decodes an event of PostgreSQL. All cells are consumed even if one is unreadable, so that the next row can be found.
-fn copied(cells: &mut PackedCells<'_>) -> Result<StoredEvent> {
+fn decode_copied(cells: &mut CopyCells<'_>) -> Result<StoredEvent> {
     let seq = cells.int()?;
     let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());
     let (effective, recorded, reason_code) = (cells.date(), cells.int(), cells.optional_text());
     let (text_hash, body, hash) = (cells.optional_hash(), cells.text(), cells.hash().map(Hash));
-    let chained = hash.as_ref().ok().copied();
-    let read = || {
+    let stored_hash = hash.as_ref().ok().copied();
+    let decode = || {
         let row = EventRow {
             seq,
             kind: kind?.to_owned(),
@@ -327,7 +332,7 @@ fn copied(cells: &mut PackedCells<'_>) -> Result<StoredEvent> {
         };
         row.try_into()
     };
-    Ok(StoredEvent { seq: Seq(seq), hash: chained, recorded: read().map_err(StoreError::said) })
+    Ok(StoredEvent { seq: Seq(seq), hash: stored_hash, recorded: decode().map_err(StoreError::said) })
 }
 
 impl TryFrom<EventRow> for Recorded {

@@ -58,15 +58,15 @@ pub const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a writer's session may wait for the rest of a statement from its client: longer than any attempt lasts. The database
 /// ends an idle session, but not one whose client stopped between the messages of a statement.
 const ABANDONED_AFTER: Duration = Duration::from_secs(30);
-/// How long to wait for outstanding answers on a connection that is released to its pool.
+/// How long to wait for outstanding answers before a connection goes back to its pool.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has connections for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
 /// Connections for writing on PostgreSQL: one for each programme that is busy at the same time, and one for imports.
 const WRITERS_POSTGRES: u32 = 4;
-/// A connection that was idle for longer is tested before it is used, as it is dead after a restart of the database.
-const IDLE: Duration = Duration::from_millis(500);
+/// A connection that was idle for longer is tested before it is used, because a restart of the database ends it.
+const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB. With the default of 1,000 almost every large batch causes a checkpoint.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
@@ -76,7 +76,7 @@ const NO_JIT: (&str, &str) = ("jit", "off");
 
 /// Settings that make PostgreSQL plan the statements of a batch once, with the indexes of their keys, even if the tables are
 /// small at that time.
-const BY_KEY: [(&str, &str); 5] = [
+const PLAN_BY_KEY: [(&str, &str); 5] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
@@ -86,7 +86,7 @@ const BY_KEY: [(&str, &str); 5] = [
 
 /// The page cache of a connection, about 16 MiB (a negative number is KiB). A large batch uses more than the default of 2 MiB,
 /// and SQLite searches the whole cache at most commits.
-const CACHE: &str = "-16384";
+const SQLITE_CACHE_SIZE: &str = "-16384";
 
 /// The kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub enum Backend {
     Postgres,
 }
 
-/// The purpose of a process. A SQLite file may be served by one process only.
+/// The purpose of a process. Only one process may serve a SQLite file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// Serves or migrates.
@@ -114,7 +114,7 @@ pub struct Store {
     /// For imports and other large writes.
     writes: DatabaseConnection,
     /// For the batches of programmes: many small statements, always the same.
-    books: DatabaseConnection,
+    batch_writes: DatabaseConnection,
     /// Permits to write, first come first served: one on SQLite, one for each connection on PostgreSQL.
     write_permits: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
@@ -140,8 +140,8 @@ impl Store {
     /// Opens a database by its URL: `sqlite:PATH` or `postgres://...`.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] for another kind of URL, or a SQLite file that another process serves;
-    /// [`StoreError::Unavailable`] if the database cannot be reached.
+    /// [`StoreError::Unusable`] for another kind of URL, a SQLite file that another process serves or whose lock file cannot be
+    /// opened, or a missing file that is to be read only; [`StoreError::Unavailable`] if the database cannot be reached.
     pub async fn open(url: &str, purpose: Use) -> Result<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
@@ -161,22 +161,22 @@ impl Store {
             .max_connections(READERS_POSTGRES)
             .acquire_timeout(LOCK_TIMEOUT)
             .sqlx_logging(false)
-            .test_before_acquire_if_idle_for(IDLE);
+            .test_before_acquire_if_idle_for(TEST_AFTER_IDLE);
         reads.map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_release(|connection, _| Box::pin(answer_what_is_due(connection)))
+            pool.after_release(|connection, _| Box::pin(drain_due_answers(connection)))
         });
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio").options([NO_JIT]));
         let rules = Arc::new(ConnectionRules::default());
         // A plan made while the tables were empty would be kept, and would scan them.
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
-        let books = Self::postgres_writers(url, &BY_KEY, &rules);
+        let batch_writes = Self::postgres_writers(url, &PLAN_BY_KEY, &rules);
         let reads = Database::connect(reads).await?;
         let health = WriteHealth::new(rules, reads.clone());
         Ok(Self {
             backend: Backend::Postgres,
             reads,
             writes: Database::connect(writes).await?,
-            books: Database::connect(books).await?,
+            batch_writes: Database::connect(batch_writes).await?,
             write_permits: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
             write_health: Arc::new(health),
             folder: None,
@@ -191,13 +191,13 @@ impl Store {
     ) -> ConnectOptions {
         let mut options = ConnectOptions::new(url);
         options.max_connections(WRITERS_POSTGRES).acquire_timeout(LOCK_TIMEOUT).sqlx_logging(false);
-        options.test_before_acquire_if_idle_for(IDLE);
+        options.test_before_acquire_if_idle_for(TEST_AFTER_IDLE);
         let rules = Arc::clone(rules);
         options.map_sqlx_postgres_pool_opts(move |pool| {
             let rules = Arc::clone(&rules);
             pool.after_release(move |connection, _| {
-                let kept = rules.keeps_released();
-                Box::pin(async move { Ok(kept && answer_what_is_due(connection).await?) })
+                let may_be_reused = rules.keeps_released();
+                Box::pin(async move { Ok(may_be_reused && drain_due_answers(connection).await?) })
             })
         });
         options.map_sqlx_postgres_opts(|options| {
@@ -216,7 +216,7 @@ impl Store {
             return Err(StoreError::Unusable("an SQLite database is a file: sqlite:PATH".to_owned()));
         }
         let lock = match purpose {
-            Use::Serve => Some(Arc::new(lock_beside(path)?)),
+            Use::Serve => Some(Arc::new(acquire_file_lock(path)?)),
             Use::Look if !path.exists() => {
                 return Err(StoreError::Unusable(format!("there is no database at {}", path.display())));
             }
@@ -239,27 +239,36 @@ impl Store {
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
                     .pragma("wal_autocheckpoint", WAL_AUTOCHECKPOINT)
-                    .pragma("cache_size", CACHE)
+                    .pragma("cache_size", SQLITE_CACHE_SIZE)
             });
             options
         };
         let rules = Arc::new(ConnectionRules::default());
-        let (of_writer, of_readers) = (Arc::clone(&rules), Arc::clone(&rules));
+        let (writer_rules, reader_rules) = (Arc::clone(&rules), Arc::clone(&rules));
         let (mut writes, mut reads) = (options(1), options(READERS_SQLITE));
         writes.map_sqlx_sqlite_before_acquire(move |connection, _| {
-            let accepted = of_writer.accepts_writer(connection);
+            let accepted = writer_rules.accepts_writer(connection);
             Box::pin(async move { Ok(accepted) })
         });
         reads.map_sqlx_sqlite_before_acquire(move |connection, metadata| {
-            let accepted = of_readers.accepts_reader(connection, &metadata);
+            let accepted = reader_rules.accepts_reader(connection, &metadata);
             Box::pin(async move { Ok(accepted) })
         });
         let writes = Database::connect(writes).await?;
         let reads = Database::connect(reads).await?;
         let write_health = Arc::new(WriteHealth::new(rules, reads.clone()));
-        let (books, write_permits) = (writes.clone(), Arc::new(Semaphore::new(1)));
+        let (batch_writes, write_permits) = (writes.clone(), Arc::new(Semaphore::new(1)));
         let folder = path.canonicalize().ok().and_then(|path| Some(Arc::from(path.parent()?)));
-        Ok(Self { backend: Backend::Sqlite, reads, writes, books, write_permits, write_health, folder, _lock: lock })
+        Ok(Self {
+            backend: Backend::Sqlite,
+            reads,
+            writes,
+            batch_writes,
+            write_permits,
+            write_health,
+            folder,
+            _lock: lock,
+        })
     }
 
     /// The kind of database.
@@ -271,16 +280,16 @@ impl Store {
     /// The state of the pools: one for reading, one for writing, and on PostgreSQL one more for the batches of programmes.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
-        let pool = |name, of: &DatabaseConnection| {
+        let state = |name, pool: &DatabaseConnection| {
             let (most, open, idle) = match self.backend {
-                Backend::Sqlite => stand(of.get_sqlite_connection_pool()),
-                Backend::Postgres => stand(of.get_postgres_connection_pool()),
+                Backend::Sqlite => pool_counts(pool.get_sqlite_connection_pool()),
+                Backend::Postgres => pool_counts(pool.get_postgres_connection_pool()),
             };
             Pool { name, most, open, idle }
         };
-        let mut pools = vec![pool("read", &self.reads), pool("write", &self.writes)];
+        let mut pools = vec![state("read", &self.reads), state("write", &self.writes)];
         if self.backend == Backend::Postgres {
-            pools.push(pool("groups", &self.books));
+            pools.push(state("groups", &self.batch_writes));
         }
         pools
     }
@@ -293,7 +302,7 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         match self.backend {
             Backend::Postgres => {
-                self.still_known(&self.reads).await?;
+                self.check_still_known(&self.reads).await?;
                 // This role may lack the right; then only the keep-alive of the system ends such sessions.
                 if let Err(error) = self.end_abandoned_sessions().await {
                     tracing::warn!(%error, "sessions that went silent cannot be ended");
@@ -334,7 +343,7 @@ impl Store {
     pub async fn close(self) -> Result<()> {
         self.reads.close().await?;
         self.writes.close().await?;
-        self.books.close().await?;
+        self.batch_writes.close().await?;
         Ok(())
     }
 
@@ -358,7 +367,7 @@ pub trait Readable: Sync {
     /// The connection to read from.
     fn at(&self) -> Conn<'_>;
 
-    /// Whether rows can be locked here, which only a write transaction can do.
+    /// Whether a read can lock its rows, which only a write transaction can do.
     fn can_lock(&self) -> bool {
         false
     }
@@ -370,7 +379,8 @@ impl Readable for Store {
     }
 }
 
-fn stand<D: sea_orm::sqlx::Database>(pool: &sea_orm::sqlx::Pool<D>) -> (u32, u32, u32) {
+/// The most connections of a pool, its open ones, and those of them that are not in use.
+fn pool_counts<D: sea_orm::sqlx::Database>(pool: &sea_orm::sqlx::Pool<D>) -> (u32, u32, u32) {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     (pool.options().get_max_connections(), pool.size(), idle)
 }
@@ -380,19 +390,23 @@ fn millis(duration: Duration) -> String {
 }
 
 /// Waits for the answers of abandoned statements before a connection goes back to its pool. The pool itself would wait without a
-/// timeout.
+/// timeout. Returns true: the pool may reuse the connection.
 ///
 /// # Errors
-/// If no answer comes in time; the connection is then closed at once.
-async fn answer_what_is_due(connection: &mut PgConnection) -> sqlx::Result<bool> {
+/// If no answer comes in time, or the connection fails; the pool then closes the connection.
+async fn drain_due_answers(connection: &mut PgConnection) -> sqlx::Result<bool> {
     let silent = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
     timeout(ANSWER_TIMEOUT, connection.flush()).await.map_err(silent)??;
     Ok(true)
 }
 
-/// Takes the lock beside a SQLite file, so that a second server on it is refused, by any name of the file.
-fn lock_beside(path: &Path) -> Result<File> {
-    let unusable = |why: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {why}", path.display()));
+/// Locks the file `PATH.lock` next to a SQLite file, so that a second server of the SQLite file is refused. A link to the SQLite
+/// file leads to the same lock.
+///
+/// # Errors
+/// [`StoreError::Unusable`] if another process holds the lock, or the lock file cannot be opened.
+fn acquire_file_lock(path: &Path) -> Result<File> {
+    let unusable = |reason: &dyn std::fmt::Display| StoreError::Unusable(format!("{}: {reason}", path.display()));
     let real = match (path.canonicalize(), path.parent(), path.file_name()) {
         (Ok(real), _, _) => real,
         // The file does not exist yet, but its directory does.
@@ -422,9 +436,9 @@ mod tests {
         let (file, link) = (dir.path().join("a.db"), dir.path().join("b.db"));
         std::fs::write(&file, "").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        let held = lock_beside(&file).unwrap();
-        assert!(lock_beside(&link).is_err());
-        drop(held);
-        assert!(lock_beside(&link).is_ok());
+        let lock = acquire_file_lock(&file).unwrap();
+        assert!(acquire_file_lock(&link).is_err());
+        drop(lock);
+        assert!(acquire_file_lock(&link).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Offers in their current state: found by id, by recipient or by page, and written from the folded value.
+//! Reads and writes the current state of offers. Finds them by id, by recipient or by page.
 
 mod pages;
 
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Urn};
@@ -21,36 +21,36 @@ use crate::domain::placement::RecipientKind;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, RowWrite, Table};
-use crate::store::db::bulk_sql::{ids, number_in, upsert_all, uuid_in, within};
-use crate::store::db::column_values::{actor, hash, named, region, uid, urn};
+use crate::store::db::bulk_sql::{id_in, ids, number_in, upsert_all, uuid_in};
+use crate::store::db::column_values::{actor, by_name, hash, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::pg_date;
-use crate::store::db::row::{Column, Row as _, row, without_text};
+use crate::store::db::row::{Column, Row as _, row, with_blank};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
-/// Those of these offers that exist, by id.
+/// Those of these offers that exist, by id, with their schools and contacts.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    whole(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
+    with_parts(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
 }
 
 /// Adds a query for these offers without their schools and contacts, which decisions about money do not need. Such an offer
-/// may be written by [`touch`], but not by [`put`].
-pub(super) fn ask_bare(conn: &Conn<'_>, together: &mut MultiQuery, requested: &[OfferId]) -> usize {
-    let requested: Vec<Uuid> = requested.iter().map(|id| id.0).collect();
-    together.add(BARE, [ids(conn, &requested)], |place| format!("FROM offers WHERE {}", within(conn, "id", place)))
+/// may be written by [`touch`], but not by [`put`]. Returns the query's number.
+pub(super) fn add_bare_query(conn: &Conn<'_>, queries: &mut MultiQuery, offers: &[OfferId]) -> usize {
+    let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
+    queries.add(BARE_COLUMNS, [ids(conn, &offers)], |index| format!("FROM offers WHERE {}", id_in(conn, "id", index)))
 }
 
 /// All columns of an offer except the search text, which is long.
-const BARE: &[Column] = &without_text::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
+const BARE_COLUMNS: &[Column] = &with_blank::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
 
 /// Every offer of a programme, by id.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
-    whole(&conn, find.all(&conn.db).await?).await
+    with_parts(&conn, find.all(&conn.db).await?).await
 }
 
 /// The offers of a programme to these recipients.
@@ -63,15 +63,15 @@ pub async fn to_recipients(
         return Ok(BTreeMap::new());
     }
     let conn = from.at();
-    let of = |kind: RecipientKind| {
-        let of_kind = recipients.iter().filter(|it| it.row() == kind);
-        let numbers: Vec<i64> = of_kind.map(|it| i64::from(it.number())).collect();
+    let of_kind = |kind: RecipientKind| {
+        let recipients = recipients.iter().filter(|it| it.row() == kind);
+        let numbers: Vec<i64> = recipients.map(|it| i64::from(it.number())).collect();
         let kind = offer::Column::RecipientKind.eq(kind.as_str());
         Cond::all().add(kind).add(number_in(&conn, offer::Column::Recipient, &numbers))
     };
-    let any = Cond::any().add(of(RecipientKind::Standalone)).add(of(RecipientKind::Mat));
-    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(any);
-    whole(&conn, find.all(&conn.db).await?).await
+    let to_any = Cond::any().add(of_kind(RecipientKind::Standalone)).add(of_kind(RecipientKind::Mat));
+    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(to_any);
+    with_parts(&conn, find.all(&conn.db).await?).await
 }
 
 /// Every offer of a programme with its schools and contacts, for `verify`.
@@ -82,34 +82,36 @@ pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<Veri
     let read = |row: &QueryResult| {
         pg_date::optional(row, "accepted_on")?;
         pg_date::optional(row, "started_on")?;
-        bare(offer::Model::from_query_result(row, "")?)
+        decode_bare(offer::Model::from_query_result(row, "")?)
     };
-    let mut offers = each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
-    let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), row.try_get::<i64>("", "urn")?));
-    let read = |row: &QueryResult| listed(offer_school::Model::from_query_result(row, "")?);
-    let schools = each(&conn, "SELECT * FROM offer_schools WHERE programme = $1", value(), under, read).await?;
-    offers.take("school", schools, |offer, it| offer.schools.extend([(it.urn, it)]));
-    let under = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), Seq(row.try_get("", "seq")?)));
+    let mut offers = read_each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
+    let school_key = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), row.try_get::<i64>("", "urn")?));
+    let read = |row: &QueryResult| decode_school(offer_school::Model::from_query_result(row, "")?);
+    let schools =
+        read_each(&conn, "SELECT * FROM offer_schools WHERE programme = $1", value(), school_key, read).await?;
+    offers.attach("school", schools, |offer, it| offer.schools.extend([(it.urn, it)]));
+    let contact_key = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), Seq(row.try_get("", "seq")?)));
     let read = |row: &QueryResult| {
-        pg_date::of(row, "happened_on")?;
-        contacted(&contact::Model::from_query_result(row, "")?)
+        pg_date::required(row, "happened_on")?;
+        decode_contact(&contact::Model::from_query_result(row, "")?)
     };
-    let contacts = each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), under, read).await?;
-    offers.take("contact", contacts, |offer, it| offer.contacts.push(it));
+    let contacts = read_each(&conn, "SELECT * FROM contacts WHERE programme = $1", value(), contact_key, read).await?;
+    offers.attach("contact", contacts, |offer, it| offer.contacts.push(it));
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
-    let searched = |row: &QueryResult| Ok(row.try_get::<String>("", "search")?);
-    let searched = each(&conn, "SELECT id, search FROM offers WHERE programme = $1", value(), id, searched).await?;
+    let text = |row: &QueryResult| Ok(row.try_get::<String>("", "search")?);
+    let search_texts =
+        read_each(&conn, "SELECT id, search FROM offers WHERE programme = $1", value(), id, text).await?;
     for (id, row) in &mut offers.rows {
-        if let (Ok(offer), Some(Ok(stored))) = (&row, searched.rows.get(id))
-            && *stored != searched_by(offer)
+        if let (Ok(offer), Some(Ok(stored))) = (&row, search_texts.rows.get(id))
+            && *stored != search_text(offer)
         {
-            *row = Err(format!("it is searched by {stored:?}, which is not its names"));
+            *row = Err(format!("its search text is {stored:?}, which is not its names"));
         }
     }
     Ok(offers)
 }
 
-/// The open offers within reach that list these schools, by school.
+/// The open offers within reach that list these schools: the id of each offer, by school.
 pub async fn listing(
     from: &impl Readable,
     programme: &Programme,
@@ -121,14 +123,14 @@ pub async fn listing(
     let rows = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))
         .filter(offer_school::Column::Open.eq(true))
-        .filter(offers_within(reach))
+        .filter(school_within_reach(reach))
         .filter(number_in(&conn, offer_school::Column::Urn, &urns))
         .all(&conn.db)
         .await?;
     rows.into_iter().map(|row| Ok((urn(row.urn)?, OfferId(row.offer_id)))).collect()
 }
 
-/// The programme of each of these offers that exists.
+/// The programme of each of these offers; an offer that does not exist is left out.
 pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -143,7 +145,7 @@ pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(Of
     rows.into_iter().map(read).collect()
 }
 
-/// The number of schools on open offers of a programme.
+/// The number of schools on a programme's open offers.
 pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result<u64> {
     let find = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))
@@ -151,19 +153,20 @@ pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result
     Ok(find.count(&from.at().db).await?)
 }
 
-/// The condition that an offer is within a reach. Offers assigned to the actor are a condition of their own, so that an
-/// index can be used.
+/// The condition that an offer is within a reach. For a reach without regions it compares only the assignee, so that the database
+/// can use an index.
 fn within_reach(reach: &Reach) -> Cond {
     let Regions::These(regions) = &reach.regions else { return Cond::all() };
-    let here = offer::Column::Region.is_in(regions.iter().map(|it| it.name()));
-    let own = reach.assigned_to.as_ref().map(|actor| offer::Column::Assignee.eq(actor.as_str()));
-    match own {
-        Some(own) if regions.is_empty() => Cond::all().add(own),
-        own => Cond::any().add(here).add_option(own),
+    let in_regions = offer::Column::Region.is_in(regions.iter().map(|it| it.name()));
+    let assigned = reach.assigned_to.as_ref().map(|actor| offer::Column::Assignee.eq(actor.as_str()));
+    match assigned {
+        Some(assigned) if regions.is_empty() => Cond::all().add(assigned),
+        assigned => Cond::any().add(in_regions).add_option(assigned),
     }
 }
 
-/// A query for the ids of all offers within reach; its values are added to `values`. `None` if the reach has no limit.
+/// A query for the ids of all offers within reach. The values of the query are added to `values`. `None` if the reach has no
+/// limit.
 pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<String> {
     let Regions::These(regions) = &reach.regions else { return None };
     let mut bind = |value: &str| {
@@ -171,17 +174,17 @@ pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<Strin
         format!("${}", values.len())
     };
     let regions: Vec<String> = regions.iter().map(|it| bind(it.name())).collect();
-    let mut any = Vec::new();
+    let mut alternatives = Vec::new();
     if !regions.is_empty() {
-        any.push(format!("region IN ({})", regions.join(", ")));
+        alternatives.push(format!("region IN ({})", regions.join(", ")));
     }
-    any.extend(reach.assigned_to.as_ref().map(|actor| format!("assignee = {}", bind(actor.as_str()))));
-    let any = if any.is_empty() { "1 = 0".to_owned() } else { any.join(" OR ") };
-    Some(format!("SELECT id FROM offers WHERE {any}"))
+    alternatives.extend(reach.assigned_to.as_ref().map(|actor| format!("assignee = {}", bind(actor.as_str()))));
+    let condition = if alternatives.is_empty() { "1 = 0".to_owned() } else { alternatives.join(" OR ") };
+    Some(format!("SELECT id FROM offers WHERE {condition}"))
 }
 
-/// The same condition for schools of offers.
-fn offers_within(reach: &Reach) -> Cond {
+/// The condition that a school is on an offer within a reach.
+fn school_within_reach(reach: &Reach) -> Cond {
     if reach.is_everything() {
         return Cond::all();
     }
@@ -220,7 +223,7 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
 }
 
 row! {
-    /// The version of an offer of which nothing else changed.
+    /// The new version of an offer whose other columns did not change.
     struct OfferVersion {
         id: OfferId,
         version: Seq,
@@ -229,13 +232,13 @@ row! {
 
 static VERSIONS: Table = Table { name: "offers", same: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
 
-/// Adds new versions of offers, of which nothing else changed, to a batch write.
+/// Adds the versions of offers to a batch write; the other columns of these offers did not change.
 pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {
     batch.rows(&VERSIONS, [], offers.iter().map(|it| OfferVersion { id: it.id, version: it.version }.cells()));
 }
 
-/// The search text of an offer: its name and the names of its schools.
-fn searched_by(it: &Offer) -> String {
+/// The search text of an offer: its name and the other names of its schools, in lower case.
+fn search_text(it: &Offer) -> String {
     let mut search = it.name.to_lowercase();
     for school in it.schools.values().filter(|school| school.name != it.name) {
         search.push('\n');
@@ -262,7 +265,7 @@ fn row_of(it: &Offer) -> offer::ActiveModel {
         trust_uid: Set(it.trust.map(|uid| i64::from(uid.get()))),
         responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
         terms_sha256: Set(it.terms.to_vec()),
-        search: Set(searched_by(it)),
+        search: Set(search_text(it)),
         version: Set(it.version.0),
         made_at: Set(it.made_at.0),
     }
@@ -291,8 +294,8 @@ fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::ActiveModel> {
     })
 }
 
-/// Adds the schools and contacts to offers, with two more queries for all of them together.
-async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<OfferId, Offer>> {
+/// Decodes offers and adds their schools and contacts, with two queries for all offers together.
+async fn with_parts(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<OfferId, Offer>> {
     if rows.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -302,48 +305,48 @@ async fn whole(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<Offe
         .filter(uuid_in(conn, contact::Column::OfferId, &ids))
         .order_by_asc(contact::Column::Seq);
     let mut offers =
-        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
+        rows.into_iter().map(|row| Ok((OfferId(row.id), decode_bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
     for row in schools.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
-            let school = listed(row)?;
+            let school = decode_school(row)?;
             offer.schools.insert(school.urn, school);
         }
     }
     for row in contacts.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
-            offer.contacts.push(contacted(&row)?);
+            offer.contacts.push(decode_contact(&row)?);
         }
     }
     Ok(offers)
 }
 
-fn listed(row: offer_school::Model) -> Result<ListedSchool> {
+fn decode_school(row: offer_school::Model) -> Result<ListedSchool> {
     let rules = row.rules.split_whitespace().map(ToOwned::to_owned).collect();
     Ok(ListedSchool { urn: urn(row.urn)?, name: row.name, rules })
 }
 
-fn contacted(row: &contact::Model) -> Result<Contact> {
+fn decode_contact(row: &contact::Model) -> Result<Contact> {
     Ok(Contact {
         seq: Seq(row.seq),
-        party: named(Party::named, &row.party)?,
+        party: by_name(Party::named, &row.party)?,
         urn: row.urn.map(urn).transpose()?,
         on: row.happened_on,
         corrected_by: row.corrected_by.map(Seq),
     })
 }
 
-/// An offer without its schools and contacts.
+/// Decodes an offer, without its schools and contacts.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn bare(row: offer::Model) -> Result<Offer> {
+pub(super) fn decode_bare(row: offer::Model) -> Result<Offer> {
     let recipient = match row.recipient_kind.as_str() {
         "standalone" => Recipient::Standalone(urn(row.recipient)?),
         "mat" => Recipient::Mat(uid(row.recipient)?),
         other => return Err(StoreError::unreadable(format!("recipient kind {other:?}"))),
     };
     let accepted = match (row.accepted_by, row.accepted_on) {
-        (Some(by), Some(on)) => Some(Acceptance { by: named(Acceptor::named, &by)?, on }),
+        (Some(by), Some(on)) => Some(Acceptance { by: by_name(Acceptor::named, &by)?, on }),
         (None, None) => None,
         (by, on) => return Err(StoreError::unreadable(format!("accepted by {by:?} on {on:?}"))),
     };
@@ -353,9 +356,9 @@ pub(super) fn bare(row: offer::Model) -> Result<Offer> {
         recipient,
         name: row.name,
         region: region(&row.region)?,
-        state: named(State::named, &row.state)?,
-        before_close: row.before_close.map(|it| named(State::named, &it)).transpose()?,
-        outcome: row.outcome.map(|it| named(Outcome::named, &it)).transpose()?,
+        state: by_name(State::named, &row.state)?,
+        before_close: row.before_close.map(|it| by_name(State::named, &it)).transpose()?,
+        outcome: row.outcome.map(|it| by_name(Outcome::named, &it)).transpose()?,
         accepted,
         started: row.started_on,
         assignee: row.assignee.as_deref().map(actor).transpose()?,

@@ -1,4 +1,4 @@
-//! Rows of the monthly files as evidence, with only the columns that the rules use.
+//! Reads rows of the monthly files as evidence, with only the columns that the rules use.
 
 use sea_orm::Value;
 
@@ -7,12 +7,12 @@ use super::{Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, Judgement, MonthRow};
-use crate::store::db::bulk_sql::{among, numbers, select_rows};
+use crate::store::db::bulk_sql::{numbers, select_rows, value_in};
 use crate::store::db::column_values::urn;
 use crate::store::db::row::{Row as _, row};
 
 row! {
-    /// The two judgements of a row. Without a grade there is none.
+    /// The columns of a row's two judgements. A row has no judgement where the grade is NULL.
     struct JudgementsRow {
         cur_number: Option<String>,
         cur_urn: Option<i64>,
@@ -29,7 +29,7 @@ row! {
     }
 }
 
-/// The beginning of a query of rows, each with its school.
+/// The beginning of a query for the rows of import $1, each with the URN of its school.
 fn select_months() -> String {
     format!("SELECT {}, r.urn FROM ofsted_rows r WHERE r.import_id = $1", JudgementsRow::names_of("r"))
 }
@@ -42,14 +42,14 @@ pub async fn all(from: &impl Readable, import: &Import) -> Result<Vec<MonthRow>>
 /// The rows of an import about these schools.
 pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> Result<Vec<MonthRow>> {
     let conn = from.at();
-    let sql = format!("{} AND {}", select_months(), among(&conn, "r.urn", 2));
-    let list = numbers(&conn, &super::register::urn_numbers(urns));
-    months(from, import, &sql, vec![import.id.0.into(), list]).await
+    let sql = format!("{} AND {}", select_months(), value_in(&conn, "r.urn", 2));
+    let urn_list = numbers(&conn, &super::register::urn_numbers(urns));
+    months(from, import, &sql, vec![import.id.0.into(), urn_list]).await
 }
 
-/// The rows of an import that can change an answer: those of a school that no import of `newer` names, and those with a
-/// current grade among `grades`, or with a judgement under an older URN, unless an import of `older` prints the same for
-/// the school.
+/// The rows of an import that can change an answer about eligibility. Every row counts if `newer` is empty, and every row of a
+/// school that no import of `newer` names. Of the other rows, those count that have a current grade among `grades` or a judgement
+/// of a school with a lower URN. A row of these does not count if an import of `older` has the same judgements for the school.
 pub async fn telling(
     from: &impl Readable,
     import: &Import,
@@ -60,27 +60,27 @@ pub async fn telling(
     let mut sql = select_months();
     let mut values: Vec<Value> = vec![import.id.0.into()];
     if !newer.is_empty() {
-        let places = |imports: &[&Import], first: usize| {
-            let places: Vec<String> = (first..).zip(imports).map(|(place, _)| format!("${place}")).collect();
-            places.join(", ")
+        let placeholders = |imports: &[&Import], first: usize| {
+            let placeholders: Vec<String> = (first..).zip(imports).map(|(index, _)| format!("${index}")).collect();
+            placeholders.join(", ")
         };
-        let mut requested = vec!["r.cur_urn < r.urn".to_owned(), "r.prev_urn < r.urn".to_owned()];
-        requested.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
-        let mut requested = format!("({})", requested.join(" OR "));
+        let mut alternatives = vec!["r.cur_urn < r.urn".to_owned(), "r.prev_urn < r.urn".to_owned()];
+        alternatives.extend(grades.iter().map(|grade| format!("r.cur_grade = {}", grade.code())));
+        let mut condition = format!("({})", alternatives.join(" OR "));
         if !older.is_empty() {
             let columns = JudgementsRow::COLUMNS.iter();
-            let same = columns.map(|(column, _)| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
-            let same: Vec<String> = same.collect();
-            let listed = places(older, 2_usize.saturating_add(newer.len()));
-            requested.push_str(&format!(
-                " AND NOT EXISTS (SELECT 1 FROM ofsted_rows o WHERE o.urn = r.urn AND o.import_id IN ({listed}) AND {})",
-                same.join(" AND ")
+            let equal_columns = columns.map(|(column, _)| format!("o.{column} IS NOT DISTINCT FROM r.{column}"));
+            let equal_columns: Vec<String> = equal_columns.collect();
+            let older_ids = placeholders(older, 2_usize.saturating_add(newer.len()));
+            condition.push_str(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM ofsted_rows o WHERE o.urn = r.urn AND o.import_id IN ({older_ids}) AND {})",
+                equal_columns.join(" AND ")
             ));
         }
         sql.push_str(&format!(
-            " AND (({requested}) OR NOT EXISTS
+            " AND (({condition}) OR NOT EXISTS
                (SELECT 1 FROM ofsted_rows n WHERE n.urn = r.urn AND n.import_id IN ({})))",
-            places(newer, 2)
+            placeholders(newer, 2)
         ));
         values.extend(ids(newer).into_iter().map(Value::from));
         values.extend(ids(older).into_iter().map(Value::from));
@@ -103,7 +103,8 @@ async fn months(from: &impl Readable, import: &Import, sql: &str, values: Vec<Va
     select_rows(&from.at(), sql, values, month).await
 }
 
-/// A judgement: the number of the inspection, the school judged, when it started, ended and was published, and the grade.
+/// Decodes a judgement: the number of the inspection, the URN of the school judged, the days on which the inspection started and
+/// ended and its report was published, and the grade. Returns `None` without a grade.
 fn judgement(
     inspection: Option<String>,
     judged: Option<i64>,

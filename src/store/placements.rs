@@ -1,10 +1,10 @@
-//! Placements of schools by hand.
+//! Reads and writes the placements of schools by hand.
 
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
 };
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{Programme, Uid, Urn};
@@ -13,24 +13,24 @@ use crate::store::db::bulk_sql::upsert_all;
 use crate::store::db::column_values::{uid, urn};
 use crate::store::db::entity::record::placement;
 
-/// The placements by hand of a programme.
+/// The placements by hand of a programme: each school, its placement, and the number of the event that made the placement.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
-    rows.iter().map(placed).collect()
+    rows.iter().map(decode).collect()
 }
 
-/// The placements of a school by hand, by programme.
-pub async fn of_school(from: &impl Readable, of: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
+/// The placements of a school by hand, in the order of the programmes.
+pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
     let find = placement::Entity::find()
-        .filter(placement::Column::Urn.eq(i64::from(of.get())))
+        .filter(placement::Column::Urn.eq(i64::from(school.get())))
         .order_by_asc(placement::Column::Programme);
     let rows = find.all(&from.at().db).await?;
-    let of_programme = |row: &placement::Model| {
-        let (_, how, _) = placed(row)?;
-        Ok((row.programme.parse().map_err(StoreError::unreadable)?, how))
+    let with_programme = |row: &placement::Model| {
+        let (_, hand_placement, _) = decode(row)?;
+        Ok((row.programme.parse().map_err(StoreError::unreadable)?, hand_placement))
     };
-    rows.iter().map(of_programme).collect()
+    rows.iter().map(with_programme).collect()
 }
 
 /// The placements by hand of a programme by school, for `verify`.
@@ -40,15 +40,15 @@ pub async fn of_book(
 ) -> Result<VerifyRows<Urn, (Urn, HandPlacement, Seq)>> {
     let sql = "SELECT * FROM placements WHERE programme = $1";
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
-    let placed = |row: &QueryResult| placed(&placement::Model::from_query_result(row, "")?);
-    each(&from.at(), sql, vec![programme.as_str().into()], school, placed).await
+    let read = |row: &QueryResult| decode(&placement::Model::from_query_result(row, "")?);
+    read_each(&from.at(), sql, vec![programme.as_str().into()], school, read).await
 }
 
 /// Writes the current placements.
-pub async fn put(tx: &WriteTx, programme: &Programme, placed: &[(Urn, HandPlacement, Seq)]) -> Result<()> {
+pub async fn put(tx: &WriteTx, programme: &Programme, placements: &[(Urn, HandPlacement, Seq)]) -> Result<()> {
     use placement::Column as C;
-    let rows = placed.iter().map(|(urn, how, seq)| {
-        let (kind, uid) = parts(*how);
+    let rows = placements.iter().map(|(urn, hand_placement, seq)| {
+        let (kind, uid) = columns_of(*hand_placement);
         placement::ActiveModel {
             programme: Set(programme.to_string()),
             urn: Set(i64::from(urn.get())),
@@ -60,8 +60,9 @@ pub async fn put(tx: &WriteTx, programme: &Programme, placed: &[(Urn, HandPlacem
     upsert_all::<placement::Entity, _>(tx, rows.collect(), &[C::Programme, C::Urn], &[C::Kind, C::Uid, C::Seq]).await
 }
 
-const fn parts(how: HandPlacement) -> (&'static str, Option<Uid>) {
-    match how {
+/// The stored kind of a placement, and its trust.
+const fn columns_of(hand_placement: HandPlacement) -> (&'static str, Option<Uid>) {
+    match hand_placement {
         HandPlacement::Maintained => ("maintained", None),
         HandPlacement::SingleAcademyTrust { uid } => ("single_academy_trust", Some(uid)),
         HandPlacement::SingleSchoolMat { uid } => ("single_school_mat", Some(uid)),
@@ -69,13 +70,13 @@ const fn parts(how: HandPlacement) -> (&'static str, Option<Uid>) {
     }
 }
 
-fn placed(row: &placement::Model) -> Result<(Urn, HandPlacement, Seq)> {
-    let how = match (row.kind.as_str(), row.uid.map(uid).transpose()?) {
+fn decode(row: &placement::Model) -> Result<(Urn, HandPlacement, Seq)> {
+    let hand_placement = match (row.kind.as_str(), row.uid.map(uid).transpose()?) {
         ("maintained", None) => HandPlacement::Maintained,
         ("single_academy_trust", Some(uid)) => HandPlacement::SingleAcademyTrust { uid },
         ("single_school_mat", Some(uid)) => HandPlacement::SingleSchoolMat { uid },
         ("mat", Some(uid)) => HandPlacement::Mat { uid },
         (kind, trust) => return Err(StoreError::unreadable(format!("the placement {kind:?} in trust {trust:?}"))),
     };
-    Ok((urn(row.urn)?, how, Seq(row.seq)))
+    Ok((urn(row.urn)?, hand_placement, Seq(row.seq)))
 }

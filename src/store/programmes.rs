@@ -1,8 +1,8 @@
-//! Terms and programmes, and the lock that every change of a programme takes first.
+//! Reads and writes terms and programmes. Takes the lock that every change of a programme needs.
 
 use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::Programme;
@@ -48,7 +48,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head of a programme without an event.
+    /// The head of a programme that has no event yet.
     #[must_use]
     pub fn new(programme: &Programme) -> Self {
         Self { next: Seq(1), next_entry: EntrySeq(1), hash: genesis(programme), open: true, rules: RulesVersion::V1 }
@@ -82,26 +82,26 @@ pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
          JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1), {clock}"
     );
     let read = |(recorded, database)| Ok(ClockTimes { recorded, database });
-    let found = select_rows(&conn, &sql, Vec::new(), read).await?.pop();
-    found.ok_or_else(answer_check::out_of_step)
+    let times = select_rows(&conn, &sql, Vec::new(), read).await?.pop();
+    times.ok_or_else(answer_check::out_of_step)
 }
 
 /// Every programme's terms, by programme.
 pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
     let rows = terms::Entity::find().order_by_asc(terms::Column::Programme).all(&from.at().db).await?;
-    rows.into_iter().map(loaded).collect()
+    rows.into_iter().map(decode_terms).collect()
 }
 
 /// Every programme's terms by its stored name, for `verify`.
 pub async fn terms_of_books(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
-    let read = |row: &QueryResult| loaded(terms::Model::from_query_result(row, "")?);
-    each(&from.at(), "SELECT * FROM terms", vec![], name, read).await
+    let read = |row: &QueryResult| decode_terms(terms::Model::from_query_result(row, "")?);
+    read_each(&from.at(), "SELECT * FROM terms", vec![], name, read).await
 }
 
-/// One programme's terms.
+/// One programme's terms; `None` if there is no such programme.
 pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Option<LoadedTerms>> {
-    terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(loaded).transpose()
+    terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(decode_terms).transpose()
 }
 
 /// Stores new terms and opens their programme.
@@ -120,19 +120,22 @@ pub async fn open_book(tx: &WriteTx, new: &LoadedTerms) -> Result<()> {
     let head = Head::new(&new.programme);
     let mut batch = BatchWrite::default();
     let row = HeadRow { book: book_row(&new.programme, &head), open: head.open };
-    batch.rows(&OPENED, [], std::iter::once(row.cells()));
+    batch.rows(&NEW_PROGRAMMES, [], std::iter::once(row.cells()));
     batch.write(tx).await
 }
 
 /// Locks a programme's row until the transaction ends, and reads its head: the first statement of every batch. It also checks
-/// that this program knows the schema and the programme's rules, and keeps migrations from running meanwhile. On PostgreSQL it
-/// also returns the database's clock, which is read before or after the wait for the lock.
+/// that this program knows the schema and the programme's rules, and keeps migrations from running until the transaction ends.
+///
+/// Returns `None` if there is no such programme. The time is the database's on PostgreSQL, read before or after the wait for
+/// the lock, and `None` on SQLite.
 ///
 /// # Errors
-/// [`StoreError::Contention`] if another process holds the lock for too long; [`StoreError::Outdated`].
+/// [`StoreError::Contention`] if another process holds the lock for too long; [`StoreError::Outdated`] if a newer program
+/// migrated the schema or adopted newer rules; [`StoreError::Unavailable`]; [`StoreError::Unreadable`].
 pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, Option<Micros>)>> {
     let conn = tx.at();
-    // SQLite's transaction has the whole file locked already.
+    // A write transaction of SQLite has locked the whole file already.
     let found = match conn.backend {
         Backend::Postgres => {
             let head = read_head(&conn, programme, (&format!("{APPLIED}, {CLOCK}"), " FOR UPDATE")).await?;
@@ -145,9 +148,9 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, O
     };
     match found {
         Some((Head { rules, .. }, _)) if rules > RulesVersion::CURRENT => {
-            let known = RulesVersion::CURRENT;
+            let newest = RulesVersion::CURRENT;
             Err(StoreError::Outdated(format!(
-                "programme {programme} has adopted rules {rules}, known are those up to {known}"
+                "programme {programme} has adopted rules {rules}, known are those up to {newest}"
             )))
         }
         found => Ok(found),
@@ -164,20 +167,21 @@ pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> R
     select_rows(&conn, sql, vec![version.0.into()], Ok).await
 }
 
-/// Reads a programme's head without locking it.
+/// Reads a programme's head without locking its row; `None` if there is no such programme.
 pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
     Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }
 
-/// Reads the head. `more` has two columns, the newest migration and the database's clock, or `NULL` for each.
+/// Reads the head, and the database's clock. `extra_columns` are two SQL expressions: the newest migration and the database's
+/// clock, or `NULL` for each.
 async fn read_head(
     conn: &Conn<'_>,
     programme: &Programme,
-    (more, lock): (&str, &str),
+    (extra_columns, lock_clause): (&str, &str),
 ) -> Result<Option<(Head, Option<Micros>)>> {
-    let sql = format!("SELECT {}, {more} FROM books WHERE programme = $1{lock}", HeadRow::names());
+    let sql = format!("SELECT {}, {extra_columns} FROM books WHERE programme = $1{lock_clause}", HeadRow::names());
     let read = |(row, applied, clock): (HeadRow, Option<String>, Option<Micros>)| {
-        applied.map_or(Ok(()), |it| schema::known(&it))?;
+        applied.map_or(Ok(()), |it| schema::check_known(&it))?;
         let BookRow { next_seq: next, next_entry, head: hash, rules, .. } = row.book;
         Ok((Head { next, next_entry, hash, open: row.open, rules }, clock))
     };
@@ -185,7 +189,7 @@ async fn read_head(
 }
 
 row! {
-    /// The columns of a programme that a batch updates.
+    /// The columns of a programme that a batch updates; the first one is the key.
     struct BookRow {
         programme: Programme,
         next_seq: Seq,
@@ -196,16 +200,16 @@ row! {
 }
 
 row! {
-    /// A programme.
+    /// All columns of a programme.
     struct HeadRow {
         ..book: BookRow,
         open: bool,
     }
 }
 
-static OPENED: Table = Table { name: "books", same: &[], columns: HeadRow::COLUMNS, how: RowWrite::Insert };
+static NEW_PROGRAMMES: Table = Table { name: "books", same: &[], columns: HeadRow::COLUMNS, how: RowWrite::Insert };
 
-static MOVED: Table = Table { name: "books", same: &[], columns: BookRow::COLUMNS, how: RowWrite::Update };
+static CHANGED_PROGRAMMES: Table = Table { name: "books", same: &[], columns: BookRow::COLUMNS, how: RowWrite::Update };
 
 fn book_row(programme: &Programme, head: &Head) -> BookRow {
     BookRow {
@@ -217,12 +221,12 @@ fn book_row(programme: &Programme, head: &Head) -> BookRow {
     }
 }
 
-/// Adds the new head of a locked programme to a batch write.
+/// Adds the new head of a programme to a batch write. The caller has locked the programme.
 pub(super) fn advance(batch: &mut BatchWrite, programme: &Programme, head: &Head) {
-    batch.rows(&MOVED, [], std::iter::once(book_row(programme, head).cells()));
+    batch.rows(&CHANGED_PROGRAMMES, [], std::iter::once(book_row(programme, head).cells()));
 }
 
-fn loaded(row: terms::Model) -> Result<LoadedTerms> {
+fn decode_terms(row: terms::Model) -> Result<LoadedTerms> {
     Ok(LoadedTerms {
         programme: row.programme.parse().map_err(StoreError::unreadable)?,
         text: row.text,

@@ -1,4 +1,4 @@
-//! Referrals of schools and trusts.
+//! Reads and writes referrals of schools and trusts.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use sea_orm::sea_query::{Cond, ExprTrait as _, SimpleExpr};
 use sea_orm::{ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryResult, Set};
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows, each};
+use super::verify_rows::{VerifyRows, read_each};
 use super::{Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, ReferralId};
@@ -16,13 +16,13 @@ use crate::domain::region::Region;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
-use crate::store::db::column_values::{actor, has_key, hash, keyed, since_rules};
+use crate::store::db::column_values::{actor, check_has_key, check_key, hash, since_rules_sql};
 use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds};
 use crate::store::db::entity::record::referral;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;
 
-/// These referrals, and the open referrals of these schools and trusts.
+/// Finds the referrals with these ids, and the open referrals of these schools and trusts.
 pub async fn find(
     from: &impl Readable,
     programme: &Programme,
@@ -31,36 +31,36 @@ pub async fn find(
 ) -> Result<Vec<Referral>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    let open = Cond::all()
+    let open_of_subjects = Cond::all()
         .add(referral::Column::State.eq(State::Open.name()))
         .add(referral::Column::Subject.is_in(subjects.iter().map(ReferralSubject::to_string)));
-    let requested = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open);
-    let of_book = referral::Entity::find().filter(referral::Column::Programme.eq(programme.as_str()));
-    of_book.filter(requested).all(&conn.db).await?.into_iter().map(stored).collect()
+    let condition = Cond::any().add(uuid_in(&conn, referral::Column::Id, &ids)).add(open_of_subjects);
+    let of_programme = referral::Entity::find().filter(referral::Column::Programme.eq(programme.as_str()));
+    of_programme.filter(condition).all(&conn.db).await?.into_iter().map(decode).collect()
 }
 
-/// One referral of any programme.
+/// One referral of any programme, if there is one with this id.
 pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral>> {
-    referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(stored).transpose()
+    referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(decode).transpose()
 }
 
 /// Every referral of a programme, for `verify`.
 pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
-        pg_date::of(row, "raised_on")?;
+        pg_date::required(row, "raised_on")?;
         pg_date::optional(row, "decided_on")?;
         let model = referral::Model::from_query_result(row, "")?;
-        has_key(row, "raised_since", Some(&model.raised_by), model.raised_key.as_deref())?;
-        has_key(row, "decided_since", model.decided_by.as_deref(), model.decided_key.as_deref())?;
-        stored(model)
+        check_has_key(row, "raised_since", Some(&model.raised_by), model.raised_key.as_deref())?;
+        check_has_key(row, "decided_since", model.decided_by.as_deref(), model.decided_key.as_deref())?;
+        decode(model)
     };
     let sql = format!(
         "SELECT *, {} AS raised_since, {} AS decided_since FROM referrals WHERE programme = $1",
-        since_rules("raised_seq"),
-        since_rules("decided_seq")
+        since_rules_sql("raised_seq"),
+        since_rules_sql("decided_seq")
     );
-    each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
+    read_each(&from.at(), &sql, vec![programme.as_str().into()], id, read).await
 }
 
 /// The open referrals of a programme.
@@ -68,7 +68,7 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Ref
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
         .filter(referral::Column::State.eq(State::Open.name()));
-    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+    find.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// The approved referrals of a programme.
@@ -76,13 +76,13 @@ pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
         .filter(referral::Column::State.eq(State::Approved.name()));
-    find.all(&from.at().db).await?.into_iter().map(stored).collect()
+    find.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// Which referrals a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReferralFilter {
-    /// In this state.
+    /// In this state. An open referral that counts as confirmed is in state confirmed.
     pub state: Option<State>,
     /// In this region.
     pub region: Option<Region>,
@@ -95,13 +95,13 @@ pub struct ReferralFilter {
 /// A field of a referral that a filter may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReferralField {
-    /// Who is referred, as text.
+    /// The school or trust that is referred, as text.
     Subject,
     /// A school that it names, by URN.
     School,
     /// The region, by name.
     Region,
-    /// How it came about, by name.
+    /// Its origin, by name.
     Origin,
     /// Its ground.
     Ground,
@@ -115,33 +115,34 @@ pub enum ReferralField {
     DecidedBy,
     /// The day it was decided.
     Decided,
-    /// The offer that its approval made or extended.
+    /// The offer that was made or extended when it was approved.
     Offer,
-    /// A school that is eligible by it alone, by URN.
+    /// A school that only this referral makes eligible, by URN.
     Exceptional,
 }
 
-fn compared(field: ReferralField, how: Comparison, operand: &Operand) -> SimpleExpr {
+/// The condition that a field of a referral meets a comparison.
+fn field_comparison(field: ReferralField, comparison: Comparison, operand: &Operand) -> SimpleExpr {
     use referral::Column as C;
     let column = match field {
         ReferralField::Subject => C::Subject,
-        ReferralField::School => return among(C::Urns, how, operand),
+        ReferralField::School => return list_contains(C::Urns, comparison, operand),
         ReferralField::Region => C::Region,
         ReferralField::Origin => C::Origin,
         ReferralField::Ground => C::Ground,
-        // This field is compared by [`state_is`], with the referrals that count as confirmed.
+        // This field is field_comparison by [`state_is`], with the referrals that count as confirmed.
         ReferralField::State => C::State,
         ReferralField::RaisedBy => C::RaisedBy,
         ReferralField::Raised => C::RaisedOn,
         ReferralField::DecidedBy => C::DecidedBy,
         ReferralField::Decided => C::DecidedOn,
         ReferralField::Offer => C::OfferId,
-        ReferralField::Exceptional => return among(C::Exceptional, how, operand),
+        ReferralField::Exceptional => return list_contains(C::Exceptional, comparison, operand),
     };
-    compare(column, how, operand)
+    compare(column, comparison, operand)
 }
 
-/// The condition that a referral is in this state. An open referral that counts as confirmed is not open.
+/// The condition that a referral is in this state. An open referral that counts as confirmed is in state confirmed.
 fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
     let recorded = referral::Column::State.eq(state);
     if state == State::Confirmed.name() {
@@ -153,20 +154,20 @@ fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
     }
 }
 
-/// The condition that a list of numbers, stored as JSON, contains a number.
-fn among(column: referral::Column, how: Comparison, operand: &Operand) -> SimpleExpr {
+/// The condition that a list of numbers, stored as JSON, contains a number; for [`Comparison::HasNot`], that it does not.
+fn list_contains(column: referral::Column, comparison: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
     let (first, last) = (format!("[{number}"), format!("{number}]"));
-    let only = holds(column, &format!("[{number}]"));
-    let has = only
+    let is_only = holds(column, &format!("[{number}]"));
+    let contains = is_only
         .or(holds(column, &format!("{first},")))
         .or(holds(column, &format!(",{number},")))
         .or(holds(column, &format!(",{last}")));
-    if how == Comparison::HasNot { has.not() } else { has }
+    if comparison == Comparison::HasNot { contains.not() } else { contains }
 }
 
-/// The condition that a referral is within a reach, by region only, as referrals have no assignee.
-fn within(reach: &Reach) -> Cond {
+/// The condition that a referral is within a reach. Only its region counts, because referrals have no assignee.
+fn within_reach(reach: &Reach) -> Cond {
     match &reach.regions {
         Regions::Every => Cond::all(),
         Regions::These(regions) => Cond::all().add(referral::Column::Region.is_in(regions.iter().map(|it| it.name()))),
@@ -181,7 +182,7 @@ pub async fn page(
     page: Page,
 ) -> Result<Vec<Referral>> {
     use referral::Column as C;
-    let mut find = referral::Entity::find().filter(C::Programme.eq(programme.as_str())).filter(within(reach));
+    let mut find = referral::Entity::find().filter(C::Programme.eq(programme.as_str())).filter(within_reach(reach));
     let conn = from.at();
     let confirmed: Vec<Uuid> = filter.confirmed.iter().map(|it| it.0).collect();
     if let Some(state) = filter.state {
@@ -193,13 +194,13 @@ pub async fn page(
     if let Some(condition) = &filter.condition {
         find = find.filter(condition.cond(&|field, how, operand: &Operand| match (field, operand) {
             (ReferralField::State, Operand::Text(state)) => {
-                let is = state_is(&conn, state, &confirmed);
-                if how == Comparison::NotEqual { is.not() } else { is }
+                let in_state = state_is(&conn, state, &confirmed);
+                if how == Comparison::NotEqual { in_state.not() } else { in_state }
             }
-            _ => compared(field, how, operand),
+            _ => field_comparison(field, how, operand),
         }));
     }
-    page.of(find, C::Id).all(&conn.db).await?.into_iter().map(stored).collect()
+    page.apply_to(find, C::Id).all(&conn.db).await?.into_iter().map(decode).collect()
 }
 
 /// Writes the current state of referrals.
@@ -250,21 +251,23 @@ pub async fn put(tx: &WriteTx, referrals: &[&Referral]) -> Result<()> {
     upsert_all::<referral::Entity, _>(tx, rows?, &[C::Id], &update).await
 }
 
-fn json(it: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(it).map_err(StoreError::unreadable)
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(StoreError::unreadable)
 }
 
-fn stored(row: referral::Model) -> Result<Referral> {
-    let no = |what: &str, value: &str| StoreError::unreadable(format!("the {what} {value:?}"));
-    keyed(Some(&row.raised_by), row.raised_key.as_deref())?;
-    keyed(row.decided_by.as_deref(), row.decided_key.as_deref())?;
-    let subject = row.decided_subject.as_deref().map(hash).transpose()?;
+fn decode(row: referral::Model) -> Result<Referral> {
+    let unreadable = |what: &str, value: &str| StoreError::unreadable(format!("the {what} {value:?}"));
+    check_key(Some(&row.raised_by), row.raised_key.as_deref())?;
+    check_key(row.decided_by.as_deref(), row.decided_key.as_deref())?;
+    let decider_subject = row.decided_subject.as_deref().map(hash).transpose()?;
     let decision = match (row.decided_seq, row.decided_on, row.decided_by) {
-        (Some(seq), Some(on), Some(by)) => Some(ReferralDecision { seq: Seq(seq), on, by: actor(&by)?, subject }),
+        (Some(seq), Some(on), Some(by)) => {
+            Some(ReferralDecision { seq: Seq(seq), on, by: actor(&by)?, subject: decider_subject })
+        }
         (None, None, None) => None,
         _ => return Err(StoreError::unreadable("half a decision")),
     };
-    let state = State::named(&row.state).ok_or_else(|| no("state", &row.state))?;
+    let state = State::named(&row.state).ok_or_else(|| unreadable("state", &row.state))?;
     Ok(Referral {
         id: ReferralId(row.id),
         programme: row.programme.parse().map_err(StoreError::unreadable)?,
@@ -272,7 +275,7 @@ fn stored(row: referral::Model) -> Result<Referral> {
         urns: serde_json::from_str(&row.urns).map_err(StoreError::unreadable)?,
         name: row.name,
         region: row.region.parse().map_err(StoreError::unreadable)?,
-        origin: ReferralOrigin::named(&row.origin).ok_or_else(|| no("origin", &row.origin))?,
+        origin: ReferralOrigin::named(&row.origin).ok_or_else(|| unreadable("origin", &row.origin))?,
         rule: RuleId::new(&row.rule),
         ground: row.ground,
         state,

@@ -5,14 +5,14 @@
 
 use uuid::Uuid;
 
-use super::requests::OF_REGISTER;
+use super::requests::REGISTER_METHODS;
 use super::{Backend, Readable, Result};
 use crate::domain::ids::RequestId;
 use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::page_copy::json_rows;
 
-/// A request for which answer and events differ.
+/// A request whose stored answer and events do not agree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DifferingRequest {
     /// The caller, as stored.
@@ -21,11 +21,13 @@ pub struct DifferingRequest {
     pub request: RequestId,
 }
 
-/// Methods that may succeed without changing anything: a repeated identify, and loading the same terms again.
+/// Methods that may succeed without changing anything, as a list for SQL: identifying the same offers again, and loading the same
+/// terms again.
 const MAY_CHANGE_NOTHING: &str = "'OfferService/IdentifyOffers', 'TermsService/LoadTerms'";
-/// Events without a request: the program adopts rules by itself, and an approval without a statement is from a version that
-/// did not store its request.
-const NOT_ASKED: &str = "kind = 'rules_adopted' OR (kind = 'approval_opened' AND body NOT LIKE '%\"statement\":%')";
+/// The SQL condition for events without a stored request. The program adopts rules without a request. An event that opened an
+/// approval without a statement is from a version of the program that did not store the request.
+const EVENTS_WITHOUT_REQUEST: &str =
+    "kind = 'rules_adopted' OR (kind = 'approval_opened' AND body NOT LIKE '%\"statement\":%')";
 
 /// The part of a stored answer that is compared with the records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,36 +47,43 @@ pub struct Answered {
 pub struct Place(i64);
 
 impl Place {
-    /// Before every row, even those that no program writes.
+    /// The start of the first page: no row comes before.
     pub const FIRST: Self = Self(i64::MIN);
 }
 
-/// The number of rows in a page on SQLite.
+/// The most rows of a page on SQLite.
 const ROWS: i64 = 10_000;
-/// The number of blocks in a page on PostgreSQL, by default of 8 KiB each.
+/// The number of blocks in a page on PostgreSQL. A block has 8 KiB by default.
 const BLOCKS: i64 = 256;
 
-/// A page of stored answers, and the start of the next page if there may be more. Answers about reference data need an event
-/// only from `begun` on, when the register's record began.
+/// Reads a page of stored answers. Returns the answers, and the start of the next page if there may be one. Answers about
+/// reference data need an event only if they are later than `record_began`, the time at which the register's record began.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
-pub async fn answered(from: &impl Readable, first: Place, begun: Micros) -> Result<(Vec<Answered>, Option<Place>)> {
+pub async fn answered(
+    from: &impl Readable,
+    first: Place,
+    record_began: Micros,
+) -> Result<(Vec<Answered>, Option<Place>)> {
     match from.at().backend {
-        Backend::Sqlite => answered_rows(from, first, begun).await,
-        Backend::Postgres => answered_blocks(from, first, begun).await,
+        Backend::Sqlite => answered_rows(from, first, record_began).await,
+        Backend::Postgres => answered_blocks(from, first, record_began).await,
     }
 }
 
-fn needs_event(begun: &str) -> String {
-    format!("rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= {begun})")
+/// The SQL expression that says whether an answer needs an event. `record_began_param` is the placeholder of the bound time.
+fn needs_event(record_began_param: &str) -> String {
+    format!(
+        "rpc NOT IN ({MAY_CHANGE_NOTHING}) AND NOT (rpc IN ({REGISTER_METHODS}) AND recorded_at <= {record_began_param})"
+    )
 }
 
-/// A page of rows on SQLite, as one text: see [`crate::store::db::page_copy`].
+/// Reads a page of rows on SQLite, all as one JSON text; see [`crate::store::db::page_copy`].
 async fn answered_rows(
     from: &impl Readable,
     Place(first): Place,
-    begun: Micros,
+    record_began: Micros,
 ) -> Result<(Vec<Answered>, Option<Place>)> {
     let sql = format!(
         "SELECT MAX(row), json_group_array(json_array(actor, hex(request_id), recorded_at, needs_event)) FROM \
@@ -82,8 +91,8 @@ async fn answered_rows(
          WHERE rowid >= $2 ORDER BY rowid LIMIT {ROWS})",
         needs_event("$1")
     );
-    let found = select_rows(&from.at(), &sql, vec![begun.0.into(), first.into()], Ok).await?;
-    let (last, rows): (Option<i64>, String) = found.into_iter().next().unwrap_or((None, "[]".to_owned()));
+    let pages = select_rows(&from.at(), &sql, vec![record_began.0.into(), first.into()], Ok).await?;
+    let (last, rows): (Option<i64>, String) = pages.into_iter().next().unwrap_or((None, "[]".to_owned()));
     let rows = json_rows::<(String, Uuid, i64, i64)>(&rows)?.into_iter();
     let answered = rows.map(|(actor, request, recorded, needs_event)| Answered {
         actor,
@@ -94,44 +103,44 @@ async fn answered_rows(
     Ok((answered.collect(), last.and_then(|last| last.checked_add(1)).map(Place)))
 }
 
-/// The rows of a page of blocks on PostgreSQL.
+/// Reads the rows of some consecutive blocks on PostgreSQL.
 async fn answered_blocks(
     from: &impl Readable,
     Place(first): Place,
-    begun: Micros,
+    record_began: Micros,
 ) -> Result<(Vec<Answered>, Option<Place>)> {
     let first = first.max(0);
     let conn = from.at();
     let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
-    let blocks = select_rows(&conn, sql, vec![], Ok::<i64, _>).await?;
-    let upto = first.saturating_add(BLOCKS);
+    let block_count = select_rows(&conn, sql, vec![], Ok::<i64, _>).await?;
+    let end = first.saturating_add(BLOCKS);
     let sql = format!(
         "SELECT actor, request_id, recorded_at, {} FROM requests \
-         WHERE ctid >= '({first},0)'::tid AND ctid < '({upto},0)'::tid",
+         WHERE ctid >= '({first},0)'::tid AND ctid < '({end},0)'::tid",
         needs_event("$1")
     );
     let read = |(actor, request, recorded, needs_event)| Ok(Answered { actor, request, recorded, needs_event });
-    let page = select_rows(&conn, &sql, vec![begun.0.into()], read).await?;
-    let next = blocks.first().is_some_and(|blocks| upto < *blocks).then_some(Place(upto));
+    let page = select_rows(&conn, &sql, vec![record_began.0.into()], read).await?;
+    let next = block_count.first().is_some_and(|count| end < *count).then_some(Place(end));
     Ok((page, next))
 }
 
-/// Answers without an event of the same time, at most `limit`. Answers about reference data count only from the beginning of
-/// the register's record on.
-pub async fn without_event(from: &impl Readable, begun: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
+/// Answers without an event of the same time, at most `limit`. Answers about reference data count only if they are later than
+/// `record_began`.
+pub async fn without_event(from: &impl Readable, record_began: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM requests WHERE rpc NOT IN ({MAY_CHANGE_NOTHING}) \
-         AND NOT (rpc IN ({OF_REGISTER}) AND recorded_at <= $1) \
+         AND NOT (rpc IN ({REGISTER_METHODS}) AND recorded_at <= $1) \
          EXCEPT SELECT actor, request_id, recorded_at FROM events \
          EXCEPT SELECT actor, request_id, recorded_at FROM register_events ORDER BY 1, 2 LIMIT {limit}"
     );
-    select_rows(&from.at(), &sql, vec![begun.0.into()], differing).await
+    select_rows(&from.at(), &sql, vec![record_began.0.into()], differing).await
 }
 
 /// Events whose request has no answer of the same time, at most `limit`.
 pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
-        "SELECT actor, request_id, recorded_at FROM events WHERE NOT ({NOT_ASKED}) \
+        "SELECT actor, request_id, recorded_at FROM events WHERE NOT ({EVENTS_WITHOUT_REQUEST}) \
          UNION SELECT actor, request_id, recorded_at FROM register_events \
          WHERE kind NOT IN ('record_begun', 'import_found', 'approval_found', 'answer_found') \
          EXCEPT SELECT actor, request_id, recorded_at FROM requests ORDER BY 1, 2 LIMIT {limit}"
@@ -139,7 +148,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
     select_rows(&from.at(), &sql, vec![], differing).await
 }
 
-/// Requests that loaded terms but have no answer. Loading and answering have different times.
+/// Requests that loaded terms but have no answer. The times of the event and of the answer differ, so they are not compared.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
@@ -149,7 +158,8 @@ pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     select_rows(&from.at(), sql, vec![], differing).await
 }
 
-/// Stored answers whose approval is not the one that their request opened.
+/// Stored answers that do not agree with the approval that their request opened, at most `limit`. Their approval is another one,
+/// or they have an answer although the approval is not carried out, or none although it is.
 pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT r.actor, r.request_id FROM requests r LEFT JOIN approvals a ON a.id = r.approval \

@@ -1,4 +1,5 @@
-//! Stored answers of successful requests, by caller and request id. A repeated request always gets the same bytes.
+//! Reads and writes the stored answers of successful requests, by caller and request id. A repeated request always gets the
+//! same bytes.
 
 use sea_orm::{ConnectionTrait as _, Statement};
 
@@ -22,23 +23,23 @@ pub struct Stored {
     pub rpc: String,
     /// SHA-256 of the method and the body.
     pub fingerprint: Hash,
-    /// The encoded answer; empty while the approval of the request is not carried out, or while a withdrawal of an earlier
-    /// version is carried out but not answered.
+    /// The encoded answer; empty while the approval of the request is not carried out. Also empty if an earlier version of the
+    /// program carried out a withdrawal but did not store its answer.
     pub answer: Vec<u8>,
     /// The approval that the request opened, if any.
     pub approval: Option<ApprovalId>,
 }
 
 impl Stored {
-    /// The approval that has to be carried out before there is an answer.
+    /// The approval that has to be carried out before there is an answer; `None` if there is an answer, or no approval.
     #[must_use]
     pub fn waits_for(&self) -> Option<ApprovalId> {
         self.approval.filter(|_| self.answer.is_empty())
     }
 }
 
-/// Methods whose successes are in the register's record, since its beginning: a list for SQL.
-pub(super) const OF_REGISTER: &str = "'RegisterService/ImportRegister', 'EligibilityService/ImportOfsted', \
+/// The methods whose successes are in the register's record since the record began, as a list for SQL.
+pub(super) const REGISTER_METHODS: &str = "'RegisterService/ImportRegister', 'EligibilityService/ImportOfsted', \
     'RegisterService/WithdrawImport', 'ApprovalService/GiveApproval', 'ApprovalService/DenyApproval', \
     'ApprovalService/WithdrawApproval'";
 
@@ -61,13 +62,13 @@ static REQUESTS: Table = Table {
     how: RowWrite::Insert,
 };
 
-/// Adds a query for the stored answers of these requests.
-pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor, RequestId)]) -> usize {
+/// Adds a query for the stored answers of these requests. Returns the query's number.
+pub(super) fn add_query(conn: &Conn<'_>, queries: &mut MultiQuery, requests: &[(&Actor, RequestId)]) -> usize {
     match conn.backend {
         Backend::Postgres => {
-            let actors: Vec<String> = wanted.iter().map(|(actor, _)| actor.to_string()).collect();
-            let requests: Vec<uuid::Uuid> = wanted.iter().map(|(_, request)| request.0).collect();
-            together.add(RequestRow::COLUMNS, [actors.into(), requests.into()], |first| {
+            let actors: Vec<String> = requests.iter().map(|(actor, _)| actor.to_string()).collect();
+            let ids: Vec<uuid::Uuid> = requests.iter().map(|(_, request)| request.0).collect();
+            queries.add(RequestRow::COLUMNS, [actors.into(), ids.into()], |first| {
                 let second = first.saturating_add(1);
                 format!(
                     "FROM unnest(${first}::text[], ${second}::uuid[]) AS w(a, id) \
@@ -78,11 +79,11 @@ pub(super) fn ask(conn: &Conn<'_>, together: &mut MultiQuery, wanted: &[(&Actor,
         // SQLite keeps the order of a CROSS JOIN: it starts from the requested keys and finds their rows by key.
         Backend::Sqlite => {
             let list: Vec<_> =
-                wanted.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
+                requests.iter().map(|(actor, id)| [actor.to_string(), id.0.simple().to_string()]).collect();
             let json = serde_json::to_string(&list).unwrap_or_default();
-            together.add(RequestRow::COLUMNS, [json.into()], |place| {
+            queries.add(RequestRow::COLUMNS, [json.into()], |index| {
                 format!(
-                    "FROM json_each(${place}) w CROSS JOIN requests ON actor = w.value ->> 0 \
+                    "FROM json_each(${index}) w CROSS JOIN requests ON actor = w.value ->> 0 \
                      AND request_id = unhex(w.value ->> 1)"
                 )
             })
@@ -115,18 +116,18 @@ fn row_of(it: &Stored) -> RequestRow {
 }
 
 /// Adds new answers to a batch write.
-pub(super) fn append(batch: &mut BatchWrite, new: &[Stored], at: Micros) {
-    batch.rows(&REQUESTS, [cell(at.0)], new.iter().map(|it| row_of(it).cells()));
+pub(super) fn append(batch: &mut BatchWrite, answers: &[Stored], at: Micros) {
+    batch.rows(&REQUESTS, [cell(at.0)], answers.iter().map(|it| row_of(it).cells()));
 }
 
 /// Stores new answers.
 ///
 /// # Errors
-/// [`super::StoreError::UniqueConflict`] if another programme or an import stored the same request id since it was looked
-/// up. A request id belongs to a caller, not to a programme. A retry finds the answer.
-pub async fn keep(tx: &WriteTx, new: &[Stored], at: Micros) -> Result<()> {
+/// [`super::StoreError::UniqueConflict`] if another programme or an import stored an answer for the same caller and request id
+/// since this request looked for one; a retry finds that answer. [`super::StoreError::Unavailable`].
+pub async fn keep(tx: &WriteTx, answers: &[Stored], at: Micros) -> Result<()> {
     let mut batch = BatchWrite::default();
-    append(&mut batch, new, at);
+    append(&mut batch, answers, at);
     batch.write(tx).await
 }
 
@@ -139,13 +140,14 @@ pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer:
     Ok(())
 }
 
-/// The time of the last stored answer of a method that the register's record covers. Reads every stored answer.
+/// The time of the last stored answer of a method that the register's record covers; `None` if there is none. Reads every
+/// stored answer.
 pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
-    let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({OF_REGISTER})");
+    let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({REGISTER_METHODS})");
     Ok(select_rows(&from.at(), &sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
-/// The stored answer of one request.
+/// The stored answer of one request, if there is one.
 pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
     let sql = format!("SELECT {} FROM requests WHERE actor = $1 AND request_id = $2", RequestRow::names());
     let values = vec![actor.as_str().into(), request.0.into()];

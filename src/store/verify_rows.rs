@@ -1,5 +1,5 @@
-//! Reads for `verify`: rows decoded separately, so that an unreadable one is reported and does not hide the others; and
-//! rows of programmes that do not exist.
+//! Reads rows for `verify`. Decodes each row separately, so that an unreadable row is reported and does not hide the others.
+//! Also finds rows of programmes that do not exist.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,12 +9,12 @@ use sea_orm::{QueryResult, Value};
 use super::{Conn, Readable, Result, StoreError};
 use crate::store::db::bulk_sql::{rows, select_rows};
 
-/// Rows by their key. The error of a row is the continuation of a sentence: `it cannot be read: ...`.
+/// Rows by their key. The error of a row is a sentence about the row, such as `it cannot be read: ...`.
 #[derive(Debug)]
 pub struct VerifyRows<K, T> {
-    /// Each row, or what is wrong with it.
+    /// Each row, or the reason why it cannot be read.
     pub rows: BTreeMap<K, std::result::Result<T, String>>,
-    /// For rows without a readable key, why it cannot be read.
+    /// For each row whose key cannot be read, the reason.
     pub without_key: Vec<String>,
 }
 
@@ -27,24 +27,33 @@ impl<K: Ord, T> VerifyRows<K, T> {
         self.rows.into_values().map(|row| row.map_err(StoreError::Unreadable)).collect()
     }
 
-    /// Adds the rows of a dependent table to their parents. An error of a dependent row becomes an error of its parent.
-    pub(super) fn take<N: Display, P>(&mut self, what: &str, parts: VerifyRows<(K, N), P>, put: impl Fn(&mut T, P)) {
+    /// Adds the rows of a dependent table to their parents. `part_name` names such a row in messages. An error of a dependent row
+    /// becomes an error of its parent, and so does a missing parent.
+    pub(super) fn attach<N: Display, P>(
+        &mut self,
+        part_name: &str,
+        parts: VerifyRows<(K, N), P>,
+        put: impl Fn(&mut T, P),
+    ) {
         for ((key, number), part) in parts.rows {
-            let alone = || Err(format!("it is not there, but its {what} {number} is"));
-            let row = self.rows.entry(key).or_insert_with(alone);
+            let missing = || Err(format!("it is not there, but its {part_name} {number} is"));
+            let row = self.rows.entry(key).or_insert_with(missing);
             // A parent that has an error already keeps it.
-            let Ok(whole) = row else { continue };
+            let Ok(parent) = row else { continue };
             match part {
-                Ok(part) => put(whole, part),
-                Err(wrong) => *row = Err(format!("its {what} {number}: {wrong}")),
+                Ok(part) => put(parent, part),
+                Err(error) => *row = Err(format!("its {part_name} {number}: {error}")),
             }
         }
         self.without_key.extend(parts.without_key);
     }
 }
 
-/// Decodes rows separately.
-pub(super) async fn each<K: Ord, T>(
+/// Reads rows and decodes each of them separately.
+///
+/// # Errors
+/// [`StoreError::Unavailable`]. A row that cannot be read is an error within the result.
+pub(super) async fn read_each<K: Ord, T>(
     conn: &Conn<'_>,
     sql: &str,
     values: Vec<Value>,
@@ -64,29 +73,30 @@ pub(super) async fn each<K: Ord, T>(
     Ok(all)
 }
 
-/// Tables whose key begins with the programme. The key is skipped through with one step for each programme.
+/// Tables whose key begins with the programme. A query finds their programmes with one search of the key for each programme.
 const BY_PROGRAMME: [&str; 9] =
     ["books", "events", "texts", "entries", "contacts", "placements", "entry_decisions", "bookings", "invoices"];
-/// The other tables.
+/// The other tables with a column for the programme.
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
-/// Finds the tables with rows of a programme that has no terms, each with the name of that programme.
+/// Finds rows of programmes that have no terms. Returns each table with such rows, once for each such programme, with the name
+/// of the programme.
 pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
     // An approval about reference data has no programme.
-    let of_none = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";
+    let has_no_terms = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";
     let mut found = Vec::new();
     for table in BY_PROGRAMME {
         let sql = format!(
             "WITH RECURSIVE p(programme) AS (SELECT MIN(programme) FROM {table} UNION ALL \
              SELECT (SELECT MIN(t.programme) FROM {table} t WHERE t.programme > p.programme) FROM p \
              WHERE p.programme IS NOT NULL) \
-             SELECT programme FROM p WHERE {of_none}"
+             SELECT programme FROM p WHERE {has_no_terms}"
         );
         found.extend(select_rows(&conn, &sql, vec![], |it: String| Ok((table, it))).await?);
     }
     for table in BY_ID {
-        let sql = format!("SELECT DISTINCT programme FROM {table} WHERE {of_none}");
+        let sql = format!("SELECT DISTINCT programme FROM {table} WHERE {has_no_terms}");
         found.extend(select_rows(&conn, &sql, vec![], |it: String| Ok((table, it))).await?);
     }
     Ok(found)

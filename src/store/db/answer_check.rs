@@ -1,50 +1,51 @@
 //! Checks that an answer of PostgreSQL belongs to the statement that was sent.
 //!
-//! A connection that is one answer ahead, since something on the way repeated a message, gives each statement the answer of
-//! the one before, or an empty one: rows that are there seem to be missing, and a COMMIT seems to be done before it is. So
-//! every decision that depends on an absence, and every acknowledgement, depends on a number that was made for that one question and
-//! came back with its answer.
+//! If something between this program and PostgreSQL repeats a message, the connection is one answer ahead. Each statement then
+//! gets the answer of the statement before, or an empty answer. Existing rows seem to be missing, and a COMMIT seems to be done
+//! before it is. So each statement whose answer decides something sends a new number, the marker, which must come back. Such
+//! statements are reads that may find nothing, and acknowledgements of a COMMIT.
 
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use crate::store::{Backend, Conn, Result, StoreError};
 
-/// Rows that the answer to a COMMIT has: more than any statement of a batch has, and their number is drawn each time.
-const ROWS: std::ops::RangeInclusive<u64> = 2..=128;
+/// The number of rows in the answer to a COMMIT, drawn anew each time. It is larger than that of any other statement of a batch.
+const COMMIT_ROWS: std::ops::RangeInclusive<u64> = 2..=128;
 
-/// A new number that identifies one statement. It is negative, unlike all numbers in rows.
-pub(in crate::store) fn question() -> i64 {
+/// A new marker, which identifies one statement. It is negative, unlike the numbers of queries and rows.
+pub(in crate::store) fn new_marker() -> i64 {
     fastrand::i64(i64::MIN..0)
 }
 
-/// The error of a connection that is out of step. The connection is not used again, because its transaction does not end well.
+/// The error for an answer that does not belong to the statement. The connection is not used again, because its transaction does
+/// not end well.
 pub(in crate::store) fn out_of_step() -> StoreError {
     StoreError::Unavailable("an answer did not belong to what was asked".to_owned())
 }
 
-/// Sends a statement that returns only its own number.
+/// Sends a statement that returns only its marker. Does nothing on SQLite.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] if another number comes back.
+/// [`StoreError::Unavailable`] if the marker does not come back.
 pub(in crate::store) async fn check(conn: &Conn<'_>) -> Result<()> {
     if conn.backend == Backend::Sqlite {
         return Ok(());
     }
-    let asked = question();
-    let statement = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT $1::bigint", [asked.into()]);
+    let marker = new_marker();
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT $1::bigint", [marker.into()]);
     let row = conn.db.query_one_raw(statement).await?;
-    let said = row.and_then(|row| row.try_get_by_index::<i64>(0).ok());
-    if said == Some(asked) { Ok(()) } else { Err(out_of_step()) }
+    let returned = row.and_then(|row| row.try_get_by_index::<i64>(0).ok());
+    if returned == Some(marker) { Ok(()) } else { Err(out_of_step()) }
 }
 
-/// Commits on PostgreSQL, and makes sure that the answer is the COMMIT's own. The transaction that AND CHAIN begins holds
-/// nothing, and is rolled back when its connection goes back to the pool.
+/// Commits on PostgreSQL, and checks that the answer belongs to this COMMIT. AND CHAIN begins another transaction, which writes
+/// nothing. The pool rolls it back when it gets the connection back.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`]: the outcome is unknown.
+/// The outcome is unknown after any error. [`StoreError::Unavailable`] if the answer belongs to another statement.
 pub(in crate::store) async fn commit(transaction: &DatabaseTransaction) -> Result<()> {
-    let rows = fastrand::u64(ROWS);
+    let rows = fastrand::u64(COMMIT_ROWS);
     let sql = format!("COMMIT AND CHAIN; SELECT FROM generate_series(1, {rows})");
-    let committed = transaction.execute_unprepared(&sql).await?;
-    if committed.rows_affected() == rows { Ok(()) } else { Err(out_of_step()) }
+    let result = transaction.execute_unprepared(&sql).await?;
+    if result.rows_affected() == rows { Ok(()) } else { Err(out_of_step()) }
 }

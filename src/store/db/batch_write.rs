@@ -1,7 +1,7 @@
 //! Writes the changes of a batch with statements of fixed text: the hot path of the writer.
 //!
-//! PostgreSQL takes all of it in one statement, each table's rows as arrays. SQLite takes it table by table, in
-//! statements of 64, 32, 16... rows, so that each text is prepared once. Measured beside inserts of varying length in
+//! On PostgreSQL one statement writes all tables, and the rows of each table are arrays. On SQLite each table has its own
+//! statements, of 64, 32, 16... rows, so that each text is prepared only once. A comparison with inserts of varying length is in
 //! [ADR 0014](../../../docs/adr/0014-a-batch-is-written-in-fixed-statements.md).
 
 use sea_orm::sea_query::ArrayType;
@@ -12,10 +12,10 @@ use super::answer_check;
 use crate::domain::Date;
 use crate::store::{Backend, Readable as _, Result, WriteTx};
 
-/// The number of rows in the longest statement on SQLite.
-const LONGEST: usize = 64;
+/// The most rows of a statement on SQLite.
+const MAX_ROWS: usize = 64;
 
-/// A column's type. For optional types PostgreSQL gets a stand-in for NULL, since the arrays contain no NULL.
+/// A column's type. For NULL in a column of an optional type, PostgreSQL gets a stand-in, because the arrays contain no NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ColumnType {
     Uuid,
@@ -32,7 +32,7 @@ pub(in crate::store) enum ColumnType {
 }
 
 impl ColumnType {
-    /// Its name on PostgreSQL.
+    /// The name of the type on PostgreSQL.
     pub(in crate::store) const fn sql(self) -> &'static str {
         match self {
             Self::Uuid | Self::OptionalUuid => "uuid",
@@ -44,7 +44,7 @@ impl ColumnType {
         }
     }
 
-    /// Whether its values are bytes on SQLite.
+    /// Whether values of this type are bytes on SQLite.
     pub(in crate::store) const fn is_bytes(self) -> bool {
         matches!(self, Self::Uuid | Self::Bytes | Self::OptionalUuid | Self::OptionalBytes)
     }
@@ -62,7 +62,7 @@ impl ColumnType {
 
     /// Adds the expression that selects the column from the arrays and turns the stand-in back into NULL.
     fn select(self, sql: &mut String, column: &str) {
-        let absent = match self {
+        let stand_in = match self {
             Self::OptionalUuid => "'00000000-0000-0000-0000-000000000000'::uuid",
             Self::OptionalBytes => "''::bytea",
             Self::OptionalText => "''",
@@ -72,11 +72,11 @@ impl ColumnType {
                 return push(sql, &["v.", column]);
             }
         };
-        push(sql, &["NULLIF(v.", column, ", ", absent, ")"]);
+        push(sql, &["NULLIF(v.", column, ", ", stand_in, ")"]);
     }
 
-    /// The stand-in for NULL in an array: a value that the column never has.
-    fn absent(self) -> Value {
+    /// The stand-in for NULL in an array: a value that a column of an optional type never has.
+    fn null_stand_in(self) -> Value {
         match self {
             Self::Uuid | Self::OptionalUuid => Uuid::nil().into(),
             Self::Bytes | Self::OptionalBytes => Vec::<u8>::new().into(),
@@ -101,7 +101,7 @@ pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
 #[derive(Debug)]
 pub(in crate::store) struct Table {
     pub(in crate::store) name: &'static str,
-    /// Columns with the same value in all rows of a batch, which are sent once.
+    /// The columns that have the same value in all rows of a batch. The value is sent once on PostgreSQL.
     pub(in crate::store) same: &'static [(&'static str, ColumnType)],
     pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
     pub(in crate::store) how: RowWrite,
@@ -112,20 +112,21 @@ pub(in crate::store) struct Table {
 pub(in crate::store) enum RowWrite {
     /// Inserts a new row.
     Insert,
-    /// Inserts a new row, or updates these columns of the row with this key.
+    /// Inserts a new row. If a row with the same values in `key` exists, updates the columns `take` of that row.
     Upsert { key: &'static [&'static str], take: &'static [&'static str] },
-    /// Inserts a new row, or adds to this column of the row with this key. Each key may occur only once.
+    /// Inserts a new row. If a row with the same values in `key` exists, adds to the column `to` of that row. Each key may occur
+    /// only once in a batch.
     Add { key: &'static [&'static str], to: &'static str },
-    /// Updates the row with the value of the first column; it must exist.
+    /// Updates the row that has the same value in the first column. The row must exist.
     Update,
 }
 
-/// Rows to write to a table.
+/// The rows to write to one table.
 #[derive(Debug)]
 struct TableRows {
     table: &'static Table,
     same: Vec<Cell>,
-    /// The cells of all rows, row by row, one for each column.
+    /// The cells of all rows, row by row: one cell per column of the table.
     cells: Vec<Cell>,
 }
 
@@ -136,7 +137,8 @@ pub(in crate::store) struct BatchWrite {
 }
 
 impl BatchWrite {
-    /// Adds rows to a table: what is the same in all of them, then a cell a column for each, in the order of its columns.
+    /// Adds rows of a table. `same` has a cell for each column with the same value in all rows. Each of `rows` has one cell per
+    /// other column, in the order of [`Table::columns`].
     pub(in crate::store) fn rows<const S: usize>(
         &mut self,
         table: &'static Table,
@@ -145,9 +147,9 @@ impl BatchWrite {
     ) {
         let mut cells: Vec<Cell> = Vec::with_capacity(rows.size_hint().0.saturating_mul(table.columns.len()));
         for row in rows {
-            let before = cells.len();
+            let count_before = cells.len();
             cells.extend(row);
-            debug_assert_eq!(cells.len().saturating_sub(before), table.columns.len(), "{}", table.name);
+            debug_assert_eq!(cells.len().saturating_sub(count_before), table.columns.len(), "{}", table.name);
         }
         debug_assert_eq!(S, table.same.len(), "{}", table.name);
         if !cells.is_empty() {
@@ -155,46 +157,49 @@ impl BatchWrite {
         }
     }
 
-    /// Writes everything.
+    /// Writes all rows.
     ///
     /// # Errors
-    /// [`StoreError::UniqueConflict`](crate::store::StoreError::UniqueConflict) when another programme, or an import, has
-    /// written the same request id or invoice since it was looked for; trying again finds it.
+    /// [`StoreError::UniqueConflict`](crate::store::StoreError::UniqueConflict) if another programme or an import has written the
+    /// same request id or invoice since this batch looked for it; a retry finds it.
+    /// [`StoreError::ConstraintViolation`](crate::store::StoreError::ConstraintViolation) if a row breaks another constraint.
+    /// [`StoreError::Unavailable`](crate::store::StoreError::Unavailable).
     pub(in crate::store) async fn write(self, tx: &WriteTx) -> Result<()> {
         if self.parts.is_empty() {
             return Ok(());
         }
         match tx.backend() {
-            Backend::Postgres => at_once(tx, self.parts).await,
+            Backend::Postgres => in_one_statement(tx, self.parts).await,
             Backend::Sqlite => table_by_table(tx, self.parts).await,
         }
     }
 }
 
-async fn at_once(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
+/// Writes the rows on PostgreSQL.
+async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let mut sql = String::with_capacity(4_096);
     let mut values: Vec<Value> = Vec::new();
     for (index, TableRows { table, same, cells }) in parts.into_iter().enumerate() {
         sql.push_str(if index == 0 { "WITH " } else { ", " });
         sql.push_str(&format!("w{index} AS ("));
-        of_arrays(&mut sql, table, values.len());
+        push_table(&mut sql, table, values.len());
         sql.push(')');
         values.extend(same.into_iter().zip(table.same).map(|(cell, (_, kind))| or_null(cell, *kind)));
         values.extend(arrays(table, cells));
     }
     sql.push_str(" SELECT 1");
-    let written = tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-    if written.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
+    let result = tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    if result.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
 }
 
-/// One part of the statement: its values come after `bound` others. Written piece by piece into the one text: for a lone
-/// caller it is a good part of the work.
-fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
-    let mut place = bound;
-    let mut placed = |sql: &mut String, kind: ColumnType, more: &str| {
-        place = place.saturating_add(1);
+/// Adds the part of the statement that writes one table. The values of the part come after `bound_before` other values. Pushes
+/// each piece to one text, because building this text is much of the work when only one caller writes.
+fn push_table(sql: &mut String, table: &Table, bound_before: usize) {
+    let mut index = bound_before;
+    let mut push_parameter = |sql: &mut String, kind: ColumnType, more: &str| {
+        index = index.saturating_add(1);
         sql.push('$');
-        sql.push_str(&place.to_string());
+        sql.push_str(&index.to_string());
         sql.push_str("::");
         sql.push_str(kind.sql());
         sql.push_str(more);
@@ -202,30 +207,30 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
     match table.how {
         RowWrite::Update => {
             push(sql, &["UPDATE ", table.name, " t SET "]);
-            for (at, (name, kind)) in table.columns.iter().skip(1).enumerate() {
-                push(sql, &[if at == 0 { "" } else { ", " }, name, " = "]);
+            for (position, (name, kind)) in table.columns.iter().skip(1).enumerate() {
+                push(sql, &[if position == 0 { "" } else { ", " }, name, " = "]);
                 kind.select(sql, name);
             }
         }
         RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => {
             push(sql, &["INSERT INTO ", table.name, " (", &all_names(table), ") SELECT "]);
             for (_, kind) in table.same {
-                placed(sql, *kind, ", ");
+                push_parameter(sql, *kind, ", ");
             }
-            for (at, (name, kind)) in table.columns.iter().enumerate() {
-                sql.push_str(if at == 0 { "" } else { ", " });
+            for (position, (name, kind)) in table.columns.iter().enumerate() {
+                sql.push_str(if position == 0 { "" } else { ", " });
                 kind.select(sql, name);
             }
         }
     }
     sql.push_str(" FROM unnest(");
-    for (at, (_, kind)) in table.columns.iter().enumerate() {
-        sql.push_str(if at == 0 { "" } else { ", " });
-        placed(sql, *kind, "[]");
+    for (position, (_, kind)) in table.columns.iter().enumerate() {
+        sql.push_str(if position == 0 { "" } else { ", " });
+        push_parameter(sql, *kind, "[]");
     }
     sql.push_str(") AS v(");
-    for (at, (name, _)) in table.columns.iter().enumerate() {
-        push(sql, &[if at == 0 { "" } else { ", " }, name]);
+    for (position, (name, _)) in table.columns.iter().enumerate() {
+        push(sql, &[if position == 0 { "" } else { ", " }, name]);
     }
     sql.push(')');
     match table.how {
@@ -233,7 +238,7 @@ fn of_arrays(sql: &mut String, table: &Table, bound: usize) {
             let key = table.columns.first().map_or("", |(name, _)| *name);
             push(sql, &[" WHERE t.", key, " = v.", key]);
         }
-        RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => sql.push_str(&conflict(table)),
+        RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => sql.push_str(&conflict_clause(table)),
     }
 }
 
@@ -251,7 +256,8 @@ pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'stati
     names.join(", ")
 }
 
-fn conflict(table: &Table) -> String {
+/// The clause for rows whose key exists already; empty if there is none.
+fn conflict_clause(table: &Table) -> String {
     let (key, set) = match table.how {
         RowWrite::Upsert { key, take } => {
             let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
@@ -268,36 +274,38 @@ fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
     let width = table.columns.len();
     let rows = cells.len().checked_div(width).unwrap_or_default();
     let mut columns: Vec<Vec<Value>> = table.columns.iter().map(|_| Vec::with_capacity(rows)).collect();
-    for (cell, at) in cells.into_iter().zip((0..width).cycle()) {
-        let kind = table.columns.get(at).map_or(ColumnType::Text, |(_, kind)| *kind);
-        if let Some(column) = columns.get_mut(at) {
-            column.push(cell.unwrap_or_else(|| kind.absent()));
+    for (cell, position) in cells.into_iter().zip((0..width).cycle()) {
+        let kind = table.columns.get(position).map_or(ColumnType::Text, |(_, kind)| *kind);
+        if let Some(column) = columns.get_mut(position) {
+            column.push(cell.unwrap_or_else(|| kind.null_stand_in()));
         }
     }
     table.columns.iter().zip(columns).map(|((_, kind), values)| Value::Array(kind.array_type(), Some(Box::new(values))))
 }
 
+/// Writes the rows on SQLite.
 async fn table_by_table(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let conn = tx.at();
     for TableRows { table, same, cells } in parts {
-        let mut left = cells.len().checked_div(table.columns.len()).unwrap_or_default();
+        let mut remaining = cells.len().checked_div(table.columns.len()).unwrap_or_default();
         let kinds = || table.same.iter().chain(table.columns).map(|(_, kind)| *kind);
         let mut cells = cells.into_iter();
-        while left > 0 {
-            let rows = LONGEST.min(1 << left.ilog2());
+        while remaining > 0 {
+            let rows = MAX_ROWS.min(1 << remaining.ilog2());
             let mut values: Vec<Value> = Vec::with_capacity(rows.saturating_mul(kinds().count()));
             for _ in 0..rows {
                 let row = same.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
                 values.extend(row.zip(kinds()).map(|(cell, kind)| or_null(cell, kind)));
             }
-            let statement = Statement::from_sql_and_values(DbBackend::Sqlite, of_rows(table, rows), values);
+            let statement = Statement::from_sql_and_values(DbBackend::Sqlite, rows_statement(table, rows), values);
             conn.db.execute_raw(statement).await?;
-            left = left.saturating_sub(rows);
+            remaining = remaining.saturating_sub(rows);
         }
     }
     Ok(())
 }
 
+/// The value of a cell, or the NULL of its type.
 fn or_null(cell: Cell, kind: ColumnType) -> Value {
     cell.unwrap_or(match kind {
         ColumnType::Uuid | ColumnType::OptionalUuid => Value::Uuid(None),
@@ -309,15 +317,15 @@ fn or_null(cell: Cell, kind: ColumnType) -> Value {
     })
 }
 
-/// The statement for a number of rows. Its parameters are not numbered, because SQLite searches all parameters for a numbered one
+/// The statement of SQLite that writes a number of rows. Its parameters are not numbered, because SQLite searches all parameters for a numbered one
 /// each time it is bound.
-fn of_rows(table: &Table, rows: usize) -> String {
+fn rows_statement(table: &Table, rows: usize) -> String {
     let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
     let rows = vec![row; rows].join(", ");
     match table.how {
         RowWrite::Update => {
             let set = (2_usize..).zip(table.columns.iter().skip(1));
-            let set: Vec<String> = set.map(|(at, (name, _))| format!("{name} = v.column{at}")).collect();
+            let set: Vec<String> = set.map(|(number, (name, _))| format!("{name} = v.column{number}")).collect();
             let key = table.columns.first().map_or("", |(name, _)| *name);
             format!(
                 "UPDATE {0} SET {1} FROM (VALUES {rows}) AS v WHERE {0}.{key} = v.column1",
@@ -326,7 +334,7 @@ fn of_rows(table: &Table, rows: usize) -> String {
             )
         }
         RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => {
-            format!("INSERT INTO {} ({}) VALUES {rows}{}", table.name, all_names(table), conflict(table))
+            format!("INSERT INTO {} ({}) VALUES {rows}{}", table.name, all_names(table), conflict_clause(table))
         }
     }
 }

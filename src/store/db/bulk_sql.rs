@@ -1,4 +1,5 @@
-//! Statements over many rows or keys, with a fixed text and few round trips on either database.
+//! Runs statements over many rows or keys. The text of such a statement does not depend on the number of keys, and few round
+//! trips are needed on either database.
 
 use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
@@ -14,7 +15,7 @@ use crate::store::{Backend, Conn, Readable as _, Result, WriteTx};
 /// The most bind parameters of a statement: 32,766 on SQLite and 65,535 on PostgreSQL; the smaller is used for both.
 const MAX_BINDS: usize = 32_766;
 
-/// Inserts rows; if a key exists already, updates these columns.
+/// Inserts rows. If a row with the same key exists, updates the columns `update` of that row.
 pub(in crate::store) async fn upsert_all<E, M>(
     tx: &WriteTx,
     rows: Vec<M>,
@@ -27,20 +28,20 @@ where
     M: IntoActiveModel<E::ActiveModel>,
 {
     let conflict = OnConflict::columns(key.iter().copied()).update_columns(update.iter().copied()).to_owned();
-    put::<E, M>(tx, rows, Some(conflict)).await
+    insert::<E, M>(tx, rows, Some(conflict)).await
 }
 
-/// Inserts those rows whose key does not exist yet.
+/// Inserts those rows whose key does not exist yet, and leaves the others unchanged.
 pub(in crate::store) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
     M: IntoActiveModel<E::ActiveModel>,
 {
-    put::<E, M>(tx, rows, Some(OnConflict::columns(key.iter().copied()).do_nothing().to_owned())).await
+    insert::<E, M>(tx, rows, Some(OnConflict::columns(key.iter().copied()).do_nothing().to_owned())).await
 }
 
-async fn put<E, M>(tx: &WriteTx, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<()>
+async fn insert<E, M>(tx: &WriteTx, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<()>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
@@ -50,16 +51,16 @@ where
     let chunk = MAX_BINDS.checked_div(columns).unwrap_or(1);
     let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
     while rows.peek().is_some() {
-        let mut insert = E::insert_many(rows.by_ref().take(chunk));
+        let mut statement = E::insert_many(rows.by_ref().take(chunk));
         if let Some(conflict) = &conflict {
-            insert = insert.on_conflict(conflict.clone());
+            statement = statement.on_conflict(conflict.clone());
         }
-        insert.exec_without_returning(&tx.at().db).await?;
+        statement.exec_without_returning(&tx.at().db).await?;
     }
     Ok(())
 }
 
-/// `column` is one of these ids, in a text that does not change with their number.
+/// The condition that `column` is one of these ids. Its text does not depend on the number of ids.
 pub(in crate::store) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids: &[Uuid]) -> SimpleExpr {
     match conn.backend {
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(ids.to_vec())),
@@ -70,7 +71,7 @@ pub(in crate::store) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids:
     }
 }
 
-/// `column` is one of these numbers, in a text that does not change with their number.
+/// The condition that `column` is one of these numbers. Its text does not depend on how many they are.
 pub(in crate::store) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i64]) -> SimpleExpr {
     match conn.backend {
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(numbers.to_vec())),
@@ -78,23 +79,24 @@ pub(in crate::store) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, nu
     }
 }
 
-/// `column` is one of the numbers or texts bound at `place`, for SQL written out; see [`numbers`] and [`texts`].
-pub(in crate::store) fn among(conn: &Conn<'_>, column: &str, place: usize) -> String {
+/// The condition that `column` is one of the numbers or texts bound as parameter `index`, as SQL text. [`numbers`] and [`texts`]
+/// make the bound value.
+pub(in crate::store) fn value_in(conn: &Conn<'_>, column: &str, index: usize) -> String {
     match conn.backend {
-        Backend::Postgres => format!("{column} = ANY(${place})"),
-        Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each(${place}))"),
+        Backend::Postgres => format!("{column} = ANY(${index})"),
+        Backend::Sqlite => format!("{column} IN (SELECT value FROM json_each(${index}))"),
     }
 }
 
-/// `column` is one of the ids bound at `place`, for SQL written out; see [`ids`].
-pub(in crate::store) fn within(conn: &Conn<'_>, column: &str, place: usize) -> String {
+/// The condition that `column` is one of the ids bound as parameter `index`, as SQL text. [`ids`] makes the bound value.
+pub(in crate::store) fn id_in(conn: &Conn<'_>, column: &str, index: usize) -> String {
     match conn.backend {
-        Backend::Postgres => format!("{column} = ANY(${place})"),
-        Backend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each(${place}))"),
+        Backend::Postgres => format!("{column} = ANY(${index})"),
+        Backend::Sqlite => format!("{column} IN (SELECT unhex(value) FROM json_each(${index}))"),
     }
 }
 
-/// Ids as one bound value.
+/// Ids as one bound value, for [`id_in`].
 pub(in crate::store) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
     match conn.backend {
         Backend::Postgres => ids.to_vec().into(),
@@ -105,7 +107,7 @@ pub(in crate::store) fn ids(conn: &Conn<'_>, ids: &[Uuid]) -> Value {
     }
 }
 
-/// Numbers as one bound value.
+/// Numbers as one bound value, for [`value_in`].
 pub(in crate::store) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
     match conn.backend {
         Backend::Postgres => numbers.to_vec().into(),
@@ -113,7 +115,7 @@ pub(in crate::store) fn numbers(conn: &Conn<'_>, numbers: &[i64]) -> Value {
     }
 }
 
-/// Texts as one bound value; see [`among`].
+/// Texts as one bound value, for [`value_in`].
 pub(in crate::store) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
     match conn.backend {
         Backend::Postgres => texts.iter().map(ToString::to_string).collect::<Vec<String>>().into(),
@@ -121,7 +123,7 @@ pub(in crate::store) fn texts(conn: &Conn<'_>, texts: &[&str]) -> Value {
     }
 }
 
-/// The rows of a query given as SQL text, which is the same for both databases.
+/// Runs a query given as SQL text, and decodes each row by the names of its columns.
 pub(in crate::store) async fn select<T: FromQueryResult>(
     conn: &Conn<'_>,
     sql: &str,
@@ -130,8 +132,8 @@ pub(in crate::store) async fn select<T: FromQueryResult>(
     Ok(T::find_by_statement(statement(conn, sql, values)).all(&conn.db).await?)
 }
 
-/// The rows of a query given as SQL text. Each row is decoded by the positions of its columns, which `R` declares: for many
-/// rows this is twice as fast as by name.
+/// Runs a query given as SQL text. Decodes each row as `R`, by the positions of its columns, and converts it with `read`. For many
+/// rows this is twice as fast as decoding by name.
 pub(in crate::store) async fn select_rows<R: FromRow, T>(
     conn: &Conn<'_>,
     sql: &str,
@@ -141,7 +143,7 @@ pub(in crate::store) async fn select_rows<R: FromRow, T>(
     rows(conn, sql, values).await?.iter().map(|row| read(R::of(row)?)).collect()
 }
 
-/// The undecoded rows of a query.
+/// Runs a query given as SQL text and returns its undecoded rows.
 pub(in crate::store) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {
     Ok(conn.db.query_all_raw(statement(conn, sql, values)).await?)
 }
@@ -154,9 +156,10 @@ fn statement(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(backend, sql, values)
 }
 
-fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value: &str, list: &[T]) -> SimpleExpr {
+/// The condition of SQLite that `column` is one of the values of a list, which is bound as JSON.
+fn in_json<C: ColumnTrait, T: serde::Serialize>(column: C, value_sql: &str, list: &[T]) -> SimpleExpr {
     let json = serde_json::to_string(list).unwrap_or_default();
     let (entity, column) = column.as_column_ref();
-    let text = format!("\"{entity}\".\"{column}\" IN (SELECT {value} FROM json_each(?))");
+    let text = format!("\"{entity}\".\"{column}\" IN (SELECT {value_sql} FROM json_each(?))");
     Expr::cust_with_values(text, [json])
 }

@@ -1,4 +1,4 @@
-//! Values of columns as values of the domain.
+//! Converts values of columns to values of the domain, and back.
 
 use sea_orm::{QueryResult, TryGetable, Value};
 use uuid::Uuid;
@@ -21,15 +21,15 @@ use crate::domain::terms::StrandId;
 use crate::domain::time::Micros;
 use crate::store::{Result, StoreError};
 
-/// Declares how a type is read at a place of a row, and how it is written.
+/// Declares how a type is read from a column, and how it is written.
 macro_rules! column_value {
     ($type:ty, $kind:expr, $read:expr, $cell:expr) => {
         impl ColumnValue for $type {
             const TYPE: ColumnType = $kind;
 
-            fn read(row: &QueryResult, place: usize) -> Result<Self> {
+            fn read(row: &QueryResult, index: usize) -> Result<Self> {
                 let read: fn(&QueryResult, usize) -> Result<Self> = $read;
-                read(row, place)
+                read(row, index)
             }
 
             fn cell(self) -> Cell {
@@ -46,46 +46,46 @@ macro_rules! column_value {
     };
 }
 
-column_value!(Uuid, ColumnType::Uuid, driver, cell);
-column_value!(Option<Uuid>, ColumnType::OptionalUuid, driver, optional_cell);
-column_value!(Vec<u8>, ColumnType::Bytes, driver, cell);
-column_value!(Option<Vec<u8>>, ColumnType::OptionalBytes, driver, optional_cell);
-column_value!(String, ColumnType::Text, driver, cell);
-column_value!(Option<String>, ColumnType::OptionalText, driver, optional_cell);
-column_value!(i64, ColumnType::Int, driver, cell);
-column_value!(Option<i64>, ColumnType::OptionalInt, driver, optional_cell);
-column_value!(bool, ColumnType::Bool, driver, cell);
-column_value!(Date, ColumnType::Date, pg_date::of, cell);
+column_value!(Uuid, ColumnType::Uuid, read_by_driver, cell);
+column_value!(Option<Uuid>, ColumnType::OptionalUuid, read_by_driver, optional_cell);
+column_value!(Vec<u8>, ColumnType::Bytes, read_by_driver, cell);
+column_value!(Option<Vec<u8>>, ColumnType::OptionalBytes, read_by_driver, optional_cell);
+column_value!(String, ColumnType::Text, read_by_driver, cell);
+column_value!(Option<String>, ColumnType::OptionalText, read_by_driver, optional_cell);
+column_value!(i64, ColumnType::Int, read_by_driver, cell);
+column_value!(Option<i64>, ColumnType::OptionalInt, read_by_driver, optional_cell);
+column_value!(bool, ColumnType::Bool, read_by_driver, cell);
+column_value!(Date, ColumnType::Date, pg_date::required, cell);
 column_value!(Option<Date>, ColumnType::OptionalDate, pg_date::optional, optional_cell);
 
-/// A value as the driver reads it.
-fn driver<T: TryGetable>(row: &QueryResult, place: usize) -> Result<T> {
-    Ok(row.try_get_by_index(place)?)
+/// Reads a value with the driver.
+fn read_by_driver<T: TryGetable>(row: &QueryResult, index: usize) -> Result<T> {
+    Ok(row.try_get_by_index(index)?)
 }
 
 fn optional_cell<T: Into<Value>>(value: Option<T>) -> Cell {
     value.map(Into::into)
 }
 
-/// Declares types of the domain, each by the type that it is stored as and the ways from it and to it.
-macro_rules! of_domain {
+/// Declares types of the domain: the type that is stored for each, and the conversions from and to the stored type.
+macro_rules! domain_values {
     ($($type:ty as $stored:ty: $from:expr, $to:expr;)+) => {$(
         column_value!(
             $type,
             <$stored as ColumnValue>::TYPE,
-            |row, place| <$stored>::read(row, place).and_then($from),
+            |row, index| <$stored>::read(row, index).and_then($from),
             |it| <$stored>::cell($to(it))
         );
         column_value!(
             Option<$type>,
             <Option<$stored> as ColumnValue>::TYPE,
-            |row, place| Option::<$stored>::read(row, place)?.map($from).transpose(),
+            |row, index| Option::<$stored>::read(row, index)?.map($from).transpose(),
             |it| Option::<$stored>::cell(it.map($to))
         );
     )+};
 }
 
-of_domain! {
+domain_values! {
     AccountId as Uuid: |id| Ok(AccountId(id)), |it: AccountId| it.0;
     ApprovalId as Uuid: |id| Ok(ApprovalId(id)), |it: ApprovalId| it.0;
     AwardId as Uuid: |id| Ok(AwardId(id)), |it: AwardId| it.0;
@@ -105,19 +105,23 @@ of_domain! {
     Actor as String: |text: String| actor(&text), |it: Actor| it.to_string();
     StrandId as String: |text: String| Ok(StrandId::new(text)), |it: StrandId| it.to_string();
     Period as String: |text: String| text.parse().map_err(StoreError::unreadable), |it: Period| it.to_string();
-    Unit as String: |name: String| named(Unit::named, &name), |it: Unit| it.name().to_owned();
-    EntryKind as String: |name: String| named(EntryKind::named, &name), |it: EntryKind| it.name().to_owned();
-    BookingState as String: |name: String| named(BookingState::named, &name), |it: BookingState| it.name().to_owned();
-    LeaderKind as String: |name: String| named(LeaderKind::named, &name), |it: LeaderKind| it.name().to_owned();
+    Unit as String: |name: String| by_name(Unit::named, &name), |it: Unit| it.name().to_owned();
+    EntryKind as String: |name: String| by_name(EntryKind::named, &name), |it: EntryKind| it.name().to_owned();
+    BookingState as String: |name: String| by_name(BookingState::named, &name), |it: BookingState| it.name().to_owned();
+    LeaderKind as String: |name: String| by_name(LeaderKind::named, &name), |it: LeaderKind| it.name().to_owned();
 }
 
-pub(in crate::store) fn named<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
+/// The value with a stored name.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] if there is no such value.
+pub(in crate::store) fn by_name<T>(find: impl Fn(&str) -> Option<T>, name: &str) -> Result<T> {
     find(name).ok_or_else(|| StoreError::unreadable(format!("the name {name:?}")))
 }
 
-/// A region by its name as it is stored: another spelling would be another region in queries by name.
+/// The region with a stored name. Only the spelling that this program writes is accepted, because queries compare names as texts.
 pub(in crate::store) fn region(name: &str) -> Result<Region> {
-    named(|name| Region::ALL.into_iter().find(|it| it.name() == name), name)
+    by_name(|name| Region::ALL.into_iter().find(|it| it.name() == name), name)
 }
 
 pub(in crate::store) fn urn(number: i64) -> Result<Urn> {
@@ -140,34 +144,40 @@ pub(in crate::store) fn actor(text: &str) -> Result<Actor> {
     text.parse().map_err(StoreError::unreadable)
 }
 
-/// Refuses a day whose stored text is not the one that this program writes: SQLite stores days as texts, and a comparison of
-/// texts takes such a day for another one.
+/// Refuses a day whose stored text differs from the text that this program writes. SQLite stores days as texts, and a comparison
+/// of texts would order such a day wrongly.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(in crate::store) fn spelled(day: Date, text: &str) -> Result<()> {
+pub(in crate::store) fn check_day_text(day: Date, text: &str) -> Result<()> {
     if text == day.to_string() { Ok(()) } else { Err(StoreError::unreadable(format!("the day {text:?}"))) }
 }
 
-/// Whether the event of a row is one since the programme adopted rules, as SQL that says 1 or 0: since then keys are written
-/// beside ids. The programme is bound first.
-pub(in crate::store) fn since_rules(event: &str) -> String {
+/// An SQL expression that is 1 if the event of a row is not earlier than the first adoption of rules, else 0. From that event on,
+/// this program writes a key with the id of each person. `event` is the column with the event's number; $1 is the programme.
+pub(in crate::store) fn since_rules_sql(event: &str) -> String {
     format!(
         "CASE WHEN {event} >= (SELECT MIN(seq) FROM events WHERE programme = $1 AND kind = 'rules_adopted') THEN 1 ELSE 0 END"
     )
 }
 
-/// An id that was written since then has its key; what the key is, [`keyed`] looks at.
+/// Checks that a person's id has a key if the expression of [`since_rules_sql`] is 1 in a row. `since_column` is the name of that
+/// expression's column. [`check_key`] checks the key itself.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(in crate::store) fn has_key(row: &QueryResult, since: &str, by: Option<&str>, key: Option<&str>) -> Result<()> {
-    let is_expected = row.try_get::<i32>("", since)? == 1 && by.is_some();
+pub(in crate::store) fn check_has_key(
+    row: &QueryResult,
+    since_column: &str,
+    id: Option<&str>,
+    key: Option<&str>,
+) -> Result<()> {
+    let is_expected = row.try_get::<i32>("", since_column)? == 1 && id.is_some();
     if is_expected && key.is_none() { Err(StoreError::unreadable("an id without its key")) } else { Ok(()) }
 }
 
-/// Refuses a key that is not that of the id beside it. Ids written before there were keys have none.
-pub(in crate::store) fn keyed(id: Option<&str>, key: Option<&str>) -> Result<()> {
+/// Refuses a key that does not belong to the id. Ids that were written before keys existed have none.
+pub(in crate::store) fn check_key(id: Option<&str>, key: Option<&str>) -> Result<()> {
     match (id, key) {
         (_, None) => Ok(()),
         (Some(id), Some(key)) if person::key(id) == key => Ok(()),

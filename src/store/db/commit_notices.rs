@@ -1,9 +1,9 @@
-//! Warnings that PostgreSQL sends with the answer to a COMMIT.
+//! Detects warnings that PostgreSQL sends with the answer to a COMMIT.
 //!
 //! COMMIT waits for the synchronous standby. When that wait is cancelled, by a timeout or by an administrator, COMMIT still
 //! succeeds, and only a WARNING shows it. The driver passes warnings only to the log, with their text in the
-//! server's language and without their code. COMMIT has no warning that means less than "this may not be what you asked
-//! for", so every one counts: the outcome is then unknown, and the caller reads again under the lock.
+//! server's language and without their code. Every warning of COMMIT means that the commit may not be what was
+//! requested. So any warning makes the outcome unknown, and the caller reads again under the lock.
 //!
 //! The driver logs a warning while the future of the COMMIT is being polled, on the thread that polls it. So
 //! [`CommitNoticeLayer`] sets a flag of the thread, and [`watch`] looks at it around each poll. The layer is part of every
@@ -19,19 +19,19 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where the driver logs notices of PostgreSQL.
+/// The log target of the driver for notices of PostgreSQL.
 const TARGET: &str = "sqlx::postgres::notice";
 
 thread_local! {
     static WARNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Sees the warnings that PostgreSQL sends.
+/// Sets a flag of the thread for each warning that PostgreSQL sends.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitNoticeLayer;
 
 impl CommitNoticeLayer {
-    /// The layer with its filter, to be put beside the others.
+    /// The layer with its filter, to add to the other layers of the subscriber.
     pub fn filtered<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
         Self.with_filter(Targets::new().with_target(TARGET, Level::WARN))
     }
@@ -43,7 +43,7 @@ impl<S: Subscriber> Layer<S> for CommitNoticeLayer {
     }
 }
 
-/// Runs a future and says whether PostgreSQL sent a warning while it ran.
+/// Runs a future. Returns its output, and whether PostgreSQL sent a warning meanwhile.
 pub(in crate::store) async fn watch<F: Future>(future: F) -> (F::Output, bool) {
     let mut future = pin!(future);
     let mut was_warned = false;
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_warning_is_seen_of_the_commit_it_came_with_alone() {
+    async fn a_warning_counts_only_for_its_own_commit() {
         let subscriber = tracing_subscriber::registry().with(CommitNoticeLayer::filtered());
         let _guard = tracing::subscriber::set_default(subscriber);
         let (warned, quiet) = tokio::join!(watch(commit(Level::WARN)), watch(commit(Level::INFO)));

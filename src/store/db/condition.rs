@@ -1,5 +1,5 @@
-//! Conditions from a caller's filter: comparisons, joined by *all of* or *any of*. Values are always bound, never part of the SQL
-//! text.
+//! Turns conditions from a caller's filter into SQL. A condition is a comparison, or several conditions joined by *all of* or
+//! *any of*. Values are always bound, never part of the SQL text.
 
 use std::cmp::Ordering;
 
@@ -23,17 +23,17 @@ pub enum Condition<C> {
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same.
+    /// The column has the same value.
     Equal,
     /// Not the same.
     NotEqual,
     /// Less.
     Less,
-    /// Less, or the same.
+    /// Less or the same.
     AtMost,
     /// More.
     Greater,
-    /// More, or the same.
+    /// More or the same.
     AtLeast,
     /// Contains the value, as a part of a text or as one of several values.
     Has,
@@ -41,14 +41,14 @@ pub enum Comparison {
     HasNot,
 }
 
-/// The meaning of a comparison, for two values in memory and for a column in SQL.
+/// The meaning of a comparison, both for two values in memory and for a column in SQL.
 #[derive(Debug, Clone, Copy)]
 struct Meaning {
-    /// Its operator in SQL.
+    /// The operator in SQL.
     operator: &'static str,
-    /// Whether it holds for two values with this ordering.
+    /// Whether the comparison holds for two values with an ordering.
     test: fn(Ordering) -> bool,
-    /// Whether it is negative. A negative comparison holds for a column without a value and for values of different kinds; no
+    /// Whether the comparison is negative. A negative comparison holds for a column without a value and for values of different kinds; no
     /// other comparison does.
     is_negative: bool,
     /// The comparison that holds if and only if this one does not.
@@ -72,14 +72,14 @@ impl Comparison {
         Meaning { operator, test, is_negative, opposite }
     }
 
-    /// The opposite, which holds if and only if this does not.
+    /// The comparison that holds if and only if this one does not.
     #[must_use]
     pub const fn opposite(self) -> Self {
         self.meaning().opposite
     }
 
-    /// Whether it searches for a part of a text.
-    const fn is_of_part(self) -> bool {
+    /// Whether the comparison searches for a part of a text.
+    const fn searches_part(self) -> bool {
         matches!(self, Self::Has | Self::HasNot)
     }
 }
@@ -111,13 +111,14 @@ impl Operand {
         }
     }
 
-    /// Compares two values in memory. Values of different kinds are unequal, and neither is greater.
+    /// Whether a comparison of this value with another one holds, in memory. Values of different kinds are unequal, and neither of
+    /// them is greater.
     #[must_use]
     pub fn stands(&self, how: Comparison, other: &Self) -> bool {
         let meaning = how.meaning();
-        if how.is_of_part() {
+        if how.searches_part() {
             let has = match (self, other) {
-                (Self::Text(one), Self::Text(part)) => one.to_lowercase().contains(&part.to_lowercase()),
+                (Self::Text(text), Self::Text(part)) => text.to_lowercase().contains(&part.to_lowercase()),
                 _ => false,
             };
             return has != meaning.is_negative;
@@ -135,54 +136,54 @@ impl Operand {
 }
 
 impl<C: Copy> Condition<C> {
-    /// Whether it holds; `one` evaluates a single comparison.
-    pub fn holds(&self, one: &impl Fn(C, Comparison, &Operand) -> bool) -> bool {
+    /// Whether the condition holds. `evaluate` evaluates a single comparison.
+    pub fn holds(&self, evaluate: &impl Fn(C, Comparison, &Operand) -> bool) -> bool {
         match self {
-            Self::All(of) => of.iter().all(|it| it.holds(one)),
-            Self::Any(of) => of.iter().any(|it| it.holds(one)),
-            Self::Is(column, how, operand) => one(*column, *how, operand),
+            Self::All(conditions) => conditions.iter().all(|it| it.holds(evaluate)),
+            Self::Any(conditions) => conditions.iter().any(|it| it.holds(evaluate)),
+            Self::Is(column, how, operand) => evaluate(*column, *how, operand),
         }
     }
 
-    /// Whether any of its comparisons satisfies `such`.
-    pub fn asks(&self, such: &impl Fn(C, &Operand) -> bool) -> bool {
+    /// Whether any comparison in the condition satisfies `is_match`.
+    pub fn asks(&self, is_match: &impl Fn(C, &Operand) -> bool) -> bool {
         match self {
-            Self::All(of) | Self::Any(of) => of.iter().any(|it| it.asks(such)),
-            Self::Is(column, _, operand) => such(*column, operand),
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(|it| it.asks(is_match)),
+            Self::Is(column, _, operand) => is_match(*column, operand),
         }
     }
 
     /// The condition as SQL text. Its values are added to `values` and appear as `$n`.
-    pub(in crate::store) fn written(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
-        let mut joined = |of: &[Self], with: &str, none: &str| {
-            let of: Vec<String> = of.iter().map(|it| it.written(column, values)).collect();
-            if of.is_empty() { none.to_owned() } else { format!("({})", of.join(with)) }
+    pub(in crate::store) fn to_sql(&self, column: &impl Fn(C) -> &'static str, values: &mut Vec<Value>) -> String {
+        let mut join = |conditions: &[Self], operator: &str, if_empty: &str| {
+            let parts: Vec<String> = conditions.iter().map(|it| it.to_sql(column, values)).collect();
+            if parts.is_empty() { if_empty.to_owned() } else { format!("({})", parts.join(operator)) }
         };
         match self {
-            Self::All(of) => joined(of, " AND ", "1 = 1"),
-            Self::Any(of) => joined(of, " OR ", "1 = 0"),
-            Self::Is(name, how, operand) => compared(column(*name), *how, operand, values),
+            Self::All(conditions) => join(conditions, " AND ", "1 = 1"),
+            Self::Any(conditions) => join(conditions, " OR ", "1 = 0"),
+            Self::Is(name, how, operand) => comparison_sql(column(*name), *how, operand, values),
         }
     }
 
-    /// The condition for the query builder; `one` makes a single comparison.
-    pub(in crate::store) fn cond(&self, one: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
+    /// The condition for the query builder. `build` builds a single comparison.
+    pub(in crate::store) fn cond(&self, build: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
         match self {
-            Self::All(of) => of.iter().fold(Cond::all(), |all, it| all.add(it.cond(one))),
-            Self::Any(of) => of.iter().fold(Cond::any(), |any, it| any.add(it.cond(one))),
-            Self::Is(column, how, operand) => Cond::all().add(one(*column, *how, operand)),
+            Self::All(conditions) => conditions.iter().fold(Cond::all(), |all, it| all.add(it.cond(build))),
+            Self::Any(conditions) => conditions.iter().fold(Cond::any(), |any, it| any.add(it.cond(build))),
+            Self::Is(column, how, operand) => Cond::all().add(build(*column, *how, operand)),
         }
     }
 }
 
-/// A comparison of a column for the query builder. A column that is searched for a part has only lower-case text. A column
-/// without a value equals nothing and contains nothing.
+/// A comparison of a column for the query builder. [`Comparison::Has`] and [`Comparison::HasNot`] search a text column for a part;
+/// such a column must have only lower-case text. A column without a value equals no value and contains no text.
 pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, operand: &Operand) -> SimpleExpr {
     let Some(value) = operand.value() else {
         return if how == Comparison::Equal { column.is_null() } else { column.is_not_null() };
     };
     let meaning = how.meaning();
-    let compared = if how.is_of_part() {
+    let compared = if how.searches_part() {
         let part = if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
         let has = holds(column, &part);
         if meaning.is_negative { has.not() } else { has }
@@ -192,8 +193,8 @@ pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, oper
     if meaning.is_negative { compared.or(column.is_null()) } else { compared }
 }
 
-/// A comparison as SQL text. A column without a value equals nothing. A column with a single value contains only that value.
-fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<Value>) -> String {
+/// A comparison as SQL text. A column without a value equals no value. Here [`Comparison::Has`] means equality.
+fn comparison_sql(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<Value>) -> String {
     let Some(value) = operand.value() else {
         return if how == Comparison::Equal { format!("{column} IS NULL") } else { format!("{column} IS NOT NULL") };
     };
@@ -204,13 +205,13 @@ fn compared(column: &str, how: Comparison, operand: &Operand, values: &mut Vec<V
 }
 
 impl<C> Condition<C> {
-    /// The opposite, which holds if and only if this does not.
+    /// The condition that holds if and only if this one does not.
     #[must_use]
     pub fn negated(self) -> Self {
-        let all = |of: Vec<Self>| of.into_iter().map(Self::negated).collect();
+        let negate_each = |conditions: Vec<Self>| conditions.into_iter().map(Self::negated).collect();
         match self {
-            Self::All(of) => Self::Any(all(of)),
-            Self::Any(of) => Self::All(all(of)),
+            Self::All(conditions) => Self::Any(negate_each(conditions)),
+            Self::Any(conditions) => Self::All(negate_each(conditions)),
             Self::Is(column, how, operand) => Self::Is(column, how.opposite(), operand),
         }
     }
@@ -227,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_stand_to_each_other_as_in_a_query() {
+    fn values_compare_in_memory_as_in_a_query() {
         let (text, number) = (|it: &str| Operand::Text(it.to_owned()), Operand::Number);
         let rows = [
             (text("Oak"), Comparison::Equal, text("Oak"), true),
@@ -243,8 +244,8 @@ mod tests {
             (Operand::Nothing, Comparison::Less, number(3), false),
             (number(3), Comparison::NotEqual, Operand::Nothing, true),
         ];
-        for (one, how, other, wanted) in rows {
-            assert_eq!(one.stands(how, &other), wanted, "{one:?} {how:?} {other:?}");
+        for (one, how, other, expected) in rows {
+            assert_eq!(one.stands(how, &other), expected, "{one:?} {how:?} {other:?}");
         }
     }
 
@@ -271,9 +272,9 @@ mod tests {
             (Comparison::NotEqual, Operand::Nothing, "c IS NOT NULL"),
         ];
         for (how, operand, expected) in rows {
-            let made = approval::Entity::find().filter(compare(approval::Column::Action, how, &operand));
-            let made = made.build(DbBackend::Sqlite).to_string();
-            let (_, condition) = made.split_once(" WHERE ").unwrap();
+            let query = approval::Entity::find().filter(compare(approval::Column::Action, how, &operand));
+            let sql = query.build(DbBackend::Sqlite).to_string();
+            let (_, condition) = sql.split_once(" WHERE ").unwrap();
             assert_eq!(condition.replace("\"approvals\".\"action\"", "c"), expected, "{how:?} {operand:?}");
         }
     }
@@ -314,10 +315,10 @@ mod tests {
                 vec!["a", "b", "c"],
             ),
         ];
-        for (condition, wanted, bound) in rows {
+        for (condition, expected_sql, expected_values) in rows {
             let mut values: Vec<Value> = vec![1_i64.into()];
-            assert_eq!(condition.written(&|_| "x", &mut values), wanted);
-            assert_eq!(values[1..], bound.into_iter().map(Value::from).collect::<Vec<_>>(), "{wanted}");
+            assert_eq!(condition.to_sql(&|_| "x", &mut values), expected_sql);
+            assert_eq!(values[1..], expected_values.into_iter().map(Value::from).collect::<Vec<_>>(), "{expected_sql}");
         }
     }
 }

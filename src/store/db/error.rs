@@ -13,7 +13,8 @@ pub enum StoreError {
     /// unknown: read again and retry.
     #[error("the storage is full: {0}")]
     Full(String),
-    /// Another transaction is in the way (lock timeout, deadlock, serialization failure). Nothing was done: retry.
+    /// Another transaction prevents this one (lock timeout, statement timeout, deadlock, serialization failure). Nothing was done:
+    /// retry.
     #[error("the database is busy: {0}")]
     Contention(String),
     /// A row violates a unique constraint that several programmes share ([`SHARED_KEYS`]): another programme, or an import, has
@@ -35,12 +36,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Data that was read but is invalid.
+    /// The error for stored data that is invalid.
     pub fn unreadable(what: impl std::fmt::Display) -> Self {
         Self::Unreadable(what.to_string())
     }
 
-    /// The database has not answered in time.
+    /// The error for a database that has not answered in time.
     #[must_use]
     pub fn no_answer() -> Self {
         Self::Unavailable("no answer in time".to_owned())
@@ -85,7 +86,9 @@ impl From<DbErr> for StoreError {
     fn from(error: DbErr) -> Self {
         let text = error.to_string();
         match &error {
-            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => sort(cause, text),
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                classify(cause, text)
+            }
             // No connection was made, or none was free. No row can be the cause.
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) | DbErr::Exec(_) | DbErr::Query(_) => Self::Unavailable(text),
             _ => Self::Unreadable(text),
@@ -93,18 +96,18 @@ impl From<DbErr> for StoreError {
     }
 }
 
-fn sort(cause: &SqlxError, text: String) -> StoreError {
+fn classify(cause: &SqlxError, text: String) -> StoreError {
     match cause {
         SqlxError::Database(error) => {
             let code = error.code().unwrap_or_default();
             let is_sqlite = error.try_downcast_ref::<SqlxSqliteError>().is_some();
-            let (sorted, violated): (fn(&str) -> ErrorConstructor, _) = if is_sqlite {
+            let (classify_code, violated): (fn(&str) -> ErrorConstructor, _) = if is_sqlite {
                 (sqlite, sqlite_unique_constraint(&code, error.message()))
             } else {
                 (postgres, error.constraint().filter(|_| code == UNIQUE_VIOLATION))
             };
             let is_shared = violated.is_some_and(|name| SHARED_KEYS.iter().any(|it| it.name == name));
-            if is_shared { StoreError::UniqueConflict(text) } else { sorted(&code)(text) }
+            if is_shared { StoreError::UniqueConflict(text) } else { classify_code(&code)(text) }
         }
         SqlxError::Encode(_) => StoreError::ConstraintViolation(text),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Unreadable(text),
@@ -115,14 +118,14 @@ fn sort(cause: &SqlxError, text: String) -> StoreError {
     }
 }
 
-/// A unique constraint, by its name on PostgreSQL and by the columns that SQLite names instead.
+/// A unique constraint: its name on PostgreSQL, and the columns that an error of SQLite names.
 #[derive(Debug)]
 struct UniqueConstraint {
     name: &'static str,
     columns: &'static str,
 }
 
-/// The unique constraints that hold across programmes.
+/// The unique constraints over the rows of several programmes.
 const SHARED_KEYS: [UniqueConstraint; 3] = [
     UniqueConstraint { name: "requests_pkey", columns: "requests.actor, requests.request_id" },
     UniqueConstraint { name: "one_payment_an_invoice", columns: "invoices.provider, invoices.reference" },
@@ -130,11 +133,11 @@ const SHARED_KEYS: [UniqueConstraint; 3] = [
 ];
 /// PostgreSQL's SQLSTATE of a unique violation.
 const UNIQUE_VIOLATION: &str = "23505";
-/// SQLite's result codes of the same: of a primary key, of an index.
+/// SQLite's result codes of a unique violation: of a primary key, and of an index.
 const SQLITE_UNIQUE_VIOLATIONS: [&str; 2] = ["1555", "2067"];
 
-/// The name of the unique constraint that a row violates on SQLite, whose errors name the constraint's columns, or its index
-/// where that is over an expression. `None` for columns of no constraint that is known here.
+/// The name of the unique constraint that a row violates on SQLite. SQLite names the columns of the constraint, or its index if
+/// the index is over an expression. `None` for other errors, and for columns of a constraint that is not in [`SHARED_KEYS`].
 fn sqlite_unique_constraint<'a>(code: &str, message: &'a str) -> Option<&'a str> {
     let violated = message.strip_prefix("UNIQUE constraint failed: ")?;
     if !SQLITE_UNIQUE_VIOLATIONS.contains(&code) {
@@ -153,7 +156,7 @@ fn postgres(code: &str) -> ErrorConstructor {
         ("40001" | "40P01" | "55P03" | "57014", _) => StoreError::Contention,
         // Disk full.
         ("53100", _) => StoreError::Full,
-        // Cardinality, data, constraint, a row too large, raised by a trigger.
+        // A wrong number of rows, bad data, a violated constraint, a row too large, an exception of a trigger.
         (_, "21" | "22" | "23" | "54" | "P0") => StoreError::ConstraintViolation,
         // A prepared statement exists already: the session is out of step with the driver.
         ("42P05", _) => StoreError::Unavailable,
@@ -165,17 +168,17 @@ fn postgres(code: &str) -> ErrorConstructor {
     }
 }
 
-/// By result code, extended ones included: sorted as SQLSTATE is.
+/// Classifies by SQLite's result code, which may be an extended one. The classes are those of [`postgres`].
 fn sqlite(code: &str) -> ErrorConstructor {
     let code = code.parse::<u32>().ok();
     match (code, code.map(|code| code & 0xff)) {
-        // FULL; IOERR_SHMSIZE: the index of the log could not be made larger.
+        // FULL; IOERR_SHMSIZE (the index of the WAL could not grow).
         (_, Some(13)) | (Some(4_874), _) => StoreError::Full,
         // BUSY, LOCKED.
         (_, Some(5 | 6)) => StoreError::Contention,
         // TOOBIG, CONSTRAINT (a trigger's RAISE is one), MISMATCH, RANGE.
         (_, Some(18..=20 | 25)) => StoreError::ConstraintViolation,
-        // ERROR: a table that is not there, a syntax error.
+        // ERROR: a missing table, a syntax error.
         (_, Some(1)) => StoreError::Unusable,
         _ => StoreError::Unavailable,
     }
@@ -194,8 +197,8 @@ mod tests {
     use crate::store::{Readable as _, Store, Use};
 
     #[test]
-    fn codes_are_sorted_by_the_database_they_come_from() {
-        let kind = |sorted: fn(&str) -> ErrorConstructor, code: &str| match sorted(code)(String::new()) {
+    fn codes_are_classified_by_their_database() {
+        let class = |classify: fn(&str) -> ErrorConstructor, code: &str| match classify(code)(String::new()) {
             StoreError::Contention(_) => "busy",
             StoreError::Unavailable(_) => "away",
             StoreError::Full(_) => "full",
@@ -206,14 +209,14 @@ mod tests {
         let rows = [
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),
             ("full", &["53100"]),
-            // No memory, an I/O error, a standby, a database that is dropped, a bug of the server's.
+            // No memory, an I/O error, a standby, a dropped database, a bug of the server, and others.
             ("away", &["53200", "58030", "25006", "42P05", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""]),
-            // 22021 is 5 in its last eight bits: a NUL in a text is no BUSY.
+            // A NUL in a text. As a number of SQLite, 22021 would be BUSY: its last eight bits are 5.
             ("row", &["21000", "22021", "22P02", "23505", "23514", "54000", "P0001"]),
             ("unusable", &["42P01", "42703", "42601", "42501"]),
         ];
-        for (wanted, codes) in rows {
-            codes.iter().for_each(|code| assert_eq!(kind(postgres, code), wanted, "{code}"));
+        for (expected, codes) in rows {
+            codes.iter().for_each(|code| assert_eq!(class(postgres, code), expected, "{code}"));
         }
         let rows = [
             ("busy", &["5", "6", "517"][..]),
@@ -224,13 +227,13 @@ mod tests {
             ("row", &["18", "19", "20", "25", "1811", "2067"]),
             ("unusable", &["1"]),
         ];
-        for (wanted, codes) in rows {
-            codes.iter().for_each(|code| assert_eq!(kind(sqlite, code), wanted, "{code}"));
+        for (expected, codes) in rows {
+            codes.iter().for_each(|code| assert_eq!(class(sqlite, code), expected, "{code}"));
         }
     }
 
     #[test]
-    fn a_constraint_is_named_by_what_sqlite_says_of_it() {
+    fn the_message_of_sqlite_names_the_constraint() {
         let rows = [
             ("1555", "UNIQUE constraint failed: requests.actor, requests.request_id", Some("requests_pkey")),
             ("2067", "UNIQUE constraint failed: invoices.provider, invoices.reference", Some("one_payment_an_invoice")),
@@ -247,7 +250,7 @@ mod tests {
             ("2067", "UNIQUE constraint failed: requests.actor", None),
             ("2067", "UNIQUE constraint failed: offers.programme, offers.recipient_kind, offers.recipient", None),
             ("275", "CHECK constraint failed: requests.actor, requests.request_id", None),
-            // A trigger says what it likes.
+            // The message of a trigger can be any text.
             ("1811", "UNIQUE constraint failed: requests.actor, requests.request_id", None),
         ];
         for (code, message, expected) in rows {
@@ -255,7 +258,7 @@ mod tests {
         }
     }
 
-    /// Each shared key is a constraint of both schemas, and violated it is a conflict.
+    /// Each shared key is a constraint of both schemas. Its violation is a [`StoreError::UniqueConflict`].
     #[tokio::test]
     async fn the_shared_keys_are_those_of_the_schema() {
         let dir = tempfile::tempdir().unwrap();
@@ -267,13 +270,13 @@ mod tests {
         let postgres = include_str!("schema_check/postgres.tsv");
         for UniqueConstraint { name, columns: expected } in &SHARED_KEYS {
             assert!(postgres.contains(name), "{name}");
-            let found = match name.strip_suffix("_pkey") {
+            let sql = match name.strip_suffix("_pkey") {
                 Some(table) => {
                     format!("SELECT '{table}.' || name FROM pragma_table_info('{table}') WHERE pk > 0 ORDER BY pk")
                 }
                 None => format!("SELECT 'invoices.' || name FROM pragma_index_info('{name}') ORDER BY seqno"),
             };
-            assert_eq!(columns(found).await, *expected, "{name}");
+            assert_eq!(columns(sql).await, *expected, "{name}");
         }
         let stored = Stored {
             actor: "ann".parse().unwrap(),
@@ -285,23 +288,23 @@ mod tests {
         };
         let tx = store.write(store.write_permit().await.unwrap()).await.unwrap();
         requests::keep(&tx, std::slice::from_ref(&stored), Micros(0)).await.unwrap();
-        let again = requests::keep(&tx, &[stored], Micros(0)).await;
-        assert!(matches!(again, Err(StoreError::UniqueConflict(_))), "{again:?}");
+        let result = requests::keep(&tx, &[stored], Micros(0)).await;
+        assert!(matches!(result, Err(StoreError::UniqueConflict(_))), "{result:?}");
     }
 
     #[test]
-    fn what_the_driver_says_is_no_commands_fault() {
-        let sorted = |cause: SqlxError| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
+    fn errors_of_the_driver_blame_no_command() {
+        let error_of = |cause: SqlxError| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
         for cause in [SqlxError::BeginFailed, SqlxError::PoolTimedOut, SqlxError::WorkerCrashed] {
-            let error = sorted(cause);
+            let error = error_of(cause);
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         }
-        let unread = sorted(SqlxError::Decode("no UUID".into()));
-        assert!(matches!(unread, StoreError::Unreadable(_)), "{unread:?}");
+        let undecoded = error_of(SqlxError::Decode("no UUID".into()));
+        assert!(matches!(undecoded, StoreError::Unreadable(_)), "{undecoded:?}");
     }
 
     #[test]
-    fn a_key_that_stays_taken_is_retried_and_then_one_commands_own() {
+    fn a_unique_conflict_is_retried_and_then_blames_one_command() {
         let text = String::new;
         let rows = [
             (StoreError::Unavailable(text()), (true, false)),
@@ -313,8 +316,8 @@ mod tests {
             (StoreError::Outdated(text()), (false, false)),
             (StoreError::Unusable(text()), (false, false)),
         ];
-        for (error, wanted) in rows {
-            assert_eq!((error.retryable(), error.blames_one()), wanted, "{error}");
+        for (error, expected) in rows {
+            assert_eq!((error.retryable(), error.blames_one()), expected, "{error}");
         }
     }
 }

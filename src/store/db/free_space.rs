@@ -1,18 +1,22 @@
-//! Whether the disk of a SQLite file is full, though the last write still fitted into its log.
+//! Checks whether the disk of a SQLite file is full, even if the last write still fitted into the WAL.
 
 use std::path::Path;
 
 use crate::store::{Result, StoreError};
 
-/// Bytes below which a disk counts as full: a few large groups.
-const LEAST: u64 = 1024 * 1024;
+/// A disk with fewer free bytes than this counts as full. The space is enough for a few large batches.
+const MIN_FREE_BYTES: u64 = 1024 * 1024;
 
-/// Looks how much space is left for this process. Nothing is said where the file system does not tell.
+/// Checks how much space is left for this process in a directory. Succeeds if the file system does not say.
 ///
 /// # Errors
-/// [`StoreError::Full`].
+/// [`StoreError::Full`] if less than [`MIN_FREE_BYTES`] is left.
 pub(in crate::store) fn check(folder: &Path) -> Result<()> {
-    let Ok(about) = rustix::fs::statvfs(folder) else { return Ok(()) };
-    let free = about.f_bavail.saturating_mul(about.f_frsize);
-    if free < LEAST { Err(StoreError::Full(format!("{free} bytes are left in {}", folder.display()))) } else { Ok(()) }
+    let Ok(status) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    let free = status.f_bavail.saturating_mul(status.f_frsize);
+    if free < MIN_FREE_BYTES {
+        Err(StoreError::Full(format!("{free} bytes are left in {}", folder.display())))
+    } else {
+        Ok(())
+    }
 }

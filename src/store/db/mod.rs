@@ -1,4 +1,4 @@
-//! The database itself: connections, transactions, errors, the schema, and the tools that SQL is written with.
+//! Contains the parts that every table shares: transactions, errors, the schema, and tools to write SQL and to decode rows.
 
 pub(in crate::store) mod answer_check;
 pub(in crate::store) mod batch_write;

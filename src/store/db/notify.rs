@@ -1,5 +1,5 @@
-//! Hints between processes on one PostgreSQL that a programme has new events. A hint may be lost or arrive twice, so readers
-//! also poll the record from time to time.
+//! Sends and receives hints between processes on one PostgreSQL database. A hint says that a programme has new events. It may be
+//! lost or arrive twice, so readers also poll the record from time to time.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait as _, DbBackend, SqlxError, Statement};
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Result, Store, StoreError};
 
-/// The channel. The payload is the name of a programme.
+/// The channel for hints. The payload of a hint is the name of a programme.
 const CHANNEL: &str = "tsio_books";
 
 /// Receives hints from every process on this database, including this one.
@@ -17,12 +17,12 @@ const CHANNEL: &str = "tsio_books";
 pub struct Hints(PgListener);
 
 impl Store {
-    /// Sends a hint for each programme, in a statement of its own after their commits: within a commit it would let all
-    /// programmes of a cluster commit one at a time, since PostgreSQL orders transactions that notify by one lock, which
-    /// it holds while the commit waits for its standby. This one waits for no disk and no standby.
+    /// Sends a hint for each programme. Only for PostgreSQL. The hints have their own statement, after the commits of the programmes:
+    /// transactions that notify take one lock of the cluster, which PostgreSQL holds while their commit waits for the standby. Hints
+    /// within a commit would thus make all programmes commit one at a time. This statement waits for no disk and no standby.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`]: hints may be lost.
+    /// [`StoreError::Unavailable`]; the hints may be lost.
     pub async fn send_hints(&self, programmes: &BTreeSet<Programme>) -> Result<()> {
         let programmes: Vec<String> = programmes.iter().map(ToString::to_string).collect();
         let sql = "SELECT set_config('synchronous_commit', 'off', true), \
@@ -32,30 +32,35 @@ impl Store {
         Ok(())
     }
 
-    /// Listens on a connection of its own, out of those for reading; nothing on SQLite, where no other process writes.
+    /// Begins to listen for hints, on a connection that is taken from the pool for reading. `None` on SQLite, where no other process
+    /// writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
     pub async fn hints(&self) -> Result<Option<Hints>> {
         if self.backend == Backend::Sqlite {
             return Ok(None);
         }
-        let mut listener = PgListener::connect_with(self.reads.get_postgres_connection_pool()).await.map_err(away)?;
-        listener.listen(CHANNEL).await.map_err(away)?;
+        let mut listener =
+            PgListener::connect_with(self.reads.get_postgres_connection_pool()).await.map_err(unavailable)?;
+        listener.listen(CHANNEL).await.map_err(unavailable)?;
         Ok(Some(Hints(listener)))
     }
 }
 
 impl Hints {
-    /// The programme of the next hint; `None` if the payload names none.
+    /// Waits for the next hint and returns its programme; `None` if the payload is not the name of a programme.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the connection was lost, and with it hints: listen again.
+    /// [`StoreError::Unavailable`] if the connection was lost. Hints may be lost with it, and the caller must listen again.
     pub async fn next(&mut self) -> Result<Option<Programme>> {
-        match self.0.try_recv().await.map_err(away)? {
+        match self.0.try_recv().await.map_err(unavailable)? {
             Some(hint) => Ok(hint.payload().parse().ok()),
             None => Err(StoreError::Unavailable("the connection for hints was lost".to_owned())),
         }
     }
 }
 
-fn away(error: SqlxError) -> StoreError {
+fn unavailable(error: SqlxError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }

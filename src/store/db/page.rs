@@ -1,23 +1,23 @@
-//! Pages of rows in the order of a key that tells when they were made: their ids, or the numbers of events.
+//! Selects pages of rows. The rows are in the order of a key that grows with time: an id, or the number of an event.
 
 use sea_orm::sea_query::Order;
 use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select, Value};
 use uuid::Uuid;
 
-/// The position of a page.
+/// Which rows a page has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page<K = Uuid> {
-    /// The newest first.
+    /// Whether the newest row comes first.
     pub newest_first: bool,
-    /// Beyond this one; from the first when not said.
+    /// The key of the last row of the page before; `None` for the first page.
     pub after: Option<K>,
-    /// How many at most.
+    /// The most rows of the page.
     pub limit: u64,
 }
 
 impl Page {
-    /// The rows of the page, out of those found.
-    pub(in crate::store) fn of<E: EntityTrait>(self, find: Select<E>, id: E::Column) -> Select<E> {
+    /// Limits a query to the rows of the page, in the order of the page.
+    pub(in crate::store) fn apply_to<E: EntityTrait>(self, find: Select<E>, id: E::Column) -> Select<E> {
         let (direction, beyond) = if self.newest_first {
             (Order::Desc, self.after.map(|after| id.lt(after)))
         } else {
@@ -29,9 +29,9 @@ impl Page {
 }
 
 impl<K: Into<Value>> Page<K> {
-    /// The same for a query that is written out: these conditions and those of the page, the order and the limit. Values are
-    /// added to `values`, and stand as `$n`.
-    pub(in crate::store) fn written(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
+    /// The end of an SQL query for the page: WHERE with these conditions and that of the page, ORDER BY and LIMIT. The values of
+    /// the page are added to `values` and appear as `$n`.
+    pub(in crate::store) fn to_sql(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
         let (beyond, direction) = if self.newest_first { ("<", " DESC") } else { (">", "") };
         if let Some(after) = self.after {
             values.push(after.into());

@@ -1,5 +1,5 @@
 //! Declares the rows of queries. [`row!`] takes the names and types of the columns of a row. It generates the list of columns for
-//! SELECT, the code that reads a row by column index, and the cells to write. So no other code counts columns.
+//! SELECT, the code that reads a row by column index, and the cells to write. So no other code needs column indexes.
 //!
 //! [ADR 0038](../../../docs/adr/0038-a-row-is-declared-once-and-read-by-place.md) says when to use this and when to use SeaORM's
 //! entities.
@@ -12,7 +12,7 @@ use crate::store::Result;
 /// The name and the type of a column.
 pub(in crate::store) type Column = (&'static str, ColumnType);
 
-/// A value that a column holds, NULL included where the type is an `Option`.
+/// A value of a column. NULL is a value of `Option` types only.
 pub(in crate::store) trait ColumnValue: Sized {
     /// The type of the column.
     const TYPE: ColumnType;
@@ -20,14 +20,14 @@ pub(in crate::store) trait ColumnValue: Sized {
     /// The value of the column with this index, counted from 0.
     ///
     /// # Errors
-    /// [`crate::store::StoreError::Unreadable`] when something else is there.
-    fn read(row: &QueryResult, place: usize) -> Result<Self>;
+    /// [`crate::store::StoreError::Unreadable`] if the stored value is not of this type.
+    fn read(row: &QueryResult, index: usize) -> Result<Self>;
 
-    /// The value as it is written.
+    /// The cell to write for this value.
     fn cell(self) -> Cell;
 }
 
-/// What is read from a row or from a part of it: a value, a row that [`row!`] declares, or several of them side by side.
+/// A type that is decoded from some consecutive cells of a row: a value, a row that [`row!`] declares, or a tuple of such types.
 pub(in crate::store) trait FromRow: Sized {
     /// Reads a value from the next cells, and consumes only those.
     ///
@@ -35,7 +35,7 @@ pub(in crate::store) trait FromRow: Sized {
     /// [`crate::store::StoreError::Unreadable`].
     fn take(cells: &mut RowReader<'_>) -> Result<Self>;
 
-    /// Reads it from the first cells of a row.
+    /// Reads a value from the first cells of a row.
     ///
     /// # Errors
     /// [`crate::store::StoreError::Unreadable`].
@@ -46,34 +46,34 @@ pub(in crate::store) trait FromRow: Sized {
 
 /// A row that [`row!`] declares.
 pub(in crate::store) trait Row: FromRow {
-    /// Its columns in the order in which they are selected, read and written.
+    /// The columns, in the order in which they are selected, read and written.
     const COLUMNS: &'static [Column];
 
-    /// Its cells, one a column.
+    /// The cells to write, one per column.
     fn cells(self) -> impl Iterator<Item = Cell>;
 
-    /// Its columns as a statement lists them: `id, version`.
+    /// The columns as an SQL statement lists them: `id, version`.
     fn names() -> String {
         names(Self::COLUMNS)
     }
 
-    /// The same of a table that has this alias in the statement: `e.id, e.version`.
+    /// The columns of a table that has an alias in the statement: `e.id, e.version`.
     fn names_of(alias: &str) -> String {
         let names: Vec<String> = Self::COLUMNS.iter().map(|(name, _)| format!("{alias}.{name}")).collect();
         names.join(", ")
     }
 }
 
-/// The cells of a row that are still to be read.
+/// Reads the cells of a row, one after the other.
 pub(in crate::store) struct RowReader<'r> {
     row: &'r QueryResult,
     next: usize,
 }
 
 impl<'r> RowReader<'r> {
-    /// The cells from a place on, counted from 0.
-    pub(in crate::store) const fn starting_at(row: &'r QueryResult, place: usize) -> Self {
-        Self { row, next: place }
+    /// Starts at the cell with this index, counted from 0.
+    pub(in crate::store) const fn starting_at(row: &'r QueryResult, index: usize) -> Self {
+        Self { row, next: index }
     }
 
     /// The value of the next cell.
@@ -89,14 +89,14 @@ impl<'r> RowReader<'r> {
     /// # Errors
     /// The error of the function; the cell counts as read.
     pub(in crate::store) fn read<T>(&mut self, read: impl FnOnce(&QueryResult, usize) -> Result<T>) -> Result<T> {
-        let place = self.next;
-        self.next = place.saturating_add(1);
-        read(self.row, place)
+        let index = self.next;
+        self.next = index.saturating_add(1);
+        read(self.row, index)
     }
 }
 
-/// Implements the reading of tuples: each element reads its cells after those of the one before.
-macro_rules! side_by_side {
+/// Implements [`FromRow`] for a tuple: each element reads the cells after those of the element before.
+macro_rules! impl_for_tuple {
     ($($name:ident),+) => {
         impl<$($name: FromRow),+> FromRow for ($($name,)+) {
             fn take(cells: &mut RowReader<'_>) -> Result<Self> {
@@ -105,12 +105,12 @@ macro_rules! side_by_side {
         }
     };
 }
-side_by_side!(A, B);
-side_by_side!(A, B, C);
-side_by_side!(A, B, C, D);
+impl_for_tuple!(A, B);
+impl_for_tuple!(A, B, C);
+impl_for_tuple!(A, B, C, D);
 
-/// Declares a row: a struct with a field for each column, named as the column is. It may begin with other rows, whose columns
-/// come first: `..award: AwardRow,`.
+/// Declares a row: a struct with a field for each column, which has the name of the column. The struct may begin with other rows,
+/// as in `..award: AwardRow,`. Their columns come first.
 macro_rules! row {
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
         $(..$part:ident: $part_type:ty,)*
@@ -123,7 +123,7 @@ macro_rules! row {
         }
 
         const _: () = {
-            use $crate::store::db::row::{Column, ColumnValue, FromRow, Row, RowReader, joined, width};
+            use $crate::store::db::row::{Column, ColumnValue, FromRow, Row, RowReader, column_count, concatenated};
 
             impl FromRow for $name {
                 fn take(cells: &mut RowReader<'_>) -> $crate::store::Result<Self> {
@@ -137,7 +137,7 @@ macro_rules! row {
                         $(<$part_type as Row>::COLUMNS,)*
                         &[$((stringify!($field), <$type as ColumnValue>::TYPE)),*],
                     ];
-                    &joined::<{ width(PARTS) }>(PARTS)
+                    &concatenated::<{ column_count(PARTS) }>(PARTS)
                 };
 
                 fn cells(self) -> impl Iterator<Item = $crate::store::db::batch_write::Cell> {
@@ -151,35 +151,35 @@ macro_rules! row {
 }
 pub(in crate::store) use row;
 
-/// Reads one column of a row alone, by its name: `column!(EventRow, hash, row)`. A name that the row does not have fails to
+/// Reads only one column of a row, by its name: `column!(EventRow, hash, row)`. A name that the row does not have fails to
 /// compile.
 macro_rules! column {
     ($row_type:ty, $column:ident, $row:expr) => {{
-        use $crate::store::db::row::{ColumnValue, Row, place};
-        ColumnValue::read($row, const { place(<$row_type as Row>::COLUMNS, stringify!($column)) })
+        use $crate::store::db::row::{ColumnValue, Row, index_of};
+        ColumnValue::read($row, const { index_of(<$row_type as Row>::COLUMNS, stringify!($column)) })
     }};
 }
 pub(in crate::store) use column;
 
 /// The number of columns of all parts.
-pub(in crate::store) const fn width(parts: &[&[Column]]) -> usize {
-    let (mut part, mut width) = (0, 0);
+pub(in crate::store) const fn column_count(parts: &[&[Column]]) -> usize {
+    let (mut part, mut count) = (0, 0);
     while part < parts.len() {
-        width += parts[part].len();
+        count += parts[part].len();
         part += 1;
     }
-    width
+    count
 }
 
 /// The columns of parts, one after the other.
-pub(in crate::store) const fn joined<const N: usize>(parts: &[&[Column]]) -> [Column; N] {
+pub(in crate::store) const fn concatenated<const N: usize>(parts: &[&[Column]]) -> [Column; N] {
     let mut all = [("", ColumnType::Text); N];
-    let (mut part, mut place) = (0, 0);
+    let (mut part, mut index) = (0, 0);
     while part < parts.len() {
         let mut at = 0;
         while at < parts[part].len() {
-            all[place] = parts[part][at];
-            place += 1;
+            all[index] = parts[part][at];
+            index += 1;
             at += 1;
         }
         part += 1;
@@ -187,8 +187,8 @@ pub(in crate::store) const fn joined<const N: usize>(parts: &[&[Column]]) -> [Co
     all
 }
 
-/// The place of the column with this name. Panics if there is none; in a constant that is a compile error.
-pub(in crate::store) const fn place(columns: &[Column], name: &str) -> usize {
+/// The index of the column with this name. Panics if there is none; in a constant that is a compile error.
+pub(in crate::store) const fn index_of(columns: &[Column], name: &str) -> usize {
     let mut at = 0;
     while !is_same(columns[at].0.as_bytes(), name.as_bytes()) {
         at += 1;
@@ -204,10 +204,10 @@ const fn is_same(one: &[u8], other: &[u8]) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// The same columns, but one of them is replaced by an empty text, as its value is not needed.
-pub(in crate::store) const fn without_text<const N: usize>(columns: &[Column], name: &str) -> [Column; N] {
-    let mut all = joined::<N>(&[columns]);
-    all[place(columns, name)].0 = "''";
+/// These columns, with an empty text in place of the column with this name, whose value is not needed.
+pub(in crate::store) const fn with_blank<const N: usize>(columns: &[Column], name: &str) -> [Column; N] {
+    let mut all = concatenated::<N>(&[columns]);
+    all[index_of(columns, name)].0 = "''";
     all
 }
 
@@ -223,7 +223,7 @@ mod tests {
 
     row! {
         #[derive(Debug, PartialEq)]
-        struct Key {
+        struct KeyRow {
             id: AwardId,
             seq: Seq,
         }
@@ -231,8 +231,8 @@ mod tests {
 
     row! {
         #[derive(Debug, PartialEq)]
-        struct Whole {
-            ..key: Key,
+        struct ParentRow {
+            ..key: KeyRow,
             by: Actor,
             on_day: Option<Date>,
             rate: Option<Pence>,
@@ -241,17 +241,17 @@ mod tests {
         }
     }
 
-    fn whole() -> Whole {
-        let key = Key { id: AwardId(uuid::Uuid::from_u128(7)), seq: Seq(3) };
+    fn sample_row() -> ParentRow {
+        let key = KeyRow { id: AwardId(uuid::Uuid::from_u128(7)), seq: Seq(3) };
         let by = "officer-1".parse().unwrap();
-        Whole { key, by, on_day: Date::from_ymd_opt(2022, 2, 28), rate: None, is_open: true, salt: vec![1, 2] }
+        ParentRow { key, by, on_day: Date::from_ymd_opt(2022, 2, 28), rate: None, is_open: true, salt: vec![1, 2] }
     }
 
     #[test]
     fn the_columns_of_parts_come_first() {
-        assert_eq!(Whole::names(), "id, seq, by, on_day, rate, is_open, salt");
-        assert_eq!(Key::names_of("k"), "k.id, k.seq");
-        let types = Whole::COLUMNS.iter().map(|(_, kind)| *kind);
+        assert_eq!(ParentRow::names(), "id, seq, by, on_day, rate, is_open, salt");
+        assert_eq!(KeyRow::names_of("k"), "k.id, k.seq");
+        let types = ParentRow::COLUMNS.iter().map(|(_, kind)| *kind);
         let expected = [
             ColumnType::Uuid,
             ColumnType::Int,
@@ -261,9 +261,9 @@ mod tests {
             ColumnType::Bool,
             ColumnType::Bytes,
         ];
-        assert!(types.eq(expected), "{:?}", Whole::COLUMNS);
-        const BLANK: [Column; 7] = without_text(Whole::COLUMNS, "by");
-        assert_eq!(names(&BLANK), "id, seq, '', on_day, rate, is_open, salt");
+        assert!(types.eq(expected), "{:?}", ParentRow::COLUMNS);
+        const WITHOUT_ACTOR: [Column; 7] = with_blank(ParentRow::COLUMNS, "by");
+        assert_eq!(names(&WITHOUT_ACTOR), "id, seq, '', on_day, rate, is_open, salt");
     }
 
     #[tokio::test]
@@ -271,20 +271,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         let conn = store.at();
-        let values = || whole().cells().map(|it| it.unwrap_or(sea_orm::Value::BigInt(None))).collect();
+        let values = || sample_row().cells().map(|it| it.unwrap_or(sea_orm::Value::BigInt(None))).collect();
         let sql = "SELECT $1, $2, $3, $4, $5, $6, $7";
-        let found = select_rows(&conn, sql, values(), |row: Whole| Ok(row)).await.unwrap();
-        assert_eq!(found, [whole()]);
+        let found = select_rows(&conn, sql, values(), |row: ParentRow| Ok(row)).await.unwrap();
+        assert_eq!(found, [sample_row()]);
         let sql = "SELECT $1, $2, $6, $7, $3, $4, $5";
-        let parts = |(key, is_open, salt): (Key, bool, Vec<u8>)| Ok((key, is_open, salt));
+        let parts = |(key, is_open, salt): (KeyRow, bool, Vec<u8>)| Ok((key, is_open, salt));
         let found = select_rows(&conn, sql, values(), parts).await.unwrap();
-        assert_eq!(found, [(whole().key, true, vec![1, 2])]);
+        assert_eq!(found, [(sample_row().key, true, vec![1, 2])]);
         let sql = "SELECT $1, $2, $3, $4, $5, 'seven', $7";
         let rows = crate::store::db::bulk_sql::rows(&conn, sql, values()).await.unwrap();
         let row = rows.first().unwrap();
-        assert!(matches!(Whole::of(row), Err(StoreError::Unreadable(_))));
-        assert_eq!(Key::of(row).unwrap(), whole().key);
-        let by: Actor = column!(Whole, by, row).unwrap();
-        assert_eq!(by, whole().by);
+        assert!(matches!(ParentRow::of(row), Err(StoreError::Unreadable(_))));
+        assert_eq!(KeyRow::of(row).unwrap(), sample_row().key);
+        let by: Actor = column!(ParentRow, by, row).unwrap();
+        assert_eq!(by, sample_row().by);
     }
 }

@@ -1,4 +1,4 @@
-//! The version of the schema, which `tsio migrate` updates and `tsio serve` checks.
+//! Reads and updates the version of the schema. `tsio migrate` updates it, and `tsio serve` checks it.
 
 use std::sync::LazyLock;
 
@@ -14,22 +14,22 @@ const ADVISORY_LOCK: i64 = 0x7473_696f;
 /// The newest migration that this program knows.
 static NEWEST: LazyLock<String> =
     LazyLock::new(|| Migrator::migrations().last().map(|it| it.name().to_owned()).unwrap_or_default());
-/// The newest migration of the database, as an expression of PostgreSQL. There a newer server may migrate while older ones
-/// run; a SQLite file has only one server.
+/// The newest migration of the database, as an expression of PostgreSQL. A newer server may migrate a PostgreSQL database while
+/// older servers run. A SQLite file has only one server, so there is nothing to check.
 pub(in crate::store) const APPLIED: &str = "(SELECT MAX(version) FROM seaql_migrations)";
-/// The lock that a migration takes first. The first statement of every writer takes a weaker lock that conflicts with it.
+/// The statement that takes a migration's first lock. The first statement of every writer takes a weaker lock that conflicts with it.
 /// So each writer either ends before the schema changes, or begins afterwards and sees the new version. Reads are not
 /// blocked.
-const KEEP_WRITERS_OUT: &str =
+const EXCLUDE_WRITERS: &str =
     "DO $$ BEGIN IF to_regclass('books') IS NOT NULL THEN LOCK TABLE books IN EXCLUSIVE MODE; END IF; END $$";
-/// The weaker lock, for writers whose first statement does not lock a programme's row.
-const AMONG_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
+/// The statement that takes the weaker lock, for writers whose first statement does not lock a programme's row.
+const JOIN_WRITERS: &str = "LOCK TABLE books IN ROW SHARE MODE";
 
-/// Fails if a newer program has migrated the schema to a version that this one does not know.
+/// Checks that this program knows the version of the schema.
 ///
 /// # Errors
-/// [`StoreError::Outdated`].
-pub(in crate::store) fn known(applied: &str) -> Result<()> {
+/// [`StoreError::Outdated`] if `applied`, the database's newest migration, is newer than this program.
+pub(in crate::store) fn check_known(applied: &str) -> Result<()> {
     if applied > NEWEST.as_str() { Err(StoreError::Outdated(applied.to_owned())) } else { Ok(()) }
 }
 
@@ -68,7 +68,7 @@ impl Store {
         })
     }
 
-    /// Migrates the schema to the newest version. Two processes at the same time do it one after the other.
+    /// Migrates the schema to the newest version. If two processes migrate at the same time, the second waits for the first.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] for a schema newer than this program.
@@ -88,7 +88,7 @@ impl Store {
                 // Waiting for the migration of another process has no timeout.
                 tx.execute_unprepared("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0").await?;
                 tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
-                tx.execute_unprepared(KEEP_WRITERS_OUT).await?;
+                tx.execute_unprepared(EXCLUDE_WRITERS).await?;
                 Migrator::up(&tx, None).await?;
                 tx.commit().await?;
             }
@@ -96,23 +96,23 @@ impl Store {
         Ok(())
     }
 
-    /// Whether this program still knows the schema.
+    /// Checks that this program still knows the schema.
     ///
     /// # Errors
-    /// [`StoreError::Outdated`].
-    pub(in crate::store) async fn still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
+    /// [`StoreError::Outdated`] if a newer program has migrated; [`StoreError::Unavailable`].
+    pub(in crate::store) async fn check_still_known(&self, on: &impl ConnectionTrait) -> Result<()> {
         let applied = on.query_one_raw(self.text(&format!("SELECT {APPLIED}"))).await?;
         let applied = applied.ok_or_else(answer_check::out_of_step)?.try_get_by_index::<Option<String>>(0)?;
-        applied.map_or(Ok(()), |it| known(&it))
+        applied.map_or(Ok(()), |it| check_known(&it))
     }
 
-    /// Checks the same for a writer, and keeps migrations from running until its transaction ends.
+    /// Checks that this program still knows the schema, and keeps migrations from running until the writer's transaction ends.
     ///
     /// # Errors
-    /// As [`Store::still_known`].
-    pub(in crate::store) async fn hold_schema(&self, on: &impl ConnectionTrait) -> Result<()> {
-        on.execute_unprepared(AMONG_WRITERS).await?;
-        self.still_known(on).await
+    /// As [`Store::check_still_known`].
+    pub(in crate::store) async fn lock_schema(&self, on: &impl ConnectionTrait) -> Result<()> {
+        on.execute_unprepared(JOIN_WRITERS).await?;
+        self.check_still_known(on).await
     }
 
     fn text(&self, sql: &str) -> sea_orm::Statement {
@@ -162,10 +162,10 @@ mod tests {
         assert!(refused.contains("m0003_dropped") && refused.contains("missing"), "the migrator itself: {refused}");
         assert_eq!(store.version().await.unwrap(), Version::Newer(vec!["m0003_dropped".to_owned()]));
         assert!(matches!(store.migrate().await, Err(StoreError::Unusable(_))));
-        store.still_known(&store.writes).await.unwrap();
+        store.check_still_known(&store.writes).await.unwrap();
         let last = "UPDATE seaql_migrations SET version = 'm9999_dropped' WHERE version = 'm0003_dropped'";
         store.writes.execute_unprepared(last).await.unwrap();
-        let outdated = store.still_known(&store.writes).await;
+        let outdated = store.check_still_known(&store.writes).await;
         assert!(
             matches!(outdated, Err(StoreError::Outdated(_))),
             "a running server stops at a later name: {outdated:?}"

@@ -23,7 +23,7 @@ const PROBE_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The number of bytes that a check of the storage writes on PostgreSQL and rolls back. They are incompressible, so that
 /// they need new pages.
 const PROBE_BYTES: usize = 64 * 1024;
-/// Writes a WAL record that changes nothing, so that a commit has to wait for the standby.
+/// An SQL statement that adds a record without a change to the WAL, so that the commit has to wait for the standby.
 const EMIT_WAL_MESSAGE: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
 
 /// The permit for one write transaction, released when the transaction ends.
@@ -35,11 +35,11 @@ pub struct WritePermit {
 /// A transaction that writes. Only the app layer begins and ends it.
 #[derive(Debug)]
 pub struct WriteTx {
-    // This field is dropped first, so that the connection is marked before it goes back to its pool.
+    // Rust drops this field first, so that writes are in doubt before the connection goes back to its pool.
     pending: Pending,
     tx: DatabaseTransaction,
     backend: Backend,
-    _turn: WritePermit,
+    _permit: WritePermit,
 }
 
 /// An error that ends a transaction.
@@ -70,8 +70,8 @@ pub struct ReadTx {
 }
 
 impl Store {
-    /// Waits for a permit to write. Permits are given first come, first served, so that programmes that share a connection
-    /// take turns.
+    /// Waits for a permit to write. Permits are given in the order of the requests, so that programmes that share a connection
+    /// alternate.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the store is being closed.
@@ -84,11 +84,12 @@ impl Store {
     /// writers).
     ///
     /// # Errors
-    /// [`StoreError::Outdated`] once a newer program has migrated.
+    /// [`StoreError::Outdated`] after a newer program has migrated the schema; [`StoreError::Unavailable`];
+    /// [`StoreError::Contention`] if another process keeps the database locked.
     pub async fn write(&self, permit: WritePermit) -> Result<WriteTx> {
         let tx = self.begin(&self.writes, permit).await?;
         if self.backend == Backend::Postgres {
-            self.hold_schema(&tx.tx).await?;
+            self.lock_schema(&tx.tx).await?;
         }
         Ok(tx)
     }
@@ -97,25 +98,25 @@ impl Store {
     /// rows by key, so PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. [`crate::store::programmes::lock`]
     /// checks the schema version.
     pub async fn begin_batch(&self, permit: WritePermit) -> Result<WriteTx> {
-        self.begin(&self.books, permit).await
+        self.begin(&self.batch_writes, permit).await
     }
 
     async fn begin(&self, pool: &DatabaseConnection, permit: WritePermit) -> Result<WriteTx> {
         let sqlite_transaction_mode = match self.backend {
             Backend::Sqlite => Some(SqliteTransactionMode::Immediate),
-            // This is the default of the session. Setting it again would cost a statement.
+            // The session's default isolation level is right. Setting it again would cost a statement.
             Backend::Postgres => None,
         };
         let options = TransactionOptions { sqlite_transaction_mode, ..TransactionOptions::default() };
         let pending = Pending::new(Arc::clone(&self.write_health));
-        #[expect(clippy::disallowed_methods, reason = "the one place that begins to write")]
-        let begun = pool.begin_with_options(options).await;
-        let tx = begun.map_err(|error| match StoreError::from(error) {
+        #[expect(clippy::disallowed_methods, reason = "the only place that begins to write")]
+        let result = pool.begin_with_options(options).await;
+        let tx = result.map_err(|error| match StoreError::from(error) {
             // BEGIN depends on no data, so the connection is at fault, and the next attempt gets another.
             StoreError::Unusable(text) | StoreError::ConstraintViolation(text) => StoreError::Unavailable(text),
             other => other,
         })?;
-        Ok(WriteTx { pending, tx, backend: self.backend, _turn: permit })
+        Ok(WriteTx { pending, tx, backend: self.backend, _permit: permit })
     }
 
     /// Begins a read of one snapshot.
@@ -128,7 +129,7 @@ impl Store {
                 ..TransactionOptions::default()
             },
         };
-        #[expect(clippy::disallowed_methods, reason = "the one place that begins a snapshot")]
+        #[expect(clippy::disallowed_methods, reason = "the only place that begins a snapshot")]
         let tx = self.reads.begin_with_options(options).await?;
         Ok(ReadTx { tx, backend: self.backend })
     }
@@ -138,7 +139,7 @@ impl Store {
     /// its standby, or its wait may have been interrupted.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if that cannot be confirmed.
+    /// [`StoreError::Unavailable`] if the durability cannot be confirmed.
     pub async fn confirm(&self) -> Result<()> {
         match self.backend {
             // On SQLite, data that another connection can read was synced before.
@@ -147,13 +148,13 @@ impl Store {
         }
     }
 
-    /// Tries to write after a write that failed: success ends the doubt.
+    /// Tries to write after a write that failed. If the attempt succeeds, writes are no longer in doubt.
     ///
     /// # Errors
-    /// [`StoreError::Full`], [`StoreError::Unavailable`].
+    /// [`StoreError::Full`]; [`StoreError::Contention`]; [`StoreError::Unavailable`], also if there is no permit in time.
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
-        let busy = |_| StoreError::Unavailable("others write without an end".to_owned());
-        let permit = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(busy)??;
+        let no_permit = |_| StoreError::Unavailable("others write without an end".to_owned());
+        let permit = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(no_permit)??;
         if self.backend == Backend::Sqlite {
             // Moves the WAL into the database file, unless a reader still needs it, so that the next commit can reuse its
             // space. If that fails, the commit below fails too.
@@ -178,7 +179,7 @@ impl Store {
 }
 
 impl WriteTx {
-    /// Commits. If this fails, the outcome is unknown until the data is read again.
+    /// Commits. If the commit fails, its outcome is unknown until the data is read again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], also if PostgreSQL committed but its wait for the standby was interrupted.
@@ -187,12 +188,12 @@ impl WriteTx {
         match self.backend {
             Backend::Sqlite => pending.health().commit_on_sqlite(tx).await?,
             Backend::Postgres => {
-                let (committed, was_warned) = commit_notices::watch(answer_check::commit(&tx)).await;
-                let committed = committed.and(if was_warned { Err(unconfirmed()) } else { Ok(()) });
-                if committed.is_err() {
+                let (result, was_warned) = commit_notices::watch(answer_check::commit(&tx)).await;
+                let result = result.and(if was_warned { Err(unconfirmed()) } else { Ok(()) });
+                if result.is_err() {
                     // This must happen before the connection goes back to its pool.
                     drop(pending);
-                    return committed;
+                    return result;
                 }
             }
         }
@@ -201,12 +202,12 @@ impl WriteTx {
     }
 
     /// Ends a transaction after an error and returns the error. Rolls back, unless the connection may be at fault.
-    pub async fn give_up<E: Failure>(self, why: E) -> E {
+    pub async fn give_up<E: Failure>(self, error: E) -> E {
         // A failed ROLLBACK puts the writes in doubt by itself.
-        if !why.may_be_connection_fault() && self.rollback().await.is_err() {
+        if !error.may_be_connection_fault() && self.rollback().await.is_err() {
             tracing::warn!("a transaction could not be rolled back");
         }
-        why
+        error
     }
 
     /// Returns the transaction with a successful result, or ends it after an error.
@@ -216,7 +217,7 @@ impl WriteTx {
     pub async fn proceed<T, E: Failure>(self, result: std::result::Result<T, E>) -> std::result::Result<(Self, T), E> {
         match result {
             Ok(value) => Ok((self, value)),
-            Err(why) => Err(self.give_up(why).await),
+            Err(error) => Err(self.give_up(error).await),
         }
     }
 
@@ -244,8 +245,8 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Makes PostgreSQL plan each further statement of this transaction by its values, for the few batches that read whole
-    /// tables.
+    /// Makes PostgreSQL plan each further statement of this transaction for the bound values of the statement. The few batches
+    /// that read whole tables need such plans.
     pub async fn use_custom_plans(&self) -> Result<()> {
         if self.backend == Backend::Postgres {
             let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
@@ -255,11 +256,11 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Checks that the answers read in this transaction belong to its statements. Otherwise a refusal might be based on
-    /// missing rows.
+    /// Checks that the answers read in this transaction belong to its statements. Otherwise rows would seem to be missing, and
+    /// a command might be refused by mistake.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if they do not.
+    /// [`StoreError::Unavailable`] if the next answer belongs to another statement.
     pub async fn check_connection_in_sync(&self) -> Result<()> {
         answer_check::check(&self.at()).await
     }

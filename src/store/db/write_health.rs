@@ -1,10 +1,12 @@
 //! Tracks whether the last write ended well, and which connections may be used after one that did not.
 //!
-//! SQLite rolls a transaction back by itself when the disk is full or fails, and the driver does not notice: it goes on
-//! counting one transaction too many, and the next BEGIN becomes a SAVEPOINT whose release commits nothing. So this module
-//! keeps two rules. A connection whose transaction did not end in a successful COMMIT or ROLLBACK is never used again, on
-//! either database: a lost answer leaves a PostgreSQL connection just as unfit. And after such an end nothing is
-//! acknowledged on SQLite until a later commit has been read back from another connection.
+//! SQLite rolls a transaction back by itself when the disk is full or fails, and the driver does not notice. The driver still
+//! counts that transaction as open, so it turns the next BEGIN into a SAVEPOINT, whose release commits nothing. This module
+//! enforces two rules against that:
+//!
+//! * A connection whose transaction did not end in a successful COMMIT or ROLLBACK is never used again. This holds on both
+//!   databases, because a lost answer makes a PostgreSQL connection unusable too.
+//! * After such an end, no commit is acknowledged on SQLite until a later commit has been read back from another connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,8 +19,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 
 use crate::store::{Result, StoreError};
 
-/// How long after a transaction that did not end well each PostgreSQL connection that is released is closed: the pool does
-/// not say which one it was on.
+/// For how long after a transaction that did not end well every released PostgreSQL connection is closed. All are closed, because
+/// the pool does not say which connection the transaction used.
 const CLOSED_AFTER_DOUBT: Duration = Duration::from_secs(1);
 
 /// Which pooled connections may be used again.
@@ -31,16 +33,17 @@ pub(in crate::store) struct ConnectionRules {
 }
 
 impl ConnectionRules {
-    /// Whether the writing connection may be used again: the last transaction on it ended well, and the driver counts no
-    /// open one. The BEGIN IMMEDIATE that follows proves the same of SQLite itself, which refuses it inside a transaction.
+    /// Whether the writing connection may be used again: its last transaction ended well, and the driver counts no open transaction.
+    /// SQLite itself refuses the BEGIN IMMEDIATE that follows if a transaction is open. Resets the mark that the last transaction
+    /// did not end well.
     pub(in crate::store) fn accepts_writer(&self, connection: &SqliteConnection) -> bool {
         !self.discard_writer.swap(false, Ordering::SeqCst) && !connection.is_in_transaction()
     }
 
     /// Whether a PostgreSQL connection that is released goes back to its pool.
     pub(in crate::store) fn keeps_released(&self) -> bool {
-        let last = *self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_none_or(|last| last.elapsed() > CLOSED_AFTER_DOUBT)
+        let last_doubt = *self.last_doubt.lock().unwrap_or_else(PoisonError::into_inner);
+        last_doubt.is_none_or(|moment| moment.elapsed() > CLOSED_AFTER_DOUBT)
     }
 
     /// Whether a reading connection may be used again.
@@ -50,8 +53,8 @@ impl ConnectionRules {
         metadata: &PoolConnectionMetadata,
     ) -> bool {
         let before = *self.discard_readers_before.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old = before.is_some_and(|before| before.elapsed() < metadata.age);
-        !is_old && !connection.is_in_transaction()
+        let opened_before = before.is_some_and(|before| before.elapsed() < metadata.age);
+        !opened_before && !connection.is_in_transaction()
     }
 }
 
@@ -73,34 +76,34 @@ impl WriteHealth {
         self.in_doubt.load(Ordering::SeqCst)
     }
 
-    /// A transaction could not be begun, or did not end in a successful COMMIT or ROLLBACK.
-    fn doubt(&self) {
+    /// Puts writes in doubt, after a transaction that could not begin or did not end in a successful COMMIT or ROLLBACK.
+    fn put_in_doubt(&self) {
         self.in_doubt.store(true, Ordering::SeqCst);
         self.rules.discard_writer.store(true, Ordering::SeqCst);
         *self.rules.last_doubt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// A write has succeeded.
-    fn trust(&self) {
+    /// Ends the doubt after a successful write.
+    fn end_doubt(&self) {
         if self.in_doubt.swap(false, Ordering::SeqCst) {
             let now = Instant::now();
             *self.rules.discard_readers_before.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         }
     }
 
-    /// Commits on SQLite. In doubt, a mark goes into the file with the commit and is read back from another connection:
-    /// only when that connection sees it is the commit believed.
+    /// Commits on SQLite. If writes are in doubt, the commit also writes a mark, which another connection then reads back. The commit
+    /// counts as done only if that connection sees the mark.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] and [`StoreError::Full`]: the outcome is unknown.
+    /// The outcome is unknown after any error. [`StoreError::Unavailable`], also if the mark is not there; [`StoreError::Full`].
     pub(in crate::store) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
         if !self.is_in_doubt() {
             return Ok(transaction.commit().await?);
         }
-        let mark = self.mark(&transaction).await?.wrapping_add(1);
+        let mark = self.read_mark(&transaction).await?.wrapping_add(1);
         transaction.execute_unprepared(&format!("PRAGMA user_version = {mark}")).await?;
         transaction.commit().await?;
-        let seen = self.mark(&self.reads).await?;
+        let seen = self.read_mark(&self.reads).await?;
         if seen != mark {
             tracing::error!(mark, seen, "a commit that was reported as done is not in the file");
             return Err(StoreError::Unavailable("a commit that was reported as done is not in the file".to_owned()));
@@ -108,15 +111,16 @@ impl WriteHealth {
         Ok(())
     }
 
-    /// The mark in the file: `PRAGMA user_version`, which nothing else here uses.
-    async fn mark(&self, on: &impl ConnectionTrait) -> Result<i32> {
-        let row = on.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version")).await?;
+    /// Reads the mark in the file: `PRAGMA user_version`, which this program uses for nothing else.
+    async fn read_mark(&self, connection: &impl ConnectionTrait) -> Result<i32> {
+        let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, "PRAGMA user_version")).await?;
         let row = row.ok_or_else(|| StoreError::unreadable("a file without a user_version"))?;
         Ok(row.try_get_by_index(0)?)
     }
 }
 
-/// Follows one transaction from before its BEGIN. Dropped before [`Pending::ended`], it puts this process's writes in doubt.
+/// Follows one transaction from before its BEGIN. A drop without [`Pending::ended`] or [`Pending::committed`] puts the writes of
+/// this process in doubt.
 #[derive(Debug)]
 pub(in crate::store) struct Pending {
     health: Arc<WriteHealth>,
@@ -132,13 +136,13 @@ impl Pending {
         &self.health
     }
 
-    /// The transaction ended in a successful COMMIT: nothing is in doubt any more.
+    /// Notes that the transaction ended in a successful COMMIT, and ends the doubt.
     pub(in crate::store) fn committed(self) {
-        self.health.trust();
+        self.health.end_doubt();
         self.ended();
     }
 
-    /// The transaction ended in a successful COMMIT or ROLLBACK.
+    /// Notes that the transaction ended in a successful COMMIT or ROLLBACK.
     pub(in crate::store) fn ended(mut self) {
         self.has_ended = true;
     }
@@ -147,7 +151,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.health.doubt();
+            self.health.put_in_doubt();
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Pages of a fund's entries, each with its event.
+//! Reads pages of a fund's entries, each with its event.
 
 use sea_orm::Value;
 
-use super::{EntryRow, entry, of_fund};
+use super::{EntryRow, fund_entries_clause, ledger_entry};
 use crate::domain::Date;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme};
@@ -18,17 +18,17 @@ use crate::store::{Backend, Readable, Result};
 pub struct FundEntry {
     /// The entry.
     pub entry: LedgerEntry,
-    /// Its event.
+    /// The number of its event.
     pub event: Seq,
     /// The kind of the event.
     pub kind: String,
-    /// Who did it.
+    /// Who caused the event.
     pub actor: Actor,
-    /// The offer it is about.
+    /// The offer that the event is about, if any.
     pub offer: Option<OfferId>,
-    /// The day it happened.
+    /// The day on which the event takes effect.
     pub effective: Date,
-    /// When it was recorded.
+    /// When the event was recorded.
     pub recorded: Micros,
 }
 
@@ -43,17 +43,17 @@ pub enum EntryField {
     Kind,
     /// The verb, by name.
     Verb,
-    /// Pence.
+    /// The amount, in pence.
     Amount,
     /// The accounting period, by name.
     Period,
-    /// The day it happened.
+    /// The day on which the event takes effect.
     Effective,
-    /// When it was recorded, in microseconds.
+    /// When the event was recorded, in microseconds.
     Recorded,
-    /// Who did it.
+    /// Who caused the event.
     Actor,
-    /// The offer it is about, if any.
+    /// The offer that the event is about, if any.
     Offer,
 }
 
@@ -81,7 +81,7 @@ pub struct EntryPageQuery<'a> {
     pub programme: &'a Programme,
     /// The fund.
     pub fund: AccountId,
-    /// The entries after the first number and up to the second.
+    /// Two entry numbers: the page has entries after the first number, up to and including the second.
     pub span: (EntrySeq, EntrySeq),
     /// The caller's filter.
     pub condition: Option<&'a Condition<EntryField>>,
@@ -103,13 +103,13 @@ row! {
 }
 
 /// A page of a fund's entries, in order.
-pub async fn page(from: &impl Readable, requested: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
+pub async fn page(from: &impl Readable, query: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
-    let (sql, values) = query(conn.backend, requested);
+    let (sql, values) = page_sql(conn.backend, query);
     let read = |(row, event): (EntryRow, EntryEvent)| {
         Ok(FundEntry {
             event: row.event_seq,
-            entry: entry(row),
+            entry: ledger_entry(row),
             kind: event.kind,
             actor: event.actor,
             offer: event.offer_id,
@@ -120,36 +120,39 @@ pub async fn page(from: &impl Readable, requested: &EntryPageQuery<'_>) -> Resul
     select_rows(&conn, &sql, values, read).await
 }
 
-/// Narrows a span by the numbers in a condition. SQLite uses one bound at each end for its index, and would check a second
-/// one entry by entry.
-fn narrowed((after, upto): (EntrySeq, EntrySeq), condition: &Condition<EntryField>) -> (EntrySeq, EntrySeq) {
-    let from = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), upto);
-    let to = |last: i64| (after, upto.min(EntrySeq(last)));
+/// Narrows a span by the entry numbers in a condition. SQLite uses only one limit at each end to search its index. It would
+/// check a second limit entry by entry.
+fn narrow_span((after, last): (EntrySeq, EntrySeq), condition: &Condition<EntryField>) -> (EntrySeq, EntrySeq) {
+    let starting_at = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), last);
+    let ending_at = |end: i64| (after, last.min(EntrySeq(end)));
     match condition {
-        Condition::All(of) => of.iter().fold((after, upto), narrowed),
-        Condition::Is(EntryField::Entry, Comparison::Greater, Operand::Number(it)) => from(it.saturating_add(1)),
-        Condition::Is(EntryField::Entry, Comparison::AtLeast, Operand::Number(it)) => from(*it),
-        Condition::Is(EntryField::Entry, Comparison::Less, Operand::Number(it)) => to(it.saturating_sub(1)),
-        Condition::Is(EntryField::Entry, Comparison::AtMost, Operand::Number(it)) => to(*it),
-        Condition::Is(EntryField::Entry, Comparison::Equal, Operand::Number(it)) => (from(*it).0, to(*it).1),
-        Condition::Is(..) | Condition::Any(_) => (after, upto),
+        Condition::All(conditions) => conditions.iter().fold((after, last), narrow_span),
+        Condition::Is(EntryField::Entry, Comparison::Greater, Operand::Number(it)) => starting_at(it.saturating_add(1)),
+        Condition::Is(EntryField::Entry, Comparison::AtLeast, Operand::Number(it)) => starting_at(*it),
+        Condition::Is(EntryField::Entry, Comparison::Less, Operand::Number(it)) => ending_at(it.saturating_sub(1)),
+        Condition::Is(EntryField::Entry, Comparison::AtMost, Operand::Number(it)) => ending_at(*it),
+        Condition::Is(EntryField::Entry, Comparison::Equal, Operand::Number(it)) => {
+            (starting_at(*it).0, ending_at(*it).1)
+        }
+        Condition::Is(..) | Condition::Any(_) => (after, last),
     }
 }
 
-fn query(backend: Backend, requested: &EntryPageQuery<'_>) -> (String, Vec<Value>) {
-    let (after, upto) = requested.condition.map_or(requested.span, |it| narrowed(requested.span, it));
-    let limit = i64::try_from(requested.limit).unwrap_or(i64::MAX);
+/// The SQL of a page, and its bound values.
+fn page_sql(backend: Backend, query: &EntryPageQuery<'_>) -> (String, Vec<Value>) {
+    let (after, last) = query.condition.map_or(query.span, |it| narrow_span(query.span, it));
+    let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let mut values: Vec<Value> =
-        vec![requested.fund.0.into(), requested.programme.as_str().into(), after.0.into(), upto.0.into(), limit.into()];
-    let which =
-        requested.condition.map(|it| format!(" AND {}", it.written(&|field: EntryField| field.column(), &mut values)));
+        vec![query.fund.0.into(), query.programme.as_str().into(), after.0.into(), last.0.into(), limit.into()];
+    let filter =
+        query.condition.map(|it| format!(" AND {}", it.to_sql(&|field: EntryField| field.column(), &mut values)));
     let sql = format!(
         "SELECT {}, {} {} AND e.seq > $3 AND e.seq <= $4{} ORDER BY e.seq{} LIMIT $5",
         EntryRow::names_of("e"),
         EntryEvent::names_of("v"),
-        of_fund(backend),
-        which.unwrap_or_default(),
-        if requested.newest_first { " DESC" } else { "" },
+        fund_entries_clause(backend),
+        filter.unwrap_or_default(),
+        if query.newest_first { " DESC" } else { "" },
     );
     (sql, values)
 }
@@ -162,38 +165,45 @@ pub(super) mod tests {
 
     #[test]
     fn a_condition_on_the_number_narrows_the_span() {
-        let by = |how, number| Condition::Is(EntryField::Entry, how, Operand::Number(number));
-        let other = Condition::Is(EntryField::Amount, Comparison::Equal, Operand::Number(5));
+        let number_is = |comparison, number| Condition::Is(EntryField::Entry, comparison, Operand::Number(number));
+        let on_amount = Condition::Is(EntryField::Amount, Comparison::Equal, Operand::Number(5));
         let rows = [
-            (by(Comparison::Greater, 10), (10, 100)),
-            (by(Comparison::AtLeast, 10), (9, 100)),
-            (by(Comparison::Less, 10), (3, 9)),
-            (by(Comparison::AtMost, 10), (3, 10)),
-            (by(Comparison::Equal, 10), (9, 10)),
-            (by(Comparison::NotEqual, 10), (3, 100)),
-            (by(Comparison::Equal, 2), (3, 2)),
-            (by(Comparison::AtLeast, i64::MIN), (3, 100)),
-            (by(Comparison::Greater, i64::MAX), (i64::MAX - 1, 100)),
-            (Condition::All(vec![by(Comparison::Greater, 10), other.clone(), by(Comparison::AtMost, 20)]), (10, 20)),
-            (Condition::Any(vec![by(Comparison::Greater, 10), other.clone()]), (3, 100)),
-            (other, (3, 100)),
+            (number_is(Comparison::Greater, 10), (10, 100)),
+            (number_is(Comparison::AtLeast, 10), (9, 100)),
+            (number_is(Comparison::Less, 10), (3, 9)),
+            (number_is(Comparison::AtMost, 10), (3, 10)),
+            (number_is(Comparison::Equal, 10), (9, 10)),
+            (number_is(Comparison::NotEqual, 10), (3, 100)),
+            (number_is(Comparison::Equal, 2), (3, 2)),
+            (number_is(Comparison::AtLeast, i64::MIN), (3, 100)),
+            (number_is(Comparison::Greater, i64::MAX), (i64::MAX - 1, 100)),
+            (
+                Condition::All(vec![
+                    number_is(Comparison::Greater, 10),
+                    on_amount.clone(),
+                    number_is(Comparison::AtMost, 20),
+                ]),
+                (10, 20),
+            ),
+            (Condition::Any(vec![number_is(Comparison::Greater, 10), on_amount.clone()]), (3, 100)),
+            (on_amount, (3, 100)),
         ];
-        for (condition, (after, upto)) in rows {
-            let found = narrowed((EntrySeq(3), EntrySeq(100)), &condition);
-            assert_eq!(found, (EntrySeq(after), EntrySeq(upto)), "{condition:?}");
+        for (condition, (after, last)) in rows {
+            let narrowed = narrow_span((EntrySeq(3), EntrySeq(100)), &condition);
+            assert_eq!(narrowed, (EntrySeq(after), EntrySeq(last)), "{condition:?}");
         }
     }
 
     /// The queries of pages from either end, with and without a condition.
     pub(in crate::store) fn queries() -> Vec<(String, Vec<Value>)> {
         let programme: Programme = "2021-22".parse().unwrap();
-        let drawn = Condition::Is(EntryField::Kind, Comparison::NotEqual, Operand::Text("drawn".to_owned()));
-        let ways = [(None, false), (None, true), (Some(&drawn), false), (Some(&drawn), true)];
-        let query = |(condition, newest_first)| {
+        let not_drawn = Condition::Is(EntryField::Kind, Comparison::NotEqual, Operand::Text("drawn".to_owned()));
+        let cases = [(None, false), (None, true), (Some(&not_drawn), false), (Some(&not_drawn), true)];
+        let sql_of_case = |(condition, newest_first)| {
             let (fund, span) = (AccountId(Uuid::nil()), (EntrySeq(0), EntrySeq(9)));
-            let expected = EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit: 100 };
-            query(Backend::Sqlite, &expected)
+            let page_query = EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit: 100 };
+            page_sql(Backend::Sqlite, &page_query)
         };
-        ways.into_iter().map(query).collect()
+        cases.into_iter().map(sql_of_case).collect()
     }
 }

@@ -1,6 +1,6 @@
-//! Hashes all stored rows of an import. They are read in pages, so that memory stays bounded.
+//! Hashes all stored rows of an import. Reads the rows in pages, so that memory stays bounded.
 //!
-//! `docs/reference/record.md` ("Rows of an import") has the encoding, for checks without this program.
+//! `docs/reference/record.md` ("Rows of an import") describes the encoding, for checks without this program.
 
 use sea_orm::QueryResult;
 
@@ -13,7 +13,7 @@ use crate::store::db::pg_date;
 use crate::store::db::row::{ColumnValue as _, RowReader};
 use crate::store::{Backend, Conn, Readable, Result};
 
-/// The number of rows in a page.
+/// The most rows of a page. A page is larger if more rows have the same first key.
 const PAGE: usize = 2_000;
 
 /// The type of a column; optional ones may be NULL.
@@ -30,9 +30,9 @@ use HashedType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
 /// A table of rows: its columns in order, without the import's id, and the keys that order its rows.
 struct RowTable {
     name: &'static str,
-    /// A number.
+    /// A column of numbers.
     first_key: &'static str,
-    /// Numbers and texts, after the first.
+    /// Further columns of numbers and texts, which order the rows with the same first key.
     more_keys: &'static [(&'static str, HashedType)],
     columns: &'static [(&'static str, HashedType)],
 }
@@ -149,7 +149,7 @@ const fn table_of(kind: FileKind) -> &'static RowTable {
     }
 }
 
-/// The rows of an import of this kind, hashed.
+/// Returns the hash of an import's rows. `kind` is the kind of the imported file.
 ///
 /// # Errors
 /// [`crate::store::StoreError::Unreadable`] for a row with a value that this program never writes.
@@ -157,7 +157,7 @@ pub async fn rows_hash(from: &impl Readable, kind: FileKind, import: ImportId) -
     table_of(kind).hash(&from.at(), import).await
 }
 
-/// The problems and notes of an import, hashed.
+/// Returns the hash of an import's problems and notes.
 ///
 /// # Errors
 /// As [`rows_hash`].
@@ -166,16 +166,16 @@ pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<Row
 }
 
 impl RowTable {
-    /// The query of a page of rows from a first key on. Text keys are ordered by their bytes, not by the database's
+    /// The query for a page of rows that begins with a first key. Text keys are ordered by their bytes, not by the database's
     /// collation.
     fn page(&self, backend: Backend) -> String {
         let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let (columns, first) = (columns.join(", "), self.first_key);
         let mut order = first.to_owned();
-        for (key, of) in self.more_keys {
+        for (key, kind) in self.more_keys {
             order.push_str(", ");
             order.push_str(key);
-            if *of == Text && backend == Backend::Postgres {
+            if *kind == Text && backend == Backend::Postgres {
                 order.push_str(" COLLATE \"C\"");
             }
         }
@@ -189,8 +189,8 @@ impl RowTable {
         let sql = self.page(conn.backend);
         let (mut hasher, mut first, mut limit) = (RowsHasher::default(), i64::MIN, PAGE);
         loop {
-            let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let values = vec![import.0.into(), first.into(), most.into()];
+            let row_limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let values = vec![import.0.into(), first.into(), row_limit.into()];
             let read = |row: &QueryResult| {
                 let mut cells = RowReader::starting_at(row, 0);
                 Ok((cells.value()?, self.row(&mut cells)?))
@@ -198,40 +198,42 @@ impl RowTable {
             let page: Vec<(i64, Hash)> = rows(conn, &sql, values).await?.iter().map(read).collect::<Result<_>>()?;
             let is_last = page.len() < limit;
             // Rows with the same first key are hashed together. Those with the last key may continue on the next page.
-            let last = page.last().map(|(key, _)| *key).filter(|_| !is_last);
-            let whole = page.iter().filter(|(key, _)| Some(*key) != last);
-            let before = hasher.count();
-            whole.for_each(|(_, row)| hasher.add(*row));
-            match last {
+            let last_key = page.last().map(|(key, _)| *key).filter(|_| !is_last);
+            let complete = page.iter().filter(|(key, _)| Some(*key) != last_key);
+            let count_before = hasher.count();
+            complete.for_each(|(_, row)| hasher.add(*row));
+            match last_key {
                 None => return Ok(hasher.finish()),
                 // All rows of the page have the same first key.
-                Some(_) if hasher.count() == before => limit = limit.saturating_mul(2),
-                Some(last) => (first, limit) = (last, PAGE),
+                Some(_) if hasher.count() == count_before => limit = limit.saturating_mul(2),
+                Some(key) => (first, limit) = (key, PAGE),
             }
         }
     }
 
     fn row(&self, cells: &mut RowReader<'_>) -> Result<Hash> {
-        let mut to = Encoder::new(b"tsio row v1\n");
-        for (_, of) in self.columns {
-            match of {
-                Number => to.number(cells.value()?),
-                Text => to.text(&cells.value::<String>()?),
-                OptionalNumber => to.optional(cells.value::<Option<i64>>()?.as_ref(), |to, it| to.number(*it)),
-                OptionalText => {
-                    to.optional(cells.value::<Option<String>>()?.as_ref(), |to, it| to.text(it));
+        let mut encoder = Encoder::new(b"tsio row v1\n");
+        for (_, kind) in self.columns {
+            match kind {
+                Number => encoder.number(cells.value()?),
+                Text => encoder.text(&cells.value::<String>()?),
+                OptionalNumber => {
+                    encoder.optional(cells.value::<Option<i64>>()?.as_ref(), |encoder, it| encoder.number(*it))
                 }
-                OptionalDate => to.optional(cells.read(printed)?.as_ref(), |to, it| to.text(it)),
+                OptionalText => {
+                    encoder.optional(cells.value::<Option<String>>()?.as_ref(), |encoder, it| encoder.text(it));
+                }
+                OptionalDate => encoder.optional(cells.read(day_text)?.as_ref(), |encoder, it| encoder.text(it)),
             }
         }
-        Ok(to.finish())
+        Ok(encoder.finish())
     }
 }
 
-/// A day as text; on SQLite exactly the stored text.
-fn printed(row: &QueryResult, place: usize) -> Result<Option<String>> {
+/// The day of a column as text, if there is one. On SQLite this is exactly the stored text.
+fn day_text(row: &QueryResult, index: usize) -> Result<Option<String>> {
     match row.try_as_sqlite_row() {
-        Some(_) => Option::<String>::read(row, place),
-        None => Ok(pg_date::optional(row, place)?.map(|it| it.to_string())),
+        Some(_) => Option::<String>::read(row, index),
+        None => Ok(pg_date::optional(row, index)?.map(|it| it.to_string())),
     }
 }

@@ -1,7 +1,7 @@
-//! Imports of files, and their state.
+//! Reads and writes imports of files, with their state.
 //!
-//! Rows are staged in short transactions under an import that is not visible, and count once its state is `landed`. The
-//! rows are read by [`super::register`] and [`super::ofsted`].
+//! Rows are staged in short transactions under an import that is not visible. They count once the state of the import is
+//! `landed`. [`super::register`] and [`super::ofsted`] read the rows.
 
 mod hashes;
 mod staged;
@@ -12,7 +12,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::verify_rows::{VerifyRows as StoredRows, each};
+use super::verify_rows::{VerifyRows as StoredRows, read_each};
 use super::{Readable, Result, StoreError, WriteTx};
 use crate::domain::Date;
 use crate::domain::event::Hash;
@@ -36,7 +36,7 @@ pub struct Import {
     pub kind: FileKind,
     /// Its as-at date.
     pub as_at: Date,
-    /// Whether it counts.
+    /// Its state, which decides whether its rows count.
     pub state: ImportState,
     /// The file's name as given.
     pub file_name: String,
@@ -73,20 +73,20 @@ pub struct Problem {
     pub reason: String,
 }
 
-/// One import that is visible.
+/// One import, if there is one with this id and it is visible: neither staging nor discarded.
 pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
     Ok(find(from, id).await?.filter(|it| !matches!(it.state, ImportState::Staging | ImportState::Discarded)))
 }
 
-/// One import in any state.
+/// One import in any state, if there is one with this id.
 pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
-    import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(read).transpose()
+    import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(decode).transpose()
 }
 
 /// Which imports a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportFilter {
-    /// Of this kind.
+    /// The imported file is of this kind.
     pub kind: Option<FileKind>,
     /// The caller's filter.
     pub condition: Option<Condition<ImportField>>,
@@ -115,7 +115,8 @@ pub enum ImportField {
     WithdrawnBy,
 }
 
-fn compared(field: ImportField, how: Comparison, operand: &Operand) -> SimpleExpr {
+/// The condition that a field of an import meets a comparison.
+fn field_comparison(field: ImportField, comparison: Comparison, operand: &Operand) -> SimpleExpr {
     use import::Column as C;
     let column = match field {
         ImportField::Kind => C::Kind,
@@ -128,27 +129,27 @@ fn compared(field: ImportField, how: Comparison, operand: &Operand) -> SimpleExp
         ImportField::Imported => C::ImportedAt,
         ImportField::WithdrawnBy => C::WithdrawnBy,
     };
-    compare(column, how, operand)
+    compare(column, comparison, operand)
 }
 
 /// A page of visible imports.
 pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
-    let unseen = [ImportState::Staging.name(), ImportState::Discarded.name()];
-    let mut find = import::Entity::find().filter(import::Column::State.is_not_in(unseen));
+    let hidden = [ImportState::Staging.name(), ImportState::Discarded.name()];
+    let mut find = import::Entity::find().filter(import::Column::State.is_not_in(hidden));
     if let Some(kind) = filter.kind {
         find = find.filter(import::Column::Kind.eq(kind.name()));
     }
     if let Some(condition) = &filter.condition {
-        find = find.filter(condition.cond(&compared));
+        find = find.filter(condition.cond(&field_comparison));
     }
-    page.of(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(read).collect()
+    page.apply_to(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
-/// Every import that ever landed, including replaced and withdrawn ones, in no order.
+/// Every import that ever landed, including replaced and withdrawn ones, in any order.
 pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
-    let ever = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
-    let found = import::Entity::find().filter(import::Column::State.is_in(ever));
-    found.all(&from.at().db).await?.into_iter().map(read).collect()
+    let ever_landed = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
+    let found = import::Entity::find().filter(import::Column::State.is_in(ever_landed));
+    found.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// The landed imports of a kind, newest as-at date first, then by id.
@@ -160,16 +161,16 @@ pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>>
         .order_by_asc(import::Column::Id)
         .all(&from.at().db)
         .await?;
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(decode).collect()
 }
 
-/// Imports whose rows can be deleted: discarded ones, and those that were begun before a time and never landed.
+/// Imports whose rows can be deleted: discarded imports, and imports in state staging that began before a time.
 pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::State.is_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
         .all(&from.at().db)
         .await?;
-    let found = rows.into_iter().map(read).collect::<Result<Vec<_>>>()?;
+    let found = rows.into_iter().map(decode).collect::<Result<Vec<_>>>()?;
     Ok(found.into_iter().filter(|it| it.state == ImportState::Discarded || it.imported_at < before).collect())
 }
 
@@ -177,26 +178,26 @@ pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Impor
 pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
     let sql = "SELECT * FROM imports WHERE state NOT IN ('staging', 'discarded')";
     let id = |row: &QueryResult| Ok(ImportId(row.try_get("", "id")?));
-    each(&from.at(), sql, vec![], id, |it| read(import::Model::from_query_result(it, "")?)).await
+    read_each(&from.at(), sql, vec![], id, |it| decode(import::Model::from_query_result(it, "")?)).await
 }
 
-/// Imports whose state is not in the search by name yet.
+/// Visible imports whose state is not yet taken into account by the search by name.
 pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Indexed.eq(false))
         .filter(import::Column::State.is_not_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
         .all(&from.at().db)
         .await?;
-    rows.into_iter().map(read).collect()
+    rows.into_iter().map(decode).collect()
 }
 
-/// The line of a note, which is about the file and not about a row. Notes are stored in the table of problems, after
-/// them.
+/// The line of a note, which is about the file and not about a row. The table of problems also has the notes, after the
+/// problems.
 const NO_LINE: i64 = 0;
 /// The column of a note.
 const NO_COLUMN: &str = "(file)";
 
-/// The problems of a file's rows, by line, and the notes about the file.
+/// The problems of an import's rows and the notes about its file, each in the order in which they were found.
 pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
     let rows = problem::Entity::find()
         .filter(problem::Column::ImportId.eq(id.0))
@@ -235,8 +236,8 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
     upsert_all::<import::Entity, _>(tx, rows.collect(), &[C::Id], &update).await
 }
 
-/// The latest recorded time of reference data: of imports, approvals about them, events of the register's record, and
-/// terms. If it is read under the register's lock, the next recorded time must not be before it.
+/// The latest recorded time of reference data: of imports, approvals about imports, events of the register's record, and terms.
+/// `None` if there are none of these. A caller that holds the register's lock must not record an earlier time.
 pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
@@ -245,7 +246,7 @@ pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
     Ok(select_rows(&from.at(), sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
-/// Stores the problems of a file's rows, and the notes about the file. Repeating it changes nothing.
+/// Stores the problems of a file's rows, and the notes about the file. Storing them again changes nothing.
 pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], notes: &[String]) -> Result<()> {
     use problem::Column as C;
     let problems = problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str()));
@@ -263,7 +264,7 @@ pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], not
 /// Deletes an import and its problems. Its rows must have been deleted before.
 ///
 /// # Errors
-/// [`StoreError::ConstraintViolation`] while it has rows.
+/// [`StoreError::ConstraintViolation`] while the import has rows; [`StoreError::Unavailable`].
 pub async fn delete(tx: &WriteTx, id: ImportId) -> Result<()> {
     let conn = tx.at();
     problem::Entity::delete_many().filter(problem::Column::ImportId.eq(id.0)).exec(&conn.db).await?;
@@ -271,13 +272,13 @@ pub async fn delete(tx: &WriteTx, id: ImportId) -> Result<()> {
     Ok(())
 }
 
-fn read(row: import::Model) -> Result<Import> {
-    let named = |what: &str| StoreError::unreadable(format!("the import name {what:?}"));
+fn decode(row: import::Model) -> Result<Import> {
+    let unreadable = |name: &str| StoreError::unreadable(format!("the import name {name:?}"));
     Ok(Import {
         id: ImportId(row.id),
-        kind: FileKind::named(&row.kind).ok_or_else(|| named(&row.kind))?,
+        kind: FileKind::named(&row.kind).ok_or_else(|| unreadable(&row.kind))?,
         as_at: row.as_at,
-        state: ImportState::named(&row.state).ok_or_else(|| named(&row.state))?,
+        state: ImportState::named(&row.state).ok_or_else(|| unreadable(&row.state))?,
         file_name: row.file_name,
         sha256: hash(&row.sha256)?,
         rows: row.rows,

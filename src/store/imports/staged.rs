@@ -32,9 +32,9 @@ pub(crate) enum StagedRows {
 }
 
 /// Runs the same expression for rows of each kind.
-macro_rules! each {
+macro_rules! for_each_kind {
     ($rows:expr, $it:ident => $do:expr) => {
-        each!($rows, $it, _wrap => $do)
+        for_each_kind!($rows, $it, _wrap => $do)
     };
     ($rows:expr, $it:ident, $wrap:ident => $do:expr) => {
         match $rows {
@@ -50,15 +50,15 @@ macro_rules! each {
 impl StagedRows {
     /// The number of rows.
     pub(crate) fn len(&self) -> usize {
-        each!(self, rows => rows.len())
+        for_each_kind!(self, rows => rows.len())
     }
 
-    /// The same rows in pieces of at most `size`.
+    /// The same rows in chunks of at most `size` rows.
     pub(crate) fn chunks(&self, size: usize) -> Vec<Self> {
-        each!(self, rows, wrap => rows.chunks(size.max(1)).map(|some| wrap(some.to_vec())).collect())
+        for_each_kind!(self, rows, wrap => rows.chunks(size.max(1)).map(|chunk| wrap(chunk.to_vec())).collect())
     }
 
-    /// Writes the rows. Repeating it changes nothing, so it may be retried.
+    /// Writes the rows. Writing the same rows again changes nothing, so a caller may retry.
     pub(crate) async fn stage(self, tx: &WriteTx) -> Result<()> {
         match self {
             Self::Groups(rows) => {
@@ -89,51 +89,66 @@ impl StagedRows {
     pub(crate) async fn of(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<Self> {
         let id = import.0;
         Ok(match kind {
-            FileKind::Groups => Self::Groups(all::<group_row::Entity>(from, group_row::Column::ImportId, id).await?),
-            FileKind::Membership => {
-                Self::Membership(all::<membership_row::Entity>(from, membership_row::Column::ImportId, id).await?)
+            FileKind::Groups => {
+                Self::Groups(rows_of_import::<group_row::Entity>(from, group_row::Column::ImportId, id).await?)
             }
-            FileKind::Links => Self::Links(all::<link_row::Entity>(from, link_row::Column::ImportId, id).await?),
-            FileKind::Establishments => Self::Establishments(
-                all::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?,
+            FileKind::Membership => Self::Membership(
+                rows_of_import::<membership_row::Entity>(from, membership_row::Column::ImportId, id).await?,
             ),
-            FileKind::Ofsted => Self::Ofsted(all::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?),
+            FileKind::Links => {
+                Self::Links(rows_of_import::<link_row::Entity>(from, link_row::Column::ImportId, id).await?)
+            }
+            FileKind::Establishments => Self::Establishments(
+                rows_of_import::<establishment_row::Entity>(from, establishment_row::Column::ImportId, id).await?,
+            ),
+            FileKind::Ofsted => {
+                Self::Ofsted(rows_of_import::<ofsted_row::Entity>(from, ofsted_row::Column::ImportId, id).await?)
+            }
         })
     }
 
-    /// Deletes some of an import's rows and returns how many; 0 if there were none left.
+    /// Deletes some of an import's rows and returns their number; 0 if no rows are left. `limit` is the most keys to delete.
     pub(crate) async fn delete_some(tx: &WriteTx, kind: FileKind, import: ImportId, limit: u64) -> Result<u64> {
         let id = import.0;
         match kind {
             FileKind::Groups => {
-                some::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit).await
+                delete_first::<group_row::Entity>(tx, group_row::Column::ImportId, group_row::Column::Uid, id, limit)
+                    .await
             }
             FileKind::Membership => {
                 use membership_row::Column as C;
-                some::<membership_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
+                delete_first::<membership_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
             }
             FileKind::Links => {
-                some::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await
+                delete_first::<link_row::Entity>(tx, link_row::Column::ImportId, link_row::Column::Urn, id, limit).await
             }
             FileKind::Establishments => {
                 use establishment_row::Column as C;
-                some::<establishment_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
+                delete_first::<establishment_row::Entity>(tx, C::ImportId, C::Urn, id, limit).await
             }
             FileKind::Ofsted => {
-                some::<ofsted_row::Entity>(tx, ofsted_row::Column::ImportId, ofsted_row::Column::Urn, id, limit).await
+                delete_first::<ofsted_row::Entity>(tx, ofsted_row::Column::ImportId, ofsted_row::Column::Urn, id, limit)
+                    .await
             }
         }
     }
 }
 
-async fn all<E: EntityTrait>(from: &impl Readable, import: E::Column, id: Uuid) -> Result<Vec<E::Model>> {
+async fn rows_of_import<E: EntityTrait>(from: &impl Readable, import: E::Column, id: Uuid) -> Result<Vec<E::Model>> {
     Ok(E::find().filter(import.eq(id)).all(&from.at().db).await?)
 }
 
-/// Deletes the rows with the import's first keys, because neither database supports `DELETE ... LIMIT`.
-async fn some<E: EntityTrait>(tx: &WriteTx, import: E::Column, key: E::Column, id: Uuid, limit: u64) -> Result<u64> {
-    let mut first = Query::select();
-    first.column(key).from(E::default()).and_where(import.eq(id)).order_by(key, sea_orm::Order::Asc).limit(limit);
-    let gone = E::delete_many().filter(import.eq(id)).filter(key.in_subquery(first)).exec(&tx.at().db).await?;
-    Ok(gone.rows_affected)
+/// Deletes the rows of an import with the first `limit` keys and returns their number. The keys are selected first, because
+/// neither database supports `DELETE ... LIMIT`.
+async fn delete_first<E: EntityTrait>(
+    tx: &WriteTx,
+    import: E::Column,
+    key: E::Column,
+    id: Uuid,
+    limit: u64,
+) -> Result<u64> {
+    let mut first_keys = Query::select();
+    first_keys.column(key).from(E::default()).and_where(import.eq(id)).order_by(key, sea_orm::Order::Asc).limit(limit);
+    let result = E::delete_many().filter(import.eq(id)).filter(key.in_subquery(first_keys)).exec(&tx.at().db).await?;
+    Ok(result.rows_affected)
 }

@@ -1,4 +1,4 @@
-//! Pages of offers, with filter and order. A page is found by key, so that the last page costs as much as the first.
+//! Reads pages of offers, with filter and order. A page begins after a key, so that the last page costs as much as the first.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,7 +7,7 @@ use sea_orm::{
     ColumnTrait as _, EntityTrait as _, Order as Direction, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 
-use super::{bare, whole, within_reach};
+use super::{decode_bare, with_parts, within_reach};
 use crate::domain::ids::{OfferId, Programme};
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
@@ -47,9 +47,9 @@ pub enum OfferField {
     Name,
     /// The region, by name.
     Region,
-    /// Whom it is assigned to.
+    /// The actor to whom it is assigned.
     Assignee,
-    /// The trust behind it, if any.
+    /// The UID of its trust, if any.
     Trust,
     /// A school on it, by URN.
     School,
@@ -60,23 +60,23 @@ pub enum OfferField {
 /// The order of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OfferOrder {
-    /// As they were made.
+    /// In the order in which they were made.
     #[default]
     Made,
-    /// The newest first.
+    /// The newest offer first.
     MadeLast,
-    /// By name, as the database orders texts, then as they were made.
+    /// By name, as the database orders texts. Offers of the same name are in the order in which they were made.
     Name,
-    /// By name, the last first.
+    /// The reverse of [`OfferOrder::Name`].
     NameLast,
 }
 
-/// The start of a page: it begins after this offer, which had this name.
+/// The start of a page: the page begins after this offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferPageStart {
     /// The offer.
     pub offer: OfferId,
-    /// Its name.
+    /// The name of the offer when the page before was read.
     pub name: String,
 }
 
@@ -85,9 +85,9 @@ pub struct OfferPageStart {
 pub struct OfferPageQuery<'a> {
     /// The programme.
     pub programme: &'a Programme,
-    /// Which offers.
+    /// Which offers the page shows.
     pub filter: &'a OfferFilter,
-    /// Their order.
+    /// The order of the offers.
     pub order: OfferOrder,
     /// Where the page begins; by default at the first offer.
     pub after: Option<&'a OfferPageStart>,
@@ -98,101 +98,104 @@ pub struct OfferPageQuery<'a> {
 }
 
 /// A page of offers within reach.
-pub async fn page(from: &impl Readable, reach: &Reach, requested: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
+pub async fn page(from: &impl Readable, reach: &Reach, query: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
-    let rows = rows(reach, requested).all(&conn.db).await?;
+    let rows = select_page(reach, query).all(&conn.db).await?;
     let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
-    let found = if requested.parts {
-        whole(&conn, rows).await?
+    let offers = if query.parts {
+        with_parts(&conn, rows).await?
     } else {
-        rows.into_iter().map(|row| Ok((OfferId(row.id), bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
+        rows.into_iter().map(|row| Ok((OfferId(row.id), decode_bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
     };
-    let mut found: HashMap<OfferId, Offer> = found.into_iter().collect();
-    Ok(order.iter().filter_map(|id| found.remove(id)).collect())
+    let mut offers: HashMap<OfferId, Offer> = offers.into_iter().collect();
+    Ok(order.iter().filter_map(|id| offers.remove(id)).collect())
 }
 
-/// The rows of a page, in its order.
-fn rows(reach: &Reach, requested: &OfferPageQuery<'_>) -> Select<offer::Entity> {
+/// The query for the rows of a page, in the order of the page.
+fn select_page(reach: &Reach, query: &OfferPageQuery<'_>) -> Select<offer::Entity> {
     use offer::Column as C;
     let mut find = offer::Entity::find()
-        .filter(C::Programme.eq(requested.programme.as_str()))
+        .filter(C::Programme.eq(query.programme.as_str()))
         .filter(within_reach(reach))
-        .filter(matching(requested.filter))
-        .limit(requested.limit);
-    let direction = if matches!(requested.order, OfferOrder::MadeLast | OfferOrder::NameLast) {
+        .filter(meets_filter(query.filter))
+        .limit(query.limit);
+    let direction = if matches!(query.order, OfferOrder::MadeLast | OfferOrder::NameLast) {
         Direction::Desc
     } else {
         Direction::Asc
     };
-    let by_name = matches!(requested.order, OfferOrder::Name | OfferOrder::NameLast);
+    let by_name = matches!(query.order, OfferOrder::Name | OfferOrder::NameLast);
     if by_name {
         find = find.order_by(C::Name, direction.clone());
     }
     find = find.order_by(C::Id, direction);
-    if let Some(after) = requested.after {
-        find = find.filter(beyond(requested.order, after));
+    if let Some(after) = query.after {
+        find = find.filter(after_start(query.order, after));
     }
     find
 }
 
 /// The condition that an offer comes after the start of the page.
-fn beyond(order: OfferOrder, after: &OfferPageStart) -> SimpleExpr {
+fn after_start(order: OfferOrder, start: &OfferPageStart) -> SimpleExpr {
     use offer::Column as C;
-    let id = after.offer.0;
+    let id = start.offer.0;
     let pair = || Expr::tuple([Expr::col(C::Name), Expr::col(C::Id)]);
-    let place = || Expr::tuple([Expr::value(after.name.as_str()), Expr::value(id)]);
+    let start_pair = || Expr::tuple([Expr::value(start.name.as_str()), Expr::value(id)]);
     match order {
         OfferOrder::Made => C::Id.gt(id),
         OfferOrder::MadeLast => C::Id.lt(id),
-        OfferOrder::Name => pair().gt(place()),
-        OfferOrder::NameLast => pair().lt(place()),
+        OfferOrder::Name => pair().gt(start_pair()),
+        OfferOrder::NameLast => pair().lt(start_pair()),
     }
 }
 
-fn matching(filter: &OfferFilter) -> Cond {
+/// The condition that an offer meets a filter.
+fn meets_filter(filter: &OfferFilter) -> Cond {
     use offer::Column as C;
     let assignee = filter.assignee.as_ref().map(|it| match it {
         Some(actor) => C::Assignee.eq(actor.as_str()),
         None => C::Assignee.is_null(),
     });
-    let mut all = Cond::all()
+    let mut condition = Cond::all()
         .add_option(filter.state.map(|it| C::State.eq(it.name())))
         .add_option(filter.region.map(|it| C::Region.eq(it.name())))
         .add_option(assignee);
     if let Some(search) = &filter.search {
-        all = all.add(named_like(search));
+        condition = condition.add(matches_search(search));
     }
-    if let Some(condition) = &filter.condition {
-        all = all.add(condition.cond(&compared));
+    if let Some(requested) = &filter.condition {
+        condition = condition.add(requested.cond(&field_comparison));
     }
-    all
+    condition
 }
 
-fn compared(field: OfferField, how: Comparison, operand: &Operand) -> SimpleExpr {
+/// The condition that a field of an offer meets a comparison.
+fn field_comparison(field: OfferField, comparison: Comparison, operand: &Operand) -> SimpleExpr {
     use offer::Column as C;
     let column = match field {
         OfferField::State => C::State,
         OfferField::Outcome => C::Outcome,
         OfferField::RecipientKind => C::RecipientKind,
         OfferField::Recipient => C::Recipient,
-        OfferField::Name if matches!(how, Comparison::Has | Comparison::HasNot) => C::Search,
+        OfferField::Name if matches!(comparison, Comparison::Has | Comparison::HasNot) => C::Search,
         OfferField::Name => C::Name,
         OfferField::Region => C::Region,
         OfferField::Assignee => C::Assignee,
         OfferField::Trust => C::TrustUid,
-        OfferField::School => return with_school(how, operand),
+        OfferField::School => return school_comparison(comparison, operand),
         OfferField::Made => C::MadeAt,
     };
-    compare(column, how, operand)
+    compare(column, comparison, operand)
 }
 
-fn with_school(how: Comparison, operand: &Operand) -> SimpleExpr {
+/// The condition that an offer lists a school, or does not for a negative comparison.
+fn school_comparison(comparison: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
-    let on = with_urn(number);
-    if matches!(how, Comparison::NotEqual | Comparison::HasNot) { on.not() } else { on }
+    let is_listed = lists_school(number);
+    if matches!(comparison, Comparison::NotEqual | Comparison::HasNot) { is_listed.not() } else { is_listed }
 }
 
-fn with_urn(number: i64) -> SimpleExpr {
+fn lists_school(number: i64) -> SimpleExpr {
     offer::Column::Id.in_subquery(
         Query::select()
             .column(offer_school::Column::OfferId)
@@ -202,13 +205,15 @@ fn with_urn(number: i64) -> SimpleExpr {
     )
 }
 
-fn named_like(search: &str) -> Cond {
+/// The condition that the search text of an offer contains a text, or that the text is the number of its recipient or of one of
+/// its schools.
+fn matches_search(search: &str) -> Cond {
     let part = search.trim().to_lowercase();
-    let mut any = Cond::any().add(holds(offer::Column::Search, &part));
+    let mut condition = Cond::any().add(holds(offer::Column::Search, &part));
     if let Ok(number) = part.parse::<i64>() {
-        any = any.add(offer::Column::Recipient.eq(number)).add(with_urn(number));
+        condition = condition.add(offer::Column::Recipient.eq(number)).add(lists_school(number));
     }
-    any
+    condition
 }
 
 #[cfg(test)]
@@ -223,8 +228,8 @@ mod tests {
     use crate::store::{Store, Use};
 
     /// The query plan of SQLite, which has no statistics, for a page.
-    async fn plan(store: &Store, reach: &Reach, expected: &OfferPageQuery<'_>) -> Vec<String> {
-        let statement = rows(reach, expected).build(DbBackend::Sqlite);
+    async fn plan(store: &Store, reach: &Reach, query: &OfferPageQuery<'_>) -> Vec<String> {
+        let statement = select_page(reach, query).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();
         let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
         let sql = format!("EXPLAIN QUERY PLAN {}", statement.sql);
@@ -232,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_page_is_found_by_an_index_that_has_its_order() {
+    async fn every_page_uses_an_index_with_the_order_of_the_page() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         store.migrate().await.unwrap();
@@ -240,11 +245,12 @@ mod tests {
         let [here, there] = ["West Midlands", "North of England"].map(|it| it.parse::<Region>().unwrap());
         let (region, state) = (Some(here), Some(State::Identified));
         let everywhere = Reach::everything();
-        let two = Reach { regions: Regions::These([here, there].into_iter().collect()), assigned_to: None };
-        let own = Reach { regions: Regions::These(BTreeSet::new()), assigned_to: Some("ann".parse().unwrap()) };
-        let closed = Condition::Is(OfferField::State, Comparison::NotEqual, Operand::Text("closed".to_owned()));
-        let nobody = OfferFilter { assignee: Some(None), ..Default::default() };
-        let rows = [
+        let two_regions = Reach { regions: Regions::These([here, there].into_iter().collect()), assigned_to: None };
+        let assigned_only =
+            Reach { regions: Regions::These(BTreeSet::new()), assigned_to: Some("ann".parse().unwrap()) };
+        let not_closed = Condition::Is(OfferField::State, Comparison::NotEqual, Operand::Text("closed".to_owned()));
+        let unassigned = OfferFilter { assignee: Some(None), ..Default::default() };
+        let cases = [
             (
                 OfferFilter { region, state, ..Default::default() },
                 &everywhere,
@@ -257,22 +263,22 @@ mod tests {
             ),
             (OfferFilter { state, ..Default::default() }, &everywhere, "offers_by_id (programme=? AND id"),
             (OfferFilter::default(), &everywhere, "offers_by_id (programme=? AND id"),
-            (OfferFilter::default(), &two, "offers_by_id (programme=? AND id"),
-            (OfferFilter::default(), &own, "offers_by_assignee (programme=? AND assignee=? AND id"),
-            (nobody, &everywhere, "offers_by_assignee (programme=? AND assignee=? AND id"),
+            (OfferFilter::default(), &two_regions, "offers_by_id (programme=? AND id"),
+            (OfferFilter::default(), &assigned_only, "offers_by_assignee (programme=? AND assignee=? AND id"),
+            (unassigned, &everywhere, "offers_by_assignee (programme=? AND assignee=? AND id"),
             (
-                OfferFilter { condition: Some(closed), ..Default::default() },
+                OfferFilter { condition: Some(not_closed), ..Default::default() },
                 &everywhere,
                 "offers_by_id (programme=? AND id",
             ),
         ];
-        let place = OfferPageStart { offer: OfferId(uuid::Uuid::nil()), name: "St Wilfreda's".to_owned() };
-        for (filter, reach, by_id) in rows {
+        let start = OfferPageStart { offer: OfferId(uuid::Uuid::nil()), name: "St Wilfreda's".to_owned() };
+        for (filter, reach, index_by_id) in cases {
             for order in [OfferOrder::Made, OfferOrder::MadeLast, OfferOrder::Name, OfferOrder::NameLast] {
                 let by_name = matches!(order, OfferOrder::Name | OfferOrder::NameLast);
-                let index = if by_name { "offers_by_name (programme=? AND (name,id)" } else { by_id };
-                for after in [None, Some(&place)] {
-                    let expected = OfferPageQuery {
+                let index = if by_name { "offers_by_name (programme=? AND (name,id)" } else { index_by_id };
+                for after in [None, Some(&start)] {
+                    let query = OfferPageQuery {
                         programme: &programme,
                         filter: &filter,
                         order,
@@ -280,10 +286,10 @@ mod tests {
                         limit: 100,
                         parts: true,
                     };
-                    let plan = plan(&store, reach, &expected).await;
-                    let [only] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
+                    let plan = plan(&store, reach, &query).await;
+                    let [step] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
                     let index = if after.is_some() { index } else { index.rsplit_once(" AND ").unwrap().0 };
-                    assert!(only.contains(index), "{filter:?} by {order:?} is found by {index}: {plan:?}");
+                    assert!(step.contains(index), "{filter:?} by {order:?} is found by {index}: {plan:?}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Memberships of schools in groups: in the newest register, and in every imported register.
+//! Reads memberships of schools in groups, in the newest register or in every imported register.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use sea_orm::FromQueryResult;
 use super::{group_type, uid_numbers, urn_numbers};
 use crate::domain::Date;
 use crate::domain::ids::{ImportId, Uid, Urn};
-use crate::store::db::bulk_sql::{among, numbers, select};
+use crate::store::db::bulk_sql::{numbers, select, value_in};
 use crate::store::db::column_values::{uid, urn};
 use crate::store::{Readable, Result};
 
-/// The newest register: all landed files of membership with the latest as-at date.
+/// The SQL condition for the newest register: all landed files of membership with the latest as-at date.
 const NEWEST: &str = "AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'membership' AND state = 'landed')";
 
-/// A school in a group, by one file of membership.
+/// A school in a group, as one file of membership says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     /// The as-at date of the file.
@@ -61,27 +61,27 @@ pub enum MembershipQuery<'a> {
     Mats,
 }
 
-/// Memberships in the newest register.
-pub async fn members(from: &impl Readable, of: MembershipQuery<'_>) -> Result<Vec<Membership>> {
-    memberships(from, of, NEWEST).await
+/// The requested memberships in the newest register.
+pub async fn members(from: &impl Readable, query: MembershipQuery<'_>) -> Result<Vec<Membership>> {
+    memberships(from, query, NEWEST).await
 }
 
-/// Memberships in every register imported, newest first.
-pub async fn history(from: &impl Readable, of: Urn) -> Result<Vec<Membership>> {
-    memberships(from, MembershipQuery::Schools(&[of]), "").await
+/// The memberships of a school in every landed file of membership, the newest file first.
+pub async fn history(from: &impl Readable, school: Urn) -> Result<Vec<Membership>> {
+    memberships(from, MembershipQuery::Schools(&[school]), "").await
 }
 
-async fn memberships(from: &impl Readable, of: MembershipQuery<'_>, newest: &str) -> Result<Vec<Membership>> {
+async fn memberships(from: &impl Readable, query: MembershipQuery<'_>, newest: &str) -> Result<Vec<Membership>> {
     let conn = from.at();
-    let (which, values) = match of {
-        MembershipQuery::Schools(urns) => (among(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
-        MembershipQuery::Groups(uids) => (among(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
+    let (condition, values) = match query {
+        MembershipQuery::Schools(urns) => (value_in(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
+        MembershipQuery::Groups(uids) => (value_in(&conn, "r.uid", 1), vec![numbers(&conn, &uid_numbers(uids))]),
         MembershipQuery::Mats => ("r.kind = 6".to_owned(), Vec::new()),
     };
     let sql = format!(
         "SELECT i.as_at, r.import_id, r.urn, r.uid, r.group_name, r.kind, r.kind_name, r.status, r.joined_on
          FROM membership_rows r JOIN imports i ON i.id = r.import_id
-         WHERE i.state = 'landed' AND {which} {newest} ORDER BY i.as_at DESC, r.urn, r.uid, r.import_id"
+         WHERE i.state = 'landed' AND {condition} {newest} ORDER BY i.as_at DESC, r.urn, r.uid, r.import_id"
     );
     let rows: Vec<MembershipRow> = select(&conn, &sql, values).await?;
     rows.into_iter()
@@ -112,7 +112,7 @@ pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, us
     let sql = format!(
         "SELECT r.uid, COUNT(DISTINCT r.urn) AS schools FROM membership_rows r JOIN imports i ON i.id = r.import_id
          WHERE i.state = 'landed' AND {} {NEWEST} GROUP BY r.uid",
-        among(&conn, "r.uid", 1)
+        value_in(&conn, "r.uid", 1)
     );
     let rows: Vec<Size> = select(&conn, &sql, vec![numbers(&conn, &uid_numbers(uids))]).await?;
     rows.into_iter().map(|row| Ok((uid(row.uid)?, usize::try_from(row.schools).unwrap_or(0)))).collect()

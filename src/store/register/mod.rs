@@ -1,4 +1,4 @@
-//! Schools and trusts by the landed files of the register: for each, the newest file that names it.
+//! Reads schools and trusts from the landed files of the register. Each is as in the newest file that names it.
 //!
 //! "Newest" is by as-at date, then by kind of file (establishments before membership before Ofsted; groups before
 //! membership), then by the values themselves, so the order of imports makes no difference. Everything is read from the rows
@@ -15,7 +15,7 @@ use sea_orm::FromQueryResult;
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::ids::{LaCode, Laestab, Uid, Urn};
-use crate::store::db::bulk_sql::{among, numbers, select, select_rows};
+use crate::store::db::bulk_sql::{numbers, select, select_rows, value_in};
 use crate::store::db::column_values::urn;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{Row as _, row};
@@ -49,19 +49,19 @@ struct SchoolRow {
 /// Those of these schools that a landed file names.
 pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
     let conn = from.at();
-    let among = among(&conn, "r.urn", 1);
+    let in_urns = value_in(&conn, "r.urn", 1);
     let sql = format!(
         "SELECT urn, name, la_code, school_type, phase FROM (
            SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn
                ORDER BY as_at DESC, priority DESC, name DESC, school_type DESC, la_code DESC, phase DESC) AS nth FROM (
              SELECT r.urn, r.name, r.la_code, r.school_type, r.phase, i.as_at, 3 AS priority
-               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
              UNION ALL
              SELECT r.urn, r.school_name, r.la_code, r.school_type, r.phase, i.as_at, 2
-               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
              UNION ALL
              SELECT r.urn, r.name, r.laestab / 10000, r.school_type, r.phase, i.as_at, 1
-               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
            ) a) newest WHERE nth = 1"
     );
     let rows: Vec<SchoolRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
@@ -74,7 +74,8 @@ pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, 
         .collect()
 }
 
-/// Columns of the newest establishment row. Without one, the LAESTAB is that of the newest Ofsted row.
+/// Columns of a school's newest establishment row. Where that row or its LAESTAB is missing, the LAESTAB is that of the newest
+/// Ofsted row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Establishment {
     /// LAESTAB.
@@ -101,30 +102,30 @@ struct EstablishmentRow {
 /// Those of these schools that a file of establishments or a monthly file names.
 pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
     let conn = from.at();
-    let among = among(&conn, "r.urn", 1);
+    let in_urns = value_in(&conn, "r.urn", 1);
     let sql = format!(
         "SELECT urn, laestab, status, diocese, closed_on FROM (
            SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn, priority
                ORDER BY as_at DESC, COALESCE(laestab, 0) DESC, status DESC, COALESCE(diocese, '') DESC,
                    closed_on IS NULL, closed_on DESC) AS nth FROM (
              SELECT r.urn, r.laestab, r.status, r.diocese, r.closed_on, i.as_at, 2 AS priority
-               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               FROM establishment_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
              UNION ALL
              SELECT r.urn, r.laestab, NULL, NULL, NULL, i.as_at, 1
-               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+               FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
            ) a) newest WHERE nth = 1 ORDER BY urn, priority DESC"
     );
     let rows: Vec<EstablishmentRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
     let mut found: HashMap<Urn, Establishment> = HashMap::new();
     for row in rows {
-        let entry = found.entry(urn(row.urn)?).or_default();
+        let establishment = found.entry(urn(row.urn)?).or_default();
         let laestab = row.laestab.and_then(|number| u32::try_from(number).ok()).and_then(Laestab::new);
-        entry.laestab = entry.laestab.or(laestab);
+        establishment.laestab = establishment.laestab.or(laestab);
         // Only a file of establishments prints a status, and it always does.
-        entry.in_establishments |= row.status.is_some();
-        entry.status = entry.status.take().or(row.status);
-        entry.diocese = entry.diocese.take().or(row.diocese);
-        entry.close_date = entry.close_date.or(row.closed_on);
+        establishment.in_establishments |= row.status.is_some();
+        establishment.status = establishment.status.take().or(row.status);
+        establishment.diocese = establishment.diocese.take().or(row.diocese);
+        establishment.close_date = establishment.close_date.or(row.closed_on);
     }
     Ok(found)
 }
@@ -144,29 +145,29 @@ pub struct Trust {
     pub status: String,
 }
 
-/// Those of these groups that a landed file of groups or of membership names. A file of groups takes precedence over one of
-/// membership of the same date. A newer file of groups shows which trusts have closed since the register.
+/// Those of these groups that a landed file of groups or of membership names. A file of groups takes precedence over a file of
+/// membership with the same date. A newer file of groups shows which trusts have closed since the register.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
-    let mut together = MultiQuery::default();
-    let asked = ask_trusts(&conn, &mut together, uids);
-    let found = together.ask(&conn).await?.read(Some(asked), read_trust)?;
+    let mut queries = MultiQuery::default();
+    let number = add_trusts_query(&conn, &mut queries, uids);
+    let found = queries.run(&conn).await?.read(Some(number), read_trust)?;
     Ok(found.into_iter().map(|it| (it.uid, it)).collect())
 }
 
-/// Adds a query for these groups; see [`trusts`].
-pub(super) fn ask_trusts(conn: &Conn<'_>, together: &mut MultiQuery, uids: &[Uid]) -> usize {
-    together.add(TrustRow::COLUMNS, [numbers(conn, &uid_numbers(uids))], |place| {
-        let among = among(conn, "r.uid", place);
+/// Adds a query for these groups; see [`trusts`]. Returns the query's number.
+pub(super) fn add_trusts_query(conn: &Conn<'_>, queries: &mut MultiQuery, uids: &[Uid]) -> usize {
+    queries.add(TrustRow::COLUMNS, [numbers(conn, &uid_numbers(uids))], |index| {
+        let in_uids = value_in(conn, "r.uid", index);
         format!(
             "FROM (
                SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
                    ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
                  SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
-                   FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+                   FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
                  UNION ALL
                  SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
-                   FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {among}
+                   FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
                ) a) newest WHERE nth = 1"
         )
     })
@@ -192,20 +193,21 @@ pub(super) fn read_trust(row: TrustRow) -> Result<Trust> {
     Ok(Trust { uid, name, kind: group_type(kind)?, kind_name, status })
 }
 
-/// All names of these trusts in files, newest file first; names from files that no longer count come last.
+/// All names of each of these trusts in files, the name in the newest file first. Names from files that no longer count come
+/// last.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
     let conn = from.at();
-    let (among, ever) = (among(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");
+    let (in_uids, ever_landed) = (value_in(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");
     let sql = format!(
         "SELECT uid, name FROM (
            SELECT r.uid, r.name, i.state, i.as_at, 2 AS priority
-             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE {ever} AND {among}
+             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
            UNION ALL
            SELECT r.uid, r.group_name, i.state, i.as_at, 1
-             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE {ever} AND {among}
+             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
          ) named GROUP BY uid, name
          ORDER BY uid, MAX(CASE state WHEN 'landed' THEN as_at END) DESC NULLS LAST, MAX(priority) DESC, name DESC"
     );
@@ -227,7 +229,7 @@ pub struct Link {
     pub name: String,
     /// The type of the link: Predecessor, Successor, ...
     pub link_type: String,
-    /// Since when.
+    /// The day on which it was established, if printed.
     pub on: Option<Date>,
 }
 
@@ -240,15 +242,16 @@ pub enum LinkDirection {
     Successors,
 }
 
-/// The predecessors or successors of these schools by the newest files of links, by URN. Schools without one are left out. A
-/// link counts whether it is printed for one school or for the other.
+/// The predecessors or successors of these schools in the newest files of links, by the URN of the school. A school that has none
+/// is left out. A
+/// link counts whether a file prints it at the school or at the linked school.
 pub async fn kin(from: &impl Readable, urns: &[Urn], which: LinkDirection) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {
         school: i64,
         other: i64,
     }
-    let (own, others) = match which {
+    let (own_type, other_type) = match which {
         LinkDirection::Predecessors => ("predecessor%", "successor%"),
         LinkDirection::Successors => ("successor%", "predecessor%"),
     };
@@ -257,13 +260,13 @@ pub async fn kin(from: &impl Readable, urns: &[Urn], which: LinkDirection) -> Re
         "i.state = 'landed' AND i.as_at = (SELECT MAX(as_at) FROM imports WHERE kind = 'links' AND state = 'landed')";
     let sql = format!(
         "SELECT r.urn AS school, r.link_urn AS other FROM link_rows r JOIN imports i ON i.id = r.import_id
-           WHERE {newest} AND LOWER(r.link_type) LIKE '{own}' AND r.urn <> r.link_urn AND {}
+           WHERE {newest} AND LOWER(r.link_type) LIKE '{own_type}' AND r.urn <> r.link_urn AND {}
          UNION
          SELECT r.link_urn, r.urn FROM link_rows r JOIN imports i ON i.id = r.import_id
-           WHERE {newest} AND LOWER(r.link_type) LIKE '{others}' AND r.urn <> r.link_urn AND {}
+           WHERE {newest} AND LOWER(r.link_type) LIKE '{other_type}' AND r.urn <> r.link_urn AND {}
          ORDER BY 1, 2",
-        among(&conn, "r.urn", 1),
-        among(&conn, "r.link_urn", 1),
+        value_in(&conn, "r.urn", 1),
+        value_in(&conn, "r.link_urn", 1),
     );
     let rows: Vec<Row> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
     let mut found: HashMap<Urn, Vec<Urn>> = HashMap::new();
@@ -273,8 +276,8 @@ pub async fn kin(from: &impl Readable, urns: &[Urn], which: LinkDirection) -> Re
     Ok(found)
 }
 
-/// A school's links in the newest files of links, by the other's URN.
-pub async fn links(from: &impl Readable, of: Urn) -> Result<Vec<Link>> {
+/// A school's links in the newest files of links, in the order of the linked schools' URNs.
+pub async fn links(from: &impl Readable, school: Urn) -> Result<Vec<Link>> {
     #[derive(FromQueryResult)]
     struct Row {
         link_urn: i64,
@@ -287,7 +290,7 @@ pub async fn links(from: &impl Readable, of: Urn) -> Result<Vec<Link>> {
          WHERE i.state = 'landed' AND r.urn = $1 AND i.as_at =
              (SELECT MAX(as_at) FROM imports WHERE kind = 'links' AND state = 'landed')
          ORDER BY r.link_urn, r.link_type";
-    let rows: Vec<Row> = select(&from.at(), sql, vec![i64::from(of.get()).into()]).await?;
+    let rows: Vec<Row> = select(&from.at(), sql, vec![i64::from(school.get()).into()]).await?;
     let link = |row: Row| {
         Ok(Link { urn: urn(row.link_urn)?, name: row.link_name, link_type: row.link_type, on: row.linked_on })
     };

@@ -1,4 +1,5 @@
-//! The record of reference data. Its head is in the locked row, and its events are appended under that lock.
+//! Reads and writes the record of reference data. The head of the record is in the row that [`lock`] locks, and events are
+//! appended only under that lock.
 
 use sea_orm::sea_query::LockType;
 use sea_orm::{EntityTrait as _, QueryResult, QuerySelect as _};
@@ -10,12 +11,12 @@ use crate::domain::register_record::{RegisterBody, RegisterSeq};
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table};
 use crate::store::db::bulk_sql::rows;
-use crate::store::db::column_values::{hash, spelled};
+use crate::store::db::column_values::{check_day_text, hash};
 use crate::store::db::entity::register::lock;
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow as _, Row as _, column, row};
 use crate::store::events::Recorded;
-use crate::store::verify_rows::{VerifyRows, each};
+use crate::store::verify_rows::{VerifyRows, read_each};
 use crate::store::{Readable, Result, StoreError, WriteTx};
 
 /// The head of the record.
@@ -45,26 +46,28 @@ impl RegisterHead {
 /// on the register or the files. A dry run reads one snapshot and takes no lock.
 ///
 /// # Errors
-/// [`StoreError::Contention`] if another process holds it for too long.
+/// [`StoreError::Contention`] if another process holds the lock for too long; [`StoreError::Unavailable`];
+/// [`StoreError::Unreadable`] if the row is missing or its hash is invalid.
 pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
     let mut find = lock::Entity::find();
     if from.can_lock() {
         find = find.lock(LockType::Update);
     }
-    head_of(find.all(&from.at().db).await?.pop())
+    decode_head(find.all(&from.at().db).await?.pop())
 }
 
 /// Reads the head without locking it.
 pub async fn head(from: &impl Readable) -> Result<RegisterHead> {
-    head_of(lock::Entity::find().all(&from.at().db).await?.pop())
+    decode_head(lock::Entity::find().all(&from.at().db).await?.pop())
 }
 
-/// Adds a query for the number of the next event, which is read at the same time as the other queries.
-pub(in crate::store) fn ask_head(together: &mut MultiQuery) -> usize {
-    together.add(&[("next_seq", ColumnType::Int)], [], |_| "FROM register_lock".to_owned())
+/// Adds a query for the number of the next event, so that the number belongs to the same moment as the other results. Returns
+/// the query's number.
+pub(in crate::store) fn add_next_seq_query(queries: &mut MultiQuery) -> usize {
+    queries.add(&[("next_seq", ColumnType::Int)], [], |_| "FROM register_lock".to_owned())
 }
 
-/// The number of the last event, from the result of [`ask_head`].
+/// The number of the last event, from the result of [`add_next_seq_query`].
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
@@ -72,10 +75,10 @@ pub(in crate::store) fn last_before(Seq(next): RegisterSeq) -> Result<RegisterSe
     Ok(Seq(next.saturating_sub(1)))
 }
 
-fn head_of(row: Option<lock::Model>) -> Result<RegisterHead> {
+fn decode_head(row: Option<lock::Model>) -> Result<RegisterHead> {
     let row = row.ok_or_else(|| StoreError::unreadable("register_lock has no row"))?;
-    let last = row.head.as_deref().map(hash).transpose()?;
-    Ok(RegisterHead { next: Seq(row.next_seq), hash: last.unwrap_or_else(|| genesis(&RecordName::Register)) })
+    let last_hash = row.head.as_deref().map(hash).transpose()?;
+    Ok(RegisterHead { next: Seq(row.next_seq), hash: last_hash.unwrap_or_else(|| genesis(&RecordName::Register)) })
 }
 
 row! {
@@ -160,16 +163,17 @@ pub async fn page(from: &impl Readable, first: RegisterSeq, limit: u64) -> Resul
     let sql =
         format!("SELECT {} FROM register_events WHERE seq >= $1 ORDER BY seq LIMIT $2", RegisterEventRow::names());
     let values = vec![first.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
-    rows(&from.at(), &sql, values).await?.iter().map(stored).collect()
+    rows(&from.at(), &sql, values).await?.iter().map(decode_separately).collect()
 }
 
-fn stored(row: &QueryResult) -> Result<StoredRegisterEvent> {
+/// Decodes an event. An event that cannot be read becomes an error within the [`StoredRegisterEvent`].
+fn decode_separately(row: &QueryResult) -> Result<StoredRegisterEvent> {
     let recorded = RegisterEventRow::of(row).and_then(|it| {
         if row.try_as_sqlite_row().is_some() {
             let text: String = column!(RegisterEventRow, effective_on, row)?;
-            spelled(it.effective_on, &text)?;
+            check_day_text(it.effective_on, &text)?;
         }
-        recorded(it)
+        decode_event(it)
     });
     Ok(StoredRegisterEvent {
         seq: Seq::of(row)?,
@@ -178,7 +182,7 @@ fn stored(row: &QueryResult) -> Result<StoredRegisterEvent> {
     })
 }
 
-fn recorded(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
+fn decode_event(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
     let event = Event {
         seq: row.seq,
         offer: None,
@@ -197,10 +201,10 @@ fn recorded(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
 /// The salts of all texts that have not been erased, for `verify`.
 pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
     let sql = format!("SELECT {} FROM register_salts", Salt::names());
-    each(&from.at(), &sql, vec![], Seq::of, |row| Ok(Salt::of(row)?.salt)).await
+    read_each(&from.at(), &sql, vec![], Seq::of, |row| Ok(Salt::of(row)?.salt)).await
 }
 
-/// Whether there is an event of this number and hash.
-pub async fn has(from: &impl Readable, seq: RegisterSeq, requested: Hash) -> Result<bool> {
-    Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(requested)))
+/// Whether there is an event with this number and this hash.
+pub async fn has(from: &impl Readable, seq: RegisterSeq, expected_hash: Hash) -> Result<bool> {
+    Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(expected_hash)))
 }

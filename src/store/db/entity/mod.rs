@@ -1,8 +1,8 @@
-//! The tables as SeaORM sees them. Plain rows: what they mean is in `domain`, how they become it in the other files
-//! of this layer.
+//! Declares the tables for SeaORM, as plain rows. The other files of this layer convert rows to values of `domain`, which gives
+//! them their meaning.
 
-/// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. The model is a row that can also be
-/// read by place. No table has a SeaORM relation; joins that matter are written where they are needed.
+/// Declares one table: a module with its `Model`, `Entity`, `Column` and `ActiveModel`. The model is a row that can also
+/// be read by column index. No table has a SeaORM relation; queries write their joins themselves.
 macro_rules! entity {
     ($(#[$doc:meta])* $module:ident = $table:literal { $($(#[$attr:meta])* $field:ident: $ty:ty),+ $(,)? }) => {
         $(#[$doc])*

@@ -1,7 +1,7 @@
-//! Programmes, events and the current state they fold to.
+//! Declares the tables of the terms and of the current state that events fold to.
 
 entity! {
-    /// The scheme of each programme, as loaded.
+    /// The terms of each programme, as loaded.
     terms = "terms" {
         #[sea_orm(primary_key, auto_increment = false)] programme: String,
         text: String,
@@ -112,7 +112,7 @@ entity! {
 }
 
 entity! {
-    /// Schools and trusts that came forward, or were put forward.
+    /// Referrals of schools and trusts.
     referral = "referrals" {
         #[sea_orm(primary_key, auto_increment = false)] id: Uuid,
         programme: String,

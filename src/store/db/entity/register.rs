@@ -1,4 +1,4 @@
-//! Reference data: imports, each file's rows, and what they say together.
+//! Declares the tables of reference data: imports, the rows of each file, the search by name, and the register's lock.
 
 entity! {
     /// One import of one file.
@@ -22,7 +22,7 @@ entity! {
 }
 
 entity! {
-    /// What was wrong with a file's rows.
+    /// The problems of a file's rows, and the notes about the file.
     problem = "import_problems" {
         #[sea_orm(primary_key, auto_increment = false)] import_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] ordinal: i64,
@@ -97,7 +97,7 @@ entity! {
 }
 
 entity! {
-    /// Ofsted months.
+    /// Rows of Ofsted's monthly files.
     ofsted_row = "ofsted_rows" {
         #[sea_orm(primary_key, auto_increment = false)] import_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)] urn: i64,
@@ -123,7 +123,7 @@ entity! {
 }
 
 entity! {
-    /// Schools by name.
+    /// Schools for the search by name.
     school = "schools" {
         #[sea_orm(primary_key, auto_increment = false)] urn: i64,
         search: String,
@@ -131,7 +131,7 @@ entity! {
 }
 
 entity! {
-    /// Trusts by name.
+    /// Trusts for the search by name.
     trust = "trusts" {
         #[sea_orm(primary_key, auto_increment = false)] uid: i64,
         search: String,
@@ -139,7 +139,8 @@ entity! {
 }
 
 entity! {
-    /// The one row that imports, withdrawals and identify lock.
+    /// The single row that imports, withdrawals and commands that depend on reference data lock. It has the head of the register's
+    /// record.
     lock = "register_lock" {
         #[sea_orm(primary_key, auto_increment = false)] id: i64,
         next_seq: i64,

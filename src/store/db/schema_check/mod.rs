@@ -5,7 +5,8 @@
 //! | SQLite | a database in memory, migrated here |
 //! | PostgreSQL | `schema_check/postgres.tsv`, which a test compares with a database that was just migrated |
 //!
-//! Both are read as things of a kind, by name. Why PostgreSQL has a file: ADR 0037.
+//! Each schema is read as a list of things: tables, columns, indexes and so on. A thing has a kind, a name and a definition. ADR
+//! 0037 says why PostgreSQL has a file.
 
 mod sqlite;
 
@@ -15,15 +16,15 @@ use std::fmt;
 use super::bulk_sql::select_rows;
 use crate::store::{Backend, Conn, Readable, Result, StoreError};
 
-/// Reads the things of a PostgreSQL schema.
+/// The query for the things of a PostgreSQL schema.
 const READ_POSTGRES: &str = include_str!("postgres.sql");
-/// What that reads of a database that was just migrated.
-const MADE_ON_POSTGRES: &str = include_str!("postgres.tsv");
+/// The result of that query for a database that was just migrated.
+const MIGRATED_POSTGRES: &str = include_str!("postgres.tsv");
 
-/// What a comparison found, each as a sentence.
+/// The findings of a comparison, each as a sentence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaFindings {
-    /// What is missing, changed, or unexpected.
+    /// Things that are missing, changed, or unexpected.
     pub differences: Vec<String>,
     /// Additions that operators may make, and indexes that only make reads faster.
     pub notes: Vec<String>,
@@ -54,21 +55,21 @@ type Things = BTreeMap<ThingName, String>;
 /// Compares the schema of the database that is read from.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for a catalog that says something else than it is asked.
+/// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] if the answer of the catalog has another form.
 pub async fn compare(from: &impl Readable) -> Result<SchemaFindings> {
     let conn = from.at();
     Ok(match conn.backend {
-        Backend::Sqlite => compared(sqlite::made().await?, &sqlite::read(&conn).await?),
-        Backend::Postgres => compared(&parsed(MADE_ON_POSTGRES.lines())?, &read_postgres(&conn).await?),
+        Backend::Sqlite => compare_things(sqlite::migrated_things().await?, &sqlite::read(&conn).await?),
+        Backend::Postgres => compare_things(&parse(MIGRATED_POSTGRES.lines())?, &read_postgres(&conn).await?),
     })
 }
 
 async fn read_postgres(conn: &Conn<'_>) -> Result<Things> {
     let lines = select_rows(conn, READ_POSTGRES, Vec::new(), Ok::<String, _>).await?;
-    parsed(lines.iter().map(String::as_str))
+    parse(lines.iter().map(String::as_str))
 }
 
-fn parsed<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Things> {
+fn parse<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Things> {
     let thing = |line: &str| {
         let mut parts = line.splitn(4, '\t').map(ToOwned::to_owned);
         let mut next =
@@ -83,33 +84,34 @@ fn is_harmless(kind: &str) -> bool {
     matches!(kind, "index" | "relation" | "extension" | "statistics")
 }
 
-fn tables(of: &Things) -> BTreeSet<&str> {
-    of.keys().filter(|it| it.kind == "table").map(|it| it.table.as_str()).collect()
+fn tables(things: &Things) -> BTreeSet<&str> {
+    things.keys().filter(|it| it.kind == "table").map(|it| it.table.as_str()).collect()
 }
 
-fn compared(made: &Things, found: &Things) -> SchemaFindings {
-    let [ours, there] = [made, found].map(tables);
+/// Compares the things that the migrations make with those that a database has.
+fn compare_things(made: &Things, found: &Things) -> SchemaFindings {
+    let [made_tables, found_tables] = [made, found].map(tables);
     let mut findings = SchemaFindings::default();
     for (name, definition) in made {
-        let said = match found.get(name) {
+        let finding = match found.get(name) {
             Some(other) if other == definition => continue,
             Some(other) => format!("{name}: expected {definition:?}, got {other:?}"),
             None => format!("{name} is missing: {definition:?}"),
         };
-        // Of a table that is missing nothing more is said.
-        if name.kind != "table" && !name.table.is_empty() && !there.contains(name.table.as_str()) {
+        // The columns and other things of a missing table are not reported as well.
+        if name.kind != "table" && !name.table.is_empty() && !found_tables.contains(name.table.as_str()) {
             continue;
         }
-        findings.add(is_harmless(&name.kind), said);
+        findings.add(is_harmless(&name.kind), finding);
     }
     for (name, definition) in found.iter().filter(|(name, _)| !made.contains_key(*name)) {
-        let is_on_ours = ours.contains(name.table.as_str());
-        let said = format!("{name} is unexpected: the migrations do not make {definition:?}");
+        let is_on_made_table = made_tables.contains(name.table.as_str());
+        let finding = format!("{name} is unexpected: the migrations do not make {definition:?}");
         match name.kind.as_str() {
-            "table" => findings.add(true, said),
-            kind if name.table.is_empty() || is_on_ours => findings.add(is_harmless(kind), said),
-            "relation" => findings.add(true, said),
-            // What is on a table of the operators' own is theirs.
+            "table" => findings.add(true, finding),
+            kind if name.table.is_empty() || is_on_made_table => findings.add(is_harmless(kind), finding),
+            "relation" => findings.add(true, finding),
+            // A thing on a table that operators have added is theirs, and not reported.
             _ => {}
         }
     }
@@ -117,8 +119,8 @@ fn compared(made: &Things, found: &Things) -> SchemaFindings {
 }
 
 impl SchemaFindings {
-    fn add(&mut self, is_note: bool, said: String) {
-        if is_note { self.notes.push(said) } else { self.differences.push(said) }
+    fn add(&mut self, is_note: bool, finding: String) {
+        if is_note { self.notes.push(finding) } else { self.differences.push(finding) }
     }
 }
 
@@ -130,15 +132,15 @@ mod tests {
                         trigger\toffers\tguard\tBEFORE DELETE\nfunction\t\tappend_only()\ttrigger plpgsql\n\
                         table\tawards\t\tkept\ncolumn\tawards\tid\tuuid NOT NULL";
 
-    /// What is found in a schema from which this line is taken, and to which this one is added.
-    fn found(without: &str, with: &str) -> SchemaFindings {
+    /// The findings for a schema without the line `without` and with the further line `with`.
+    fn findings_for(without: &str, with: &str) -> SchemaFindings {
         let lines = MADE.lines().filter(|it| *it != without);
         let lines = lines.chain(Some(with).filter(|it| !it.is_empty()));
-        compared(&parsed(MADE.lines()).unwrap(), &parsed(lines).unwrap())
+        compare_things(&parse(MADE.lines()).unwrap(), &parse(lines).unwrap())
     }
 
     #[test]
-    fn what_is_missing_different_or_unexpected_is_a_difference() {
+    fn a_missing_changed_or_unexpected_thing_is_a_difference() {
         let rows = [
             ("", "", ""),
             ("trigger\toffers\tguard\tBEFORE DELETE", "", "trigger guard of table offers is missing"),
@@ -150,10 +152,10 @@ mod tests {
             ("", "unique index\tawards\tmine\tON awards (id)", "unique index mine of table awards is unexpected"),
             ("", "setting\t\tsession_replication_role\treplica", "setting session_replication_role is unexpected"),
         ];
-        for (without, with, named) in rows {
-            let findings = found(without, with);
-            assert_eq!(findings.differences.len(), usize::from(!named.is_empty()), "{without} {with}: {findings:?}");
-            assert!(findings.differences.iter().all(|it| it.contains(named)), "{without} {with}: {findings:?}");
+        for (without, with, expected) in rows {
+            let findings = findings_for(without, with);
+            assert_eq!(findings.differences.len(), usize::from(!expected.is_empty()), "{without} {with}: {findings:?}");
+            assert!(findings.differences.iter().all(|it| it.contains(expected)), "{without} {with}: {findings:?}");
             assert_eq!(findings.notes, Vec::<String>::new(), "{without} {with}");
         }
     }
@@ -161,12 +163,12 @@ mod tests {
     #[test]
     fn a_missing_table_is_named_once() {
         let lines = MADE.lines().filter(|it| !it.contains("awards"));
-        let findings = compared(&parsed(MADE.lines()).unwrap(), &parsed(lines).unwrap());
+        let findings = compare_things(&parse(MADE.lines()).unwrap(), &parse(lines).unwrap());
         assert_eq!(findings.differences, ["table awards is missing: \"kept\""]);
     }
 
     #[test]
-    fn what_operators_add_by_themselves_is_a_note() {
+    fn an_addition_of_operators_is_a_note() {
         let rows = [
             ("", "index\toffers\tmine\tON offers (id)", 1),
             ("index\toffers\tby_id\tON offers (id)", "", 1),
@@ -174,11 +176,11 @@ mod tests {
             ("", "statistics\toffers\tmine\tCREATE STATISTICS", 1),
             ("", "table\tcopied\t\tkept", 1),
             ("", "relation\treport\t\trelkind v", 1),
-            // What is on a table of their own is theirs.
+            // A thing on a table that operators have added is not reported.
             ("", "trigger\tcopied\tmine\tBEFORE INSERT", 0),
         ];
         for (without, with, notes) in rows {
-            let findings = found(without, with);
+            let findings = findings_for(without, with);
             assert_eq!(
                 (findings.differences.len(), findings.notes.len()),
                 (0, notes),
