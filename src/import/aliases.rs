@@ -1,4 +1,4 @@
-//! Which columns are read, and every name publishers have given them.
+//! Lists the columns that are read, with every name that publishers have given them.
 //!
 //! One table per kind of file. Only what a row type needs is here: no column with a person's name
 //! (head teachers, heads of groups) may ever be added. Names are compared ignoring case and runs of white
@@ -8,17 +8,18 @@
 /// A column that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ImportColumn {
-    /// The name the project takes as the standard one.
+    /// The standard name of the column, which messages use.
     pub(super) name: &'static str,
-    /// Other names it has had.
+    /// Other names of the column, from other layouts.
     pub(super) also: &'static [&'static str],
-    /// Whether no row can be read without it.
+    /// Whether a file without the column is refused.
     pub(super) required: bool,
 }
 
 impl ImportColumn {
+    /// Whether a header cell is a name of the column, in any case.
     pub(super) fn is_named(&self, header: &str) -> bool {
-        self.name.eq_ignore_ascii_case(header) || self.also.iter().any(|also| also.eq_ignore_ascii_case(header))
+        self.name.eq_ignore_ascii_case(header) || self.also.iter().any(|name| name.eq_ignore_ascii_case(header))
     }
 }
 
@@ -29,7 +30,7 @@ macro_rules! columns {
         pub(super) const $table: &[ImportColumn] =
             &[$(ImportColumn { name: $name, also: &[$($also),*], required: columns!(@$need) }),+];
 
-        /// Places in the table of the same name.
+        /// Names the columns of the table; as a number, each is the index of its column in the table.
         #[derive(Debug, Clone, Copy)]
         pub(super) enum $key {
             $($(#[$doc])* $column),+
@@ -48,8 +49,7 @@ macro_rules! columns {
 columns! {
     /// Ofsted management information, state-funded schools, latest inspections. Standard names are those of
     /// the 70-column layout of 2020 and 2021. In September 2022 "section 8" became "ungraded" and "full"
-    /// became "graded". The layouts of 2025, where an "OEIF" grade stands beside a report card under the old
-    /// date columns, are other data and are not read.
+    /// became "graded". The layouts of 2025, in which the old date columns have an "OEIF" grade and a report card, are other data and are not read.
     OFSTED by Ofsted:
     /// The school, under its URN of that month.
     Urn required "URN";
@@ -76,7 +76,7 @@ columns! {
     Ended optional "Inspection end date";
     /// When its report came out.
     Published required "Publication date";
-    /// Whom it judged: a predecessor, for a converter not inspected since.
+    /// The URN of the school it judged: a predecessor, if a converter has not been inspected since it converted.
     UrnJudged optional "URN at time of latest full inspection" or "URN at time of latest graded inspection";
     /// Its overall effectiveness.
     Grade required "Overall effectiveness";
@@ -89,7 +89,7 @@ columns! {
     PreviousEnded optional "Previous inspection end date";
     /// When its report came out.
     PreviousPublished optional "Previous publication date";
-    /// Whom it judged.
+    /// The URN of the school it judged.
     PreviousUrnJudged optional "URN at time of previous full inspection"
         or "URN at time of previous graded inspection" or "URN at time of previous inspection";
     /// Its overall effectiveness.
@@ -111,13 +111,13 @@ columns! {
     CompaniesHouse optional "Companies House Number";
     /// 6 is a MAT, 10 a SAT.
     Kind required "Group Type (code)";
-    /// The same in words.
+    /// The group type in words.
     KindName required "Group Type";
     /// Open, Closed, Proposed to open, Proposed to close or Created in error.
     Status required "Group Status";
-    /// Since when.
+    /// The day on which it began.
     Opened optional "Open date";
-    /// Until when.
+    /// The day on which it ended.
     Closed optional "Closed Date";
 }
 
@@ -132,7 +132,7 @@ columns! {
     GroupName required "Group Name";
     /// 6 is a MAT, 10 a SAT.
     Kind required "Group Type (code)";
-    /// The same in words.
+    /// The group type in words.
     KindName required "Group Type";
     /// The group's status, as in the file of groups.
     Status required "Group Status";
@@ -155,11 +155,11 @@ columns! {
     Urn required "URN";
     /// The school it is linked with.
     LinkUrn required "LinkURN";
-    /// That school's name.
+    /// The linked school's name.
     LinkName optional "LinkName";
-    /// What that school is to it: Predecessor, Successor, Merged and so on.
+    /// The role of the linked school: Predecessor, Successor, Merged and so on.
     LinkType required "LinkType";
-    /// Since when.
+    /// The day on which it began.
     On optional "LinkEstablishedDate";
 }
 
@@ -180,9 +180,9 @@ columns! {
     TypeGroup optional "EstablishmentTypeGroup (name)";
     /// Open; Closed; Open, but proposed to close; Proposed to open.
     Status required "EstablishmentStatus (name)";
-    /// Since when.
+    /// The day on which it began.
     Opened optional "OpenDate";
-    /// Until when.
+    /// The day on which it ended.
     Closed optional "CloseDate";
     /// Its phase in words.
     Phase optional "PhaseOfEducation (name)";

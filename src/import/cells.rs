@@ -1,4 +1,4 @@
-//! The cells of one row, by column: what they say, and what is wrong with them.
+//! Reads the cells of one row by column, and collects their problems.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -19,14 +19,14 @@ pub(super) struct RowCells<'a> {
     places: &'a ColumnPlaces,
     table: &'static [ImportColumn],
     line: u64,
-    /// The date the file speaks for.
+    /// The as-at date of the file.
     pub(super) as_at: Date,
-    /// What is wrong so far.
+    /// The problems found so far.
     pub(super) problems: Vec<RowProblem>,
-    /// The code of its local authority, when that is none of England's.
+    /// The code of the row's local authority, if it is outside England.
     pub(super) abroad: Option<u16>,
-    /// Dates read that would be other days with the month first.
-    pub(super) either_way: usize,
+    /// The number of dates read so far that would be other days with the month first.
+    pub(super) ambiguous_dates: usize,
 }
 
 impl<'a> RowCells<'a> {
@@ -36,11 +36,11 @@ impl<'a> RowCells<'a> {
         table: &'static [ImportColumn],
         as_at: Date,
     ) -> Self {
-        Self { row, places, table, line, as_at, problems: Vec::new(), abroad: None, either_way: 0 }
+        Self { row, places, table, line, as_at, problems: Vec::new(), abroad: None, ambiguous_dates: 0 }
     }
 
-    /// Control characters in the columns that are read. Nothing else is said of such a cell.
-    pub(super) fn find_controls(&mut self) {
+    /// Notes each control character in the columns that are read. Removes the other problems of such a cell.
+    pub(super) fn note_control_characters(&mut self) {
         for column in 0..self.table.len() {
             if let Some(control) = value::control(&self.text(column)) {
                 let name = self.table.get(column).map(|it| it.name);
@@ -50,58 +50,58 @@ impl<'a> RowCells<'a> {
         }
     }
 
-    /// Whether the file has the column at all.
+    /// Whether the file has the column.
     pub(super) fn has(&self, column: impl Into<usize>) -> bool {
         self.places.at.get(column.into()).is_some_and(Option::is_some)
     }
 
-    /// The cell's text; empty when the file has no such column.
+    /// The cell's text; empty if the file has no such column.
     pub(super) fn text(&self, column: impl Into<usize>) -> Cow<'a, str> {
-        let place = self.places.at.get(column.into()).copied().flatten();
-        place.and_then(|place| self.row.get(place)).map_or(Cow::Borrowed(""), value::text)
+        let index = self.places.at.get(column.into()).copied().flatten();
+        index.and_then(|index| self.row.get(index)).map_or(Cow::Borrowed(""), value::text)
     }
 
-    /// The cell's text, unless it is blank or `NULL`.
+    /// The cell's text; `None` if it is blank or `NULL`.
     pub(super) fn given(&self, column: impl Into<usize>) -> Option<Cow<'a, str>> {
         Some(self.text(column)).filter(|text| !value::is_absent(text))
     }
 
-    /// The cell's text, unless it says that there is none.
+    /// The cell's text; `None` if it says that there is no such thing for the school.
     pub(super) fn applicable(&self, column: impl Into<usize>) -> Option<String> {
         Some(self.text(column)).filter(|text| !value::is_not_applicable(text)).map(Cow::into_owned)
     }
 
-    /// The cell's text, which may not be blank.
+    /// The cell's text. Notes a problem if it is blank or `NULL`.
     pub(super) fn needed(&mut self, column: impl Into<usize> + Copy) -> Option<String> {
-        let given = self.given(column).map(Cow::into_owned);
-        if given.is_none() {
+        let text = self.given(column).map(Cow::into_owned);
+        if text.is_none() {
             self.problem(column, "is blank");
         }
-        given
+        text
     }
 
-    /// A registered number, which may not be blank.
+    /// A registered number. Notes a problem if the cell is blank or has no such number.
     pub(super) fn number<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize> + Copy) -> Option<T> {
         let text = self.text(column);
         if text.is_empty() {
             self.problem(column, "is blank");
             return None;
         }
-        self.parsed(column, &text)
+        self.parse(column, &text)
     }
 
-    /// A registered number, where there may be none.
+    /// A registered number; `None` if the cell says that there is none. Notes a problem if the cell has no such number.
     pub(super) fn number_if_given<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize> + Copy) -> Option<T> {
         let text = self.text(column);
-        if value::is_not_applicable(&text) { None } else { self.parsed(column, &text) }
+        if value::is_not_applicable(&text) { None } else { self.parse(column, &text) }
     }
 
-    fn parsed<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize>, text: &str) -> Option<T> {
-        let parsed = value::whole(text).parse::<T>();
-        parsed.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.expected))).ok()
+    fn parse<T: FromStr<Err = BadId>>(&mut self, column: impl Into<usize>, text: &str) -> Option<T> {
+        let number = value::whole(text).parse::<T>();
+        number.map_err(|bad| self.quoted(column, text, &format!("is not {}", bad.expected))).ok()
     }
 
-    /// A date; nothing when unknown.
+    /// A date; `None` if it is unknown. Notes a problem if the cell has no date.
     pub(super) fn date(&mut self, column: impl Into<usize> + Copy) -> Option<Date> {
         let text = self.text(column);
         let date = value::date(&text).unwrap_or_else(|reason| {
@@ -109,32 +109,33 @@ impl<'a> RowCells<'a> {
             None
         });
         if date.is_some() && value::day_order(&text) == Some(DayOrder::Either) {
-            self.either_way += 1;
+            self.ambiguous_dates += 1;
         }
         date
     }
 
-    /// The code of a local authority, which may not be blank.
+    /// The code of an English local authority. Notes a code of another country in `abroad`, and a problem for any other text.
     pub(super) fn la(&mut self, column: impl Into<usize> + Copy) -> Option<LaCode> {
         if value::whole(&self.text(column)).parse() == Ok(0_u16) {
             self.abroad = Some(0);
             return None;
         }
-        self.number(column).filter(|code| self.is_known_la(column, *code))
+        self.number(column).filter(|code| self.check_la(column, *code))
     }
 
-    /// Whether this is a code of the project's table of local authorities.
-    pub(super) fn is_known_la(&mut self, column: impl Into<usize>, code: LaCode) -> bool {
-        let known = local_authority(code).is_some();
-        if !known && is_outside_england(code) {
+    /// Returns whether this is the code of an English local authority. Notes a code of another country in `abroad`, and a problem
+    /// for any other code.
+    pub(super) fn check_la(&mut self, column: impl Into<usize>, code: LaCode) -> bool {
+        let is_english = local_authority(code).is_some();
+        if !is_english && is_outside_england(code) {
             self.abroad = Some(code.get());
-        } else if !known {
+        } else if !is_english {
             self.problem(column, format!("local authority {code} is not in the table of English authorities"));
         }
-        known
+        is_english
     }
 
-    /// Notes a problem with a cell, quoting it as far as [`value::shown`] does.
+    /// Notes a problem with a cell, with the text of the cell as [`value::shown`] shows it.
     pub(super) fn quoted(&mut self, column: impl Into<usize>, text: &str, reason: &str) {
         self.problem(column, format!("{} {reason}", value::shown(text)));
     }

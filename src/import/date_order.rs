@@ -1,29 +1,29 @@
-//! In which order a file writes day and month, told from its own dates.
+//! Finds out from a file's dates whether the file writes the day or the month first.
 //!
-//! A month that an American spreadsheet has saved is full of dates that read well and mean other days. So what only one
-//! order can explain is counted: wherever such a date stands in a row, read or not, it tells how the file was saved.
+//! In a file that an American spreadsheet has saved, most dates can still be read but mean other days. So dates that are possible
+//! in only one order are counted. Such a date shows how the file was saved, even in a column that is not read.
 
 use csv::ByteRecord;
 
 use super::refused::FileRefused;
 use super::value::{self, DayOrder};
 
-/// Dates that may be taken day-first on no evidence; with more the file is refused.
-const UNTOLD: usize = 20;
-/// A date has at most so many bytes: those of the day, and a midnight behind it.
-const LONGEST: usize = 40;
+/// The most ambiguous dates that are read day-first without evidence. A file with more of them is refused.
+const MAX_AMBIGUOUS: usize = 20;
+/// The most bytes of a date: those of the day, and of a midnight after it.
+const MAX_DATE_BYTES: usize = 40;
 
-/// What the dates of a file tell.
+/// The counts of a file's dates by the orders in which they are possible.
 #[derive(Debug, Default)]
 pub(super) struct DateOrder {
     day_first: usize,
     month_first: usize,
     first_month_first: Option<(u64, String)>,
-    either: usize,
+    ambiguous: usize,
 }
 
 impl DateOrder {
-    /// Looks at every cell of a row.
+    /// Counts the dates of a row that are possible in only one order, in all its cells.
     pub(super) fn look_at(&mut self, row: &ByteRecord, line: u64) {
         for cell in row.iter().filter(|cell| may_be_date(cell)) {
             let text = value::text(cell);
@@ -38,12 +38,12 @@ impl DateOrder {
         }
     }
 
-    /// Counts dates that were read and would be other days with the month first.
-    pub(super) fn read_either_way(&mut self, dates: usize) {
-        self.either += dates;
+    /// Adds a number of ambiguous dates: dates that were read and would be other days with the month first.
+    pub(super) fn add_ambiguous(&mut self, dates: usize) {
+        self.ambiguous += dates;
     }
 
-    /// Why the file cannot be read, if it cannot.
+    /// Why the file is refused, if it is. `said_day_first`: the sender says that the dates are day-first.
     pub(super) fn refusal(&self, said_day_first: bool) -> Option<FileRefused> {
         if self.day_first > 0 {
             return None;
@@ -51,24 +51,27 @@ impl DateOrder {
         if let Some((line, date)) = &self.first_month_first {
             return Some(FileRefused::MonthFirst { dates: self.month_first, line: *line, date: date.clone() });
         }
-        (self.either > UNTOLD && !said_day_first).then_some(FileRefused::DateOrderUntold { dates: self.either })
+        (self.ambiguous > MAX_AMBIGUOUS && !said_day_first)
+            .then_some(FileRefused::DateOrderUntold { dates: self.ambiguous })
     }
 
-    /// What is worth a word about a file that is read.
+    /// The note that ambiguous dates were read day-first without evidence, if there are such dates.
     pub(super) fn note(&self, said_day_first: bool) -> Option<String> {
-        (self.day_first == 0 && self.either > 0 && !said_day_first).then(|| {
+        (self.day_first == 0 && self.ambiguous > 0 && !said_day_first).then(|| {
             format!(
                 "nothing in the file tells whether its dates have the day or the month first: {} of them would be other \
                  days with the month first. They were read with the day first",
-                self.either
+                self.ambiguous
             )
         })
     }
 }
 
-/// A first look at the bytes: most cells are no dates.
+/// Whether a cell may be a date: a quick check of its bytes, because most cells are no dates.
 fn may_be_date(cell: &[u8]) -> bool {
     let cell = cell.trim_ascii();
-    let separated = |at: usize| matches!(cell.get(at), Some(b'/' | b'-'));
-    cell.len() <= LONGEST && cell.first().is_some_and(u8::is_ascii_digit) && (separated(1) || separated(2))
+    let has_separator = |index: usize| matches!(cell.get(index), Some(b'/' | b'-'));
+    cell.len() <= MAX_DATE_BYTES
+        && cell.first().is_some_and(u8::is_ascii_digit)
+        && (has_separator(1) || has_separator(2))
 }

@@ -1,38 +1,38 @@
-//! What is said about the rows that were not taken: problems by line, and notes about rows that are nobody's fault.
+//! Words the findings about rows that were not taken: problems by line, and notes about repeats and rows of other countries.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// Lines named in one sentence; the others are counted.
-const NAMED: usize = 5;
+/// The most lines that one sentence names; further lines are only counted.
+const MAX_NAMED: usize = 5;
 
 /// What is wrong with one cell of one row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowProblem {
-    /// The line of the unpacked file the row starts on, from 1.
+    /// The line of the unpacked file on which the row starts, from 1.
     pub line: u64,
-    /// The column's standard name; `(row)` when it is the row as a whole.
+    /// The column's standard name; `(row)` if the problem is of the whole row.
     pub column: String,
-    /// What is wrong, quoting the cell where it cannot be a name.
+    /// What is wrong. Quotes the cell only if it cannot be a person's name.
     pub reason: String,
 }
 
-/// Problems, up to a number, and the rows that have them.
+/// The first problems of a file, the number of further ones, and the lines of the rows with problems.
 pub(super) struct Problems {
     pub(super) listed: Vec<RowProblem>,
     pub(super) beyond: usize,
     /// The lines of all rows with problems, listed or not.
     pub(super) lines: HashSet<u64>,
-    most: usize,
+    max_listed: usize,
 }
 
 impl Problems {
-    pub(super) fn up_to(most: usize) -> Self {
-        Self { listed: Vec::new(), beyond: 0, lines: HashSet::new(), most }
+    pub(super) fn up_to(max_listed: usize) -> Self {
+        Self { listed: Vec::new(), beyond: 0, lines: HashSet::new(), max_listed }
     }
 
     pub(super) fn note(&mut self, problem: RowProblem) {
         self.lines.insert(problem.line);
-        if self.listed.len() < self.most {
+        if self.listed.len() < self.max_listed {
             self.listed.push(problem);
         } else {
             self.beyond += 1;
@@ -40,19 +40,20 @@ impl Problems {
     }
 }
 
-/// Rows that were read before, byte for byte: the line of each, and of the one that was taken.
+/// The note about rows that repeat a taken row cell for cell; `None` if there are none. Each pair is the line of the repeat and
+/// the line of the taken row.
 pub(super) fn repeats_note(repeats: &[(u64, u64)]) -> Option<String> {
-    let pairs = repeats.iter().take(NAMED).map(|(line, first)| format!("line {line} is line {first}"));
+    let pairs = repeats.iter().take(MAX_NAMED).map(|(line, first)| format!("line {line} is line {first}"));
     let pairs = pairs.collect::<Vec<_>>().join(", ");
     let more = match repeats.len() {
         0 => return None,
-        1..=NAMED => String::new(),
-        all => format!(" and {} more", all - NAMED),
+        1..=MAX_NAMED => String::new(),
+        all => format!(" and {} more", all - MAX_NAMED),
     };
     Some(format!("{} row(s) repeat another one cell for cell and were taken once: {pairs}{more}", repeats.len()))
 }
 
-/// Rows of other countries, by the code of their local authority.
+/// The note about rows of other countries; `None` if there are none. Each pair is a line and the code of its local authority.
 pub(super) fn abroad_note(rows: &[(u64, u16)]) -> Option<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, code) in rows {
@@ -69,12 +70,13 @@ pub(super) fn abroad_note(rows: &[(u64, u16)]) -> Option<String> {
     })
 }
 
-/// "line 7", "lines 7, 9", and no more than five of them: a file of one URN must not list itself squared.
-pub(super) fn named(lines: impl Iterator<Item = u64>, count: usize) -> String {
-    let shown = lines.take(NAMED).map(|line| line.to_string()).collect::<Vec<_>>().join(", ");
+/// Names lines: "line 7", "lines 7, 9". Names only the first five, because in a file with only one URN every row would name all
+/// others.
+pub(super) fn line_names(lines: impl Iterator<Item = u64>, count: usize) -> String {
+    let shown = lines.take(MAX_NAMED).map(|line| line.to_string()).collect::<Vec<_>>().join(", ");
     match count {
         1 => format!("line {shown}"),
-        2..=NAMED => format!("lines {shown}"),
-        _ => format!("lines {shown} and {} more", count - NAMED),
+        2..=MAX_NAMED => format!("lines {shown}"),
+        _ => format!("lines {shown} and {} more", count - MAX_NAMED),
     }
 }

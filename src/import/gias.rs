@@ -1,7 +1,7 @@
-//! Rows of the register, Get Information about Schools (GIAS): groups, memberships, links, establishments.
+//! Reads rows of the register, Get Information about Schools (GIAS): groups, memberships, links, establishments.
 //!
-//! Every row the register prints is kept, children's centres included: what counts for placement is the
-//! domain's to say. No person's name is read.
+//! Every row of the register is kept, children's centres included. The domain decides which rows count for placement. No person's
+//! name is read.
 
 use super::aliases::{
     ESTABLISHMENTS, Establishments as E, GROUPS, Groups as G, ImportColumn, LINKS, Links as L, MEMBERSHIPS,
@@ -28,13 +28,13 @@ pub struct GroupRow {
     pub companies_house: Option<String>,
     /// GIAS group type: 6 is a MAT, 10 a SAT.
     pub kind: u8,
-    /// The same in words.
+    /// The group type in words.
     pub kind_name: String,
-    /// Whether it exists.
+    /// Its status.
     pub status: GroupStatus,
-    /// Since when, if known.
+    /// The day on which it began, if known.
     pub opened: Option<Date>,
-    /// Until when.
+    /// The day on which it ended or will end, if any.
     pub closed: Option<Date>,
 }
 
@@ -87,9 +87,9 @@ pub struct MembershipRow {
     pub group_name: String,
     /// GIAS group type: 6 is a MAT, 10 a SAT.
     pub kind: u8,
-    /// The same in words.
+    /// The group type in words.
     pub kind_name: String,
-    /// Whether the group exists.
+    /// The group's status.
     pub status: GroupStatus,
     /// When the school joined, if known.
     pub joined: Option<Date>,
@@ -97,7 +97,7 @@ pub struct MembershipRow {
     pub school_name: String,
     /// Its type as printed.
     pub school_type: String,
-    /// Its phase; empty when the file does not say.
+    /// Its phase; empty if the file does not say.
     pub phase: String,
     /// Its local authority; one of the project's table.
     pub la: LaCode,
@@ -147,11 +147,11 @@ pub struct LinkRow {
     pub urn: Urn,
     /// The school it is linked with.
     pub link_urn: Urn,
-    /// That school's name; empty when the file does not say.
+    /// The linked school's name; empty if the file does not say.
     pub link_name: String,
-    /// What that school is to it: Predecessor, Successor, ...
+    /// The role of the linked school: Predecessor, Successor, ...
     pub link_type: String,
-    /// Since when, if known.
+    /// The day on which it began, if known.
     pub on: Option<Date>,
 }
 
@@ -186,15 +186,15 @@ pub struct EstablishmentRow {
     pub name: String,
     /// Its type as printed.
     pub school_type: String,
-    /// Academies, Local authority maintained schools, ...; empty when the file does not say.
+    /// Academies, Local authority maintained schools, ...; empty if the file does not say.
     pub type_group: String,
     /// Open; Closed; Open, but proposed to close; Proposed to open.
     pub status: String,
-    /// Since when, if known.
+    /// The day on which it began, if known.
     pub opened: Option<Date>,
-    /// Until when.
+    /// The day on which it ended or will end, if any.
     pub closed: Option<Date>,
-    /// Its phase; empty when the file does not say.
+    /// Its phase; empty if the file does not say.
     pub phase: String,
     /// Its diocese, when it has one.
     pub diocese: Option<String>,

@@ -1,16 +1,16 @@
 //! The status of a group in the register.
 
-/// Whether a group exists.
+/// The status of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GroupStatus {
-    /// It does.
+    /// The group exists.
     Open,
-    /// No longer.
+    /// The group exists no longer.
     Closed,
-    /// Not yet.
+    /// The group does not exist yet.
     ProposedToOpen,
-    /// It does, until it closes.
+    /// The group exists and is going to close.
     ProposedToClose,
-    /// It never did: a row of the register that was a mistake.
+    /// The group never existed: the row of the register was a mistake.
     CreatedInError,
 }

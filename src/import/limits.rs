@@ -1,45 +1,45 @@
-//! How an upload is read: what its sender says of it, and how much is read before the reader gives up.
+//! Declares the options and the limits for reading an upload.
 //!
-//! Each bound is well above the largest file Ofsted or GIAS publish, and well below what would hurt the
-//! service. Nothing here depends on the scheme.
+//! Each limit is well above the largest file that Ofsted or GIAS publish, and well below what would harm the service. Nothing
+//! here depends on the scheme.
 
 use crate::domain::Date;
 
-/// How one upload is read: what its sender says of it, and the bounds.
+/// How to read one upload: the sender's options, and the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// The date the file speaks for.
+    /// The as-at date of the file: the day whose state it describes.
     pub as_at: Date,
-    /// The sender says that the dates are day-first, where nothing in the file tells.
+    /// Whether the sender says that the dates are day-first. This matters only if no date of the file shows the order.
     pub day_first: bool,
-    /// The sender wants the good rows of a file with many problems.
+    /// Whether the sender wants the good rows even if many rows have problems.
     pub accept_problems: bool,
-    /// The bounds.
+    /// The limits.
     pub limits: ImportLimits,
 }
 
 impl Reading {
-    /// A file of this date of which its sender says nothing else.
+    /// The default options for a file with this as-at date.
     #[must_use]
     pub fn of(as_at: Date) -> Self {
         Self { as_at, day_first: false, accept_problems: false, limits: ImportLimits::default() }
     }
 }
 
-/// Bounds on one upload. Passing one refuses the whole file, except for `problems`, which only stops the listing.
+/// Limits on one upload. A file beyond a limit is refused, except for `problems`: further problems are only counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImportLimits {
-    /// Bytes as uploaded, packed or not.
+    /// Bytes as uploaded, compressed or not.
     pub upload_bytes: usize,
-    /// Bytes once unpacked: stops a gzip bomb.
+    /// Bytes after unpacking. Stops a gzip bomb.
     pub unpacked_bytes: u64,
-    /// Bytes of one row, its line breaks included: stops an endless line and a quotation mark never closed.
+    /// Bytes of one row with its line breaks. Stops an endless line, and a quotation mark that is never closed.
     pub row_bytes: usize,
     /// Columns of one row.
     pub columns: usize,
-    /// Rows under the header, empty ones too.
+    /// Rows under the header, including empty ones.
     pub rows: usize,
-    /// Problems listed; those beyond are counted only.
+    /// Problems that are listed. Further problems are only counted.
     pub problems: usize,
 }
 

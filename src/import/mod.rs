@@ -1,8 +1,8 @@
-//! The files people upload: bytes in, rows and line-numbered problems out.
+//! Reads the files that people upload. Returns their rows, and the problems of rows by line.
 //!
-//! Pure: no clock, no database, nothing written, nothing remembered between files. It knows the layouts of
-//! Ofsted and of the register, and none of the scheme's rules. A file is read as a stream; only the rows
-//! taken are held. The as-at date is never told from a file: the caller gives it.
+//! This module uses no clock and no database, writes nothing, and keeps no state between files. It knows the layouts of
+//! Ofsted and of the register, and none of the scheme's rules. A file is read as a stream, and only the rows that are taken
+//! stay in memory. The as-at date is never read from a file: the caller gives it.
 
 mod aliases;
 #[cfg(test)]
@@ -36,7 +36,7 @@ use records::{RecordReader, Separator};
 pub use refused::{FileKind, FileRefused};
 pub use table::ParsedFile;
 
-/// A file of the register, by what its header says it holds.
+/// A file of the register. Its header says which kind of rows it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegisterFile {
     /// Trusts, federations, sponsors.
@@ -52,7 +52,8 @@ pub enum RegisterFile {
 /// Reads one month of Ofsted's management information, plain or gzip.
 ///
 /// # Errors
-/// When the file as a whole cannot be read, or is not Ofsted's. Faults of single rows are in the answer.
+/// [`FileRefused`] if the whole file cannot be read, is not Ofsted's, or has too many problems. The problems of single rows are
+/// in the returned file.
 pub fn read_ofsted(upload: &[u8], reading: &Reading) -> Result<ParsedFile<OfstedRow>, FileRefused> {
     let (records, header) = open(upload, reading)?;
     match header.kind() {
@@ -66,10 +67,11 @@ pub fn read_ofsted(upload: &[u8], reading: &Reading) -> Result<ParsedFile<Ofsted
     }
 }
 
-/// Reads one file of the register, plain or gzip; its kind is told from the header.
+/// Reads one file of the register, plain or gzip. The header shows the kind of the file.
 ///
 /// # Errors
-/// When the file as a whole cannot be read, or is not the register's. Faults of single rows are in the answer.
+/// [`FileRefused`] if the whole file cannot be read, is not the register's, or has too many problems. The problems of single rows
+/// are in the returned file.
 pub fn read_register(upload: &[u8], reading: &Reading) -> Result<RegisterFile, FileRefused> {
     let (records, header) = open(upload, reading)?;
     let kind = header.kind().ok_or_else(|| FileRefused::UnknownKind { columns: header.first_names() })?;
@@ -83,16 +85,16 @@ pub fn read_register(upload: &[u8], reading: &Reading) -> Result<RegisterFile, F
     })
 }
 
-/// The rows of a file up to its header, by the first separator under which there is one.
+/// Opens a file and reads it up to its header, with the first separator that gives a header.
 fn open<'a>(upload: &'a [u8], reading: &Reading) -> Result<(RecordReader<'a>, HeaderRow), FileRefused> {
-    let by = |separator| {
+    let open_with = |separator| {
         let mut records = RecordReader::open(upload, separator, &reading.limits)?;
         HeaderRow::find(&mut records).map(|header| (records, header))
     };
     let [usual, others @ ..] = Separator::ALL;
-    by(usual).or_else(|refused| match refused {
+    open_with(usual).or_else(|refused| match refused {
         FileRefused::NoHeader { .. } | FileRefused::OpenQuote { .. } => {
-            others.into_iter().find_map(|separator| by(separator).ok()).ok_or(refused)
+            others.into_iter().find_map(|separator| open_with(separator).ok()).ok_or(refused)
         }
         _ => Err(refused),
     })

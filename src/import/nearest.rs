@@ -1,26 +1,27 @@
-//! The name that comes nearest to a wanted one: what a refusal says beside "there is no such column".
+//! Finds the column name that is most like a missing one. A refusal names it with the missing column.
 
 use strsim::levenshtein as distance;
 
-/// A name without what programs and publishers change in it: case, spaces, dots, and notes in brackets at its end.
-pub(super) fn squashed(name: &str) -> String {
+/// A name without the parts that programs and publishers change: case, spaces, punctuation, and a note in brackets at its end.
+pub(super) fn normalised(name: &str) -> String {
     let name = name.trim();
     let noted = name.strip_suffix(']').and_then(|it| it.rsplit_once('['));
     let name = noted.filter(|(before, _)| !before.trim().is_empty()).map_or(name, |(before, _)| before);
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The one of these names that is most like the wanted one; nothing when none is.
+/// The name that is most like the requested one; `None` if no name is like it.
 pub(super) fn nearest<'n>(requested: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let requested = squashed(requested);
+    let requested = normalised(requested);
     let near = names.filter_map(|name| {
-        let found = squashed(name);
-        let most = (requested.chars().count() / 5).min(4);
-        let distance = match found.starts_with(&requested) && requested.len() > 3 {
+        let candidate = normalised(name);
+        let max_distance = (requested.chars().count() / 5).min(4);
+        let distance = match candidate.starts_with(&requested) && requested.len() > 3 {
             true => 1,
-            false => distance(&requested, &found),
+            false => distance(&requested, &candidate),
         };
-        (!found.is_empty() && distance <= most.max(usize::from(requested.len() > 3))).then_some((distance, name))
+        (!candidate.is_empty() && distance <= max_distance.max(usize::from(requested.len() > 3)))
+            .then_some((distance, name))
     });
     near.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
@@ -41,8 +42,8 @@ mod tests {
             ("Inspection start date",   None),
             ("UID",                     None),
         ];
-        for (wanted, expected) in cases {
-            assert_eq!(nearest(wanted, names.into_iter()), expected, "{wanted}");
+        for (requested, expected) in cases {
+            assert_eq!(nearest(requested, names.into_iter()), expected, "{requested}");
         }
     }
 
@@ -62,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_squashed_to_what_stays_of_it() {
+    fn a_name_is_normalised() {
         #[rustfmt::skip]
         let cases = [
             ("LA (code)",                       "lacode"),
@@ -72,7 +73,7 @@ mod tests {
             ("Group_UID ",                      "groupuid"),
         ];
         for (name, expected) in cases {
-            assert_eq!(squashed(name), expected, "{name}");
+            assert_eq!(normalised(name), expected, "{name}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A row of Ofsted's management information: a school and its last two graded inspections, as printed.
+//! Reads rows of Ofsted's management information: a school and its last two graded inspections, as printed.
 //!
-//! What is printed is not judged here; eligibility is the domain's.
+//! This module does not decide about eligibility; the domain does.
 
 use chrono::{Days, Months, NaiveDate};
 
@@ -15,8 +15,8 @@ use crate::domain::judgement::Judgement;
 
 /// The year of Ofsted's first inspections.
 const FIRST_INSPECTIONS: i32 = 1992;
-/// Days after the as-at date in which reports still come out that its file has: five weeks.
-const LATE_REPORTS: u64 = 35;
+/// A file may have reports that came out up to this many days after its as-at date: five weeks.
+const MAX_REPORT_DELAY_DAYS: u64 = 35;
 
 /// One school in one monthly file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct OfstedRow {
     pub laestab: Laestab,
     /// Its local authority, from the LAESTAB; one of the project's table.
     pub la: LaCode,
-    /// Nursery, Primary, Secondary, Special or PRU; empty when the file does not say.
+    /// Nursery, Primary, Secondary, Special or PRU; empty if the file does not say.
     pub phase: String,
     /// Type of education as printed.
     pub school_type: String,
@@ -39,7 +39,7 @@ pub struct OfstedRow {
     pub trust_uid: Option<Uid>,
     /// That MAT's name.
     pub trust_name: Option<String>,
-    /// The latest graded inspection; nothing when never inspected.
+    /// The latest graded inspection; `None` if the school was never inspected.
     pub current: Option<Judgement>,
     /// The graded inspection before it. Its number is empty in a file without that column.
     pub previous: Option<Judgement>,
@@ -54,15 +54,15 @@ impl RowKind for OfstedRow {
         let urn = cells.number(Col::Urn);
         let laestab: Option<Laestab> = cells.number(Col::Laestab);
         if let Some(laestab) = laestab {
-            cells.is_known_la(Col::Laestab, laestab.la_code());
+            cells.check_la(Col::Laestab, laestab.la_code());
         }
         let name = cells.needed(Col::Name);
         let school_type = cells.needed(Col::SchoolType);
         let opened = cells.date(Col::Opened);
         possible_dates::opening(cells, Happened::Opened, (Col::Opened, opened));
         let trust_uid = cells.number_if_given(Col::TrustUid);
-        let current = judgement(cells, urn, &CURRENT);
-        let previous = judgement(cells, urn, &PREVIOUS);
+        let current = judgement(cells, urn, &CURRENT_COLUMNS);
+        let previous = judgement(cells, urn, &PREVIOUS_COLUMNS);
         let started = |of: &Option<Judgement>| of.as_ref().and_then(|it| it.started);
         if let Some((latest, before)) = started(&current).zip(started(&previous)).filter(|(it, before)| before > it) {
             cells.problem(Col::PreviousStarted, format!("is {before}, after the latest inspection began ({latest})"));
@@ -87,7 +87,7 @@ impl RowKind for OfstedRow {
 }
 
 /// The columns of one of the two inspections.
-struct Printed {
+struct InspectionColumns {
     inspection: Col,
     urn_judged: Col,
     started: Col,
@@ -96,7 +96,7 @@ struct Printed {
     grade: Col,
 }
 
-const CURRENT: Printed = Printed {
+const CURRENT_COLUMNS: InspectionColumns = InspectionColumns {
     inspection: Col::Inspection,
     urn_judged: Col::UrnJudged,
     started: Col::Started,
@@ -105,7 +105,7 @@ const CURRENT: Printed = Printed {
     grade: Col::Grade,
 };
 
-const PREVIOUS: Printed = Printed {
+const PREVIOUS_COLUMNS: InspectionColumns = InspectionColumns {
     inspection: Col::PreviousInspection,
     urn_judged: Col::PreviousUrnJudged,
     started: Col::PreviousStarted,
@@ -114,36 +114,45 @@ const PREVIOUS: Printed = Printed {
     grade: Col::PreviousGrade,
 };
 
-/// One inspection. Its grade and its number come together or not at all.
-fn judgement(cells: &mut RowCells<'_>, own: Option<Urn>, of: &Printed) -> Option<Judgement> {
-    let text = cells.text(of.grade);
-    let number = cells.given(of.inspection).map(|number| value::whole(&number).to_owned());
-    let started = cells.date(of.started);
-    let ended = cells.date(of.ended);
-    let published = cells.date(of.published);
-    let urn_judged = cells.number_if_given(of.urn_judged).or(own);
+/// Reads one inspection; `None` if there is none, or its grade cannot be read. Notes a problem if only one of the grade and the
+/// inspection number is given.
+fn judgement(cells: &mut RowCells<'_>, own_urn: Option<Urn>, columns: &InspectionColumns) -> Option<Judgement> {
+    let text = cells.text(columns.grade);
+    let number = cells.given(columns.inspection).map(|number| value::whole(&number).to_owned());
+    let started = cells.date(columns.started);
+    let ended = cells.date(columns.ended);
+    let published = cells.date(columns.published);
+    let urn_judged = cells.number_if_given(columns.urn_judged).or(own_urn);
     let grade = match (value::grade(&text), &number) {
         (Err(reason), _) => {
-            cells.quoted(of.grade, &text, reason);
+            cells.quoted(columns.grade, &text, reason);
             return None;
         }
         (Ok(None), None) => return None,
         (Ok(None), Some(number)) => {
-            cells.quoted(of.grade, &text, &format!("is no grade, but inspection {} is given", value::shown(number)));
+            cells.quoted(
+                columns.grade,
+                &text,
+                &format!("is no grade, but inspection {} is given", value::shown(number)),
+            );
             return None;
         }
         (Ok(Some(grade)), _) => grade,
     };
     match &number {
-        None if cells.has(of.inspection) => {
-            cells.problem(of.inspection, format!("is blank, but overall effectiveness {text:?} is given"));
+        None if cells.has(columns.inspection) => {
+            cells.problem(columns.inspection, format!("is blank, but overall effectiveness {text:?} is given"));
         }
         Some(number) if !value::is_inspection_number(number) => {
-            cells.quoted(of.inspection, number, "is not an inspection number (digits, perhaps with letters in front)");
+            cells.quoted(
+                columns.inspection,
+                number,
+                "is not an inspection number (digits, perhaps with letters in front)",
+            );
         }
         _ => {}
     }
-    possible(cells, of, (started, ended, published));
+    check_dates(cells, columns, (started, ended, published));
     Some(Judgement {
         inspection: number.unwrap_or_default(),
         urn_judged: urn_judged?,
@@ -154,36 +163,41 @@ fn judgement(cells: &mut RowCells<'_>, own: Option<Urn>, of: &Printed) -> Option
     })
 }
 
-/// Dates of an inspection that cannot be, each a problem. Reports come out after the date the file speaks for: files are
-/// published weeks later. A year after it, none does.
-fn possible(cells: &mut RowCells<'_>, of: &Printed, dates: (Option<Date>, Option<Date>, Option<Date>)) {
+/// Notes a problem for each impossible date of an inspection. Reports may come out after the as-at date, because the file is
+/// published weeks later, but not more than a year after it.
+fn check_dates(
+    cells: &mut RowCells<'_>,
+    columns: &InspectionColumns,
+    dates: (Option<Date>, Option<Date>, Option<Date>),
+) {
     let (started, ended, published) = dates;
     let as_at = cells.as_at;
     if let Some(started) = started.filter(|day| *day > as_at) {
-        cells.problem(of.started, format!("is {started}, after the as-at date {as_at}"));
+        cells.problem(columns.started, format!("is {started}, after the as-at date {as_at}"));
     }
     if let Some(started) = started.filter(|day| Some(*day) < NaiveDate::from_ymd_opt(FIRST_INSPECTIONS, 1, 1)) {
-        cells.problem(of.started, format!("is {started}, before Ofsted's first inspections ({FIRST_INSPECTIONS})"));
+        cells
+            .problem(columns.started, format!("is {started}, before Ofsted's first inspections ({FIRST_INSPECTIONS})"));
     }
-    let year_on = as_at.checked_add_months(Months::new(12));
-    for (column, day) in [(of.ended, ended), (of.published, published)] {
+    let last_possible = as_at.checked_add_months(Months::new(12));
+    for (column, day) in [(columns.ended, ended), (columns.published, published)] {
         let Some(day) = day else { continue };
         if let Some(started) = started.filter(|started| day < *started) {
             cells.problem(column, format!("is {day}, before the inspection began ({started})"));
-        } else if year_on.is_some_and(|year_on| day > year_on) {
+        } else if last_possible.is_some_and(|last| day > last) {
             cells.problem(column, format!("is {day}, more than a year after the as-at date {as_at}"));
         }
     }
     if let Some((ended, published)) = ended.zip(published).filter(|(ended, day)| day < ended && started <= Some(*day)) {
-        cells.problem(of.published, format!("is {published}, before the inspection ended ({ended})"));
+        cells.problem(columns.published, format!("is {published}, before the inspection ended ({ended})"));
     }
 }
 
-/// A doubt about the as-at date, from the dates of the reports in the file.
+/// A note that the as-at date may be wrong, if the dates of the reports in the file do not fit it.
 pub(super) fn as_at_note(rows: &[OfstedRow], as_at: Date) -> Option<String> {
     let reports = || rows.iter().filter_map(|row| row.current.as_ref()?.published);
     let newest = reports().max()?;
-    let latest = as_at.checked_add_days(Days::new(LATE_REPORTS))?;
+    let latest = as_at.checked_add_days(Days::new(MAX_REPORT_DELAY_DAYS))?;
     let earliest = as_at.checked_sub_months(Months::new(6))?;
     if newest > latest {
         let late = reports().filter(|day| *day > latest).count();

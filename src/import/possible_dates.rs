@@ -1,7 +1,7 @@
-//! Dates of schools and groups that cannot be, each a problem of its row.
+//! Notes impossible dates of schools and groups, each as a problem of its row.
 //!
-//! A school closes by its date, so a slip in one closes a school. The as-at date is the caller's, so what the status says has
-//! happened may lie up to a year beyond it. What is planned may have any date to come.
+//! A wrong closing date would close a school. The caller gives the as-at date, so an event that has happened by the status may
+//! be up to a year after that date. A planned event may have any later date.
 
 use chrono::{Datelike as _, Months};
 
@@ -9,24 +9,24 @@ use super::cells::RowCells;
 use crate::domain::Date;
 use crate::import::group_status::GroupStatus;
 
-/// The year from which on the register can know of anything but the opening of a school.
+/// The first year in which the register can have any event except the opening of a school.
 const FIRST_YEAR: i32 = 1900;
-/// Months by which the as-at date and a date of what has happened may differ.
-const MONTHS: u32 = 12;
+/// The most months by which an event that has happened may be after the as-at date.
+const MAX_MONTHS_AFTER: u32 = 12;
 
-/// What a status says has happened.
+/// The last event that has happened, by the status of a school or group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Happened {
     /// It opened, and has not closed.
     Opened,
     /// It closed.
     Closed,
-    /// Neither: it is planned, or never was.
+    /// Neither event: the school or group is planned, or never existed.
     Nothing,
 }
 
 impl Happened {
-    /// By the status of a school, as the register words it.
+    /// The last event by the status of a school, in the words of the register.
     pub(super) fn of_school(status: &str) -> Self {
         match status.to_lowercase().as_str() {
             "open" | "open, but proposed to close" => Self::Opened,
@@ -49,45 +49,50 @@ impl From<GroupStatus> for Happened {
 /// A date and its column.
 pub(super) type Dated<C> = (C, Option<Date>);
 
-/// Looks at the opening of a school, which may lie centuries back.
-pub(super) fn opening<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, opened: Dated<C>) {
-    if it != Happened::Nothing {
+/// Checks the opening of a school, which may be centuries ago.
+pub(super) fn opening<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, happened: Happened, opened: Dated<C>) {
+    if happened != Happened::Nothing {
         too_late(cells, opened);
     }
 }
 
-/// Looks at the opening and the closing of a school.
+/// Checks the opening and the closing of a school.
 pub(super) fn school<C: Into<usize> + Copy>(
     cells: &mut RowCells<'_>,
-    it: Happened,
+    happened: Happened,
     opened: Dated<C>,
     closed: Dated<C>,
 ) {
-    opening(cells, it, opened);
-    closing(cells, it, opened, closed);
+    opening(cells, happened, opened);
+    closing(cells, happened, opened, closed);
 }
 
-/// Looks at the opening and the closing of a group.
-pub(super) fn group<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, opened: Dated<C>, closed: Dated<C>) {
-    joining(cells, it, opened);
-    closing(cells, it, opened, closed);
+/// Checks the opening and the closing of a group.
+pub(super) fn group<C: Into<usize> + Copy>(
+    cells: &mut RowCells<'_>,
+    happened: Happened,
+    opened: Dated<C>,
+    closed: Dated<C>,
+) {
+    joining(cells, happened, opened);
+    closing(cells, happened, opened, closed);
 }
 
-/// Looks at the day on which something of a group begins.
-pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, it: Happened, day: Dated<C>) {
+/// Checks the day on which a group opened, or a school joined it.
+pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, happened: Happened, day: Dated<C>) {
     if !too_early(cells, day) {
-        opening(cells, it, day);
+        opening(cells, happened, day);
     }
 }
 
-/// Looks at a closing. What was closed before it began has the day before as the day of its closing.
+/// Checks a closing. The day before the opening is allowed, because the register prints it for what never opened.
 fn closing<C: Into<usize> + Copy>(
     cells: &mut RowCells<'_>,
-    it: Happened,
+    happened: Happened,
     (_, opened): Dated<C>,
     (column, closed): Dated<C>,
 ) {
-    if too_early(cells, (column, closed)) || (it == Happened::Closed && too_late(cells, (column, closed))) {
+    if too_early(cells, (column, closed)) || (happened == Happened::Closed && too_late(cells, (column, closed))) {
         return;
     }
     if let Some((closed, opened)) = closed.zip(opened).filter(|(closed, opened)| closed.succ_opt() < Some(*opened)) {
@@ -95,17 +100,17 @@ fn closing<C: Into<usize> + Copy>(
     }
 }
 
-/// Finds a day of which the register knows nothing yet.
+/// Notes a problem for a day before [`FIRST_YEAR`], and returns whether it did.
 pub(super) fn too_early<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, (column, day): Dated<C>) -> bool {
     let Some(day) = day.filter(|day| day.year() < FIRST_YEAR) else { return false };
     cells.problem(column, format!("is {day}, before {FIRST_YEAR}"));
     true
 }
 
-/// Finds a day long after the as-at date.
+/// Notes a problem for a day more than a year after the as-at date, and returns whether it did.
 fn too_late<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, (column, day): Dated<C>) -> bool {
     let as_at = cells.as_at;
-    let last = as_at.checked_add_months(Months::new(MONTHS));
+    let last = as_at.checked_add_months(Months::new(MAX_MONTHS_AFTER));
     let Some(day) = day.filter(|day| last.is_some_and(|last| *day > last)) else { return false };
     cells.problem(column, format!("is {day}, more than a year after the as-at date {as_at}"));
     true

@@ -1,8 +1,9 @@
-//! From rows of text to rows of meaning: every row is either taken or explained.
+//! Reads the rows of a file into typed rows. Each row is either taken, or reported as a problem, a repeat or a row of another
+//! country.
 //!
-//! Good rows go in beside bad ones, unless so many have problems that the file is doubtful. Rows
-//! that are the same cell for cell are one row; of rows that share a key and differ none goes in, since nothing tells
-//! which is right.
+//! Good rows are taken even if other rows have problems. If too many rows have problems, the whole file is refused. Of rows that
+//! are the same cell for cell only one is taken. Of rows that differ but have the same key none is taken, because nothing shows
+//! which of them is right.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,70 +13,70 @@ use sha2::{Digest as _, Sha256};
 use super::aliases::ImportColumn;
 use super::cells::RowCells;
 use super::date_order::DateOrder;
-use super::findings::{Problems, RowProblem, abroad_note, named, repeats_note};
+use super::findings::{Problems, RowProblem, abroad_note, line_names, repeats_note};
 use super::header::ColumnPlaces;
 use super::limits::Reading;
 use super::records::{RecordReader, Separator};
 use super::refused::FileRefused;
 use super::value;
 
-/// Problems that a refusal lists.
-const LISTED: usize = 50;
+/// The most problems that a refusal lists.
+const MAX_LISTED: usize = 50;
 
-/// One file, read.
+/// The content of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParsedFile<R> {
     /// SHA-256 of the unpacked bytes, so that a packed and a plain copy are the same file.
     pub sha256: [u8; 32],
     /// The good rows, in the file's order.
     pub rows: Vec<R>,
-    /// Rows under the header, wholly empty ones not counted.
+    /// The number of rows under the header, without empty ones.
     pub read: usize,
-    /// Of these, rows that repeat another one cell for cell.
+    /// How many of these repeat a taken row cell for cell.
     pub repeats: usize,
-    /// Of these, rows of other countries.
+    /// How many of these are of other countries.
     pub abroad: usize,
-    /// What is wrong with the others, by line; at most [`ImportLimits::problems`](super::ImportLimits::problems).
+    /// The problems of rows that were not taken, by line; at most [`ImportLimits::problems`](super::ImportLimits::problems).
     pub problems: Vec<RowProblem>,
-    /// Problems beyond that number.
+    /// The number of problems that are not in `problems`.
     pub problems_beyond: usize,
-    /// What is worth a word about the file as a whole.
+    /// Notes about the file as a whole.
     pub notes: Vec<String>,
 }
 
-/// A row type and how it is read.
+/// A type of rows that can be read from a file.
 pub(super) trait RowKind: Sized {
-    /// What no two rows of a file may share.
+    /// The key of a row. Two different rows of a file may not have the same key.
     type Key: Ord;
-    /// That key's columns, for a problem.
+    /// The names of the key's columns, for problems.
     const KEY: &'static str;
-    /// The columns read.
+    /// The columns to read.
     const TABLE: &'static [ImportColumn];
 
-    /// The key, when it can be read, and the row, when nothing is missing. Problems go to `cells`.
+    /// Reads a row. Returns its key if it can be read, and the row if nothing is missing. Adds problems to `cells`.
     fn read(cells: &mut RowCells<'_>) -> (Option<Self::Key>, Option<Self>);
 }
 
 /// Rows that are the same cell for cell.
 #[derive(Debug, Clone, Copy)]
-struct Same {
-    /// The line of the first one, by which their key is one key.
+struct IdenticalRows {
+    /// The line of the first of these rows. Rows with the same key but another first line differ.
     first: u64,
-    /// The line of the one that was taken.
+    /// The line of the row that was taken, if any.
     taken: Option<u64>,
 }
 
-/// What has been read of a file so far.
+/// The state of reading a file.
 struct Reader<R: RowKind> {
     rows: Vec<(u64, R)>,
-    /// The key of each row, the line of the first that is the same, and its own.
+    /// For each row with a key: the key, the line of the first identical row, and the line of the row.
     keys: Vec<(R::Key, u64, u64)>,
     read: usize,
     /// The rows by the hash of their cells.
-    same: HashMap<[u8; 32], Same>,
-    /// Lines that repeat another one, with that one.
+    identical: HashMap<[u8; 32], IdenticalRows>,
+    /// The line of each repeat, with the line of the taken row that it repeats.
     repeats: Vec<(u64, u64)>,
-    /// Lines of other countries, with the code of their local authority.
+    /// The line of each row of another country, with the code of its local authority.
     abroad: Vec<(u64, u16)>,
     problems: Problems,
     order: DateOrder,
@@ -91,48 +92,48 @@ pub(super) fn read<R: RowKind>(
         rows: Vec::new(),
         keys: Vec::new(),
         read: 0,
-        same: HashMap::new(),
+        identical: HashMap::new(),
         repeats: Vec::new(),
         abroad: Vec::new(),
         problems: Problems::up_to(reading.limits.problems),
         order: DateOrder::default(),
     };
-    let mut seen = 0;
+    let mut row_count = 0;
     while records.read()? {
-        // Empty ones too: they cost as much to read as any.
-        seen += 1;
-        if seen > reading.limits.rows {
+        // Empty rows count too, because reading them costs as much.
+        row_count += 1;
+        if row_count > reading.limits.rows {
             return Err(FileRefused::over("the file", reading.limits.rows, "rows"));
         }
         if !is_empty(&records.row, places) {
-            reader.take(&records, places, reading);
+            reader.add_row(&records, places, reading);
         }
     }
-    reader.done(&records, reading)
+    reader.finish(&records, reading)
 }
 
 impl<R: RowKind> Reader<R> {
-    /// One row that is not empty.
-    fn take(&mut self, records: &RecordReader<'_>, places: &ColumnPlaces, reading: &Reading) {
+    /// Reads one row that is not empty.
+    fn add_row(&mut self, records: &RecordReader<'_>, places: &ColumnPlaces, reading: &Reading) {
         self.read += 1;
         let line = records.line;
         let mut cells = RowCells::of((&records.row, line), places, R::TABLE, reading.as_at);
         let (key, row) = R::read(&mut cells);
         let hash = hash(&records.row, places);
-        let mut same = self.same.get(&hash).copied().unwrap_or(Same { first: line, taken: None });
-        self.keys.extend(key.map(|key| (key, same.first, line)));
-        // One that repeats a row with problems is a row with problems, or is good where that one is cut short.
-        match same.taken {
+        let mut identical = self.identical.get(&hash).copied().unwrap_or(IdenticalRows { first: line, taken: None });
+        self.keys.extend(key.map(|key| (key, identical.first, line)));
+        // The first row may have been refused because it is cut short. Then an identical row with all columns can still be taken.
+        match identical.taken {
             Some(taken) => self.repeats.push((line, taken)),
             None => {
-                same.taken = self.judge(records, places, cells, row).then_some(line);
-                self.same.insert(hash, same);
+                identical.taken = self.take_or_report(records, places, cells, row).then_some(line);
+                self.identical.insert(hash, identical);
             }
         }
     }
 
-    /// Takes a row, or explains why not; answers whether it was taken.
-    fn judge(
+    /// Takes a row, or notes why it is not taken. Returns whether it was taken.
+    fn take_or_report(
         &mut self,
         records: &RecordReader<'_>,
         places: &ColumnPlaces,
@@ -145,8 +146,8 @@ impl<R: RowKind> Reader<R> {
             return false;
         }
         self.order.look_at(&records.row, line);
-        self.order.read_either_way(cells.either_way);
-        cells.find_controls();
+        self.order.add_ambiguous(cells.ambiguous_dates);
+        cells.note_control_characters();
         match (cells.abroad, row) {
             (Some(code), _) => self.abroad.push((line, code)),
             (None, Some(row)) if cells.problems.is_empty() => {
@@ -158,20 +159,20 @@ impl<R: RowKind> Reader<R> {
         false
     }
 
-    /// The file as a whole, after its last row.
-    fn done(mut self, records: &RecordReader<'_>, reading: &Reading) -> Result<ParsedFile<R>, FileRefused> {
+    /// Checks the file as a whole after its last row, and returns its content.
+    fn finish(mut self, records: &RecordReader<'_>, reading: &Reading) -> Result<ParsedFile<R>, FileRefused> {
         if self.read == 0 {
             return Err(FileRefused::NoRows);
         }
         if let Some(refused) = self.order.refusal(reading.day_first) {
             return Err(refused);
         }
-        let repeated = repeated::<R>(std::mem::take(&mut self.keys), &mut self.problems);
-        self.rows.retain(|(line, _)| !repeated.contains(line));
-        self.abroad.retain(|(line, _)| !repeated.contains(line));
-        self.repeats.retain(|(line, _)| !repeated.contains(line));
+        let conflicting = note_conflicting_keys::<R>(std::mem::take(&mut self.keys), &mut self.problems);
+        self.rows.retain(|(line, _)| !conflicting.contains(line));
+        self.abroad.retain(|(line, _)| !conflicting.contains(line));
+        self.repeats.retain(|(line, _)| !conflicting.contains(line));
         self.problems.listed.sort();
-        self.is_worth_taking(reading)?;
+        self.check_enough_good_rows(reading)?;
         let separator = (records.separator != Separator::Comma).then(|| {
             format!("a {} separates the cells of the file, not a comma; it was read so", records.separator.name())
         });
@@ -189,10 +190,10 @@ impl<R: RowKind> Reader<R> {
         })
     }
 
-    /// Whether enough of the rows are good.
-    fn is_worth_taking(&self, reading: &Reading) -> Result<(), FileRefused> {
+    /// Refuses a file without good rows, or with too many problems unless the sender accepts them.
+    fn check_enough_good_rows(&self, reading: &Reading) -> Result<(), FileRefused> {
         let with_problems = self.problems.lines.len();
-        let listed = || self.problems.listed.iter().take(LISTED).cloned().collect();
+        let listed = || self.problems.listed.iter().take(MAX_LISTED).cloned().collect();
         if self.rows.is_empty() {
             let abroad = self.abroad.len();
             return Err(FileRefused::NoGoodRow { rows: self.read, with_problems, abroad, problems: listed() });
@@ -206,12 +207,12 @@ impl<R: RowKind> Reader<R> {
     }
 }
 
-/// Nothing in any named column, nor beyond them.
+/// Whether all cells of a row are empty. Cells of columns without a name do not count.
 fn is_empty(row: &ByteRecord, places: &ColumnPlaces) -> bool {
     named_cells(row, places).all(|cell| value::text(cell).is_empty())
 }
 
-/// The cells of a row but those of columns without a name: such a one numbers the rows.
+/// The cells of a row, without those of columns without a name, which only number the rows.
 fn named_cells<'r>(row: &'r ByteRecord, places: &ColumnPlaces) -> impl Iterator<Item = &'r [u8]> {
     let named = places.named.iter().copied().chain(std::iter::repeat(true));
     row.iter().zip(named).filter(|(_, named)| *named).map(|(cell, _)| cell)
@@ -226,7 +227,7 @@ fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
             empty += 1;
             continue;
         }
-        // A NUL is in no cell.
+        // A NUL separates cells, because no cell contains one.
         for _ in 0..empty {
             sum.update(b"\0");
         }
@@ -236,7 +237,7 @@ fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
     sum.finalize().into()
 }
 
-/// What is wrong with the row as a whole.
+/// The problem of a row as a whole, if there is one.
 fn malformed(records: &RecordReader<'_>, places: &ColumnPlaces) -> Option<String> {
     let (has, header) = (records.row.len(), places.named.len());
     if records.lines > 1 && has != header {
@@ -254,17 +255,20 @@ fn malformed(records: &RecordReader<'_>, places: &ColumnPlaces) -> Option<String
         .then(|| format!("has {has} columns, the header {header} (a {separator} without quotation marks?)"))
 }
 
-/// The lines whose key a row that differs has too, each noted.
-fn repeated<R: RowKind>(mut keys: Vec<(R::Key, u64, u64)>, problems: &mut Problems) -> HashSet<u64> {
+/// Finds different rows with the same key. Notes a problem for each of them, and returns their lines.
+fn note_conflicting_keys<R: RowKind>(mut keys: Vec<(R::Key, u64, u64)>, problems: &mut Problems) -> HashSet<u64> {
     keys.sort_unstable();
     let of_key = keys.chunk_by(|(a, ..), (b, ..)| a == b);
-    let differing = of_key.filter(|them| them.first().map(|it| it.1) != them.last().map(|it| it.1));
+    let differing = of_key.filter(|rows| rows.first().map(|it| it.1) != rows.last().map(|it| it.1));
     let mut lines = HashSet::new();
-    for them in differing {
-        for (_, _, line) in them {
-            let others = them.iter().map(|(_, _, other)| *other).filter(|other| other != line);
-            let reason =
-                format!("the same {} is on {}; none of these rows is taken", R::KEY, named(others, them.len() - 1));
+    for rows in differing {
+        for (_, _, line) in rows {
+            let others = rows.iter().map(|(_, _, other)| *other).filter(|other| other != line);
+            let reason = format!(
+                "the same {} is on {}; none of these rows is taken",
+                R::KEY,
+                line_names(others, rows.len() - 1)
+            );
             problems.note(RowProblem { line: *line, column: R::KEY.to_owned(), reason });
             lines.insert(*line);
         }
