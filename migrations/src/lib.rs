@@ -1,6 +1,6 @@
-//! The schema of the `tsio` database, for SQLite and PostgreSQL.
+//! Creates and changes the schema of the `tsio` database, for SQLite and PostgreSQL.
 //!
-//! Each migration is one SQL text. The few type names in which the two databases differ are written as `{placeholders}`.
+//! Each migration is an SQL text. The few words in which the two databases differ are written as `{placeholders}`.
 //! Migrations never write events or entries. A change first adds to the schema, and a later release removes what is old.
 
 use sea_orm_migration::prelude::*;
@@ -24,7 +24,7 @@ mod m0013_register_record;
 mod m0014_erased;
 pub mod tables;
 
-/// All migrations, first to last.
+/// Lists all migrations, from the first to the last.
 #[derive(Debug, Clone, Copy)]
 pub struct Migrator;
 
@@ -50,8 +50,8 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Runs each migration in a transaction. By default the migrator uses one on PostgreSQL only; a migration that failed
-/// half-way on SQLite could then neither be rolled back nor run again.
+/// Makes the migrator run each migration in a transaction. By default it does so only on PostgreSQL. On SQLite, a migration that
+/// failed half-way could then neither be rolled back nor run again.
 const IN_TRANSACTION: Option<bool> = Some(true);
 
 /// Runs the statements of a text, after replacing its placeholders for the database in use.

@@ -1,4 +1,4 @@
-//! Programmes, their events, and the current state that is folded from the events.
+//! Creates the tables of programmes, their events, and the current state that is folded from the events.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

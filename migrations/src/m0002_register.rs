@@ -1,4 +1,4 @@
-//! Reference data: imports of GIAS and Ofsted files, the rows of each file as history, and search tables over them.
+//! Creates the tables of reference data: imports of GIAS and Ofsted files, the rows of every file, and tables for the search by name.
 
 use sea_orm_migration::prelude::*;
 

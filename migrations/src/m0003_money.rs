@@ -1,7 +1,7 @@
-//! Money and days: accounts, their entries, awards.
+//! Creates the tables of money and days: accounts, their entries, awards with bookings and invoices.
 //!
-//! There are no foreign keys: only the writer adds rows, under the lock of their programme, and `verify` proves every row
-//! from the record; see ADR 0014. The CHECKs let the database refuse sums that no rule allows.
+//! There are no foreign keys: only the writer adds rows, under the lock of their programme, and `verify` compares every
+//! row with the record; see ADR 0014. The CHECKs let the database refuse sums that no rule allows.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -1,4 +1,4 @@
-//! Decisions of people: approvals that can be denied, and referrals.
+//! Lets approvals be denied, and creates the table of referrals.
 //!
 //! SQLite cannot change a CHECK, so the approvals are copied into a table that allows one more state. PostgreSQL does the
 //! same. Existing rows do not change.

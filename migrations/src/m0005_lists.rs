@@ -1,4 +1,4 @@
-//! An index for listing offers in the order of their names, page by page.
+//! Adds an index for listing offers in the order of their names, page by page.
 
 use sea_orm_migration::prelude::*;
 

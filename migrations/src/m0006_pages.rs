@@ -1,6 +1,6 @@
-//! Indexes for listing the offers of a programme, or of one of its regions, page by page.
+//! Adds indexes for listing the offers of a programme, or of one of its regions, page by page.
 //!
-//! Without them SQLite, which has no statistics, reads and sorts all offers of the programme for each page.
+//! Without these indexes SQLite, which has no statistics, reads and sorts all offers of the programme for each page.
 
 use sea_orm_migration::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The version of the rules that each programme has adopted, and columns beside the ids for comparing people.
+//! Adds the version of the rules that each programme has adopted, and key columns by which people are compared.
 //!
 //! A migration never writes events. The program that migrates writes the event of the rules after it has changed the
 //! schema. Existing rows have no keys, and no CHECK applies to them.

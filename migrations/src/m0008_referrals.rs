@@ -1,4 +1,4 @@
-//! Referrals that the monthly files confirm: such a referral has an offer but no decision.
+//! Allows referrals that the monthly files confirm. Such a referral has an offer but no decision.
 //!
 //! SQLite cannot change a CHECK, so the referrals are copied into a table that allows one more state. PostgreSQL does the
 //! same. Existing rows do not change.

@@ -1,4 +1,4 @@
-//! Claims: the issuer, total and parts of an invoice; and more columns about leaders.
+//! Adds the columns of claims (the issuer, the total and the part of an invoice), and columns about leaders.
 //!
 //! Existing rows do not change. They have no part, so the index of parts does not cover them. The index of invoices that
 //! one draw pays covers the same rows as before, and new rows without a total.

@@ -1,4 +1,4 @@
-//! Data for the order of dates: the day on which delivery under an offer started, and the daily changes of accounts.
+//! Adds the data for checks of the order of dates: the day on which delivery under an offer started, and the daily changes of accounts.
 
 use sea_orm_migration::prelude::*;
 

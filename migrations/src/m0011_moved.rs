@@ -1,4 +1,4 @@
-//! An index for the movements of money into and out of a fund, so that the entries of its awards need not be read.
+//! Adds an index for the entries that bring money into a fund or take it out, so that the entries of its awards need not be read.
 
 use sea_orm_migration::prelude::*;
 

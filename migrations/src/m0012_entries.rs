@@ -1,4 +1,5 @@
-//! Entry positions that two people decided, because the files cannot say; and the region of an approval for such a decision.
+//! Creates the table of entry positions that two people decided because the files do not show them. Adds the region of an approval
+//! for such a decision.
 
 use sea_orm_migration::prelude::*;
 

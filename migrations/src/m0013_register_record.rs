@@ -1,7 +1,7 @@
-//! The record of reference data, `register`: its events, which form a hash chain like those of a programme. The head of the
-//! record is in the row that calls lock when they land or withdraw an import.
+//! Creates the tables for the record of reference data, `register`. Its events form a hash chain like those of a programme. The
+//! head of the record is in the row that requests lock when they land or withdraw an import.
 //!
-//! A migration never writes events. The program that migrates adopts each existing import by an event.
+//! A migration never writes events. The program that migrates writes an event for each existing import afterwards.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::DbBackend;

@@ -1,4 +1,4 @@
-//! An index for the events that erased a text.
+//! Adds an index for the events that erased a text.
 
 use sea_orm_migration::prelude::*;
 

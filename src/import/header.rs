@@ -1,21 +1,21 @@
-//! Finds the header row, tells the kind of file from it, and finds each wanted column once.
+//! Finds the header row, the kind of file that it shows, and the index of each column to read.
 //!
-//! Order of columns never matters; a title line above and an unnamed index column in front are borne.
+//! The order of columns does not matter. Title lines above the header and an unnamed index column in front are accepted.
 
 use super::aliases::{ESTABLISHMENTS, GROUPS, ImportColumn, LINKS, MEMBERSHIPS, OFSTED};
-use super::nearest::{nearest, squashed};
+use super::nearest::{nearest, normalised};
 use super::records::RecordReader;
 use super::refused::{FileKind, FileRefused, MissingColumn};
 use super::value;
 
-/// Rows looked at for the header; title lines above it are a handful.
-const LOOK_AT: usize = 20;
+/// The most rows that are searched for the header. Only a few title lines come before it.
+const MAX_ROWS_SEARCHED: usize = 20;
 
-/// A row with one of these is the header: every kind has one.
+/// A row with one of these columns is the header. Every kind of file has one of them.
 const KEYS: [&str; 3] = ["URN", "Group UID", "UID"];
 
-/// Columns that lists of schools of any other service have too: alone they tell no kind.
-const ANYBODYS: [&str; 10] = [
+/// Columns that lists of schools from other services have too. A header with only these columns has no known kind.
+const COMMON_COLUMNS: [&str; 10] = [
     "URN",
     "LAESTAB",
     "School name",
@@ -28,10 +28,10 @@ const ANYBODYS: [&str; 10] = [
     "PhaseOfEducation (name)",
 ];
 
-/// The last column of GIAS' search extract: a list whose commas stand without quotation marks.
+/// The last column of GIAS' search extract: a list with commas but without quotation marks.
 const LIST_WITHOUT_QUOTES: &str = "Linked establishments";
 
-/// Kinds by their tables. The first wins a tie.
+/// The kinds of files, with their tables of columns. If two kinds fit equally well, the first of them counts.
 const KINDS: [(FileKind, &[ImportColumn]); 5] = [
     (FileKind::Ofsted, OFSTED),
     (FileKind::Links, LINKS),
@@ -45,15 +45,15 @@ pub(super) struct HeaderRow {
     names: Vec<String>,
 }
 
-/// Where the columns of one table stand.
+/// The indexes of a table's columns in a file.
 pub(super) struct ColumnPlaces {
-    /// In the table's order; nothing for an optional column the file has not.
+    /// The index of each column, in the order of the table; `None` for an optional column that the file does not have.
     pub(super) at: Vec<Option<usize>>,
-    /// For each column of the file, whether it has a name: pandas' index has none.
+    /// For each column of the file, whether it has a name. The index that pandas adds has none.
     pub(super) named: Vec<bool>,
-    /// Columns a row must have at least.
+    /// The least number of columns of a row.
     pub(super) needed: usize,
-    /// Whether a row may have more cells than the header, since its last column is a list without quotation marks.
+    /// Whether a row may have more cells than the header, because its last column is a list without quotation marks.
     pub(super) list_at_end: bool,
 }
 
@@ -62,13 +62,13 @@ impl HeaderRow {
     pub(super) fn find(records: &mut RecordReader<'_>) -> Result<Self, FileRefused> {
         let mut without_key = None;
         let mut looked_at = 0;
-        while looked_at < LOOK_AT && records.read()? {
+        while looked_at < MAX_ROWS_SEARCHED && records.read()? {
             looked_at += 1;
             let header = Self { names: records.row.iter().map(value::title).collect() };
             if header.names.iter().any(|name| KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))) {
                 return Ok(header);
             }
-            // Without a key the file is refused, but by the names of all it lacks.
+            // A file without a key is refused later, with the names of all missing columns.
             if without_key.is_none() && header.kind().is_some() {
                 without_key = Some(header);
             }
@@ -80,38 +80,42 @@ impl HeaderRow {
         }
     }
 
-    /// The kind of which it has most of the needed columns, and lacks fewest; nothing with under two, or with none that
-    /// only such files have. A name that is nearly right counts: the refusal then says so.
+    /// The kind of which the header has most required columns; of two such kinds, the one of which fewest are missing. `None` if
+    /// the header has fewer than two required columns, or only common ones. A nearly right name counts, because the refusal then
+    /// says which column it is like.
     pub(super) fn kind(&self) -> Option<FileKind> {
-        let names: Vec<String> = self.names.iter().map(|name| squashed(name)).collect();
+        let names: Vec<String> = self.names.iter().map(|name| normalised(name)).collect();
         let has = |column: &&ImportColumn| {
-            let mut titles = column.also.iter().chain([&column.name]).map(|title| squashed(title));
+            let mut titles = column.also.iter().chain([&column.name]).map(|title| normalised(title));
             titles.any(|title| names.contains(&title))
         };
-        let fit = |table: &[ImportColumn]| {
-            let needed = table.iter().filter(|column| column.required);
-            let found = needed.clone().filter(has).count();
-            let telling = table.iter().filter(has).any(|column| !ANYBODYS.contains(&column.name));
-            (if telling { found } else { 0 }, needed.count() - found)
+        let count_columns = |table: &[ImportColumn]| {
+            let required = table.iter().filter(|column| column.required);
+            let found = required.clone().filter(has).count();
+            let is_specific = table.iter().filter(has).any(|column| !COMMON_COLUMNS.contains(&column.name));
+            (if is_specific { found } else { 0 }, required.count() - found)
         };
-        let kinds = KINDS.iter().rev().map(|(kind, table)| (*kind, fit(table)));
-        let best = kinds.max_by_key(|(_, (found, lacking))| (*found, std::cmp::Reverse(*lacking)))?;
+        let kinds = KINDS.iter().rev().map(|(kind, table)| (*kind, count_columns(table)));
+        let best = kinds.max_by_key(|(_, (found, missing))| (*found, std::cmp::Reverse(*missing)))?;
         (best.1.0 >= 2).then_some(best.0)
     }
 
-    /// Its first names, for a refusal.
+    /// The first column names, shortened, for a refusal.
     pub(super) fn first_names(&self) -> Vec<String> {
         let shown = |name: &String| name.chars().take(40).flat_map(char::escape_debug).collect();
         self.names.iter().take(8).map(shown).collect()
     }
 
-    /// Finds every column of the kind's table, or names all that are missing.
+    /// Finds every column of a kind's table.
+    ///
+    /// # Errors
+    /// [`FileRefused::MissingColumns`] with all missing columns; [`FileRefused::DuplicateColumn`].
     pub(super) fn places(&self, kind: FileKind) -> Result<ColumnPlaces, FileRefused> {
-        let table = KINDS.iter().find(|(of, _)| *of == kind).map_or(OFSTED, |(_, table)| table);
+        let table = KINDS.iter().find(|(table_kind, _)| *table_kind == kind).map_or(OFSTED, |(_, table)| table);
         let mut at = Vec::with_capacity(table.len());
         let mut missing = Vec::new();
         for column in table {
-            let mut found = (0..).zip(&self.names).filter(|(_, name)| column.is_named(name)).map(|(place, _)| place);
+            let mut found = (0..).zip(&self.names).filter(|(_, name)| column.is_named(name)).map(|(index, _)| index);
             let first: Option<usize> = found.next();
             match (first, found.next()) {
                 (Some(one), Some(two)) => {
@@ -135,10 +139,13 @@ impl HeaderRow {
         Ok(ColumnPlaces { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed, list_at_end })
     }
 
-    /// The name that comes nearest to a column's, of those that are not some other column of its table.
+    /// The name in the header that is most like a column's name; `None` if no name is like it. Names of other columns of the table
+    /// do not count.
     fn nearest(&self, requested: &ImportColumn, table: &[ImportColumn]) -> Option<String> {
-        let free = || self.names.iter().map(String::as_str).filter(|name| !table.iter().any(|it| it.is_named(name)));
-        let found = requested.also.iter().chain([&requested.name]).rev().find_map(|title| nearest(title, free()));
+        let unused_names =
+            || self.names.iter().map(String::as_str).filter(|name| !table.iter().any(|it| it.is_named(name)));
+        let found =
+            requested.also.iter().chain([&requested.name]).rev().find_map(|title| nearest(title, unused_names()));
         found.map(|name| name.chars().take(60).collect())
     }
 }
@@ -154,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_is_told_from_what_fits_best() {
+    fn the_kind_is_the_one_whose_columns_fit_best() {
         #[rustfmt::skip]
         let cases = [
             ("Group UID,Group Name,Group Type",                                        Some(FileKind::Groups)),
@@ -177,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_in_a_title_is_not_read() {
+    fn invisible_characters_in_a_title_are_ignored() {
         for written in ["\u{feff}URN,LinkURN\u{200b},LinkType", "UR\u{ad}N,\u{2066}LinkURN\u{2069},Link\u{200d}Type"] {
             let found = header(written).and_then(|header| header.places(FileKind::Links)).map(|places| places.at);
             assert_eq!(found, Ok(vec![Some(0), Some(1), None, Some(2), None]), "{written:?}");
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_its_key_is_refused_by_all_it_lacks() {
+    fn a_header_without_its_key_is_refused_with_all_missing_columns() {
         let refused = header("LinkName,Link URN,LinkType,LinkURN\na,b,c,d").and_then(|header| {
             let kind = header.kind().ok_or(FileRefused::Empty)?;
             header.places(kind).map(|_| ())

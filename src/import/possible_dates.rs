@@ -85,7 +85,8 @@ pub(super) fn joining<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, happened:
     }
 }
 
-/// Checks a closing. The day before the opening is allowed, because the register prints it for what never opened.
+/// Checks a closing. The day before the opening is allowed, because the register prints it for a school or group
+/// that closed before it began.
 fn closing<C: Into<usize> + Copy>(
     cells: &mut RowCells<'_>,
     happened: Happened,

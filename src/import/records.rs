@@ -1,14 +1,14 @@
-//! The rows of a file, each with the physical line it starts on.
+//! Reads the rows of a file, each with the physical line on which it starts.
 //!
-//! The only place that knows the CSV reader. What a row means is not known here.
+//! Only this module uses the CSV reader. It does not interpret the rows.
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::limits::ImportLimits;
-use super::refused::FileRefused;
+use super::refusal_of::FileRefused;
 use super::unpack::{BUFFER, END, Unpacked};
 
-/// What stands between two cells of a row.
+/// The character between two cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Separator {
     Comma,
@@ -18,7 +18,7 @@ pub(super) enum Separator {
 }
 
 impl Separator {
-    /// All of them, the usual one first.
+    /// All separators, the usual one first.
     pub(super) const ALL: [Self; 4] = [Self::Comma, Self::Semicolon, Self::Tab, Self::Bar];
 
     const fn byte(self) -> u8 {
@@ -44,14 +44,14 @@ impl Separator {
 /// Reads row after row into one buffer.
 pub(super) struct RecordReader<'a> {
     csv: Reader<Unpacked<'a>>,
-    /// What stands between two cells.
+    /// The character between two cells.
     pub(super) separator: Separator,
     limits: ImportLimits,
-    /// The row last read.
+    /// The row that was read last.
     pub(super) row: ByteRecord,
-    /// The line it starts on, from 1.
+    /// The line on which that row starts, from 1.
     pub(super) line: u64,
-    /// How many lines it runs over.
+    /// The number of lines of that row.
     pub(super) lines: u64,
 }
 
@@ -67,16 +67,16 @@ impl<'a> RecordReader<'a> {
         Ok(Self { csv, separator, limits: *limits, row: ByteRecord::new(), line: 0, lines: 0 })
     }
 
-    /// Reads the next row; false after the last. Lines with nothing on them are passed over.
+    /// Reads the next row, and returns false if there is none. Empty lines are skipped.
     pub(super) fn read(&mut self) -> Result<bool, FileRefused> {
         let line = self.csv.position().line();
         self.csv.get_mut().begin_row(line);
-        let more = self.csv.read_byte_record(&mut self.row).map_err(refused)?;
-        if !more || (self.row.len() == 1 && self.row.get(0) == Some(END)) {
+        let has_row = self.csv.read_byte_record(&mut self.row).map_err(refusal_of)?;
+        if !has_row || (self.row.len() == 1 && self.row.get(0) == Some(END)) {
             return Ok(false);
         }
         let breaks = self.row.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
-        // The reader stands behind the row's own line break, unless a quotation mark swallowed it.
+        // The reader is after the row's last line break, unless an open quotation mark made that line break part of a cell.
         let next_line = self.csv.position().line();
         if self.row.as_slice().contains(&END[0]) {
             return Err(FileRefused::OpenQuote { line: next_line.saturating_sub(breaks) });
@@ -94,13 +94,13 @@ impl<'a> RecordReader<'a> {
         Ok(true)
     }
 
-    /// The hash of the file, once every row is read.
+    /// The hash of the file. It is complete only after the last row.
     pub(super) fn sha256(&self) -> [u8; 32] {
         self.csv.get_ref().sha256()
     }
 }
 
-fn refused(error: csv::Error) -> FileRefused {
+fn refusal_of(error: csv::Error) -> FileRefused {
     match error.into_kind() {
         ErrorKind::Io(e) => e.downcast().unwrap_or(FileRefused::NotCsv("cannot be read as text")),
         _ => FileRefused::NotCsv("cannot be read as text"),

@@ -1,12 +1,12 @@
-//! Why a file is refused as a whole. Written for the caseworker who chose the file.
+//! Declares the reasons why a whole file is refused. The messages are for the caseworker who chose the file.
 //!
-//! A fault of one row is never here: it is a [`RowProblem`](super::RowProblem), and the other rows go in.
+//! A fault of one row is not such a reason. It is a [`RowProblem`](super::RowProblem), and the other rows are taken.
 
 use std::fmt;
 
 use super::findings::RowProblem;
 
-/// What a file holds, told from its header.
+/// The kind of a file, as its header shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// Ofsted management information, latest inspections.
@@ -22,7 +22,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// The command that imports it.
+    /// The command that imports a file of this kind.
     #[must_use]
     pub const fn command(self) -> &'static str {
         match self {
@@ -44,14 +44,14 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// A column a file lacks.
+/// A required column that a file does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingColumn {
-    /// Its name in the layout the project takes as the standard one.
+    /// The standard name of the column.
     pub name: &'static str,
-    /// The other names accepted for it.
+    /// The other accepted names of the column.
     pub also: &'static [&'static str],
-    /// The file's own column that comes nearest to it, if one does.
+    /// The name in the file that is most like it, if any is.
     pub nearest: Option<String>,
 }
 
@@ -68,16 +68,16 @@ impl fmt::Display for MissingColumn {
     }
 }
 
-/// Why nothing of a file was taken.
+/// Why a whole file is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileRefused {
-    /// No bytes, or nothing but white space.
+    /// The file has no bytes, or only white space.
     #[error("the file is empty")]
     Empty,
-    /// Not comma-separated text.
+    /// The file is not separated text.
     #[error("this is not a CSV file: it {0}. Save it as CSV and try again")]
     NotCsv(&'static str),
-    /// A gzip file that does not unpack.
+    /// The gzip file cannot be unpacked.
     #[error("the gzip file is damaged or cut short ({0}). Download it again, or unpack it first")]
     BadGzip(String),
     /// No row among the first ones looks like a header.
@@ -86,10 +86,10 @@ pub enum FileRefused {
          commas, semicolons, tabs or vertical bars separate the cells"
     )]
     NoHeader {
-        /// Rows looked at.
+        /// The number of rows that were searched.
         looked_at: usize,
     },
-    /// A header, but of no kind the register knows.
+    /// There is a header, but it is of no known kind.
     #[error(
         "the columns ({}) are of no kind of file known here. Known are: Ofsted management information; GIAS groups, \
          group membership, establishment links and establishments", columns.join(", ")
@@ -98,29 +98,29 @@ pub enum FileRefused {
         /// The first columns of the header.
         columns: Vec<String>,
     },
-    /// The other command's file.
+    /// The file is for the other import command.
     #[error("this looks like a file of {found}: import it with `{}`", found.command())]
     WrongKind {
-        /// What it looks like.
+        /// The kind that the header shows.
         found: FileKind,
     },
-    /// Columns without which no row can be read, all of them.
+    /// Required columns are missing.
     #[error("this looks like a file of {kind}, but it has no column {}", listed(missing))]
     MissingColumns {
-        /// What it looks like.
+        /// The kind that the header shows.
         kind: FileKind,
-        /// Every column missing.
+        /// All missing columns.
         missing: Vec<MissingColumn>,
     },
-    /// Two columns could be the one wanted.
+    /// Two columns have a name of the same required or optional column.
     #[error("columns {} and {} are both \"{name}\": remove one of them", at.0, at.1)]
     DuplicateColumn {
         /// The column's standard name.
         name: &'static str,
-        /// Where the two stand, from 1.
+        /// The numbers of the two columns, from 1.
         at: (usize, usize),
     },
-    /// A header and nothing under it.
+    /// The file has a header, but no row under it.
     #[error("the file has a header, but no row under it")]
     NoRows,
     /// Dates that can only be month-first, and none that can only be day-first.
@@ -196,7 +196,7 @@ impl FileRefused {
     /// With a larger share of rows with problems a file is refused, unless its sender accepts them.
     pub const MOST_PROBLEMS_PERCENT: usize = 5;
 
-    /// Each thing that is wrong, by where it is: what a message cannot hold.
+    /// The details that are too long for a message: each is a place (a column, or a line and column) and what is wrong there.
     #[must_use]
     pub fn details(&self) -> Vec<(String, String)> {
         match self {

@@ -1,8 +1,8 @@
-//! Tells what a file that is not CSV seems to be, from its first bytes, so that the refusal can say so.
+//! Guesses from its first bytes what a file that is not CSV is, so that the refusal can say it.
 
 pub(super) const GZIP: &[u8] = b"\x1f\x8b";
 
-/// First bytes and what they mean, the longer ones first where one begins another.
+/// The first bytes of other formats. If one text begins with another, the longer one comes first.
 const MAGIC: &[(&[u8], &str)] = &[
     (GZIP, "seems to be a gzip file packed twice"),
     (b"PK\x03\x04", "seems to be a zip archive or an Excel workbook"),
@@ -17,7 +17,7 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"\xfe\xff", "seems to be UTF-16 text, not UTF-8"),
 ];
 
-/// What the bytes seem to be; nothing when they may be CSV.
+/// The format that the bytes seem to be; `None` if they may be CSV.
 pub(super) fn seems(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"PK\x03\x04") && contains(head, b"[Content_Types].xml") {
         return Some("seems to be an Excel workbook");

@@ -1,6 +1,6 @@
-//! The bytes of an upload as a stream of plain text lines: unpacked, hashed, bounded, line endings made one.
+//! Reads an upload as a stream of text lines. Unpacks and hashes the bytes, limits their number, and makes all line endings LF.
 //!
-//! Never holds more than the reader's buffer: a gzip bomb is stopped while it unpacks.
+//! Keeps at most the reader's buffer in memory, so a gzip bomb is stopped while it unpacks.
 
 use std::io::{self, Read};
 
@@ -11,18 +11,19 @@ use super::limits::ImportLimits;
 use super::refused::FileRefused;
 use super::sniff::{GZIP, seems};
 
-/// Sent after the last byte as a row of its own. A NUL may not stand in the file itself, so this row is seen if and
-/// only if every quotation mark was closed.
+/// The content of a row that is added after the last byte. A file with a NUL is refused, so the CSV reader returns this row if
+/// and only if every quotation mark was closed.
 pub(super) const END: &[u8] = b"\0";
+/// The bytes that are added after the last byte: a line break, and the row [`END`].
 const TAIL: &[u8] = b"\n\0\n";
 
 /// The mark that some programs put in front of UTF-8; a file saved twice has two of them.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Bytes read ahead to tell what the file is.
+/// The number of bytes that are read first, to recognise other formats.
 const HEAD: usize = 1024;
 
-/// Unpacks, hashes and tidies while it is read.
+/// A reader that unpacks and hashes the upload, and makes all line endings LF.
 pub(super) struct Unpacked<'a> {
     source: UnpackSource<'a>,
     head: io::Cursor<Vec<u8>>,
@@ -51,7 +52,10 @@ impl UnpackSource<'_> {
 }
 
 impl<'a> Unpacked<'a> {
-    /// Looks at the first bytes and refuses what is not text.
+    /// Opens an upload. Checks its first bytes.
+    ///
+    /// # Errors
+    /// [`FileRefused`] if the upload is too large, empty, damaged, or seems to be of another format.
     pub(super) fn open(upload: &'a [u8], limits: &ImportLimits) -> Result<Self, FileRefused> {
         if upload.len() > limits.upload_bytes {
             return Err(FileRefused::over_bytes("the upload", limits.upload_bytes as u64));
@@ -73,7 +77,7 @@ impl<'a> Unpacked<'a> {
         while head.get(marks..).is_some_and(|rest| rest.starts_with(BYTE_ORDER_MARK)) {
             marks += BYTE_ORDER_MARK.len();
         }
-        // The marks are part of the file's bytes, but of no cell.
+        // The marks are hashed with the file, but belong to no cell.
         let text = head.split_off(marks);
         if text.iter().all(u8::is_ascii_whitespace) && filled < HEAD {
             return Err(FileRefused::Empty);
@@ -94,7 +98,7 @@ impl<'a> Unpacked<'a> {
         })
     }
 
-    /// Tells that a new row begins about here; [`ImportLimits::row_bytes`] counts from it.
+    /// Notes that a new row begins about here. [`ImportLimits::row_bytes`] counts from this point.
     pub(super) fn begin_row(&mut self, line: u64) {
         self.in_row = 0;
         self.line = line;
@@ -128,15 +132,15 @@ impl<'a> Unpacked<'a> {
                 return Err(FileRefused::NotCsv("has NUL characters, so it is not text"));
             }
             self.hash.update(&*chunk);
-            let kept = self.one_line_ending(chunk);
+            let kept = self.normalise_line_endings(chunk);
             if kept > 0 {
                 return Ok(kept);
             }
         }
     }
 
-    /// CRLF and lone CR become LF, in place, so that lines can be counted. How many bytes are left.
-    fn one_line_ending(&mut self, chunk: &mut [u8]) -> usize {
+    /// Replaces CRLF and single CR by LF, in place, so that lines can be counted. Returns the number of bytes that are left.
+    fn normalise_line_endings(&mut self, chunk: &mut [u8]) -> usize {
         let cells = std::cell::Cell::from_mut(chunk).as_slice_of_cells();
         let mut out = cells.iter();
         let mut kept = 0;
@@ -152,7 +156,7 @@ impl<'a> Unpacked<'a> {
     }
 }
 
-/// Bytes the CSV reader asks for at a time.
+/// The number of bytes that the CSV reader requests at a time.
 pub(super) const BUFFER: usize = 32 << 10;
 
 impl Read for Unpacked<'_> {

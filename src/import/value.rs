@@ -1,7 +1,7 @@
-//! One cell: its text, its date, its grade.
+//! Reads the value of one cell: a text, a date, a number or a grade.
 //!
-//! Literal `NULL`, blank, 9, 8, 0 and "Not judged" mean different things and stay apart here; no cell is
-//! ever guessed at.
+//! Literal `NULL`, blank, 9, 8, 0 and "Not judged" have different meanings, and this module keeps them apart. It never guesses a
+//! value.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -12,13 +12,14 @@ use encoding_rs::WINDOWS_1252;
 use crate::domain::Date;
 use crate::domain::judgement::Grade;
 
-/// The text of a cell: UTF-8 if it is that, else windows-1252; stray and double white space folded.
+/// The text of a cell. The bytes are UTF-8 if they are valid as such, else windows-1252. Each run of white space becomes a single
+/// space, and none is left at either end.
 ///
-/// A copy re-saved as UTF-8 by a tool that took windows-1252 for Latin-1 has U+0092 where an apostrophe was: what those
-/// controls stood for is put back.
+/// Some tools take windows-1252 for Latin-1 when they save a copy as UTF-8. Such a copy has U+0092 in place of an apostrophe. This
+/// function restores such characters.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let decoded = match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains(is_lost_1252) => Cow::Owned(text.chars().map(found_again).collect()),
+        Ok(text) if text.contains(is_lost_1252) => Cow::Owned(text.chars().map(restored_1252).collect()),
         Ok(text) => Cow::Borrowed(text),
         Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
     };
@@ -32,14 +33,13 @@ const fn is_lost_1252(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{9f}')
 }
 
-fn found_again(c: char) -> char {
+fn restored_1252(c: char) -> char {
     let byte = u8::try_from(c).ok().filter(|_| is_lost_1252(c));
     byte.and_then(|byte| WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next()).unwrap_or(c)
 }
 
-/// The first character of a cell that must reach no screen: a control character, or one that turns the direction of
-/// the text around it. Asked of what [`text`] gives: what was white space is a space by then, and what was
-/// windows-1252 is what it stood for.
+/// The first character of a cell that must not be shown: a control character, or one that changes the direction of the text around
+/// it. The argument must come from [`text`], which has replaced white space by spaces and restored windows-1252 characters.
 pub(super) fn control(text: &str) -> Option<char> {
     text.chars().find(|&c| c.is_control() || is_bidirectional_control(c))
 }
@@ -49,7 +49,7 @@ const fn is_bidirectional_control(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A column's title without the characters that nobody sees: byte order marks, zero-width and control characters.
+/// A column's title without invisible characters: byte order marks, zero-width and control characters.
 pub(super) fn title(bytes: &[u8]) -> String {
     let unseen = |c: char| {
         c.is_control()
@@ -60,7 +60,7 @@ pub(super) fn title(bytes: &[u8]) -> String {
     seen.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Single spaces only, and none at either end.
+/// Whether all white space is single spaces, with none at either end.
 fn is_folded(text: &str) -> bool {
     let mut after_space = true;
     for c in text.chars() {
@@ -73,8 +73,9 @@ fn is_folded(text: &str) -> bool {
     text.is_empty() || !after_space
 }
 
-/// A cell as a problem quotes it. Problems are kept, and where a stray comma has shifted a row, any cell can hold a
-/// person's name: so only what has a digit or no letter, and nowhere more than three letters in a row, is quoted.
+/// A cell as a problem shows it. Problems are stored, and if a stray comma has shifted a row, any cell can contain a person's name.
+/// So a text is quoted only if it has no letters, or has a digit and never more than three letters in a row. Of other texts only
+/// the length is given.
 pub(super) fn shown(text: &str) -> String {
     let letters = text.split(|c: char| !c.is_alphabetic()).map(|run| run.chars().count()).max().unwrap_or(0);
     if is_absent(text) || letters == 0 || (letters <= 3 && text.contains(|c: char| c.is_ascii_digit())) {
@@ -86,18 +87,18 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-/// Whether a cell says nothing: blank, or literally `NULL`.
+/// Whether a cell has no value: it is blank, or literally `NULL`.
 pub(super) fn is_absent(text: &str) -> bool {
     text.is_empty() || text == "NULL"
 }
 
-/// Whether a cell says that there is no such thing for this school.
+/// Whether a cell has no value, or says that there is no such thing for this school.
 pub(super) fn is_not_applicable(text: &str) -> bool {
     let none = ["Not applicable", "Does not apply", "Not recorded"];
     is_absent(text) || none.iter().any(|none| none.eq_ignore_ascii_case(text))
 }
 
-/// A whole number as pandas re-saves it (`6893415.0`), without its tail.
+/// A number without the tail `.0` that pandas adds when it saves a whole number (`6893415.0`). Other texts do not change.
 pub(super) fn whole(text: &str) -> &str {
     match text.strip_suffix(".0") {
         Some(number) if number.bytes().all(|b| b.is_ascii_digit()) => number,
@@ -105,7 +106,7 @@ pub(super) fn whole(text: &str) -> &str {
     }
 }
 
-/// Whether a whole number was re-saved by a spreadsheet as a rounded one: `1.0990E+07`.
+/// Whether a text is a number that a spreadsheet has rounded when it saved the file: `1.0990E+07`.
 pub(super) fn is_scientific(text: &str) -> bool {
     let Some((digits, exponent)) = text.split_once(['E', 'e']) else { return false };
     let number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(char::is_alphabetic);
@@ -118,16 +119,16 @@ pub(super) fn is_inspection_number(text: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 20
 }
 
-/// The years a date of a file may lie in. A year such as 9999 stands for "never" and is no date.
+/// The years that a date of a file may have. A year such as 9999 means "never" and is no date.
 const YEARS: RangeInclusive<i32> = 1000..=2100;
 
 /// A date as Ofsted (`dd/mm/yyyy`), GIAS (`dd-mm-yyyy`) and re-saved copies (ISO, perhaps at midnight) write
-/// it. `Ok(None)` is unknown: blank, `NULL`, 31 December 1899 and 1 January 1900.
+/// it. `Ok(None)` is an unknown date: blank, `NULL`, 31 December 1899 and 1 January 1900.
 pub(super) fn date(text: &str) -> Result<Option<Date>, &'static str> {
     if is_absent(text) {
         return Ok(None);
     }
-    let date = split(without_midnight(text)).and_then(|(y, m, d)| NaiveDate::from_ymd_opt(y, m, d));
+    let date = split_date(without_midnight(text)).and_then(|(y, m, d)| NaiveDate::from_ymd_opt(y, m, d));
     match (date, day_order(text)) {
         (Some(date), _) if !YEARS.contains(&date.year()) => Err("is not a date between the years 1000 and 2100"),
         (Some(date), _) => Ok((!is_unknown(date)).then_some(date)),
@@ -138,24 +139,24 @@ pub(super) fn date(text: &str) -> Result<Option<Date>, &'static str> {
     }
 }
 
-/// 31 December 1899 and 1 January 1900: what databases print for a day they do not know.
+/// Whether a date is 31 December 1899 or 1 January 1900, which databases print for an unknown day.
 fn is_unknown(date: Date) -> bool {
     [NaiveDate::from_ymd_opt(1899, 12, 31), NaiveDate::from_ymd_opt(1900, 1, 1)].contains(&Some(date))
 }
 
-/// In which order a date has its day and its month.
+/// The order of the day and the month in a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DayOrder {
-    /// It is a date only with the day first.
+    /// The text is a date only with the day first.
     DayFirst,
-    /// It is a date only with the month first.
+    /// The text is a date only with the month first.
     MonthFirst,
-    /// It is another date either way.
+    /// The text is a date in both orders, but another one in each.
     Either,
 }
 
-/// The order that a cell tells. Nothing for what is no date, for ISO dates, for a day equal to its month, and for the
-/// dates that mean unknown: programs leave those as they are when they rewrite all others.
+/// The order that a cell shows. `None` for a text that is no date, an ISO date, a day equal to its month, and a date that means
+/// unknown. Programs leave a date that means unknown unchanged when they rewrite all others.
 pub(super) fn day_order(text: &str) -> Option<DayOrder> {
     let day = without_midnight(text);
     let mut parts = day.split(['/', '-']);
@@ -176,7 +177,7 @@ pub(super) fn day_order(text: &str) -> Option<DayOrder> {
     }
 }
 
-/// A date without the midnight that a program has written behind it; any other time of day is left.
+/// A date without the midnight that a program has added to it. Any other time of day stays.
 fn without_midnight(text: &str) -> &str {
     match text.find([' ', 'T']) {
         Some(at) if text.get(at + 1..).is_some_and(is_midnight) => text.get(..at).unwrap_or(text),
@@ -184,7 +185,7 @@ fn without_midnight(text: &str) -> &str {
     }
 }
 
-/// Midnight as spreadsheets and databases write it, in London's time, summer or winter.
+/// Whether a text is midnight as spreadsheets and databases write it, in London's time, summer or winter.
 fn is_midnight(time: &str) -> bool {
     let time = time.trim();
     if let Some(clock) = time.strip_suffix("AM").or_else(|| time.strip_suffix("am")) {
@@ -197,7 +198,8 @@ fn is_midnight(time: &str) -> bool {
     clock && !fraction.is_empty() && fraction.bytes().all(|b| b == b'0')
 }
 
-fn split(day: &str) -> Option<(i32, u32, u32)> {
+/// The year, the month and the day of a date with the day first, or of an ISO date; `None` for other texts.
+fn split_date(day: &str) -> Option<(i32, u32, u32)> {
     let parts: Vec<&str> = day.split(['/', '-']).collect();
     let (&[a, b, c], true) = (parts.as_slice(), day.bytes().all(|c| c.is_ascii_digit() || c == b'/' || c == b'-'))
     else {
@@ -212,12 +214,12 @@ fn split(day: &str) -> Option<(i32, u32, u32)> {
     }
 }
 
-/// An overall effectiveness. `Ok(None)` is `NULL` or blank: no such inspection.
+/// An overall effectiveness. `Ok(None)` for `NULL` or blank, which mean that there is no such inspection.
 pub(super) fn grade(text: &str) -> Result<Option<Grade>, &'static str> {
     if is_absent(text) {
         return Ok(None);
     }
-    let requested = "is not an overall effectiveness (1 to 4, 9, 8, 0, Not judged, NULL)";
+    let error = "is not an overall effectiveness (1 to 4, 9, 8, 0, Not judged, NULL)";
     let named = [
         ("Not judged", Grade::NotJudged),
         ("Does not apply", Grade::DoesNotApply),
@@ -231,8 +233,8 @@ pub(super) fn grade(text: &str) -> Result<Option<Grade>, &'static str> {
         return Ok(Some(*grade));
     }
     match whole(text).as_bytes() {
-        &[digit @ b'0'..=b'9'] => Grade::from_code(digit - b'0').map(Some).ok_or(requested),
-        _ => Err(requested),
+        &[digit @ b'0'..=b'9'] => Grade::from_code(digit - b'0').map(Some).ok_or(error),
+        _ => Err(error),
     }
 }
 
@@ -241,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_be_a_name_is_not_shown() {
+    fn a_text_that_may_be_a_name_is_not_shown() {
         #[rustfmt::skip]
         let cases = [
             ("9100O8",           "\"9100O8\""),
@@ -254,8 +256,8 @@ mod tests {
             ("Noël Fairweather", "a text of 16 characters"),
             ("1 Fairweather",    "a text of 13 characters"),
         ];
-        for (text, wanted) in cases {
-            assert_eq!(shown(text), wanted);
+        for (text, expected) in cases {
+            assert_eq!(shown(text), expected);
         }
     }
 
@@ -344,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_tells_its_order_or_not() {
+    fn the_order_of_a_date_is_found_or_ambiguous() {
         use DayOrder::{DayFirst, Either, MonthFirst};
         #[rustfmt::skip]
         let cases = [
@@ -399,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_is_what_is_seen_of_it() {
+    fn a_title_has_no_invisible_characters() {
         for written in
             ["Publication date\u{200b}", "\u{feff}Publication\u{a0} date ", "Publication\u{202c} \u{2060}date"]
         {
