@@ -5,7 +5,7 @@
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::limits::ImportLimits;
-use super::refusal_of::FileRefused;
+use super::refused::FileRefused;
 use super::unpack::{BUFFER, END, Unpacked};
 
 /// The character between two cells of a row.

@@ -1,4 +1,4 @@
-//! Reads and writes the record of reference data. The head of the record is in the row that [`lock`] locks, and events are
+//! Reads and writes the record of reference data. The head of the record is in the row that [`lock()`] locks, and events are
 //! appended only under that lock.
 
 use sea_orm::sea_query::LockType;
