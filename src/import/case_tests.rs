@@ -1,5 +1,4 @@
-//! Files as people have saved and sent them, whole: what is read, what is noted, what is refused. Every school here is
-//! invented.
+//! Tests whole files as people save and send them: the rows that are read, the notes, and the refusals. All schools are invented.
 
 use chrono::NaiveDate;
 
@@ -48,8 +47,8 @@ fn file(lines: &[String]) -> String {
     [&[HEADER.to_owned()], lines].concat().join("\r\n")
 }
 
-/// A file of one school that tests change, and enough good ones beside it that one problem is not too many.
-fn with(change: impl FnOnce(&mut School)) -> String {
+/// A file whose first school is changed by the test. It has enough other good schools that one problem does not refuse the file.
+fn file_with_changed_school(change: impl FnOnce(&mut School)) -> String {
     let mut changed = school(100_001);
     change(&mut changed);
     let others = (100_100..100_130).map(|urn| school(urn).line());
@@ -78,21 +77,22 @@ fn problems(parsed: &ParsedFile<OfstedRow>) -> Vec<(&str, &str)> {
     parsed.problems.iter().map(|it| (it.column.as_str(), it.reason.as_str())).collect()
 }
 
-/// So many schools with these dates of inspection and publication, and no other.
-fn dated(count: u32, dates: [&'static str; 3]) -> Vec<String> {
-    let one = |n| School { dates, previous: ["2015-03-10", "2015-04-09"], ..school(100_001 + n) }.line();
-    (0..count).map(one).collect()
+/// The lines of `count` schools with these dates of inspection and publication, and earlier dates in ISO form.
+fn schools_with_dates(count: u32, dates: [&'static str; 3]) -> Vec<String> {
+    let line = |n| School { dates, previous: ["2015-03-10", "2015-04-09"], ..school(100_001 + n) }.line();
+    (0..count).map(line).collect()
 }
 
-const UNTOLD: [&str; 3] = ["03/04/2019", "2019-04-04", "05/06/2019"];
+/// Two dates that would be other days with the month first, and an ISO date between them.
+const AMBIGUOUS_DATES: [&str; 3] = ["03/04/2019", "2019-04-04", "05/06/2019"];
 
 #[test]
 fn dates_with_the_month_first_refuse_a_file() {
-    let saved = dated(3, ["03/12/2019", "03/13/2019", "04/11/2019"]);
-    let without_zeros = dated(3, ["3/12/2019", "3/13/2019", "4/11/2019"]);
-    // What no order explains, databases' word for an unknown day, is left as it was by the program that saved it.
-    let unknown = [saved.clone(), dated(4, ["31/12/1899", "NULL", "01/01/1900"]).split_off(3)].concat();
-    // A column that is not read tells as well.
+    let saved = schools_with_dates(3, ["03/12/2019", "03/13/2019", "04/11/2019"]);
+    let without_zeros = schools_with_dates(3, ["3/12/2019", "3/13/2019", "4/11/2019"]);
+    // A spreadsheet leaves NULL and the dates that databases print for an unknown day unchanged when it saves a file.
+    let unknown = [saved.clone(), schools_with_dates(4, ["31/12/1899", "NULL", "01/01/1900"]).split_off(3)].concat();
+    // A date in a column that is not read shows the order too.
     let website = vec![School { website: "01/31/2018", ..school(100_001) }.line().replace("13/03", "12/03")];
     for (lines, dates, line) in [(saved, 3, 2), (without_zeros, 3, 2), (unknown, 3, 2), (website, 1, 2)] {
         for day_first in [false, true] {
@@ -105,8 +105,8 @@ fn dates_with_the_month_first_refuse_a_file() {
 }
 
 #[test]
-fn of_both_orders_the_month_first_dates_are_problems() {
-    let parsed = read(&with(|it| it.dates[2] = "04/13/2019")).unwrap();
+fn month_first_dates_in_a_day_first_file_are_problems() {
+    let parsed = read(&file_with_changed_school(|it| it.dates[2] = "04/13/2019")).unwrap();
     let reason =
         "\"04/13/2019\" can only be a date with the month first; dates are dd/mm/yyyy, dd-mm-yyyy or yyyy-mm-dd";
     assert_eq!(problems(&parsed), [("Publication date", reason)]);
@@ -114,9 +114,9 @@ fn of_both_orders_the_month_first_dates_are_problems() {
 }
 
 #[test]
-fn dates_that_tell_no_order_are_few_or_said_to_be_day_first() {
+fn ambiguous_dates_are_read_if_few_or_said_to_be_day_first() {
     // Ten schools have twenty such dates, eleven have twenty-two.
-    let (few, many) = (file(&dated(10, UNTOLD)), file(&dated(11, UNTOLD)));
+    let (few, many) = (file(&schools_with_dates(10, AMBIGUOUS_DATES)), file(&schools_with_dates(11, AMBIGUOUS_DATES)));
     let parsed = read(&few).unwrap();
     let said = "nothing in the file tells whether its dates have the day or the month first: 20 of them would be other \
         days with the month first. They were read with the day first";
@@ -125,17 +125,23 @@ fn dates_that_tell_no_order_are_few_or_said_to_be_day_first() {
     let parsed = read_ofsted(many.as_bytes(), &Reading { day_first: true, ..reading() }).unwrap();
     assert_eq!((parsed.rows.len(), parsed.notes.as_slice()), (11, &[][..]));
     assert_eq!(parsed.rows[0].current.as_ref().unwrap().started, Some(day("2019-04-03")));
-    // ISO dates are of neither order, and a day equal to its month is the same either way.
+    // An ISO date has no such order, and a date whose day equals its month is the same in both orders.
     for dates in [["2019-04-03", "2019-04-04", "2019-06-05"], ["04/04/2019", "04/04/2019", "05/05/2019"]] {
-        assert_eq!(read(&file(&dated(40, dates))).map(|it| (it.rows.len(), it.notes)), Ok((40, vec![])), "{dates:?}");
+        assert_eq!(
+            read(&file(&schools_with_dates(40, dates))).map(|it| (it.rows.len(), it.notes)),
+            Ok((40, vec![])),
+            "{dates:?}"
+        );
     }
-    // One date that only the day first explains is enough, wherever it stands.
-    let told = [dated(40, UNTOLD), vec![School { website: "31-08-2018", ..school(100_100) }.line()]].concat();
+    // One date that is possible only with the day first is enough, in any row and any column.
+    let told =
+        [schools_with_dates(40, AMBIGUOUS_DATES), vec![School { website: "31-08-2018", ..school(100_100) }.line()]]
+            .concat();
     assert_eq!(read(&file(&told)).map(|it| (it.rows.len(), it.notes)), Ok((41, vec![])));
 }
 
 #[test]
-fn dates_that_cannot_be_are_problems() {
+fn impossible_dates_are_problems() {
     #[rustfmt::skip]
     let cases = [
         (["12/03/2019", "13/03/2019", "11/03/2019"], &[("Publication date", "is 2019-03-11, before the inspection began (2019-03-12)")][..]),
@@ -155,10 +161,10 @@ fn dates_that_cannot_be_are_problems() {
         (["31/08/2019", "31/08/2019", "30/09/2019"], &[]),
     ];
     for (dates, expected) in cases {
-        let parsed = read(&with(|it| it.dates = dates)).unwrap();
+        let parsed = read(&file_with_changed_school(|it| it.dates = dates)).unwrap();
         assert_eq!(problems(&parsed), expected, "{dates:?}");
     }
-    let parsed = read(&with(|it| it.previous = ["12/03/2020", "09/03/2020"])).unwrap();
+    let parsed = read(&file_with_changed_school(|it| it.previous = ["12/03/2020", "09/03/2020"])).unwrap();
     let expected = [
         ("Previous inspection start date", "is 2020-03-12, after the as-at date 2019-08-31"),
         ("Previous inspection start date", "is 2020-03-12, after the latest inspection began (2019-03-12)"),
@@ -168,14 +174,14 @@ fn dates_that_cannot_be_are_problems() {
 }
 
 #[test]
-fn the_same_row_twice_is_one() {
+fn a_repeated_row_is_taken_once() {
     let good = school(100_001).line();
     let spaced = good.replace(",Community School,", ",\tCommunity School ,") + ",, ";
     let bad = School { name: "", ..school(100_002) }.line();
     let lines = [good.clone(), spaced, school(100_003).line(), good, bad.clone(), bad];
     let parsed = read_ofsted(file(&lines).as_bytes(), &Reading { accept_problems: true, ..reading() }).unwrap();
     assert_eq!(parsed.rows.iter().map(|row| row.urn.get()).collect::<Vec<_>>(), [100_001, 100_003]);
-    // Of one that was not taken none was taken once.
+    // The repeated row with a problem is not a repeat of a taken row: both of its lines are problems.
     assert_eq!((parsed.read, parsed.repeats, parsed.problems.len()), (6, 2, 2));
     let said = "2 row(s) repeat another one cell for cell and were taken once: line 3 is line 2, line 5 is line 2";
     assert_eq!(parsed.notes, [said]);
@@ -244,7 +250,7 @@ fn rows_of_other_countries_are_counted_in_one_line() {
 #[test]
 fn an_as_at_date_that_does_not_fit_is_noted() {
     let note = |as_at: &str, published: &'static str| {
-        let lines = dated(2, ["2019-03-12", "2019-03-13", published]);
+        let lines = schools_with_dates(2, ["2019-03-12", "2019-03-13", published]);
         read_ofsted(file(&lines).as_bytes(), &Reading::of(day(as_at))).unwrap().notes
     };
     let late = |newest: &str| {
@@ -285,7 +291,7 @@ fn an_as_at_date_that_does_not_fit_is_noted() {
 
 #[test]
 fn other_separators_are_read_and_noted() {
-    let comma = with(|_| {});
+    let comma = file_with_changed_school(|_| {});
     let plain = read(&comma).unwrap();
     for (mark, name) in [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")] {
         let saved = comma.replace(',', mark);
@@ -309,10 +315,10 @@ fn other_separators_are_read_and_noted() {
 
 #[test]
 fn a_row_longer_than_its_header_is_one_problem() {
-    let parsed = read(&with(|it| it.name = "Hill Top, Lower School")).unwrap();
+    let parsed = read(&file_with_changed_school(|it| it.name = "Hill Top, Lower School")).unwrap();
     assert_eq!(problems(&parsed), [("(row)", "has 15 columns, the header 14 (a comma without quotation marks?)")]);
-    // Commas without end are no cells, and the extract of a search ends in a list without quotation marks.
-    assert_eq!(read(&with(|it| it.website = "none,,, ,")).map(|it| it.rows.len()), Ok(31));
+    // Empty cells at the end of a row do not count, and the search extract ends with a list without quotation marks.
+    assert_eq!(read(&file_with_changed_school(|it| it.website = "none,,, ,")).map(|it| it.rows.len()), Ok(31));
     let extract = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),Linked establishments\n\
         100001,330,Hill Top,Community school,Open,100007 Successor,100008 Successor\n";
     let Ok(RegisterFile::Establishments(parsed)) = read_register(extract.as_bytes(), &reading()) else { panic!() };
@@ -321,7 +327,7 @@ fn a_row_longer_than_its_header_is_one_problem() {
 
 #[test]
 fn a_header_that_is_nearly_right_is_refused_by_its_nearest_names() {
-    let good = with(|_| {});
+    let good = file_with_changed_school(|_| {});
     let dots = HEADER.replace(' ', ".");
     #[rustfmt::skip]
     let cases = [
@@ -378,12 +384,12 @@ fn a_list_of_another_service_is_of_no_known_kind() {
 #[test]
 fn numbers_that_a_spreadsheet_has_rounded_are_problems() {
     for number in ["1.0990E+07", "1.099e+07", "########", "#N/A"] {
-        let parsed = read(&with(|it| it.inspection = number)).unwrap();
+        let parsed = read(&file_with_changed_school(|it| it.inspection = number)).unwrap();
         let [(column, reason)] = problems(&parsed)[..] else { panic!("{:?}", parsed.problems) };
         assert_eq!(column, "Inspection number of latest full inspection");
         assert!(reason.ends_with("is not an inspection number (digits, perhaps with letters in front)"), "{reason}");
     }
-    assert_eq!(read(&with(|it| it.inspection = "10000001.0")).map(|it| it.rows.len()), Ok(31));
+    assert_eq!(read(&file_with_changed_school(|it| it.inspection = "10000001.0")).map(|it| it.rows.len()), Ok(31));
 }
 
 #[test]
@@ -403,7 +409,7 @@ fn cells_with_control_characters_are_problems() {
         ("A \"\"quoted\"\" School",             None),
     ];
     for (name, control) in cases {
-        let parsed = read(&with(|it| it.name = name)).unwrap();
+        let parsed = read(&file_with_changed_school(|it| it.name = name)).unwrap();
         let expected = control.map(|it| format!("has the control character {it}"));
         assert_eq!(
             problems(&parsed),
@@ -411,17 +417,17 @@ fn cells_with_control_characters_are_problems() {
             "{name:?}"
         );
     }
-    // Said once of a cell, with anything else wrong with it; a column that is not read is not looked at.
-    let parsed = read(&with(|it| it.dates[2] = "11/04/\u{1b}2019")).unwrap();
+    // A cell with a control character has only this one problem. Columns that are not read are not checked.
+    let parsed = read(&file_with_changed_school(|it| it.dates[2] = "11/04/\u{1b}2019")).unwrap();
     assert_eq!(problems(&parsed), [("Publication date", "has the control character U+001B")]);
-    assert_eq!(read(&with(|it| it.website = "\u{1b}[31m")).map(|it| it.rows.len()), Ok(31));
+    assert_eq!(read(&file_with_changed_school(|it| it.website = "\u{1b}[31m")).map(|it| it.rows.len()), Ok(31));
 }
 
 #[test]
-fn midnight_behind_a_date_is_no_part_of_it() {
+fn a_midnight_after_a_date_is_ignored() {
     for midnight in [" 00:00", " 0:00", " 00:00:00.000", "T00:00:00Z"] {
         let date: &'static str = format!("11/04/2019{midnight}").leak();
-        let parsed = read(&with(|it| it.dates[2] = date)).unwrap();
+        let parsed = read(&file_with_changed_school(|it| it.dates[2] = date)).unwrap();
         assert_eq!(parsed.rows[0].current.as_ref().unwrap().published, Some(day("2019-04-11")), "{midnight}");
     }
 }

@@ -52,12 +52,12 @@ impl<'a> RowCells<'a> {
 
     /// Whether the file has the column.
     pub(super) fn has(&self, column: impl Into<usize>) -> bool {
-        self.places.at.get(column.into()).is_some_and(Option::is_some)
+        self.places.indexes.get(column.into()).is_some_and(Option::is_some)
     }
 
     /// The cell's text; empty if the file has no such column.
     pub(super) fn text(&self, column: impl Into<usize>) -> Cow<'a, str> {
-        let index = self.places.at.get(column.into()).copied().flatten();
+        let index = self.places.indexes.get(column.into()).copied().flatten();
         index.and_then(|index| self.row.get(index)).map_or(Cow::Borrowed(""), value::text)
     }
 

@@ -48,11 +48,11 @@ pub(super) struct HeaderRow {
 /// The indexes of a table's columns in a file.
 pub(super) struct ColumnPlaces {
     /// The index of each column, in the order of the table; `None` for an optional column that the file does not have.
-    pub(super) at: Vec<Option<usize>>,
+    pub(super) indexes: Vec<Option<usize>>,
     /// For each column of the file, whether it has a name. The index that pandas adds has none.
-    pub(super) named: Vec<bool>,
+    pub(super) has_name: Vec<bool>,
     /// The least number of columns of a row.
-    pub(super) needed: usize,
+    pub(super) min_columns: usize,
     /// Whether a row may have more cells than the header, because its last column is a list without quotation marks.
     pub(super) list_at_end: bool,
 }
@@ -112,7 +112,7 @@ impl HeaderRow {
     /// [`FileRefused::MissingColumns`] with all missing columns; [`FileRefused::DuplicateColumn`].
     pub(super) fn places(&self, kind: FileKind) -> Result<ColumnPlaces, FileRefused> {
         let table = KINDS.iter().find(|(table_kind, _)| *table_kind == kind).map_or(OFSTED, |(_, table)| table);
-        let mut at = Vec::with_capacity(table.len());
+        let mut indexes = Vec::with_capacity(table.len());
         let mut missing = Vec::new();
         for column in table {
             let mut found = (0..).zip(&self.names).filter(|(_, name)| column.is_named(name)).map(|(index, _)| index);
@@ -128,15 +128,20 @@ impl HeaderRow {
                         nearest: self.nearest(column, table),
                     });
                 }
-                _ => at.push(first),
+                _ => indexes.push(first),
             }
         }
         if !missing.is_empty() {
             return Err(FileRefused::MissingColumns { kind, missing });
         }
-        let needed = at.iter().flatten().max().map_or(0, |last| last + 1);
+        let min_columns = indexes.iter().flatten().max().map_or(0, |last| last + 1);
         let list_at_end = self.names.last().is_some_and(|name| LIST_WITHOUT_QUOTES.eq_ignore_ascii_case(name));
-        Ok(ColumnPlaces { at, named: self.names.iter().map(|name| !name.is_empty()).collect(), needed, list_at_end })
+        Ok(ColumnPlaces {
+            indexes,
+            has_name: self.names.iter().map(|name| !name.is_empty()).collect(),
+            min_columns,
+            list_at_end,
+        })
     }
 
     /// The name in the header that is most like a column's name; `None` if no name is like it. Names of other columns of the table
@@ -186,7 +191,7 @@ mod tests {
     #[test]
     fn invisible_characters_in_a_title_are_ignored() {
         for written in ["\u{feff}URN,LinkURN\u{200b},LinkType", "UR\u{ad}N,\u{2066}LinkURN\u{2069},Link\u{200d}Type"] {
-            let found = header(written).and_then(|header| header.places(FileKind::Links)).map(|places| places.at);
+            let found = header(written).and_then(|header| header.places(FileKind::Links)).map(|places| places.indexes);
             assert_eq!(found, Ok(vec![Some(0), Some(1), None, Some(2), None]), "{written:?}");
         }
     }

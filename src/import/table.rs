@@ -214,7 +214,7 @@ fn is_empty(row: &ByteRecord, places: &ColumnPlaces) -> bool {
 
 /// The cells of a row, without those of columns without a name, which only number the rows.
 fn named_cells<'r>(row: &'r ByteRecord, places: &ColumnPlaces) -> impl Iterator<Item = &'r [u8]> {
-    let named = places.named.iter().copied().chain(std::iter::repeat(true));
+    let named = places.has_name.iter().copied().chain(std::iter::repeat(true));
     row.iter().zip(named).filter(|(_, named)| *named).map(|(cell, _)| cell)
 }
 
@@ -239,14 +239,14 @@ fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
 
 /// The problem of a row as a whole, if there is one.
 fn malformed(records: &RecordReader<'_>, places: &ColumnPlaces) -> Option<String> {
-    let (has, header) = (records.row.len(), places.named.len());
+    let (has, header) = (records.row.len(), places.has_name.len());
     if records.lines > 1 && has != header {
         let last = records.line + records.lines - 1;
         return Some(format!(
             "runs on to line {last} and has {has} columns where the header has {header}: look for a stray quotation mark"
         ));
     }
-    if has < places.needed {
+    if has < places.min_columns {
         return Some(format!("is cut short: it has {has} columns, the header {header}"));
     }
     let beyond = records.row.iter().skip(header).any(|cell| !cell.trim_ascii().is_empty());
