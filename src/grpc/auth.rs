@@ -1,8 +1,8 @@
 //! Authenticates callers: people and programs of other organisations by a bearer token, services by a certificate.
 //! In development mode a caller states its own identity.
 //!
-//! No rule of the scheme is here. The role table ([`crate::domain::role`]) says what a role may do, the access table
-//! ([`access`]) which actions each method needs, and [`method`] finds the method of a request.
+//! This module has no rule of the scheme. The role table ([`crate::domain::role`]) says what a role may do, the access
+//! table ([`access`]) which actions each method needs, and [`method`] finds the method of a request.
 
 pub mod access;
 pub(in crate::grpc) mod call_time;
@@ -51,7 +51,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// A warning about valid but risky settings.
+    /// Returns a warning if the settings are valid but risky: see [`TokenSettings::warning`].
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         match self {
@@ -65,17 +65,18 @@ impl Access {
 #[derive(Debug, Clone)]
 pub(super) struct Authenticated {
     pub(super) caller: Caller,
-    /// When the token or certificate expires; every stream of the caller ends then.
-    pub(super) until: Option<Micros>,
-    /// The same moment on the monotonic clock, for deadlines.
-    pub(super) ends: Option<Instant>,
+    /// When the token (with the leeway) or the certificate expires; `None` in development mode. Every stream of the caller
+    /// ends at that moment.
+    pub(super) expires_at: Option<Micros>,
+    /// The moment of `expires_at` on the monotonic clock, for deadlines.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// How a caller was authenticated. Admission puts it in the extensions of the request, where handlers read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
     /// The metadata of development mode, which is not checked.
-    Word,
+    Stated,
     /// A bearer token.
     Token,
     /// A client certificate.
@@ -88,70 +89,75 @@ impl From<AuthError> for Status {
     }
 }
 
-/// Authenticates callers: by a token or a client certificate; in development mode by metadata.
+/// Authenticates callers: by a token or a client certificate; in development mode by metadata. In that mode there are no
+/// proof checkers.
 #[derive(Debug)]
-pub(super) struct Authenticator(Option<Proofs>);
+pub(super) struct Authenticator(Option<ProofCheckers>);
 
-/// The proofs of identity that the server accepts.
+/// Checks the two kinds of proof: tokens, if the server accepts any, and certificates.
 #[derive(Debug)]
-struct Proofs {
+struct ProofCheckers {
     verifier: Option<Verifier>,
     certificates: Certificates,
 }
 
 impl Authenticator {
-    /// Fetches the keys of the issuer once, so that a server that could authenticate no caller does not start.
+    /// Makes the authenticator. If tokens are configured, this fetches the keys of the issuer once: a server without keys
+    /// could verify no token, and must not start.
+    ///
     /// `max_calls` is the server's limit of requests in flight. `metrics` records the age of the keys.
     ///
     /// # Errors
-    /// The reason why the keys cannot be fetched.
+    /// A message that says why the keys cannot be fetched.
     pub(super) async fn open(access: Access, max_calls: usize, metrics: &Arc<InternalMetrics>) -> Result<Self, String> {
         let Access::Guarded { tokens, services } = access else { return Ok(Self(None)) };
         let verifier = match tokens {
             Some(tokens) => Some(Verifier::open(tokens, max_calls, Arc::clone(metrics)).await?),
             None => None,
         };
-        Ok(Self(Some(Proofs { verifier, certificates: Certificates::new(services) })))
+        Ok(Self(Some(ProofCheckers { verifier, certificates: Certificates::new(services) })))
     }
 
     /// Returns true in development mode, where callers are not checked.
-    pub(super) const fn is_open(&self) -> bool {
+    pub(super) const fn is_development_mode(&self) -> bool {
         self.0.is_none()
     }
 
     /// Authenticates the caller by the headers of the request, or by the certificate of its connection (DER). A token
-    /// takes precedence: the certificate beside it only secures the transport, for example of a proxy.
+    /// takes precedence: then the certificate only secures the connection, for example that of a proxy.
     ///
     /// # Errors
-    /// Maps to UNAUTHENTICATED, or to UNAVAILABLE if the token cannot be checked now.
+    /// An [`AuthError`], which maps to UNAUTHENTICATED, or to UNAVAILABLE if the token cannot be checked now.
     pub(super) async fn authenticate(
         &self,
         headers: &HeaderMap,
         time: CallTime,
         certificate: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Result<(Authenticated, Proof), AuthError> {
-        let Some(Proofs { verifier, certificates }) = &self.0 else {
-            let caller = development::caller(headers)?;
-            return Ok((Authenticated { caller, until: None, ends: None }, Proof::Word));
+        let Some(ProofCheckers { verifier, certificates }) = &self.0 else {
+            let caller = development::read_caller(headers)?;
+            return Ok((Authenticated { caller, expires_at: None, deadline: None }, Proof::Stated));
         };
-        match (jwt::bearer(headers)?, verifier) {
-            (Some(token), Some(verifier)) => Ok((verifier.caller(token, time).await?, Proof::Token)),
+        match (jwt::bearer_token(headers)?, verifier) {
+            (Some(token), Some(verifier)) => Ok((verifier.authenticate(token, time).await?, Proof::Token)),
             (Some(_), None) => Err(AuthError::new(ServiceReason::TokenRejected, "this server takes no tokens")),
-            (None, _) => Ok((certificates.caller(certificate().as_deref(), time)?, Proof::Certificate)),
+            (None, _) => Ok((certificates.authenticate(certificate().as_deref(), time)?, Proof::Certificate)),
         }
     }
 }
 
-/// Describes the first character of a text that is not printable ASCII, with its position from 1.
-fn unprintable(text: &str) -> Option<String> {
+/// Describes the first character of a text that is not printable ASCII, with its position from 1. Returns `None` if all
+/// characters are printable ASCII.
+fn describe_unprintable(text: &str) -> Option<String> {
     let (index, character) = text.chars().enumerate().find(|(_, it)| !matches!(it, ' '..='~'))?;
     Some(format!("U+{:04X} at character {}", u32::from(character), index.saturating_add(1)))
 }
 
-/// The status that ends a stream when its caller's token or certificate expires.
+/// Returns the status that ends a stream when its caller's token or certificate expires. Without a certificate the proof
+/// was a token, because the stated identity of development mode does not expire.
 pub(super) fn proof_expired_status(proof: Option<Proof>) -> Status {
     let error = match proof {
-        Some(Proof::Certificate) => certificates::expired(),
+        Some(Proof::Certificate) => certificates::certificate_expired(),
         _ => AuthError::new(ServiceReason::TokenExpired, "the token has expired: begin again with another one"),
     };
     error.into()
@@ -160,8 +166,8 @@ pub(super) fn proof_expired_status(proof: Option<Proof>) -> Status {
 /// Returns the authenticated caller of the request.
 ///
 /// # Errors
-/// INTERNAL if there is none: the handler was reached without authentication, which is a bug.
-pub(super) fn authenticated(extensions: &Extensions) -> Result<&Authenticated, Status> {
+/// INTERNAL if the request has no authenticated caller: its handler was reached without admission, which is a bug.
+pub(super) fn authenticated_caller(extensions: &Extensions) -> Result<&Authenticated, Status> {
     extensions.get::<Authenticated>().ok_or_else(|| {
         tracing::error!("a call was not authenticated");
         internal()
@@ -182,7 +188,7 @@ mod tests {
             ("\u{430}nn\u{7f}", Some("U+0430 at character 1")),
         ];
         for (text, expected) in rows {
-            assert_eq!(unprintable(text).as_deref(), expected, "{text:?}");
+            assert_eq!(describe_unprintable(text).as_deref(), expected, "{text:?}");
         }
     }
 }

@@ -142,7 +142,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Serving, Box<dyn std::error::Error + Send + Sync>> {
     let (mut health, health_service) = tonic_health::server::health_reporter();
-    let metrics = Arc::new(CallMetrics::new(access::methods())?);
+    let metrics = Arc::new(CallMetrics::new(access::method_names())?);
     let authenticator = Authenticator::open(access, limits.calls, &metrics.internal).await?;
     let connections = limits.connections.clone().within_descriptors();
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));

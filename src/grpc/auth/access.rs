@@ -1,4 +1,4 @@
-//! The actions of each method: a caller needs a role that allows one of them. [`crate::domain::role::Role::row`] says
+//! Lists the actions of each method. A caller needs a role that allows one of them. [`crate::domain::role::Role::row`] says
 //! which role allows which action; the use case checks the region of the thing that is read or changed.
 //!
 //! A method that is missing here can be called by no one; a test compares the table with the contract.
@@ -7,7 +7,7 @@ use Action as A;
 
 use crate::domain::role::Action;
 
-/// Every method of the contract.
+/// Every method of the contract, with the actions of which the caller needs one.
 #[rustfmt::skip]
 pub const TABLE: &[(&str, &[Action])] = &[
     ("ApprovalService/ListApprovals",             &[A::Read]),
@@ -77,9 +77,9 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("TermsService/LoadTerms",                    &[A::LoadTerms]),
 ];
 
-/// Every method: `OfferService/NoteOffer`.
-pub(in crate::grpc) fn methods() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().map(|(rpc, _)| *rpc)
+/// Returns the name of every method, such as `OfferService/NoteOffer`.
+pub(in crate::grpc) fn method_names() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
 }
 
 #[cfg(test)]
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn every_method_of_the_contract_is_in_the_table_and_no_other() {
         let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-        let ours = set.file.iter().filter(|file| file.package() == "tsio.v1");
-        let methods: BTreeSet<String> = ours
+        let our_files = set.file.iter().filter(|file| file.package() == "tsio.v1");
+        let methods: BTreeSet<String> = our_files
             .flat_map(|file| &file.service)
             .flat_map(|service| service.method.iter().map(|it| format!("{}/{}", service.name(), it.name())))
             .collect();
-        let named: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
-        assert_eq!(named, methods);
-        assert_eq!(named.len(), TABLE.len(), "each once");
+        let names_in_table: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(names_in_table, methods);
+        assert_eq!(names_in_table.len(), TABLE.len(), "a method is in the table twice");
         assert!(TABLE.iter().all(|(_, actions)| !actions.is_empty()));
     }
 }

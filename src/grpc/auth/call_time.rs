@@ -1,5 +1,5 @@
-//! The time of a request. The clock is read once, at admission, and every check of the request uses that time. The writer
-//! reads the clock again under its lock, because recorded times must not go backwards.
+//! Keeps the time of a request. The clock is read once, at admission, and every check of the request uses that time. The
+//! writer reads the clock again under its lock, because recorded times must not go backwards.
 
 use std::time::Duration;
 
@@ -29,18 +29,18 @@ impl CallTime {
     /// Returns the time that was read when the request was admitted.
     ///
     /// # Errors
-    /// INTERNAL if there is none: the handler was reached without admission, which is a bug.
-    pub(in crate::grpc) fn of(extensions: &Extensions) -> Result<Self, Status> {
+    /// INTERNAL if the request has no such time: its handler was reached without admission, which is a bug.
+    pub(in crate::grpc) fn from_extensions(extensions: &Extensions) -> Result<Self, Status> {
         extensions.get::<Self>().copied().ok_or_else(|| {
             tracing::error!("a call was not admitted at any time");
             internal()
         })
     }
 
-    /// Converts a later moment to the monotonic clock; `None` if it is not later.
+    /// Converts a moment to the monotonic clock. Returns `None` if the moment is not after the time of the request.
     pub(in crate::grpc) fn deadline(self, at: Micros) -> Option<Instant> {
-        let left = u64::try_from(at.0.saturating_sub(self.now.at.0)).ok().filter(|it| *it > 0)?;
-        self.instant.checked_add(Duration::from_micros(left))
+        let remaining = u64::try_from(at.0.saturating_sub(self.now.at.0)).ok().filter(|it| *it > 0)?;
+        self.instant.checked_add(Duration::from_micros(remaining))
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_as_far_off_as_the_moment() {
+    fn a_deadline_is_as_far_from_the_request_as_its_moment() {
         let time = CallTime::read(&Clock::fixed("2022-01-31T12:00:00Z".parse().unwrap()));
         let later = |micros: i64| Micros(time.now.at.0 + micros);
         assert_eq!(time.deadline(later(2_000_000)), Some(time.instant + Duration::from_secs(2)));
@@ -60,9 +60,9 @@ mod tests {
     #[test]
     fn a_handler_that_is_reached_without_admission_has_no_time() {
         let mut extensions = Extensions::new();
-        assert_eq!(CallTime::of(&extensions).unwrap_err().code(), tonic::Code::Internal);
+        assert_eq!(CallTime::from_extensions(&extensions).unwrap_err().code(), tonic::Code::Internal);
         let time = CallTime::read(&Clock::fixed("2022-01-31T12:00:00Z".parse().unwrap()));
         extensions.insert(time);
-        assert_eq!(CallTime::of(&extensions).unwrap().now, time.now);
+        assert_eq!(CallTime::from_extensions(&extensions).unwrap().now, time.now);
     }
 }

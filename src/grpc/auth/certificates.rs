@@ -1,5 +1,6 @@
-//! Authenticates services by their client certificate. TLS has checked it against the authority when the connection
-//! began. Each request looks up the names of the certificate here, and checks that it has not expired since.
+//! Authenticates services by their client certificate. TLS checked the certificate against the authority when the
+//! connection began. For each request this module looks up the names of the certificate, and checks that the certificate
+//! has not expired since.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ use crate::grpc::message::reason::ServiceReason;
 pub struct Service {
     /// The subject alternative name of its certificate: a URI or a DNS name.
     pub name: String,
-    /// The caller that it acts as.
+    /// The id, roles and regions that the service has as a caller.
     pub caller: Caller,
 }
 
@@ -36,9 +37,9 @@ impl Certificates {
     /// Authenticates the service of the connection's certificate (DER).
     ///
     /// # Errors
-    /// Reason `TOKEN_MISSING` without a certificate, `CERTIFICATE_UNKNOWN` if no configured service has one of its names,
-    /// `CERTIFICATE_EXPIRED` after its last second.
-    pub(super) fn caller(&self, certificate: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
+    /// Reason `TOKEN_MISSING` without a certificate; `CERTIFICATE_UNKNOWN` if the certificate cannot be read, or no
+    /// configured service has one of its names; `CERTIFICATE_EXPIRED` after the last second of the certificate.
+    pub(super) fn authenticate(&self, certificate: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
         let Some(certificate) = certificate else {
             return Err(AuthError::new(
                 ServiceReason::TokenMissing,
@@ -48,28 +49,30 @@ impl Certificates {
         let unknown =
             || AuthError::new(ServiceReason::CertificateUnknown, "the certificate names no service known here");
         let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| unknown())?;
-        let caller = names(&certificate).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
+        let caller =
+            alternative_names(&certificate).iter().find_map(|name| self.services.get(name)).ok_or_else(unknown)?;
         // A certificate is valid to the end of its last second.
-        let seconds = certificate.validity().not_after.timestamp().saturating_add(1);
-        let until = Micros(seconds.saturating_mul(1_000_000));
-        if until <= time.now.at {
-            return Err(expired());
+        let end_second = certificate.validity().not_after.timestamp().saturating_add(1);
+        let expires_at = Micros(end_second.saturating_mul(1_000_000));
+        if expires_at <= time.now.at {
+            return Err(certificate_expired());
         }
-        let ends = time.deadline(until);
-        Ok(Authenticated { caller: caller.clone(), until: Some(until), ends })
+        let deadline = time.deadline(expires_at);
+        Ok(Authenticated { caller: caller.clone(), expires_at: Some(expires_at), deadline })
     }
 }
 
-pub(super) fn expired() -> AuthError {
+/// Returns the error of an expired certificate.
+pub(super) fn certificate_expired() -> AuthError {
     AuthError::new(ServiceReason::CertificateExpired, "the certificate has expired: connect again with another one")
 }
 
-/// The alternative names of a certificate that are URIs or DNS names.
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(alternative)) = certificate.subject_alternative_name() else { return Vec::new() };
+/// Returns the alternative names of a certificate that are URIs or DNS names.
+fn alternative_names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let name = |it: &GeneralName<'_>| match it {
         GeneralName::URI(name) | GeneralName::DNSName(name) => Some((*name).to_owned()),
         _ => None,
     };
-    alternative.value.general_names.iter().filter_map(name).collect()
+    extension.value.general_names.iter().filter_map(name).collect()
 }

@@ -1,23 +1,23 @@
-//! Why a caller is not authenticated.
+//! Defines the error of a caller that is not authenticated, and makes the errors of tokens.
 
 use std::time::Duration;
 
 use crate::domain::time::Micros;
 use crate::grpc::message::reason::ServiceReason;
 
-/// The token has expired.
-pub(in crate::grpc) fn expired() -> AuthError {
+/// Returns the error of an expired token.
+pub(in crate::grpc) fn token_expired() -> AuthError {
     AuthError::new(ServiceReason::TokenExpired, "the token has expired")
 }
 
-/// The token is refused; `why` continues the sentence "the token ...".
-pub(in crate::grpc) fn rejected(why: &str) -> AuthError {
-    AuthError::new(ServiceReason::TokenRejected, format!("the token {why}"))
+/// Returns the error of a token that is refused. `reason` continues the sentence "the token ...".
+pub(in crate::grpc) fn token_rejected(reason: &str) -> AuthError {
+    AuthError::new(ServiceReason::TokenRejected, format!("the token {reason}"))
 }
 
-/// The moment `by` after `at`, saturating.
-pub(in crate::grpc) fn later(at: Micros, by: Duration) -> Micros {
-    Micros(at.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+/// Adds a duration to a moment, saturating.
+pub(in crate::grpc) fn add_duration(at: Micros, duration: Duration) -> Micros {
+    Micros(at.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
 }
 
 /// Why a caller was not authenticated.
@@ -25,7 +25,7 @@ pub(in crate::grpc) fn later(at: Micros, by: Duration) -> Micros {
 pub(in crate::grpc) struct AuthError {
     /// One of the reasons of authentication.
     pub(in crate::grpc) reason: ServiceReason,
-    /// For the caller: what was wrong with the proof, never the proof itself.
+    /// A text for the caller. It says what was wrong with the proof, and never contains the proof itself.
     pub(in crate::grpc) message: String,
 }
 

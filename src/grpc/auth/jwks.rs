@@ -1,4 +1,4 @@
-//! The issuer's public keys (a JWK set): their source, the fetch, and the choice of the keys that can verify tokens.
+//! Fetches the issuer's public keys (a JWK set) from their source, and selects those that can verify tokens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// The time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest accepted key set; a dozen keys take about 10 KiB.
+/// The largest key set that is accepted from a URL; a dozen keys take about 10 KiB.
 const MAX_KEY_SET_BYTES: u64 = 256 * 1024;
 
 /// Where the key set is published.
@@ -24,7 +24,7 @@ pub enum KeySource {
     Url(String),
 }
 
-/// A key, and the algorithms that it may sign with.
+/// A public key, and the algorithms whose signatures it may verify.
 pub(super) struct PublicKey {
     pub(super) id: Option<String>,
     pub(super) key: DecodingKey,
@@ -41,20 +41,21 @@ impl std::fmt::Debug for PublicKey {
 #[derive(Debug)]
 pub(super) struct KeyFetcher {
     source: KeySource,
-    /// The reading thread holds the only permit, so at most one thread can hang.
-    reading: Arc<Semaphore>,
+    /// The thread that reads the set holds the only permit, so at most one thread can hang.
+    read_permit: Arc<Semaphore>,
 }
 
 impl KeyFetcher {
     pub(super) fn new(source: KeySource) -> Self {
-        Self { source, reading: Arc::new(Semaphore::new(1)) }
+        Self { source, read_permit: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Fetches the set on its own thread, within [`FETCH_TIMEOUT`]. A read that hangs, for example on a network mount, times
-    /// out; its thread stays until the read returns, and neither other work nor the end of the process waits for it.
+    /// Fetches the set on its own thread, within [`FETCH_TIMEOUT`]. A read that hangs, for example on a network mount,
+    /// times out. Its thread stays until the read returns. Neither other work nor the end of the process waits for that
+    /// thread.
     ///
     /// # Errors
-    /// The set cannot be read in time, or has no usable key.
+    /// The set cannot be read, or not in time; it is no JWK set; or it has no usable key.
     pub(super) async fn fetch(&self) -> Result<Vec<Arc<PublicKey>>, String> {
         self.fetch_within(FETCH_TIMEOUT).await
     }
@@ -62,7 +63,7 @@ impl KeyFetcher {
     async fn fetch_within(&self, limit: Duration) -> Result<Vec<Arc<PublicKey>>, String> {
         let key_set = timeout(limit, self.read_on_thread()).await;
         let timed_out = |_| format!("the key set could not be read within {} s", limit.as_secs_f64());
-        let keys = parse(&key_set.map_err(timed_out)??)?;
+        let keys = parse_key_set(&key_set.map_err(timed_out)??)?;
         if keys.is_empty() {
             return Err("the key set holds no public key that tokens are signed with".to_owned());
         }
@@ -70,20 +71,20 @@ impl KeyFetcher {
     }
 
     async fn read_on_thread(&self) -> Result<String, String> {
-        let permit = Arc::clone(&self.reading).acquire_owned().await.map_err(|error| error.to_string())?;
+        let permit = Arc::clone(&self.read_permit).acquire_owned().await.map_err(|error| error.to_string())?;
         let (sender, receiver) = oneshot::channel();
         let source = self.source.clone();
         let thread = std::thread::Builder::new().name("key set".to_owned()).spawn(move || {
             let _permit = permit;
             // The send fails if the caller has timed out.
-            let _ = sender.send(read(&source));
+            let _ = sender.send(read_source(&source));
         });
         thread.map_err(|error| format!("no thread to read the key set on: {error}"))?;
         receiver.await.map_err(|_| "the thread that read the key set panicked".to_owned())?
     }
 }
 
-fn read(source: &KeySource) -> Result<String, String> {
+fn read_source(source: &KeySource) -> Result<String, String> {
     match source {
         KeySource::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())),
         KeySource::Url(url) => {
@@ -93,8 +94,8 @@ fn read(source: &KeySource) -> Result<String, String> {
                 .https_only(url.starts_with("https:"))
                 .build()
                 .into();
-            let mut answer = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
-            answer
+            let mut response = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
+            response
                 .body_mut()
                 .with_config()
                 .limit(MAX_KEY_SET_BYTES)
@@ -106,13 +107,14 @@ fn read(source: &KeySource) -> Result<String, String> {
 
 /// Reads the keys of a set that can verify tokens. Shared secrets, keys for encryption and unknown kinds are skipped,
 /// because the set may also have keys for other programs.
-fn parse(text: &str) -> Result<Vec<Arc<PublicKey>>, String> {
+fn parse_key_set(text: &str) -> Result<Vec<Arc<PublicKey>>, String> {
     let set: Value = serde_json::from_str(text).map_err(|error| format!("the key set is not JSON: {error}"))?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("the key set has no list `keys`")?;
-    Ok(keys.iter().filter_map(key).map(Arc::new).collect())
+    Ok(keys.iter().filter_map(parse_key).map(Arc::new).collect())
 }
 
-fn key(value: &Value) -> Option<PublicKey> {
+/// Parses one key of a set; `None` if the key cannot verify tokens.
+fn parse_key(value: &Value) -> Option<PublicKey> {
     let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
     if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
         return None;
@@ -127,7 +129,8 @@ fn key(value: &Value) -> Option<PublicKey> {
     Some(PublicKey { id: jwk.common.key_id, key, algorithms })
 }
 
-/// The algorithms of this kind of key. None uses a shared secret, so a public key cannot be misused as one.
+/// Returns the algorithms of this kind of key. No algorithm here uses a shared secret, so a public key cannot be misused
+/// as a shared secret.
 const fn possible_algorithms(kind: &AlgorithmParameters) -> &'static [Algorithm] {
     use Algorithm::{ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
     match kind {
@@ -158,7 +161,7 @@ mod tests {
         for _ in 0..3 {
             let error = fetcher.fetch_within(Duration::from_millis(20)).await.err().unwrap();
             assert_eq!(error, "the key set could not be read within 0.02 s");
-            assert_eq!(fetcher.reading.available_permits(), 0);
+            assert_eq!(fetcher.read_permit.available_permits(), 0);
         }
         // A write ends the hanging read and its thread, and the next fetch reads the new file.
         std::fs::write(&path, "").unwrap();

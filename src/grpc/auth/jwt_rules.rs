@@ -1,4 +1,4 @@
-//! Checks the header and the times of a token. Pure functions; the signature is checked elsewhere.
+//! Checks the header and the times of a token. These are pure functions; [`super::jwt`] checks the signature.
 
 use std::time::Duration;
 
@@ -6,57 +6,63 @@ use jsonwebtoken::Header;
 use serde_json::{Number, Value};
 
 use crate::domain::time::Micros;
-use crate::grpc::auth::error::{AuthError, expired, later, rejected};
+use crate::grpc::auth::error::{AuthError, add_duration, token_expired, token_rejected};
 
-/// Accepted types of tokens (RFC 7519, 5.1; RFC 9068, 2.1), each with or without `application/`, in any case. Other
-/// tokens of the issuer, such as `logout+jwt`, do not authenticate a caller (RFC 8725, 3.11).
+/// The accepted values of the header `typ` (RFC 7519, 5.1; RFC 9068, 2.1), each with or without `application/`, in any
+/// case. Other tokens of the issuer, such as `logout+jwt`, do not authenticate a caller (RFC 8725, 3.11).
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 /// The last second of the year 9999: a later time is a mistake, usually milliseconds instead of seconds.
 const LATEST_SECOND: u64 = 253_402_300_799;
 
-/// Checks the header.
+/// Checks the header of a token.
 ///
 /// # Errors
-/// Reason `TOKEN_REJECTED` for a critical extension, because none is supported, and for a token of another type.
+/// Reason `TOKEN_REJECTED` for a critical extension, because no extension is supported, and for a type that is not in
+/// [`TYPES`].
 pub(super) fn check_header(header: &Header) -> Result<(), AuthError> {
     if header.crit.is_some() {
-        return Err(rejected("has a header crit, and this server understands no extension"));
+        return Err(token_rejected("has a header crit, and this server understands no extension"));
     }
     let Some(typ) = header.typ.as_deref() else { return Ok(()) };
-    let short = match typ.split_at_checked("application/".len()) {
+    let subtype = match typ.split_at_checked("application/".len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case("application/") => rest,
         _ => typ,
     };
-    if TYPES.iter().any(|it| short.eq_ignore_ascii_case(it)) {
+    if TYPES.iter().any(|it| subtype.eq_ignore_ascii_case(it)) {
         Ok(())
     } else {
-        Err(rejected("has a header typ that is neither JWT nor at+jwt"))
+        Err(token_rejected("has a header typ that is neither JWT nor at+jwt"))
     }
 }
 
 /// Checks the times of a token, and returns when it expires (with the leeway).
 ///
 /// # Errors
-/// Reason `TOKEN_EXPIRED`; `TOKEN_REJECTED` for a token that is not valid yet, or whose time is not a number of seconds.
+/// Reason `TOKEN_EXPIRED`; `TOKEN_REJECTED` for a token that has no `exp`, is not valid yet, or has a time that is not a
+/// number of seconds.
 pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Result<Micros, AuthError> {
-    let expires = numeric_date(claims, "exp")?.ok_or_else(|| rejected("lacks one of exp, iss, aud"))?;
+    let expires = numeric_date(claims, "exp")?.ok_or_else(|| token_rejected("lacks one of exp, iss, aud"))?;
     let begins = numeric_date(claims, "nbf")?;
+    // The time of issue must be a time, but is not compared.
     numeric_date(claims, "iat")?;
-    // Fractions round against the token: it expires not later, and begins not earlier, than it says.
-    let until = later(since_1970(expires.as_secs()), leeway);
-    if until <= now {
-        return Err(expired());
+    // Fractions are rounded against the token: it never expires later, and never begins earlier, than its claims say.
+    let expires_at = add_duration(since_1970(expires.as_secs()), leeway);
+    if expires_at <= now {
+        return Err(token_expired());
     }
-    let begins = begins.map(|it| it.as_secs().saturating_add(u64::from(it.subsec_nanos() > 0)));
-    if begins.is_some_and(|it| since_1970(it) > later(now, leeway)) {
-        return Err(rejected("is not valid yet"));
+    let first_second = begins.map(|it| it.as_secs().saturating_add(u64::from(it.subsec_nanos() > 0)));
+    if first_second.is_some_and(|it| since_1970(it) > add_duration(now, leeway)) {
+        return Err(token_rejected("is not valid yet"));
     }
-    Ok(until)
+    Ok(expires_at)
 }
 
-/// Reads a NumericDate (RFC 7519, 2): seconds since 1970, with an optional fraction.
+/// Reads a NumericDate (RFC 7519, 2): seconds since 1970, with an optional fraction. Returns `None` if the claim is absent.
+///
+/// # Errors
+/// Reason `TOKEN_REJECTED` if the claim is not such a number, is negative, or is after [`LATEST_SECOND`].
 fn numeric_date(claims: &Value, name: &str) -> Result<Option<Duration>, AuthError> {
-    let wrong = || rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
+    let wrong = || token_rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {
@@ -72,7 +78,7 @@ fn seconds(number: &Number) -> Option<Duration> {
 }
 
 fn since_1970(seconds: u64) -> Micros {
-    later(Micros(0), Duration::from_secs(seconds))
+    add_duration(Micros(0), Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -86,7 +92,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     #[test]
-    fn only_access_tokens_without_extensions_are_taken() {
+    fn only_access_tokens_without_extensions_are_accepted() {
         let header = |typ: Option<&str>, crit: Option<&[&str]>| Header {
             typ: typ.map(str::to_owned),
             crit: crit.map(|it| it.iter().map(|&it| it.to_owned()).collect()),
@@ -114,11 +120,11 @@ mod tests {
             (Some("JWT"), Some(&["b64"]), false),
             (Some("JWT"), Some(&[]), false),
         ];
-        for (typ, crit, taken) in rows {
+        for (typ, crit, accepted) in rows {
             let checked = check_header(&header(typ, crit));
             assert_eq!(
                 checked.as_ref().err().map(|it| it.reason),
-                (!taken).then_some(ServiceReason::TokenRejected),
+                (!accepted).then_some(ServiceReason::TokenRejected),
                 "{typ:?} {crit:?}"
             );
         }
@@ -126,13 +132,13 @@ mod tests {
 
     #[test]
     fn times_are_numbers_of_seconds() {
-        const GOOD: Result<i64, ServiceReason> = Ok((NOW + 60) * 1_000_000);
-        let good = NOW + 60;
+        const EXPIRES_IN_ONE_MINUTE: Result<i64, ServiceReason> = Ok((NOW + 60) * 1_000_000);
+        let in_one_minute = NOW + 60;
         let rows = [
-            (json!({ "exp": good }), GOOD),
-            (json!({ "exp": 1_700_000_060.0 }), GOOD),
-            (json!({ "exp": 1_700_000_060.9 }), GOOD),
-            (json!({ "exp": 1.700_000_060e9 }), GOOD),
+            (json!({ "exp": in_one_minute }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": 1_700_000_060.0 }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": 1_700_000_060.9 }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": 1.700_000_060e9 }), EXPIRES_IN_ONE_MINUTE),
             (json!({ "exp": NOW + 1 }), Ok((NOW + 1) * 1_000_000)),
             (json!({ "exp": 1_700_000_001.5 }), Ok((NOW + 1) * 1_000_000)),
             (json!({ "exp": NOW }), Err(ServiceReason::TokenExpired)),
@@ -145,22 +151,22 @@ mod tests {
             (json!({ "exp": -0.5 }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": "1700000060" }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": "NaN" }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": [good] }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": [in_one_minute] }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": true }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": 253_402_300_799_i64 }), Ok(253_402_300_799_000_000)),
             (json!({ "exp": 253_402_300_800_i64 }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good * 1_000 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute * 1_000 }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": u64::MAX }), Err(ServiceReason::TokenRejected)),
             (json!({ "exp": 1e300 }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "nbf": null, "iat": null }), GOOD),
-            (json!({ "exp": good, "nbf": NOW, "iat": NOW }), GOOD),
-            (json!({ "exp": good, "nbf": 1_699_999_999.5, "iat": 1_699_999_999.5 }), GOOD),
-            (json!({ "exp": good, "nbf": 1_700_000_000.5 }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "nbf": NOW + 1 }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "nbf": "now" }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "nbf": -1 }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "iat": "now" }), Err(ServiceReason::TokenRejected)),
-            (json!({ "exp": good, "iat": 1e300 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "nbf": null, "iat": null }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": in_one_minute, "nbf": NOW, "iat": NOW }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": in_one_minute, "nbf": 1_699_999_999.5, "iat": 1_699_999_999.5 }), EXPIRES_IN_ONE_MINUTE),
+            (json!({ "exp": in_one_minute, "nbf": 1_700_000_000.5 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "nbf": NOW + 1 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "nbf": "now" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "nbf": -1 }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "iat": "now" }), Err(ServiceReason::TokenRejected)),
+            (json!({ "exp": in_one_minute, "iat": 1e300 }), Err(ServiceReason::TokenRejected)),
         ];
         for (claims, expected) in rows {
             let checked = check_times(&claims, Micros(NOW * 1_000_000), Duration::ZERO);

@@ -1,5 +1,5 @@
 //! Verifies the signatures of tokens with ring, the library that TLS uses too. `jsonwebtoken` gets a verifier for an
-//! algorithm and key from this provider, which cannot sign.
+//! algorithm and a key from this provider. The provider cannot sign.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result, new_error};
@@ -10,7 +10,7 @@ use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPubli
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(new_error(ErrorKind::UnsupportedAlgorithm)),
-    verifier_factory: verifier,
+    verifier_factory: make_verifier,
     key_utils: KeyUtils::new_unimplemented(),
 };
 
@@ -20,7 +20,7 @@ pub(super) fn install() {
     let _ = PROVIDER.install_default();
 }
 
-/// The algorithm in the types of ring.
+/// An algorithm, as ring represents it.
 enum Scheme {
     /// The key is a modulus and an exponent.
     Rsa(&'static RsaParameters),
@@ -29,7 +29,7 @@ enum Scheme {
 }
 
 impl Scheme {
-    fn of(algorithm: Algorithm) -> Result<Self> {
+    fn from_algorithm(algorithm: Algorithm) -> Result<Self> {
         Ok(match algorithm {
             Algorithm::RS256 => Self::Rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
             Algorithm::RS384 => Self::Rsa(&signature::RSA_PKCS1_2048_8192_SHA384),
@@ -51,11 +51,15 @@ struct RingVerifier {
     key: DecodingKey,
 }
 
-fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+/// Makes the verifier for an algorithm and a key.
+///
+/// # Errors
+/// The key is of another family than the algorithm, or ring does not support the algorithm.
+fn make_verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     if key.family() != algorithm.family() {
         return Err(new_error(ErrorKind::InvalidKeyFormat));
     }
-    let scheme = Scheme::of(*algorithm)?;
+    let scheme = Scheme::from_algorithm(*algorithm)?;
     Ok(Box::new(RingVerifier { algorithm: *algorithm, scheme, key: key.clone() }))
 }
 
@@ -83,7 +87,8 @@ impl JwtVerifier for RingVerifier {
     }
 }
 
-/// Some issuers write a modulus with the leading zero of DER, which ring does not accept.
+/// Removes leading zeros from a big-endian number. Some issuers write a modulus with the leading zero of DER, which ring
+/// does not accept.
 fn without_leading_zeros(mut number: &[u8]) -> &[u8] {
     while let [0, rest @ ..] = number {
         number = rest;

@@ -1,7 +1,8 @@
-//! The security log: denied requests, with the caller, its roles, its address and the request id.
+//! Writes the security log: a line for each denied request, with the caller, its roles, its address, the request id and the
+//! reason.
 //!
-//! The rate is limited, so that denied requests cannot fill the disk. Requests beyond the limit are counted, and the next
-//! line states their number.
+//! The number of lines per second is limited, so that denied requests cannot fill the disk. Requests beyond the limit are
+//! counted, and the next line states their number as `unsaid`.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -14,7 +15,7 @@ use crate::domain::role::Caller;
 use crate::grpc::message::reason::StatusReason;
 use crate::grpc::telemetry::call_span::Roles;
 
-/// Lines per second. After a quiet time a burst of ten times as many is allowed.
+/// The most lines per second. After a quiet time a burst of ten times as many is allowed.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 static LIMITER: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {

@@ -52,17 +52,18 @@ where
     F: Future<Output = Result<R>>,
 {
     let (metadata, extensions, message) = request.into_parts();
-    let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
-    let (method, CallTime { now, .. }) = (Method::of(&extensions)?, CallTime::of(&extensions)?);
+    let Authenticated { caller, deadline: expiry, .. } = auth::authenticated_caller(&extensions)?.clone();
+    let (method, CallTime { now, .. }) =
+        (Method::from_extensions(&extensions)?, CallTime::from_extensions(&extensions)?);
     let deadline = deadline(&metadata);
     allowed(method, &caller, &extensions, &message)?;
     let denied_caller = caller.clone();
     // A response stream ends when the caller's token or certificate expires, or at the deadline.
-    let ends = deadline.into_iter().chain(ends).min();
+    let stream_deadline = deadline.into_iter().chain(expiry).min();
     let result = within(deadline, async {
         let violations = texts::check(method.name(), &message);
         let is_accepted = violations.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
-        let work = handle(Call { caller, now, deadline: ends, method, message });
+        let work = handle(Call { caller, now, deadline: stream_deadline, method, message });
         if is_accepted { work.await } else { texts::refuse(violations, work).await }
     })
     .await;
@@ -122,8 +123,8 @@ fn request_id(message: &[u8]) -> Option<RequestId> {
     text.parse().ok()
 }
 
-/// Returns true if the same request was answered before. Earlier versions accepted texts that are refused now, and a repeated
-/// request must still get its stored answer.
+/// Returns true if the same request was answered before. Earlier versions accepted texts that are refused now, and a
+/// repeated request must still get its stored answer.
 async fn was_answered<T: Message>(
     method: Method,
     caller: &Caller,
@@ -156,8 +157,8 @@ impl<T: Message> Call<T> {
         RequestIdentity::of_parts(request, self.method.name(), parts)
     }
 
-    /// The bytes that a page token is bound to: the method and `message`, from which the caller clears the fields that may change
-    /// from page to page.
+    /// The bytes that a page token is bound to: the method and `message`, from which the caller clears the fields that may
+    /// change from page to page.
     pub(in crate::grpc) fn bound(&self, message: &T) -> Vec<u8> {
         [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }

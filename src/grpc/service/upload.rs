@@ -91,9 +91,9 @@ where
     M: Send + 'static,
     T: Send + 'static,
 {
-    let caller = crate::grpc::auth::authenticated(request.extensions())?.caller.clone();
-    let method = Method::of(request.extensions())?;
-    let CallTime { now, .. } = CallTime::of(request.extensions())?;
+    let caller = crate::grpc::auth::authenticated_caller(request.extensions())?.caller.clone();
+    let method = Method::from_extensions(request.extensions())?;
+    let CallTime { now, .. } = CallTime::from_extensions(request.extensions())?;
     call::allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);
     let parts = request.into_inner().map(move |message| message.map(part));

@@ -57,10 +57,10 @@ pub(in crate::grpc) fn watch(
     request: Request<WatchOffersRequest>,
 ) -> std::result::Result<Response<Stream>, Status> {
     let (metadata, extensions, message) = request.into_parts();
-    let Authenticated { caller, ends, .. } = auth::authenticated(&extensions)?.clone();
-    let method = Method::of(&extensions)?;
+    let Authenticated { caller, deadline: expiry, .. } = auth::authenticated_caller(&extensions)?.clone();
+    let method = Method::from_extensions(&extensions)?;
     call::allowed(method, &caller, &extensions, &message)?;
-    let deadline = call::deadline(&metadata).into_iter().chain(ends).min();
+    let deadline = call::deadline(&metadata).into_iter().chain(expiry).min();
     let violations = texts::check(method.name(), &message);
     let watch_request = texts::refuse_at_once(violations, || read_request(&message)).map_err(status)?;
     // Take the slot first: a request that gets none must not cost a database query.
@@ -72,7 +72,7 @@ pub(in crate::grpc) fn watch(
     let work = async move {
         match call::within(deadline, watchers.watch(&caller, watch_request, sender)).await {
             Ok(()) => {}
-            Err(AppError::DeadlinePassed) if deadline == ends => {
+            Err(AppError::DeadlinePassed) if deadline == expiry => {
                 call_span::not_done(&"the caller's proof has ended");
                 let _ = ending.send(Err(auth::proof_expired_status(proof)));
             }

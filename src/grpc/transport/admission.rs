@@ -102,7 +102,7 @@ impl Admission {
         if health::is_health(request.uri()) {
             return self.admit_health(request, peer).await;
         }
-        if self.authenticator.is_open() && request.uri().path().starts_with(REFLECTION) {
+        if self.authenticator.is_development_mode() && request.uri().path().starts_with(REFLECTION) {
             return self.admit_developer(peer);
         }
         let time = CallTime::read(self.app.clock());
@@ -118,7 +118,7 @@ impl Admission {
             Ok(AuthenticatedCall { identity, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
                 // An unknown method has no entry; the router refuses it.
-                if let Some(method) = Method::at(request.uri().path()) {
+                if let Some(method) = Method::find(request.uri().path()) {
                     request.extensions_mut().insert(method);
                 }
                 request.extensions_mut().insert(time);
@@ -136,7 +136,7 @@ impl Admission {
     /// Admits a health check. With a credential it is treated as any other request, without one the limits of
     /// [`super::health`] apply. Admitted checks are neither logged nor traced, because probes are frequent.
     async fn admit_health(&self, request: &mut Request<Body>, peer: Option<Peer>) -> Result<Admitted, Status> {
-        if self.authenticator.is_open() {
+        if self.authenticator.is_development_mode() {
             return self.admit_developer(peer);
         }
         let has_token = request.headers().contains_key(AUTHORIZATION);
@@ -144,7 +144,7 @@ impl Admission {
         match self.authenticate(request, peer.as_ref(), time).await {
             Ok(AuthenticatedCall { identity, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
-                let end = identity.ends.map(|ends| (ends, auth::proof_expired_status(Some(proof))));
+                let end = identity.deadline.map(|deadline| (deadline, auth::proof_expired_status(Some(proof))));
                 Ok(Admitted { span: Span::none(), peer, held, end })
             }
             // A proxy may present a certificate that is no configured service, and the probe behind it has no token.
@@ -198,7 +198,7 @@ impl Admission {
             let message = "this caller calls more often than the server allows: slow down";
             return Err(exceeded(ServiceReason::RateExceeded, message));
         }
-        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), identity.ends)).transpose();
+        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), identity.deadline)).transpose();
         let call = call.map_err(|it| match it {
             CallerLimit::Calls(limit) => exceeded(
                 ServiceReason::CallsExceeded,

@@ -21,7 +21,7 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Makes the body of the request fail if the message takes longer than [`MESSAGE_TIMEOUT`].
 pub(in crate::grpc) fn limit_message_time(request: Request<Body>) -> Request<Body> {
-    if Method::at(request.uri().path()).is_some_and(Method::takes_stream) {
+    if Method::find(request.uri().path()).is_some_and(Method::takes_stream) {
         return request;
     }
     request.map(|body| Body::new(TimeLimitedBody::new(body)))

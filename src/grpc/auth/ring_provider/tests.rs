@@ -1,4 +1,5 @@
-//! Verifies known signatures of each algorithm: the examples of RFC 7515, 7520 and 8037, and OpenSSL for the rest.
+//! Verifies known signatures of each algorithm: the examples of RFC 7515, 7520 and 8037, and signatures by OpenSSL for the
+//! other algorithms.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,7 +15,7 @@ const RSA: [Algorithm; 6] =
 const CURVES: [Algorithm; 3] = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
 const SHARED_SECRET: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 
-/// A token with the key that verifies it.
+/// A token with the key that verifies it, and the source of both.
 #[derive(Deserialize)]
 struct Vector {
     algorithm: Algorithm,
@@ -24,41 +25,41 @@ struct Vector {
 }
 
 impl Vector {
-    fn all() -> Vec<Self> {
+    fn load_all() -> Vec<Self> {
         install();
         serde_json::from_str(include_str!("vectors.json")).unwrap()
     }
 
     fn key(&self) -> DecodingKey {
-        key(&self.key)
+        parse_key(&self.key)
     }
 
-    /// The signed message, and the signature.
+    /// Returns the signed message, and the signature.
     fn parts(&self) -> (&str, &str) {
         self.token.rsplit_once('.').unwrap()
     }
 }
 
-fn key(jwk: &Value) -> DecodingKey {
+fn parse_key(jwk: &Value) -> DecodingKey {
     DecodingKey::from_jwk(&serde_json::from_value::<Jwk>(jwk.clone()).unwrap()).unwrap()
 }
 
-/// The text with another character at this index.
-fn changed(text: &str, index: usize) -> String {
+/// Returns the text with another character at this index.
+fn with_change_at(text: &str, index: usize) -> String {
     let other = if text.as_bytes()[index] == b'A' { "B" } else { "A" };
     format!("{}{other}{}", &text[..index], &text[index + 1..])
 }
 
 #[test]
 fn the_vectors_have_each_algorithm_once() {
-    let vectors = Vector::all();
+    let vectors = Vector::load_all();
     let found: Vec<Algorithm> = vectors.iter().map(|it| it.algorithm).collect();
     assert_eq!(found, [RSA.as_slice(), CURVES.as_slice()].concat());
 }
 
 #[test]
-fn a_signature_is_good_for_its_message_and_its_key_alone() {
-    let vectors = Vector::all();
+fn a_signature_is_good_only_for_its_message_and_its_key() {
+    let vectors = Vector::load_all();
     for vector in &vectors {
         let (algorithm, source, key) = (vector.algorithm, &vector.source, vector.key());
         let (message, signature) = vector.parts();
@@ -66,16 +67,22 @@ fn a_signature_is_good_for_its_message_and_its_key_alone() {
             verify(signature, message.as_bytes(), key, algorithm).unwrap()
         };
         assert!(is_good(signature, message, &key), "{algorithm:?}, {source}");
-        for at in [0, signature.len() / 2] {
-            assert!(!is_good(&changed(signature, at), message, &key), "{algorithm:?}: its signature changed at {at}");
+        for index in [0, signature.len() / 2] {
+            assert!(
+                !is_good(&with_change_at(signature, index), message, &key),
+                "{algorithm:?}: its signature changed at {index}"
+            );
         }
-        for at in [0, message.len() - 1] {
-            assert!(!is_good(signature, &changed(message, at), &key), "{algorithm:?}: its message changed at {at}");
+        for index in [0, message.len() - 1] {
+            assert!(
+                !is_good(signature, &with_change_at(message, index), &key),
+                "{algorithm:?}: its message changed at {index}"
+            );
         }
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
-        let lengths: [&[u8]; 4] = [&[], &[0; 3], &bytes[1..], &[&bytes[..], &[0]].concat()];
-        for wrong in lengths {
-            let wrong = BASE64_URL_SAFE_NO_PAD.encode(wrong);
+        let wrong_lengths: [&[u8]; 4] = [&[], &[0; 3], &bytes[1..], &[&bytes[..], &[0]].concat()];
+        for wrong_bytes in wrong_lengths {
+            let wrong = BASE64_URL_SAFE_NO_PAD.encode(wrong_bytes);
             assert!(!is_good(&wrong, message, &key), "{algorithm:?}: {wrong:?}");
         }
         let others = vectors.iter().filter(|it| it.key != vector.key && it.key().family() == algorithm.family());
@@ -86,8 +93,8 @@ fn a_signature_is_good_for_its_message_and_its_key_alone() {
 }
 
 #[test]
-fn a_signature_is_good_for_its_algorithm_alone() {
-    for vector in Vector::all() {
+fn a_signature_is_good_only_for_its_algorithm() {
+    for vector in Vector::load_all() {
         let (message, signature) = vector.parts();
         let key = vector.key();
         let others = [RSA.as_slice(), CURVES.as_slice()].concat().into_iter().filter(|it| *it != vector.algorithm);
@@ -108,7 +115,7 @@ fn a_signature_is_good_for_its_algorithm_alone() {
 }
 
 #[test]
-fn a_shared_secret_is_no_key() {
+fn a_shared_secret_is_refused_as_a_key() {
     install();
     for algorithm in SHARED_SECRET {
         let error = verify("AAAA", b"message", &DecodingKey::from_secret(b"secret"), algorithm).unwrap_err();
@@ -118,7 +125,7 @@ fn a_shared_secret_is_no_key() {
 
 #[test]
 fn a_modulus_may_be_written_with_leading_zeros() {
-    let vectors = Vector::all();
+    let vectors = Vector::load_all();
     for vector in vectors.iter().filter(|it| RSA.contains(&it.algorithm)) {
         let (message, signature) = vector.parts();
         for zeros in 1..=2 {
@@ -127,7 +134,7 @@ fn a_modulus_may_be_written_with_leading_zeros() {
                 let number = BASE64_URL_SAFE_NO_PAD.decode(padded[name].as_str().unwrap()).unwrap();
                 padded[name] = BASE64_URL_SAFE_NO_PAD.encode([vec![0; zeros], number].concat()).into();
             }
-            assert!(verify(signature, message.as_bytes(), &key(&padded), vector.algorithm).unwrap());
+            assert!(verify(signature, message.as_bytes(), &parse_key(&padded), vector.algorithm).unwrap());
         }
     }
     assert_eq!(without_leading_zeros(&[0, 0]), [0_u8; 0]);
