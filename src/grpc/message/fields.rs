@@ -49,7 +49,7 @@ macro_rules! amount_from {
 
 amount_from!(new_award, draw_award_request, release_award_request, refund_award_request);
 
-/// The violations found so far. It starts with those of the texts of the current request.
+/// Collects the violations of a request. A new value starts with the violations in the texts of the current request.
 #[derive(Debug)]
 pub(in crate::grpc) struct Fields(Vec<Violation>);
 
@@ -60,15 +60,21 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// Checks the fields of a request. `read` must check all of them before it returns `None` for one that is missing, so that
-    /// all wrong fields are reported.
+    /// Checks the fields of a request and returns the value that `read` makes of them. `read` must check all fields before
+    /// it returns `None` for a missing field, so that all wrong fields are reported.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] with all violations.
     pub(in crate::grpc) fn check<T>(read: impl FnOnce(&mut Self) -> Option<T>) -> Result<T> {
         let mut fields = Self::default();
         let value = read(&mut fields);
         fields.done(value)
     }
 
-    /// Checks a mutation: its request id, then the fields of its command, as [`Fields::check`] does.
+    /// Checks a mutation as [`Fields::check`] does: its request id, then the fields of its command. Returns both.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] with all violations.
     pub(in crate::grpc) fn command<C>(
         request_id: &str,
         read: impl FnOnce(&mut Self) -> Option<C>,
@@ -81,24 +87,24 @@ impl Fields {
     }
 
     /// Adds a violation.
-    pub(in crate::grpc) fn wrong(&mut self, field: &str, description: impl Into<String>) {
+    pub(in crate::grpc) fn add_violation(&mut self, field: &str, description: impl Into<String>) {
         self.0.push(Violation::new(field, description));
     }
 
-    /// Parses a required field.
+    /// Parses a required field; `None` if it is empty or wrong.
     pub(in crate::grpc) fn parse<T>(&mut self, field: &str, text: &str) -> Option<T>
     where
         T: std::str::FromStr,
         T::Err: std::fmt::Display,
     {
         if text.is_empty() {
-            self.wrong(field, "is required");
+            self.add_violation(field, "is required");
             return None;
         }
-        text.parse().map_err(|error: T::Err| self.wrong(field, error.to_string())).ok()
+        text.parse().map_err(|error: T::Err| self.add_violation(field, error.to_string())).ok()
     }
 
-    /// Parses a field that may be empty.
+    /// Parses a field that may be empty; `None` if it is empty or wrong.
     pub(in crate::grpc) fn optional<T>(&mut self, field: &str, text: &str) -> Option<T>
     where
         T: std::str::FromStr,
@@ -107,7 +113,7 @@ impl Fields {
         if text.is_empty() { None } else { self.parse(field, text) }
     }
 
-    /// Parses the request id, which every mutation has, and records it in the span.
+    /// Parses the request id, which every mutation must have, and records it in the span of the request.
     pub(in crate::grpc) fn request_id(&mut self, text: &str) -> Option<RequestId> {
         let id = self.parse("request_id", text);
         if let Some(id) = id {
@@ -125,7 +131,7 @@ impl Fields {
     pub(in crate::grpc) fn urn(&mut self, field: &str, number: i32) -> Option<Urn> {
         let urn = u32::try_from(number).ok().and_then(Urn::new);
         if urn.is_none() {
-            self.wrong(field, format!("{number} is not a URN (5 or 6 digits)"));
+            self.add_violation(field, format!("{number} is not a URN (5 or 6 digits)"));
         }
         urn
     }
@@ -134,67 +140,70 @@ impl Fields {
     pub(in crate::grpc) fn uid(&mut self, field: &str, number: i32) -> Option<Uid> {
         let uid = u32::try_from(number).ok().and_then(Uid::new);
         if uid.is_none() {
-            self.wrong(field, format!("{number} is not a group UID (1 to 6 digits)"));
+            self.add_violation(field, format!("{number} is not a group UID (1 to 6 digits)"));
         }
         uid
     }
 
-    /// Parses a date, `YYYY-MM-DD`.
+    /// Parses a required date, `YYYY-MM-DD`.
     pub(in crate::grpc) fn date(&mut self, field: &str, text: &str) -> Option<Date> {
         if text.is_empty() {
-            self.wrong(field, "is required, as YYYY-MM-DD");
+            self.add_violation(field, "is required, as YYYY-MM-DD");
             return None;
         }
         let date = domain::day(text);
         if date.is_none() {
-            self.wrong(field, format!("{text:?} is not a date of the form YYYY-MM-DD"));
+            self.add_violation(field, format!("{text:?} is not a date of the form YYYY-MM-DD"));
         }
         date
     }
 
-    /// Parses the date on which something happened: today if empty, never in the future.
-    pub(in crate::grpc) fn happened(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
+    /// Parses the date on which something happened. An empty text means today; a date in the future is a violation.
+    pub(in crate::grpc) fn effective_date(&mut self, field: &str, text: &str, today: Date) -> Option<Date> {
         let date = if text.is_empty() { today } else { self.date(field, text)? };
-        time::happened(date, today).map_err(|future| self.wrong(field, future.to_string())).ok()
+        time::happened(date, today).map_err(|future| self.add_violation(field, future.to_string())).ok()
     }
 
-    /// Checks a free text that may be empty, and normalises its line ends to line feeds.
+    /// Checks a free text that may be empty. Returns the text without surrounding spaces and with line feeds as line ends;
+    /// `None` if it is empty.
     pub(in crate::grpc) fn note(&mut self, field: &str, text: &str) -> Option<String> {
         if text.chars().count() > MAX_TEXT {
-            self.wrong(field, format!("is longer than {MAX_TEXT} characters"));
+            self.add_violation(field, format!("is longer than {MAX_TEXT} characters"));
         }
         Some(with_line_feeds(text).trim().to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// Checks a required free text.
+    /// Checks a required free text, as [`Fields::note`] does.
     pub(in crate::grpc) fn text(&mut self, field: &str, text: &str) -> Option<String> {
         let note = self.note(field, text);
         if note.is_none() {
-            self.wrong(field, "is required");
+            self.add_violation(field, "is required");
         }
         note
     }
 
-    /// Checks an etag, if one is given.
+    /// Checks the length of an etag that may be empty; `None` if it is empty.
     pub(in crate::grpc) fn etag(&mut self, field: &str, text: &str) -> Option<String> {
-        self.bounded(field, text, MAX_NAME);
+        self.check_length(field, text, MAX_NAME);
         Some(text.to_owned()).filter(|it| !it.is_empty())
     }
 
-    /// Checks a strand, if one is given.
+    /// Checks the length of a strand that may be empty; `None` if it is empty or too long.
     pub(in crate::grpc) fn strand(&mut self, text: &str) -> Option<String> {
-        if self.bounded("strand", text, MAX_NAME) { self.note("strand", text) } else { None }
+        if self.check_length("strand", text, MAX_NAME) { self.note("strand", text) } else { None }
     }
 
-    /// Checks a title that may be empty: a provider, or the reference of an invoice.
+    /// Checks the length of a short text that may be empty, such as a provider or the reference of an invoice; `None` if
+    /// it is empty or too long.
     pub(in crate::grpc) fn title(&mut self, field: &str, text: &str) -> Option<String> {
-        if self.bounded(field, text, MAX_TITLE) { self.note(field, text) } else { None }
+        if self.check_length(field, text, MAX_TITLE) { self.note(field, text) } else { None }
     }
 
-    fn bounded(&mut self, field: &str, text: &str, limit: usize) -> bool {
+    /// Returns true if a text has at most `limit` characters.
+    fn check_length(&mut self, field: &str, text: &str, limit: usize) -> bool {
         let fits = text.chars().count() <= limit;
         if !fits {
-            self.wrong(field, format!("is longer than {limit} characters"));
+            self.add_violation(field, format!("is longer than {limit} characters"));
         }
         fits
     }
@@ -203,7 +212,7 @@ impl Fields {
     pub(in crate::grpc) fn pence(&mut self, field: &str, pence: i64) -> Option<Pence> {
         let fits = (1..=MAX_PENCE).contains(&pence);
         if !fits {
-            self.wrong(field, format!("must be 1 to {MAX_PENCE} pence, got {pence}"));
+            self.add_violation(field, format!("must be 1 to {MAX_PENCE} pence, got {pence}"));
         }
         fits.then_some(Pence(pence))
     }
@@ -212,13 +221,14 @@ impl Fields {
     pub(in crate::grpc) fn half_days(&mut self, field: &str, half_days: i32) -> Option<HalfDays> {
         let fits = (1..=MAX_HALF_DAYS).contains(&half_days);
         if !fits {
-            self.wrong(field, format!("must be 1 to {MAX_HALF_DAYS} half-days, got {half_days}"));
+            self.add_violation(field, format!("must be 1 to {MAX_HALF_DAYS} half-days, got {half_days}"));
         }
         fits.then_some(HalfDays(half_days))
     }
 
-    /// Checks an optional amount. `path` is the path of its message: empty, or with a dot at the end.
-    pub(in crate::grpc) fn amount_if_any(
+    /// Checks an amount that may be absent. `path` is the path of the message that has the amount: empty, or with a dot at
+    /// the end.
+    pub(in crate::grpc) fn optional_amount(
         &mut self,
         path: &str,
         amount: Option<impl Into<UncheckedAmount>>,
@@ -231,23 +241,26 @@ impl Fields {
         }
     }
 
-    /// Checks a required amount.
+    /// Checks a required amount, as [`Fields::optional_amount`] does.
     pub(in crate::grpc) fn amount(&mut self, path: &str, amount: Option<impl Into<UncheckedAmount>>) -> Option<Amount> {
         if amount.is_none() {
-            self.wrong(&format!("{path}amount"), "is required: amount_pence or half_days");
+            self.add_violation(&format!("{path}amount"), "is required: amount_pence or half_days");
         }
-        self.amount_if_any(path, amount)
+        self.optional_amount(path, amount)
     }
 
     /// Checks a required enum value, already converted; `None` stands for `UNSPECIFIED` or an unknown number.
     pub(in crate::grpc) fn choice<T>(&mut self, field: &str, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.wrong(field, "is required, as one of its named values");
+            self.add_violation(field, "is required, as one of its named values");
         }
         value
     }
 
-    /// Ends the checks. Returns the value made of the fields, or all violations.
+    /// Ends the checks and returns the value that was made of the fields.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] with all violations. A `value` of `None` must come with a violation.
     pub(in crate::grpc) fn done<T>(self, value: Option<T>) -> Result<T> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
@@ -256,12 +269,13 @@ impl Fields {
     }
 }
 
-/// The size of a page. A size that is too large is reduced, not refused (AIP-158); zero or less means the default.
+/// Returns the size of a page. A requested size that is too large is reduced, not refused (AIP-158); zero or less means the
+/// default.
 pub(in crate::grpc) fn page_size(requested: i32) -> u64 {
     page_size_within(requested, DEFAULT_PAGE, MAX_PAGE)
 }
 
-/// The size of a page with another default and limit.
+/// Returns the size of a page like [`page_size`], with this default and limit.
 pub(in crate::grpc) fn page_size_within(requested: i32, default: u64, limit: u64) -> u64 {
     match u64::try_from(requested) {
         Ok(0) | Err(_) => default,
@@ -269,7 +283,8 @@ pub(in crate::grpc) fn page_size_within(requested: i32, default: u64, limit: u64
     }
 }
 
-/// Page tokens: opaque texts, valid only with the filter they were made for.
+/// Makes and reads page tokens. A token is an opaque text that is valid only for the request that it was made for:
+/// `filter` is the encoded request without its page fields.
 pub(in crate::grpc) mod token {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -278,49 +293,61 @@ pub(in crate::grpc) mod token {
 
     use crate::app::{AppError, Result, Violation};
 
-    /// Makes the token of the page after `key`, for this filter.
+    /// The length of the digest of the filter at the start of a token, in hex digits.
+    const FILTER_DIGEST_DIGITS: usize = 16;
+
+    /// Makes the token of the page that begins after `key`, for this filter.
     pub(in crate::grpc) fn make(filter: &[u8], key: &str) -> String {
         format!("{}{}", filter_digest(filter), hex::encode(key))
     }
 
-    /// Reads the key of a token, which must have been made for this filter. `None` for the first page.
+    /// Reads the key of a token that was made for this filter. Returns `None` for an empty token, which means the first
+    /// page.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] if the text is no token, or was made for another filter.
     pub(in crate::grpc) fn read(filter: &[u8], token: &str) -> Result<Option<String>> {
         if token.is_empty() {
             return Ok(None);
         }
-        let wrong = |why: &str| AppError::Invalid(vec![Violation::new("page_token", why)]);
-        let (digest, key) = token.split_at_checked(16).ok_or_else(|| wrong("is not a page token"))?;
+        let invalid = |problem: &str| AppError::Invalid(vec![Violation::new("page_token", problem)]);
+        let (digest, key) =
+            token.split_at_checked(FILTER_DIGEST_DIGITS).ok_or_else(|| invalid("is not a page token"))?;
         if digest != filter_digest(filter) {
-            return Err(wrong("was made for another filter"));
+            return Err(invalid("was made for another filter"));
         }
         let key = hex::decode(key).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        key.map(Some).ok_or_else(|| wrong("is not a page token"))
+        key.map(Some).ok_or_else(|| invalid("is not a page token"))
     }
 
-    /// Reads the key of a token, and parses it.
+    /// Reads the key of a token as [`read`] does, and parses the key.
+    ///
+    /// # Errors
+    /// Those of [`read`], and [`AppError::Invalid`] if the key cannot be parsed.
     pub(in crate::grpc) fn read_as<T: FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
-        let wrong = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
-        read(filter, token)?.map(|key| key.parse().map_err(wrong)).transpose()
+        let invalid = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
+        read(filter, token)?.map(|key| key.parse().map_err(invalid)).transpose()
     }
 
-    /// Makes the token of the page after this one; empty if this page is not full.
+    /// Makes the token of the page after `page`; empty if `page` has fewer than `size` items. `key` returns the key of an
+    /// item.
     pub(in crate::grpc) fn next<T>(filter: &[u8], size: u64, page: &[T], key: impl Fn(&T) -> String) -> String {
         let is_full = u64::try_from(page.len()).is_ok_and(|it| it >= size);
         page.last().filter(|_| is_full).map(|last| make(filter, &key(last))).unwrap_or_default()
     }
 
-    /// The key of a page in a list that may be ordered by name. The name may have several lines.
-    pub(in crate::grpc) struct Named<K> {
+    /// The key of an item in a list that may be ordered by name. The name may have several lines.
+    pub(in crate::grpc) struct NamedKey<K> {
         pub(in crate::grpc) key: K,
         pub(in crate::grpc) name: String,
     }
 
-    /// Writes a [`Named`] as text.
-    pub(in crate::grpc) fn named(key: impl Display, name: &str) -> String {
+    /// Writes a [`NamedKey`] as text: the key on the first line, then the name.
+    pub(in crate::grpc) fn named_key(key: impl Display, name: &str) -> String {
         format!("{key}\n{name}")
     }
 
-    impl<K: FromStr> FromStr for Named<K> {
+    impl<K: FromStr> FromStr for NamedKey<K> {
         type Err = ();
         fn from_str(text: &str) -> std::result::Result<Self, ()> {
             let (key, name) = text.split_once('\n').filter(|(_, name)| !name.contains('\0')).ok_or(())?;
@@ -328,6 +355,7 @@ pub(in crate::grpc) mod token {
         }
     }
 
+    /// Returns the first 8 bytes of the digest of a filter, as [`FILTER_DIGEST_DIGITS`] hex digits.
     fn filter_digest(filter: &[u8]) -> String {
         hex::encode(&Sha256::digest(filter)[..8])
     }
@@ -339,11 +367,11 @@ pub(in crate::grpc) mod token {
         #[test]
         fn a_key_with_a_name_is_read_as_it_is_written() {
             for name in ["St Wilfreda's", "", "two\nlines"] {
-                let read: Named<u32> = named(910_001, name).parse().unwrap();
+                let read: NamedKey<u32> = named_key(910_001, name).parse().unwrap();
                 assert_eq!((read.key, read.name.as_str()), (910_001, name));
             }
             for bad in ["910001", "910001\na\0b", "x\na"] {
-                assert!(bad.parse::<Named<u32>>().is_err(), "{bad:?}");
+                assert!(bad.parse::<NamedKey<u32>>().is_err(), "{bad:?}");
             }
         }
 
@@ -365,21 +393,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_wrong_is_named_at_once() {
+    fn all_wrong_fields_are_reported_together() {
         let today = "2022-03-01".parse().unwrap();
         let mut fields = Fields::default();
         fields.request_id("x");
         fields.urn("urn", 7);
         fields.date("from", "01/03/2022");
-        fields.happened("date", "2022-03-02", today);
+        fields.effective_date("date", "2022-03-02", today);
         fields.text("reason", "  ");
-        let Err(AppError::Invalid(violations)) = fields.done(Some(())) else { panic!("nothing found") };
+        let Err(AppError::Invalid(violations)) = fields.done(Some(())) else { panic!("the fields were accepted") };
         let wrong_fields: Vec<&str> = violations.iter().map(|it| it.field.as_str()).collect();
         assert_eq!(wrong_fields, ["request_id", "urn", "from", "date", "reason"]);
     }
 
     #[test]
-    fn a_date_is_ten_characters() {
+    fn a_date_has_exactly_ten_characters() {
         let day = |text: &str| Fields::default().date("date", text).map(|it| it.to_string());
         assert_eq!(day("2022-02-28").as_deref(), Some("2022-02-28"));
         let longer = ["+10000-01-01", "-0001-01-01", "-200000-01-01", "+2022-2-28", "+2022-02-28"];
@@ -410,8 +438,12 @@ mod tests {
             let amount = fields.amount("awards[0].", unchecked);
             match (fields.done(amount), expected) {
                 (Ok(amount), Ok(expected)) => assert_eq!(amount, expected),
-                (Err(AppError::Invalid(wrong)), Err(field)) => {
-                    assert_eq!(wrong.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(), [field], "{unchecked:?}");
+                (Err(AppError::Invalid(violations)), Err(field)) => {
+                    assert_eq!(
+                        violations.iter().map(|it| it.field.as_str()).collect::<Vec<_>>(),
+                        [field],
+                        "{unchecked:?}"
+                    );
                 }
                 (got, _) => panic!("{unchecked:?}: {got:?}"),
             }

@@ -1,4 +1,5 @@
-//! Read masks (AIP-157): the fields of a resource that a response has. Without a mask, or with `*`, it has all.
+//! Reads and applies read masks (AIP-157), which select the fields of a response. Without a mask, or with `*`, a response
+//! has all fields.
 
 use std::collections::BTreeSet;
 
@@ -22,23 +23,29 @@ pub(in crate::grpc) struct MaskField<M> {
 pub(in crate::grpc) struct Mask(Option<BTreeSet<String>>);
 
 impl Mask {
-    /// Reads a mask. A path that `is_known` rejects is a violation of `read_mask`.
+    /// Reads a mask. More than [`MAX_PATHS`] paths, and a path that `is_field` rejects, are violations of `read_mask`.
     pub(in crate::grpc) fn read(
         fields: &mut Fields,
         read_mask: Option<&FieldMask>,
-        is_known: impl Fn(&str) -> bool,
+        is_field: impl Fn(&str) -> bool,
     ) -> Self {
         let Some(read_mask) = read_mask.filter(|it| !it.paths.is_empty()) else { return Self(None) };
         if read_mask.paths.iter().any(|it| it == "*") {
             return Self(None);
         }
         if read_mask.paths.len() > MAX_PATHS {
-            fields.wrong("read_mask", format!("must have at most {MAX_PATHS} paths, got {}", read_mask.paths.len()));
+            fields.add_violation(
+                "read_mask",
+                format!("must have at most {MAX_PATHS} paths, got {}", read_mask.paths.len()),
+            );
             return Self(None);
         }
-        for (index, path) in read_mask.paths.iter().enumerate().filter(|(_, path)| !is_known(path)) {
+        for (index, path) in read_mask.paths.iter().enumerate().filter(|(_, path)| !is_field(path)) {
             let shortened: String = path.chars().take(60).collect();
-            fields.wrong(&format!("read_mask.paths[{index}]"), format!("{shortened:?} is no field of the answer"));
+            fields.add_violation(
+                &format!("read_mask.paths[{index}]"),
+                format!("{shortened:?} is no field of the answer"),
+            );
         }
         Self(Some(read_mask.paths.iter().cloned().collect()))
     }
@@ -48,8 +55,9 @@ impl Mask {
         self.0.as_ref().is_none_or(|paths| paths.contains(name))
     }
 
-    /// The mask of a field that is a message itself; `None` if neither the field nor a field inside it is requested.
-    pub(in crate::grpc) fn within(&self, name: &str) -> Option<Self> {
+    /// Returns the mask of a field that is a message itself; `None` if neither the field nor a field inside it is
+    /// requested.
+    pub(in crate::grpc) fn nested(&self, name: &str) -> Option<Self> {
         let Some(paths) = &self.0 else { return Some(Self(None)) };
         if paths.contains(name) {
             return Some(Self(None));

@@ -1,11 +1,12 @@
-//! The metadata of `google.rpc.ErrorInfo`: the subject of an error, for programs that read neither texts nor our own details.
+//! Makes the metadata of `google.rpc.ErrorInfo`. It names the subject of an error, for programs that read neither texts
+//! nor our own details.
 
 use crate::domain::refusal::{EntityKind, Limit, Refusal};
 
 /// A key and its value.
 pub(in crate::grpc) type Item = (Key, String);
 
-/// Makes the enum and its texts. The order is that of the reference.
+/// Declares the enum of the keys and the texts of each key, in the order of the reference documentation.
 macro_rules! keys {
     ($($variant:ident = $name:literal, $meaning:literal;)+) => {
         /// A key of the metadata.
@@ -13,7 +14,7 @@ macro_rules! keys {
         pub(in crate::grpc) enum Key { $(#[doc = $meaning] $variant),+ }
 
         impl Key {
-            /// The key on the wire, lower_snake.
+            /// Returns the key as it is sent, in lower_snake case.
             pub(in crate::grpc) const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
@@ -54,8 +55,8 @@ keys! {
     Largest   = "largest",      "The largest amount that this limit alone would have let pass.";
 }
 
-/// The key of an entity of this kind.
-const fn key_of(kind: EntityKind) -> Key {
+/// Returns the key of an entity of this kind.
+const fn entity_key(kind: EntityKind) -> Key {
     match kind {
         EntityKind::Approval => Key::Approval,
         EntityKind::Award => Key::Award,
@@ -81,9 +82,9 @@ const fn key_of(kind: EntityKind) -> Key {
 /// The most bytes of a value.
 pub(in crate::grpc) const MAX_VALUE: usize = 256;
 
-/// The metadata of entities that do not exist: their ids, separated by commas, under the key of their kind. Only whole ids, as
-/// many as fit in [`MAX_VALUE`].
-pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item> {
+/// Makes the metadata of entities that do not exist: their ids, separated by commas, under the key of their kind. The
+/// first id is always there. A further id is left out if it does not fit in [`MAX_VALUE`].
+pub(in crate::grpc) fn for_missing_entities(kind: EntityKind, ids: &[String]) -> Vec<Item> {
     let mut value = String::new();
     for id in ids {
         let separator = if value.is_empty() { "" } else { ", " };
@@ -93,19 +94,19 @@ pub(in crate::grpc) fn of_missing(kind: EntityKind, ids: &[String]) -> Vec<Item>
         value.push_str(separator);
         value.push_str(id);
     }
-    vec![(key_of(kind), value)]
+    vec![(entity_key(kind), value)]
 }
 
-/// The metadata of the first limit of a refusal, which its reason is about: its subject, its kind, and its numbers if it has
-/// any.
-pub(in crate::grpc) fn of_refusal(refusal: &Refusal) -> Vec<Item> {
-    refusal.limits.first().map(of_limit).unwrap_or_default()
+/// Makes the metadata of a refusal from its first limit, which is the limit that the reason is about: the subject, the
+/// kind, and the numbers of the limit. Empty if the refusal has no limit.
+pub(in crate::grpc) fn for_refusal(refusal: &Refusal) -> Vec<Item> {
+    refusal.limits.first().map(for_limit).unwrap_or_default()
 }
 
-fn of_limit(limit: &Limit) -> Vec<Item> {
+fn for_limit(limit: &Limit) -> Vec<Item> {
     let subject = &limit.subject;
-    let id = subject.id().map(|id| (key_of(subject.kind()), id));
-    let part_of = subject.part_of().map(|(kind, id)| (key_of(kind), id));
+    let id = subject.id().map(|id| (entity_key(subject.kind()), id));
+    let part_of = subject.part_of().map(|(kind, id)| (entity_key(kind), id));
     let strand = subject.strand().map(|it| (Key::Strand, it.to_string()));
     let unit = limit.unit.map(|it| (Key::Unit, it.name().to_owned()));
     let numbers = [
@@ -129,10 +130,10 @@ mod tests {
 
     /// Six UUIDs with a comma and a space between them are 226 bytes, seven are 264.
     #[test]
-    fn an_id_is_there_whole_or_not_at_all() {
+    fn an_id_that_does_not_fit_is_left_out_whole() {
         let ids: Vec<String> = (1..=7).map(|number| OfferId(Uuid::from_u128(number)).to_string()).collect();
-        let items = of_missing(EntityKind::Offer, &ids);
+        let items = for_missing_entities(EntityKind::Offer, &ids);
         assert_eq!(items, [(Key::Offer, ids[..6].join(", "))]);
-        assert_eq!(of_missing(EntityKind::Offer, &ids[..2]), [(Key::Offer, ids[..2].join(", "))]);
+        assert_eq!(for_missing_entities(EntityKind::Offer, &ids[..2]), [(Key::Offer, ids[..2].join(", "))]);
     }
 }

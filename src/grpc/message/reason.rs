@@ -1,13 +1,14 @@
-//! Reasons of statuses: those of the scheme, and those of the service.
+//! Defines the reasons of statuses: the reasons of the scheme, and those of the service.
 //!
-//! The domain has the table of the first, this module that of the second. All other code uses the enums.
+//! The table of the scheme's reasons is in the domain, the table of the service's reasons in this module. All other code
+//! uses the enums.
 
 use tonic::Code;
 
 use crate::domain::refusal::Reason;
 use crate::proto::code_name;
 
-/// Makes the enum and its texts. The order is that of the reference.
+/// Declares the enum of the reasons and the texts of each reason, in the order of the reference documentation.
 macro_rules! service_reasons {
     ($($variant:ident = $code:literal, $status:ident, $meaning:literal, $remedy:literal;)+) => {
         /// A reason of the service, not of the scheme: why it refused a request, or what a response warns of.
@@ -15,20 +16,22 @@ macro_rules! service_reasons {
         pub(in crate::grpc) enum ServiceReason { $(#[doc = $meaning] $variant),+ }
 
         impl ServiceReason {
-            /// All of them.
+            /// All reasons of the service.
             pub(in crate::grpc) const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The reason on the wire, UPPER_SNAKE.
+            /// Returns the reason as it is sent, in UPPER_SNAKE case.
             pub(in crate::grpc) const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            /// The status code of the reason: OK for a warning. A status with `TRANSPORT` has the code of the transport instead.
+            /// Returns the status code of the reason: OK for a warning. A status with the reason `TRANSPORT` has the code
+            /// that the transport gave, and not the code of the reason.
             pub(in crate::grpc) const fn status(self) -> Code {
                 match self { $(Self::$variant => Code::$status),+ }
             }
 
-            const fn explained(self) -> (&'static str, &'static str) {
+            /// Returns the meaning and the remedy.
+            const fn explanation(self) -> (&'static str, &'static str) {
                 match self { $(Self::$variant => ($meaning, $remedy)),+ }
             }
         }
@@ -36,9 +39,9 @@ macro_rules! service_reasons {
 }
 
 impl ServiceReason {
-    /// Returns true if the reason says why a caller is not authenticated. `KEYS_UNAVAILABLE` is one of them with another status
-    /// code, because the token may be valid.
-    pub(in crate::grpc) const fn is_of_authentication(self) -> bool {
+    /// Returns true if the reason says why a caller is not authenticated. `KEYS_UNAVAILABLE` is such a reason too. It has
+    /// another status code than UNAUTHENTICATED, because the token may be valid.
+    pub(in crate::grpc) const fn is_authentication_failure(self) -> bool {
         matches!(self.status(), Code::Unauthenticated) || matches!(self, Self::KeysUnavailable)
     }
 }
@@ -53,7 +56,7 @@ pub(in crate::grpc) enum StatusReason {
 }
 
 impl StatusReason {
-    /// The reason on the wire, UPPER_SNAKE.
+    /// Returns the reason as it is sent, in UPPER_SNAKE case.
     pub(in crate::grpc) const fn code(self) -> &'static str {
         match self {
             Self::Scheme(reason) => reason.code(),
@@ -74,8 +77,8 @@ impl From<ServiceReason> for StatusReason {
     }
 }
 
-/// The status code of a refusal.
-pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
+/// Returns the status code of a refusal.
+pub(in crate::grpc) const fn status_code_of(reason: Reason) -> Code {
     match reason {
         Reason::SelfApproval | Reason::ApprovalOfAnother => Code::PermissionDenied,
         Reason::FundExists | Reason::ReferralOpen => Code::AlreadyExists,
@@ -135,7 +138,7 @@ pub(in crate::grpc) const fn code_of(reason: Reason) -> Code {
 /// A reason with its explanation in the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Explained {
-    /// UPPER_SNAKE, as `google.rpc.ErrorInfo` requires.
+    /// The reason in UPPER_SNAKE case, as `google.rpc.ErrorInfo` requires.
     pub reason: &'static str,
     /// The name of the status code.
     pub code: &'static str,
@@ -145,20 +148,20 @@ pub struct Explained {
     pub remedy: &'static str,
 }
 
-/// The reasons for which the scheme refuses a command.
+/// Returns the reasons for which the scheme refuses a command.
 pub fn of_scheme() -> impl Iterator<Item = Explained> {
     Reason::ALL.iter().map(|it| Explained {
         reason: it.code(),
-        code: code_name(code_of(*it)),
+        code: code_name(status_code_of(*it)),
         meaning: it.meaning(),
         remedy: it.remedy(),
     })
 }
 
-/// All other reasons.
+/// Returns the reasons of the service.
 pub fn of_service() -> impl Iterator<Item = Explained> {
     ServiceReason::ALL.iter().map(|it| {
-        let (meaning, remedy) = it.explained();
+        let (meaning, remedy) = it.explanation();
         Explained { reason: it.code(), code: code_name(it.status()), meaning, remedy }
     })
 }

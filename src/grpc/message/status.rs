@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use super::metadata;
-use super::reason::{ServiceReason, StatusReason, code_of};
+use super::reason::{ServiceReason, StatusReason, status_code_of};
 use crate::app::{AppError, Violation};
 use crate::domain::refusal::{self, EntityKind};
 use crate::proto;
@@ -41,7 +41,11 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
         }
         AppError::NotFound(kind, ids) => {
             let reason = ServiceReason::NotFound;
-            with_details(reason.status(), message, vec![error_info_with(reason, metadata::of_missing(kind, &ids))])
+            with_details(
+                reason.status(),
+                message,
+                vec![error_info_with(reason, metadata::for_missing_entities(kind, &ids))],
+            )
         }
         AppError::Refused(refusal) => refused(&refusal),
         AppError::Stale(_) => plain(ServiceReason::EtagStale),
@@ -102,7 +106,7 @@ fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
 }
 
 fn refused(refusal: &refusal::Refusal) -> Status {
-    let code = code_of(refusal.reason);
+    let code = status_code_of(refusal.reason);
     let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),
         message: short(&refusal.message, MAX_TEXT),
@@ -111,7 +115,7 @@ fn refused(refusal: &refusal::Refusal) -> Status {
         approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
         more_limits: 0,
     };
-    let info = error_info_with(refusal.reason, metadata::of_refusal(refusal));
+    let info = error_info_with(refusal.reason, metadata::for_refusal(refusal));
     let headroom = MAX_DETAILS.saturating_sub(info.encoded_len());
     wire.more_limits = i32::try_from(shorten(&mut wire, headroom, |it| &mut it.limits)).unwrap_or(i32::MAX);
     let details = vec![info, any("tsio.v1.Refusal", &wire)];

@@ -64,7 +64,7 @@ where
         let violations = texts::check(method.name(), &message);
         let is_accepted = violations.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
         let work = handle(Call { caller, now, deadline: stream_deadline, method, message });
-        if is_accepted { work.await } else { texts::refuse(violations, work).await }
+        if is_accepted { work.await } else { texts::run_and_refuse(violations, work).await }
     })
     .await;
     result.map(Response::new).map_err(|error| {

@@ -13,7 +13,8 @@ use crate::app::commands::{
 };
 use crate::app::writer::AnswerEncoders;
 use crate::grpc::message::conversion::{
-    self, approval, award, awards, entry_decided, fund_of, identified, number, offer, referral, released, warnings,
+    self, approval, award, awards, fund_account, identify_response, new_entry_decision, number, offer, referral,
+    released_awards, warnings,
 };
 use crate::proto::{
     AcceptOfferResponse, AllocateFundResponse, AssignOfferResponse, BookDaysResponse, CancelBookingResponse,
@@ -80,37 +81,37 @@ responses! {
     DeclineOfferResponse of DeclineOffer |it| {
         offer: Some(offer(&it.answer.offer)),
         warnings: warnings(it),
-        released: released(&it.answer.released),
+        released: released_awards(&it.answer.released),
     }
     StartOfferResponse of StartOffer |it| { offer: Some(offer(&it.answer.offer)), warnings: warnings(it) }
     CloseOfferResponse of CloseOffer |it| {
         offer: Some(offer(&it.answer.offer)),
         warnings: warnings(it),
-        released: released(&it.answer.released),
+        released: released_awards(&it.answer.released),
     }
     ReopenOfferResponse of ReopenOffer |it| { offer: Some(offer(&it.answer.offer)) }
     AssignOfferResponse of AssignOffer |it| { offer: Some(offer(&it.answer.offer)) }
     NoteOfferResponse of NoteOffer |it| { offer: Some(offer(&it.answer.offer)) }
     ChangeOfferRegionResponse of ChangeOfferRegion |it| { offer: Some(offer(&it.answer.offer)) }
     DecideEntryResponse of DecideEntry |it| {
-        decision: Some(entry_decided(&it.programme, &it.answer.decision)),
+        decision: Some(new_entry_decision(&it.programme, &it.answer.decision)),
     }
     EraseTextResponse of EraseText |it| {
         programme: it.programme.to_string(),
         sequence: it.answer.event.0,
     }
-    CreateFundResponse of CreateFund |it| { fund: Some(fund_of(&it.programme, &it.answer.fund)) }
+    CreateFundResponse of CreateFund |it| { fund: Some(fund_account(&it.programme, &it.answer.fund)) }
     AllocateFundResponse of AllocateFund |it| {
-        fund: Some(fund_of(&it.programme, &it.answer.fund)),
+        fund: Some(fund_account(&it.programme, &it.answer.fund)),
         warnings: warnings(it),
     }
     WithdrawFundResponse of WithdrawFund |it| {
-        fund: Some(fund_of(&it.programme, &it.answer.fund)),
+        fund: Some(fund_account(&it.programme, &it.answer.fund)),
         warnings: warnings(it),
     }
     MoveFundsResponse of MoveFunds |it| {
-        from_fund: Some(fund_of(&it.programme, &it.answer.from)),
-        to_fund: Some(fund_of(&it.programme, &it.answer.to)),
+        from_fund: Some(fund_account(&it.programme, &it.answer.from)),
+        to_fund: Some(fund_account(&it.programme, &it.answer.to)),
         warnings: warnings(it),
     }
     CreateAwardsResponse of CreateAwards |it| { awards: awards(&it.answer.awards), warnings: warnings(it) }
@@ -154,7 +155,7 @@ impl CommandResponse for IdentifyOffersResponse {
     type Command = IdentifyOffers;
 
     fn of(outcome: &OutcomeOf<IdentifyOffers>) -> Self {
-        identified(outcome)
+        identify_response(outcome)
     }
 }
 
@@ -178,13 +179,13 @@ impl CommandResponse for GiveApprovalResponse {
         match &answer.carried_out {
             CarriedOut::Reopened(it) => Self { offer: Some(offer(&it.offer)), ..response },
             CarriedOut::Allocated(it) | CarriedOut::Withdrawn(it) => {
-                Self { funds: vec![fund_of(programme, &it.fund)], ..response }
+                Self { funds: vec![fund_account(programme, &it.fund)], ..response }
             }
             CarriedOut::Moved(it) => {
-                Self { funds: vec![fund_of(programme, &it.from), fund_of(programme, &it.to)], ..response }
+                Self { funds: vec![fund_account(programme, &it.from), fund_account(programme, &it.to)], ..response }
             }
             CarriedOut::EntryDecided(it) => {
-                Self { entry_decision: Some(entry_decided(programme, &it.decision)), ..response }
+                Self { entry_decision: Some(new_entry_decision(programme, &it.decision)), ..response }
             }
         }
     }

@@ -44,7 +44,7 @@ fn expected_head(fields: &mut Fields, text: &str) -> Option<ExpectedHead> {
         ExpectedHead::new(sequence, hash).ok()
     });
     if head.is_none() {
-        fields.wrong("expect", "must be a sequence, a colon and 64 hex digits");
+        fields.add_violation("expect", "must be a sequence, a colon and 64 hex digits");
     }
     head
 }
@@ -55,9 +55,9 @@ fn book(it: VerifyReport) -> VerifiedBook {
         sequence: it.seq.0,
         hash: it.hash.to_string(),
         entries: it.entries,
-        difference_count: conversion::rows(it.count),
+        difference_count: conversion::row_count(it.count),
         differences: it.differences,
-        allowed_when_made_count: conversion::rows(it.allowed_count),
+        allowed_when_made_count: conversion::row_count(it.allowed_count),
         allowed_when_made: it.allowed,
         notes: it.notes,
     }

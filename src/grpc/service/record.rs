@@ -30,11 +30,11 @@ async fn erase_text(app: &App, call: Call<EraseTextRequest>) -> Result<EraseText
     let command = Fields::command(&message.request_id, |fields| {
         let programme = fields.programme(&message.programme);
         if message.sequence < 1 {
-            fields.wrong("sequence", format!("must be 1 or more, got {}", message.sequence));
+            fields.add_violation("sequence", format!("must be 1 or more, got {}", message.sequence));
         }
         let reason = conversion::erasure_reason_from(message.reason);
         if reason.is_none() {
-            fields.wrong("reason", "is required");
+            fields.add_violation("reason", "is required");
         }
         Some(EraseText { programme: programme?, event: Seq(message.sequence), reason: reason? })
     });

@@ -31,7 +31,7 @@ impl TermsService for Programmes {
             let mut fields = Fields::default();
             let request = fields.request_id(&call.message.request_id);
             if call.message.text.is_empty() {
-                fields.wrong("text", "is required");
+                fields.add_violation("text", "is required");
             }
             let request = fields.done(request)?;
             let file_name = Some(call.message.file_name.as_str()).filter(|it| !it.is_empty()).unwrap_or("terms");

@@ -127,7 +127,7 @@ async fn run(
     let size = header.size_bytes;
     let violations = texts::check_part("ImportHeader", "header.", &header);
     let is_accepted = violations.is_empty() || was_answered(&app, &caller, method, &header).await?;
-    let header = texts::refuse_at_once(if is_accepted { Vec::new() } else { violations }, || checked(header))?;
+    let header = texts::check_and_refuse(if is_accepted { Vec::new() } else { violations }, || checked(header))?;
     record_request_id(header.request);
     let timed_out = |_| wrong("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
     let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive(parts, &sender)).await.map_err(timed_out)??;
@@ -139,8 +139,8 @@ async fn run(
         // A slow client may miss progress, never the outcome.
         let _ = sender.try_send(Ok(UploadAnswer::Progress(proto::ImportProgress {
             received_bytes: received,
-            rows_read: conversion::rows(progress.rows_read),
-            rows_written: conversion::rows(progress.rows_written),
+            rows_read: conversion::row_count(progress.rows_read),
+            rows_written: conversion::row_count(progress.rows_written),
         })));
     };
     let ImportReply { answer, .. } = app

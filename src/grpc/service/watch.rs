@@ -62,7 +62,7 @@ pub(in crate::grpc) fn watch(
     call::allowed(method, &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(expiry).min();
     let violations = texts::check(method.name(), &message);
-    let watch_request = texts::refuse_at_once(violations, || read_request(&message)).map_err(status)?;
+    let watch_request = texts::check_and_refuse(violations, || read_request(&message)).map_err(status)?;
     // Take the slot first: a request that gets none must not cost a database query.
     let slot = watchers.place(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
@@ -94,7 +94,7 @@ fn read_request(message: &WatchOffersRequest) -> Result<WatchRequest> {
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     if message.regions.len() > MAX_NAMES || message.states.len() > MAX_NAMES {
-        fields.wrong("regions", format!("must have at most {MAX_NAMES} regions and {MAX_NAMES} states"));
+        fields.add_violation("regions", format!("must have at most {MAX_NAMES} regions and {MAX_NAMES} states"));
     }
     let regions = message.regions.iter().enumerate().take(MAX_NAMES);
     let regions = regions.filter_map(|(index, it)| fields.parse(&format!("regions[{index}]"), it)).collect();
@@ -106,18 +106,18 @@ fn read_request(message: &WatchOffersRequest) -> Result<WatchRequest> {
         None => Some(Start::Snapshot),
         Some(ProtoStart::AfterSequence(after)) if *after >= 0 => Some(Start::After(Seq(*after))),
         Some(ProtoStart::AfterSequence(_)) => {
-            fields.wrong("after_sequence", "is the number of an event, or 0");
+            fields.add_violation("after_sequence", "is the number of an event, or 0");
             None
         }
         Some(ProtoStart::ResumeToken(text)) => match (position(text), &programme) {
             (Some((of, position)), Some(programme)) if of == *programme => Some(Start::Resume(position)),
             (Some((of, _)), Some(_)) => {
-                fields.wrong("resume_token", format!("is of programme {of}"));
+                fields.add_violation("resume_token", format!("is of programme {of}"));
                 None
             }
             (Some(_), None) => None,
             (None, _) => {
-                fields.wrong("resume_token", "is not a resume token");
+                fields.add_violation("resume_token", "is not a resume token");
                 None
             }
         },

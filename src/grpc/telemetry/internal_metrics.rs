@@ -101,7 +101,7 @@ impl InternalMetrics {
         };
         let denied = Opts::new("tsio_denied_total", "Calls denied, by reason.");
         let denied = register(registry, IntCounterVec::new(denied, &["reason"])?)?;
-        let authentication = ServiceReason::ALL.iter().copied().filter(|it| it.is_of_authentication());
+        let authentication = ServiceReason::ALL.iter().copied().filter(|it| it.is_authentication_failure());
         for reason in authentication.map(StatusReason::from).chain(DENIAL_REASONS) {
             drop(denied.with_label_values(&[reason.code()]));
         }

@@ -22,17 +22,19 @@ use crate::domain::values::statement::{FundStatement, Statement};
 use crate::grpc::message::reason::ServiceReason;
 use crate::proto;
 pub(in crate::grpc) use money::{
-    award, award_state_from, awards, cap, fund, fund_entry, fund_of, leader_kind_from, position, released,
+    award, award_state_from, awards, cap, fund, fund_account, fund_entry, leader_kind_from, position, released_awards,
 };
 pub(in crate::grpc) use referral::{
     discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,
 };
 pub(in crate::grpc) use register::{
-    affected_offer, decided_entry, entry_decided, entry_position_from, hand_placed, import, import_kind_from,
-    import_outcome, link, membership, month, problem, rows, rule_answer, school, school_eligibility, trust,
+    affected_offer, entry_position_from, import, import_kind_from, import_outcome, link, membership, month,
+    new_entry_decision, problem, programme_placement, row_count, rule_answer, school, school_eligibility,
+    stored_entry_decision, trust,
 };
 
-/// Defines the conversions between two enums, one to one. The contract's `UNSPECIFIED` becomes `None`.
+/// Defines the two conversions between an enum of the domain and an enum of the contract, one to one. The contract's
+/// `UNSPECIFIED` and unknown numbers become `None`. A conversion that no code needs has a name that begins with `_`.
 macro_rules! both_ways {
     ($to:ident, $from:ident: $domain:ty = $wire:ty { $($domain_value:ident = $wire_value:ident),+ $(,)? }) => {
         pub(in crate::grpc) const fn $to(value: $domain) -> $wire {
@@ -67,28 +69,28 @@ both_ways!(_erasure_reason, erasure_reason_from: ErasureReason = proto::ErasureR
     PersonalData = PersonalData, Mistake = Mistake, RetentionEnded = RetentionEnded,
 });
 
-/// A number of the register, which has at most seven digits.
+/// Converts a number of the register, which has at most seven digits.
 pub(in crate::grpc) fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// A count, saturating.
+/// Converts a count. A larger number becomes the largest `i32`.
 pub(in crate::grpc) fn count(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-/// A date; empty if unknown.
+/// Converts a date; the text is empty if the date is unknown.
 pub(in crate::grpc) fn date(date: Option<Date>) -> String {
     date.map(|it| it.to_string()).unwrap_or_default()
 }
 
-/// An instant.
+/// Converts an instant.
 pub(in crate::grpc) fn timestamp(at: Micros) -> Timestamp {
     let nanos = at.0.rem_euclid(1_000_000).saturating_mul(1_000);
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos: i32::try_from(nanos).unwrap_or_default() }
 }
 
-/// An offer.
+/// Converts an offer.
 pub(in crate::grpc) fn offer(it: &Offer) -> proto::Offer {
     proto::Offer {
         offer: it.id.to_string(),
@@ -130,7 +132,7 @@ fn contact(it: &offer::Contact) -> proto::Contact {
     }
 }
 
-/// An event of an offer, with its text if the caller may see it.
+/// Converts an event of an offer. `text` is its free text, or `None` if the caller may not see the text.
 pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto::OfferEvent {
     proto::OfferEvent {
         sequence: it.event.seq.0,
@@ -147,8 +149,8 @@ pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto
     }
 }
 
-/// The result of identifying offers.
-pub(in crate::grpc) fn identified(outcome: &CommandOutcome<Identified>) -> proto::IdentifyOffersResponse {
+/// Converts the result of identifying offers.
+pub(in crate::grpc) fn identify_response(outcome: &CommandOutcome<Identified>) -> proto::IdentifyOffersResponse {
     let report = &outcome.answer;
     proto::IdentifyOffersResponse {
         created: count(report.created),
@@ -202,7 +204,7 @@ fn closed_school(it: &ClosedSchool) -> proto::ClosedSchool {
     }
 }
 
-/// The warnings of a command.
+/// Converts the warnings of a command.
 pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Warning> {
     let warning = |it: &Warning| match it {
         Warning::DateInThePast(on) => proto::Warning {
@@ -232,7 +234,7 @@ pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Wa
     outcome.warnings.iter().map(warning).collect()
 }
 
-/// A placement by hand.
+/// Converts a placement by hand, and returns the trust of the placement with it. A maintained school has no trust.
 pub(in crate::grpc) const fn hand_placement(it: HandPlacement) -> (proto::Placement, Option<Uid>) {
     match it {
         HandPlacement::Maintained => (proto::Placement::Maintained, None),
@@ -255,7 +257,7 @@ fn fund_statement(it: &FundStatement) -> proto::FundStatement {
     }
 }
 
-/// An approval without its reason: a stored answer must have no free text.
+/// Converts an approval without the reasons that people wrote, because a stored answer must have no free text.
 pub(in crate::grpc) fn approval(it: &Approval) -> proto::Approval {
     let state = match it.state {
         ApprovalState::Open => proto::ApprovalState::Open,

@@ -16,7 +16,7 @@ const fn unit(it: Unit) -> proto::Unit {
     }
 }
 
-/// Converts a state of awards: true for open, `None` for unspecified.
+/// Converts a state of awards: true for open, false for settled, `None` for unspecified or an unknown number.
 pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
     match proto::AwardState::try_from(number) {
         Ok(proto::AwardState::Open) => Some(true),
@@ -25,7 +25,7 @@ pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
     }
 }
 
-/// An award. Stored answers leave its text out, because it can be erased.
+/// Converts an award and its free text. A stored answer is made without the text, because the text can be erased.
 pub(in crate::grpc) fn award(it: &Award, text: Option<&str>) -> proto::Award {
     let state = if it.is_settled() { proto::AwardState::Settled } else { proto::AwardState::Open };
     proto::Award {
@@ -97,7 +97,7 @@ const fn leader_kind(it: Option<LeaderKind>) -> proto::LeaderKind {
     }
 }
 
-/// Converts a kind of leader; `None` for unspecified.
+/// Converts a kind of leader; `None` for unspecified or an unknown number.
 pub(in crate::grpc) fn leader_kind_from(number: i32) -> Option<LeaderKind> {
     match proto::LeaderKind::try_from(number) {
         Ok(proto::LeaderKind::NationalLeader) => Some(LeaderKind::NationalLeader),
@@ -106,7 +106,8 @@ pub(in crate::grpc) fn leader_kind_from(number: i32) -> Option<LeaderKind> {
     }
 }
 
-/// An invoice. Its issuer may be the organisation of the leader, which is stored as the text of the award.
+/// Converts an invoice. An `nle` invoice without an issuer of its own was issued by the organisation of the leader, which
+/// is the text of the award.
 fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Invoice {
     let organisation = text.filter(|_| it.issuer.is_empty() && matches!(award.support, Support::Nle { .. }));
     let claim = it.claim.as_ref();
@@ -120,13 +121,13 @@ fn invoice(award: &Award, it: &award::Invoice, text: Option<&str>) -> proto::Inv
     }
 }
 
-/// Awards without their texts.
+/// Converts awards without their texts.
 pub(in crate::grpc) fn awards(awards: &[Award]) -> Vec<proto::Award> {
     awards.iter().map(|it| award(it, None)).collect()
 }
 
-/// The commitments that were released when an offer closed: the awards and the amounts.
-pub(in crate::grpc) fn released(released: &[(Award, i64)]) -> Vec<proto::ReleasedAward> {
+/// Converts the commitments that were released when an offer closed: each award with its released amount.
+pub(in crate::grpc) fn released_awards(released: &[(Award, i64)]) -> Vec<proto::ReleasedAward> {
     let released_award = |(award, amount): &(Award, i64)| proto::ReleasedAward {
         award: award.id.to_string(),
         strand: award.support.strand_name().to_owned(),
@@ -136,7 +137,7 @@ pub(in crate::grpc) fn released(released: &[(Award, i64)]) -> Vec<proto::Release
     released.iter().map(released_award).collect()
 }
 
-/// A cap of an offer.
+/// Converts a cap of an offer.
 pub(in crate::grpc) fn cap(it: &Account) -> proto::Cap {
     proto::Cap {
         strand: it.strand.to_string(),
@@ -148,13 +149,13 @@ pub(in crate::grpc) fn cap(it: &Account) -> proto::Cap {
     }
 }
 
-/// A fund.
+/// Converts a fund.
 pub(in crate::grpc) fn fund(it: &Fund) -> proto::Fund {
-    fund_of(&it.programme, &it.account)
+    fund_account(&it.programme, &it.account)
 }
 
-/// The account of a fund of a programme.
-pub(in crate::grpc) fn fund_of(programme: &Programme, it: &Account) -> proto::Fund {
+/// Converts the account of a fund of this programme.
+pub(in crate::grpc) fn fund_account(programme: &Programme, it: &Account) -> proto::Fund {
     let region = match &it.owner {
         Owner::Fund { region } => region.map(|it| it.to_string()).unwrap_or_default(),
         Owner::Cap { .. } => String::new(),
@@ -175,7 +176,7 @@ pub(in crate::grpc) fn fund_of(programme: &Programme, it: &Account) -> proto::Fu
     }
 }
 
-/// The balances of a fund, or their changes in one year.
+/// Converts the balances of a fund, or the changes of its balances in one year.
 pub(in crate::grpc) fn position(it: &Sums) -> proto::Position {
     proto::Position {
         allocated: it.allocated,
@@ -185,7 +186,7 @@ pub(in crate::grpc) fn position(it: &Sums) -> proto::Position {
     }
 }
 
-/// An entry of a fund.
+/// Converts an entry of a fund.
 pub(in crate::grpc) fn fund_entry(it: &FundEntry) -> proto::FundEntry {
     let (from, to) = it.entry.verb.buckets();
     proto::FundEntry {

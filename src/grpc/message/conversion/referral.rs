@@ -5,7 +5,7 @@ use crate::app::ReferralInFull;
 use crate::domain::referral::{Discussion, DiscussionPartner, Referral, ReferralOrigin, ReferralSubject, State};
 use crate::proto;
 
-/// A referral without its free texts: a stored answer must have none.
+/// Converts a referral without its free texts, because a stored answer must have no free text.
 pub(in crate::grpc) fn referral(it: &Referral) -> proto::Referral {
     let uid = if let ReferralSubject::Trust(uid) = it.subject { number(uid.get()) } else { 0 };
     let urns = |urns: &[crate::domain::ids::Urn]| urns.iter().map(|urn| number(urn.get())).collect();
@@ -63,7 +63,8 @@ const fn discussion_partner(it: DiscussionPartner) -> proto::DiscussionPartner {
     }
 }
 
-/// Converts the partner of a discussion; unspecified means the regional schools commissioner.
+/// Converts the partner of a discussion. Unspecified means the regional schools commissioner; an unknown number becomes
+/// `None`.
 pub(in crate::grpc) fn discussion_partner_from(number: i32) -> Option<DiscussionPartner> {
     Some(match proto::DiscussionPartner::try_from(number).ok()? {
         proto::DiscussionPartner::Unspecified | proto::DiscussionPartner::RegionalSchoolsCommissioner => {
@@ -75,7 +76,7 @@ pub(in crate::grpc) fn discussion_partner_from(number: i32) -> Option<Discussion
     })
 }
 
-/// A referral with its free texts.
+/// Converts a referral with its free texts.
 pub(in crate::grpc) fn referral_in_full(full: &ReferralInFull) -> proto::Referral {
     let it = &full.referral;
     let text = |seq| full.text(seq).unwrap_or_default().to_owned();
@@ -91,7 +92,7 @@ pub(in crate::grpc) fn referral_in_full(full: &ReferralInFull) -> proto::Referra
     message
 }
 
-/// Converts the origin of a referral; `None` for unspecified.
+/// Converts the origin of a referral; `None` for unspecified or an unknown number.
 pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<ReferralOrigin> {
     match proto::ReferralOrigin::try_from(number).ok()? {
         proto::ReferralOrigin::Unspecified => None,
@@ -100,7 +101,7 @@ pub(in crate::grpc) fn referral_origin_from(number: i32) -> Option<ReferralOrigi
     }
 }
 
-/// Converts the state of a referral; `None` for unspecified.
+/// Converts the state of a referral; `None` for unspecified or an unknown number.
 pub(in crate::grpc) fn referral_state_from(number: i32) -> Option<State> {
     match proto::ReferralState::try_from(number).ok()? {
         proto::ReferralState::Unspecified => None,

@@ -13,8 +13,8 @@ use crate::domain::region::Region;
 use crate::domain::school::HandPlacement;
 use crate::proto;
 
-/// A count of rows, saturating.
-pub(in crate::grpc) fn rows(count: usize) -> i64 {
+/// Converts a count of rows. A larger number becomes the largest `i64`.
+pub(in crate::grpc) fn row_count(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -64,7 +64,7 @@ pub(in crate::grpc) fn import(it: &Import) -> proto::Import {
         ImportState::Landed => proto::ImportState::Landed,
         ImportState::Replaced => proto::ImportState::Replaced,
         ImportState::Withdrawn => proto::ImportState::Withdrawn,
-        // Incomplete imports are not message to callers.
+        // Callers never see imports in these states.
         ImportState::Staging | ImportState::Discarded => proto::ImportState::Unspecified,
     };
     proto::Import {
@@ -121,8 +121,8 @@ pub(in crate::grpc) fn school(it: &School) -> proto::School {
     }
 }
 
-/// The manual placement of a school in a programme.
-pub(in crate::grpc) fn hand_placed(
+/// Converts the placement of a school in a programme that a person decided.
+pub(in crate::grpc) fn programme_placement(
     (programme, hand_placement): &(Programme, HandPlacement),
 ) -> proto::ProgrammePlacement {
     let (placement, uid) = super::hand_placement(*hand_placement);
@@ -137,7 +137,7 @@ const fn entry_position(met: bool) -> proto::EntryPosition {
     if met { proto::EntryPosition::Met } else { proto::EntryPosition::NotMet }
 }
 
-/// Converts an entry position: true if met, `None` for unspecified.
+/// Converts an entry position: true if met, false if not met, `None` for unspecified or an unknown number.
 pub(in crate::grpc) fn entry_position_from(number: i32) -> Option<bool> {
     match proto::EntryPosition::try_from(number) {
         Ok(proto::EntryPosition::Met) => Some(true),
@@ -146,7 +146,8 @@ pub(in crate::grpc) fn entry_position_from(number: i32) -> Option<bool> {
     }
 }
 
-/// The statement of an approval about an entry position.
+/// Makes the statement of an approval about an entry position, still without its offers. `before` is the position that was
+/// decided earlier.
 pub(super) fn entry_statement(
     urn: Urn,
     met: bool,
@@ -162,8 +163,9 @@ pub(super) fn entry_statement(
     }
 }
 
-/// A decision of two people about the entry position of a school. Their names are left out if the caller may not see them.
-pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision {
+/// Converts a stored decision about an entry position. The two people who made the decision are left out if the caller may
+/// not see them.
+pub(in crate::grpc) fn stored_entry_decision(it: &DecidedEntry) -> proto::EntryDecision {
     let message = entry_decision(&it.programme, &it.decision, it.counts);
     match &it.people {
         Some(_) => message,
@@ -171,8 +173,8 @@ pub(in crate::grpc) fn decided_entry(it: &DecidedEntry) -> proto::EntryDecision 
     }
 }
 
-/// A decision that was just made, which therefore counts.
-pub(in crate::grpc) fn entry_decided(programme: &Programme, it: &EntryDecision) -> proto::EntryDecision {
+/// Converts a decision that the current command has made. A new decision always counts.
+pub(in crate::grpc) fn new_entry_decision(programme: &Programme, it: &EntryDecision) -> proto::EntryDecision {
     entry_decision(programme, it, true)
 }
 
@@ -263,7 +265,7 @@ pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
         outcome: outcome.into(),
         reason: it.reason.clone(),
         evidence: it.evidence.as_ref().map(evidence),
-        decided: it.decided.as_ref().map(decided_entry),
+        decided: it.decided.as_ref().map(stored_entry_decision),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Parses the `filter` of a list into a condition on typed columns. It supports the part of AIP-160 that SQL can express.
 //!
-//! `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`. Comparisons are
-//! `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as in AIP-160; `NOT` or `-` negates the
-//! following comparison or bracket. A value is a word, or a text in quotes, in which a backslash escapes the next character.
-//! Each list has a table of [`FilterColumn`]s that may be compared. Every mistake is reported with its position, up to the
-//! first that makes the rest unreadable.
+//! An example: `state = IDENTIFIED AND (region = "West Midlands" OR region = "South-West England") AND NOT assignee = ""`.
+//! A comparison is `field operator value`; `AND` may be left out; `OR` binds tighter than `AND`, as in AIP-160; `NOT` or
+//! `-` negates the following comparison or bracket. A value is a word, or a text in quotes, in which a backslash escapes
+//! the next character. Each list has a table of [`FilterColumn`]s that may be compared. Every mistake is reported with its
+//! position, up to the first mistake that makes the rest of the filter unreadable.
 
 #[cfg(test)]
 pub(in crate::grpc) mod tests;
@@ -22,7 +22,7 @@ const MAX_COMPARISONS: usize = 64;
 
 /// A column of a list that a filter may compare.
 pub(in crate::grpc) struct FilterColumn<C> {
-    /// The name in the filter: the field of the message.
+    /// The name of the column in a filter, which is the name of the field in the message.
     pub(in crate::grpc) name: &'static str,
     /// The column of the query.
     pub(in crate::grpc) column: C,
@@ -37,16 +37,16 @@ pub(in crate::grpc) struct Words<'a, C> {
     /// The column that a word is compared with.
     pub(in crate::grpc) column: C,
     /// All allowed words; `None` if any word is allowed.
-    pub(in crate::grpc) known: Option<&'a [String]>,
+    pub(in crate::grpc) allowed: Option<&'a [String]>,
 }
 
-/// Comparisons of names and ids.
+/// The comparisons of names and ids.
 pub(in crate::grpc) const SAME: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual];
-/// Comparisons of texts, with search for a part.
+/// The comparisons of texts in which a part can be searched.
 pub(in crate::grpc) const PART: &[Comparison] = &[Comparison::Equal, Comparison::NotEqual, Comparison::Has];
 /// The comparison of a field with several values.
 pub(in crate::grpc) const HOLDS: &[Comparison] = &[Comparison::Has];
-/// Comparisons of numbers and instants.
+/// The comparisons of numbers, days and instants.
 pub(in crate::grpc) const ORDERED: &[Comparison] = &[
     Comparison::Equal,
     Comparison::NotEqual,
@@ -56,17 +56,17 @@ pub(in crate::grpc) const ORDERED: &[Comparison] = &[
     Comparison::AtLeast,
 ];
 
-/// Parses a filter; `None` for an empty one. Mistakes become violations of the field `filter`.
+/// Parses a filter. Returns `None` if the filter is empty or has mistakes, which become violations of the field `filter`.
 pub(in crate::grpc) fn read<C: Copy>(
     fields: &mut Fields,
     columns: &[FilterColumn<C>],
     text: &str,
 ) -> Option<Condition<C>> {
-    read_with(fields, columns, None, text)
+    read_with_words(fields, columns, None, text)
 }
 
-/// Parses a filter that may also have words alone.
-pub(in crate::grpc) fn read_with<C: Copy>(
+/// Parses a filter as [`read`] does. If `words` is given, these words may occur alone.
+pub(in crate::grpc) fn read_with_words<C: Copy>(
     fields: &mut Fields,
     columns: &[FilterColumn<C>],
     words: Option<&Words<'_, C>>,
@@ -76,30 +76,31 @@ pub(in crate::grpc) fn read_with<C: Copy>(
         return None;
     }
     if text.chars().count() > MAX_CHARACTERS {
-        fields.wrong("filter", format!("is longer than {MAX_CHARACTERS} characters"));
+        fields.add_violation("filter", format!("is longer than {MAX_CHARACTERS} characters"));
         return None;
     }
     let end = text.trim_end().chars().count().saturating_add(1);
     let mut parser =
-        Parser { tokens: tokens(text), end, next: 0, columns, words, mistakes: Vec::new(), comparisons: 0 };
-    let parsed = parser.whole();
+        Parser { tokens: tokenize(text), end, next: 0, columns, words, mistakes: Vec::new(), comparisons: 0 };
+    let parsed = parser.parse_filter();
     let Parser { mut mistakes, .. } = parser;
     let condition = parsed.map_err(|mistake| mistakes.push(mistake)).ok();
     let is_valid = mistakes.is_empty();
     for FilterMistake { at, what } in mistakes {
-        fields.wrong("filter", format!("at character {at}: {what}"));
+        fields.add_violation("filter", format!("at character {at}: {what}"));
     }
     condition.filter(|_| is_valid)
 }
 
-/// Parses an `order_by` (AIP-132): one of `orders`, or the first of them if it is empty.
+/// Parses an `order_by` (AIP-132), which is the name of one of `orders`. An empty text means the first order. Returns
+/// `None` for another text, which becomes a violation.
 pub(in crate::grpc) fn order<T: Copy>(fields: &mut Fields, orders: &[(&str, T)], text: &str) -> Option<T> {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let plain = words.strip_suffix(" asc").filter(|it| !it.contains(' ')).unwrap_or(&words);
-    let order = orders.iter().find(|(name, _)| plain.is_empty() || *name == plain).map(|(_, order)| *order);
+    let name = words.strip_suffix(" asc").filter(|it| !it.contains(' ')).unwrap_or(&words);
+    let order = orders.iter().find(|(it, _)| name.is_empty() || *it == name).map(|(_, order)| *order);
     if order.is_none() {
-        let known: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
-        fields.wrong("order_by", format!("is none of: {}", known.join(", ")));
+        let names: Vec<&str> = orders.iter().map(|(name, _)| *name).collect();
+        fields.add_violation("order_by", format!("is none of: {}", names.join(", ")));
     }
     order
 }
@@ -122,11 +123,11 @@ enum Token {
 }
 
 /// Splits a text into tokens, each with the position of its first character.
-fn tokens(text: &str) -> Vec<(usize, Token)> {
+fn tokenize(text: &str) -> Vec<(usize, Token)> {
     let mut tokens = Vec::new();
     let mut chars = text.chars().enumerate().peekable();
     while let Some((at, char)) = chars.next() {
-        let mut then = |expected: char| chars.next_if(|(_, it)| *it == expected).is_some();
+        let mut next_is = |expected: char| chars.next_if(|(_, it)| *it == expected).is_some();
         let token = match char {
             it if it.is_whitespace() => continue,
             '(' => Token::Open,
@@ -134,19 +135,19 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
             '-' => Token::Minus,
             '=' => Token::Compare(Comparison::Equal),
             ':' => Token::Compare(Comparison::Has),
-            '!' if then('=') => Token::Compare(Comparison::NotEqual),
-            '<' if then('=') => Token::Compare(Comparison::AtMost),
+            '!' if next_is('=') => Token::Compare(Comparison::NotEqual),
+            '<' if next_is('=') => Token::Compare(Comparison::AtMost),
             '<' => Token::Compare(Comparison::Less),
-            '>' if then('=') => Token::Compare(Comparison::AtLeast),
+            '>' if next_is('=') => Token::Compare(Comparison::AtLeast),
             '>' => Token::Compare(Comparison::Greater),
             quote @ ('"' | '\'') => quoted(&mut chars, quote),
             first if is_word_character(first) => {
                 let mut word = String::from(first);
-                // A minus inside a word belongs to it: dates, ids of actors.
+                // A minus inside a word belongs to the word, as in dates and the ids of actors.
                 while let Some((_, next)) = chars.next_if(|(_, it)| is_word_character(*it) || *it == '-') {
                     word.push(next);
                 }
-                // The colons of an instant belong to it too.
+                // The colons of an instant belong to the word too.
                 while word.starts_with(|it: char| it.is_ascii_digit()) && word.contains('T') {
                     let Some((_, next)) = chars.next_if(|(_, it)| is_word_character(*it) || matches!(it, ':' | '-'))
                     else {
@@ -167,6 +168,7 @@ fn is_word_character(char: char) -> bool {
     char.is_alphanumeric() || matches!(char, '_' | '.' | '@' | '+')
 }
 
+/// Reads a quoted text up to its closing quote.
 fn quoted(chars: &mut impl Iterator<Item = (usize, char)>, quote: char) -> Token {
     let mut text = String::new();
     loop {
@@ -181,68 +183,76 @@ fn quoted(chars: &mut impl Iterator<Item = (usize, char)>, quote: char) -> Token
 
 struct Parser<'a, C> {
     tokens: Vec<(usize, Token)>,
-    /// The character after the last token.
+    /// The position of the character after the last token.
     end: usize,
     /// The index of the next token.
     next: usize,
     columns: &'a [FilterColumn<C>],
     words: Option<&'a Words<'a, C>>,
-    /// Mistakes in comparisons that could be parsed.
+    /// The mistakes in comparisons that could be parsed.
     mistakes: Vec<FilterMistake>,
+    /// The number of comparisons so far.
     comparisons: usize,
 }
 
 type ParseResult<C> = Result<Condition<C>, FilterMistake>;
 
 impl<C: Copy> Parser<'_, C> {
-    fn whole(&mut self) -> ParseResult<C> {
-        let condition = self.all(0)?;
-        if self.peek().is_some() { Err(self.mistake("a bracket closes that was not opened")) } else { Ok(condition) }
+    /// Parses the whole filter.
+    fn parse_filter(&mut self) -> ParseResult<C> {
+        let condition = self.parse_conjunction(0)?;
+        if self.peek().is_some() {
+            Err(self.mistake_here("a bracket closes that was not opened"))
+        } else {
+            Ok(condition)
+        }
     }
 
     /// Parses a conjunction; `AND` between its parts may be omitted.
-    fn all(&mut self, depth: u32) -> ParseResult<C> {
-        let mut parts = vec![self.any(depth)?];
+    fn parse_conjunction(&mut self, depth: u32) -> ParseResult<C> {
+        let mut parts = vec![self.parse_disjunction(depth)?];
         while self.peek().is_some_and(|it| *it != Token::Close) {
-            let has_and = self.keyword("AND");
+            let has_and = self.next_if_keyword("AND");
             if has_and && self.peek().is_none() {
-                return Err(self.mistake("expected a comparison after AND"));
+                return Err(self.mistake_here("expected a comparison after AND"));
             }
-            parts.push(self.any(depth)?);
+            parts.push(self.parse_disjunction(depth)?);
         }
-        Ok(joined(parts, Condition::All))
+        Ok(join_conditions(parts, Condition::All))
     }
 
-    /// Parses a disjunction.
-    fn any(&mut self, depth: u32) -> ParseResult<C> {
-        let mut parts = vec![self.term(depth)?];
-        while self.keyword("OR") {
-            parts.push(self.term(depth)?);
+    /// Parses a disjunction: terms with `OR` between them.
+    fn parse_disjunction(&mut self, depth: u32) -> ParseResult<C> {
+        let mut parts = vec![self.parse_term(depth)?];
+        while self.next_if_keyword("OR") {
+            parts.push(self.parse_term(depth)?);
         }
-        Ok(joined(parts, Condition::Any))
+        Ok(join_conditions(parts, Condition::Any))
     }
 
-    fn term(&mut self, depth: u32) -> ParseResult<C> {
+    /// Parses a comparison, a bracket, or the negation of one of them.
+    fn parse_term(&mut self, depth: u32) -> ParseResult<C> {
         if depth > MAX_DEPTH {
-            return Err(self.mistake(&format!("more than {MAX_DEPTH} brackets or NOTs within each other")));
+            return Err(self.mistake_here(&format!("more than {MAX_DEPTH} brackets or NOTs within each other")));
         }
-        if self.keyword("NOT") || self.next_if(&Token::Minus) {
-            return Ok(self.term(depth.saturating_add(1))?.negated());
+        if self.next_if_keyword("NOT") || self.next_if(&Token::Minus) {
+            return Ok(self.parse_term(depth.saturating_add(1))?.negated());
         }
         if self.next_if(&Token::Open) {
-            let inner = self.all(depth.saturating_add(1))?;
+            let inner = self.parse_conjunction(depth.saturating_add(1))?;
             if !self.next_if(&Token::Close) {
-                return Err(self.mistake("a bracket is not closed"));
+                return Err(self.mistake_here("a bracket is not closed"));
             }
             return Ok(inner);
         }
-        self.comparison()
+        self.parse_comparison()
     }
 
-    fn comparison(&mut self) -> ParseResult<C> {
+    /// Parses a comparison, or a word alone.
+    fn parse_comparison(&mut self) -> ParseResult<C> {
         self.comparisons = self.comparisons.saturating_add(1);
         if self.comparisons > MAX_COMPARISONS {
-            return Err(self.mistake(&format!("more than {MAX_COMPARISONS} comparisons")));
+            return Err(self.mistake_here(&format!("more than {MAX_COMPARISONS} comparisons")));
         }
         let name_at = self.position();
         let (name, is_field) = match (self.next(), self.words) {
@@ -261,7 +271,7 @@ impl<C: Copy> Parser<'_, C> {
             }
         };
         if let Some(words) = self.words.filter(|_| !is_field) {
-            return Ok(self.word(words, name_at, name));
+            return Ok(self.word_condition(words, name_at, name));
         }
         let operator_at = self.position();
         let operator = match self.next() {
@@ -273,7 +283,7 @@ impl<C: Copy> Parser<'_, C> {
             }
         };
         let value_at = self.position();
-        let value = match self.signed() {
+        let value = match self.next_value() {
             Some(Token::Text(value)) => value,
             Some(Token::Word(value)) if !matches!(value.as_str(), "AND" | "OR" | "NOT") => value,
             Some(Token::Wrong(what)) => return Err(FilterMistake { at: value_at, what: what.to_owned() }),
@@ -284,48 +294,51 @@ impl<C: Copy> Parser<'_, C> {
                 });
             }
         };
-        Ok(self.typed((name_at, &name), (operator_at, operator), (value_at, &value)))
+        Ok(self.typed_condition((name_at, &name), (operator_at, operator), (value_at, &value)))
     }
 
-    /// Checks a word alone.
-    fn word(&mut self, words: &Words<'_, C>, at: usize, word: String) -> Condition<C> {
-        if let Some(known) = words.known.filter(|it| !it.contains(&word)) {
-            let what = format!("{word:?} is none of: {}", known.join(", "));
+    /// Checks a word that occurs alone, and makes its condition.
+    fn word_condition(&mut self, words: &Words<'_, C>, at: usize, word: String) -> Condition<C> {
+        if let Some(allowed) = words.allowed.filter(|it| !it.contains(&word)) {
+            let what = format!("{word:?} is none of: {}", allowed.join(", "));
             self.mistakes.push(FilterMistake { at, what });
         }
         Condition::Is(words.column, Comparison::Equal, Operand::Text(word))
     }
 
-    /// Checks a parsed comparison against the columns. A mistake is recorded, and parsing continues.
-    fn typed(
+    /// Checks a parsed comparison against the columns, and makes its condition. A mistake is recorded, and parsing
+    /// continues.
+    fn typed_condition(
         &mut self,
         (name_at, name): (usize, &str),
         (operator_at, operator): (usize, Comparison),
         (value_at, value): (usize, &str),
     ) -> Condition<C> {
-        let nothing = Condition::All(Vec::new());
+        // A filter with a mistake is refused, so this condition is never used.
+        let placeholder = Condition::All(Vec::new());
         let Some(column) = self.columns.iter().find(|it| it.name == name) else {
-            let known: Vec<&str> = self.columns.iter().map(|it| it.name).collect();
-            let what = format!("{name:?} is none of {}", known.join(", "));
+            let names: Vec<&str> = self.columns.iter().map(|it| it.name).collect();
+            let what = format!("{name:?} is none of {}", names.join(", "));
             self.mistakes.push(FilterMistake { at: name_at, what });
-            return nothing;
+            return placeholder;
         };
         if !column.comparisons.contains(&operator) {
-            let allowed: Vec<&str> = column.comparisons.iter().map(|it| sign(*it)).collect();
-            let what = format!("{name} is compared by {}, not by {}", allowed.join(" "), sign(operator));
+            let allowed: Vec<&str> = column.comparisons.iter().map(|it| operator_text(*it)).collect();
+            let what = format!("{name} is compared by {}, not by {}", allowed.join(" "), operator_text(operator));
             self.mistakes.push(FilterMistake { at: operator_at, what });
         }
         match (column.read)(value) {
             Ok(operand) => Condition::Is(column.column, operator, operand),
             Err(expected) => {
                 self.mistakes.push(FilterMistake { at: value_at, what: format!("{value:?} is not {expected}") });
-                nothing
+                placeholder
             }
         }
     }
 
-    /// Takes the next token. A minus may precede a word, and becomes part of it, but not a quoted text.
-    fn signed(&mut self) -> Option<Token> {
+    /// Takes the next token as a value. A minus before a word becomes part of the word. Returns `None` at the end of the
+    /// filter, and for a minus before a quoted text.
+    fn next_value(&mut self) -> Option<Token> {
         let minus = self.next_if(&Token::Minus);
         match self.next() {
             Some(Token::Word(word)) if minus => Some(Token::Word(format!("-{word}"))),
@@ -344,34 +357,38 @@ impl<C: Copy> Parser<'_, C> {
         token
     }
 
+    /// Takes the next token if it is the expected one. Returns true if it was.
     fn next_if(&mut self, expected: &Token) -> bool {
         let matches = self.peek() == Some(expected);
         self.next = self.next.saturating_add(usize::from(matches));
         matches
     }
 
-    fn keyword(&mut self, word: &str) -> bool {
+    fn next_if_keyword(&mut self, word: &str) -> bool {
         self.next_if(&Token::Word(word.to_owned()))
     }
 
-    /// The position of the next token, or the end of the text.
+    /// Returns the position of the next token, or of the end of the text.
     fn position(&self) -> usize {
         self.tokens.get(self.next).map_or(self.end, |(at, _)| *at)
     }
 
-    fn mistake(&self, what: &str) -> FilterMistake {
+    /// Makes a mistake at the position of the next token.
+    fn mistake_here(&self, what: &str) -> FilterMistake {
         FilterMistake { at: self.position(), what: what.to_owned() }
     }
 }
 
-fn joined<C>(mut parts: Vec<Condition<C>>, join: fn(Vec<Condition<C>>) -> Condition<C>) -> Condition<C> {
+/// Joins conditions. A single condition stays unchanged.
+fn join_conditions<C>(mut parts: Vec<Condition<C>>, join: fn(Vec<Condition<C>>) -> Condition<C>) -> Condition<C> {
     match parts.len() {
         1 => parts.remove(0),
         _ => join(parts),
     }
 }
 
-const fn sign(comparison: Comparison) -> &'static str {
+/// Returns a comparison as it is written in a filter.
+const fn operator_text(comparison: Comparison) -> &'static str {
     match comparison {
         Comparison::Equal => "=",
         Comparison::NotEqual => "!=",

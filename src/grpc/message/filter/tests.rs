@@ -1,4 +1,4 @@
-//! Tests of parsed filters and orders, and of each mistake with its position.
+//! Tests how filters and orders are parsed, and that each mistake is reported with its position.
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -17,7 +17,7 @@ const COLUMNS: &[FilterColumn<char>] = &[
 ];
 
 /// Asserts that every column is a field of the message, or of a message inside it.
-pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[FilterColumn<C>]) {
+pub(in crate::grpc) fn assert_are_fields_of<C>(message: &str, columns: &[FilterColumn<C>]) {
     let set = prost_types::FileDescriptorSet::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
     let messages: Vec<_> = set.file.iter().flat_map(|file| &file.message_type).collect();
     for column in columns {
@@ -32,23 +32,26 @@ pub(in crate::grpc) fn are_fields_of<C>(message: &str, columns: &[FilterColumn<C
 }
 
 /// Displays a parsed condition, with brackets around everything.
-fn displayed(it: &Condition<char>) -> String {
-    let all = |parts: &[Condition<char>], separator: &str| {
-        format!("({})", parts.iter().map(displayed).collect::<Vec<_>>().join(separator))
+fn display_condition(it: &Condition<char>) -> String {
+    let join = |parts: &[Condition<char>], separator: &str| {
+        format!("({})", parts.iter().map(display_condition).collect::<Vec<_>>().join(separator))
     };
     match it {
-        Condition::All(parts) => all(parts, " & "),
-        Condition::Any(parts) => all(parts, " | "),
-        Condition::Is(column, comparison, Operand::Text(text)) => format!("{column}{}{text}", sign(*comparison)),
-        Condition::Is(column, comparison, operand) => format!("{column}{}{operand:?}", sign(*comparison)),
+        Condition::All(parts) => join(parts, " & "),
+        Condition::Any(parts) => join(parts, " | "),
+        Condition::Is(column, comparison, Operand::Text(text)) => {
+            format!("{column}{}{text}", operator_text(*comparison))
+        }
+        Condition::Is(column, comparison, operand) => format!("{column}{}{operand:?}", operator_text(*comparison)),
     }
 }
 
-fn parsed(text: &str) -> Result<String, Vec<String>> {
+/// Parses a filter, and returns its condition as text, or the mistakes.
+fn parse_filter(text: &str) -> Result<String, Vec<String>> {
     let mut fields = Fields::default();
     let read = read(&mut fields, COLUMNS, text);
     match fields.done(Some(())) {
-        Ok(()) => Ok(read.as_ref().map(displayed).unwrap_or_default()),
+        Ok(()) => Ok(read.as_ref().map(display_condition).unwrap_or_default()),
         Err(crate::app::AppError::Invalid(all)) => Err(all.into_iter().map(|it| it.description).collect()),
         Err(other) => unreachable!("{other:?}"),
     }
@@ -67,7 +70,7 @@ fn a_filter_is_parsed_as_in_aip_160() {
         ("made >= -3", "m>=Number(-3)"),
         ("state = a state = b", "(s=a & s=b)"),
         ("state = a AND state = b", "(s=a & s=b)"),
-        // OR binds tighter than AND
+        // OR binds tighter than AND.
         ("state = a AND state = b OR state = c", "(s=a & (s=b | s=c))"),
         ("(state = a AND state = b) OR state = c", "((s=a & s=b) | s=c)"),
         ("NOT state = a", "s!=a"),
@@ -79,12 +82,12 @@ fn a_filter_is_parsed_as_in_aip_160() {
         ("state = 2022-03-01T10:00:00+01:00", "s=2022-03-01T10:00:00+01:00"),
     ];
     for (text, expected) in rows {
-        assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}");
+        assert_eq!(parse_filter(text).as_deref(), Ok(expected), "{text}");
     }
 }
 
 #[test]
-fn every_mistake_is_named_with_its_position() {
+fn every_mistake_is_reported_with_its_position() {
     let rows: [(&str, &[&str]); 20] = [
         ("colour = red", &["at character 1: \"colour\" is none of state, name, made"]),
         ("state < a", &["at character 7: state is compared by = !=, not by <"]),
@@ -111,27 +114,27 @@ fn every_mistake_is_named_with_its_position() {
         ("made = x AND (state = a", &["at character 8: \"x\"", "at character 24: a bracket is not closed"]),
     ];
     for (text, expected) in rows {
-        let mistakes = parsed(text).unwrap_err();
+        let mistakes = parse_filter(text).unwrap_err();
         assert_eq!(mistakes.len(), expected.len(), "{text}: {mistakes:?}");
         for (mistake, expected) in mistakes.iter().zip(expected) {
             assert!(mistake.starts_with(expected), "{text}: {mistake}");
         }
     }
     let deep = format!("{}state = a{}", "(".repeat(20), ")".repeat(20));
-    assert!(parsed(&deep).unwrap_err()[0].contains("more than 16 brackets"));
+    assert!(parse_filter(&deep).unwrap_err()[0].contains("more than 16 brackets"));
     let long = vec!["state = a"; 65].join(" AND ");
-    assert!(parsed(&long).unwrap_err()[0].contains("more than 64 comparisons"));
-    assert_eq!(parsed(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
+    assert!(parse_filter(&long).unwrap_err()[0].contains("more than 64 comparisons"));
+    assert_eq!(parse_filter(&"x".repeat(2_001)).unwrap_err(), ["is longer than 2000 characters"]);
 }
 
 #[test]
 fn a_word_may_occur_alone_if_the_list_has_words() {
-    let known = ["open".to_owned(), "E1_RI".to_owned(), "E1 of old".to_owned()];
-    let words = Words { column: 'w', known: Some(&known) };
-    let parsed = |text: &str| {
+    let allowed = ["open".to_owned(), "E1_RI".to_owned(), "E1 of old".to_owned()];
+    let words = Words { column: 'w', allowed: Some(&allowed) };
+    let parse = |text: &str| {
         let mut fields = Fields::default();
-        let read = read_with(&mut fields, COLUMNS, Some(&words), text);
-        fields.done(read).map(|it| displayed(&it)).map_err(|error| match error {
+        let read = read_with_words(&mut fields, COLUMNS, Some(&words), text);
+        fields.done(read).map(|it| display_condition(&it)).map_err(|error| match error {
             crate::app::AppError::Invalid(all) => all.into_iter().map(|it| it.description).collect::<Vec<_>>(),
             other => unreachable!("{other:?}"),
         })
@@ -150,8 +153,8 @@ fn a_word_may_occur_alone_if_the_list_has_words() {
     ];
     for (text, expected) in rows {
         match expected {
-            Ok(expected) => assert_eq!(parsed(text).as_deref(), Ok(expected), "{text}"),
-            Err(expected) => assert_eq!(parsed(text).unwrap_err(), [expected], "{text}"),
+            Ok(expected) => assert_eq!(parse(text).as_deref(), Ok(expected), "{text}"),
+            Err(expected) => assert_eq!(parse(text).unwrap_err(), [expected], "{text}"),
         }
     }
 }
@@ -179,10 +182,10 @@ fn an_order_is_one_of_the_orders_of_the_list() {
 proptest! {
     #[test]
     fn no_text_panics(text in "(\\PC|[()=<>!:\"'\\\\ -]|AND|OR|NOT|state|made|name|open){0,60}") {
-        let _ = parsed(&text);
-        let known = ["open".to_owned()];
+        let _ = parse_filter(&text);
+        let allowed = ["open".to_owned()];
         let mut fields = Fields::default();
-        let _ = read_with(&mut fields, COLUMNS, Some(&Words { column: 'w', known: Some(&known) }), &text);
+        let _ = read_with_words(&mut fields, COLUMNS, Some(&Words { column: 'w', allowed: Some(&allowed) }), &text);
         let _ = order(&mut fields, &[("made", 1)], &text);
     }
 }

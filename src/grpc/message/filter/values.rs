@@ -8,20 +8,21 @@ use crate::domain::region::Region;
 /// A parsed value, or a description of the expected one.
 pub(in crate::grpc) type Value = Result<Operand, String>;
 
-/// Parses one of the names of an enum, in upper or lower case, with or without its prefix in upper case.
-pub(in crate::grpc) fn choice(text: &str, prefix: &str, known: impl Iterator<Item = &'static str>) -> Value {
-    let known: Vec<&str> = known.collect();
+/// Parses one of the names of an enum, in upper or lower case. The text may begin with the prefix that the contract puts
+/// before the names of the enum.
+pub(in crate::grpc) fn choice(text: &str, prefix: &str, names: impl Iterator<Item = &'static str>) -> Value {
+    let names: Vec<&str> = names.collect();
     let short = text.strip_prefix(prefix).unwrap_or(text);
-    let name = known.iter().find(|it| it.eq_ignore_ascii_case(short));
+    let name = names.iter().find(|it| it.eq_ignore_ascii_case(short));
     let expected =
-        || format!("one of {}", known.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
+        || format!("one of {}", names.iter().map(|it| it.to_ascii_uppercase()).collect::<Vec<_>>().join(", "));
     name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(expected)
 }
 
 /// Parses one of the values that a text field may have, in exactly this spelling.
-pub(in crate::grpc) fn name(text: &str, known: &[&'static str]) -> Value {
-    let name = known.iter().find(|it| **it == text);
-    name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", known.join(", ")))
+pub(in crate::grpc) fn name(text: &str, names: &[&'static str]) -> Value {
+    let name = names.iter().find(|it| **it == text);
+    name.map(|it| Operand::Text((*it).to_owned())).ok_or_else(|| format!("one of {}", names.join(", ")))
 }
 
 pub(in crate::grpc) fn region(text: &str) -> Value {
@@ -39,7 +40,7 @@ pub(in crate::grpc) fn optional_region(text: &str) -> Value {
 }
 
 /// Parses `true` or `false`.
-pub(in crate::grpc) fn truth(text: &str) -> Value {
+pub(in crate::grpc) fn boolean(text: &str) -> Value {
     name(text, &["true", "false"])
 }
 
@@ -128,8 +129,8 @@ mod tests {
             (region, "Wales", Err("the name of an RSC region")),
             (optional_region, "", Ok(Operand::Nothing)),
             (optional_region, "Wales", Err("the name of an RSC region, or \"\" for none")),
-            (truth, "true", Ok(Operand::Text("true".to_owned()))),
-            (truth, "yes", Err("one of true, false")),
+            (boolean, "true", Ok(Operand::Text("true".to_owned()))),
+            (boolean, "yes", Err("one of true, false")),
         ];
         for (read, text, expected) in rows {
             assert_eq!(read(text), expected.map_err(ToOwned::to_owned), "{text:?}");

@@ -62,6 +62,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Approval", COLUMNS);
+        filter::tests::assert_are_fields_of("Approval", COLUMNS);
     }
 }

@@ -39,9 +39,9 @@ fn award(
 ) -> Option<CreateAwards> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
     if lines.is_empty() || lines.len() > MAX_AWARDS {
-        fields.wrong("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", lines.len()));
+        fields.add_violation("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", lines.len()));
     }
-    let on = if date.is_empty() { None } else { fields.happened("date", date, today) };
+    let on = if date.is_empty() { None } else { fields.effective_date("date", date, today) };
     let accepted = lines.iter().enumerate().take(MAX_AWARDS);
     let awards: Vec<NewAward> = accepted.filter_map(|(index, line)| new_award(fields, index, line)).collect();
     let offer = OfferTarget { offer: offer?, etag };
@@ -52,7 +52,7 @@ fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Optio
     let path = format!("awards[{index}].");
     let amount = fields.amount(&path, line.amount);
     let Some(proto_support) = &line.support else {
-        fields.wrong(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
+        fields.add_violation(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
         return None;
     };
     let kind = kind(proto_support);
@@ -69,9 +69,11 @@ fn check_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount
     match kind.check(amount) {
         Ok(()) => {}
         Err(why @ WrongUnit::NotInDays) => {
-            fields.wrong(&format!("{path}amount_pence"), format!("{why}: give half_days"));
+            fields.add_violation(&format!("{path}amount_pence"), format!("{why}: give half_days"));
         }
-        Err(why @ WrongUnit::InDays) => fields.wrong(&format!("{path}half_days"), format!("{why}: give amount_pence")),
+        Err(why @ WrongUnit::InDays) => {
+            fields.add_violation(&format!("{path}half_days"), format!("{why}: give amount_pence"))
+        }
     }
 }
 
@@ -108,7 +110,7 @@ fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(S
             let leader = fields.parse(&format!("{path}npqel.leader"), &it.leader);
             let provider = fields.title(&format!("{path}npqel.provider"), &it.provider);
             if it.provider.trim().is_empty() {
-                fields.wrong(&format!("{path}npqel.provider"), "is required");
+                fields.add_violation(&format!("{path}npqel.provider"), "is required");
             }
             let text = fields.text(&format!("{path}npqel.because"), &it.because);
             Some((Support::Npqel { leader: leader?, provider: provider? }, text?))
@@ -131,7 +133,7 @@ pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Checked<CancelBoo
     Fields::command(&message.request_id, |fields| {
         let award = target(fields, &message.award, &message.etag);
         if message.booking < 1 {
-            fields.wrong("booking", "is the number of a booking, 1 or more");
+            fields.add_violation("booking", "is the number of a booking, 1 or more");
         }
         Some(CancelBooking { award: award?, booking: Seq(message.booking) })
     })
@@ -142,13 +144,13 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<Dr
         let award = target(fields, &message.award, &message.etag);
         let booking = (message.booking != 0).then_some(Seq(message.booking));
         if message.booking < 0 {
-            fields.wrong("booking", "is the number of a booking, 1 or more, or 0 for none");
+            fields.add_violation("booking", "is the number of a booking, 1 or more, or 0 for none");
         }
         if message.amount.is_none() && booking.is_none() {
-            fields.wrong("amount", "is required, amount_pence or half_days, unless a booking is named");
+            fields.add_violation("amount", "is required, amount_pence or half_days, unless a booking is named");
         }
-        let amount = fields.amount_if_any("", message.amount);
-        let on = fields.happened("date", &message.date, today);
+        let amount = fields.optional_amount("", message.amount);
+        let on = fields.effective_date("date", &message.date, today);
         let invoice = claim(fields, message);
         let text = fields.note("note", &message.note);
         Some(DrawAward { award: award?, amount, on: on?, booking, invoice, text })
@@ -158,8 +160,8 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<Dr
 pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Checked<ReleaseAward> {
     Fields::command(&message.request_id, |fields| {
         let award = target(fields, &message.award, &message.etag);
-        let amount = fields.amount_if_any("", message.amount);
-        let on = fields.happened("date", &message.date, today);
+        let amount = fields.optional_amount("", message.amount);
+        let on = fields.effective_date("date", &message.date, today);
         let text = fields.note("note", &message.note);
         Some(ReleaseAward { award: award?, amount, on: on?, text })
     })
@@ -170,11 +172,11 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Checke
         let award = target(fields, &message.award, &message.etag);
         let amount = fields.amount("", message.amount);
         let reason = fields.text("reason", &message.reason);
-        let on = fields.happened("date", &message.date, today);
+        let on = fields.effective_date("date", &message.date, today);
         let invoice = reference(fields, &message.invoice);
         let issuer = issuer(fields, "issuer", &message.issuer).map(RefundIssuer::Named);
         if issuer.is_some() && message.invoice.trim().is_empty() {
-            fields.wrong("issuer", "is for an invoice, and none is named");
+            fields.add_violation("issuer", "is for an invoice, and none is named");
         }
         Some(RefundAward { award: award?, amount: amount?, on: on?, invoice, issuer, reason: reason? })
     })
@@ -184,7 +186,7 @@ pub(super) fn undo(message: &proto::UndoMovementRequest) -> Checked<UndoMovement
     Fields::command(&message.request_id, |fields| {
         let award = target(fields, &message.award, &message.etag);
         if message.sequence < 1 {
-            fields.wrong("sequence", "is the sequence of an event, 1 or more");
+            fields.add_violation("sequence", "is the sequence of an event, 1 or more");
         }
         let reason = fields.text("reason", &message.reason);
         Some(UndoMovement { award: award?, movement: Seq(message.sequence), reason: reason? })
@@ -204,7 +206,7 @@ fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewCl
     if message.invoice.trim().is_empty() {
         for (field, is_given) in [("issuer", issuer.is_some()), ("total_pence", total.is_some())] {
             if is_given {
-                fields.wrong(field, "is said of an invoice: name its reference as the invoice too");
+                fields.add_violation(field, "is said of an invoice: name its reference as the invoice too");
             }
         }
     }
@@ -216,12 +218,12 @@ fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewCl
 fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     let name = fields.title(field, text)?;
     if let Some(other) = other_letter_of_issuer(text) {
-        fields.wrong(
+        fields.add_violation(
             field,
             format!("must have only the letters A to Z, with or without accents, and digits; got {other}"),
         );
     } else if !names_an_issuer(&name) {
-        fields.wrong(field, format!("must have a letter or a digit, got {name:?}"));
+        fields.add_violation(field, format!("must have a letter or a digit, got {name:?}"));
     }
     Some(name)
 }
@@ -229,7 +231,7 @@ fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
 /// Reads the kind of a leader, if it is given.
 fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
     if proto::LeaderKind::try_from(number).is_err() {
-        fields.wrong(field, format!("must be a kind of leader that this version knows, got {number}"));
+        fields.add_violation(field, format!("must be a kind of leader that this version knows, got {number}"));
     }
     conversion::leader_kind_from(number)
 }
@@ -243,7 +245,7 @@ fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
         Err(why) => {
             let by_earlier_rules = Reference::before_rules_2(&title);
             if by_earlier_rules.is_none() && matches!(why, BadReference::Shape(_)) {
-                fields.wrong("invoice", why.to_string());
+                fields.add_violation("invoice", why.to_string());
             }
             by_earlier_rules
         }

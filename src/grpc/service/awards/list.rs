@@ -34,7 +34,7 @@ pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<Lis
     let mut fields = Fields::default();
     let offer = fields.optional("offer", &message.offer);
     let programme = if message.programme.is_empty() && message.offer.is_empty() {
-        fields.wrong("programme", "is required where no offer is named");
+        fields.add_violation("programme", "is required where no offer is named");
         None
     } else {
         fields.optional("programme", &message.programme)
@@ -42,7 +42,7 @@ pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<Lis
     let strand = fields.strand(&message.strand);
     let open = conversion::award_state_from(message.state);
     if message.state != 0 && open.is_none() {
-        fields.wrong("state", "is not a state");
+        fields.add_violation("state", "is not a state");
     }
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     let newest_first = filter::order(&mut fields, &[("award", false), ("award desc", true)], &message.order_by);
@@ -62,6 +62,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Award", COLUMNS);
+        filter::tests::assert_are_fields_of("Award", COLUMNS);
     }
 }

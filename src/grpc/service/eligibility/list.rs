@@ -43,23 +43,24 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
     let order = filter::order(&mut fields, &ORDERS, &message.order_by);
-    // The terms define the words. If they cannot be loaded, everything else is checked first, and any word is allowed.
+    // The terms define the words. If the terms cannot be loaded, any word is allowed here: the violations of the other
+    // fields are reported before that error.
     let loaded_words = match &programme {
         Some(programme) => Some(app.eligibility_words(&call.caller, programme).await),
         None => None,
     };
-    let known = loaded_words.as_ref().and_then(|it| it.as_deref().ok());
-    let words = Words { column: EligibilityField::Word, known };
-    let condition = filter::read_with(&mut fields, COLUMNS, Some(&words), &message.filter);
+    let allowed = loaded_words.as_ref().and_then(|it| it.as_deref().ok());
+    let words = Words { column: EligibilityField::Word, allowed };
+    let condition = filter::read_with_words(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
     loaded_words.transpose()?;
     let bound = call.bound(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after: Option<token::Named<Urn>> = token::read_as(&bound, &message.page_token)?;
+    let after: Option<token::NamedKey<Urn>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
     let query = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
     let page = app.list_eligibility(&call.caller, call.now.today, &programme, &query).await?;
-    let next_page_token = token::next(&bound, size, &page, |last| token::named(last.school.urn, &last.school.name));
+    let next_page_token = token::next(&bound, size, &page, |last| token::named_key(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
 }
 
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("SchoolEligibility", COLUMNS);
+        filter::tests::assert_are_fields_of("SchoolEligibility", COLUMNS);
     }
 
     #[test]

@@ -109,7 +109,7 @@ async fn explain(app: &App, call: Call<ExplainEligibilityRequest>) -> Result<Exp
     match call.message.subject {
         Some(Subject::Urn(number)) => urn = fields.urn("urn", number),
         Some(Subject::Uid(number)) => uid = fields.uid("uid", number),
-        None => fields.wrong("subject", "is required: a URN or a group UID"),
+        None => fields.add_violation("subject", "is required: a URN or a group UID"),
     }
     let programme = fields.done(programme)?;
     let explanation = match (urn, uid) {

@@ -92,8 +92,8 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
 pub(super) type EntriesStream =
     Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
 
-/// Streams the entries up to the one that is last now. Each page is read when the client has taken the page before, so nothing
-/// is read for a client that has disconnected. The deadline is that of the whole stream.
+/// Streams the entries up to the one that is last now. Each page is read when the client has taken the page before, so
+/// nothing is read for a client that has disconnected. The deadline is that of the whole stream.
 pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> Result<EntriesStream> {
     let mut fields = Fields::default();
     let fund = fields.parse("fund", &call.message.fund);
@@ -139,6 +139,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("FundEntry", COLUMNS);
+        filter::tests::assert_are_fields_of("FundEntry", COLUMNS);
     }
 }

@@ -4,7 +4,7 @@ use crate::app::{App, FundField, FundKey, Result};
 use crate::domain::ids::Programme;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
-use crate::grpc::message::filter::values::{number, optional_region, text, truth};
+use crate::grpc::message::filter::values::{boolean, number, optional_region, text};
 use crate::grpc::message::filter::{self, FilterColumn, ORDERED, SAME};
 use crate::grpc::service::call::Call;
 use crate::proto::{ListFundsRequest, ListFundsResponse};
@@ -14,8 +14,8 @@ use crate::proto::{ListFundsRequest, ListFundsResponse};
 const COLUMNS: &[FilterColumn<FundField>] = &[
     FilterColumn { name: "strand",         column: FundField::Strand,        comparisons: SAME,    read: text },
     FilterColumn { name: "region",         column: FundField::Region,        comparisons: SAME,    read: optional_region },
-    FilterColumn { name: "binds",          column: FundField::Binds,         comparisons: SAME,    read: truth },
-    FilterColumn { name: "over_committed", column: FundField::OverCommitted, comparisons: SAME,    read: truth },
+    FilterColumn { name: "binds",          column: FundField::Binds,         comparisons: SAME,    read: boolean },
+    FilterColumn { name: "over_committed", column: FundField::OverCommitted, comparisons: SAME,    read: boolean },
     FilterColumn { name: "allocated",      column: FundField::Allocated,     comparisons: ORDERED, read: number },
     FilterColumn { name: "committed",      column: FundField::Committed,     comparisons: ORDERED, read: number },
     FilterColumn { name: "spent",          column: FundField::Spent,         comparisons: ORDERED, read: number },
@@ -43,6 +43,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Fund", COLUMNS);
+        filter::tests::assert_are_fields_of("Fund", COLUMNS);
     }
 }

@@ -58,7 +58,7 @@ impl FundService for Funds {
             let command = Fields::command(&message.request_id, |fields| {
                 let fund = fields.parse("fund", &message.fund);
                 let amount = fields.pence("amount_pence", message.amount_pence);
-                let on = fields.happened("date", &message.date, call.now.today);
+                let on = fields.effective_date("date", &message.date, call.now.today);
                 let text = fields.note("note", &message.note);
                 let etag = fields.etag("etag", &message.etag);
                 Some(AllocateFund { fund: fund?, amount: amount?, on: on?, etag, text })
@@ -75,7 +75,7 @@ impl FundService for Funds {
             let command = Fields::command(&message.request_id, |fields| {
                 let fund = fields.parse("fund", &message.fund);
                 let amount = fields.pence("amount_pence", message.amount_pence);
-                let on = fields.happened("date", &message.date, call.now.today);
+                let on = fields.effective_date("date", &message.date, call.now.today);
                 let text = fields.note("note", &message.note);
                 let etag = fields.etag("etag", &message.etag);
                 Some(WithdrawFund {
@@ -100,7 +100,7 @@ impl FundService for Funds {
                 let from: Option<AccountId> = fields.parse("from_fund", &message.from_fund);
                 let to: Option<AccountId> = fields.parse("to_fund", &message.to_fund);
                 let amount = fields.pence("amount_pence", message.amount_pence);
-                let on = fields.happened("date", &message.date, call.now.today);
+                let on = fields.effective_date("date", &message.date, call.now.today);
                 let text = fields.note("note", &message.note);
                 let etag = fields.etag("etag", &message.etag);
                 Some(MoveFunds { from: from?, to: to?, amount: amount?, on: on?, etag, text })
@@ -131,7 +131,7 @@ fn create(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
         let programme = fields.programme(&message.programme);
         let strand = fields.strand(&message.strand).map(StrandId::new);
         if message.strand.trim().is_empty() {
-            fields.wrong("strand", "is required");
+            fields.add_violation("strand", "is required");
         }
         let region = fields.optional("region", &message.region);
         Some(CreateFund { programme: programme?, strand: strand?, region })
@@ -146,12 +146,12 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
     let recorded_by = message.recorded_by_time.as_ref().and_then(|it| {
         let micros = instant(it);
         if micros.is_none() {
-            fields.wrong("recorded_by_time", "is not an instant");
+            fields.add_violation("recorded_by_time", "is not an instant");
         }
         micros
     });
     if message.at_sequence < 0 {
-        fields.wrong("at_sequence", "is the number of an event, 1 or more, or 0 for the last");
+        fields.add_violation("at_sequence", "is the number of an event, 1 or more, or 0 for the last");
     }
     let at = (message.at_sequence > 0).then_some(Seq(message.at_sequence));
     let fund: AccountId = fields.done(fund)?;

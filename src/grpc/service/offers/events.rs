@@ -18,7 +18,7 @@ const COLUMNS: &[FilterColumn<EventField>] = &[
     FilterColumn { name: "actor",          column: EventField::Actor,     comparisons: SAME,    read: actor },
     FilterColumn { name: "effective_date", column: EventField::Effective, comparisons: ORDERED, read: day },
     FilterColumn { name: "recorded_time",  column: EventField::Recorded,  comparisons: ORDERED, read: instant },
-    FilterColumn { name: "reason_code",    column: EventField::Reason,    comparisons: SAME,    read: some_text },
+    FilterColumn { name: "reason_code",    column: EventField::Reason,    comparisons: SAME,    read: optional_text },
 ];
 
 fn kind(text: &str) -> Value {
@@ -26,7 +26,7 @@ fn kind(text: &str) -> Value {
 }
 
 /// Parses a text, or `""` for none.
-fn some_text(it: &str) -> Value {
+fn optional_text(it: &str) -> Value {
     if it.is_empty() { Ok(Operand::Nothing) } else { text(it) }
 }
 
@@ -57,6 +57,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("OfferEvent", COLUMNS);
+        filter::tests::assert_are_fields_of("OfferEvent", COLUMNS);
     }
 }

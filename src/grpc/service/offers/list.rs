@@ -62,7 +62,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let programme = fields.programme(&message.programme);
     let state = conversion::state_from(message.state);
     if state.is_none() && message.state != 0 {
-        fields.wrong("state", "is not a state");
+        fields.add_violation("state", "is not a state");
     }
     let filter = OfferFilter {
         state,
@@ -81,13 +81,13 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     // A page token is not bound to the mask, so the mask may change between pages.
     let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
     let bound = call.bound(&bound);
-    let after: Option<token::Named<OfferId>> = token::read_as(&bound, &message.page_token)?;
+    let after: Option<token::NamedKey<OfferId>> = token::read_as(&bound, &message.page_token)?;
     let after = after.map(|it| OfferPageStart { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
     let parts = mask.has("schools") || mask.has("contacts");
     let query = OfferPageQuery { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
     let page = app.list_offers(&call.caller, call.now.today, &query).await?;
-    let next_page_token = token::next(&bound, limit, &page, |last| token::named(last.id, &last.name));
+    let next_page_token = token::next(&bound, limit, &page, |last| token::named_key(last.id, &last.name));
     let masked = |offer: &Offer| {
         let mut message = conversion::offer(offer);
         mask.apply(&mut message, MASK_FIELDS);
@@ -133,6 +133,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Offer", COLUMNS);
+        filter::tests::assert_are_fields_of("Offer", COLUMNS);
     }
 }

@@ -50,13 +50,13 @@ fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     let mut fields = Fields::default();
     let mask = mask(&mut fields, message.read_mask.as_ref());
     if offers.is_empty() || offers.len() > MAX_BATCH {
-        fields.wrong("offers", format!("must have 1 to {MAX_BATCH} offers, got {}", offers.len()));
+        fields.add_violation("offers", format!("must have 1 to {MAX_BATCH} offers, got {}", offers.len()));
     }
     let mut ids: Vec<OfferId> = Vec::new();
     for (index, offer) in offers.iter().enumerate().take(MAX_BATCH) {
         let field = format!("offers[{index}]");
         match fields.parse(&field, offer) {
-            Some(id) if ids.contains(&id) => fields.wrong(&field, "is there already"),
+            Some(id) if ids.contains(&id) => fields.add_violation(&field, "is there already"),
             id => ids.extend(id),
         }
     }
@@ -72,7 +72,7 @@ fn mask(fields: &mut Fields, read_mask: Option<&FieldMask>) -> Mask {
 }
 
 fn offer_response(full: &OfferInFull, mask: &Mask) -> GetOfferResponse {
-    let offer = mask.within("offer").map(|mask| {
+    let offer = mask.nested("offer").map(|mask| {
         let mut offer = conversion::offer(&full.offer);
         mask.apply(&mut offer, list::MASK_FIELDS);
         offer
@@ -155,7 +155,7 @@ impl OfferService for Offers {
     async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             if message.contact < 1 {
-                fields.wrong("contact", "is the number of a contact, 1 or more");
+                fields.add_violation("contact", "is the number of a contact, 1 or more");
             }
             let text = fields.note("note", &message.note);
             Some(CorrectContact { offer: offer?, contact: Seq(message.contact), text })
@@ -168,7 +168,7 @@ impl OfferService for Offers {
             // The date is required, because it is what the request corrects.
             let on = match message.date.as_str() {
                 "" => fields.date("date", ""),
-                date => fields.happened("date", date, call.now.today),
+                date => fields.effective_date("date", date, call.now.today),
             };
             let reason = fields.text("reason", &message.reason);
             Some(CorrectOfferDate { offer: offer?, milestone: milestone?, on: on?, reason: reason? })
@@ -178,7 +178,7 @@ impl OfferService for Offers {
     async fn accept_offer(&self, request: Request<AcceptOfferRequest>) -> Reply<AcceptOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let by = fields.choice("acceptor", conversion::acceptor_from(message.acceptor));
-            let on = fields.happened("date", &message.date, call.now.today);
+            let on = fields.effective_date("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
             Some(AcceptOffer { offer: offer?, by: by?, on: on?, text })
         })
@@ -187,7 +187,7 @@ impl OfferService for Offers {
     async fn decline_offer(&self, request: Request<DeclineOfferRequest>) -> Reply<DeclineOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let reason = fields.choice("reason", conversion::decline_reason_from(message.reason));
-            let on = fields.happened("date", &message.date, call.now.today);
+            let on = fields.effective_date("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
             Some(DeclineOffer { offer: offer?, reason: reason?, on: on?, text })
         })
@@ -195,7 +195,7 @@ impl OfferService for Offers {
 
     async fn start_offer(&self, request: Request<StartOfferRequest>) -> Reply<StartOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
-            let on = fields.happened("date", &message.date, call.now.today);
+            let on = fields.effective_date("date", &message.date, call.now.today);
             Some(StartOffer { offer: offer?, on: on? })
         })
     }
@@ -203,7 +203,7 @@ impl OfferService for Offers {
     async fn close_offer(&self, request: Request<CloseOfferRequest>) -> Reply<CloseOfferResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let outcome = fields.choice("outcome", conversion::outcome_from(message.outcome));
-            let on = fields.happened("date", &message.date, call.now.today);
+            let on = fields.effective_date("date", &message.date, call.now.today);
             let text = fields.note("note", &message.note);
             Some(CloseOffer { offer: offer?, outcome: outcome?, on: on?, text })
         })
@@ -252,23 +252,26 @@ fn contact_command(
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let party = fields.choice("party", conversion::party_from(message.party));
-    let on =
-        if message.date.is_empty() { fields.date("date", "") } else { fields.happened("date", &message.date, today) };
+    let on = if message.date.is_empty() {
+        fields.date("date", "")
+    } else {
+        fields.effective_date("date", &message.date, today)
+    };
     let text = fields.note("note", &message.note);
     if message.offers.is_empty() || message.offers.len() > MAX_CONTACTED {
-        fields.wrong("offers", format!("must have 1 to {MAX_CONTACTED} offers, got {}", message.offers.len()));
+        fields.add_violation("offers", format!("must have 1 to {MAX_CONTACTED} offers, got {}", message.offers.len()));
     }
     let mut offers: Vec<(OfferTarget, Option<crate::domain::ids::Urn>)> = Vec::with_capacity(message.offers.len());
     for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
         let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
         let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
         if let Some(Err(why)) = party.map(|party| party.check_school(urn)) {
-            fields.wrong(&format!("offers[{index}].urn"), why.to_string());
+            fields.add_violation(&format!("offers[{index}].urn"), why.to_string());
         }
         let etag = fields.etag(&format!("offers[{index}].etag"), &it.etag);
         let Some(offer) = id else { continue };
         if offers.iter().any(|(target, _)| target.offer == offer) {
-            fields.wrong(&format!("offers[{index}].offer"), "is named twice");
+            fields.add_violation(&format!("offers[{index}].offer"), "is named twice");
         }
         offers.push((OfferTarget { offer, etag }, urn));
     }

@@ -49,7 +49,7 @@ pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<
     let region = fields.optional("region", &message.region);
     let state = conversion::referral_state_from(message.state);
     if state.is_none() && message.state != i32::from(ReferralState::Unspecified) {
-        fields.wrong("state", "is not a state");
+        fields.add_violation("state", "is not a state");
     }
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     let orders = [("referral desc", true), ("referral", false)];
@@ -72,6 +72,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Referral", COLUMNS);
+        filter::tests::assert_are_fields_of("Referral", COLUMNS);
     }
 }

@@ -44,10 +44,10 @@ impl ReferralService for Referrals {
             let message = &call.message;
             let command = Fields::command(&message.request_id, |fields| {
                 let referral = target(fields, &message.referral, &message.etag);
-                let on = fields.happened("date", &message.date, call.now.today);
+                let on = fields.effective_date("date", &message.date, call.now.today);
                 let with = conversion::discussion_partner_from(message.held_with);
                 if with.is_none() {
-                    fields.wrong("held_with", "is not somebody a discussion is held with");
+                    fields.add_violation("held_with", "is not somebody a discussion is held with");
                 }
                 let text = fields.text("note", &message.note);
                 Some(RecordDiscussion { referral: referral?, on: on?, with: with?, text: text? })
@@ -69,7 +69,7 @@ impl ReferralService for Referrals {
                     ReferralDecision::Unspecified => None,
                 };
                 let approve = fields.choice("decision", approve);
-                let on = fields.happened("date", &message.date, call.now.today);
+                let on = fields.effective_date("date", &message.date, call.now.today);
                 let reason = fields.text("reason", &message.reason);
                 Some(DecideReferral { referral: referral?, approve: approve?, on: on?, reason: reason? })
             });
@@ -126,9 +126,9 @@ fn raise_command(message: &RaiseReferralRequest, today: Date) -> Result<(Request
         let origin = fields.choice("origin", conversion::referral_origin_from(message.origin));
         let ground = fields.title("ground", &message.ground);
         if ground.is_none() {
-            fields.wrong("ground", "is required, by its name in the terms");
+            fields.add_violation("ground", "is required, by its name in the terms");
         }
-        let on = fields.happened("date", &message.date, today);
+        let on = fields.effective_date("date", &message.date, today);
         let reason = fields.text("reason", &message.reason);
         let new = NewReferral { subject: subject?, urns, origin: origin?, ground: ground?, on: on?, reason: reason? };
         Some(RaiseReferral { programme: programme?, new })
@@ -144,13 +144,13 @@ fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
         } else {
             format!("must have 1 to {MAX_SCHOOLS} schools")
         };
-        fields.wrong("urns", format!("{rule}, got {}", message.urns.len()));
+        fields.add_violation("urns", format!("{rule}, got {}", message.urns.len()));
     }
     let mut urns: Vec<Urn> = Vec::new();
     for (index, number) in message.urns.iter().enumerate().take(MAX_SCHOOLS) {
         let field = format!("urns[{index}]");
         match fields.urn(&field, *number) {
-            Some(urn) if urns.contains(&urn) => fields.wrong(&field, "is there already"),
+            Some(urn) if urns.contains(&urn) => fields.add_violation(&field, "is there already"),
             urn => urns.extend(urn),
         }
     }

@@ -37,7 +37,7 @@ pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<Li
     let mut fields = Fields::default();
     let kind: Option<FileKind> = conversion::import_kind_from(message.kind);
     if kind.is_none() && message.kind != 0 {
-        fields.wrong("kind", "is not a kind of file");
+        fields.add_violation("kind", "is not a kind of file");
     }
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     let orders = [("import_id desc", true), ("import_id", false)];
@@ -58,6 +58,6 @@ mod tests {
 
     #[test]
     fn every_filter_column_is_a_field_of_the_message() {
-        filter::tests::are_fields_of("Import", COLUMNS);
+        filter::tests::assert_are_fields_of("Import", COLUMNS);
     }
 }

@@ -98,8 +98,8 @@ impl RegisterService for Register {
                 memberships: history.memberships.iter().map(conversion::membership).collect(),
                 months: history.months.iter().map(conversion::month).collect(),
                 links: history.links.iter().map(conversion::link).collect(),
-                placed: history.placed.iter().map(conversion::hand_placed).collect(),
-                entry_decisions: history.entries.iter().map(conversion::decided_entry).collect(),
+                placed: history.placed.iter().map(conversion::programme_placement).collect(),
+                entry_decisions: history.entries.iter().map(conversion::stored_entry_decision).collect(),
             })
         })
         .await
@@ -186,14 +186,14 @@ fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<H
     match message.placement() {
         Placement::Maintained if message.trust_uid == 0 => Some(HandPlacement::Maintained),
         Placement::Maintained => {
-            fields.wrong("trust_uid", "a maintained school has no trust");
+            fields.add_violation("trust_uid", "a maintained school has no trust");
             None
         }
         Placement::SingleAcademyTrust => trust().map(|uid| HandPlacement::SingleAcademyTrust { uid }),
         Placement::SingleSchoolMat => trust().map(|uid| HandPlacement::SingleSchoolMat { uid }),
         Placement::Mat => trust().map(|uid| HandPlacement::Mat { uid }),
         Placement::Unplaced | Placement::Unspecified => {
-            fields.wrong("placement", "is required, and not UNPLACED");
+            fields.add_violation("placement", "is required, and not UNPLACED");
             None
         }
     }
