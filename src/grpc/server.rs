@@ -1,4 +1,4 @@
-//! The server: all services on one port, with limits for every resource, and a graceful stop within a time limit.
+//! Runs the server: all services on one port, with limits for every resource, and a graceful stop within a time limit.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
-use tower::layer::util::{Identity as Nothing, Stack};
+use tower::layer::util::{Identity as NoLayer, Stack};
 use tower::util::MapRequestLayer;
 
 use super::auth::{Access, Authenticator};
@@ -59,7 +59,7 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 const MAX_STREAMS: u32 = 1_024;
 /// The interval of pings. A connection that does not answer is closed.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// The time limit of the answer to a ping.
+/// The time limit of the reply to a ping.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,15 +72,15 @@ const MAX_CLOCK_BEHIND: Duration = Duration::from_secs(1);
 /// Limits that the operator may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// How long requests in flight may take after the stop signal.
+    /// The longest time that requests in flight may take after the stop signal.
     pub drain: Duration,
     /// Limits of connections, in total and per caller.
     pub connections: ConnectionLimits,
-    /// Requests in flight; further ones are refused as overload.
+    /// The most requests in flight. Further requests are refused as overload.
     pub calls: usize,
-    /// Requests per second of one caller; `None` for no limit.
+    /// The most requests per second of one caller; `None` for no limit.
     pub rate: Option<NonZeroU32>,
-    /// Open watches of one caller; `None` for no limit.
+    /// The most open watches of one caller; `None` for no limit.
     pub watches: Option<NonZeroUsize>,
 }
 
@@ -118,12 +118,12 @@ pub struct Setup {
     pub ledger: Option<Duration>,
 }
 
-/// How serving ended.
+/// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Serving {
-    /// Every request in flight was answered.
+    /// Every request in flight got its response.
     Drained,
-    /// Requests were still in flight at the end of the drain.
+    /// Requests were still in flight when the time limit of the drain passed.
     CutOff,
 }
 
@@ -133,7 +133,8 @@ pub enum Serving {
 /// [`ServerLimits::drain`].
 ///
 /// # Errors
-/// The issuer's keys cannot be fetched, a certificate cannot be read, or the transport fails.
+/// The issuer's keys cannot be fetched, the TLS settings are not valid, the metrics endpoint cannot listen, `ready` fails,
+/// or the transport fails.
 pub async fn serve(
     app: App,
     listener: TcpListener,
@@ -148,7 +149,7 @@ pub async fn serve(
     let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
     let admission =
         Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
-    let (uploads, watchers) = (Uploads::default(), watch::watchers(app.clone(), limits.watches));
+    let (uploads, watchers) = (Uploads::default(), watch::new_watchers(app.clone(), limits.watches));
     app.measure(Arc::clone(&metrics.internal) as Arc<dyn WriterMetrics>);
     let mut monitors = JoinSet::new();
     monitors.spawn(monitor_readiness(
@@ -178,13 +179,13 @@ pub async fn serve(
     monitors.abort_all();
     health.set_service_status("", ServingStatus::NotServing).await;
     let _ = start_drain.send(());
-    // Watches do not end on their own; each ends with the advice to resume elsewhere.
+    // Watches do not end on their own. This ends each watch with a status that advises the client to resume elsewhere.
     watchers.stop();
     // This ends the health watches after they got NOT_SERVING; otherwise they would delay the drain.
     health.clear_service_status("").await;
     let drained = async {
         let ended = serving.await;
-        uploads.idle().await;
+        uploads.wait_until_idle().await;
         ended
     };
     let ended = tokio::time::timeout(limits.drain, drained).await;
@@ -195,32 +196,35 @@ pub async fn serve(
     }
 }
 
-/// Starts the metrics endpoint, if it is configured. Dropping the result stops it.
+/// Starts the metrics endpoint, if an address is configured. Dropping the result stops the endpoint.
+///
+/// # Errors
+/// A message that says why the endpoint cannot listen on the address.
 async fn serve_metrics(
     address: Option<SocketAddr>,
     (app, watchers): (&App, &Watchers),
     metrics: Arc<CallMetrics>,
     connections: &Arc<Registry>,
 ) -> Result<JoinSet<()>, String> {
-    let mut scrapes = JoinSet::new();
+    let mut tasks = JoinSet::new();
     if let Some(address) = address {
-        let cannot = |error| format!("cannot listen on {address} for metrics: {error}");
-        let listener = TcpListener::bind(address).await.map_err(cannot)?;
-        tracing::info!(listen = %listener.local_addr().map_err(cannot)?, "metrics");
-        scrapes.spawn(metrics_endpoint::serve(
+        let listen_error = |error| format!("cannot listen on {address} for metrics: {error}");
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        tracing::info!(listen = %listener.local_addr().map_err(listen_error)?, "metrics");
+        tasks.spawn(metrics_endpoint::serve(
             (app.clone(), watchers.clone()),
             metrics,
             listener,
             Arc::clone(connections),
         ));
     }
-    Ok(scrapes)
+    Ok(tasks)
 }
 
 /// Changes the bodies of requests; see [`cancelled_stream`] and [`body_timeout`].
 type RequestLayers = MapRequestLayer<fn(Request<Body>) -> Request<Body>>;
 /// The layers in order: gRPC-Web, the request bodies, admission.
-type Layers = Stack<AdmissionLayer, Stack<RequestLayers, Stack<Web, Nothing>>>;
+type Layers = Stack<AdmissionLayer, Stack<RequestLayers, Stack<Web, NoLayer>>>;
 
 fn router(
     app: App,
@@ -242,7 +246,8 @@ fn router(
     if let Some(Tls { certificate, key, client_ca }) = tls {
         let mut tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key)).timeout(HANDSHAKE_TIMEOUT);
         if let Some(authority) = client_ca {
-            // A client without a certificate must send a token; the certificate of another authority fails the handshake.
+            // A client without a certificate must send a token. A certificate of another authority makes the handshake
+            // fail.
             tls = tls.client_ca_root(Certificate::from_pem(authority)).client_auth_optional(true);
         }
         builder = builder.tls_config(tls)?;
@@ -272,9 +277,11 @@ fn router(
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE_BYTES)))
 }
 
-/// Sets the health status at regular intervals. It is NOT_SERVING while the database is unreachable or the clock is wrong.
-/// After a newer version of the program has migrated the database it stays NOT_SERVING, and all watches end, because new
-/// events may be unreadable for this version.
+/// Sets the health status at regular intervals. Never returns.
+///
+/// The status is NOT_SERVING while the database is unreachable, or the clock is wrong or more than [`MAX_CLOCK_BEHIND`]
+/// behind the last recorded time. After a newer version of the program has migrated the database, the status stays
+/// NOT_SERVING and all watches end, because new events may be unreadable for this version.
 async fn monitor_readiness(
     app: App,
     health: HealthReporter,
@@ -286,20 +293,20 @@ async fn monitor_readiness(
     loop {
         ticks.tick().await;
         admission.forget_quiet_callers();
-        // Concurrently, because each may wait for a database that does not answer.
-        let (skew, ready) = tokio::join!(app.clock_skew(), app.ready());
+        // The two checks run concurrently, because each may wait for a database that does not reply.
+        let (skew, readiness) = tokio::join!(app.clock_skew(), app.ready());
         if let Ok(skew) = &skew {
             metrics.internal.clock_skew(skew.behind, skew.apart);
         }
-        let ready = match (ready, skew) {
+        let readiness = match (readiness, skew) {
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),
             (Ok(()), Ok(skew)) => skew.wrong.map_or(Ok(skew.behind), Err),
         };
-        let status = match ready {
+        let status = match readiness {
             Ok(behind) => {
                 let is_behind = behind > MAX_CLOCK_BEHIND;
                 if is_behind != was_behind {
-                    log_clock(behind, is_behind);
+                    log_clock_change(behind, is_behind);
                     was_behind = is_behind;
                 }
                 if is_behind { ServingStatus::NotServing } else { ServingStatus::Serving }
@@ -317,7 +324,7 @@ async fn monitor_readiness(
 }
 
 /// Logs that the clock has fallen behind the last recorded time, or has caught up.
-fn log_clock(behind: Duration, is_behind: bool) {
+fn log_clock_change(behind: Duration, is_behind: bool) {
     let behind_ms = u64::try_from(behind.as_millis()).unwrap_or(u64::MAX);
     if is_behind {
         tracing::warn!(

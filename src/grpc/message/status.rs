@@ -1,4 +1,5 @@
-//! Maps errors to statuses by a match without `_`. No status contains SQL, a path or a secret.
+//! Maps every error to a status. The match has no `_`, so that a new error does not compile without a status. No status
+//! contains SQL, a path or a secret.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,10 @@ use crate::app::{AppError, Violation};
 use crate::domain::refusal::{self, EntityKind};
 use crate::proto;
 
+/// The domain of `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "tsio";
-/// The most bytes of the details of a status. They are sent in a header in base64, and clients accept 16 KiB of headers.
+/// The most bytes of the details of a status. The details are sent in a header, in base64. Clients accept 16 KiB
+/// of headers.
 const MAX_DETAILS: usize = 6 * 1024;
 /// The most bytes of the message, and of each text in the details. Some texts repeat what the caller sent.
 const MAX_TEXT: usize = 512;
@@ -22,22 +25,22 @@ const MAX_TEXT: usize = 512;
 const MAX_ID: usize = 256;
 /// The most bytes of the violations in the message.
 const MAX_MESSAGE_VIOLATIONS_BYTES: usize = 440;
-/// The most violations in the details, before they are shortened to their bytes.
+/// The most violations in the details. Fewer are sent if the details would exceed [`MAX_DETAILS`].
 const MAX_LISTED: usize = 200;
 /// The most violations in the message.
 const MAX_IN_MESSAGE: usize = 5;
 
-/// The status of an error. The caller has logged it by [`AppError::log`].
+/// Returns the status of an error. The calling function must log the error by [`AppError::log`].
 pub(in crate::grpc) fn status(error: AppError) -> Status {
     let message = error.to_string();
-    let plain = |reason| refuse(reason, message.clone());
+    let without_details = |reason| refuse(reason, message.clone());
     match error {
         AppError::Invalid(violations) => invalid(&violations),
-        AppError::FileRefused { details, .. } if details.is_empty() => plain(ServiceReason::FileRefused),
+        AppError::FileRefused { details, .. } if details.is_empty() => without_details(ServiceReason::FileRefused),
         AppError::FileRefused { details, .. } => {
             let (bad, _) = bad_request(&details);
             let reason = ServiceReason::FileRefused;
-            with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
+            with_details(reason.status(), message, vec![error_info(reason), pack("google.rpc.BadRequest", &bad)])
         }
         AppError::NotFound(kind, ids) => {
             let reason = ServiceReason::NotFound;
@@ -47,40 +50,40 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
                 vec![error_info_with(reason, metadata::for_missing_entities(kind, &ids))],
             )
         }
-        AppError::Refused(refusal) => refused(&refusal),
-        AppError::Stale(_) => plain(ServiceReason::EtagStale),
-        AppError::RequestIdReused => plain(ServiceReason::RequestIdReused),
-        AppError::Denied(_) => plain(ServiceReason::RoleMissing),
-        AppError::Overloaded => plain(ServiceReason::Overloaded),
-        AppError::WatchesTooMany(_) => plain(ServiceReason::WatchesExceeded),
-        AppError::DeadlinePassed => plain(ServiceReason::DeadlinePassed),
-        AppError::Unavailable(_) => plain(ServiceReason::DatabaseAway),
-        AppError::StorageFull(_) => plain(ServiceReason::StorageFull),
-        AppError::Outdated => plain(ServiceReason::ServerOutdated),
-        AppError::ClockWrong(_) => plain(ServiceReason::ClockWrong),
-        AppError::Diverged(_) => plain(ServiceReason::HistoryDiverged),
-        AppError::TooSlow(_) => plain(ServiceReason::WatcherTooSlow),
-        AppError::Stopping => plain(ServiceReason::ServerStopping),
+        AppError::Refused(refusal) => refusal_status(&refusal),
+        AppError::Stale(_) => without_details(ServiceReason::EtagStale),
+        AppError::RequestIdReused => without_details(ServiceReason::RequestIdReused),
+        AppError::Denied(_) => without_details(ServiceReason::RoleMissing),
+        AppError::Overloaded => without_details(ServiceReason::Overloaded),
+        AppError::WatchesTooMany(_) => without_details(ServiceReason::WatchesExceeded),
+        AppError::DeadlinePassed => without_details(ServiceReason::DeadlinePassed),
+        AppError::Unavailable(_) => without_details(ServiceReason::DatabaseAway),
+        AppError::StorageFull(_) => without_details(ServiceReason::StorageFull),
+        AppError::Outdated => without_details(ServiceReason::ServerOutdated),
+        AppError::ClockWrong(_) => without_details(ServiceReason::ClockWrong),
+        AppError::Diverged(_) => without_details(ServiceReason::HistoryDiverged),
+        AppError::TooSlow(_) => without_details(ServiceReason::WatcherTooSlow),
+        AppError::Stopping => without_details(ServiceReason::ServerStopping),
         AppError::Bug(_) => internal(),
     }
 }
 
-/// The status of a reason without further details, with the reason's own code.
+/// Returns the status of a reason, with the code of the reason and without further details.
 pub(in crate::grpc) fn refuse(reason: ServiceReason, message: impl Into<String>) -> Status {
     with_details(reason.status(), message.into(), vec![error_info(reason)])
 }
 
-/// The status of a fault of the server. Only the log has its cause.
+/// Returns the status of a fault of the server. Only the log has the cause of the fault.
 pub(in crate::grpc) fn internal() -> Status {
     refuse(ServiceReason::Internal, "internal error; the log has it")
 }
 
-/// INVALID_ARGUMENT with all wrong fields.
+/// Returns the status INVALID_ARGUMENT, with the violations of the request.
 pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
     let in_message: Vec<String> =
         violations.iter().take(MAX_IN_MESSAGE).map(|it| format!("{}: {}", it.field, it.description)).collect();
     let (bad, unlisted) = bad_request(violations);
-    let mut message = short(&in_message.join("; "), MAX_MESSAGE_VIOLATIONS_BYTES);
+    let mut message = shorten(&in_message.join("; "), MAX_MESSAGE_VIOLATIONS_BYTES);
     let others = violations.len().saturating_sub(in_message.len());
     if others > 0 {
         message.push_str(&format!("; and {others} more"));
@@ -89,41 +92,47 @@ pub(in crate::grpc) fn invalid(violations: &[Violation]) -> Status {
         message.push_str(&format!(", {unlisted} of them not listed"));
     }
     let reason = ServiceReason::FieldViolations;
-    with_details(reason.status(), message, vec![error_info(reason), any("google.rpc.BadRequest", &bad)])
+    with_details(reason.status(), message, vec![error_info(reason), pack("google.rpc.BadRequest", &bad)])
 }
 
-/// The violations for the details of a status, and the number of those left out.
+/// Returns the violations for the details of a status, and the number of violations that are left out.
 fn bad_request(violations: &[Violation]) -> (pb::BadRequest, usize) {
     let violation = |it: &Violation| pb::bad_request::FieldViolation {
-        field: short(&it.field, MAX_TEXT),
-        description: short(&it.description, MAX_TEXT),
+        field: shorten(&it.field, MAX_TEXT),
+        description: shorten(&it.description, MAX_TEXT),
         ..Default::default()
     };
     let mut bad_request =
         pb::BadRequest { field_violations: violations.iter().take(MAX_LISTED).map(violation).collect() };
-    let dropped = shorten(&mut bad_request, MAX_DETAILS, |it| &mut it.field_violations);
+    let dropped = drop_rows_to_fit(&mut bad_request, MAX_DETAILS, |it| &mut it.field_violations);
     (bad_request, violations.len().saturating_sub(MAX_LISTED).saturating_add(dropped))
 }
 
-fn refused(refusal: &refusal::Refusal) -> Status {
+/// Returns the status of a refusal, with its limits.
+fn refusal_status(refusal: &refusal::Refusal) -> Status {
     let code = status_code_of(refusal.reason);
     let mut wire = proto::Refusal {
         reason: refusal.reason.code().to_owned(),
-        message: short(&refusal.message, MAX_TEXT),
-        limits: refusal.limits.iter().map(limit).collect(),
+        message: shorten(&refusal.message, MAX_TEXT),
+        limits: refusal.limits.iter().map(limit_message).collect(),
         largest: refusal.largest,
         approval: refusal.approval.map(|id| id.to_string()).unwrap_or_default(),
         more_limits: 0,
     };
     let info = error_info_with(refusal.reason, metadata::for_refusal(refusal));
-    let headroom = MAX_DETAILS.saturating_sub(info.encoded_len());
-    wire.more_limits = i32::try_from(shorten(&mut wire, headroom, |it| &mut it.limits)).unwrap_or(i32::MAX);
-    let details = vec![info, any("tsio.v1.Refusal", &wire)];
+    let max_refusal_bytes = MAX_DETAILS.saturating_sub(info.encoded_len());
+    wire.more_limits =
+        i32::try_from(drop_rows_to_fit(&mut wire, max_refusal_bytes, |it| &mut it.limits)).unwrap_or(i32::MAX);
+    let details = vec![info, pack("tsio.v1.Refusal", &wire)];
     with_details(code, refusal.message.clone(), details)
 }
 
 /// Drops rows from the end of a message until it has at most `limit` bytes. Returns the number of dropped rows.
-fn shorten<M: prost::Message, R>(message: &mut M, limit: usize, rows: impl Fn(&mut M) -> &mut Vec<R>) -> usize {
+fn drop_rows_to_fit<M: prost::Message, R>(
+    message: &mut M,
+    limit: usize,
+    rows: impl Fn(&mut M) -> &mut Vec<R>,
+) -> usize {
     let mut dropped: usize = 0;
     while message.encoded_len() > limit && rows(message).pop().is_some() {
         dropped = dropped.saturating_add(1);
@@ -131,10 +140,10 @@ fn shorten<M: prost::Message, R>(message: &mut M, limit: usize, rows: impl Fn(&m
     dropped
 }
 
-fn limit(it: &refusal::Limit) -> proto::Limit {
+fn limit_message(it: &refusal::Limit) -> proto::Limit {
     proto::Limit {
         kind: it.kind.name().to_owned(),
-        account: short(&it.subject.to_string(), MAX_TEXT),
+        account: shorten(&it.subject.to_string(), MAX_TEXT),
         unit: it.unit.map(|unit| unit.name().to_owned()).unwrap_or_default(),
         limit: it.limit,
         committed: it.committed,
@@ -142,10 +151,10 @@ fn limit(it: &refusal::Limit) -> proto::Limit {
         available: it.available,
         requested: it.requested,
         largest: it.largest,
-        remedy: short(&it.remedy, MAX_TEXT),
+        remedy: shorten(&it.remedy, MAX_TEXT),
         subject_kind: subject_kind(it.subject.kind()).into(),
-        subject_id: short(&it.subject.id().unwrap_or_default(), MAX_ID),
-        subject_part_of: it.subject.part_of().map(|(_, id)| short(&id, MAX_ID)).unwrap_or_default(),
+        subject_id: shorten(&it.subject.id().unwrap_or_default(), MAX_ID),
+        subject_part_of: it.subject.part_of().map(|(_, id)| shorten(&id, MAX_ID)).unwrap_or_default(),
         strand: it.subject.strand().map(ToString::to_string).unwrap_or_default(),
     }
 }
@@ -184,28 +193,30 @@ struct ErrorInfo {
     metadata: BTreeMap<String, String>,
 }
 
-/// The `google.rpc.ErrorInfo` that every error has (AIP-193).
+/// Returns the `google.rpc.ErrorInfo` that every error has (AIP-193), without metadata.
 pub(in crate::grpc) fn error_info(reason: impl Into<StatusReason>) -> Any {
     error_info_with(reason, [])
 }
 
-/// An `ErrorInfo` with metadata; each value is shortened to [`metadata::MAX_VALUE`].
+/// Returns an `ErrorInfo` with metadata; each value is shortened to [`metadata::MAX_VALUE`].
 fn error_info_with(reason: impl Into<StatusReason>, metadata: impl IntoIterator<Item = metadata::Item>) -> Any {
-    let metadata =
-        metadata.into_iter().map(|(key, value)| (key.name().to_owned(), short(&value, metadata::MAX_VALUE))).collect();
+    let metadata = metadata
+        .into_iter()
+        .map(|(key, value)| (key.name().to_owned(), shorten(&value, metadata::MAX_VALUE)))
+        .collect();
     let info = ErrorInfo { reason: reason.into().code().to_owned(), domain: DOMAIN.to_owned(), metadata };
-    any("google.rpc.ErrorInfo", &info)
+    pack("google.rpc.ErrorInfo", &info)
 }
 
-/// A status with its details encoded as `google.rpc.Status`.
+/// Makes a status. Its details are encoded as `google.rpc.Status`, and the message is shortened to [`MAX_TEXT`].
 pub(in crate::grpc) fn with_details(code: Code, message: String, details: Vec<Any>) -> Status {
-    let message = short(&message, MAX_TEXT);
+    let message = shorten(&message, MAX_TEXT);
     let encoded = pb::Status { code: code as i32, message: message.clone(), details }.encode_to_vec();
     Status::with_details(code, message, encoded.into())
 }
 
 /// Shortens a text to at most `limit` bytes, with `…` in place of the rest.
-fn short(text: &str, limit: usize) -> String {
+fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
@@ -213,7 +224,8 @@ fn short(text: &str, limit: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-fn any(name: &str, message: &impl prost::Message) -> Any {
+/// Packs a message into a `google.protobuf.Any`.
+fn pack(name: &str, message: &impl prost::Message) -> Any {
     Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
 }
 
@@ -230,11 +242,11 @@ mod tests {
 
     #[test]
     fn a_text_is_cut_between_characters() {
-        assert_eq!(short("abcdef", 6), "abcdef");
-        assert_eq!(short("abcdefg", 6), "abc…");
+        assert_eq!(shorten("abcdef", 6), "abcdef");
+        assert_eq!(shorten("abcdefg", 6), "abc…");
         // An é has two bytes: the second é would end at the fourth byte.
-        assert_eq!(short("éééé", 6), "é…");
-        assert_eq!(short("", 0), "");
+        assert_eq!(shorten("éééé", 6), "é…");
+        assert_eq!(shorten("", 0), "");
     }
 
     #[test]
@@ -243,7 +255,7 @@ mod tests {
         let limit = refusal::Limit::plain(LimitKind::Terms, LimitSubject::Ground(long.clone()), long.clone());
         let refusal = refusal::Refusal::of(Reason::ProviderNotAccredited, long.clone(), limit);
         let statuses = [
-            refused(&refusal),
+            refusal_status(&refusal),
             invalid(&[Violation::new("awards[0].npqel.provider", long.clone())]),
             status(AppError::not_found(EntityKind::Ground, long.clone())),
             status(AppError::Stale(long)),
@@ -255,12 +267,12 @@ mod tests {
     }
 
     #[test]
-    fn the_details_always_fit_a_header() {
+    fn the_details_always_fit_in_a_header() {
         let offer = |n: usize| OfferId(uuid::Uuid::from_u128(u128::try_from(n).unwrap()));
         let limit = |n: usize| refusal::Limit::plain(LimitKind::Contact, offer(n), "x".repeat(120));
         let mut refusal = refusal::Refusal::of(Reason::ContactMissing, "missing", limit(0));
         refusal.limits = (0..500).map(limit).collect();
-        let status = refused(&refusal);
+        let status = refusal_status(&refusal);
         assert!(status.details().len() < MAX_DETAILS + 1024, "{}", status.details().len());
         let decoded = pb::Status::decode(status.details()).unwrap();
         let wire = proto::Refusal::decode(decoded.details[1].value.as_slice()).unwrap();
@@ -286,32 +298,38 @@ mod tests {
         let id = offer.to_string();
         let strand = StrandId::new("nle");
         let booking = LimitSubject::Booking { booking: Seq(7), award, strand: strand.clone() };
-        let exceeded = refusal::Limit {
+        let award_limit = refusal::Limit {
             unit: Some(Unit::HalfDays),
             limit: Some(4),
             requested: Some(5),
             largest: Some(0),
             ..refusal::Limit::plain(LimitKind::Award, booking, "draw less")
         };
-        let missing = LimitSubject::MissingFund { strand, region: "West Midlands".parse().unwrap() };
-        let missing = refusal::Limit::plain(LimitKind::Fund, missing, "create one");
-        let second = refusal::Limit::plain(LimitKind::State, offer, "start");
+        let subject = LimitSubject::MissingFund { strand, region: "West Midlands".parse().unwrap() };
+        let fund_limit = refusal::Limit::plain(LimitKind::Fund, subject, "create one");
+        let state_limit = refusal::Limit::plain(LimitKind::State, offer, "start");
         let refusal_with = |limits: &[&refusal::Limit]| {
             let limits = limits.iter().copied().cloned().collect();
             let message = "no".to_owned();
-            refused(&refusal::Refusal { reason: Reason::AwardExceeded, message, limits, largest: None, approval: None })
+            refusal_status(&refusal::Refusal {
+                reason: Reason::AwardExceeded,
+                message,
+                limits,
+                largest: None,
+                approval: None,
+            })
         };
-        let two = AppError::NotFound(EntityKind::Offer, vec!["a".to_owned(), "b".to_owned()]);
+        let two_missing = AppError::NotFound(EntityKind::Offer, vec!["a".to_owned(), "b".to_owned()]);
         let rows = [
             (
-                refusal_with(&[&exceeded, &second]),
+                refusal_with(&[&award_limit, &state_limit]),
                 format!(
                     "award_id={id} booking=7 largest=0 limit=4 limit_kind=award requested=5 strand=nle unit=half_days"
                 ),
             ),
-            (refusal_with(&[&second, &exceeded]), format!("limit_kind=state offer_id={id}")),
-            (refusal_with(&[&missing]), "limit_kind=fund strand=nle".to_owned()),
-            (status(two), "offer_id=a, b".to_owned()),
+            (refusal_with(&[&state_limit, &award_limit]), format!("limit_kind=state offer_id={id}")),
+            (refusal_with(&[&fund_limit]), "limit_kind=fund strand=nle".to_owned()),
+            (status(two_missing), "offer_id=a, b".to_owned()),
             (status(AppError::not_found(EntityKind::School, 100_000)), "urn=100000".to_owned()),
             (status(AppError::Overloaded), String::new()),
         ];

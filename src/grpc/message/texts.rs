@@ -1,4 +1,5 @@
-//! Checks every text of a request before its handler, by the descriptor of the contract, so that no field is forgotten.
+//! Checks every text of a request before the handler runs. The descriptor of the contract says which fields are texts, so
+//! that no field is forgotten.
 //!
 //! [`Fields`](super::fields::Fields) starts with the violations found here, so that all wrong fields are reported at once.
 
@@ -33,14 +34,24 @@ pub(in crate::grpc) fn current_violations() -> Vec<Violation> {
     TEXT_VIOLATIONS.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Runs the handler of a request with wrong texts. It fails with these violations, together with those that it finds itself.
-pub(in crate::grpc) async fn refuse<R>(violations: Vec<Violation>, work: impl Future<Output = Result<R>>) -> Result<R> {
+/// Runs the handler of a request that has these violations in its texts. The result is always an error: the handler
+/// reports the violations together with those that it finds itself, or else they are returned after the handler.
+///
+/// # Errors
+/// The error of the handler, or [`AppError::Invalid`] with `violations`.
+pub(in crate::grpc) async fn run_and_refuse<R>(
+    violations: Vec<Violation>,
+    work: impl Future<Output = Result<R>>,
+) -> Result<R> {
     let result = TEXT_VIOLATIONS.scope(violations.clone(), work).await;
     result.and_then(|_| Err(AppError::Invalid(violations)))
 }
 
-/// The same as [`refuse`], for a check that is not async. Without violations it only runs the check.
-pub(in crate::grpc) fn refuse_at_once<R>(violations: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
+/// Runs a check as [`run_and_refuse`] runs a handler. Without violations it returns the result of the check.
+///
+/// # Errors
+/// The error of the check, or [`AppError::Invalid`] with `violations`.
+pub(in crate::grpc) fn check_and_refuse<R>(violations: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
     if violations.is_empty() {
         return check();
     }
@@ -48,25 +59,27 @@ pub(in crate::grpc) fn refuse_at_once<R>(violations: Vec<Violation>, check: impl
     result.and_then(|_| Err(AppError::Invalid(violations)))
 }
 
-/// Returns the violations in the texts of the request of a method.
+/// Returns the violations in the texts of `message`, which is the request of the method `rpc`.
 pub(in crate::grpc) fn check(rpc: &str, message: &impl Message) -> Vec<Violation> {
     let contract = contract();
     contract.requests.get(rpc).map(|request| contract.check(request, "", &message.encode_to_vec())).unwrap_or_default()
 }
 
-/// Returns the violations in the texts of a message. `path` is its path in the request, with a dot at the end.
+/// Returns the violations in the texts of a message inside a request. `name` is the name of the message in the contract;
+/// `path` is its path in the request, with a dot at the end.
 pub(in crate::grpc) fn check_part(name: &str, path: &str, message: &impl Message) -> Vec<Violation> {
     contract().check(&format!(".tsio.v1.{name}"), path, &message.encode_to_vec())
 }
 
 /// The text fields of the messages of the contract.
 struct Contract {
-    /// The request of each method, by `Service/Method`.
+    /// The full name of the request message of each method, by `Service/Method`.
     requests: HashMap<String, String>,
-    /// The fields of each message that are texts or messages, by its full name.
+    /// The fields of each message that are texts or messages, by field number. The key is the full name of the message.
     messages: HashMap<String, HashMap<u32, TextField>>,
 }
 
+/// A field that is a text, or a message that may have texts.
 struct TextField {
     name: String,
     is_repeated: bool,
@@ -75,7 +88,9 @@ struct TextField {
 
 enum TextContent {
     Text(Lines),
+    /// The reference of an invoice.
     Reference,
+    /// A message, by its full name.
     Message(String),
 }
 
@@ -127,12 +142,19 @@ impl Contract {
     fn check(&self, message: &str, path: &str, encoded: &[u8]) -> Vec<Violation> {
         let mut violations = Vec::new();
         // This program has just encoded the message, so decoding does not fail.
-        self.walk(message, path, encoded, &mut violations).unwrap_or_default();
+        self.check_message(message, path, encoded, &mut violations).unwrap_or_default();
         violations
     }
 
-    /// Checks one encoded message; `None` if it is truncated.
-    fn walk(&self, message: &str, path: &str, mut encoded: &[u8], violations: &mut Vec<Violation>) -> Option<()> {
+    /// Adds the violations of one encoded message and of the messages inside it. Returns `None` if the message is unknown
+    /// or truncated.
+    fn check_message(
+        &self,
+        message: &str,
+        path: &str,
+        mut encoded: &[u8],
+        violations: &mut Vec<Violation>,
+    ) -> Option<()> {
         let fields = self.messages.get(message)?;
         let mut counts: HashMap<u32, usize> = HashMap::new();
         while !encoded.is_empty() {
@@ -153,12 +175,14 @@ impl Contract {
                 format!("{path}{}{index}", field.name)
             };
             match &field.content {
-                TextContent::Message(inner) => self.walk(inner, &format!("{}.", field_path()), value, violations)?,
+                TextContent::Message(inner) => {
+                    self.check_message(inner, &format!("{}.", field_path()), value, violations)?
+                }
                 TextContent::Text(lines) => {
-                    violations.extend(wrong(*lines, value).map(|what| Violation::new(field_path(), what)))
+                    violations.extend(text_violation(*lines, value).map(|what| Violation::new(field_path(), what)))
                 }
                 TextContent::Reference => {
-                    let what = wrong(Lines::One, value).or_else(|| reference_violation(value));
+                    let what = text_violation(Lines::One, value).or_else(|| reference_violation(value));
                     violations.extend(what.map(|what| Violation::new(field_path(), what)));
                 }
             }
@@ -167,7 +191,8 @@ impl Contract {
     }
 }
 
-fn wrong(lines: Lines, text: &[u8]) -> Option<String> {
+/// Returns why a text is refused; `None` if all its characters are allowed.
+fn text_violation(lines: Lines, text: &[u8]) -> Option<String> {
     let forbidden = forbidden(std::str::from_utf8(text).ok()?, lines)?;
     let allowed = match lines {
         Lines::One => "must have no control characters, line breaks, tabs or invisible characters",
@@ -176,13 +201,14 @@ fn wrong(lines: Lines, text: &[u8]) -> Option<String> {
     Some(format!("{allowed}; got {forbidden}"))
 }
 
-/// Returns why a reference is refused that an earlier version accepted. The handler checks references that no version
-/// accepted, and those that are too long.
+/// Returns why a reference is refused: an earlier version of the program accepted it, or it has a letter that references
+/// must not have. Returns `None` for any other reference. The handler refuses those that are too long or have a wrong
+/// shape.
 fn reference_violation(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok().filter(|it| it.chars().nth(MAX_TITLE).is_none())?;
-    let why = Reference::read(text).err()?;
+    let error = Reference::read(text).err()?;
     let was_accepted = Reference::before_rules_2(text).is_some();
-    (was_accepted || matches!(why, BadReference::OtherLetter(_))).then(|| why.to_string())
+    (was_accepted || matches!(error, BadReference::OtherLetter(_))).then(|| error.to_string())
 }
 
 #[cfg(test)]
@@ -193,12 +219,13 @@ mod tests {
         NleSupport, WatchOffersRequest, new_award, watch_offers_request,
     };
 
-    fn paths(found: Vec<Violation>) -> Vec<String> {
-        found.into_iter().map(|it| it.field).collect()
+    /// Returns the fields of the violations.
+    fn field_paths(violations: Vec<Violation>) -> Vec<String> {
+        violations.into_iter().map(|it| it.field).collect()
     }
 
     #[test]
-    fn every_request_and_nested_message_is_known() {
+    fn the_descriptor_has_every_request_and_nested_message() {
         let contract = contract();
         assert!(contract.requests.len() > 50, "{}", contract.requests.len());
         for (rpc, request) in &contract.requests {
@@ -212,10 +239,10 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_named_by_its_path() {
+    fn a_violation_has_the_path_of_its_text() {
         let offers = vec!["a".to_owned(), "b\u{7}".to_owned(), "c\n".to_owned()];
         let batch = BatchGetOffersRequest { offers, ..Default::default() };
-        assert_eq!(paths(check("OfferService/BatchGetOffers", &batch)), ["offers[1]", "offers[2]"]);
+        assert_eq!(field_paths(check("OfferService/BatchGetOffers", &batch)), ["offers[1]", "offers[2]"]);
 
         let contacted = |etag: &str| ContactedOffer { urn: 910_003, etag: etag.to_owned(), ..Default::default() };
         let contact = ContactOffersRequest {
@@ -224,7 +251,7 @@ mod tests {
             date: "2021-09-13\t".to_owned(),
             ..Default::default()
         };
-        assert_eq!(paths(check("OfferService/ContactOffers", &contact)), ["offers[1].etag", "date"]);
+        assert_eq!(field_paths(check("OfferService/ContactOffers", &contact)), ["offers[1].etag", "date"]);
 
         let support =
             NleSupport { leader: "l\u{9b}".to_owned(), organisation: "two\nlines".to_owned(), leader_kind: 0 };
@@ -232,27 +259,27 @@ mod tests {
         let awards = vec![NewAward::default(), NewAward { support, ..Default::default() }];
         let create = CreateAwardsRequest { awards, ..Default::default() };
         let expected = ["awards[1].nle.leader", "awards[1].nle.organisation"];
-        assert_eq!(paths(check("AwardService/CreateAwards", &create)), expected);
+        assert_eq!(field_paths(check("AwardService/CreateAwards", &create)), expected);
 
         let start = Some(watch_offers_request::Start::ResumeToken("\0".to_owned()));
         let watch = WatchOffersRequest { start, ..Default::default() };
-        assert_eq!(paths(check("OfferService/WatchOffers", &watch)), ["resume_token"]);
+        assert_eq!(field_paths(check("OfferService/WatchOffers", &watch)), ["resume_token"]);
 
         let header = ImportHeader { file_name: "a\u{85}.csv".to_owned(), size_bytes: -1, ..Default::default() };
-        let found = check_part("ImportHeader", "header.", &header);
-        assert!(found[0].description.ends_with("got U+0085 at character 2"), "{found:?}");
-        assert_eq!(paths(found), ["header.file_name"]);
+        let violations = check_part("ImportHeader", "header.", &header);
+        assert!(violations[0].description.ends_with("got U+0085 at character 2"), "{violations:?}");
+        assert_eq!(field_paths(violations), ["header.file_name"]);
     }
 
     #[tokio::test]
     async fn a_request_with_wrong_texts_fails_even_if_its_handler_succeeds() {
         let wrong = vec![Violation::new("note", "got U+0007")];
-        let result = refuse(wrong.clone(), async { Ok(current_violations()) }).await;
+        let result = run_and_refuse(wrong.clone(), async { Ok(current_violations()) }).await;
         assert_eq!(result, Err(AppError::Invalid(wrong.clone())));
         let more = vec![wrong[0].clone(), Violation::new("offer", "is required")];
-        let result: Result<()> = refuse(wrong.clone(), async { Err(AppError::Invalid(more.clone())) }).await;
+        let result: Result<()> = run_and_refuse(wrong.clone(), async { Err(AppError::Invalid(more.clone())) }).await;
         assert_eq!(result, Err(AppError::Invalid(more)));
-        assert_eq!(refuse_at_once(wrong.clone(), || Ok(current_violations())), Err(AppError::Invalid(wrong)));
-        assert_eq!(refuse_at_once(Vec::new(), || Ok(current_violations())), Ok(Vec::new()));
+        assert_eq!(check_and_refuse(wrong.clone(), || Ok(current_violations())), Err(AppError::Invalid(wrong)));
+        assert_eq!(check_and_refuse(Vec::new(), || Ok(current_violations())), Ok(Vec::new()));
     }
 }

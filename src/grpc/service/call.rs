@@ -1,4 +1,4 @@
-//! The common part of all handlers: caller, deadline, request id, and the status of an error.
+//! Implements the common part of all handlers: the caller, the deadline, the request id, and the status of an error.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use crate::grpc::transport::connections::peer;
 /// DEADLINE_EXCEEDED from the server, and not CANCELLED.
 const EARLY_FRACTION: u32 = 20;
 
-/// A request: its caller, time, deadline (also of a response stream), method and message.
+/// A request as handlers see it. `deadline` also ends a response stream.
 #[derive(Debug)]
 pub(in crate::grpc) struct Call<T> {
     pub(in crate::grpc) caller: Caller,
@@ -56,7 +56,7 @@ where
     let (method, CallTime { now, .. }) =
         (Method::from_extensions(&extensions)?, CallTime::from_extensions(&extensions)?);
     let deadline = deadline(&metadata);
-    allowed(method, &caller, &extensions, &message)?;
+    check_allowed(method, &caller, &extensions, &message)?;
     let denied_caller = caller.clone();
     // A response stream ends when the caller's token or certificate expires, or at the deadline.
     let stream_deadline = deadline.into_iter().chain(expiry).min();
@@ -80,8 +80,11 @@ pub(in crate::grpc) fn fail(error: AppError) -> Status {
     status(error)
 }
 
-/// Refuses a caller without a role for the method, and writes that to the security log.
-pub(in crate::grpc) fn allowed(
+/// Checks that a role of the caller allows the method. A refusal is written to the security log.
+///
+/// # Errors
+/// PERMISSION_DENIED, reason `ROLE_MISSING`.
+pub(in crate::grpc) fn check_allowed(
     method: Method,
     caller: &Caller,
     extensions: &Extensions,
@@ -94,7 +97,8 @@ pub(in crate::grpc) fn allowed(
     })
 }
 
-/// Writes to the security log if the error denies the caller: for a missing role or a self-approval.
+/// Counts a denial and writes it to the security log. An error is a denial if a role is missing, or if the caller tried to
+/// give an approval that the caller requested.
 fn log_denial<T: Message>(
     method: Method,
     caller: &Caller,
@@ -116,15 +120,17 @@ fn log_denial<T: Message>(
     security_log::log_denied_call(method.name(), Some(caller), &address, id, reason);
 }
 
-/// Reads the request id of an encoded mutation. It is the first field of the message; a test of the contract ensures that.
+/// Reads the request id of an encoded mutation; `None` if it cannot be read. The request id is the first field of the
+/// message; a test of the contract ensures that.
 fn request_id(message: &[u8]) -> Option<RequestId> {
+    // 10 is the key of a text in field 1; a length below 128 has one byte.
     let [10, length @ ..128, rest @ ..] = message else { return None };
     let text = std::str::from_utf8(rest.get(..usize::from(*length))?).ok()?;
     text.parse().ok()
 }
 
-/// Returns true if the same request was answered before. Earlier versions accepted texts that are refused now, and a
-/// repeated request must still get its stored answer.
+/// Returns true if the same request was answered before. An earlier version of the program may have accepted texts that are
+/// refused now, and a repeated request must still get its stored answer.
 async fn was_answered<T: Message>(
     method: Method,
     caller: &Caller,
@@ -138,7 +144,10 @@ async fn was_answered<T: Message>(
     app.was_answered(&caller.actor, request, (identity.rpc, Some(identity.fingerprint))).await
 }
 
-/// Runs `work` until the deadline, if there is one.
+/// Runs `work` until the deadline, if there is a deadline.
+///
+/// # Errors
+/// The error of `work`, or [`AppError::DeadlinePassed`].
 pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Future<Output = Result<R>>) -> Result<R> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, work).await.unwrap_or(Err(AppError::DeadlinePassed)),
@@ -147,23 +156,23 @@ pub(in crate::grpc) async fn within<R>(deadline: Option<Instant>, work: impl Fut
 }
 
 impl<T: Message> Call<T> {
-    /// The identity by which a repeated request is recognised: the method and the whole message.
+    /// Returns the identity by which a repeated request is recognised: the method and the whole message.
     pub(in crate::grpc) fn identity(&self, request: RequestId) -> RequestIdentity {
         RequestIdentity::of_message(request, self.method.name(), &self.message.encode_to_vec())
     }
 
-    /// The identity of a request about reference data: the method and these parts of the message.
-    pub(in crate::grpc) fn identity_of(&self, request: RequestId, parts: &[&[u8]]) -> RequestIdentity {
+    /// Returns the identity of a request about reference data: the method and these parts of the message.
+    pub(in crate::grpc) fn identity_of_parts(&self, request: RequestId, parts: &[&[u8]]) -> RequestIdentity {
         RequestIdentity::of_parts(request, self.method.name(), parts)
     }
 
-    /// The bytes that a page token is bound to: the method and `message`, from which the caller clears the fields that may
-    /// change from page to page.
-    pub(in crate::grpc) fn bound(&self, message: &T) -> Vec<u8> {
+    /// Returns the bytes that a page token is bound to: the method and `message`. The handler passes a message in which
+    /// the fields that may change from page to page are cleared.
+    pub(in crate::grpc) fn token_filter(&self, message: &T) -> Vec<u8> {
         [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }
 
-    /// Executes the command of the method, or only previews it.
+    /// Executes the command of the method and returns the response. With `validate_only` the command is only previewed.
     pub(in crate::grpc) async fn change<R: CommandResponse>(
         self,
         app: &App,
@@ -172,7 +181,7 @@ impl<T: Message> Call<T> {
     ) -> Result<R> {
         let (request, command) = checked?;
         if validate_only {
-            return Ok(R::of(&app.preview(&self.caller, command).await?));
+            return Ok(R::from_outcome(&app.preview(&self.caller, command).await?));
         }
         let call = MutatingCall {
             caller: &self.caller,
@@ -189,14 +198,15 @@ pub(in crate::grpc) fn decode<R: Message + Default>(answer: &[u8]) -> Result<R> 
     R::decode(answer).map_err(|error| AppError::Bug(format!("a stored answer cannot be read: {error}")))
 }
 
-/// The deadline of the request, a little before the client's own.
+/// Returns the deadline of the request, which is a little before the deadline of the client. `None` if the client has set
+/// no timeout.
 pub(in crate::grpc) fn deadline(metadata: &MetadataMap) -> Option<Instant> {
     let timeout = parse_timeout(metadata.get("grpc-timeout")?.to_str().ok()?)?;
     let early = timeout.checked_div(EARLY_FRACTION).unwrap_or_default();
     Instant::now().checked_add(timeout.saturating_sub(early))
 }
 
-/// Parses the value of `grpc-timeout`: at most 8 digits and a unit.
+/// Parses the value of `grpc-timeout`: at most 8 digits and a unit. Returns `None` for any other text.
 fn parse_timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = Some(digits).filter(|it| it.len() <= 8)?.parse().ok()?;
@@ -220,7 +230,11 @@ mod tests {
         let now = Some(Instant::now());
         let late = within(now, std::future::pending::<Result<()>>()).await;
         assert!(matches!(late, Err(AppError::DeadlinePassed)), "{late:?}");
-        assert_eq!(within(now, async { Ok(7) }).await.ok(), Some(7), "done at once");
+        assert_eq!(
+            within(now, async { Ok(7) }).await.ok(),
+            Some(7),
+            "work that is done in its first poll has no deadline"
+        );
         assert_eq!(within(None, async { Ok(7) }).await.ok(), Some(7));
     }
 

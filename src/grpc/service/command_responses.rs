@@ -1,5 +1,5 @@
-//! Maps each method that executes a command to that command, and the answer of the command to the response of the method. A
-//! response to another command does not compile.
+//! Maps the response of each method that executes a command to that command, and makes the response from the outcome of the
+//! command. A response that is made from the outcome of another command does not compile.
 
 use prost::Message;
 
@@ -31,37 +31,38 @@ type OutcomeOf<C> = CommandOutcome<<C as TypedCommand>::Answer>;
 
 /// The response of a method that executes a command.
 pub(in crate::grpc) trait CommandResponse: Message + Default {
-    /// The command.
+    /// The command that the method executes.
     type Command: TypedCommand;
 
     /// Makes the response. It must contain no free text, because it is stored for ever and free texts can be erased.
-    fn of(outcome: &OutcomeOf<Self::Command>) -> Self;
+    fn from_outcome(outcome: &OutcomeOf<Self::Command>) -> Self;
 }
 
-/// The functions that encode the stored answers of a method.
+/// Returns the functions that encode the stored answers of a method.
 pub(in crate::grpc) fn encoders<R: CommandResponse>() -> AnswerEncoders {
-    AnswerEncoders { answer: |outcome| Ok(R::of(&outcome.typed()?).encode_to_vec()), carried_out }
+    AnswerEncoders { answer: |outcome| Ok(R::from_outcome(&outcome.typed()?).encode_to_vec()), carried_out }
 }
 
 /// Encodes the response to the request that opened an approval, after the approval has executed it.
 fn carried_out(outcome: CommandOutcome<CarriedOut>) -> Vec<u8> {
     match outcome.answer.clone() {
-        CarriedOut::Reopened(it) => ReopenOfferResponse::of(&outcome.with(*it)).encode_to_vec(),
-        CarriedOut::Allocated(it) => AllocateFundResponse::of(&outcome.with(*it)).encode_to_vec(),
-        CarriedOut::Withdrawn(it) => WithdrawFundResponse::of(&outcome.with(*it)).encode_to_vec(),
-        CarriedOut::Moved(it) => MoveFundsResponse::of(&outcome.with(*it)).encode_to_vec(),
-        CarriedOut::EntryDecided(it) => DecideEntryResponse::of(&outcome.with(it)).encode_to_vec(),
+        CarriedOut::Reopened(it) => ReopenOfferResponse::from_outcome(&outcome.with(*it)).encode_to_vec(),
+        CarriedOut::Allocated(it) => AllocateFundResponse::from_outcome(&outcome.with(*it)).encode_to_vec(),
+        CarriedOut::Withdrawn(it) => WithdrawFundResponse::from_outcome(&outcome.with(*it)).encode_to_vec(),
+        CarriedOut::Moved(it) => MoveFundsResponse::from_outcome(&outcome.with(*it)).encode_to_vec(),
+        CarriedOut::EntryDecided(it) => DecideEntryResponse::from_outcome(&outcome.with(it)).encode_to_vec(),
     }
 }
 
-/// Declares responses: the message, its command, and the fields made of the answer.
+/// Declares responses: the response message, its command, and the fields of the message. `it` is the outcome of the
+/// command.
 macro_rules! responses {
-    ($($response:ident of $command:ident |$it:ident| $made:tt)+) => {$(
+    ($($response:ident of $command:ident |$it:ident| $fields:tt)+) => {$(
         impl CommandResponse for $response {
             type Command = $command;
 
-            fn of($it: &OutcomeOf<$command>) -> Self {
-                Self $made
+            fn from_outcome($it: &OutcomeOf<$command>) -> Self {
+                Self $fields
             }
         }
     )+};
@@ -154,7 +155,7 @@ responses! {
 impl CommandResponse for IdentifyOffersResponse {
     type Command = IdentifyOffers;
 
-    fn of(outcome: &OutcomeOf<IdentifyOffers>) -> Self {
+    fn from_outcome(outcome: &OutcomeOf<IdentifyOffers>) -> Self {
         identify_response(outcome)
     }
 }
@@ -162,7 +163,7 @@ impl CommandResponse for IdentifyOffersResponse {
 impl CommandResponse for PlaceSchoolResponse {
     type Command = PlaceSchool;
 
-    fn of(outcome: &OutcomeOf<PlaceSchool>) -> Self {
+    fn from_outcome(outcome: &OutcomeOf<PlaceSchool>) -> Self {
         let it = &outcome.answer;
         let (placement, uid) = conversion::hand_placement(it.placement);
         let (urn, trust_uid) = (number(it.urn.get()), uid.map_or(0, |uid| number(uid.get())));
@@ -173,7 +174,7 @@ impl CommandResponse for PlaceSchoolResponse {
 impl CommandResponse for GiveApprovalResponse {
     type Command = GiveApproval;
 
-    fn of(outcome: &OutcomeOf<GiveApproval>) -> Self {
+    fn from_outcome(outcome: &OutcomeOf<GiveApproval>) -> Self {
         let (answer, programme) = (&outcome.answer, &outcome.programme);
         let response = Self { approval: Some(approval(&answer.approval)), ..Self::default() };
         match &answer.carried_out {
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_answer_is_the_response_of_its_command_and_of_no_other() {
+    fn a_stored_answer_is_the_response_to_its_own_command_only() {
         let erased = || outcome(AnyAnswer::Erased(TextErased { event: Seq(3) }));
         let stored = (encoders::<EraseTextResponse>().answer)(erased()).unwrap();
         let expected = EraseTextResponse { programme: "2021-22".to_owned(), sequence: 3 };

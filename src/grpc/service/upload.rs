@@ -1,7 +1,8 @@
-//! Uploads of files. The client sends a header, then chunks; the server streams progress, and the outcome at the end.
+//! Receives uploads of files and imports them. The client sends a header, then chunks. The server streams the progress,
+//! and at the end the outcome.
 //!
 //! The compressed upload is kept in memory. Its size and the number of concurrent uploads are limited. If the client
-//! disconnects during the upload, nothing changes; after the upload the import is completed anyway.
+//! disconnects during the upload, nothing is imported. If it disconnects after the upload, the import is completed anyway.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,13 +27,13 @@ use crate::grpc::message::request_id::record_request_id;
 use crate::grpc::message::{conversion, texts};
 use crate::proto;
 
-/// The most concurrent uploads. Each holds up to [`upload_bytes`], compressed.
+/// The most concurrent uploads. Each holds up to [`upload_bytes`] compressed bytes in memory.
 const MAX_UPLOADS: u32 = 2;
-/// How long an upload may pause, because it holds one of few slots.
+/// The longest pause between two messages of an upload. It is limited because an upload holds one of few slots.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time limit of a whole upload: 96 MiB over a slow connection.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
-/// The buffered messages of a slow client. Further progress messages are dropped, the outcome never.
+/// The most buffered messages for a slow client. Further progress messages are dropped, but never the outcome.
 const BUFFERED_MESSAGES: usize = 16;
 /// The number of received bytes between two progress messages.
 const PROGRESS_BYTES: usize = 1024 * 1024;
@@ -44,8 +45,8 @@ pub(in crate::grpc) enum UploadPart {
     Header(proto::ImportHeader),
     /// Every later message.
     Chunk(Vec<u8>),
-    /// An empty message.
-    Nothing,
+    /// A message without a part, which is refused.
+    Empty,
 }
 
 /// One response message of an import.
@@ -72,14 +73,17 @@ impl Default for Uploads {
 
 impl Uploads {
     /// Waits until no upload runs, including imports whose client has disconnected.
-    pub(in crate::grpc) async fn idle(&self) {
+    pub(in crate::grpc) async fn wait_until_idle(&self) {
         // The semaphore is never closed, so this waits for all slots.
         let _ = self.0.acquire_many(MAX_UPLOADS).await;
     }
 }
 
-/// Receives one upload and imports it.
-pub(in crate::grpc) fn import<M, T>(
+/// Starts a task that receives one upload and imports it. Returns the stream of response messages.
+///
+/// # Errors
+/// PERMISSION_DENIED if no role of the caller allows the method.
+pub(in crate::grpc) fn receive_upload<M, T>(
     app: App,
     uploads: Uploads,
     source: ImportSource,
@@ -94,16 +98,17 @@ where
     let caller = crate::grpc::auth::authenticated_caller(request.extensions())?.caller.clone();
     let method = Method::from_extensions(request.extensions())?;
     let CallTime { now, .. } = CallTime::from_extensions(request.extensions())?;
-    call::allowed(method, &caller, request.extensions(), &())?;
+    call::check_allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);
     let parts = request.into_inner().map(move |message| message.map(part));
     let work = async move {
-        let ending = match run(app, uploads, (source, method), (caller, now), parts, sender.clone()).await {
-            Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
-            Err(error) => Err(call::fail(error)),
-        };
-        // The send fails if the client has disconnected; the import stays.
-        let _ = sender.send(ending).await;
+        let last_message =
+            match receive_and_import(app, uploads, (source, method), (caller, now), parts, sender.clone()).await {
+                Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
+                Err(error) => Err(call::fail(error)),
+            };
+        // The send fails if the client has disconnected. The import is valid all the same.
+        let _ = sender.send(last_message).await;
     };
     tokio::spawn(work.in_current_span());
     Ok(Response::new(Box::pin(ReceiverStream::new(receiver).map(move |it| it.map(wrap)))))
@@ -111,7 +116,8 @@ where
 
 type Sender = mpsc::Sender<std::result::Result<UploadAnswer, Status>>;
 
-async fn run(
+/// Receives the upload, imports it, and returns the outcome.
+async fn receive_and_import(
     app: App,
     uploads: Uploads,
     (source, method): (ImportSource, Method),
@@ -122,23 +128,23 @@ async fn run(
     let _slot = uploads.0.try_acquire_owned().map_err(|_| AppError::Overloaded)?;
     let first = next(&mut parts).await?.and_then(std::result::Result::ok);
     let Some(UploadPart::Header(header)) = first else {
-        return Err(wrong("header", "the first message is the header"));
+        return Err(invalid("header", "the first message is the header"));
     };
     let size = header.size_bytes;
     let violations = texts::check_part("ImportHeader", "header.", &header);
     let is_accepted = violations.is_empty() || was_answered(&app, &caller, method, &header).await?;
-    let header = texts::check_and_refuse(if is_accepted { Vec::new() } else { violations }, || checked(header))?;
+    let header = texts::check_and_refuse(if is_accepted { Vec::new() } else { violations }, || check_header(header))?;
     record_request_id(header.request);
-    let timed_out = |_| wrong("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
-    let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive(parts, &sender)).await.map_err(timed_out)??;
+    let timed_out = |_| invalid("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
+    let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive_chunks(parts, &sender)).await.map_err(timed_out)??;
     if size > 0 && i64::try_from(bytes.len()) != Ok(size) {
-        return Err(wrong("header.size_bytes", &format!("says {size}, but {} bytes came", bytes.len())));
+        return Err(invalid("header.size_bytes", &format!("says {size}, but {} bytes came", bytes.len())));
     }
-    let received = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+    let received_bytes = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let report = move |progress: Progress| {
-        // A slow client may miss progress, never the outcome.
+        // A progress message is dropped if the buffer of a slow client is full.
         let _ = sender.try_send(Ok(UploadAnswer::Progress(proto::ImportProgress {
-            received_bytes: received,
+            received_bytes,
             rows_read: conversion::row_count(progress.rows_read),
             rows_written: conversion::row_count(progress.rows_written),
         })));
@@ -149,7 +155,7 @@ async fn run(
     super::call::decode(&answer)
 }
 
-/// Returns true if this request was answered before. Then the file is only compared with the earlier one.
+/// Returns true if this request was answered before. Its file is then only compared with the file of that request.
 async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto::ImportHeader) -> Result<bool> {
     match header.request_id.parse() {
         Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (method.name(), None)).await,
@@ -157,14 +163,21 @@ async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto
     }
 }
 
-/// Receives the next message. An upload that pauses for too long fails and frees its slot.
+/// Receives the next message; `None` at the end of the stream.
+///
+/// # Errors
+/// [`AppError::Invalid`] if the upload pauses for longer than [`CHUNK_TIMEOUT`].
 async fn next<S: Stream + Unpin>(parts: &mut S) -> Result<Option<S::Item>> {
-    let stalled = |_| wrong("chunk", &format!("no message came for {} s", CHUNK_TIMEOUT.as_secs()));
+    let stalled = |_| invalid("chunk", &format!("no message came for {} s", CHUNK_TIMEOUT.as_secs()));
     tokio::time::timeout(CHUNK_TIMEOUT, parts.next()).await.map_err(stalled)
 }
 
-/// Receives the chunks, up to the size limit, and reports progress.
-async fn receive(
+/// Receives all chunks and reports the progress. Returns the bytes of the file.
+///
+/// # Errors
+/// [`AppError::Invalid`] for a message that is no chunk, a stream that breaks off, or a long pause;
+/// [`AppError::FileRefused`] for more than [`upload_bytes`].
+async fn receive_chunks(
     mut parts: impl Stream<Item = std::result::Result<UploadPart, Status>> + Unpin,
     sender: &Sender,
 ) -> Result<Vec<u8>> {
@@ -173,13 +186,13 @@ async fn receive(
     let mut reported = 0;
     while let Some(part) = next(&mut parts).await? {
         match part {
-            Ok(UploadPart::Chunk(chunk)) if chunk.is_empty() => return Err(wrong("chunk", "is empty")),
+            Ok(UploadPart::Chunk(chunk)) if chunk.is_empty() => return Err(invalid("chunk", "is empty")),
             Ok(UploadPart::Chunk(chunk)) => upload.extend_from_slice(&chunk),
-            Ok(UploadPart::Header(_) | UploadPart::Nothing) => {
-                return Err(wrong("chunk", "every message but the first is a chunk"));
+            Ok(UploadPart::Header(_) | UploadPart::Empty) => {
+                return Err(invalid("chunk", "every message but the first is a chunk"));
             }
             // The client cancelled the stream, so the file is incomplete.
-            Err(error) => return Err(wrong("chunk", &format!("the upload broke off: {}", error.message()))),
+            Err(error) => return Err(invalid("chunk", &format!("the upload broke off: {}", error.message()))),
         }
         if u64::try_from(upload.len()).unwrap_or(u64::MAX) > u64::try_from(limit).unwrap_or(u64::MAX) {
             let why = format!("the upload is larger than {limit} bytes");
@@ -195,7 +208,8 @@ async fn receive(
     Ok(upload)
 }
 
-fn checked(header: proto::ImportHeader) -> Result<UploadHeader> {
+/// Checks the fields of the header.
+fn check_header(header: proto::ImportHeader) -> Result<UploadHeader> {
     let mut fields = Fields::default();
     let request = fields.parse("header.request_id", &header.request_id);
     let as_at = fields.date("header.as_at", &header.as_at);
@@ -217,6 +231,7 @@ fn encode(outcome: &ImportOutcome) -> Vec<u8> {
     conversion::import_outcome(outcome).encode_to_vec()
 }
 
-fn wrong(field: &str, description: &str) -> AppError {
+/// Returns an error with one violation.
+fn invalid(field: &str, description: &str) -> AppError {
     AppError::Invalid(vec![Violation::new(field, description)])
 }

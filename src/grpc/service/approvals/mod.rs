@@ -55,7 +55,8 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
-            let withdrawal = Withdrawal { request: call.identity_of(request, &[approval.0.as_bytes()]), approval };
+            let withdrawal =
+                Withdrawal { request: call.identity_of_parts(request, &[approval.0.as_bytes()]), approval };
             let encode =
                 |it: &Approval| WithdrawApprovalResponse { approval: Some(conversion::approval(it)) }.encode_to_vec();
             decode(&app.take_back_withdrawal(&call.caller, withdrawal, validate_only, encode).await?)
@@ -94,7 +95,7 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
-            let request = call.identity_of(request, &[approval.0.as_bytes(), reason.as_bytes()]);
+            let request = call.identity_of_parts(request, &[approval.0.as_bytes(), reason.as_bytes()]);
             let denial = Denial { request, approval, reason };
             let encode =
                 |it: &Approval| DenyApprovalResponse { approval: Some(conversion::approval(it)) }.encode_to_vec();

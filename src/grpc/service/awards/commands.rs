@@ -17,46 +17,50 @@ use crate::proto::{self, CheckAwardRequest, CreateAwardsRequest};
 /// The most awards in one request.
 const MAX_AWARDS: usize = 20;
 
-/// A request id and its command, or all wrong fields.
+/// A request id and its command, or the violations of all wrong fields.
 type Checked<C> = Result<(RequestId, C)>;
 
 pub(super) fn create(message: &CreateAwardsRequest, today: Date) -> Checked<CreateAwards> {
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
-    Fields::command(&message.request_id, |fields| award(fields, (offer, etag), &message.awards, &message.date, today))
+    Fields::command(&message.request_id, |fields| {
+        read_bundle(fields, (offer, etag), &message.awards, &message.date, today)
+    })
 }
 
 pub(super) fn check(message: &CheckAwardRequest, today: Date) -> Result<CreateAwards> {
     let (offer, etag) = (message.offer.as_str(), message.etag.as_str());
-    Fields::check(|fields| award(fields, (offer, etag), &message.awards, &message.date, today))
+    Fields::check(|fields| read_bundle(fields, (offer, etag), &message.awards, &message.date, today))
 }
 
-fn award(
+/// Reads the awards of a request, which are a bundle.
+fn read_bundle(
     fields: &mut Fields,
     (offer, etag): (&str, &str),
-    lines: &[proto::NewAward],
+    messages: &[proto::NewAward],
     date: &str,
     today: Date,
 ) -> Option<CreateAwards> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
-    if lines.is_empty() || lines.len() > MAX_AWARDS {
-        fields.add_violation("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", lines.len()));
+    if messages.is_empty() || messages.len() > MAX_AWARDS {
+        fields.add_violation("awards", format!("must have 1 to {MAX_AWARDS} awards, got {}", messages.len()));
     }
     let on = if date.is_empty() { None } else { fields.effective_date("date", date, today) };
-    let accepted = lines.iter().enumerate().take(MAX_AWARDS);
-    let awards: Vec<NewAward> = accepted.filter_map(|(index, line)| new_award(fields, index, line)).collect();
+    let messages = messages.iter().enumerate().take(MAX_AWARDS);
+    let awards: Vec<NewAward> = messages.filter_map(|(index, message)| read_award(fields, index, message)).collect();
     let offer = OfferTarget { offer: offer?, etag };
     Some(CreateAwards { offer, awards, on })
 }
 
-fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Option<NewAward> {
+/// Reads the award at this index of the request.
+fn read_award(fields: &mut Fields, index: usize, message: &proto::NewAward) -> Option<NewAward> {
     let path = format!("awards[{index}].");
-    let amount = fields.amount(&path, line.amount);
-    let Some(proto_support) = &line.support else {
+    let amount = fields.amount(&path, message.amount);
+    let Some(proto_support) = &message.support else {
         fields.add_violation(&format!("{path}support"), "is required: nle, credit, nlg or npqel");
         return None;
     };
-    let kind = kind(proto_support);
-    let support = support(fields, &path, proto_support);
+    let kind = support_kind(proto_support);
+    let support = read_support(fields, &path, proto_support);
     if let Some(amount) = amount {
         check_unit(fields, &path, kind, amount);
     }
@@ -68,16 +72,16 @@ fn new_award(fields: &mut Fields, index: usize, line: &proto::NewAward) -> Optio
 fn check_unit(fields: &mut Fields, path: &str, kind: SupportKind, amount: Amount) {
     match kind.check(amount) {
         Ok(()) => {}
-        Err(why @ WrongUnit::NotInDays) => {
-            fields.add_violation(&format!("{path}amount_pence"), format!("{why}: give half_days"));
+        Err(error @ WrongUnit::NotInDays) => {
+            fields.add_violation(&format!("{path}amount_pence"), format!("{error}: give half_days"));
         }
-        Err(why @ WrongUnit::InDays) => {
-            fields.add_violation(&format!("{path}half_days"), format!("{why}: give amount_pence"))
+        Err(error @ WrongUnit::InDays) => {
+            fields.add_violation(&format!("{path}half_days"), format!("{error}: give amount_pence"))
         }
     }
 }
 
-const fn kind(support: &ProtoSupport) -> SupportKind {
+const fn support_kind(support: &ProtoSupport) -> SupportKind {
     match support {
         ProtoSupport::Nle(_) => SupportKind::Nle,
         ProtoSupport::Credit(_) => SupportKind::Credit,
@@ -86,13 +90,13 @@ const fn kind(support: &ProtoSupport) -> SupportKind {
     }
 }
 
-/// Reads a support and its free text.
-fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(Support, String)> {
+/// Reads the support of an award, and its free text.
+fn read_support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(Support, String)> {
     match support {
         ProtoSupport::Nle(it) => {
             let leader = fields.parse(&format!("{path}nle.leader"), &it.leader);
             let text = fields.text(&format!("{path}nle.organisation"), &it.organisation);
-            let leader_kind = leader_kind(fields, &format!("{path}nle.leader_kind"), it.leader_kind);
+            let leader_kind = read_leader_kind(fields, &format!("{path}nle.leader_kind"), it.leader_kind);
             Some((Support::Nle { leader: leader?, leader_kind }, text?))
         }
         ProtoSupport::Credit(it) => {
@@ -103,7 +107,7 @@ fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(S
         ProtoSupport::Nlg(it) => {
             let text = fields.text(&format!("{path}nlg.because"), &it.because);
             let leader = fields.optional(&format!("{path}nlg.leader"), &it.leader);
-            let organisation = issuer(fields, &format!("{path}nlg.organisation"), &it.organisation);
+            let organisation = read_issuer(fields, &format!("{path}nlg.organisation"), &it.organisation);
             Some((Support::Nlg { leader, organisation }, text?))
         }
         ProtoSupport::Npqel(it) => {
@@ -120,18 +124,18 @@ fn support(fields: &mut Fields, path: &str, support: &ProtoSupport) -> Option<(S
 
 pub(super) fn book(message: &proto::BookDaysRequest) -> Checked<BookDays> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         let half_days = fields.half_days("half_days", message.half_days);
         let on = fields.date("date", &message.date);
         let leader = fields.optional("leader", &message.leader);
-        let leader_kind = leader_kind(fields, "leader_kind", message.leader_kind);
+        let leader_kind = read_leader_kind(fields, "leader_kind", message.leader_kind);
         Some(BookDays { award: award?, half_days: half_days?, on: on?, leader, leader_kind })
     })
 }
 
 pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Checked<CancelBooking> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         if message.booking < 1 {
             fields.add_violation("booking", "is the number of a booking, 1 or more");
         }
@@ -141,7 +145,7 @@ pub(super) fn cancel(message: &proto::CancelBookingRequest) -> Checked<CancelBoo
 
 pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<DrawAward> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         let booking = (message.booking != 0).then_some(Seq(message.booking));
         if message.booking < 0 {
             fields.add_violation("booking", "is the number of a booking, 1 or more, or 0 for none");
@@ -151,7 +155,7 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<Dr
         }
         let amount = fields.optional_amount("", message.amount);
         let on = fields.effective_date("date", &message.date, today);
-        let invoice = claim(fields, message);
+        let invoice = read_claim(fields, message);
         let text = fields.note("note", &message.note);
         Some(DrawAward { award: award?, amount, on: on?, booking, invoice, text })
     })
@@ -159,7 +163,7 @@ pub(super) fn draw(message: &proto::DrawAwardRequest, today: Date) -> Checked<Dr
 
 pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Checked<ReleaseAward> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         let amount = fields.optional_amount("", message.amount);
         let on = fields.effective_date("date", &message.date, today);
         let text = fields.note("note", &message.note);
@@ -169,12 +173,12 @@ pub(super) fn release(message: &proto::ReleaseAwardRequest, today: Date) -> Chec
 
 pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Checked<RefundAward> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         let amount = fields.amount("", message.amount);
         let reason = fields.text("reason", &message.reason);
         let on = fields.effective_date("date", &message.date, today);
-        let invoice = reference(fields, &message.invoice);
-        let issuer = issuer(fields, "issuer", &message.issuer).map(RefundIssuer::Named);
+        let invoice = read_reference(fields, &message.invoice);
+        let issuer = read_issuer(fields, "issuer", &message.issuer).map(RefundIssuer::Named);
         if issuer.is_some() && message.invoice.trim().is_empty() {
             fields.add_violation("issuer", "is for an invoice, and none is named");
         }
@@ -184,7 +188,7 @@ pub(super) fn refund(message: &proto::RefundAwardRequest, today: Date) -> Checke
 
 pub(super) fn undo(message: &proto::UndoMovementRequest) -> Checked<UndoMovement> {
     Fields::command(&message.request_id, |fields| {
-        let award = target(fields, &message.award, &message.etag);
+        let award = read_target(fields, &message.award, &message.etag);
         if message.sequence < 1 {
             fields.add_violation("sequence", "is the sequence of an event, 1 or more");
         }
@@ -193,15 +197,15 @@ pub(super) fn undo(message: &proto::UndoMovementRequest) -> Checked<UndoMovement
     })
 }
 
-fn target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
+fn read_target(fields: &mut Fields, award: &str, etag: &str) -> Option<AwardTarget> {
     let (award, etag) = (fields.parse("award", award), fields.etag("etag", etag));
     Some(AwardTarget { award: award?, etag })
 }
 
-/// Reads the invoice that a draw pays, if it names one.
-fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewClaim> {
-    let reference = reference(fields, &message.invoice);
-    let issuer = issuer(fields, "issuer", &message.issuer);
+/// Reads the invoice that a draw pays; `None` if the draw names no invoice.
+fn read_claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewClaim> {
+    let reference = read_reference(fields, &message.invoice);
+    let issuer = read_issuer(fields, "issuer", &message.issuer);
     let total = (message.total_pence != 0).then(|| fields.pence("total_pence", message.total_pence)).flatten();
     if message.invoice.trim().is_empty() {
         for (field, is_given) in [("issuer", issuer.is_some()), ("total_pence", total.is_some())] {
@@ -214,8 +218,8 @@ fn claim(fields: &mut Fields, message: &proto::DrawAwardRequest) -> Option<NewCl
     Some(NewClaim { reference: reference?, printed, issuer, total })
 }
 
-/// Reads the issuer of an invoice, if one is named.
-fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
+/// Reads the issuer of an invoice; `None` if no issuer is named.
+fn read_issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     let name = fields.title(field, text)?;
     if let Some(other) = other_letter_of_issuer(text) {
         fields.add_violation(
@@ -228,24 +232,25 @@ fn issuer(fields: &mut Fields, field: &str, text: &str) -> Option<String> {
     Some(name)
 }
 
-/// Reads the kind of a leader, if it is given.
-fn leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
+/// Reads the kind of a leader; `None` if the message does not state it.
+fn read_leader_kind(fields: &mut Fields, field: &str, number: i32) -> Option<LeaderKind> {
     if proto::LeaderKind::try_from(number).is_err() {
         fields.add_violation(field, format!("must be a kind of leader that this version knows, got {number}"));
     }
     conversion::leader_kind_from(number)
 }
 
-/// Reads the reference of an invoice, if one is given. A text that only earlier versions accepted is refused before the
-/// handler, unless this request was answered by such a version. Then it is normalised as that version did.
-fn reference(fields: &mut Fields, text: &str) -> Option<Reference> {
+/// Reads the reference of an invoice; `None` if there is none. [`crate::grpc::message::texts`] refuses a text that only
+/// earlier versions of the program accepted, unless an earlier version has answered this request. In that case the text is
+/// normalised as the earlier version normalised it, so that the request is recognised.
+fn read_reference(fields: &mut Fields, text: &str) -> Option<Reference> {
     let title = fields.title("invoice", text)?;
     match Reference::read(&title) {
         Ok(reference) => Some(reference),
-        Err(why) => {
+        Err(error) => {
             let by_earlier_rules = Reference::before_rules_2(&title);
-            if by_earlier_rules.is_none() && matches!(why, BadReference::Shape(_)) {
-                fields.add_violation("invoice", why.to_string());
+            if by_earlier_rules.is_none() && matches!(error, BadReference::Shape(_)) {
+                fields.add_violation("invoice", error.to_string());
             }
             by_earlier_rules
         }
@@ -261,7 +266,7 @@ mod tests {
 
     const TODAY: &str = "2022-03-01";
 
-    fn line(amount: Option<ProtoAmount>, support: Option<ProtoSupport>) -> proto::NewAward {
+    fn award_message(amount: Option<ProtoAmount>, support: Option<ProtoSupport>) -> proto::NewAward {
         proto::NewAward { amount, support }
     }
 
@@ -275,7 +280,7 @@ mod tests {
 
     fn wrong_fields<T: std::fmt::Debug>(result: Result<T>) -> Vec<String> {
         match result {
-            Err(AppError::Invalid(wrong)) => wrong.into_iter().map(|it| it.field).collect(),
+            Err(AppError::Invalid(violations)) => violations.into_iter().map(|it| it.field).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -286,17 +291,17 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_in_a_bundle_is_named_at_once() {
+    fn all_wrong_fields_of_a_bundle_are_reported_together() {
         let message = CheckAwardRequest {
             offer: "x".to_owned(),
             date: "2022-03-02".to_owned(),
             ..check_request(vec![
-                line(None, nle("a leader", "")),
-                line(Some(ProtoAmount::AmountPence(5)), nle("leader-1", "Oak")),
-                line(Some(ProtoAmount::HalfDays(2)), Some(ProtoSupport::Nlg(NlgSupport::default()))),
-                line(Some(ProtoAmount::AmountPence(0)), Some(ProtoSupport::Credit(CreditSupport::default()))),
-                line(Some(ProtoAmount::AmountPence(-1)), Some(ProtoSupport::Npqel(NpqelSupport::default()))),
-                line(Some(ProtoAmount::AmountPence(1)), None),
+                award_message(None, nle("a leader", "")),
+                award_message(Some(ProtoAmount::AmountPence(5)), nle("leader-1", "Oak")),
+                award_message(Some(ProtoAmount::HalfDays(2)), Some(ProtoSupport::Nlg(NlgSupport::default()))),
+                award_message(Some(ProtoAmount::AmountPence(0)), Some(ProtoSupport::Credit(CreditSupport::default()))),
+                award_message(Some(ProtoAmount::AmountPence(-1)), Some(ProtoSupport::Npqel(NpqelSupport::default()))),
+                award_message(Some(ProtoAmount::AmountPence(1)), None),
             ])
         };
         let expected = [
@@ -321,16 +326,16 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_has_one_to_twenty_lines() {
-        let valid = || line(Some(ProtoAmount::HalfDays(1)), nle("leader-1", "Oak"));
+    fn a_bundle_has_one_to_twenty_awards() {
+        let valid = || award_message(Some(ProtoAmount::HalfDays(1)), nle("leader-1", "Oak"));
         let today = TODAY.parse().unwrap();
-        for (lines, expected) in [(0, false), (1, true), (20, true), (21, false)] {
-            let message = check_request((0..lines).map(|_| valid()).collect());
+        for (count, is_valid) in [(0, false), (1, true), (20, true), (21, false)] {
+            let message = check_request((0..count).map(|_| valid()).collect());
             match check(&message, today) {
                 Ok(CreateAwards { awards, on, .. }) => {
-                    assert!(expected && awards.len() == lines && on.is_none(), "{lines}");
+                    assert!(is_valid && awards.len() == count && on.is_none(), "{count}");
                 }
-                other => assert!(!expected && wrong_fields(other) == ["awards"], "{lines}"),
+                other => assert!(!is_valid && wrong_fields(other) == ["awards"], "{count}"),
             }
         }
     }

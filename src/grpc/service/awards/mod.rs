@@ -30,11 +30,12 @@ impl AwardService for Awards {
         unary(request, async |call| {
             let command = commands::create(&call.message, call.now.today);
             let validate_only = call.message.validate_only;
-            let mut answer: CreateAwardsResponse = call.change(&self.0, command, validate_only).await?;
+            let mut response: CreateAwardsResponse = call.change(&self.0, command, validate_only).await?;
             if validate_only {
-                answer.awards.iter_mut().for_each(|it| it.award.clear());
+                // The awards are not made, so their ids are cleared.
+                response.awards.iter_mut().for_each(|it| it.award.clear());
             }
-            Ok(answer)
+            Ok(response)
         })
         .await
     }
@@ -112,13 +113,13 @@ impl AwardService for Awards {
     }
 }
 
-/// Previews the command on the same path as `CreateAwards`, without writing.
+/// Previews the command of `CreateAwards`: it is decided in the same way, but nothing is written.
 async fn check(app: &App, call: Call<CheckAwardRequest>) -> Result<CheckAwardResponse> {
     let command = commands::check(&call.message, call.now.today)?;
-    let mut answer = CheckAwardResponse::of(&app.preview(&call.caller, command).await?);
+    let mut response = CheckAwardResponse::from_outcome(&app.preview(&call.caller, command).await?);
     // The awards are not made, so their ids are cleared.
-    answer.awards.iter_mut().for_each(|it| it.award.clear());
-    Ok(answer)
+    response.awards.iter_mut().for_each(|it| it.award.clear());
+    Ok(response)
 }
 
 fn award_message(it: &AwardWithText) -> Award {

@@ -38,7 +38,7 @@ impl EligibilityService for Eligibility {
         let part = |message: ImportOfstedRequest| match message.part {
             Some(import_ofsted_request::Part::Header(header)) => UploadPart::Header(header),
             Some(import_ofsted_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
-            None => UploadPart::Nothing,
+            None => UploadPart::Empty,
         };
         let wrap = |answer| {
             let part = match answer {
@@ -47,7 +47,7 @@ impl EligibilityService for Eligibility {
             };
             ImportOfstedResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Ofsted, request, part, wrap)
+        upload::receive_upload(self.app.clone(), self.uploads.clone(), ImportSource::Ofsted, request, part, wrap)
     }
 
     async fn explain_eligibility(
@@ -98,7 +98,7 @@ impl EligibilityService for Eligibility {
         &self,
         request: Request<ListEligibilityChangesRequest>,
     ) -> Reply<ListEligibilityChangesResponse> {
-        unary(request, async |call| changes(&self.app, call).await).await
+        unary(request, async |call| list_changes(&self.app, call).await).await
     }
 }
 
@@ -138,7 +138,7 @@ async fn decide_entry(app: &App, call: Call<DecideEntryRequest>) -> Result<Decid
     call.change(app, command, validate_only).await
 }
 
-async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {
+async fn list_changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result<ListEligibilityChangesResponse> {
     let message = &call.message;
     let (programme, from, to) = Fields::check(|fields| {
         let programme = fields.programme(&message.programme);
@@ -146,23 +146,26 @@ async fn changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> Result
         let to = fields.date("to_date", &message.to_date);
         Some((programme?, from?, to?))
     })?;
-    let bound = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let bound = call.bound(&bound);
-    let after: Option<ChangeKey> = token::read_as(&bound, &message.page_token)?;
+    let token_filter = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let token_filter = call.token_filter(&token_filter);
+    let after: Option<ChangeKey> = token::read_as(&token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;
-    let remaining = all.iter().map(change).filter(|it| after.as_ref().is_none_or(|after| ChangeKey::of(it) > *after));
+    let remaining = all
+        .iter()
+        .map(change_message)
+        .filter(|it| after.as_ref().is_none_or(|after| ChangeKey::from_message(it) > *after));
     let page: Vec<EligibilityChange> = remaining.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
-    let next_page_token = token::next(&bound, size, &page, |last| ChangeKey::of(last).to_string());
+    let next_page_token = token::next(&token_filter, size, &page, |last| ChangeKey::from_message(last).to_string());
     Ok(ListEligibilityChangesResponse { changes: page, next_page_token })
 }
 
-/// The sort key of a change: its URN, then the order of kinds within a school.
+/// The sort key of a change: the URN of its school, then the index of its kind in [`KINDS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct ChangeKey(i32, usize);
 
 impl ChangeKey {
-    fn of(it: &EligibilityChange) -> Self {
+    fn from_message(it: &EligibilityChange) -> Self {
         Self(it.urn, KINDS.iter().position(|(_, name)| *name == it.change).unwrap_or(KINDS.len()))
     }
 }
@@ -190,7 +193,7 @@ const KINDS: [(ChangeKind, &str); 5] = [
     (ChangeKind::NoLongerEligible, "no_longer_eligible"),
 ];
 
-fn change(it: &ChangedEligibility) -> EligibilityChange {
+fn change_message(it: &ChangedEligibility) -> EligibilityChange {
     let kind = KINDS.iter().find(|(kind, _)| *kind == it.kind).map_or("", |(_, name)| *name);
     EligibilityChange {
         urn: number(it.urn.get()),

@@ -1,4 +1,4 @@
-//! The entries of a fund: a page of them, and all of them as a stream.
+//! Lists the entries of a fund in pages, and streams them.
 
 use std::pin::Pin;
 
@@ -19,7 +19,7 @@ use crate::proto::{
     ListFundEntriesRequest, ListFundEntriesResponse, StreamFundEntriesRequest, StreamFundEntriesResponse,
 };
 
-/// The most entries in one message of the stream.
+/// The most entries in a page of the list, and in one message of the stream.
 const MAX_ENTRIES: u64 = 1_000;
 
 /// The fields of an entry that a filter may compare, by their names in the message. docs/reference/lists.md lists them.
@@ -72,11 +72,13 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let orders = [("entry", false), ("entry desc", true)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (fund, newest_first) = fields.done(fund.zip(newest_first))?;
-    let bound = call.bound(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let last: Option<EntrySeq> = token::read_as(&bound, &message.page_token)?.map(EntrySeq);
+    let token_filter =
+        call.token_filter(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let page_after: Option<EntrySeq> = token::read_as(&token_filter, &message.page_token)?.map(EntrySeq);
     let limit = page_size_within(message.page_size, 100, MAX_ENTRIES);
     let (programme, last_entry) = app.fund_ledger(&call.caller, fund).await?;
-    let span = match last {
+    // The entries after the first number, up to and including the second.
+    let span = match page_after {
         Some(last) if newest_first => (EntrySeq(0), EntrySeq(last.0.saturating_sub(1))),
         Some(last) => (last, last_entry),
         None => (EntrySeq(0), last_entry),
@@ -84,16 +86,16 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let condition = condition.as_ref();
     let page =
         app.fund_entries(&EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit }).await?;
-    let next_page_token = token::next(&bound, limit, &page, |last| last.entry.seq.0.to_string());
+    let next_page_token = token::next(&token_filter, limit, &page, |last| last.entry.seq.0.to_string());
     Ok(ListFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect(), next_page_token })
 }
 
-/// The stream's messages.
+/// The response stream of `StreamFundEntries`.
 pub(super) type EntriesStream =
     Pin<Box<dyn Stream<Item = std::result::Result<StreamFundEntriesResponse, Status>> + Send>>;
 
-/// Streams the entries up to the one that is last now. Each page is read when the client has taken the page before, so
-/// nothing is read for a client that has disconnected. The deadline is that of the whole stream.
+/// Streams the entries up to the last entry at the time of the request. A page is read when the client has taken the page
+/// before, so no page is read for a client that has disconnected. The deadline of the request ends the whole stream.
 pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> Result<EntriesStream> {
     let mut fields = Fields::default();
     let fund = fields.parse("fund", &call.message.fund);
@@ -105,19 +107,22 @@ pub(super) async fn stream(app: &App, call: Call<StreamFundEntriesRequest>) -> R
     Ok(Box::pin(stream::try_unfold(unread, next_page)))
 }
 
-/// The rest of a stream.
+/// The entries of a stream that are not read yet.
 struct UnreadEntries {
     app: App,
     programme: Programme,
     fund: AccountId,
     condition: Option<Condition<EntryField>>,
+    /// The last entry that was sent.
     after: EntrySeq,
     last_entry: EntrySeq,
     deadline: Option<Instant>,
 }
 
+/// A message of the stream, and what remains to be read after it.
 type EntriesPage = (StreamFundEntriesResponse, UnreadEntries);
 
+/// Reads the next message of the stream; `None` at the end.
 async fn next_page(unread: UnreadEntries) -> std::result::Result<Option<EntriesPage>, Status> {
     let query = EntryPageQuery {
         programme: &unread.programme,

@@ -32,7 +32,7 @@ type Reply<T> = std::result::Result<Response<T>, Status>;
 impl FundService for Funds {
     async fn create_fund(&self, request: Request<CreateFundRequest>) -> Reply<CreateFundResponse> {
         unary(request, async |call| {
-            let (command, validate_only) = (create(&call.message), call.message.validate_only);
+            let (command, validate_only) = (create_command(&call.message), call.message.validate_only);
             call.change(&self.0, command, validate_only).await
         })
         .await
@@ -112,7 +112,7 @@ impl FundService for Funds {
     }
 
     async fn get_fund_position(&self, request: Request<GetFundPositionRequest>) -> Reply<GetFundPositionResponse> {
-        unary(request, async |call| position(&self.0, call).await).await
+        unary(request, async |call| get_position(&self.0, call).await).await
     }
 
     async fn list_fund_entries(&self, request: Request<ListFundEntriesRequest>) -> Reply<ListFundEntriesResponse> {
@@ -126,7 +126,7 @@ impl FundService for Funds {
     }
 }
 
-fn create(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
+fn create_command(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
     Fields::command(&message.request_id, |fields| {
         let programme = fields.programme(&message.programme);
         let strand = fields.strand(&message.strand).map(StrandId::new);
@@ -138,13 +138,13 @@ fn create(message: &CreateFundRequest) -> Result<(RequestId, CreateFund)> {
     })
 }
 
-async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {
+async fn get_position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFundPositionResponse> {
     let message = &call.message;
     let mut fields = Fields::default();
     let fund = fields.parse("fund", &message.fund);
     let as_of = if message.as_of_date.is_empty() { None } else { fields.date("as_of_date", &message.as_of_date) };
     let recorded_by = message.recorded_by_time.as_ref().and_then(|it| {
-        let micros = instant(it);
+        let micros = to_micros(it);
         if micros.is_none() {
             fields.add_violation("recorded_by_time", "is not an instant");
         }
@@ -155,12 +155,12 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
     }
     let at = (message.at_sequence > 0).then_some(Seq(message.at_sequence));
     let fund: AccountId = fields.done(fund)?;
-    let found = app.fund_position(&call.caller, fund, PositionConditions { as_of, recorded_by, at }).await?;
+    let response = app.fund_position(&call.caller, fund, PositionConditions { as_of, recorded_by, at }).await?;
     Ok(GetFundPositionResponse {
         fund: fund.to_string(),
-        at_sequence: found.at.0,
-        position: Some(conversion::position(&found.total)),
-        financial_years: found
+        at_sequence: response.at.0,
+        position: Some(conversion::position(&response.total)),
+        financial_years: response
             .years
             .iter()
             .map(|(year, moved)| FinancialYear { year: year.clone(), moved: Some(conversion::position(moved)) })
@@ -168,8 +168,9 @@ async fn position(app: &App, call: Call<GetFundPositionRequest>) -> Result<GetFu
     })
 }
 
-/// Converts an instant to whole microseconds, the precision of the record.
-fn instant(at: &prost_types::Timestamp) -> Option<Micros> {
+/// Converts an instant to whole microseconds, the precision of the record. Returns `None` if the nanoseconds are not
+/// within one second, or the instant is too far from 1970.
+fn to_micros(at: &prost_types::Timestamp) -> Option<Micros> {
     let nanos = Some(at.nanos).filter(|it| (0..1_000_000_000).contains(it))?;
     at.seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.checked_div(1_000)?)).map(Micros)
 }
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_instant_is_cut_to_microseconds() {
-        let at = |seconds, nanos| instant(&prost_types::Timestamp { seconds, nanos }).map(|it| it.0);
+        let at = |seconds, nanos| to_micros(&prost_types::Timestamp { seconds, nanos }).map(|it| it.0);
         assert_eq!(at(1, 2_999), Some(1_000_002));
         assert_eq!(at(-1, 0), Some(-1_000_000));
         assert_eq!(at(0, 1_000_000_000), None);

@@ -39,13 +39,14 @@ const ORDERS: [(&str, OfferOrder); 4] = [
     ("name desc", OfferOrder::NameLast),
 ];
 
+/// Makes the mask fields of a message from the names of its fields.
 macro_rules! mask_fields {
     ($message:ty: $($field:ident),+ $(,)?) => {
         &[$(MaskField::<$message> { name: stringify!($field), clear: |it| it.$field = Default::default() }),+]
     };
 }
 
-/// The fields of an offer.
+/// The fields of an offer that a read mask may name.
 pub(super) const MASK_FIELDS: &[MaskField<proto::Offer>] = mask_fields!(
     proto::Offer: offer, programme, recipient_kind, recipient, name, region, state, outcome, assignee, schools, contacts, etag,
     trust_uid, responsible_body, terms_sha256, create_time, accepted_date, started_date,
@@ -79,15 +80,23 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_offer_field);
     let (programme, order) = fields.done(programme.zip(order))?;
     // A page token is not bound to the mask, so the mask may change between pages.
-    let bound = ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
-    let bound = call.bound(&bound);
-    let after: Option<token::NamedKey<OfferId>> = token::read_as(&bound, &message.page_token)?;
+    let token_filter =
+        ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
+    let token_filter = call.token_filter(&token_filter);
+    let after: Option<token::NamedKey<OfferId>> = token::read_as(&token_filter, &message.page_token)?;
     let after = after.map(|it| OfferPageStart { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
-    let parts = mask.has("schools") || mask.has("contacts");
-    let query = OfferPageQuery { programme: &programme, filter: &filter, order, after: after.as_ref(), limit, parts };
+    let with_parts = mask.has("schools") || mask.has("contacts");
+    let query = OfferPageQuery {
+        programme: &programme,
+        filter: &filter,
+        order,
+        after: after.as_ref(),
+        limit,
+        parts: with_parts,
+    };
     let page = app.list_offers(&call.caller, call.now.today, &query).await?;
-    let next_page_token = token::next(&bound, limit, &page, |last| token::named_key(last.id, &last.name));
+    let next_page_token = token::next(&token_filter, limit, &page, |last| token::named_key(last.id, &last.name));
     let masked = |offer: &Offer| {
         let mut message = conversion::offer(offer);
         mask.apply(&mut message, MASK_FIELDS);
@@ -122,9 +131,9 @@ mod tests {
 
     use super::*;
 
-    /// A field that is added to the message is added to the masks.
+    /// Fails if a field is added to the message and not to [`MASK_FIELDS`].
     #[test]
-    fn every_field_of_an_offer_may_be_masked() {
+    fn a_mask_may_name_every_field_of_an_offer() {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
         let message = set.file.iter().flat_map(|file| &file.message_type).find(|it| it.name() == "Offer").unwrap();
         let fields: Vec<&str> = message.field.iter().map(|field| field.name()).collect();

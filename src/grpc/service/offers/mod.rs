@@ -32,7 +32,7 @@ use crate::proto::{
 
 /// The most offers in a batch.
 const MAX_BATCH: usize = 100;
-/// The most offers in one contact.
+/// The most offers in one request of `ContactOffers`.
 const MAX_CONTACTED: usize = 500;
 
 /// The service, with the open watches.
@@ -44,11 +44,14 @@ fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<OfferTarget> {
     Some(OfferTarget { offer: offer?, etag })
 }
 
-/// Checks the offers of a batch: 1 to [`MAX_BATCH`], each once.
-fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
+/// Reads the offers and the mask of a batch: 1 to [`MAX_BATCH`] offers, each once.
+///
+/// # Errors
+/// [`crate::app::AppError::Invalid`] with all wrong fields.
+fn read_batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     let offers = &message.offers;
     let mut fields = Fields::default();
-    let mask = mask(&mut fields, message.read_mask.as_ref());
+    let mask = read_mask(&mut fields, message.read_mask.as_ref());
     if offers.is_empty() || offers.len() > MAX_BATCH {
         fields.add_violation("offers", format!("must have 1 to {MAX_BATCH} offers, got {}", offers.len()));
     }
@@ -63,12 +66,13 @@ fn batch(message: &BatchGetOffersRequest) -> Result<(Vec<OfferId>, Mask)> {
     fields.done(Some((ids, mask)))
 }
 
-/// Reads a mask of an offer with its awards and caps: `offer`, `offer.state`, `awards`, `caps`.
-fn mask(fields: &mut Fields, read_mask: Option<&FieldMask>) -> Mask {
-    let known = |path: &str| {
+/// Reads the mask of an offer with its awards and caps. Its paths are `offer`, `awards`, `caps`, and the fields of an
+/// offer, such as `offer.state`.
+fn read_mask(fields: &mut Fields, read_mask: Option<&FieldMask>) -> Mask {
+    let is_field = |path: &str| {
         matches!(path, "offer" | "awards" | "caps") || path.strip_prefix("offer.").is_some_and(list::is_offer_field)
     };
-    Mask::read(fields, read_mask, known)
+    Mask::read(fields, read_mask, is_field)
 }
 
 fn offer_response(full: &OfferInFull, mask: &Mask) -> GetOfferResponse {
@@ -82,7 +86,7 @@ fn offer_response(full: &OfferInFull, mask: &Mask) -> GetOfferResponse {
     GetOfferResponse { offer, awards: awards.collect(), caps: caps.collect() }
 }
 
-/// Declares a mutation of one offer: how its message becomes a command.
+/// Handles a mutation of one offer. `$command` makes the command from the fields of the message.
 macro_rules! mutation {
     ($self:ident, $request:ident, |$call:ident, $message:ident, $fields:ident, $offer:ident| $command:expr) => {
         unary($request, async |$call| {
@@ -123,7 +127,7 @@ impl OfferService for Offers {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("offer", &call.message.offer);
-            let mask = mask(&mut fields, call.message.read_mask.as_ref());
+            let mask = read_mask(&mut fields, call.message.read_mask.as_ref());
             Ok(offer_response(&self.0.get_offer_in_full(&call.caller, call.now.today, fields.done(id)?).await?, &mask))
         })
         .await
@@ -131,7 +135,7 @@ impl OfferService for Offers {
 
     async fn batch_get_offers(&self, request: Request<BatchGetOffersRequest>) -> Reply<BatchGetOffersResponse> {
         unary(request, async |call| {
-            let (ids, mask) = batch(&call.message)?;
+            let (ids, mask) = read_batch(&call.message)?;
             let batch = self.0.get_offers_of_snapshot(&call.caller, call.now.today, &ids).await?;
             let offers = batch.offers.iter().map(|it| offer_response(it, &mask)).collect();
             Ok(BatchGetOffersResponse { offers, at_sequence: batch.at.map_or(0, |seq| seq.0) })
@@ -265,8 +269,8 @@ fn contact_command(
     for (index, it) in message.offers.iter().enumerate().take(MAX_CONTACTED) {
         let id: Option<OfferId> = fields.parse(&format!("offers[{index}].offer"), &it.offer);
         let urn = if it.urn == 0 { None } else { fields.urn(&format!("offers[{index}].urn"), it.urn) };
-        if let Some(Err(why)) = party.map(|party| party.check_school(urn)) {
-            fields.add_violation(&format!("offers[{index}].urn"), why.to_string());
+        if let Some(Err(error)) = party.map(|party| party.check_school(urn)) {
+            fields.add_violation(&format!("offers[{index}].urn"), error.to_string());
         }
         let etag = fields.etag(&format!("offers[{index}].etag"), &it.etag);
         let Some(offer) = id else { continue };

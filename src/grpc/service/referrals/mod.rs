@@ -116,7 +116,7 @@ fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTar
 fn raise_command(message: &RaiseReferralRequest, today: Date) -> Result<(RequestId, RaiseReferral)> {
     Fields::command(&message.request_id, |fields| {
         let programme = fields.programme(&message.programme);
-        let urns = urns(fields, message);
+        let urns = read_urns(fields, message);
         let trust = if message.uid == 0 { None } else { fields.uid("uid", message.uid) };
         let subject = match (trust, urns.first()) {
             (Some(uid), _) => Some(ReferralSubject::Trust(uid)),
@@ -135,8 +135,8 @@ fn raise_command(message: &RaiseReferralRequest, today: Date) -> Result<(Request
     })
 }
 
-/// Reads the schools: one for a referred school, or 1 to [`MAX_SCHOOLS`] of a referred trust, each once.
-fn urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
+/// Reads the schools of a referral: one if a school is referred, or 1 to [`MAX_SCHOOLS`] if a trust is referred, each once.
+fn read_urns(fields: &mut Fields, message: &RaiseReferralRequest) -> Vec<Urn> {
     let limit = if message.uid == 0 { 1 } else { MAX_SCHOOLS };
     if message.urns.is_empty() || message.urns.len() > limit {
         let rule = if limit == 1 {

@@ -43,7 +43,7 @@ impl RegisterService for Register {
         let part = |message: ImportRegisterRequest| match message.part {
             Some(import_register_request::Part::Header(header)) => UploadPart::Header(header),
             Some(import_register_request::Part::Chunk(chunk)) => UploadPart::Chunk(chunk),
-            None => UploadPart::Nothing,
+            None => UploadPart::Empty,
         };
         let wrap = |answer| {
             let part = match answer {
@@ -52,7 +52,7 @@ impl RegisterService for Register {
             };
             ImportRegisterResponse { part: Some(part) }
         };
-        upload::import(self.app.clone(), self.uploads.clone(), ImportSource::Register, request, part, wrap)
+        upload::receive_upload(self.app.clone(), self.uploads.clone(), ImportSource::Register, request, part, wrap)
     }
 
     async fn list_imports(&self, request: Request<ListImportsRequest>) -> Reply<ListImportsResponse> {
@@ -77,7 +77,7 @@ impl RegisterService for Register {
                 let reason = fields.text("reason", &call.message.reason);
                 Some((id?, reason?))
             })?;
-            let request = call.identity_of(request, &[id.0.as_bytes(), reason.as_bytes()]);
+            let request = call.identity_of_parts(request, &[id.0.as_bytes(), reason.as_bytes()]);
             let validate_only = call.message.validate_only;
             decode(&self.app.withdraw_import(&call.caller, (request, id), &reason, validate_only).await?)
         })
@@ -130,11 +130,11 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let mut fields = Fields::default();
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let bound = message.search.as_bytes();
-    let after: Option<NameAndNumber<Urn>> = token::read_as(bound, &message.page_token)?;
+    let token_filter = message.search.as_bytes();
+    let after: Option<NameAndNumber<Urn>> = token::read_as(token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
+    let next_page_token = token::next(token_filter, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
     Ok(ListSchoolsResponse { schools: page.shown.iter().map(conversion::school).collect(), next_page_token })
 }
 
@@ -143,15 +143,15 @@ async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTru
     let mut fields = Fields::default();
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let bound = message.search.as_bytes();
-    let after: Option<NameAndNumber<Uid>> = token::read_as(bound, &message.page_token)?;
+    let token_filter = message.search.as_bytes();
+    let after: Option<NameAndNumber<Uid>> = token::read_as(token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(bound, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
+    let next_page_token = token::next(token_filter, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
     Ok(ListTrustsResponse { trusts: page.shown.iter().map(conversion::trust).collect(), next_page_token })
 }
 
-/// The key of a page in a list by name. As text: the number on the first line, then the name.
+/// The key of an item in a list that is ordered by name. Its text has the number on the first line, then the name.
 struct NameAndNumber<T>(String, T);
 
 impl<T: std::str::FromStr> std::str::FromStr for NameAndNumber<T> {
@@ -199,7 +199,7 @@ fn hand_placement(fields: &mut Fields, message: &PlaceSchoolRequest) -> Option<H
     }
 }
 
-/// Gives the approval of a withdrawal from the register, which executes it.
+/// Gives the approval for withdrawing an import from the register. Giving it executes the withdrawal.
 pub(in crate::grpc) async fn give_withdrawal(
     app: &App,
     call: Call<GiveApprovalRequest>,
@@ -208,7 +208,7 @@ pub(in crate::grpc) async fn give_withdrawal(
 ) -> Result<GiveApprovalResponse> {
     tracing::Span::current().record("request_id", tracing::field::display(request));
     let encode = |it: &Withdrawn| {
-        // The answer is stored, so it must contain no free text: that may be erased later.
+        // The answer is stored, so it must contain no free text, which may be erased later.
         let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
         GiveApprovalResponse {
             approval: Some(conversion::approval(&it.approval)),
@@ -227,7 +227,7 @@ pub(in crate::grpc) async fn give_withdrawal(
         WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
     };
     let encode = EncodeWithdrawn { given: encode, asked: encode_request };
-    let request = call.identity_of(request, &[approval.0.as_bytes()]);
+    let request = call.identity_of_parts(request, &[approval.0.as_bytes()]);
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
 }
