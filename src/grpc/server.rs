@@ -163,7 +163,7 @@ pub async fn serve(
     }
     // These tasks run until the end of the drain.
     let mut background = serve_metrics(metrics_address, (&app, &watchers), metrics, &connections).await?;
-    background.spawn(Arc::clone(&connections).watch());
+    background.spawn(Arc::clone(&connections).close_expired_connections());
     let (start_drain, drain_started) = oneshot::channel::<()>();
     let router = router(app, health_service, (&uploads, &watchers), (tls, web), AdmissionLayer(admission))?;
     ready()?;
@@ -296,7 +296,7 @@ async fn monitor_readiness(
         // The two checks run concurrently, because each may wait for a database that does not reply.
         let (skew, readiness) = tokio::join!(app.clock_skew(), app.ready());
         if let Ok(skew) = &skew {
-            metrics.internal.clock_skew(skew.behind, skew.apart);
+            metrics.internal.set_clock_skew(skew.behind, skew.apart);
         }
         let readiness = match (readiness, skew) {
             (Err(error), _) | (Ok(()), Err(error)) => Err(error),

@@ -148,7 +148,7 @@ impl KeyCache {
             last_fetch_at: began,
             last_fetch: FetchStatus::Done,
         };
-        metrics.key_set_fetched(began);
+        metrics.record_key_set_fetch(began);
         let shared = Arc::new(SharedKeyCache {
             fetch,
             times,
@@ -299,7 +299,7 @@ impl SharedKeyCache {
                     state.keys = Arc::new(keys);
                     state.keys_fetched_at = state.last_fetch_at;
                     state.last_fetch = FetchStatus::Done;
-                    self.metrics.key_set_fetched(state.keys_fetched_at);
+                    self.metrics.record_key_set_fetch(state.keys_fetched_at);
                     None
                 }
                 Err(error) => {
@@ -309,7 +309,7 @@ impl SharedKeyCache {
             }
         };
         if let Some((error, age)) = error {
-            self.metrics.key_fetch_failed();
+            self.metrics.record_key_fetch_failure();
             let age_seconds = age.as_secs();
             if age < self.times.max_age {
                 tracing::warn!(error, age_seconds, "the issuer's keys cannot be fetched; the old ones stay in force");

@@ -75,7 +75,7 @@ where
 
 /// Records an error in the span and the log, and returns its status.
 pub(in crate::grpc) fn fail(error: AppError) -> Status {
-    call_span::not_done(&error);
+    call_span::record_failure(&error);
     error.log();
     status(error)
 }
@@ -112,7 +112,7 @@ fn log_denial<T: Message>(
         _ => return,
     };
     if let Some(internal) = extensions.get::<Arc<InternalMetrics>>() {
-        internal.deny(reason);
+        internal.record_denial(reason);
     }
     let address = peer(extensions).map(|it| it.address.to_string()).unwrap_or_default();
     let id = message.filter(|_| method.mutates()).and_then(|it| request_id(&it.encode_to_vec()));

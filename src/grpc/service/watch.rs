@@ -77,7 +77,7 @@ pub(in crate::grpc) fn watch(
         match call::within(deadline, watchers.watch(&caller, watch_request, sender)).await {
             Ok(()) => {}
             Err(AppError::DeadlinePassed) if deadline == expiry => {
-                call_span::not_done(&"the caller's proof has ended");
+                call_span::record_failure(&"the caller's proof has ended");
                 let _ = end_sender.send(Err(auth::proof_expired_status(proof)));
             }
             Err(error) => {

@@ -1,6 +1,6 @@
-//! The span of a request, which all its log lines belong to, and one log line at its end.
+//! Makes the span of a request, which every log line of the request belongs to, and logs the end of the request.
 //!
-//! Known fields are set when the span is made, because recording a field later formats all fields again.
+//! As many fields as possible are set when the span is made, because recording a field later formats all fields again.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,9 +15,10 @@ use super::{trace_context, traces};
 use crate::domain::role::Caller;
 use crate::proto::code_name;
 
-/// Makes the span of a request, with the method, the caller, its address and its trace. An unknown method is not named, as a
-/// client could invent any text. The request id is recorded when the message is read, `why` if the request fails.
-pub(in crate::grpc) fn span(
+/// Makes the span of a request, with the method, the caller, the address and the trace of the caller. For an unknown
+/// method, `method` must not be the client's text, because a client could invent any text. The request id is recorded when
+/// the message is read; `why` is recorded if the request fails.
+pub(in crate::grpc) fn new_span(
     method: &str,
     headers: &HeaderMap,
     address: Option<SocketAddr>,
@@ -35,22 +36,22 @@ pub(in crate::grpc) fn span(
         why = Empty,
         otel.kind = Empty,
     );
-    traces::join(&span, method, parent);
+    traces::join_trace(&span, method, parent);
     span
 }
 
-/// Records in the current span why its request failed.
-pub(in crate::grpc) fn not_done(why: &impl fmt::Display) {
-    Span::current().record("why", display(why));
+/// Records in the current span why the request failed.
+pub(in crate::grpc) fn record_failure(reason: &impl fmt::Display) {
+    Span::current().record("why", display(reason));
 }
 
-/// Logs the end of a request, if it has a span. An unauthenticated request is logged at debug level only, so that denied
-/// requests cannot fill the disk; the security log has them.
-pub(in crate::grpc) fn ended(span: &Span, code: Code, took: Duration, is_authenticated: bool) {
+/// Logs the end of a request, if it has a span. A request that succeeded or was not authenticated is logged at debug level
+/// only, so that denied requests cannot fill the disk. The security log has the denied requests.
+pub(in crate::grpc) fn log_end(span: &Span, code: Code, took: Duration, is_authenticated: bool) {
     if span.is_none() {
         return;
     }
-    traces::ended(span, code);
+    traces::record_status(span, code);
     let (code_name, took_us) = (code_name(code), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     if is_authenticated && code != Code::Ok {
         tracing::info!(parent: span, code = code_name, took_us, "ended");

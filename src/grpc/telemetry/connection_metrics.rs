@@ -1,6 +1,6 @@
-//! Counts and logs connections: those that are open, those that were closed and why, and those that were not accepted.
+//! Counts and logs connections: the open ones, the closed ones with the reason, and those that could not be accepted.
 //!
-//! Log lines are sampled: one per reason in five seconds, with the number of lines left out since the last.
+//! Log lines are sampled: one per reason in five seconds, with the number of lines that were left out since the last line.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,8 +15,11 @@ use super::internal_metrics::{ScrapeLock, gauge_value, register};
 
 /// The shortest time between two log lines of one reason.
 const LOG_INTERVAL: Duration = Duration::from_secs(5);
-/// Why connections are closed. `refused`: all others were busy; `descriptors`: the process may open no more files.
-const REASONS: [&str; 10] = [
+/// The reasons for closing connections. The limits named `*_limit` are those of
+/// [`ConnectionLimits`](crate::grpc::transport::connections::ConnectionLimits). `refused`: all other connections were
+/// busy; `descriptors`: the process may open no more files; `unknown`: no caller was authenticated in time; `proof_ended`:
+/// the token or certificate expired; `idle`: no request came for long; `untaken`: the peer did not read a response.
+const CLOSE_REASONS: [&str; 10] = [
     "address_limit",
     "unknown_limit",
     "all_limit",
@@ -28,12 +31,12 @@ const REASONS: [&str; 10] = [
     "idle",
     "untaken",
 ];
-/// Reasons that are normal on a healthy server.
-const ORDINARY: [&str; 3] = ["unknown", "proof_ended", "idle"];
-/// Why a connection is not accepted.
+/// The reasons in [`CLOSE_REASONS`] that are normal on a healthy server.
+const ORDINARY_REASONS: [&str; 3] = ["unknown", "proof_ended", "idle"];
+/// The kinds of error for which a connection is not accepted.
 const ACCEPT_ERRORS: [&str; 2] = ["descriptors", "other"];
-/// Why a scrape is not answered.
-const SCRAPES: [&str; 2] = ["evicted", "late"];
+/// The reasons for closing a scrape before its response.
+const SCRAPE_CLOSE_REASONS: [&str; 2] = ["evicted", "late"];
 
 /// The metrics of connections.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl ConnectionMetrics {
                 "tsio_connections_closed_total",
                 "Connections that the server closed, by reason.",
                 "reason",
-                &REASONS,
+                &CLOSE_REASONS,
             )?,
             accept_errors: counters(
                 "tsio_accept_errors_total",
@@ -86,30 +89,32 @@ impl ConnectionMetrics {
                 "tsio_scrapes_closed_total",
                 "Connections for metrics that were closed before their answer, by reason.",
                 "reason",
-                &SCRAPES,
+                &SCRAPE_CLOSE_REASONS,
             )?,
             samples: Samples::default(),
         })
     }
 
-    /// Sets the number of open connections. Both gauges change together, so a scrape counts every connection once.
+    /// Sets the numbers of open connections whose caller is unknown and known. Both gauges change together, so a scrape
+    /// counts every connection once.
     pub(in crate::grpc) fn set_open(&self, unknown: usize, known: usize) {
-        let _recording = self.lock.recording();
+        let _lock = self.lock.lock_for_recording();
         for (state, number) in [("unknown", unknown), ("known", known)] {
             self.open.with_label_values(&[state]).set(gauge_value(number));
         }
     }
 
+    /// Sets the limit of open connections, and the numbers of open connections to 0.
     pub(in crate::grpc) fn set_limit(&self, limit: usize) {
         self.set_open(0, 0);
         self.limit.set(gauge_value(limit));
     }
 
     /// Counts and logs a connection that the server closed.
-    pub(in crate::grpc) fn closed(&self, reason: &'static str, address: SocketAddr) {
+    pub(in crate::grpc) fn record_closed(&self, reason: &'static str, address: SocketAddr) {
         self.closed.with_label_values(&[reason]).inc();
-        let Some(left_out) = self.samples.take(reason, Instant::now()) else { return };
-        if ORDINARY.contains(&reason) {
+        let Some(left_out) = self.samples.take_left_out(reason, Instant::now()) else { return };
+        if ORDINARY_REASONS.contains(&reason) {
             tracing::info!(target: "tsio::connections", reason, peer = %address, left_out, "connection closed");
         } else {
             tracing::warn!(target: "tsio::connections", reason, peer = %address, left_out, "connection closed");
@@ -117,39 +122,40 @@ impl ConnectionMetrics {
     }
 
     /// Counts and logs a connection that could not be accepted.
-    pub(in crate::grpc) fn accept_failed(&self, error: &io::Error, out_of_descriptors: bool) {
+    pub(in crate::grpc) fn record_accept_error(&self, error: &io::Error, out_of_descriptors: bool) {
         let kind = if out_of_descriptors { "descriptors" } else { "other" };
         self.accept_errors.with_label_values(&[kind]).inc();
-        let sample = if out_of_descriptors { "accept: descriptors" } else { "accept: other" };
-        if let Some(left_out) = self.samples.take(sample, Instant::now()) {
+        let sample_key = if out_of_descriptors { "accept: descriptors" } else { "accept: other" };
+        if let Some(left_out) = self.samples.take_left_out(sample_key, Instant::now()) {
             tracing::warn!(target: "tsio::connections", kind, %error, left_out, "a connection was not accepted");
         }
     }
 
     /// Counts and logs a refused health request without a credential.
-    pub(in crate::grpc) fn refuse_health(&self) {
+    pub(in crate::grpc) fn record_refused_health(&self) {
         self.health_refused.inc();
-        if let Some(left_out) = self.samples.take("health", Instant::now()) {
+        if let Some(left_out) = self.samples.take_left_out("health", Instant::now()) {
             tracing::warn!(target: "tsio::connections", left_out, "a health call without a credential was refused");
         }
     }
 
-    /// Counts a health watch without a credential until the result is dropped.
-    pub(in crate::grpc) fn health_stream(&self) -> OpenGauge {
+    /// Counts an open health watch without a credential, until the returned value is dropped.
+    pub(in crate::grpc) fn open_health_watch(&self) -> OpenGauge {
         self.health_streams.inc();
         OpenGauge(self.health_streams.clone())
     }
 
-    /// Counts and logs a scrape that was closed before its response: `evicted` for a newer one, or `late`.
-    pub(in crate::grpc) fn close_scrape(&self, reason: &'static str) {
+    /// Counts and logs a scrape that was closed before its response: `evicted` if a newer scrape took its slot, or
+    /// `late`.
+    pub(in crate::grpc) fn record_closed_scrape(&self, reason: &'static str) {
         self.scrapes.with_label_values(&[reason]).inc();
-        if let Some(left_out) = self.samples.take(reason, Instant::now()) {
+        if let Some(left_out) = self.samples.take_left_out(reason, Instant::now()) {
             tracing::warn!(target: "tsio::connections", reason, left_out, "a connection for metrics was closed");
         }
     }
 }
 
-/// Decrements its gauge when dropped.
+/// Decrements a gauge when dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct OpenGauge(IntGauge);
 
@@ -159,13 +165,14 @@ impl Drop for OpenGauge {
     }
 }
 
-/// When each reason was last logged, and the number of lines left out since.
+/// For each reason: when it was last logged, and the number of lines that were left out since then.
 #[derive(Debug, Default)]
 struct Samples(Mutex<HashMap<&'static str, (Instant, u64)>>);
 
 impl Samples {
-    /// Returns the number of lines left out if a line may be logged now; otherwise counts it as left out.
-    fn take(&self, reason: &'static str, now: Instant) -> Option<u64> {
+    /// If a line with this reason may be logged now, returns the number of lines left out since the last line. Otherwise
+    /// counts the line as left out, and returns `None`.
+    fn take_left_out(&self, reason: &'static str, now: Instant) -> Option<u64> {
         let mut samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((last, left_out)) = samples.get_mut(reason) else {
             samples.insert(reason, (now, 0));
@@ -187,10 +194,10 @@ mod tests {
 
     use super::*;
 
-    /// The number of scrapes; each may come between the changes of two gauges.
-    const GATHERED: usize = 2_000;
+    /// The number of scrapes. Without the lock, a scrape could come between the changes of the two gauges.
+    const SCRAPE_COUNT: usize = 2_000;
 
-    /// A connection that becomes known, or unknown again, is in every scrape once.
+    /// Every scrape counts a connection once, also while the connection becomes known, or unknown again.
     #[test]
     fn a_scrape_has_every_connection_once() {
         let (registry, lock) = (Registry::new(), ScrapeLock::default());
@@ -198,7 +205,7 @@ mod tests {
         metrics.set_open(1, 0);
         let stop = AtomicBool::new(false);
         let gather = || {
-            let _alone = lock.alone();
+            let _lock = lock.lock_exclusively();
             let families = registry.gather();
             let open = families.iter().find(|it| it.name() == "tsio_connections").unwrap();
             open.get_metric().iter().map(|it| it.get_gauge().get_value()).sum::<f64>()
@@ -209,7 +216,7 @@ mod tests {
                     metrics.set_open(unknown, 1 - unknown);
                 }
             });
-            let sums = (0..GATHERED).map(|_| gather()).collect();
+            let sums = (0..SCRAPE_COUNT).map(|_| gather()).collect();
             stop.store(true, Ordering::Relaxed);
             sums
         });
@@ -219,10 +226,10 @@ mod tests {
     #[test]
     fn a_reason_is_logged_at_intervals_with_the_number_left_out() {
         let (samples, start) = (Samples::default(), Instant::now());
-        assert_eq!(samples.take("idle", start), Some(0));
-        assert_eq!(samples.take("unknown", start), Some(0), "each reason by itself");
-        assert_eq!((samples.take("idle", start), samples.take("idle", start)), (None, None));
-        assert_eq!(samples.take("idle", start + LOG_INTERVAL), Some(2));
-        assert_eq!(samples.take("idle", start + LOG_INTERVAL * 2), Some(0));
+        assert_eq!(samples.take_left_out("idle", start), Some(0));
+        assert_eq!(samples.take_left_out("unknown", start), Some(0), "each reason has its own interval");
+        assert_eq!((samples.take_left_out("idle", start), samples.take_left_out("idle", start)), (None, None));
+        assert_eq!(samples.take_left_out("idle", start + LOG_INTERVAL), Some(2));
+        assert_eq!(samples.take_left_out("idle", start + LOG_INTERVAL * 2), Some(0));
     }
 }

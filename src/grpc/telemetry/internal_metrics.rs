@@ -1,8 +1,9 @@
-//! The internal metrics: the batches and queues of the writers, connections to the database, watchers, denied requests, and
-//! the results of the ledger check. Values that can be read at any time are read during the scrape.
+//! Records the internal metrics: the batches and queues of the writers, the connections to the database, the clock, the
+//! issuer's keys, watchers, denied requests, and the results of the ledger check. Values that can be read at any time are
+//! read during the scrape.
 //!
-//! A scrape shows one consistent state. Values that belong together are recorded under a lock that recorders share and a
-//! scrape takes exclusively ([`ScrapeLock`]).
+//! A scrape shows one consistent state. Values that belong together are recorded under a lock ([`ScrapeLock`]), which
+//! recorders share and a scrape holds alone.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -18,11 +19,12 @@ use crate::app::{App, Pool, WriterMetrics};
 use crate::domain::refusal::Reason;
 use crate::grpc::message::reason::{ServiceReason, StatusReason};
 
-/// Buckets in seconds: from the fsync of an idle disk to a command that waits for an unreachable database.
+/// The buckets of durations, in seconds: from the fsync of an idle disk to a command that waits for an unreachable
+/// database.
 const SECONDS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// Buckets in commands, up to the largest batch.
+/// The buckets of batch sizes, in commands, up to the largest batch.
 const COMMANDS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// Why authenticated requests are denied. All other denials are failed authentications.
+/// The reasons for denying authenticated requests. All other denials are failed authentications.
 const DENIAL_REASONS: [StatusReason; 5] = [
     StatusReason::Service(ServiceReason::CallsExceeded),
     StatusReason::Service(ServiceReason::ConnectionsExceeded),
@@ -31,19 +33,20 @@ const DENIAL_REASONS: [StatusReason; 5] = [
     StatusReason::Scheme(Reason::SelfApproval),
 ];
 
-/// Prevents a scrape between the changes of values that belong together. A recorder holds it for a few atomic operations, a
-/// scrape for about a millisecond; it is never held across an await.
+/// Prevents a scrape between the changes of values that belong together. A recorder holds the lock for a few atomic
+/// operations, a scrape for about a millisecond. The lock is never held across an await.
 #[derive(Debug, Clone, Default)]
 pub(in crate::grpc) struct ScrapeLock(Arc<RwLock<()>>);
 
 impl ScrapeLock {
-    /// The lock of a recorder. Recorders share it; none runs during a scrape.
-    pub(in crate::grpc) fn recording(&self) -> RwLockReadGuard<'_, ()> {
+    /// Locks for a recorder. Recorders share the lock, and wait while a scrape holds it.
+    pub(in crate::grpc) fn lock_for_recording(&self) -> RwLockReadGuard<'_, ()> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The exclusive lock of a scrape, or of a recorder that replaces a set of values.
-    pub(in crate::grpc) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+    /// Locks for a scrape, or for a recorder that replaces a set of values. No other scrape or recorder holds the lock
+    /// then.
+    pub(in crate::grpc) fn lock_exclusively(&self) -> RwLockWriteGuard<'_, ()> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -51,17 +54,19 @@ impl ScrapeLock {
 /// The values that are read during the scrape.
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct ProcessSnapshot {
-    pub(in crate::grpc) waiting: usize,
-    pub(in crate::grpc) watching: usize,
+    /// The number of commands that wait for a batch.
+    pub(in crate::grpc) waiting_commands: usize,
+    pub(in crate::grpc) open_watches: usize,
+    /// False after a write that did not end as it should, until a write succeeds.
     pub(in crate::grpc) is_writable: bool,
     pub(in crate::grpc) pools: Vec<Pool>,
 }
 
 impl ProcessSnapshot {
     /// Reads the current values.
-    pub(in crate::grpc) fn of(app: &App, watching: usize) -> Self {
+    pub(in crate::grpc) fn read(app: &App, open_watches: usize) -> Self {
         let is_writable = !app.is_write_in_doubt();
-        Self { waiting: app.waiting(), watching, is_writable, pools: app.pools() }
+        Self { waiting_commands: app.waiting(), open_watches, is_writable, pools: app.pools() }
     }
 }
 
@@ -155,33 +160,33 @@ impl InternalMetrics {
     }
 
     /// Counts a denied request.
-    pub(in crate::grpc) fn deny(&self, reason: StatusReason) {
+    pub(in crate::grpc) fn record_denial(&self, reason: StatusReason) {
         self.denied.with_label_values(&[reason.code()]).inc();
     }
 
     /// Sets how far the clock is behind the last recorded time, and how far it differs from the database's clock.
-    pub(in crate::grpc) fn clock_skew(&self, behind: Duration, apart: Duration) {
+    pub(in crate::grpc) fn set_clock_skew(&self, behind: Duration, apart: Duration) {
         self.clock_behind.set(behind.as_secs_f64());
         self.clock_apart.set(apart.as_secs_f64());
     }
 
     /// Sets when the current key set was fetched.
-    pub(in crate::grpc) fn key_set_fetched(&self, at: Instant) {
+    pub(in crate::grpc) fn record_key_set_fetch(&self, at: Instant) {
         *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
     /// Counts a failed fetch of the key set.
-    pub(in crate::grpc) fn key_fetch_failed(&self) {
+    pub(in crate::grpc) fn record_key_fetch_failure(&self) {
         self.key_fetches_failed.inc();
     }
 
-    /// Sets the gauges of the snapshot. The scrape holds the lock, so it shows its own snapshot and no other.
+    /// Sets the gauges from a snapshot. The scrape must hold the lock alone, so that it shows its own snapshot.
     pub(in crate::grpc) fn set_snapshot(
         &self,
-        ProcessSnapshot { waiting, watching, is_writable, pools }: &ProcessSnapshot,
+        ProcessSnapshot { waiting_commands, open_watches, is_writable, pools }: &ProcessSnapshot,
     ) {
-        self.waiting.set(gauge_value(*waiting));
-        self.watchers.set(gauge_value(*watching));
+        self.waiting.set(gauge_value(*waiting_commands));
+        self.watchers.set(gauge_value(*open_watches));
         self.writable.set((*is_writable).into());
         let fetched = *self.key_set_fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let age = fetched.map_or(Duration::ZERO, |it| it.elapsed());
@@ -194,8 +199,8 @@ impl InternalMetrics {
     }
 
     /// Sets the results of a ledger check; `at` is in seconds since 1970.
-    pub(in crate::grpc) fn checked(&self, reports: &[VerifyReport], at: i64) {
-        let _alone = self.lock.alone();
+    pub(in crate::grpc) fn set_ledger_checks(&self, reports: &[VerifyReport], at: i64) {
+        let _lock = self.lock.lock_exclusively();
         for report in reports {
             let programme = [report.programme.as_str()];
             self.checked.with_label_values(&programme).set(at);
@@ -225,7 +230,7 @@ pub(in crate::grpc) fn register<C: Collector + Clone + 'static>(registry: &Regis
     Ok(collector)
 }
 
-/// A count as the value of a gauge, saturating.
+/// Converts a count to the value of a gauge. A larger number becomes the largest `i64`.
 pub(in crate::grpc) fn gauge_value(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

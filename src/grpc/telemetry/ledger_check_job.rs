@@ -17,7 +17,7 @@ const FIRST_CHECK_WITHIN: Duration = Duration::from_secs(60);
 /// The time limit of a check. Its snapshot occupies a connection, and keeps SQLite from truncating its log.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Checks every `interval`. Never returns.
+/// Checks the ledger every `interval`. Never returns.
 pub(in crate::grpc) async fn run(app: App, metrics: Arc<InternalMetrics>, interval: Duration) {
     let latest_start = u64::try_from(interval.min(FIRST_CHECK_WITHIN).as_millis()).unwrap_or(u64::MAX);
     let mut ticks = interval_at(Instant::now() + Duration::from_millis(fastrand::u64(..latest_start.max(1))), interval);
@@ -35,7 +35,8 @@ async fn check(app: &App, metrics: &InternalMetrics) {
         Ok(Err(error)) => return tracing::error!(error = error.for_log(), "the ledger could not be checked"),
         Err(_) => return tracing::error!("the ledger could not be checked in time"),
     };
-    // A newer version of the program may have written meanwhile; this version cannot check that.
+    // A newer version of the program may have written to the ledger during the check. This version cannot check such
+    // events.
     if let Err(error @ AppError::Outdated) = app.ready().await {
         return tracing::warn!(%error, "the ledger was not checked");
     }
@@ -43,5 +44,5 @@ async fn check(app: &App, metrics: &InternalMetrics) {
         let (programme, differences) = (&report.programme, report.count);
         tracing::error!(%programme, differences, "the ledger differs from its record: tsio verify says where");
     }
-    metrics.checked(&reports, app.clock().now().at.0.div_euclid(1_000_000));
+    metrics.set_ledger_checks(&reports, app.clock().now().at.0.div_euclid(1_000_000));
 }

@@ -6,9 +6,9 @@ use http::HeaderMap;
 /// The caller's trace and span, which the span of the request continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) struct Parent<'a> {
-    /// 32 hex digits.
+    /// The id of the trace: 32 hex digits.
     pub(in crate::grpc) trace_id: &'a str,
-    /// 16 hex digits: the span of the caller.
+    /// The id of the caller's span: 16 hex digits.
     pub(in crate::grpc) span_id: &'a str,
     /// True if the caller records its part of the trace.
     pub(in crate::grpc) sampled: bool,
@@ -16,24 +16,26 @@ pub(in crate::grpc) struct Parent<'a> {
 
 /// Reads the header; `None` if it is absent, malformed or repeated.
 pub(in crate::grpc) fn read(headers: &HeaderMap) -> Option<Parent<'_>> {
-    let mut all = headers.get_all("traceparent").iter();
-    let (first, second) = (all.next()?, all.next());
+    let mut values = headers.get_all("traceparent").iter();
+    let (first, second) = (values.next()?, values.next());
     if second.is_some() { None } else { parse(first.to_str().ok()?) }
 }
 
 fn parse(text: &str) -> Option<Parent<'_>> {
     let mut parts = text.split('-');
     let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    // A later version may have more parts; version 00 may not.
+    // A later version may have more parts than these four; version 00 must not.
     let version = hex(version, 2).filter(|it| *it != "ff")?;
     if version == "00" && parts.next().is_some() {
         return None;
     }
+    // An id must not be zero.
     let id = |text, digits| hex(text, digits).filter(|it| it.bytes().any(|digit| digit != b'0'));
     let flags = u8::from_str_radix(hex(flags, 2)?, 16).ok()?;
     Some(Parent { trace_id: id(trace_id, 32)?, span_id: id(span_id, 16)?, sampled: flags & 1 == 1 })
 }
 
+/// Returns the text if it is this number of lowercase hex digits.
 fn hex(text: &str, digits: usize) -> Option<&str> {
     let is_hex = text.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it));
     (text.len() == digits && is_hex).then_some(text)
@@ -53,7 +55,7 @@ mod tests {
         let rows = [
             (format!("00-{TRACE}-{SPAN}-01"), parent(true)),
             (format!("00-{TRACE}-{SPAN}-00"), parent(false)),
-            // Only the last bit is defined; a later version may define more.
+            // Only the last bit of the flags is defined; a later version may define more bits.
             (format!("00-{TRACE}-{SPAN}-fe"), parent(false)),
             (format!("01-{TRACE}-{SPAN}-01-more"), parent(true)),
             (format!("00-{TRACE}-{SPAN}-01-more"), None),

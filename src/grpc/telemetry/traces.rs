@@ -1,7 +1,7 @@
-//! Exports traces over OTLP: a span for each request, with one inside for its wait and one for its commit, and a span for
-//! each batch of the writer.
+//! Exports traces over OTLP. There is a span for each request, and inside it a span for its wait and a span for its
+//! commit. There is also a span for each batch of the writer.
 //!
-//! These are the spans of the log; this module selects and sends them. A separate thread sends them from a bounded queue, so
+//! The log uses the same spans. This module selects and sends them. A separate thread sends them from a bounded queue, so
 //! an unreachable or slow collector loses spans but does not delay requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,26 +25,27 @@ use tracing_subscriber::{Layer, layer};
 
 use super::trace_context::Parent;
 
-/// The most spans in the queue; further ones are dropped and counted. Some seconds of a busy server, about 10 MiB.
+/// The most spans in the queue. Further spans are dropped and counted. A busy server fills the queue in some seconds; the
+/// queue then has about 10 MiB.
 const MAX_QUEUED_SPANS: usize = 16_384;
-/// The most spans in one message, some hundred KiB.
+/// The most spans in one message. Such a message has some hundred KiB.
 const MAX_BATCH_SPANS: usize = 1_024;
-/// How long a span waits to be sent together with others.
+/// The longest time that a span waits to be sent together with others.
 const SEND_INTERVAL: Duration = Duration::from_secs(1);
 /// The time limit of sending one message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(5);
-/// The time limit of sending the rest when the process ends.
+/// The time limit of sending the remaining spans when the process ends.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 static EXPORT_ENABLED: AtomicBool = AtomicBool::new(false);
 
-/// Where traces are sent, and how many.
+/// Where traces are sent, and which share of the requests is traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traces {
     /// The collector: `http://host:port` or `https://host:port`.
     pub endpoint: String,
-    /// The fraction of requests without a trace that are traced, 0 to 1. A trace of the caller says itself whether it is
-    /// recorded.
+    /// The fraction of requests without a trace that are traced, 0 to 1. If the caller sends a trace, that
+    /// trace says whether it is recorded.
     pub ratio: f64,
 }
 
@@ -53,21 +54,22 @@ pub struct Traces {
 pub struct Exporting(SdkTracerProvider);
 
 impl Exporting {
-    /// Starts the export; it connects with the first spans. Must be called within a Tokio runtime.
+    /// Starts the export. It connects to the collector when it sends the first spans. Must be called within a Tokio
+    /// runtime.
     ///
     /// # Errors
-    /// The endpoint or its TLS settings are not valid.
+    /// A message that says why the endpoint or its TLS settings are not valid.
     pub fn begin(traces: &Traces) -> Result<Self, String> {
-        let cannot = |error: &dyn std::fmt::Display| format!("traces cannot go to {}: {error}", traces.endpoint);
-        let endpoint = Endpoint::from_shared(traces.endpoint.clone()).map_err(|error| cannot(&error))?;
+        let export_error = |error: &dyn std::fmt::Display| format!("traces cannot go to {}: {error}", traces.endpoint);
+        let endpoint = Endpoint::from_shared(traces.endpoint.clone()).map_err(|error| export_error(&error))?;
         let mut endpoint = endpoint.connect_timeout(SEND_TIMEOUT).timeout(SEND_TIMEOUT);
         if traces.endpoint.starts_with("https://") {
             let tls = ClientTlsConfig::new().with_native_roots();
-            endpoint = endpoint.tls_config(tls).map_err(|error| cannot(&error))?;
+            endpoint = endpoint.tls_config(tls).map_err(|error| export_error(&error))?;
         }
         let exporter =
             SpanExporter::builder().with_tonic().with_channel(endpoint.connect_lazy()).with_timeout(SEND_TIMEOUT);
-        let exporter = exporter.build().map_err(|error| cannot(&error))?;
+        let exporter = exporter.build().map_err(|error| export_error(&error))?;
         let batches = BatchConfigBuilder::default()
             .with_max_queue_size(MAX_QUEUED_SPANS)
             .with_max_export_batch_size(MAX_BATCH_SPANS);
@@ -86,7 +88,8 @@ impl Exporting {
         Ok(Self(provider))
     }
 
-    /// The layer of `tracing` that exports the spans of this program. It takes no events; the log has them.
+    /// Returns the layer of `tracing` that exports the spans of this program. It does not export events, which are in the
+    /// log.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
@@ -108,8 +111,8 @@ impl Exporting {
     }
 }
 
-/// Puts the span of a request into the caller's trace, or into a new one. Call it before the span is entered.
-pub(in crate::grpc) fn join(span: &Span, method: &str, parent: Option<Parent<'_>>) {
+/// Puts the span of a request into the caller's trace, or into a new trace. Must be called before the span is entered.
+pub(in crate::grpc) fn join_trace(span: &Span, method: &str, parent: Option<Parent<'_>>) {
     if !EXPORT_ENABLED.load(Ordering::Relaxed) {
         return;
     }
@@ -131,14 +134,14 @@ pub(in crate::grpc) fn join(span: &Span, method: &str, parent: Option<Parent<'_>
 }
 
 /// Records the status code of a request. A fault of the server also marks the span as failed.
-pub(in crate::grpc) fn ended(span: &Span, code: Code) {
+pub(in crate::grpc) fn record_status(span: &Span, code: Code) {
     if !EXPORT_ENABLED.load(Ordering::Relaxed) {
         return;
     }
     span.set_attribute("rpc.grpc.status_code", i64::from(i32::from(code)));
-    let servers_fault =
+    let server_fault_codes =
         [Code::Unknown, Code::DeadlineExceeded, Code::Unimplemented, Code::Internal, Code::Unavailable, Code::DataLoss];
-    if servers_fault.contains(&code) {
+    if server_fault_codes.contains(&code) {
         span.set_status(Outcome::error(code.description()));
     }
 }

@@ -1,8 +1,9 @@
-//! Admission: each request passes it before its handler. It authenticates the caller, applies the caller's limits, takes a
-//! slot for a request in flight, opens the span of the request, counts it, and catches a panic of the handler.
+//! Admits requests: each request passes admission before its handler. Admission authenticates the caller, applies the
+//! caller's limits, takes a slot for a request in flight, opens the span of the request, counts the request, and catches a
+//! panic of the handler.
 //!
 //! Health checks need no credential, because probes have no token ([`super::health`]). Every other method, even an unknown
-//! one, needs an authenticated caller.
+//! method, needs an authenticated caller; only reflection in development mode does not.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -38,17 +39,20 @@ use crate::grpc::telemetry::call_metrics::{CallMetrics, CountedCall};
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::connections::{Peer, peer, peer_certificate};
 
-/// Reflection needs no caller in development mode: the contract is public, and common tools send no metadata with it.
-const REFLECTION: &str = "/grpc.reflection.";
+/// The path prefix of reflection, which needs no caller in development mode: the contract is public, and common tools send
+/// no metadata with reflection requests.
+const REFLECTION_PREFIX: &str = "/grpc.reflection.";
 
 /// Admits or refuses the requests of a server.
 #[derive(Debug)]
 pub(in crate::grpc) struct Admission {
     authenticator: Authenticator,
-    /// Slots of requests that are being authenticated. They are separate, so that requests that fail take no slot from
-    /// authenticated ones.
+    /// Slots of requests that are being authenticated. They are separate from `call_slots`, so that requests that fail
+    /// take no slot from authenticated requests.
     authentication_slots: Semaphore,
+    /// Slots of requests in flight.
     call_slots: Arc<Semaphore>,
+    /// Limits the requests per second of each caller; `None` for no limit.
     rates: Option<DefaultKeyedRateLimiter<Actor>>,
     health: AnonymousHealth,
     metrics: Arc<CallMetrics>,
@@ -60,7 +64,7 @@ struct Admitted {
     span: Span,
     peer: Option<Peer>,
     held: HeldByCall,
-    /// When its response must end, and the status that ends it.
+    /// When the response must end, and the status that ends it; `None` if admission sets no end.
     end: Option<(Instant, Status)>,
 }
 
@@ -71,8 +75,8 @@ enum HeldByCall {
 }
 
 impl Admission {
-    /// `max_calls` limits the requests in flight, and `rate` the requests per second of one caller. A caller
-    /// that was quiet for two seconds, or is new, may send twice as many at once.
+    /// Makes the admission of a server. `max_calls` limits the requests in flight, and `rate` the requests per second of
+    /// one caller. A caller that was quiet for two seconds, or is new, may send twice that number at once.
     pub(in crate::grpc) fn new(
         (authenticator, app): (Authenticator, App),
         max_calls: usize,
@@ -96,14 +100,17 @@ impl Admission {
         }
     }
 
-    /// Admits a request, or returns the status that refuses it.
+    /// Admits a request, and puts the caller, the method and the time into its extensions for the handler.
+    ///
+    /// # Errors
+    /// The status that refuses the request.
     async fn admit(&self, counted: &mut CountedCall, request: &mut Request<Body>) -> Result<Admitted, Status> {
         let peer = peer(request.extensions()).cloned();
         if health::is_health(request.uri()) {
             return self.admit_health(request, peer).await;
         }
-        if self.authenticator.is_development_mode() && request.uri().path().starts_with(REFLECTION) {
-            return self.admit_developer(peer);
+        if self.authenticator.is_development_mode() && request.uri().path().starts_with(REFLECTION_PREFIX) {
+            return self.admit_without_caller(peer);
         }
         let time = CallTime::read(self.app.clock());
         let authenticated = self.authenticate(request, peer.as_ref(), time).await;
@@ -112,12 +119,12 @@ impl Admission {
             Ok(call) => Some(&call.identity.caller),
             Err(denied) => denied.caller.as_ref(),
         };
-        let span = call_span::span(counted.method(), request.headers(), address, caller);
+        let span = call_span::new_span(counted.method(), request.headers(), address, caller);
         counted.set_span(&span, authenticated.is_ok());
         match authenticated {
             Ok(AuthenticatedCall { identity, proof, call }) => {
                 let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
-                // An unknown method has no entry; the router refuses it.
+                // An unknown method is not in the access table; the router refuses the request.
                 if let Some(method) = Method::find(request.uri().path()) {
                     request.extensions_mut().insert(method);
                 }
@@ -125,7 +132,8 @@ impl Admission {
                 request.extensions_mut().insert(identity);
                 request.extensions_mut().insert(proof);
                 request.extensions_mut().insert(Arc::clone(&self.metrics.internal));
-                // A refused text needs the app: a repeated request still gets its stored answer.
+                // The check of texts needs the app: a repeated request still gets its stored answer, even if its texts are
+                // refused now.
                 request.extensions_mut().insert(self.app.clone());
                 Ok(Admitted { span, peer, held, end: None })
             }
@@ -133,11 +141,11 @@ impl Admission {
         }
     }
 
-    /// Admits a health check. With a credential it is treated as any other request, without one the limits of
-    /// [`super::health`] apply. Admitted checks are neither logged nor traced, because probes are frequent.
+    /// Admits a health check. With a credential it is treated as any other request. Without a credential the
+    /// limits of [`super::health`] apply. Admitted checks are neither logged nor traced, because probes are frequent.
     async fn admit_health(&self, request: &mut Request<Body>, peer: Option<Peer>) -> Result<Admitted, Status> {
         if self.authenticator.is_development_mode() {
-            return self.admit_developer(peer);
+            return self.admit_without_caller(peer);
         }
         let has_token = request.headers().contains_key(AUTHORIZATION);
         let time = CallTime::read(self.app.clock());
@@ -147,7 +155,8 @@ impl Admission {
                 let end = identity.deadline.map(|deadline| (deadline, auth::proof_expired_status(Some(proof))));
                 Ok(Admitted { span: Span::none(), peer, held, end })
             }
-            // A proxy may present a certificate that is no configured service, and the probe behind it has no token.
+            // A proxy may present a certificate that is not of a configured service, and the probe behind the proxy has no
+            // token.
             Err(denied) if denied.caller.is_none() && !has_token => {
                 let held = self.health.begin(request.uri(), peer.as_ref().map(|it| &it.entry))?;
                 let end =
@@ -159,13 +168,17 @@ impl Admission {
         }
     }
 
-    /// Admits a health or reflection request in development mode. It counts as an authenticated request of no caller.
-    fn admit_developer(&self, peer: Option<Peer>) -> Result<Admitted, Status> {
-        let call = peer.as_ref().and_then(|it| it.registry.begin(&it.entry, None, None).ok());
+    /// Admits a health or reflection request in development mode. The request counts as authenticated, but has no caller.
+    fn admit_without_caller(&self, peer: Option<Peer>) -> Result<Admitted, Status> {
+        let call = peer.as_ref().and_then(|it| it.registry.begin_call(&it.entry, None, None).ok());
         let held = HeldByCall::Authenticated { _call: call, _slot: self.acquire_slot()? };
         Ok(Admitted { span: Span::none(), peer, held, end: None })
     }
 
+    /// Takes a slot for a request in flight.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED, reason `OVERLOADED`, if no slot is free.
     fn acquire_slot(&self) -> Result<OwnedSemaphorePermit, Status> {
         Arc::clone(&self.call_slots).try_acquire_owned().map_err(|_| overloaded())
     }
@@ -198,7 +211,7 @@ impl Admission {
             let message = "this caller calls more often than the server allows: slow down";
             return Err(exceeded(ServiceReason::RateExceeded, message));
         }
-        let call = peer.map(|it| it.registry.begin(&it.entry, Some(actor), identity.deadline)).transpose();
+        let call = peer.map(|it| it.registry.begin_call(&it.entry, Some(actor), identity.deadline)).transpose();
         let call = call.map_err(|it| match it {
             CallerLimit::Calls(limit) => exceeded(
                 ServiceReason::CallsExceeded,
@@ -212,11 +225,12 @@ impl Admission {
         Ok(AuthenticatedCall { identity, proof, call })
     }
 
-    /// Counts and logs a denied request, and returns its status. Overload is neither counted nor logged here.
+    /// Counts a denied request, writes it to the security log, and returns its status. Overload is neither counted nor
+    /// logged here.
     fn deny(&self, request: &Request<Body>, peer: Option<&Peer>, denied: Denied) -> Status {
         let Denied { caller, reason, status } = denied;
         if reason != ServiceReason::Overloaded {
-            self.metrics.internal.deny(reason.into());
+            self.metrics.internal.record_denial(reason.into());
             let address = peer.map(|it| it.address.to_string()).unwrap_or_default();
             security_log::log_denied_call(request.uri().path(), caller.as_ref(), &address, None, reason.into());
         }
@@ -224,14 +238,15 @@ impl Admission {
     }
 }
 
-/// An authenticated request. `call` counts it against the limits of its caller and connection.
+/// An authenticated request. `call` counts the request against the limits of its caller and connection; `None` if the
+/// request has no tracked connection.
 struct AuthenticatedCall {
     identity: Authenticated,
     proof: Proof,
     call: Option<CallInFlight>,
 }
 
-/// Why a request was denied, and its caller if known.
+/// Why a request was denied, and its caller if the caller is known.
 struct Denied {
     caller: Option<Caller>,
     reason: ServiceReason,
@@ -274,7 +289,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // This request uses the service that is ready; the clone becomes ready for the next one.
+        // This request uses the service that is ready; the clone becomes ready for the next request.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let admission = Arc::clone(&self.admission);
@@ -282,18 +297,20 @@ where
             let mut counted = admission.metrics.begin(request.uri().path());
             let Admitted { span, peer, held, end } = match admission.admit(&mut counted, &mut request).await {
                 Ok(admitted) => admitted,
-                Err(status) => return Ok(counted.follow(status.into_http())),
+                Err(status) => return Ok(counted.count_at_status(status.into_http())),
             };
             // Health and reflection define their own errors.
-            let is_own_service = request.extensions().get::<Authenticated>().is_some();
+            let is_tsio_service = request.extensions().get::<Authenticated>().is_some();
             let response = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
             let response = response.unwrap_or_else(|_| Ok(internal().into_http()));
-            let response = if is_own_service { response.map(transport_errors::with_error_reason) } else { response };
+            let response = if is_tsio_service { response.map(transport_errors::with_error_reason) } else { response };
             let response = response.map(|it| match end {
                 Some((end, status)) => health::end_at(it, end, status),
                 None => it,
             });
-            response.map(|it| delivery::follow(counted.follow(it), peer.as_ref().map(|it| &it.entry), held))
+            response.map(|it| {
+                delivery::track_response(counted.count_at_status(it), peer.as_ref().map(|it| &it.entry), held)
+            })
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Limits how long the server waits for the message of a request, because the request holds a slot meanwhile.
+//! Limits how long the server waits for the message of a request, because the request holds a slot during that time.
 //!
 //! Uploads have their own limits (`upload.rs`), because a large file takes long over a slow connection.
 
@@ -39,9 +39,10 @@ impl TimeLimitedBody {
         Self { body, started: Instant::now(), timer: None }
     }
 
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Returns true if the time limit has passed. If not, the timer wakes the task when it passes.
+    fn poll_time_limit(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = self.started + MESSAGE_TIMEOUT;
-        #[expect(clippy::disallowed_methods, reason = "the deadline of a message, beside its reads")]
+        #[expect(clippy::disallowed_methods, reason = "the time limit of a message while its body is polled")]
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         timer.as_mut().poll(cx).is_ready()
     }
@@ -53,7 +54,7 @@ impl HttpBody for TimeLimitedBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if frame.is_pending() && self.is_late(cx) {
+        if frame.is_pending() && self.poll_time_limit(cx) {
             return Poll::Ready(Some(Err(Status::deadline_exceeded("the message did not come in time"))));
         }
         frame

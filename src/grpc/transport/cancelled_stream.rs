@@ -1,7 +1,7 @@
 //! Makes a cancelled stream of request messages end with an error.
 //!
 //! If the client cancels, tonic ends the stream as if the client had finished it, so half an upload would look complete.
-//! tonic does that only for the code CANCELLED, so the code becomes ABORTED here.
+//! tonic does that only for the code CANCELLED, so this module changes the code to ABORTED.
 
 use http::Request;
 use http_body_util::BodyExt as _;

@@ -1,6 +1,7 @@
-//! A limited number of slots for the work of unknown callers. If all are in use, the oldest work is cancelled for the new.
+//! Limits the work of unknown callers by a number of slots. If all slots are in use, the oldest work is cancelled for new
+//! work.
 //!
-//! So an inactive client cannot hold all slots, and no client has to wait.
+//! So an inactive client cannot hold all slots, and no client has to wait for a slot.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// A limited number of slots; the oldest is evicted for a new one.
+/// A limited number of slots. If all are in use, the oldest work is evicted from its slot.
 #[derive(Debug)]
 pub(in crate::grpc) struct EvictingSlots {
     capacity: usize,
@@ -17,12 +18,12 @@ pub(in crate::grpc) struct EvictingSlots {
 
 #[derive(Debug, Default)]
 struct SlotsInUse {
-    next: u64,
-    /// Slots by number, oldest first. Dropping the sender evicts the slot.
+    next_id: u64,
+    /// Slots by id, the oldest first. Dropping the sender evicts the work of the slot.
     slots: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// Frees its slot when dropped, unless the slot was evicted.
+/// A slot in use. Dropping this value frees the slot, unless its work was evicted before.
 struct EvictingSlot<'a> {
     slots: &'a EvictingSlots,
     id: u64,
@@ -35,14 +36,14 @@ impl Drop for EvictingSlot<'_> {
 }
 
 impl EvictingSlots {
-    /// Makes free slots, at least one.
+    /// Makes `capacity` free slots, but at least one.
     pub(in crate::grpc) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), in_use: Mutex::default() }
     }
 
-    /// Runs `work` in a slot. Returns `None` if the slot was evicted before the work was done.
+    /// Runs `work` in a slot. Returns `None` if the work was evicted before it was done.
     pub(in crate::grpc) async fn run<R>(&self, work: impl Future<Output = R>) -> Option<R> {
-        let (_slot, evicted) = self.take();
+        let (_slot, evicted) = self.take_slot();
         tokio::select! {
             biased;
             done = work => Some(done),
@@ -50,11 +51,12 @@ impl EvictingSlots {
         }
     }
 
-    fn take(&self) -> (EvictingSlot<'_>, oneshot::Receiver<()>) {
+    /// Takes a slot. The receiver ends when the work of the slot is evicted.
+    fn take_slot(&self) -> (EvictingSlot<'_>, oneshot::Receiver<()>) {
         let (sender, evicted) = oneshot::channel();
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = in_use.next;
-        in_use.next = id.saturating_add(1);
+        let id = in_use.next_id;
+        in_use.next_id = id.saturating_add(1);
         if in_use.slots.len() >= self.capacity {
             in_use.slots.pop_first();
         }
@@ -77,7 +79,7 @@ mod tests {
         let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.run(pending::<()>()))).collect();
         assert!(held.iter_mut().all(|it| it.as_mut().now_or_never().is_none()));
         assert_eq!(slots.run(ready(7)).now_or_never(), Some(Some(7)));
-        assert_eq!(held[0].as_mut().now_or_never(), Some(None), "evicted");
+        assert_eq!(held[0].as_mut().now_or_never(), Some(None), "the oldest work was evicted");
         assert!(held[1].as_mut().now_or_never().is_none());
         // A freed slot is used first: no other work is evicted.
         drop(held.remove(0));

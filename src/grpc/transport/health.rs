@@ -1,9 +1,9 @@
-//! Health checks without a credential. Anyone may send them, so their number and duration are limited.
+//! Limits health checks without a credential. Anyone may send them, so their number and duration are limited.
 //!
-//! A connection may have a few of these requests in flight; that of a trusted proxy any number, because many probes share it.
-//! In addition at most [`MAX_WATCHES`] watches run, each for [`WATCH_DURATION`]. Neither checks nor watches keep their
-//! connection open. A caller with a token or a known certificate is authenticated as in any request, and may watch until
-//! that proof expires.
+//! A connection may have a few of these requests in flight. The connection of a trusted proxy may have any number, because
+//! many probes share it. In addition at most [`MAX_WATCHES`] watches run, each for [`WATCH_DURATION`]. Neither checks nor
+//! watches keep their connection open. A caller with a token or a known certificate is authenticated as in any request,
+//! and may watch until that proof expires.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -24,53 +24,56 @@ use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::refuse;
 use crate::grpc::telemetry::connection_metrics::{ConnectionMetrics, OpenGauge};
 
-const SERVICE: &str = "/grpc.health.v1.Health/";
-const WATCH: &str = "/grpc.health.v1.Health/Watch";
-/// The limit of watches without a credential.
+/// The path prefix of the health service.
+const SERVICE_PREFIX: &str = "/grpc.health.v1.Health/";
+/// The path of a health watch.
+const WATCH_PATH: &str = "/grpc.health.v1.Health/Watch";
+/// The most open watches without a credential.
 const MAX_WATCHES: usize = 64;
-/// How long a watch without a credential lasts.
+/// The longest time that a watch without a credential may last.
 pub(in crate::grpc) const WATCH_DURATION: Duration = Duration::from_secs(30);
 
 /// Returns true for a request to the health service.
 pub(in crate::grpc) fn is_health(uri: &Uri) -> bool {
-    uri.path().starts_with(SERVICE)
+    uri.path().starts_with(SERVICE_PREFIX)
 }
 
 /// Returns true for a health watch.
 pub(in crate::grpc) fn is_watch(uri: &Uri) -> bool {
-    uri.path() == WATCH
+    uri.path() == WATCH_PATH
 }
 
 /// Limits the health requests without a credential.
 #[derive(Debug)]
 pub(in crate::grpc) struct AnonymousHealth {
-    streams: Arc<Semaphore>,
+    watch_slots: Arc<Semaphore>,
     metrics: Arc<ConnectionMetrics>,
 }
 
-/// The resources of an anonymous health request, until its response has been sent.
+/// The resources of an anonymous health request. They are freed when this value is dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct AnonymousHealthCall {
     _call: Option<AnonymousCall>,
-    _stream: Option<(OwnedSemaphorePermit, OpenGauge)>,
+    _watch: Option<(OwnedSemaphorePermit, OpenGauge)>,
 }
 
 impl AnonymousHealth {
     pub(in crate::grpc) fn new(metrics: Arc<ConnectionMetrics>) -> Self {
-        Self { streams: Arc::new(Semaphore::new(MAX_WATCHES)), metrics }
+        Self { watch_slots: Arc::new(Semaphore::new(MAX_WATCHES)), metrics }
     }
 
     /// Begins a health request without a credential.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, if there are too many watches, or too many requests on this connection.
+    /// RESOURCE_EXHAUSTED, reason `HEALTH_EXCEEDED`, if there are too many watches, or too many requests on this
+    /// connection.
     pub(in crate::grpc) fn begin(
         &self,
         uri: &Uri,
         entry: Option<&Arc<ConnectionEntry>>,
     ) -> Result<AnonymousHealthCall, Status> {
         let refused = |message: &str| {
-            self.metrics.refuse_health();
+            self.metrics.record_refused_health();
             refuse(ServiceReason::HealthExceeded, message)
         };
         let call = match entry {
@@ -81,20 +84,20 @@ impl AnonymousHealth {
             ),
             None => None,
         };
-        let stream = if is_watch(uri) {
-            let slot = Arc::clone(&self.streams).try_acquire_owned();
+        let watch = if is_watch(uri) {
+            let slot = Arc::clone(&self.watch_slots).try_acquire_owned();
             let slot = slot.map_err(|_| {
                 refused("too many health watches without a credential: show a token or a certificate, or use Check")
             })?;
-            Some((slot, self.metrics.health_stream()))
+            Some((slot, self.metrics.open_health_watch()))
         } else {
             None
         };
-        Ok(AnonymousHealthCall { _call: call, _stream: stream })
+        Ok(AnonymousHealthCall { _call: call, _watch: watch })
     }
 }
 
-/// The status that ends a watch without a credential.
+/// Returns the status that ends a watch without a credential.
 pub(in crate::grpc) fn watch_ended_status() -> Status {
     let message = format!(
         "a health watch without a credential lasts {} s: show a token or a certificate, or use Check",
@@ -105,7 +108,7 @@ pub(in crate::grpc) fn watch_ended_status() -> Status {
 
 /// Makes the response end with this status at `end`, unless it ends earlier.
 pub(in crate::grpc) fn end_at(response: Response<Body>, end: Instant, status: Status) -> Response<Body> {
-    #[expect(clippy::disallowed_methods, reason = "the deadline of a stream, beside what it says")]
+    #[expect(clippy::disallowed_methods, reason = "the time limit of a response while its body is polled")]
     let end = Box::pin(tokio::time::sleep_until(end));
     response.map(|body| Body::new(TimeLimitedResponse { body, end, status: Some(status) }))
 }
@@ -113,7 +116,7 @@ pub(in crate::grpc) fn end_at(response: Response<Body>, end: Instant, status: St
 struct TimeLimitedResponse {
     body: Body,
     end: Pin<Box<Sleep>>,
-    /// `None` after it was sent.
+    /// The status that ends the response; `None` after it was sent.
     status: Option<Status>,
 }
 
@@ -161,10 +164,10 @@ mod tests {
     }
 
     #[test]
-    fn watches_are_few_and_checks_are_not() {
+    fn the_number_of_watches_is_limited_and_that_of_checks_is_not() {
         let metrics = Arc::new(ConnectionMetrics::new(&prometheus::Registry::new(), ScrapeLock::default()).unwrap());
         let health = AnonymousHealth::new(metrics);
-        let watch = Uri::from_static(WATCH);
+        let watch = Uri::from_static(WATCH_PATH);
         let held: Vec<_> = std::iter::from_fn(|| health.begin(&watch, None).ok()).collect();
         assert_eq!(held.len(), MAX_WATCHES);
         assert!(health.begin(&Uri::from_static("/grpc.health.v1.Health/Check"), None).is_ok());

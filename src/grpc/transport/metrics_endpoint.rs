@@ -2,7 +2,7 @@
 //! about persons.
 //!
 //! A connection serves one request, and the number of connections and their time are limited. An unfinished request is
-//! evicted for a newer one, so a slow client cannot block a scrape.
+//! evicted for a newer request, so a slow client cannot block a scrape.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
-use super::connections::{self, Registry, SCRAPES};
+use super::connections::{self, MAX_SCRAPES, Registry};
 use super::eviction::EvictingSlots;
 use crate::app::App;
 use crate::app::watch::Watches;
@@ -35,9 +35,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The largest request, in bytes.
 const MAX_REQUEST_BYTES: usize = 8 * 1024;
-/// How long the amounts of the funds are served before they are read again.
+/// The longest time that the amounts of the funds are served before they are read again.
 const FUNDS_MAX_AGE: Duration = Duration::from_secs(15);
-/// The time limit of reading the funds. After it the previous amounts are served.
+/// The time limit of reading the funds. When it has passed, the previous amounts are served.
 const FUNDS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The state of the endpoint, shared by all connections.
@@ -45,10 +45,12 @@ struct MetricsEndpoint {
     app: App,
     watchers: Watches<WatchOffersResponse>,
     metrics: Arc<CallMetrics>,
-    /// When the funds were last read.
+    /// When the server last tried to read the funds; `None` before the first scrape.
     funds_read: Mutex<Option<Instant>>,
-    reading: EvictingSlots,
-    answering: EvictingSlots,
+    /// Slots of scrapes whose request is being read.
+    request_slots: EvictingSlots,
+    /// Slots of scrapes whose response is being sent.
+    response_slots: EvictingSlots,
 }
 
 /// Serves the endpoint. Never returns.
@@ -58,9 +60,15 @@ pub(in crate::grpc) async fn serve(
     listener: TcpListener,
     connections: Arc<Registry>,
 ) {
-    let (reading, answering) = (EvictingSlots::new(SCRAPES), EvictingSlots::new(SCRAPES));
-    let endpoint =
-        Arc::new(MetricsEndpoint { app, watchers, metrics, funds_read: Mutex::new(None), reading, answering });
+    let (request_slots, response_slots) = (EvictingSlots::new(MAX_SCRAPES), EvictingSlots::new(MAX_SCRAPES));
+    let endpoint = Arc::new(MetricsEndpoint {
+        app,
+        watchers,
+        metrics,
+        funds_read: Mutex::new(None),
+        request_slots,
+        response_slots,
+    });
     loop {
         if let Some((stream, _)) = connections::accept(&listener, &connections).await {
             let endpoint = Arc::clone(&endpoint);
@@ -70,42 +78,45 @@ pub(in crate::grpc) async fn serve(
 }
 
 impl MetricsEndpoint {
+    /// Serves one connection: reads its request, then sends the response.
     async fn handle(&self, stream: TcpStream) {
         let arrived = Notify::new();
         let service = service_fn(|request: Request<Incoming>| {
             arrived.notify_one();
-            self.answer(request.method() == Method::GET && request.uri() == "/metrics")
+            self.respond(request.method() == Method::GET && request.uri() == "/metrics")
         });
         let mut http = http1::Builder::new();
-        // The slots below limit the time. A client may close its sending side after the request.
+        // The timeouts below limit the time, so the connection has no timeout of its own. A client may close its sending
+        // side after the request.
         http.keep_alive(false).half_close(true).header_read_timeout(None).max_buf_size(MAX_REQUEST_BYTES);
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-        let request = async {
+        let request_arrived = async {
             tokio::select! {
                 biased;
                 _ended = &mut connection => false,
                 () = arrived.notified() => true,
             }
         };
-        let request = self.reading.run(timeout(REQUEST_TIMEOUT, request)).await;
-        if self.completed(request) == Some(true) {
-            let response = self.answering.run(timeout(RESPONSE_TIMEOUT, connection)).await;
-            let _ = self.completed(response);
+        let has_request = self.request_slots.run(timeout(REQUEST_TIMEOUT, request_arrived)).await;
+        if self.result_or_count(has_request) == Some(true) {
+            let response = self.response_slots.run(timeout(RESPONSE_TIMEOUT, connection)).await;
+            let _ = self.result_or_count(response);
         }
     }
 
-    /// Returns the result of work that was neither evicted nor late, and counts the rest.
-    fn completed<R>(&self, done: Option<Result<R, Elapsed>>) -> Option<R> {
+    /// Returns the result of work that has ended. Work that was evicted or late is counted as closed, and returns `None`.
+    fn result_or_count<R>(&self, done: Option<Result<R, Elapsed>>) -> Option<R> {
         let reason = match done {
             Some(Ok(done)) => return Some(done),
             Some(Err(_)) => "late",
             None => "evicted",
         };
-        self.metrics.connections.close_scrape(reason);
+        self.metrics.connections.record_closed_scrape(reason);
         None
     }
 
-    async fn answer(&self, is_scrape: bool) -> Result<Response<Full<Bytes>>, Infallible> {
+    /// Responds to `GET /metrics` with the metrics, and to any other request with NOT FOUND.
+    async fn respond(&self, is_scrape: bool) -> Result<Response<Full<Bytes>>, Infallible> {
         let (status, body) =
             if is_scrape { self.scrape().await } else { (StatusCode::NOT_FOUND, "GET /metrics\n".into()) };
         let mut response = Response::new(Full::new(body));
@@ -116,7 +127,7 @@ impl MetricsEndpoint {
 
     async fn scrape(&self) -> (StatusCode, Bytes) {
         read_funds(&self.app, &self.metrics, &self.funds_read).await;
-        match self.metrics.text(&ProcessSnapshot::of(&self.app, self.watchers.watching())) {
+        match self.metrics.text(&ProcessSnapshot::read(&self.app, self.watchers.watching())) {
             Ok(text) => (StatusCode::OK, text.into()),
             Err(error) => {
                 tracing::error!(%error, "metrics cannot be written");
@@ -126,6 +137,7 @@ impl MetricsEndpoint {
     }
 }
 
+/// Reads the funds and sets their metrics, unless they were read within [`FUNDS_MAX_AGE`]. Failures are logged.
 async fn read_funds(app: &App, metrics: &CallMetrics, last_read: &Mutex<Option<Instant>>) {
     let mut last_read = last_read.lock().await;
     if last_read.is_some_and(|it| it.elapsed() < FUNDS_MAX_AGE) {

@@ -1,4 +1,4 @@
-//! The server's transport: connections, admission of requests, bodies, health, and the metrics endpoint.
+//! Implements the transport of the server: connections, admission of requests, bodies, health, and the metrics endpoint.
 
 pub(in crate::grpc) mod admission;
 pub(in crate::grpc) mod body_timeout;

@@ -1,7 +1,8 @@
 //! Converts errors of the transport to the code and reason that the contract defines for them.
 //!
-//! tonic reports an unreadable message as INTERNAL and one that is too long as OUT_OF_RANGE, both without details. In the
-//! contract INTERNAL means a bug of the server, so clients would report a bug when their own message is wrong.
+//! tonic reports an unreadable message as INTERNAL and a message that is too long as OUT_OF_RANGE, both without details.
+//! In the contract INTERNAL means a bug of the server. Without this conversion, a client would report a bug when its own
+//! message is wrong.
 
 use http::Response;
 use tonic::body::Body;
@@ -10,16 +11,18 @@ use tonic::{Code, Status};
 use crate::grpc::message::reason::ServiceReason;
 use crate::grpc::message::status::{error_info, refuse, with_details};
 
-/// Converts an error response without details, which no handler of this server made, to one of the contract.
-pub(in crate::grpc) fn with_error_reason(answer: Response<Body>) -> Response<Body> {
-    match Status::from_header_map(answer.headers()) {
+/// Converts an error response without details to an error of the contract. No handler of this server makes an error without
+/// details.
+pub(in crate::grpc) fn with_error_reason(response: Response<Body>) -> Response<Body> {
+    match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
             contract_status(&status).into_http()
         }
-        _ => answer,
+        _ => response,
     }
 }
 
+/// Returns the status of the contract for an error of the transport.
 fn contract_status(transport: &Status) -> Status {
     match transport.code() {
         Code::Internal => {
@@ -44,8 +47,8 @@ mod tests {
     use tonic_types::StatusExt as _;
 
     fn converted(status: &Status) -> (Code, Option<String>) {
-        let answer = with_error_reason(status.clone().into_http());
-        let status = Status::from_header_map(answer.headers()).unwrap();
+        let response = with_error_reason(status.clone().into_http());
+        let status = Status::from_header_map(response.headers()).unwrap();
         (status.code(), status.get_details_error_info().map(|it| it.reason))
     }
 
@@ -66,9 +69,9 @@ mod tests {
 
     #[test]
     fn an_error_of_a_handler_is_not_changed() {
-        let ours = refuse(ServiceReason::Internal, "a bug");
-        assert_eq!(converted(&ours), (Code::Internal, Some(ServiceReason::Internal.code().to_owned())));
-        let fine = with_error_reason(Response::new(Body::empty()));
-        assert!(fine.headers().is_empty(), "a response that is no error is not changed");
+        let handler_error = refuse(ServiceReason::Internal, "a bug");
+        assert_eq!(converted(&handler_error), (Code::Internal, Some(ServiceReason::Internal.code().to_owned())));
+        let success = with_error_reason(Response::new(Body::empty()));
+        assert!(success.headers().is_empty(), "a response that is no error is not changed");
     }
 }

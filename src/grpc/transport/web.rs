@@ -1,7 +1,7 @@
-//! gRPC-Web for web pages of configured origins. It translates requests before admission, so the same checks apply.
+//! Serves gRPC-Web to web pages of configured origins. Requests are translated before admission, so the same checks apply.
 //!
-//! It is off, and HTTP/1.1 with it, unless an origin is configured. This layer also answers the CORS preflight of browsers,
-//! without authentication, because a browser sends no token with it.
+//! gRPC-Web and HTTP/1.1 are off unless an origin is configured. This layer also responds to the CORS preflight of
+//! browsers. It does so without authentication, because a browser sends no token with a preflight.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tower::layer::util::{Identity, Stack};
 use tower::util::{Either, option_layer};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// How long a browser may cache the answer to a preflight.
+/// The longest time that a browser may cache the response to a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(3_600);
 
 /// The first layer of the server; it does nothing if no origin is configured.
@@ -24,7 +24,7 @@ pub(in crate::grpc) fn layer(origins: Vec<HeaderValue>) -> Web {
     let request_headers =
         [AUTHORIZATION, CONTENT_TYPE, header("x-grpc-web"), header("x-user-agent"), header("grpc-timeout")];
     let response_headers = [header("grpc-status"), header("grpc-message"), header("grpc-status-details-bin")];
-    // CORS credentials (cookies) stay off: a page sends its token itself.
+    // CORS credentials (cookies) are not allowed: a page sends its token itself.
     let cors = || {
         CorsLayer::new()
             .allow_origin(AllowOrigin::list(origins.clone()))

@@ -1,8 +1,9 @@
-//! The request metrics for Prometheus. All label values are registered at the start, so a request costs a few atomics.
+//! Counts requests for Prometheus. All label values are registered at the start, so a request costs a few atomic
+//! operations.
 //!
-//! Only methods of the access table have labels; a request to any other method is counted as `unknown`. A request is counted
-//! when its status is sent, so that a client that scrapes after it sees it counted. A cancelled request is counted when it is
-//! dropped.
+//! Only methods of the access table have labels; a request to any other method is counted as `unknown`. A request is
+//! counted when its status is sent, so that a client that scrapes after its response sees the request counted. A cancelled
+//! request is counted when it is dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,18 +26,19 @@ use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 use crate::proto::code_name;
 
-/// Buckets in seconds: from reading one row to a request that waits for its deadline.
+/// The buckets of durations, in seconds: from reading one row to a request that waits for its deadline.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// The number of status codes, which count from 0.
-const CODES: i32 = 17;
+/// The number of status codes, which are numbered from 0.
+const CODE_COUNT: i32 = 17;
 /// The methods of the health service, which are not in the access table.
 const HEALTH: [(&str, &str); 2] = [("grpc.health.v1.Health", "Check"), ("grpc.health.v1.Health", "Watch")];
 
 /// The metrics of one method.
 #[derive(Debug)]
 struct MethodCounters {
-    /// `OfferService/NoteOffer`; a service of another package has the package in front.
+    /// The name, such as `OfferService/NoteOffer`. For a service of another package, the package comes before the name.
     name: String,
+    /// The number of ended requests, by status code.
     handled: Vec<IntCounter>,
     seconds: Histogram,
     in_flight: IntGauge,
@@ -86,15 +88,16 @@ impl CallMetrics {
         let connections = Arc::new(ConnectionMetrics::new(&registry, lock.clone())?);
         let method = |service: &str, name: &str| {
             let counter = |code| handled.with_label_values(&[service, name, code_name(Code::from(code))]);
-            let handled = (0..CODES).map(counter).collect();
+            let handled = (0..CODE_COUNT).map(counter).collect();
             let seconds = seconds.with_label_values(&[service, name]);
             let name = format!("{}/{name}", service.strip_prefix("tsio.v1.").unwrap_or(service));
             Arc::new(MethodCounters { name, handled, seconds, in_flight: in_flight.clone() })
         };
-        let own = methods.into_iter().filter_map(|rpc| rpc.split_once('/'));
-        let own = own.map(|(service, name)| (format!("tsio.v1.{service}"), name));
-        let all = own.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
-        let methods = all.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
+        let own_methods = methods.into_iter().filter_map(|rpc| rpc.split_once('/'));
+        let own_methods = own_methods.map(|(service, name)| (format!("tsio.v1.{service}"), name));
+        let all_methods = own_methods.chain(HEALTH.map(|(service, name)| (service.to_owned(), name)));
+        let methods =
+            all_methods.map(|(service, name)| (format!("/{service}/{name}"), method(&service, name))).collect();
         let unknown = method("unknown", "unknown");
         Ok(Self { internal, connections, lock, registry, methods, unknown, available, committed })
     }
@@ -107,9 +110,9 @@ impl CallMetrics {
         CountedCall { lock, method, started: Instant::now(), ended: false, span: Span::none(), is_authenticated: false }
     }
 
-    /// Sets the amounts of the funds, and removes funds that no longer exist.
+    /// Sets the amounts of the funds in pence, and removes funds that no longer exist.
     pub(in crate::grpc) fn set_funds(&self, funds: &[Fund]) {
-        let _alone = self.lock.alone();
+        let _lock = self.lock.lock_exclusively();
         self.available.reset();
         self.committed.reset();
         for Fund { programme, account } in funds.iter().filter(|it| it.account.unit == Unit::Pence) {
@@ -122,10 +125,10 @@ impl CallMetrics {
         }
     }
 
-    /// Writes all metrics in the text format of Prometheus, as one consistent state.
+    /// Returns all metrics in the text format of Prometheus, as one consistent state.
     pub(in crate::grpc) fn text(&self, snapshot: &ProcessSnapshot) -> prometheus::Result<Vec<u8>> {
         let families = {
-            let _alone = self.lock.alone();
+            let _lock = self.lock.lock_exclusively();
             self.internal.set_snapshot(snapshot);
             self.registry.gather()
         };
@@ -147,18 +150,18 @@ pub(in crate::grpc) struct CountedCall {
 }
 
 impl CountedCall {
-    /// The method, as in the access table, or `unknown/unknown`.
+    /// Returns the name of the method as in the access table, or `unknown/unknown`.
     pub(in crate::grpc) fn method(&self) -> &str {
         &self.method.name
     }
 
-    /// Sets the span of the request; its end is logged in it.
+    /// Sets the span of the request, in which the end of the request is logged.
     pub(in crate::grpc) fn set_span(&mut self, span: &Span, is_authenticated: bool) {
         (self.span, self.is_authenticated) = (span.clone(), is_authenticated);
     }
 
-    /// Counts the request when the status of its response is sent, in the headers or the trailers.
-    pub(in crate::grpc) fn follow(mut self, response: Response<Body>) -> Response<Body> {
+    /// Makes the request count when the status of its response is sent, in the headers or the trailers.
+    pub(in crate::grpc) fn count_at_status(mut self, response: Response<Body>) -> Response<Body> {
         self.end_with(response.headers());
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -170,13 +173,14 @@ impl CountedCall {
         })
     }
 
+    /// Ends the request if these headers have its status.
     fn end_with(&mut self, headers: &HeaderMap) {
         if let Some(code) = headers.get("grpc-status") {
             self.end(Code::from_bytes(code.as_bytes()));
         }
     }
 
-    /// Counts the request and logs its end, the first time only.
+    /// Counts the request and logs its end. Further calls do nothing.
     fn end(&mut self, code: Code) {
         if std::mem::replace(&mut self.ended, true) {
             return;
@@ -184,14 +188,14 @@ impl CountedCall {
         let took = self.started.elapsed();
         let index = usize::try_from(i32::from(code)).unwrap_or_default();
         {
-            let _recording = self.lock.recording();
+            let _lock = self.lock.lock_for_recording();
             if let Some(handled) = self.method.handled.get(index) {
                 handled.inc();
             }
             self.method.seconds.observe(took.as_secs_f64());
             self.method.in_flight.dec();
         }
-        call_span::ended(&self.span, code, took, self.is_authenticated);
+        call_span::log_end(&self.span, code, took, self.is_authenticated);
     }
 }
 

@@ -17,18 +17,18 @@ use crate::domain::ids::{AccountId, Programme};
 use crate::domain::ledger::Account;
 use crate::domain::terms::StrandId;
 
-const NOTE: &str = "/tsio.v1.OfferService/NoteOffer";
-const NOTES: &str = "grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"";
+const NOTE_PATH: &str = "/tsio.v1.OfferService/NoteOffer";
+const NOTE_LABELS: &str = "grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"";
 /// The number of requests in flight when the scrapes begin.
 const CALLS: i64 = 20_000;
-/// The number of scrapes; each may come between the changes of two gauges.
-const SCRAPES: usize = 200;
+/// The number of scrapes. Without the lock, a scrape could come between the changes of two values.
+const SCRAPE_COUNT: usize = 200;
 
-fn year() -> Programme {
+fn programme() -> Programme {
     "2021-22".parse().unwrap()
 }
 
-/// The value of the line of this metric.
+/// Returns the value of the metric with this name and these labels.
 fn value(text: &str, name: &str) -> i64 {
     let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     rest.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
@@ -41,7 +41,7 @@ fn scrape_text(metrics: &CallMetrics) -> String {
 fn report(differences: usize) -> VerifyReport {
     let (seq, hash) = (Seq(0), Hash([0; 32]));
     VerifyReport {
-        programme: year().into(),
+        programme: programme().into(),
         seq,
         hash,
         entries: 0,
@@ -56,16 +56,17 @@ fn report(differences: usize) -> VerifyReport {
 fn fund(pence: i64) -> Fund {
     let owner = Owner::Fund { region: None };
     let account = Account::new(AccountId(uuid::Uuid::nil()), owner, StrandId::new("credit"), Unit::Pence, true);
-    Fund { programme: year(), account: Account { available: pence, committed: pence, ..account } }
+    Fund { programme: programme(), account: Account { available: pence, committed: pence, ..account } }
 }
 
-/// Records values that belong together, again and again, until `stop` is set.
+/// Repeatedly records values that belong together, until `stop` is set.
 fn record(metrics: &CallMetrics, calls: Vec<CountedCall>, stop: &AtomicBool) {
     let until_stopped = || (0..).take_while(|_| !stop.load(Ordering::Relaxed));
     thread::scope(|scope| {
         scope.spawn(|| {
-            until_stopped()
-                .for_each(|number| metrics.internal.checked(&[report(usize::from(number % 2 == 0))], number % 2))
+            until_stopped().for_each(|number| {
+                metrics.internal.set_ledger_checks(&[report(usize::from(number % 2 == 0))], number % 2)
+            })
         });
         scope.spawn(|| until_stopped().for_each(|number| metrics.set_funds(&[fund(number)])));
         scope.spawn(|| calls.into_iter().take_while(|_| !stop.load(Ordering::Relaxed)).for_each(refuse));
@@ -73,46 +74,50 @@ fn record(metrics: &CallMetrics, calls: Vec<CountedCall>, stop: &AtomicBool) {
 }
 
 fn refuse(call: CountedCall) {
-    drop(call.follow(Status::not_found("").into_http()));
+    drop(call.count_at_status(Status::not_found("").into_http()));
 }
 
 #[test]
 fn a_scrape_shows_one_state() {
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
-    metrics.internal.checked(&[report(0)], 1);
+    metrics.internal.set_ledger_checks(&[report(0)], 1);
     metrics.set_funds(&[fund(0)]);
-    let calls = (0..CALLS).map(|_| metrics.begin(NOTE)).collect();
+    let calls = (0..CALLS).map(|_| metrics.begin(NOTE_PATH)).collect();
     let stop = AtomicBool::new(false);
-    let fund = "{programme=\"2021-22\",region=\"national\",strand=\"credit\"}";
+    let fund_labels = "{programme=\"2021-22\",region=\"national\",strand=\"credit\"}";
     let texts: Vec<String> = thread::scope(|scope| {
         scope.spawn(|| record(&metrics, calls, &stop));
-        let texts = (0..SCRAPES).map(|_| scrape_text(&metrics)).collect();
+        let texts = (0..SCRAPE_COUNT).map(|_| scrape_text(&metrics)).collect();
         stop.store(true, Ordering::Relaxed);
         texts
     });
     for text in &texts {
-        let checked = "{programme=\"2021-22\"}";
-        let ok = value(text, &format!("tsio_ledger_check_ok{checked}"));
-        assert_eq!(ok, value(text, &format!("tsio_ledger_check_timestamp_seconds{checked}")));
-        let available = value(text, &format!("tsio_fund_available_pence{fund}"));
-        assert_eq!(available, value(text, &format!("tsio_fund_committed_pence{fund}")));
-        let handled = value(text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"NOT_FOUND\",{NOTES}}}"));
-        assert_eq!(handled, value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTES}}}")));
+        let programme_label = "{programme=\"2021-22\"}";
+        let ok = value(text, &format!("tsio_ledger_check_ok{programme_label}"));
+        assert_eq!(ok, value(text, &format!("tsio_ledger_check_timestamp_seconds{programme_label}")));
+        let available = value(text, &format!("tsio_fund_available_pence{fund_labels}"));
+        assert_eq!(available, value(text, &format!("tsio_fund_committed_pence{fund_labels}")));
+        let handled = value(text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"NOT_FOUND\",{NOTE_LABELS}}}"));
+        assert_eq!(handled, value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTE_LABELS}}}")));
         assert_eq!(CALLS - handled, value(text, "tsio_grpc_server_in_flight"));
     }
-    let ended = |text: &String| value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTES}}}"));
-    assert!(texts.iter().map(ended).any(|it| it > 0), "nothing was recorded meanwhile");
+    let ended = |text: &String| value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTE_LABELS}}}"));
+    assert!(texts.iter().map(ended).any(|it| it > 0), "no request was counted during the scrapes");
 }
 
-/// Of two concurrent scrapes each shows its own snapshot, and no value of the other.
+/// Each of several concurrent scrapes shows its own snapshot, and no value of another snapshot.
 #[test]
 fn concurrent_scrapes_show_their_own_snapshots() {
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     let scrape = |number: u32| {
         let pools = vec![Pool { name: "read", most: number, open: number * 2, idle: number }];
-        let snapshot =
-            ProcessSnapshot { waiting: number as usize, watching: number as usize, is_writable: true, pools };
-        for _ in 0..SCRAPES {
+        let snapshot = ProcessSnapshot {
+            waiting_commands: number as usize,
+            open_watches: number as usize,
+            is_writable: true,
+            pools,
+        };
+        for _ in 0..SCRAPE_COUNT {
             let text = String::from_utf8(metrics.text(&snapshot).unwrap()).unwrap();
             for name in [
                 "tsio_writer_waiting",
@@ -134,32 +139,32 @@ async fn a_request_is_counted_when_its_status_is_sent() {
     let handled = |metrics: &CallMetrics, code: &str| {
         let text = scrape_text(metrics);
         let in_flight = value(&text, "tsio_grpc_server_in_flight");
-        (value(&text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"{code}\",{NOTES}}}")), in_flight)
+        (value(&text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"{code}\",{NOTE_LABELS}}}")), in_flight)
     };
-    let answer = || {
+    let ok_response = || {
         let mut trailers = HeaderMap::new();
         trailers.insert("grpc-status", "0".parse().unwrap());
         let frames = [http_body::Frame::data(Bytes::from_static(b"message")), http_body::Frame::trailers(trailers)];
         Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))))
     };
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
-    let mut response = metrics.begin(NOTE).follow(answer());
+    let mut response = metrics.begin(NOTE_PATH).count_at_status(ok_response());
     assert!(response.body_mut().frame().await.unwrap().unwrap().is_data());
-    assert_eq!(handled(&metrics, "OK"), (0, 1), "its status was not sent yet");
+    assert_eq!(handled(&metrics, "OK"), (0, 1), "the status was not sent yet");
     assert!(response.body_mut().frame().await.unwrap().unwrap().is_trailers());
     assert_eq!(handled(&metrics, "OK"), (1, 0));
     drop(response);
-    assert_eq!(handled(&metrics, "OK"), (1, 0), "it is counted once");
+    assert_eq!(handled(&metrics, "OK"), (1, 0), "a request is counted once");
 
-    let refused = metrics.begin(NOTE).follow(Status::not_found("").into_http());
+    let refused = metrics.begin(NOTE_PATH).count_at_status(Status::not_found("").into_http());
     assert_eq!(handled(&metrics, "NOT_FOUND"), (1, 0));
     drop(refused);
-    assert_eq!(handled(&metrics, "NOT_FOUND"), (1, 0), "it is counted once");
+    assert_eq!(handled(&metrics, "NOT_FOUND"), (1, 0), "a request is counted once");
 
-    let mut cancelled = metrics.begin(NOTE).follow(answer());
+    let mut cancelled = metrics.begin(NOTE_PATH).count_at_status(ok_response());
     assert!(cancelled.body_mut().frame().await.unwrap().unwrap().is_data());
     drop(cancelled);
     assert_eq!(handled(&metrics, "CANCELLED"), (1, 0), "a cancelled request is counted too");
-    drop(metrics.begin(NOTE));
+    drop(metrics.begin(NOTE_PATH));
     assert_eq!(handled(&metrics, "CANCELLED"), (2, 0));
 }

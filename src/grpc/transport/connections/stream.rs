@@ -1,4 +1,5 @@
-//! The byte stream of a connection: a TCP stream that ends when its entry is closed, even during a wait.
+//! Implements the byte stream of a connection: a TCP stream that ends when its entry is closed, even while it waits for
+//! the peer.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use tonic::transport::server::Connected;
 
 use super::registry::Peer;
 
-/// An open connection. Dropping it removes it from the registry.
+/// An open connection. When it is dropped, the registry removes it.
 #[derive(Debug)]
 pub(in crate::grpc) struct Connection {
     stream: TcpStream,
@@ -22,11 +23,12 @@ impl Connection {
         Self { stream, peer }
     }
 
-    /// The error that makes the transport end the connection, if it must close.
-    fn closed<T>(&self, cx: &Context<'_>) -> Option<Poll<io::Result<T>>> {
+    /// Returns the error that makes the transport end the connection; `None` if the connection may stay open.
+    fn close_error<T>(&self, cx: &Context<'_>) -> Option<Poll<io::Result<T>>> {
         self.peer.entry.is_closed(cx).then(|| Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())))
     }
 
+    /// Records whether the socket accepted bytes, and returns the result of the write.
     fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         self.peer.entry.set_blocked(written.is_pending());
         written
@@ -35,7 +37,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.peer.registry.gone(self.peer.entry.id());
+        self.peer.registry.remove(self.peer.entry.id());
     }
 }
 
@@ -48,8 +50,8 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Some(closed) = self.closed(cx) {
-            return closed;
+        if let Some(error) = self.close_error(cx) {
+            return error;
         }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
@@ -57,8 +59,8 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(closed) = self.closed(cx) {
-            return closed;
+        if let Some(error) = self.close_error(cx) {
+            return error;
         }
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.record_write(written)
@@ -68,8 +70,8 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if let Some(closed) = self.closed(cx) {
-            return closed;
+        if let Some(error) = self.close_error(cx) {
+            return error;
         }
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.record_write(written)

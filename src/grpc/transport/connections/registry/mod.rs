@@ -1,4 +1,4 @@
-//! The registry of open connections. It knows their callers, and closes one if there are too many.
+//! Keeps the open connections and their callers, and closes a connection if there are too many.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,9 +14,9 @@ use super::{ConnectionEntry, ConnectionLimits};
 use crate::domain::ids::Actor;
 use crate::grpc::telemetry::connection_metrics::ConnectionMetrics;
 
-/// How long a connection may stay unknown.
+/// The longest time that a connection may stay unknown.
 const UNKNOWN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often expired connections are closed.
+/// The interval at which expired connections are closed.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All open connections.
@@ -24,22 +24,24 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 pub(in crate::grpc) struct Registry {
     limits: ConnectionLimits,
     metrics: Arc<ConnectionMetrics>,
+    /// Notified when a connection has gone.
     freed: Notify,
     open: Mutex<OpenConnections>,
 }
 
 #[derive(Debug, Default)]
 struct OpenConnections {
-    next: u64,
-    /// Connections by number. Numbers increase, so the first is the oldest.
-    connections: BTreeMap<u64, Tracked>,
-    /// The numbers of unknown connections, by origin.
+    next_id: u64,
+    /// Connections by id. Ids increase, so the first connection is the oldest.
+    connections: BTreeMap<u64, TrackedConnection>,
+    /// The ids of unknown connections, by origin.
     unknown: HashMap<PeerOrigin, BTreeSet<u64>>,
     callers: HashMap<Actor, CallerUsage>,
-    /// How many connections are closing but not gone yet.
+    /// The number of connections that are closing but not gone yet.
     closing: usize,
     /// Closed connections that are logged and counted after the lock is released.
     closed: Vec<ClosedConnection>,
+    /// True if the number of known or unknown connections may have changed.
     changed: bool,
 }
 
@@ -47,33 +49,36 @@ struct OpenConnections {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct PeerOrigin {
     trusted: bool,
-    /// The IPv4 address, or the /64 network of an IPv6 address, because one machine may own all of it.
+    /// The IPv4 address, or the /64 network of an IPv6 address, because one machine may own the whole network.
     network: IpAddr,
 }
 
 #[derive(Debug)]
-struct Tracked {
+struct TrackedConnection {
     entry: Arc<ConnectionEntry>,
     address: SocketAddr,
     origin: PeerOrigin,
     state: ConnectionState,
-    /// Authenticated requests in flight.
+    /// The number of authenticated requests in flight.
     calls: usize,
-    /// When the last of these requests ended.
+    /// When an authenticated request last ended. Before that, when the connection was opened.
     last_used: Instant,
 }
 
 #[derive(Debug)]
 enum ConnectionState {
     Unknown {
+        /// When the connection was opened, or when the last proof of identity expired.
         since: Instant,
+        /// True if the connection was known earlier.
         known_before: bool,
     },
     Known {
-        /// The caller whose limit counts it; `None` for a proxy, and in development mode for health and reflection.
+        /// The caller whose limit counts the connection; `None` for a proxy, and in development mode for health and
+        /// reflection.
         caller: Option<Actor>,
-        /// When the last token or certificate expires; `None` if one of them never does.
-        until: Option<Instant>,
+        /// When the last token or certificate expires; `None` if one of them never expires.
+        proof_expires: Option<Instant>,
     },
     Closing,
 }
@@ -119,32 +124,33 @@ impl Registry {
     }
 
     /// Runs `work` under the lock, then logs and counts the connections that it closed.
-    fn with<R>(&self, work: impl FnOnce(&mut OpenConnections) -> R) -> R {
+    fn with_lock<R>(&self, work: impl FnOnce(&mut OpenConnections) -> R) -> R {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut open);
         let closed = std::mem::take(&mut open.closed);
         if std::mem::take(&mut open.changed) {
-            let unknown = open.unknown();
+            let unknown = open.unknown_count();
             let known = open.connections.len().saturating_sub(unknown).saturating_sub(open.closing);
             self.metrics.set_open(unknown, known);
         }
         drop(open);
         for ClosedConnection { reason, address } in closed {
-            self.metrics.closed(reason, address);
+            self.metrics.record_closed(reason, address);
         }
         result
     }
 
-    /// Registers a new connection; another one may be closed for it. Returns `None` if all others have a request in flight.
+    /// Registers a new connection. Another connection may be closed for the new one. Returns `None` if there is no place
+    /// for the new connection, because all others are known and have a request in flight.
     pub(super) fn open(self: &Arc<Self>, address: SocketAddr) -> Option<Peer> {
         let limits = &self.limits;
         let origin = PeerOrigin { trusted: limits.trusts(address.ip()), network: network(address.ip()) };
-        let entry = self.with(|open| {
+        let entry = self.with_lock(|open| {
             let from_same_origin = open.unknown.get(&origin).map_or(0, BTreeSet::len);
             if !origin.trusted && from_same_origin >= limits.unknown_per_address {
                 let oldest = open.unknown.get(&origin).and_then(|it| it.first().copied());
                 oldest.into_iter().for_each(|id| open.close(id, "address_limit"));
-            } else if open.unknown() >= limits.unknown {
+            } else if open.unknown_count() >= limits.unknown {
                 open.close_one_unknown("unknown_limit");
             }
             let not_closing = open.connections.len().saturating_sub(open.closing);
@@ -159,26 +165,26 @@ impl Registry {
 
     /// Waits a short time for closing connections, if all slots are still in use.
     pub(super) async fn wait_for_closing(&self, limit: Duration) {
-        if self.with(|open| open.closing > 0 && open.connections.len() >= self.limits.all) {
+        if self.with_lock(|open| open.closing > 0 && open.connections.len() >= self.limits.all) {
             // The next connection is accepted even if this times out.
-            let _ = timeout(limit, self.freed()).await;
+            let _ = timeout(limit, self.wait_until_freed()).await;
         }
     }
 
-    /// Returns when a connection has gone.
-    pub(super) async fn freed(&self) {
+    /// Waits until a connection has gone.
+    pub(super) async fn wait_until_freed(&self) {
         self.freed.notified().await;
     }
 
-    /// Closes an unknown connection, or else the longest idle known one.
-    pub(in crate::grpc) fn close_one_unknown(&self, reason: &'static str) {
-        self.with(|open| open.close_least_useful(reason));
+    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest_idle.
+    pub(in crate::grpc) fn close_least_useful(&self, reason: &'static str) {
+        self.with_lock(|open| open.close_least_useful(reason));
     }
 
     /// Removes a connection that has ended.
-    pub(super) fn gone(&self, id: u64) {
-        self.with(|open| {
-            if open.uncount(id) {
+    pub(super) fn remove(&self, id: u64) {
+        self.with_lock(|open| {
+            if open.remove_from_counts(id) {
                 open.closing = open.closing.saturating_sub(1);
             }
             open.connections.remove(&id);
@@ -192,37 +198,38 @@ impl Registry {
     ///
     /// # Errors
     /// [`CallerLimit`] if the caller has reached the limit of requests or of connections.
-    pub(in crate::grpc) fn begin(
+    pub(in crate::grpc) fn begin_call(
         self: &Arc<Self>,
         entry: &ConnectionEntry,
         caller: Option<&Actor>,
-        until: Option<Instant>,
+        proof_expires: Option<Instant>,
     ) -> Result<CallInFlight, CallerLimit> {
-        self.with(|open| open.begin(&self.limits, entry.id(), caller, until))?;
+        self.with_lock(|open| open.begin_call(&self.limits, entry.id(), caller, proof_expires))?;
         Ok(CallInFlight { registry: Arc::clone(self), connection: entry.id(), caller: caller.cloned() })
     }
 
     /// Closes expired connections at regular intervals. Never returns.
-    pub(in crate::grpc) async fn watch(self: Arc<Self>) {
+    pub(in crate::grpc) async fn close_expired_connections(self: Arc<Self>) {
         let mut ticks = interval(CHECK_INTERVAL);
         loop {
             ticks.tick().await;
-            self.with(|open| open.close_expired(&self.limits, Instant::now()));
+            self.with_lock(|open| open.close_expired(&self.limits, Instant::now()));
         }
     }
 }
 
 impl OpenConnections {
-    fn unknown(&self) -> usize {
+    fn unknown_count(&self) -> usize {
         self.unknown.values().map(BTreeSet::len).sum()
     }
 
+    /// Adds an unknown connection.
     fn insert(&mut self, address: SocketAddr, origin: PeerOrigin) -> Arc<ConnectionEntry> {
-        let (id, now) = (self.next, Instant::now());
-        self.next = id.saturating_add(1);
+        let (id, now) = (self.next_id, Instant::now());
+        self.next_id = id.saturating_add(1);
         let entry = Arc::new(ConnectionEntry::new(id, origin.trusted));
         let state = ConnectionState::Unknown { since: now, known_before: false };
-        let tracked = Tracked { entry: Arc::clone(&entry), address, origin, state, calls: 0, last_used: now };
+        let tracked = TrackedConnection { entry: Arc::clone(&entry), address, origin, state, calls: 0, last_used: now };
         self.connections.insert(id, tracked);
         self.unknown.entry(origin).or_default().insert(id);
         self.changed = true;
@@ -230,7 +237,7 @@ impl OpenConnections {
     }
 
     /// Removes a connection from the counts of its state. Returns true if it was closing already.
-    fn uncount(&mut self, id: u64) -> bool {
+    fn remove_from_counts(&mut self, id: u64) -> bool {
         let Some(connection) = self.connections.get(&id) else { return false };
         match &connection.state {
             ConnectionState::Unknown { .. } => {
@@ -255,8 +262,9 @@ impl OpenConnections {
         false
     }
 
+    /// Closes a connection, unless it is closing already.
     fn close(&mut self, id: u64, reason: &'static str) {
-        if self.uncount(id) {
+        if self.remove_from_counts(id) {
             return;
         }
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -268,38 +276,45 @@ impl OpenConnections {
         }
     }
 
-    /// Closes the oldest unknown connection of the address that has most of them. Those of a proxy are closed last.
+    /// Closes the oldest unknown connection of the origin that has the most unknown connections. Connections of a proxy
+    /// are closed last. Returns false if no connection is unknown.
     fn close_one_unknown(&mut self, reason: &'static str) -> bool {
-        let largest =
+        let crowded_origin =
             self.unknown.iter().max_by_key(|(origin, ids)| (!origin.trusted, ids.len(), Reverse(ids.first())));
-        let oldest = largest.and_then(|(_, ids)| ids.first().copied());
+        let oldest = crowded_origin.and_then(|(_, ids)| ids.first().copied());
         oldest.into_iter().for_each(|id| self.close(id, reason));
         oldest.is_some()
     }
 
-    /// Closes the longest idle known connection, of this caller if one is given.
+    /// Closes the known connection that has been idle for longest; if `owner` is given, of this caller. Returns false if
+    /// no such connection is idle.
     fn close_idle(&mut self, owner: Option<&Actor>, reason: &'static str) -> bool {
-        let is_candidate = |it: &Tracked| match &it.state {
+        let is_candidate = |it: &TrackedConnection| match &it.state {
             ConnectionState::Known { caller, .. } => owner.is_none() || owner == caller.as_ref(),
             _ => false,
         };
         let idle = self.connections.iter().filter(|(_, it)| it.calls == 0 && is_candidate(it));
-        let longest = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
-        longest.into_iter().for_each(|id| self.close(id, reason));
-        longest.is_some()
+        let longest_idle = idle.min_by_key(|(_, it)| it.last_used).map(|(id, _)| *id);
+        longest_idle.into_iter().for_each(|id| self.close(id, reason));
+        longest_idle.is_some()
     }
 
-    /// Closes an unknown connection, or else the longest idle known one. Returns false if there is neither.
+    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest_idle. Returns
+    /// false if there is neither.
     fn close_least_useful(&mut self, reason: &'static str) -> bool {
         self.close_one_unknown(reason) || self.close_idle(None, reason)
     }
 
-    fn begin(
+    /// Counts a request and the connection that it makes known.
+    ///
+    /// # Errors
+    /// [`CallerLimit`] if the caller has reached a limit. Then nothing is counted.
+    fn begin_call(
         &mut self,
         limits: &ConnectionLimits,
         id: u64,
         caller: Option<&Actor>,
-        until: Option<Instant>,
+        proof_expires: Option<Instant>,
     ) -> Result<(), CallerLimit> {
         let usage = caller.and_then(|it| self.callers.get(it));
         let (connections, calls) = usage.map_or((0, 0), |it| (it.connections, it.calls));
@@ -318,20 +333,20 @@ impl OpenConnections {
             {
                 return Err(CallerLimit::Connections(limit));
             }
-            self.uncount(id);
+            self.remove_from_counts(id);
             self.changed = true;
             if let Some(caller) = counts_for {
                 let usage = self.callers.entry(caller.clone()).or_default();
                 usage.connections = usage.connections.saturating_add(1);
             }
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.state = ConnectionState::Known { caller: counts_for.cloned(), until };
+                connection.state = ConnectionState::Known { caller: counts_for.cloned(), proof_expires };
             }
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.calls = connection.calls.saturating_add(1);
-            if let ConnectionState::Known { until: last, .. } = &mut connection.state {
-                *last = last.zip(until).map(|(last, until)| last.max(until));
+            if let ConnectionState::Known { proof_expires: latest, .. } = &mut connection.state {
+                *latest = latest.zip(proof_expires).map(|(latest, new)| latest.max(new));
             }
         }
         if let Some(caller) = caller {
@@ -341,7 +356,8 @@ impl OpenConnections {
         Ok(())
     }
 
-    fn end(&mut self, id: u64, caller: Option<&Actor>) {
+    /// Counts a request no more.
+    fn end_call(&mut self, id: u64, caller: Option<&Actor>) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.calls = connection.calls.saturating_sub(1);
             connection.last_used = Instant::now();
@@ -356,13 +372,13 @@ impl OpenConnections {
         }
     }
 
-    /// Closes expired connections, and makes those unknown again whose proof of identity has expired.
+    /// Closes expired connections. Makes idle connections unknown again if their last proof of identity has expired.
     fn close_expired(&mut self, limits: &ConnectionLimits, now: Instant) {
         let expired = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let mut to_close = Vec::new();
         let mut unknown_again = Vec::new();
         for (id, connection) in &self.connections {
-            let idle = connection.calls == 0;
+            let is_idle = connection.calls == 0;
             if connection.entry.untaken_since().is_some_and(|since| expired(since, limits.untaken)) {
                 to_close.push((*id, "untaken"));
                 continue;
@@ -371,10 +387,10 @@ impl OpenConnections {
                 ConnectionState::Unknown { since, known_before } if expired(*since, UNKNOWN_TIMEOUT) => {
                     to_close.push((*id, if *known_before { "proof_ended" } else { "unknown" }));
                 }
-                ConnectionState::Known { until: Some(until), .. } if idle && now >= *until => {
-                    unknown_again.push((*id, *until));
+                ConnectionState::Known { proof_expires: Some(expired_at), .. } if is_idle && now >= *expired_at => {
+                    unknown_again.push((*id, *expired_at));
                 }
-                ConnectionState::Known { .. } if idle && expired(connection.last_used, limits.idle) => {
+                ConnectionState::Known { .. } if is_idle && expired(connection.last_used, limits.idle) => {
                     to_close.push((*id, "idle"))
                 }
                 ConnectionState::Unknown { .. } | ConnectionState::Known { .. } | ConnectionState::Closing => {}
@@ -384,7 +400,7 @@ impl OpenConnections {
             self.close(id, reason);
         }
         for (id, since) in unknown_again {
-            self.uncount(id);
+            self.remove_from_counts(id);
             if let Some(connection) = self.connections.get_mut(&id) {
                 connection.state = ConnectionState::Unknown { since, known_before: true };
                 self.unknown.entry(connection.origin).or_default().insert(id);
@@ -394,7 +410,7 @@ impl OpenConnections {
     }
 }
 
-/// Counts an authenticated request until its response has left the transport.
+/// Counts an authenticated request until this value is dropped, when the response has left the transport.
 #[derive(Debug)]
 pub(in crate::grpc) struct CallInFlight {
     registry: Arc<Registry>,
@@ -404,11 +420,11 @@ pub(in crate::grpc) struct CallInFlight {
 
 impl Drop for CallInFlight {
     fn drop(&mut self) {
-        self.registry.with(|open| open.end(self.connection, self.caller.as_ref()));
+        self.registry.with_lock(|open| open.end_call(self.connection, self.caller.as_ref()));
     }
 }
 
-/// The address that limits count: see [`PeerOrigin`].
+/// Returns the address by which the limits count connections: see [`PeerOrigin`].
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,4 +1,4 @@
-//! Tests which connection is closed for which other one, with fixed times.
+//! Tests which connections are closed for new connections, and which are closed as time passes.
 
 use super::*;
 use crate::grpc::telemetry::internal_metrics::ScrapeLock;
@@ -29,38 +29,39 @@ fn is_closed(peer: &Peer) -> bool {
     peer.entry.is_closed(&std::task::Context::from_waker(std::task::Waker::noop()))
 }
 
-fn begin(peer: &Peer, actor: &str) -> Result<CallInFlight, CallerLimit> {
-    peer.registry.begin(&peer.entry, Some(&actor.parse().unwrap()), None)
+fn begin_call(peer: &Peer, actor: &str) -> Result<CallInFlight, CallerLimit> {
+    peer.registry.begin_call(&peer.entry, Some(&actor.parse().unwrap()), None)
 }
 
-fn advance(registry: &Registry, later: Duration) {
-    registry.with(|open| open.close_expired(&registry.limits, Instant::now() + later));
+/// Closes the connections that are expired when this time has passed.
+fn close_expired_after(registry: &Registry, time: Duration) {
+    registry.with_lock(|open| open.close_expired(&registry.limits, Instant::now() + time));
 }
 
 #[test]
-fn the_oldest_of_an_address_is_closed_for_its_newest() {
+fn the_oldest_connection_of_an_address_is_closed_for_its_newest() {
     let registry = registry(limits());
-    let own: Vec<Peer> = (0..4).map(|_| connect(&registry, "192.0.2.1")).collect();
-    assert_eq!(own.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
-    // One IPv6 network is one address.
-    let networked: Vec<Peer> = (1..=2).map(|it| connect(&registry, &format!("2001:db8::{it}"))).collect();
+    let same_address: Vec<Peer> = (0..4).map(|_| connect(&registry, "192.0.2.1")).collect();
+    assert_eq!(same_address.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
+    // An IPv6 network counts as one address.
+    let same_network: Vec<Peer> = (1..=2).map(|it| connect(&registry, &format!("2001:db8::{it}"))).collect();
     // The limit of unknown connections is reached: the address with most of them loses one for each new connection.
-    assert_eq!(own.iter().map(is_closed).collect::<Vec<_>>(), [true, true, false, false]);
-    assert!(!networked.iter().any(is_closed));
+    assert_eq!(same_address.iter().map(is_closed).collect::<Vec<_>>(), [true, true, false, false]);
+    assert!(!same_network.iter().any(is_closed));
 }
 
 #[test]
 fn a_known_connection_is_not_closed_for_unknown_ones() {
     let registry = registry(limits());
     let known = connect(&registry, "192.0.2.1");
-    drop(begin(&known, "ann").unwrap());
+    drop(begin_call(&known, "ann").unwrap());
     let flood: Vec<Peer> = (0..50).map(|_| connect(&registry, "192.0.2.1")).collect();
     assert!(!is_closed(&known));
     assert_eq!(flood.iter().filter(|it| !is_closed(it)).count(), 3);
 }
 
 #[test]
-fn a_proxy_is_bounded_with_all_others_and_closed_last() {
+fn connections_of_a_proxy_count_in_the_totals_and_are_closed_last() {
     let registry = registry(limits());
     let proxied: Vec<Peer> = (0..4).map(|_| connect(&registry, "10.0.0.1")).collect();
     assert!(!proxied.iter().any(is_closed));
@@ -74,31 +75,31 @@ fn a_proxy_is_bounded_with_all_others_and_closed_last() {
 fn the_connections_and_calls_of_one_caller_are_limited() {
     let registry = registry(limits());
     let [first, second, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|it| connect(&registry, it));
-    drop(begin(&first, "ann").unwrap());
-    let calls = [begin(&second, "ann").unwrap(), begin(&second, "ann").unwrap()];
-    // The idle one is closed.
-    let call = begin(&third, "ann").unwrap();
+    drop(begin_call(&first, "ann").unwrap());
+    let calls = [begin_call(&second, "ann").unwrap(), begin_call(&second, "ann").unwrap()];
+    // The third connection is one too many, so the first is closed, because it is idle.
+    let call = begin_call(&third, "ann").unwrap();
     assert_eq!([&first, &second, &third].map(is_closed), [true, false, false]);
-    assert_eq!(begin(&third, "ann").unwrap_err(), CallerLimit::Calls(3));
+    assert_eq!(begin_call(&third, "ann").unwrap_err(), CallerLimit::Calls(3));
     drop(calls);
-    let busy = begin(&second, "ann").unwrap();
+    let busy = begin_call(&second, "ann").unwrap();
     let fourth = connect(&registry, "192.0.2.4");
-    assert_eq!(begin(&fourth, "ann").unwrap_err(), CallerLimit::Connections(2));
-    assert!(begin(&fourth, "ben").is_ok(), "another caller has connections of their own");
+    assert_eq!(begin_call(&fourth, "ann").unwrap_err(), CallerLimit::Connections(2));
+    assert!(begin_call(&fourth, "ben").is_ok(), "a different caller has a limit of their own");
     drop((call, busy));
     for peer in [&first, &second, &third, &fourth] {
-        registry.gone(peer.entry.id());
+        registry.remove(peer.entry.id());
     }
-    registry.with(|open| {
+    registry.with_lock(|open| {
         assert!(open.callers.is_empty() && open.unknown.is_empty() && open.connections.is_empty() && open.closing == 0);
     });
 }
 
 #[test]
-fn if_all_are_known_an_idle_one_is_closed_and_never_a_busy_one() {
+fn if_all_are_known_an_idle_connection_is_closed_and_never_a_busy_one() {
     let registry = registry(ConnectionLimits { all: 2, unknown: 2, ..limits() });
     let [first, second] = ["192.0.2.1", "192.0.2.2"].map(|it| connect(&registry, it));
-    let (_busy, idle) = (begin(&first, "ann").unwrap(), begin(&second, "ben").unwrap());
+    let (_busy, idle) = (begin_call(&first, "ann").unwrap(), begin_call(&second, "ben").unwrap());
     assert!(registry.open(SocketAddr::from(([192, 0, 2, 3], 1))).is_none());
     drop(idle);
     assert!(registry.open(SocketAddr::from(([192, 0, 2, 3], 1))).is_some());
@@ -106,35 +107,35 @@ fn if_all_are_known_an_idle_one_is_closed_and_never_a_busy_one() {
 }
 
 #[test]
-fn time_closes_what_is_unknown_idle_untaken_or_without_a_proof() {
+fn connections_that_are_unknown_idle_untaken_or_without_a_proof_are_closed_in_time() {
     let registry = registry(limits());
-    let [never, idle, busy, stuck] =
+    let [unknown, idle, busy, stuck] =
         ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(|it| connect(&registry, it));
-    drop(begin(&idle, "ann").unwrap());
-    let _call = begin(&busy, "ben").unwrap();
-    drop(begin(&stuck, "cem").unwrap());
+    drop(begin_call(&idle, "ann").unwrap());
+    let _call = begin_call(&busy, "ben").unwrap();
+    drop(begin_call(&stuck, "cem").unwrap());
     let proven = connect(&registry, "192.0.2.5");
     let caller = "dee".parse().unwrap();
-    let soon = Instant::now() + Duration::from_secs(20);
-    drop(registry.begin(&proven.entry, Some(&caller), Some(soon)).unwrap());
-    let all = [&never, &idle, &busy, &stuck, &proven];
-    advance(&registry, Duration::from_secs(14));
+    let proof_expires = Instant::now() + Duration::from_secs(20);
+    drop(registry.begin_call(&proven.entry, Some(&caller), Some(proof_expires)).unwrap());
+    let all = [&unknown, &idle, &busy, &stuck, &proven];
+    close_expired_after(&registry, Duration::from_secs(14));
     assert_eq!(all.map(is_closed), [false; 5]);
-    advance(&registry, Duration::from_secs(16));
+    close_expired_after(&registry, Duration::from_secs(16));
     assert_eq!(all.map(is_closed), [true, false, false, false, false]);
-    assert_eq!(registry.with(|open| open.unknown()), 0, "a token counts until it expires");
-    // Its token has expired: the connection has as long as a new one to present another.
-    advance(&registry, Duration::from_secs(21));
-    assert_eq!(registry.with(|open| open.unknown()), 1);
-    advance(&registry, Duration::from_secs(34));
+    assert_eq!(registry.with_lock(|open| open.unknown_count()), 0, "a connection stays known until its token expires");
+    // The token has expired. The connection now has the same time as a new connection to present a valid token.
+    close_expired_after(&registry, Duration::from_secs(21));
+    assert_eq!(registry.with_lock(|open| open.unknown_count()), 1);
+    close_expired_after(&registry, Duration::from_secs(34));
     assert!(!is_closed(&proven));
-    let response = stuck.entry.number_response();
-    stuck.entry.handed(response);
-    advance(&registry, Duration::from_secs(36));
+    let response = stuck.entry.add_response();
+    stuck.entry.record_handed(response);
+    close_expired_after(&registry, Duration::from_secs(36));
     assert_eq!(all.map(is_closed), [true, false, false, false, true]);
-    advance(&registry, Duration::from_secs(61));
+    close_expired_after(&registry, Duration::from_secs(61));
     assert_eq!(all.map(is_closed), [true, false, false, true, true]);
-    stuck.entry.taken(response);
-    advance(&registry, Duration::from_secs(601));
+    stuck.entry.record_taken(response);
+    close_expired_after(&registry, Duration::from_secs(601));
     assert_eq!(all.map(is_closed), [true, true, false, true, true]);
 }
