@@ -57,7 +57,7 @@ use crate::proto::terms_service_server::TermsServiceServer;
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// The most concurrent streams of one connection.
 const MAX_STREAMS: u32 = 1_024;
-/// The interval of pings. A connection that does not answer is closed.
+/// The interval of pings. A connection that does not reply is closed.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// The time limit of the reply to a ping.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -329,7 +329,7 @@ fn log_clock_change(behind: Duration, is_behind: bool) {
     if is_behind {
         tracing::warn!(
             behind_ms,
-            "the clock is behind what was recorded last, and that time is recorded until it is not"
+            "the clock is behind what was recorded last; the last recorded time is recorded until the clock catches up"
         );
     } else {
         tracing::info!(behind_ms, "the clock is no longer behind what was recorded last");

@@ -214,12 +214,12 @@ impl Verifier {
 
 /// Returns the names in a claim, which is a list or a single text. Returns no names if the claim is absent.
 fn claim_names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthError> {
-    let wrong = || token_rejected(&format!("has a claim {claim} that is no list of names"));
+    let invalid = || token_rejected(&format!("has a claim {claim} that is no list of names"));
     match claims.get(claim) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(name)) => Ok(vec![name]),
-        Some(Value::Array(list)) => list.iter().map(|it| it.as_str().ok_or_else(wrong)).collect(),
-        Some(_) => Err(wrong()),
+        Some(Value::Array(list)) => list.iter().map(|it| it.as_str().ok_or_else(invalid)).collect(),
+        Some(_) => Err(invalid()),
     }
 }
 
@@ -228,14 +228,14 @@ fn claim_names<'a>(claims: &'a Value, claim: &str) -> Result<Vec<&'a str>, AuthE
 /// # Errors
 /// Reason `TOKEN_MALFORMED` for a scheme other than `Bearer`, and for more than one authorization header.
 pub(super) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {
-    let wrong = || AuthError::new(ServiceReason::TokenMalformed, "metadata authorization is `Bearer` and one token");
+    let invalid = || AuthError::new(ServiceReason::TokenMalformed, "metadata authorization is `Bearer` and one token");
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(first) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(wrong());
+        return Err(invalid());
     }
-    let (scheme, token) = first.to_str().ok().and_then(|it| it.split_once(' ')).ok_or_else(wrong)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(wrong()) }
+    let (scheme, token) = first.to_str().ok().and_then(|it| it.split_once(' ')).ok_or_else(invalid)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(Some(token.trim())) } else { Err(invalid()) }
 }
 
 /// Returns the error of a token whose key was not found.

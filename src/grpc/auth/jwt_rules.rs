@@ -62,13 +62,13 @@ pub(super) fn check_times(claims: &Value, now: Micros, leeway: Duration) -> Resu
 /// # Errors
 /// Reason `TOKEN_REJECTED` if the claim is not such a number, is negative, or is after [`LATEST_SECOND`].
 fn numeric_date(claims: &Value, name: &str) -> Result<Option<Duration>, AuthError> {
-    let wrong = || token_rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
+    let invalid = || token_rejected(&format!("has a claim {name} that is no number of seconds since 1970"));
     match claims.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Number(number)) => {
-            seconds(number).filter(|it| it.as_secs() <= LATEST_SECOND).map(Some).ok_or_else(wrong)
+            seconds(number).filter(|it| it.as_secs() <= LATEST_SECOND).map(Some).ok_or_else(invalid)
         }
-        Some(_) => Err(wrong()),
+        Some(_) => Err(invalid()),
     }
 }
 

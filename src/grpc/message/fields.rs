@@ -1,4 +1,4 @@
-//! Checks the fields of a request, and reports all wrong fields at once.
+//! Checks the fields of a request, and reports all wrong fields together.
 
 use super::texts;
 use crate::app::{AppError, Result, Violation};
@@ -33,7 +33,7 @@ pub(in crate::grpc) enum UncheckedAmount {
     HalfDays(i32),
 }
 
-/// Converts the `amount` of each message, which are different types of the same form.
+/// Converts the `amount` of each of these messages. Their amounts are different types with the same variants.
 macro_rules! amount_from {
     ($($message:ident),+) => {$(
         impl From<crate::proto::$message::Amount> for UncheckedAmount {

@@ -1,7 +1,7 @@
 //! Checks every text of a request before the handler runs. The descriptor of the contract says which fields are texts, so
 //! that no field is forgotten.
 //!
-//! [`Fields`](super::fields::Fields) starts with the violations found here, so that all wrong fields are reported at once.
+//! [`Fields`](super::fields::Fields) starts with the violations found here, so that all wrong fields are reported together.
 
 use std::collections::HashMap;
 use std::future::Future;

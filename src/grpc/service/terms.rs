@@ -20,8 +20,8 @@ pub(in crate::grpc) struct Programmes(pub(in crate::grpc) App);
 impl TermsService for Programmes {
     async fn list_terms(&self, request: Request<ListTermsRequest>) -> Result<Response<ListTermsResponse>, Status> {
         unary(request, async |call| {
-            let all = self.0.list_terms(&call.caller).await?;
-            Ok(ListTermsResponse { terms: all.iter().map(|(row, terms)| terms_message(row, terms)).collect() })
+            let loaded_terms = self.0.list_terms(&call.caller).await?;
+            Ok(ListTermsResponse { terms: loaded_terms.iter().map(|(row, terms)| terms_message(row, terms)).collect() })
         })
         .await
     }

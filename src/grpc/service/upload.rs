@@ -107,7 +107,7 @@ where
                 Ok(outcome) => Ok(UploadAnswer::Outcome(outcome)),
                 Err(error) => Err(call::fail(error)),
             };
-        // The send fails if the client has disconnected. The import is valid all the same.
+        // The send fails if the client has disconnected. The import is complete even then.
         let _ = sender.send(last_message).await;
     };
     tokio::spawn(work.in_current_span());

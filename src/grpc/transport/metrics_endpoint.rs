@@ -137,7 +137,7 @@ impl MetricsEndpoint {
     }
 }
 
-/// Reads the funds and sets their metrics, unless they were read within [`FUNDS_MAX_AGE`]. Failures are logged.
+/// Reads the funds and sets their metrics, unless this was tried within the last [`FUNDS_MAX_AGE`]. Failures are logged.
 async fn read_funds(app: &App, metrics: &CallMetrics, last_read: &Mutex<Option<Instant>>) {
     let mut last_read = last_read.lock().await;
     if last_read.is_some_and(|it| it.elapsed() < FUNDS_MAX_AGE) {

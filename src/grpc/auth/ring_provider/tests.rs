@@ -53,8 +53,8 @@ fn with_change_at(text: &str, index: usize) -> String {
 #[test]
 fn the_vectors_have_each_algorithm_once() {
     let vectors = Vector::load_all();
-    let found: Vec<Algorithm> = vectors.iter().map(|it| it.algorithm).collect();
-    assert_eq!(found, [RSA.as_slice(), CURVES.as_slice()].concat());
+    let algorithms: Vec<Algorithm> = vectors.iter().map(|it| it.algorithm).collect();
+    assert_eq!(algorithms, [RSA.as_slice(), CURVES.as_slice()].concat());
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn a_signature_is_good_only_for_its_message_and_its_key() {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
         let wrong_lengths: [&[u8]; 4] = [&[], &[0; 3], &bytes[1..], &[&bytes[..], &[0]].concat()];
         for wrong_bytes in wrong_lengths {
-            let wrong = BASE64_URL_SAFE_NO_PAD.encode(wrong_bytes);
-            assert!(!is_good(&wrong, message, &key), "{algorithm:?}: {wrong:?}");
+            let wrong_signature = BASE64_URL_SAFE_NO_PAD.encode(wrong_bytes);
+            assert!(!is_good(&wrong_signature, message, &key), "{algorithm:?}: {wrong_signature:?}");
         }
         let others = vectors.iter().filter(|it| it.key != vector.key && it.key().family() == algorithm.family());
         for other in others {

@@ -214,7 +214,8 @@ pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Wa
         Warning::DrawRepeated(on) => proto::Warning {
             code: ServiceReason::DrawRepeated.code().to_owned(),
             message: format!(
-                "so much was drawn on this award on {on} already, and neither draw names an invoice; refund one if it is the same"
+                "the same amount was drawn on this award on {on} already, and neither draw names an invoice; refund one if \
+                 both are the same draw"
             ),
         },
         Warning::DateAssumed(on) => proto::Warning {
@@ -226,7 +227,7 @@ pub(in crate::grpc) fn warnings<A>(outcome: &CommandOutcome<A>) -> Vec<proto::Wa
         Warning::DioceseUnknown(schools) => proto::Warning {
             code: ServiceReason::DioceseUnknown.code().to_owned(),
             message: format!(
-                "of {schools} school(s) nobody knows whether they have a diocese, as no file of establishments names them; \
+                "no file of establishments names {schools} school(s), so it is not known whether they have a diocese; \
                  their local authority was taken as the responsible body"
             ),
         },

@@ -1,4 +1,4 @@
-//! Converts messages about awards to commands. All wrong fields of a message are reported at once.
+//! Converts messages about awards to commands. All wrong fields of a message are reported together.
 
 use crate::app::Result;
 use crate::app::commands::{BookDays, CancelBooking, CreateAwards, DrawAward, RefundAward, ReleaseAward, UndoMovement};

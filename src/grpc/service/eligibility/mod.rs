@@ -150,8 +150,8 @@ async fn list_changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> R
     let token_filter = call.token_filter(&token_filter);
     let after: Option<ChangeKey> = token::read_as(&token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
-    let all = app.eligibility_changes(&call.caller, &programme, from, to).await?;
-    let remaining = all
+    let changes = app.eligibility_changes(&call.caller, &programme, from, to).await?;
+    let remaining = changes
         .iter()
         .map(change_message)
         .filter(|it| after.as_ref().is_none_or(|after| ChangeKey::from_message(it) > *after));

@@ -39,7 +39,7 @@ const MAX_CONTACTED: usize = 500;
 #[derive(Debug)]
 pub(in crate::grpc) struct Offers(pub(in crate::grpc) App, pub(in crate::grpc) Watchers);
 
-fn target(fields: &mut Fields, offer: &str, etag: &str) -> Option<OfferTarget> {
+fn read_target(fields: &mut Fields, offer: &str, etag: &str) -> Option<OfferTarget> {
     let (offer, etag) = (fields.parse("offer", offer), fields.etag("etag", etag));
     Some(OfferTarget { offer: offer?, etag })
 }
@@ -92,7 +92,7 @@ macro_rules! mutation {
         unary($request, async |$call| {
             let $message = &$call.message;
             let command = Fields::command(&$message.request_id, |$fields| {
-                let $offer = target($fields, &$message.offer, &$message.etag);
+                let $offer = read_target($fields, &$message.offer, &$message.etag);
                 $command
             });
             let validate_only = $message.validate_only;

@@ -43,7 +43,7 @@ impl ReferralService for Referrals {
         unary(request, async |call| {
             let message = &call.message;
             let command = Fields::command(&message.request_id, |fields| {
-                let referral = target(fields, &message.referral, &message.etag);
+                let referral = read_target(fields, &message.referral, &message.etag);
                 let on = fields.effective_date("date", &message.date, call.now.today);
                 let with = conversion::discussion_partner_from(message.held_with);
                 if with.is_none() {
@@ -62,7 +62,7 @@ impl ReferralService for Referrals {
         unary(request, async |call| {
             let message = &call.message;
             let command = Fields::command(&message.request_id, |fields| {
-                let referral = target(fields, &message.referral, &message.etag);
+                let referral = read_target(fields, &message.referral, &message.etag);
                 let approve = match message.decision() {
                     ReferralDecision::Approve => Some(true),
                     ReferralDecision::Decline => Some(false),
@@ -83,7 +83,7 @@ impl ReferralService for Referrals {
         unary(request, async |call| {
             let message = &call.message;
             let command = Fields::command(&message.request_id, |fields| {
-                let referral = target(fields, &message.referral, &message.etag);
+                let referral = read_target(fields, &message.referral, &message.etag);
                 let reason = fields.text("reason", &message.reason);
                 Some(WithdrawReferral { referral: referral?, reason: reason? })
             });
@@ -97,8 +97,8 @@ impl ReferralService for Referrals {
         unary(request, async |call| {
             let mut fields = Fields::default();
             let id = fields.parse("referral", &call.message.referral);
-            let found = self.0.get_referral(&call.caller, call.now.today, fields.done(id)?).await?;
-            Ok(GetReferralResponse { referral: Some(conversion::referral_in_full(&found)) })
+            let referral = self.0.get_referral(&call.caller, call.now.today, fields.done(id)?).await?;
+            Ok(GetReferralResponse { referral: Some(conversion::referral_in_full(&referral)) })
         })
         .await
     }
@@ -108,7 +108,7 @@ impl ReferralService for Referrals {
     }
 }
 
-fn target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTarget> {
+fn read_target(fields: &mut Fields, referral: &str, etag: &str) -> Option<ReferralTarget> {
     let (referral, etag) = (fields.parse("referral", referral), fields.etag("etag", etag));
     Some(ReferralTarget { referral: referral?, etag })
 }

@@ -124,7 +124,7 @@ fn connections_that_are_unknown_idle_untaken_or_without_a_proof_are_closed_in_ti
     close_expired_after(&registry, Duration::from_secs(16));
     assert_eq!(all.map(is_closed), [true, false, false, false, false]);
     assert_eq!(registry.with_lock(|open| open.unknown_count()), 0, "a connection stays known until its token expires");
-    // The token has expired. The connection now has the same time as a new connection to present a valid token.
+    // The token has expired. The connection now has 15 seconds to present a valid token, like a new connection.
     close_expired_after(&registry, Duration::from_secs(21));
     assert_eq!(registry.with_lock(|open| open.unknown_count()), 1);
     close_expired_after(&registry, Duration::from_secs(34));
