@@ -16,7 +16,7 @@ pub(crate) fn begin(cluster: &Cluster) {
 
 /// Stops logging. Answers statements a commit of the writer, BEGIN and COMMIT among them; none if it committed nothing.
 pub(crate) fn end(cluster: &Cluster) -> Option<f64> {
-    let lines = cluster.log().recorded();
+    let lines = cluster.log().take_recorded();
     cluster.psql("postgres", &["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"]);
     let writer = lines.iter().filter(|line| line.starts_with(WRITER));
     let (mut statements, mut commits) = (0_u32, 0_u32);

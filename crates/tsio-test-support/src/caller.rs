@@ -1,4 +1,4 @@
-//! Who makes a call, as a server in development mode is told.
+//! Adds the caller's name and roles to requests, as a server in development mode reads them.
 
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::service::Interceptor;
@@ -6,10 +6,10 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
-/// A connection that says on each call who makes it.
+/// A connection that adds the metadata of its [`Caller`] to each request.
 pub type Named = InterceptedService<Channel, Caller>;
 
-/// A caller, by name and roles, with every region.
+/// A caller with a name and roles, for all regions.
 #[derive(Debug, Clone)]
 pub struct Caller {
     actor: MetadataValue<Ascii>,
@@ -17,20 +17,23 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller of this name with these roles, which have commas between.
+    /// Makes a caller with this name and these roles, which are separated by commas.
     #[must_use]
     pub fn new(actor: &str, roles: &str) -> Self {
-        Self { actor: actor.parse().expect("a name for a header"), roles: roles.parse().expect("roles for a header") }
+        Self {
+            actor: actor.parse().expect("the name is a valid header value"),
+            roles: roles.parse().expect("the roles are a valid header value"),
+        }
     }
 
-    /// A request with this message.
+    /// Makes a request of this caller with this message.
     pub fn ask<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        self.name_in(request.metadata_mut());
+        self.add_metadata(request.metadata_mut());
         request
     }
 
-    fn name_in(&self, metadata: &mut MetadataMap) {
+    fn add_metadata(&self, metadata: &mut MetadataMap) {
         metadata.insert("x-tsio-actor", self.actor.clone());
         metadata.insert("x-tsio-roles", self.roles.clone());
     }
@@ -38,12 +41,12 @@ impl Caller {
 
 impl Interceptor for Caller {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        self.name_in(request.metadata_mut());
+        self.add_metadata(request.metadata_mut());
         Ok(request)
     }
 }
 
-/// A connection to the server at this URL.
+/// Connects to the server at this URL.
 pub async fn connect(url: &str) -> Channel {
-    Endpoint::from_shared(url.to_owned()).expect("a URL").connect().await.expect("the server listens")
+    Endpoint::from_shared(url.to_owned()).expect("the URL is valid").connect().await.expect("the server listens")
 }

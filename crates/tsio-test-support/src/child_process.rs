@@ -1,32 +1,35 @@
-//! Processes that end with this one: however it ends, nothing that it started outlives it.
+//! Starts child processes that never outlive this process, even if it is killed.
 //!
-//! Each has a guard, a shell that waits for a line. The line comes when the process has ended in good order; when this
-//! process dies first, the pipe closes and the guard ends the process by its id. No other process is ever signalled.
+//! Each child has a guard: a shell that waits for a line from this process. This process writes the line when the child has
+//! ended. If this process dies first, the pipe closes, and the guard ends the child by its id. The guard signals no other
+//! process.
 
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-/// Ends the process `$2` with the signal `$1` unless a line comes first.
+/// The script of the guard: sends the signal `$1` to the process `$2`, unless a line comes first.
 const GUARD: &str = "read -r line || kill -s \"$1\" \"$2\"";
 
-/// A running process and its guard; dropping it ends the process.
+/// A running child process and its guard. Dropping it ends the child.
 pub struct ChildProcess {
     child: Child,
     guard: Child,
+    /// The signal that ends the child when this value is dropped.
     signal: &'static str,
-    ended: bool,
+    has_ended: bool,
 }
 
 impl ChildProcess {
-    /// Starts a command. The signal is the one that ends it at once with all its children.
+    /// Starts a command. `signal` is the signal that ends the process immediately, with all its children. The guard and the
+    /// drop send it.
     pub fn start(command: &mut Command, signal: &'static str) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "guard", signal, &child.id().to_string()]).stdin(Stdio::piped());
-        // In a group of its own: what is typed at the terminal does not end it before the process.
-        let guard = guard.process_group(0).spawn().expect("there is a shell");
-        Self { child, guard, signal, ended: false }
+        // The guard has its own process group, so that Ctrl-C at the terminal does not end it before the child.
+        let guard = guard.process_group(0).spawn().expect("the guard's shell starts");
+        Self { child, guard, signal, has_ended: false }
     }
 
     /// The id of the process.
@@ -35,12 +38,12 @@ impl ChildProcess {
         self.child.id()
     }
 
-    /// The process, for its streams.
+    /// The child, for access to its streams.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// Ends it with this signal and waits for it.
+    /// Sends the child this signal if it still runs, and waits until it ends. Returns its exit status.
     pub fn end(&mut self, signal: &str) -> ExitStatus {
         if let Ok(None) = self.child.try_wait() {
             let id = self.child.id().to_string();
@@ -49,10 +52,10 @@ impl ChildProcess {
         self.wait()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until the child ends by itself. Returns its exit status.
     pub fn wait(&mut self) -> ExitStatus {
-        let status = self.child.wait().expect("it was started here");
-        self.ended = true;
+        let status = self.child.wait().expect("the child was started by this process");
+        self.has_ended = true;
         if let Some(mut stdin) = self.guard.stdin.take() {
             // This fails only if the guard has ended already.
             let _ = stdin.write_all(b"ended\n");
@@ -64,7 +67,7 @@ impl ChildProcess {
 
 impl Drop for ChildProcess {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.has_ended {
             self.end(self.signal);
         }
     }

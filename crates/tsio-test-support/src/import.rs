@@ -1,4 +1,4 @@
-//! Imports of files, in chunks as the command line sends them.
+//! Imports files over gRPC, in chunks of the size that the command line sends.
 
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
@@ -12,24 +12,24 @@ use tsio_client::proto::{
 use crate::caller::Caller;
 use crate::messages::fresh;
 
-/// Bytes of a chunk.
+/// The size of a chunk in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// A file, by its name, the day that it is as at, and its bytes.
+/// A file to import.
 #[derive(Debug, Clone, Copy)]
 pub struct File<'a> {
-    /// Its name.
+    /// The name of the file.
     pub name: &'a str,
-    /// The day that it is as at, `2021-08-31`.
+    /// The as-at date, such as `2021-08-31`.
     pub as_at: &'a str,
-    /// Its bytes.
+    /// The content of the file.
     pub bytes: &'a [u8],
 }
 
-/// Imports a file of the register.
+/// Imports a file of the register, and returns the outcome.
 ///
 /// # Errors
-/// The status of a server that refuses it.
+/// The status, if the server refuses the import or the call fails.
 pub async fn register(channel: &Channel, caller: &Caller, file: File<'_>) -> Result<ImportOutcome, Status> {
     use import_register_request::Part;
     let parts = std::iter::once(Part::Header(file.header())).chain(file.chunks().map(Part::Chunk));
@@ -43,10 +43,10 @@ pub async fn register(channel: &Channel, caller: &Caller, file: File<'_>) -> Res
     .await
 }
 
-/// Imports a month of Ofsted's.
+/// Imports a monthly file of Ofsted, and returns the outcome.
 ///
 /// # Errors
-/// The status of a server that refuses it.
+/// The status, if the server refuses the import or the call fails.
 pub async fn ofsted(channel: &Channel, caller: &Caller, file: File<'_>) -> Result<ImportOutcome, Status> {
     use import_ofsted_request::Part;
     let parts = std::iter::once(Part::Header(file.header())).chain(file.chunks().map(Part::Chunk));
@@ -60,14 +60,14 @@ pub async fn ofsted(channel: &Channel, caller: &Caller, file: File<'_>) -> Resul
     .await
 }
 
-/// Reads the answers to their end.
+/// Reads all answers, and returns the outcome that the last of them has. `outcome_of` returns the outcome in an answer.
 async fn outcome<A>(
     mut answers: Streaming<A>,
-    of: impl Fn(A) -> Option<ImportOutcome>,
+    outcome_of: impl Fn(A) -> Option<ImportOutcome>,
 ) -> Result<ImportOutcome, Status> {
     let mut last = None;
     while let Some(answer) = answers.message().await? {
-        last = of(answer).or(last);
+        last = outcome_of(answer).or(last);
     }
     Ok(last.expect("an import ends with its outcome"))
 }
@@ -78,7 +78,7 @@ impl File<'_> {
             request_id: fresh(),
             file_name: self.name.to_owned(),
             as_at: self.as_at.to_owned(),
-            size_bytes: i64::try_from(self.bytes.len()).expect("a file of a test is small"),
+            size_bytes: i64::try_from(self.bytes.len()).expect("the size of a test file fits in 64 bits"),
             ..Default::default()
         }
     }

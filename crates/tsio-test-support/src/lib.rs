@@ -1,12 +1,12 @@
-//! What the tests and the benches of `tsio` share: PostgreSQL clusters, processes that end with the one that started them, a
-//! running server, callers and their tokens, and the messages that set up a programme.
+//! Contains code that the tests and the benches of `tsio` share: PostgreSQL clusters, child processes, a running server, callers
+//! and their tokens, and the messages that set up a programme.
 //!
-//! It knows the contract (`tsio-client`) and never the program: the path of a binary is passed in. Each function fails by
-//! panicking, as a test does.
+//! This crate depends on the contract (`tsio-client`), and not on the program: the path of a binary is an argument. Most
+//! functions panic if they fail, as a test does. The imports return the status of the server.
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a test or a bench stops at the first surprise, and here that is known first"
+    reason = "a test or a bench stops at the first unexpected result, and this crate is only used by them"
 )]
 
 pub mod caller;

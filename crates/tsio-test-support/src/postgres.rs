@@ -1,4 +1,4 @@
-//! The PostgreSQL that is installed here, and the user that its server runs as.
+//! Finds the PostgreSQL that is installed on this machine, and the user that its server runs as.
 
 use std::fs;
 use std::net::TcpListener;
@@ -6,37 +6,37 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The oldest version that the service supports.
-const OLDEST: u32 = 15;
+/// The oldest major version that the service supports.
+const OLDEST_VERSION: u32 = 15;
 
 /// A user of this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct User {
-    /// Its name.
+    /// The name of the user.
     pub name: &'static str,
-    /// Its id.
+    /// The id of the user.
     pub uid: u32,
-    /// The id of its group.
+    /// The id of the user's group.
     pub gid: u32,
 }
 
-/// PostgreSQL refuses to run as root: the user to run it as, if this process is root's.
+/// Returns the user to run PostgreSQL as, because it refuses to run as root. `None` if this process does not run as root.
 #[must_use]
 pub fn unprivileged_user() -> Option<User> {
     let id = |args: &[&str]| {
-        let answer = Command::new("id").args(args).output().expect("there is the command id");
+        let answer = Command::new("id").args(args).output().expect("the command `id` runs");
         String::from_utf8_lossy(&answer.stdout).trim().parse::<u32>().ok()
     };
     if id(&["-u"]) != Some(0) {
         return None;
     }
-    let known = |name| Some(User { name, uid: id(&["-u", name])?, gid: id(&["-g", name])? });
-    let user = ["postgres", "nobody"].into_iter().find_map(known);
+    let existing_user = |name| Some(User { name, uid: id(&["-u", name])?, gid: id(&["-g", name])? });
+    let user = ["postgres", "nobody"].into_iter().find_map(existing_user);
     Some(user.expect("PostgreSQL cannot run as root, and there is no user postgres or nobody"))
 }
 
-/// A program of the server, run as this user where one is given, in a group of its own: what is typed at the terminal does not
-/// interrupt it.
+/// Returns a command that runs a program of PostgreSQL, as this user or, for `None`, as the user of this process. The program has
+/// its own process group, so that Ctrl-C at the terminal does not interrupt it.
 #[must_use]
 pub fn program(path: &Path, user: Option<User>) -> Command {
     let mut command = Command::new(path);
@@ -47,13 +47,16 @@ pub fn program(path: &Path, user: Option<User>) -> Command {
     command
 }
 
-/// A port of loopback that nothing listens on now.
+/// Returns a port of 127.0.0.1 that no process listens on now.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there is loopback").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port of 127.0.0.1 is free")
+        .port()
 }
 
-/// The folder with the programs of the newest PostgreSQL that is installed.
+/// Returns the folder with the programs of the newest installed PostgreSQL.
 #[must_use]
 pub fn programs() -> PathBuf {
     let debian =
@@ -64,12 +67,15 @@ pub fn programs() -> PathBuf {
     let all = debian.chain(configured).chain(std::env::split_paths(&path));
     let newest = all.filter_map(|folder| Some((version(&folder)?, folder))).max_by_key(|(version, _)| *version);
     match newest {
-        Some((version, folder)) if version >= OLDEST => folder,
-        _ => panic!("PostgreSQL {OLDEST} or newer is not installed; tests/run installs it or says what to install"),
+        Some((version, folder)) if version >= OLDEST_VERSION => folder,
+        _ => panic!(
+            "PostgreSQL {OLDEST_VERSION} or newer is not installed; tests/run installs it or says what to install"
+        ),
     }
 }
 
-/// The major version of the server in a folder, if it is whole: `initdb (PostgreSQL) 15.18` is 15.
+/// Returns the major version of the PostgreSQL in a folder: 15 for `initdb (PostgreSQL) 15.18`. `None` if a program is missing or
+/// the version cannot be read.
 fn version(folder: &Path) -> Option<u32> {
     if !["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| folder.join(program).exists()) {
         return None;

@@ -70,7 +70,7 @@ impl Db {
     }
 
     fn alone(options: Options<'_>) -> Self {
-        let cluster = cluster::Cluster::start_with(Options { made_quickly: true, ..options });
+        let cluster = cluster::Cluster::start_with(Options { without_sync: true, ..options });
         output_of(Command::new(TSIO).args(["migrate", "--database", &cluster.url("postgres")]), MIGRATE);
         Self(Arc::new(Kind::Alone(cluster)))
     }
