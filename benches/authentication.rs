@@ -1,13 +1,15 @@
-//! What it costs to have callers prove who they are, and to have calls traced: `GetOffer` on a server that checks tokens,
-//! and on two that send spans of all calls or of a twentieth to a collector in this process, beside one in development
-//! mode. Each has a copy of the database; they take turns in one run, and the median of their ratios counts.
+//! Measures the cost of authentication and of traces, by the rate of `GetOffer`.
 //!
-//! `cargo bench --bench authentication`. Prints a JSON line for each. All speak without TLS, so that only what is measured differs.
+//! One server checks tokens. Two servers send traces to a collector in this process: of all calls, or of a twentieth. The
+//! baseline is a server in development mode. Each server has a copy of the same database. They are measured in turns in one
+//! run, and the median of the ratios is the result. No server uses TLS, so that nothing else differs.
+//!
+//! `cargo bench --bench authentication`. Prints one JSON line for each server but the baseline, and one for the spans.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a bench measures time, prints, and stops at the first surprise"
+    reason = "a bench measures time, prints, and stops at the first unexpected result"
 )]
 
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -29,77 +31,86 @@ use tonic::transport::Server as Transport;
 use tonic::{Request, Response, Status};
 use tsio::proto::ListOffersRequest;
 
-/// Turns of each server.
+/// How many times each server is measured.
 const TURNS: usize = 9;
-/// How long one turn lasts.
+/// How long one measurement lasts.
 const WINDOW: Duration = Duration::from_secs(2);
 const PROGRAMME: &str = "2021-22";
 
-/// What a server is called in the figures, how it is started, and what callers show it.
-type Compared<'a> = (&'static str, &'a [&'a str], &'a [(&'static str, &'a str)]);
+/// The index of the baseline in the list of servers.
+const BASELINE: usize = 0;
+
+/// One of the servers that are compared.
+struct ServerSetup<'a> {
+    /// The name of the figure.
+    name: &'static str,
+    /// The arguments of authentication and traces.
+    arguments: &'a [&'a str],
+    /// The metadata that the callers send.
+    metadata: &'a [(&'static str, &'a str)],
+}
 
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("open.db");
-    let seeded = serve_file(&file);
-    let clients = client(&seeded.url, 1).await;
+    let first_server = serve_file(&file);
+    let clients = client(&first_server.url, 1).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
-    assert!(clients[0].identify().await > 0, "nobody was eligible");
+    assert!(clients[0].identify().await > 0, "no school was eligible");
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
     let page = clients[0].offers().list_offers(request).await.unwrap().into_inner();
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
 
-    seeded.stop();
-    let (config, token) = reading::guarded(dir.path());
-    let (collector, spans) = collector().await;
-    let some = traced(dir.path(), &collector, 0.05);
+    first_server.stop();
+    let (token_config, token) = reading::write_token_settings(dir.path());
+    let (collector, received_spans) = start_collector().await;
+    let twentieth_config = write_trace_settings(dir.path(), &collector, 0.05);
     let bearer = format!("Bearer {token}");
-    let proof: &[(&str, &str)] = &[("authorization", &bearer)];
-    let all = ["--development", "--traces-endpoint", &collector];
-    let compared: [Compared<'_>; 4] = [
-        ("by_word", DEVELOPMENT, NAMED),
-        ("by_token", &["--config", &config], proof),
-        ("all_traced", &all, NAMED),
-        ("a_twentieth_traced", &["--config", &some], NAMED),
+    let token_metadata: &[(&str, &str)] = &[("authorization", &bearer)];
+    let trace_all = ["--development", "--traces-endpoint", &collector];
+    let setups = [
+        ServerSetup { name: "by_word", arguments: DEVELOPMENT, metadata: NAMED },
+        ServerSetup { name: "by_token", arguments: &["--config", &token_config], metadata: token_metadata },
+        ServerSetup { name: "all_traced", arguments: &trace_all, metadata: NAMED },
+        ServerSetup { name: "a_twentieth_traced", arguments: &["--config", &twentieth_config], metadata: NAMED },
     ];
     let mut servers = Vec::new();
-    for (name, access, _) in compared {
-        // An SQLite file is one server's, so each has its own, with the same in it.
-        let copy = dir.path().join(format!("{name}.db"));
+    for setup in &setups {
+        // Only one server can use an SQLite file, so each server has its own copy.
+        let copy = dir.path().join(format!("{}.db", setup.name));
         std::fs::copy(&file, &copy).unwrap();
-        servers.push(serve_with(&sqlite_url(&copy), access));
+        servers.push(serve_with(&sqlite_url(&copy), setup.arguments));
     }
     let mut rates = [const { Vec::new() }; 4];
-    let (mut sent, mut kept) = (0.0, 0);
+    let (mut traced_calls, mut spans_received) = (0.0, 0);
     for turn in 0..TURNS {
-        // The first has the machine as the last one left it: each is first in its turn.
-        for at in (0..compared.len()).map(|it| (it + turn) % compared.len()) {
-            let (name, _, shown) = compared[at];
-            let before = spans.load(Ordering::Relaxed);
-            let rate = reading::get_offers(&servers[at].url, WINDOW, shown, &ids).await;
-            rates[at].push(rate);
-            if name == "all_traced" {
-                sent += rate * WINDOW.as_secs_f64();
-                kept += spans.load(Ordering::Relaxed) - before;
+        // Each turn begins with another server, because a measurement can influence the next one.
+        for index in (0..setups.len()).map(|it| (it + turn) % setups.len()) {
+            let spans_before = received_spans.load(Ordering::Relaxed);
+            let rate = reading::get_offers(&servers[index].url, WINDOW, setups[index].metadata, &ids).await;
+            rates[index].push(rate);
+            if setups[index].name == "all_traced" {
+                traced_calls += rate * WINDOW.as_secs_f64();
+                spans_received += received_spans.load(Ordering::Relaxed) - spans_before;
             }
         }
     }
-    let [plain, others @ ..] = &rates;
-    for ((name, ..), rate) in compared[1..].iter().zip(others) {
+    let baseline_rates = &rates[BASELINE];
+    for (setup, rates) in setups.iter().zip(&rates).skip(BASELINE + 1) {
         support::print(json!({
-            "figure": name,
+            "figure": setup.name,
             "callers": CALLERS,
-            "per_s": median(rate.iter().copied()),
-            "by_word_per_s": median(plain.iter().copied()),
-            "ratio": median(rate.iter().zip(plain).map(|(one, plain)| one / plain)),
+            "per_s": median(rates.iter().copied()),
+            "by_word_per_s": median(baseline_rates.iter().copied()),
+            "ratio": median(rates.iter().zip(baseline_rates).map(|(rate, baseline)| rate / baseline)),
         }));
     }
-    support::print(json!({ "figure": "spans_kept", "calls": sent.round(), "spans_heard": kept }));
+    support::print(json!({ "figure": "spans_kept", "calls": traced_calls.round(), "spans_heard": spans_received }));
 }
 
-/// Counts the spans it hears.
+/// A collector of traces that only counts the received spans.
 struct Collector(Arc<AtomicUsize>);
 
 #[tonic::async_trait]
@@ -114,8 +125,8 @@ impl TraceService for Collector {
     }
 }
 
-/// Where a collector listens, and how many spans it has heard.
-async fn collector() -> (String, Arc<AtomicUsize>) {
+/// Starts a collector. Returns its URL, and the count of the spans that it has received.
+async fn start_collector() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let spans = Arc::new(AtomicUsize::new(0));
@@ -124,8 +135,8 @@ async fn collector() -> (String, Arc<AtomicUsize>) {
     (endpoint, spans)
 }
 
-/// Settings of a server in development mode that traces a part of its calls.
-fn traced(dir: &Path, collector: &str, ratio: f64) -> String {
+/// Writes the settings of a server in development mode that traces this fraction of its calls. Returns the path of the file.
+fn write_trace_settings(dir: &Path, collector: &str, ratio: f64) -> String {
     let config = dir.join("traced.toml");
     std::fs::write(&config, format!("development = true\n[traces]\nendpoint = \"{collector}\"\nratio = {ratio}\n"))
         .unwrap();

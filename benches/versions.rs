@@ -87,7 +87,7 @@ async fn main() {
     if args.postgres {
         let cluster = Cluster::start();
         let builds = [("this", programs[0]), ("other", programs[1])].map(|(name, program)| {
-            cluster.database(name, "template1");
+            cluster.create_database(name, "template1");
             Build { program, database: cluster.url(name) }
         });
         awards(&args, "postgres", &start(&builds).await).await;
@@ -133,7 +133,7 @@ async fn reads(args: &Args, figure: &str, running: &[Running; 2], shown: &[(&'st
 
 /// The same by callers with a token, on the databases as they are.
 async fn reads_by_token(args: &Args, directory: &Path, builds: &[Build<'_>; 2], ids: [Arc<Vec<String>>; 2]) {
-    let (config, token) = reading::guarded(directory);
+    let (config, token) = reading::write_token_settings(directory);
     let servers = builds.each_ref().map(|it| Server::start(it.program, &it.database, &["--config", &config]));
     let bearer = format!("Bearer {token}");
     let proof: &[(&str, &str)] = &[("authorization", &bearer)];

@@ -43,7 +43,7 @@ async fn main() {
     let dir = tempfile::tempdir().unwrap();
     measure("sqlite", &serve_file(&dir.path().join("watchers.db"))).await;
     let cluster = Cluster::start();
-    cluster.database("watchers", "template1");
+    cluster.create_database("watchers", "template1");
     measure("postgres", &serve(&cluster.url("watchers"))).await;
 }
 

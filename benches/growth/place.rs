@@ -50,14 +50,14 @@ impl Place {
     /// An empty database.
     pub(crate) fn make(&self, database: &str) {
         if let Self::Postgres(cluster) = self {
-            cluster.database(database, "template1");
+            cluster.create_database(database, "template1");
         }
     }
 
     /// Replaces a database by a copy of another. No server is on either.
     pub(crate) fn copy(&self, from: &str, to: &str) {
         match self {
-            Self::Postgres(cluster) => cluster.database(to, from),
+            Self::Postgres(cluster) => cluster.create_database(to, from),
             Self::Sqlite(directory) => {
                 let (from, to) = (file(directory, from), file(directory, to));
                 let wal = from.with_extension("db-wal");

@@ -147,7 +147,7 @@ impl Seen {
 async fn on_postgres(args: &Args) {
     let cluster = Cluster::start();
     postgres::prepare(&cluster);
-    cluster.database(OURS, "template1");
+    cluster.create_database(OURS, "template1");
     let ours = if args.baseline_only { None } else { Some(Ours::start(&cluster.url(OURS)).await) };
     for callers in args.clients(&[1, 16, 64, 256]) {
         eprintln!("postgres, {callers} callers");

@@ -50,7 +50,7 @@ const SINGLE: &str = "WITH \
 
 /// Makes its database.
 pub(crate) fn prepare(cluster: &Cluster) {
-    cluster.database(DATABASE, "template1");
+    cluster.create_database(DATABASE, "template1");
     cluster.psql(DATABASE, &SCHEMA);
 }
 

@@ -74,7 +74,7 @@ fn main() {
     let sqlite = version.fixture("sqlite", &format!("sqlite:{}", file.display()), || sqlite_contents(&file));
 
     let cluster = Cluster::start();
-    cluster.database("fixture", "template1");
+    cluster.create_database("fixture", "template1");
     let postgres = version.fixture("postgres", &cluster.url("fixture"), || postgres_contents(&cluster));
 
     for fixture in [sqlite, postgres] {

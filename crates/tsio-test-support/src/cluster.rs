@@ -191,7 +191,7 @@ impl Cluster {
 
     /// Makes a database as a copy of `template`, and replaces a database of the same name. `template1` makes an empty database.
     /// No client may be connected to `template`.
-    pub fn database(&self, name: &str, template: &str) {
+    pub fn create_database(&self, name: &str, template: &str) {
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         self.psql("postgres", &[&drop, &format!("CREATE DATABASE {name} TEMPLATE {template}")]);
     }
