@@ -1,13 +1,15 @@
-//! What the service costs: an import beside `sqlite3 .import`, identify over a nation, and `GetOffer` beside the same
-//! query sent straight through the pool. Baseline and service take turns in one run; medians of their ratios count.
+//! Measures the service against baselines: an import against `sqlite3 .import`, and `GetOffer` against the same query sent
+//! directly through the pool. Measures also `IdentifyOffers` for a whole country, and how long a command waits during an import.
 //!
-//! `cargo bench --bench service [-- FILE]`: FILE is a monthly file to import, plain; without one a national file of
-//! invented schools is made. Prints one JSON line a figure. Needs the `sqlite3` command for its baseline.
+//! Baseline and service are measured in turns in one run. The result is the median of the ratios.
+//!
+//! `cargo bench --bench service [-- FILE]`: FILE is an uncompressed monthly file to import. Without FILE, a national file of
+//! invented schools is made. Prints one JSON line per figure. Needs the `sqlite3` command for its baseline.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a bench measures time, prints, and stops at the first surprise"
+    reason = "a bench measures time, prints, and stops at the first unexpected result"
 )]
 
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -26,73 +28,80 @@ use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
 use tsio::store::{Store, Use, offers};
 use tsio_test_support::caller::Named;
 
-/// Turns of each measurement.
+/// How many times each measurement is repeated.
 const TURNS: usize = 5;
-/// Callers at the same time.
+/// The number of callers at the same time.
 const CALLERS: usize = 64;
-/// Connections they share, as a few client processes would.
+/// The number of connections that the callers share, as in a few client processes.
 const CONNECTIONS: usize = 4;
-/// How long one turn of reading lasts.
+/// How long one measurement of reading lasts.
 const WINDOW: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() {
-    let given = std::env::args().skip(1).find(|it| !it.starts_with('-'));
-    let month = given.map_or_else(fixture_data::month, |path| std::fs::read(path).expect("the file can be read"));
+    let file_argument = std::env::args().skip(1).find(|it| !it.starts_with('-'));
+    let month =
+        file_argument.map_or_else(fixture_data::month, |path| std::fs::read(path).expect("the file can be read"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("month.csv");
     std::fs::write(&path, &month).unwrap();
-    imports(dir.path(), &path, &month).await;
-    waits(dir.path(), &month).await;
-    reads(dir.path(), month).await;
+    measure_imports(dir.path(), &path, &month).await;
+    measure_waits(dir.path(), &month).await;
+    measure_reads(dir.path(), month).await;
 }
 
-/// From the first byte of the upload to the commit, beside `sqlite3 .import` of the same file.
-async fn imports(dir: &Path, path: &Path, month: &[u8]) {
-    let (mut ours, mut theirs, mut identifies, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+/// Measures an import, from the first byte of the upload to the commit, against `sqlite3 .import` of the same file. Measures
+/// then the `IdentifyOffers` that follows.
+async fn measure_imports(dir: &Path, path: &Path, month: &[u8]) {
+    let (mut service_times, mut baseline_times, mut identify_times, mut peak_memory) =
+        (Vec::new(), Vec::new(), Vec::new(), 0);
     for turn in 0..TURNS {
-        theirs.push(sqlite_import(&dir.join(format!("baseline{turn}.db")), path));
+        baseline_times.push(sqlite_import(&dir.join(format!("baseline{turn}.db")), path));
         let server = serve_file(&dir.join(format!("import{turn}.db")));
         let client = client(&server.url, 1).await.remove(0);
         client.import_register(fixture_data::membership(), "2022-03-31").await;
         let begin = Instant::now();
         client.import_ofsted(month.to_vec(), "2021-08-31").await;
-        ours.push(begin.elapsed());
-        peak = peak.max(server.peak_kib());
+        service_times.push(begin.elapsed());
+        peak_memory = peak_memory.max(server.peak_kib());
         let begin = Instant::now();
         let created = client.identify().await;
-        identifies.push(begin.elapsed());
-        assert!(created > 0, "nobody was eligible");
+        identify_times.push(begin.elapsed());
+        assert!(created > 0, "no school was eligible");
     }
-    let ratios = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.as_secs_f64() / theirs.as_secs_f64());
+    let ratios = service_times
+        .iter()
+        .zip(&baseline_times)
+        .map(|(service, baseline)| service.as_secs_f64() / baseline.as_secs_f64());
     support::print(serde_json::json!({
         "figure": "import_month",
-        "ours_s": median(ours.iter().map(Duration::as_secs_f64)),
-        "sqlite3_import_s": median(theirs.iter().map(Duration::as_secs_f64)),
+        "ours_s": median(service_times.iter().map(Duration::as_secs_f64)),
+        "sqlite3_import_s": median(baseline_times.iter().map(Duration::as_secs_f64)),
         "ratio": median(ratios),
-        "server_peak_mib": peak / 1024,
+        "server_peak_mib": peak_memory / 1024,
     }));
     support::print(serde_json::json!({
         "figure": "identify",
-        "seconds": median(identifies.iter().map(Duration::as_secs_f64)),
+        "seconds": median(identify_times.iter().map(Duration::as_secs_f64)),
     }));
 }
 
+/// Imports a file with the `sqlite3` command, and returns the time.
 fn sqlite_import(database: &Path, file: &Path) -> Duration {
     let begin = Instant::now();
-    let done = Command::new("sqlite3")
+    let output = Command::new("sqlite3")
         .arg(database)
         .arg(".mode csv")
         .arg(format!(".import '{}' month", file.display()))
         .output()
         .expect("the sqlite3 command is installed");
     let took = begin.elapsed();
-    assert!(done.status.success(), "sqlite3 failed: {}", String::from_utf8_lossy(&done.stderr));
+    assert!(output.status.success(), "sqlite3 failed: {}", String::from_utf8_lossy(&output.stderr));
     took
 }
 
-/// The longest that a command waits while a month is imported, one command after the other.
-async fn waits(dir: &Path, month: &[u8]) {
+/// Measures the longest time of a command while a month is imported. The commands are sent one after the other.
+async fn measure_waits(dir: &Path, month: &[u8]) {
     let (mut longest, mut commands) = (Duration::ZERO, 0_u32);
     for turn in 0..TURNS {
         let server = serve_file(&dir.join(format!("waits{turn}.db")));
@@ -121,8 +130,8 @@ async fn waits(dir: &Path, month: &[u8]) {
     }));
 }
 
-/// `GetOffer` by 64 callers, beside the same query by 64 tasks on a pool of their own.
-async fn reads(dir: &Path, month: Vec<u8>) {
+/// Measures `GetOffer` by 64 callers, against the same query by 64 tasks on a separate pool.
+async fn measure_reads(dir: &Path, month: Vec<u8>) {
     let database = dir.join("reads.db");
     let server = serve_file(&database);
     let clients = client(&server.url, CONNECTIONS).await;
@@ -131,21 +140,22 @@ async fn reads(dir: &Path, month: Vec<u8>) {
     clients[0].identify().await;
     let ids = all_offers(&mut clients[0].offers()).await;
     let store = Store::open(&format!("sqlite:{}", database.display()), Use::Look).await.unwrap();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut service_rates, mut baseline_rates) = (Vec::new(), Vec::new());
     for _ in 0..TURNS {
-        theirs.push(straight(&store, &ids).await);
+        baseline_rates.push(read_from_store(&store, &ids).await);
         let channels: Vec<_> = clients.iter().map(support::Client::offers).collect();
-        ours.push(through(&channels, &ids).await);
+        service_rates.push(read_through_service(&channels, &ids).await);
     }
     support::print(serde_json::json!({
         "figure": "get_offer",
         "callers": CALLERS,
-        "ours_per_s": median(ours.iter().copied()),
-        "straight_per_s": median(theirs.iter().copied()),
-        "ratio": median(ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs)),
+        "ours_per_s": median(service_rates.iter().copied()),
+        "straight_per_s": median(baseline_rates.iter().copied()),
+        "ratio": median(service_rates.iter().zip(&baseline_rates).map(|(service, baseline)| service / baseline)),
     }));
 }
 
+/// Reads the ids of all offers, page by page.
 async fn all_offers(client: &mut OfferServiceClient<Named>) -> Arc<Vec<OfferId>> {
     let (mut ids, mut page_token) = (Vec::new(), String::new());
     loop {
@@ -160,8 +170,9 @@ async fn all_offers(client: &mut OfferServiceClient<Named>) -> Arc<Vec<OfferId>>
     }
 }
 
-async fn straight(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
-    race(ids, |_| {
+/// Returns how many offers per second are read directly from the store.
+async fn read_from_store(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
+    read_rate(ids, |_| {
         let store = store.clone();
         move |id| {
             let store = store.clone();
@@ -171,8 +182,9 @@ async fn straight(store: &Store, ids: &Arc<Vec<OfferId>>) -> f64 {
     .await
 }
 
-async fn through(channels: &[OfferServiceClient<Named>], ids: &Arc<Vec<OfferId>>) -> f64 {
-    race(ids, |caller| {
+/// Returns how many offers per second are read by `GetOffer`.
+async fn read_through_service(channels: &[OfferServiceClient<Named>], ids: &Arc<Vec<OfferId>>) -> f64 {
+    read_rate(ids, |caller| {
         let client = channels[caller % channels.len()].clone();
         move |id: OfferId| {
             let mut client = client.clone();
@@ -185,23 +197,24 @@ async fn through(channels: &[OfferServiceClient<Named>], ids: &Arc<Vec<OfferId>>
     .await
 }
 
-/// Has every caller read one offer after the other for a while; answers reads a second.
-async fn race<F, R>(ids: &Arc<Vec<OfferId>>, caller: impl Fn(usize) -> F) -> f64
+/// Has every caller read one offer after the other for the time of [`WINDOW`]. Returns the reads per second. `caller` makes the
+/// operation of the caller with an index.
+async fn read_rate<F, R>(ids: &Arc<Vec<OfferId>>, caller: impl Fn(usize) -> F) -> f64
 where
     F: Fn(OfferId) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let done = Arc::new(AtomicU64::new(0));
+    let read_count = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
     let tasks: Vec<_> = (0..CALLERS)
         .map(|index| {
-            let (read, ids, done) = (caller(index), Arc::clone(ids), Arc::clone(&done));
+            let (read, ids, read_count) = (caller(index), Arc::clone(ids), Arc::clone(&read_count));
             tokio::spawn(async move {
-                let mut at = index;
+                let mut id_index = index;
                 while begin.elapsed() < WINDOW {
-                    read(ids[at % ids.len()]).await;
-                    done.fetch_add(1, Ordering::Relaxed);
-                    at += CALLERS;
+                    read(ids[id_index % ids.len()]).await;
+                    read_count.fetch_add(1, Ordering::Relaxed);
+                    id_index += CALLERS;
                 }
             })
         })
@@ -209,6 +222,6 @@ where
     for task in tasks {
         task.await.unwrap();
     }
-    let count = u32::try_from(done.load(Ordering::Relaxed)).unwrap();
+    let count = u32::try_from(read_count.load(Ordering::Relaxed)).unwrap();
     f64::from(count) / begin.elapsed().as_secs_f64()
 }

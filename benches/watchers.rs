@@ -1,12 +1,13 @@
-//! What watching costs: 500 watchers on one server while a thousand changes a second go in, beside the same changes
-//! with nobody watching. Every watcher is held to every change, once and in order.
+//! Measures the cost of watches: 500 watchers on one server while 1,000 changes per second are made. Baseline is the same
+//! changes without a watcher. Each watcher checks that it gets every change once and in order.
 //!
-//! `cargo bench --bench watchers`, on SQLite and on PostgreSQL. Prints one JSON line a turn. Writer, watchers and server share the machine.
+//! `cargo bench --bench watchers`, on SQLite and on PostgreSQL. Prints one JSON line for each number of watchers. Writer, watchers
+//! and server share the machine.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a bench measures time, prints, and stops at the first surprise"
+    reason = "a bench measures time, prints, and stops at the first unexpected result"
 )]
 
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -30,11 +31,13 @@ use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
 const WATCHERS: usize = 500;
-/// Connections that the watchers share.
+/// The number of connections that the watchers share.
 const CONNECTIONS: usize = 10;
-const PER_SECOND: usize = 1_000;
+/// The number of changes per second that the writer aims at.
+const CHANGES_PER_SECOND: usize = 1_000;
+/// How many seconds of changes the writer makes.
 const SECONDS: usize = 10;
-/// A burst of the writer: so many changes, so often.
+/// The number of changes that the writer sends at the same time.
 const BURST: usize = 20;
 const PROGRAMME: &str = "2021-22";
 
@@ -47,27 +50,29 @@ async fn main() {
     measure("postgres", &serve(&cluster.url("watchers"))).await;
 }
 
+/// Measures the changes without and with watchers.
 async fn measure(database: &str, server: &Server) {
     let clients = client(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
-    assert!(clients[0].identify().await > 0, "nobody was eligible");
+    assert!(clients[0].identify().await > 0, "no school was eligible");
     let mut offers = clients[0].offers();
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
     let page = offers.list_offers(request).await.unwrap().into_inner();
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());
     for watchers in [0, WATCHERS] {
-        let before = server.peak_kib();
+        let memory_before = server.peak_kib();
         let from = change_and_sequence(&mut offers, &ids).await;
-        let (open, mut watching) = (Arc::new(Barrier::new(watchers + 1)), JoinSet::new());
-        for at in 0..watchers {
-            watching.spawn(watch(clients[at % CONNECTIONS].offers(), from, from + change_count(), Arc::clone(&open)));
+        let (all_open, mut watch_tasks) = (Arc::new(Barrier::new(watchers + 1)), JoinSet::new());
+        for index in 0..watchers {
+            let client = clients[index % CONNECTIONS].offers();
+            watch_tasks.spawn(watch(client, from, from + change_count(), Arc::clone(&all_open)));
         }
-        open.wait().await;
+        all_open.wait().await;
         let (took, mut waits) = write(&offers, &ids).await;
-        let written = Instant::now();
-        while let Some(complete) = watching.join_next().await {
-            complete.unwrap();
+        let write_end = Instant::now();
+        while let Some(result) = watch_tasks.join_next().await {
+            result.unwrap();
         }
         waits.sort_unstable();
         support::print(json!({
@@ -78,15 +83,16 @@ async fn measure(database: &str, server: &Server) {
             "changes_per_s": f64::from(u32::try_from(change_count()).unwrap()) / took.as_secs_f64(),
             "commit_p50_ms": percentile(&waits, 50),
             "commit_p99_ms": percentile(&waits, 99),
-            "all_complete_after_s": written.elapsed().as_secs_f64(),
-            "server_peak_before_mib": before / 1024,
+            "all_complete_after_s": write_end.elapsed().as_secs_f64(),
+            "server_peak_before_mib": memory_before / 1024,
             "server_peak_mib": server.peak_kib() / 1024,
         }));
     }
 }
 
+/// The number of changes of one measurement.
 fn change_count() -> i64 {
-    i64::try_from(PER_SECOND * SECONDS).unwrap()
+    i64::try_from(CHANGES_PER_SECOND * SECONDS).unwrap()
 }
 
 /// Makes one change, and returns its sequence number.
@@ -105,15 +111,19 @@ async fn change_and_sequence(offers: &mut OfferServiceClient<Named>, ids: &[Stri
     }
 }
 
-/// Receives every change after `from` up to `last`, each once and in order. Waits at `open` once the stream has begun.
-async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, open: Arc<Barrier>) {
+/// Receives every change after `from` up to `last`, and checks that each comes once and in order. Waits at `all_open` after the
+/// stream has begun, until all watchers have begun.
+async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, all_open: Arc<Barrier>) {
     let start = Some(Start::AfterSequence(from));
     let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
     let mut stream = offers.watch_offers(request).await.unwrap().into_inner();
     let mut last_received = from;
-    let begun = stream.message().await.unwrap().expect("a watch does not end");
-    assert!(matches!(begun.update, Some(Update::Checkpoint(_))), "nothing has changed yet");
-    open.wait().await;
+    let first_message = stream.message().await.unwrap().expect("a watch does not end");
+    assert!(
+        matches!(first_message.update, Some(Update::Checkpoint(_))),
+        "the first message is a checkpoint, because no change was made yet"
+    );
+    all_open.wait().await;
     while last_received < last {
         let message = stream.message().await.unwrap().expect("a watch does not end");
         if matches!(message.update, Some(Update::Change(_))) {
@@ -123,16 +133,16 @@ async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, open
     }
 }
 
-/// Makes all changes at `PER_SECOND`, or slower if the server is slower. Returns the total time, and the time of each call.
+/// Makes all changes at `CHANGES_PER_SECOND`, or slower if the server is slower. Returns the total time, and the time of each call.
 async fn write(offers: &OfferServiceClient<Named>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
-    let mut pace = interval(Duration::from_secs(1) / u32::try_from(PER_SECOND / BURST).unwrap());
+    let mut pace = interval(Duration::from_secs(1) / u32::try_from(CHANGES_PER_SECOND / BURST).unwrap());
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (begin, mut writing) = (Instant::now(), JoinSet::new());
-    for burst in 0..PER_SECOND * SECONDS / BURST {
+    let (begin, mut write_tasks) = (Instant::now(), JoinSet::new());
+    for burst in 0..CHANGES_PER_SECOND * SECONDS / BURST {
         pace.tick().await;
-        for one in 0..BURST {
-            let (mut offers, offer) = (offers.clone(), ids[(burst * BURST + one) % ids.len()].clone());
-            writing.spawn(async move {
+        for change in 0..BURST {
+            let (mut offers, offer) = (offers.clone(), ids[(burst * BURST + change) % ids.len()].clone());
+            write_tasks.spawn(async move {
                 let request_id = uuid::Uuid::new_v4().to_string();
                 let request = AssignOfferRequest { request_id, offer, ..Default::default() };
                 let begin = Instant::now();
@@ -141,6 +151,6 @@ async fn write(offers: &OfferServiceClient<Named>, ids: &Arc<Vec<String>>) -> (D
             });
         }
     }
-    let waits = writing.join_all().await;
+    let waits = write_tasks.join_all().await;
     (begin.elapsed(), waits)
 }
