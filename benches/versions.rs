@@ -122,7 +122,7 @@ async fn measure_awards(args: &Args, database: &str, running: &[Running; 2]) {
         let rates = by_turns(args.windows, async |index| {
             let Running { clients, offers, .. } = &running[index];
             let clients = &clients[..callers.min(CONNECTIONS)];
-            window(callers, args.window(), |caller| money::one_pound(clients, caller, offers)).await.rate
+            window(callers, args.window(), |caller| money::award_one_pound(clients, caller, offers)).await.rate
         });
         report(&format!("awards_{database}"), callers, "per_s", &rates.await, |this, other| this / other);
     }

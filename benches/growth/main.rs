@@ -1,16 +1,18 @@
-//! What a long record costs: the rate of awards on a ledger of 1,000 entries and on one of 2,000,000, in turns; and
-//! `tsio verify` of the long one, beside a bare stream of the rows that it reads.
+//! Measures the cost of a long record.
 //!
-//! `cargo bench --bench growth [-- OPTIONS]`; docs/reference/benchmarks.md says what is measured and how to read it. Prints JSON
-//! lines on standard output, everything else on standard error.
+//! Compares the rate of awards on a ledger of 1,000 entries and on one of 2,000,000, in turns. Compares also `tsio verify` of the
+//! long ledger with reading the same rows directly through the driver.
+//!
+//! `cargo bench --bench growth [-- OPTIONS]`; docs/reference/benchmarks.md explains the measurements and the results. Prints JSON
+//! lines on standard output, and everything else on standard error.
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a bench measures time, prints, and stops at the first surprise"
+    reason = "a bench measures time, prints, and stops at the first unexpected result"
 )]
 
-mod place;
+mod databases;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod support;
@@ -20,60 +22,61 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use place::Place;
-use support::money::{self, Offers, at_once};
+use databases::Databases;
+use support::money::{self, Offers, run_concurrently};
 use support::window::window;
 use support::{Client, client, median, serve};
 use tsio_test_support::child_process::ChildProcess;
 use tsio_test_support::server::peak_kib;
 
-/// Entries of the short ledger; the awards that the long one draws on make most of them.
-const SMALL: u32 = 1_000;
-/// Entries at which memory is looked at, beside the end.
-const EARLY: u32 = 100_000;
-/// Schools, and so offers: more than a year has.
+/// The number of entries of the short ledger. Most of them are of the awards that the draws of the long ledger use.
+const SHORT_LEDGER_ENTRIES: u32 = 1_000;
+/// The number of entries at which the long ledger is verified for the first time. It is verified again at its full length.
+const FIRST_VERIFIED_ENTRIES: u32 = 100_000;
+/// The number of schools, each with one offer: more than a year has.
 const SCHOOLS: u32 = 20_000;
-/// Offers with an award in the short ledger: three entries each, and few enough for [`SMALL`].
+/// The number of offers with an award in the short ledger: each makes three entries, and few enough for [`SHORT_LEDGER_ENTRIES`].
 const DRAWN_ON: usize = 300;
-/// Offers that get one for the long ledger too: a draw reads the events of its offer, so no award has thousands of draws.
+/// The number of further offers that get an award for the long ledger. A draw reads all events of its offer, so there are
+/// enough awards that none has thousands of draws.
 const DRAWN_ON_LATER: usize = 15_700;
-/// What is awarded under each of them in pence, all that the cap allows; drawn on by the penny.
-const CAP: i64 = 1_000_000;
-/// Entries that a draw makes: one on the cap, one on the fund.
-const PER_DRAW: u32 = 2;
-/// Callers of a window.
+/// The amount of each of these awards, in pence: all that the cap allows. Each draw takes one penny of it.
+const AWARDED_PENCE: i64 = 1_000_000;
+/// The number of entries that a draw makes: one for the cap, one for the fund.
+const ENTRIES_PER_DRAW: u32 = 2;
+/// The number of callers in a window.
 const CALLERS: usize = 64;
-/// Connections they share.
+/// The number of connections that the callers share.
 const CONNECTIONS: usize = 4;
-/// How long each window's server has worked before it counts.
+/// How long the callers run before each window, without being counted.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Turns of `verify` and the bare stream.
+/// How many times `verify` and the bare stream are measured.
 const TURNS: usize = 3;
-/// How often memory is looked at while `verify` runs.
-const LOOK: Duration = Duration::from_millis(5);
+/// The interval at which the memory of `verify` is measured.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What to measure.
+/// The arguments of the bench.
 #[derive(Debug, Parser)]
 struct Args {
-    /// On which database; both unless given.
+    /// The database to measure [default: both].
     #[arg(long)]
-    database: Option<Kind>,
-    /// Entries of the long ledger.
+    database: Option<DatabaseKind>,
+    /// The number of entries of the long ledger.
     #[arg(long, default_value_t = 2_000_000)]
     entries: u32,
-    /// Seconds of one window.
+    /// The length of one window in seconds.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Windows on each ledger.
+    /// The number of windows on each ledger.
     #[arg(long, default_value_t = 10)]
     windows: usize,
-    /// What cargo adds.
+    /// The flag that `cargo bench` adds; ignored.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
+enum DatabaseKind {
     Postgres,
     Sqlite,
 }
@@ -81,121 +84,122 @@ enum Kind {
 #[tokio::main]
 async fn main() {
     let args = Args::parse();
-    if args.database != Some(Kind::Sqlite) {
-        run(&args, &Place::postgres()).await;
+    if args.database != Some(DatabaseKind::Sqlite) {
+        run(&args, &Databases::postgres()).await;
     }
-    if args.database != Some(Kind::Postgres) {
-        run(&args, &Place::sqlite()).await;
+    if args.database != Some(DatabaseKind::Postgres) {
+        run(&args, &Databases::sqlite()).await;
     }
 }
 
-async fn run(args: &Args, place: &Place) {
-    place.make("small_base");
-    let server = serve(&place.url("small_base"));
+/// Makes the short and the long ledger, verifies the long one, and measures the rate of awards on both.
+async fn run(args: &Args, databases: &Databases) {
+    databases.create("small_base");
+    let server = serve(&databases.url("small_base"));
     let clients = client(&server.url, CONNECTIONS).await;
-    eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", place.name());
+    eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", databases.name());
     let mut offers = money::prepare(&clients, SCHOOLS).await;
-    let mut awards = drawable(&clients, offers.drain(..DRAWN_ON)).await;
-    grow(place, "small_base", &clients, &awards, SMALL).await;
+    let mut awards = start_awards(&clients, offers.drain(..DRAWN_ON)).await;
+    grow(databases, "small_base", &clients, &awards, SHORT_LEDGER_ENTRIES).await;
     server.stop();
-    place.copy("small_base", "large");
-    let server = serve(&place.url("large"));
+    databases.copy("small_base", "large");
+    let server = serve(&databases.url("large"));
     let clients = client(&server.url, CONNECTIONS).await;
-    awards.extend(drawable(&clients, offers.drain(..DRAWN_ON_LATER)).await);
-    let mut looked_at = vec![EARLY.min(args.entries), args.entries];
-    looked_at.dedup();
-    for entries in looked_at {
-        grow(place, "large", &clients, &awards, entries).await;
-        verify(place, "large").await;
+    awards.extend(start_awards(&clients, offers.drain(..DRAWN_ON_LATER)).await);
+    let mut lengths_to_verify = vec![FIRST_VERIFIED_ENTRIES.min(args.entries), args.entries];
+    lengths_to_verify.dedup();
+    for entries in lengths_to_verify {
+        grow(databases, "large", &clients, &awards, entries).await;
+        measure_verify(databases, "large").await;
     }
     server.stop();
-    rates(args, place, &Offers::new(offers)).await;
+    measure_rates(args, databases, &Offers::new(offers)).await;
 }
 
-/// Awards all that the cap allows under each of these offers, and starts it; answers the awards.
-async fn drawable(clients: &[Client], offers: impl Iterator<Item = String>) -> Vec<String> {
-    let made = at_once(clients, offers, |client, offer| async move {
-        let award = client.award(offer.clone(), CAP).await;
+/// Makes an award of [`AWARDED_PENCE`] under each of these offers, and starts the offer. Returns the ids of the awards.
+async fn start_awards(clients: &[Client], offers: impl Iterator<Item = String>) -> Vec<String> {
+    let award_ids = run_concurrently(clients, offers, |client, offer| async move {
+        let award = client.award(offer.clone(), AWARDED_PENCE).await;
         client.start(offer).await;
         award
     });
-    made.await
+    award_ids.await
 }
 
-/// Draws a penny after the other until the ledger has so many entries.
-async fn grow(place: &Place, database: &str, clients: &[Client], awards: &[String], entries: u32) {
-    let draws = entries.saturating_sub(place.entries(database)).div_ceil(PER_DRAW);
-    eprintln!("{}: {draws} draws, for {entries} entries", place.name());
+/// Draws single pennies until the ledger has this number of entries.
+async fn grow(databases: &Databases, database: &str, clients: &[Client], awards: &[String], entries: u32) {
+    let draws = entries.saturating_sub(databases.entries(database)).div_ceil(ENTRIES_PER_DRAW);
+    eprintln!("{}: {draws} draws, for {entries} entries", databases.name());
     let begin = Instant::now();
-    let drawn = awards.iter().cycle().take(usize::try_from(draws).expect("it fits")).cloned();
-    at_once(clients, drawn, |client, award| async move { client.draw(award, 1).await }).await;
-    let now = place.entries(database);
-    assert!(now >= entries, "{now} entries after {draws} draws");
-    eprintln!("{}: {now} entries after {:.1?}", place.name(), begin.elapsed());
+    let awards_to_draw = awards.iter().cycle().take(usize::try_from(draws).expect("the number fits in usize")).cloned();
+    run_concurrently(clients, awards_to_draw, |client, award| async move { client.draw(award, 1).await }).await;
+    let entries_now = databases.entries(database);
+    assert!(entries_now >= entries, "{entries_now} entries after {draws} draws");
+    eprintln!("{}: {entries_now} entries after {:.1?}", databases.name(), begin.elapsed());
 }
 
-/// Awards of one pound by many callers on the short and on the long ledger, in turns.
-async fn rates(args: &Args, place: &Place, offers: &Arc<Offers>) {
+/// Measures the rate of awards of one pound on the short and on the long ledger, in turns.
+async fn measure_rates(args: &Args, databases: &Databases, offers: &Arc<Offers>) {
     let (mut small, mut large) = (Vec::new(), Vec::new());
     let length = Duration::from_secs_f64(args.seconds);
     for turn in 0..args.windows {
-        // The short one stays short: each window has a fresh copy. Who goes first changes from turn to turn.
-        place.copy("small_base", "small");
-        for small_goes in [turn.is_multiple_of(2), !turn.is_multiple_of(2)] {
-            let (database, seen) = if small_goes { ("small", &mut small) } else { ("large", &mut large) };
-            let rate = rate(place, database, offers, length).await;
-            eprintln!("{}: {database} {rate:.0}/s", place.name());
-            seen.push(rate);
+        // Each window has a new copy of the short ledger, so that it stays short. Each turn begins with the other ledger.
+        databases.copy("small_base", "small");
+        for is_small in [turn.is_multiple_of(2), !turn.is_multiple_of(2)] {
+            let (database, rates) = if is_small { ("small", &mut small) } else { ("large", &mut large) };
+            let rate = measure_rate(databases, database, offers, length).await;
+            eprintln!("{}: {database} {rate:.0}/s", databases.name());
+            rates.push(rate);
         }
     }
     let mut ratios: Vec<f64> = large.iter().zip(&small).map(|(large, small)| large / small).collect();
     ratios.sort_by(f64::total_cmp);
     let (small, large) = (median(small.into_iter()), median(large.into_iter()));
     support::print(serde_json::json!({
-        "database": place.name(),
+        "database": databases.name(),
         "small_per_s": small,
         "large_per_s": large,
         "ratio": large / small,
         "ratio_min": ratios.first(),
         "ratio_max": ratios.last(),
-        "small_entries": place.entries("small_base"),
-        "large_entries": place.entries("large"),
+        "small_entries": databases.entries("small_base"),
+        "large_entries": databases.entries("large"),
     }));
 }
 
-/// One window, on a server just started and warmed up.
-async fn rate(place: &Place, database: &str, offers: &Arc<Offers>, length: Duration) -> f64 {
-    let server = serve(&place.url(database));
+/// Returns the rate of one window, on a new server after a warm-up.
+async fn measure_rate(databases: &Databases, database: &str, offers: &Arc<Offers>, length: Duration) -> f64 {
+    let server = serve(&databases.url(database));
     let clients = client(&server.url, CONNECTIONS).await;
-    window(CALLERS, WARM_UP, |caller| money::one_pound(&clients, caller, offers)).await;
-    let seen = window(CALLERS, length, |caller| money::one_pound(&clients, caller, offers)).await;
+    window(CALLERS, WARM_UP, |caller| money::award_one_pound(&clients, caller, offers)).await;
+    let measured = window(CALLERS, length, |caller| money::award_one_pound(&clients, caller, offers)).await;
     server.stop();
-    seen.rate
+    measured.rate
 }
 
-/// `tsio verify` beside a bare ordered stream of the same rows, in turns.
-async fn verify(place: &Place, database: &str) {
-    let entries = place.entries(database);
-    let (mut ours, mut bare, mut peak) = (Vec::new(), Vec::new(), 0);
+/// Measures `tsio verify` against reading the same rows in the same order through the driver, in turns.
+async fn measure_verify(databases: &Databases, database: &str) {
+    let entries = databases.entries(database);
+    let (mut verify_rates, mut bare_rates, mut peak_memory) = (Vec::new(), Vec::new(), 0);
     for _ in 0..TURNS {
-        bare.push(f64::from(entries) / place.stream(database).await.as_secs_f64());
-        let (took, kib) = verified(&place.url(database)).await;
-        ours.push(f64::from(entries) / took.as_secs_f64());
-        peak = peak.max(kib);
+        bare_rates.push(f64::from(entries) / databases.read_rows(database).await.as_secs_f64());
+        let (took, process_memory) = run_verify(&databases.url(database)).await;
+        verify_rates.push(f64::from(entries) / took.as_secs_f64());
+        peak_memory = peak_memory.max(process_memory);
     }
-    let (ours, bare) = (median(ours.into_iter()), median(bare.into_iter()));
+    let (verify_rate, bare_rate) = (median(verify_rates.into_iter()), median(bare_rates.into_iter()));
     support::print(serde_json::json!({
-        "database": place.name(),
+        "database": databases.name(),
         "entries": entries,
-        "verify_entries_per_s": ours,
-        "bare_entries_per_s": bare,
-        "ratio": ours / bare,
-        "peak_mib": peak / 1024,
+        "verify_entries_per_s": verify_rate,
+        "bare_entries_per_s": bare_rate,
+        "ratio": verify_rate / bare_rate,
+        "peak_mib": peak_memory / 1024,
     }));
 }
 
-/// How long the verifier took, and the most memory it had resident in KiB.
-async fn verified(url: &str) -> (Duration, u64) {
+/// Runs `tsio verify`. Returns its time, and its largest resident memory in KiB.
+async fn run_verify(url: &str) -> (Duration, u64) {
     let begin = Instant::now();
     let mut command = Command::new(support::TSIO);
     command.args(["verify", "--output", "json", "--database", url]).stdout(Stdio::null());
@@ -205,7 +209,7 @@ async fn verified(url: &str) -> (Duration, u64) {
     let mut peak = 0;
     loop {
         peak = peak.max(peak_kib(id).unwrap_or_default());
-        if let Ok(ended) = tokio::time::timeout(LOOK, &mut ended).await {
+        if let Ok(ended) = tokio::time::timeout(MEMORY_INTERVAL, &mut ended).await {
             let (status, took) = ended.expect("waiting does not panic");
             assert!(status.success(), "verify ended with {status}");
             return (took, peak);

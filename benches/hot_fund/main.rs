@@ -115,7 +115,7 @@ impl Ours {
 
     async fn run(&self, callers: usize, length: Duration) -> Window {
         let clients = &self.clients[..callers.min(CONNECTIONS)];
-        window(callers, length, |caller| money::one_pound(clients, caller, &self.offers)).await
+        window(callers, length, |caller| money::award_one_pound(clients, caller, &self.offers)).await
     }
 }
 

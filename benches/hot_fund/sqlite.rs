@@ -61,7 +61,7 @@ fn open(file: &Path) -> Result<Connection> {
 /// Operations a second of so many threads, each with a connection of its own. One is the dedicated writer.
 pub(crate) fn run(file: &Path, threads: usize, length: Duration) -> f64 {
     let connections: Vec<_> = (0..threads).map(|_| open(file).expect("the file opens")).collect();
-    let bounds = Bounds::now(length);
+    let bounds = Bounds::starting_now(length);
     let count = thread::scope(|scope| {
         let writers: Vec<_> = connections.into_iter().map(|it| scope.spawn(move || repeat(&it, bounds))).collect();
         let counts = writers.into_iter().map(|it| it.join().expect("the writer ends well"));

@@ -1,23 +1,23 @@
-//! A nation of invented schools in the real layouts: as many rows and columns as a national month has.
+//! Makes files of invented schools in the real layouts, with the same number of rows and columns as a national monthly file.
 
 use std::fmt::Write as _;
 
-/// Schools in a national file.
+/// The number of schools in a national file.
 const SCHOOLS: u32 = 21_969;
-/// The first of their URNs.
+/// The lowest URN of these schools.
 const FIRST_URN: u32 = 200_000;
-/// Local authorities of the region table, to spread them over.
+/// The local authorities of the schools, from the region table.
 const AUTHORITIES: [u32; 8] = [201, 330, 340, 380, 800, 815, 850, 881];
 
-/// The layout's 70 columns, in order; what lies in a column that the import does not read is filler of usual length.
+/// The 70 columns of the layout, in order. Columns that the import does not read contain filler text of a usual length.
 const COLUMNS: &str = "Web link,URN,LAESTAB,School name,Ofsted phase,Type of education,School open date,Admissions policy,Sixth form,Designated religious character,Religious ethos,Faith grouping,Ofsted region,Region,Local authority,Parliamentary constituency,Postcode,The income deprivation affecting children index (IDACI) quintile,Total number of pupils,Latest section 8 inspection number since last full inspection,Does the section 8 inspection relate to the URN of the current school?,URN at time of the section 8 inspection,LAESTAB at time of the section 8 inspection,School name at time of the latest section 8 inspection,School type at time of the latest section 8 inspection,Number of section 8 inspections since the last full inspection,Date of latest section 8 inspection,Section 8 inspection publication date,Did the latest section 8 inspection convert to a full inspection?,Section 8 inspection overall outcome,Number of other section 8 inspections since last full inspection,Inspection number of latest full inspection,Inspection type,Inspection type grouping,Event type grouping,Inspection start date,Inspection end date,Publication date,Does the latest full inspection relate to the URN of the current school?,URN at time of latest full inspection,LAESTAB at time of latest full inspection,School name at time of latest full inspection,School type at time of latest full inspection,Overall effectiveness,Category of concern,Quality of education,Behaviour and attitudes,Personal development,Effectiveness of leadership and management,Safeguarding is effective?,Early years provision (where applicable),Sixth form provision (where applicable),Previous full inspection number,Previous inspection start date,Previous inspection end date,Previous publication date,Does the previous full inspection relate to the URN of the current school?,URN at time of previous full inspection,LAESTAB at time of previous full inspection,School name at time of previous full inspection,School type at time of previous full inspection,Previous full inspection overall effectiveness,Previous category of concern,Previous quality of education,Previous behaviour and attitudes,Previous personal development,Previous effectiveness of leadership and management,Previous safeguarding is effective?,Previous early years provision (where applicable),Previous sixth form provision (where applicable)";
 
-/// Group UID of the trust of [`partner`].
+/// Group UID of the trust in [`partner`].
 pub(crate) const PARTNER: i32 = 10_000;
-/// URNs of its academies begin here, beyond those of any month.
+/// The lowest URN of the academies of that trust. No monthly file has these URNs.
 const PARTNER_URN: u32 = 300_000;
 
-/// A month: every twenty-third school is RI after RI, every other one an academy.
+/// Makes a monthly file. Every 23rd school has the grade RI now and before; every second school is an academy.
 pub(crate) fn month() -> Vec<u8> {
     file(SCHOOLS, |index| {
         let kind = if index.is_multiple_of(2) { "Community School" } else { "Academy Converter" };
@@ -25,12 +25,13 @@ pub(crate) fn month() -> Vec<u8> {
     })
 }
 
-/// A month of so many maintained schools, all of them RI after RI.
+/// Makes a monthly file of this number of maintained schools, which all have the grade RI now and before.
 pub(crate) fn eligible(schools: u32) -> Vec<u8> {
     file(schools, |_| ("Community School", 3))
 }
 
-/// A file of so many schools, each of the kind and the grade, now and before, that `school` says.
+/// Makes a monthly file of this number of schools. `school` returns the type of the school with an index, and its grade, both now
+/// and before.
 fn file(schools: u32, school: impl Fn(u32) -> (&'static str, u8)) -> Vec<u8> {
     let mut text = format!("{COLUMNS}\r\n");
     for index in 0..schools {
@@ -54,17 +55,17 @@ fn file(schools: u32, school: impl Fn(u32) -> (&'static str, u8)) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The register: every academy of [`month`] in a trust of six.
+/// Makes a membership file of the register: each academy of [`month`] is in a trust of six.
 pub(crate) fn membership() -> Vec<u8> {
     register((1..SCHOOLS).step_by(2).map(|index| (FIRST_URN + index, 10_000 + index / 12)))
 }
 
-/// A register with one multi-academy trust, [`PARTNER`], of six academies.
+/// Makes a membership file with one multi-academy trust, [`PARTNER`], of six academies.
 pub(crate) fn partner() -> Vec<u8> {
     register((0..6).map(|index| (PARTNER_URN + index, PARTNER.unsigned_abs())))
 }
 
-/// A register of academies, each with the UID of its multi-academy trust.
+/// Makes a membership file of academies. `academies` has the URN of each and the UID of its multi-academy trust.
 fn register(academies: impl Iterator<Item = (u32, u32)>) -> Vec<u8> {
     let mut text =
         "URN,Group UID,Group ID,Group Name,Companies House Number,Group Type (code),Group Type,Closed Date,Open \

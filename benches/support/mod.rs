@@ -1,4 +1,4 @@
-//! The server to measure, clients to measure it with, and a nation of invented schools.
+//! Starts the server to measure, and the clients to measure it with. The submodules make the data and measure the time.
 
 pub(crate) mod fixture_data;
 pub(crate) mod money;
@@ -23,40 +23,41 @@ pub(crate) fn serve_file(database: &Path) -> Server {
     serve(&sqlite_url(database))
 }
 
-/// Serves the database at this URL, which gets its schema if it has none, in development mode.
+/// Serves the database at this URL in development mode, after it has migrated the schema.
 pub(crate) fn serve(database: &str) -> Server {
     serve_with(database, &["--development"])
 }
 
-/// The same, with these arguments saying who is let in.
+/// Serves the database at this URL with these arguments of authentication, such as `--development`.
 pub(crate) fn serve_with(database: &str, access: &[&str]) -> Server {
     Server::start(Path::new(TSIO), database, access)
 }
 
+/// Returns the URL of an SQLite file.
 pub(crate) fn sqlite_url(database: &Path) -> String {
     format!("sqlite:{}", database.display())
 }
 
-/// Imports, and works the offers.
+/// The caller that imports files and changes offers.
 fn officer() -> Caller {
     Caller::new("bench", "administrator,case-officer")
 }
 
-/// Keeps the funds and pays the claims.
+/// The caller that manages funds and pays claims.
 fn finance() -> Caller {
     Caller::new("bench-finance", "finance")
 }
 
-/// The second person.
+/// The caller that gives approvals, as the second person.
 fn approver() -> Caller {
     Caller::new("bench-approver", "finance,finance-approver")
 }
 
-/// One connection.
+/// A client with one connection.
 #[derive(Clone)]
 pub(crate) struct Client(Channel);
 
-/// Connections to a server.
+/// Makes this number of clients of a server, each with its own connection.
 pub(crate) async fn client(url: &str, connections: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..connections {
@@ -70,26 +71,27 @@ impl Client {
         OfferServiceClient::with_interceptor(self.0.clone(), officer())
     }
 
+    /// Makes the offers, and returns their number.
     pub(crate) async fn identify(&self) -> i32 {
         let request =
             IdentifyOffersRequest { request_id: fresh(), programme: "2021-22".to_owned(), validate_only: false };
-        self.offers().identify_offers(request).await.expect("identified").into_inner().created
+        self.offers().identify_offers(request).await.expect("the offers are identified").into_inner().created
     }
 
     pub(crate) async fn import_register(&self, file: Vec<u8>, as_at: &str) {
         let file = File { name: "bench.csv", as_at, bytes: &file };
-        let outcome = import::register(&self.0, &officer(), file).await.expect("imported");
-        assert!(outcome.accepted > 0, "nothing landed");
+        let outcome = import::register(&self.0, &officer(), file).await.expect("the file is imported");
+        assert!(outcome.accepted > 0, "no row was accepted");
     }
 
     pub(crate) async fn import_ofsted(&self, file: Vec<u8>, as_at: &str) {
         let file = File { name: "bench.csv", as_at, bytes: &file };
-        let outcome = import::ofsted(&self.0, &officer(), file).await.expect("imported");
-        assert!(outcome.accepted > 0, "nothing landed");
+        let outcome = import::ofsted(&self.0, &officer(), file).await.expect("the file is imported");
+        assert!(outcome.accepted > 0, "no row was accepted");
     }
 }
 
-/// The median; between two in the middle, their mean.
+/// Returns the median. For an even number of values, this is the mean of the two in the middle.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -97,7 +99,7 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     f64::midpoint(values[lower], values[upper])
 }
 
-/// Prints one figure as a line of JSON, its numbers to the third decimal.
+/// Prints one figure as a line of JSON, with fractions rounded to three decimals.
 pub(crate) fn print(mut line: serde_json::Value) {
     for value in line.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut) {
         if let Some(number) = value.as_f64().filter(|_| value.is_f64()) {

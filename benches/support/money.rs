@@ -1,5 +1,4 @@
-//! Offers that awards can be made under, a fund that can pay for them, and the calls that move its money: all of it
-//! through the product, as its users would.
+//! Makes accepted offers, a fund with money, and awards and draws. All of it goes through the service, as its users do it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,63 +13,68 @@ use tsio_test_support::messages::{self, fresh};
 
 use super::{Client, approver, finance, fixture_data, officer};
 
-/// The programme of everything here.
+/// The programme of the offers and the fund.
 const PROGRAMME: &str = "2021-22";
-/// Calls in flight while a database is prepared.
-const AT_ONCE: usize = 256;
-/// Offers of one contact: what the contract allows.
-const CONTACTED: usize = 500;
-/// In pence: £200 million, as much as all caps of 20,000 offers together.
-const ALLOCATED: i64 = 20_000_000_000;
-/// Days of the programme, in the order of an offer's life.
-const BODY_TOLD: &str = "2021-10-01";
-const SCHOOL_TOLD: &str = "2021-10-04";
+/// The number of concurrent requests while a database is prepared.
+const CONCURRENT_REQUESTS: usize = 256;
+/// The number of offers in one request that records contacts: the most that the contract allows.
+const OFFERS_PER_CONTACT: usize = 500;
+/// The money of the fund, in pence: £200 million, which is the sum of the credit caps of 20,000 offers.
+const ALLOCATED_PENCE: i64 = 20_000_000_000;
+/// The date on which the responsible body is contacted. The dates below follow in the order of the steps of an offer.
+const BODY_CONTACTED: &str = "2021-10-01";
+const SCHOOL_CONTACTED: &str = "2021-10-04";
 const ACCEPTED: &str = "2021-10-11";
 const AWARDED: &str = "2021-11-01";
 const STARTED: &str = "2021-11-08";
 const CLAIMED: &str = "2021-12-01";
 
-/// Accepted offers, walked through again and again: so many of them that a caller has done with one long before the
-/// next comes to it.
+/// Accepted offers, which callers take in turn, again and again. There must be enough of them that two callers never use the
+/// same offer at the same time.
 pub(crate) struct Offers {
     ids: Vec<String>,
-    next: AtomicUsize,
+    next_index: AtomicUsize,
 }
 
 impl Offers {
     pub(crate) fn new(ids: Vec<String>) -> Arc<Self> {
-        Arc::new(Self { ids, next: AtomicUsize::new(0) })
+        Arc::new(Self { ids, next_index: AtomicUsize::new(0) })
     }
 
-    fn next(&self) -> String {
-        self.ids[self.next.fetch_add(1, Ordering::Relaxed) % self.ids.len()].clone()
+    /// Returns the id of the next offer.
+    fn take_next(&self) -> String {
+        self.ids[self.next_index.fetch_add(1, Ordering::Relaxed) % self.ids.len()].clone()
     }
 }
 
-/// Makes so many maintained schools eligible, has them told and accept, and fills the credit fund. Answers the offers.
+/// Makes this number of maintained schools eligible, records the contacts and the acceptance of each offer, and fills the credit
+/// fund. Returns the ids of the offers.
 pub(crate) async fn prepare(clients: &[Client], schools: u32) -> Vec<String> {
     clients[0].import_register(fixture_data::partner(), "2021-08-31").await;
     clients[0].import_ofsted(fixture_data::eligible(schools), "2021-08-31").await;
     let created = clients[0].identify().await;
     assert_eq!(u32::try_from(created), Ok(schools), "every school has an offer");
     let offers = clients[0].all_offers().await;
-    for told in offers.chunks(CONTACTED) {
-        clients[0].contact(told, Party::ResponsibleBody, BODY_TOLD).await;
-        clients[0].contact(told, Party::School, SCHOOL_TOLD).await;
+    for batch in offers.chunks(OFFERS_PER_CONTACT) {
+        clients[0].contact(batch, Party::ResponsibleBody, BODY_CONTACTED).await;
+        clients[0].contact(batch, Party::School, SCHOOL_CONTACTED).await;
     }
-    at_once(clients, offers.iter().cloned(), |client, offer| async move { client.accept(offer).await }).await;
+    run_concurrently(clients, offers.iter().cloned(), |client, offer| async move { client.accept(offer).await }).await;
     clients[0].fill_fund().await;
     offers
 }
 
-/// Does something with each of these, many at the same time, spread over the connections; answers in no order.
-pub(crate) async fn at_once<T, A, R: Future<Output = A>>(
+/// The amount of the awards that are measured.
+const ONE_POUND_PENCE: i64 = 100;
+
+/// Calls `operation` for each item, many at the same time, with the clients in turn. Returns the results in any order.
+pub(crate) async fn run_concurrently<T, A, R: Future<Output = A>>(
     clients: &[Client],
-    things: impl Iterator<Item = T>,
-    act: impl Fn(Client, T) -> R,
+    items: impl Iterator<Item = T>,
+    operation: impl Fn(Client, T) -> R,
 ) -> Vec<A> {
-    let acts = things.zip(clients.iter().cycle()).map(|(thing, client)| act(client.clone(), thing));
-    stream::iter(acts).buffer_unordered(AT_ONCE).collect().await
+    let operations = items.zip(clients.iter().cycle()).map(|(item, client)| operation(client.clone(), item));
+    stream::iter(operations).buffer_unordered(CONCURRENT_REQUESTS).collect().await
 }
 
 impl Client {
@@ -78,12 +82,13 @@ impl Client {
         AwardServiceClient::with_interceptor(self.0.clone(), officer())
     }
 
+    /// Reads the ids of all offers, page by page.
     async fn all_offers(&self) -> Vec<String> {
         let (mut ids, mut page_token) = (Vec::new(), String::new());
         loop {
             let programme = PROGRAMME.to_owned();
             let request = ListOffersRequest { programme, page_size: 500, page_token, ..Default::default() };
-            let page = self.offers().list_offers(request).await.expect("listed").into_inner();
+            let page = self.offers().list_offers(request).await.expect("the list is read").into_inner();
             ids.extend(page.offers.into_iter().map(|it| it.offer));
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -94,67 +99,72 @@ impl Client {
 
     async fn contact(&self, offers: &[String], party: Party, date: &str) {
         let request = messages::contact(offers.iter().map(String::as_str), party, date);
-        self.offers().contact_offers(request).await.expect("contacted");
+        self.offers().contact_offers(request).await.expect("the contact is recorded");
     }
 
     async fn accept(&self, offer: String) {
-        self.offers().accept_offer(messages::accept(&offer, Acceptor::School, ACCEPTED)).await.expect("accepted");
+        self.offers()
+            .accept_offer(messages::accept(&offer, Acceptor::School, ACCEPTED))
+            .await
+            .expect("the offer is accepted");
     }
 
-    /// Makes the national credit fund and has two people fill it.
+    /// Makes the national credit fund, and allocates money to it, which a second person approves.
     async fn fill_fund(&self) {
         let mut funds = FundServiceClient::with_interceptor(self.0.clone(), finance());
-        let made = funds.create_fund(messages::fund(PROGRAMME, "credit", "")).await.expect("made").into_inner();
-        let fund = made.fund.expect("the fund").fund;
+        let created =
+            funds.create_fund(messages::fund(PROGRAMME, "credit", "")).await.expect("the fund is created").into_inner();
+        let fund = created.fund.expect("the answer has the fund").fund;
         let refused = funds
-            .allocate_fund(messages::allocate(&fund, ALLOCATED, BODY_TOLD))
+            .allocate_fund(messages::allocate(&fund, ALLOCATED_PENCE, BODY_CONTACTED))
             .await
-            .expect_err("so much needs a second person");
+            .expect_err("this amount needs a second person");
         assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused:?}");
         let mut approvals = ApprovalServiceClient::with_interceptor(self.0.clone(), approver());
-        let open = approvals.list_approvals(ListApprovalsRequest::default()).await.expect("listed").into_inner();
-        let asked = open.approvals.into_iter().find(|it| it.subject == fund).expect("an approval was opened");
-        let request = GiveApprovalRequest { request_id: fresh(), approval: asked.approval, ..Default::default() };
-        let given = approvals.give_approval(request).await.expect("given").into_inner();
-        assert_eq!(given.funds.first().map(|it| it.available), Some(ALLOCATED), "the money is there");
+        let open =
+            approvals.list_approvals(ListApprovalsRequest::default()).await.expect("the list is read").into_inner();
+        let approval = open.approvals.into_iter().find(|it| it.subject == fund).expect("an approval is open");
+        let request = GiveApprovalRequest { request_id: fresh(), approval: approval.approval, ..Default::default() };
+        let given = approvals.give_approval(request).await.expect("the approval is given").into_inner();
+        assert_eq!(given.funds.first().map(|it| it.available), Some(ALLOCATED_PENCE), "the fund has the money");
     }
 
-    /// Awards credit in pence; answers the award's id.
-    pub(crate) async fn award(&self, offer: String, amount: i64) -> String {
-        let credit = messages::credit(fixture_data::PARTNER, amount, "An invented reason of an ordinary length.");
-        let made = self
+    /// Makes an award of credit. Returns the id of the award.
+    pub(crate) async fn award(&self, offer: String, pence: i64) -> String {
+        let credit = messages::credit(fixture_data::PARTNER, pence, "An invented reason of an ordinary length.");
+        let created = self
             .awards()
             .create_awards(messages::award(&offer, vec![credit], AWARDED))
             .await
-            .expect("awarded")
+            .expect("the award is made")
             .into_inner();
-        made.awards.into_iter().next().expect("the award").award
+        created.awards.into_iter().next().expect("the answer has the award").award
     }
 
-    /// Begins delivery.
+    /// Starts the delivery of an offer.
     pub(crate) async fn start(&self, offer: String) {
-        self.offers().start_offer(messages::start(&offer, STARTED)).await.expect("started");
+        self.offers().start_offer(messages::start(&offer, STARTED)).await.expect("the offer is started");
     }
 
-    /// Pays a claim of so many pence.
+    /// Pays a claim of this amount.
     pub(crate) async fn draw(&self, award: String, pence: i64) {
         let request = messages::draw(&award, draw_award_request::Amount::AmountPence(pence), CLAIMED);
         let mut awards = AwardServiceClient::with_interceptor(self.0.clone(), finance());
-        awards.draw_award(request).await.expect("drawn");
+        awards.draw_award(request).await.expect("the claim is paid");
     }
 }
 
-/// A caller that awards one pound of credit, under one offer after the other.
-pub(crate) fn one_pound(
+/// Returns the operation of a caller: an award of one pound of credit, under the next offer.
+pub(crate) fn award_one_pound(
     clients: &[Client],
     caller: usize,
     offers: &Arc<Offers>,
 ) -> impl FnMut() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
     let (client, offers) = (clients[caller % clients.len()].clone(), Arc::clone(offers));
     move || {
-        let (client, offer) = (client.clone(), offers.next());
+        let (client, offer) = (client.clone(), offers.take_next());
         Box::pin(async move {
-            client.award(offer, 100).await;
+            client.award(offer, ONE_POUND_PENCE).await;
         })
     }
 }

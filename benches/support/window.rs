@@ -1,19 +1,19 @@
-//! Windows: how much callers get done, one operation after the other, in a stretch of time.
+//! Measures how many operations callers complete in a window of time. Each caller runs one operation after the other.
 
 use std::time::{Duration, Instant};
 
-/// Runs before counting starts, in every window: connections wake, caches fill, groups form.
-const SETTLE: Duration = Duration::from_millis(300);
+/// How long the callers run in each window before operations count: connections open, caches fill, and batches form.
+const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What one window saw.
+/// The result of one window.
 pub(crate) struct Window {
-    /// Operations a second.
+    /// Operations per second.
     pub(crate) rate: f64,
-    /// How long each took, unsorted.
+    /// The time of each operation that counts, unsorted.
     pub(crate) took: Vec<Duration>,
 }
 
-/// When an operation counts: when it ends after things have settled and before the end.
+/// The times between which an operation must end to count.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
     from: Instant,
@@ -21,34 +21,36 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Of a window that begins now.
-    pub(crate) fn now(length: Duration) -> Self {
-        let from = Instant::now() + SETTLE;
+    /// Returns the bounds of a window that begins now. `length` does not include the warm-up.
+    pub(crate) fn starting_now(length: Duration) -> Self {
+        let from = Instant::now() + WARM_UP;
         Self { from, until: from + length }
     }
 
+    /// Returns true if the window is over at this time.
     pub(crate) fn is_over(self, at: Instant) -> bool {
         at >= self.until
     }
 
+    /// Returns true if an operation that ends at this time counts.
     pub(crate) fn counts(self, at: Instant) -> bool {
         at >= self.from && at < self.until
     }
 
-    /// Operations a second, of this many that count.
+    /// Returns the operations per second, for this number of operations that count.
     pub(crate) fn rate(self, count: usize) -> f64 {
-        f64::from(u32::try_from(count).expect("fewer than four thousand million"))
-            / (self.until - self.from).as_secs_f64()
+        f64::from(u32::try_from(count).expect("the count fits in 32 bits")) / (self.until - self.from).as_secs_f64()
     }
 }
 
-/// Has every caller repeat its operation until the window is over. `caller` makes the operation of one of them.
+/// Has every caller repeat its operation until the window is over. `caller` makes the operation of the caller with an index.
+/// Returns the rate, and the time of each operation that counts.
 pub(crate) async fn window<F, R>(callers: usize, length: Duration, caller: impl Fn(usize) -> F) -> Window
 where
     F: FnMut() -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let bounds = Bounds::now(length);
+    let bounds = Bounds::starting_now(length);
     let tasks: Vec<_> = (0..callers).map(|index| tokio::spawn(repeat(bounds, caller(index)))).collect();
     let mut took = Vec::new();
     for task in tasks {
@@ -57,6 +59,7 @@ where
     Window { rate: bounds.rate(took.len()), took }
 }
 
+/// Repeats an operation until the window is over. Returns the times of the operations that count.
 async fn repeat<R: Future<Output = ()>>(bounds: Bounds, mut operation: impl FnMut() -> R) -> Vec<Duration> {
     let mut took = Vec::new();
     loop {
@@ -72,7 +75,7 @@ async fn repeat<R: Future<Output = ()>>(bounds: Bounds, mut operation: impl FnMu
     }
 }
 
-/// The time that so many percent of the operations stayed within, in milliseconds.
+/// Returns a percentile of the sorted times, in milliseconds: this percentage of the operations took no longer.
 pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     let index = (sorted.len() * percent / 100).min(sorted.len() - 1);
     sorted[index].as_secs_f64() * 1000.0

@@ -1,4 +1,4 @@
-//! Where the databases of a run lie, and how they are made, copied and read on either kind.
+//! Makes, copies and reads the databases of the bench, on PostgreSQL and on SQLite.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,18 +13,18 @@ use tsio_test_support::cluster::Cluster;
 
 use crate::support::sqlite_url;
 
-/// The rows that `verify` folds, in the order it needs them.
-const ORDERED: [&str; 2] =
+/// The queries of the rows that `verify` reads, in the order in which it reads them.
+const ORDERED_ROWS: [&str; 2] =
     ["SELECT * FROM events ORDER BY programme, seq", "SELECT * FROM entries ORDER BY programme, seq"];
 const COUNT: &str = "SELECT count(*) FROM entries";
 
-/// A PostgreSQL cluster, or a folder of SQLite files.
-pub(crate) enum Place {
+/// The databases of the bench: a PostgreSQL cluster, or a folder of SQLite files.
+pub(crate) enum Databases {
     Postgres(Cluster),
     Sqlite(TempDir),
 }
 
-impl Place {
+impl Databases {
     pub(crate) fn postgres() -> Self {
         Self::Postgres(Cluster::start())
     }
@@ -47,31 +47,31 @@ impl Place {
         }
     }
 
-    /// An empty database.
-    pub(crate) fn make(&self, database: &str) {
+    /// Creates an empty database. SQLite creates its file when the server opens it.
+    pub(crate) fn create(&self, database: &str) {
         if let Self::Postgres(cluster) = self {
             cluster.create_database(database, "template1");
         }
     }
 
-    /// Replaces a database by a copy of another. No server is on either.
+    /// Replaces the database `to` by a copy of the database `from`. No server may use either of them.
     pub(crate) fn copy(&self, from: &str, to: &str) {
         match self {
             Self::Postgres(cluster) => cluster.create_database(to, from),
             Self::Sqlite(directory) => {
                 let (from, to) = (file(directory, from), file(directory, to));
                 let wal = from.with_extension("db-wal");
-                assert!(!wal.exists(), "the server closed its file whole");
+                assert!(!wal.exists(), "the server must have merged the write-ahead log when it closed the file");
                 for stale in ["db-wal", "db-shm"].map(|it| to.with_extension(it)) {
-                    // Most often there is none.
+                    // This fails if the file does not exist, which is the usual case.
                     let _ = fs::remove_file(stale);
                 }
-                fs::copy(from, to).expect("the folder is ours");
+                fs::copy(from, to).expect("the temporary folder is writable");
             }
         }
     }
 
-    /// Ledger entries in a database.
+    /// Returns the number of ledger entries in a database.
     pub(crate) fn entries(&self, database: &str) -> u32 {
         match self {
             Self::Postgres(cluster) => cluster.psql(database, &[COUNT]).parse().expect("a number"),
@@ -82,14 +82,14 @@ impl Place {
         }
     }
 
-    /// How long it takes to read every event and every entry in order, through the bare driver.
-    pub(crate) async fn stream(&self, database: &str) -> Duration {
+    /// Reads all events and entries in order, directly through the driver. Returns the time.
+    pub(crate) async fn read_rows(&self, database: &str) -> Duration {
         let begin = Instant::now();
         let rows = match self {
-            Self::Postgres(_) => stream_postgres(&self.url(database)).await.expect("the rows are read"),
-            Self::Sqlite(directory) => stream_sqlite(&file(directory, database)).expect("the rows are read"),
+            Self::Postgres(_) => read_postgres(&self.url(database)).await.expect("the rows are read"),
+            Self::Sqlite(directory) => read_sqlite(&file(directory, database)).expect("the rows are read"),
         };
-        assert!(rows > 0, "there are rows");
+        assert!(rows > 0, "the database has no rows");
         begin.elapsed()
     }
 }
@@ -102,31 +102,31 @@ fn open(file: &std::path::Path) -> rusqlite::Result<rusqlite::Connection> {
     rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-async fn stream_postgres(url: &str) -> Result<usize, tokio_postgres::Error> {
+async fn read_postgres(url: &str) -> Result<usize, tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     let connection = tokio::spawn(connection);
     let mut count = 0;
-    for sql in ORDERED {
-        let none: [&str; 0] = [];
-        let mut rows = pin!(client.query_raw(sql, none).await?);
+    for sql in ORDERED_ROWS {
+        let no_parameters: [&str; 0] = [];
+        let mut rows = pin!(client.query_raw(sql, no_parameters).await?);
         while let Some(row) = rows.try_next().await? {
             count += usize::from(!row.is_empty());
         }
     }
     drop(client);
-    connection.await.expect("it does not panic")?;
+    connection.await.expect("the connection's task does not panic")?;
     Ok(count)
 }
 
-fn stream_sqlite(file: &std::path::Path) -> rusqlite::Result<usize> {
+fn read_sqlite(file: &std::path::Path) -> rusqlite::Result<usize> {
     let connection = open(file)?;
     let mut count = 0;
-    for sql in ORDERED {
+    for sql in ORDERED_ROWS {
         let mut statement = connection.prepare(sql)?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            // Every column, as the fold must.
+            // Read every column, because `verify` does so too.
             for column in 0..columns {
                 row.get_ref(column)?;
             }
