@@ -1,14 +1,16 @@
-//! One fund that everybody wants: awards of one pound through gRPC by many callers, each under an offer of its own,
-//! beside the same work written by hand against the same server. Baseline and service take turns in one run.
+//! Measures awards of one pound from one fund, by many callers over gRPC, each under another offer.
 //!
-//! `cargo bench --bench hot_fund [-- OPTIONS]`; docs/reference/benchmarks.md says what is measured and how to read it. Prints one
-//! JSON line a point on standard output, everything else on standard error.
+//! Baseline is the same work as handwritten SQL, on the same PostgreSQL server or on another SQLite file. Baseline and service
+//! are measured in turns in one run.
+//!
+//! `cargo bench --bench hot_fund [-- OPTIONS]`; docs/reference/benchmarks.md explains the measurements and the results. Prints
+//! one JSON line for each database and number of callers on standard output, and everything else on standard error.
 #![expect(
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a bench measures time, prints, and stops at the first surprise"
+    reason = "a bench measures time, prints, and stops at the first unexpected result"
 )]
 
 mod pgbench;
@@ -23,46 +25,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use postgres::Shape;
+use postgres::OperationKind;
 use support::money::{self, Offers};
 use support::window::{Window, percentile, window};
 use support::{Client, client, median, serve};
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
-/// Sizes of the pool that the baseline is tried with; the best one counts.
+/// The sizes of the connection pool that the baseline is measured with. The result is that of the best size.
 const POOLS: [usize; 4] = [8, 16, 32, 64];
-/// Connections of the service's callers, as a few client processes would have.
+/// The number of connections that the callers of the service share, as in a few client processes.
 const CONNECTIONS: usize = 4;
-/// Schools, and so offers.
+/// The number of schools, each with one offer.
 const SCHOOLS: u32 = 20_000;
-/// How long each contender runs before its first window, uncounted.
+/// How long the service and the baseline run before their first window, without being counted.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// The database of the service.
-const OURS: &str = "tsio";
+/// The name of the database of the service.
+const SERVICE_DATABASE: &str = "tsio";
 
-/// What to measure.
+/// The arguments of the bench.
 #[derive(Debug, Parser)]
 struct Args {
-    /// On which database; both unless given.
+    /// The database to measure [default: both].
     #[arg(long)]
     database: Option<Database>,
-    /// Seconds of one window, of the service and of the baseline.
+    /// The length of one window in seconds.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Windows of each contender a point.
+    /// The number of windows of the service and of the baseline, for each number of callers.
     #[arg(long, default_value_t = 5)]
     windows: usize,
-    /// Callers at the same time, a list; 1,16,64,256 on PostgreSQL and 1,64 on SQLite unless given.
+    /// The numbers of callers, separated by commas [default: 1,16,64,256 on PostgreSQL; 1,64 on SQLite].
     #[arg(long, value_delimiter = ',')]
     clients: Vec<usize>,
-    /// Only compare the baseline on PostgreSQL with pgbench.
+    /// Only compare the baseline on PostgreSQL with `pgbench`.
     #[arg(long)]
     check_baseline: bool,
     /// Only measure the baselines.
     #[arg(long)]
     baseline_only: bool,
-    /// What cargo adds.
+    /// The flag that `cargo bench` adds; ignored.
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -80,16 +82,17 @@ async fn main() {
         return pgbench::check(&Cluster::start(), args.windows).await;
     }
     if args.database != Some(Database::Sqlite) {
-        on_postgres(&args).await;
+        measure_postgres(&args).await;
     }
     if args.database != Some(Database::Postgres) {
-        on_sqlite(&args).await;
+        measure_sqlite(&args).await;
     }
 }
 
 impl Args {
-    fn clients(&self, unless_given: &[usize]) -> Vec<usize> {
-        if self.clients.is_empty() { unless_given.to_vec() } else { self.clients.clone() }
+    /// Returns the numbers of callers to measure.
+    fn caller_counts(&self, default: &[usize]) -> Vec<usize> {
+        if self.clients.is_empty() { default.to_vec() } else { self.clients.clone() }
     }
 
     fn window(&self) -> Duration {
@@ -97,14 +100,15 @@ impl Args {
     }
 }
 
-/// The service, with its offers; absent where only the baselines are measured.
-struct Ours {
+/// A running service, with its clients and offers.
+struct RunningService {
     _server: Server,
     clients: Vec<Client>,
     offers: Arc<Offers>,
 }
 
-impl Ours {
+impl RunningService {
+    /// Starts a server on the database at this URL, and makes its offers.
     async fn start(url: &str) -> Self {
         let server = serve(url);
         let clients = client(&server.url, CONNECTIONS).await;
@@ -113,138 +117,145 @@ impl Ours {
         Self { _server: server, clients, offers }
     }
 
+    /// Measures one window of awards.
     async fn run(&self, callers: usize, length: Duration) -> Window {
         let clients = &self.clients[..callers.min(CONNECTIONS)];
         window(callers, length, |caller| money::award_one_pound(clients, caller, &self.offers)).await
     }
 }
 
-/// The windows of the service at one point.
+/// The results of all windows of the service for one number of callers.
 #[derive(Default)]
-struct Seen {
+struct ServiceResults {
     rates: Vec<f64>,
     took: Vec<Duration>,
 }
 
-impl Seen {
+impl ServiceResults {
     fn add(&mut self, window: Window) {
-        eprintln!("  ours {:.0}/s", window.rate);
+        eprintln!("  service {:.0}/s", window.rate);
         self.rates.push(window.rate);
         self.took.extend(window.took);
     }
 
+    /// The median of the rates; `None` if the service was not measured.
     fn rate(&self) -> Option<f64> {
         (!self.rates.is_empty()).then(|| median(self.rates.iter().copied()))
     }
 
-    /// The slowest of so many percent, in milliseconds.
+    /// Returns a percentile of the times of all operations, in milliseconds; `None` if the service was not measured.
     fn percentile(&mut self, percent: usize) -> Option<f64> {
         self.took.sort_unstable();
         (!self.took.is_empty()).then(|| percentile(&self.took, percent))
     }
 }
 
-async fn on_postgres(args: &Args) {
+/// Measures the service and the baseline on PostgreSQL.
+async fn measure_postgres(args: &Args) {
     let cluster = Cluster::start();
     postgres::prepare(&cluster);
-    cluster.create_database(OURS, "template1");
-    let ours = if args.baseline_only { None } else { Some(Ours::start(&cluster.url(OURS)).await) };
-    for callers in args.clients(&[1, 16, 64, 256]) {
+    cluster.create_database(SERVICE_DATABASE, "template1");
+    let service =
+        if args.baseline_only { None } else { Some(RunningService::start(&cluster.url(SERVICE_DATABASE)).await) };
+    for callers in args.caller_counts(&[1, 16, 64, 256]) {
         eprintln!("postgres, {callers} callers");
-        postgres_point(args, &cluster, ours.as_ref(), callers).await;
+        measure_postgres_callers(args, &cluster, service.as_ref(), callers).await;
     }
 }
 
-async fn postgres_point(args: &Args, cluster: &Cluster, ours: Option<&Ours>, callers: usize) {
-    // More connections than callers are not used: those pools are all one.
+/// Measures the service and the baseline on PostgreSQL with one number of callers, and prints the result.
+async fn measure_postgres_callers(args: &Args, cluster: &Cluster, service: Option<&RunningService>, callers: usize) {
+    // A pool is never larger than the number of callers, so larger sizes become equal, and are measured once.
     let mut pools: Vec<usize> = POOLS.iter().map(|pool| *pool.min(&callers)).collect();
     pools.dedup();
     let length = args.window();
-    let (mut seen, mut by_hand) = (Seen::default(), vec![Vec::new(); pools.len()]);
+    let (mut results, mut by_hand) = (ServiceResults::default(), vec![Vec::new(); pools.len()]);
     for pool in &pools {
-        postgres::run(cluster, callers, *pool, Shape::Transaction, WARM_UP).await;
+        postgres::run(cluster, callers, *pool, OperationKind::Transaction, WARM_UP).await;
     }
-    if let Some(ours) = ours {
-        ours.run(callers, WARM_UP).await;
+    if let Some(service) = service {
+        service.run(callers, WARM_UP).await;
     }
-    let mut single = vec![Vec::new(); pools.len()];
+    let mut single_statement = vec![Vec::new(); pools.len()];
     for turn in 0..args.windows {
-        if let Some(ours) = ours {
-            seen.add(ours.run(callers, length).await);
+        if let Some(service) = service {
+            results.add(service.run(callers, length).await);
         }
         for (index, pool) in pools.iter().enumerate() {
-            let rate = postgres::run(cluster, callers, *pool, Shape::Transaction, length).await.rate;
+            let rate = postgres::run(cluster, callers, *pool, OperationKind::Transaction, length).await.rate;
             eprintln!("  by hand, {pool} connections {rate:.0}/s");
             by_hand[index].push(rate);
         }
-        // The single statement runs in the pool that has been best so far.
-        let best = best(&by_hand);
-        let rate = postgres::run(cluster, callers, pools[best], Shape::Single, length).await.rate;
+        // The single statement runs in the pool that has the best median so far.
+        let best = best_pool(&by_hand);
+        let rate = postgres::run(cluster, callers, pools[best], OperationKind::SingleStatement, length).await.rate;
         eprintln!("  in one statement, {} connections {rate:.0}/s, turn {turn}", pools[best]);
-        single[best].push(rate);
+        single_statement[best].push(rate);
     }
     let mut statements_per_commit = None;
-    if let Some(ours) = ours {
-        statements::begin(cluster);
-        ours.run(callers, WARM_UP).await;
-        statements_per_commit = statements::end(cluster);
+    if let Some(service) = service {
+        statements::start_counting(cluster);
+        service.run(callers, WARM_UP).await;
+        statements_per_commit = statements::stop_counting(cluster);
     }
-    let best = best(&by_hand);
+    let best = best_pool(&by_hand);
     let handwritten = median(by_hand[best].iter().copied());
     support::print(serde_json::json!({
         "database": "postgres",
         "clients": callers,
-        "ours_per_s": seen.rate(),
+        "ours_per_s": results.rate(),
         "handwritten_per_s": handwritten,
-        "ratio": seen.rate().map(|ours| ours / handwritten),
-        "single_statement_per_s": median(single.concat().into_iter()),
-        "p50_ms": seen.percentile(50),
-        "p99_ms": seen.percentile(99),
+        "ratio": results.rate().map(|service| service / handwritten),
+        "single_statement_per_s": median(single_statement.concat().into_iter()),
+        "p50_ms": results.percentile(50),
+        "p99_ms": results.percentile(99),
         "statements_per_commit": statements_per_commit,
         "handwritten_pool": pools[best],
     }));
 }
 
-/// The pool with the best median.
-fn best(by_hand: &[Vec<f64>]) -> usize {
+/// Returns the index of the pool with the best median rate. `by_hand` has the rates of each pool.
+fn best_pool(by_hand: &[Vec<f64>]) -> usize {
     let medians: Vec<f64> = by_hand.iter().map(|rates| median(rates.iter().copied())).collect();
-    (0..medians.len()).max_by(|a, b| medians[*a].total_cmp(&medians[*b])).expect("there is a pool")
+    (0..medians.len()).max_by(|a, b| medians[*a].total_cmp(&medians[*b])).expect("there is at least one pool")
 }
 
-async fn on_sqlite(args: &Args) {
+/// Measures the service and the baseline on SQLite.
+async fn measure_sqlite(args: &Args) {
     let directory = tempfile::tempdir().expect("a temporary folder");
     let by_hand = directory.path().join("by_hand.db");
     sqlite::prepare(&by_hand);
-    let ours_url = support::sqlite_url(&directory.path().join("tsio.db"));
-    let ours = if args.baseline_only { None } else { Some(Ours::start(&ours_url).await) };
+    let service_url = support::sqlite_url(&directory.path().join("tsio.db"));
+    let service = if args.baseline_only { None } else { Some(RunningService::start(&service_url).await) };
     let length = args.window();
-    for callers in args.clients(&[1, 64]) {
+    for callers in args.caller_counts(&[1, 64]) {
         eprintln!("sqlite, {callers} callers");
-        let (mut seen, mut dedicated, mut contending) = (Seen::default(), Vec::new(), Vec::new());
+        let (mut results, mut dedicated, mut contending) = (ServiceResults::default(), Vec::new(), Vec::new());
         sqlite::run(&by_hand, 1, WARM_UP);
-        if let Some(ours) = &ours {
-            ours.run(callers, WARM_UP).await;
+        if let Some(service) = &service {
+            service.run(callers, WARM_UP).await;
         }
         for _ in 0..args.windows {
-            if let Some(ours) = &ours {
-                seen.add(ours.run(callers, length).await);
+            if let Some(service) = &service {
+                results.add(service.run(callers, length).await);
             }
-            // Blocks this thread, which has nothing else to do.
-            let (one, many) = (sqlite::run(&by_hand, 1, length), sqlite::run(&by_hand, callers, length / 2));
-            eprintln!("  by hand {one:.0}/s, {callers} contending {many:.0}/s");
-            dedicated.push(one);
-            contending.push(many);
+            // This blocks the thread, which has no other work.
+            let (one_writer, many_writers) =
+                (sqlite::run(&by_hand, 1, length), sqlite::run(&by_hand, callers, length / 2));
+            eprintln!("  by hand {one_writer:.0}/s, {callers} contending {many_writers:.0}/s");
+            dedicated.push(one_writer);
+            contending.push(many_writers);
         }
         let handwritten = median(dedicated.into_iter());
         support::print(serde_json::json!({
             "database": "sqlite",
             "clients": callers,
-            "ours_per_s": seen.rate(),
+            "ours_per_s": results.rate(),
             "handwritten_per_s": handwritten,
-            "ratio": seen.rate().map(|ours| ours / handwritten),
+            "ratio": results.rate().map(|service| service / handwritten),
             "single_statement_per_s": null,
-            "p50_ms": seen.percentile(50),
-            "p99_ms": seen.percentile(99),
+            "p50_ms": results.percentile(50),
+            "p99_ms": results.percentile(99),
             "statements_per_commit": null,
             "contending_per_s": median(contending.into_iter()),
         }));

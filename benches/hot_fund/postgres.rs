@@ -1,8 +1,8 @@
-//! The baseline on PostgreSQL: what a careful developer writes by hand, straight through the driver.
+//! Runs the baseline on PostgreSQL: handwritten SQL, directly through the driver.
 //!
-//! The least that a correct service would keep: the fund, the offer, an entry and an event. One operation is one
-//! transaction of five prepared statements, or the same in one statement. It keeps no chain, no stored answer and no
-//! cap, checks no state and speaks to no network: what it is compared with does all of that.
+//! The baseline stores only what any correct service must store: the fund, the offer, an entry and an event. One operation is
+//! one transaction of five prepared statements, or the same work in one statement. The service that it is compared with
+//! does more: it has a hash chain, stored answers, caps, checks of the state, and gRPC.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use tsio_test_support::cluster::Cluster;
 
 use crate::support::window::{Window, window};
 
-/// Where it lives.
+/// The name of the database of the baseline.
 pub(crate) const DATABASE: &str = "by_hand";
-/// Offers it has, as many as the service is given.
+/// The number of offers, the same as of the service.
 pub(crate) const OFFERS: i32 = 20_000;
 
 const SCHEMA: [&str; 6] = [
@@ -40,7 +40,7 @@ const TRANSACTION: [&str; 5] = [
      SELECT $1, coalesce(max(seq), 0) + 1, 1, '{\"a\":1}' FROM events WHERE offer = $1",
 ];
 
-/// The same in one statement.
+/// The work of [`TRANSACTION`] in one statement.
 const SINGLE: &str = "WITH \
      f AS (UPDATE funds SET committed = committed + 100 WHERE id = 1 AND allocated - committed >= 100 RETURNING id), \
      o AS (UPDATE offers SET credit_committed = credit_committed + 100, version = version + 1 WHERE id = $1 \
@@ -48,76 +48,87 @@ const SINGLE: &str = "WITH \
      e AS (INSERT INTO entries (fund, offer, amount, kind) SELECT 1, o.id, 100, 1 FROM o, f), \
      v AS (INSERT INTO events (offer, seq, kind, body) SELECT o.id, o.version, 1, '{\"a\":1}' FROM o, f) SELECT 1";
 
-/// Makes its database.
+/// Makes the database of the baseline.
 pub(crate) fn prepare(cluster: &Cluster) {
     cluster.create_database(DATABASE, "template1");
     cluster.psql(DATABASE, &SCHEMA);
 }
 
-/// The transaction as a script for `pgbench`.
+/// Returns the transaction as a script for `pgbench`.
 pub(crate) fn script() -> String {
     let statements = TRANSACTION.map(|statement| statement.replace("$1", ":o") + ";\n").concat();
     format!("\\set o random(1, {OFFERS})\nBEGIN;\n{statements}COMMIT;\n")
 }
 
-/// How an operation is written.
+/// How an operation is executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum OperationKind {
     /// Five statements in a transaction.
     Transaction,
     /// One statement.
-    Single,
+    SingleStatement,
 }
 
-/// What so many callers make with so many connections between them.
-pub(crate) async fn run(cluster: &Cluster, callers: usize, pool: usize, shape: Shape, length: Duration) -> Window {
+/// Measures one window of callers that share a pool with this number of connections.
+pub(crate) async fn run(
+    cluster: &Cluster,
+    callers: usize,
+    pool: usize,
+    kind: OperationKind,
+    length: Duration,
+) -> Window {
     let pool = Arc::new(Pool::open(&cluster.url(DATABASE), pool.min(callers)).await);
     window(callers, length, |_| {
         let pool = Arc::clone(&pool);
         move || {
             let pool = Arc::clone(&pool);
             async move {
-                let turn = pool.turns.acquire().await.expect("the pool stays open");
+                let permit = pool.permits.acquire().await.expect("the pool stays open");
                 let connection = pool.take();
                 let offer = fastrand::i32(1..=OFFERS);
-                let done = match shape {
-                    Shape::Transaction => connection.transaction(offer).await,
-                    Shape::Single => connection.single(offer).await,
+                let result = match kind {
+                    OperationKind::Transaction => connection.transaction(offer).await,
+                    OperationKind::SingleStatement => connection.single(offer).await,
                 };
-                done.expect("the operation succeeds");
+                result.expect("the operation succeeds");
                 pool.give_back(connection);
-                drop(turn);
+                drop(permit);
             }
         }
     })
     .await
 }
 
-/// Connections that callers share; who finds none free waits, first come first served.
+/// Connections that callers share. If no connection is idle, callers wait, and get one in the order in which they came.
 struct Pool {
     idle: Mutex<Vec<Connection>>,
-    turns: Semaphore,
+    /// One permit for each idle connection.
+    permits: Semaphore,
 }
 
 impl Pool {
     async fn open(url: &str, size: usize) -> Self {
         let mut idle = Vec::new();
         for _ in 0..size {
-            idle.push(Connection::open(url).await.expect("PostgreSQL takes another connection"));
+            idle.push(Connection::open(url).await.expect("PostgreSQL accepts the connection"));
         }
-        Self { idle: Mutex::new(idle), turns: Semaphore::new(size) }
+        Self { idle: Mutex::new(idle), permits: Semaphore::new(size) }
     }
 
     fn take(&self) -> Connection {
-        self.idle.lock().expect("nobody panics holding it").pop().expect("a turn is a connection")
+        self.idle
+            .lock()
+            .expect("no thread panics while it holds the lock")
+            .pop()
+            .expect("the caller has a permit, so a connection is idle")
     }
 
     fn give_back(&self, connection: Connection) {
-        self.idle.lock().expect("nobody panics holding it").push(connection);
+        self.idle.lock().expect("no thread panics while it holds the lock").push(connection);
     }
 }
 
-/// A connection with everything prepared.
+/// A connection with all statements prepared.
 struct Connection {
     client: Client,
     begin: Statement,
@@ -129,7 +140,7 @@ struct Connection {
 impl Connection {
     async fn open(url: &str) -> Result<Self, Error> {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-        // Ends with the client; what goes wrong shows there.
+        // The task ends with the client. An error of the connection makes the client's statements fail.
         tokio::spawn(connection);
         let [lock, fund, offer, entry, event] = TRANSACTION;
         let statements = [
@@ -146,11 +157,12 @@ impl Connection {
 
     async fn transaction(&self, offer: i32) -> Result<(), Error> {
         let [lock, fund, write, entry, event] = &self.statements;
-        // BEGIN answers nothing that is worth a round trip of its own.
-        let (_, found) = try_join(self.client.execute(&self.begin, &[]), self.client.query(lock, &[&offer])).await?;
-        assert_eq!(found.len(), 1, "the offer is there");
-        let funded = self.client.query(fund, &[]).await?;
-        assert_eq!(funded.len(), 1, "the fund can pay");
+        // BEGIN and the first statement are sent together, which saves a round trip.
+        let (_, offer_rows) =
+            try_join(self.client.execute(&self.begin, &[]), self.client.query(lock, &[&offer])).await?;
+        assert_eq!(offer_rows.len(), 1, "the offer exists");
+        let fund_rows = self.client.query(fund, &[]).await?;
+        assert_eq!(fund_rows.len(), 1, "the fund has enough money");
         self.client.execute(write, &[&offer]).await?;
         self.client.execute(entry, &[&offer]).await?;
         self.client.execute(event, &[&offer]).await?;

@@ -1,8 +1,8 @@
-//! The baseline on SQLite: the same hand-written operation as on PostgreSQL, as it is best run there.
+//! Runs the baseline on SQLite: the same handwritten operation as on PostgreSQL.
 //!
-//! One dedicated thread that writes one operation a transaction with nobody in its way: no queue, no channel, no
-//! caller to answer, so it is as fast as such a writer can be. Beside it, what as many connections as there are
-//! callers make when they contend. WAL, `synchronous=FULL`, everything prepared.
+//! The fastest way on SQLite is one dedicated thread that writes one operation per transaction, without a queue or a caller to
+//! answer. For comparison, one connection for each caller is measured too; those wait for each other. The settings are
+//! WAL and `synchronous=FULL`, and all statements are prepared.
 
 use std::path::Path;
 use std::thread;
@@ -12,10 +12,10 @@ use rusqlite::{Connection, Result, Statement};
 
 use crate::support::window::Bounds;
 
-/// Offers it has, as many as the service is given.
+/// The number of offers, the same as of the service.
 const OFFERS: i32 = 20_000;
-/// How long a contending connection waits for its turn: longer than any window.
-const BUSY: Duration = Duration::from_secs(120);
+/// How long a connection waits for the write lock: longer than any window.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
 
 const SCHEMA: &str = "
 CREATE TABLE funds (id INTEGER PRIMARY KEY, allocated INTEGER NOT NULL, committed INTEGER NOT NULL);
@@ -28,7 +28,7 @@ CREATE TABLE events (offer INTEGER, seq INTEGER, kind INTEGER, body TEXT, at TEX
     PRIMARY KEY (offer, seq)) WITHOUT ROWID;
 ";
 
-/// `generate_series`, which not every build of SQLite has.
+/// A replacement for `generate_series`, which not every build of SQLite has. `$2` is the last number.
 const SERIES: &str =
     "(WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < $2) SELECT value FROM n)";
 
@@ -42,7 +42,7 @@ const EVENT: &str = "INSERT INTO events (offer, seq, kind, body) \
      SELECT ?1, coalesce(max(seq), 0) + 1, 1, '{\"a\":1}' FROM events WHERE offer = ?1";
 const COMMIT: &str = "COMMIT";
 
-/// Makes its file.
+/// Makes the database file of the baseline.
 pub(crate) fn prepare(file: &Path) {
     let schema = SCHEMA
         .replace("generate_series(1, 4)", &SERIES.replace("$2", "4"))
@@ -52,19 +52,20 @@ pub(crate) fn prepare(file: &Path) {
 
 fn open(file: &Path) -> Result<Connection> {
     let connection = Connection::open(file)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 
-/// Operations a second of so many threads, each with a connection of its own. One is the dedicated writer.
+/// Returns the operations per second of this number of threads, each with its own connection. One thread is the dedicated
+/// writer.
 pub(crate) fn run(file: &Path, threads: usize, length: Duration) -> f64 {
     let connections: Vec<_> = (0..threads).map(|_| open(file).expect("the file opens")).collect();
     let bounds = Bounds::starting_now(length);
     let count = thread::scope(|scope| {
         let writers: Vec<_> = connections.into_iter().map(|it| scope.spawn(move || repeat(&it, bounds))).collect();
-        let counts = writers.into_iter().map(|it| it.join().expect("the writer ends well"));
+        let counts = writers.into_iter().map(|it| it.join().expect("the writer does not panic"));
         counts.map(|count| count.expect("every operation succeeds")).sum()
     });
     bounds.rate(count)
@@ -81,6 +82,7 @@ struct Writer<'a> {
     commit: Statement<'a>,
 }
 
+/// Repeats the operation until the window is over. Returns the number of operations that count.
 fn repeat(connection: &Connection, bounds: Bounds) -> Result<usize> {
     let mut writer = Writer {
         begin: connection.prepare(BEGIN)?,
@@ -93,14 +95,15 @@ fn repeat(connection: &Connection, bounds: Bounds) -> Result<usize> {
     };
     let mut count = 0;
     while !bounds.is_over(Instant::now()) {
-        writer.once(fastrand::i32(1..=OFFERS))?;
+        writer.run_once(fastrand::i32(1..=OFFERS))?;
         count += usize::from(bounds.counts(Instant::now()));
     }
     Ok(count)
 }
 
 impl Writer<'_> {
-    fn once(&mut self, offer: i32) -> Result<()> {
+    /// Runs one operation.
+    fn run_once(&mut self, offer: i32) -> Result<()> {
         self.begin.execute([])?;
         self.lock.query_row([offer], |row| row.get::<_, i64>(0))?;
         self.fund.query_row([], |row| row.get::<_, i64>(0))?;

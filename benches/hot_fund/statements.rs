@@ -1,30 +1,31 @@
-//! How many statements a commit takes, counted on the server: PostgreSQL logs every statement for a moment.
+//! Counts the statements that the service's writer sends for each commit. PostgreSQL logs every statement meanwhile.
 
 use tsio_test_support::cluster::Cluster;
 
-/// What stands before each line of the log: the application, then the process.
+/// The setting that starts each line of the log with the application name and the process id.
 const PREFIX: &str = "log_line_prefix = '<%a %p> '";
-/// The application name of the service's writer.
+/// The start of the log lines of the service's writer, with its application name.
 const WRITER: &str = "<tsio writer ";
 
-/// Has every statement logged from now on, and begins to record.
-pub(crate) fn begin(cluster: &Cluster) {
+/// Starts to log every statement, and to record the log.
+pub(crate) fn start_counting(cluster: &Cluster) {
     let prefix = format!("ALTER SYSTEM SET {PREFIX}");
     cluster.psql("postgres", &[&prefix, "ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()"]);
     cluster.log().record();
 }
 
-/// Stops logging. Answers statements a commit of the writer, BEGIN and COMMIT among them; none if it committed nothing.
-pub(crate) fn end(cluster: &Cluster) -> Option<f64> {
+/// Stops logging. Returns the number of statements for each commit of the writer, including BEGIN and COMMIT. `None` if the
+/// writer has committed nothing.
+pub(crate) fn stop_counting(cluster: &Cluster) -> Option<f64> {
     let lines = cluster.log().take_recorded();
     cluster.psql("postgres", &["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"]);
-    let writer = lines.iter().filter(|line| line.starts_with(WRITER));
+    let writer_lines = lines.iter().filter(|line| line.starts_with(WRITER));
     let (mut statements, mut commits) = (0_u32, 0_u32);
-    for line in writer {
-        // A statement without parameters is logged as such, a prepared one when it is executed.
-        let Some((_, said)) = line.split_once("> LOG:  ") else { continue };
+    for line in writer_lines {
+        // A simple statement is logged as `statement: TEXT`, a prepared one as `execute NAME: TEXT`.
+        let Some((_, message)) = line.split_once("> LOG:  ") else { continue };
         let text =
-            said.strip_prefix("statement: ").or_else(|| Some(said.strip_prefix("execute ")?.split_once(": ")?.1));
+            message.strip_prefix("statement: ").or_else(|| Some(message.strip_prefix("execute ")?.split_once(": ")?.1));
         let Some(text) = text else { continue };
         statements += 1;
         commits += u32::from(text.trim_end_matches(';').trim().eq_ignore_ascii_case("commit"));

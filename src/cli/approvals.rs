@@ -18,14 +18,14 @@ use crate::proto::{
 /// A command about approvals.
 #[derive(Debug, Subcommand)]
 pub enum ApprovalsCommand {
-    /// What waits for a second person
+    /// List approvals that wait for a second person
     #[command(after_help = "Examples:\n  tsio approvals list --all\n  \
                             tsio approvals list --filter 'action = move_funds'")]
     List {
-        /// Those carried out, denied, withdrawn or expired too
+        /// List also approvals that were given, denied or withdrawn, or have expired
         #[arg(long)]
         all: bool,
-        /// Only those that wait for you
+        /// List only approvals that wait for you
         #[arg(long, conflicts_with = "all")]
         waiting: bool,
         #[command(flatten)]
@@ -38,17 +38,17 @@ pub enum ApprovalsCommand {
     Deny {
         /// The approval's id
         approval: String,
-        /// Why
+        /// The reason
         #[arg(long)]
         reason: String,
     },
-    /// Withdraw an approval that you asked for: nothing is carried out
+    /// Withdraw an approval that your request opened: nothing is carried out
     #[command(after_help = "Example:\n  tsio approvals withdraw 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Withdraw {
         /// The approval's id
         approval: String,
     },
-    /// Give an approval, which carries the command out
+    /// Give an approval, which carries out the request
     #[command(alias = "approve")]
     #[command(
         after_help = "Example:\n  tsio approvals give 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f --actor second.person"
@@ -62,7 +62,7 @@ pub enum ApprovalsCommand {
 pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         ApprovalsCommand::List { all, waiting, query: ListQuery { filter, order_by } } => {
-            let first = ListApprovalsRequest {
+            let first_request = ListApprovalsRequest {
                 include_closed: all,
                 waiting_for_me: waiting,
                 page_size: PAGE,
@@ -71,7 +71,7 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
                 page_token: String::new(),
             };
             let approvals = every_page(async |page_token| {
-                let request = ListApprovalsRequest { page_token, ..first.clone() };
+                let request = ListApprovalsRequest { page_token, ..first_request.clone() };
                 let answer = session.services.approvals().list_approvals(session.call(request)).await?.into_inner();
                 Ok((answer.approvals, answer.next_page_token))
             });
@@ -81,18 +81,18 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
         ApprovalsCommand::Give { approval } => {
             let request = GiveApprovalRequest { request_id: session.request_id(), approval, ..Default::default() };
             let answer = session.services.approvals().give_approval(session.call(request)).await?.into_inner();
-            session.print(|| given_json(&answer), || given(&answer))
+            session.print(|| given_approval_json(&answer), || given_approval(&answer))
         }
         ApprovalsCommand::Withdraw { approval } => {
             let request = WithdrawApprovalRequest { request_id: session.request_id(), approval, validate_only: false };
             let answer = session.services.approvals().withdraw_approval(session.call(request)).await?.into_inner();
-            session.print(|| json::of(&answer), || answer.approval.as_ref().map(one).unwrap_or_default())
+            session.print(|| json::of(&answer), || answer.approval.as_ref().map(detail).unwrap_or_default())
         }
         ApprovalsCommand::Deny { approval, reason } => {
             let request =
                 DenyApprovalRequest { request_id: session.request_id(), approval, reason, validate_only: false };
             let answer = session.services.approvals().deny_approval(session.call(request)).await?.into_inner();
-            session.print(|| json::of(&answer), || answer.approval.as_ref().map(one).unwrap_or_default())
+            session.print(|| json::of(&answer), || answer.approval.as_ref().map(detail).unwrap_or_default())
         }
     }
 }
@@ -101,7 +101,7 @@ fn state(it: &Approval) -> String {
     word(it.state().as_str_name(), "APPROVAL_STATE_")
 }
 
-/// The subject of an approval: an id, or a school.
+/// Returns the subject of an approval: an id, or a school for a decision about an entry position.
 fn subject(it: &Approval) -> String {
     match &it.entry {
         Some(entry) if it.subject.is_empty() => format!("school {}", entry.urn),
@@ -109,23 +109,26 @@ fn subject(it: &Approval) -> String {
     }
 }
 
-/// The statement of an approval. Of funds: the amounts before and after, and what one person has moved alone. Of an import: the
-/// number of offers that lose their ground. Of a school: its entry position, and the open offers that depend on it.
+/// Formats what an approval would change.
+///
+/// * For funds: the available amount before and after, and the amount that the requester has moved without a second person.
+/// * For an import: the number of offers with schools that would no longer be eligible.
+/// * For a school: its entry position before and after, and the open offers that depend on it.
 fn statement(it: &Approval) -> String {
     if let Some(entry) = &it.entry {
         let position = |it: EntryPosition| word(it.as_str_name(), "ENTRY_POSITION_");
-        let (to, before) = (position(entry.position()), position(entry.before()));
+        let (after, before) = (position(entry.position()), position(entry.before()));
         let before = if before.is_empty() { "unknown".to_owned() } else { before };
         let offers = entry.offers.iter().map(|it| format!("; open offer {it}")).collect::<String>();
-        return format!("school {}: entry position {before}, then {to}{offers}", entry.urn);
+        return format!("school {}: entry position {before}, then {after}{offers}", entry.urn);
     }
     let fund = |it: &FundStatement| {
         let (before, after) = (pence(it.available_before), pence(it.available_after));
-        let short = match it.as_of_shortfall {
+        let shortfall = match it.as_of_shortfall {
             0 => String::new(),
-            short => format!(", {} short as of a day in the past", pence(short)),
+            amount => format!(", {} short as of a day in the past", pence(amount)),
         };
-        format!("fund {}: available {before}, then {after}{short}", it.fund)
+        format!("fund {}: available {before}, then {after}{shortfall}", it.fund)
     };
     let alone =
         (it.moved_alone_pence != 0).then(|| format!("moved alone in 30 days before: {}", pence(it.moved_alone_pence)));
@@ -134,11 +137,13 @@ fn statement(it: &Approval) -> String {
     it.funds.iter().map(fund).chain(alone).chain(affected).collect::<Vec<_>>().join("; ")
 }
 
+/// Formats the amount; empty if the approval has none.
 fn amount(it: &Approval) -> String {
     if it.amount_pence == 0 { String::new() } else { pence(it.amount_pence) }
 }
 
-fn one(it: &Approval) -> String {
+/// Formats one approval.
+fn detail(it: &Approval) -> String {
     field_lines([
         ("approval", it.approval.clone()),
         ("action", it.action.clone()),
@@ -151,6 +156,7 @@ fn one(it: &Approval) -> String {
     ])
 }
 
+/// Formats approvals as a table, one row per approval.
 fn rows(approvals: &[Approval]) -> String {
     use TableColumn::{Id, Text};
     let columns = [Id("APPROVAL"), Text("ACTION"), Text("STATE"), Text("ASKED BY"), Text("SUBJECT"), Text("WHY")];
@@ -161,18 +167,19 @@ fn rows(approvals: &[Approval]) -> String {
     table(&columns, approvals.iter().map(row))
 }
 
-/// The answer to a given approval as JSON. Its offer is printed as in a list.
-fn given_json(answer: &GiveApprovalResponse) -> Object {
+/// Returns the JSON of the answer to a given approval. The offer in it has the keys of an offer in a list.
+fn given_approval_json(answer: &GiveApprovalResponse) -> Object {
     json::of(answer).with("offer", answer.offer.as_ref().map(offers::row_json))
 }
 
-fn given(answer: &GiveApprovalResponse) -> String {
-    let of_funds = if answer.funds.is_empty() { String::new() } else { funds::rows(&answer.funds) };
+/// Formats the answer to a given approval: the approval, and what it has changed.
+fn given_approval(answer: &GiveApprovalResponse) -> String {
+    let funds_text = if answer.funds.is_empty() { String::new() } else { funds::rows(&answer.funds) };
     let texts = [
-        answer.approval.as_ref().map(one),
+        answer.approval.as_ref().map(detail),
         answer.offer.as_ref().map(offers::brief),
         answer.entry_decision.as_ref().map(schools::decision),
-        answer.import.as_ref().map(imports::one),
+        answer.import.as_ref().map(imports::brief),
     ];
-    parts(texts.into_iter().flatten().chain([imports::affected(&answer.affected_offers), of_funds]))
+    parts(texts.into_iter().flatten().chain([imports::affected(&answer.affected_offers), funds_text]))
 }

@@ -10,7 +10,7 @@ mod tests;
 use prost::{Message, Name};
 
 pub(super) use self::args::AwardsCommand;
-use self::args::{ChangeCommand, HowMuch, ListArgs, MakeCommand, Making};
+use self::args::{AmountArg, ChangeCommand, ListArgs, MakeArgs, MakeCommand};
 use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json::{self, Json, Object};
@@ -30,10 +30,10 @@ use crate::proto::{
 /// [`Failure::Usage`] if a required amount is missing.
 pub(super) fn check(command: &AwardsCommand) -> Result<(), Failure> {
     let missing = match command {
-        AwardsCommand::Change(ChangeCommand::Draw { much, booking: None, .. }) if much.is_unsaid() => {
+        AwardsCommand::Change(ChangeCommand::Draw { amount, booking: None, .. }) if amount.is_missing() => {
             "--days or --amount is required, unless --booking says which days were delivered"
         }
-        AwardsCommand::Change(ChangeCommand::Refund { much, .. }) if much.is_unsaid() => {
+        AwardsCommand::Change(ChangeCommand::Refund { amount, .. }) if amount.is_missing() => {
             "--amount or --days is required"
         }
         _ => return Ok(()),
@@ -54,64 +54,66 @@ pub(super) async fn run(command: AwardsCommand, session: &Session<'_>) -> Result
     }
 }
 
+/// Makes the awards of a command, and prints them.
 async fn make(command: MakeCommand, session: &Session<'_>) -> Result<(), Failure> {
-    let (offer, award, making) = match command {
-        MakeCommand::Nle { offer, days, leader, organisation, leader_kind, making } => {
-            (offer, bundle::nle(days, leader, organisation, leader_kind), making)
+    let (offer, award, args) = match command {
+        MakeCommand::Nle { offer, days, leader, organisation, leader_kind, args } => {
+            (offer, bundle::nle(days, leader, organisation, leader_kind), args)
         }
-        MakeCommand::Credit { offer, amount, partner, suitable_because, making } => {
-            (offer, bundle::credit(amount, partner, suitable_because), making)
+        MakeCommand::Credit { offer, amount, partner, suitable_because, args } => {
+            (offer, bundle::credit(amount, partner, suitable_because), args)
         }
-        MakeCommand::Nlg { offer, amount, because, leader, organisation, making } => {
-            (offer, bundle::nlg(amount, because, leader, organisation), making)
+        MakeCommand::Nlg { offer, amount, because, leader, organisation, args } => {
+            (offer, bundle::nlg(amount, because, leader, organisation), args)
         }
-        MakeCommand::Npqel { offer, amount, leader, provider, because, making } => {
-            (offer, bundle::npqel(amount, leader, provider, because), making)
+        MakeCommand::Npqel { offer, amount, leader, provider, because, args } => {
+            (offer, bundle::npqel(amount, leader, provider, because), args)
         }
-        MakeCommand::Bundle { offer, file, making } => {
+        MakeCommand::Bundle { offer, file, args } => {
             let awards = bundle::read(&file).await?;
-            let made = make_all(offer, awards, making, session).await?;
+            let made = make_all(offer, awards, args, session).await?;
             return session
                 .print(|| made.awards.iter().map(|it| made.json(it)).collect::<Json>(), || view::rows(&made.awards));
         }
     };
-    let made = make_all(offer, vec![award], making, session).await?;
-    let one = made.awards.first();
-    session.print(|| one.map(|it| made.json(it)).unwrap_or_default(), || text(one))
+    let made = make_all(offer, vec![award], args, session).await?;
+    let award = made.awards.first();
+    session.print(|| award.map(|it| made.json(it)).unwrap_or_default(), || text(award))
 }
 
+/// Formats an award; empty if the answer has none.
 fn text(award: Option<&Award>) -> String {
-    award.map(view::one).unwrap_or_default()
+    award.map(view::detail).unwrap_or_default()
 }
 
-/// Awards that were made, or would be made.
-struct Made {
+/// Awards that were made, or that a check would make.
+struct MadeAwards {
     awards: Vec<Award>,
     warnings: Vec<Warning>,
-    /// The last event that a check has seen; `None` if the awards were made.
-    decided_after: Option<i64>,
+    /// The number of the last event that a check has used; `None` if the awards were made.
+    judged_at_sequence: Option<i64>,
 }
 
-impl Made {
-    /// One award as JSON, with the warnings of all.
+impl MadeAwards {
+    /// Returns one of the awards as JSON, with the warnings of the whole request.
     fn json(&self, award: &Award) -> Object {
-        let made = json::of(award).with("warnings", json::list(&self.warnings));
-        match self.decided_after {
-            Some(sequence) => made.with("judged_at_sequence", sequence),
-            None => made,
+        let object = json::of(award).with("warnings", json::list(&self.warnings));
+        match self.judged_at_sequence {
+            Some(sequence) => object.with("judged_at_sequence", sequence),
+            None => object,
         }
     }
 }
 
-/// Makes awards, or only checks them.
+/// Makes the awards, or only checks them if `--check` is given. Prints the warnings on stderr.
 async fn make_all(
     offer: String,
     awards: Vec<NewAward>,
-    making: Making,
+    args: MakeArgs,
     session: &Session<'_>,
-) -> Result<Made, Failure> {
-    let (date, etag) = (making.on.unwrap_or_default(), making.etag.unwrap_or_default());
-    let (awards, warnings, decided_after) = if making.check {
+) -> Result<MadeAwards, Failure> {
+    let (date, etag) = (args.on.unwrap_or_default(), args.etag.unwrap_or_default());
+    let (awards, warnings, judged_at_sequence) = if args.check {
         let request = CheckAwardRequest { offer, awards, date, etag };
         let answer = session.services.awards().check_award(session.call(request)).await?.into_inner();
         output::remark("checked only: nothing was written");
@@ -123,12 +125,12 @@ async fn make_all(
         (answer.awards, answer.warnings, None)
     };
     warn(&warnings);
-    Ok(Made { awards, warnings, decided_after })
+    Ok(MadeAwards { awards, warnings, judged_at_sequence })
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     let default_programme = args.offer.is_none().then(|| PROGRAMME.to_owned());
-    let first = ListAwardsRequest {
+    let first_request = ListAwardsRequest {
         offer: args.offer.unwrap_or_default(),
         programme: args.programme.or(default_programme).unwrap_or_default(),
         strand: args.strand.unwrap_or_default(),
@@ -139,7 +141,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         page_token: String::new(),
     };
     let awards = every_page(async |page_token| {
-        let request = ListAwardsRequest { page_token, ..first.clone() };
+        let request = ListAwardsRequest { page_token, ..first_request.clone() };
         let answer = session.services.awards().list_awards(session.call(request)).await?.into_inner();
         Ok((answer.awards, answer.next_page_token))
     });
@@ -165,8 +167,8 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
             };
             let answer = awards.book_days(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            let booked = field_lines([("booking", answer.booking.to_string())]);
-            session.print(|| json::of(&answer), || parts([booked, text(answer.award.as_ref())]))
+            let booking = field_lines([("booking", answer.booking.to_string())]);
+            session.print(|| json::of(&answer), || parts([booking, text(answer.award.as_ref())]))
         }
         ChangeCommand::Cancel { which, booking } => {
             let (award, etag) = which.parts();
@@ -174,12 +176,12 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
             let answer = awards.cancel_booking(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &[])
         }
-        ChangeCommand::Draw { which, much, on, booking, invoice, issuer, total, note } => {
+        ChangeCommand::Draw { which, amount, on, booking, invoice, issuer, total, note } => {
             let (award, etag) = which.parts();
             let request = DrawAwardRequest {
                 request_id,
                 award,
-                amount: much.into(),
+                amount: amount.into(),
                 date: on,
                 booking: booking.unwrap_or_default(),
                 invoice: invoice.unwrap_or_default(),
@@ -192,16 +194,16 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
             let answer = awards.draw_award(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
-        ChangeCommand::Release { which, much, on, note } => {
+        ChangeCommand::Release { which, amount, on, note } => {
             let (award, etag) = which.parts();
-            let (amount, date, note) = (much.into(), on.unwrap_or_default(), note.unwrap_or_default());
+            let (amount, date, note) = (amount.into(), on.unwrap_or_default(), note.unwrap_or_default());
             let request = ReleaseAwardRequest { request_id, award, amount, date, note, etag, validate_only };
             let answer = awards.release_award(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.award.as_ref(), &answer.warnings)
         }
-        ChangeCommand::Refund { which, much, reason, on, invoice, issuer } => {
+        ChangeCommand::Refund { which, amount, reason, on, invoice, issuer } => {
             let (award, etag) = which.parts();
-            let (amount, date) = (much.into(), on.unwrap_or_default());
+            let (amount, date) = (amount.into(), on.unwrap_or_default());
             let (invoice, issuer) = (invoice.unwrap_or_default(), issuer.unwrap_or_default());
             let request =
                 RefundAwardRequest { request_id, award, amount, reason, date, invoice, issuer, etag, validate_only };
@@ -217,6 +219,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
     }
 }
 
+/// Prints the award after a command.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,
@@ -227,16 +230,16 @@ fn changed<M: Message + Name>(
     session.print(|| json::changed(answer), || text(award))
 }
 
-/// Converts an amount to the type of each message.
-macro_rules! amounts {
+/// Implements the conversion of an amount argument to the amount type of each of these messages. Without an amount it is `None`.
+macro_rules! convert_amounts {
     ($($message:ident),+) => {$(
-        impl From<HowMuch> for Option<$message::Amount> {
-            fn from(much: HowMuch) -> Self {
-                let days = much.days.map($message::Amount::HalfDays);
-                days.or(much.amount.map($message::Amount::AmountPence))
+        impl From<AmountArg> for Option<$message::Amount> {
+            fn from(arg: AmountArg) -> Self {
+                let days = arg.days.map($message::Amount::HalfDays);
+                days.or(arg.amount.map($message::Amount::AmountPence))
             }
         }
     )+};
 }
 
-amounts!(draw_award_request, release_award_request, refund_award_request);
+convert_amounts!(draw_award_request, release_award_request, refund_award_request);

@@ -21,14 +21,14 @@ use crate::proto::{
 /// A command about eligibility.
 #[derive(Debug, Subcommand)]
 pub enum EligibilityCommand {
-    /// Counts by rule and by kind of recipient
+    /// Count schools by rule and by kind of recipient
     #[command(after_help = "Example:\n  tsio eligibility summary --programme 2021-22 --output json")]
     Summary {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
     },
-    /// Schools by their answer
+    /// List schools that are eligible, or that meet a condition
     #[command(
         after_help = "Examples:\n  tsio eligibility list\n  tsio eligibility list --filter E2_RI_TWICE_ON_ENTRY\n  \
                       tsio eligibility list --filter 'unplaced AND school.region = \"West Midlands\"' --order-by school.name"
@@ -37,18 +37,18 @@ pub enum EligibilityCommand {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// `eligible`, `unknown`, `unplaced`, `closed`, `decided`, a rule's id, or a condition of these and of fields, of the eligible unless it
-        /// names `eligible`, `unknown` or `decided`; docs/reference/lists.md has them
+        /// `eligible`, `unknown`, `unplaced`, `closed`, `decided`, the id of a rule, or a condition; see docs/reference/lists.md.
+        /// Lists only eligible schools, unless the text names `eligible`, `unknown` or `decided`
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
         filter: String,
-        /// `school.urn` or `school.name`, with ` desc` the other way round [default: school.urn]
+        /// `school.urn` or `school.name`; with ` desc` in descending order [default: school.urn]
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         order_by: String,
     },
-    /// Each rule of one school or trust, met or not, with its evidence
+    /// Explain each rule for one school or trust, with its evidence
     #[command(after_help = "Examples:\n  tsio eligibility explain 103150\n  tsio eligibility explain 2044 --trust")]
     Explain {
-        /// A URN; a group UID when no file names that URN
+        /// A URN; or a group UID, if no file has that URN
         #[arg(value_name = "URN|UID", value_parser = clap::value_parser!(i32).range(1..))]
         number: i32,
         /// The number is a group UID
@@ -58,31 +58,31 @@ pub enum EligibilityCommand {
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
     },
-    /// Decide the entry position of a school of which the files cannot say it; a second person approves
+    /// Decide the entry position of a school, if the files do not contain it; a second person must approve
     #[command(
         after_help = "Example:\n  tsio eligibility decide 148685 --position met --reason \"reports of 2014 and 2018 seen\""
     )]
     Decide {
-        /// Its URN
+        /// The school's URN
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         urn: i32,
-        /// Whether it entered the year with the judgements that the rule asks for
+        /// `met` if the school entered the year with the judgements that the rule requires
         #[arg(long, value_parser = choice::<EntryPosition>())]
         position: EntryPosition,
-        /// The evidence seen
+        /// The evidence for the decision
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The programme it is decided in
+        /// The programme that the decision is for
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
     },
-    /// What changed between two months
+    /// List the schools whose eligibility changed between two dates
     #[command(after_help = "Example:\n  tsio eligibility changes --from 2021-08-31 --to 2021-11-30")]
     Changes {
-        /// As the files up to this date say
+        /// The earlier date: uses the files up to this date
         #[arg(long, value_name = "DATE", value_parser = date)]
         from: String,
-        /// As the files up to this date say
+        /// The later date: uses the files up to this date
         #[arg(long, value_name = "DATE", value_parser = date)]
         to: String,
         /// The programme
@@ -96,19 +96,19 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
         EligibilityCommand::Summary { programme } => {
             let request = session.call(SummariseEligibilityRequest { programme });
             let answer = session.services.eligibility().summarise_eligibility(request).await?.into_inner();
-            let summary = eligibility::complete(answer);
+            let summary = eligibility::with_all_rules(answer);
             session.print(|| json::of(&summary), || eligibility::summary(&summary))
         }
         EligibilityCommand::List { programme, filter, order_by } => {
             let first = ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
-            let found = every_page(async |page_token| {
+            let all_schools = every_page(async |page_token| {
                 let request = ListEligibilityRequest { page_token, ..first.clone() };
                 let answer = session.services.eligibility().list_eligibility(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
-            let found = found.await?;
-            let json = || found.iter().map(eligibility::school_json).collect::<Json>();
-            session.print(json, || eligibility::rows(&found))
+            let all_schools = all_schools.await?;
+            let json = || all_schools.iter().map(eligibility::school_json).collect::<Json>();
+            session.print(json, || eligibility::rows(&all_schools))
         }
         EligibilityCommand::Explain { number, trust, programme } => {
             let answer = explain(session, &programme, number, trust).await?;
@@ -136,7 +136,7 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
     }
 }
 
-/// Explains a school or trust. URNs and UIDs overlap, so a number is looked up as a URN first, and as a UID only if no file
+/// Explains the eligibility of a school or trust. URNs and UIDs overlap, so a number is looked up as a URN first, and as a UID only if no file
 /// has that URN.
 async fn explain(
     session: &Session<'_>,
@@ -144,15 +144,15 @@ async fn explain(
     number: i32,
     trust: bool,
 ) -> Result<ExplainEligibilityResponse, Failure> {
-    let ask = async |subject| {
+    let request_explanation = async |subject| {
         let request = ExplainEligibilityRequest { programme: programme.to_owned(), subject: Some(subject) };
         session.services.eligibility().explain_eligibility(session.call(request)).await.map(tonic::Response::into_inner)
     };
     if trust {
-        return Ok(ask(Subject::Uid(number)).await?);
+        return Ok(request_explanation(Subject::Uid(number)).await?);
     }
-    match ask(Subject::Urn(number)).await {
-        Err(no_school) if no_school.code() == Code::NotFound => match ask(Subject::Uid(number)).await {
+    match request_explanation(Subject::Urn(number)).await {
+        Err(no_school) if no_school.code() == Code::NotFound => match request_explanation(Subject::Uid(number)).await {
             Err(no_trust) if no_trust.code() == Code::NotFound => Err(no_school.into()),
             answer => Ok(answer?),
         },

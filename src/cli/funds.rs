@@ -21,7 +21,7 @@ use crate::proto::{
 };
 
 /// The columns of entries in CSV: the keys of their JSON.
-const COLUMNS: [&str; 12] = [
+const ENTRY_COLUMNS: [&str; 12] = [
     "entry",
     "event_sequence",
     "event_kind",
@@ -36,11 +36,11 @@ const COLUMNS: [&str; 12] = [
     "offer",
 ];
 /// The page size of entries: the largest that the server allows.
-const ENTRIES_PAGE: i32 = 1000;
+const ENTRIES_PAGE_SIZE: i32 = 1000;
 
 pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        FundsCommand::List { programme, filter } => list(programme.unwrap_or_default(), filter, session).await,
+        FundsCommand::List { programme, filter } => print_list(programme.unwrap_or_default(), filter, session).await,
         FundsCommand::Show { fund } => {
             let answer = session.services.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
             session.print(|| json::of(&answer), || text(answer.fund.as_ref()))
@@ -55,23 +55,23 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             let answer = session.services.funds().get_fund_position(session.call(request)).await?.into_inner();
             session.print(|| json::of(&answer), || funds::position(&answer))
         }
-        FundsCommand::Entries(args) if args.csv => stream(args, session).await,
-        FundsCommand::Entries(args) => entries(args, session).await,
+        FundsCommand::Entries(args) if args.csv => print_csv(args, session).await,
+        FundsCommand::Entries(args) => print_entries(args, session).await,
         FundsCommand::Create { programme, strand, region } => {
             let (request_id, region) = (session.request_id(), region.unwrap_or_default());
             let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
             let answer = session.services.funds().create_fund(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.fund.as_ref(), &[])
         }
-        FundsCommand::Allocate { fund, amount, with } => {
-            let (request_id, (date, note, etag)) = (session.request_id(), with.parts());
+        FundsCommand::Allocate { fund, amount, options } => {
+            let (request_id, (date, note, etag)) = (session.request_id(), options.parts());
             let request =
                 AllocateFundRequest { request_id, fund, amount_pence: amount, date, note, etag, validate_only: false };
             let answer = session.services.funds().allocate_fund(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.fund.as_ref(), &answer.warnings)
         }
-        FundsCommand::Withdraw { fund, amount, over_commit, with } => {
-            let (date, note, etag) = with.parts();
+        FundsCommand::Withdraw { fund, amount, over_commit, options } => {
+            let (date, note, etag) = options.parts();
             let request = WithdrawFundRequest {
                 request_id: session.request_id(),
                 fund,
@@ -85,8 +85,8 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             let answer = session.services.funds().withdraw_fund(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.fund.as_ref(), &answer.warnings)
         }
-        FundsCommand::Move { from, to, amount, with } => {
-            let (date, note, etag) = with.parts();
+        FundsCommand::Move { from, to, amount, options } => {
+            let (date, note, etag) = options.parts();
             let request = MoveFundsRequest {
                 request_id: session.request_id(),
                 from_fund: from,
@@ -99,14 +99,15 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
             };
             let answer = session.services.funds().move_funds(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            let both = || [&answer.from_fund, &answer.to_fund].map(|it| it.clone().unwrap_or_default());
-            session.print(|| json::of(&answer), || funds::rows(&both()))
+            let both_funds = || [&answer.from_fund, &answer.to_fund].map(|it| it.clone().unwrap_or_default());
+            session.print(|| json::of(&answer), || funds::rows(&both_funds()))
         }
     }
 }
 
+/// Formats a fund; empty if the answer has none.
 fn text(fund: Option<&Fund>) -> String {
-    fund.map(funds::one).unwrap_or_default()
+    fund.map(funds::detail).unwrap_or_default()
 }
 
 /// Prints the fund after a command.
@@ -120,10 +121,10 @@ fn changed<M: Message + Name>(
     session.print(|| json::changed(answer), || text(fund))
 }
 
-async fn list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
-    let first = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
+async fn print_list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
+    let first_request = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
     let all_funds = every_page(async |page_token| {
-        let request = ListFundsRequest { page_token, ..first.clone() };
+        let request = ListFundsRequest { page_token, ..first_request.clone() };
         let answer = session.services.funds().list_funds(session.call(request)).await?.into_inner();
         Ok((answer.funds, answer.next_page_token))
     });
@@ -131,11 +132,12 @@ async fn list(programme: String, filter: String, session: &Session<'_>) -> Resul
     session.print(|| json::list(&all_funds), || funds::rows(&all_funds))
 }
 
-async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
+async fn print_entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let EntriesArgs { fund, filter, order_by, .. } = args;
-    let first = ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES_PAGE, ..Default::default() };
+    let first_request =
+        ListFundEntriesRequest { fund, filter, order_by, page_size: ENTRIES_PAGE_SIZE, ..Default::default() };
     let entries = every_page(async |page_token| {
-        let request = ListFundEntriesRequest { page_token, ..first.clone() };
+        let request = ListFundEntriesRequest { page_token, ..first_request.clone() };
         let answer = session.services.funds().list_fund_entries(session.call(request)).await?.into_inner();
         Ok((answer.entries, answer.next_page_token))
     });
@@ -143,18 +145,18 @@ async fn entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure
     session.print(|| json::list(&entries), || funds::entries(&entries))
 }
 
-/// Prints entries as CSV while they arrive, so that a large fund needs little memory.
-async fn stream(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
+/// Prints entries as CSV while they arrive, so that a large fund needs little memory. Stops if the reader closes the pipe.
+async fn print_csv(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {
     let request = StreamFundEntriesRequest { fund: args.fund, filter: args.filter };
     let mut answers = session.services.funds().stream_fund_entries(session.call(request)).await?.into_inner();
-    let mut is_read = output::part(&csv::header(&COLUMNS)?)?;
-    while is_read && let Some(answer) = answers.message().await? {
-        is_read = output::part(&csv_rows(&answer.entries)?)?;
+    let mut reader_is_open = output::part(&csv::header(&ENTRY_COLUMNS)?)?;
+    while reader_is_open && let Some(answer) = answers.message().await? {
+        reader_is_open = output::part(&csv_rows(&answer.entries)?)?;
     }
     Ok(())
 }
 
-/// Entries, a row each.
+/// Formats entries as CSV, one row per entry, without the header.
 fn csv_rows(entries: &[FundEntry]) -> Result<String, Failure> {
-    csv::rows(&COLUMNS, entries.iter().map(json::of))
+    csv::rows(&ENTRY_COLUMNS, entries.iter().map(json::of))
 }

@@ -23,10 +23,10 @@ use crate::proto::{
     ListOfferEventsRequest, ListOffersRequest, OfferState,
 };
 
-/// The offers of one batch: the most that the server accepts.
+/// The number of offers in one batch: the most that the server accepts.
 const BATCH_SIZE: usize = 100;
 /// The page size of events: the largest that the server allows.
-const EVENTS_PAGE: i32 = 1000;
+const EVENTS_PAGE_SIZE: i32 = 1000;
 
 /// Checks the arguments beyond what the parser can check.
 ///
@@ -47,15 +47,20 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
             let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
             let answer = session.services.offers().identify_offers(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
-            session.print(|| record::identified_json(&answer, dry_run), || record::identified(&answer, dry_run))
+            session.print(|| record::identify_json(&answer, dry_run), || record::identify_text(&answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,
         OffersCommand::Show { offers } => show(offers, session).await,
         OffersCommand::Events { offer, filter, order_by } => {
-            let first =
-                ListOfferEventsRequest { offer, filter, order_by, page_size: EVENTS_PAGE, page_token: String::new() };
+            let first_request = ListOfferEventsRequest {
+                offer,
+                filter,
+                order_by,
+                page_size: EVENTS_PAGE_SIZE,
+                page_token: String::new(),
+            };
             let events = every_page(async |page_token| {
-                let request = ListOfferEventsRequest { page_token, ..first.clone() };
+                let request = ListOfferEventsRequest { page_token, ..first_request.clone() };
                 let answer = session.services.offers().list_offer_events(session.call(request)).await?.into_inner();
                 Ok((answer.events, answer.next_page_token))
             });
@@ -87,7 +92,7 @@ async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure>
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     let assignee = if args.mine { session.actor() } else { args.assignee.unwrap_or_default() };
-    let first = ListOffersRequest {
+    let first_request = ListOffersRequest {
         programme: args.programme,
         state: args.state.unwrap_or(OfferState::Unspecified).into(),
         region: args.region.unwrap_or_default(),
@@ -99,7 +104,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         ..Default::default()
     };
     let offers = every_page(async |page_token| {
-        let request = ListOffersRequest { page_token, ..first.clone() };
+        let request = ListOffersRequest { page_token, ..first_request.clone() };
         let answer = session.services.offers().list_offers(session.call(request)).await?.into_inner();
         Ok((answer.offers, answer.next_page_token))
     });
@@ -107,6 +112,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     session.print(|| offers.iter().map(view::row_json).collect::<Json>(), || view::rows(&offers))
 }
 
+/// Records a contact for one or several offers, and prints the changed offers.
 async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure> {
     let urn = args.urn.unwrap_or_default();
     let etag = args.etag.unwrap_or_default();
@@ -120,7 +126,7 @@ async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure
     };
     let answer = session.services.offers().contact_offers(session.call(request)).await?.into_inner();
     warn(&answer.warnings);
-    let changed = |offer| json::of(offer).with("warnings", json::list(&answer.warnings));
-    let text = || parts(answer.offers.iter().map(view::one));
-    session.print(|| answer.offers.iter().map(changed).collect::<Json>(), text)
+    let changed_json = |offer| json::of(offer).with("warnings", json::list(&answer.warnings));
+    let text = || parts(answer.offers.iter().map(view::with_schools));
+    session.print(|| answer.offers.iter().map(changed_json).collect::<Json>(), text)
 }

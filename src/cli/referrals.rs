@@ -1,4 +1,4 @@
-//! `tsio referrals`: schools and trusts that come forward, or are put forward.
+//! `tsio referrals`: raises, discusses, decides, withdraws, lists and shows referrals.
 
 use clap::{Args, Subcommand};
 use prost::{Message, Name};
@@ -27,7 +27,7 @@ pub enum ReferralsCommand {
                       covid_disruption --on 2022-01-24 --because \"closed for five weeks\""
     )]
     Raise(RaiseArgs),
-    /// Put a discussion on record, with whom it was held
+    /// Record a discussion about a referral
     #[command(
         after_help = "Example:\n  tsio referrals discuss $REFERRAL --with rsc --on 2021-11-09 --note \"agreed to visit\""
     )]
@@ -36,45 +36,45 @@ pub enum ReferralsCommand {
         which: ReferralArg,
         #[command(flatten)]
         on: ReferralDate,
-        /// With whom: `rsc` is the regional schools commissioner, without whom nothing is decided
+        /// The partner of the discussion: `rsc` is the regional schools commissioner, who must be consulted before a decision
         #[arg(long, value_parser = choice::<DiscussionPartner>(), value_name = "WHOM", default_value = "rsc")]
         with: DiscussionPartner,
-        /// What was said
+        /// The content of the discussion
         #[arg(long, value_name = "TEXT")]
         note: String,
     },
-    /// Approve a referral, which makes the offer; not by the person who raised it
+    /// Approve a referral, which makes the offer; the person who raised the referral may not approve it
     #[command(after_help = "Example:\n  tsio referrals approve $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
     Approve(DecideArgs),
-    /// Decline a referral; not by the person who raised it
+    /// Decline a referral; the person who raised the referral may not decline it
     #[command(after_help = "Example:\n  tsio referrals decline $REFERRAL --on 2021-11-12 --because \"as discussed\"")]
     Decline(DecideArgs),
-    /// Take a referral back undecided
+    /// Withdraw a referral before it is decided
     #[command(after_help = "Example:\n  tsio referrals withdraw $REFERRAL --because \"raised twice\"")]
     Withdraw {
         #[command(flatten)]
         which: ReferralArg,
-        /// Why
+        /// The reason
         #[arg(long, value_name = "TEXT")]
         because: String,
     },
-    /// Referrals, newest first
+    /// List referrals, newest first
     #[command(after_help = "Examples:\n  tsio referrals list --state open --region \"West Midlands\"\n  \
                             tsio referrals list --filter 'ground = covid_disruption AND raise_date < 2022-02-01'")]
     List {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// In this state
+        /// Only in this state
         #[arg(long, value_parser = choice::<ReferralState>())]
         state: Option<ReferralState>,
-        /// In this RSC region, by name
+        /// Only in this RSC region, by name
         #[arg(long, value_name = "REGION")]
         region: Option<String>,
         #[command(flatten)]
         query: ListQuery,
     },
-    /// One referral with its discussions
+    /// Show one referral with its discussions
     #[command(after_help = "Example:\n  tsio referrals show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Show {
         /// The referral's id
@@ -82,19 +82,19 @@ pub enum ReferralsCommand {
     },
 }
 
-/// What to refer.
+/// The arguments of `tsio referrals raise`.
 #[derive(Debug, Args)]
 pub struct RaiseArgs {
     /// The programme
     #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
     programme: String,
-    /// The trust, by its group UID, to refer it for the schools named
+    /// The group UID of the trust, to refer a trust
     #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
     uid: Option<i32>,
-    /// The school; with --uid each of the trust's schools that needs the support
+    /// The URN of the school; with --uid, of each school of the trust that needs the support
     #[arg(long = "urn", value_name = "URN", required = true, value_parser = clap::value_parser!(i32).range(1..))]
     urns: Vec<i32>,
-    /// How it came about
+    /// How the referral came about
     #[arg(long, value_parser = choice::<ReferralOrigin>())]
     origin: ReferralOrigin,
     /// The ground, by its name in the terms
@@ -102,34 +102,34 @@ pub struct RaiseArgs {
     ground: String,
     #[command(flatten)]
     on: ReferralDate,
-    /// Why
+    /// The reason
     #[arg(long, value_name = "TEXT")]
     because: String,
 }
 
-/// Which referral is decided, and why.
+/// The arguments of a decision about a referral.
 #[derive(Debug, Args)]
 pub struct DecideArgs {
     #[command(flatten)]
     which: ReferralArg,
     #[command(flatten)]
     on: ReferralDate,
-    /// Why
+    /// The reason
     #[arg(long, value_name = "TEXT")]
     because: String,
 }
 
-/// Which referral.
+/// The referral to change.
 #[derive(Debug, Args)]
 pub struct ReferralArg {
     /// The referral's id
     referral: String,
-    /// Only if the referral is still as it was with this etag
+    /// Only if the referral still has this etag
     #[arg(long)]
     etag: Option<String>,
 }
 
-/// When.
+/// The date of a step of a referral.
 #[derive(Debug, Args)]
 pub struct ReferralDate {
     /// The day it happened [default: today]
@@ -138,7 +138,7 @@ pub struct ReferralDate {
 }
 
 impl ReferralArg {
-    /// The id, and the etag as it travels.
+    /// Returns the id, and the etag as the message has it: empty if none is given.
     fn parts(self) -> (String, String) {
         (self.referral, self.etag.unwrap_or_default())
     }
@@ -180,7 +180,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             changed(session, &answer, (answer.referral.as_ref(), None), &[])
         }
         ReferralsCommand::List { programme, state, region, query: ListQuery { filter, order_by } } => {
-            let first = ListReferralsRequest {
+            let first_request = ListReferralsRequest {
                 programme,
                 state: state.unwrap_or(ReferralState::Unspecified).into(),
                 region: region.unwrap_or_default(),
@@ -189,22 +189,23 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
                 order_by,
                 page_token: String::new(),
             };
-            let found = every_page(async |page_token| {
-                let request = ListReferralsRequest { page_token, ..first.clone() };
+            let all_referrals = every_page(async |page_token| {
+                let request = ListReferralsRequest { page_token, ..first_request.clone() };
                 let answer = session.services.referrals().list_referrals(session.call(request)).await?.into_inner();
                 Ok((answer.referrals, answer.next_page_token))
             });
-            let found = found.await?;
-            session.print(|| json::list(&found), || view::rows(&found))
+            let all_referrals = all_referrals.await?;
+            session.print(|| json::list(&all_referrals), || view::rows(&all_referrals))
         }
         ReferralsCommand::Show { referral } => {
             let answer = referrals.get_referral(session.call(GetReferralRequest { referral })).await?.into_inner();
-            let text = || answer.referral.as_ref().map(view::one).unwrap_or_default();
+            let text = || answer.referral.as_ref().map(view::detail).unwrap_or_default();
             session.print(|| json::of(&answer), text)
         }
     }
 }
 
+/// Approves or declines a referral.
 async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<'_>) -> Result<(), Failure> {
     let (referral, etag) = args.which.parts();
     let request = DecideReferralRequest {
@@ -220,13 +221,13 @@ async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<
     changed(session, &answer, (answer.referral.as_ref(), answer.offer.as_ref()), &answer.warnings)
 }
 
-/// Prints a referral after a change, and the offer that was made of it.
+/// Prints a referral after a change, and the offer that the decision has made, if any.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,
-    (referral, made): (Option<&Referral>, Option<&Offer>),
+    (referral, made_offer): (Option<&Referral>, Option<&Offer>),
     warnings: &[Warning],
 ) -> Result<(), Failure> {
     warn(warnings);
-    session.print(|| view::changed_json(json::changed(answer), made), || view::changed(referral, made))
+    session.print(|| view::changed_json(json::changed(answer), made_offer), || view::changed(referral, made_offer))
 }

@@ -1,4 +1,4 @@
-//! A fake server for the tests of the client. It records requests, and returns configured answers.
+//! A fake server for the tests of the client. It records the requests, and returns fixed answers.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,61 +20,66 @@ use crate::proto::{
     SummariseEligibilityResponse, import_ofsted_request, import_ofsted_response,
 };
 
-/// The requests that the server has received.
+/// What the server has received. Each field has the value of the last request, unless it says otherwise.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct ReceivedRequests {
     pub(super) actor: String,
     pub(super) roles: String,
     pub(super) timeout: String,
+    /// The header of an upload.
     pub(super) header: Option<ImportHeader>,
+    /// The chunks of all uploads.
     pub(super) chunks: Vec<Vec<u8>>,
+    /// True after the end of an upload.
     pub(super) complete: bool,
+    /// The subjects of all requests to explain eligibility.
     pub(super) subjects: Vec<Subject>,
 }
 
-/// The server.
+/// The fake server. Clones share what they have received.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fake {
-    seen: Arc<Mutex<Seen>>,
+pub(super) struct FakeServer {
+    received: Arc<Mutex<ReceivedRequests>>,
+    /// True to refuse an upload at its first chunk.
     refuse: bool,
 }
 
-/// The only trust that the server knows; it knows no school.
+/// The UID of the only trust that the server has. It has no school.
 pub(super) const TRUST: i32 = 2044;
 
-impl Fake {
-    /// A server that refuses an upload at its first chunk.
+impl FakeServer {
+    /// Makes a server that refuses an upload at its first chunk.
     pub(super) fn refusing() -> Self {
         Self { refuse: true, ..Self::default() }
     }
 
-    /// The requests received so far.
-    pub(super) fn seen(&self) -> Seen {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns what the server has received so far.
+    pub(super) fn received(&self) -> ReceivedRequests {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, note: impl FnOnce(&mut Seen)) {
-        note(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+    fn record(&self, record: impl FnOnce(&mut ReceivedRequests)) {
+        record(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn note_caller(&self, headers: &http::HeaderMap) {
+    fn record_caller(&self, headers: &http::HeaderMap) {
         let text = |key: &str| headers.get(key).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let (actor, roles, timeout) = (text("x-tsio-actor"), text("x-tsio-roles"), text("grpc-timeout"));
-        self.note(|seen| (seen.actor, seen.roles, seen.timeout) = (actor, roles, timeout));
+        self.record(|it| (it.actor, it.roles, it.timeout) = (actor, roles, timeout));
     }
 }
 
 /// Serves on a free port until the test ends, and returns its address. The caller of every request is recorded, even of one to an
 /// unknown service.
-pub(super) async fn serve(fake: Fake) -> String {
+pub(super) async fn serve(fake: FakeServer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let noted = fake.clone();
-    let note = move |request: http::Request<Body>| {
-        noted.note_caller(request.headers());
+    let recorder = fake.clone();
+    let record_caller = move |request: http::Request<Body>| {
+        recorder.record_caller(request.headers());
         request
     };
-    let mut server = Server::builder().layer(MapRequestLayer::new(note));
+    let mut server = Server::builder().layer(MapRequestLayer::new(record_caller));
     let server = server.add_service(EligibilityServiceServer::new(fake));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     format!("http://{address}")
@@ -83,7 +88,7 @@ pub(super) async fn serve(fake: Fake) -> String {
 type Answers = Pin<Box<dyn Stream<Item = Result<ImportOfstedResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl EligibilityService for Fake {
+impl EligibilityService for FakeServer {
     type ImportOfstedStream = Answers;
 
     async fn import_ofsted(
@@ -94,15 +99,15 @@ impl EligibilityService for Fake {
         let mut parts = request.into_inner();
         while let Some(message) = parts.message().await? {
             match message.part {
-                Some(import_ofsted_request::Part::Header(header)) => self.note(|seen| seen.header = Some(header)),
+                Some(import_ofsted_request::Part::Header(header)) => self.record(|it| it.header = Some(header)),
                 Some(import_ofsted_request::Part::Chunk(_)) if self.refuse => {
                     return Err(Status::invalid_argument("no header row"));
                 }
-                Some(import_ofsted_request::Part::Chunk(chunk)) => self.note(|seen| seen.chunks.push(chunk)),
+                Some(import_ofsted_request::Part::Chunk(chunk)) => self.record(|it| it.chunks.push(chunk)),
                 None => return Err(Status::invalid_argument("an empty message")),
             }
         }
-        self.note(|seen| seen.complete = true);
+        self.record(|it| it.complete = true);
         let progress = Part::Progress(ImportProgress { received_bytes: 1, rows_read: 7, rows_written: 0 });
         let outcome = Part::Outcome(ImportOutcome { rows: 7, ..ImportOutcome::default() });
         let answers = [progress, outcome].map(|part| Ok(ImportOfstedResponse { part: Some(part) }));
@@ -114,7 +119,7 @@ impl EligibilityService for Fake {
         request: Request<ExplainEligibilityRequest>,
     ) -> Result<Response<ExplainEligibilityResponse>, Status> {
         let subject = request.into_inner().subject;
-        self.note(|seen| seen.subjects.extend(subject));
+        self.record(|it| it.subjects.extend(subject));
         match subject {
             Some(Subject::Uid(TRUST)) => Ok(Response::new(ExplainEligibilityResponse::default())),
             Some(Subject::Uid(_)) => Err(Status::not_found("no such trust")),
@@ -123,27 +128,27 @@ impl EligibilityService for Fake {
     }
 
     async fn decide_entry(&self, _: Request<DecideEntryRequest>) -> Result<Response<DecideEntryResponse>, Status> {
-        Err(Status::unimplemented("not for tests"))
+        Err(Status::unimplemented("the fake server does not have this method"))
     }
 
     async fn list_eligibility(
         &self,
         _: Request<ListEligibilityRequest>,
     ) -> Result<Response<ListEligibilityResponse>, Status> {
-        Err(Status::unimplemented("not for tests"))
+        Err(Status::unimplemented("the fake server does not have this method"))
     }
 
     async fn summarise_eligibility(
         &self,
         _: Request<SummariseEligibilityRequest>,
     ) -> Result<Response<SummariseEligibilityResponse>, Status> {
-        Err(Status::unimplemented("not for tests"))
+        Err(Status::unimplemented("the fake server does not have this method"))
     }
 
     async fn list_eligibility_changes(
         &self,
         _: Request<ListEligibilityChangesRequest>,
     ) -> Result<Response<ListEligibilityChangesResponse>, Status> {
-        Err(Status::unimplemented("not for tests"))
+        Err(Status::unimplemented("the fake server does not have this method"))
     }
 }

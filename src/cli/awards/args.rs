@@ -1,4 +1,4 @@
-//! The words of `tsio awards`.
+//! Defines the arguments of `tsio awards`.
 
 use std::path::PathBuf;
 
@@ -10,8 +10,8 @@ use crate::cli::names::choice;
 use crate::proto::{AwardState, LeaderKind};
 
 const BUNDLE: &str = "\
-FILE is TOML, or JSON with the same names when it ends in .json: one [[awards]] for each award, of a strand and with what
-that strand asks for. Amounts are texts, in pounds or days.
+FILE is TOML, or JSON with the same names if its name ends in .json. It has one [[awards]] for each award, with a strand and
+the keys of that strand. Amounts are texts, in pounds or days.
 
   [[awards]]
   strand = \"nle\"
@@ -25,8 +25,8 @@ that strand asks for. Amounts are texts, in pounds or days.
   partner = 5101
   suitable_because = \"runs three schools nearby, all good\"
 
-`nle` may have leader_kind, `national_leader` or `equivalent`. `nlg` takes amount and because, and may have leader and
-organisation; `npqel` takes amount, leader, provider and because.
+`nle` may have leader_kind: `national_leader` or `equivalent`. `nlg` must have amount and because, and may have leader and
+organisation. `npqel` must have amount, leader, provider and because.
 
 Example:
   tsio awards bundle $OFFER awards.toml --check";
@@ -37,13 +37,13 @@ pub enum AwardsCommand {
     /// A command that makes awards.
     #[command(flatten)]
     Make(MakeCommand),
-    /// One award with its bookings and invoices
+    /// Show one award with its bookings and invoices
     #[command(after_help = "Example:\n  tsio awards show $AWARD")]
     Show {
         /// The award's id
         award: String,
     },
-    /// Awards, in the order they were made
+    /// List awards, in the order in which they were made
     #[command(after_help = "Examples:\n  tsio awards list --offer $OFFER\n  \
                       tsio awards list --programme 2021-22 --strand nle --state open --output json\n  \
                       tsio awards list --filter \"fund = $FUND AND committed > 0\" --order-by 'award desc'")]
@@ -62,20 +62,20 @@ pub enum MakeCommand {
     Nle {
         /// The offer's id
         offer: String,
-        /// How many days, in halves
+        /// The number of days, in steps of half a day
         #[arg(long, value_name = "DAYS", value_parser = days)]
         days: i32,
-        /// The leader's opaque id, never a name
+        /// The opaque id of the leader, never a name
         #[arg(long, value_name = "ID")]
         leader: String,
-        /// The leader's organisation; kept apart and erasable
+        /// The organisation of the leader; stored separately, and can be erased
         #[arg(long, value_name = "NAME")]
         organisation: String,
-        /// Whether the leader is a national leader or an equivalent [default: not recorded]
+        /// The kind of leader [default: not recorded]
         #[arg(long, value_parser = choice::<LeaderKind>())]
         leader_kind: Option<LeaderKind>,
         #[command(flatten)]
-        making: Making,
+        args: MakeArgs,
     },
     /// Award credit towards the costs of a trust partnership
     #[command(after_help = "Example:\n  \
@@ -83,17 +83,17 @@ pub enum MakeCommand {
     Credit {
         /// The offer's id
         offer: String,
-        /// How much, in pounds
+        /// The amount in pounds
         #[arg(long, value_name = "POUNDS", value_parser = pounds)]
         amount: i64,
-        /// Group UID of the partner, a multi-academy trust
+        /// The group UID of the partner, a multi-academy trust
         #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
         partner: i32,
-        /// Why the partner is suitable; kept apart and erasable
+        /// Why the partner is suitable; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         suitable_because: String,
         #[command(flatten)]
-        making: Making,
+        args: MakeArgs,
     },
     /// Award support of a national leader of governance
     #[command(after_help = "Example:\n  tsio awards nlg $OFFER --amount 1500 --because \"a new board\" \
@@ -101,20 +101,20 @@ pub enum MakeCommand {
     Nlg {
         /// The offer's id
         offer: String,
-        /// How much, in pounds
+        /// The amount in pounds
         #[arg(long, value_name = "POUNDS", value_parser = pounds)]
         amount: i64,
-        /// Why it is beneficial; kept apart and erasable
+        /// Why the support is beneficial; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         because: String,
-        /// The leader's opaque id, never a name [default: not recorded]
+        /// The opaque id of the leader, never a name [default: not recorded]
         #[arg(long, value_name = "ID")]
         leader: Option<String>,
-        /// The leader's organisation, never a person's name: it stays in the record [default: not recorded]
+        /// The organisation of the leader, never the name of a person, because it cannot be erased [default: not recorded]
         #[arg(long, value_name = "NAME")]
         organisation: Option<String>,
         #[command(flatten)]
-        making: Making,
+        args: MakeArgs,
     },
     /// Award the fees of the executive leadership qualification
     #[command(after_help = "Example:\n  tsio awards npqel $OFFER --amount 4000 --leader ceo-7 \
@@ -125,27 +125,27 @@ pub enum MakeCommand {
         /// The fee, in pounds
         #[arg(long, value_name = "POUNDS", value_parser = pounds)]
         amount: i64,
-        /// The trust leader's opaque id, never a name
+        /// The opaque id of the trust's leader, never a name
         #[arg(long, value_name = "ID")]
         leader: String,
-        /// An accredited provider, as the terms name it
+        /// An accredited provider, by its name in the terms
         #[arg(long, value_name = "PROVIDER")]
         provider: String,
-        /// Why it is beneficial; kept apart and erasable
+        /// Why the support is beneficial; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         because: String,
         #[command(flatten)]
-        making: Making,
+        args: MakeArgs,
     },
-    /// Make several awards under one offer, all or none
+    /// Make all awards of a file under one offer, or none of them
     #[command(after_help = BUNDLE)]
     Bundle {
         /// The offer's id
         offer: String,
-        /// The awards, TOML or JSON
+        /// The file with the awards, TOML or JSON
         file: PathBuf,
         #[command(flatten)]
-        making: Making,
+        args: MakeArgs,
     },
 }
 
@@ -157,25 +157,25 @@ pub enum ChangeCommand {
     Book {
         #[command(flatten)]
         which: AwardArg,
-        /// How many days, in halves
+        /// The number of days, in steps of half a day
         #[arg(long, value_name = "DAYS", value_parser = days)]
         days: i32,
-        /// The day; may lie in the future
+        /// The date of the days; may be in the future
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: String,
-        /// Who comes, an opaque id [default: the award's leader]
+        /// The opaque id of the leader who comes [default: the leader of the award]
         #[arg(long, value_name = "ID")]
         leader: Option<String>,
-        /// Whether that is a national leader or an equivalent [default: as the award says of its leader]
+        /// The kind of leader [default: that of the award]
         #[arg(long, value_parser = choice::<LeaderKind>())]
         leader_kind: Option<LeaderKind>,
     },
-    /// Cancel a booking, which frees its days for another
+    /// Cancel a booking, so that its days can be booked again
     #[command(after_help = "Example:\n  tsio awards cancel $AWARD --booking 1204")]
     Cancel {
         #[command(flatten)]
         which: AwardArg,
-        /// The booking's number, as `awards show` lists it
+        /// The number of the booking, as `awards show` lists it
         #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
         booking: i64,
     },
@@ -187,58 +187,58 @@ pub enum ChangeCommand {
         #[command(flatten)]
         which: AwardArg,
         #[command(flatten)]
-        much: HowMuch,
-        /// The day it was delivered or is claimed for
+        amount: AmountArg,
+        /// The date of the delivery, or of the claim
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: String,
-        /// The booking delivered; all its days, unless said otherwise
+        /// The booking that was delivered; all of its days, unless --days is given
         #[arg(long, value_name = "ID", value_parser = clap::value_parser!(i64).range(1..))]
         booking: Option<i64>,
-        /// The reference of the invoice, as it is printed
+        /// The reference of the invoice, as printed on it
         #[arg(long, value_name = "REF")]
         invoice: Option<String>,
-        /// Who made the invoice out, never a person's name: it stays in the record [default: the provider, the partner
-        /// trust, or the leader's organisation]
+        /// Who issued the invoice, never the name of a person, because it cannot be erased [default: the provider, the partner
+        /// trust, or the organisation of the leader]
         #[arg(long, value_name = "NAME", requires = "invoice")]
         issuer: Option<String>,
-        /// The total of the invoice in pounds, where it is paid in parts
+        /// The total of the invoice in pounds, if it is paid in parts
         #[arg(long, value_name = "POUNDS", value_parser = pounds, requires = "invoice")]
         total: Option<i64>,
-        /// Free text; kept apart and erasable
+        /// Free text; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
-    /// Give back what is committed and not needed
+    /// Give back an amount that is committed and not needed
     #[command(after_help = "Example:\n  tsio awards release $AWARD --days 0.5")]
     Release {
         #[command(flatten)]
         which: AwardArg,
         #[command(flatten)]
-        much: HowMuch,
-        /// The day [default: today]
+        amount: AmountArg,
+        /// The date [default: today]
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: Option<String>,
-        /// Free text; kept apart and erasable
+        /// Free text; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
-    /// Take back what was drawn
+    /// Record that an amount that was drawn came back
     #[command(after_help = "Example:\n  tsio awards refund $AWARD --amount 250 --reason \"paid twice\"")]
     Refund {
         #[command(flatten)]
         which: AwardArg,
         #[command(flatten)]
-        much: HowMuch,
-        /// Why; kept apart and erasable
+        amount: AmountArg,
+        /// The reason; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The day [default: today]
+        /// The date [default: today]
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: Option<String>,
-        /// The invoice refunded, where the award paid several, or some without one
+        /// The reference of the refunded invoice; required if the award paid several invoices, or also claims without one
         #[arg(long, value_name = "REF")]
         invoice: Option<String>,
-        /// Who made the invoice out, where the award paid several of that reference
+        /// Who issued the invoice; required if the award paid several invoices with that reference
         #[arg(long, value_name = "NAME", requires = "invoice")]
         issuer: Option<String>,
     },
@@ -247,10 +247,10 @@ pub enum ChangeCommand {
     Undo {
         #[command(flatten)]
         which: AwardArg,
-        /// The number of the mistake's event, as `offers events` lists it
+        /// The number of the event to undo, as `offers events` lists it
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         event: i64,
-        /// Why; kept apart and erasable
+        /// The reason; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -259,13 +259,13 @@ pub enum ChangeCommand {
 /// Which awards to list.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Of this offer
+    /// Only under this offer
     #[arg(long, conflicts_with = "programme")]
     pub(super) offer: Option<String>,
-    /// Of this programme [default: 2021-22, unless an offer is named]
+    /// Only of this programme [default: 2021-22, unless --offer is given]
     #[arg(long, value_name = "PROGRAMME")]
     pub(super) programme: Option<String>,
-    /// Only of this strand, as the terms name it
+    /// Only of this strand, by its name in the terms
     #[arg(long)]
     pub(super) strand: Option<String>,
     /// Only in this state
@@ -275,16 +275,16 @@ pub struct ListArgs {
     pub(super) query: ListQuery,
 }
 
-/// How awards are made.
+/// The arguments of all commands that make awards.
 #[derive(Debug, Args)]
-pub struct Making {
-    /// The day [default: today, or the day the offer was accepted once the award window has passed]
+pub struct MakeArgs {
+    /// The date [default: today; after the award window, the date on which the offer was accepted]
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) on: Option<String>,
-    /// Answer what it would do and write nothing
+    /// Only check the awards, and write nothing
     #[arg(long)]
     pub(super) check: bool,
-    /// Only if the offer is still as it was with this etag
+    /// Only if the offer still has this etag
     #[arg(long)]
     pub(super) etag: Option<String>,
 }
@@ -294,7 +294,7 @@ pub struct Making {
 pub struct AwardArg {
     /// The award's id
     pub(super) award: String,
-    /// Only if the award is still as it was with this etag
+    /// Only if the award still has this etag
     #[arg(long)]
     pub(super) etag: Option<String>,
 }
@@ -302,24 +302,24 @@ pub struct AwardArg {
 /// An amount in the award's unit.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
-pub struct HowMuch {
-    /// How many days, in halves
+pub struct AmountArg {
+    /// The number of days, in steps of half a day
     #[arg(long, value_name = "DAYS", value_parser = days)]
     pub(super) days: Option<i32>,
-    /// How much, in pounds
+    /// The amount in pounds
     #[arg(long, value_name = "POUNDS", value_parser = pounds)]
     pub(super) amount: Option<i64>,
 }
 
-impl HowMuch {
-    /// Whether no amount is said.
-    pub(super) const fn is_unsaid(self) -> bool {
+impl AmountArg {
+    /// Returns true if neither days nor an amount are given.
+    pub(super) const fn is_missing(self) -> bool {
         self.days.is_none() && self.amount.is_none()
     }
 }
 
 impl AwardArg {
-    /// The id, and the etag as it travels.
+    /// Returns the id, and the etag as the message has it: empty if none is given.
     pub(super) fn parts(self) -> (String, String) {
         (self.award, self.etag.unwrap_or_default())
     }

@@ -1,9 +1,9 @@
-//! Bundles as they are read, and the json of awards, key by key.
+//! Tests how bundles are parsed, and the JSON and the tables of awards.
 
 use serde_json::Value;
 
 use super::bundle::{credit, nle, nlg, npqel, parse};
-use super::{Made, view};
+use super::{MadeAwards, view};
 use crate::cli::json;
 use crate::proto::award::Support;
 use crate::proto::{
@@ -15,7 +15,8 @@ fn text(text: &str) -> String {
     text.to_owned()
 }
 
-fn six() -> Vec<NewAward> {
+/// The awards of the bundles in `a_bundle_is_toml_or_json`.
+fn expected_awards() -> Vec<NewAward> {
     vec![
         nle(5, text("nle-7"), text("Oak Trust"), None),
         nle(1, text("nle-8"), text("Ash Trust"), Some(LeaderKind::Equivalent)),
@@ -75,12 +76,12 @@ fn a_bundle_is_toml_or_json() {
         {"strand":"nlg","amount":"900","because":"a new chair","leader":"nlg-3","organisation":"Oak Trust"},
         {"strand":"npqel","amount":"4000","leader":"ceo-7","provider":"Teach First","because":"first trust"}
     ]}"#;
-    assert_eq!(parse(toml, false), Ok(six()));
-    assert_eq!(parse(json, true), Ok(six()));
+    assert_eq!(parse(toml, false), Ok(expected_awards()));
+    assert_eq!(parse(json, true), Ok(expected_awards()));
 }
 
 #[test]
-fn what_is_wrong_in_a_bundle_is_said() {
+fn the_error_of_a_bundle_names_the_mistake() {
     let rows = [
         (r#"{"awards":[{"strand":"nle","days":"2.25","leader":"a","organisation":"b"}]}"#, "2.25"),
         (r#"{"awards":[{"strand":"nlg","amount":"€5","because":"b"}]}"#, "€5"),
@@ -133,7 +134,8 @@ fn award() -> Award {
     }
 }
 
-const ROW: &str = concat!(
+/// The JSON of [`award`] without the closing brace, so that a test can add keys.
+const AWARD_JSON: &str = concat!(
     r#"{"award":"2f","offer":"1f","strand":"nle","unit":"half_days","awarded":5,"drawn":2,"released":1,"#,
     r#""state":"open","etag":"v12","refunded":0,"committed":2,"fund":"3f","day_rate_pence":60000,"#,
     r#""date":"2022-01-10","awarded_by":"officer","leader":"nle-7","leader_kind":"national_leader","#,
@@ -153,16 +155,16 @@ fn document(text: &str) -> Value {
 }
 
 #[test]
-fn an_award_and_an_award_just_booked() {
-    assert_eq!(value(&json::of(&award())), document(&format!("{ROW}}}")));
+fn the_json_of_an_award_after_each_command() {
+    assert_eq!(value(&json::of(&award())), document(&format!("{AWARD_JSON}}}")));
     let warning = Warning { code: text("DATE_ASSUMED"), message: text("Assumed.") };
     let booked = BookDaysResponse { award: Some(award()), warnings: vec![warning], booking: 9 };
-    let more = r#","booking":9,"warnings":[{"code":"DATE_ASSUMED","message":"Assumed."}]"#;
-    assert_eq!(value(&json::changed(&booked)), document(&format!("{ROW}{more}}}")));
+    let added_keys = r#","booking":9,"warnings":[{"code":"DATE_ASSUMED","message":"Assumed."}]"#;
+    assert_eq!(value(&json::changed(&booked)), document(&format!("{AWARD_JSON}{added_keys}}}")));
     let undone = UndoMovementResponse { award: Some(award()) };
-    assert_eq!(value(&json::changed(&undone)), document(&format!(r#"{ROW},"warnings":[]}}"#)));
-    let checked = Made { awards: vec![award()], warnings: Vec::new(), decided_after: Some(41) };
-    let expected = format!(r#"{ROW},"warnings":[],"judged_at_sequence":41}}"#);
+    assert_eq!(value(&json::changed(&undone)), document(&format!(r#"{AWARD_JSON},"warnings":[]}}"#)));
+    let checked = MadeAwards { awards: vec![award()], warnings: Vec::new(), judged_at_sequence: Some(41) };
+    let expected = format!(r#"{AWARD_JSON},"warnings":[],"judged_at_sequence":41}}"#);
     assert_eq!(value(&checked.json(&checked.awards[0])), document(&expected));
 }
 
@@ -195,21 +197,21 @@ AWARD STRAND AWARDED DRAWN RELEASED COMMITTED STATE
 2f nle 2.5 days 1 day 0.5 days 1 day open
 4f npqel £4,000 £4,000 £0 £0 settled";
     assert_eq!(plain(&list), expected);
-    let shown = plain(&view::one(&npqel));
+    let detail = plain(&view::detail(&npqel));
     let invoices = "\
 INVOICE PRINTED ISSUER PAID REFUNDED OF A TOTAL OF
 INV77 inv-77 Teach First £4,000 £50.50 £9,000
 INV78 not recorded not recorded £0.01 £0 not recorded";
-    assert!(shown.ends_with(invoices), "{shown}");
-    assert!(shown.contains("leader not recorded"), "{shown}");
+    assert!(detail.ends_with(invoices), "{detail}");
+    assert!(detail.contains("leader not recorded"), "{detail}");
     let bookings = "\
 BOOKING DATE DAYS LEADER LEADER KIND STATE
 9 2022-03-14 1 day nle-8 not recorded delivered";
-    let shown = plain(&view::one(&award()));
-    assert!(shown.contains("leader kind national_leader") && shown.ends_with(bookings), "{shown}");
+    let detail = plain(&view::detail(&award()));
+    assert!(detail.contains("leader kind national_leader") && detail.ends_with(bookings), "{detail}");
 }
 
-/// A table without its padding.
+/// Returns a table without its padding.
 fn plain(text: &str) -> String {
     let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     text.lines().map(line).collect::<Vec<_>>().join("\n")

@@ -1,4 +1,4 @@
-//! Tests the JSON of eligibility, and whether a number is taken as a URN or a UID.
+//! Tests the JSON of eligibility, and that `explain` takes a number as a URN first.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::cli::command::Cli;
-use crate::cli::tests_server::{Fake, TRUST, serve};
+use crate::cli::tests_server::{FakeServer, TRUST, serve};
 use crate::proto::{
     EligibilityChange, Evidence, Judgement, Placement, RuleAnswer, RuleOutcome, School, SchoolEligibility,
     SummariseEligibilityResponse,
@@ -47,7 +47,7 @@ fn a_summary_has_the_shape_of_the_contract() {
         r#""mat":{"schools":50,"trusts":30},"standalone":{"schools":49,"maintained":40,"#,
         r#""single_academy_trust":6,"single_school_mat":3},"unplaced":2,"closed":0,"unknown":5,"decided_by_person":4}"#,
     );
-    assert_eq!(value(&json::of(&eligibility::complete(answer))), document(expected));
+    assert_eq!(value(&json::of(&eligibility::with_all_rules(answer))), document(expected));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn an_answer_carries_the_school_its_rules_and_their_evidence() {
 
 #[test]
 fn a_school_that_waits_for_a_person_names_the_command() {
-    let answer = |school: School, eligible, offer: &str, unknown| {
+    let command_of = |school: School, eligible, offer: &str, unknown| {
         let outcome = if unknown { RuleOutcome::Unknown } else { RuleOutcome::Met };
         let rules = vec![RuleAnswer { outcome: outcome.into(), ..RuleAnswer::default() }];
         let school = Some(School { urn: 103_150, ..school });
@@ -112,25 +112,25 @@ fn a_school_that_waits_for_a_person_names_the_command() {
         ..School::default()
     };
     let unplaced = School { placement: Placement::Unplaced.into(), ..School::default() };
-    assert_eq!(answer(placed(), true, "", false), Value::Null);
-    assert_eq!(answer(placed(), false, "", false), Value::Null);
-    // Not eligible, and on an open offer still.
-    assert_eq!(answer(placed(), false, "2f", false), "tsio offers show 2f");
-    assert_eq!(answer(unplaced, true, "", false), "tsio schools place 103150 --kind KIND --reason TEXT");
-    assert_eq!(answer(closed(&[148_685]), true, "", false), "tsio eligibility explain 148685");
-    assert_eq!(answer(closed(&[]), true, "", false), "tsio schools show 103150");
-    assert_eq!(answer(closed(&[148_685]), true, "2f", false), "tsio offers show 2f");
+    assert_eq!(command_of(placed(), true, "", false), Value::Null);
+    assert_eq!(command_of(placed(), false, "", false), Value::Null);
+    // A school that is not eligible, but is still on an open offer.
+    assert_eq!(command_of(placed(), false, "2f", false), "tsio offers show 2f");
+    assert_eq!(command_of(unplaced, true, "", false), "tsio schools place 103150 --kind KIND --reason TEXT");
+    assert_eq!(command_of(closed(&[148_685]), true, "", false), "tsio eligibility explain 148685");
+    assert_eq!(command_of(closed(&[]), true, "", false), "tsio schools show 103150");
+    assert_eq!(command_of(closed(&[148_685]), true, "2f", false), "tsio offers show 2f");
     let raise = "tsio referrals raise --urn 103150 --origin exceptional --ground GROUND --because TEXT";
-    assert_eq!(answer(placed(), false, "", true), raise);
-    // Two people may decide what the files do not say.
-    let command = |school: School| {
+    assert_eq!(command_of(placed(), false, "", true), raise);
+    // The files do not contain the entry position, so two people may decide it.
+    let entry_command_of = |school: School| {
         let rules = vec![RuleAnswer { outcome: RuleOutcome::Unknown.into(), ..RuleAnswer::default() }];
         let school = Some(School { urn: 103_150, ..school });
         let answer = SchoolEligibility { school, rules, entry_unknown: true, ..SchoolEligibility::default() };
         value(&eligibility::school_json(&answer))["command"].clone()
     };
-    assert_eq!(command(placed()), "tsio eligibility decide 103150 --position POSITION --reason TEXT");
-    assert_eq!(command(closed(&[])), Value::Null);
+    assert_eq!(entry_command_of(placed()), "tsio eligibility decide 103150 --position POSITION --reason TEXT");
+    assert_eq!(entry_command_of(closed(&[])), Value::Null);
 }
 
 #[test]
@@ -147,28 +147,30 @@ fn a_change_names_its_rules() {
     assert_eq!(value(&json::of(&change)), document(expected));
 }
 
+/// Explains a number with a fake server. Returns the result, and the subjects that the server was asked for.
 async fn explained_subjects(number: i32, trust: bool) -> (Result<(), String>, Vec<Subject>) {
-    let fake = Fake::default();
+    let fake = FakeServer::default();
     let server = serve(fake.clone()).await;
     let line =
         ["tsio", "import", "list", "--server", &server, "--timeout", "9", "--actor", "a.clerk", "--roles", "reader"];
     let cli = Cli::parse_from(line);
-    let used = OnceLock::new();
-    let answer = async { explain(&Session::open(&cli.global, &used).await?, "2021-22", number, trust).await };
+    let request_id_used = OnceLock::new();
+    let answer =
+        async { explain(&Session::open(&cli.global, &request_id_used).await?, "2021-22", number, trust).await };
     let answer = match answer.await {
         Ok(_) => Ok(()),
         Err(Failure::Refused(status)) => Err(status.message().to_owned()),
         Err(other) => Err(format!("{other:?}")),
     };
-    let seen = fake.seen();
-    assert_eq!((seen.actor.as_str(), seen.roles.as_str()), ("a.clerk", "reader"));
-    assert_eq!(seen.timeout, "9000000u");
-    assert_eq!(used.get(), None, "asking takes no request id");
-    (answer, seen.subjects)
+    let received = fake.received();
+    assert_eq!((received.actor.as_str(), received.roles.as_str()), ("a.clerk", "reader"));
+    assert_eq!(received.timeout, "9000000u");
+    assert_eq!(request_id_used.get(), None, "a read takes no request id");
+    (answer, received.subjects)
 }
 
 #[tokio::test]
-async fn a_number_is_a_urn_first_and_a_uid_when_no_file_names_the_urn() {
+async fn a_number_is_a_urn_first_and_a_uid_if_no_file_has_the_urn() {
     let no_school = Err("no such school".to_owned());
     assert_eq!(explained_subjects(TRUST, false).await, (Ok(()), vec![Subject::Urn(TRUST), Subject::Uid(TRUST)]));
     assert_eq!(explained_subjects(7, false).await, (no_school, vec![Subject::Urn(7), Subject::Uid(7)]));

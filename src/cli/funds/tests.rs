@@ -1,4 +1,4 @@
-//! The json of funds, key by key, and entries as CSV.
+//! Tests the JSON and the tables of funds, entries as CSV, and the parsing of times.
 
 use std::sync::OnceLock;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 use tonic::Code;
 
 use super::args::time;
-use super::{COLUMNS, EntriesArgs, csv, csv_rows, json, stream};
+use super::{ENTRY_COLUMNS, EntriesArgs, csv, csv_rows, json, print_csv};
 use crate::cli::command::Cli;
 use crate::cli::errors::Failure;
 use crate::cli::session::Session;
-use crate::cli::tests_server::{Fake, serve};
+use crate::cli::tests_server::{FakeServer, serve};
 use crate::cli::view::funds;
 use crate::proto::{CreateFundResponse, FinancialYear, Fund, FundEntry, GetFundPositionResponse, Position, Unit};
 
@@ -32,7 +32,8 @@ fn fund() -> Fund {
     }
 }
 
-const ROW: &str = concat!(
+/// The JSON of [`fund`] without the closing brace, so that a test can add keys.
+const FUND_JSON: &str = concat!(
     r#"{"fund":"3f","programme":"2021-22","strand":"credit","region":null,"unit":"pence","allocated":4000000,"#,
     r#""committed":400000,"spent":100050,"available":3499950,"binds":true,"over_committed":false,"etag":"v3""#,
 );
@@ -46,21 +47,21 @@ fn document(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// A table without its padding.
+/// Returns a table without its padding.
 fn plain(text: &str) -> String {
     let line = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn a_fund_and_a_fund_after_a_command() {
-    assert_eq!(value(&json::list(&[fund()])), document(&format!("[{ROW}}}]")));
+fn the_json_of_a_fund_in_a_list_and_after_a_command() {
+    assert_eq!(value(&json::list(&[fund()])), document(&format!("[{FUND_JSON}}}]")));
     let made = CreateFundResponse { fund: Some(fund()) };
-    assert_eq!(value(&json::changed(&made)), document(&format!(r#"{ROW},"warnings":[]}}"#)));
+    assert_eq!(value(&json::changed(&made)), document(&format!(r#"{FUND_JSON},"warnings":[]}}"#)));
 }
 
 #[test]
-fn funds_for_a_person_are_in_pounds_and_say_what_is_odd() {
+fn funds_for_a_person_are_in_pounds_and_have_remarks() {
     let nle = Fund { fund: "5f".to_owned(), strand: "nle".to_owned(), available: -60_000, ..Fund::default() };
     let nle = Fund { programme: "2021-22".to_owned(), ..nle };
     let nle = Fund { unit: Unit::Pence.into(), committed: 60_000, ..nle };
@@ -74,14 +75,17 @@ FUND PROGRAMME STRAND REGION ALLOCATED COMMITTED SPENT AVAILABLE
 }
 
 #[test]
-fn a_position_is_in_all_and_by_financial_year() {
-    let at = |allocated, committed, spent, available| Position { allocated, committed, spent, available };
+fn a_position_has_a_total_and_financial_years() {
+    let position = |allocated, committed, spent, available| Position { allocated, committed, spent, available };
     let year = |year: &str, moved| FinancialYear { year: year.to_owned(), moved: Some(moved) };
     let answer = GetFundPositionResponse {
         fund: "3f".to_owned(),
         at_sequence: 41,
-        position: Some(at(1_000, 200, 300, 500)),
-        financial_years: vec![year("2021-22", at(1_000, 500, 0, 500)), year("2022-23", at(0, -300, 300, 0))],
+        position: Some(position(1_000, 200, 300, 500)),
+        financial_years: vec![
+            year("2021-22", position(1_000, 500, 0, 500)),
+            year("2022-23", position(0, -300, 300, 0)),
+        ],
     };
     let expected = concat!(
         r#"{"fund":"3f","at_sequence":41,"allocated":1000,"committed":200,"spent":300,"available":500,"#,
@@ -125,8 +129,8 @@ fn entries_are_csv_under_their_json_names() {
         Ok(serde_json::Value::Object(entry)) => entry.keys().cloned().collect(),
         _ => Vec::new(),
     };
-    let mut columns = COLUMNS.map(ToOwned::to_owned).to_vec();
-    assert_eq!(csv::header(&COLUMNS).ok(), Some(columns.join(",") + "\n"));
+    let mut columns = ENTRY_COLUMNS.map(ToOwned::to_owned).to_vec();
+    assert_eq!(csv::header(&ENTRY_COLUMNS).ok(), Some(columns.join(",") + "\n"));
     columns.sort();
     let mut keys = keys;
     keys.sort();
@@ -135,16 +139,16 @@ fn entries_are_csv_under_their_json_names() {
 
 #[tokio::test]
 async fn entries_as_csv_have_the_timeout_of_every_call() {
-    let fake = Fake::default();
+    let fake = FakeServer::default();
     let server = serve(fake.clone()).await;
     let cli = Cli::parse_from(["tsio", "funds", "entries", "3f", "--csv", "--server", &server, "--timeout", "9"]);
-    let used = OnceLock::new();
-    let session = Session::open(&cli.global, &used).await.unwrap();
-    // The server was called, but has no funds.
+    let request_id_used = OnceLock::new();
+    let session = Session::open(&cli.global, &request_id_used).await.unwrap();
+    // The fake server has no service for funds, but records the timeout of the request.
     let args = EntriesArgs { fund: "3f".to_owned(), csv: true, filter: String::new(), order_by: String::new() };
-    let answer = stream(args, &session).await;
+    let answer = print_csv(args, &session).await;
     assert!(matches!(&answer, Err(Failure::Refused(it)) if it.code() == Code::Unimplemented), "{answer:?}");
-    assert_eq!(fake.seen().timeout, "9000000u");
+    assert_eq!(fake.received().timeout, "9000000u");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::cli::command::Cli;
-use crate::cli::tests_server::{Fake, serve};
+use crate::cli::tests_server::{FakeServer, serve};
 use crate::proto::{ImportKind, RowProblem};
 
 fn outcome() -> ImportOutcome {
@@ -28,7 +28,7 @@ fn outcome() -> ImportOutcome {
 }
 
 #[test]
-fn an_import_prints_one_element_a_file() {
+fn an_import_prints_one_element_per_file() {
     let files = [FileOutcome { file: "m.csv".to_owned(), outcome: Ok(outcome()) }];
     let files: Vec<_> = files.iter().map(FileOutcome::json).collect();
     let expected = concat!(
@@ -51,30 +51,32 @@ fn a_file_that_failed_among_several_is_an_element_with_its_error() {
 }
 
 #[test]
-fn problems_are_lines_as_editors_know_them() {
+fn problems_are_lines_that_editors_can_open() {
     let lines = FileOutcome { file: "m.csv".to_owned(), outcome: Ok(outcome()) }.finding_lines();
     assert_eq!(lines, ["m.csv: note: 1 row(s) repeat another one", "m.csv:4: URN: not a number", "m.csv: and 2 more"]);
 }
 
-const REQUEST: &str = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
+/// The request id of the command line in [`upload`].
+const REQUEST_ID: &str = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
 
-async fn upload(fake: &Fake, path: PathBuf, index: usize) -> (Result<ImportOutcome, Failure>, Option<Uuid>) {
+/// Uploads a file as the file with this index in its command. Returns the result, and the request id that the session has used.
+async fn upload(fake: &FakeServer, path: PathBuf, index: usize) -> (Result<ImportOutcome, Failure>, Option<Uuid>) {
     let server = serve(fake.clone()).await;
-    let line = ["tsio", "import", "list", "--server", &server, "--request-id", REQUEST, "--actor", "a.clerk"];
+    let line = ["tsio", "import", "list", "--server", &server, "--request-id", REQUEST_ID, "--actor", "a.clerk"];
     let cli = Cli::parse_from(line);
-    let used = OnceLock::new();
+    let request_id_used = OnceLock::new();
     let outcome = async {
-        let session = Session::open(&cli.global, &used).await?;
-        let sent = UploadOptions {
+        let session = Session::open(&cli.global, &request_id_used).await?;
+        let options = UploadOptions {
             as_at: "2021-11-30".to_owned(),
             dry_run: true,
             day_first: true,
             ..UploadOptions::default()
         };
-        let header = header(&session, index, &path, &sent);
+        let header = header(&session, index, &path, &options);
         upload::ofsted(&session, &path, header).await
     };
-    (outcome.await, used.get().copied())
+    (outcome.await, request_id_used.get().copied())
 }
 
 #[tokio::test]
@@ -84,49 +86,49 @@ async fn a_file_arrives_whole_after_its_header() -> std::io::Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("month.csv");
     std::fs::write(&path, &bytes)?;
-    let fake = Fake::default();
+    let fake = FakeServer::default();
     let (outcome, used) = upload(&fake, path, 2).await;
     assert_eq!(outcome.ok().map(|outcome| outcome.rows), Some(7));
-    assert_eq!(used, REQUEST.parse().ok());
+    assert_eq!(used, REQUEST_ID.parse().ok());
 
-    let seen = fake.seen();
-    assert_eq!(seen.actor, "a.clerk");
-    assert!(seen.complete);
-    assert_eq!(seen.chunks.iter().map(Vec::len).collect::<Vec<_>>(), [262_144, 262_144, 3]);
-    assert!(seen.chunks.concat() == bytes, "the bytes differ");
-    let header = seen.header.unwrap_or_default();
+    let received = fake.received();
+    assert_eq!(received.actor, "a.clerk");
+    assert!(received.complete);
+    assert_eq!(received.chunks.iter().map(Vec::len).collect::<Vec<_>>(), [262_144, 262_144, 3]);
+    assert!(received.chunks.concat() == bytes, "the bytes differ");
+    let header = received.header.unwrap_or_default();
     assert_eq!(header.file_name, "month.csv");
     assert_eq!(header.size_bytes, 524_291);
     assert_eq!((header.validate_only, header.day_first, header.accept_problems), (true, true, false));
-    // The third file's id: the last digit d (1101) by exclusive or with 2 (0010) is f (1111).
+    // The request id of the file with index 2: the last digit d (1101) combined with 2 (0010) by XOR is f (1111).
     assert_eq!(header.request_id, "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8f");
     Ok(())
 }
 
 #[tokio::test]
-async fn a_file_that_breaks_off_is_never_taken_for_a_short_one() -> std::io::Result<()> {
-    // A directory opens like a file and fails at its first read.
+async fn a_file_with_a_read_error_is_not_imported_as_a_shorter_file() -> std::io::Result<()> {
+    // A directory can be opened like a file, but its first read fails.
     let dir = tempfile::tempdir()?;
-    let fake = Fake::default();
+    let fake = FakeServer::default();
     let (outcome, _) = upload(&fake, dir.path().to_owned(), 0).await;
     assert!(matches!(outcome, Err(Failure::Local("FILE_UNREADABLE", _))), "{outcome:?}");
-    assert!(!fake.seen().complete);
+    assert!(!fake.received().complete);
     Ok(())
 }
 
 #[tokio::test]
-async fn a_file_that_is_not_there_is_named() {
-    let (outcome, _) = upload(&Fake::default(), PathBuf::from("/nowhere/month.csv"), 0).await;
+async fn the_error_of_a_missing_file_names_the_path() {
+    let (outcome, _) = upload(&FakeServer::default(), PathBuf::from("/nowhere/month.csv"), 0).await;
     let Err(Failure::Local("FILE_UNREADABLE", message)) = outcome else { unreachable!("{outcome:?}") };
     assert!(message.contains("/nowhere/month.csv"), "{message}");
 }
 
 #[tokio::test]
-async fn a_refusal_in_the_middle_of_an_upload_is_the_outcome() -> std::io::Result<()> {
+async fn a_refusal_during_an_upload_is_the_error_of_the_command() -> std::io::Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("month.csv");
     std::fs::write(&path, vec![b'x'; 3 * 1024 * 1024])?;
-    let (outcome, _) = upload(&Fake::refusing(), path, 0).await;
+    let (outcome, _) = upload(&FakeServer::refusing(), path, 0).await;
     let Err(Failure::Refused(status)) = outcome else { unreachable!("{outcome:?}") };
     assert_eq!(status.code(), tonic::Code::InvalidArgument);
     assert_eq!(status.message(), "no header row");

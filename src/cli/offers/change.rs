@@ -1,4 +1,4 @@
-//! The commands that change one offer. Each takes the offer and an optional etag, and prints the offer in its new state.
+//! Runs the commands that change one offer. Each takes the offer and an optional etag, and prints the offer in its new state.
 
 use prost::{Message, Name};
 
@@ -83,7 +83,7 @@ pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// Prints the offer after a command, and the commitments that closing it released.
+/// Prints the offer after a command, and the amounts that closing the offer released.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,
@@ -91,7 +91,7 @@ fn changed<M: Message + Name>(
     (warnings, released): (&[Warning], &[ReleasedAward]),
 ) -> Result<(), Failure> {
     warn(warnings);
-    let text = || parts(offer.map(offers::one).into_iter().chain([awards::released(released)]));
+    let text = || parts(offer.map(offers::with_schools).into_iter().chain([awards::released(released)]));
     session.print(|| json::changed(answer), text)
 }
 

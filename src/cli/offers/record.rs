@@ -1,4 +1,4 @@
-//! Prints the result of identifying offers, and the events of an offer.
+//! Formats the answer to `tsio offers identify`, and the events of an offer.
 
 use prost::{Message, Name};
 
@@ -8,13 +8,15 @@ use crate::proto::{
     BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
 };
 
-/// A school that waits for a person, and the command that deals with it.
-trait LeftOut: Message + Name {
-    /// Its URN, its name, and why it was left out.
+/// A school that was not put on an offer, or should leave its offer, and waits for a person.
+trait LeftOutSchool: Message + Name {
+    /// Returns the URN of the school, its name, and why it is left out.
     fn school(&self) -> (i32, &str, &str);
 
+    /// Returns the next command for a person.
     fn command(&self) -> String;
 
+    /// Returns the JSON of the school, with the keys `offer`, which may be null, and `command`.
     fn json(&self) -> Object
     where
         Self: Sized,
@@ -23,7 +25,7 @@ trait LeftOut: Message + Name {
     }
 }
 
-impl LeftOut for BlockedSchool {
+impl LeftOutSchool for BlockedSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
     }
@@ -36,7 +38,7 @@ impl LeftOut for BlockedSchool {
     }
 }
 
-impl LeftOut for UnplacedSchool {
+impl LeftOutSchool for UnplacedSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
     }
@@ -46,8 +48,8 @@ impl LeftOut for UnplacedSchool {
     }
 }
 
-/// A closed school gets no offer; an offer that it is on does not change.
-impl LeftOut for ClosedSchool {
+/// A closed school gets no offer. An offer that it is on already does not change.
+impl LeftOutSchool for ClosedSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
     }
@@ -61,7 +63,7 @@ impl LeftOut for ClosedSchool {
     }
 }
 
-impl LeftOut for NotEligibleSchool {
+impl LeftOutSchool for NotEligibleSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
     }
@@ -75,11 +77,11 @@ impl LeftOut for NotEligibleSchool {
     }
 }
 
-/// The result of identifying as JSON, with the number and list of schools left out for each reason. `dry_run` is true if
-/// nothing was written.
-pub(super) fn identified_json(answer: &IdentifyOffersResponse, dry_run: bool) -> Object {
-    fn list<S: LeftOut>(schools: &[S]) -> Json {
-        schools.iter().map(LeftOut::json).collect()
+/// Returns the JSON of the answer to `identify`. For each reason it has the number and the list of schools that are left out.
+/// `dry_run` is true if nothing was written.
+pub(super) fn identify_json(answer: &IdentifyOffersResponse, dry_run: bool) -> Object {
+    fn list<S: LeftOutSchool>(schools: &[S]) -> Json {
+        schools.iter().map(LeftOutSchool::json).collect()
     }
     json::of(answer)
         .with("blocked", answer.blocked.len())
@@ -93,8 +95,8 @@ pub(super) fn identified_json(answer: &IdentifyOffersResponse, dry_run: bool) ->
         .with("dry_run", dry_run)
 }
 
-/// The result of identifying as text.
-pub(super) fn identified(answer: &IdentifyOffersResponse, dry_run: bool) -> String {
+/// Formats the answer to `identify`.
+pub(super) fn identify_text(answer: &IdentifyOffersResponse, dry_run: bool) -> String {
     let rows = [
         (if dry_run { "would be created" } else { "created" }, answer.created.to_string()),
         (if dry_run { "would be updated" } else { "updated" }, answer.updated.to_string()),
@@ -108,14 +110,15 @@ pub(super) fn identified(answer: &IdentifyOffersResponse, dry_run: bool) -> Stri
     ];
     parts([
         counts(rows.map(|(key, value)| (key.to_owned(), value))),
-        left_out("BLOCKED", &answer.blocked),
-        left_out("UNPLACED", &answer.unplaced),
-        left_out("CLOSED", &answer.closed),
-        left_out("NOT ELIGIBLE", &answer.not_eligible),
+        left_out_table("BLOCKED", &answer.blocked),
+        left_out_table("UNPLACED", &answer.unplaced),
+        left_out_table("CLOSED", &answer.closed),
+        left_out_table("NOT ELIGIBLE", &answer.not_eligible),
     ])
 }
 
-fn left_out<S: LeftOut>(heading: &'static str, schools: &[S]) -> String {
+/// Formats the schools that are left out for one reason; empty if there are none.
+fn left_out_table<S: LeftOutSchool>(heading: &'static str, schools: &[S]) -> String {
     use TableColumn::{Number, Text};
     let row = |it: &S| {
         let (urn, name, reason) = it.school();
@@ -124,7 +127,7 @@ fn left_out<S: LeftOut>(heading: &'static str, schools: &[S]) -> String {
     table_of_some(&[Number("URN"), Text(heading), Text("WHY"), Text("COMMAND")], schools, row)
 }
 
-/// Events of an offer, a row each.
+/// Formats events of an offer as a table, one row per event.
 pub(super) fn events(events: &[OfferEvent]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [Number("SEQ"), Id("DATE"), Text("EVENT"), Text("BY"), Text("REASON"), Text("TEXT")];

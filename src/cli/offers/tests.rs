@@ -1,8 +1,8 @@
-//! The json of offers, key by key.
+//! Tests the JSON and the table of offers, and the JSON of `identify`.
 
 use serde_json::Value;
 
-use super::record::identified_json;
+use super::record::identify_json;
 use super::*;
 use crate::proto::{
     AcceptOfferResponse, BlockedSchool, Cap, CloseOfferResponse, ClosedSchool, Contact, GetOfferResponse,
@@ -39,13 +39,15 @@ fn offer() -> Offer {
     }
 }
 
-const ROW: &str = concat!(
+/// The JSON of [`offer`] in a list, without the closing brace, so that a test can add keys.
+const LIST_JSON: &str = concat!(
     r#"{"offer":"1f","programme":"2021-22","recipient_kind":"mat","recipient":2044,"name":"Oak Trust","#,
     r#""region":"West Midlands","state":"contacted","etag":"e1","assignee":null,"outcome":null,"#,
     r#""accepted":null,"started":null"#,
 );
 
-const REST: &str = concat!(
+/// The keys that a single offer has in addition to [`LIST_JSON`].
+const DETAIL_JSON: &str = concat!(
     r#","trust_uid":2044,"responsible_body":null,"terms_sha256":"3c","create_time":null,"#,
     r#""schools":[{"urn":103150,"name":"Elm","rules":["E2_RI_TWICE_ON_ENTRY"]}],"#,
     r#""contacts":[{"contact":9,"party":"responsible_body","urn":null,"date":"2021-10-04","corrected_by":null}]"#,
@@ -71,12 +73,12 @@ fn a_list_is_an_array_of_rows() {
         ..offer()
     };
     let rows: Json = [offer(), closed].iter().map(view::row_json).collect();
-    let second = ROW
+    let second = LIST_JSON
         .replace(r#""contacted""#, r#""closed""#)
         .replace(r#""assignee":null"#, r#""assignee":"a.officer""#)
         .replace(r#""outcome":null"#, r#""outcome":"superseded""#)
         .replace(r#""accepted":null,"started":null"#, r#""accepted":"2021-10-06","started":"2021-10-11""#);
-    assert_eq!(json(&rows), document(&format!("[{ROW}}},{second}}}]")));
+    assert_eq!(json(&rows), document(&format!("[{LIST_JSON}}},{second}}}]")));
     assert_eq!(json(&json::list::<Offer>(&[])), document("[]"));
 }
 
@@ -85,11 +87,11 @@ fn one_offer_adds_schools_awards_caps_and_contacts() {
     let cap =
         Cap { strand: "nle".to_owned(), unit: Unit::HalfDays.into(), allocated: 10, available: 10, ..Cap::default() };
     let answer = GetOfferResponse { offer: Some(offer()), caps: vec![cap], ..GetOfferResponse::default() };
-    let more = concat!(
+    let added_keys = concat!(
         r#","awards":[],"caps":[{"fund":null,"programme":"2021-22","strand":"nle","region":null,"unit":"half_days","#,
         r#""allocated":10,"committed":0,"spent":0,"available":10}]"#,
     );
-    assert_eq!(json(&view::detail_json(&answer)), document(&format!("{ROW}{REST}{more}}}")));
+    assert_eq!(json(&view::detail_json(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{added_keys}}}")));
 }
 
 #[test]
@@ -97,22 +99,22 @@ fn a_changed_offer_adds_warnings() {
     let warning = Warning { code: "DATE_IN_THE_PAST".to_owned(), message: "Long ago.".to_owned() };
     let answer = AcceptOfferResponse { offer: Some(offer()), warnings: vec![warning] };
     let warned = r#","warnings":[{"code":"DATE_IN_THE_PAST","message":"Long ago."}]"#;
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW}{REST}{warned}}}")));
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{warned}}}")));
     let answer = NoteOfferResponse { offer: Some(offer()) };
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW}{REST},\"warnings\":[]}}")));
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON},\"warnings\":[]}}")));
 }
 
 #[test]
-fn a_closed_offer_adds_what_was_given_back() {
+fn a_closed_offer_adds_the_released_awards() {
     let released =
         ReleasedAward { award: "3f".to_owned(), strand: "nle".to_owned(), unit: Unit::HalfDays.into(), amount: 3 };
     let answer = CloseOfferResponse { offer: Some(offer()), released: vec![released], ..CloseOfferResponse::default() };
-    let more = r#","warnings":[],"released":[{"award":"3f","strand":"nle","unit":"half_days","amount":3}]"#;
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW}{REST}{more}}}")));
+    let added_keys = r#","warnings":[],"released":[{"award":"3f","strand":"nle","unit":"half_days","amount":3}]"#;
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{added_keys}}}")));
 }
 
 #[test]
-fn identifying_counts_and_names_what_is_left_out() {
+fn identify_counts_and_lists_the_schools_that_are_left_out() {
     let closed = |urn, offer: &str, successors: &[i32]| ClosedSchool {
         urn,
         name: "Oak".to_owned(),
@@ -127,15 +129,18 @@ fn identifying_counts_and_names_what_is_left_out() {
         offer: "4f".to_owned(),
         whole_offer,
     };
-    let left = |urn, name: &str| (urn, name.to_owned());
-    let ((urn, name), (other, other_name)) = (left(103_150, "Elm"), left(148_685, "Ash"));
     let answer = IdentifyOffersResponse {
         created: 7,
         updated: 1,
         already_open: 2,
         already_closed: 3,
-        blocked: vec![BlockedSchool { urn, name, offer: "2f".to_owned(), reason: "moved".to_owned() }],
-        unplaced: vec![UnplacedSchool { urn: other, name: other_name, reason: "no trust".to_owned() }],
+        blocked: vec![BlockedSchool {
+            urn: 103_150,
+            name: "Elm".to_owned(),
+            offer: "2f".to_owned(),
+            reason: "moved".to_owned(),
+        }],
+        unplaced: vec![UnplacedSchool { urn: 148_685, name: "Ash".to_owned(), reason: "no trust".to_owned() }],
         judged_at_sequence: 40,
         closed: vec![
             closed(103_151, "", &[148_686]),
@@ -165,7 +170,7 @@ fn identifying_counts_and_names_what_is_left_out() {
         r#""warnings":[{"code":"DIOCESE_UNKNOWN","message":"of 2"}],"#,
         r#""judged_at_sequence":40,"dry_run":true}"#,
     );
-    assert_eq!(json(&identified_json(&answer, true)), document(expected));
+    assert_eq!(json(&identify_json(&answer, true)), document(expected));
 }
 
 #[test]
@@ -195,7 +200,7 @@ fn an_event_carries_its_body_as_json() {
 }
 
 #[test]
-fn a_list_for_people_lines_up() {
+fn the_columns_of_a_list_are_aligned() {
     let text = view::rows(&[offer()]);
     let expected = "\
 OFFER KIND RECIPIENT NAME      REGION        STATE

@@ -1,4 +1,4 @@
-//! Awards as tables.
+//! Formats awards as tables.
 
 use crate::cli::amounts::{of, pence};
 use crate::cli::names::word;
@@ -11,6 +11,7 @@ fn recorded(text: &str) -> String {
     if text.is_empty() { "not recorded".to_owned() } else { text.to_owned() }
 }
 
+/// Returns the JSON name of the kind, or an empty text if it is not specified.
 fn kind_of_leader(kind: LeaderKind) -> String {
     word(kind.as_str_name(), "LEADER_KIND_")
 }
@@ -19,59 +20,59 @@ fn state(award: &Award) -> String {
     word(award.state().as_str_name(), "AWARD_STATE_")
 }
 
-/// The texts of an award's support: leader, kind of leader, organisation, partner, why the partner is suitable, provider,
-/// reason.
+/// Returns the texts of an award's support, each empty if the strand does not have it. Their order: leader, kind of leader,
+/// organisation, partner, why the partner is suitable, provider, reason.
 fn support(award: &Award) -> [String; 7] {
-    let none = String::new;
+    let empty = String::new;
     match award.support.clone() {
         None => Default::default(),
         Some(Support::Nle(it)) => {
             let kind = kind_of_leader(it.leader_kind());
-            [it.leader, kind, it.organisation, none(), none(), none(), none()]
+            [it.leader, kind, it.organisation, empty(), empty(), empty(), empty()]
         }
         Some(Support::Credit(it)) => {
-            [none(), none(), none(), number(it.partner_uid), it.suitable_because, none(), none()]
+            [empty(), empty(), empty(), number(it.partner_uid), it.suitable_because, empty(), empty()]
         }
-        Some(Support::Nlg(it)) => [it.leader, none(), it.organisation, none(), none(), none(), it.because],
-        Some(Support::Npqel(it)) => [it.leader, none(), none(), none(), none(), it.provider, it.because],
+        Some(Support::Nlg(it)) => [it.leader, empty(), it.organisation, empty(), empty(), empty(), it.because],
+        Some(Support::Npqel(it)) => [it.leader, empty(), empty(), empty(), empty(), it.provider, it.because],
     }
 }
 
-fn award_facts(it: &Award) -> String {
-    let amount = |amount| of(it.unit(), amount);
-    let some = |value: i64| if value == 0 { String::new() } else { amount(value) };
-    // A text that awards of these strands must have is shown as "not recorded" if it is missing.
-    let required_of = |strands: &[&str], text: String| {
-        if strands.contains(&it.strand.as_str()) { recorded(&text) } else { text }
+fn award_fields(award: &Award) -> String {
+    let amount = |amount| of(award.unit(), amount);
+    let unless_zero = |value: i64| if value == 0 { String::new() } else { amount(value) };
+    // A missing text is shown as "not recorded" for the strands that should have it. For other strands the line is left out.
+    let expected_for = |strands: &[&str], text: String| {
+        if strands.contains(&award.strand.as_str()) { recorded(&text) } else { text }
     };
-    let [leader, leader_kind, organisation, partner, suitable_because, provider, because] = support(it);
+    let [leader, leader_kind, organisation, partner, suitable_because, provider, because] = support(award);
     field_lines([
-        ("award", it.award.clone()),
-        ("offer", it.offer.clone()),
-        ("strand", it.strand.clone()),
-        ("awarded", amount(it.awarded)),
-        ("drawn", some(it.drawn)),
-        ("released", some(it.released)),
-        ("refunded", some(it.refunded)),
-        ("committed", amount(it.committed)),
-        ("state", state(it)),
-        ("date", it.date.clone()),
-        ("by", it.awarded_by.clone()),
-        ("fund", it.fund.clone()),
-        ("day rate", if it.day_rate_pence == 0 { String::new() } else { pence(it.day_rate_pence) }),
-        ("leader", required_of(&["nle", "nlg", "npqel"], leader)),
-        ("leader kind", required_of(&["nle"], leader_kind)),
-        ("organisation", required_of(&["nlg"], organisation)),
+        ("award", award.award.clone()),
+        ("offer", award.offer.clone()),
+        ("strand", award.strand.clone()),
+        ("awarded", amount(award.awarded)),
+        ("drawn", unless_zero(award.drawn)),
+        ("released", unless_zero(award.released)),
+        ("refunded", unless_zero(award.refunded)),
+        ("committed", amount(award.committed)),
+        ("state", state(award)),
+        ("date", award.date.clone()),
+        ("by", award.awarded_by.clone()),
+        ("fund", award.fund.clone()),
+        ("day rate", if award.day_rate_pence == 0 { String::new() } else { pence(award.day_rate_pence) }),
+        ("leader", expected_for(&["nle", "nlg", "npqel"], leader)),
+        ("leader kind", expected_for(&["nle"], leader_kind)),
+        ("organisation", expected_for(&["nlg"], organisation)),
         ("partner", partner),
         ("suitable because", suitable_because),
         ("provider", provider),
         ("because", because),
-        ("etag", it.etag.clone()),
+        ("etag", award.etag.clone()),
     ])
 }
 
-/// One award with its bookings and invoices.
-pub(in crate::cli) fn one(award: &Award) -> String {
+/// Formats one award with its bookings and invoices.
+pub(in crate::cli) fn detail(award: &Award) -> String {
     use TableColumn::{Number, Text};
     let bookings =
         [Number("BOOKING"), Text("DATE"), Number("DAYS"), Text("LEADER"), Text("LEADER KIND"), Text("STATE")];
@@ -94,13 +95,13 @@ pub(in crate::cli) fn one(award: &Award) -> String {
         words.into_iter().chain([pence(it.amount_pence), pence(it.refunded_pence), total]).collect()
     };
     parts([
-        award_facts(award),
+        award_fields(award),
         table_of_some(&bookings, &award.bookings, booking),
         table_of_some(&invoices, &award.invoices, invoice),
     ])
 }
 
-/// Awards, a row each.
+/// Formats awards as a table, one row per award.
 pub(in crate::cli) fn rows(awards: &[Award]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [
@@ -119,7 +120,7 @@ pub(in crate::cli) fn rows(awards: &[Award]) -> String {
     table(&columns, awards.iter().map(row))
 }
 
-/// The commitments that closing an offer released; empty if there are none.
+/// Formats the amounts that closing an offer released; empty if there are none.
 pub(in crate::cli) fn released(released: &[ReleasedAward]) -> String {
     let columns = [TableColumn::Id("AWARD"), TableColumn::Text("STRAND"), TableColumn::Number("RELEASED")];
     let row = |it: &ReleasedAward| vec![it.award.clone(), it.strand.clone(), of(it.unit(), it.amount)];

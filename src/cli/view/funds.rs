@@ -1,24 +1,27 @@
-//! Funds, their positions and their entries as tables.
+//! Formats funds, their positions and their entries as tables.
 
 use crate::cli::amounts::{of, pence};
 use crate::cli::output::{TableColumn, field_lines, table, table_of_some};
 use crate::proto::{Cap, Fund, FundEntry, GetFundPositionResponse, Position};
 
+/// Returns the amounts of a fund: allocated, committed, spent, available.
 fn amounts(it: &Fund) -> [String; 4] {
     [it.allocated, it.committed, it.spent, it.available].map(|amount| of(it.unit(), amount))
 }
 
+/// Returns the region of a fund, or "national".
 fn region(it: &Fund) -> String {
     if it.region.is_empty() { "national".to_owned() } else { it.region.clone() }
 }
 
+/// Returns what is special about a fund; empty for a usual one.
 fn remarks(it: &Fund) -> String {
     let flags = [(!it.binds, "does not bind"), (it.over_committed, "over-committed")];
-    flags.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words).collect::<Vec<_>>().join(", ")
+    flags.into_iter().filter(|(applies, _)| *applies).map(|(_, words)| words).collect::<Vec<_>>().join(", ")
 }
 
-/// One fund.
-pub(in crate::cli) fn one(it: &Fund) -> String {
+/// Formats one fund.
+pub(in crate::cli) fn detail(it: &Fund) -> String {
     let [allocated, committed, spent, available] = amounts(it);
     field_lines([
         ("fund", it.fund.clone()),
@@ -34,7 +37,7 @@ pub(in crate::cli) fn one(it: &Fund) -> String {
     ])
 }
 
-/// Funds, a row each.
+/// Formats funds as a table, one row per fund, and the remarks below it.
 pub(in crate::cli) fn rows(funds: &[Fund]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [
@@ -58,7 +61,7 @@ pub(in crate::cli) fn rows(funds: &[Fund]) -> String {
     text
 }
 
-/// The caps of an offer by strand; empty if no strand has a cap.
+/// Formats the caps of an offer by strand; empty if no strand has a cap.
 pub(in crate::cli) fn caps(caps: &[Cap]) -> String {
     use TableColumn::{Number, Text};
     let columns = [Text("STRAND"), Number("CAP"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
@@ -69,7 +72,7 @@ pub(in crate::cli) fn caps(caps: &[Cap]) -> String {
     table_of_some(&columns, caps, row)
 }
 
-/// The balances of a fund, and their changes in each year.
+/// Formats the position of a fund: the change in each financial year, and the total.
 pub(in crate::cli) fn position(it: &GetFundPositionResponse) -> String {
     use TableColumn::{Number, Text};
     let columns = [Text("YEAR"), Number("ALLOCATED"), Number("COMMITTED"), Number("SPENT"), Number("AVAILABLE")];
@@ -84,7 +87,7 @@ pub(in crate::cli) fn position(it: &GetFundPositionResponse) -> String {
     format!("{fund_lines}\n\n{}", table(&columns, rows))
 }
 
-/// Entries, a row each.
+/// Formats entries as a table, one row per entry.
 pub(in crate::cli) fn entries(entries: &[FundEntry]) -> String {
     use TableColumn::{Number, Text};
     let columns = [

@@ -1,4 +1,4 @@
-//! Prints imports and their problems.
+//! Formats imports and their problems.
 
 use serde::Serialize;
 
@@ -10,14 +10,15 @@ use crate::proto::{
     AffectedOffer, GetImportResponse, Import, ImportKind, ImportOutcome, RowProblem, WithdrawImportResponse,
 };
 
-/// The outcome of one file: imported, unchanged or refused.
+/// A file, and the outcome of its import: the answer of the server, or the error.
 #[derive(Debug)]
 pub(in crate::cli) struct FileOutcome {
+    /// The path of the file.
     pub(in crate::cli) file: String,
     pub(in crate::cli) outcome: Result<ImportOutcome, Box<ErrorView>>,
 }
 
-/// One file with its outcome.
+/// The JSON of one file with its outcome.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(in crate::cli) enum FileJson<'a> {
@@ -26,7 +27,7 @@ pub(in crate::cli) enum FileJson<'a> {
 }
 
 impl FileOutcome {
-    /// The outcome and the file, or the file and the error.
+    /// Returns the JSON of the outcome with the key `file`, or of the file and the error.
     pub(in crate::cli) fn json(&self) -> FileJson<'_> {
         match &self.outcome {
             Ok(outcome) => FileJson::Imported(json::of(outcome).with("file", self.file.as_str())),
@@ -34,27 +35,29 @@ impl FileOutcome {
         }
     }
 
-    /// `FILE: note: NOTE`, then `FILE:LINE: COLUMN: REASON`, as editors know it.
+    /// Returns the notes and problems as lines: `FILE: note: NOTE`, then `FILE:LINE: COLUMN: REASON`, which editors can open. Empty
+    /// if the import failed.
     pub(in crate::cli) fn finding_lines(&self) -> Vec<String> {
-        let Ok(done) = &self.outcome else { return Vec::new() };
-        let mut lines = findings(&self.file, &done.notes, &done.problems);
-        if done.more_problems > 0 {
-            lines.push(format!("{}: and {} more", one_line(&self.file), done.more_problems));
+        let Ok(outcome) = &self.outcome else { return Vec::new() };
+        let mut lines = findings(&self.file, &outcome.notes, &outcome.problems);
+        if outcome.more_problems > 0 {
+            lines.push(format!("{}: and {} more", one_line(&self.file), outcome.more_problems));
         }
         lines
     }
 
+    /// Returns the row of the file in a table.
     fn row(&self) -> Vec<String> {
         // Only the last part of the path, because a whole path is too long for a table.
         let name = self.file.rsplit('/').next().unwrap_or(&self.file).to_owned();
-        let Ok(done) = &self.outcome else { return vec![name, "refused".to_owned()] };
-        let id = if done.import_id.is_empty() { "(dry run)".to_owned() } else { done.import_id.clone() };
-        let numbers = [done.rows, done.accepted, done.unchanged].map(|number| number.to_string());
-        [name, kind(done.kind()), id].into_iter().chain(numbers).collect()
+        let Ok(outcome) = &self.outcome else { return vec![name, "refused".to_owned()] };
+        let id = if outcome.import_id.is_empty() { "(dry run)".to_owned() } else { outcome.import_id.clone() };
+        let numbers = [outcome.rows, outcome.accepted, outcome.unchanged].map(|number| number.to_string());
+        [name, kind(outcome.kind()), id].into_iter().chain(numbers).collect()
     }
 }
 
-/// Files, a row each, with their problems and notes.
+/// Formats files as a table, one row per file, and their notes and problems below it.
 pub(in crate::cli) fn files(files: &[FileOutcome]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [Text("FILE"), Id("KIND"), Id("IMPORT"), Number("ROWS"), Number("ACCEPTED"), Number("UNCHANGED")];
@@ -67,14 +70,15 @@ fn kind(kind: ImportKind) -> String {
     word(kind.as_str_name(), "IMPORT_KIND_")
 }
 
+/// Returns the notes and problems of a file as lines.
 fn findings(file: &str, notes: &[String], problems: &[RowProblem]) -> Vec<String> {
     let notes = notes.iter().map(|note| format!("{file}: note: {note}"));
     let problem = |it: &RowProblem| one_line(&format!("{file}:{}: {}: {}", it.line, it.column, it.reason)).into_owned();
     notes.chain(problems.iter().map(problem)).collect()
 }
 
-/// One import.
-pub(in crate::cli) fn one(it: &Import) -> String {
+/// Formats one import without its notes and problems.
+pub(in crate::cli) fn brief(it: &Import) -> String {
     field_lines([
         ("import", it.import_id.clone()),
         ("kind", kind(it.kind())),
@@ -91,7 +95,7 @@ pub(in crate::cli) fn one(it: &Import) -> String {
     ])
 }
 
-/// Imports, a row each.
+/// Formats imports as a table, one row per import.
 pub(in crate::cli) fn rows(imports: &[Import]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns =
@@ -110,14 +114,14 @@ pub(in crate::cli) fn rows(imports: &[Import]) -> String {
     table(&columns, imports.iter().map(row))
 }
 
-/// One import with its problems.
+/// Formats one import with its notes and problems.
 pub(in crate::cli) fn detail(answer: &GetImportResponse) -> String {
     let import = answer.import.clone().unwrap_or_default();
     let findings = findings(&import.file_name, &answer.notes, &answer.problems);
-    std::iter::once(one(&import)).chain(findings).collect::<Vec<_>>().join("\n")
+    std::iter::once(brief(&import)).chain(findings).collect::<Vec<_>>().join("\n")
 }
 
-/// The offers that lose their ground by a withdrawal; empty if there are none.
+/// Formats the offers with schools that are no longer eligible after the withdrawal of an import; empty if there are none.
 pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
     let row = |it: &AffectedOffer| {
         let urns: Vec<_> = it.urns.iter().map(i32::to_string).collect();
@@ -127,7 +131,7 @@ pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
     table_of_some(&columns, offers, row)
 }
 
-/// The result of a withdrawal.
+/// Formats a withdrawn import, and the offers that its withdrawal affects.
 pub(in crate::cli) fn withdrawn(answer: &WithdrawImportResponse) -> String {
-    parts(answer.import.iter().map(one).chain([affected(&answer.affected_offers)]))
+    parts(answer.import.iter().map(brief).chain([affected(&answer.affected_offers)]))
 }

@@ -1,4 +1,4 @@
-//! Prints answers as text, and adds the few keys of JSON that are not in the contract.
+//! Formats answers as text, and adds the few keys of JSON that are not in the contract.
 
 pub(in crate::cli) mod awards;
 pub(in crate::cli) mod eligibility;

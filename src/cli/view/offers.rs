@@ -1,4 +1,4 @@
-//! Offers, their schools and contacts.
+//! Formats offers with their schools, contacts, caps and awards.
 
 use super::{awards, funds};
 use crate::cli::json::{self, Json, Object};
@@ -6,15 +6,15 @@ use crate::cli::names::{instant, word};
 use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
 use crate::proto::{Cap, Contact, GetOfferResponse, Offer, OfferSchool};
 
-/// The fields that only a single offer shows, not a list.
-const DETAIL: [&str; 6] = ["trust_uid", "responsible_body", "terms_sha256", "create_time", "schools", "contacts"];
+/// The keys that a list of offers does not have. A single offer has them.
+const DETAIL_KEYS: [&str; 6] = ["trust_uid", "responsible_body", "terms_sha256", "create_time", "schools", "contacts"];
 
-/// An offer in a list, as json.
+/// Returns the JSON of an offer in a list.
 pub(in crate::cli) fn row_json(it: &Offer) -> Object {
-    json::of(it).without(&DETAIL)
+    json::of(it).without(&DETAIL_KEYS)
 }
 
-/// One offer with its awards and caps, as JSON. A cap is printed with the keys of a fund, without an id and a region.
+/// Returns the JSON of one offer with its awards and caps. A cap has the keys of a fund; `fund` and `region` are null.
 pub(in crate::cli) fn detail_json(answer: &GetOfferResponse) -> Object {
     let programme = answer.offer.as_ref().map(|it| it.programme.as_str());
     let cap = |it: &Cap| json::of(it).with("fund", Json::Null).with("programme", programme).with("region", Json::Null);
@@ -29,12 +29,13 @@ fn recipient_kind(it: &Offer) -> String {
     word(it.recipient_kind().as_str_name(), "RECIPIENT_KIND_")
 }
 
-/// An offer on one line.
+/// Formats an offer on one line.
 pub(in crate::cli) fn line(it: &Offer) -> String {
     format!("{}  {:<10}  {}, {}", it.offer, state(it), it.name, it.region)
 }
 
-fn offer_facts(it: &Offer) -> [(&'static str, String); 10] {
+/// Returns the names and values of an offer's main fields.
+fn offer_fields(it: &Offer) -> [(&'static str, String); 10] {
     [
         ("offer", it.offer.clone()),
         ("programme", it.programme.clone()),
@@ -49,12 +50,12 @@ fn offer_facts(it: &Offer) -> [(&'static str, String); 10] {
     ]
 }
 
-/// An offer without its schools and contacts.
+/// Formats an offer without its schools and contacts.
 pub(in crate::cli) fn brief(it: &Offer) -> String {
-    field_lines(offer_facts(it))
+    field_lines(offer_fields(it))
 }
 
-/// Offers, a row each.
+/// Formats offers as a table, one row per offer.
 pub(in crate::cli) fn rows(offers: &[Offer]) -> String {
     use TableColumn::{Id, Number, Text};
     let columns = [Id("OFFER"), Text("KIND"), Number("RECIPIENT"), Text("NAME"), Text("REGION"), Text("STATE")];
@@ -65,8 +66,8 @@ pub(in crate::cli) fn rows(offers: &[Offer]) -> String {
     table(&columns, offers.iter().map(row))
 }
 
-/// One offer with its schools and contacts.
-pub(in crate::cli) fn one(it: &Offer) -> String {
+/// Formats one offer with its schools and contacts.
+pub(in crate::cli) fn with_schools(it: &Offer) -> String {
     use TableColumn::{Number, Text};
     let school = |it: &OfferSchool| vec![it.urn.to_string(), it.name.clone(), it.rules.join(" ")];
     let contact = |it: &Contact| {
@@ -80,14 +81,14 @@ pub(in crate::cli) fn one(it: &Offer) -> String {
     ];
     let contacts = [Number("CONTACT"), Text("DATE"), Text("PARTY"), Number("URN"), Number("CORRECTED BY")];
     parts([
-        field_lines(offer_facts(it).into_iter().chain(more)),
+        field_lines(offer_fields(it).into_iter().chain(more)),
         table(&[Number("URN"), Text("SCHOOL"), Text("RULES")], it.schools.iter().map(school)),
         table_of_some(&contacts, &it.contacts, contact),
     ])
 }
 
-/// One offer with all that was awarded under it, and what it may still have.
+/// Formats one offer with its schools, contacts, caps and awards.
 pub(in crate::cli) fn detail(answer: &GetOfferResponse) -> String {
     let awards = if answer.awards.is_empty() { String::new() } else { awards::rows(&answer.awards) };
-    parts(answer.offer.iter().map(one).chain([funds::caps(&answer.caps), awards]))
+    parts(answer.offer.iter().map(with_schools).chain([funds::caps(&answer.caps), awards]))
 }

@@ -1,4 +1,4 @@
-//! Referrals.
+//! Formats referrals.
 
 use super::offers;
 use crate::cli::json::Object;
@@ -6,7 +6,7 @@ use crate::cli::names::word;
 use crate::cli::output::{TableColumn, field_lines, parts, table, table_of_some};
 use crate::proto::{Discussion, Offer, Referral};
 
-/// Who is referred: `trust 2571`, `school 103150`.
+/// Returns the trust or school that is referred: `trust 2571` or `school 103150`. Empty if the answer names neither.
 fn subject(it: &Referral) -> String {
     match (it.uid, it.urns.first()) {
         (0, None) => String::new(),
@@ -19,7 +19,8 @@ fn state(it: &Referral) -> String {
     word(it.state().as_str_name(), "REFERRAL_STATE_")
 }
 
-fn referral_facts(it: &Referral) -> String {
+/// Formats a referral without its discussions.
+fn brief(it: &Referral) -> String {
     let numbers = |urns: &[i32]| urns.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     field_lines([
         ("referral", it.referral.clone()),
@@ -41,7 +42,7 @@ fn referral_facts(it: &Referral) -> String {
     ])
 }
 
-/// Referrals, a row each.
+/// Formats referrals as a table, one row per referral.
 pub(in crate::cli) fn rows(referrals: &[Referral]) -> String {
     use TableColumn::{Id, Text};
     let columns = [Id("REFERRAL"), Text("OF"), Text("NAME"), Text("REGION"), Text("GROUND"), Text("STATE")];
@@ -51,25 +52,25 @@ pub(in crate::cli) fn rows(referrals: &[Referral]) -> String {
     table(&columns, referrals.iter().map(row))
 }
 
-/// A referral with its discussions.
-pub(in crate::cli) fn one(it: &Referral) -> String {
+/// Formats a referral with its discussions.
+pub(in crate::cli) fn detail(it: &Referral) -> String {
     use TableColumn::{Number, Text};
     let columns = [Number("NUMBER"), Text("DATE"), Text("RECORDED BY"), Text("HELD WITH"), Text("NOTE")];
     let row = |it: &Discussion| {
         let held_with = word(it.held_with().as_str_name(), "DISCUSSION_PARTNER_");
         vec![it.sequence.to_string(), it.date.clone(), it.recorded_by.clone(), held_with, it.note.clone()]
     };
-    let held = table_of_some(&columns, &it.discussions, row);
-    parts([referral_facts(it), if held.is_empty() { held } else { format!("discussions\n{held}") }])
+    let discussions = table_of_some(&columns, &it.discussions, row);
+    parts([brief(it), if discussions.is_empty() { discussions } else { format!("discussions\n{discussions}") }])
 }
 
-/// The answer of a command that changed a referral as json, with the offer that was made of it; its key `offer` is the
-/// referral's, an id.
-pub(in crate::cli) fn changed_json(answer: Object, made: Option<&Offer>) -> Object {
-    answer.with("made_offer", made.map(offers::row_json))
+/// Adds the key `made_offer` to the JSON of a changed referral: the offer that the decision has made, or null. The key `offer`
+/// is the id in the referral itself.
+pub(in crate::cli) fn changed_json(answer: Object, made_offer: Option<&Offer>) -> Object {
+    answer.with("made_offer", made_offer.map(offers::row_json))
 }
 
-/// A referral after a change, and the offer that was made of it.
-pub(in crate::cli) fn changed(referral: Option<&Referral>, made: Option<&Offer>) -> String {
-    parts(referral.map(referral_facts).into_iter().chain(made.map(offers::brief)))
+/// Formats a referral after a change, and the offer that the decision has made, if any.
+pub(in crate::cli) fn changed(referral: Option<&Referral>, made_offer: Option<&Offer>) -> String {
+    parts(referral.map(brief).into_iter().chain(made_offer.map(offers::brief)))
 }

@@ -1,4 +1,4 @@
-//! Schools, their trusts, judgements and links.
+//! Formats schools with their trusts, judgements and links, and trusts with their schools.
 
 use crate::cli::names::word;
 use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
@@ -7,12 +7,13 @@ use crate::proto::{
     ProgrammePlacement, School, SchoolLink, Trust,
 };
 
-/// How a school is placed.
+/// Returns the JSON name of a placement; empty if it is not specified.
 pub(in crate::cli) fn placement(placement: proto::Placement) -> String {
     word(placement.as_str_name(), "PLACEMENT_")
 }
 
-fn one(it: &School) -> String {
+/// Formats one school without its history.
+fn brief(it: &School) -> String {
     field_lines([
         ("urn", it.urn.to_string()),
         ("name", it.name.clone()),
@@ -31,7 +32,7 @@ fn one(it: &School) -> String {
     ])
 }
 
-/// A school placed by hand.
+/// Formats a school that a person has placed.
 pub(in crate::cli) fn placed(it: &PlaceSchoolResponse) -> String {
     field_lines([
         ("urn", it.urn.to_string()),
@@ -41,7 +42,7 @@ pub(in crate::cli) fn placed(it: &PlaceSchoolResponse) -> String {
     ])
 }
 
-/// Schools, a row each.
+/// Formats schools as a table, one row per school.
 pub(in crate::cli) fn rows(schools: &[School]) -> String {
     use TableColumn::{Number, Text};
     let columns = [Number("URN"), Text("NAME"), Text("LOCAL AUTHORITY"), Text("PLACEMENT"), Number("TRUST")];
@@ -51,13 +52,13 @@ pub(in crate::cli) fn rows(schools: &[School]) -> String {
     table(&columns, schools.iter().map(row))
 }
 
-/// The grade, the inspection behind it, and the day it was published.
+/// Formats a judgement: the grade, the number of the inspection, the URN that was judged, and the date of publication.
 pub(in crate::cli) fn judgement(it: &Judgement) -> String {
     let published = if it.published.is_empty() { "date unknown" } else { &it.published };
     format!("grade {}, inspection {} of {}, {published}", it.grade, it.inspection_number, it.urn_judged)
 }
 
-/// An entry position that two people decided.
+/// Formats an entry position that two people have decided.
 pub(in crate::cli) fn decision(it: &EntryDecision) -> String {
     field_lines([
         ("programme", it.programme.clone()),
@@ -71,7 +72,7 @@ pub(in crate::cli) fn decision(it: &EntryDecision) -> String {
     ])
 }
 
-/// A school and its history.
+/// Formats a school with its history: placements, decisions, trusts, judgements and links.
 pub(in crate::cli) fn detail(answer: &GetSchoolResponse) -> String {
     use TableColumn::{Id, Number, Text};
     let by_hand = |it: &ProgrammePlacement| vec![it.programme.clone(), placement(it.placement()), number(it.trust_uid)];
@@ -85,19 +86,19 @@ pub(in crate::cli) fn detail(answer: &GetSchoolResponse) -> String {
     let link = |it: &SchoolLink| vec![it.urn.to_string(), it.name.clone(), it.link_type.clone(), it.date.clone()];
     let memberships = [Id("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
     let links = [Number("LINKED"), Text("NAME"), Text("KIND"), Text("DATE")];
-    let before = answer.school.iter().map(one).chain([table_of_some(
+    let school_and_placements = answer.school.iter().map(brief).chain([table_of_some(
         &[Id("PROGRAMME"), Text("PLACED BY HAND"), Number("TRUST")],
         &answer.placed,
         by_hand,
     )]);
-    parts(before.chain(answer.entry_decisions.iter().map(decision)).chain([
+    parts(school_and_placements.chain(answer.entry_decisions.iter().map(decision)).chain([
         table_of_some(&memberships, &answer.memberships, membership),
         table_of_some(&[Id("MONTH"), Text("CURRENT"), Text("PREVIOUS")], &answer.months, month),
         table_of_some(&links, &answer.links, link),
     ]))
 }
 
-/// Trusts, a row each.
+/// Formats trusts as a table, one row per trust.
 pub(in crate::cli) fn trusts(trusts: &[Trust]) -> String {
     use TableColumn::{Number, Text};
     let columns = [Number("UID"), Text("NAME"), Text("TYPE"), Text("STATUS"), Number("SCHOOLS")];
@@ -107,14 +108,14 @@ pub(in crate::cli) fn trusts(trusts: &[Trust]) -> String {
     table(&columns, trusts.iter().map(row))
 }
 
-/// A trust with its schools.
+/// Formats a trust with its schools.
 pub(in crate::cli) fn trust(answer: &GetTrustResponse) -> String {
     let trust = answer.trust.clone().unwrap_or_default();
-    let shown = field_lines([
+    let fields = field_lines([
         ("uid", trust.uid.to_string()),
         ("name", trust.name),
         ("type", trust.group_type),
         ("status", trust.status),
     ]);
-    format!("{shown}\n\n{}", rows(&answer.schools))
+    format!("{fields}\n\n{}", rows(&answer.schools))
 }
