@@ -1,7 +1,7 @@
-//! Parses and displays amounts in pounds and days.
+//! Parses and formats amounts in pounds and days.
 //!
-//! It uses the units of the domain, so that `£4,000` means the same here and in a terms file. No other part of the client
-//! does.
+//! This module uses the units of the domain, so that `£4,000` means the same here and in a terms file. No other module of the
+//! client uses these units.
 
 use crate::domain::ids::BadId;
 use crate::domain::ledger::{self, Unit};
@@ -9,16 +9,23 @@ use crate::domain::money::{HalfDays, Pence};
 use crate::proto;
 
 /// Parses pounds (`250000`, `£4,000`, `4000.50`) to pence.
+///
+/// # Errors
+/// [`BadId`] if the text is not such an amount.
 pub(super) fn pounds(text: &str) -> Result<i64, BadId> {
     text.parse().map(Pence::get)
 }
 
 /// Parses days (`2.5`, `3`) to half-days.
+///
+/// # Errors
+/// [`BadId`] if the text is not a number of days in steps of half a day.
 pub(super) fn days(text: &str) -> Result<i32, BadId> {
     text.parse().map(HalfDays::get)
 }
 
-/// Displays an amount whose unit has its JSON name: `£4,000`, `2.5 days`. Another unit gives the plain number.
+/// Formats an amount, whose unit is given by its JSON name: `£4,000`, `2.5 days`. For another unit, or none, returns the plain
+/// number.
 pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
     match unit {
         Some("pence") => ledger::shown(Unit::Pence, amount),
@@ -27,7 +34,7 @@ pub(super) fn shown(unit: Option<&str>, amount: i64) -> String {
     }
 }
 
-/// Displays an amount in a unit of the contract.
+/// Formats an amount in a unit of the contract.
 pub(super) fn of(unit: proto::Unit, amount: i64) -> String {
     match unit {
         proto::Unit::Pence => pence(amount),
@@ -36,7 +43,7 @@ pub(super) fn of(unit: proto::Unit, amount: i64) -> String {
     }
 }
 
-/// Displays pence: `£4,000`.
+/// Formats pence: `£4,000`.
 pub(super) fn pence(amount: i64) -> String {
     ledger::shown(Unit::Pence, amount)
 }

@@ -1,7 +1,7 @@
-//! The words of the command line that every command shares, and the server's own commands.
+//! Defines the arguments that all commands share, and those of the commands that run the server or check its database.
 //!
-//! Each noun's words live with the noun. Nothing is decided here beyond what makes a command well formed: a date is a
-//! date, a request id a UUID. Wrong usage exits 2.
+//! The arguments of each other command are defined in the file of its noun. The parser checks only the format of an argument,
+//! such as a date or a UUID. Wrong usage exits 2.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,90 +14,91 @@ use uuid::Uuid;
 
 use super::output::Output;
 
-/// The programme of this service's first year.
+/// The default programme: the first year of the scheme.
 pub(super) const PROGRAMME: &str = "2021-22";
 
-const ALL_ROLES: &str = "administrator,case-officer,regional-director,finance,finance-approver";
+/// The default roles in development mode.
+const DEFAULT_ROLES: &str = "administrator,case-officer,regional-director,finance,finance-approver";
 
-/// What every command takes.
+/// The options that all commands have.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The server to call
+    /// The URL of the server
     #[arg(long, global = true, value_name = "URL", env = "TSIO_SERVER", default_value = "http://127.0.0.1:50051")]
     pub server: Endpoint,
-    /// How to print the answer
+    /// The format of the answer
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
     pub output: Output,
-    /// A file with the bearer token to call with; TSIO_TOKEN may hold the token itself
+    /// A file with the bearer token of the caller; or set TSIO_TOKEN to the token itself
     #[arg(long, global = true, value_name = "FILE", env = "TSIO_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// The authority that signed the server's certificate, in PEM [default: those the machine trusts]
+    /// The authority that signed the server's certificate, in PEM [default: the authorities that the system trusts]
     #[arg(long, global = true, value_name = "FILE", env = "TSIO_CA")]
     pub ca: Option<PathBuf>,
-    /// A certificate to call with, in PEM
+    /// The certificate of the caller, in PEM
     #[arg(long, global = true, value_name = "FILE", env = "TSIO_CERTIFICATE", requires = "key")]
     pub certificate: Option<PathBuf>,
-    /// The certificate's key, in PEM
+    /// The key of the certificate, in PEM
     #[arg(long, global = true, value_name = "FILE", env = "TSIO_KEY", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// Who is calling, for a server in development mode
+    /// The id of the caller, for a server in development mode
     #[arg(long, global = true, value_name = "ID", env = "TSIO_ACTOR", default_value = "local-operator")]
     pub actor: MetadataValue<Ascii>,
-    /// The caller's roles, separated by commas, for a server in development mode
-    #[arg(long, global = true, value_name = "LIST", env = "TSIO_ROLES", default_value = ALL_ROLES)]
+    /// The roles of the caller, separated by commas, for a server in development mode
+    #[arg(long, global = true, value_name = "LIST", env = "TSIO_ROLES", default_value = DEFAULT_ROLES)]
     pub roles: MetadataValue<Ascii>,
-    /// The caller's regions, separated by semicolons, for a server in development mode [default: all]
+    /// The regions of the caller, separated by semicolons, for a server in development mode [default: all]
     #[arg(long, global = true, value_name = "LIST", env = "TSIO_REGIONS")]
     pub regions: Option<MetadataValue<Ascii>>,
-    /// Id of a mutation: the same id with the same command is carried out once [default: a fresh one]
+    /// The request id of a change: the same command with the same id is carried out once [default: a new id]
     #[arg(long, global = true, value_name = "UUID")]
     pub request_id: Option<Uuid>,
-    /// How long one call may take; an import takes as long as it takes
+    /// The time limit of one request; an import has none [default: no limit]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
 }
 
-/// What `serve` takes.
+/// The arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The database: `sqlite:FILE` or `postgres://...`
     /// [default: sqlite:tsio.db]
     #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
     pub database: Option<String>,
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:50051]
+    /// The address to listen on; port 0 means a free port [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR", env = "TSIO_LISTEN")]
     pub listen: Option<std::net::SocketAddr>,
-    /// A configuration file
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Bring the database up to date first
+    /// Migrate the schema of the database first
     #[arg(long)]
     pub migrate: bool,
-    /// Let callers name themselves, unchecked: for development, on loopback only
+    /// Development mode: callers state their own identity, without authentication; on loopback only
     #[arg(long, env = "TSIO_DEVELOPMENT")]
     pub development: bool,
-    /// Where Prometheus may scrape /metrics, over plain HTTP [default: nowhere]
+    /// The address of /metrics for Prometheus, over plain HTTP [default: no metrics]
     #[arg(long, value_name = "ADDR", env = "TSIO_METRICS_LISTEN")]
     pub metrics_listen: Option<std::net::SocketAddr>,
-    /// A collector that traces go to, by OTLP over gRPC [default: none]
+    /// The URL of the collector that traces are sent to, by OTLP over gRPC [default: no traces]
     #[arg(long, value_name = "URL", env = "TSIO_TRACES_ENDPOINT")]
     pub traces_endpoint: Option<String>,
 }
 
-/// A command about settings.
+/// A command about the configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say what is wrong with a file of settings, line by line; exits 1 when something is
+    /// Check a configuration file, and print each mistake with its line; exits 1 if there is one
     #[command(after_help = "Example:\n  tsio config check --config tsio.toml")]
     Check {
-        /// The file
+        /// The configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
 }
 
-/// What `migrate` takes.
+/// The arguments of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     /// The database: `sqlite:FILE` or `postgres://...`
@@ -105,34 +106,34 @@ pub struct MigrateArgs {
     pub database: String,
 }
 
-/// What `verify` takes.
+/// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The database: `sqlite:FILE` or `postgres://...`
     #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
     pub database: String,
-    /// What the record's chain must be at a sequence
+    /// An event's number and hash, to compare with the record
     #[arg(long, value_name = "SEQ:HASH")]
     pub expect: Option<ExpectedHash>,
-    /// Only this programme's record; `register` is that of reference data
+    /// Verify only the record of this programme; `register` is the record of reference data
     #[arg(long, value_name = "PROGRAMME")]
     pub programme: Option<String>,
 }
 
-/// What `demo` takes.
+/// The arguments of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Keep the database in this directory
+    /// Keep the database, in this directory
     #[arg(long, value_name = "DIR")]
     pub keep: Option<PathBuf>,
 }
 
-/// A hash that was written down earlier, to compare the chain with.
+/// The number and the hash of an event, as noted earlier, to compare with the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedHash {
-    /// The sequence of the event.
+    /// The number of the event.
     pub sequence: i64,
-    /// Its hash, 64 digits of lower-case hex.
+    /// The hash of the event, 64 hex digits in lower case.
     pub hash: String,
 }
 
@@ -147,7 +148,10 @@ impl FromStr for ExpectedHash {
     }
 }
 
-/// Takes a date as it travels: `YYYY-MM-DD`, and a day that exists.
+/// Parses a date: `YYYY-MM-DD`, and a day that exists. Returns the text unchanged.
+///
+/// # Errors
+/// The rule, if the text is not such a date.
 pub(super) fn date(text: &str) -> Result<String, &'static str> {
     let parsed: Option<NaiveDate> = text.parse().ok();
     parsed
@@ -156,13 +160,13 @@ pub(super) fn date(text: &str) -> Result<String, &'static str> {
         .ok_or("must be a date as YYYY-MM-DD")
 }
 
-/// Which rows of a list, and in which order.
+/// The filter and the order of a list.
 #[derive(Debug, Args)]
 pub struct ListQuery {
     /// A condition, see docs/reference/lists.md
     #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
     pub(super) filter: String,
-    /// By the field of the id (`award`, `referral`, `approval`, `import_id`), the order they were made in, or that with ` desc`
+    /// The field of the id (`award`, `referral`, `approval` or `import_id`) for the order of creation; with ` desc` in reverse
     #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
     pub(super) order_by: String,
 }

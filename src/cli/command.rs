@@ -1,4 +1,4 @@
-//! The whole command line: every command, and the options that all of them take.
+//! Defines the command line: all commands, and the options that all of them have.
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -35,7 +35,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
 #[derive(Debug, Parser)]
 #[command(name = "tsio", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What every command takes.
+    /// The options that all commands have.
     #[command(flatten)]
     pub global: Global,
     /// The command.
@@ -57,14 +57,14 @@ pub enum Command {
     /// Bring a database up to date
     #[command(after_help = "Example:\n  tsio migrate --database postgres://localhost/tsio")]
     Migrate(MigrateArgs),
-    /// Recompute the whole record and compare; exits 1 on any difference
+    /// Recompute the whole record and compare it; exits 1 if there is a difference
     #[command(after_help = "Examples:\n  tsio verify --database sqlite:tsio.db\n  \
                       tsio verify --database sqlite:tsio.db --programme 2021-22 --expect $SEQUENCE:$HASH")]
     Verify(VerifyArgs),
-    /// The whole job on an embedded database, told step by step
+    /// Run one case from import to close on a new database, and print each step
     #[command(after_help = "Example:\n  tsio demo")]
     Demo(DemoArgs),
-    /// Print the completions of a shell
+    /// Print the completion script of a shell
     #[command(after_help = "Example:\n  tsio completions bash > /etc/bash_completion.d/tsio")]
     Completions {
         /// The shell
@@ -75,40 +75,40 @@ pub enum Command {
     Client(ClientCommand),
 }
 
-/// A command of the client half.
+/// A command that calls a running server.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
-    /// The scheme's terms, one file a programme
+    /// The terms of each programme
     #[command(subcommand)]
     Terms(TermsCommand),
-    /// Files of GIAS and Ofsted
+    /// Imports of files of GIAS and Ofsted
     #[command(subcommand)]
     Import(ImportCommand),
-    /// Schools and how they are placed
+    /// Schools and their placement
     #[command(subcommand)]
     Schools(SchoolsCommand),
     /// Trusts and their schools
     #[command(subcommand)]
     Trusts(TrustsCommand),
-    /// Who is eligible, by which rule, on what evidence
+    /// Eligible schools, with the rules and the evidence
     #[command(subcommand)]
     Eligibility(EligibilityCommand),
-    /// Offers and their life
+    /// Offers and their states
     #[command(subcommand)]
     Offers(OffersCommand),
-    /// Support given under offers: days, credit, governance, the qualification
+    /// Awards under offers: days, credit, governance, the qualification
     #[command(subcommand)]
     Awards(AwardsCommand),
-    /// What there is to give, and what became of it
+    /// Funds: the money of each strand, and how it is used
     #[command(subcommand)]
     Funds(FundsCommand),
-    /// What waits for a second person
+    /// Approvals by a second person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
-    /// Schools and trusts that come forward, or are put forward
+    /// Referrals of schools and trusts that the files do not make eligible
     #[command(subcommand)]
     Referrals(ReferralsCommand),
-    /// The record of a programme: texts that are to be erased
+    /// The record of a programme: erase texts in it
     #[command(subcommand)]
     Record(RecordCommand),
 }

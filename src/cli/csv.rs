@@ -9,22 +9,28 @@ use serde_json::Value;
 use super::errors::Failure;
 use super::output;
 
-/// The first characters of a formula, in ASCII and full width, and characters that a spreadsheet skips before it.
-const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+/// The first characters of a formula, in ASCII and full width, and characters that a spreadsheet skips before a formula.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// The header row.
+/// Returns the header row.
+///
+/// # Errors
+/// [`Failure::Local`] if the CSV writer fails.
 pub(super) fn header(columns: &[&str]) -> Result<String, Failure> {
-    written(|csv| csv.write_record(columns))
+    csv_text(|csv| csv.write_record(columns))
 }
 
-/// Writes rows, each with the fields that the columns name.
+/// Returns rows as CSV. Each row has the values of the keys in `columns`; a missing key is an empty cell.
+///
+/// # Errors
+/// [`Failure::Local`] if a row has no JSON, or the CSV writer fails.
 pub(super) fn rows<R: Serialize>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> Result<String, Failure> {
     let mut records = Vec::new();
     for row in rows {
-        let row = serde_json::to_value(row).map_err(|error| unwritable(&error))?;
+        let row = serde_json::to_value(row).map_err(|error| csv_failure(&error))?;
         records.push(columns.iter().map(|column| cell(row.get(column))).collect::<Vec<_>>());
     }
-    written(|csv| records.iter().try_for_each(|record| csv.write_record(record)))
+    csv_text(|csv| records.iter().try_for_each(|record| csv.write_record(record)))
 }
 
 fn cell(value: Option<&Value>) -> String {
@@ -37,18 +43,19 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 fn text_cell(text: &str) -> String {
-    let is_formula = text.trim_start_matches(' ').starts_with(FORMULA);
+    let is_formula = text.trim_start_matches(' ').starts_with(FORMULA_STARTS);
     format!("{}{}", if is_formula { "'" } else { "" }, output::lines(text))
 }
 
-fn written(write: impl FnOnce(&mut ::csv::Writer<Vec<u8>>) -> ::csv::Result<()>) -> Result<String, Failure> {
+/// Returns the CSV that `write` writes.
+fn csv_text(write: impl FnOnce(&mut ::csv::Writer<Vec<u8>>) -> ::csv::Result<()>) -> Result<String, Failure> {
     let mut csv = ::csv::Writer::from_writer(Vec::new());
-    write(&mut csv).map_err(|error| unwritable(&error))?;
-    let bytes = csv.into_inner().map_err(|error| unwritable(&error))?;
-    String::from_utf8(bytes).map_err(|error| unwritable(&error))
+    write(&mut csv).map_err(|error| csv_failure(&error))?;
+    let bytes = csv.into_inner().map_err(|error| csv_failure(&error))?;
+    String::from_utf8(bytes).map_err(|error| csv_failure(&error))
 }
 
-fn unwritable(error: &dyn std::fmt::Display) -> Failure {
+fn csv_failure(error: &dyn std::fmt::Display) -> Failure {
     Failure::Local("OUTPUT_FAILED", format!("cannot write CSV: {error}"))
 }
 
@@ -75,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_would_run_is_marked_as_text_and_a_number_is_not() {
+    fn a_text_that_looks_like_a_formula_is_marked_as_text_and_a_number_is_not() {
         #[rustfmt::skip]
         let texts = [
             ("=1+1",                  "'=1+1"),

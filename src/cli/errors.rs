@@ -1,4 +1,4 @@
-//! Prints why a command failed: for a person on stderr, and for a script on stdout.
+//! Formats the error of a failed command: as text for a person, and as JSON for a script.
 //!
 //! The code comes from gRPC, the reason from `google.rpc.ErrorInfo`, the limits from `tsio.v1.Refusal`. The text of a message
 //! is not parsed.
@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::amounts::shown;
-use super::names::{name, some_text};
+use super::names::{name, optional_text};
 use super::output::{TableColumn, table};
 use crate::client::Failed;
 use crate::proto::{Limit, SubjectKind, code_name};
@@ -47,7 +47,7 @@ pub(super) struct ErrorDocument {
     error: ErrorView,
 }
 
-/// One failure with all limits and violations.
+/// The JSON of one failure, with all limits and violations.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct ErrorView {
     code: &'static str,
@@ -91,7 +91,7 @@ struct ViolationView {
 }
 
 impl ErrorView {
-    /// Describes a failure. `request_id` is that of the mutation, which may be retried with it.
+    /// Describes a failure. `request_id` is the id of the mutation, if the command has sent one; the command can be repeated with it.
     pub(super) fn new(failure: &Failure, request_id: Option<Uuid>) -> Self {
         let view = match failure {
             Failure::Refused(status) => Self::from_status((**status).clone()),
@@ -102,11 +102,13 @@ impl ErrorView {
         Self { request_id, ..view }
     }
 
+    /// Describes a failure that the client itself has found.
     fn local(reason: &str, message: &str) -> Self {
         let code = if reason == "SERVER_UNREACHABLE" { Code::Unavailable } else { Code::InvalidArgument };
         Self { code: code_name(code), reason: reason.to_owned(), message: message.to_owned(), ..Self::default() }
     }
 
+    /// Describes the status of a call.
     pub(super) fn from_status(status: Status) -> Self {
         let failed = Failed::from(status);
         let refusal = failed.refusal().cloned().unwrap_or_default();
@@ -118,18 +120,18 @@ impl ErrorView {
             largest: refusal.largest,
             limits: refusal.limits.into_iter().map(LimitView::from).collect(),
             more_limits: Some(refusal.more_limits).filter(|more| *more > 0),
-            approval: some_text(refusal.approval),
+            approval: optional_text(refusal.approval),
             violations: failed.violations().into_iter().map(violation).collect(),
             request_id: None,
         }
     }
 
-    /// The document for a script.
+    /// Returns the JSON document for a script.
     pub(super) fn document(self) -> ErrorDocument {
         ErrorDocument { error: self }
     }
 
-    /// The text for a person: the reason, every field, every limit, and how to go on.
+    /// Returns the text for a person: the message, each wrong field, each limit, and the next steps.
     pub(super) fn text(&self) -> String {
         let mut text = format!("error: {} ({})\n", self.message, self.reason);
         // Do not repeat what the message contains already.
@@ -162,6 +164,7 @@ impl ErrorView {
         text
     }
 
+    /// Formats the limits as a table.
     fn limits_text(&self) -> String {
         use TableColumn::{Id, Number};
         let columns = [
@@ -200,7 +203,7 @@ impl From<Limit> for LimitView {
         Self {
             kind: limit.kind,
             account: limit.account,
-            unit: some_text(limit.unit),
+            unit: optional_text(limit.unit),
             limit: limit.limit,
             committed: limit.committed,
             spent: limit.spent,
@@ -208,10 +211,10 @@ impl From<Limit> for LimitView {
             requested: limit.requested,
             largest: limit.largest,
             subject_kind: kind.and_then(|kind| name(kind.as_str_name(), "SUBJECT_KIND_")),
-            subject_id: some_text(limit.subject_id),
-            subject_part_of: some_text(limit.subject_part_of),
-            strand: some_text(limit.strand),
-            remedy: some_text(limit.remedy),
+            subject_id: optional_text(limit.subject_id),
+            subject_part_of: optional_text(limit.subject_part_of),
+            strand: optional_text(limit.strand),
+            remedy: optional_text(limit.remedy),
         }
     }
 }

@@ -19,22 +19,22 @@ use super::session::{PAGE, Session, every_page};
 use super::view::imports::{self, FileOutcome};
 use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
 
-/// The options of the files of one command.
+/// The options of an import, for all files of one command.
 #[derive(Debug, Default, Args)]
 pub struct UploadOptions {
-    /// The date that the file or files speak for
+    /// The as-at date of the files: the date whose state they show
     #[arg(long, value_name = "DATE", value_parser = date)]
     as_at: String,
-    /// The import it takes the place of; with one file only
+    /// The id of the import that the file replaces; with one file only
     #[arg(long, value_name = "IMPORT")]
     replaces: Option<String>,
-    /// The day comes first in all dates, where nothing in the file tells
+    /// Read dates with the day first, if the file itself does not show the order
     #[arg(long)]
     day_first: bool,
-    /// Take the good rows of a file, though more than 5 % of its rows have problems
+    /// Accept the good rows of a file even if more than 5 % of its rows have problems
     #[arg(long)]
     accept_problems: bool,
-    /// Answer what it would do and write nothing
+    /// Only check the files, and write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -42,44 +42,44 @@ pub struct UploadOptions {
 /// A command about imports.
 #[derive(Debug, Subcommand)]
 pub enum ImportCommand {
-    /// Import GIAS files: groups, membership, links, establishments; the kind is told from the header
+    /// Import GIAS files: groups, membership, links, establishments; the kind is found by the header
     #[command(after_help = "Example:\n  tsio import register groups.csv membership.csv.gz --as-at 2022-03-31")]
     Register {
-        /// Files, plain or gzip, in any order
+        /// The files, plain or gzip, in any order
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// How they are sent
+        /// The options of the imports
         #[command(flatten)]
-        sent: UploadOptions,
+        options: UploadOptions,
     },
-    /// Import one Ofsted month: management information, latest inspections
+    /// Import one monthly file of Ofsted: management information, latest inspections
     #[command(after_help = "Example:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run")]
     Ofsted {
         /// The file, plain or gzip
         file: PathBuf,
-        /// How it is sent
+        /// The options of the import
         #[command(flatten)]
-        sent: UploadOptions,
+        options: UploadOptions,
     },
-    /// Imports, newest first
+    /// List imports, newest first
     #[command(
         after_help = "Examples:\n  tsio import list\n  tsio import list --filter 'kind = OFSTED AND state = LANDED'"
     )]
     List(ListQuery),
-    /// One import with its row problems
+    /// Show one import with the problems of its rows
     #[command(after_help = "Example:\n  tsio import show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f")]
     Show {
-        /// Its id
+        /// The id of the import
         id: String,
     },
-    /// Withdraw a wrong import; a second person carries it out
+    /// Withdraw a wrong import; a second person must approve
     #[command(
         after_help = "Example:\n  tsio import withdraw 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f --reason \"wrong month\""
     )]
     Withdraw {
-        /// Its id
+        /// The id of the import
         id: String,
-        /// Why
+        /// The reason
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -87,25 +87,25 @@ pub enum ImportCommand {
 
 pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ImportCommand::Register { files, sent } => {
-            if sent.replaces.is_some() && files.len() > 1 {
+        ImportCommand::Register { files, options } => {
+            if options.replaces.is_some() && files.len() > 1 {
                 return Err(Failure::Usage("--replaces goes with one file".to_owned()));
             }
             let mut outcomes = Vec::with_capacity(files.len());
             for (index, path) in files.into_iter().enumerate() {
-                let outcome = upload::register(session, &path, header(session, index, &path, &sent)).await;
+                let outcome = upload::register(session, &path, header(session, index, &path, &options)).await;
                 outcomes.push((path, outcome));
             }
             report(session, outcomes)
         }
-        ImportCommand::Ofsted { file, sent } => {
-            let outcome = upload::ofsted(session, &file, header(session, 0, &file, &sent)).await;
+        ImportCommand::Ofsted { file, options } => {
+            let outcome = upload::ofsted(session, &file, header(session, 0, &file, &options)).await;
             report(session, vec![(file, outcome)])
         }
         ImportCommand::List(ListQuery { filter, order_by }) => {
-            let first = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
+            let first_request = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
             let all_imports = every_page(async |page_token| {
-                let request = session.call(ListImportsRequest { page_token, ..first.clone() });
+                let request = session.call(ListImportsRequest { page_token, ..first_request.clone() });
                 let answer = session.services.register().list_imports(request).await?.into_inner();
                 Ok((answer.imports, answer.next_page_token))
             });
@@ -126,21 +126,22 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// The last part of a path, by which people know a file.
+/// Returns the last part of a path.
 pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn header(session: &Session<'_>, index: usize, path: &Path, sent: &UploadOptions) -> ImportHeader {
+/// Makes the header of an upload. `index` is the index of the file in its command.
+fn header(session: &Session<'_>, index: usize, path: &Path, options: &UploadOptions) -> ImportHeader {
     ImportHeader {
         request_id: session.request_id_of(index),
         file_name: file_name(path),
-        as_at: sent.as_at.clone(),
+        as_at: options.as_at.clone(),
         size_bytes: 0,
-        validate_only: sent.dry_run,
-        replaces: sent.replaces.clone().unwrap_or_default(),
-        day_first: sent.day_first,
-        accept_problems: sent.accept_problems,
+        validate_only: options.dry_run,
+        replaces: options.replaces.clone().unwrap_or_default(),
+        day_first: options.day_first,
+        accept_problems: options.accept_problems,
     }
 }
 

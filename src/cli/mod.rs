@@ -1,7 +1,7 @@
-//! The command line: a gRPC client of a running server.
+//! The command line: a gRPC client of a running server, and the commands that run the server or check its database.
 //!
-//! Each noun has a file with its arguments, its calls, and the printing of its answers. The client has no rule of the scheme
-//! and no database access; it prints what the server refuses.
+//! Each noun has a file with its arguments and its requests; `view/` formats the answers. The commands of the client know no
+//! rule of the scheme and do not access the database; they print the refusals of the server.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
@@ -48,19 +48,21 @@ use self::terms::TermsCommand;
 pub use output::Output;
 use session::Session;
 
+/// The exit code of a command that was refused or has failed.
 const REFUSED: u8 = 1;
+/// The exit code of wrong usage.
 const WRONG_USAGE: u8 = 2;
 
-/// The whole command line, for completions and manuals.
+/// Returns the definition of the command line, for completions and manuals.
 #[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Parses the arguments of this process. If they are wrong, prints why; if they ask for help, prints the help.
+/// Parses the arguments of this process. If they are wrong, prints the mistake; if help is requested, prints the help.
 ///
 /// # Errors
-/// The exit code: 2 for wrong usage, 0 for help.
+/// The exit code of the process, after something was printed: 2 for wrong usage, 0 for help or the version.
 pub fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         output::usage(&error);
@@ -68,7 +70,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// Runs one client command, and prints its answer or its failure.
+/// Runs one client command, and prints its answer or its failure. Returns the exit code.
 pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
     let request_id_used = OnceLock::new();
     let Err(failure) = dispatch(command, global, &request_id_used).await else { return ExitCode::SUCCESS };
@@ -89,7 +91,7 @@ pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-/// Prints the completions of a shell.
+/// Prints the completion script of a shell.
 #[must_use]
 pub fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
@@ -100,6 +102,7 @@ pub fn completions(shell: Shell) -> ExitCode {
     }
 }
 
+/// Runs a client command. `request_id_used` receives the request id if the command uses one.
 async fn dispatch(command: ClientCommand, global: &Global, request_id_used: &OnceLock<Uuid>) -> Result<(), Failure> {
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,

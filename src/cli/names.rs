@@ -12,49 +12,50 @@ use crate::proto::{
     OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
 };
 
-/// The JSON name of an enum value: `OFFER_STATE_CLOSED` with the prefix `OFFER_STATE_` is `closed`; `None` for an unspecified
-/// one.
+/// Returns the JSON name of an enum value: `closed` for `OFFER_STATE_CLOSED` with the prefix `OFFER_STATE_`. `None` for the
+/// unspecified value.
 pub(super) fn name(proto_name: &str, prefix: &str) -> Option<String> {
     let short = proto_name.strip_prefix(prefix).unwrap_or(proto_name);
     (short != "UNSPECIFIED").then(|| short.to_ascii_lowercase())
 }
 
-/// The JSON name of an enum value for a table; empty for an unspecified one.
+/// Returns the JSON name of an enum value for a table; empty for the unspecified value.
 pub(super) fn word(proto_name: &str, prefix: &str) -> String {
     name(proto_name, prefix).unwrap_or_default()
 }
 
-/// An instant in UTC, as RFC 3339 with as many digits as it has.
+/// Formats an instant in UTC as RFC 3339, with 0, 3, 6 or 9 decimals of a second. `None` if the instant is not set or is out of
+/// range.
 pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
     let time = time?;
     let utc = DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).ok()?)?;
     Some(utc.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// Converts a text of a message; empty means none.
-pub(super) fn some_text(text: String) -> Option<String> {
+/// Returns the text of a message, or `None` if it is empty.
+pub(super) fn optional_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
 /// An enum of the contract that may be an argument.
 pub(super) trait Choice: Copy + Send + Sync + 'static {
-    /// Each value with its kebab-case name and its other names, of which the JSON name is one.
+    /// Each value with its kebab-case name and its other names. One of its names is the JSON name.
     const ALL: &'static [(Self, &'static str, &'static [&'static str])];
 
-    /// Finds the value with this name.
+    /// Returns the value with this name; `None` if there is none.
     fn named(typed: &str) -> Option<Self> {
         let choice = Self::ALL.iter().find(|(_, name, others)| *name == typed || others.contains(&typed));
         choice.map(|(value, ..)| *value)
     }
 }
 
-/// Reads an argument as one of the values of an enum.
+/// Returns a parser of arguments that are values of an enum.
 pub(super) fn choice<E: Choice>() -> impl TypedValueParser<Value = E> {
     let values = E::ALL.iter().map(|(_, name, others)| PossibleValue::new(*name).aliases(others.iter().copied()));
     PossibleValuesParser::new(values).try_map(|typed| E::named(&typed).ok_or("there is no such value"))
 }
 
-/// Makes an enum of the wire an argument: each value by its kebab-case name, with the JSON name as an alias.
+/// Implements [`Choice`] for enums of the contract: each value with its kebab-case name and its aliases.
 macro_rules! choices {
     ($($enum:ty { $($variant:ident = $name:literal $(| $alias:literal)*,)+ })+) => {$(
         impl Choice for $enum {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_prints_can_be_typed() {
+    fn a_json_name_can_be_an_argument() {
         fn check<E: Choice + PartialEq + std::fmt::Debug>(full: fn(&E) -> &'static str, prefix: &str) {
             for (value, ..) in E::ALL {
                 let printed = name(full(value), prefix).unwrap_or_default();

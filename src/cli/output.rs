@@ -1,7 +1,7 @@
-//! The output of the client: answers to stdout, everything else to stderr. No other module writes.
+//! Prints answers to stdout, and everything else to stderr. No other module of the client prints.
 //!
-//! Control characters are written as `\uXXXX`, so that none reaches a terminal; in a table, before the columns are laid out. JSON
-//! has the same escapes, so its values do not change.
+//! Control characters are printed as `\uXXXX`, so that none reaches a terminal. In a table they are replaced before the widths of
+//! the columns are computed. JSON has the same escapes, so its values do not change.
 //!
 //! JSON is made from the contract ([`super::json`]), tables by the modules in `view/`.
 
@@ -34,7 +34,7 @@ pub(super) enum TableColumn {
     Number(&'static str),
 }
 
-/// The width of a page: enough for an id and a name, and not too wide for a terminal.
+/// The width of tables: enough for an id and a name, and not too wide for a terminal.
 const WIDTH: u16 = 100;
 
 /// Prints an answer on stdout, as JSON or as text. Only the requested format is made.
@@ -74,22 +74,22 @@ pub(super) fn usage(error: &clap::Error) {
     }
 }
 
-/// Escapes a text of one or more lines.
+/// Returns a text of one or more lines with its control characters escaped.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
     shown(text, Lines::Many)
 }
 
-/// Escapes a text to one line.
+/// Returns a text as one line, with control characters and line breaks escaped.
 pub(super) fn one_line(text: &str) -> Cow<'_, str> {
     shown(text, Lines::One)
 }
 
-/// Escapes a text for a table, with spaces for tabs, which would break the alignment.
+/// Returns an escaped text for a table, with spaces instead of tabs, which would break the alignment.
 fn in_table(text: &str) -> String {
     lines(text).replace('\t', "    ")
 }
 
-/// A table with headings, aligned, without lines.
+/// Formats a table with headings and aligned columns, without border lines.
 pub(super) fn table(columns: &[TableColumn], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = plain();
     table.set_header(columns.iter().map(|column| match column {
@@ -105,7 +105,7 @@ pub(super) fn table(columns: &[TableColumn], rows: impl IntoIterator<Item = Vec<
     table.trim_fmt()
 }
 
-/// The named fields of one thing, a line each; empty ones are left out.
+/// Formats fields, one line per field with its name and its value. Fields with an empty value are left out.
 pub(super) fn field_lines(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = plain();
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
@@ -114,7 +114,7 @@ pub(super) fn field_lines(rows: impl IntoIterator<Item = (&'static str, String)>
     table.trim_fmt()
 }
 
-/// Counts, a line each, aligned right.
+/// Formats counts, one line per count with its name. The counts are aligned right.
 pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String {
     let mut table = plain();
     table.add_rows(rows.into_iter().map(|(key, value)| [in_table(&key), in_table(&value)]));
@@ -122,7 +122,7 @@ pub(super) fn counts(rows: impl IntoIterator<Item = (String, String)>) -> String
     table.trim_fmt()
 }
 
-/// The cell of a number where 0 means none.
+/// Returns the text of a number; empty for 0, which means that there is no value.
 pub(super) fn number<N: Default + PartialEq + ToString>(number: N) -> String {
     if number == N::default() { String::new() } else { number.to_string() }
 }
@@ -132,11 +132,12 @@ pub(super) fn parts(parts: impl IntoIterator<Item = String>) -> String {
     parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
-/// A table; empty if it has no rows.
+/// Formats a table; empty if it has no rows.
 pub(super) fn table_of_some<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
     if rows.is_empty() { String::new() } else { table(columns, rows.iter().map(row)) }
 }
 
+/// Returns an empty table without borders, of the width [`WIDTH`].
 fn plain() -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
@@ -144,6 +145,7 @@ fn plain() -> Table {
     table
 }
 
+/// Aligns each column: right if it is a column of numbers, otherwise left.
 fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
     for (column, number) in table.column_iter_mut().zip(numbers) {
         column.set_cell_alignment(if number { CellAlignment::Right } else { CellAlignment::Left });
@@ -163,7 +165,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Prints a part of a longer text on stdout. Returns false if the reader has closed the pipe, such as `head`.
+/// Prints a part of a longer text on stdout. Returns false if the reader, such as `head`, has closed the pipe.
 ///
 /// # Errors
 /// The write to stdout fails.
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_without_a_value_is_left_out() {
+    fn a_field_without_a_value_is_left_out() {
         let text = field_lines([("name", "Oak".to_owned()), ("diocese", String::new()), ("urn", "100001".to_owned())]);
         assert_eq!(text, "name Oak\nurn  100001");
     }

@@ -1,4 +1,4 @@
-//! `tsio record`: erase the free text of an event.
+//! `tsio record`: erases the free text of an event.
 
 use clap::Subcommand;
 
@@ -13,13 +13,13 @@ use crate::proto::{EraseTextRequest, ErasureReason};
 /// A command about the record.
 #[derive(Debug, Subcommand)]
 pub enum RecordCommand {
-    /// Erase the free text of an event, and record who did and why
+    /// Erase the free text of an event, and record who has erased it and why
     #[command(after_help = "Example:\n  tsio record erase-text 21 --reason personal-data --roles administrator")]
     EraseText {
-        /// The event whose text it is, by its number
+        /// The number of the event
         #[arg(value_parser = clap::value_parser!(i64).range(1..))]
         sequence: i64,
-        /// Why
+        /// The reason
         #[arg(long, value_parser = choice::<ErasureReason>())]
         reason: ErasureReason,
         /// The programme

@@ -13,37 +13,37 @@ use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Pla
 /// A command about schools.
 #[derive(Debug, Subcommand)]
 pub enum SchoolsCommand {
-    /// Find schools by URN or part of a name
+    /// Find schools by URN, or by a part of the name
     #[command(after_help = "Example:\n  tsio schools find \"st mary\"")]
     Find {
         /// A URN, or part of a name; at least 2 characters
         text: String,
     },
-    /// One school with its trusts, judgements and predecessors
+    /// Show one school with its trusts, judgements and predecessors
     #[command(after_help = "Example:\n  tsio schools show 103150")]
     Show {
-        /// Its URN
+        /// The URN of the school
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         urn: i32,
     },
-    /// Place by hand a school that the register places nowhere
+    /// Place a school that the register does not place
     #[command(
         after_help = "Example:\n  tsio schools place 148685 --kind mat --trust 2044 --reason \"confirmed by phone\""
     )]
     Place {
-        /// Its URN
+        /// The URN of the school
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         urn: i32,
-        /// How it is placed
+        /// The placement
         #[arg(long, value_parser = choice::<Placement>())]
         kind: Placement,
-        /// Group UID of its trust
+        /// The group UID of the school's trust
         #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
         trust: Option<i32>,
-        /// Why
+        /// The reason
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The programme it is placed in
+        /// The programme in which the placement counts
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
     },

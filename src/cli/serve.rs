@@ -1,4 +1,4 @@
-//! `tsio serve` and `tsio migrate`: the server's own commands.
+//! `tsio serve`, `tsio migrate` and `tsio config check`: the commands that run and configure the server.
 
 use std::process::ExitCode;
 
@@ -16,12 +16,13 @@ use crate::store::db::schema::Version;
 use crate::store::{Backend, Store, Use};
 use crate::telemetry;
 
-/// How long closing the database may take.
-const CLOSE: std::time::Duration = std::time::Duration::from_secs(5);
+/// The time limit of closing the database.
+const CLOSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves until SIGTERM or SIGINT, then drains. 0 when every call in flight was answered.
+/// Serves until SIGTERM or SIGINT, then drains. Exits 0 if every request in flight was answered, and 1 on an error or if the time
+/// limit of the drain has cut off requests.
 pub async fn serve(args: ServeArgs) -> ExitCode {
     let ServeArgs { database, listen, config, migrate, development, metrics_listen, traces_endpoint } = args;
     let overrides = ConfigOverrides { database, listen, migrate, development, metrics_listen, traces_endpoint };
@@ -46,6 +47,7 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
+/// Opens the database, and serves until the process is told to stop.
 async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let listener = TcpListener::bind(config.listen)
         .await
@@ -72,12 +74,13 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
         tracing::warn!("{warning}");
     }
     let ready = move || output::text(&format!("LISTENING {listen}"));
-    let ending = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
-    // Closing writes SQLite's log into its file. Tasks that still run after the drain are not waited for.
-    if tokio::time::timeout(CLOSE, store.close()).await.is_err() {
+    let outcome = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
+    // Closing merges SQLite's write-ahead log into its file. Tasks that still run after the drain may keep the database open, so the
+    // wait is limited.
+    if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
         tracing::warn!("the database was not closed in time; its log stays beside it");
     }
-    ending
+    outcome
 }
 
 /// Opens the database and checks its schema. SQLite is migrated automatically, PostgreSQL only with `--migrate`.
@@ -100,13 +103,14 @@ async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
     }
 }
 
-/// Explains a file of settings, environment and flags left out.
+/// Checks a configuration file, without the environment and flags. Prints a summary, or each mistake. Exits 1 if there is a
+/// mistake.
 #[must_use]
 pub fn config(command: &ConfigCommand) -> ExitCode {
     let ConfigCommand::Check { config: path } = command;
     match Config::load(Some(path), ConfigOverrides::default()) {
         Ok(config) => {
-            let who = match &config.setup.access {
+            let callers = match &config.setup.access {
                 Access::Development => "callers name themselves (development mode)".to_owned(),
                 Access::Guarded { tokens, services } => {
                     let tokens =
@@ -118,35 +122,35 @@ pub fn config(command: &ConfigCommand) -> ExitCode {
                 output::remark(&format!("warning: {warning}"));
             }
             let tls = if config.setup.tls.is_some() { "TLS" } else { "no TLS" };
-            output::remark(&format!("{}: as it should be: {}, {tls}, {who}", path.display(), config.listen));
+            output::remark(&format!("{}: as it should be: {}, {tls}, {callers}", path.display(), config.listen));
             ExitCode::SUCCESS
         }
         Err(mistakes) => failed(&mistakes.into()),
     }
 }
 
-/// Brings a database's schema up to date, and has its programmes adopt the rules of this version.
+/// Migrates the schema of a database, and has its programmes adopt the rules of this version. Exits 1 on an error.
 pub async fn migrate(args: MigrateArgs) -> ExitCode {
     telemetry::start();
-    let done = async {
+    let migration = async {
         let store = Store::open(&args.database, Use::Serve).await?;
         store.migrate().await?;
         let adopted = App::new(store.clone(), Clock::system()).adopt_rules().await?;
-        let _ = tokio::time::timeout(CLOSE, store.close()).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await;
         Ok::<_, Failure>(adopted)
     };
-    match done.await {
-        Ok(upgraded) => {
-            for it in &upgraded.expired {
+    match migration.await {
+        Ok(adopted) => {
+            for it in &adopted.expired {
                 let (approval, action, by) = (it.id, &it.action, &it.requested_by);
                 output::remark(&format!(
                     "approval {approval} ({action}, asked for by {by}) was open and has expired: ask again"
                 ));
             }
-            for programme in upgraded.programmes {
+            for programme in adopted.programmes {
                 output::remark(&format!("programme {programme} has adopted the rules of this version"));
             }
-            if let Some(imports) = upgraded.imports.filter(|it| *it > 0) {
+            if let Some(imports) = adopted.imports.filter(|it| *it > 0) {
                 output::remark(&format!("the register's record has begun, and adopted {imports} imports"));
             }
             output::remark("the schema is up to date");
@@ -156,6 +160,7 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
     }
 }
 
+/// Prints an error, and returns the exit code of a failure.
 fn failed(error: &Failure) -> ExitCode {
     if let Some(cause) = error.source() {
         tracing::warn!(%cause, "the cause of the error");

@@ -17,49 +17,53 @@ use super::output::{self, Output};
 use crate::client::{Builder, Client, Error, Services};
 use crate::config::environment;
 
-/// How many a list asks for at a time: the most that the server gives.
+/// The page size of lists: the largest that the server allows.
 pub(super) const PAGE: i32 = 500;
 
-/// A command's connection.
+/// The connection of one command.
 pub(super) struct Session<'a> {
     client: Client,
     /// The services that the command calls.
     pub(super) services: Services,
     global: &'a Global,
-    used: &'a OnceLock<Uuid>,
+    /// Receives the request id of the command's mutation.
+    request_id_used: &'a OnceLock<Uuid>,
 }
 
 impl<'a> Session<'a> {
-    /// Connects. `used` receives the request id when a mutation takes it.
-    pub(super) async fn open(global: &'a Global, used: &'a OnceLock<Uuid>) -> Result<Self, Failure> {
+    /// Connects to the server. `request_id_used` receives the request id when a mutation uses it.
+    ///
+    /// # Errors
+    /// [`Failure::Local`] if the credentials are wrong or cannot be read, or the server cannot be reached.
+    pub(super) async fn open(global: &'a Global, request_id_used: &'a OnceLock<Uuid>) -> Result<Self, Failure> {
         let client = with_credentials(Client::to(global.server.uri().to_string()), global)?.connect().await?;
-        Ok(Self { services: client.services().await?, client, global, used })
+        Ok(Self { services: client.services().await?, client, global, request_id_used })
     }
 
-    /// The client, for a watch over several calls.
+    /// Returns the client, for a watch, which may need several calls.
     pub(super) const fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The format of answers.
+    /// Returns the format of answers.
     pub(super) const fn output(&self) -> Output {
         self.global.output
     }
 
-    /// The request id of this command's mutation, as text.
+    /// Returns the request id of this command's mutation, as text. Makes a new id unless `--request-id` is given.
     pub(super) fn request_id(&self) -> String {
         self.request_id_of(0)
     }
 
-    /// The request id of one of several mutations of a command: the first id, with its low half combined with `index` by
+    /// Returns the request id of one of several mutations of a command: the first id, with its low half combined with `index` by
     /// XOR. So the same command with the same `--request-id` sends the same ids. The first mutation uses the id unchanged.
     pub(super) fn request_id_of(&self, index: usize) -> String {
-        let first = self.used.get_or_init(|| self.global.request_id.unwrap_or_else(Uuid::new_v4));
+        let first = self.request_id_used.get_or_init(|| self.global.request_id.unwrap_or_else(Uuid::new_v4));
         let low = u64::try_from(index).unwrap_or_default();
         Uuid::from_u128(first.as_u128() ^ u128::from(low)).to_string()
     }
 
-    /// A call with its timeout.
+    /// Makes a request with the timeout of `--timeout`.
     pub(super) fn call<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(timeout) = self.global.timeout() {
@@ -68,7 +72,7 @@ impl<'a> Session<'a> {
         request
     }
 
-    /// A call that takes as long as it takes: an upload.
+    /// Makes a request without a timeout, for an upload.
     pub(super) fn long_call<T>(&self, message: T) -> Request<T> {
         Request::new(message)
     }
@@ -82,7 +86,7 @@ impl<'a> Session<'a> {
         Ok(output::answer(self.global.output, json, text)?)
     }
 
-    /// Who calls.
+    /// Returns the id of the caller in development mode.
     pub(super) fn actor(&self) -> String {
         self.global.actor.to_str().unwrap_or_default().to_owned()
     }
@@ -92,19 +96,19 @@ impl<'a> Session<'a> {
 /// or the identity of development mode.
 fn with_credentials(mut builder: Builder, global: &Global) -> Result<Builder, Failure> {
     if let Some(authority) = &global.ca {
-        builder = builder.authority(read(authority)?);
+        builder = builder.authority(read_file(authority)?);
     }
     if let (Some(certificate), Some(key)) = (&global.certificate, &global.key) {
-        builder = builder.certificate(read(certificate)?, read(key)?);
+        builder = builder.certificate(read_file(certificate)?, read_file(key)?);
     }
     let token = match &global.token_file {
-        Some(path) => Some(String::from_utf8_lossy(&read(path)?).into_owned()),
+        Some(path) => Some(String::from_utf8_lossy(&read_file(path)?).into_owned()),
         None => environment::client_token(),
     };
-    let word = |it: &tonic::metadata::MetadataValue<_>| it.to_str().unwrap_or_default().to_owned();
+    let text = |it: &tonic::metadata::MetadataValue<_>| it.to_str().unwrap_or_default().to_owned();
     Ok(match token {
         Some(token) => builder.token(token),
-        None => builder.named(&word(&global.actor), &word(&global.roles), global.regions.as_ref().map(word).as_deref()),
+        None => builder.named(&text(&global.actor), &text(&global.roles), global.regions.as_ref().map(text).as_deref()),
     }
     .stream_deadline(global.timeout()))
 }
@@ -121,26 +125,29 @@ impl From<Error> for Failure {
 }
 
 impl Global {
-    /// How long a call may take.
+    /// The time limit of a call; `None` for no limit.
     fn timeout(&self) -> Option<Duration> {
         self.timeout.map(Duration::from_secs)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| Failure::Local("FILE_UNREADABLE", format!("{}: {error}", path.display())))
 }
 
-/// Reads all items of a list, page by page. `page` returns the items for a token, and the token of the next page, which is empty
-/// at the end.
+/// Reads all items of a list, page by page. `read_page` gets the token of a page, which is empty for the first page. It returns
+/// the items, and the token of the next page, which is empty after the last page.
+///
+/// # Errors
+/// The first error of `read_page`.
 pub(super) async fn every_page<T>(
-    mut page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
+    mut read_page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
 ) -> Result<Vec<T>, Failure> {
-    let (mut items, mut token) = page(String::new()).await?;
+    let (mut items, mut token) = read_page(String::new()).await?;
     while !token.is_empty() {
-        let (more, next) = page(token).await?;
-        items.extend(more);
-        token = next;
+        let (more_items, next_token) = read_page(token).await?;
+        items.extend(more_items);
+        token = next_token;
     }
     Ok(items)
 }
@@ -150,10 +157,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn every_page_is_fetched_under_the_token_of_the_page_before() {
-        let mut asked = Vec::new();
+    async fn every_page_is_read_with_the_token_of_the_page_before() {
+        let mut requested_tokens = Vec::new();
         let items = every_page(async |token: String| {
-            asked.push(token.clone());
+            requested_tokens.push(token.clone());
             Ok(match token.as_str() {
                 "" => (vec![1, 2], "b".to_owned()),
                 "b" => (vec![], "c".to_owned()),
@@ -161,11 +168,11 @@ mod tests {
             })
         });
         assert_eq!(items.await.ok(), Some(vec![1, 2, 3]));
-        assert_eq!(asked, ["", "b", "c"]);
+        assert_eq!(requested_tokens, ["", "b", "c"]);
     }
 
     #[tokio::test]
-    async fn a_page_that_fails_fails_the_list() {
+    async fn an_error_of_a_page_is_the_error_of_the_list() {
         let items = every_page(async |token: String| match token.as_str() {
             "" => Ok((vec![1], "b".to_owned())),
             _ => Err(Failure::Reported),

@@ -1,4 +1,4 @@
-//! `tsio terms`: the programmes known, and loading a new one.
+//! `tsio terms`: lists the programmes, loads the terms of a new programme, and checks a file of terms.
 
 use std::path::{Path, PathBuf};
 
@@ -16,24 +16,27 @@ use crate::proto::{ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms}
 /// A command about terms.
 #[derive(Debug, Subcommand)]
 pub enum TermsCommand {
-    /// The programmes known
+    /// List the programmes
     #[command(after_help = "Example:\n  tsio terms list --output json")]
     List,
     /// Load the terms of a new programme
     #[command(after_help = "Example:\n  tsio terms load terms/2022-23.toml")]
     Load {
-        /// A terms file, TOML
+        /// The terms file, TOML
         file: PathBuf,
     },
-    /// Check a terms file, without a server: every mistake with its line
+    /// Check a terms file without a server, and print each mistake with its line
     #[command(after_help = "Example:\n  tsio terms check terms/2022-23.toml")]
     Check {
-        /// A terms file, TOML
+        /// The terms file, TOML
         file: PathBuf,
     },
 }
 
-/// Checks a terms file; needs no server.
+/// Checks a terms file without a server, and prints its programme and rules.
+///
+/// # Errors
+/// [`Failure::Local`] if the file cannot be read or has mistakes, or if the output fails.
 pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     if let Some(found) = forbidden(&text, Lines::Many) {
@@ -49,10 +52,10 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
         Ok(terms) if mistakes.is_empty() => {
             let rules: Vec<String> = terms.rules().iter().map(|rule| rule.id.to_string()).collect();
             let programme = terms.programme().to_string();
-            let shown = [("sound", name.clone()), ("programme", programme.clone()), ("rules", rules.join(" "))];
+            let fields = [("sound", name.clone()), ("programme", programme.clone()), ("rules", rules.join(" "))];
             let json = Object::default().with("file", name).with("programme", programme);
             let json = || json.with("rules", rules.into_iter().collect::<Json>());
-            Ok(output::answer(output, json, || field_lines(shown))?)
+            Ok(output::answer(output, json, || field_lines(fields))?)
         }
         parsed => {
             mistakes.extend(parsed.err().into_iter().flatten());
@@ -94,6 +97,7 @@ fn rows(terms: &[Terms]) -> String {
     table(&columns, terms.iter().map(row))
 }
 
+/// Formats the answer to a load.
 fn loaded(answer: &LoadTermsResponse) -> String {
     let terms = answer.terms.clone().unwrap_or_default();
     field_lines([

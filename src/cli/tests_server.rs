@@ -20,7 +20,7 @@ use crate::proto::{
     SummariseEligibilityResponse, import_ofsted_request, import_ofsted_response,
 };
 
-/// What the server has received. Each field has the value of the last request, unless it says otherwise.
+/// The data of the requests that the server has received. Each field has the value of the last request, unless it says otherwise.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReceivedRequests {
     pub(super) actor: String,

@@ -11,16 +11,16 @@ use crate::proto::{GetTrustRequest, ListTrustsRequest};
 /// A command about trusts.
 #[derive(Debug, Subcommand)]
 pub enum TrustsCommand {
-    /// Find trusts by UID or part of a name
+    /// Find trusts by UID, or by a part of the name
     #[command(after_help = "Example:\n  tsio trusts find \"learning partnership\"")]
     Find {
         /// A UID, or part of a name; at least 2 characters
         text: String,
     },
-    /// One trust with its schools in the newest register
+    /// Show one trust with its schools in the newest register
     #[command(after_help = "Example:\n  tsio trusts show 2044")]
     Show {
-        /// Its group UID
+        /// The group UID of the trust
         #[arg(value_parser = clap::value_parser!(i32).range(1..))]
         uid: i32,
     },

@@ -1,4 +1,4 @@
-//! `tsio verify`: proves every programme from its first event, beside a running server or without one.
+//! `tsio verify`: verifies the record of each programme, from its first event. A server may run on the database meanwhile.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,8 @@ use crate::app::verify::{self, VerifyReport};
 use crate::store::db::schema::Version;
 use crate::store::{Store, Use};
 
-/// Verifies. 0 when every programme is proved, 1 on any difference.
+/// Verifies the records, and prints the reports. Exits 0 if there is no difference, and 1 if there is one, or the verification or
+/// the output fails.
 pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     match reports(&args).await {
         Ok(reports) => {
@@ -28,6 +29,10 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
     }
 }
 
+/// Verifies the records, and returns a report for each.
+///
+/// # Errors
+/// A malformed argument; a schema of another version; an error of the database.
 async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::error::Error + Send + Sync>> {
     let programme = args.programme.as_deref().map(str::parse).transpose()?;
     let store = Store::open(&args.database, Use::Look).await?;
@@ -45,9 +50,9 @@ async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::er
     Ok(verify::verify(&store, programme.as_ref(), expected).await?)
 }
 
-/// A report as JSON. It is made by hand, because this command calls no server and so has no message of the contract.
+/// Returns a report as JSON. The contract has no message for it, because this command calls no server.
 fn report_json(it: &VerifyReport) -> Object {
-    let list = |texts: &[String]| texts.iter().map(String::as_str).collect::<Json>();
+    let text_list = |texts: &[String]| texts.iter().map(String::as_str).collect::<Json>();
     Object::default()
         .with("programme", it.programme.to_string())
         .with("sequence", it.seq.0)
@@ -55,12 +60,13 @@ fn report_json(it: &VerifyReport) -> Object {
         .with("entries", it.entries)
         .with("sound", it.is_sound())
         .with("difference_count", it.count)
-        .with("differences", list(&it.differences))
+        .with("differences", text_list(&it.differences))
         .with("allowed_when_made_count", it.allowed_count)
-        .with("allowed_when_made", list(&it.allowed))
-        .with("notes", list(&it.notes))
+        .with("allowed_when_made", text_list(&it.allowed))
+        .with("notes", text_list(&it.notes))
 }
 
+/// Formats the reports as a table, with their differences and notes below it.
 fn reports_text(reports: &[VerifyReport]) -> String {
     let columns = [
         TableColumn::Id("PROGRAMME"),

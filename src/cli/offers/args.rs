@@ -1,4 +1,4 @@
-//! The words of `tsio offers`.
+//! Defines the arguments of `tsio offers`.
 
 use clap::{Args, Subcommand};
 
@@ -9,31 +9,31 @@ use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Part
 /// A command about offers.
 #[derive(Debug, Subcommand)]
 pub enum OffersCommand {
-    /// Make an offer to every eligible recipient that has none
+    /// Make an offer to every eligible recipient that has none, and update open offers
     #[command(after_help = "Example:\n  tsio offers identify --programme 2021-22 --dry-run")]
     Identify {
         /// The programme
         #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
         programme: String,
-        /// Answer what it would do and write nothing
+        /// Only show what would change, and write nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Offers, in the order they were made
+    /// List offers, in the order in which they were made
     #[command(after_help = "Examples:\n  tsio offers list --state identified --region \"West Midlands\"\n  \
                       tsio offers list --mine --output json\n  \
                       tsio offers list --filter 'NOT state = CLOSED AND schools.urn : 103150' --order-by name")]
     List(ListArgs),
-    /// Offers with their schools, contacts, caps and awards; up to a hundred are of one moment
+    /// Show offers with their schools, contacts, caps and awards; up to 100 are read at the same moment
     #[command(
         after_help = "Examples:\n  tsio offers show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f\n  tsio offers show $A $B"
     )]
     Show {
-        /// The offers' ids
+        /// The ids of the offers
         #[arg(required = true, value_name = "OFFER")]
         offers: Vec<String>,
     },
-    /// What happened to one offer, first to last
+    /// List the events of one offer, from the first to the last
     #[command(after_help = "Examples:\n  tsio offers events 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f\n  \
                             tsio offers events $OFFER --filter 'NOT kind = noted' --order-by 'sequence desc'")]
     Events {
@@ -42,17 +42,17 @@ pub enum OffersCommand {
         /// A condition, see docs/reference/lists.md
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
-        /// `sequence` (when not given), or `sequence desc`, the last first
+        /// `sequence`, or `sequence desc` for the last first [default: sequence]
         #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
         order_by: String,
     },
-    /// Every change of a programme's offers as it comes, one line each, resuming by itself
+    /// Print every change of a programme's offers when it happens, one line each; resumes a broken stream
     #[command(
         after_help = "Examples:\n  tsio offers watch --region \"West Midlands\" --state accepted --output json\n  \
                       tsio offers watch --resume $TOKEN --once --output json"
     )]
     Watch(WatchArgs),
-    /// Record a contact with one party of one or many offers, all or none
+    /// Record a contact with one party of one or several offers: of all, or of none
     #[command(after_help = "Examples:\n  tsio offers contact $A $B --party responsible-body --on 2021-10-04\n  \
                       tsio offers contact $A --party school --urn 103150 --on 2021-10-05 --note \"by phone\"")]
     Contact(ContactArgs),
@@ -64,31 +64,31 @@ pub enum OffersCommand {
 /// A command that changes one offer.
 #[derive(Debug, Subcommand)]
 pub enum ChangeCommand {
-    /// Mark a contact as a mistake; it stays on record
+    /// Mark a contact as a mistake; the contact stays in the record
     #[command(after_help = "Example:\n  tsio offers correct $OFFER --contact 1204 --note \"wrong school rung\"")]
     Correct {
         #[command(flatten)]
         which: OfferArg,
-        /// The contact's number, as `offers show` lists it
+        /// The number of the contact, as `offers show` lists it
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
         contact: i64,
         #[command(flatten)]
         note: Note,
     },
-    /// Correct a mistaken date of the acceptance or of the start
+    /// Correct the date of the acceptance or of the start
     #[command(
         after_help = "Example:\n  tsio offers correct-date $OFFER accepted --on 2021-10-08 --reason \"letter of 8 October\""
     )]
     CorrectDate {
         #[command(flatten)]
         which: OfferArg,
-        /// What has the date
+        /// The step whose date is wrong
         #[arg(value_parser = choice::<Milestone>())]
         milestone: Milestone,
-        /// The day it was
+        /// The right date
         #[arg(long, value_name = "DATE", value_parser = date)]
         on: String,
-        /// Why; kept apart and erasable
+        /// The reason; stored separately, and can be erased
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
@@ -110,7 +110,7 @@ pub enum ChangeCommand {
     Decline {
         #[command(flatten)]
         which: OfferArg,
-        /// Why
+        /// The reason
         #[arg(long, value_parser = choice::<DeclineReason>())]
         reason: DeclineReason,
         #[command(flatten)]
@@ -118,7 +118,7 @@ pub enum ChangeCommand {
         #[command(flatten)]
         note: Note,
     },
-    /// Start delivery; needs an award
+    /// Start the delivery; the offer must have an award
     #[command(after_help = "Example:\n  tsio offers start $OFFER --on 2021-11-01")]
     Start {
         #[command(flatten)]
@@ -131,7 +131,7 @@ pub enum ChangeCommand {
     Close {
         #[command(flatten)]
         which: OfferArg,
-        /// How it ends
+        /// The outcome
         #[arg(long, value_parser = choice::<Outcome>())]
         outcome: Outcome,
         #[command(flatten)]
@@ -139,30 +139,30 @@ pub enum ChangeCommand {
         #[command(flatten)]
         note: Note,
     },
-    /// Reopen a closed offer; a second person carries it out
+    /// Reopen a closed offer; a second person must approve
     #[command(after_help = "Example:\n  tsio offers reopen $OFFER --reason \"closed by mistake\"")]
     Reopen {
         #[command(flatten)]
         which: OfferArg,
-        /// Why
+        /// The reason
         #[arg(long, value_name = "TEXT")]
         reason: String,
     },
-    /// Assign an offer to a person or a delivery partner, or to nobody
+    /// Assign an offer to a person or a delivery partner, or remove the assignment
     #[command(after_help = "Examples:\n  tsio offers assign $OFFER --to a.officer\n  tsio offers assign $OFFER --to -")]
     Assign {
         #[command(flatten)]
         which: OfferArg,
-        /// The person's id; `-` for nobody
+        /// The id of the assignee; `-` to remove the assignment
         #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         to: String,
     },
-    /// Add a note
+    /// Add a note to an offer
     #[command(after_help = "Example:\n  tsio offers note $OFFER \"head teacher on leave until May\"")]
     Note {
         #[command(flatten)]
         which: OfferArg,
-        /// The note
+        /// The text of the note
         text: String,
     },
     /// Move an offer to another region
@@ -170,13 +170,13 @@ pub enum ChangeCommand {
     Region {
         #[command(flatten)]
         which: OfferArg,
-        /// RSC region, by name
+        /// The RSC region, by name
         #[arg(long, value_name = "REGION")]
         to: String,
     },
 }
 
-/// Which offers to list; all conditions given must hold.
+/// The conditions of a list of offers. An offer must meet all of them.
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// The programme
@@ -191,7 +191,7 @@ pub struct ListArgs {
     /// Only assigned to the caller
     #[arg(long, conflicts_with = "assignee")]
     pub(super) mine: bool,
-    /// Only assigned to this person; `-` for nobody
+    /// Only assigned to this person; `-` for offers without an assignee
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub(super) assignee: Option<String>,
     /// Part of the recipient's or a school's name, or a whole URN or UID
@@ -200,98 +200,98 @@ pub struct ListArgs {
     /// A condition, see docs/reference/lists.md
     #[arg(long, value_name = "CONDITION")]
     pub(super) filter: Option<String>,
-    /// `create_time` (when not given), `name`, or either with ` desc`
+    /// `create_time` or `name`; with ` desc` in descending order [default: create_time]
     #[arg(long, value_name = "ORDER")]
     pub(super) order_by: Option<String>,
 }
 
-/// What to watch, and from where on; each offer as it is comes first, unless a place is given.
+/// The arguments of a watch. It begins with a snapshot of all offers, unless `--after` or `--resume` is given.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The programme
     #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
     pub(super) programme: String,
-    /// Only in this RSC region, by name; may be given again
+    /// Only in this RSC region, by name; can be repeated
     #[arg(id = "watched", long = "region", value_name = "REGION")]
     pub(super) regions: Vec<String>,
-    /// Only in this state; may be given again
+    /// Only in this state; can be repeated
     #[arg(long = "state", value_name = "STATE", value_parser = choice::<OfferState>())]
     pub(super) states: Vec<OfferState>,
-    /// Only what came after this event; 0 for everything from the first
+    /// Only changes after this event; 0 for all changes
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "resume", value_parser = clap::value_parser!(i64).range(0..))]
     pub(super) after: Option<i64>,
-    /// Only what came after the line with this resume token
+    /// Only changes after the line with this resume token
     #[arg(long, value_name = "TOKEN")]
     pub(super) resume: Option<String>,
-    /// Stop after everything recorded so far was sent
+    /// Stop after all changes until now
     #[arg(long)]
     pub(super) once: bool,
 }
 
-/// A contact.
+/// The arguments of `tsio offers contact`.
 #[derive(Debug, Args)]
 pub struct ContactArgs {
-    /// The offers' ids
+    /// The ids of the offers
     #[arg(required = true, value_name = "OFFER")]
     pub(super) offers: Vec<String>,
-    /// Whom it was with
+    /// The party that was contacted
     #[arg(long, value_parser = choice::<Party>())]
     pub(super) party: Party,
-    /// The school, for a contact with a school of a trust's offer
+    /// The URN of the school, if a school of a trust's offer was contacted
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
     pub(super) urn: Option<i32>,
-    /// The day it happened
+    /// The date of the contact
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub(super) on: String,
     #[command(flatten)]
     pub(super) note: Note,
-    /// Only if the offer is still as it was with this etag; for one offer
+    /// Only if the offer still has this etag; with one offer only
     #[arg(long)]
     pub(super) etag: Option<String>,
 }
 
-/// Which offer to change.
+/// The offer to change.
 #[derive(Debug, Args)]
 pub struct OfferArg {
     /// The offer's id
     pub(super) offer: String,
-    /// Only if the offer is still as it was with this etag
+    /// Only if the offer still has this etag
     #[arg(long)]
     pub(super) etag: Option<String>,
 }
 
-/// When.
+/// The date of a step of an offer.
 #[derive(Debug, Args)]
 pub struct OfferDate {
-    /// The day it happened [default: today]
+    /// The date [default: today]
     #[arg(long = "on", value_name = "DATE", value_parser = date)]
     pub(super) date: Option<String>,
 }
 
-/// Free text.
+/// The note of a command.
 #[derive(Debug, Args)]
 pub struct Note {
-    /// Free text; kept apart and erasable
+    /// Free text; stored separately, and can be erased
     #[arg(long = "note", value_name = "TEXT")]
     pub(super) text: Option<String>,
 }
 
 impl OfferArg {
-    /// The id, and the etag as it travels.
+    /// Returns the id, and the etag as the message has it: empty if none is given.
     pub(super) fn parts(self) -> (String, String) {
         (self.offer, self.etag.unwrap_or_default())
     }
 }
 
 impl OfferDate {
-    /// The date as it travels: empty for today.
+    /// Returns the date as the message has it: empty for today.
     pub(super) fn date(self) -> String {
         self.date.unwrap_or_default()
     }
 }
 
 impl Note {
-    /// The note as it travels.
+    /// Returns the note as the message has it: empty if none is given.
     pub(super) fn text(self) -> String {
         self.text.unwrap_or_default()
     }
