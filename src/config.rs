@@ -1,4 +1,4 @@
-//! The configuration of the server: a file, overridden by the environment, overridden by flags. The result is validated.
+//! Loads and checks the configuration of the server. Flags override the environment, which overrides the file.
 //!
 //! All mistakes are reported at once, each with its line. Secrets are in files that the configuration names, or in the
 //! environment. They are never printed; a database URL may contain one.
@@ -25,7 +25,7 @@ const DATABASE: &str = "sqlite:tsio.db";
 const LISTEN: &str = "127.0.0.1:50051";
 /// The default time limit of a drain.
 const DRAIN_SECONDS: u64 = 10;
-/// The longest drain: beyond it process managers kill the process.
+/// The longest allowed drain. Process managers kill a process that drains longer.
 const MAX_DRAIN_SECONDS: u64 = 300;
 /// The default interval of ledger checks.
 const CHECK_SECONDS: u64 = 3_600;
@@ -73,7 +73,7 @@ impl fmt::Debug for Config {
 #[error("{}", .0.join("\n"))]
 pub struct Mistakes(pub Vec<String>);
 
-/// The settings of a development server: only this machine can reach it, and callers state their own identity.
+/// Returns the settings of a development server: only this machine can reach it, and callers state their own identity.
 #[must_use]
 pub fn development(drain: Duration) -> Setup {
     let limits = limits::check(&LimitsTable::default(), drain, false, &mut Vec::new());
@@ -84,7 +84,7 @@ impl Config {
     /// Merges file, environment and flags, and validates the result.
     ///
     /// # Errors
-    /// All mistakes of the configuration.
+    /// [`Mistakes`]: all mistakes of the configuration. If the file cannot be read or parsed, only that mistake.
     pub fn load(path: Option<&Path>, overrides: ConfigOverrides) -> Result<Self, Mistakes> {
         let file = path.map(LoadedFile::read).transpose()?.unwrap_or_default();
         let mut mistakes = Vec::new();
@@ -92,6 +92,7 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(file.explain(mistakes)) }
     }
 
+    /// Checks the merged settings, and adds their mistakes to `mistakes`. The result counts only if there are none.
     fn check(file: &LoadedFile, overrides: ConfigOverrides, mistakes: &mut Vec<ConfigMistake>) -> Self {
         let settings = &file.settings;
         let listen = overrides.listen.or(settings.listen).or_else(|| LISTEN.parse().ok());
@@ -101,22 +102,22 @@ impl Config {
             let why = format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}");
             mistakes.push(ConfigMistake::at(settings.drain_seconds.as_ref(), why));
         }
-        let used_from_file = settings.database.as_ref().filter(|_| overrides.database.is_none());
+        let file_database = settings.database.as_ref().filter(|_| overrides.database.is_none());
         let database = overrides.database.or_else(|| settings.database.as_ref().map(|it| it.get_ref().clone()));
         let database = database.unwrap_or_else(|| DATABASE.to_owned());
         if database.starts_with("mysql:") {
             let why = "database: MySQL is not supported: use sqlite:PATH or postgres://...";
-            mistakes.push(ConfigMistake::at(used_from_file, why));
+            mistakes.push(ConfigMistake::at(file_database, why));
         } else if !["sqlite:", "postgres://", "postgresql://"].iter().any(|it| database.starts_with(it)) {
-            mistakes.push(ConfigMistake::at(used_from_file, "database: a URL starts with sqlite: or postgres://"));
+            mistakes.push(ConfigMistake::at(file_database, "database: a URL starts with sqlite: or postgres://"));
         }
         let development = overrides.development || settings.development.unwrap_or(false);
         let (access, tls) = access::check(settings, listen, development, mistakes);
         let web = web::check(settings, mistakes);
         let traces = traces::check(settings, overrides.traces_endpoint, mistakes);
-        let callers_are_known = matches!(access, Access::Guarded { .. });
+        let has_authentication = matches!(access, Access::Guarded { .. });
         let table = settings.limits.clone().unwrap_or_default();
-        let limits = limits::check(&table, Duration::from_secs(drain), callers_are_known, mistakes);
+        let limits = limits::check(&table, Duration::from_secs(drain), has_authentication, mistakes);
         let metrics = overrides.metrics_listen.or(settings.metrics.as_ref().map(|it| it.listen));
         let ledger = settings.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
         let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
@@ -130,6 +131,7 @@ impl Config {
 mod tests {
     use super::*;
 
+    /// Writes a configuration file into a temporary directory. Returns both.
     fn file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tsio.toml");
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_wrong_is_said_at_once_with_its_line() {
+    fn all_mistakes_are_reported_with_their_lines() {
         let rows: [(&str, &[&str]); 11] = [
             ("", &["access: nothing says who may call: set up [tokens] or [[services]], or serve with --development"]),
             (

@@ -16,8 +16,8 @@ const LEEWAY_SECONDS: u64 = 30;
 /// The largest allowed difference. A larger one would make expired tokens valid for too long.
 const MAX_LEEWAY_SECONDS: u64 = 300;
 
-/// Checks authentication and TLS. A loopback address may be served without TLS, because a proxy on the same machine may
-/// provide it. Development mode needs neither, but is allowed only on loopback.
+/// Checks authentication and TLS, and returns their settings. A loopback address may be served without TLS, because a proxy on the
+/// same machine may provide it. Development mode needs neither authentication nor TLS, but is allowed only on loopback.
 pub(super) fn check(
     settings: &ConfigFile,
     listen: SocketAddr,
@@ -30,19 +30,19 @@ pub(super) fn check(
     let has_callers = settings.tokens.is_some() || !settings.services.is_empty();
     if !settings.services.is_empty() && settings.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
         let why = "services: certificates are checked against tls.client_ca, which is not set";
-        mistakes.push(ConfigMistake::of_all(why));
+        mistakes.push(ConfigMistake::without_position(why));
     }
     if !has_callers && !development {
         let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
-        mistakes.push(ConfigMistake::of_all(why));
+        mistakes.push(ConfigMistake::without_position(why));
     }
     if has_callers && development {
         let why = "development: callers would name themselves though tokens or services are set up: choose one";
-        mistakes.push(ConfigMistake::of_all(why));
+        mistakes.push(ConfigMistake::without_position(why));
     }
     if !listen.ip().is_loopback() && (development || settings.tls.is_none()) {
         let why = if development { "development mode" } else { "without [tls] tsio" };
-        mistakes.push(ConfigMistake::of_all(format!(
+        mistakes.push(ConfigMistake::without_position(format!(
             "listen: {listen} is not a loopback address, and {why} serves on no other"
         )));
     }
@@ -50,15 +50,16 @@ pub(super) fn check(
     (access, tls)
 }
 
+/// Reads the files of TLS. Returns `None` if one of them is wrong.
 fn tls(table: &TlsTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Tls> {
     let mut pem = |field: &str, path: &Spanned<PathBuf>, label: &str| {
         let name = path.get_ref().display();
-        let wrong = match std::fs::read(path.get_ref()) {
+        let mistake = match std::fs::read(path.get_ref()) {
             Ok(bytes) if bytes.windows(label.len()).any(|it| it == label.as_bytes()) => return Some(bytes),
             Ok(_) => format!("tls.{field}: {name}: holds no {label} in PEM"),
             Err(error) => format!("tls.{field}: {name}: {error}"),
         };
-        mistakes.push(ConfigMistake::at(Some(path), wrong));
+        mistakes.push(ConfigMistake::at(Some(path), mistake));
         None
     };
     let certificate = pem("certificate", &table.certificate, "BEGIN CERTIFICATE");
@@ -71,8 +72,9 @@ fn tls(table: &TlsTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Tls> {
     Some(Tls { certificate: certificate?, key: key?, client_ca })
 }
 
+/// Checks the settings of tokens. Returns `None` if one of them is wrong.
 fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<TokenSettings> {
-    let before = mistakes.len();
+    let mistakes_before = mistakes.len();
     for (name, value) in [("issuer", &table.issuer), ("audience", &table.audience), ("keys", &table.keys)] {
         if value.get_ref().trim().is_empty() {
             mistakes.push(ConfigMistake::at(Some(value), format!("tokens.{name}: is empty")));
@@ -92,7 +94,7 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Toke
     }
     let is_url = keys.starts_with("http://") || keys.starts_with("https://");
     let claim = |configured: &Option<String>, default: &str| configured.clone().unwrap_or_else(|| default.to_owned());
-    (mistakes.len() == before).then(|| TokenSettings {
+    (mistakes.len() == mistakes_before).then(|| TokenSettings {
         issuer: table.issuer.get_ref().clone(),
         audience: table.audience.get_ref().clone(),
         keys: if is_url { KeySource::Url(keys.clone()) } else { KeySource::File(keys.into()) },
@@ -108,27 +110,28 @@ fn is_on_host(host: &str, url: &str) -> bool {
     url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
 }
 
+/// Checks the settings of a service. Returns `None` if one of them is wrong.
 fn service(table: &ServiceTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Service> {
-    let before = mistakes.len();
+    let mistakes_before = mistakes.len();
     let name = table.name.get_ref().trim();
     if name.is_empty() {
         mistakes.push(ConfigMistake::at(Some(&table.name), "services.name: is empty"));
     }
-    let wrong = |field: &str, error: &dyn std::fmt::Display| format!("services.{field}: {error}");
+    let describe = |field: &str, error: &dyn std::fmt::Display| format!("services.{field}: {error}");
     let actor = table.actor.get_ref().parse();
     let actor =
-        actor.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.actor), wrong("actor", &error)))).ok();
+        actor.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.actor), describe("actor", &error)))).ok();
     let roles = table.roles.get_ref().iter().map(|it| it.parse()).collect::<Result<Vec<_>, _>>();
     let roles =
-        roles.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.roles), wrong("roles", &error)))).ok();
+        roles.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.roles), describe("roles", &error)))).ok();
     let names = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
     let regions = if names.iter().any(|it| it == "*") {
         Ok(Regions::Every)
     } else {
         names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
     };
-    let add_mistake = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), wrong("regions", &error)));
+    let add_mistake = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), describe("regions", &error)));
     let regions = regions.map_err(add_mistake).ok();
     let caller = Caller { actor: actor?, roles: roles?, regions: regions?, subject: None };
-    (mistakes.len() == before).then(|| Service { name: name.to_owned(), caller })
+    (mistakes.len() == mistakes_before).then(|| Service { name: name.to_owned(), caller })
 }

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::Mistakes;
 
-/// The configuration file (TOML). Every key is optional.
+/// The configuration file (TOML). Every key and table at the top is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
@@ -20,7 +20,7 @@ pub struct ConfigFile {
     pub listen: Option<SocketAddr>,
     /// True to migrate the schema at the start.
     pub migrate: Option<bool>,
-    /// Seconds that requests in flight may take after SIGTERM.
+    /// Seconds that requests in flight may take after SIGTERM; 10 by default, and at most 300.
     pub drain_seconds: Option<Spanned<u64>>,
     /// True for development mode, in which callers state their own identity. Only on loopback.
     pub development: Option<bool>,
@@ -91,7 +91,7 @@ pub struct TokensTable {
     pub audience: Spanned<String>,
     /// The issuer's keys, a JWK set: a file, or an `https://` address.
     pub keys: Spanned<String>,
-    /// The allowed difference between clocks, in seconds.
+    /// The allowed difference between clocks, in seconds; 30 by default, and at most 300.
     pub leeway_seconds: Option<Spanned<u64>>,
     /// The claim with the caller's opaque id; `sub` by default.
     pub actor_claim: Option<String>,
@@ -105,13 +105,13 @@ pub struct TokensTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceTable {
-    /// A subject alternative name of its certificate, a URI or a DNS name.
+    /// A subject alternative name of the service's certificate: a URI or a DNS name.
     pub name: Spanned<String>,
-    /// The actor that it acts as.
+    /// The id of the actor that the service acts as.
     pub actor: Spanned<String>,
-    /// Its roles.
+    /// The roles of the service.
     pub roles: Spanned<Vec<String>>,
-    /// Its regions, `*` for all; no region by default.
+    /// The regions of the service, `*` for all; no region by default.
     pub regions: Option<Spanned<Vec<String>>>,
 }
 
@@ -127,15 +127,15 @@ pub struct WebTable {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsTable {
-    /// Open connections.
+    /// The largest number of open connections; 800 by default.
     pub connections: Option<NonZeroUsize>,
-    /// Open connections whose caller is unknown; half of all by default.
+    /// The largest number of connections whose caller is not authenticated yet; half of all by default.
     pub unknown_connections: Option<Spanned<NonZeroUsize>>,
-    /// Unknown connections from one address; 100 by default.
+    /// The largest number of such connections from one address; 100 by default.
     pub unknown_connections_per_address: Option<NonZeroUsize>,
-    /// Connections of one caller; an eighth of all by default.
+    /// The largest number of connections of one caller; an eighth of all by default.
     pub connections_per_caller: Option<NonZeroUsize>,
-    /// Requests in flight of one caller; an eighth of all by default.
+    /// The largest number of requests in flight of one caller; an eighth of all by default.
     pub calls_per_caller: Option<NonZeroUsize>,
     /// Seconds that a connection may be open without a request in flight; 600 by default.
     pub idle_seconds: Option<NonZeroU32>,
@@ -144,11 +144,11 @@ pub struct LimitsTable {
     /// Proxies in front of the server: addresses, or networks as `10.0.0.0/8`.
     #[serde(default)]
     pub trusted_proxies: Vec<Spanned<String>>,
-    /// Requests in flight.
+    /// The largest number of requests in flight; 8,192 by default.
     pub calls: Option<NonZeroUsize>,
-    /// Requests per second of one caller.
+    /// The largest number of requests per second of one caller; 500 by default.
     pub calls_per_second: Option<NonZeroU32>,
-    /// Open watches of one caller.
+    /// The largest number of open watches of one caller; 100 by default.
     pub watches_per_caller: Option<NonZeroUsize>,
 }
 
@@ -156,17 +156,18 @@ pub struct LimitsTable {
 #[derive(Debug)]
 pub(super) struct ConfigMistake {
     span: Option<Range<usize>>,
-    what: String,
+    text: String,
 }
 
 impl ConfigMistake {
-    pub(super) fn at<T>(value: Option<&Spanned<T>>, what: impl Into<String>) -> Self {
-        Self { span: value.map(Spanned::span), what: what.into() }
+    /// Makes a mistake at the position of this value. `None` for a value that is not from the file.
+    pub(super) fn at<T>(value: Option<&Spanned<T>>, text: impl Into<String>) -> Self {
+        Self { span: value.map(Spanned::span), text: text.into() }
     }
 
-    /// A mistake without a position: a missing setting, or two settings that exclude each other.
-    pub(super) fn of_all(what: impl Into<String>) -> Self {
-        Self { span: None, what: what.into() }
+    /// Makes a mistake without a position: a missing setting, or two settings that exclude each other.
+    pub(super) fn without_position(text: impl Into<String>) -> Self {
+        Self { span: None, text: text.into() }
     }
 }
 
@@ -182,28 +183,30 @@ impl LoadedFile {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// The file cannot be read, is not TOML, or has an unknown key; only the first such mistake is reported.
+    /// [`Mistakes`] if the file cannot be read, is not TOML, lacks a required key, or has an unknown key or a value of a wrong type.
+    /// Only the first such mistake is reported.
     pub(super) fn read(path: &Path) -> Result<Self, Mistakes> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| Mistakes(vec![format!("{name}: {error}")]))?;
         match toml::from_str(&text) {
             Ok(settings) => Ok(Self { settings, name, text }),
             Err(error) => {
-                let what = error.message().to_owned();
+                let mistake = ConfigMistake { span: error.span(), text: error.message().to_owned() };
                 let file = Self { settings: ConfigFile::default(), name, text };
-                Err(file.explain(vec![ConfigMistake { span: error.span(), what }]))
+                Err(file.explain(vec![mistake]))
             }
         }
     }
 
-    /// Adds the file name and the line to each mistake.
+    /// Formats mistakes. Adds the file name and the line to each mistake that has a position.
     pub(super) fn explain(&self, mistakes: Vec<ConfigMistake>) -> Mistakes {
-        let explain = |ConfigMistake { span, what }: ConfigMistake| match span {
+        let explain = |mistake: ConfigMistake| match mistake.span {
             Some(span) => {
                 let before = self.text.get(..span.start).unwrap_or_default();
-                format!("{}:{}: {what}", self.name, before.matches('\n').count().saturating_add(1))
+                let line = before.matches('\n').count().saturating_add(1);
+                format!("{}:{line}: {}", self.name, mistake.text)
             }
-            None => what,
+            None => mistake.text,
         };
         Mistakes(mistakes.into_iter().map(explain).collect())
     }

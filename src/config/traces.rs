@@ -5,18 +5,19 @@ use http::Uri;
 use super::file::{ConfigFile, ConfigMistake};
 use crate::grpc::Traces;
 
-/// Merges flag, environment and file; `None` if none of them names a collector.
+/// Checks the settings of traces. `endpoint_override` is from the flag or the environment. Returns `None` if no collector is
+/// configured.
 pub(super) fn check(
     settings: &ConfigFile,
     endpoint_override: Option<String>,
     mistakes: &mut Vec<ConfigMistake>,
 ) -> Option<Traces> {
     let table = settings.traces.as_ref();
-    let used_from_file = table.and_then(|it| it.endpoint.as_ref()).filter(|_| endpoint_override.is_none());
-    let endpoint = endpoint_override.or_else(|| used_from_file.map(|it| it.get_ref().clone()))?;
+    let file_endpoint = table.and_then(|it| it.endpoint.as_ref()).filter(|_| endpoint_override.is_none());
+    let endpoint = endpoint_override.or_else(|| file_endpoint.map(|it| it.get_ref().clone()))?;
     if !is_address(&endpoint) {
         mistakes.push(ConfigMistake::at(
-            used_from_file,
+            file_endpoint,
             format!("traces.endpoint: {endpoint:?} is not http(s)://host:port"),
         ));
     }
@@ -28,6 +29,7 @@ pub(super) fn check(
     Some(Traces { endpoint, ratio: fraction })
 }
 
+/// Returns true for `http://host` or `https://host`, with or without a port, and without a path.
 fn is_address(text: &str) -> bool {
     text.parse::<Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && matches!(uri.path(), "" | "/")

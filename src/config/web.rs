@@ -5,12 +5,13 @@ use toml::Spanned;
 
 use super::file::{ConfigFile, ConfigMistake};
 
-/// The origins; empty without `[web]`.
+/// Checks the origins, and returns them; empty without `[web]`.
 pub(super) fn check(settings: &ConfigFile, mistakes: &mut Vec<ConfigMistake>) -> Vec<HeaderValue> {
     let origins = settings.web.as_ref().map(|it| it.origins.as_slice()).unwrap_or_default();
     origins.iter().filter_map(|text| origin(text, mistakes)).collect()
 }
 
+/// Checks an origin. Returns `None` if it is wrong.
 fn origin(text: &Spanned<String>, mistakes: &mut Vec<ConfigMistake>) -> Option<HeaderValue> {
     let value = text.get_ref();
     let origin = if is_origin(value) { HeaderValue::from_str(value).ok() } else { None };
@@ -36,10 +37,10 @@ fn is_origin(text: &str) -> bool {
     };
     let (name, port) = host.split_once(':').unzip();
     let name = name.unwrap_or(host);
-    let letters = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.';
+    let is_host_byte = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-' || it == b'.';
     let is_port =
         |it: &str| it != default_port && !it.starts_with('0') && !it.starts_with('+') && it.parse::<u16>().is_ok();
-    !name.is_empty() && name.bytes().all(letters) && port.is_none_or(is_port)
+    !name.is_empty() && name.bytes().all(is_host_byte) && port.is_none_or(is_port)
 }
 
 #[cfg(test)]

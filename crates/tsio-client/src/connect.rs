@@ -40,12 +40,17 @@ pub struct Builder {
     policy: Policy,
 }
 
+/// How often and how long calls are tried.
 #[derive(Debug, Clone, Copy)]
 struct Policy {
+    /// The largest number of tries of a call.
     tries: u32,
+    /// The time limit of one try.
     deadline: Duration,
+    /// The time limit of all tries of a call.
     patience: Duration,
-    stream: Option<Duration>,
+    /// The time limit of a watch; `None` for no limit.
+    stream_deadline: Option<Duration>,
 }
 
 /// A client of one server, or of several behind one address. Cheap to clone; clones share the connection and the token.
@@ -104,7 +109,7 @@ impl Builder {
         let headers = [("x-tsio-actor", Some(actor)), ("x-tsio-roles", Some(roles)), ("x-tsio-regions", regions)];
         let header = |(name, value): (&'static str, Option<&str>)| {
             let parsed = value?.parse::<MetadataValue<Ascii>>();
-            Some(parsed.map(|it| (name, it)).map_err(|_| Error::wrong(format!("{name} cannot be sent"))))
+            Some(parsed.map(|it| (name, it)).map_err(|_| Error::wrong_setting(format!("{name} cannot be sent"))))
         };
         let headers: Result<Vec<_>, Error> = headers.into_iter().filter_map(header).collect();
         self.credentials = headers.map(Credentials::Named);
@@ -131,7 +136,7 @@ impl Builder {
 
     /// Sets how long a watch may last before it ends with DEADLINE_EXCEEDED; without limit by default.
     pub const fn stream_deadline(mut self, deadline: Option<Duration>) -> Self {
-        self.policy.stream = deadline;
+        self.policy.stream_deadline = deadline;
         self
     }
 
@@ -141,13 +146,13 @@ impl Builder {
         self
     }
 
-    /// Connects.
+    /// Connects to the server.
     ///
     /// # Errors
-    /// [`Error::Setup`]; [`Error::Unreachable`].
+    /// [`Error::Setup`]; [`Error::Unreachable`] if the server does not answer or the certificates cannot be used.
     pub async fn connect(self) -> Result<Client, Error> {
         let server = self.server.clone();
-        let (endpoint, credentials, policy) = self.parts()?;
+        let (endpoint, credentials, policy) = self.into_parts()?;
         let channel = endpoint.connect().await.map_err(|error| unreachable(&server, &error))?;
         Ok(Client { channel, credentials, policy })
     }
@@ -155,26 +160,31 @@ impl Builder {
     /// Makes a client that connects with the first call.
     ///
     /// # Errors
-    /// [`Error::Setup`].
+    /// [`Error::Setup`]; [`Error::Unreachable`] if the certificates cannot be used.
     pub fn lazy(self) -> Result<Client, Error> {
-        let (endpoint, credentials, policy) = self.parts()?;
+        let (endpoint, credentials, policy) = self.into_parts()?;
         Ok(Client { channel: endpoint.connect_lazy(), credentials, policy })
     }
 
-    fn parts(self) -> Result<(Endpoint, Credentials, Policy), Error> {
+    /// Checks the settings, and returns the endpoint, the credentials and the policy of retries.
+    ///
+    /// # Errors
+    /// [`Error::Setup`]; [`Error::Unreachable`] if the certificates cannot be used.
+    fn into_parts(self) -> Result<(Endpoint, Credentials, Policy), Error> {
         let endpoint = Endpoint::from_shared(self.server.clone());
-        let endpoint = endpoint.map_err(|error| Error::wrong(format!("{}: {error}", self.server)))?;
-        let secure = endpoint.uri().scheme_str() == Some("https");
+        let endpoint = endpoint.map_err(|error| Error::wrong_setting(format!("{}: {error}", self.server)))?;
+        let is_secure = endpoint.uri().scheme_str() == Some("https");
         let credentials = self.credentials?;
-        let local = ["127.0.0.1", "[::1]", "localhost"].map(Some).contains(&endpoint.uri().host());
-        if matches!(credentials, Credentials::Token(_)) && !secure && !local {
+        let is_local = ["127.0.0.1", "[::1]", "localhost"].map(Some).contains(&endpoint.uri().host());
+        if matches!(credentials, Credentials::Token(_)) && !is_secure && !is_local {
             let text = "a token is not sent in the clear: call the server by https://".to_owned();
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
-        let half = self.silence / 2;
-        let mut endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).http2_keep_alive_interval(half);
-        endpoint = endpoint.keep_alive_timeout(half).keep_alive_while_idle(true);
-        if secure {
+        // A ping is sent after half of the time; its answer may take the other half.
+        let half_silence = self.silence / 2;
+        let mut endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).http2_keep_alive_interval(half_silence);
+        endpoint = endpoint.keep_alive_timeout(half_silence).keep_alive_while_idle(true);
+        if is_secure {
             let mut tls = ClientTlsConfig::new();
             tls = if self.authorities.is_empty() { tls.with_native_roots() } else { tls };
             tls = tls.ca_certificates(self.authorities.into_iter().map(Certificate::from_pem));
@@ -190,7 +200,7 @@ impl Builder {
 impl Client {
     /// Starts to build a client of the server at this address, `http://` or `https://`.
     pub fn to(server: impl Into<String>) -> Builder {
-        let policy = Policy { tries: DEFAULT_TRIES, deadline: DEADLINE, patience: PATIENCE, stream: None };
+        let policy = Policy { tries: DEFAULT_TRIES, deadline: DEADLINE, patience: PATIENCE, stream_deadline: None };
         let (server, credentials) = (server.into(), Ok(Credentials::None));
         Builder { server, authorities: Vec::new(), identity: None, credentials, silence: SILENCE, policy }
     }
@@ -205,8 +215,8 @@ impl Client {
         Ok(Services::new(self.channel.clone(), headers, self.credentials.clone()))
     }
 
-    /// Sends a mutation. It gets a request id unless it has one, and the id is the same in every try. So a mutation whose answer
-    /// was lost is not carried out twice; the next try returns its answer.
+    /// Sends a mutation, and returns the answer. A mutation without a request id gets a new one. The id is the same in every try. So
+    /// a mutation whose answer was lost is not carried out twice; the next try returns the stored answer.
     ///
     /// # Errors
     /// [`Error::Failed`] with the request id; [`Error::Token`].
@@ -222,7 +232,7 @@ impl Client {
         self.with_retry(&message, Some(request_id), &call).await
     }
 
-    /// Sends a read.
+    /// Sends a read, and returns the answer.
     ///
     /// # Errors
     /// [`Error::Failed`]; [`Error::Token`].
@@ -234,7 +244,7 @@ impl Client {
         self.with_retry(&message, None, &call).await
     }
 
-    /// Reads a whole list, page by page.
+    /// Reads a whole list, page by page, and returns all items.
     ///
     /// # Errors
     /// [`Error::Failed`]; [`Error::Token`].
@@ -254,20 +264,22 @@ impl Client {
         }
     }
 
-    /// How long one try may take.
+    /// The time limit of one try.
     pub(crate) const fn deadline(&self) -> Duration {
         self.policy.deadline
     }
 
+    /// The time limit of a watch; `None` for no limit.
     pub(crate) const fn stream_deadline(&self) -> Option<Duration> {
-        self.policy.stream
+        self.policy.stream_deadline
     }
 
     /// Drops the current token. Returns true if the next call may use another one.
     pub(crate) async fn renew(&self) -> Result<bool, Error> {
-        Ok(self.credentials.renewed(&self.credentials.headers().await?))
+        Ok(self.credentials.renew(&self.credentials.headers().await?))
     }
 
+    /// Sends a message, and retries the call if that is safe. Returns the answer.
     async fn with_retry<M: Clone, R>(
         &self,
         message: &M,
@@ -275,11 +287,11 @@ impl Client {
         call: &impl AsyncFn(Services, Request<M>) -> Result<Response<R>, Status>,
     ) -> Result<R, Error> {
         let start = Instant::now();
-        let left = || self.policy.patience.saturating_sub(start.elapsed());
-        let (mut tries, mut renewed) = (0_u32, false);
+        let time_left = || self.policy.patience.saturating_sub(start.elapsed());
+        let (mut tries, mut has_renewed) = (0_u32, false);
         loop {
             let mut sent_headers = Vec::new();
-            let try_timeout = self.policy.deadline.min(left());
+            let try_timeout = self.policy.deadline.min(time_left());
             let one_try = async {
                 let services = self.services().await?;
                 sent_headers = services.headers().to_vec();
@@ -291,19 +303,21 @@ impl Client {
             let status = match tokio::time::timeout(try_timeout, one_try).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer.into_inner()),
                 Ok(Ok(Err(status))) => status,
-                Ok(Err(error)) => return Err(Error::under(error, request_id)),
+                Ok(Err(error)) => return Err(Error::with_request_id(error, request_id)),
                 Err(_) => Status::deadline_exceeded("no answer came in the time given"),
             };
             match retry::classify(&status) {
-                Retry::WithAnotherToken if !renewed && self.credentials.renewed(&sent_headers) => renewed = true,
+                Retry::WithAnotherToken if !has_renewed && self.credentials.renew(&sent_headers) => has_renewed = true,
                 // Without time for another try after the wait, the call fails now.
                 Retry::Yes
                     if tries < self.policy.tries
-                        && let Some(wait) = retry::pause(tries, left()) =>
+                        && let Some(wait) = retry::pause(tries, time_left()) =>
                 {
                     retry::wait(wait).await;
                 }
-                Retry::Yes | Retry::WithAnotherToken | Retry::No => return Err(Error::of(status, request_id, tries)),
+                Retry::Yes | Retry::WithAnotherToken | Retry::No => {
+                    return Err(Error::from_status(status, request_id, tries));
+                }
             }
         }
     }
@@ -313,7 +327,7 @@ fn unreachable(server: &str, error: &tonic::transport::Error) -> Error {
     Error::Unreachable(format!("cannot reach {server}{}", causes(error)))
 }
 
-/// The causes of a transport error, whose own message says little; each cause once.
+/// Returns the causes of a transport error as text, each once. The message of the error itself does not contain them.
 fn causes(error: &tonic::transport::Error) -> String {
     let mut text = String::new();
     let mut cause = error.source();

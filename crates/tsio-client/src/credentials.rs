@@ -9,7 +9,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 
 use crate::error::Error;
 
-/// Why there is no token.
+/// The error of a source that cannot return a token.
 type NoToken = Box<dyn std::error::Error + Send + Sync>;
 
 /// A source of tokens. It is used for the first call, and again after the server has reported the token as expired.
@@ -55,7 +55,7 @@ pub(crate) type MetadataHeader = (&'static str, MetadataValue<Ascii>);
 /// The credentials of a caller.
 #[derive(Clone)]
 pub(crate) enum Credentials {
-    /// None, except perhaps a client certificate.
+    /// No credentials in the headers. The connection may have a client certificate.
     None,
     /// The identity that the caller states; only development mode accepts it.
     Named(Vec<MetadataHeader>),
@@ -76,7 +76,7 @@ impl Bearer {
         Self { source, renews: true, current: RwLock::new(None) }
     }
 
-    /// A token that is never renewed.
+    /// Makes a token that is never renewed.
     pub(crate) fn fixed(token: String) -> Self {
         Self { renews: false, ..Self::new(Box::new(FixedToken(token))) }
     }
@@ -85,8 +85,11 @@ impl Bearer {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the current token, or fetches one.
-    async fn value(&self) -> Result<MetadataValue<Ascii>, Error> {
+    /// Returns the current token as a header value. Gets a token from the source if there is no current one.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if the source fails, or the token cannot be a header value.
+    async fn header_value(&self) -> Result<MetadataValue<Ascii>, Error> {
         if let Some(current) = self.current() {
             return Ok(current);
         }
@@ -98,7 +101,7 @@ impl Bearer {
         Ok(value)
     }
 
-    /// Drops an expired token, unless it was replaced already.
+    /// Drops an expired token, unless another token has replaced it already.
     fn forget(&self, expired: &MetadataValue<Ascii>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref() == Some(expired) {
@@ -109,16 +112,19 @@ impl Bearer {
 
 impl Credentials {
     /// Returns the headers for a call.
+    ///
+    /// # Errors
+    /// [`Error::Token`] if a token is needed and cannot be had.
     pub(crate) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
         match self {
             Self::None => Ok(Vec::new()),
             Self::Named(headers) => Ok(headers.clone()),
-            Self::Token(bearer) => Ok(vec![("authorization", bearer.value().await?)]),
+            Self::Token(bearer) => Ok(vec![("authorization", bearer.header_value().await?)]),
         }
     }
 
-    /// Drops the token in these headers. Returns true if the source may have another one.
-    pub(crate) fn renewed(&self, headers: &[MetadataHeader]) -> bool {
+    /// Drops the token in these headers, if it is the current one. Returns true if the source may return another token.
+    pub(crate) fn renew(&self, headers: &[MetadataHeader]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
         bearer.renews

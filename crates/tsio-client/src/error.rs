@@ -40,7 +40,7 @@ pub struct Failed {
     status: Status,
     reason: Option<String>,
     refusal: Option<Refusal>,
-    /// The request id of the mutation. The same call may be repeated with it later.
+    /// The request id of the mutation, with which the call may be repeated later; `None` for a read or an unknown id.
     pub request_id: Option<String>,
     /// The number of tries.
     pub tries: u32,
@@ -76,7 +76,7 @@ impl Failed {
         self.reason.as_deref().unwrap_or_else(|| code_name(self.status.code()))
     }
 
-    /// The refusal of the scheme, with every limit that prevents the call, if it is one.
+    /// The refusal of the scheme, with every limit that prevents the request; `None` if the call failed for another reason.
     #[must_use]
     pub const fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()
@@ -92,39 +92,42 @@ impl Failed {
 }
 
 impl Error {
-    pub(crate) const fn wrong(text: String) -> Self {
+    /// Makes the error of a wrong setting.
+    pub(crate) const fn wrong_setting(text: String) -> Self {
         Self::Setup { reason: "SETTINGS_WRONG", text }
     }
 
+    /// Makes the error of a missing token.
     pub(crate) fn no_token(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Token { source: source.into(), request_id: None }
     }
 
-    pub(crate) fn of(status: Status, request_id: Option<String>, tries: u32) -> Self {
+    /// Makes the error of a failed call.
+    pub(crate) fn from_status(status: Status, request_id: Option<String>, tries: u32) -> Self {
         Self::Failed(Box::new(Failed::new(status, request_id, tries)))
     }
 
-    /// Adds the request id of a mutation.
-    pub(crate) fn under(self, id: Option<String>) -> Self {
+    /// Sets the request id of an [`Error::Token`]. Other errors do not change.
+    pub(crate) fn with_request_id(self, request_id: Option<String>) -> Self {
         match self {
-            Self::Token { source, .. } => Self::Token { source, request_id: id },
+            Self::Token { source, .. } => Self::Token { source, request_id },
             other => other,
         }
     }
 
-    /// The failed call, if one was made.
+    /// The failed call; `None` if no call was made.
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         if let Self::Failed(failed) = self { Some(failed) } else { None }
     }
 
-    /// The refusal of the scheme, if it is one.
+    /// The refusal of the scheme; `None` for any other error.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         self.failed().and_then(Failed::refusal)
     }
 
-    /// The request id of the failed mutation. The same call may be repeated with it.
+    /// The request id of the failed mutation, with which the call may be repeated; `None` if the error is of a read or of connecting.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -134,7 +137,8 @@ impl Error {
         }
     }
 
-    /// The status code: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the client cannot be built.
+    /// The status code: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the client cannot be built, UNAUTHENTICATED
+    /// if there is no token.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

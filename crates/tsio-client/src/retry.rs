@@ -1,4 +1,4 @@
-//! Which calls are retried. docs/how-to/client-developer.md has the table.
+//! Decides which failed calls are retried, and how long to wait before the next try. docs/how-to/client-developer.md has the table.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use crate::error::reason;
 
-/// The longest wait before the second try; it doubles with each further try.
+/// The longest wait before the second try. The longest wait doubles with each further try.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait before any try.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -14,7 +14,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Whether a failed call may be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// Yes. The call was not carried out, or its request id returns the answer of the first try.
+    /// Yes. The call was not carried out, or the next try with its request id returns the stored answer.
     Yes,
     /// Yes, once, with another token.
     WithAnotherToken,
@@ -38,17 +38,17 @@ pub(crate) fn is_too_many_watches(status: &Status) -> bool {
     reason(status).as_deref() == Some("WATCHES_EXCEEDED")
 }
 
-/// The wait before the next try. It is random up to a limit that doubles with each try ("full jitter"), so that clients that
-/// failed together do not return together. `None` if it leaves no time for the try.
-pub(crate) fn pause(tries: u32, left: Duration) -> Option<Duration> {
+/// Returns the wait before the next try, or `None` if no time for the try would be left after the wait. The wait is random, up to
+/// a limit that doubles with each try ("full jitter"). So clients that failed together do not retry together.
+pub(crate) fn pause(tries: u32, time_left: Duration) -> Option<Duration> {
     let limit = FIRST_WAIT.saturating_mul(1 << tries.saturating_sub(1).min(10)).min(MAX_WAIT);
-    Some(limit.mul_f64(fastrand::f64())).filter(|wait| *wait < left)
+    Some(limit.mul_f64(fastrand::f64())).filter(|wait| *wait < time_left)
 }
 
 /// Waits before the next try.
-pub(crate) async fn wait(wait: Duration) {
+pub(crate) async fn wait(duration: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a bounded back-off before the server is asked again")]
-    tokio::time::sleep(wait).await;
+    tokio::time::sleep(duration).await;
 }
 
 #[cfg(test)]

@@ -59,10 +59,10 @@ impl Service<http::Request<Body>> for Authorised {
         let (headers, credentials) = (self.headers.clone(), self.credentials.clone());
         Box::pin(async move {
             let answer = answer.await?;
-            // An error of admission has headers only.
+            // If admission has refused the call, the status is in the headers.
             let refused = Status::from_header_map(answer.headers());
             if refused.is_some_and(|status| retry::classify(&status) == Retry::WithAnotherToken) {
-                credentials.renewed(&headers);
+                credentials.renew(&headers);
             }
             Ok(answer)
         })

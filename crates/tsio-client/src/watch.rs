@@ -13,9 +13,9 @@ use crate::retry::{self, Retry};
 
 /// A watch that resumes after the last message if its stream breaks. It returns every change once and in order.
 ///
-/// A snapshot is held back until it is complete, because a broken one starts again: an offer that left in between would be in
-/// neither the second snapshot nor a `gone`. Dropping the future of [`Watch::next`] loses nothing. After an error the next call
-/// begins again from the same position.
+/// A snapshot is held back until it is complete. If its stream breaks, the snapshot starts again. An offer that left in between
+/// would be neither in the second snapshot nor in a `gone` message. Dropping the future of [`Watch::next`] loses nothing. After an
+/// error the next call begins again from the same position.
 pub struct Watch {
     client: Client,
     request: WatchOffersRequest,
@@ -29,8 +29,9 @@ pub struct Watch {
     /// The number of failures since the last message.
     failures: u32,
     /// True if the token was renewed since the last message.
-    renewed: bool,
-    broke: Box<dyn Fn(&Status) + Send + Sync>,
+    has_renewed: bool,
+    /// Called for each stream that broke and is resumed.
+    on_break: Box<dyn Fn(&Status) + Send + Sync>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -53,18 +54,28 @@ impl Client {
 impl Watch {
     pub(crate) fn new(client: Client, request: WatchOffersRequest) -> Self {
         let (snapshot, ready) = (Vec::new(), VecDeque::new());
-        let broke = Box::new(|_: &Status| {});
-        Self { client, request, stream: None, snapshot, ready, has_received: false, failures: 0, renewed: false, broke }
+        let on_break = Box::new(|_: &Status| {});
+        Self {
+            client,
+            request,
+            stream: None,
+            snapshot,
+            ready,
+            has_received: false,
+            failures: 0,
+            has_renewed: false,
+            on_break,
+        }
     }
 
-    /// Calls `broke` for each stream that broke and is resumed.
+    /// Sets a function that is called for each stream that broke and is resumed.
     #[must_use]
-    pub fn telling(mut self, broke: impl Fn(&Status) + Send + Sync + 'static) -> Self {
-        self.broke = Box::new(broke);
+    pub fn telling(mut self, on_break: impl Fn(&Status) + Send + Sync + 'static) -> Self {
+        self.on_break = Box::new(on_break);
         self
     }
 
-    /// The last resume token, for a restart of the program.
+    /// The last resume token, with which a later watch can continue; `None` before the first message with a token.
     #[must_use]
     pub fn resume_token(&self) -> Option<&str> {
         match &self.request.start {
@@ -87,13 +98,13 @@ impl Watch {
                 return Ok(message);
             }
             let broken = match &mut self.stream {
-                None => match self.begin().await? {
+                None => match self.open_stream().await? {
                     None => continue,
                     Some(status) => status,
                 },
                 Some(stream) => match stream.message().await {
                     Ok(Some(message)) => {
-                        self.take(message);
+                        self.store(message);
                         continue;
                     }
                     Ok(None) => Status::unavailable("the server ended the stream"),
@@ -106,10 +117,10 @@ impl Watch {
         }
     }
 
-    /// Stores a message. One without a resume token belongs to a snapshot and is held back; one with a token completes the
-    /// snapshot.
-    fn take(&mut self, message: WatchOffersResponse) {
-        (self.has_received, self.failures, self.renewed) = (true, 0, false);
+    /// Stores a received message. A message without a resume token belongs to a snapshot, and is held back. A message with a token
+    /// completes the snapshot.
+    fn store(&mut self, message: WatchOffersResponse) {
+        (self.has_received, self.failures, self.has_renewed) = (true, 0, false);
         if message.resume_token.is_empty() {
             return self.snapshot.push(message);
         }
@@ -117,8 +128,11 @@ impl Watch {
         self.ready.push_back(message);
     }
 
-    /// Opens a stream. Returns the status if that failed.
-    async fn begin(&mut self) -> Result<Option<Status>, Error> {
+    /// Opens a stream. Returns the status if the call failed, and `None` if the stream is open.
+    ///
+    /// # Errors
+    /// [`Error::Token`].
+    async fn open_stream(&mut self) -> Result<Option<Status>, Error> {
         let opening = async {
             let services = self.client.services().await?;
             let mut request = Request::new(self.request.clone());
@@ -139,28 +153,31 @@ impl Watch {
         }
     }
 
-    /// Waits or renews the token if that can help, or returns the error.
+    /// Prepares for another stream: renews the token, or waits.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] if another stream cannot help; [`Error::Token`].
     async fn recover(&mut self, status: Status) -> Result<(), Error> {
         let retry = match retry::classify(&status) {
             // After a break the old slot of this watch is soon free. A first stream would wait for another watch to end.
             _ if !self.has_received && retry::is_too_many_watches(&status) => Retry::No,
             // The caller has set this deadline, so it ends the watch.
             _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Retry::No,
-            Retry::WithAnotherToken if !self.renewed && self.client.renew().await? => {
-                self.renewed = true;
-                (self.broke)(&status);
+            Retry::WithAnotherToken if !self.has_renewed && self.client.renew().await? => {
+                self.has_renewed = true;
+                (self.on_break)(&status);
                 return Ok(());
             }
             other => other,
         };
         self.failures = self.failures.saturating_add(1);
         if retry != Retry::Yes {
-            // The next call begins again, with another token if there is one by then.
+            // The next call of `next` opens a new stream. It may then use another token.
             let failures = std::mem::take(&mut self.failures);
-            self.renewed = false;
-            return Err(Error::of(status, None, failures));
+            self.has_renewed = false;
+            return Err(Error::from_status(status, None, failures));
         }
-        (self.broke)(&status);
+        (self.on_break)(&status);
         if let Some(wait) = retry::pause(self.failures, Duration::MAX) {
             retry::wait(wait).await;
         }
