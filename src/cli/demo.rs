@@ -1,5 +1,5 @@
-//! `tsio demo`: one case from import to close, on a new SQLite database, printed step by step. The schools are invented and
-//! ship with the program. The server is the real one, called over a network connection.
+//! `tsio demo`: runs one case from import to close on a new SQLite database, and prints each step. The schools are invented, and
+//! are part of the program. The demo calls a real server over a network connection.
 
 mod money;
 
@@ -38,7 +38,10 @@ use crate::store::{Store, Use};
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type DemoResult<T> = Result<T, Failure>;
 
-/// A sample: its name and its bytes.
+/// A sample file, as its name and its content.
+type Sample = (&'static str, &'static [u8]);
+
+/// Includes a file of `samples/` as a [`Sample`].
 macro_rules! sample {
     ($name:literal) => {
         ($name, include_bytes!(concat!("../../samples/", $name)).as_slice())
@@ -46,21 +49,22 @@ macro_rules! sample {
 }
 
 /// Files of the register, and the as-at date of each.
-const REGISTER: [((&str, &[u8]), &str); 4] = [
+const REGISTER: [(Sample, &str); 4] = [
     (sample!("gias_groups_2021-08.csv"), "2021-08-31"),
     (sample!("gias_membership_2021-08.csv"), "2021-08-31"),
     (sample!("gias_links.csv"), "2021-11-30"),
     (sample!("gias_establishments_full.csv"), "2021-08-31"),
 ];
-const AUGUST: ((&str, &[u8]), &str) = (sample!("ofsted_2021-08-31.csv"), "2021-08-31");
-const SEPTEMBER: ((&str, &[u8]), &str) = (sample!("ofsted_2021-09-30.csv"), "2021-09-30");
+/// Monthly files of Ofsted, and their as-at dates.
+const AUGUST: (Sample, &str) = (sample!("ofsted_2021-08-31.csv"), "2021-08-31");
+const SEPTEMBER: (Sample, &str) = (sample!("ofsted_2021-09-30.csv"), "2021-09-30");
 
 /// A maintained school of the samples whose responsible body is its diocese.
 const DIOCESAN_SCHOOL: i32 = 910_003;
 /// How long the server may drain when it stops. No request is in flight then.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Runs the demo. Exits 0 if every step had the expected result.
+/// Runs the demo. Exits 0 if every step had the expected result, otherwise 1.
 pub async fn run(args: DemoArgs) -> ExitCode {
     match run_story(args).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,7 +87,7 @@ async fn run_story(args: DemoArgs) -> DemoResult<()> {
     say(&format!("an empty SQLite file, {}", path.display()))?;
     let server = DemoServer::open(&path).await?;
     let mut story = server.story().await?;
-    story.register().await?;
+    story.import_register().await?;
     story.first_month().await?;
     let offer = story.offers().await?;
     story.contact_order(&offer).await?;
@@ -111,6 +115,7 @@ struct DemoServer {
 }
 
 impl DemoServer {
+    /// Starts a server on a new database.
     async fn open(path: &Path) -> DemoResult<Self> {
         let store = Store::open(&url(path), Use::Serve).await?;
         store.migrate().await?;
@@ -127,10 +132,12 @@ impl DemoServer {
         Ok(Self { url, stop, served })
     }
 
+    /// Connects to the server.
     async fn story(&self) -> DemoResult<Story> {
         Ok(Story { channel: Endpoint::from_shared(self.url.clone())?.connect().await? })
     }
 
+    /// Stops the server, and waits until it has drained.
     async fn close(self) -> DemoResult<()> {
         let _ = self.stop.send(());
         self.served.await??;
@@ -138,12 +145,14 @@ impl DemoServer {
     }
 }
 
+/// A connection to the server, over which the steps of the demo are sent.
 struct Story {
     channel: Channel,
 }
 
 impl Story {
-    async fn register(&mut self) -> DemoResult<()> {
+    /// Imports the files of the register.
+    async fn import_register(&mut self) -> DemoResult<()> {
         heading("The register: who is in which trust")?;
         for (sample, as_at) in REGISTER {
             let messages = upload(sample, as_at).map(|part| match part {
@@ -160,12 +169,13 @@ impl Story {
                     outcome = Some(it);
                 }
             }
-            imported(sample.0, &outcome.unwrap_or_default())?;
+            say_imported(sample.0, &outcome.unwrap_or_default())?;
         }
         Ok(())
     }
 
-    async fn month(&mut self, (sample, as_at): ((&'static str, &'static [u8]), &str)) -> DemoResult<()> {
+    /// Imports a monthly file of Ofsted.
+    async fn import_month(&mut self, (sample, as_at): (Sample, &str)) -> DemoResult<()> {
         let messages = upload(sample, as_at).map(|part| match part {
             Ok(header) => import_ofsted_request::Part::Header(header),
             Err(chunk) => import_ofsted_request::Part::Chunk(chunk),
@@ -179,12 +189,12 @@ impl Story {
                 outcome = Some(it);
             }
         }
-        imported(sample.0, &outcome.unwrap_or_default())
+        say_imported(sample.0, &outcome.unwrap_or_default())
     }
 
     async fn first_month(&mut self) -> DemoResult<()> {
         heading("Ofsted's position at 31 August 2021: who is eligible")?;
-        self.month(AUGUST).await?;
+        self.import_month(AUGUST).await?;
         self.summary().await?;
         let request = ExplainEligibilityRequest {
             programme: PROGRAMME.to_owned(),
@@ -260,8 +270,8 @@ impl Story {
             ..Default::default()
         };
         let mut client = OfferServiceClient::new(self.channel.clone());
-        let early = client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await;
-        refused(early, Code::FailedPrecondition)?;
+        let too_early = client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await;
+        expect_refusal(too_early, Code::FailedPrecondition)?;
         client.contact_offers(by("case-officer", contact(Party::ResponsibleBody, "2021-09-13"))).await?;
         say("recorded the contact with the diocese, dated 2021-09-13")?;
         client.contact_offers(by("case-officer", contact(Party::School, "2021-09-14"))).await?;
@@ -276,12 +286,12 @@ impl Story {
         client.accept_offer(by("case-officer", accept)).await?;
         say("the school accepted on 2021-09-20")?;
         let start = StartOfferRequest { request_id: request_id(), offer: offer.offer.clone(), ..Default::default() };
-        refused(client.start_offer(by("case-officer", start)).await, Code::FailedPrecondition)
+        expect_refusal(client.start_offer(by("case-officer", start)).await, Code::FailedPrecondition)
     }
 
     async fn second_month(&mut self) -> DemoResult<()> {
         heading("A month later")?;
-        self.month(SEPTEMBER).await?;
+        self.import_month(SEPTEMBER).await?;
         let request = ListEligibilityChangesRequest {
             programme: PROGRAMME.to_owned(),
             from_date: AUGUST.1.to_owned(),
@@ -316,14 +326,15 @@ impl Story {
             reason: "a mistake".to_owned(),
             ..Default::default()
         };
-        refused(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
+        expect_refusal(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
-        let second = |message| called("second-administrator", "administrator", message);
-        let waiting = approvals.list_approvals(second(mine)).await?.into_inner();
+        let by_second_person = |message| called("second-administrator", "administrator", message);
+        let waiting = approvals.list_approvals(by_second_person(mine)).await?.into_inner();
         let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
-        let own = GiveApprovalRequest { request_id: request_id(), approval: approval.clone(), ..Default::default() };
-        refused(approvals.give_approval(by("administrator", own)).await, Code::PermissionDenied)?;
+        let own_approval =
+            GiveApprovalRequest { request_id: request_id(), approval: approval.clone(), ..Default::default() };
+        expect_refusal(approvals.give_approval(by("administrator", own_approval)).await, Code::PermissionDenied)?;
         let given = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
         let given = approvals.give_approval(called("second-administrator", "administrator", given)).await?.into_inner();
         let state = given.offer.and_then(|it| name(it.state().as_str_name(), "OFFER_STATE_")).unwrap_or_default();
@@ -346,11 +357,8 @@ async fn verify_record(path: &Path) -> DemoResult<()> {
     Ok(store.close().await?)
 }
 
-/// The messages of an upload: the header, then the bytes.
-fn upload(
-    (name, bytes): (&'static str, &'static [u8]),
-    as_at: &str,
-) -> impl Iterator<Item = Result<ImportHeader, Vec<u8>>> {
+/// Returns the messages of an upload: the header as `Ok`, then the content as `Err`.
+fn upload((name, bytes): Sample, as_at: &str) -> impl Iterator<Item = Result<ImportHeader, Vec<u8>>> {
     let header = ImportHeader {
         request_id: request_id(),
         file_name: name.to_owned(),
@@ -361,12 +369,13 @@ fn upload(
     std::iter::once(Ok(header)).chain(std::iter::once(Err(bytes.to_vec())))
 }
 
-fn imported(name: &str, outcome: &ImportOutcome) -> DemoResult<()> {
+/// Prints the outcome of an import.
+fn say_imported(name: &str, outcome: &ImportOutcome) -> DemoResult<()> {
     say(&format!("{name}: {} rows, {} accepted, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
 }
 
-/// Prints a refusal. Fails if the call succeeded or failed with another code.
-fn refused<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()> {
+/// Prints a refusal. Fails if the call succeeded, or failed with another code.
+fn expect_refusal<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()> {
     match result {
         Err(status) if status.code() == expected => {
             let shown = ErrorView::from_status(status).text();
@@ -377,11 +386,12 @@ fn refused<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()> {
     }
 }
 
-/// A call of one person, who is named as their role.
+/// Makes a request of a caller whose id is the name of the role.
 fn by<T>(role: &'static str, message: T) -> Request<T> {
     called(role, role, message)
 }
 
+/// Makes a request of this caller with this role.
 fn called<T>(actor: &'static str, role: &'static str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("x-tsio-actor", MetadataValue::from_static(actor));

@@ -1,9 +1,9 @@
-//! Makes the JSON of messages from the descriptor of the contract, so that no field is forgotten.
+//! Converts messages to JSON by the descriptor of the contract, so that every field is printed.
 //!
 //! A field is printed under its name. Integers are numbers; an enum is its value's name without the prefix, in lower case;
 //! an instant is RFC 3339 in UTC. An absent value is null: an empty text, an unspecified enum, a message or an `optional`
-//! field that is not set. 0 is a number. If the first field of a response is one resource, the keys of the resource are
-//! printed among its own.
+//! field that is not set. 0 is a number. If the first field of a response is a single message, its
+//! keys are merged into those of the response.
 //!
 //! [`EXCEPTIONS`] lists all fields that are printed differently. Commands add keys with [`Object::with`]. This is not the JSON
 //! mapping of proto3 (camelCase, 64-bit integers as text).
@@ -25,22 +25,22 @@ use crate::proto::FILE_DESCRIPTOR_SET;
 
 use Exception::{EmptyText, Hidden, Key, Merged, Nested, Parsed, ZeroIsNone};
 
-/// How a field is printed, if not as its value under its name.
+/// How a field is printed, if it is not printed as its value under its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Exception {
-    /// Under this key; `a.b` is the key `b` of an object `a`.
+    /// The field is printed under this key; `a.b` is the key `b` of an object `a`.
     Key(&'static str),
     /// The keys of its message are merged into the outer message; all are null if it is not set.
     Merged,
-    /// Under its name, although it is the first resource of a response.
+    /// The field is printed under its name, although it is the first message of a response.
     Nested,
-    /// 0 means none, and is printed as null.
+    /// 0 means that there is no value, and is printed as null.
     ZeroIsNone,
-    /// An empty text is printed as such, because it is the value in the file.
+    /// An empty text is printed as an empty text, not as null.
     EmptyText,
     /// The text is a JSON document, and is printed as one.
     Parsed,
-    /// Not printed, because a command adds another key for it.
+    /// The field is not printed, because a command adds another key for it.
     Hidden,
 }
 
@@ -48,7 +48,7 @@ enum Exception {
 const EXCEPTIONS: [(&str, Exception); 48] = [
     ("Approval.amount_pence", ZeroIsNone),
     ("Approval.moved_alone_pence", ZeroIsNone),
-    // A preview has made no award, so it has no id.
+    // A check makes no award, so the award has no id.
     ("Award.award", EmptyText),
     ("Award.credit", Merged),
     ("Award.day_rate_pence", ZeroIsNone),
@@ -97,7 +97,7 @@ const EXCEPTIONS: [(&str, Exception); 48] = [
     ("SummariseEligibilityResponse.standalone_single_school_mat", Key("standalone.single_school_mat")),
 ];
 
-/// A value as it is printed.
+/// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Json {
     Null,
@@ -114,12 +114,12 @@ pub(super) enum Json {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Object(Vec<(String, Json)>);
 
-/// Converts a message to JSON.
+/// Converts a message to JSON. Returns an empty object if the contract does not have the message.
 pub(super) fn of<M: Message + Name>(message: &M) -> Object {
     static CONTRACT: LazyLock<DescriptorPool> =
         LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap_or_default());
-    let read = |descriptor| DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).ok();
-    let message = CONTRACT.get_message_by_name(&M::full_name()).and_then(read);
+    let decode = |descriptor| DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).ok();
+    let message = CONTRACT.get_message_by_name(&M::full_name()).and_then(decode);
     message.as_ref().map(object).unwrap_or_default()
 }
 
@@ -128,11 +128,12 @@ pub(super) fn list<M: Message + Name>(messages: &[M]) -> Json {
     messages.iter().map(of).collect()
 }
 
-/// The JSON of the answer to a mutation. It always has the key `warnings`, even if the answer has no such field.
+/// Converts the answer to a mutation to JSON. The object always has the key `warnings`, even if the answer has no such field.
 pub(super) fn changed<M: Message + Name>(answer: &M) -> Object {
     of(answer).or("warnings", Json::List(Vec::new()))
 }
 
+/// Converts a message of any type to JSON.
 fn object(message: &DynamicMessage) -> Object {
     let mut printed = Object::default();
     for field in message.descriptor().fields() {
@@ -150,19 +151,20 @@ fn object(message: &DynamicMessage) -> Object {
     printed
 }
 
+/// Returns the exceptions of a field.
 fn exceptions(field: &FieldDescriptor) -> Vec<Exception> {
     let package = field.parent_message().package_name();
-    let place = field.full_name().strip_prefix(package).unwrap_or_default().trim_start_matches('.');
-    EXCEPTIONS.iter().filter(|(name, _)| *name == place).map(|(_, exception)| *exception).collect()
+    let field_name = field.full_name().strip_prefix(package).unwrap_or_default().trim_start_matches('.');
+    EXCEPTIONS.iter().filter(|(name, _)| *name == field_name).map(|(_, exception)| *exception).collect()
 }
 
-/// Returns true if this is the first field of a response, and a single message.
+/// Returns true if this is the first field of a response, and a single message. Such a field is merged into the response.
 fn is_resource(field: &FieldDescriptor) -> bool {
-    let answer = field.parent_message().name().ends_with("Response");
-    answer && field.number() == 1 && !field.is_list() && field.kind().as_message().is_some()
+    let is_of_response = field.parent_message().name().ends_with("Response");
+    is_of_response && field.number() == 1 && !field.is_list() && field.kind().as_message().is_some()
 }
 
-/// Merges the keys of an inner message into the outer one.
+/// Merges the keys of an inner message into the outer object. If the inner message is not set, its missing keys become null.
 fn merge(printed: &mut Object, message: &DynamicMessage, field: &FieldDescriptor) {
     let Value::Message(inner) = &*message.get_field(field) else { return };
     let is_set = message.has_field(field);
@@ -175,6 +177,7 @@ fn merge(printed: &mut Object, message: &DynamicMessage, field: &FieldDescriptor
     }
 }
 
+/// Converts the value of a field to JSON.
 fn value(message: &DynamicMessage, field: &FieldDescriptor, exceptions: &[Exception]) -> Json {
     if field.supports_presence() && !message.has_field(field) {
         return Json::Null;
@@ -188,18 +191,18 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor, exceptions: &[Except
         Value::List(elements) => elements.iter().map(|it| element(&field.kind(), it)).collect(),
         Value::Map(entries) => {
             let kind = field.kind();
-            let value = kind.as_message().map(|it| it.map_entry_value_field().kind());
-            let value = value.unwrap_or(kind);
+            let value_kind = kind.as_message().map(|it| it.map_entry_value_field().kind());
+            let value_kind = value_kind.unwrap_or(kind);
             let key = |key: &prost_reflect::MapKey| key.as_str().unwrap_or_default().to_owned();
-            let mut entries: Vec<_> = entries.iter().map(|(name, it)| (key(name), element(&value, it))).collect();
-            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let mut entries: Vec<_> = entries.iter().map(|(name, it)| (key(name), element(&value_kind, it))).collect();
+            entries.sort_by(|(left, _), (right, _)| left.cmp(right));
             Json::Object(Object(entries))
         }
         single => element(&field.kind(), single),
     }
 }
 
-/// Converts a single value. The contract has no unsigned numbers, fractions or bytes.
+/// Converts a single value to JSON. The contract has no unsigned numbers, fractions or bytes; they would become null.
 fn element(kind: &Kind, value: &Value) -> Json {
     match value {
         Value::Bool(is) => Json::Bool(*is),
@@ -215,42 +218,44 @@ fn element(kind: &Kind, value: &Value) -> Json {
     }
 }
 
-/// The name of an enum value without the common prefix; `None` for an unspecified or unknown value.
-fn short_name(of: &EnumDescriptor, number: i32) -> Option<String> {
-    let (unspecified, value) = (of.get_value(0)?, of.get_value(number)?);
+/// Returns the name of an enum value without the common prefix; `None` for an unspecified or unknown value.
+fn short_name(descriptor: &EnumDescriptor, number: i32) -> Option<String> {
+    let (unspecified, value) = (descriptor.get_value(0)?, descriptor.get_value(number)?);
     name(value.name(), unspecified.name().strip_suffix("UNSPECIFIED")?)
 }
 
 impl Object {
-    /// Sets a key, replacing an existing value.
+    /// Sets a key, replacing an existing value, and returns the object.
     pub(super) fn with(mut self, key: &str, value: impl Into<Json>) -> Self {
         self.set(key, value.into());
         self
     }
 
-    /// Sets a key unless it exists.
+    /// Sets a key unless it exists, and returns the object.
     pub(super) fn or(self, key: &str, value: impl Into<Json>) -> Self {
         if self.get(key).is_some() { self } else { self.with(key, value) }
     }
 
-    /// Removes these keys.
+    /// Removes these keys, and returns the object.
     pub(super) fn without(mut self, keys: &[&str]) -> Self {
         self.0.retain(|(key, _)| !keys.contains(&key.as_str()));
         self
     }
 
+    /// Returns the value of a key at the top of the object.
     fn get(&self, key: &str) -> Option<&Json> {
         self.0.iter().find(|(it, _)| it == key).map(|(_, value)| value)
     }
 
+    /// Sets a key, where `a.b` is the key `b` of an object `a`. Replaces an existing value.
     fn set(&mut self, key: &str, value: Json) {
         let (key, value) = match key.split_once('.') {
             Some((outer, inner)) => {
-                let within = match self.get(outer) {
+                let inner_object = match self.get(outer) {
                     Some(Json::Object(object)) => object.clone(),
                     _ => Self::default(),
                 };
-                (outer, Json::Object(within.with(inner, value)))
+                (outer, Json::Object(inner_object.with(inner, value)))
             }
             None => (key, value),
         };
@@ -281,7 +286,8 @@ impl Serialize for Json {
     }
 }
 
-macro_rules! printed_as {
+/// Implements the conversion of these types to JSON.
+macro_rules! convert_to_json {
     ($($from:ty: |$it:ident| $json:expr),+ $(,)?) => {$(
         impl From<$from> for Json {
             fn from($it: $from) -> Self {
@@ -291,7 +297,7 @@ macro_rules! printed_as {
     )+};
 }
 
-printed_as! {
+convert_to_json! {
     bool: |it| Self::Bool(it),
     i64: |it| Self::Number(it),
     usize: |it| Self::Number(i64::try_from(it).unwrap_or(i64::MAX)),

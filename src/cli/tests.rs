@@ -11,7 +11,7 @@ use super::command::{Cli, ClientCommand, Command};
 use super::errors::{ErrorView, Failure};
 use crate::proto::{Limit, Refusal, SubjectKind};
 
-/// Splits a command line at spaces, `_` standing for a space within a word.
+/// Parses a command line. It is split at spaces; `_` becomes a space within a word.
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace().map(|word| word.replace('_', " ")))
 }
@@ -174,7 +174,7 @@ fn wrong_usage_exits_2() {
 }
 
 #[test]
-fn what_is_about_one_offer_is_not_asked_of_several() {
+fn arguments_for_one_offer_are_not_allowed_with_several() {
     #[rustfmt::skip]
     let rows = [
         ("tsio offers contact 1f    --party school --on 2021-10-04 --urn 103150 --etag e1", true),
@@ -182,16 +182,16 @@ fn what_is_about_one_offer_is_not_asked_of_several() {
         ("tsio offers contact 1f 2f --party school --on 2021-10-04 --urn 103150",           false),
         ("tsio offers contact 1f 2f --party school --on 2021-10-04 --etag e1",              false),
     ];
-    for (line, fine) in rows {
+    for (line, is_allowed) in rows {
         let Ok(Cli { command: Command::Client(ClientCommand::Offers(command)), .. }) = parse(line) else {
             unreachable!("{line}")
         };
-        assert_eq!(super::offers::check(&command).is_ok(), fine, "{line}");
+        assert_eq!(super::offers::check(&command).is_ok(), is_allowed, "{line}");
     }
 }
 
 #[test]
-fn a_draw_and_a_refund_say_how_much() {
+fn a_draw_and_a_refund_must_have_an_amount() {
     #[rustfmt::skip]
     let rows = [
         ("tsio awards draw 2f --on 2022-03-14",             false),
@@ -201,16 +201,16 @@ fn a_draw_and_a_refund_say_how_much() {
         ("tsio awards refund 2f --reason x --days 1",       true),
         ("tsio awards release 2f",                          true),
     ];
-    for (line, fine) in rows {
+    for (line, is_allowed) in rows {
         let Ok(Cli { command: Command::Client(ClientCommand::Awards(command)), .. }) = parse(line) else {
             unreachable!("{line}")
         };
-        assert_eq!(super::awards::check(&command).is_ok(), fine, "{line}");
+        assert_eq!(super::awards::check(&command).is_ok(), is_allowed, "{line}");
     }
 }
 
 #[test]
-fn the_command_line_is_sound() {
+fn the_definition_of_the_command_line_has_no_mistake() {
     super::command().debug_assert();
 }
 
@@ -245,8 +245,8 @@ fn json(view: ErrorView) -> String {
     serde_json::to_string(&view.document()).unwrap_or_default()
 }
 
-/// An amount that two limits refuse; one of them has no numbers.
-fn over_the_cap() -> Failure {
+/// Makes a refusal with two limits; one of them has no numbers.
+fn refusal_with_two_limits() -> Failure {
     let cap = Limit {
         kind: "cap".to_owned(),
         account: "1f/nle".to_owned(),
@@ -283,13 +283,13 @@ fn a_refusal_prints_every_limit_as_json() {
         r#""request_id":"6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d"}}"#,
     );
     let id = Uuid::from_u128(0x6f1c_8a52_30c5_4c3e_9d9e_0a4f_5e6b_7c8d);
-    assert_eq!(json(ErrorView::new(&over_the_cap(), Some(id))), expected);
+    assert_eq!(json(ErrorView::new(&refusal_with_two_limits(), Some(id))), expected);
 }
 
 #[test]
 fn a_refusal_prints_every_limit_for_a_person() {
     let id = Uuid::from_u128(1);
-    let text = ErrorView::new(&over_the_cap(), Some(id)).text();
+    let text = ErrorView::new(&refusal_with_two_limits(), Some(id)).text();
     let lines: Vec<_> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let expected = [
         "error: The cap is 3 days. (CAP_EXCEEDED)",
@@ -304,7 +304,7 @@ fn a_refusal_prints_every_limit_for_a_person() {
 }
 
 #[test]
-fn limits_that_did_not_fit_a_status_are_counted() {
+fn limits_that_are_not_in_the_status_are_counted() {
     // One limit is in the table, the other only has a remedy.
     let cap = Limit { kind: "cap".to_owned(), account: "1f/nle".to_owned(), limit: Some(6), ..Limit::default() };
     let contact = Limit { kind: "contact".to_owned(), remedy: "Tell it first.".to_owned(), ..Limit::default() };
@@ -316,8 +316,8 @@ fn limits_that_did_not_fit_a_status_are_counted() {
             let text = ErrorView::new(&failure, None).text();
             assert_eq!(text.lines().find(|line| line.starts_with("and ")), expected, "{text}");
             let printed = json(ErrorView::new(&failure, None));
-            let counted = printed.contains(&format!(r#""more_limits":{more_limits}"#));
-            assert_eq!(counted, expected.is_some(), "{printed}");
+            let has_count = printed.contains(&format!(r#""more_limits":{more_limits}"#));
+            assert_eq!(has_count, expected.is_some(), "{printed}");
         }
     }
 }
@@ -348,7 +348,7 @@ fn field_violations_and_approvals_are_printed() {
 }
 
 #[test]
-fn a_status_without_details_has_its_code_for_a_reason() {
+fn the_reason_of_a_status_without_details_is_its_code() {
     let error = ErrorView::new(&Status::new(Code::DeadlineExceeded, "too slow").into(), None);
     let expected = concat!(
         r#"{"error":{"code":"DEADLINE_EXCEEDED","reason":"DEADLINE_EXCEEDED","message":"too slow","#,

@@ -1,10 +1,10 @@
-//! The second half of the demo: funds, awards, a refusal, delivery, a claim, closing an offer, and the reports of finance.
+//! Runs the second half of the demo: funds, awards, a refusal, delivery, a claim, closing an offer, and the reports of finance.
 //!
 //! Every request has a date. Without one it would be dated today, after the programme's award window.
 
 use tonic::Code;
 
-use super::{DemoResult, Failure, Story, by, called, heading, refused, request_id, say};
+use super::{DemoResult, Failure, Story, by, called, expect_refusal, heading, request_id, say};
 use crate::cli::amounts::shown;
 use crate::cli::args::PROGRAMME;
 use crate::cli::names::name;
@@ -34,8 +34,8 @@ impl Story {
     /// Creates the funds and allocates money to them.
     pub(super) async fn funds(&mut self) -> DemoResult<DemoFunds> {
         heading("Funds: the money that can be awarded")?;
-        let (credit, nlg) = (self.create("credit").await?, self.create("nlg").await?);
-        let npqel = self.create("npqel").await?;
+        let (credit, nlg) = (self.create_fund("credit").await?, self.create_fund("nlg").await?);
+        let npqel = self.create_fund("npqel").await?;
         let mut client = FundServiceClient::new(self.channel.clone());
         let allocate = |fund: &Fund, amount_pence: i64| AllocateFundRequest {
             request_id: request_id(),
@@ -46,7 +46,7 @@ impl Story {
         };
         let answer = client.allocate_fund(by("finance", allocate(&credit, 4_000_000))).await?.into_inner();
         say(&format!("one person may allocate £40,000: {}", fund_line(&answer.fund.unwrap_or_default())))?;
-        refused(client.allocate_fund(by("finance", allocate(&nlg, 6_000_000))).await, Code::FailedPrecondition)?;
+        expect_refusal(client.allocate_fund(by("finance", allocate(&nlg, 6_000_000))).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
         let waiting = approvals.list_approvals(called("approver", "finance-approver", mine)).await?.into_inner();
@@ -70,7 +70,8 @@ impl Story {
         Ok(DemoFunds { credit })
     }
 
-    async fn create(&mut self, strand: &str) -> DemoResult<Fund> {
+    /// Creates the national fund of a strand.
+    async fn create_fund(&mut self, strand: &str) -> DemoResult<Fund> {
         let (request_id, programme, strand) = (request_id(), PROGRAMME.to_owned(), strand.to_owned());
         let request = CreateFundRequest { request_id, programme, strand, ..Default::default() };
         let mut client = FundServiceClient::new(self.channel.clone());
@@ -85,7 +86,7 @@ impl Story {
         funds.iter().try_for_each(|fund| say(&fund_line(fund)))
     }
 
-    /// Support for the school: a bundle, a refusal, days delivered, a claim paid.
+    /// Supports the school: makes awards, shows a refusal, delivers days, and pays a claim.
     pub(super) async fn school(&mut self, offer: &Offer) -> DemoResult<()> {
         heading("Awards: days and credit, all or nothing")?;
         let (leader, organisation) = ("nle-114".to_owned(), "Alderquill Trust".to_owned());
@@ -103,9 +104,9 @@ impl Story {
         let [days, claims] = made.as_slice() else { return Err("two awards were asked for".into()) };
 
         heading("A refusal names every limit")?;
-        let more = create(&offer.offer, vec![credit(3_700_000)], "2021-10-05");
+        let more = create_awards_request(&offer.offer, vec![credit(3_700_000)], "2021-10-05");
         let mut client = AwardServiceClient::new(self.channel.clone());
-        refused(client.create_awards(by("case-officer", more)).await, Code::FailedPrecondition)?;
+        expect_refusal(client.create_awards(by("case-officer", more)).await, Code::FailedPrecondition)?;
 
         heading("Delivery and a claim")?;
         self.start(&offer.offer, "2021-10-11").await?;
@@ -141,7 +142,11 @@ impl Story {
 
     async fn award(&mut self, offer: &str, awards: Vec<NewAward>, date: &str) -> DemoResult<Vec<Award>> {
         let mut client = AwardServiceClient::new(self.channel.clone());
-        Ok(client.create_awards(by("case-officer", create(offer, awards, date))).await?.into_inner().awards)
+        Ok(client
+            .create_awards(by("case-officer", create_awards_request(offer, awards, date)))
+            .await?
+            .into_inner()
+            .awards)
     }
 
     async fn start(&mut self, offer: &str, date: &str) -> DemoResult<()> {
@@ -160,7 +165,7 @@ impl Story {
         say(&format!("assigned to {to}, who sees no other offer"))
     }
 
-    /// Support for a trust: governance and the qualification, whose invoice is paid once.
+    /// Supports a trust with governance and the qualification. An invoice of the qualification cannot be paid twice.
     pub(super) async fn trust(&mut self) -> DemoResult<()> {
         heading("Governance and the qualification, for a trust")?;
         let offer = self.accepted_trust().await?;
@@ -187,7 +192,7 @@ impl Story {
         let paid = client.draw_award(by("finance", pay("INV-2022/17"))).await?.into_inner().award.unwrap_or_default();
         let reference = paid.invoices.first().map(|it| it.reference.clone()).unwrap_or_default();
         say(&format!("invoice {reference} paid: {}", award_line(&paid)))?;
-        refused(client.draw_award(by("finance", pay("inv 2022 17"))).await, Code::FailedPrecondition)
+        expect_refusal(client.draw_award(by("finance", pay("inv 2022 17"))).await, Code::FailedPrecondition)
     }
 
     /// Records the contact with the trust and its acceptance, and returns its offer.
@@ -235,7 +240,7 @@ impl Story {
         })
     }
 
-    /// What finance sees: positions as of several days, and a check of the whole record.
+    /// Prints what finance sees: the positions of the fund as of several days, and the verification of the record.
     pub(super) async fn finance(&mut self, funds: &DemoFunds) -> DemoResult<()> {
         heading("What finance sees")?;
         let mut client = FundServiceClient::new(self.channel.clone());
@@ -268,7 +273,7 @@ const fn new_award(amount: Amount, support: Support) -> NewAward {
     NewAward { amount: Some(amount), support: Some(support) }
 }
 
-fn create(offer: &str, awards: Vec<NewAward>, date: &str) -> CreateAwardsRequest {
+fn create_awards_request(offer: &str, awards: Vec<NewAward>, date: &str) -> CreateAwardsRequest {
     let (request_id, offer, date) = (request_id(), offer.to_owned(), date.to_owned());
     CreateAwardsRequest { request_id, offer, awards, date, ..Default::default() }
 }

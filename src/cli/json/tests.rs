@@ -1,4 +1,4 @@
-//! Tests the mapping field by field, and that every exception names an existing field.
+//! Tests the conversion to JSON, and that every exception names a field of a suitable type.
 
 use prost_reflect::Cardinality;
 
@@ -13,54 +13,56 @@ fn contract() -> DescriptorPool {
     DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap()
 }
 
+/// Returns an object as JSON text.
 fn printed(object: &Object) -> String {
     serde_json::to_string(object).unwrap()
 }
 
+/// Returns the value at a JSON pointer.
 fn value(object: &Object, pointer: &str) -> serde_json::Value {
     serde_json::to_value(object).unwrap().pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {object:?}")).clone()
 }
 
 #[test]
-fn each_exception_is_of_a_field_of_its_type() {
+fn each_exception_is_of_a_field_of_a_suitable_type() {
     let contract = contract();
-    for (place, exception) in EXCEPTIONS {
-        let (message, field) = place.split_once('.').unwrap();
+    for (field_name, exception) in EXCEPTIONS {
+        let (message, field) = field_name.split_once('.').unwrap();
         let message = contract.get_message_by_name(&format!("tsio.v1.{message}"));
-        let field = message.unwrap_or_else(|| panic!("{place}: no such message")).get_field_by_name(field);
-        let field = field.unwrap_or_else(|| panic!("{place}: no such field"));
-        let one = field.cardinality() != Cardinality::Repeated;
+        let field = message.unwrap_or_else(|| panic!("{field_name}: no such message")).get_field_by_name(field);
+        let field = field.unwrap_or_else(|| panic!("{field_name}: no such field"));
+        let is_single = field.cardinality() != Cardinality::Repeated;
         let fits = match exception {
             Key(key) => key != field.name(),
             Hidden => true,
-            Merged => one && field.kind().as_message().is_some() && !is_resource(&field),
+            Merged => is_single && field.kind().as_message().is_some() && !is_resource(&field),
             Nested => is_resource(&field),
-            ZeroIsNone => one && matches!(field.kind(), Kind::Int32 | Kind::Int64),
-            EmptyText | Parsed => one && field.kind() == Kind::String,
+            ZeroIsNone => is_single && matches!(field.kind(), Kind::Int32 | Kind::Int64),
+            EmptyText | Parsed => is_single && field.kind() == Kind::String,
         };
-        assert!(fits, "{place}: {exception:?} is not for {field:?}");
+        assert!(fits, "{field_name}: {exception:?} is not for {field:?}");
     }
-    let mut places = EXCEPTIONS.map(|(place, exception)| format!("{place} {exception:?}")).to_vec();
-    places.dedup();
-    assert_eq!(places.len(), EXCEPTIONS.len(), "one is there twice");
-    assert!(EXCEPTIONS.is_sorted_by_key(|(place, _)| *place));
+    let mut exceptions = EXCEPTIONS.map(|(field_name, exception)| format!("{field_name} {exception:?}")).to_vec();
+    exceptions.dedup();
+    assert_eq!(exceptions.len(), EXCEPTIONS.len(), "no exception is listed twice");
+    assert!(EXCEPTIONS.is_sorted_by_key(|(field_name, _)| *field_name));
 }
 
-/// The contract has no type that [`element`] does not convert.
+/// [`element`] converts every type of the contract, except the bytes of an upload.
 #[test]
 fn the_contract_has_no_other_type() {
-    let known = |kind: &Kind| {
+    let is_converted = |kind: &Kind| {
         matches!(kind, Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::String | Kind::Enum(_) | Kind::Message(_))
     };
     for message in contract().all_messages().filter(|it| it.package_name() == "tsio.v1") {
         for field in message.fields() {
-            let uploaded = field.kind() == Kind::Bytes && field.name() == "chunk";
-            assert!(uploaded || known(&field.kind()), "{}", field.full_name());
+            let is_upload = field.kind() == Kind::Bytes && field.name() == "chunk";
+            assert!(is_upload || is_converted(&field.kind()), "{}", field.full_name());
         }
     }
     for it in contract().all_enums().filter(|it| it.parent_file().package_name() == "tsio.v1") {
-        let short: Vec<_> = it.values().map(|value| short_name(&it, value.number())).collect();
-        assert!(short[0].is_none() && short[1..].iter().all(Option::is_some), "{}: {short:?}", it.name());
+        let names: Vec<_> = it.values().map(|value| short_name(&it, value.number())).collect();
+        assert!(names[0].is_none() && names[1..].iter().all(Option::is_some), "{}: {names:?}", it.name());
         assert_eq!(short_name(&it, 999), None, "{}", it.name());
     }
 }
@@ -87,7 +89,7 @@ fn an_absent_value_is_null_and_0_is_a_number() {
         r#""withdrawn_by":null,"withdrawn_reason":null}"#
     );
     assert_eq!(printed(&of(&import)), expected);
-    // An answer that begins with it has its keys, and those of its own.
+    // The first field of a response is the import, so the keys of the import are merged into the response.
     let answer = WithdrawImportResponse { import: Some(import), affected_offers: Vec::new() };
     assert_eq!(printed(&of(&answer)), format!("{},\"affected_offers\":[]}}", expected.trim_end_matches('}')));
     let unknown = Import { state: 999, ..Import::default() };
@@ -95,7 +97,7 @@ fn an_absent_value_is_null_and_0_is_a_number() {
 }
 
 #[test]
-fn a_merged_message_stands_beside_the_others_keys() {
+fn the_keys_of_a_merged_message_are_in_the_outer_object() {
     let support = Support::Credit(CreditSupport { partner_uid: 2044, suitable_because: "near by".to_owned() });
     let award = Award { state: AwardState::Open.into(), support: Some(support), ..Award::default() };
     let award = of(&award);
@@ -132,7 +134,7 @@ fn keys_are_renamed_nested_and_parsed() {
 }
 
 #[test]
-fn a_command_adds_replaces_and_takes_away() {
+fn an_object_adds_replaces_and_removes_keys() {
     let object =
         Object::default().with("a", 1_usize).with("b", "x").with("a", true).or("b", false).or("c", None::<i64>);
     assert_eq!(printed(&object), r#"{"a":true,"b":"x","c":null}"#);
