@@ -8,7 +8,7 @@ use tsio::proto::{IdentifyOffersRequest, LoadTermsRequest};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, tsio};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 
 both!(
     a_start_finishes_an_interrupted_upgrade,
@@ -21,13 +21,13 @@ const ADOPTED: &str = "SELECT count(*) FROM events WHERE kind = 'rules_adopted'"
 
 /// Restores the state of a process that was killed after it migrated the schema and before it wrote an event.
 async fn interrupt_upgrade(db: &Db) {
-    let mut past = Past::of(db).await;
-    past.run_unguarded("DELETE FROM events").await.unwrap();
+    let mut raw_sql = RawSql::of(db).await;
+    raw_sql.run_unguarded("DELETE FROM events").await.unwrap();
     for programme in [YEAR, NEXT_YEAR] {
         let begin = genesis(&programme).to_string();
         let begin = if db.is_postgres() { format!("'\\x{begin}'") } else { format!("X'{begin}'") };
         let sql = format!("UPDATE books SET rules = 1, next_seq = 1, head = {begin} WHERE programme = '{programme}'");
-        past.run(&sql).await.unwrap();
+        raw_sql.run(&sql).await.unwrap();
     }
 }
 
@@ -46,7 +46,7 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
         })
         .collect();
     let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
-    assert_eq!(Past::of(&db).await.number(ADOPTED).await, 2, "one for each programme");
+    assert_eq!(RawSql::of(&db).await.number(ADOPTED).await, 2, "one for each programme");
     let client = Client::of(&servers[0]).await;
     client.seed().await;
     drop(servers);
@@ -54,7 +54,7 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
 
     // `tsio migrate` does the same, and names the programmes.
     interrupt_upgrade(&db).await;
-    Past::of(&db)
+    RawSql::of(&db)
         .await
         .run("DELETE FROM offer_schools; DELETE FROM offers; DELETE FROM requests WHERE rpc LIKE 'OfferService/%'")
         .await
@@ -76,10 +76,10 @@ async fn a_writer_adopts_the_rules_first(db: Db) {
     let (request_id, programme) = (fresh(), YEAR.to_owned());
     let preview = IdentifyOffersRequest { request_id, programme, validate_only: true };
     let checked = client.offers().identify_offers(client.ask(preview)).await.unwrap().into_inner();
-    assert_eq!((checked.created, Past::of(&db).await.number(ADOPTED).await), (19, 0), "a check writes nothing");
+    assert_eq!((checked.created, RawSql::of(&db).await.number(ADOPTED).await), (19, 0), "a check writes nothing");
     assert_eq!(client.identify(YEAR, &fresh()).await.unwrap().created, 19);
     let first = format!("{ADOPTED} AND programme = '{YEAR}' AND seq = 1");
-    assert_eq!(Past::of(&db).await.number(&first).await, 1);
+    assert_eq!(RawSql::of(&db).await.number(&first).await, 1);
     assert_eq!(proved(&db)[0].0, 20);
 }
 
@@ -87,8 +87,8 @@ async fn a_programme_with_newer_rules_is_read_only(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
-    let mut past = Past::of(&db).await;
-    past.run(&format!("UPDATE books SET rules = 3 WHERE programme = '{YEAR}'")).await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.run(&format!("UPDATE books SET rules = 3 WHERE programme = '{YEAR}'")).await.unwrap();
     let refused = client.note(&offer, "under rules not known here", &fresh()).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "SERVER_OUTDATED"));
     let (code, reports) = verify(&db, &["--programme", YEAR]);
@@ -107,9 +107,9 @@ async fn a_programme_begins_with_the_rules(db: Db) {
     let text = years.into_iter().fold(text, |text, (from, to)| text.replace(from, to));
     let file_name = "2018-19.toml".to_owned();
     let load = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     client.schemes().load_terms(client.ask(load)).await.unwrap();
     let by = |who: &str| format!("{ADOPTED} AND seq = 1 AND actor = '{who}'");
-    assert_eq!((past.number(&by("tsio")).await, past.number(&by("officer")).await), (2, 1));
+    assert_eq!((raw_sql.number(&by("tsio")).await, raw_sql.number(&by("officer")).await), (2, 1));
     assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1, 1]);
 }

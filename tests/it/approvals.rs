@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::client::{Client, YEAR, fresh, of_school, reason};
 use super::harness::{Db, Server, both};
 use super::money::{balances, credit, refusal};
-use super::raw_sql::{Past, verify};
+use super::raw_sql::{RawSql, verify};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
 both!(
@@ -287,7 +287,7 @@ async fn an_expired_approval_is_shown_as_expired(db: Db) {
     client.seed().await;
     let fund = client.made(YEAR, "credit", "").await;
     let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
-    Past::of(&db).await.run("UPDATE approvals SET expires_at = requested_at").await.unwrap();
+    RawSql::of(&db).await.run("UPDATE approvals SET expires_at = requested_at").await.unwrap();
     assert_eq!(done(&server, &["approvals", "list"]), json!([]));
     for (filter, expected) in
         [("state = expired", 1), ("state = open", 0), ("state != open", 1), ("state != expired", 0)]

@@ -5,7 +5,7 @@ use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 both!(a_failed_call_is_one_line_in_the_log, a_command_that_cannot_be_written_is_logged);
 
@@ -76,17 +76,17 @@ async fn a_command_that_cannot_be_written_is_logged(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let mut past = Past::of(&db).await;
-    let refuse = match past {
-        Past::Sqlite(_) => {
+    let mut raw_sql = RawSql::of(&db).await;
+    let refuse = match raw_sql {
+        RawSql::Sqlite(_) => {
             "CREATE TRIGGER cursed BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END".to_owned()
         }
-        Past::Postgres(_) => "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
+        RawSql::Postgres(_) => "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
                               $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
                               CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION curse()"
             .to_owned(),
     };
-    past.run(&refuse).await.unwrap();
+    raw_sql.run(&refuse).await.unwrap();
     let id = fresh();
     note(&client, &offers[0].offer, &id, "case-officer").await.unwrap_err();
     server.stop();

@@ -89,7 +89,7 @@ impl Health {
         Self(HealthClient::new(client.channel()).watch(whole_server).await.unwrap().into_inner())
     }
 
-    async fn becomes(&mut self, expected: ServingStatus) {
+    async fn wait_for(&mut self, expected: ServingStatus) {
         let reached = async { while self.0.message().await.unwrap().unwrap().status() != expected {} };
         timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("health never becomes {expected:?}"));
     }
@@ -110,7 +110,7 @@ async fn recorded_times_stay_in_order(db: Db) {
     let client = Client::at(&server.url).await;
     let offer = client.seed().await[0].offer.clone();
     let mut health = Health::of(&client).await;
-    health.becomes(ServingStatus::Serving).await;
+    health.wait_for(ServingStatus::Serving).await;
     client.note(&offer, "by the right clock", &fresh()).await.unwrap();
 
     // A clock that is set back: the server repeats the last recorded time, and is not healthy.
@@ -119,9 +119,9 @@ async fn recorded_times_stay_in_order(db: Db) {
     let times = recorded(&client, &offer).await;
     assert_in_order(&times);
     assert_eq!(times[times.len() - 1], times[times.len() - 2]);
-    health.becomes(ServingStatus::NotServing).await;
+    health.wait_for(ServingStatus::NotServing).await;
     server.wrong_by(0);
-    health.becomes(ServingStatus::Serving).await;
+    health.wait_for(ServingStatus::Serving).await;
     client.note(&offer, "by the right clock again", &fresh()).await.unwrap();
     let times = recorded(&client, &offer).await;
     assert!(times[times.len() - 1] > times[times.len() - 2], "{times:?}");
@@ -134,7 +134,7 @@ async fn recorded_times_stay_in_order(db: Db) {
     let mut server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let client = Client::of(&server).await;
     let mut health = Health::of(&client).await;
-    health.becomes(ServingStatus::NotServing).await;
+    health.wait_for(ServingStatus::NotServing).await;
     let done = client.note(&offer, "by the right clock of another server", &fresh()).await.unwrap();
     assert_eq!(done.offer.unwrap().offer, offer, "writes go on");
     let times = recorded(&client, &offer).await;
@@ -142,7 +142,7 @@ async fn recorded_times_stay_in_order(db: Db) {
     assert_eq!(*times.last().unwrap(), ahead);
     let behind = Scrape::of(&server).await.value("tsio_clock_behind_seconds");
     assert!((1.0..=12.0).contains(&behind), "{behind}");
-    health.becomes(ServingStatus::Serving).await;
+    health.wait_for(ServingStatus::Serving).await;
     let started = Instant::now();
     while *recorded(&client, &offer).await.last().unwrap() == ahead {
         assert!(started.elapsed() < BOUND, "the clock never catches up");
@@ -165,7 +165,7 @@ fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
         let client = Client::at(&server.url).await;
         let offer = client.seed().await[0].offer.clone();
         let mut health = Health::of(&client).await;
-        health.becomes(ServingStatus::Serving).await;
+        health.wait_for(ServingStatus::Serving).await;
         let why = |status: tonic::Status| {
             (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
         };
@@ -181,12 +181,12 @@ fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
             let load = LoadTermsRequest { request_id: fresh(), file_name, text, ..Default::default() };
             let load = TermsServiceClient::new(client.channel()).load_terms(client.ask(load)).await;
             assert_eq!(why(load.unwrap_err()), wrong);
-            health.becomes(ServingStatus::NotServing).await;
+            health.wait_for(ServingStatus::NotServing).await;
             assert_eq!(client.events(&offer).await, before, "reads stay open, and nothing was written");
 
             // With the right clock the server recovers by itself, and the repeated call is carried out once.
             server.wrong_by(0);
-            health.becomes(ServingStatus::Serving).await;
+            health.wait_for(ServingStatus::Serving).await;
             for _twice in 0..2 {
                 client.note(&offer, "at a wrong time", &id).await.unwrap();
             }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::client::{Client, YEAR, fresh};
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, cli, run, tsio};
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles.sql");
 /// The errors that the serving role gets.
@@ -63,8 +63,8 @@ impl TwoRoles {
         Server::start_at(&self.db, &self.url_of(&self.server))
     }
 
-    async fn connected(&self, role: &str) -> Past {
-        Past::at(&self.url_of(role)).await
+    async fn connected(&self, role: &str) -> RawSql {
+        RawSql::at(&self.url_of(role)).await
     }
 }
 
@@ -105,13 +105,13 @@ const FORBIDDEN: [&str; 18] = [
 ];
 
 async fn check_forbidden(roles: &TwoRoles) {
-    let mut past = roles.connected(&roles.server).await;
+    let mut raw_sql = roles.connected(&roles.server).await;
     for attempt in FORBIDDEN {
-        let refused = past.run(attempt).await.expect_err(attempt);
+        let refused = raw_sql.run(attempt).await.expect_err(attempt);
         assert!(REFUSED.iter().any(|it| refused.contains(it)), "{attempt}: {refused}");
     }
     let drop_all = format!("DROP SCHEMA {} CASCADE", roles.home);
-    let refused = past.run(&drop_all).await.expect_err(&drop_all);
+    let refused = raw_sql.run(&drop_all).await.expect_err(&drop_all);
     assert!(refused.contains("must be owner"), "{refused}");
 }
 

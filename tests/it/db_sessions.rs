@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::harness::{Db, Server, run};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 /// SQL for a trigger that records the setting `jit` of each session that inserts into a table.
 fn recording_trigger(table: &str) -> String {
@@ -20,13 +20,13 @@ fn no_session_of_a_writer_uses_jit() {
     run(async {
         let db = Db::postgres();
         let server = Server::start(&db);
-        let mut past = Past::of(&db).await;
-        past.run("CREATE TABLE seen (place text, jit text)").await.unwrap();
+        let mut raw_sql = RawSql::of(&db).await;
+        raw_sql.run("CREATE TABLE seen (place text, jit text)").await.unwrap();
         for table in ["events", "imports"] {
-            past.run(&recording_trigger(table)).await.unwrap();
+            raw_sql.run(&recording_trigger(table)).await.unwrap();
         }
         Client::of(&server).await.seed().await;
-        let seen = past.lines("SELECT DISTINCT place || ' ' || jit FROM seen ORDER BY 1").await;
+        let seen = raw_sql.lines("SELECT DISTINCT place || ' ' || jit FROM seen ORDER BY 1").await;
         assert_eq!(seen, ["events off", "imports off"]);
     });
 }

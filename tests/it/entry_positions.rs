@@ -17,7 +17,7 @@ use super::client::{Client, YEAR, fresh, reason};
 use super::files::Folder;
 use super::harness::{Db, Server, both, cli};
 use super::money::refusal;
-use super::raw_sql::{Past, proved};
+use super::raw_sql::{RawSql, proved};
 use super::record::each_is_named;
 use super::samples::{
     AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, counts, done, identify, import_all, numbers, offer_of, path,
@@ -398,7 +398,7 @@ async fn a_repeated_call_gets_the_same_answer(db: Db) {
         server.restart();
     }
     // A stored answer does not depend on the monthly files, which cannot be read any more here.
-    Past::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade + 70").await.unwrap();
+    RawSql::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade + 70").await.unwrap();
     assert_ne!(cli(&server, &["eligibility", "summary"]).code, 0);
     assert_eq!((done(&server, &call), done(&server, &give)["entry_decision"].clone()), (given.clone(), given));
     // For a caller of another region it does not exist.
@@ -407,7 +407,7 @@ async fn a_repeated_call_gets_the_same_answer(db: Db) {
     let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
     assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
     drop(server);
-    Past::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade - 70").await.unwrap();
+    RawSql::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade - 70").await.unwrap();
     verified(&db);
 }
 
@@ -415,7 +415,7 @@ async fn a_decision_is_verified_against_its_event(db: Db) {
     let mut server = september(&db);
     decide(&server, "990002", "met");
     server.stop();
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     // The record: 1 the rules adopted, 2 and 3 the approval opened and given, 4 the decision.
     let rows = [
         [
@@ -440,7 +440,7 @@ async fn a_decision_is_verified_against_its_event(db: Db) {
         ],
     ];
     let rows = rows.map(|[tamper, named, mend]| (tamper.to_owned(), named.to_owned(), mend.to_owned())).into();
-    each_is_named(&db, &mut past, rows).await;
+    each_is_named(&db, &mut raw_sql, rows).await;
 }
 
 async fn a_preview_decides_nothing(db: Db) {

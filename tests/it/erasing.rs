@@ -10,7 +10,7 @@ use tsio::proto::{
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 use crate::samples::done;
 
 both!(
@@ -51,14 +51,14 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     let all = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
     let mut watch = client.offers().watch_offers(client.ask(all)).await.unwrap().into_inner();
     let texts = format!("SELECT COUNT(*) FROM texts WHERE programme = '{YEAR}' AND seq = {note}");
-    let mut past = Past::of(&db).await;
-    assert_eq!(past.number(&texts).await, 1);
+    let mut raw_sql = RawSql::of(&db).await;
+    assert_eq!(raw_sql.number(&texts).await, 1);
     let etag = client.offer(&offer).await.etag;
 
     let id = fresh();
     let erased = erase(&client, note, &id).await.unwrap();
     assert_eq!((erased.programme.as_str(), erased.sequence), (YEAR, note));
-    assert_eq!(past.number(&texts).await, 0, "text and salt are gone");
+    assert_eq!(raw_sql.number(&texts).await, 0, "text and salt are gone");
     assert_eq!(erase(&client, note, &id).await.unwrap(), erased, "the same request is answered again");
     assert_eq!(client.offer(&offer).await.etag, etag, "it changes nothing of the offer");
 
@@ -106,13 +106,13 @@ async fn a_text_deleted_without_an_event_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (_, note) = noted(&client).await;
-    let mut past = Past::of(&db).await;
-    past.run("CREATE TABLE my_copy AS SELECT * FROM texts").await.unwrap();
-    past.run(&format!("DELETE FROM texts WHERE seq = {note}")).await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.run("CREATE TABLE my_copy AS SELECT * FROM texts").await.unwrap();
+    raw_sql.run(&format!("DELETE FROM texts WHERE seq = {note}")).await.unwrap();
     assert_named(&db, &format!("event {note}: its text is not there, and no event erased it"));
     // The deletion can be recorded as an erasure afterwards.
     erase(&client, note, &fresh()).await.unwrap();
     proved(&db);
-    past.run("INSERT INTO texts SELECT * FROM my_copy").await.unwrap();
+    raw_sql.run("INSERT INTO texts SELECT * FROM my_copy").await.unwrap();
     assert_named(&db, &format!("event {note}: its text was erased, and is there"));
 }

@@ -12,8 +12,8 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
-use crate::load::{Load, Unanswered, held};
-use crate::raw_sql::{Past, proved};
+use crate::load::{Load, OnFailure, check_all_recorded};
+use crate::raw_sql::{RawSql, proved};
 
 /// Longer than the server needs to notice the state of the database: readiness checks it every 2 s, and a call waits some
 /// seconds.
@@ -27,24 +27,24 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let mut past = Past::of(&db).await;
-    let failing_offer = past.id(&offers[0].offer);
-    let trigger = match past {
-        Past::Sqlite(_) => format!(
+    let mut raw_sql = RawSql::of(&db).await;
+    let failing_offer = raw_sql.id(&offers[0].offer);
+    let trigger = match raw_sql {
+        RawSql::Sqlite(_) => format!(
             "CREATE TRIGGER cursed BEFORE INSERT ON events WHEN NEW.offer_id = {failing_offer} \
              BEGIN SELECT RAISE(ABORT, 'not this one'); END"
         ),
-        Past::Postgres(_) => format!(
+        RawSql::Postgres(_) => format!(
             "CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN RAISE EXCEPTION 'not this one'; END $$; \
              CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW WHEN (NEW.offer_id = {failing_offer}) \
              EXECUTE FUNCTION curse()"
         ),
     };
-    past.run(&trigger).await.unwrap();
+    raw_sql.run(&trigger).await.unwrap();
 
     // While the programme is locked, the calls gather in one batch. The 51st cannot be written.
-    past.hold(YEAR).await;
+    raw_sql.lock_programme(YEAR).await;
     let calls: Vec<_> = (0..100)
         .map(|n| {
             let offer = if n == 50 { offers[0].offer.clone() } else { offers[1 + n % 18].offer.clone() };
@@ -55,7 +55,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     for _ in 0..20 {
         client.offer(&offers[1].offer).await;
     }
-    past.let_go().await;
+    raw_sql.release_lock().await;
     let answers: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
     for (n, answer) in answers.iter().enumerate() {
         match answer {
@@ -67,7 +67,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     }
     let drop_trigger =
         if db.is_postgres() { "DROP TRIGGER cursed ON events; DROP FUNCTION curse()" } else { "DROP TRIGGER cursed" };
-    past.run(drop_trigger).await.unwrap();
+    raw_sql.run(drop_trigger).await.unwrap();
     // The rules adopted, 19 offers made, 99 notes.
     assert_eq!(proved(&db)[0].0, 119);
     server.stop();
@@ -79,7 +79,7 @@ async fn acknowledged_changes_survive_a_killed_server(db: Db) {
     let offers = Client::of(&server).await.seed().await;
     let mut sent = Vec::new();
     for _ in 0..3 {
-        let load = Load::on(&Client::of(&server).await, &offers, Unanswered::Home);
+        let load = Load::on(&Client::of(&server).await, &offers, OnFailure::Stop);
         load.until_more(40).await;
         server.kill();
         sent.extend(load.end().await);
@@ -87,7 +87,7 @@ async fn acknowledged_changes_survive_a_killed_server(db: Db) {
         proved(&db);
     }
     assert!(sent.len() > 120);
-    held(&Client::of(&server).await, &offers, &sent).await;
+    check_all_recorded(&Client::of(&server).await, &offers, &sent).await;
     proved(&db);
 }
 
@@ -98,17 +98,17 @@ fn terminated_sessions_lose_no_change() {
         let mut server = Server::start(&db);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
-        let mut past = Past::of(&db).await;
-        let load = Load::on(&client, &offers, Unanswered::Again);
+        let mut raw_sql = RawSql::of(&db).await;
+        let load = Load::on(&client, &offers, OnFailure::Retry);
         // A round ends no session if the server has none open at that moment.
         let mut ended = 0;
         while ended < 20 {
             load.until_more(5).await;
-            ended += past.number(TERMINATE).await;
+            ended += raw_sql.number(TERMINATE).await;
         }
         load.until_more(20).await;
         let sent = load.end().await;
-        held(&client, &offers, &sent).await;
+        check_all_recorded(&client, &offers, &sent).await;
         proved(&db);
         // A lost session must not be treated as the fault of a command.
         server.stop();
@@ -125,13 +125,13 @@ fn the_server_reconnects_to_a_restarted_database() {
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offer = client.seed().await.remove(0).offer;
-        let mut past = Past::of(&beside).await;
+        let mut raw_sql = RawSql::of(&beside).await;
         let mut health = watch_health(&client).await;
         wait_for_health(&mut health, ServingStatus::Serving).await;
 
         let away = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
-        past.run(&away).await.unwrap();
-        past.run(&TERMINATE.replace("current_database()", &format!("'{name}'"))).await.unwrap();
+        raw_sql.run(&away).await.unwrap();
+        raw_sql.run(&TERMINATE.replace("current_database()", &format!("'{name}'"))).await.unwrap();
         let begun = Instant::now();
         let id = fresh();
         for _ in 0..3 {
@@ -141,7 +141,7 @@ fn the_server_reconnects_to_a_restarted_database() {
         assert!(begun.elapsed() < NOTICED, "answered after {:?}", begun.elapsed());
         wait_for_health(&mut health, ServingStatus::NotServing).await;
 
-        past.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
+        raw_sql.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
         wait_for_health(&mut health, ServingStatus::Serving).await;
         client.note(&offer, "is anybody there", &id).await.unwrap();
         assert_eq!(client.times(&offer, &id).await, 1);

@@ -23,7 +23,7 @@ use tsio::proto::{ListAwardsRequest, ListOffersRequest, OfferState};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::{Claim, Much, nle, npqel_of};
-use crate::raw_sql::{Past, verify};
+use crate::raw_sql::{RawSql, verify};
 use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
 use watch::Place;
@@ -167,11 +167,11 @@ async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
     let fixture = Fixture::read(&folders()[0].join(database));
     assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it uses older rules");
     let db = restore_unmigrated(&fixture);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut deleted = Vec::new();
     for moment in ["before", "after"] {
-        let first = past.number(&format!("SELECT MIN(seq) FROM texts WHERE programme = '{YEAR}'")).await;
-        past.run(&format!("DELETE FROM texts WHERE programme = '{YEAR}' AND seq = {first}")).await.unwrap();
+        let first = raw_sql.number(&format!("SELECT MIN(seq) FROM texts WHERE programme = '{YEAR}'")).await;
+        raw_sql.run(&format!("DELETE FROM texts WHERE programme = '{YEAR}' AND seq = {first}")).await.unwrap();
         deleted.push(first);
         if moment == "before" {
             let migrated = tsio(&["migrate", "--database", &db.url()]);
@@ -184,7 +184,7 @@ async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
          AND body LIKE '%\"absent_texts\":[{}]%'",
         deleted[0]
     );
-    assert_eq!(past.number(&adopted).await, 1);
+    assert_eq!(raw_sql.number(&adopted).await, 1);
     let (code, reports) = verify(&db, &[]);
     let named = format!("event {}: its text is not there, and no event erased it", deleted[1]);
     let year = reports.as_array().unwrap().iter().find(|it| it["programme"] == YEAR).unwrap();
@@ -193,10 +193,10 @@ async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
 
 /// The number of rows in each table to which a repeated call must not add.
 async fn rows(db: &Db) -> Vec<i64> {
-    let mut past = Past::of(db).await;
+    let mut raw_sql = RawSql::of(db).await;
     let mut rows = Vec::new();
     for table in ["events", "entries", "requests", "approvals", "imports", "texts", "offers", "awards", "accounts"] {
-        rows.push(past.number(&format!("SELECT count(*) FROM {table}")).await);
+        rows.push(raw_sql.number(&format!("SELECT count(*) FROM {table}")).await);
     }
     rows
 }
@@ -210,13 +210,13 @@ async fn the_record_is_verified_up_to_the_same_head(restored: RestoredFixture) {
     // The upgrade appends one event to each programme, and keeps the record before it.
     assert_eq!(sequences(&restored.upgraded), restored.heads_further_by(|_| restored.adopted()));
     restored.has_the_same_heads();
-    let mut past = Past::of(&restored.db).await;
-    let adopted = past.number("SELECT count(*) FROM events WHERE kind = 'rules_adopted'").await;
+    let mut raw_sql = RawSql::of(&restored.db).await;
+    let adopted = raw_sql.number("SELECT count(*) FROM events WHERE kind = 'rules_adopted'").await;
     assert!(adopted >= i64::try_from(restored.upgraded.len()).unwrap(), "{adopted}");
     let last = "SELECT count(*) FROM books b JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1 \
                 WHERE e.kind = 'rules_adopted' AND e.actor = 'tsio' AND e.offer_id IS NULL";
-    assert_eq!(past.number(last).await, restored.adopted() * i64::try_from(restored.upgraded.len()).unwrap());
-    drop(past);
+    assert_eq!(raw_sql.number(last).await, restored.adopted() * i64::try_from(restored.upgraded.len()).unwrap());
+    drop(raw_sql);
     // Migrating once more adds nothing.
     let migrated = tsio(&["migrate", "--database", &restored.db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
@@ -231,13 +231,13 @@ async fn its_record_has_every_kind_of_event(restored: RestoredFixture) {
     let manifest = restored.manifest();
     assert!(!manifest.kinds.is_empty());
     let today: BTreeSet<&str> = EventBody::KINDS.into_iter().collect();
-    let mut past = Past::of(&restored.db).await;
+    let mut raw_sql = RawSql::of(&restored.db).await;
     for kind in &manifest.kinds {
-        let recorded = past.number(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'")).await;
+        let recorded = raw_sql.number(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'")).await;
         assert!(recorded > 0, "no event of the kind {kind}");
         assert!(today.contains(kind.as_str()), "{kind} is not known any more");
     }
-    let events = past.number("SELECT count(*) FROM events").await;
+    let events = raw_sql.number("SELECT count(*) FROM events").await;
     assert_eq!(
         events,
         restored.heads_further_by(|_| restored.adopted()).iter().map(|(_, sequence)| sequence).sum::<i64>()
@@ -273,8 +273,8 @@ async fn repeated_requests_are_answered_byte_for_byte(restored: RestoredFixture)
 }
 
 async fn requests_keep_their_method_and_fingerprint(restored: RestoredFixture) {
-    let mut past = Past::of(&restored.db).await;
-    fingerprints::check_stored(&mut past, &restored.fixture.calls).await;
+    let mut raw_sql = RawSql::of(&restored.db).await;
+    fingerprints::check_stored(&mut raw_sql, &restored.fixture.calls).await;
 }
 
 /// Repeats a call, and returns its answer.
@@ -390,9 +390,9 @@ async fn a_changed_answer_and_another_head_are_noticed(restored: RestoredFixture
     *digit = if *digit == b'7' { b'8' } else { b'7' };
     let hex: String = changed.iter().map(|byte| format!("{byte:02x}")).collect();
     let literal = if restored.db.is_postgres() { format!("'\\x{hex}'") } else { format!("X'{hex}'") };
-    let mut past = Past::of(&restored.db).await;
-    let id = past.id(&call.request_id);
-    past.run(&format!("UPDATE requests SET answer = {literal} WHERE request_id = {id}")).await.unwrap();
+    let mut raw_sql = RawSql::of(&restored.db).await;
+    let id = raw_sql.id(&call.request_id);
+    raw_sql.run(&format!("UPDATE requests SET answer = {literal} WHERE request_id = {id}")).await.unwrap();
     let (_server, channel) = restored.served().await;
     let answered = repeat(call, &channel).await;
     assert_eq!(answered, Answer::Stored(EncodedMessage(changed)));
@@ -433,15 +433,15 @@ async fn this_version_leaves_a_complete_fixture(db: Db) {
     let channel = Client::of(&server).await.channel();
     let calls = casework::carry_out(channel).await;
     server.stop();
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut recorded = BTreeSet::new();
     for kind in EventBody::KINDS {
-        if past.number(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'")).await > 0 {
+        if raw_sql.number(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'")).await > 0 {
             recorded.insert(kind.to_owned());
         }
     }
     assert_eq!(complete::missing(&recorded, &calls), Vec::<String>::new());
-    fingerprints::check_stored(&mut past, &calls).await;
+    fingerprints::check_stored(&mut raw_sql, &calls).await;
     // The check can fail: it names a missing kind, a missing method and a missing second call.
     recorded.remove("refunded");
     let first_release = calls.iter().position(|it| it.method == "AwardService/ReleaseAward").unwrap();

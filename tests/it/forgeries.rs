@@ -11,7 +11,7 @@ use crate::client::{Client, YEAR};
 use crate::fixtures::casework;
 use crate::fixtures::format::Fixture;
 use crate::harness::{Db, Server, run_within, tsio};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 use forger::Forger;
 
 /// The fixture of the last version with rules 1.
@@ -295,14 +295,14 @@ async fn before_rules_2(db: Db) {
     let migrated = tsio(&["migrate", "--database", &db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     let adopted = format!("SELECT MIN(seq) FROM events WHERE programme = '{YEAR}' AND kind = 'rules_adopted'");
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let last = format!("SELECT MAX(seq) FROM events WHERE programme = '{YEAR}'");
     assert_eq!(
-        past.number(&adopted).await,
-        past.number(&last).await,
+        raw_sql.number(&adopted).await,
+        raw_sql.number(&last).await,
         "the record has events after the rules were adopted"
     );
-    drop(past);
+    drop(raw_sql);
     each_is_named(&db).await;
 }
 

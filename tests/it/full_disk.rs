@@ -17,8 +17,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 
 use crate::client::Client;
 use crate::harness::{Db, Server, run_within, setting};
-use crate::io_faults::{Control, becomes};
-use crate::load::{Load, Unanswered, held};
+use crate::io_faults::{Control, wait_for_health};
+use crate::load::{Load, OnFailure, check_all_recorded};
 use crate::raw_sql::proved;
 
 /// How often the disk fills up, unless `TSIO_DISK_ROUNDS` sets another number.
@@ -108,13 +108,13 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
         let client = Client::of(&server).await;
         // Sixteen callers.
         let loads =
-            [Load::on(&client, &offers[..9], Unanswered::Again), Load::on(&client, &offers[9..], Unanswered::Again)];
+            [Load::on(&client, &offers[..9], OnFailure::Retry), Load::on(&client, &offers[9..], OnFailure::Retry)];
         for _ in 0..KILLED_AFTER.min(rounds - done) {
             loads[0].until_more(random.usize(1..=MAX_ANSWERS)).await;
             disk.fill();
-            becomes(&client, ServingStatus::NotServing).await;
+            wait_for_health(&client, ServingStatus::NotServing).await;
             disk.free();
-            becomes(&client, ServingStatus::Serving).await;
+            wait_for_health(&client, ServingStatus::Serving).await;
             for load in &loads {
                 load.until_more(5).await;
             }
@@ -126,7 +126,7 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
         server.kill();
         server.restart();
         proved(&db);
-        held(&Client::of(&server).await, &offers, &sent).await;
+        check_all_recorded(&Client::of(&server).await, &offers, &sent).await;
     }
     proved(&db);
 }

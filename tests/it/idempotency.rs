@@ -7,7 +7,7 @@ use tsio::proto::{AssignOfferRequest, Party};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, of_school, reason};
 use crate::harness::{Db, Server, both, run};
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 
 both!(
     fifty_calls_with_one_id_are_one_change,
@@ -119,9 +119,9 @@ async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
         (client.identify(YEAR, &identified).await.unwrap(), client.assign(&offer, "ann", &assigned).await.unwrap());
     server.stop();
     let head = proved(&db);
-    let mut past = Past::of(&db).await;
-    let id = past.id(&offer);
-    past.run(&format!("UPDATE offers SET region = region || ' ' WHERE id = {id}")).await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&offer);
+    raw_sql.run(&format!("UPDATE offers SET region = region || ' ' WHERE id = {id}")).await.unwrap();
     server.restart();
     let client = Client::of(&server).await;
     // New calls fail, because the offer cannot be read; the repeated ones have stored answers.
@@ -132,7 +132,7 @@ async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
         (client.identify(YEAR, &identified).await.unwrap(), client.assign(&offer, "ann", &assigned).await.unwrap());
     assert_eq!(again, first);
     server.stop();
-    past.run(&format!("UPDATE offers SET region = RTRIM(region) WHERE id = {id}")).await.unwrap();
+    raw_sql.run(&format!("UPDATE offers SET region = RTRIM(region) WHERE id = {id}")).await.unwrap();
     assert_eq!(proved(&db), head);
 }
 
@@ -145,15 +145,15 @@ async fn a_repeated_call_is_answered_though_loading_its_state_fails(db: Db) {
     let first = client.assign(&offer, "ann", &assigned).await.unwrap();
     server.stop();
     let head = proved(&db);
-    let mut past = Past::of(&db).await;
-    past.run("ALTER TABLE contacts RENAME TO contacts_kept").await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.run("ALTER TABLE contacts RENAME TO contacts_kept").await.unwrap();
     server.restart();
     let client = Client::of(&server).await;
     let refused = client.assign(&offer, "bob", &fresh()).await.unwrap_err();
     assert_eq!(refused.code(), Code::Internal, "{refused:?}");
     assert_eq!(client.assign(&offer, "ann", &assigned).await.unwrap(), first);
     server.stop();
-    past.run("ALTER TABLE contacts_kept RENAME TO contacts").await.unwrap();
+    raw_sql.run("ALTER TABLE contacts_kept RENAME TO contacts").await.unwrap();
     assert_eq!(proved(&db), head);
 }
 
@@ -166,9 +166,9 @@ fn an_id_used_at_once_in_two_programmes_is_one_change() {
         let client = Client::of(&server).await;
         let (this, next) = client.seed_both().await;
         assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
-        let mut past = Past::of(&db).await;
-        let mut lock_monitor = Past::of(&db).await;
-        past.run("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
+        let mut raw_sql = RawSql::of(&db).await;
+        let mut lock_monitor = RawSql::of(&db).await;
+        raw_sql.run("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
         let id = fresh();
         let assign = |offer: &str| {
             let request = AssignOfferRequest {
@@ -182,7 +182,7 @@ fn an_id_used_at_once_in_two_programmes_is_one_change() {
         };
         let calls = [assign(&this[0].offer), assign(&next[0].offer)];
         lock_monitor.until_waiting(2).await;
-        past.let_go().await;
+        raw_sql.release_lock().await;
         let [first, second] = join_all(calls).await.try_into().unwrap();
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_ne!(first.is_ok(), second.is_ok(), "{first:?} {second:?}");

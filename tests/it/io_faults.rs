@@ -217,10 +217,10 @@ async fn during_a_fault(error: u64, expected: &str) {
         let status = client.note(&offer, "while it lasts", id).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::Unavailable, expected), "{status:?}");
     }
-    becomes(&client, ServingStatus::NotServing).await;
+    wait_for_health(&client, ServingStatus::NotServing).await;
     assert_eq!(client.offer(&offer).await.offer, offer, "reads go on");
     control.fail_none();
-    becomes(&client, ServingStatus::Serving).await;
+    wait_for_health(&client, ServingStatus::Serving).await;
     client.note(&offer, "while it lasts", &ids[0]).await.unwrap();
     workload.run(&client).await.unwrap();
     server.kill();
@@ -231,7 +231,7 @@ async fn during_a_fault(error: u64, expected: &str) {
     assert_eq!(client.times(&offer, &ids[1]).await, 0, "a failed call that was not repeated was carried out");
 }
 
-pub(crate) async fn becomes(client: &Client, expected: ServingStatus) {
+pub(crate) async fn wait_for_health(client: &Client, expected: ServingStatus) {
     let mut health = HealthClient::new(client.channel());
     let mut states = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     let until = async { while states.message().await.unwrap().unwrap().status() != expected {} };

@@ -11,7 +11,7 @@ use tsio::proto::{RecipientKind, VerifyLedgerRequest, VerifyLedgerResponse};
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both, tsio};
 use crate::money::{Much, PROVIDER, balances, credit, nle, nlg, npqel, refusal};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 use crate::record::each_is_named;
 
 both!(
@@ -77,7 +77,7 @@ async fn ledger_with_movements(db: &Db) -> LedgerFixture {
 async fn entries_cannot_be_changed(db: Db) {
     ledger_with_movements(&db).await;
     let head = proved(&db);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut attempts = vec!["UPDATE entries SET amount = 1 WHERE seq = 1", "DELETE FROM entries WHERE seq = 1"];
     attempts.push(if db.is_postgres() {
         "TRUNCATE entries"
@@ -85,7 +85,7 @@ async fn entries_cannot_be_changed(db: Db) {
         "REPLACE INTO entries SELECT * FROM entries WHERE seq = 1"
     });
     for attempt in attempts {
-        let refused = past.run(attempt).await.unwrap_err();
+        let refused = raw_sql.run(attempt).await.unwrap_err();
         assert!(refused.contains("append-only"), "{attempt}: {refused}");
     }
     assert_eq!(proved(&db), head);
@@ -94,11 +94,11 @@ async fn entries_cannot_be_changed(db: Db) {
 async fn the_database_refuses_what_breaks_a_limit(db: Db) {
     let fixture = ledger_with_movements(&db).await;
     let head = proved(&db);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let [fund, nle_fund, offer, credit, days, fees] =
         [&fixture.credit_fund, &fixture.nle_fund, &fixture.offer, &fixture.credit, &fixture.days, &fixture.fees]
-            .map(|it| past.id(it));
-    let other = past.id(&fresh());
+            .map(|it| raw_sql.id(it));
+    let other = raw_sql.id(&fresh());
     let copied = |change: &str| {
         let columns = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
                        committed, spent, version";
@@ -159,7 +159,7 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
         entry("seq + 1000, 0, account_id, verb, amount, period"),
     ];
     for attempt in rows {
-        let refused = past.run(&attempt).await;
+        let refused = raw_sql.run(&attempt).await;
         let refused = refused.expect_err(&attempt).to_lowercase();
         let is_constraint = ["check constraint", "unique constraint"].iter().any(|it| refused.contains(it));
         assert!(is_constraint, "{attempt}: {refused}");
@@ -170,11 +170,11 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
 async fn tampering_with_money_is_named(db: Db) {
     let fixture = ledger_with_movements(&db).await;
     let head = proved(&db)[0].0;
-    let mut past = Past::of(&db).await;
-    let rows = tampering::all(&mut past, &fixture).await;
-    each_is_named(&db, &mut past, rows).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    let rows = tampering::all(&mut raw_sql, &fixture).await;
+    each_is_named(&db, &mut raw_sql, rows).await;
     // Without the last entry, VerifyLedger finds the same as the command.
-    past.run_unguarded("DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)").await.unwrap();
+    raw_sql.run_unguarded("DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)").await.unwrap();
     let (code, reports) = verify(&db, &[]);
     assert_eq!(code, 1);
     let over_wire = verified_over_wire(&db).await;
@@ -202,14 +202,14 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     assert_eq!((funds.len(), balances(&funds[0])), (1, [0, 0, 0, 0]));
     server.stop();
     proved(&db);
-    let mut past = Past::of(&db).await;
-    let fund = past.id(&funds[0].fund);
+    let mut raw_sql = RawSql::of(&db).await;
+    let fund = raw_sql.id(&funds[0].fund);
     let gone = format!(
         "CREATE TABLE kept AS SELECT * FROM accounts WHERE id = {fund}; DELETE FROM accounts WHERE id = {fund}"
     );
     let named = format!("account {}: the record makes it", funds[0].fund);
     let back = "INSERT INTO accounts SELECT * FROM kept".to_owned();
-    each_is_named(&db, &mut past, vec![(gone, named, back)]).await;
+    each_is_named(&db, &mut raw_sql, vec![(gone, named, back)]).await;
 }
 
 async fn many_verify_at_once(db: Db) {
@@ -278,19 +278,19 @@ async fn an_older_database_has_no_cap_until_an_award(db: Db) {
     let trust = offers.iter().find(|it| it.recipient_kind() == RecipientKind::Mat).unwrap();
     client.accepted(trust).await;
     server.stop();
-    let mut past = Past::of(&db).await;
-    past.run(&before_money(&db)).await.unwrap();
-    let before = past.number("SELECT COUNT(*) FROM events").await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.run(&before_money(&db)).await.unwrap();
+    let before = raw_sql.number("SELECT COUNT(*) FROM events").await;
     let migrated = tsio(&["migrate", "--database", &db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     let caps = "SELECT COUNT(*) FROM accounts WHERE owner = 'cap'";
     let counts = [
-        past.number("SELECT COUNT(*) FROM events").await,
-        past.number("SELECT COUNT(*) FROM entries").await,
-        past.number(caps).await,
+        raw_sql.number("SELECT COUNT(*) FROM events").await,
+        raw_sql.number("SELECT COUNT(*) FROM entries").await,
+        raw_sql.number(caps).await,
     ];
     assert_eq!(counts, [before, 0, 0], "a migration writes no history");
-    drop(past);
+    drop(raw_sql);
     proved(&db);
 
     server.restart();
@@ -300,12 +300,12 @@ async fn an_older_database_has_no_cap_until_an_award(db: Db) {
     };
     let whole = client.whole(&trust.offer).await;
     assert_eq!(cap(&whole), [("nle".to_owned(), 10, 0)], "shown from the terms");
-    assert_eq!(Past::of(&db).await.number(caps).await, 0);
+    assert_eq!(RawSql::of(&db).await.number(caps).await, 0);
     client.financed(YEAR, "nlg", 100_000).await;
     client.awarded(&trust.offer, nlg(40_000)).await;
-    assert_eq!(Past::of(&db).await.number(caps).await, 0, "what only the fund limits has no cap");
+    assert_eq!(RawSql::of(&db).await.number(caps).await, 0, "what only the fund limits has no cap");
     client.awarded(&trust.offer, nle(3)).await;
-    assert_eq!(Past::of(&db).await.number(caps).await, 1);
+    assert_eq!(RawSql::of(&db).await.number(caps).await, 1);
     assert_eq!(cap(&client.whole(&trust.offer).await), [("nle".to_owned(), 10, 3)]);
     proved(&db);
 }

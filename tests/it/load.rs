@@ -18,11 +18,11 @@ const CALLERS: usize = 8;
 
 /// What a caller does when a call fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unanswered {
+pub(crate) enum OnFailure {
     /// Sends the same call again under the same id until it succeeds. Until then only UNAVAILABLE is allowed.
-    Again,
+    Retry,
     /// Stops, and keeps the call without an answer.
-    Home,
+    Stop,
 }
 
 /// One change that was sent, and its first answer.
@@ -43,12 +43,12 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts them over one connection, each on its own share of the offers.
-    pub(crate) fn on(client: &Client, offers: &[Offer], unanswered: Unanswered) -> Self {
+    pub(crate) fn on(client: &Client, offers: &[Offer], on_failure: OnFailure) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(watch::Sender::new(0));
         let caller = |n: usize| {
             let share: Vec<String> = offers.iter().skip(n).step_by(CALLERS).map(|it| it.offer.clone()).collect();
-            tokio::spawn(make_calls(client.clone(), share, unanswered, Arc::clone(&stop), Arc::clone(&answered)))
+            tokio::spawn(make_calls(client.clone(), share, on_failure, Arc::clone(&stop), Arc::clone(&answered)))
         };
         let callers = (0..CALLERS).map(caller).collect();
         Self { stop, answered, callers }
@@ -71,7 +71,7 @@ impl Load {
 async fn make_calls(
     client: Client,
     share: Vec<String>,
-    unanswered: Unanswered,
+    on_failure: OnFailure,
     stop: Arc<AtomicBool>,
     answered: Arc<watch::Sender<usize>>,
 ) -> Vec<Sent> {
@@ -83,7 +83,7 @@ async fn make_calls(
         while sent.answer.is_none() {
             match client.assign(&sent.offer, &sent.assignee, &sent.id).await {
                 Ok(answer) => sent.answer = Some(answer.encode_to_vec()),
-                Err(_) if unanswered == Unanswered::Home => {
+                Err(_) if on_failure == OnFailure::Stop => {
                     all.push(sent);
                     return all;
                 }
@@ -98,7 +98,7 @@ async fn make_calls(
 
 /// Checks that each sent change is recorded exactly once, that nothing else is recorded, and that a repeated call gets its
 /// first answer.
-pub(crate) async fn held(client: &Client, offers: &[Offer], sent: &[Sent]) {
+pub(crate) async fn check_all_recorded(client: &Client, offers: &[Offer], sent: &[Sent]) {
     for chunk in sent.chunks(100) {
         let again = join_all(chunk.iter().map(|it| client.assign(&it.offer, &it.assignee, &it.id))).await;
         for (sent, answer) in chunk.iter().zip(again) {

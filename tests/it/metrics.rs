@@ -16,7 +16,7 @@ use tsio::proto::{CreateAwardsRequest, NoteOfferRequest, WatchOffersRequest};
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{DAY, credit};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 /// The longest time to wait for anything here.
 const BOUND: Duration = Duration::from_secs(60);
@@ -82,8 +82,8 @@ async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
     assert_eq!(before.value("tsio_writer_waiting"), 0.0);
 
     // The notes wait while the programme is locked. Once it is free, they are committed in one batch.
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     let mut notes = JoinSet::new();
     for _ in 0..NOTES {
         let (client, offer) = (client.clone(), offer.clone());
@@ -91,7 +91,7 @@ async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
     }
     // The worker has taken the first one from the queue already.
     Scrape::until(&server, |it| it.value("tsio_writer_waiting") == f64::from(NOTES - 1)).await;
-    past.let_go().await;
+    raw_sql.release_lock().await;
     while let Some(noted) = notes.join_next().await {
         noted.unwrap();
     }
@@ -149,16 +149,16 @@ async fn metrics_show_a_ledger_that_was_tampered_with(db: Db) {
     let now = Clock::system().now().at.0 / 1_000_000;
     assert!((now - 60..=now).contains(&sound.whole(&at)), "{now}");
 
-    let mut past = Past::of(&db).await;
-    let id = past.id(&fund);
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&fund);
     let bend =
         |by: i32| format!("UPDATE accounts SET available = available + {by}, outside = outside - {by} WHERE id = {id}");
-    past.run(&bend(1)).await.unwrap();
+    raw_sql.run(&bend(1)).await.unwrap();
     let bent = Scrape::until(&server, |it| it.value(&ok) == 0.0).await;
     assert!(bent.value(&at) >= sound.value(&at));
     assert_eq!(bent.value("tsio_ledger_check_ok{programme=\"2022-23\"}"), 1.0, "another programme stays sound");
     server.says(|log| log.contains("the ledger differs from its record"));
-    past.run(&bend(-1)).await.unwrap();
+    raw_sql.run(&bend(-1)).await.unwrap();
     Scrape::until(&server, |it| it.value(&ok) == 1.0).await;
 }
 

@@ -7,7 +7,7 @@ use super::client::{Client, YEAR, fresh};
 use super::harness::{Db, Output, Server, both, tsio};
 use super::metrics::Scrape;
 use super::money::{WITH_LEADER, given, started, taken};
-use super::raw_sql::Past;
+use super::raw_sql::RawSql;
 use super::samples::{
     AUGUST, File, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, done, identify, import_all, numbers, offer_id,
     refused_for, said_by, text, verified,
@@ -30,8 +30,8 @@ pub(crate) const COUNTS_WAITING: [&str; 2] = ["--metrics-listen", "127.0.0.1:0"]
 pub(crate) async fn queued(server: &Server, db: &Db, commands: &[&[&str]]) -> Vec<Output> {
     let client = Client::of(server).await;
     let offer = client.list(YEAR).await.remove(0).offer;
-    let mut past = Past::of(db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(db).await;
+    raw_sql.lock_programme(YEAR).await;
     // The first is taken at once and waits for the lock; the others wait behind it.
     let first = tokio::spawn(async move { client.note(&offer, "before them", &fresh()).await });
     let mut calls = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) async fn queued(server: &Server, db: &Db, commands: &[&[&str]]) -> Ve
         let waiting = f64::from(u32::try_from(calls.len()).unwrap());
         Scrape::until(server, |it| it.value("tsio_writer_waiting") == waiting).await;
     }
-    past.let_go().await;
+    raw_sql.release_lock().await;
     first.await.unwrap().unwrap();
     let mut answers = Vec::new();
     for call in calls {

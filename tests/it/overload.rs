@@ -12,7 +12,7 @@ use tsio::proto::NoteOfferRequest;
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{Much, PROVIDER, amounts, npqel, npqel_of};
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 
 /// Commands that may wait for one programme, plus those of the batch that is being written.
 const QUEUE: usize = 4_096;
@@ -34,8 +34,8 @@ fn a_full_queue_answers_at_once() {
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
-        let mut past = Past::of(&db).await;
-        past.hold(YEAR).await;
+        let mut raw_sql = RawSql::of(&db).await;
+        raw_sql.lock_programme(YEAR).await;
         let refused = Arc::new(watch::Sender::new(0));
         let mut calls = JoinSet::new();
         for _ in 0..CONNECTIONS {
@@ -57,7 +57,7 @@ fn a_full_queue_answers_at_once() {
         }
         // These calls are answered at once: the programme stays locked until they are.
         refused.subscribe().wait_for(|count| *count >= TOO_MANY).await.unwrap();
-        past.let_go().await;
+        raw_sql.release_lock().await;
         let answers = calls.join_all().await;
         let count = |code: Code| answers.iter().filter(|it| **it == code).count();
         // On a slow machine the batch that waited for the programme may have given up.
@@ -76,8 +76,8 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
-        let (mut past, mut watch) = (Past::of(&db).await, Past::of(&db).await);
-        past.hold(YEAR).await;
+        let (mut raw_sql, mut watch) = (RawSql::of(&db).await, RawSql::of(&db).await);
+        raw_sql.lock_programme(YEAR).await;
         let (first, offer) = (client.clone(), offers[0].offer.clone());
         let before = tokio::spawn(async move { first.note(&offer, "its batch has begun", &fresh()).await });
         watch.until_waiting(1).await;
@@ -101,7 +101,7 @@ fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
         reads(&client, &offers[0].offer).await;
         hung_up.abort();
         reads(&client, &offers[0].offer).await;
-        past.let_go().await;
+        raw_sql.release_lock().await;
         before.await.unwrap().unwrap();
 
         // The queue is first in, first out: once this call is done, the others were reached before.
@@ -129,8 +129,8 @@ async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     let client = Client::of(&server).await;
     let (this, next) = client.seed_both().await;
     assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let mut flood = JoinSet::new();
     for half in 0..2 {
@@ -150,10 +150,10 @@ async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     if db.is_postgres() {
         call.await.unwrap().unwrap();
         assert_eq!(answered.load(Ordering::Relaxed), 0);
-        past.let_go().await;
+        raw_sql.release_lock().await;
     } else {
         reads(&client, &next[0].offer).await;
-        past.let_go().await;
+        raw_sql.release_lock().await;
         call.await.unwrap().unwrap();
         let before = answered.load(Ordering::Relaxed);
         assert!(before < FLOOD, "the other book came after the flood");
@@ -181,8 +181,8 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     client.claim(&second, 30_000, "INV-1").await.unwrap();
     let offer = offers[0].offer.clone();
 
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     // The commands are queued one after the other while the programme is locked, and so form one batch.
     let (caller, award) = (client.clone(), second.clone());
     let refund = tokio::spawn(async move { caller.refund(&award, Much::Pence(30_000)).await });
@@ -193,13 +193,13 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
     let (caller, about) = (client.clone(), offer.clone());
     let note = tokio::spawn(async move { caller.note(&about, "beside them", &fresh()).await });
     reads(&client, &offer).await;
-    past.let_go().await;
+    raw_sql.release_lock().await;
     refund.await.unwrap().unwrap();
     claim.await.unwrap().unwrap();
     note.await.unwrap().unwrap();
     // One batch has one recorded time: these three were written together.
     let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 3 FROM events)";
-    assert_eq!(Past::of(&db).await.number(times).await, 1);
+    assert_eq!(RawSql::of(&db).await.number(times).await, 1);
     assert_eq!(amounts(&client.get_award(&first).await), [90_000, 20_000, 0, 0, 70_000]);
     assert_eq!(amounts(&client.get_award(&second).await), [90_000, 30_000, 0, 30_000, 60_000]);
     let again = client.claim(&second, 1, "INV1").await.unwrap_err();
@@ -219,8 +219,8 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     let first = client.awarded(&trust.offer, fees(90_000).remove(0)).await;
     let offer = offers[0].offer.clone();
 
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     let (caller, award) = (client.clone(), first.clone());
     let release = tokio::spawn(async move { caller.release(&award, None).await });
     reads(&client, &offer).await;
@@ -230,12 +230,12 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     let (caller, about, awards) = (client.clone(), trust.offer.clone(), fees(70_000));
     let once_more = tokio::spawn(async move { caller.award(&about, awards, &fresh()).await });
     reads(&client, &offer).await;
-    past.let_go().await;
+    raw_sql.release_lock().await;
     release.await.unwrap().unwrap();
     let second = again.await.unwrap().unwrap().awards.remove(0).award;
     assert_eq!(reason(&once_more.await.unwrap().unwrap_err()), "LEADER_FUNDED");
     let times = "SELECT COUNT(DISTINCT recorded_at) FROM events WHERE seq > (SELECT MAX(seq) - 2 FROM events)";
-    assert_eq!(Past::of(&db).await.number(times).await, 1, "they were written together");
+    assert_eq!(RawSql::of(&db).await.number(times).await, 1, "they were written together");
     assert_eq!(amounts(&client.get_award(&first).await), [90_000, 0, 90_000, 0, 0]);
     assert_eq!(amounts(&client.get_award(&second).await), [80_000, 0, 0, 0, 80_000]);
     proved(&db);
@@ -248,15 +248,15 @@ async fn nothing_is_carried_out_for_a_caller_who_gave_up_during_the_retries(db: 
     let offers = client.seed().await;
     let offer = offers[0].offer.clone();
     let before = proved(&db);
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     let late = fresh();
     let (request_id, text) = (late.clone(), "too late".to_owned());
     let mut request = client.ask(NoteOfferRequest { request_id, offer: offer.clone(), text, ..Default::default() });
     request.set_timeout(Duration::from_secs(7));
     let status = client.offers().note_offer(request).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));
-    past.let_go().await;
+    raw_sql.release_lock().await;
     client.note(&offer, "after it", &fresh()).await.unwrap();
     assert_eq!(client.times(&offer, &late).await, 0);
     assert_eq!(proved(&db)[0].0, before[0].0 + 1);

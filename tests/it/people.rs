@@ -16,7 +16,7 @@ use crate::authentication::{call, why};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::refusal;
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 use crate::samples::{august, done, refused_for, said_by, text};
 
 both!(a_name_in_other_letters_is_the_same_person, the_database_compares_people_itself,);
@@ -57,20 +57,20 @@ async fn the_database_compares_people_itself(db: Db) {
     let cut = said_by("ann", "finance", &["funds", "allocate", &fund, "60000"]);
     let of_fund = text(&refused_for(&server, "APPROVAL_REQUIRED", &cut), "approval");
     server.stop();
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     for approval in [&approval, &of_fund] {
-        let id = past.id(approval);
+        let id = raw_sql.id(approval);
         let by = |given: &str, key: &str| {
             format!(
                 "UPDATE approvals SET state = 'carried_out', given_by = '{given}', given_key = '{key}' WHERE id = {id}"
             )
         };
-        assert!(past.run(&by("Ann", "ann")).await.is_err(), "the same person in other letters");
-        past.run(&format!("BEGIN; {}; ROLLBACK", by("Ben", "ben"))).await.unwrap();
+        assert!(raw_sql.run(&by("Ann", "ann")).await.is_err(), "the same person in other letters");
+        raw_sql.run(&format!("BEGIN; {}; ROLLBACK", by("Ben", "ben"))).await.unwrap();
     }
     // Verify names a stored key that does not belong to its id.
-    let id = past.id(&of_fund);
-    past.run(&format!("UPDATE approvals SET requested_key = 'ben' WHERE id = {id}")).await.unwrap();
+    let id = raw_sql.id(&of_fund);
+    raw_sql.run(&format!("UPDATE approvals SET requested_key = 'ben' WHERE id = {id}")).await.unwrap();
     let (code, reports) = verify(&db, &["--programme", YEAR]);
     let named = reports[0]["differences"].to_string();
     assert!(code == 1 && named.contains("the key") && named.contains(&of_fund), "{named}");

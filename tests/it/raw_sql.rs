@@ -12,12 +12,12 @@ use crate::harness::{Db, tsio};
 const BOUND: Duration = Duration::from_secs(30);
 
 /// A connection past the program. Dropping it gives up what it holds.
-pub(crate) enum Past {
+pub(crate) enum RawSql {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl Past {
+impl RawSql {
     pub(crate) async fn of(db: &Db) -> Self {
         Self::at(&db.url()).await
     }
@@ -83,7 +83,7 @@ impl Past {
     }
 
     /// Holds the programme as a writer would: PostgreSQL by the programme's row, SQLite by the whole file.
-    pub(crate) async fn hold(&mut self, programme: &str) {
+    pub(crate) async fn lock_programme(&mut self, programme: &str) {
         let sql = match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
             Self::Postgres(_) => format!("BEGIN; SELECT 1 FROM books WHERE programme = '{programme}' FOR UPDATE"),
@@ -92,7 +92,7 @@ impl Past {
     }
 
     /// Lets go of what it holds.
-    pub(crate) async fn let_go(&mut self) {
+    pub(crate) async fn release_lock(&mut self) {
         self.run("ROLLBACK").await.unwrap();
     }
 

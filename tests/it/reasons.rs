@@ -10,7 +10,7 @@ use crate::authentication::why;
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::{Much, credit, limit};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 both!(
     an_offer_with_draws_cannot_be_declined,
@@ -51,9 +51,9 @@ async fn a_closed_programme_takes_no_changes(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let fund = client.financed(YEAR, "credit", 100_000).await;
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut set_open = async |open: bool| {
-        past.run(&format!("UPDATE books SET open = {open} WHERE programme = '{YEAR}'")).await.unwrap();
+        raw_sql.run(&format!("UPDATE books SET open = {open} WHERE programme = '{YEAR}'")).await.unwrap();
     };
     set_open(false).await;
     let status = client.allocate(&fund, 1, &fresh()).await.unwrap_err();
@@ -70,9 +70,9 @@ async fn an_account_has_a_largest_amount(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let fund = client.made(YEAR, "credit", "").await;
-    let mut past = Past::of(&db).await;
-    let (id, most) = (past.id(&fund), i64::MAX - LEFT);
-    past.run(&format!("UPDATE accounts SET available = {most}, outside = -{most} WHERE id = {id}")).await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    let (id, most) = (raw_sql.id(&fund), i64::MAX - LEFT);
+    raw_sql.run(&format!("UPDATE accounts SET available = {most}, outside = -{most} WHERE id = {id}")).await.unwrap();
 
     let status = client.allocate(&fund, LEFT + 1, &fresh()).await.unwrap_err();
     refused(&status, "AMOUNT_TOO_LARGE");

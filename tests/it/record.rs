@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, tsio};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 use crate::samples::done;
 
 both!(
@@ -31,7 +31,7 @@ async fn make_programme(db: &Db) -> String {
 async fn events_are_not_changed(db: Db) {
     make_programme(&db).await;
     let head = proved(&db);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut attempts = vec!["UPDATE events SET actor = 'nobody' WHERE seq = 21", "DELETE FROM events WHERE seq = 22"];
     attempts.push(if db.is_postgres() {
         "TRUNCATE events CASCADE"
@@ -40,7 +40,7 @@ async fn events_are_not_changed(db: Db) {
          reason_code, text_hash, body, hash FROM events WHERE seq = 21"
     });
     for attempt in attempts {
-        let refused = past.run(attempt).await.unwrap_err();
+        let refused = raw_sql.run(attempt).await.unwrap_err();
         assert!(refused.contains("append-only"), "{attempt}: {refused}");
     }
     assert_eq!(proved(&db), head);
@@ -50,12 +50,12 @@ async fn events_are_not_changed(db: Db) {
 pub(crate) type Tampering = (String, String, String);
 
 /// Carries out each tampering, checks that verify names it, and undoes it.
-pub(crate) async fn each_is_named(db: &Db, past: &mut Past, rows: Vec<Tampering>) {
+pub(crate) async fn each_is_named(db: &Db, raw_sql: &mut RawSql, rows: Vec<Tampering>) {
     let head = proved(db).remove(0);
     for (tamper, named, mend) in rows {
-        past.run_unguarded(&tamper).await.unwrap();
+        raw_sql.run_unguarded(&tamper).await.unwrap();
         is_named(db, &tamper, &named);
-        past.run_unguarded(&mend).await.unwrap();
+        raw_sql.run_unguarded(&mend).await.unwrap();
         assert_eq!(proved(db)[0], head, "{mend}");
     }
 }
@@ -137,8 +137,8 @@ fn tampering(db: &Db) -> Vec<Tampering> {
 }
 
 /// Tampers with the states that are stored beside the events.
-fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
-    let id = past.id(offer);
+fn tampering_beside(raw_sql: &RawSql, offer: &str) -> Vec<Tampering> {
+    let id = raw_sql.id(offer);
     let offers = |set: &str| format!("UPDATE offers SET {set} WHERE id = {id}");
     let unreadable = format!("offer {offer}: it cannot be read");
     let this_year = |table: &str, set: &str| format!("UPDATE {table} SET {set} WHERE programme = '{YEAR}'");
@@ -167,12 +167,12 @@ fn tampering_beside(past: &Past, offer: &str) -> Vec<Tampering> {
 
 async fn tampering_is_named(db: Db) {
     let offer = make_programme(&db).await;
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut rows = tampering(&db);
-    rows.extend(tampering_beside(&past, &offer));
-    each_is_named(&db, &mut past, rows).await;
+    rows.extend(tampering_beside(&raw_sql, &offer));
+    each_is_named(&db, &mut raw_sql, rows).await;
     let cut = "DELETE FROM texts WHERE seq = 22; DELETE FROM events WHERE seq = 22";
-    past.run_unguarded(cut).await.unwrap();
+    raw_sql.run_unguarded(cut).await.unwrap();
     is_named(&db, cut, "the head's sequence");
 }
 
@@ -183,7 +183,7 @@ async fn a_placement_is_compared_with_its_event(db: Db) {
     server.stop();
     // The event after the adopted rules and the 19 offers.
     assert_eq!(proved(&db)[0].0, 21);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let rows = rows([
         [
             "UPDATE placements SET seq = 20",
@@ -196,7 +196,7 @@ async fn a_placement_is_compared_with_its_event(db: Db) {
             "UPDATE placements SET uid = NULL",
         ],
     ]);
-    each_is_named(&db, &mut past, rows).await;
+    each_is_named(&db, &mut raw_sql, rows).await;
 }
 
 /// The last event and its answer are deleted and the head is set back: only a head kept elsewhere shows it.
@@ -205,14 +205,14 @@ async fn a_cut_tail_shows_against_a_head_kept_elsewhere(db: Db) {
     let (sequence, hash) = proved(&db).remove(0);
     let kept = format!("{sequence}:{hash}");
     assert_eq!(verify(&db, &["--programme", YEAR, "--expect", &kept]).0, 0);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let cut = format!(
         "DELETE FROM requests WHERE request_id = (SELECT request_id FROM events WHERE seq = 22); \
          DELETE FROM texts WHERE seq = 22; DELETE FROM events WHERE seq = 22; \
          UPDATE books SET next_seq = 22, head = (SELECT hash FROM events WHERE programme = '{YEAR}' AND seq = 21) \
          WHERE programme = '{YEAR}'"
     );
-    past.run_unguarded(&cut).await.unwrap();
+    raw_sql.run_unguarded(&cut).await.unwrap();
     assert_eq!(proved(&db)[0].0, 21);
     let (code, reports) = verify(&db, &["--programme", YEAR, "--expect", &kept]);
     assert_eq!(code, 1);
@@ -229,10 +229,10 @@ async fn a_database_without_a_programme_proves_nothing(db: Db) {
     let expected = verified(&["--expect", &format!("7:{hash}")]);
     assert_eq!(expected.code, 1);
     assert!(expected.stdout.contains(&format!("event 7 with hash {hash} is not in the record")), "{}", expected.stdout);
-    let mut past = Past::of(&db).await;
-    let id = past.id(&fresh());
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&fresh());
     let booking = format!("INSERT INTO bookings VALUES ('2098-99', 1, {id}, 1, '2021-11-01', 'ada', 'booked', NULL)");
-    past.run(&booking).await.unwrap();
+    raw_sql.run(&booking).await.unwrap();
     let stray = verified(&[]);
     assert_eq!(stray.code, 1, "{}", stray.stdout);
     assert!(stray.stdout.contains("bookings: there are rows of programme \"2098-99\""), "{}", stray.stdout);

@@ -16,7 +16,7 @@ use caller::{Caller, deciding, discussion, raising};
 use super::client::{Client, YEAR, fresh, reason, seen};
 use super::harness::{Db, Server, both};
 use super::money::nle;
-use super::raw_sql::{Past, proved};
+use super::raw_sql::{RawSql, proved};
 use super::record::each_is_named;
 use super::samples::{
     SEPTEMBER, august, done, identify, import, numbers, offer_of, refused_for, said_by, summary, text, verified,
@@ -142,8 +142,8 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_045, 910_048], ..raising(910_048) };
     let referral = client.raise(raise).await.unwrap().referral.unwrap().referral;
     client.discuss(&referral).await.unwrap();
-    let mut past = Past::of(&db).await;
-    past.hold(YEAR).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql.lock_programme(YEAR).await;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let (officer, offer) = (officer.clone(), offer.offer.clone());
@@ -153,7 +153,7 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     let deciding = tokio::spawn(async move { director.decide(&referral, &fresh()).await });
     // All calls are in the queue once a later read is answered.
     officer.whole(&offer.offer).await;
-    past.let_go().await;
+    raw_sql.release_lock().await;
     let decided = deciding.await.unwrap().unwrap().offer.unwrap();
     calls.join_all().await.into_iter().for_each(|it| it.unwrap());
     let mut urns: Vec<i32> = decided.schools.iter().map(|it| it.urn).collect();
@@ -391,8 +391,8 @@ async fn tampering_with_a_referral_is_named(db: Db) {
     let approve = ["referrals", "approve", &referral, "--on", "2021-11-12", "--because", "as discussed"];
     done(&server, &said_by("dora", "regional-director", &approve));
     drop(server);
-    let mut past = Past::of(&db).await;
-    let id = past.id(&referral);
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&referral);
     let set = |what: &str, back: &str, named: &str| {
         let sql = |set: &str| format!("UPDATE referrals SET {set} WHERE id = {id}");
         (sql(what), format!("referral {referral}{named}"), sql(back))
@@ -423,5 +423,5 @@ async fn tampering_with_a_referral_is_named(db: Db) {
         set("version = version + 1", "version = version - 1", " version"),
         (moved, "referrals: there are rows of programme \"2098-99\"".to_owned(), back),
     ];
-    each_is_named(&db, &mut past, rows).await;
+    each_is_named(&db, &mut raw_sql, rows).await;
 }

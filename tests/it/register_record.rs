@@ -11,7 +11,7 @@ use tsio::proto::VerifyLedgerRequest;
 
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both, tsio};
-use crate::raw_sql::{Past, proved, proved_register, verify};
+use crate::raw_sql::{RawSql, proved, proved_register, verify};
 use crate::samples::{
     AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, done, identify, import, import_all, refused_for, said_by,
     text, words,
@@ -30,14 +30,14 @@ both!(
 );
 
 /// Returns the kinds of its events in order.
-async fn kinds(past: &mut Past) -> Vec<String> {
-    let last = past.number("SELECT MAX(seq) FROM register_events").await;
+async fn kinds(raw_sql: &mut RawSql) -> Vec<String> {
+    let last = raw_sql.number("SELECT MAX(seq) FROM register_events").await;
     let mut kinds = Vec::new();
     for seq in 1..=last {
         let mut found = None;
         for kind in KINDS {
             let sql = format!("SELECT COUNT(*) FROM register_events WHERE seq = {seq} AND kind = '{kind}'");
-            if past.number(&sql).await == 1 {
+            if raw_sql.number(&sql).await == 1 {
                 found = Some(kind.to_owned());
             }
         }
@@ -104,7 +104,7 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     let over_wire = client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap();
     server.stop();
 
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let expected_kinds = [
         "record_begun",
         "import_landed",
@@ -121,7 +121,7 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
         "approval_given",
         "import_withdrawn",
     ];
-    assert_eq!(kinds(&mut past).await, expected_kinds);
+    assert_eq!(kinds(&mut raw_sql).await, expected_kinds);
     let (sequence, hash) = proved_register(&db);
     assert_eq!(sequence, 14);
     let over_wire = over_wire.into_inner();
@@ -133,9 +133,9 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     }
     // The record has only hashes of the reasons: no body contains text that a person wrote.
     let words = "SELECT COUNT(*) FROM register_events WHERE body LIKE '%wrong%' OR body LIKE '%mistake%'";
-    assert_eq!(past.number(words).await, 0);
-    assert_eq!(past.number("SELECT COUNT(*) FROM register_events WHERE text_hash IS NOT NULL").await, 4);
-    assert_eq!(past.number("SELECT COUNT(*) FROM register_salts").await, 4);
+    assert_eq!(raw_sql.number(words).await, 0);
+    assert_eq!(raw_sql.number("SELECT COUNT(*) FROM register_events WHERE text_hash IS NOT NULL").await, 4);
+    assert_eq!(raw_sql.number("SELECT COUNT(*) FROM register_salts").await, 4);
 }
 
 /// A decision cites the last event of the register's record at the time when it read the register and the files.
@@ -149,24 +149,24 @@ async fn what_depends_on_the_files_cites_the_record(db: Db) {
     done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
     server.stop();
     proved(&db);
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut citing = async |kind: &str, seq: i64| {
         let sql =
             format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND body LIKE '%\"register_seq\":{seq}}}'");
-        past.number(&sql).await
+        raw_sql.number(&sql).await
     };
     // The record has one first event, then one for each of five files, then one for a sixth.
     assert_eq!([citing("identified", 6).await, citing("identified", 7).await], [19, 3]);
     assert_eq!(citing("placed", 7).await, 1);
 
     // The programme's report names an event that cites a missing event, or an earlier one than the event before cited.
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let rows = [("7}", "8}", "an event cites event 8 of the register's record"), ("8}", "5}", "it cites event 5 of")];
     for (from, to, named) in rows {
         let sql = format!(
             "UPDATE events SET body = REPLACE(body, 'register_seq\":{from}', 'register_seq\":{to}') WHERE kind = 'placed'"
         );
-        past.run_unguarded(&sql).await.unwrap();
+        raw_sql.run_unguarded(&sql).await.unwrap();
         let (code, reports) = verify(&db, &["--programme", YEAR]);
         assert!(code == 1 && reports[0]["differences"].to_string().contains(named), "{named}: {reports:#}");
     }
@@ -176,7 +176,7 @@ async fn events_of_the_register_are_not_changed(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
     server.stop();
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut attempts = vec!["UPDATE register_events SET actor = 'nobody'", "DELETE FROM register_events"];
     attempts.push(if db.is_postgres() {
         "TRUNCATE register_events CASCADE"
@@ -184,7 +184,7 @@ async fn events_of_the_register_are_not_changed(db: Db) {
         "REPLACE INTO register_events SELECT * FROM register_events WHERE seq = 1"
     });
     for attempt in attempts {
-        let refused = past.run(attempt).await.unwrap_err();
+        let refused = raw_sql.run(attempt).await.unwrap_err();
         assert!(refused.contains("append-only"), "{attempt}: {refused}");
     }
     assert_eq!(proved_register(&db).0, 2);
@@ -278,19 +278,19 @@ async fn tampering_with_reference_data_is_named(db: Db) {
     let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &second, "wrong date")), "approval");
     server.stop();
     let head = proved_register(&db);
-    let mut past = Past::of(&db).await;
-    let id = past.id(&month);
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&month);
     let mut rows = with_rows_and_imports(&month, &id);
-    rows.extend(with_the_record(&db, &approval, &past.id(&approval)));
+    rows.extend(with_the_record(&db, &approval, &raw_sql.id(&approval)));
     for (tamper, named, mend) in rows {
-        past.run_unguarded(&tamper).await.unwrap_or_else(|wrong| panic!("{tamper}: {wrong}"));
+        raw_sql.run_unguarded(&tamper).await.unwrap_or_else(|wrong| panic!("{tamper}: {wrong}"));
         is_named(&db, &tamper, &named);
-        past.run_unguarded(&mend).await.unwrap();
+        raw_sql.run_unguarded(&mend).await.unwrap();
         assert_eq!(proved_register(&db), head, "{mend}");
     }
     // A deleted row.
     let last = format!("(SELECT MAX(urn) FROM ofsted_rows WHERE import_id = {id})");
-    past.run(&format!("DELETE FROM ofsted_rows WHERE import_id = {id} AND urn = {last}")).await.unwrap();
+    raw_sql.run(&format!("DELETE FROM ofsted_rows WHERE import_id = {id} AND urn = {last}")).await.unwrap();
     is_named(&db, "a row less", &format!("import {month}: its rows are not those"));
 }
 
@@ -303,8 +303,8 @@ async fn a_withdrawal_without_an_approval_is_named(db: Db) {
     let (sequence, hash) = proved_register(&db);
     let (approval, request) = (crate::client::fresh(), crate::client::fresh());
     let body = RegisterBody::ImportWithdrawn { import: import.parse().unwrap(), approval: approval.parse().unwrap() };
-    let mut past = Past::of(&db).await;
-    let recorded = past.number("SELECT MAX(recorded_at) FROM register_events").await;
+    let mut raw_sql = RawSql::of(&db).await;
+    let recorded = raw_sql.number("SELECT MAX(recorded_at) FROM register_events").await;
     let event = Event {
         seq: Seq(sequence + 1),
         offer: None,
@@ -321,7 +321,7 @@ async fn a_withdrawal_without_an_approval_is_named(db: Db) {
     let before: Hash = hash.parse().unwrap();
     let forged = chain(before, &RecordName::Register, &event, &json).to_string();
     let forged = if db.is_postgres() { format!("'\\x{forged}'") } else { format!("X'{forged}'") };
-    let (request, id) = (past.id(&request), past.id(&import));
+    let (request, id) = (raw_sql.id(&request), raw_sql.id(&import));
     let (seq, kind) = (event.seq, event.body.kind());
     let sql = format!(
         "INSERT INTO register_events VALUES ({seq}, '{kind}', 'mallory', {request}, '2022-01-31', {recorded}, NULL, \
@@ -331,7 +331,7 @@ async fn a_withdrawal_without_an_approval_is_named(db: Db) {
          SELECT 'mallory', {request}, 'ApprovalService/GiveApproval', fingerprint, answer, {recorded} FROM requests LIMIT 1",
         next = sequence + 2
     );
-    past.run_unguarded(&sql).await.unwrap();
+    raw_sql.run_unguarded(&sql).await.unwrap();
     let named =
         format!("event {seq}: import {import} is withdrawn without an approval of that, given by the event before");
     assert_eq!(differences(&db), [named]);
@@ -345,30 +345,30 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     client.note(&offer, "called", &noted).await.unwrap();
     server.stop();
     proved(&db);
-    let mut past = Past::of(&db).await;
-    let id = past.id(&noted);
+    let mut raw_sql = RawSql::of(&db).await;
+    let id = raw_sql.id(&noted);
     let move_to = |table: &str, from: &str| format!("{table} SELECT * FROM {from} WHERE request_id = {id}");
-    past.run(&move_to("CREATE TABLE kept AS", "requests")).await.unwrap();
-    past.run(&format!("DELETE FROM requests WHERE request_id = {id}")).await.unwrap();
+    raw_sql.run(&move_to("CREATE TABLE kept AS", "requests")).await.unwrap();
+    raw_sql.run(&format!("DELETE FROM requests WHERE request_id = {id}")).await.unwrap();
     is_named(&db, "no answer", &format!("request {noted} of officer: it has an event, and no answer"));
-    past.run("INSERT INTO requests SELECT * FROM kept").await.unwrap();
+    raw_sql.run("INSERT INTO requests SELECT * FROM kept").await.unwrap();
     proved(&db);
     // An answer with another time than its event, then one under an id that no event has.
-    past.run(&format!("UPDATE requests SET recorded_at = recorded_at - 1 WHERE request_id = {id}")).await.unwrap();
+    raw_sql.run(&format!("UPDATE requests SET recorded_at = recorded_at - 1 WHERE request_id = {id}")).await.unwrap();
     is_named(&db, "another moment", &format!("request {noted} of officer: it was answered, and has no event"));
-    past.run(&format!("UPDATE requests SET recorded_at = recorded_at + 1 WHERE request_id = {id}")).await.unwrap();
+    raw_sql.run(&format!("UPDATE requests SET recorded_at = recorded_at + 1 WHERE request_id = {id}")).await.unwrap();
     let other = crate::client::fresh();
-    let made_up = past.id(&other);
+    let made_up = raw_sql.id(&other);
     let copied = format!(
         "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
          SELECT actor, {made_up}, rpc, fingerprint, answer, recorded_at FROM requests WHERE request_id = {id}"
     );
-    past.run(&copied).await.unwrap();
+    raw_sql.run(&copied).await.unwrap();
     let named = format!("request {other} of officer: it was answered, and has no event of that moment");
     assert_eq!(differences(&db), [named.as_str()]);
     if !db.is_postgres() {
         // A row id below all that the program writes.
-        past.run(&format!("UPDATE requests SET rowid = -5 WHERE request_id = {made_up}")).await.unwrap();
+        raw_sql.run(&format!("UPDATE requests SET rowid = -5 WHERE request_id = {made_up}")).await.unwrap();
         assert_eq!(differences(&db), [named]);
     }
 }
@@ -381,25 +381,25 @@ async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
     done(&server, &answer("bob", &["give", &approval]));
     server.stop();
     let head = proved_register(&db);
-    let mut past = Past::of(&db).await;
-    let (import, id) = (past.id(&month), past.id(&approval));
+    let mut raw_sql = RawSql::of(&db).await;
+    let (import, id) = (raw_sql.id(&month), raw_sql.id(&approval));
     let erase = format!("UPDATE approvals SET reason = NULL, denied_reason = NULL WHERE id = {id}");
-    past.run(&erase).await.unwrap();
+    raw_sql.run(&erase).await.unwrap();
     is_named(&db, "the text alone", &format!("the reason of approval {approval} or its salt is missing"));
     is_named(&db, "with the approval alone", &format!("import {month} reason of its withdrawal"));
-    past.run(&format!("UPDATE imports SET withdrawn_reason = NULL WHERE id = {import}")).await.unwrap();
+    raw_sql.run(&format!("UPDATE imports SET withdrawn_reason = NULL WHERE id = {import}")).await.unwrap();
     let salts = format!(
         "DELETE FROM register_salts WHERE seq IN \
          (SELECT seq FROM register_events WHERE body LIKE '%\"approval\":\"{approval}\"%')"
     );
-    past.run_unguarded(&salts).await.unwrap();
+    raw_sql.run_unguarded(&salts).await.unwrap();
     assert_eq!(proved_register(&db), head);
 }
 
 /// Deletes the record, as if a process was killed after it migrated the schema and before it began the record.
 async fn cut_short(db: &Db) {
-    let mut past = Past::of(db).await;
-    past.run_unguarded(
+    let mut raw_sql = RawSql::of(db).await;
+    raw_sql.run_unguarded(
         "DELETE FROM register_salts; DELETE FROM register_events; UPDATE register_lock SET next_seq = 1, head = NULL",
     )
     .await
@@ -429,18 +429,18 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
         })
         .collect();
     let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let begins = vec!["record_begun"];
     let found = begins.into_iter().chain(vec!["import_found"; 6]);
     let approvals = ["approval_found", "answer_found"].into_iter().cycle().take(6);
-    assert_eq!(kinds(&mut past).await, found.chain(approvals).collect::<Vec<_>>());
+    assert_eq!(kinds(&mut raw_sql).await, found.chain(approvals).collect::<Vec<_>>());
     // New imports continue the record.
     import_all(&servers[0], &[SEPTEMBER]);
     drop(servers);
     assert_eq!(proved_register(&db).0, 14);
     // Verify covers adopted imports like new ones.
-    let id = past.id(&month);
-    past.run(&format!("UPDATE ofsted_rows SET cur_grade = 1 WHERE import_id = {id}")).await.unwrap();
+    let id = raw_sql.id(&month);
+    raw_sql.run(&format!("UPDATE ofsted_rows SET cur_grade = 1 WHERE import_id = {id}")).await.unwrap();
     is_named(&db, "grades", &format!("import {month}: its rows are not those it landed with"));
     cut_short(&db).await;
     let migrated = tsio(&["migrate", "--database", &db.url()]);

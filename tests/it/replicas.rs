@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, fresh};
 use crate::harness::{Db, Server, run};
-use crate::load::{Load, Unanswered, held};
-use crate::raw_sql::{Past, proved};
+use crate::load::{Load, OnFailure, check_all_recorded};
+use crate::raw_sql::{RawSql, proved};
 
 /// A lock holder that is silent for 3 s loses its session; the rest of the time is for a busy machine.
 const FREED: Duration = Duration::from_secs(15);
@@ -29,14 +29,14 @@ fn a_stopped_lock_holder_does_not_stop_the_programme() {
         let (one, other) = (Server::start(&db), Server::start(&db));
         let (to_one, to_other) = (Client::of(&one).await, Client::of(&other).await);
         let offers = to_one.seed().await;
-        let mut past = Past::of(&db).await;
-        let load = Load::on(&to_one, &offers, Unanswered::Again);
+        let mut raw_sql = RawSql::of(&db).await;
+        let load = Load::on(&to_one, &offers, OnFailure::Retry);
         let mut tries = 0;
         loop {
             load.until_more(3).await;
             one.pause();
             until_stopped(one.pid());
-            if still_holds(&mut past).await {
+            if still_holds(&mut raw_sql).await {
                 break;
             }
             one.resume();
@@ -48,12 +48,12 @@ fn a_stopped_lock_holder_does_not_stop_the_programme() {
         let id = fresh();
         to_other.note(&offers[0].offer, "the other is asleep", &id).await.unwrap();
         assert!(started.elapsed() < FREED, "freed after {:?}", started.elapsed());
-        assert_eq!(past.number(HOLDING).await, 0);
+        assert_eq!(raw_sql.number(HOLDING).await, 0);
 
         one.resume();
         load.until_more(20).await;
         let sent = load.end().await;
-        held(&to_one, &offers, &sent).await;
+        check_all_recorded(&to_one, &offers, &sent).await;
         assert_eq!(to_one.times(&offers[0].offer, &id).await, 1);
         proved(&db);
     });
@@ -61,9 +61,9 @@ fn a_stopped_lock_holder_does_not_stop_the_programme() {
 
 /// Tells whether the stopped process has locked the programme's row. A statement that it sent before may still arrive, so the
 /// session counts as holding once nothing has reached it for a while.
-async fn still_holds(past: &mut Past) -> bool {
-    while past.number(HOLDING).await > 0 {
-        if past.number(&format!("{HOLDING} AND {UNHEARD}")).await == 1 {
+async fn still_holds(raw_sql: &mut RawSql) -> bool {
+    while raw_sql.number(HOLDING).await > 0 {
+        if raw_sql.number(&format!("{HOLDING} AND {UNHEARD}")).await == 1 {
             return true;
         }
     }

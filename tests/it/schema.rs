@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::{Db, Server, both, run};
-use crate::raw_sql::{Past, proved, verify};
+use crate::raw_sql::{RawSql, proved, verify};
 
 both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
 
@@ -32,14 +32,14 @@ fn names(list: &Value, named: &str) -> bool {
 
 /// Makes each change, checks that verify names it, and undoes it.
 async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
-    let mut past = Past::of(db).await;
+    let mut raw_sql = RawSql::of(db).await;
     for [change, named, back] in rows {
-        past.run(change).await.unwrap();
+        raw_sql.run(change).await.unwrap();
         let (code, reports) = verify(db, &[]);
         assert_eq!(code, 1, "{change}");
         let report = &reports[0];
         assert!(names(&report["differences"], &format!("schema: {named}")), "{change}: {report:#}");
-        past.run(back).await.unwrap();
+        raw_sql.run(back).await.unwrap();
         proved(db);
     }
 }
@@ -171,16 +171,19 @@ const SQLITE: &[[&str; 3]] = &[
 
 async fn additions_by_operators_are_noted(db: Db) {
     of_two_programmes(&db);
-    let mut past = Past::of(&db).await;
-    past.run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers").await.unwrap();
-    past.run("DROP INDEX offers_by_name; CREATE TABLE my_copy AS SELECT name FROM offers").await.unwrap();
+    let mut raw_sql = RawSql::of(&db).await;
+    raw_sql
+        .run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers")
+        .await
+        .unwrap();
+    raw_sql.run("DROP INDEX offers_by_name; CREATE TABLE my_copy AS SELECT name FROM offers").await.unwrap();
     let mut expected_notes =
         vec!["index mine of", "index offers_by_name of", "table my_copy is", "relation mine_as_well is"];
     if db.is_postgres() {
-        past.run("CREATE STATISTICS mine_too ON name, region FROM offers").await.unwrap();
+        raw_sql.run("CREATE STATISTICS mine_too ON name, region FROM offers").await.unwrap();
         expected_notes.push("statistics mine_too of");
     } else {
-        past.run("ANALYZE").await.unwrap();
+        raw_sql.run("ANALYZE").await.unwrap();
         expected_notes.push("statistics sqlite_stat1 is");
     }
     let (code, reports) = verify(&db, &[]);
@@ -196,14 +199,15 @@ fn the_schema_is_compared_without_a_right_to_make_one() {
     run(async {
         let db = Db::postgres();
         of_two_programmes(&db);
-        let mut past = Past::of(&db).await;
+        let mut raw_sql = RawSql::of(&db).await;
         let role = format!("reader_{}", uuid::Uuid::new_v4().simple());
-        past.run(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
+        raw_sql
+            .run(&format!("CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"))
             .await
             .unwrap();
         let url = db.url().replace("postgres://tsio@", &format!("postgres://{role}@"));
         let verified = crate::harness::tsio(&["verify", "--database", &url]);
-        past.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+        raw_sql.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
         assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
     });
 }

@@ -18,7 +18,7 @@ use tsio::proto::register_service_client::RegisterServiceClient;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 
 const BOUND: Duration = Duration::from_secs(30);
 const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
@@ -59,11 +59,11 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
-    let (mut past, mut beside) = (Past::of(&db).await, Past::of(&db).await);
+    let (mut raw_sql, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
     let mut health = HealthClient::new(client.channel());
     let mut health = health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner();
     assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
-    past.hold(YEAR).await;
+    raw_sql.lock_programme(YEAR).await;
     let (caller, id) = (client.clone(), fresh());
     let (about, under) = (offer.clone(), id.clone());
     let call = tokio::spawn(async move { caller.note(&about, "the last one", &under).await });
@@ -79,7 +79,7 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     });
     let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(health_status.status(), ServingStatus::NotServing);
-    past.let_go().await;
+    raw_sql.release_lock().await;
     call.await.unwrap().unwrap();
     assert!(timeout(BOUND, health.message()).await.unwrap().unwrap().is_none());
     let mut server = stopping.join().unwrap();
@@ -108,7 +108,7 @@ fn a_stream_without_an_end_does_not_hold_up_the_stop() {
 }
 
 async fn a_newer_schema_is_refused(db: Db) {
-    Past::of(&db).await.run("INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)").await.unwrap();
+    RawSql::of(&db).await.run("INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)").await.unwrap();
     for extra in [&[][..], &["--migrate"]] {
         let message = refused(&db.url(), extra);
         assert!(message.contains("newer than this program") && message.contains("m9999_of_the_future"), "{message}");

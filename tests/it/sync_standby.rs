@@ -10,8 +10,8 @@ use tsio::proto::{LoadTermsRequest, NoteOfferResponse};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run};
-use crate::io_faults::becomes;
-use crate::raw_sql::{Past, proved};
+use crate::io_faults::wait_for_health;
+use crate::raw_sql::{RawSql, proved};
 
 /// Sessions that wait for a standby.
 const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%' AND wait_event = 'SyncRep'";
@@ -20,7 +20,7 @@ const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%'
 struct Waiting {
     db: Db,
     server: Server,
-    past: Past,
+    raw_sql: RawSql,
 }
 
 impl Waiting {
@@ -28,32 +28,32 @@ impl Waiting {
         let db = Db::postgres_alone();
         // The server must notice PostgreSQL's warnings even if it logs nothing.
         let server = Server::start_in(&db, &[("TSIO_LOG", "off")]);
-        let past = Past::of(&db).await;
-        Self { db, server, past }
+        let raw_sql = RawSql::of(&db).await;
+        Self { db, server, raw_sql }
     }
 
     /// Makes each further commit wait for a standby that never connects.
     async fn lose_standby(&mut self) {
-        self.past.run("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").await.unwrap();
+        self.raw_sql.run("ALTER SYSTEM SET synchronous_standby_names = 'elsewhere'").await.unwrap();
         self.reload("elsewhere").await;
     }
 
     /// Lets all waiting commits finish.
     async fn need_no_standby(&mut self) {
-        self.past.run("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
+        self.raw_sql.run("ALTER SYSTEM SET synchronous_standby_names = ''").await.unwrap();
         self.reload("").await;
     }
 
     async fn reload(&mut self, names: &str) {
-        self.past.run("SELECT pg_reload_conf()").await.unwrap();
+        self.raw_sql.run("SELECT pg_reload_conf()").await.unwrap();
         let read = format!("SELECT (current_setting('synchronous_standby_names') = '{names}')::int::bigint");
-        self.past.until(&read, 1).await;
+        self.raw_sql.until(&read, 1).await;
     }
 
     /// Waits until a session whose statement began after this time waits for a standby. Panics if the call ends before.
     async fn until_waits<T: std::fmt::Debug>(&mut self, since: i64, call: &mut JoinHandle<T>) {
         let waits = format!("SELECT COUNT(*) {WAITING} AND {} > {since}", micros("query_start"));
-        while self.past.number(&waits).await == 0 {
+        while self.raw_sql.number(&waits).await == 0 {
             if call.is_finished() {
                 panic!("answered though no standby has it: {:?}", call.await);
             }
@@ -62,12 +62,12 @@ impl Waiting {
 
     /// Returns the database's time in microseconds.
     async fn now(&mut self) -> i64 {
-        self.past.number(&format!("SELECT {}", micros("clock_timestamp()"))).await
+        self.raw_sql.number(&format!("SELECT {}", micros("clock_timestamp()"))).await
     }
 
     /// Calls this function of PostgreSQL for each waiting session: the call's, and the readiness check's after a cut wait.
     async fn each_waiting(&mut self, function: &str) {
-        assert!(self.past.number(&format!("SELECT COUNT({function}(pid)) {WAITING}")).await >= 1);
+        assert!(self.raw_sql.number(&format!("SELECT COUNT({function}(pid)) {WAITING}")).await >= 1);
     }
 }
 
@@ -95,11 +95,11 @@ async fn cut_short_by(function: &str) {
         it.each_waiting(function).await;
     }
     it.until_waits(since, &mut call).await;
-    becomes(&client, ServingStatus::NotServing).await;
+    wait_for_health(&client, ServingStatus::NotServing).await;
     assert!(!call.is_finished(), "it was answered though no standby has it");
     it.need_no_standby().await;
     call.await.unwrap().unwrap();
-    becomes(&client, ServingStatus::Serving).await;
+    wait_for_health(&client, ServingStatus::Serving).await;
     assert_eq!(client.times(&offer, &id).await, 1);
     proved(&it.db);
 }
@@ -154,7 +154,7 @@ fn programmes_wait_for_the_standby_beside_each_other() {
         let (first, second) = client.seed_both().await;
         it.lose_standby().await;
         let calls = [note(&client, &first[0].offer, &fresh()), note(&client, &second[0].offer, &fresh())];
-        it.past.until(&format!("SELECT COUNT(*) {WAITING}"), 2).await;
+        it.raw_sql.until(&format!("SELECT COUNT(*) {WAITING}"), 2).await;
         assert!(calls.iter().all(|call| !call.is_finished()));
         it.need_no_standby().await;
         for call in calls {

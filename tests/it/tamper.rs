@@ -15,7 +15,7 @@ use tsio::store::{Store, Use};
 use crate::client::Client;
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, run_within, setting};
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 use column::{Change, Column};
 
 /// With every change tried, the test takes some minutes.
@@ -96,14 +96,14 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     casework::carry_out(Client::of(&server).await.channel()).await;
     server.stop();
     proved(&db);
-    let mut past = Past::of(&db).await;
-    let columns = column::all(&mut past).await;
+    let mut raw_sql = RawSql::of(&db).await;
+    let columns = column::all(&mut raw_sql).await;
     let tables: BTreeSet<String> = columns.iter().map(|it| it.table.clone()).collect();
     for table in tables.iter().filter(|table| is_covered(table, "")) {
-        let rows = past.number(&format!("SELECT count(*) FROM {table}")).await;
+        let rows = raw_sql.number(&format!("SELECT count(*) FROM {table}")).await;
         assert!(rows > 0, "the casework leaves no row of {table}");
     }
-    guards::drop_guards(&mut past, &tables).await;
+    guards::drop_guards(&mut raw_sql, &tables).await;
     let store = Store::open(&db.url(), Use::Look).await.unwrap();
     let before = differences(&store).await;
     assert!(before.iter().all(|it| it.starts_with("schema: ")), "{before:#?}");
@@ -115,22 +115,22 @@ async fn each_column_that_is_changed_is_named(db: Db) {
         let last = changes.len() - 1;
         let is_tried = |at: usize| if stride == 0 { at == 0 || at == last } else { at.is_multiple_of(stride) };
         for (_, change) in changes.iter().enumerate().filter(|(at, _)| is_tried(*at)) {
-            if !change.apply(&mut past).await {
+            if !change.apply(&mut raw_sql).await {
                 continue;
             }
             tried += 1;
             let found = differences(&store).await;
             missed.extend(unnamed_change(column, change, found.difference(&before)));
-            guards::restore(&mut past, &column.table).await;
+            guards::restore(&mut raw_sql, &column.table).await;
         }
     }
     for table in tables.iter().filter(|it| is_covered(it, "")) {
         let change = Change::of_row(table, &columns);
-        assert!(change.apply(&mut past).await, "{change:?}");
+        assert!(change.apply(&mut raw_sql).await, "{change:?}");
         tried += 1;
         let column = columns.iter().find(|it| it.table == *table).unwrap();
         missed.extend(unnamed_change(column, &change, differences(&store).await.difference(&before)));
-        guards::restore(&mut past, table).await;
+        guards::restore(&mut raw_sql, table).await;
     }
     eprintln!("{tried} changes, {} missed", missed.len());
     assert_eq!(missed, Vec::<String>::new(), "of {tried}");

@@ -16,7 +16,7 @@ use tsio::proto::{
 use crate::authentication::{as_role, call};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 use crate::samples::path;
 
 both!(
@@ -173,11 +173,11 @@ pub(crate) async fn set_stored_body(db: &Db, rpc: &str, id: &str, body: &impl pr
     hash.update(body.encode_to_vec());
     let hex: String = hash.finalize().iter().map(|it| format!("{it:02x}")).collect();
     let bytes = if db.is_postgres() { format!("'\\x{hex}'") } else { format!("X'{hex}'") };
-    let mut past = Past::of(db).await;
-    let id = past.id(id);
-    past.run(&format!("UPDATE requests SET fingerprint = {bytes} WHERE request_id = {id}")).await.unwrap();
+    let mut raw_sql = RawSql::of(db).await;
+    let id = raw_sql.id(id);
+    raw_sql.run(&format!("UPDATE requests SET fingerprint = {bytes} WHERE request_id = {id}")).await.unwrap();
     let changed = format!("SELECT count(*) FROM requests WHERE request_id = {id} AND fingerprint = {bytes}");
-    assert_eq!(past.number(&changed).await, 1);
+    assert_eq!(raw_sql.number(&changed).await, 1);
 }
 
 /// A caller's name with a control character, in development mode: the refusal names the character and its position.

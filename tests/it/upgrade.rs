@@ -14,7 +14,7 @@ use tsio::proto::{LoadTermsRequest, WatchOffersRequest};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run, tsio};
 use crate::ledger::before_money;
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 
 const BOUND: Duration = Duration::from_secs(30);
 /// Marks a migration as done that this program does not know.
@@ -37,17 +37,17 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         let mut health = HealthClient::new(client.channel());
         let mut health = health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner();
         assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
-        let mut past = Past::of(&db).await;
-        let before = past.number(EVENTS).await;
+        let mut raw_sql = RawSql::of(&db).await;
+        let before = raw_sql.number(EVENTS).await;
 
-        past.run(MIGRATED).await.unwrap();
+        raw_sql.run(MIGRATED).await.unwrap();
         let id = fresh();
         is_outdated(&client.note(&offers[0].offer, "on the older one", &id).await.unwrap_err());
         // Terms belong to no programme, and their loading is refused too.
         let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
         let terms = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
         is_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());
-        assert_eq!(past.number(EVENTS).await, before);
+        assert_eq!(raw_sql.number(EVENTS).await, before);
         assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
 
         let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
@@ -63,10 +63,10 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         assert_eq!((sent_on.code(), reason(&sent_on).as_str()), (Code::Unavailable, "SERVER_STOPPING"));
 
         // A newer server, which knows the schema, carries out what the older one refused.
-        past.run("DELETE FROM seaql_migrations WHERE version = 'm9999_of_the_future'").await.unwrap();
+        raw_sql.run("DELETE FROM seaql_migrations WHERE version = 'm9999_of_the_future'").await.unwrap();
         let newer = Server::start(&db);
         Client::of(&newer).await.note(&offers[0].offer, "on the older one", &id).await.unwrap();
-        assert_eq!(past.number(EVENTS).await, before + 1);
+        assert_eq!(raw_sql.number(EVENTS).await, before + 1);
     });
 }
 
@@ -81,7 +81,7 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
         for _ in 0..10 {
             client.note(&offer, "before", &fresh()).await.unwrap();
         }
-        let (mut migration, mut beside) = (Past::of(&db).await, Past::of(&db).await);
+        let (mut migration, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
         let before = beside.number(EVENTS).await;
         migration.run(&format!("BEGIN; LOCK TABLE books IN EXCLUSIVE MODE; {MIGRATED}")).await.unwrap();
         let caller = client.clone();
@@ -98,16 +98,16 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
 fn a_migration_waits_for_running_writers() {
     run(async {
         let db = Db::postgres();
-        let (mut writer, mut beside) = (Past::of(&db).await, Past::of(&db).await);
+        let (mut writer, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
         // The schema of a release ago, with a writer in the middle of a batch.
         writer.run(&before_money(&db)).await.unwrap();
-        writer.hold(YEAR).await;
+        writer.lock_programme(YEAR).await;
         let url = db.url();
         let migrating = thread::spawn(move || tsio(&["migrate", "--database", &url]));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND wait_event_type = 'Lock' AND query LIKE '%LOCK TABLE books%' AND pid <> pg_backend_pid()";
         beside.until(waits, 1).await;
-        writer.let_go().await;
+        writer.release_lock().await;
         let migrated = migrating.join().unwrap();
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);
         proved(&db);

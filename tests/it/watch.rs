@@ -17,9 +17,9 @@ use tsio::proto::{CloseOfferRequest, Offer, OfferState, Outcome, Party, WatchOff
 use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, reason};
 use crate::faults::TERMINATE;
 use crate::harness::{Db, Server, both, cli, run, setting};
-use crate::load::{Load, Unanswered};
+use crate::load::{Load, OnFailure};
 use crate::money::funded;
-use crate::raw_sql::{Past, proved};
+use crate::raw_sql::{RawSql, proved};
 use crate::samples::refused_for;
 
 both!(
@@ -136,7 +136,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let load = Load::on(&client, &offers, Unanswered::Again);
+    let load = Load::on(&client, &offers, OnFailure::Retry);
     let mut seen = Vec::new();
     let mut start = Start::AfterSequence(0);
     for _ in 0..30 {
@@ -196,7 +196,7 @@ async fn a_snapshot_comes_first(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let load = Load::on(&client, &offers, Unanswered::Again);
+    let load = Load::on(&client, &offers, OnFailure::Retry);
     load.until_more(10).await;
     let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
     let mut watch = Watch::of(&client, request).await;
@@ -276,7 +276,7 @@ async fn many_watch_at_once(db: Db) {
     let apart = Client::of(&server).await;
     let watching = (0..60).map(async |_| Watch::from(&apart, Start::AfterSequence(0)).await);
     let watching = join_all(watching).await;
-    let load = Load::on(&client, &offers, Unanswered::Again);
+    let load = Load::on(&client, &offers, OnFailure::Retry);
     load.until_more(400).await;
     load.end().await;
     let last = proved(&db)[0].0;
@@ -301,13 +301,13 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
         one.note(&offers[0].offer, "heard elsewhere", &fresh()).await.unwrap();
         assert_eq!(hints.recv().await.unwrap().payload(), YEAR);
         // Terminated sessions lose notifications, but the watches must not lose changes.
-        let mut past = Past::of(&db).await;
+        let mut raw_sql = RawSql::of(&db).await;
         for at in [&one, &other] {
-            let load = Load::on(at, &offers, Unanswered::Again);
+            let load = Load::on(at, &offers, OnFailure::Retry);
             for _ in 0..5 {
                 load.until_more(30).await;
                 // Between two batches there may be no session to terminate.
-                while past.number(TERMINATE).await == 0 {
+                while raw_sql.number(TERMINATE).await == 0 {
                     load.until_more(1).await;
                 }
             }
@@ -364,7 +364,7 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         let server = Server::start(&Db::sqlite());
         let client = Client::of(&server).await;
         let offers = client.seed().await;
-        let load = Load::on(&client, &offers, Unanswered::Again);
+        let load = Load::on(&client, &offers, OnFailure::Retry);
         load.until_more(1_000).await;
         load.end().await;
         // A small window, so that unread messages stay at the server.

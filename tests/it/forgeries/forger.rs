@@ -11,7 +11,7 @@ use tsio::store::{Store, Use, entries, events};
 
 use crate::client::YEAR;
 use crate::harness::Db;
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 const EVERY: u64 = 1_000_000;
 /// Tables with triggers and constraints that prevent a forgery.
@@ -19,20 +19,20 @@ const GUARDED: [&str; 7] = ["events", "entries", "approvals", "referrals", "awar
 
 pub(super) struct Forger {
     db: Db,
-    past: Past,
+    raw_sql: RawSql,
 }
 
 impl Forger {
     pub(super) async fn of(db: &Db) -> Self {
-        Self { db: db.clone(), past: Past::of(db).await }
+        Self { db: db.clone(), raw_sql: RawSql::of(db).await }
     }
 
     pub(super) async fn end(self) {
-        self.past.close().await;
+        self.raw_sql.close().await;
     }
 
     pub(super) async fn number(&mut self, sql: &str) -> i64 {
-        self.past.number(sql).await
+        self.raw_sql.number(sql).await
     }
 
     /// A date literal in SQL.
@@ -48,7 +48,7 @@ impl Forger {
     pub(super) async fn forge(&mut self, forge: fn(&Self) -> Vec<String>) {
         self.drop_guards().await;
         for sql in forge(self) {
-            if let Err(refused) = self.past.run(&sql).await {
+            if let Err(refused) = self.raw_sql.run(&sql).await {
                 panic!("{sql}: {refused}");
             }
         }
@@ -72,7 +72,7 @@ impl Forger {
             }));
         }
         for it in sql {
-            self.past.run(&it).await.unwrap();
+            self.raw_sql.run(&it).await.unwrap();
         }
     }
 
@@ -100,7 +100,7 @@ impl Forger {
         }
         let head = self.bytes(head);
         sql.push_str(&format!("UPDATE books SET head = {head} WHERE programme = '{YEAR}'"));
-        self.past.run(&sql).await.unwrap();
+        self.raw_sql.run(&sql).await.unwrap();
     }
 
     /// SQL that replaces a part of the terms, their hash, and that hash in offers and events.

@@ -2,31 +2,31 @@
 
 use super::LedgerFixture;
 use crate::client::{YEAR, fresh};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 use crate::record::Tampering;
 
 /// All of them; they need a connection without the triggers of entries.
-pub(super) async fn all(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
-    let mut rows = covered(past, fixture).await;
-    rows.extend(outside_balances(past, fixture).await);
-    rows.extend(claims(past, fixture));
-    rows.extend(account_days(past, fixture));
-    rows.extend(unreadable(past, fixture));
-    rows.extend(forged(past));
-    rows.extend(of_unknown_programme(past, fixture));
-    if matches!(past, Past::Postgres(_)) {
-        rows.extend(infinite_dates(past, fixture));
+pub(super) async fn all(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let mut rows = covered(raw_sql, fixture).await;
+    rows.extend(outside_balances(raw_sql, fixture).await);
+    rows.extend(claims(raw_sql, fixture));
+    rows.extend(account_days(raw_sql, fixture));
+    rows.extend(unreadable(raw_sql, fixture));
+    rows.extend(forged(raw_sql));
+    rows.extend(of_unknown_programme(raw_sql, fixture));
+    if matches!(raw_sql, RawSql::Postgres(_)) {
+        rows.extend(infinite_dates(raw_sql, fixture));
     }
     rows
 }
 
 /// Entries, which the chain covers, and the balances and awards that are computed from them.
-async fn covered(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+async fn covered(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, nle_fund, offer, credit, days, fees, .. } = fixture;
     let [fund, nle, caps, award, leader, paid] =
-        [credit_fund, nle_fund, offer, credit, days, fees].map(|it| past.id(it));
+        [credit_fund, nle_fund, offer, credit, days, fees].map(|it| raw_sql.id(it));
     let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
-    let event = past.number(&format!("SELECT event_seq FROM entries WHERE {entry}")).await;
+    let event = raw_sql.number(&format!("SELECT event_seq FROM entries WHERE {entry}")).await;
     let of_event = format!("event {event}");
     vec![
         // Entries, which the chain covers.
@@ -85,9 +85,9 @@ async fn covered(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
 }
 
 /// The changes of an account by day.
-fn account_days(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let credit_fund = &fixture.credit_fund;
-    let fund = past.id(credit_fund);
+    let fund = raw_sql.id(credit_fund);
     vec![
         (
             format!("UPDATE account_days SET change = change + 7 WHERE account_id = {fund}"),
@@ -107,9 +107,9 @@ fn account_days(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
 }
 
 /// Invoices and leaders.
-fn claims(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+fn claims(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { days, fees, .. } = fixture;
-    let [leader, paid] = [days, fees].map(|it| past.id(it));
+    let [leader, paid] = [days, fees].map(|it| raw_sql.id(it));
     vec![
         (
             format!("UPDATE invoices SET part = part + 1 WHERE award_id = {paid}"),
@@ -153,13 +153,13 @@ fn claims(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
 }
 
 /// Changes that no balance shows: approvals, columns of entries, orphan rows.
-async fn outside_balances(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+async fn outside_balances(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
-    let [fund, award, leader, paid, asked] = [credit_fund, credit, days, fees, approval].map(|it| past.id(it));
+    let [fund, award, leader, paid, asked] = [credit_fund, credit, days, fees, approval].map(|it| raw_sql.id(it));
     let absent_award = fresh();
-    let none = past.id(&absent_award);
+    let none = raw_sql.id(&absent_award);
     let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
-    let number = past.number(&format!("SELECT seq FROM entries WHERE {entry}")).await;
+    let number = raw_sql.number(&format!("SELECT seq FROM entries WHERE {entry}")).await;
     let approvals = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {asked}");
     let of_approval = |what: &str| format!("approval {approval} {what}");
     vec![
@@ -222,10 +222,10 @@ async fn outside_balances(past: &mut Past, fixture: &LedgerFixture) -> Vec<Tampe
 }
 
 /// Rows that cannot be read, or only as something else. Each is named, and none hides another.
-fn unreadable(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+fn unreadable(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
     let row = |(table, column, id): (&str, &str, &str), set: [&str; 2], named: String| {
-        let [tamper, mend] = set.map(|set| format!("UPDATE {table} SET {set} WHERE {column} = {}", past.id(id)));
+        let [tamper, mend] = set.map(|set| format!("UPDATE {table} SET {set} WHERE {column} = {}", raw_sql.id(id)));
         (tamper, named, mend)
     };
     let cut = |column: &str| format!("{column} = SUBSTR({column}, 1, LENGTH({column}) - 1)");
@@ -260,13 +260,13 @@ fn unreadable(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
 }
 
 /// The date *infinity*, which PostgreSQL stores and no calendar has.
-fn infinite_dates(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
+fn infinite_dates(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { offer, credit, days, .. } = fixture;
     let of = |table: &str, [column, key, owner]: [&str; 3], id: &str, named: String| {
         let tamper = format!(
             "CREATE TABLE kept_{table} AS SELECT * FROM {table}; \
              UPDATE {table} SET {column} = 'infinity' WHERE {owner} = {}",
-            past.id(id)
+            raw_sql.id(id)
         );
         (
             tamper,
@@ -284,7 +284,7 @@ fn infinite_dates(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
 
 /// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither fund
 /// nor cap.
-fn forged(past: &Past) -> Vec<Tampering> {
+fn forged(raw_sql: &RawSql) -> Vec<Tampering> {
     let copy = |of: &str, from: &str| {
         format!(
             "INSERT INTO entries SELECT programme, {of}, account_id, verb, amount, period, on_fund FROM entries {from}"
@@ -292,9 +292,9 @@ fn forged(past: &Past) -> Vec<Tampering> {
     };
     let next = |by: &str| format!("UPDATE books SET next_entry = next_entry {by} WHERE programme = '{YEAR}'");
     let numbered = "entries_are_numbered_from_one";
-    let (drop_check, restore_check) = match past {
-        Past::Sqlite(_) => (String::new(), String::new()),
-        Past::Postgres(_) => (
+    let (drop_check, restore_check) = match raw_sql {
+        RawSql::Sqlite(_) => (String::new(), String::new()),
+        RawSql::Postgres(_) => (
             format!("ALTER TABLE entries DROP CONSTRAINT {numbered};"),
             format!("; ALTER TABLE entries ADD CONSTRAINT {numbered} CHECK (seq >= 1 AND event_seq >= 1)"),
         ),
@@ -311,7 +311,7 @@ fn forged(past: &Past) -> Vec<Tampering> {
             format!("DELETE FROM entries WHERE event_seq = 0; {}{restore_check}", next("- 1")),
         ),
     ];
-    if matches!(past, Past::Sqlite(_)) {
+    if matches!(raw_sql, RawSql::Sqlite(_)) {
         all.push((
             "UPDATE entries SET on_fund = 2 WHERE seq = 1".to_owned(),
             "entry 1: it cannot be read".to_owned(),
@@ -322,9 +322,9 @@ fn forged(past: &Past) -> Vec<Tampering> {
 }
 
 /// Rows of a programme that does not exist.
-fn of_unknown_programme(past: &Past, fixture: &LedgerFixture) -> Vec<Tampering> {
-    let [fund, award, approval] = [&fixture.credit_fund, &fixture.credit, &fixture.approval].map(|it| past.id(it));
-    let (other, strange) = (past.id(&fresh()), "'2098-99'");
+fn of_unknown_programme(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let [fund, award, approval] = [&fixture.credit_fund, &fixture.credit, &fixture.approval].map(|it| raw_sql.id(it));
+    let (other, strange) = (raw_sql.id(&fresh()), "'2098-99'");
     let rows = [
         (
             "accounts",

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Matches, ids, list_request, page, random_filter, walk};
 use crate::client::Client;
 use crate::harness::{Db, Server, both, run};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 both!(pages_list_all_earlier_offers);
 
@@ -36,7 +36,7 @@ fn random_offer(rng: &mut Rng, recipient: i32) -> Offer {
     }
 }
 
-async fn put_in(db: &Db, past: &mut Past, offer: &Offer) {
+async fn put_in(db: &Db, raw_sql: &mut RawSql, offer: &Offer) {
     let Offer { recipient, name, region, .. } = offer;
     let state = offer.state().as_str_name().trim_start_matches("OFFER_STATE_").to_lowercase();
     let outcome = if state == "closed" { "'withdrawn'" } else { "NULL" };
@@ -51,7 +51,7 @@ async fn put_in(db: &Db, past: &mut Past, offer: &Offer) {
          terms_sha256, search, version, made_at) VALUES ({id}, '2021-22', 'standalone', {recipient}, '{name}', '{region}', \
          '{state}', {outcome}, {assignee}, '{{\"local_authority\":330}}', {hash}, '{name}', 1, 1)"
     );
-    past.run(&sql).await.unwrap();
+    raw_sql.run(&sql).await.unwrap();
 }
 
 /// Their ids in this order. Ids are compared as text.
@@ -68,11 +68,11 @@ fn sorted(mut offers: Vec<&Offer>, order: &str) -> Vec<String> {
 async fn pages_list_all_earlier_offers(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut rng = Rng::with_seed(20_211_005);
     let mut offers: Vec<Offer> = (0..INITIAL).map(|n| random_offer(&mut rng, 910_000 + n)).collect();
     for offer in &offers {
-        put_in(&db, &mut past, offer).await;
+        put_in(&db, &mut raw_sql, offer).await;
     }
     let (mut selective, mut added_seen) = (0, 0);
     for round in 0..ROUNDS {
@@ -91,7 +91,7 @@ async fn pages_list_all_earlier_offers(db: Db) {
             // In every second round more offers are added, before and after the current page.
             if round % 2 == 1 && rng.u8(0..4) == 0 {
                 let new = random_offer(&mut rng, 910_000 + i32::try_from(offers.len()).unwrap());
-                put_in(&db, &mut past, &new).await;
+                put_in(&db, &mut raw_sql, &new).await;
                 offers.push(new);
             }
         }
@@ -117,12 +117,12 @@ fn names_are_paged_in_the_order_of_a_language() {
         let db = Db::postgres_in("en-GB");
         let server = Server::start(&db);
         let client = Client::of(&server).await;
-        let (mut past, mut rng) = (Past::of(&db).await, Rng::with_seed(20_211_006));
+        let (mut raw_sql, mut rng) = (RawSql::of(&db).await, Rng::with_seed(20_211_006));
         let names = ["Zeal", "elm", "Elm", "élan", "Elan", "e-lm", "E lm", "St Ann", "St. Ann", "ST ANN", "ash", "Ash"];
         for n in 0..60 {
             let offer =
                 Offer { name: (*rng.choice(names.iter()).unwrap()).to_owned(), ..random_offer(&mut rng, 910_000 + n) };
-            put_in(&db, &mut past, &offer).await;
+            put_in(&db, &mut raw_sql, &offer).await;
         }
         for (order, sql) in [("name", "name, id"), ("name desc", "name DESC, id DESC")] {
             let there = db.psql(&format!("SELECT id FROM offers ORDER BY {sql}"));

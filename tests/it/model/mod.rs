@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run_within, setting};
-use crate::raw_sql::{Past, verify};
+use crate::raw_sql::{RawSql, verify};
 use command::Generator;
 use world::{Call, World};
 
@@ -141,14 +141,15 @@ async fn sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
     let server = Server::start(&db);
     let other = (servers > 1 && db.is_postgres()).then(|| Server::start(&db));
     let mut world = begun(&server, other.as_ref()).await;
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     let mut scheme = world.scheme();
     let mut generator = Generator::new(seed);
     let (mut done, mut met) = (0, BTreeMap::<String, usize>::new());
     for step in 0..steps {
         if let Some(approval) = generator.expires(&scheme) {
             let id = &world.approvals[approval];
-            past.run(&format!("UPDATE approvals SET expires_at = requested_at WHERE id = {}", past.id(id)))
+            raw_sql
+                .run(&format!("UPDATE approvals SET expires_at = requested_at WHERE id = {}", raw_sql.id(id)))
                 .await
                 .unwrap();
             scheme.expires(approval);
@@ -185,7 +186,7 @@ async fn sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
         assert!(missing.is_empty(), "never met: {missing:?}; {met:?}");
     }
     // Restores the expiry of every approval to the time in its event.
-    past.run(&format!("UPDATE approvals SET expires_at = requested_at + {EXPIRES}")).await.unwrap();
+    raw_sql.run(&format!("UPDATE approvals SET expires_at = requested_at + {EXPIRES}")).await.unwrap();
     let expired = scheme.approvals.iter().zip(&world.approvals).filter(|(it, _)| it.state == scheme::Open::Expired);
     proved_except_for_expiry(&db, &expired.map(|(_, id)| id.as_str()).collect::<Vec<_>>());
 }

@@ -1,6 +1,6 @@
 //! The columns of a database, and SQL that changes a value in each to another value of its type.
 
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 /// A column, as the database describes it.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ const POSTGRES: &str = "SELECT c.relname || '|' || a.attname || '|' || format_ty
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname, a.attnum";
 
 /// Reads every column of every table.
-pub(super) async fn all(past: &mut Past) -> Vec<Column> {
-    let is_postgres = matches!(past, Past::Postgres(_));
-    let lines = past.lines(if is_postgres { POSTGRES } else { SQLITE }).await;
+pub(super) async fn all(raw_sql: &mut RawSql) -> Vec<Column> {
+    let is_postgres = matches!(raw_sql, RawSql::Postgres(_));
+    let lines = raw_sql.lines(if is_postgres { POSTGRES } else { SQLITE }).await;
     let column = |line: &String| {
         let mut parts = line.split('|').map(ToOwned::to_owned);
         let mut next = || parts.next().unwrap_or_else(|| panic!("{line}"));
@@ -143,11 +143,11 @@ impl Change {
     }
 
     /// Makes the change. Returns false if there is no row for it, or another row has the new key.
-    pub(super) async fn apply(&self, past: &mut Past) -> bool {
-        if past.number(&self.exists).await == 0 {
+    pub(super) async fn apply(&self, raw_sql: &mut RawSql) -> bool {
+        if raw_sql.number(&self.exists).await == 0 {
             return false;
         }
-        match past.run(&self.sql).await {
+        match raw_sql.run(&self.sql).await {
             Ok(()) => true,
             Err(refused) => {
                 assert!(refused.to_lowercase().contains("unique"), "{}: {refused}", self.sql);

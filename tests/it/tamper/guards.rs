@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 
 /// Makes the statements that drop triggers, constraints, and unique indexes other than keys.
 const POSTGRES: &str = "SELECT 'ALTER TABLE ' || conrelid::regclass || ' DROP CONSTRAINT ' || quote_ident(conname) \
@@ -15,25 +15,26 @@ const SQLITE: &str = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema \
     WHERE type = 'trigger' OR (type = 'index' AND sql LIKE 'CREATE UNIQUE%')";
 
 /// Drops all guards for good, and keeps a copy of each table.
-pub(super) async fn drop_guards(past: &mut Past, tables: &BTreeSet<String>) {
-    let (drops, kept) = match past {
-        Past::Postgres(_) => (POSTGRES, "CREATE SCHEMA kept"),
-        Past::Sqlite(_) => {
+pub(super) async fn drop_guards(raw_sql: &mut RawSql, tables: &BTreeSet<String>) {
+    let (drops, kept) = match raw_sql {
+        RawSql::Postgres(_) => (POSTGRES, "CREATE SCHEMA kept"),
+        RawSql::Sqlite(_) => {
             (SQLITE, "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; ATTACH ':memory:' AS kept")
         }
     };
-    for drop in past.lines(drops).await {
-        past.run(&drop).await.unwrap();
+    for drop in raw_sql.lines(drops).await {
+        raw_sql.run(&drop).await.unwrap();
     }
-    past.run(kept).await.unwrap();
+    raw_sql.run(kept).await.unwrap();
     for table in tables {
-        past.run(&format!("CREATE TABLE kept.{table} AS SELECT * FROM {table}")).await.unwrap();
+        raw_sql.run(&format!("CREATE TABLE kept.{table} AS SELECT * FROM {table}")).await.unwrap();
     }
 }
 
 /// Restores a table from its copy.
-pub(super) async fn restore(past: &mut Past, table: &str) {
-    past.run(&format!("BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table}; COMMIT"))
+pub(super) async fn restore(raw_sql: &mut RawSql, table: &str) {
+    raw_sql
+        .run(&format!("BEGIN; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table}; COMMIT"))
         .await
         .unwrap();
 }

@@ -1,7 +1,7 @@
 //! Every command shows stored control characters of earlier versions escaped, so that none reaches a terminal.
 
 use crate::harness::{Db, Output, Server, both, tsio};
-use crate::raw_sql::Past;
+use crate::raw_sql::RawSql;
 use crate::samples::{august, done, offer_id, path, text};
 
 both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, csv_output_holds_no_formula);
@@ -54,12 +54,12 @@ async fn stored_texts_are_shown_escaped(db: Db) {
     let referral = text(&referral, "referral");
     let imports = done(&server, &["import", "list"]);
     let import = text(&imports[0], "import_id");
-    let mut past = Past::of(&db).await;
+    let mut raw_sql = RawSql::of(&db).await;
     for (table, columns) in COLUMNS {
         for column in columns {
-            past.run(&format!("UPDATE {table} SET {column} = {column} || '{HOSTILE}'")).await.unwrap();
+            raw_sql.run(&format!("UPDATE {table} SET {column} = {column} || '{HOSTILE}'")).await.unwrap();
             let stored = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{HOSTILE}'");
-            assert!(past.number(&stored).await > 0, "{table}.{column} holds none");
+            assert!(raw_sql.number(&stored).await > 0, "{table}.{column} holds none");
         }
     }
     // Tells whether the command prints a name.
