@@ -1,4 +1,4 @@
-//! Callers that change offers without pause, and a check that all their changes are recorded.
+//! Runs callers that change offers without pause, and checks that all their changes are recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,35 +19,37 @@ const CALLERS: usize = 8;
 /// What a caller does when a call fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnFailure {
-    /// Sends the same call again under the same id until it succeeds. Until then only UNAVAILABLE is allowed.
+    /// Sends the same call again under the same id until it succeeds. Panics at any error but UNAVAILABLE.
     Retry,
-    /// Stops, and keeps the call without an answer.
+    /// Makes no further calls, and keeps the failed one without an answer.
     Stop,
 }
 
-/// One change that was sent, and its first answer.
+/// One change that was sent.
 #[derive(Clone)]
 pub(crate) struct Sent {
     offer: String,
     assignee: String,
     id: String,
+    /// Its first answer; `None` if the call failed and was not repeated.
     answer: Option<Vec<u8>>,
 }
 
 /// Running callers.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
+    /// How many calls have been answered.
     answered: Arc<watch::Sender<usize>>,
     callers: Vec<JoinHandle<Vec<Sent>>>,
 }
 
 impl Load {
-    /// Starts them over one connection, each on its own share of the offers.
+    /// Starts the callers over one connection, each on its own share of the offers.
     pub(crate) fn on(client: &Client, offers: &[Offer], on_failure: OnFailure) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(watch::Sender::new(0));
-        let caller = |n: usize| {
-            let share: Vec<String> = offers.iter().skip(n).step_by(CALLERS).map(|it| it.offer.clone()).collect();
+        let caller = |index: usize| {
+            let share: Vec<String> = offers.iter().skip(index).step_by(CALLERS).map(|it| it.offer.clone()).collect();
             tokio::spawn(make_calls(client.clone(), share, on_failure, Arc::clone(&stop), Arc::clone(&answered)))
         };
         let callers = (0..CALLERS).map(caller).collect();
@@ -61,13 +63,14 @@ impl Load {
         answered.wait_for(|count| *count >= expected).await.unwrap();
     }
 
-    /// Stops the callers after their last answers, and returns all that they sent.
+    /// Stops the callers once their last calls are answered, and returns all calls that they sent.
     pub(crate) async fn end(self) -> Vec<Sent> {
         self.stop.store(true, Ordering::Relaxed);
         join_all(self.callers).await.into_iter().flat_map(|sent| sent.unwrap()).collect()
     }
 }
 
+/// Assigns the offers of a share in turn until `stop` is set, or until a failed call stops it. Returns the calls.
 async fn make_calls(
     client: Client,
     share: Vec<String>,
@@ -77,9 +80,13 @@ async fn make_calls(
 ) -> Vec<Sent> {
     let mut all: Vec<Sent> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let n = all.len();
-        let mut sent =
-            Sent { offer: share[n % share.len()].clone(), assignee: format!("case-{n}"), id: fresh(), answer: None };
+        let count_sent = all.len();
+        let mut sent = Sent {
+            offer: share[count_sent % share.len()].clone(),
+            assignee: format!("case-{count_sent}"),
+            id: fresh(),
+            answer: None,
+        };
         while sent.answer.is_none() {
             match client.assign(&sent.offer, &sent.assignee, &sent.id).await {
                 Ok(answer) => sent.answer = Some(answer.encode_to_vec()),

@@ -107,7 +107,7 @@ impl Guard {
     /// Waits until the connection log contains this text.
     fn logs(&self, what: &str) {
         let is_logged = |line: &str| line.contains("tsio::connections") && line.contains(what);
-        self.server.says(|log| log.lines().any(is_logged));
+        self.server.wait_for_stderr(|log| log.lines().any(is_logged));
     }
 
     async fn scrape(&self) -> Scrape {

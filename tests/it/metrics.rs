@@ -157,7 +157,7 @@ async fn metrics_show_a_ledger_that_was_tampered_with(db: Db) {
     let bent = Scrape::until(&server, |it| it.value(&ok) == 0.0).await;
     assert!(bent.value(&at) >= sound.value(&at));
     assert_eq!(bent.value("tsio_ledger_check_ok{programme=\"2022-23\"}"), 1.0, "another programme stays sound");
-    server.says(|log| log.contains("the ledger differs from its record"));
+    server.wait_for_stderr(|log| log.contains("the ledger differs from its record"));
     raw_sql.run(&bend(-1)).await.unwrap();
     Scrape::until(&server, |it| it.value(&ok) == 1.0).await;
 }
@@ -252,7 +252,7 @@ impl Scrape {
 /// Reads from the server's log at which address it serves metrics.
 pub(crate) fn scraped_at(server: &Server) -> String {
     let is_metrics_line = |it: &&str| it.contains("\"message\":\"metrics\"");
-    let log = server.says(|log| log.lines().any(|it| is_metrics_line(&it)));
+    let log = server.wait_for_stderr(|log| log.lines().any(|it| is_metrics_line(&it)));
     let line = log.lines().find(is_metrics_line).unwrap();
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     line["fields"]["listen"].as_str().unwrap().to_owned()

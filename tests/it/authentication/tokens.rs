@@ -60,8 +60,9 @@ fn a_token_says_who_may_what() {
             assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()), "{method}");
         }
         let found = |log: &str, what: &str| log.lines().any(|it| it.contains("tsio::security") && it.contains(what));
-        let log =
-            guarded.server.says(|log| imports.iter().all(|method| found(log, method)) && found(log, "IdentifyOffers"));
+        let log = guarded
+            .server
+            .wait_for_stderr(|log| imports.iter().all(|method| found(log, method)) && found(log, "IdentifyOffers"));
         let said = |what: &str| log.lines().find(|it| it.contains("tsio::security") && it.contains(what));
         for method in imports {
             assert!(said(method).is_some_and(|it| it.contains("ROLE_MISSING")), "{method}");

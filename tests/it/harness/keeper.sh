@@ -1,13 +1,13 @@
 #!/bin/sh
-# Keeps the throw-away PostgreSQL cluster of a test run: starts it, says READY, and stops it once no test has
-# used it for some seconds. Test processes come and go (one a test under nextest) and may be killed; this stays
-# until the kernel has taken back every lock they held on ROOM/users.lock.
+# Keeps the throw-away PostgreSQL cluster of a test run: starts it, prints READY, and stops it when no test has
+# used it for some seconds. Each test has its own process under nextest, and may be killed. This script runs
+# until no process has a lock on ROOM/users.lock; the kernel releases the locks of a killed process.
 #
 # usage: keeper.sh ROOM BIN PORT [COMMAND THAT DROPS TO ANOTHER USER ...]
 #
-# ROOM/keeper.lock  held as long as this runs: free means there is no cluster, whatever lies in ROOM
-# ROOM/users.lock   held, shared, by each process that uses the cluster
-# ROOM/start.lock   held by whoever decides to start or to stop it
+# ROOM/keeper.lock  locked while this script runs: if it is free, no cluster runs, whatever files ROOM has
+# ROOM/users.lock   locked, shared, by each process that uses the cluster
+# ROOM/start.lock   locked by the process that decides to start or to stop the cluster
 set -eu
 room=$1 bin=$2 port=$3
 shift 3
@@ -18,7 +18,7 @@ cd /
 exec 8<"$room/keeper.lock"
 flock -n 8
 
-# `8<&-`: what is started here must not inherit the lock and outlive it.
+# `8<&-`: the programs started here must not inherit the lock, because they may outlive this script.
 "$@" "$bin/initdb" --pgdata="$data" --username=tsio --auth=trust --encoding=UTF8 --locale=C --no-sync \
   --no-instructions >&2 8<&-
 "$@" "$bin/pg_ctl" start --wait --timeout=60 --silent --pgdata="$data" --log="$data/server.log" --options="\

@@ -1,6 +1,6 @@
-//! What every scenario stands on: a database of its own, the real binary serving it, and its command line.
+//! What every scenario uses: its own database, the real binary that serves it, and the command line.
 //!
-//! No scenario and no rule of the scheme lives here. Nothing here sleeps: each wait is for an event, with a bound.
+//! This module has no scenario and no rule of the scheme. Its Rust code does not sleep: each wait is for an event.
 
 mod database;
 mod locked;
@@ -18,13 +18,14 @@ pub(crate) use server::{Output, Server, cli, tsio};
 /// The binary under test.
 pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");
 
-/// A whole number that the environment sets for a test, such as its seed or its size.
+/// The whole number in this environment variable, such as a test's seed or size; `None` if it is not set. Panics if it
+/// is not a whole number.
 pub(crate) fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is no number")))
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}: {text:?} is not a whole number")))
 }
 
-/// Makes of each `async fn scenario(db: Db)` named two tests, `scenario::sqlite` and `scenario::postgres`.
+/// Makes two tests from each named `async fn scenario(db: Db)`: `scenario::sqlite` and `scenario::postgres`.
 macro_rules! both {
     ($($scenario:ident),+ $(,)?) => {$(
         mod $scenario {

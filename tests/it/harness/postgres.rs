@@ -1,9 +1,9 @@
-//! One throw-away PostgreSQL cluster for a whole test run, and in it one database a test.
+//! Starts one throw-away PostgreSQL cluster for a whole test run, and makes one database in it for each test.
 //!
-//! nextest runs each test in a process of its own, so the cluster is shared between processes: the first that needs
-//! it starts it under a lock, `keeper.sh` stops it when none has used it for some seconds. What a killed run
-//! left behind is found by a free `keeper.lock` and replaced; an orphaned server whose data is gone ends by itself.
-//! No process that was not started here is ever signalled, and no cluster of the machine is touched.
+//! nextest runs each test in its own process, so processes share the cluster. The first process that needs it starts it
+//! under a lock. `keeper.sh` stops it when no process has used it for some seconds. If `keeper.lock` is free, no cluster
+//! runs, and a new one replaces the files that a killed run left. A server whose data is deleted ends by itself. This
+//! module signals only processes that it started, and does not touch other clusters of the machine.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
@@ -21,23 +21,26 @@ use super::locked::{directory, lock_file, template_key};
 use super::process::output_of;
 
 const KEEPER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/harness/keeper.sh");
-const QUERY: Duration = Duration::from_secs(30);
-const MIGRATE: Duration = Duration::from_secs(60);
+/// How long a run of `psql` may take.
+const MAX_QUERY: Duration = Duration::from_secs(30);
+/// How long `tsio migrate` may take.
+const MAX_MIGRATION: Duration = Duration::from_secs(60);
 
-/// The running cluster, in use by this process until it ends.
+/// The running cluster, which this process uses until the process ends.
 pub(crate) struct Cluster {
     bin: PathBuf,
     directory: PathBuf,
     port: u16,
+    /// A shared lock on `users.lock`: the keeper does not stop the cluster while any process has it.
     _in_use: File,
 }
 
-/// A database of its own; dropping it removes it.
-pub(crate) struct Stamped {
+/// The database of one test; dropping it removes it.
+pub(crate) struct PostgresDatabase {
     name: String,
 }
 
-impl Stamped {
+impl PostgresDatabase {
     pub(crate) fn url(&self) -> String {
         Cluster::shared().url(&self.name)
     }
@@ -51,10 +54,10 @@ impl Stamped {
         for (name, value) in variables {
             psql.args(["-v", &format!("{name}={value}")]);
         }
-        output_of(psql.args(["-f", file]), QUERY);
+        output_of(psql.args(["-f", file]), MAX_QUERY);
     }
 
-    /// Keeps a copy of the database, which nobody may be connected to; what is answered puts it back.
+    /// Copies the database, which must have no connections. Returns a function that restores the copy.
     pub(crate) fn backup(&self) -> impl FnOnce() + use<> {
         let (name, cluster) = (self.name.clone(), Cluster::shared());
         cluster.psql("postgres", &format!("CREATE DATABASE {name}_copy TEMPLATE {name}"));
@@ -65,9 +68,9 @@ impl Stamped {
     }
 }
 
-impl Drop for Stamped {
+impl Drop for PostgresDatabase {
     fn drop(&mut self) {
-        // Best effort: the cluster goes with all that is in it.
+        // An error is ignored, because the database is removed with the cluster anyway.
         let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let _ = Cluster::shared().psql_command("postgres", &sql).output();
     }
@@ -77,10 +80,10 @@ impl Cluster {
     /// The cluster of this run, started if there is none.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Cluster> = OnceLock::new();
-        SHARED.get_or_init(Self::join)
+        SHARED.get_or_init(Self::start_or_join)
     }
 
-    fn join() -> Self {
+    fn start_or_join() -> Self {
         let user = unprivileged_user();
         let directory = reachable_directory(user);
         let start = lock_file(&directory.join("start.lock"));
@@ -88,38 +91,38 @@ impl Cluster {
         let in_use = lock_file(&directory.join("users.lock"));
         in_use.lock_shared().unwrap();
         let bin = programs();
-        let kept = lock_file(&directory.join("keeper.lock")).try_lock().is_err();
-        let port = if kept { port_of(&directory) } else { start_cluster(&directory, &bin, user) };
+        let is_running = lock_file(&directory.join("keeper.lock")).try_lock().is_err();
+        let port = if is_running { read_port(&directory) } else { start_cluster(&directory, &bin, user) };
         Self { bin, directory, port, _in_use: in_use }
     }
 
-    /// A fresh database with the schema that `program migrate` makes (some 26 ms: a copy of a template).
-    pub(crate) fn stamp(&self, program: &Path) -> Stamped {
+    /// A new database with the schema that `program migrate` makes. It takes about 26 ms, because it copies a template.
+    pub(crate) fn create(&self, program: &Path) -> PostgresDatabase {
         let template = self.template(program);
-        let stamped = Stamped { name: format!("t_{}", Uuid::new_v4().simple()) };
-        self.psql("postgres", &format!("CREATE DATABASE {} TEMPLATE {template}", stamped.name));
-        stamped
+        let database = PostgresDatabase { name: format!("t_{}", Uuid::new_v4().simple()) };
+        self.psql("postgres", &format!("CREATE DATABASE {} TEMPLATE {template}", database.name));
+        database
     }
 
-    /// The same in a database that orders texts as a language does, made from nothing.
-    pub(crate) fn stamp_in(&self, program: &Path, locale: &str) -> Stamped {
-        let stamped = Stamped { name: format!("t_{}", Uuid::new_v4().simple()) };
-        let name = &stamped.name;
+    /// A new database that sorts texts by the rules of this ICU locale, migrated by this program.
+    pub(crate) fn create_with_locale(&self, program: &Path, locale: &str) -> PostgresDatabase {
+        let database = PostgresDatabase { name: format!("t_{}", Uuid::new_v4().simple()) };
+        let name = &database.name;
         let icu = format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE '{locale}'");
         self.psql("postgres", &icu);
-        output_of(Command::new(program).args(["migrate", "--database", &stamped.url()]), MIGRATE);
-        stamped
+        output_of(Command::new(program).args(["migrate", "--database", &database.url()]), MAX_MIGRATION);
+        database
     }
 
-    /// A database with what a dump as SQL makes.
-    pub(crate) fn restore(&self, dump: &[u8]) -> Stamped {
-        let stamped = Stamped { name: format!("t_{}", Uuid::new_v4().simple()) };
-        self.psql("postgres", &format!("CREATE DATABASE {}", stamped.name));
+    /// A new database made by this SQL dump.
+    pub(crate) fn restore(&self, dump: &[u8]) -> PostgresDatabase {
+        let database = PostgresDatabase { name: format!("t_{}", Uuid::new_v4().simple()) };
+        self.psql("postgres", &format!("CREATE DATABASE {}", database.name));
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(dump).unwrap();
-        let mut psql = self.psql_on(&stamped.name);
-        output_of(psql.arg("--single-transaction").arg("--file").arg(file.path()), QUERY);
-        stamped
+        let mut psql = self.psql_on(&database.name);
+        output_of(psql.arg("--single-transaction").arg("--file").arg(file.path()), MAX_QUERY);
+        database
     }
 
     fn template(&self, program: &Path) -> String {
@@ -129,7 +132,7 @@ impl Cluster {
         if self.psql("postgres", &format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).is_empty() {
             self.psql("postgres", "DROP DATABASE IF EXISTS building");
             self.psql("postgres", "CREATE DATABASE building");
-            output_of(Command::new(program).args(["migrate", "--database", &self.url("building")]), MIGRATE);
+            output_of(Command::new(program).args(["migrate", "--database", &self.url("building")]), MAX_MIGRATION);
             self.psql("postgres", &format!("ALTER DATABASE building RENAME TO {name}"));
         }
         name
@@ -139,9 +142,9 @@ impl Cluster {
         format!("postgres://tsio@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Runs SQL and gives its rows, one a line, columns parted by `|`.
+    /// Runs SQL and returns its rows, one per line, with `|` between the columns.
     fn psql(&self, database: &str, sql: &str) -> String {
-        output_of(&mut self.psql_command(database, sql), QUERY).trim_end().to_owned()
+        output_of(&mut self.psql_command(database, sql), MAX_QUERY).trim_end().to_owned()
     }
 
     fn psql_command(&self, database: &str, sql: &str) -> Command {
@@ -157,14 +160,14 @@ impl Cluster {
     }
 }
 
-/// Starts a new cluster in place of what lies in the directory, and answers its port.
+/// Removes an old cluster from the directory, starts a new one, and returns its port.
 fn start_cluster(directory: &Path, bin: &Path, user: Option<User>) -> u16 {
     for _ in 0..3 {
-        for stale in ["data", "port"].map(|name| directory.join(name)) {
-            if stale.is_dir() {
-                fs::remove_dir_all(stale).unwrap();
-            } else if stale.exists() {
-                fs::remove_file(stale).unwrap();
+        for leftover in ["data", "port"].map(|name| directory.join(name)) {
+            if leftover.is_dir() {
+                fs::remove_dir_all(leftover).unwrap();
+            } else if leftover.exists() {
+                fs::remove_file(leftover).unwrap();
             }
         }
         let data = directory.join("data");
@@ -173,16 +176,16 @@ fn start_cluster(directory: &Path, bin: &Path, user: Option<User>) -> u16 {
             chown(&data, Some(user.uid), Some(user.gid)).unwrap();
         }
         let port = free_port();
-        // Another process may take the port first: hence three attempts.
-        if keep(directory, bin, port, user) {
+        // Another process may take the port before the cluster does, so there are three attempts.
+        if start_keeper(directory, bin, port, user) {
             return port;
         }
     }
     panic!("PostgreSQL does not start:\n{}", fs::read_to_string(directory.join("keeper.log")).unwrap());
 }
 
-/// Starts the keeper, apart from this process and its group so that it outlives both; false if it gave up.
-fn keep(directory: &Path, bin: &Path, port: u16, user: Option<User>) -> bool {
+/// Starts the keeper in its own process group, so that it outlives this process. Returns whether the cluster is ready.
+fn start_keeper(directory: &Path, bin: &Path, port: u16, user: Option<User>) -> bool {
     let mut keeper = Command::new("sh");
     keeper.arg(KEEPER).args([directory, bin]).arg(port.to_string());
     if let Some(user) = user {
@@ -194,22 +197,22 @@ fn keep(directory: &Path, bin: &Path, port: u16, user: Option<User>) -> bool {
     BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == "READY")
 }
 
-fn port_of(directory: &Path) -> u16 {
+fn read_port(directory: &Path) -> u16 {
     let port = fs::read_to_string(directory.join("port")).unwrap_or_default();
     port.trim().parse().expect("a killed run is still starting its cluster; try again in some seconds")
 }
 
-/// The directory in `target/`, or one in the temporary folder where the other user cannot reach that.
+/// The directory of the cluster: in `target/`, or in the temporary folder if this user cannot reach `target/`.
 fn reachable_directory(user: Option<User>) -> PathBuf {
-    let near = directory("it-pg");
-    let Some(user) = user else { return near };
-    let reaches = Command::new("runuser").args(["-u", user.name, "--", "test", "-x"]).arg(&near).status().unwrap();
+    let in_target = directory("it-pg");
+    let Some(user) = user else { return in_target };
+    let reaches = Command::new("runuser").args(["-u", user.name, "--", "test", "-x"]).arg(&in_target).status().unwrap();
     if reaches.success() {
-        return near;
+        return in_target;
     }
-    let far = std::env::temp_dir().join(format!("tsio-it-{}", template_key(&near)));
-    fs::create_dir_all(&far).unwrap();
-    let about = fs::symlink_metadata(&far).unwrap();
-    assert!(about.is_dir() && about.uid() == 0, "{} is not ours", far.display());
-    far
+    let in_temp = std::env::temp_dir().join(format!("tsio-it-{}", template_key(&in_target)));
+    fs::create_dir_all(&in_temp).unwrap();
+    let metadata = fs::symlink_metadata(&in_temp).unwrap();
+    assert!(metadata.is_dir() && metadata.uid() == 0, "{} is not ours", in_temp.display());
+    in_temp
 }

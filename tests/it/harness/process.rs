@@ -1,6 +1,6 @@
-//! A child process with both its streams read to the end, so that it can be waited for with a bound.
+//! Runs a child process, and reads both its output streams to the end. A caller can wait for it with a time limit.
 //!
-//! The end of standard output is the end of the process: nothing polls.
+//! The end of standard output counts as the end of the process, so no wait polls.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -13,36 +13,40 @@ use std::time::{Duration, Instant};
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<String>,
-    stderr: Arc<Heard>,
-    listener: Option<JoinHandle<()>>,
+    stderr: Arc<StderrText>,
+    /// The thread that reads standard error; `None` once it has ended.
+    stderr_reader: Option<JoinHandle<()>>,
 }
 
-/// What a process has said on standard error so far.
+/// What a process has written to standard error so far.
 #[derive(Default)]
-struct Heard {
+struct StderrText {
     text: Mutex<String>,
-    more: Condvar,
+    /// Notified when the text grows.
+    grown: Condvar,
 }
 
-/// How a process ended, and what it said since the last line taken from it.
+/// How a process ended.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
+    /// Standard output after the last line that was read with [`Process::line`] or [`Process::next_line`].
     pub(crate) stdout: String,
+    /// All of standard error.
     pub(crate) stderr: String,
 }
 
 impl Process {
-    /// Starts a command without standard input and without the environment's own settings for the program.
+    /// Starts a command without standard input, and without the `TSIO_` variables of this process.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::start_in(command, &[])
     }
 
-    /// The same with this in its environment.
+    /// As [`Self::start`], with these variables in its environment.
     pub(crate) fn start_in(command: &mut Command, environment: &[(String, String)]) -> Self {
         Self::spawn(command.stdin(Stdio::null()), environment)
     }
 
-    /// The same, and its standard input with it.
+    /// As [`Self::start_in`], but returns its standard input too.
     pub(crate) fn start_with_input(command: &mut Command, environment: &[(String, String)]) -> (Self, ChildStdin) {
         let mut process = Self::spawn(command.stdin(Stdio::piped()), environment);
         let input = process.child.stdin.take().unwrap();
@@ -61,36 +65,41 @@ impl Process {
         let (send, lines) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
-        let stderr = Arc::new(Heard::default());
-        let (kept, mut said) = (Arc::clone(&stderr), child.stderr.take().unwrap());
-        let listener = thread::spawn(move || {
+        let stderr = Arc::new(StderrText::default());
+        let (written, mut stream) = (Arc::clone(&stderr), child.stderr.take().unwrap());
+        let stderr_reader = thread::spawn(move || {
             let mut chunk = [0; 4096];
-            while let Ok(read @ 1..) = said.read(&mut chunk) {
-                kept.text.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
-                kept.more.notify_all();
+            while let Ok(read @ 1..) = stream.read(&mut chunk) {
+                written.text.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..read]));
+                written.grown.notify_all();
             }
         });
-        Self { child, lines, stderr, listener: Some(listener) }
+        Self { child, lines, stderr, stderr_reader: Some(stderr_reader) }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What was said on standard error; all of it once the process has ended.
+    /// What the process has written to standard error so far; all of it after [`Self::end`] or [`Self::kill`].
     pub(crate) fn stderr(&self) -> String {
         self.stderr.text.lock().unwrap().clone()
     }
 
-    /// What was said on standard error, once this holds of it: what a process has said may not have been read yet.
-    pub(crate) fn says(&self, holds: impl Fn(&str) -> bool, within: Duration) -> String {
-        let said = self.stderr.text.lock().unwrap();
-        let (said, _) = self.stderr.more.wait_timeout_while(said, within, |it| !holds(it)).unwrap();
-        assert!(holds(&said), "never said within {within:?}:\n{said}");
-        said.clone()
+    /// Waits until standard error meets a condition, and returns it. Waiting is needed because text that the process has
+    /// written may not have been read yet. Panics if the condition is not met in this time.
+    pub(crate) fn wait_for_stderr(&self, is_met: impl Fn(&str) -> bool, within: Duration) -> String {
+        let text = self.stderr.text.lock().unwrap();
+        let (text, _) = self.stderr.grown.wait_timeout_while(text, within, |it| !is_met(it)).unwrap();
+        assert!(is_met(&text), "standard error does not meet the condition within {within:?}:\n{text}");
+        text.clone()
     }
 
-    /// What follows `prefix` on the first line that starts with it, or why there was none.
+    /// Reads lines of standard output up to one that starts with `prefix`, and returns the rest of that line.
+    ///
+    /// # Errors
+    ///
+    /// No such line came in this time, or the process ended without one.
     pub(crate) fn line(&mut self, prefix: &str, within: Duration) -> Result<String, String> {
         let deadline = Instant::now() + within;
         loop {
@@ -106,7 +115,11 @@ impl Process {
         }
     }
 
-    /// The next line, or why there was none.
+    /// Reads the next line of standard output.
+    ///
+    /// # Errors
+    ///
+    /// No line came in this time, or the process ended without one.
     pub(crate) fn next_line(&mut self, within: Duration) -> Result<String, String> {
         self.lines.recv_timeout(within).map_err(|problem| match problem {
             RecvTimeoutError::Timeout => format!("no line within {within:?}"),
@@ -120,20 +133,20 @@ impl Process {
         assert!(sent.success(), "kill -{name} {}: {sent}", self.id());
     }
 
-    /// Ends it at once; what it had not made durable is gone.
+    /// Kills the process with SIGKILL, and waits for its end. Data that it has not made durable is lost.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.reap();
     }
 
     fn reap(&mut self) -> ExitStatus {
-        if let Some(listener) = self.listener.take() {
-            listener.join().unwrap();
+        if let Some(stderr_reader) = self.stderr_reader.take() {
+            stderr_reader.join().unwrap();
         }
         self.child.wait().unwrap()
     }
 
-    /// Waits for the end; past the bound the process is killed and the test fails.
+    /// Waits for the end of the process. If it takes longer than this, kills the process and panics.
     pub(crate) fn end(&mut self, within: Duration) -> Ended {
         let deadline = Instant::now() + within;
         let mut stdout = String::new();
@@ -154,13 +167,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only where it has ended already.
+        // Both calls fail only if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Runs a command to its end and gives its standard output; anything but success fails the test.
+/// Runs a command to its end and returns its standard output. Panics if the command fails or takes longer than this.
 pub(crate) fn output_of(command: &mut Command, within: Duration) -> String {
     let ended = Process::start(command).end(within);
     assert!(ended.status.success(), "{command:?}: {}\n{}{}", ended.status, ended.stdout, ended.stderr);

@@ -1,4 +1,4 @@
-//! The real binary, serving a database, and its command line against it.
+//! Runs the real binary: as a server of a database, or as a command.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,18 @@ use tsio_test_support::server::LISTENING;
 use super::process::{Ended, Process};
 use super::{Db, TSIO};
 
-const READY: Duration = Duration::from_secs(30);
-/// Longer than the server's own bound on its drain.
-const STOPPED: Duration = Duration::from_secs(60);
-const COMMAND: Duration = Duration::from_secs(60);
+/// How long a server may take to start, or to write an expected text to standard error.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// How long a server may take to stop: longer than it waits itself for the calls in progress.
+const MAX_STOP: Duration = Duration::from_secs(60);
+/// How long a command may take.
+const MAX_COMMAND: Duration = Duration::from_secs(60);
 
-/// A running `tsio serve`. Dropping it kills it; what it said on standard error is shown when the test fails.
+/// A running `tsio serve`. Dropping it kills the process. If the test fails, its standard error is printed.
 pub(crate) struct Server {
     program: PathBuf,
     db: Db,
+    /// Further arguments to `serve`.
     extra: Vec<String>,
     environment: Vec<(String, String)>,
     process: Process,
@@ -31,21 +34,22 @@ impl Server {
         Self::start_with(db, &[])
     }
 
-    /// With more arguments to `serve`.
+    /// Starts a server with these further arguments to `serve`.
     pub(crate) fn start_with(db: &Db, extra: &[&str]) -> Self {
         Self::started_by(Path::new(TSIO), db, extra)
     }
 
+    /// Starts a server of this program, with these further arguments to `serve`.
     pub(crate) fn started_by(program: &Path, db: &Db, extra: &[&str]) -> Self {
         Self::begin(program, db, extra, &[])
     }
 
-    /// With more in its environment.
+    /// Starts a server with these variables in its environment.
     pub(crate) fn start_in(db: &Db, environment: &[(&str, &str)]) -> Self {
         Self::begin(Path::new(TSIO), db, &[], environment)
     }
 
-    /// Reaching its database by this URL, which leads to it in the end.
+    /// Starts a server that connects to its database by this URL, for example through a proxy or as another role.
     pub(crate) fn start_at(db: &Db, url: &str) -> Self {
         Self::begin(Path::new(TSIO), db, &["--database", url], &[])
     }
@@ -62,7 +66,7 @@ impl Server {
         self.address
     }
 
-    /// What a client connects to.
+    /// The URL that a client connects to.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -71,34 +75,34 @@ impl Server {
         self.process.id()
     }
 
-    /// What it has said on standard error since it was last started; all of it once it has ended.
+    /// What the server has written to standard error since its last start; all of it once it has ended.
     pub(crate) fn stderr(&self) -> String {
         self.process.stderr()
     }
 
-    /// What it has said on standard error, once this holds of it.
-    pub(crate) fn says(&self, holds: impl Fn(&str) -> bool) -> String {
-        self.process.says(holds, READY)
+    /// Waits until the server's standard error meets a condition, and returns it. Panics after 30 seconds.
+    pub(crate) fn wait_for_stderr(&self, is_met: impl Fn(&str) -> bool) -> String {
+        self.process.wait_for_stderr(is_met, MAX_WAIT)
     }
 
-    /// Asks it to end and holds it to ending well.
+    /// Stops the server with SIGTERM. Panics unless it ends with success.
     pub(crate) fn stop(&mut self) {
         let ended = self.end();
         assert!(ended.status.success(), "ended with {}:\n{}", ended.status, ended.stderr);
     }
 
-    /// Asks it to end, within the bound, however it does.
+    /// Stops the server with SIGTERM, and returns how it ended. Panics if it has not ended after 60 seconds.
     pub(crate) fn end(&mut self) -> Ended {
         self.process.signal("TERM");
-        self.process.end(STOPPED)
+        self.process.end(MAX_STOP)
     }
 
-    /// Ends it as a power cut would.
+    /// Ends the server as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
-    /// Stalls it where it stands, locks held.
+    /// Pauses the server, which keeps its locks.
     pub(crate) fn pause(&self) {
         self.process.signal("STOP");
     }
@@ -107,7 +111,7 @@ impl Server {
         self.process.signal("CONT");
     }
 
-    /// Starts it again on the same database, at a new address; one still running is killed first.
+    /// Starts the server again on the same database, at a new address. Kills it first if it still runs.
     pub(crate) fn restart(&mut self) {
         self.process.kill();
         (self.process, self.address) = serve(&self.program, &self.db, &self.extra, &self.environment);
@@ -130,39 +134,39 @@ fn serve(program: &Path, db: &Db, extra: &[String], environment: &[(String, Stri
         command.args(["--database", &db.url()]);
     }
     command.args(["--listen", "127.0.0.1:0"]).args(extra);
-    // Callers name themselves, unless the test says how they prove who they are.
+    // Callers name themselves, unless a configuration file of the test requires authentication.
     if !extra.iter().any(|it| it == "--config") {
         command.arg("--development");
     }
     let mut process = Process::start_in(&mut command, environment);
-    match process.line(LISTENING, READY) {
+    match process.line(LISTENING, MAX_WAIT) {
         Ok(address) => (process, address.parse().unwrap()),
         Err(problem) => panic!("tsio serve: {problem}; stderr:\n{}", process.stderr()),
     }
 }
 
-/// What a command answered.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: i32,
-    /// Standard output read as JSON; null where it is not one document.
+    /// Standard output as JSON; null if it is not a JSON document.
     pub(crate) json: serde_json::Value,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-/// Runs a command as a client of this server, answering in JSON.
+/// Runs a command as a client of this server, with JSON output.
 pub(crate) fn cli(server: &Server, args: &[&str]) -> Output {
     run_program(&server.program, &[&["--server", &server.url(), "--output", "json"], args].concat())
 }
 
-/// Runs the binary by itself, to its end: `migrate`, `verify`, `demo`, or a `serve` that refuses to start.
+/// Runs the binary with these arguments, to its end: `migrate`, `verify`, `demo`, or a `serve` that does not start.
 pub(crate) fn tsio(args: &[&str]) -> Output {
     run_program(Path::new(TSIO), args)
 }
 
 fn run_program(program: &Path, args: &[&str]) -> Output {
-    let Ended { status, stdout, stderr } = Process::start(Command::new(program).args(args)).end(COMMAND);
+    let Ended { status, stdout, stderr } = Process::start(Command::new(program).args(args)).end(MAX_COMMAND);
     let code = status.code().unwrap_or_else(|| panic!("{args:?}: {status}\n{stderr}"));
     Output { code, json: serde_json::from_str(&stdout).unwrap_or_default(), stdout, stderr }
 }

@@ -1,4 +1,4 @@
-//! A SQLite file a test: a copy of a file migrated once by the binary under test.
+//! Makes a SQLite file for each test: a copy of a file that the program has migrated once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,15 @@ use tempfile::TempDir;
 use super::locked::{directory, lock_file, template_key};
 use super::process::output_of;
 
-const MIGRATE: Duration = Duration::from_secs(60);
+/// How long `tsio migrate` may take.
+const MAX_MIGRATION: Duration = Duration::from_secs(60);
 
 /// A migrated file in a folder of its own; dropping it removes both.
-pub(crate) struct Stamped {
+pub(crate) struct SqliteDatabase {
     folder: TempDir,
 }
 
-impl Stamped {
+impl SqliteDatabase {
     pub(crate) fn url(&self) -> String {
         url(&self.file())
     }
@@ -27,45 +28,45 @@ impl Stamped {
     }
 }
 
-/// A fresh copy of what `program migrate` makes.
-pub(crate) fn stamp(program: &Path) -> Stamped {
-    stamp_in(program, &std::env::temp_dir())
+/// A new copy of the file that `program migrate` makes.
+pub(crate) fn create(program: &Path) -> SqliteDatabase {
+    create_in(program, &std::env::temp_dir())
 }
 
-/// The same in a folder below this one.
-pub(crate) fn stamp_in(program: &Path, folder: &Path) -> Stamped {
-    let stamped = Stamped { folder: TempDir::with_prefix_in("tsio-it-", folder).unwrap() };
-    fs::copy(template(program), stamped.file()).unwrap();
-    stamped
+/// As [`create`], in a new folder below this one.
+pub(crate) fn create_in(program: &Path, folder: &Path) -> SqliteDatabase {
+    let database = SqliteDatabase { folder: TempDir::with_prefix_in("tsio-it-", folder).unwrap() };
+    fs::copy(template(program), database.file()).unwrap();
+    database
 }
 
 /// A file with these contents.
-pub(crate) fn restore(contents: &[u8]) -> Stamped {
-    let stamped = Stamped { folder: TempDir::with_prefix("tsio-it-").unwrap() };
-    fs::write(stamped.file(), contents).unwrap();
-    stamped
+pub(crate) fn restore(contents: &[u8]) -> SqliteDatabase {
+    let database = SqliteDatabase { folder: TempDir::with_prefix("tsio-it-").unwrap() };
+    fs::write(database.file(), contents).unwrap();
+    database
 }
 
 fn template(program: &Path) -> PathBuf {
     let directory = directory("it-sqlite");
     let name = program.file_name().unwrap().to_string_lossy();
-    let done = directory.join(format!("{name}-{}.db", template_key(program)));
+    let template_file = directory.join(format!("{name}-{}.db", template_key(program)));
     let lock = lock_file(&directory.join("lock"));
     lock.lock().unwrap();
-    if !done.exists() {
-        forget_older(&directory, &format!("{name}-"));
+    if !template_file.exists() {
+        remove_older(&directory, &format!("{name}-"));
         let building = directory.join("building");
-        output_of(Command::new(program).args(["migrate", "--database", &url(&building)]), MIGRATE);
+        output_of(Command::new(program).args(["migrate", "--database", &url(&building)]), MAX_MIGRATION);
         assert!(building.exists(), "{} migrate made no file", program.display());
-        let wal = fs::metadata(directory.join("building-wal")).map_or(0, |about| about.len());
+        let wal = fs::metadata(directory.join("building-wal")).map_or(0, |metadata| metadata.len());
         assert_eq!(wal, 0, "migrate ended without closing its connection: the schema is still in the WAL");
-        fs::rename(building, &done).unwrap();
+        fs::rename(building, &template_file).unwrap();
     }
-    done
+    template_file
 }
 
-/// Removes the templates of earlier builds, and what a killed run left half made.
-fn forget_older(directory: &Path, prefix: &str) {
+/// Removes the templates of earlier builds, and files that a killed run left incomplete.
+fn remove_older(directory: &Path, prefix: &str) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(prefix) || name.starts_with("building") {

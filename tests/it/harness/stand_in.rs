@@ -1,4 +1,4 @@
-//! The harness's own tests, with a script in place of the binary: a harness that cannot fail proves nothing.
+//! Tests of the harness itself, with a script in place of the binary. They show that the harness notices failures.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ fn server(db: &Db, extra: &[&str]) -> Server {
 
 #[test]
 fn each_postgres_database_is_migrated_and_alone() {
-    let stamp = || Db::postgres_made_by(Path::new(STAND_IN));
-    let (one, other) = (stamp(), stamp());
+    let create = || Db::postgres_made_by(Path::new(STAND_IN));
+    let (one, other) = (create(), create());
     one.psql("INSERT INTO migrated VALUES (7)");
     assert_eq!(one.psql("SELECT count(*), sum(at_all) FROM migrated"), "1|7");
     assert_eq!(other.psql("SELECT count(*) FROM migrated"), "0");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for the binary in the harness's own tests: the same command line, none of the work.
+# Replaces the binary in the tests of the harness: it takes the same command line, but does none of the work.
 case $1 in
   migrate)
     case $3 in

@@ -42,6 +42,6 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
         let seen = Scrape::until(&guarded.server, |it| it.value(closed) == 1.0).await;
         assert_eq!(seen.value("tsio_denied_total{reason=\"CERTIFICATE_EXPIRED\"}"), 1.0);
         Scrape::until(&guarded.server, |it| it.value("tsio_connections{state=\"known\"}") == 0.0).await;
-        guarded.server.says(|log| log.contains("\"reason\":\"proof_ended\""));
+        guarded.server.wait_for_stderr(|log| log.contains("\"reason\":\"proof_ended\""));
     });
 }
