@@ -1,4 +1,5 @@
-//! Every programme adopts the rules of this version before anything else is recorded, exactly once, by the first process.
+//! Every programme adopts the rules of this version exactly once, before anything else is recorded. The first process
+//! that starts or writes records it.
 
 use std::thread;
 
@@ -17,6 +18,7 @@ both!(
     a_programme_begins_with_the_rules,
 );
 
+/// A query for the number of events that adopt rules.
 const ADOPTED: &str = "SELECT count(*) FROM events WHERE kind = 'rules_adopted'";
 
 /// Restores the state of a process that was killed after it migrated the schema and before it wrote an event.
@@ -24,14 +26,19 @@ async fn interrupt_upgrade(db: &Db) {
     let mut raw_sql = RawSql::of(db).await;
     raw_sql.run_unguarded("DELETE FROM events").await.unwrap();
     for programme in [YEAR, NEXT_YEAR] {
-        let begin = genesis(&programme).to_string();
-        let begin = if db.is_postgres() { format!("'\\x{begin}'") } else { format!("X'{begin}'") };
-        let sql = format!("UPDATE books SET rules = 1, next_seq = 1, head = {begin} WHERE programme = '{programme}'");
+        let hash = genesis(&programme).to_string();
+        let hash = if db.is_postgres() { format!("'\\x{hash}'") } else { format!("X'{hash}'") };
+        let sql = format!("UPDATE books SET rules = 1, next_seq = 1, head = {hash} WHERE programme = '{programme}'");
         raw_sql.run(&sql).await.unwrap();
     }
 }
 
-/// On PostgreSQL several servers start at once; a SQLite file has one server.
+/// Verifies all programmes, and returns the sequences of their heads.
+fn head_sequences(db: &Db) -> Vec<i64> {
+    proved(db).into_iter().map(|(sequence, _)| sequence).collect()
+}
+
+/// Several servers start at once on PostgreSQL. A SQLite file can have only one server.
 async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
     let mut server = Server::start(&db);
     server.stop();
@@ -46,13 +53,13 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
         })
         .collect();
     let servers: Vec<Server> = starting.into_iter().map(|it| it.join().unwrap()).collect();
-    assert_eq!(RawSql::of(&db).await.number(ADOPTED).await, 2, "one for each programme");
+    assert_eq!(RawSql::of(&db).await.number(ADOPTED).await, 2, "one event for each programme");
     let client = Client::of(&servers[0]).await;
     client.seed().await;
     drop(servers);
-    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [20, 1]);
+    assert_eq!(head_sequences(&db), [20, 1]);
 
-    // `tsio migrate` does the same, and names the programmes.
+    // `tsio migrate` adopts the rules too, and names the programmes. First the offers are deleted with their events.
     interrupt_upgrade(&db).await;
     RawSql::of(&db)
         .await
@@ -64,23 +71,24 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
     for programme in [YEAR, NEXT_YEAR] {
         assert!(migrated.stderr.contains(&format!("programme {programme} has adopted")), "{}", migrated.stderr);
     }
-    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(head_sequences(&db), [1, 1]);
 }
 
-/// A running server checks the version of the rules under the lock, and records nothing under older rules.
+/// A running server checks the version of the rules while it holds the lock of the programme. It records nothing under
+/// older rules: it adopts the current ones first.
 async fn a_writer_adopts_the_rules_first(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.import_august().await;
     interrupt_upgrade(&db).await;
     let (request_id, programme) = (fresh(), YEAR.to_owned());
-    let preview = IdentifyOffersRequest { request_id, programme, validate_only: true };
-    let checked = client.offers().identify_offers(client.ask(preview)).await.unwrap().into_inner();
-    assert_eq!((checked.created, RawSql::of(&db).await.number(ADOPTED).await), (19, 0), "a check writes nothing");
+    let request = IdentifyOffersRequest { request_id, programme, validate_only: true };
+    let preview = client.offers().identify_offers(client.ask(request)).await.unwrap().into_inner();
+    assert_eq!((preview.created, RawSql::of(&db).await.number(ADOPTED).await), (19, 0), "a preview writes nothing");
     assert_eq!(client.identify(YEAR, &fresh()).await.unwrap().created, 19);
     let first = format!("{ADOPTED} AND programme = '{YEAR}' AND seq = 1");
     assert_eq!(RawSql::of(&db).await.number(&first).await, 1);
-    assert_eq!(proved(&db)[0].0, 20);
+    assert_eq!(head_sequences(&db)[0], 20);
 }
 
 async fn a_programme_with_newer_rules_is_read_only(db: Db) {
@@ -97,11 +105,12 @@ async fn a_programme_with_newer_rules_is_read_only(db: Db) {
     assert_eq!(client.list(YEAR).await.len(), 19, "reads still succeed");
 }
 
-/// Shipped programmes adopt the rules as `tsio`, a loaded one as the caller who loads it.
+/// The shipped programmes adopt the rules with the actor `tsio`. A loaded programme adopts them with the actor who loads
+/// it.
 async fn a_programme_begins_with_the_rules(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    // The scheme of 2021-22 three years earlier.
+    // The terms of 2021-22, moved to three years earlier.
     let years = [("2021-22", "2018-19"), ("2021-09", "2018-09"), ("2022-", "2019-")];
     let text = include_str!("../../terms/2021-22.toml").to_owned();
     let text = years.into_iter().fold(text, |text, (from, to)| text.replace(from, to));
@@ -109,7 +118,7 @@ async fn a_programme_begins_with_the_rules(db: Db) {
     let load = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
     let mut raw_sql = RawSql::of(&db).await;
     client.schemes().load_terms(client.ask(load)).await.unwrap();
-    let by = |who: &str| format!("{ADOPTED} AND seq = 1 AND actor = '{who}'");
-    assert_eq!((raw_sql.number(&by("tsio")).await, raw_sql.number(&by("officer")).await), (2, 1));
-    assert_eq!(proved(&db).iter().map(|it| it.0).collect::<Vec<_>>(), [1, 1, 1]);
+    let adopted_by = |actor: &str| format!("{ADOPTED} AND seq = 1 AND actor = '{actor}'");
+    assert_eq!((raw_sql.number(&adopted_by("tsio")).await, raw_sql.number(&adopted_by("officer")).await), (2, 1));
+    assert_eq!(head_sequences(&db), [1, 1, 1]);
 }

@@ -1,4 +1,4 @@
-//! Approvals: listed, given or denied exactly once, and still open after a restart.
+//! Approvals are listed, and are given or denied exactly once. They are still open after a restart.
 
 use serde_json::{Value, json};
 use tonic::{Code, Request};
@@ -16,16 +16,16 @@ use super::raw_sql::{RawSql, verify};
 use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
 
 both!(
-    exactly_one_of_two_approvers_carries_it_out,
+    exactly_one_of_two_approvers_carries_out_the_action,
     a_repeated_call_opens_no_second_approval,
     a_denied_call_is_not_carried_out,
-    of_giving_and_denying_at_once_one_succeeds,
+    either_giving_or_denying_succeeds_at_the_same_time,
     an_approval_does_no_more_than_it_states,
     only_the_requester_withdraws_an_approval,
     an_expired_approval_is_shown_as_expired,
 );
 
-async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
+async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
     let mut server = august(&db);
     let offer = offer_id(&server, 910_001);
     let import = text(&done(&server, &["import", "list"])[0], "import_id");
@@ -45,7 +45,7 @@ async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
     let listed: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
     assert_eq!(json!(listed), expected, "newest first, after a restart");
 
-    // The withdrawal goes first: reopening adds an offer that it would affect, which it does not state.
+    // The withdrawal is given first. Reopening adds an offer that the withdrawal would affect but does not state.
     for approval in [&withdrawal, &reopening] {
         let (first, second) = tokio::join!(give(server.url(), "bob", approval), give(server.url(), "cleo", approval));
         let codes = [first, second].map(|outcome| outcome.err());
@@ -65,8 +65,8 @@ async fn exactly_one_of_two_approvers_carries_it_out(db: Db) {
     }
 }
 
-/// A call for £60,000 is approved. Repeating it under the same id, before or after that, opens no other approval and moves
-/// no money.
+/// A call for £60,000 is approved. Repeating the call under the same id, before or after the approval is given, opens no
+/// second approval and moves no money.
 async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -97,17 +97,18 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    // Each repeated call is answered as if it had been carried out at once, with the fund or offer as of then.
+    // A repeated call gets the answer of a call without approval, with the fund or offer when the action was carried
+    // out.
     let again = client.allocate(&fund, 6_000_000, &large).await.unwrap();
     assert_eq!(balances(&again.fund.clone().unwrap()), [6_000_000, 0, 0, 6_000_000]);
-    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "and the third time");
+    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "the third call gets the same answer");
     let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap().into_inner().offer.unwrap();
     assert_eq!((again.offer.as_str(), again.state()), (offer.as_str(), OfferState::Identified));
     let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
     let list = client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
     assert_eq!(list.len(), 2, "{list:?}");
-    assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "once");
-    // Its id cannot be used for another body, or for another method.
+    assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "allocated once");
+    // The id of the call cannot be used for another body, or for another method.
     for taken in [
         client.allocate(&fund, 6_000_001, &large).await.map(drop).unwrap_err(),
         client.note(&offer, "under the id of an approval", &large).await.map(drop).unwrap_err(),
@@ -135,7 +136,7 @@ async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Co
     client.give_approval(request).await.map(drop).map_err(|status| status.code())
 }
 
-/// A denial needs a reason. No money moves, the record verifies, and the repeated call opens no other approval.
+/// A denial needs a reason. No money moves, the record verifies, and the repeated call is refused as closed.
 async fn a_denied_call_is_not_carried_out(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -154,26 +155,26 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
     let bob = client.named("bob");
     let without_reason = bob.approvals().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
     assert_eq!((without_reason.code(), reason(&without_reason).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
-    let no = deny("not this year");
-    let denied = bob.approvals().deny_approval(bob.ask(no.clone())).await.unwrap().into_inner();
+    let denial = deny("not this year");
+    let denied = bob.approvals().deny_approval(bob.ask(denial.clone())).await.unwrap().into_inner();
     let approval_shown = denied.approval.clone().unwrap();
     assert_eq!((approval_shown.state(), approval_shown.given_by.as_str()), (ApprovalState::Denied, "bob"));
-    assert_eq!(approval_shown.denied_reason, "", "no free text in a stored answer");
+    assert_eq!(approval_shown.denied_reason, "", "a stored answer has no free text");
 
     server.restart();
     let (client, bob) = (Client::of(&server).await, Client::of(&server).await.named("bob"));
-    assert_eq!(bob.approvals().deny_approval(bob.ask(no)).await.unwrap().into_inner(), denied);
+    assert_eq!(bob.approvals().deny_approval(bob.ask(denial)).await.unwrap().into_inner(), denied);
     let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
     let late = bob.approvals().give_approval(bob.ask(give)).await.unwrap_err();
     assert_eq!((late.code(), reason(&late).as_str()), (Code::FailedPrecondition, "APPROVAL_NOT_OPEN"));
     assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_CLOSED");
-    assert_eq!(balances(&client.fund(&fund).await), [0; 4], "nothing moved");
-    let waiting = async |include_closed| {
+    assert_eq!(balances(&client.fund(&fund).await), [0; 4], "no money moved");
+    let list = async |include_closed| {
         let all = ListApprovalsRequest { include_closed, ..Default::default() };
         client.approvals().list_approvals(client.ask(all)).await.unwrap().into_inner().approvals
     };
-    assert_eq!(waiting(false).await, []);
-    let closed = waiting(true).await;
+    assert_eq!(list(false).await, []);
+    let closed = list(true).await;
     let shown: Vec<_> = closed.iter().map(|it| (it.state(), it.denied_reason.as_str())).collect();
     assert_eq!(shown, [(ApprovalState::Denied, "not this year")]);
     let again = client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err();
@@ -183,7 +184,7 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
 }
 
 /// Two people give and deny the same approval at the same time: exactly one of them succeeds.
-async fn of_giving_and_denying_at_once_one_succeeds(db: Db) {
+async fn either_giving_or_denying_succeeds_at_the_same_time(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -207,7 +208,8 @@ async fn of_giving_and_denying_at_once_one_succeeds(db: Db) {
     verified(&db);
 }
 
-/// The approval is for a withdrawal to one penny below what is committed. £4,000 more are awarded before it is given.
+/// The approval is for a withdrawal that leaves one penny less than the committed amount. Another £4,000 are awarded
+/// before the approval is given, so it would do more than it states.
 async fn an_approval_does_no_more_than_it_states(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -242,9 +244,9 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     assert!(refused.message().contains("£0.01 short; it would be £4,000.01 short now"), "{refused:?}");
     let limit = refusal(&refused).limits.remove(0);
     assert_eq!((limit.available, limit.requested, limit.largest), (Some(1_000_000), Some(1_400_001), Some(1_000_001)));
-    assert_eq!(balances(&client.fund(&fund).await), [2_000_000, 1_000_000, 0, 1_000_000], "nothing moved");
+    assert_eq!(balances(&client.fund(&fund).await), [2_000_000, 1_000_000, 0, 1_000_000], "no money moved");
 
-    // It is still open, and can be given once it does only what it statement.
+    // The approval is still open. It can be given once it does only what it states again.
     let release = ReleaseAwardRequest { request_id: fresh(), award, ..Default::default() };
     client.award_service().release_award(client.ask(release)).await.unwrap();
     bob.approvals().give_approval(bob.ask(give())).await.unwrap();
@@ -259,11 +261,12 @@ async fn only_the_requester_withdraws_an_approval(db: Db) {
     let import = text(&done(&server, &["import", "list"])[0], "import_id");
     let id = fresh();
     let large = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
-    let of_money = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &large)), "approval");
+    let of_allocation =
+        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &large)), "approval");
     let withdraw = ["import", "withdraw", &import, "--reason", "wrong month"];
     let of_import =
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &withdraw)), "approval");
-    for (approval, roles) in [(&of_money, "finance"), (&of_import, "administrator")] {
+    for (approval, roles) in [(&of_allocation, "finance"), (&of_import, "administrator")] {
         let back = ["approvals", "withdraw", approval];
         refused_for(&server, "APPROVAL_OF_ANOTHER", &said_by("ben", roles, &back));
         let withdrawn = done(&server, &said_by("ann", roles, &back));
@@ -301,7 +304,7 @@ async fn an_expired_approval_is_shown_as_expired(db: Db) {
     // A new call opens another approval.
     let again = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
     assert_ne!(again, approval);
-    // The changed expiry differs from the record, which verify names.
+    // `tsio verify` names the changed expiry, because it differs from the record.
     let (code, reports) = verify(&db, &["--programme", YEAR]);
     assert!(code == 1 && reports.to_string().contains("expiry"), "{reports:#}");
 }

@@ -1,4 +1,5 @@
-//! Authentication: which proof is accepted, what each caller may do where, and that nobody else gets anything.
+//! Authentication: which proofs of identity are accepted, and what each caller may do in which regions. All other calls
+//! are refused.
 
 mod cases;
 pub(crate) mod issuer;
@@ -15,12 +16,13 @@ use tonic_types::StatusExt as _;
 
 use crate::raw_call::exchange;
 
-/// A call of any method with any bytes: what it answers, or the status. A stream is read to its end or its failure.
+/// Calls any method with any bytes, and reads its answers to the end. Returns all answers, or the status if the call
+/// fails.
 pub(super) async fn call(channel: &Channel, method: &str, request: Request<Bytes>) -> Result<Vec<Bytes>, Status> {
     exchange(channel, method, request.map(|message| vec![message])).await
 }
 
-/// The same as one of these roles, in development mode.
+/// A request of a caller with these roles, and these regions if given, for a server in development mode.
 pub(super) fn as_role(role: &str, regions: Option<&str>, message: impl prost::Message) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(message.encode_to_vec()));
     request.metadata_mut().insert("x-tsio-actor", "someone".parse().unwrap());
@@ -31,7 +33,7 @@ pub(super) fn as_role(role: &str, regions: Option<&str>, message: impl prost::Me
     request
 }
 
-/// The code and the reason of a refusal.
+/// The code and the reason of a refusal; the reason is empty if the status has none.
 pub(super) fn why(status: &Status) -> (Code, String) {
     (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
 }

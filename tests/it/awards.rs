@@ -1,4 +1,4 @@
-//! Awards over the command line: four strands, their caps and conditions, bundles, previews, etags.
+//! Awards over the command line: the four strands with their caps and conditions, bundles, previews and etags.
 
 use std::fs;
 
@@ -19,19 +19,22 @@ both!(
     etags_move_with_awards,
 );
 
-/// The arguments of an award of days or pounds, on a day of the award window.
+/// The arguments of an award of days, dated in the award window.
 fn nle<'a>(offer: &'a str, days: &'a str) -> Vec<&'a str> {
     [&["awards", "nle", offer, "--on", "2021-10-01", "--days", days], &WITH_LEADER[..]].concat()
 }
 
+/// The arguments of an award of credit, dated in the award window.
 fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
     [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
 }
 
+/// The arguments of an award for governance, dated in the award window.
 fn nlg<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
     vec!["awards", "nlg", offer, "--on", "2021-10-01", "--amount", pounds, "--because", "a new board"]
 }
 
+/// The arguments of an award of fees, dated in the award window.
 fn npqel<'a>(offer: &'a str, pounds: &'a str, provider: &'a str) -> Vec<&'a str> {
     let words = ["awards", "npqel", offer, "--on", "2021-10-01", "--amount", pounds, "--provider", provider];
     [&words[..], &["--leader", "ceo-3", "--because", "first post"]].concat()
@@ -45,18 +48,18 @@ async fn awards_stay_within_the_cap(db: Db) {
     assert_eq!(cap_of(&server, &school, "nle"), [6, 0, 0, 6], "shown from the terms before any award");
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 0, 1_000_000]);
     assert_eq!(cap_of(&server, &trust, "nle"), [10, 0, 0, 10]);
-    // Three days for a school, five for a trust, over all awards.
-    for (offer, steps, most) in [(&school, ["2.5", "0.5"], 6), (&trust, ["4.5", "0.5"], 10)] {
+    // All awards of an offer together have at most three days for a school, and five for a trust.
+    for (offer, steps, cap) in [(&school, ["2.5", "0.5"], 6), (&trust, ["4.5", "0.5"], 10)] {
         for days in steps {
             done(&server, &nle(offer, days));
         }
         let error = refused_for(&server, "CAP_EXCEEDED", &nle(offer, "0.5"));
         assert_eq!((&error["largest"], &error["limits"][0]["unit"]), (&json!(0), &json!("half_days")));
-        assert_eq!(cap_of(&server, offer, "nle"), [most, most, 0, 0]);
+        assert_eq!(cap_of(&server, offer, "nle"), [cap, cap, 0, 0]);
     }
     // 16 half-days at £300.
     assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 480_000, 0, -480_000]);
-    // £10,000 of credit over all awards, though the fund has more.
+    // All awards of an offer together have at most £10,000 of credit, although the fund has more.
     let award = done(&server, &credit(&school, "6000"));
     for key in ["award", "offer", "strand", "unit", "awarded", "drawn", "released", "state", "etag"] {
         assert!(!award[key].is_null(), "{key}: {award}");
@@ -68,7 +71,7 @@ async fn awards_stay_within_the_cap(db: Db) {
     done(&server, &credit(&school, "4000"));
     assert_eq!(refused_for(&server, "CAP_EXCEEDED", &credit(&school, "0.01"))["largest"], 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [2_000_000, 1_000_000, 0, 1_000_000]);
-    // Strands without a cap are limited by their fund.
+    // Strands without a cap are limited by their fund alone.
     done(&server, &nlg(&trust, "2999.99"));
     assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &nlg(&trust, "0.02"))["largest"], 1);
     done(&server, &npqel(&trust, "1000", "Teach First"));
@@ -87,60 +90,61 @@ async fn each_strand_has_its_conditions(db: Db) {
     for strand in ["credit", "nlg", "npqel"] {
         funded(&server, strand, "5000");
     }
-    // 910044 is the only school of multi-academy trust 90003.
-    let (school, only, trust) = (taken(&server, 910_001), taken(&server, 910_044), taken(&server, 90_001));
+    // 910044 is the only school of the multi-academy trust 90003.
+    let (school, lone_school, trust) = (taken(&server, 910_001), taken(&server, 910_044), taken(&server, 90_001));
     refused_for(&server, "STRAND_NOT_OFFERED", &credit(&trust, "1"));
     refused_for(&server, "STRAND_NOT_OFFERED", &nlg(&school, "1"));
     refused_for(&server, "STRAND_NOT_OFFERED", &npqel(&school, "1", "Teach First"));
-    fn with<'a>(offer: &'a str, partner: &'a str) -> Vec<&'a str> {
+    fn credit_with<'a>(offer: &'a str, partner: &'a str) -> Vec<&'a str> {
         let words = ["awards", "credit", offer, "--on", "2021-10-01", "--amount", "1"];
         [&words[..], &["--partner", partner, "--suitable-because", "near by"]].concat()
     }
-    // Unsuitable partners: closed, a single-academy trust, the school's own trust, a sponsor, a federation, and a UID in no
-    // file.
+    // Unsuitable partners, in this order: a closed trust, a single-academy trust, the school's own trust, a sponsor, a
+    // federation, and a UID that is in no file.
     for (offer, partner) in [
         (&school, "90007"),
         (&school, "90021"),
-        (&only, "90003"),
+        (&lone_school, "90003"),
         (&school, "90041"),
         (&school, "90051"),
         (&school, "99999"),
     ] {
-        let error = refused(&server, &with(offer, partner));
+        let error = refused(&server, &credit_with(offer, partner));
         let reason = text(&error, "reason");
         assert!(["PARTNER_NOT_SUITABLE", "NOT_FOUND"].contains(&reason.as_str()), "{partner}: {error}");
     }
-    let both = refused_for(&server, "PARTNER_NOT_SUITABLE", &with(&only, "90003"));
-    assert_eq!(both["limits"][0]["kind"], "recipient", "{both}");
-    done(&server, &with(&school, "90003"));
-    done(&server, &with(&only, "90001"));
-    // Accredited as the terms list them, in upper or lower case.
+    let own_trust = refused_for(&server, "PARTNER_NOT_SUITABLE", &credit_with(&lone_school, "90003"));
+    assert_eq!(own_trust["limits"][0]["kind"], "recipient", "{own_trust}");
+    done(&server, &credit_with(&school, "90003"));
+    done(&server, &credit_with(&lone_school, "90001"));
+    // A provider must be accredited in the terms. Upper and lower case are equal.
     refused_for(&server, "PROVIDER_NOT_ACCREDITED", &npqel(&trust, "1", "Acme Leadership"));
     let fees = given(&server, "npqel", &trust, &npqel(&trust, "1", "UCL Institute of Education")[5..]);
     let shown = done(&server, &["awards", "show", &fees]);
     assert_eq!((&shown["provider"], &shown["because"]), (&json!("UCL Institute of Education"), &json!("first post")));
-    // Free text is stored separately: it is shown, but is in no body of an event.
+    // Free text is stored separately: it is shown, but no body of an event contains it.
     let events = done(&server, &["offers", "events", &trust]);
     let awarded = events.as_array().unwrap().iter().find(|it| it["kind"] == "awarded").unwrap();
     assert!(!awarded["body"].to_string().contains("first post"), "{awarded}");
-    // The state of the offer, and the first and last day of the award window.
+    // An award needs an accepted offer, and a date between the first and the last day of the award window.
     let identified = text(&offer_of(&server, 910_002), "offer");
     refused_for(&server, "STATE_NOT_ALLOWED", &nle(&identified, "1"));
-    fn on<'a>(offer: &'a str, date: &'a str) -> Vec<&'a str> {
+    fn nle_on<'a>(offer: &'a str, date: &'a str) -> Vec<&'a str> {
         [&["awards", "nle", offer, "--on", date, "--days", "0.5"], &WITH_LEADER[..]].concat()
     }
     for date in ["2021-08-31", "2022-09-01"] {
-        let error = refused(&server, &on(&school, date));
+        let error = refused(&server, &nle_on(&school, date));
         assert!(["OUTSIDE_WINDOW", "OUTSIDE_PROGRAMME"].contains(&text(&error, "reason").as_str()), "{error}");
         assert_eq!(error["limits"][0]["kind"], "period");
     }
-    // Inside it, but not before the offer was accepted.
-    refused_for(&server, "DATE_ORDER", &on(&school, "2021-09-01"));
+    // A date inside the window is refused if it is before the offer was accepted.
+    refused_for(&server, "DATE_ORDER", &nle_on(&school, "2021-09-01"));
     for date in ["2021-09-20", "2022-08-31"] {
-        let award = done(&server, &on(&school, date));
+        let award = done(&server, &nle_on(&school, date));
         assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
     }
-    // An award without a date after the window gets the date of acceptance, with a warning. Later deliveries can be drawn.
+    // An award without a date after the window gets the date of acceptance, with a warning. Later deliveries can be
+    // drawn.
     let award = done(&server, &[&["awards", "nle", &school, "--days", "0.5"], &WITH_LEADER[..]].concat());
     assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2021-09-20"), &json!("DATE_ASSUMED")));
     let award = text(&award, "award");
@@ -160,13 +164,13 @@ async fn days_are_booked(db: Db) {
     let book = |days: &'static str, on: &'static str| {
         ["awards", "book", &award, "--days", days, "--on", on].map(str::to_owned)
     };
-    let words = |it: &[String; 7]| done(&server, &it.each_ref().map(String::as_str));
-    let first = words(&book("1", "2022-03-14"));
-    let second = words(&book("1", "2022-03-21"));
-    assert_eq!((moved(&second), &second["state"]), ([5, 0, 0, 0, 5], &json!("open")), "nothing moves");
+    let run = |args: &[String; 7]| done(&server, &args.each_ref().map(String::as_str));
+    let first = run(&book("1", "2022-03-14"));
+    let second = run(&book("1", "2022-03-21"));
+    assert_eq!((moved(&second), &second["state"]), ([5, 0, 0, 0, 5], &json!("open")), "a booking moves no days");
     let error = refused_for(&server, "AWARD_EXCEEDED", &book("1", "2022-03-28").each_ref().map(String::as_str));
     assert_eq!((&error["largest"], &error["limits"][0]["requested"]), (&json!(1), &json!(2)));
-    words(&book("0.5", "2022-03-28"));
+    run(&book("0.5", "2022-03-28"));
     let numbers: Vec<String> = done(&server, &["awards", "show", &award])["bookings"]
         .as_array()
         .unwrap()
@@ -179,10 +183,10 @@ async fn days_are_booked(db: Db) {
     done(&server, &cancel);
     refused_for(&server, "BOOKING_NOT_OPEN", &cancel);
     refused_for(&server, "BOOKING_NOT_OPEN", &["awards", "cancel", &award, "--booking", "1"]);
-    words(&book("1", "2022-05-09"));
+    run(&book("1", "2022-05-09"));
     let late = book("0.5", "2023-01-01");
     refused_for(&server, "OUTSIDE_WINDOW", &late.each_ref().map(String::as_str));
-    // A booking is delivered whole, on its date, and only once delivery has started.
+    // A booking is delivered as a whole, on its date, and only after the delivery of the offer has started.
     let deliver = ["awards", "draw", &award, "--booking", &numbers[0], "--on", "2022-03-14"];
     refused_for(&server, "STATE_NOT_ALLOWED", &deliver);
     started(&server, &school);
@@ -204,7 +208,7 @@ async fn days_are_booked(db: Db) {
     verified(&db);
 }
 
-/// A bundle file: days for a leader, and credit.
+/// Writes a bundle file with days for a leader and with credit, and returns its path.
 fn bundle(folder: &std::path::Path, days: &str, pounds: &str, partner: u32) -> String {
     let file = folder.join(format!("{days}-{pounds}-{partner}.toml"));
     let lines = format!(
@@ -220,8 +224,9 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
     let fund = funded(&server, "credit", "8000");
     let school = taken(&server, 910_001);
     let folder = tempfile::tempdir().unwrap();
-    let before = everything(&server, &school);
-    // Too many days, too much money, then both with a closed partner: every limit is named.
+    let before = state(&server, &school);
+    // Too many days; more than the fund has; more than cap and fund have; then all of these with a closed partner. Each
+    // time every limit is named.
     #[rustfmt::skip]
     let wrong = [
         ("3.5", "£4,000",  90_001, vec!["cap"]),
@@ -239,7 +244,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
         named.sort();
         expected.sort();
         assert_eq!(named, expected, "{days} {pounds} {partner}: {error}");
-        assert_eq!(everything(&server, &school), before, "all or nothing");
+        assert_eq!(state(&server, &school), before, "all or nothing");
     }
     // Two lines of a strand count together.
     let twice = folder.path().join("twice.json");
@@ -253,7 +258,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
         (&json!(300_000), &json!(300_000)),
         "the other held as it is"
     );
-    assert_eq!(everything(&server, &school), before);
+    assert_eq!(state(&server, &school), before);
     let made = done(
         &server,
         &["awards", "bundle", &school, &bundle(folder.path(), "3", "£8,000", 90_001), "--on", "2021-10-01"],
@@ -265,7 +270,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
 }
 
 /// What must not change when a command is refused.
-fn everything(server: &Server, offer: &str) -> (Value, Value, Value) {
+fn state(server: &Server, offer: &str) -> (Value, Value, Value) {
     (
         done(server, &["offers", "show", offer]),
         done(server, &["offers", "events", offer]),
@@ -277,7 +282,7 @@ async fn a_check_writes_nothing(db: Db) {
     let server = august(&db);
     funded(&server, "credit", "8000");
     let school = taken(&server, 910_001);
-    let before = everything(&server, &school);
+    let before = state(&server, &school);
     let check = |words: Vec<&str>| done(&server, &[&words[..], &["--check"]].concat());
     let days = check(nle(&school, "2.5"));
     assert_eq!(json!([days["strand"], days["awarded"], days["committed"]]), json!(["nle", 5, 5]));
@@ -291,9 +296,9 @@ async fn a_check_writes_nothing(db: Db) {
         error.as_object_mut().unwrap().remove("request_id");
     }
     assert_eq!(wished, real);
-    assert_eq!(everything(&server, &school), before);
+    assert_eq!(state(&server, &school), before);
     done(&server, &credit(&school, "8000"));
-    assert_ne!(everything(&server, &school), before);
+    assert_ne!(state(&server, &school), before);
     verified(&db);
 }
 

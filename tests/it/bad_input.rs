@@ -1,4 +1,4 @@
-//! Wrong files: refused with a reason and no partial writes, and the server continues.
+//! Wrong files are refused with a reason. Nothing of them is written, and the server continues.
 
 use std::fs;
 use std::io::Write as _;
@@ -39,7 +39,7 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
     import_all(&server, &REGISTER_AUGUST[..2]);
     let before = state(&server);
     let folder = tempfile::tempdir().unwrap();
-    let made = |name: &str, bytes: &[u8]| {
+    let write = |name: &str, bytes: &[u8]| {
         let file = folder.path().join(name);
         fs::write(&file, bytes).unwrap();
         file.to_str().unwrap().to_owned()
@@ -50,7 +50,7 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
     let packed = gzip(&sample);
     #[rustfmt::skip]
     let files = [
-        // file                                                            kind        the message says
+        // file                                                            kind        texts that the message contains
         (path("bad/empty.csv"),                                            "ofsted",   &["empty"][..]),
         (path("bad/empty.csv"),                                            "register", &["empty"]),
         (path("bad/header_only.csv"),                                      "ofsted",   &["no row"]),
@@ -61,16 +61,16 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
         (path(AUGUST.0),                                                   "register", &["Ofsted", "tsio import ofsted"]),
         (path("gias_groups_2021-08.csv"),                                  "ofsted",   &["GIAS groups", "tsio import register"]),
         (path("gias_membership_2022-03.csv"),                              "ofsted",   &["GIAS group membership", "tsio import register"]),
-        (made("zip.csv", b"PK\x03\x04\x14\x00\x00\x00rest of it"),         "ofsted",   &["not a CSV"]),
-        (made("pdf.csv", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),                "register", &["not a CSV"]),
-        (made("nul.csv", &[header, b"a,\0,b\n"].concat()),                 "ofsted",   &["not a CSV"]),
-        (made("spaces.csv", b" \r\n\t\n"),                                 "ofsted",   &["empty"]),
-        (made("bomb.csv.gz", &bomb()),                                     "ofsted",   &["limit of 64 KiB"]),
-        (made("endless.csv", &[header, &vec![b'x'; 1 << 20]].concat()),    "ofsted",   &["limit of 64 KiB"]),
-        (made("quote.csv", &[header, b"\"never closed,\n"].concat()),      "ofsted",   &["quotation mark", "line 2"]),
-        (made("commas.csv", &[header, &vec![b','; 4096]].concat()),        "ofsted",   &["limit of 512 columns"]),
-        (made("cut.csv.gz", &packed[..packed.len() / 2]),                  "ofsted",   &["gzip", "cut short"]),
-        (made("others.csv", b"Fruit,Colour\napple,red\n"),                 "register", &["no header row"]),
+        (write("zip.csv", b"PK\x03\x04\x14\x00\x00\x00rest of it"),         "ofsted",   &["not a CSV"]),
+        (write("pdf.csv", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"),                "register", &["not a CSV"]),
+        (write("nul.csv", &[header, b"a,\0,b\n"].concat()),                 "ofsted",   &["not a CSV"]),
+        (write("spaces.csv", b" \r\n\t\n"),                                 "ofsted",   &["empty"]),
+        (write("bomb.csv.gz", &bomb()),                                     "ofsted",   &["limit of 64 KiB"]),
+        (write("endless.csv", &[header, &vec![b'x'; 1 << 20]].concat()),    "ofsted",   &["limit of 64 KiB"]),
+        (write("quote.csv", &[header, b"\"never closed,\n"].concat()),      "ofsted",   &["quotation mark", "line 2"]),
+        (write("commas.csv", &[header, &vec![b','; 4096]].concat()),        "ofsted",   &["limit of 512 columns"]),
+        (write("cut.csv.gz", &packed[..packed.len() / 2]),                  "ofsted",   &["gzip", "cut short"]),
+        (write("others.csv", b"Fruit,Colour\napple,red\n"),                 "register", &["no header row"]),
     ];
     for (file, kind, says) in files {
         let error = refused_for(&server, "FILE_REFUSED", &import_words(kind, &file, "2021-08-31"));
@@ -88,7 +88,8 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
     assert!(!server.stderr().contains("\"ERROR\""), "{}", server.stderr());
 }
 
-/// One wrong file does not stop the others, and each has its own answer. A gzip file is imported as a plain one.
+/// A wrong file does not stop the import of other files, and each file has its own answer. A gzip file is imported like
+/// a plain file.
 fn other_files_are_imported(server: &Server, folder: &std::path::Path) {
     let packed = folder.join("establishments.csv.gz");
     fs::write(&packed, gzip(&fs::read(path("gias_establishments_full.csv")).unwrap())).unwrap();
@@ -195,8 +196,8 @@ async fn upload(url: String, size_bytes: i64, bytes: &[u8]) -> Result<(), Status
     Ok(())
 }
 
-/// Sends these bytes without a size, and disconnects like a killed process: the connection closes during the upload.
-fn vanish(url: String, bytes: &[u8]) {
+/// Starts to upload these bytes without a size, and closes the connection during the upload, like a killed process.
+fn disconnect(url: String, bytes: &[u8]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let mut client = EligibilityServiceClient::connect(url).await.unwrap();
@@ -207,8 +208,9 @@ fn vanish(url: String, bytes: &[u8]) {
     runtime.shutdown_background();
 }
 
-/// Sends these bytes without a size, and then cancels the call: the stream is reset, its connection stays open.
-async fn cancel(address: SocketAddr, bytes: &[u8]) {
+/// Starts to upload these bytes without a size, and then cancels the call. The stream is reset, but its connection stays
+/// open.
+async fn cancel_call(address: SocketAddr, bytes: &[u8]) {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
     let request = http::Request::post(format!("http://{address}/tsio.v1.EligibilityService/ImportOfsted"))
@@ -243,12 +245,12 @@ async fn an_interrupted_upload_imports_nothing(db: Db) {
     }
     for _ in 0..5 {
         let (url, part) = (server.url(), half.to_vec());
-        tokio::task::spawn_blocking(move || vanish(url, &part)).await.unwrap();
-        cancel(server.address(), half).await;
+        tokio::task::spawn_blocking(move || disconnect(url, &part)).await.unwrap();
+        cancel_call(server.address(), half).await;
     }
     assert_eq!(done(&server, &["import", "list"]), json!([]));
     assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 0);
-    // The next upload has a slot as soon as the server has noticed that the others are gone.
+    // The next upload gets a slot when the server has noticed that the interrupted uploads have ended.
     let mut tries = 0;
     loop {
         tries += 1;
@@ -260,7 +262,8 @@ async fn an_interrupted_upload_imports_nothing(db: Db) {
     assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 58);
     let again = words(SEPTEMBER);
     assert_eq!(done(&server, &again.each_ref().map(String::as_str))[0]["unchanged"], 58);
-    // Stopping waits for all uploads in progress.
+    // The server stops only after all uploads in progress have ended, so an upload that was still running would show
+    // here.
     server.stop();
     server.restart();
     assert_eq!(done(&server, &["import", "list"]).as_array().unwrap().len(), 1, "an interrupted file was imported");

@@ -1,4 +1,4 @@
-//! Several offers in one call: all as of one moment, in the requested order, all or none.
+//! Gets several offers in one call: all as of one moment and in the requested order, or none if one is wrong.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::money::nle;
 
 both!(offers_are_complete_and_in_order, offers_are_of_one_moment, a_batch_names_all_that_is_wrong);
 
-/// How many different moments the test has to see. A writer makes contacts until then.
+/// How many different moments the test has to see. A writer makes contacts until the test has seen them.
 const MOMENTS: usize = 10;
 
 async fn batch(client: &Client, offers: &[&str]) -> Result<BatchGetOffersResponse, Status> {
@@ -45,7 +45,7 @@ async fn offers_are_complete_and_in_order(db: Db) {
     }
 }
 
-/// Each command contacts both offers in one commit, so that both have the same number of contacts at any moment.
+/// Each call records a contact with both offers in one commit, so both have the same number of contacts at any moment.
 async fn offers_are_of_one_moment(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -65,7 +65,7 @@ async fn offers_are_of_one_moment(db: Db) {
     while moments.len() < MOMENTS {
         let found = batch(&client, &[&pair[0].offer, &pair[1].offer]).await.unwrap();
         let contacts: Vec<usize> = found.offers.iter().map(|it| it.offer.as_ref().unwrap().contacts.len()).collect();
-        assert_eq!(contacts[0], contacts[1], "both or neither");
+        assert_eq!(contacts[0], contacts[1], "one offer has a contact that the other lacks");
         assert!(found.at_sequence >= last, "the sequence went back");
         last = found.at_sequence;
         moments.insert(contacts[0]);
@@ -93,6 +93,7 @@ async fn a_batch_names_all_that_is_wrong(db: Db) {
     };
     assert_eq!(wrong(&[]).await, ["offers"]);
     assert_eq!(wrong(&[first, "x", first, ""]).await, ["offers[1]", "offers[2]", "offers[3]"]);
+    // A call may get at most 100 offers.
     let many: Vec<String> = (0..101).map(|_| fresh()).collect();
     assert_eq!(wrong(&many.iter().map(String::as_str).collect::<Vec<_>>()).await, ["offers"]);
 }

@@ -1,4 +1,4 @@
-//! The log of calls: who called, from where, and under which ids; and no text that people write.
+//! The log of calls shows who called, from where, and under which ids. It contains no text that people write.
 
 use serde_json::Value;
 use tsio::proto::{NoteOfferRequest, NoteOfferResponse};
@@ -11,6 +11,7 @@ both!(a_failed_call_is_one_line_in_the_log, a_command_that_cannot_be_written_is_
 
 /// The trace id that the caller sends.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// The text of a note, which must not be logged.
 const SECRET: &str = "Mrs Miggins telephoned";
 
 /// Writes a note with a trace id, as a caller with these roles.
@@ -29,7 +30,7 @@ async fn note(client: &Client, offer: &str, id: &str, roles: &str) -> Result<Not
 
 /// The log lines of the call with this request id.
 fn lines_of(log: &str, id: &str) -> Vec<Value> {
-    // The remark about development mode is not JSON.
+    // The log's line about development mode is not JSON, and is skipped.
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|it| it["span"]["request_id"] == *id || it["fields"]["request_id"] == *id).collect()
 }
@@ -66,9 +67,9 @@ async fn a_failed_call_is_one_line_in_the_log(db: Db) {
     }
     assert!(span["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
 
-    // Denied before its message was decoded: the security log has it too.
-    let [line, ended] = &lines_of(&log, &denied)[..] else { panic!("{log}") };
-    assert_eq!((&line["target"], &line["span"]["trace_id"]), (&"tsio::security".into(), &TRACE.into()));
+    // This call was denied before its message was decoded. The security log has a line about it too.
+    let [denial, ended] = &lines_of(&log, &denied)[..] else { panic!("{log}") };
+    assert_eq!((&denial["target"], &denial["span"]["trace_id"]), (&"tsio::security".into(), &TRACE.into()));
     assert_eq!((&ended["fields"]["code"], &ended["span"]["trace_id"]), (&"PERMISSION_DENIED".into(), &TRACE.into()));
 }
 

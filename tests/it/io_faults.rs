@@ -1,9 +1,9 @@
-//! Fails each system call that changes SQLite's files, one at a time in a scenario, and checks that no acknowledged change
-//! is lost.
+//! Fails each system call that changes SQLite's files, one at a time in a scenario, and checks that no acknowledged
+//! change is lost.
 //!
-//! The server runs with `io_faults/shim.c` before the C library. At each point the n-th call of the scenario fails, alone
-//! or with calls after it. Then the server is killed or stopped, and started again. All changes that it acknowledged must
-//! be recorded. The tests take every 25th point; `TSIO_FAULT_STRIDE=1` takes all points.
+//! The server runs with `io_faults/shim.c` before the C library. At each point the n-th call of the scenario fails,
+//! alone or with calls after it. Then the server is killed or stopped, and started again. All changes that it
+//! acknowledged must be recorded. The tests take every 25th point; `TSIO_FAULT_STRIDE=1` takes all points.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt as _;

@@ -29,10 +29,10 @@ fn is_closed(stream: &mut TcpStream, wait: Duration) -> bool {
 
 #[test]
 fn random_bytes_end_in_a_closed_connection() {
-    run_within(seconds() + Duration::from_secs(120), async {
+    run_within(random_phase() + Duration::from_secs(120), async {
         let server = Server::start(&Db::sqlite());
         let (mut random, started, mut attempts) = (random(), Instant::now(), 0);
-        while started.elapsed() < seconds() || attempts == 0 {
+        while started.elapsed() < random_phase() || attempts == 0 {
             let mut stream = TcpStream::connect(server.address()).unwrap();
             let start = if random.bool() { PREFACE } else { b"" };
             // A write fails if the server has closed the connection already.

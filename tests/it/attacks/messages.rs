@@ -210,7 +210,7 @@ async fn no_message_makes_an_internal_error(db: Db) {
     let channel = Client::of(&server).await.channel();
     let (mut random, methods) = (random(), methods());
     let (started, mut refused) = (Instant::now(), 0_u64);
-    while started.elapsed() < seconds() || refused == 0 {
+    while started.elapsed() < random_phase() || refused == 0 {
         for (method, _) in &methods {
             let message = if random.u8(..4) == 0 { noise(&mut random, 200) } else { plausible(&mut random, 3) };
             let mut request = request_of(message.clone());
@@ -251,12 +251,12 @@ mod minutes {
 
     #[test]
     fn no_message_makes_an_internal_error_on_sqlite() {
-        run_within(seconds() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::sqlite()));
+        run_within(random_phase() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::sqlite()));
     }
 
     #[test]
     fn no_message_makes_an_internal_error_on_postgres() {
-        run_within(seconds() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::postgres()));
+        run_within(random_phase() + Duration::from_secs(120), no_message_makes_an_internal_error(Db::postgres()));
     }
 }
 

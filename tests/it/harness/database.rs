@@ -83,8 +83,8 @@ impl Db {
         Self(Arc::new(Kind::Sqlite(sqlite::create_in(Path::new(TSIO), folder))))
     }
 
-    /// Ends the database's own cluster as a power cut would, and starts it again. Panics if the cluster is shared, or for
-    /// SQLite.
+    /// Ends the database's own cluster as a power cut would, and starts it again. Panics if the cluster is shared, or
+    /// for SQLite.
     pub(crate) fn crash(&self) {
         match &*self.0 {
             Kind::OwnCluster(cluster) => cluster.crash(),
