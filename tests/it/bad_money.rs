@@ -1,5 +1,5 @@
-//! Wrong amounts, dates, ids and names in calls about money. Each is a field violation or a refusal, all are reported at
-//! once, and nothing is written.
+//! Wrong amounts, dates, ids and names in calls about money. Each is a field violation or a refusal. A call reports all
+//! its mistakes together, and writes nothing.
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -32,7 +32,7 @@ both!(
 );
 
 /// What must not change when a command is refused.
-fn everything(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<(i64, String)>) {
+fn state(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<(i64, String)>) {
     (done(server, &["offers", "events", offer]), done(server, &["funds", "list"]), proved(db))
 }
 
@@ -42,8 +42,9 @@ async fn wrong_arguments_are_refused(db: Db) {
     let school = taken(&server, 910_001);
     let award = given(&server, "credit", &school, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
     let days = given(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..]].concat());
-    let before = everything(&server, &db, &school);
-    // Other number formats, and fractions of a penny or half-day, are usage errors, and write nothing.
+    let before = state(&server, &db, &school);
+    // Other number formats are usage errors of the command line, and so are fractions of a penny or of a half-day. They
+    // write nothing.
     let amounts = [
         "€4.000,00",
         "4.000,50",
@@ -87,12 +88,12 @@ async fn wrong_arguments_are_refused(db: Db) {
             assert_eq!(cli(&server, &words).code, 2, "{words:?}");
         }
     }
-    no_dates_and_nothing(&server, [&fund, &school, &award, &days]);
-    assert_eq!(everything(&server, &db, &school), before);
+    check_invalid_dates_and_amounts(&server, [&fund, &school, &award, &days]);
+    assert_eq!(state(&server, &db, &school), before);
 }
 
-/// Invalid dates; and amounts with two units, with none, or of zero.
-fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4]) {
+/// Checks that invalid dates are refused, and amounts with two units, without a unit, or of zero.
+fn check_invalid_dates_and_amounts(server: &Server, [fund, school, award, days]: [&str; 4]) {
     for words in [
         &["awards", "draw", award, "--amount", "1", "--on", "01/11/2021"][..],
         &["awards", "draw", award, "--amount", "1", "--on", "2021-02-30"],
@@ -120,8 +121,8 @@ fn no_dates_and_nothing(server: &Server, [fund, school, award, days]: [&str; 4])
     }
 }
 
-/// The fields in the violations of a status.
-fn wrong(status: &Status) -> Vec<String> {
+/// The fields in the violations of a status, sorted. Panics if the status reports no violations of fields.
+fn wrong_fields(status: &Status) -> Vec<String> {
     assert_eq!((status.code(), reason(status).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"), "{status:?}");
     let violations = status.get_details_bad_request().unwrap().field_violations;
     let mut fields: Vec<String> = violations.into_iter().map(|it| it.field).collect();
@@ -140,7 +141,7 @@ async fn wrong_fields_are_violations(db: Db) {
     let days = client.awarded(&school.offer, nle(2)).await;
     let before = proved(&db);
 
-    // All mistakes of a call are reported at once.
+    // All mistakes of a call are reported together.
     for pence in [0, -1, i64::MIN] {
         let request = AllocateFundRequest {
             request_id: "x".to_owned(),
@@ -151,46 +152,46 @@ async fn wrong_fields_are_violations(db: Db) {
             ..Default::default()
         };
         let status = client.fund_service().allocate_fund(client.ask(request)).await.unwrap_err();
-        assert_eq!(wrong(&status), ["amount_pence", "date", "fund", "note", "request_id"]);
+        assert_eq!(wrong_fields(&status), ["amount_pence", "date", "fund", "note", "request_id"]);
         let request = WithdrawFundRequest { amount_pence: pence, date: "today".to_owned(), ..Default::default() };
         let status = client.fund_service().withdraw_fund(client.ask(request)).await.unwrap_err();
-        assert_eq!(wrong(&status), ["amount_pence", "date", "fund", "request_id"]);
+        assert_eq!(wrong_fields(&status), ["amount_pence", "date", "fund", "request_id"]);
         let request = MoveFundsRequest { amount_pence: pence, ..Default::default() };
         let status = client.fund_service().move_funds(client.ask(request)).await.unwrap_err();
-        assert_eq!(wrong(&status), ["amount_pence", "from_fund", "request_id", "to_fund"]);
+        assert_eq!(wrong_fields(&status), ["amount_pence", "from_fund", "request_id", "to_fund"]);
         let status = client.allocate(&fund, pence, &fresh()).await.unwrap_err();
-        assert_eq!(wrong(&status), ["amount_pence"]);
-        assert!(!wrong(&client.draw(&award, Much::Pence(pence), &fresh()).await.unwrap_err()).is_empty());
-        assert!(!wrong(&client.release(&award, Some(Much::Pence(pence))).await.unwrap_err()).is_empty());
-        assert!(!wrong(&client.refund(&award, Much::Pence(pence)).await.unwrap_err()).is_empty());
+        assert_eq!(wrong_fields(&status), ["amount_pence"]);
+        assert!(!wrong_fields(&client.draw(&award, Much::Pence(pence), &fresh()).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.release(&award, Some(Much::Pence(pence))).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.refund(&award, Much::Pence(pence)).await.unwrap_err()).is_empty());
     }
     let nil = Uuid::nil().to_string();
-    assert_eq!(wrong(&client.allocate(&fund, 1, &nil).await.unwrap_err()), ["request_id"]);
+    assert_eq!(wrong_fields(&client.allocate(&fund, 1, &nil).await.unwrap_err()), ["request_id"]);
     for half_days in [0, -1, i32::MIN] {
         let request = BookDaysRequest { request_id: fresh(), award: days.clone(), half_days, ..Default::default() };
         let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
-        assert_eq!(wrong(&status), ["date", "half_days"], "a booking is for a date");
-        assert!(!wrong(&client.draw(&days, Much::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
+        assert_eq!(wrong_fields(&status), ["date", "half_days"], "a booking needs a date");
+        assert!(!wrong_fields(&client.draw(&days, Much::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
     }
     // Dates in the future, which only a booking may have.
     let future = || "2999-01-01".to_owned();
     let (request_id, award_id) = (fresh(), award.clone());
     let amount = Some(draw_award_request::Amount::AmountPence(1));
     let request = DrawAwardRequest { request_id, award: award_id, amount, date: future(), ..Default::default() };
-    assert_eq!(wrong(&client.award_service().draw_award(client.ask(request)).await.unwrap_err()), ["date"]);
+    assert_eq!(wrong_fields(&client.award_service().draw_award(client.ask(request)).await.unwrap_err()), ["date"]);
     let amount = Some(release_award_request::Amount::AmountPence(1));
     let request =
         ReleaseAwardRequest { request_id: fresh(), award: award.clone(), amount, date: future(), ..Default::default() };
-    assert_eq!(wrong(&client.award_service().release_award(client.ask(request)).await.unwrap_err()), ["date"]);
+    assert_eq!(wrong_fields(&client.award_service().release_award(client.ask(request)).await.unwrap_err()), ["date"]);
     let amount = Some(refund_award_request::Amount::AmountPence(1));
     let request =
         RefundAwardRequest { request_id: fresh(), award: award.clone(), amount, date: future(), ..Default::default() };
     let status = client.award_service().refund_award(client.ask(request)).await.unwrap_err();
-    assert_eq!(wrong(&status), ["date", "reason"], "a refund says why");
+    assert_eq!(wrong_fields(&status), ["date", "reason"], "a refund needs a reason");
     let request =
         BookDaysRequest { request_id: fresh(), award: days, half_days: 1, date: future(), ..Default::default() };
     let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
-    assert_eq!(reason(&status), "OUTSIDE_WINDOW", "a valid date, but after the last claims");
+    assert_eq!(reason(&status), "OUTSIDE_WINDOW", "the date is valid, but after the last day of claims");
     assert_eq!(proved(&db), before);
 }
 
@@ -224,7 +225,7 @@ async fn a_programme_has_its_own_dates_funds_and_caps(db: Db) {
         );
     }
     assert_eq!(proved(&db), before);
-    // A programme has its own caps and funds: this one has ten days for a school, and no partnership credit.
+    // A programme has its own caps and funds: the second one has ten days for a school, and no partnership credit.
     let school = next.iter().find(|it| it.recipient_kind() == tsio::proto::RecipientKind::Standalone).unwrap();
     let whole = client.whole(&school.offer).await;
     assert_eq!(whole.caps.iter().map(|it| (it.strand.as_str(), it.allocated)).collect::<Vec<_>>(), [("nle", 20)]);
@@ -262,22 +263,22 @@ async fn amounts_beyond_the_limits_are_refused(db: Db) {
         assert!([Code::FailedPrecondition, Code::InvalidArgument].contains(&status.code()), "{status:?}");
     }
     assert_eq!(proved(&db), head);
-    // Two people may allocate £100 billion at once. A penny more is not a valid amount, nor is one beyond the integer range.
-    const MOST: i64 = 10_000_000_000_000;
-    for pence in [MOST + 1, i64::MAX - 100_000, i64::MAX] {
-        assert_eq!(wrong(&client.allocate(&fund, pence, &fresh()).await.unwrap_err()), ["amount_pence"]);
+    // Two people may allocate £100 billion in one call. A penny more is not a valid amount.
+    const MAX_ALLOCATION: i64 = 10_000_000_000_000;
+    for pence in [MAX_ALLOCATION + 1, i64::MAX - 100_000, i64::MAX] {
+        assert_eq!(wrong_fields(&client.allocate(&fund, pence, &fresh()).await.unwrap_err()), ["amount_pence"]);
     }
-    let huge = client.allocate(&fund, MOST, &fresh()).await.unwrap_err();
+    let huge = client.allocate(&fund, MAX_ALLOCATION, &fresh()).await.unwrap_err();
     assert_eq!(reason(&huge), "APPROVAL_REQUIRED");
     let request = GiveApprovalRequest { request_id: fresh(), approval: refusal(&huge).approval, ..Default::default() };
     let second = client.named("second");
     second.approvals().give_approval(second.ask(request)).await.unwrap();
-    let all = MOST + 100_000;
-    assert_eq!(balances(&client.fund(&fund).await), [all, 0, 0, all]);
+    let total = MAX_ALLOCATION + 100_000;
+    assert_eq!(balances(&client.fund(&fund).await), [total, 0, 0, total]);
     client.awarded(&school.offer, credit(1_000_000)).await;
     let position = GetFundPositionRequest { fund: fund.clone(), ..Default::default() };
     let position = client.fund_service().get_fund_position(client.ask(position)).await.unwrap().into_inner();
-    assert_eq!(position.position.unwrap().available, all - 1_000_000);
+    assert_eq!(position.position.unwrap().available, total - 1_000_000);
     assert_eq!(client.fund(&governance).await.available, 1);
     proved(&db);
 }
@@ -301,31 +302,32 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
         let client = client.clone();
         async move { client.award_service().create_awards(client.ask(request)).await.unwrap_err() }
     };
-    // Field violations: each of the five lines is named, and none hides another.
-    let mut silent = nle(1);
-    if let Some(new_award::Support::Nle(nle)) = &mut silent.support {
+    // Field violations: each of the four wrong lines is named, and no violation hides another. The fifth line is right.
+    let mut without_names = nle(1);
+    if let Some(new_award::Support::Nle(nle)) = &mut without_names.support {
         nle.leader.clear();
         nle.organisation.clear();
     }
-    let nowhere = CreditSupport { partner_uid: -7, suitable_because: String::new() };
-    let unpaid = NewAward { amount: None, support: Some(new_award::Support::Credit(nowhere)) };
+    let wrong_partner = CreditSupport { partner_uid: -7, suitable_because: String::new() };
+    let without_amount = NewAward { amount: None, support: Some(new_award::Support::Credit(wrong_partner)) };
     let lines = vec![
         credit(0),
-        silent,
-        unpaid,
+        without_names,
+        without_amount,
         NewAward { amount: Some(new_award::Amount::AmountPence(5)), support: None },
         credit(1),
     ];
-    let fields = wrong(&send(lines).await);
+    let fields = wrong_fields(&send(lines).await);
     for line in 0..4 {
         let name = format!("awards[{line}]");
         assert!(fields.iter().any(|it| it.starts_with(&name)), "{name} is not in {fields:?}");
     }
     assert!(!fields.iter().any(|it| it.starts_with("awards[4]")), "{fields:?}");
-    assert!(fields.len() >= 6, "a leader, an organisation, a partner, why, two amounts, a support: {fields:?}");
-    // No line, and more than twenty lines.
+    let expected = "a leader, an organisation, a partner, a reason, two amounts, a support";
+    assert!(fields.len() >= 6, "{expected}: {fields:?}");
+    // A call must have between one and twenty lines.
     for count in [0, 21] {
-        let fields = wrong(&send(vec![credit(1); count]).await);
+        let fields = wrong_fields(&send(vec![credit(1); count]).await);
         assert!(fields.iter().all(|it| it.starts_with("awards")), "{count}: {fields:?}");
     }
     // Refusals: the strand, the partner, the cap, the fund and the provider are all named.
@@ -338,19 +340,20 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{refused:?}");
     assert!(refused.limits.len() >= 6, "{refused:?}");
     assert_eq!(proved(&db), before);
-    // More limits than a status can carry: the rest is counted. Each of twenty lines is of a strand that is not offered,
-    // has a provider that is not accredited, and has no fund. All but the first are for a leader whom the first funds.
+    // A status that cannot carry all limits counts the others. Each of the twenty lines breaks three limits: its strand
+    // is not offered, its provider is not accredited, and it has no fund. All but the first also fund the leader of the
+    // first again: 20 × 3 + 19.
     let refused = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
     assert_eq!(refused.limits.len() + usize::try_from(refused.more_limits).unwrap(), 79, "{refused:?}");
     assert!(refused.more_limits > 0 && !refused.limits.is_empty());
-    // A text that no database can store, and one that is too long.
+    // A text with NUL, which a database cannot store, and a text that is too long.
     for because in ["a\0b".to_owned(), "x".repeat(10_001)] {
         let support = CreditSupport { partner_uid: 90_001, suitable_because: because };
         let line = NewAward {
             amount: Some(new_award::Amount::AmountPence(1)),
             support: Some(new_award::Support::Credit(support)),
         };
-        assert_eq!(wrong(&send(vec![line]).await).len(), 1);
+        assert_eq!(wrong_fields(&send(vec![line]).await).len(), 1);
     }
     assert_eq!(proved(&db), before);
 }
@@ -363,9 +366,10 @@ async fn wrong_names_and_reasons_are_refused(db: Db) {
     let award = given(&server, "nle", &closed, &[&["--days", "1"], &WITH_LEADER[..]].concat());
     started(&server, &closed);
     done(&server, &["offers", "close", &closed, "--outcome", "withdrawn", "--on", "2021-10-10"]);
-    let before = everything(&server, &db, &school);
+    let before = state(&server, &db, &school);
     let nle = |offer: &str, more: &[&str]| refused(&server, &[&["awards", "nle", offer, "--days", "1"], more].concat());
-    // On a closed offer; without a leader; without an organisation; dated in the future, or before the programme.
+    // The refused awards, in this order: on a closed offer, without a leader, without an organisation, dated in the
+    // future, and dated before the programme.
     let on = ["--on", "2021-11-01"];
     assert_eq!(nle(&closed, &[&WITH_LEADER[..], &on].concat())["reason"], "STATE_NOT_ALLOWED");
     assert_eq!(nle(&school, &["--leader", "", "--organisation", "Larkrise"])["reason"], "FIELD_VIOLATIONS");
@@ -380,13 +384,13 @@ async fn wrong_names_and_reasons_are_refused(db: Db) {
     ] {
         refused_for(&server, "STATE_NOT_ALLOWED", words);
     }
-    // Empty reasons.
+    // Empty reasons are refused.
     let empty = ["awards", "credit", &school, "--amount", "1", "--partner", "90001", "--on", "2021-11-01"];
     refused_for(&server, "FIELD_VIOLATIONS", &[&empty[..], &["--suitable-because", " "]].concat());
     let refund = ["awards", "refund", &award, "--days", "0.5", "--reason", "", "--on", "2021-11-01"];
     let error = refused_for(&server, "FIELD_VIOLATIONS", &refund);
     assert_eq!(error["violations"][0]["field"], json!("reason"));
-    assert_eq!(everything(&server, &db, &school), before);
+    assert_eq!(state(&server, &db, &school), before);
 }
 
 /// A text of any length is refused with a status that fits in the response headers.
@@ -414,7 +418,7 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
         etag: long(),
         ..Default::default()
     };
-    let fields = wrong(&awards.clone().create_awards(client.ask(request)).await.unwrap_err());
+    let fields = wrong_fields(&awards.clone().create_awards(client.ask(request)).await.unwrap_err());
     let expected = ["awards[0].npqel.leader", "awards[0].npqel.provider", "date", "etag", "offer", "request_id"];
     assert_eq!(fields, expected);
     let amount = Some(draw_award_request::Amount::AmountPence(1));
@@ -427,17 +431,17 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
         etag: long(),
         ..Default::default()
     };
-    assert_eq!(wrong(&awards.clone().draw_award(client.ask(request)).await.unwrap_err()), ["etag", "invoice"]);
+    assert_eq!(wrong_fields(&awards.clone().draw_award(client.ask(request)).await.unwrap_err()), ["etag", "invoice"]);
     let (award, date, leader) = (long(), long(), long());
     let request =
         BookDaysRequest { request_id: fresh(), award, date, leader, half_days: 1, etag: long(), ..Default::default() };
-    let fields = wrong(&awards.clone().book_days(client.ask(request)).await.unwrap_err());
+    let fields = wrong_fields(&awards.clone().book_days(client.ask(request)).await.unwrap_err());
     assert_eq!(fields, ["award", "date", "etag", "leader"]);
     let list = client.ask(ListAwardsRequest { programme: long(), strand: long(), ..Default::default() });
-    assert_eq!(wrong(&awards.clone().list_awards(list).await.unwrap_err()), ["programme", "strand"]);
+    assert_eq!(wrong_fields(&awards.clone().list_awards(list).await.unwrap_err()), ["programme", "strand"]);
     let request =
         AllocateFundRequest { request_id: fresh(), fund, amount_pence: 1, etag: long(), ..Default::default() };
-    assert_eq!(wrong(&funds.clone().allocate_fund(client.ask(request)).await.unwrap_err()), ["etag"]);
+    assert_eq!(wrong_fields(&funds.clone().allocate_fund(client.ask(request)).await.unwrap_err()), ["etag"]);
     let request = CreateFundRequest {
         request_id: fresh(),
         programme: YEAR.to_owned(),
@@ -445,17 +449,17 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
         region: long(),
         ..Default::default()
     };
-    assert_eq!(wrong(&funds.clone().create_fund(client.ask(request)).await.unwrap_err()), ["region", "strand"]);
+    assert_eq!(wrong_fields(&funds.clone().create_fund(client.ask(request)).await.unwrap_err()), ["region", "strand"]);
     let status = funds.clone().get_fund(client.ask(GetFundRequest { fund: long() })).await.unwrap_err();
-    assert_eq!(wrong(&status), ["fund"]);
+    assert_eq!(wrong_fields(&status), ["fund"]);
     let note = |etag: String| {
         let (request_id, offer, text) = (fresh(), school.offer.clone(), "called".to_owned());
         client.ask(NoteOfferRequest { request_id, offer, text, etag, ..Default::default() })
     };
-    assert_eq!(wrong(&client.offers().note_offer(note(long())).await.unwrap_err()), ["etag"]);
+    assert_eq!(wrong_fields(&client.offers().note_offer(note(long())).await.unwrap_err()), ["etag"]);
     // An etag of the maximum length is stale; a longer one is a violation.
     let stale = client.offers().note_offer(note("é".repeat(64))).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
-    assert_eq!(wrong(&client.offers().note_offer(note("é".repeat(65))).await.unwrap_err()), ["etag"]);
+    assert_eq!(wrong_fields(&client.offers().note_offer(note("é".repeat(65))).await.unwrap_err()), ["etag"]);
     assert_eq!(proved(&db), before);
 }

@@ -18,26 +18,29 @@ both!(
     a_reopened_offer_keeps_its_releases
 );
 
+/// The arguments of a draw, with these further arguments.
 fn draw<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["awards", "draw", award, "--on", "2021-11-01", "--amount", pounds], more].concat()
 }
 
+/// The arguments of a refund, with these further arguments.
 fn refund<'a>(award: &'a str, pounds: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let words = ["awards", "refund", award, "--on", "2022-02-01", "--amount", pounds, "--reason", "paid in error"];
     [&words[..], more].concat()
 }
 
-fn credit_of(server: &Server, offer: &str, pounds: &str) -> String {
+/// Awards credit, and returns the id of the award.
+fn award_credit(server: &Server, offer: &str, pounds: &str) -> String {
     given(server, "credit", offer, &[&["--amount", pounds], &WITH_PARTNER[..]].concat())
 }
 
-/// The arguments of a credit award on the date of the refunds.
-fn credit_since<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
+/// The arguments of a credit award, dated like the refunds.
+fn credit_on_refund_date<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
     [&["awards", "credit", offer, "--on", "2022-02-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
 }
 
 /// Awards fees for a new leader, and returns the id of the award.
-fn fees_of(server: &Server, offer: &str, pounds: &str, provider: &str) -> String {
+fn award_fees(server: &Server, offer: &str, pounds: &str, provider: &str) -> String {
     let leader = fresh();
     let words = ["--amount", pounds, "--provider", provider, "--leader", &leader, "--because", "first post"];
     given(server, "npqel", offer, &words)
@@ -47,7 +50,7 @@ async fn claims_are_paid_and_refunded(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
-    let award = credit_of(&server, &school, "4000");
+    let award = award_credit(&server, &school, "4000");
     refused_for(&server, "STATE_NOT_ALLOWED", &draw(&award, "1", &[]));
     started(&server, &school);
     assert_eq!(moved(&done(&server, &draw(&award, "1500", &[]))), [400_000, 150_000, 0, 0, 250_000]);
@@ -73,15 +76,15 @@ async fn claims_are_paid_and_refunded(db: Db) {
     refused_for(&server, "AWARD_EXCEEDED", &["awards", "release", &award, "--on", "2021-12-01"]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 50_000, 950_000]);
-    // What is available again can be awarded from that day on. In December it is £7,500, which is £1,500 less than the
-    // allocation.
+    // A refunded amount can be awarded from the date of the refund on. In December £7,500 are available: the allocation
+    // less the £1,500 drawn.
     let early = [&["awards", "credit", &school, "--on", "2021-12-01", "--amount", "8500"], &WITH_PARTNER[..]].concat();
     assert_eq!(refused_for(&server, "FUNDS_INSUFFICIENT", &early)["largest"], 750_000);
-    let last = text(&done(&server, &credit_since(&school, "8500")), "award");
-    // Claims are paid until the end of the year after.
-    let on = |date: &'static str| ["awards", "draw", &last, "--amount", "1", "--on", date].map(str::to_owned);
-    done(&server, &on("2022-12-31").each_ref().map(String::as_str));
-    refused_for(&server, "OUTSIDE_WINDOW", &on("2023-01-01").each_ref().map(String::as_str));
+    let last = text(&done(&server, &credit_on_refund_date(&school, "8500")), "award");
+    // Claims are paid until 31 December 2022.
+    let draw_on = |date: &'static str| ["awards", "draw", &last, "--amount", "1", "--on", date].map(str::to_owned);
+    done(&server, &draw_on("2022-12-31").each_ref().map(String::as_str));
+    refused_for(&server, "OUTSIDE_WINDOW", &draw_on("2023-01-01").each_ref().map(String::as_str));
     verified(&db);
 }
 
@@ -89,9 +92,9 @@ async fn an_invoice_is_paid_once(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "npqel", "9000");
     let (first_trust, second_trust) = (taken(&server, 90_001), taken(&server, 90_002));
-    let first = fees_of(&server, &first_trust, "900", "Teach First");
-    let second = fees_of(&server, &second_trust, "900", "Teach First");
-    let other = fees_of(&server, &second_trust, "900", "Ambition Institute");
+    let first = award_fees(&server, &first_trust, "900", "Teach First");
+    let second = award_fees(&server, &second_trust, "900", "Teach First");
+    let other = award_fees(&server, &second_trust, "900", "Ambition Institute");
     started(&server, &first_trust);
     started(&server, &second_trust);
     refused_for(&server, "INVOICE_MISSING", &draw(&first, "300", &[]));
@@ -103,8 +106,8 @@ async fn an_invoice_is_paid_once(db: Db) {
         })
     };
     assert_eq!(paid["invoices"], json!([invoice("INV00122", "inv-001/22", 30_000, 0)]));
-    // The invoice is paid in any spelling, on this award and others. The same reference of another provider is another
-    // invoice.
+    // An invoice counts as paid under any spelling of its reference, on all awards of its provider. The same reference
+    // of another provider is another invoice.
     for award in [&first, &second] {
         for invoice in ["INV00122", "Inv 001 22", "inv.001.22"] {
             refused_for(&server, "INVOICE_PAID", &draw(award, "1", &["--invoice", invoice]));
@@ -118,7 +121,8 @@ async fn an_invoice_is_paid_once(db: Db) {
     done(&server, &refund(&first, "0.01", &[]));
     done(&server, &draw(&second, "200", &["--invoice", "INV00122"]));
     refused_for(&server, "INVOICE_PAID", &draw(&first, "1", &["--invoice", "INV00122"]));
-    // With several paid invoices a refund has to name one, and is at most what was paid on it.
+    // If an award has several paid invoices, a refund must name one of them. It is at most the amount paid on that
+    // invoice.
     done(&server, &draw(&second, "100", &["--invoice", "B 2"]));
     refused_for(&server, "INVOICE_MISSING", &refund(&second, "50", &[]));
     let error = refused_for(&server, "AWARD_EXCEEDED", &refund(&second, "100.01", &["--invoice", "b2"]));
@@ -134,7 +138,7 @@ async fn a_refund_applies_to_the_part_drawn_by_its_date(db: Db) {
     let server = august(&db);
     funded(&server, "npqel", "9000");
     let offer = taken(&server, 90_001);
-    let award = fees_of(&server, &offer, "1500", "Teach First");
+    let award = award_fees(&server, &offer, "1500", "Teach First");
     started(&server, &offer);
     let part = |pounds, on| ["awards", "draw", &award, "--on", on, "--amount", pounds, "--invoice", "INV-9"];
     done(&server, &[&part("500", "2022-05-01")[..], &["--total", "1100"]].concat());
@@ -162,7 +166,7 @@ async fn closing_releases_what_is_committed(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
-    let (partly_drawn, fully_drawn) = (credit_of(&server, &school, "4000"), credit_of(&server, &school, "1000"));
+    let (partly_drawn, fully_drawn) = (award_credit(&server, &school, "4000"), award_credit(&server, &school, "1000"));
     let days = given(&server, "nle", &school, &[&["--days", "2"], &WITH_LEADER[..]].concat());
     started(&server, &school);
     done(&server, &draw(&partly_drawn, "1500", &[]));
@@ -181,11 +185,11 @@ async fn closing_releases_what_is_committed(db: Db) {
     released.sort_by_key(|it| it[3].as_i64());
     assert_eq!(released, [json!([days, "nle", "half_days", 3]), json!([partly_drawn, "credit", "pence", 250_000])]);
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 250_000, 650_000]);
-    // 1 of 4 half-days was delivered: £300.
+    // One of four half-days was delivered, for £300.
     assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 0, 30_000, -30_000]);
     assert_eq!(cap_of(&server, &school, "nle"), [6, 0, 1, 5]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 250_000, 750_000]);
-    // Nothing more can be awarded or drawn. A refund is still possible, and is available again in cap and fund.
+    // Nothing more can be awarded or drawn. A refund is still possible; its amount is available again in cap and fund.
     let more = [&["awards", "credit", &school, "--amount", "1", "--on", "2021-10-01"], &WITH_PARTNER[..]].concat();
     refused_for(&server, "STATE_NOT_ALLOWED", &more);
     refused_for(&server, "STATE_NOT_ALLOWED", &draw(&partly_drawn, "1", &[]));
@@ -204,7 +208,7 @@ async fn declining_releases_what_is_committed(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
-    let award = credit_of(&server, &school, "4000");
+    let award = award_credit(&server, &school, "4000");
     let declined = done(&server, &["offers", "decline", &school, "--reason", "no-capacity", "--on", "2021-10-20"]);
     let released = &declined["released"][0];
     assert_eq!(
@@ -215,7 +219,7 @@ async fn declining_releases_what_is_committed(db: Db) {
     assert_eq!(moved(&done(&server, &["awards", "show", &award])), [400_000, 0, 400_000, 0, 0]);
     // An offer in delivery cannot be declined, only closed.
     let other = taken(&server, 910_002);
-    credit_of(&server, &other, "100");
+    award_credit(&server, &other, "100");
     started(&server, &other);
     refused_for(
         &server,
@@ -229,7 +233,7 @@ async fn a_reopened_offer_keeps_its_releases(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "9000");
     let school = taken(&server, 910_001);
-    let award = credit_of(&server, &school, "4000");
+    let award = award_credit(&server, &school, "4000");
     let days = given(&server, "nle", &school, &[&["--days", "2"], &WITH_LEADER[..]].concat());
     done(&server, &["awards", "book", &days, "--days", "1", "--on", "2022-03-14"]);
     started(&server, &school);
@@ -237,7 +241,7 @@ async fn a_reopened_offer_keeps_its_releases(db: Db) {
     done(&server, &["offers", "close", &school, "--outcome", "withdrawn", "--on", "2022-01-10"]);
     let ask = said_by("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
     let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    // After a refund the approval no longer states what reopening would do.
+    // After a refund, the approval no longer states the correct effect of reopening.
     done(&server, &refund(&award, "500", &[]));
     let give = |approval: &str| cli(&server, &said_by("bob", "administrator", &["approvals", "give", approval]));
     assert_eq!(give(&first).json["error"]["reason"], "APPROVAL_NOT_OPEN");
@@ -252,10 +256,9 @@ async fn a_reopened_offer_keeps_its_releases(db: Db) {
     assert_eq!(counted(&fund_row(&server, &fund)), [900_000, 0, 100_000, 800_000]);
     assert_eq!(cap_of(&server, &school, "credit"), [1_000_000, 0, 100_000, 900_000]);
     assert_eq!(refused_for(&server, "AWARD_EXCEEDED", &draw(&award, "0.01", &[]))["largest"], 0);
-    // New awards are possible, up to what is left.
-    done(&server, &credit_since(&school, "9"));
-    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit_since(&school, "8000"));
-    // £8,000 less £9.
-    assert_eq!(error["largest"], 799_100);
+    // New awards are possible, up to the available amount.
+    done(&server, &credit_on_refund_date(&school, "9"));
+    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit_on_refund_date(&school, "8000"));
+    assert_eq!(error["largest"], 799_100, "£8,000 less £9");
     verified(&db);
 }

@@ -1,4 +1,5 @@
-//! Output that scripts read: the keys of each document, the demo, the completions. Also, that no name of a person is stored.
+//! The output that scripts read: the keys of each JSON document, the demo and the completions. Also, that no name of a
+//! person is stored.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ use super::samples::{
 both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
 
 /// Checks that an object has these keys. A later version may add others.
-fn has(document: &Value, keys: &[&str]) {
+fn check_keys(document: &Value, keys: &[&str]) {
     let object = document.as_object().unwrap_or_else(|| panic!("no object: {document}"));
     for key in keys {
         assert!(object.contains_key(*key), "no {key}: {document}");
@@ -34,47 +35,51 @@ async fn each_document_has_its_keys(db: Db) {
 
     let files = [words(REGISTER_AUGUST[0])[2].clone(), words(REGISTER_AUGUST[1])[2].clone()];
     let imported = done(&server, &["import", "register", &files[0], &files[1], "--as-at", "2021-08-31"]);
-    assert_eq!(imported.as_array().map(Vec::len), Some(2), "one element a file");
-    has(&imported[0], &["import_id", "kind", "as_at", "rows", "accepted", "unchanged", "problems"]);
+    assert_eq!(imported.as_array().map(Vec::len), Some(2), "one element per file");
+    check_keys(&imported[0], &["import_id", "kind", "as_at", "rows", "accepted", "unchanged", "problems"]);
     assert_eq!((&imported[0]["kind"], &imported[1]["kind"]), (&json!("groups"), &json!("membership")));
 
     let identified = done(&server, &["offers", "identify"]);
-    has(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced", "closed"]);
+    check_keys(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced", "closed"]);
     assert!(identified["blocked"].is_i64() && identified["unplaced"].is_i64(), "{identified}");
 
     let offers = done(&server, &["offers", "list"]);
     let keys = ["offer", "programme", "recipient_kind", "recipient", "name", "region", "state", "etag"];
-    offers.as_array().unwrap().iter().for_each(|offer| has(offer, &keys));
+    offers.as_array().unwrap().iter().for_each(|offer| check_keys(offer, &keys));
     let kinds = |kind: &str| offers.as_array().unwrap().iter().filter(|it| it["recipient_kind"] == kind).count();
     assert_eq!((kinds("standalone"), kinds("mat")), (14, 5));
     let offer = offer_id(&server, 90_001);
     let shown = done(&server, &["offers", "show", &offer]);
-    has(&shown, &[&keys[..], &["schools", "awards", "caps", "contacts"]].concat());
+    check_keys(&shown, &[&keys[..], &["schools", "awards", "caps", "contacts"]].concat());
     assert_eq!((&shown["awards"], &shown["contacts"]), (&json!([]), &json!([])));
-    // A trust has up to 5 days; governance and the qualification are limited by their funds only.
+    // A trust has a cap of 5 days. Governance and fees have no cap: only their funds limit them.
     let cap = json!({
         "fund": null, "programme": "2021-22", "strand": "nle", "region": null, "unit": "half_days",
         "allocated": 10, "committed": 0, "spent": 0, "available": 10,
     });
     assert_eq!(shown["caps"], json!([cap]));
-    has(&shown["schools"][0], &["urn", "name", "rules"]);
+    check_keys(&shown["schools"][0], &["urn", "name", "rules"]);
     assert_eq!(shown["schools"][0]["rules"], json!(["E2_RI_TWICE_ON_ENTRY"]));
     let events = done(&server, &["offers", "events", &offer]);
-    has(&events[0], &["sequence", "kind", "actor", "effective_date", "recorded_time", "reason_code", "text", "hash"]);
+    check_keys(
+        &events[0],
+        &["sequence", "kind", "actor", "effective_date", "recorded_time", "reason_code", "text", "hash"],
+    );
 
-    lookups(&server);
-    people_read_tables(&server);
+    check_lookups(&server);
+    check_tables(&server);
 }
 
-fn lookups(server: &Server) {
+/// Checks the commands that find and show schools and trusts, and the answers for absent ids.
+fn check_lookups(server: &Server) {
     let found = done(server, &["schools", "find", "ashmoor"]);
     assert_eq!(super::samples::numbers(&found, "urn"), [910_001]);
-    has(&found[0], &["urn", "name", "laestab", "la_code", "region", "placement", "trust_uid"]);
+    check_keys(&found[0], &["urn", "name", "laestab", "la_code", "region", "placement", "trust_uid"]);
     assert_eq!((&found[0]["laestab"], &found[0]["la_code"]), (&json!(3_302_001), &json!(330)));
     assert_eq!(found[0]["region"], "West Midlands");
     assert_eq!(done(server, &["schools", "find", "nobody of that name"]), json!([]));
     let school = done(server, &["schools", "show", "910040"]);
-    has(&school, &["urn", "name", "memberships", "months", "links"]);
+    check_keys(&school, &["urn", "name", "memberships", "months", "links"]);
     assert_eq!(school["months"][0]["current"]["urn_judged"], 900_010);
     let trusts = done(server, &["trusts", "find", "two becks"]);
     assert_eq!((&trusts[0]["uid"], &trusts[0]["schools"]), (&json!(90_002), &json!(3)));
@@ -94,21 +99,22 @@ fn lookups(server: &Server) {
         assert_eq!(refused(server, words)["code"], "NOT_FOUND", "{words:?}");
     }
     assert_eq!(refused(server, &["offers", "show", "not-an-id"])["code"], "INVALID_ARGUMENT");
-    placed_by_hand(server);
+    check_placing(server);
 }
 
-/// A person places a school that fits no row, with a reason; then it gets an offer.
-fn placed_by_hand(server: &Server) {
+/// Checks that a person can place a school that no placement rule fits, with a reason. The school then gets an offer.
+fn check_placing(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
     let error = refused(server, &place("910001"));
     assert_eq!(error["reason"], "ALREADY_PLACED");
     let in_trust = |kind: &'static str, trust: &'static str| {
         ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
     };
-    // In no file, a sponsor, a federation; then a closed trust, and two trusts of the wrong kind.
+    // These UIDs are of no trust: one in no file, a sponsor, and a federation.
     for uid in ["99999", "90041", "90051"] {
         assert_eq!(refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
     }
+    // A closed trust, and two trusts of another kind.
     for (kind, uid) in [("mat", "90007"), ("single-academy-trust", "90001"), ("single-school-mat", "90021")] {
         let error = refused(server, &in_trust(kind, uid));
         assert_eq!((&error["code"], &error["reason"]), (&json!("FAILED_PRECONDITION"), &json!("TRUST_NOT_SUITABLE")));
@@ -117,14 +123,16 @@ fn placed_by_hand(server: &Server) {
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
     assert_eq!(super::samples::offer_of(server, 910_063)["recipient_kind"], "standalone");
-    // The register still has no placement for it. The decision is shown beside it, and applies in the programme.
+    // The register still has no placement for the school. The decision is shown separately, and applies in the
+    // programme.
     let school = done(server, &["schools", "show", "910063"]);
     let decided = json!([{"programme": "2021-22", "placement": "maintained", "trust_uid": null}]);
     assert_eq!((&school["placement"], &school["placed_by_hand"]), (&json!("unplaced"), &decided));
     assert_eq!(done(server, &["eligibility", "explain", "910063"])["schools"][0]["placement"], "maintained");
 }
 
-fn people_read_tables(server: &Server) {
+/// Checks that commands print tables without `--output json`.
+fn check_tables(server: &Server) {
     let url = server.url();
     for words in [&["eligibility", "summary"][..], &["offers", "list"], &["import", "list"], &["terms", "list"]] {
         let answer = tsio(&[&["--server", &url], words].concat());
@@ -142,12 +150,12 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     import_all(&server, &everything());
     identify(&server);
     let name = b"XQZ";
-    let with_it =
+    let files_with_name =
         everything().iter().filter(|file| contains(&fs::read(super::samples::path(file.0)).unwrap(), name)).count();
-    assert!(with_it >= 4, "the samples do have it: {with_it} files");
+    assert!(files_with_name >= 4, "only {files_with_name} samples have the name");
     assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
     assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
-    // The problems of wrong rows quote no cell that could be a name.
+    // The reported problems of wrong rows quote no cell that could be a name.
     let wrong = super::samples::path("bad/wrong_dates.csv");
     refused_for(&server, "FILE_REFUSED", &["import", "ofsted", &wrong, "--as-at", "2021-07-31"]);
     done(&server, &["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"]);
@@ -158,11 +166,13 @@ async fn no_name_of_a_person_is_kept(db: Db) {
     assert!(!contains(&kept, name), "a person's name is in the database");
 }
 
+/// Whether the bytes contain the expected ones, in any letter case.
 fn contains(bytes: &[u8], expected: &[u8]) -> bool {
     bytes.windows(expected.len()).any(|window| window.eq_ignore_ascii_case(expected))
 }
 
-/// All data of a database: each row of each table as text, or the bytes of the file and its log.
+/// All data of a database: on PostgreSQL each row of each table as text, on SQLite the bytes of the file and of its
+/// write-ahead log.
 fn all_data(db: &Db) -> Vec<u8> {
     if db.is_postgres() {
         let tables = db.psql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
@@ -195,7 +205,7 @@ fn the_demo_prints_the_numbers_of_the_readme() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().to_str().unwrap();
     assert_eq!(tsio(&["demo", "--keep", kept]).code, 0);
-    assert_eq!(tsio(&["demo", "--keep", kept]).code, 1, "an existing file is overwritten");
+    assert_eq!(tsio(&["demo", "--keep", kept]).code, 1, "the demo does not overwrite an existing file");
     let verified = tsio(&["verify", "--database", &format!("sqlite:{kept}/demo.db")]);
     assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
 }

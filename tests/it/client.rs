@@ -1,6 +1,6 @@
-//! A gRPC client for scenarios of the commit path: who calls, under which request id, and what came back.
+//! A gRPC client for scenarios. A scenario sets the caller and the request id of each call, and gets its answer.
 //!
-//! It repeats nothing by itself and hides no status: a scenario sees every answer.
+//! The client repeats no call, and returns every status.
 
 use prost::Message;
 use tonic::transport::Channel;
@@ -18,24 +18,26 @@ pub(crate) use tsio_test_support::messages::fresh;
 
 use crate::harness::Server;
 
-/// The year whose offers most scenarios work on: 19 of them after [`Client::seed`] (samples/README.md).
+/// The programme that most scenarios use. It has 19 offers after [`Client::seed`] (samples/README.md).
 pub(crate) const YEAR: &str = "2021-22";
-/// The other programme: 6 offers after [`Client::seed_both`], 4 standalone and 2 MATs.
+/// The other programme. It has 6 offers after [`Client::seed_both`]: 4 standalone schools and 2 MATs.
 pub(crate) const NEXT_YEAR: &str = "2022-23";
 
+/// The files of the register of August 2021, with their as-at dates.
 const AUGUST: [(&str, &str); 4] = [
     ("gias_groups_2021-08.csv", "2021-08-31"),
     ("gias_membership_2021-08.csv", "2021-08-31"),
     ("gias_links.csv", "2021-11-30"),
     ("gias_establishments_full.csv", "2021-08-31"),
 ];
+/// The files of the register of March 2022, with their as-at dates.
 const MARCH: [(&str, &str); 3] = [
     ("gias_groups_2022-03.csv", "2022-03-31"),
     ("gias_membership_2022-03.csv", "2022-03-31"),
     ("gias_establishments_search.csv", "2022-03-31"),
 ];
 
-/// A connection and the name its calls are made under; with every role a scenario needs.
+/// A connection, and the caller of its calls, who has every role that a scenario needs.
 #[derive(Clone)]
 pub(crate) struct Client {
     channel: Channel,
@@ -43,17 +45,17 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A connection of its own to this server.
+    /// A client with a new connection to this server. Its caller is `officer`.
     pub(crate) async fn of(server: &Server) -> Self {
         Self::at(&server.url()).await
     }
 
-    /// The same to any server at this address.
+    /// A client with a new connection to the server at this URL. Its caller is `officer`.
     pub(crate) async fn at(url: &str) -> Self {
         Self { channel: connect(url).await, caller: with_every_role("officer") }
     }
 
-    /// The same connection under another name.
+    /// A client with the same connection and another caller.
     pub(crate) fn named(&self, actor: &str) -> Self {
         Self { channel: self.channel.clone(), caller: with_every_role(actor) }
     }
@@ -66,12 +68,12 @@ impl Client {
         OfferServiceClient::new(self.channel.clone())
     }
 
-    /// A message with the caller's metadata.
+    /// A request with this message and the caller's metadata.
     pub(crate) fn ask<T>(&self, message: T) -> Request<T> {
         self.caller.ask(message)
     }
 
-    /// The register and Ofsted's month of August 2021.
+    /// Imports the register and Ofsted's file of August 2021.
     pub(crate) async fn import_august(&self) {
         for (name, as_at) in AUGUST {
             self.register(name, as_at).await;
@@ -79,14 +81,14 @@ impl Client {
         self.ofsted("ofsted_2021-08-31.csv", "2021-08-31").await;
     }
 
-    /// The same, and the 19 offers they make.
+    /// Imports the files of August, makes their 19 offers, and returns these.
     pub(crate) async fn seed(&self) -> Vec<Offer> {
         self.import_august().await;
         assert_eq!(self.identify(YEAR, &fresh()).await.unwrap().created, 19);
         self.list(YEAR).await
     }
 
-    /// The same, and the offers of the year after: 6.
+    /// As [`Self::seed`], and also makes the 6 offers of [`NEXT_YEAR`]. Returns the offers of both programmes.
     pub(crate) async fn seed_both(&self) -> (Vec<Offer>, Vec<Offer>) {
         let first = self.seed().await;
         for (name, as_at) in MARCH {
@@ -101,7 +103,7 @@ impl Client {
         self.try_register(name, as_at).await.unwrap();
     }
 
-    /// Imports a file of the register, or says why not.
+    /// Imports a file of the register, or returns the status of the refusal.
     pub(crate) async fn try_register(&self, name: &str, as_at: &str) -> Result<(), Status> {
         let file = File { name, as_at, bytes: &sample(name) };
         import::register(&self.channel, &self.caller, file).await.map(drop)
@@ -158,29 +160,29 @@ impl Client {
         }
     }
 
-    /// How often this request id is in the history of an offer.
+    /// How many events of an offer have this request id.
     pub(crate) async fn times(&self, offer: &str, id: &str) -> usize {
         self.events(offer).await.iter().filter(|event| event.request_id == id).count()
     }
 }
 
-/// A contact of 13 September 2021 with one party of these offers.
+/// A request to record a contact with one party of these offers, on 13 September 2021.
 pub(crate) fn contact(party: Party, offers: &[&Offer], id: &str) -> ContactOffersRequest {
     let contact = messages::contact(offers.iter().map(|offer| offer.offer.as_str()), party, "2021-09-13");
     ContactOffersRequest { request_id: id.to_owned(), ..contact }
 }
 
-/// The offer to a school of the samples: 910003 is maintained, its responsible body is a diocese.
+/// The offer to this school. Most scenarios use 910003, a maintained school whose responsible body is a diocese.
 pub(crate) fn of_school(offers: &[Offer], urn: i32) -> &Offer {
     offers.iter().find(|it| it.recipient == urn).unwrap()
 }
 
-/// The reason in the details of a status.
+/// The reason in the details of a status; empty if it has none.
 pub(crate) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
-/// What one answer looks like, success or not: its bytes, or its code, reason and details.
+/// An answer in a form that can be compared: its bytes, or the code, reason and details of its status.
 pub(crate) fn seen<R: Message>(answer: Result<R, Status>) -> Result<Vec<u8>, (tonic::Code, String, Vec<u8>)> {
     answer
         .map(|answer| answer.encode_to_vec())

@@ -1,5 +1,5 @@
-//! The example clients, run with their own tools against the real server: over TLS, with a certificate, with a token that
-//! expires, and through connections that break.
+//! Runs the example clients with their own tools against the real server. They use TLS, a certificate, a token that
+//! expires and connections that break.
 
 mod broken;
 mod buf;
@@ -29,16 +29,16 @@ use tokens::Tokens;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// How long each step of a client may take.
-const BOUND: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// How long building the Rust example with its dependencies may take.
-const BUILD: Duration = Duration::from_secs(600);
+const MAX_BUILD: Duration = Duration::from_secs(600);
 
 #[test]
 fn python() {
     run(async {
-        let made = dependencies("python", "requirements.txt").join("bin/python");
+        let interpreter = dependencies("python", "requirements.txt").join("bin/python");
         let stubs = tempfile::tempdir().unwrap();
-        let mut protoc = Command::new(&made);
+        let mut protoc = Command::new(&interpreter);
         protoc.args(["-m", "grpc_tools.protoc", "-I", "proto"]).current_dir(ROOT);
         for kind in ["--python_out", "--grpc_python_out"] {
             protoc.arg(format!("{kind}={}", stubs.path().display()));
@@ -46,41 +46,44 @@ fn python() {
         for entry in std::fs::read_dir(Path::new(ROOT).join("proto/tsio/v1")).unwrap() {
             protoc.arg(Path::new("proto/tsio/v1").join(entry.unwrap().file_name()));
         }
-        output_of(&mut protoc, BOUND);
-        let mut example = Command::new(made);
+        output_of(&mut protoc, MAX_WAIT);
+        let mut example = Command::new(interpreter);
         example.arg("examples/python/casework.py").env("PYTHONPATH", stubs.path()).env("PYTHONDONTWRITEBYTECODE", "1");
-        does_the_casework(&Db::sqlite(), example).await;
+        run_casework(&Db::sqlite(), example).await;
     });
 }
 
 #[test]
 fn node() {
     run(async {
-        let made = dependencies("node", "package-lock.json");
-        // Node looks for packages beside the program first, then in the folders named here.
+        let dependency_folder = dependencies("node", "package-lock.json");
+        // Node looks for packages in the folder of the program first, and then in the folders of NODE_PATH.
         let mut example = Command::new("node");
-        example.arg("examples/node/casework.js").env("NODE_PATH", made.join("node_modules")).env("TSIO_PROTO", "proto");
-        does_the_casework(&Db::sqlite(), example).await;
+        example
+            .arg("examples/node/casework.js")
+            .env("NODE_PATH", dependency_folder.join("node_modules"))
+            .env("TSIO_PROTO", "proto");
+        run_casework(&Db::sqlite(), example).await;
     });
 }
 
 both!(rust);
 
-/// The Rust example is a separate crate that depends on the client alone. `tests/run` builds it before the tests; this test
-/// builds it again if it is not up to date.
+/// The Rust example is a separate crate that depends only on the client. `tests/run` builds it before the tests. This
+/// test builds it again if it is not up to date.
 async fn rust(db: Db) {
     let target = clients().join("rust");
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--manifest-path", "examples/rust/Cargo.toml", "--target-dir"]);
     build.arg(&target).current_dir(ROOT);
-    // Cargo's variables for this package would make the build scripts of ring run again.
+    // With Cargo's variables of this package, Cargo would run the build scripts of ring again.
     let of_this_package =
         |name: &String| ["CARGO_MANIFEST_", "CARGO_PKG_", "OUT_DIR"].iter().any(|it| name.starts_with(it));
     for name in std::env::vars().map(|(name, _)| name).filter(of_this_package) {
         build.env_remove(name);
     }
-    output_of(&mut build, BUILD);
-    does_the_casework(&db, Command::new(target.join("debug/casework"))).await;
+    output_of(&mut build, MAX_BUILD);
+    run_casework(&db, Command::new(target.join("debug/casework"))).await;
 }
 
 /// Where `tests/run` puts the dependencies of the examples.
@@ -88,13 +91,13 @@ fn clients() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("clients")
 }
 
-/// The folder with the dependencies of an example; panics unless they match its requirements file.
+/// The folder with the dependencies of an example. Panics unless they match its requirements file.
 fn dependencies(client: &str, requirements: &str) -> PathBuf {
-    let made = clients().join(client);
+    let dependency_folder = clients().join(client);
     let expected = std::fs::read_to_string(Path::new(ROOT).join("examples").join(client).join(requirements)).unwrap();
-    let stamp = std::fs::read_to_string(made.join("made-of")).unwrap_or_default();
-    assert_eq!(stamp, expected, "{} is not up to date: tests/run --set-up-only makes it", made.display());
-    made
+    let stamp = std::fs::read_to_string(dependency_folder.join("made-of")).unwrap_or_default();
+    assert_eq!(stamp, expected, "{} is not up to date: tests/run --set-up-only makes it", dependency_folder.display());
+    dependency_folder
 }
 
 /// A running example client, and the lines it has printed.
@@ -111,20 +114,21 @@ impl ClientOutput {
 
     /// Waits until the client has printed that many lines with this beginning.
     fn wait_for_lines(&mut self, beginning: &str, times: usize) {
-        while self.lines.iter().filter(|it| it.starts_with(beginning)).count() < times {
-            match self.process.line("", BOUND) {
+        while self.count_lines(beginning) < times {
+            match self.process.line("", MAX_WAIT) {
                 Ok(line) => self.lines.push(line),
-                Err(why) => panic!("{beginning:?}: {why}; printed {:?}\n{}", self.lines, self.process.stderr()),
+                Err(problem) => panic!("{beginning:?}: {problem}; printed {:?}\n{}", self.lines, self.process.stderr()),
             }
         }
     }
 
-    fn times(&self, beginning: &str) -> usize {
+    /// How many printed lines have this beginning.
+    fn count_lines(&self, beginning: &str) -> usize {
         self.lines.iter().filter(|it| it.starts_with(beginning)).count()
     }
 }
 
-/// A second caller beside the example, with a token of an hour.
+/// A second caller who works on the same offer as the example. The officer's token is valid for an hour.
 struct Officer {
     offers: OfferServiceClient<Channel>,
     token: String,
@@ -151,7 +155,7 @@ impl Officer {
 }
 
 /// Prepares a database with one offer that may be accepted and £5,000 for credit, and returns the id of the offer.
-async fn prepared(db: &Db) -> String {
+async fn prepare(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -165,8 +169,8 @@ async fn prepared(db: &Db) -> String {
 }
 
 /// Runs an example through its casework while its connections break and its token expires.
-async fn does_the_casework(db: &Db, mut example: Command) {
-    let offer = prepared(db).await;
+async fn run_casework(db: &Db, mut example: Command) {
+    let offer = prepare(db).await;
     let mut guarded = Guarded::start(db, "");
     let officer = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
     let proxy = BreakableProxy::to(guarded.server.address());
@@ -187,24 +191,25 @@ async fn does_the_casework(db: &Db, mut example: Command) {
 
     output.wait_for_line("up to ");
     for _ in 0..3 {
-        let (changes, again) = (output.times("change "), output.times("watching again"));
+        let (changes, again) = (output.count_lines("change "), output.count_lines("watching again"));
         proxy.break_connections();
         officer.note(&offer).await;
         output.wait_for_lines("change ", changes + 1);
-        assert!(output.times("watching again") > again, "it did not reconnect: {:?}", output.lines);
+        assert!(output.count_lines("watching again") > again, "the example did not reconnect: {:?}", output.lines);
     }
     output.wait_for_line("token expired");
     officer.start(&offer).await;
-    let ended = output.process.end(BOUND);
+    let ended = output.process.end(MAX_WAIT);
     output.lines.extend(ended.stdout.lines().map(str::to_owned));
     assert!(ended.status.success(), "{}\n{}", output.lines.join("\n"), ended.stderr);
-    assert_eq!(tokens.issued(), 2, "once at the start, and once after the first token expired");
+    assert_eq!(tokens.issued(), 2, "one token at the start, and one after it expired");
 
     guarded.server.stop();
     check_outcome(db, &offer, &output.lines).await;
 }
 
-/// Checks what the example printed and recorded. £3,000 of a cap of £10,000 and a fund of £5,000 leave £7,000 and £2,000.
+/// Checks the lines and the events of the example. After its award of £3,000, the cap of £10,000 has £7,000 left, and
+/// the fund of £5,000 has £2,000.
 async fn check_outcome(db: &Db, offer: &str, lines: &[String]) {
     for expected in [
         "listed 1".to_owned(),
@@ -226,6 +231,6 @@ async fn check_outcome(db: &Db, offer: &str, lines: &[String]) {
     }
     events.sort_unstable();
     let printed: Vec<i64> = lines.iter().filter_map(|it| it.strip_prefix("change ")?.parse().ok()).collect();
-    assert_eq!(printed, events, "each change once, in order");
+    assert_eq!(printed, events, "the example must print each change once, in order");
     assert_eq!(client.offer(offer).await.state(), OfferState::Delivering);
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{BOUND, ROOT, dependencies, prepared};
+use super::{MAX_WAIT, ROOT, dependencies, prepare};
 use crate::authentication::issuer::{Guarded, claims};
 use crate::harness::process::Process;
 use crate::harness::{Db, Server, run};
@@ -13,7 +13,7 @@ fn lists(example: &mut Command, url: &str, offer: &str) {
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let cache = tempfile::tempdir().unwrap();
     example.current_dir(ROOT).env("PATH", path).env("TSIO_URL", url).env("BUF_CACHE_DIR", cache.path());
-    let ended = Process::start(example).end(BOUND);
+    let ended = Process::start(example).end(MAX_WAIT);
     assert!(ended.status.success(), "{}\n{}\n{}", ended.status, ended.stdout, ended.stderr);
     // 3 is INVALID_ARGUMENT.
     for expected in ["tsio.v1.OfferService\n", "tsio.v1.FundService\n", "ended with 24\n"] {
@@ -27,7 +27,7 @@ fn lists(example: &mut Command, url: &str, offer: &str) {
 fn buf_curl_by_name() {
     run(async {
         let db = Db::sqlite();
-        let offer = prepared(&db).await;
+        let offer = prepare(&db).await;
         let server = Server::start(&db);
         lists(Command::new("examples/buf/curl.sh").arg("cas"), &server.url(), &offer);
     });
@@ -37,7 +37,7 @@ fn buf_curl_by_name() {
 fn buf_curl_with_a_token_over_tls() {
     run(async {
         let db = Db::sqlite();
-        let offer = prepared(&db).await;
+        let offer = prepare(&db).await;
         let guarded = Guarded::start(&db, "");
         let token = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
         std::fs::write(guarded.path("token"), format!("authorization: Bearer {token}\n")).unwrap();

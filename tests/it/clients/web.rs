@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use tsio::proto::watch_offers_response::Update;
 use tsio::proto::{GetOfferRequest, ListOffersRequest, WatchOffersRequest, WatchOffersResponse};
 
-use super::BOUND;
+use super::MAX_WAIT;
 use crate::authentication::issuer::{AUDIENCE, Guarded, ISSUER, SigningKey, claims, publish};
 use crate::client::YEAR;
 use crate::harness::{Db, Server, run};
@@ -34,7 +34,7 @@ fn framed(message: &impl prost::Message) -> Vec<u8> {
 /// Sends a request and returns the connection.
 fn send(server: &Server, method: &str, rpc: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream.set_read_timeout(Some(MAX_WAIT)).unwrap();
     let mut head = format!("{method} /tsio.v1.{rpc} HTTP/1.1\r\nHost: tsio\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
