@@ -1,4 +1,5 @@
-//! Wrong clocks: recorded times stay in order, and a server whose clock differs from the database's clock records nothing.
+//! Servers with wrong clocks: recorded times stay in order, and on PostgreSQL a server whose clock differs too much from
+//! the clock of the database records nothing.
 //!
 //! The server with the wrong clock runs in this process, because the binary has no clock that a test can move.
 
@@ -28,28 +29,28 @@ use crate::harness::{Db, Server, both, run};
 use crate::metrics::Scrape;
 
 /// Longer than any wait of these tests takes.
-const BOUND: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 both!(recorded_times_stay_in_order);
 
 /// A server in this process, with a clock that the test can move.
 struct InProcess {
     url: String,
-    /// By how many seconds the clock is wrong.
-    wrong_by: Arc<AtomicI64>,
+    /// By how many seconds the clock is ahead; negative if it is behind.
+    offset: Arc<AtomicI64>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl InProcess {
     async fn start(db: &Db) -> Self {
-        let (wrong_by, url) = (Arc::new(AtomicI64::new(0)), db.url());
+        let (offset, url) = (Arc::new(AtomicI64::new(0)), db.url());
         let (stop, stopped) = oneshot::channel();
         let (listening, address) = oneshot::channel();
-        let offset = Arc::clone(&wrong_by);
+        let clock_offset = Arc::clone(&offset);
         let clock = Clock::of(move || {
             let right = DateTime::from_timestamp_micros(Clock::system().now().at.0).unwrap();
-            right + TimeDelta::seconds(offset.load(Ordering::Relaxed))
+            right + TimeDelta::seconds(clock_offset.load(Ordering::Relaxed))
         });
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -66,12 +67,13 @@ impl InProcess {
                 serve(app, listener, setup, || Ok(()), stop).await.unwrap();
             });
         });
-        let url = format!("http://{}", timeout(BOUND, address).await.unwrap().unwrap());
-        Self { url, wrong_by, stop, thread }
+        let url = format!("http://{}", timeout(MAX_WAIT, address).await.unwrap().unwrap());
+        Self { url, offset, stop, thread }
     }
 
-    fn wrong_by(&self, seconds: i64) {
-        self.wrong_by.store(seconds, Ordering::Relaxed);
+    /// Sets the clock this many seconds ahead of the right time; behind it if negative.
+    fn set_clock_offset(&self, seconds: i64) {
+        self.offset.store(seconds, Ordering::Relaxed);
     }
 
     fn stop(self) {
@@ -89,14 +91,15 @@ impl Health {
         Self(HealthClient::new(client.channel()).watch(whole_server).await.unwrap().into_inner())
     }
 
+    /// Waits until health has the expected status.
     async fn wait_for(&mut self, expected: ServingStatus) {
         let reached = async { while self.0.message().await.unwrap().unwrap().status() != expected {} };
-        timeout(BOUND, reached).await.unwrap_or_else(|_| panic!("health never becomes {expected:?}"));
+        timeout(MAX_WAIT, reached).await.unwrap_or_else(|_| panic!("health does not become {expected:?}"));
     }
 }
 
-/// When the events of an offer were recorded, in microseconds since 1970, in the order of the record.
-async fn recorded(client: &Client, offer: &str) -> Vec<i64> {
+/// The recorded times of an offer's events, in microseconds since 1970, in the order of the record.
+async fn recorded_times(client: &Client, offer: &str) -> Vec<i64> {
     let times = client.events(offer).await.into_iter().map(|it| it.recorded_time.unwrap());
     times.map(|it| it.seconds * 1_000_000 + i64::from(it.nanos) / 1_000).collect()
 }
@@ -113,42 +116,42 @@ async fn recorded_times_stay_in_order(db: Db) {
     health.wait_for(ServingStatus::Serving).await;
     client.note(&offer, "by the right clock", &fresh()).await.unwrap();
 
-    // A clock that is set back: the server repeats the last recorded time, and is not healthy.
-    server.wrong_by(-20);
+    // The clock is set back: the server records the last recorded time again, and is not healthy.
+    server.set_clock_offset(-20);
     client.note(&offer, "by a clock set back", &fresh()).await.unwrap();
-    let times = recorded(&client, &offer).await;
+    let times = recorded_times(&client, &offer).await;
     assert_in_order(&times);
     assert_eq!(times[times.len() - 1], times[times.len() - 2]);
     health.wait_for(ServingStatus::NotServing).await;
-    server.wrong_by(0);
+    server.set_clock_offset(0);
     health.wait_for(ServingStatus::Serving).await;
     client.note(&offer, "by the right clock again", &fresh()).await.unwrap();
-    let times = recorded(&client, &offer).await;
+    let times = recorded_times(&client, &offer).await;
     assert!(times[times.len() - 1] > times[times.len() - 2], "{times:?}");
 
-    // The same holds for a later server with a right clock, after one whose clock was ahead.
-    server.wrong_by(12);
+    // The clock is ahead, and then another server with a right clock starts. It too repeats the last recorded time.
+    server.set_clock_offset(12);
     client.note(&offer, "by a clock that is ahead", &fresh()).await.unwrap();
-    let ahead = *recorded(&client, &offer).await.last().unwrap();
+    let ahead = *recorded_times(&client, &offer).await.last().unwrap();
     server.stop();
     let mut server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let client = Client::of(&server).await;
     let mut health = Health::of(&client).await;
     health.wait_for(ServingStatus::NotServing).await;
-    let done = client.note(&offer, "by the right clock of another server", &fresh()).await.unwrap();
-    assert_eq!(done.offer.unwrap().offer, offer, "writes go on");
-    let times = recorded(&client, &offer).await;
+    let noted = client.note(&offer, "by the right clock of another server", &fresh()).await.unwrap();
+    assert_eq!(noted.offer.unwrap().offer, offer, "the server still writes");
+    let times = recorded_times(&client, &offer).await;
     assert_in_order(&times);
     assert_eq!(*times.last().unwrap(), ahead);
     let behind = Scrape::of(&server).await.value("tsio_clock_behind_seconds");
     assert!((1.0..=12.0).contains(&behind), "{behind}");
     health.wait_for(ServingStatus::Serving).await;
     let started = Instant::now();
-    while *recorded(&client, &offer).await.last().unwrap() == ahead {
-        assert!(started.elapsed() < BOUND, "the clock never catches up");
+    while *recorded_times(&client, &offer).await.last().unwrap() == ahead {
+        assert!(started.elapsed() < MAX_WAIT, "the clock does not reach the last recorded time");
         client.note(&offer, "once it has caught up", &fresh()).await.unwrap();
     }
-    assert_in_order(&recorded(&client, &offer).await);
+    assert_in_order(&recorded_times(&client, &offer).await);
     server.stop();
     let log = server.stderr();
     for line in ["the clock is behind what was recorded last", "the clock is no longer behind what was recorded last"] {
@@ -156,7 +159,7 @@ async fn recorded_times_stay_in_order(db: Db) {
     }
 }
 
-/// A wrong clock must not record times in the future or in the past.
+/// The server refuses all changes while its clock is wrong, so that it records no times in the future or in the past.
 #[test]
 fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
     run(async {
@@ -166,33 +169,33 @@ fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
         let offer = client.seed().await[0].offer.clone();
         let mut health = Health::of(&client).await;
         health.wait_for(ServingStatus::Serving).await;
-        let why = |status: tonic::Status| {
+        let refusal = |status: tonic::Status| {
             (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
         };
-        let wrong = (Code::Unavailable, "CLOCK_WRONG".to_owned());
-        for wrong_by in [120, -120] {
+        let clock_wrong = (Code::Unavailable, "CLOCK_WRONG".to_owned());
+        for offset in [120, -120] {
             let (id, before) = (fresh(), client.events(&offer).await);
-            server.wrong_by(wrong_by);
+            server.set_clock_offset(offset);
             let note = client.note(&offer, "at a wrong time", &id).await;
-            assert_eq!(why(note.unwrap_err()), wrong);
+            assert_eq!(refusal(note.unwrap_err()), clock_wrong);
             let import = client.try_register("gias_groups_2022-03.csv", "2022-03-31").await;
-            assert_eq!(why(import.unwrap_err()), wrong);
+            assert_eq!(refusal(import.unwrap_err()), clock_wrong);
             let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
             let load = LoadTermsRequest { request_id: fresh(), file_name, text, ..Default::default() };
             let load = TermsServiceClient::new(client.channel()).load_terms(client.ask(load)).await;
-            assert_eq!(why(load.unwrap_err()), wrong);
+            assert_eq!(refusal(load.unwrap_err()), clock_wrong);
             health.wait_for(ServingStatus::NotServing).await;
-            assert_eq!(client.events(&offer).await, before, "reads stay open, and nothing was written");
+            assert_eq!(client.events(&offer).await, before, "reads succeed, and nothing was written");
 
             // With the right clock the server recovers by itself, and the repeated call is carried out once.
-            server.wrong_by(0);
+            server.set_clock_offset(0);
             health.wait_for(ServingStatus::Serving).await;
             for _twice in 0..2 {
                 client.note(&offer, "at a wrong time", &id).await.unwrap();
             }
             assert_eq!(client.events(&offer).await.len(), before.len() + 1);
         }
-        assert_in_order(&recorded(&client, &offer).await);
+        assert_in_order(&recorded_times(&client, &offer).await);
         server.stop();
     });
 }

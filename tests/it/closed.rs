@@ -1,8 +1,9 @@
-//! Closed schools: they get no offer and no new referral, and are listed separately with their successors. Their offers stay.
+//! Closed schools get no offer and no new referral. They are listed separately with their successors, and keep the
+//! offers that they have.
 //!
-//! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust, 910045 to
-//! 910047 are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001 is proposed to
-//! close, without a date in the register.
+//! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust,
+//! 910045 to 910047 are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001
+//! is proposed to close, without a date in the register.
 
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::samples::{
 
 both!(
     a_closed_school_is_eligible_and_gets_no_offer,
-    the_order_of_the_registers_changes_nothing,
+    the_order_of_the_imports_changes_nothing,
     an_offer_to_a_school_that_closed_later_is_reported,
     a_closed_school_is_not_referred,
     registers_with_different_close_dates_disagree,
@@ -37,7 +38,7 @@ fn establishments(rows: &[(i64, u16, &str, &str)]) -> String {
     rows.iter().map(row).fold(HEADER.to_owned(), |file, row| file + &row)
 }
 
-/// The register of June 2022, in which these schools are closed or proposed to close.
+/// A register of June 2022 with schools that are closed, created in error, or proposed to close.
 fn june() -> String {
     establishments(&[
         (910_001, 330, "Closed", "31-12-2021"),
@@ -50,8 +51,10 @@ fn june() -> String {
     ])
 }
 
+/// The eligible schools that count as closed after the register of June 2022.
 const CLOSED: [i64; 5] = [910_001, 910_003, 910_044, 910_045, 910_060];
 
+/// Imports a register with this text, whose rows must all be accepted. Returns the answer.
 fn import(server: &Server, folder: &Folder, name: &str, text: &str, as_at: &str) -> Value {
     let file = folder.write(name, text.as_bytes());
     let answer = done(server, &["import", "register", &file, "--as-at", as_at]);
@@ -59,8 +62,9 @@ fn import(server: &Server, folder: &Folder, name: &str, text: &str, as_at: &str)
     answer
 }
 
-fn closed_of(identified: &Value) -> Vec<Value> {
-    identified["closed_schools"].as_array().unwrap().clone()
+/// The closed schools in an answer of `offers identify`.
+fn closed_schools(answer: &Value) -> Vec<Value> {
+    answer["closed_schools"].as_array().unwrap().clone()
 }
 
 async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
@@ -70,16 +74,17 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     import(&server, &folder, "june.csv", &june(), "2022-06-30");
     import(&server, &folder, "links.csv", LINKS, "2022-06-30");
 
-    // The README's first row: 28 eligible, of them 8 in 4 trusts (90004 has one open school left), 12 on their own, 3
-    // unplaced.
+    // As in the first row of the README's table, 28 schools are eligible. Of these, 8 are in 4 trusts (90004 has one
+    // open school left), 12 are standalone, 3 are unplaced, and 5 are closed.
     let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(counts(&shown), [73, 28, 0, 28, 0, 8, 4, 12, 9, 2, 1, 3, 0]);
-    assert_eq!(shown["closed"], 5, "8 + 12 + 3 + 5 = 28");
+    assert_eq!(shown["closed"], 5, "8 in trusts + 12 standalone + 3 unplaced + 5 closed = 28");
     let list = |filter| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("closed"), CLOSED);
     assert_eq!(list("unplaced"), [910_062, 910_063, 910_064]);
     assert_eq!(list("eligible").len(), 28);
-    // Closed schools keep their placement; the file of June has 910060 as a community school.
+    // Closed schools keep their placement. In the file of June 910060 is a community school, so its placement is
+    // maintained.
     assert_eq!(list("closed AND school.placement = maintained"), [910_001, 910_003, 910_060]);
 
     let dry = done(&server, &["offers", "identify", "--dry-run"]);
@@ -96,7 +101,7 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
         (910_045, "its status in the register is Closed, since 2021-12-31; its successors are 990011, 990012", json!([990_011, 990_012])),
         (910_060, "its status in the register is Created in error; no link names a successor", json!([])),
     ];
-    for (closed, (urn, reason, successors)) in closed_of(&made).iter().zip(reasons) {
+    for (closed, (urn, reason, successors)) in closed_schools(&made).iter().zip(reasons) {
         assert_eq!((&closed["urn"], &closed["reason"], &closed["offer"]), (&json!(urn), &json!(reason), &Value::Null));
         assert_eq!(closed["successors"], successors, "{urn}");
         // `schools show` and `eligibility explain` agree.
@@ -109,8 +114,8 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     let open = done(&server, &["schools", "show", "910002"]);
     assert_eq!((&open["closed_reason"], &open["close_date"]), (&Value::Null, &json!("2099-08-31")));
 
-    // 910046 in Wolverhampton and 910047 in Leeds are a tie, which the name decides. With 910045 it would be the West
-    // Midlands.
+    // Each of two regions has one open school of the trust: 910046 in Wolverhampton, 910047 in Leeds. The name of the
+    // region decides. If 910045 were open, the region would be the West Midlands.
     let trust = done(&server, &["offers", "show", &offer_id(&server, 90_001)]);
     assert_eq!(
         (numbers(&trust["schools"], "urn"), text(&trust, "region")),
@@ -121,7 +126,7 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     verified(&db);
 }
 
-async fn the_order_of_the_registers_changes_nothing(db: Db) {
+async fn the_order_of_the_imports_changes_nothing(db: Db) {
     let (server, folder) = (Server::start(&db), Folder::new());
     import(&server, &folder, "links.csv", LINKS, "2022-06-30");
     import(&server, &folder, "june.csv", &june(), "2022-06-30");
@@ -130,7 +135,7 @@ async fn the_order_of_the_registers_changes_nothing(db: Db) {
     import_all(&server, &[establishments, links, membership, groups]);
     assert_eq!(summary(&server, YEAR), [73, 28, 0, 28, 0, 8, 4, 12, 9, 2, 1, 3, 0]);
     assert_eq!(numbers(&done(&server, &["eligibility", "list", "--filter", "closed"]), "urn"), CLOSED);
-    // A newer register has one of them open again.
+    // In a newer register one of the closed schools is open again.
     let july = [(910_001, 330, "Open", "")];
     import(&server, &folder, "july.csv", &self::establishments(&july), "2022-07-31");
     let closed = numbers(&done(&server, &["eligibility", "list", "--filter", "closed"]), "urn");
@@ -144,16 +149,16 @@ async fn an_offer_to_a_school_that_closed_later_is_reported(db: Db) {
     let closing = [(910_002, 391, "Closed", "31-12-2021"), (910_046, 336, "Closed", "31-12-2021")];
     import(&server, &folder, "june.csv", &establishments(&closing), "2022-06-30");
     let made = done(&server, &["offers", "identify"]);
-    // 18 of the 19 offers still have a candidate; that of 910002 does not.
+    // 18 of the 19 offers still have an open school. The offer of 910002 does not.
     assert_eq!(identified(&made), [0, 0, 18, 0, 0, 4]);
     let reported = |made: &Value| {
-        closed_of(made).into_iter().map(|it| (it["urn"].clone(), it["offer"].clone())).collect::<Vec<_>>()
+        closed_schools(made).into_iter().map(|it| (it["urn"].clone(), it["offer"].clone())).collect::<Vec<_>>()
     };
     let on_offers = vec![(json!(910_002), json!(school)), (json!(910_046), json!(trust))];
     assert_eq!(reported(&made), on_offers);
     let command = format!("tsio offers show {school}");
-    assert_eq!(closed_of(&made)[0]["command"], json!(command), "the command for it");
-    assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "nothing changes by itself");
+    assert_eq!(closed_schools(&made)[0]["command"], json!(command), "the answer names a command for the offer");
+    assert_eq!([&school, &trust].map(|id| done(&server, &["offers", "show", id])), before, "identify changed an offer");
     // The offer is hidden from callers of other regions.
     let elsewhere = said_by(
         "ann",
@@ -166,6 +171,7 @@ async fn an_offer_to_a_school_that_closed_later_is_reported(db: Db) {
     verified(&db);
 }
 
+/// The arguments that refer a school on a date.
 fn raise<'a>(urn: &'a str, on: &'a str) -> Vec<&'a str> {
     let words = ["--origin", "exceptional", "--ground", "would_benefit", "--because", "they wrote", "--on", on];
     said_by("ann", "case-officer", &[&["referrals", "raise", "--urn", urn], &words[..]].concat())
@@ -182,13 +188,14 @@ async fn a_closed_school_is_not_referred(db: Db) {
         "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n910030,990010,Corriander Academy,Successor,31-12-2021\n";
     import(&server, &folder, "links.csv", links, "2022-06-30");
 
-    // An open referral of a closed school cannot be approved, but declined.
+    // An open referral of a closed school cannot be approved. It can be declined.
     let decide = |verb| said_by("dora", "regional-director", &["referrals", verb, &referral, "--because", "closed"]);
     let error = refused_for(&server, "CANNOT_BE_REFERRED", &decide("approve"));
     assert!(error["message"].as_str().unwrap().contains("it has closed"), "{error}");
     assert_eq!(error["limits"][0]["remedy"], "refer its successor", "{error}");
     assert_eq!(done(&server, &decide("decline"))["state"], "declined");
-    // By its status a school is closed on any date; by its close date alone, from that day on.
+    // A school with the status Closed counts as closed on any date. With a close date alone, it counts as closed from
+    // that date on.
     let error = refused(&server, &raise("910030", "2021-11-02"));
     assert_eq!(error["reason"], "CANNOT_BE_REFERRED", "{error}");
     refused_for(&server, "CANNOT_BE_REFERRED", &raise("910017", "2021-12-31"));

@@ -1,5 +1,5 @@
-//! Referrals, the files and the register: a month confirms a referral, a trust with one school is referred as that school,
-//! and a discussion records with whom it was.
+//! Referrals and imported files. A monthly file confirms a referral, and a trust with one open school is referred as
+//! that school. A discussion records its partner.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -19,17 +19,18 @@ both!(
     a_decision_of_two_people_confirms_no_referral,
     a_trust_with_one_open_school_is_referred_as_that_school,
     standalone_schools_are_not_referred_together,
-    a_discussion_says_with_whom_it_was,
+    a_discussion_records_its_partner,
 );
 
-fn raising<'a>(whom: &[&'a str]) -> Vec<&'a str> {
+/// The arguments that refer schools, which the options in `whom` name.
+fn raise_args<'a>(whom: &[&'a str]) -> Vec<&'a str> {
     let words = ["--origin", "self-identified", "--ground", "would_benefit", "--because", "they wrote"];
     let words = [&["referrals", "raise"], whom, &words[..], &["--on", "2021-11-02"]].concat();
     said_by("ann", "case-officer", &words)
 }
 
 fn raise(server: &Server, whom: &[&str]) -> Value {
-    done(server, &raising(whom))
+    done(server, &raise_args(whom))
 }
 
 fn discuss(server: &Server, referral: &str, with: &[&str]) -> Value {
@@ -37,36 +38,38 @@ fn discuss(server: &Server, referral: &str, with: &[&str]) -> Value {
     done(server, &said_by("ann", "case-officer", &words))
 }
 
-fn deciding<'a>(verb: &'a str, referral: &'a str) -> Vec<&'a str> {
+/// The arguments that decide a referral; the verb is `approve` or `decline`.
+fn decide_args<'a>(verb: &'a str, referral: &'a str) -> Vec<&'a str> {
     let words = ["referrals", verb, referral, "--on", "2021-11-12", "--because", "as discussed"];
     said_by("dora", "regional-director", &words)
 }
 
-fn listed(server: &Server, words: &[&str]) -> Vec<(String, String)> {
+/// Lists referrals with these options, and returns the id and the state of each.
+fn list_referrals(server: &Server, words: &[&str]) -> Vec<(String, String)> {
     let list = done(server, &[&["referrals", "list"], words].concat());
     list.as_array().unwrap().iter().map(|it| (text(it, "referral"), text(it, "state"))).collect()
 }
 
-/// 910017 is good in August, and requires improvement in September; 910030 does not.
+/// 910017 is good in August and requires improvement in September. 910030 does not require improvement in either month.
 async fn a_month_confirms_a_referral_at_once(db: Db) {
     let server = august(&db);
     let referral = text(&raise(&server, &["--urn", "910017"]), "referral");
     let other = text(&raise(&server, &["--urn", "910030"]), "referral");
     let (open, confirmed) = (|id: &String| (id.clone(), "open".to_owned()), (referral.clone(), "confirmed".to_owned()));
-    assert_eq!(listed(&server, &["--state", "open"]), [open(&other), open(&referral)]);
+    assert_eq!(list_referrals(&server, &["--state", "open"]), [open(&other), open(&referral)]);
 
     let september = text(&import(&server, SEPTEMBER), "import_id");
-    let are_shown = |server: &Server| {
-        assert_eq!(listed(server, &["--state", "confirmed"]), std::slice::from_ref(&confirmed));
-        assert_eq!(listed(server, &["--filter", "state = CONFIRMED"]), std::slice::from_ref(&confirmed));
-        assert_eq!(listed(server, &["--filter", "NOT state = OPEN"]), std::slice::from_ref(&confirmed));
-        assert_eq!(listed(server, &["--state", "open"]), [open(&other)]);
-        assert_eq!(listed(server, &["--filter", "NOT state = CONFIRMED"]), [open(&other)]);
-        assert_eq!(listed(server, &[]), [open(&other), confirmed.clone()]);
+    let check_confirmed = |server: &Server| {
+        assert_eq!(list_referrals(server, &["--state", "confirmed"]), std::slice::from_ref(&confirmed));
+        assert_eq!(list_referrals(server, &["--filter", "state = CONFIRMED"]), std::slice::from_ref(&confirmed));
+        assert_eq!(list_referrals(server, &["--filter", "NOT state = OPEN"]), std::slice::from_ref(&confirmed));
+        assert_eq!(list_referrals(server, &["--state", "open"]), [open(&other)]);
+        assert_eq!(list_referrals(server, &["--filter", "NOT state = CONFIRMED"]), [open(&other)]);
+        assert_eq!(list_referrals(server, &[]), [open(&other), confirmed.clone()]);
         let shown = done(server, &["referrals", "show", &referral]);
         assert_eq!((&shown["state"], &shown["outcome_reason"]), (&json!("confirmed"), &Value::Null));
     };
-    are_shown(&server);
+    check_confirmed(&server);
     let dry = done(&server, &["offers", "identify", "--dry-run"]);
     assert_eq!(dry["confirmed_referrals"], json!([referral]));
 
@@ -74,27 +77,28 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
     let ask = ["import", "withdraw", &september, "--reason", "a draft"];
     let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &ask)), "approval");
     done(&server, &said_by("bob", "administrator", &["approvals", "give", &approval]));
-    assert_eq!(listed(&server, &["--state", "confirmed"]), []);
-    assert_eq!(listed(&server, &[]), [open(&other), open(&referral)]);
+    assert_eq!(list_referrals(&server, &["--state", "confirmed"]), []);
+    assert_eq!(list_referrals(&server, &[]), [open(&other), open(&referral)]);
     assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]));
 
     import(&server, SEPTEMBER);
-    are_shown(&server);
+    check_confirmed(&server);
     let made = done(&server, &["offers", "identify"]);
     assert_eq!((identified(&made)[0], &made["confirmed_referrals"]), (3, &json!([referral])));
-    are_shown(&server);
+    check_confirmed(&server);
     let offer = offer_id(&server, 910_017);
     assert_eq!(done(&server, &["referrals", "show", &referral])["offer"], json!(offer));
     let events = done(&server, &["offers", "events", &offer]);
     let kinds: Vec<_> = events.as_array().unwrap().iter().map(|it| it["kind"].clone()).collect();
     assert_eq!(kinds, ["identified", "referral_confirmed"]);
-    assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]), "once");
-    refused_for(&server, "REFERRAL_NOT_OPEN", &deciding("approve", &referral));
+    assert_eq!(done(&server, &["offers", "identify"])["confirmed_referrals"], json!([]), "it is confirmed only once");
+    refused_for(&server, "REFERRAL_NOT_OPEN", &decide_args("approve", &referral));
     drop(server);
     verified(&db);
 }
 
-/// The entry position of 990002 is unknown. Decided as met, the school gets an offer, but people still decide its referral.
+/// The entry position of 990002 is unknown. Two people decide that it is met, so the school gets an offer. The decision
+/// does not confirm the referral of the school: a person must still decide it.
 async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -108,17 +112,17 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     };
     let referral = text(&raise(&server, &["--urn", "990002"]), "referral");
     decide("met");
-    assert_eq!(listed(&server, &["--state", "confirmed"]), []);
+    assert_eq!(list_referrals(&server, &["--state", "confirmed"]), []);
     let made = done(&server, &["offers", "identify"]);
     let offer = offer_id(&server, 990_002);
     assert_eq!(
         (&made["confirmed_referrals"], done(&server, &["offers", "show", &offer])["schools"][0]["rules"].clone()),
         (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
-    assert_eq!(listed(&server, &[]), [(referral.clone(), "open".to_owned())]);
+    assert_eq!(list_referrals(&server, &[]), [(referral.clone(), "open".to_owned())]);
     // An approved referral does not depend on the decision, which two people may change.
     discuss(&server, &referral, &[]);
-    let approved = done(&server, &deciding("approve", &referral));
+    let approved = done(&server, &decide_args("approve", &referral));
     assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
     decide("not-met");
     assert_eq!(done(&server, &["offers", "identify"])["not_eligible"], 0);
@@ -128,7 +132,7 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     verified(&db);
 }
 
-/// 910041 is the school of a single-academy trust. Of the two schools of trust 90004, 910053 closes and 910054 stays open.
+/// 910041 is the only school of trust 90022. Of the two schools of trust 90004, 910053 closes and 910054 stays open.
 async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     let (server, folder) = (august(&db), Folder::new());
     let closing = "URN,LA (code),EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name),CloseDate\n\
@@ -141,7 +145,7 @@ async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
         assert_eq!((&raised["uid"], &raised["urns"]), (&Value::Null, &json!([number])), "{uid}");
         let referral = text(&raised, "referral");
         discuss(&server, &referral, &[]);
-        let approved = done(&server, &deciding("approve", &referral));
+        let approved = done(&server, &decide_args("approve", &referral));
         let made = &approved["made_offer"];
         assert_eq!((&made["recipient_kind"], &made["recipient"]), (&json!("standalone"), &json!(number)), "{uid}");
         assert_eq!(offer_of(&server, number)["offer"], approved["offer"]);
@@ -153,8 +157,8 @@ async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     verified(&db);
 }
 
-/// Each of these schools is placed by hand in a single-academy trust, so each is a recipient of its own. Three are in the
-/// South-East, 910064 is in the West Midlands.
+/// Each of these schools is placed by hand in a single-academy trust, so each is a separate recipient. 910064 is in the
+/// West Midlands, and the others are in the South-East.
 async fn standalone_schools_are_not_referred_together(db: Db) {
     let server = august(&db);
     for urn in ["910060", "910062", "910064"] {
@@ -162,26 +166,26 @@ async fn standalone_schools_are_not_referred_together(db: Db) {
         done(&server, &place);
     }
     let both = ["--uid", "90024", "--urn", "910060", "--urn", "910062"];
-    let error = refused_for(&server, "CANNOT_BE_REFERRED", &raising(&both));
+    let error = refused_for(&server, "CANNOT_BE_REFERRED", &raise_args(&both));
     let limits: Vec<_> = error["limits"].as_array().unwrap().iter().map(|it| text(it, "account")).collect();
     assert_eq!(limits, ["school 910060", "school 910062"], "{error}");
     let says = ["each by itself", "910060", "910062"];
     assert!(says.iter().all(|it| error.to_string().contains(it)), "{error}");
     // A school of another region does not exist for the caller.
-    let here = ["--regions", "South-East England and South London"];
-    let apart = [&both[..], &["--urn", "910064"]].concat();
-    let hidden = refused_for(&server, "NOT_FOUND", &[&here[..], &raising(&apart)].concat());
+    let south_east = ["--regions", "South-East England and South London"];
+    let in_two_regions = [&both[..], &["--urn", "910064"]].concat();
+    let hidden = refused_for(&server, "NOT_FOUND", &[&south_east[..], &raise_args(&in_two_regions)].concat());
     assert_eq!(text(&hidden, "message"), "school 910064 does not exist");
 
-    // Each school can be referred alone; a joint referral then also names the open one.
+    // Each school can be referred alone. After that, the refusal of the joint referral also names the open referral.
     let referral = text(&raise(&server, &both[..4]), "referral");
-    let again = refused_for(&server, "REFERRAL_OPEN", &raising(&both));
+    let again = refused_for(&server, "REFERRAL_OPEN", &raise_args(&both));
     assert!(again["limits"][0]["account"].as_str().unwrap().contains(&referral), "{again}");
     assert_eq!(again["limits"].as_array().unwrap().len(), 3, "{again}");
     let other = text(&raise(&server, &["--urn", "910062"]), "referral");
     for (referral, urn) in [(&referral, 910_060), (&other, 910_062)] {
         discuss(&server, referral, &[]);
-        let approved = done(&server, &deciding("approve", referral));
+        let approved = done(&server, &decide_args("approve", referral));
         assert_eq!(approved["made_offer"]["recipient"], json!(urn));
         let offer = done(&server, &["offers", "show", &text(&approved, "offer")]);
         assert_eq!(numbers(&offer["schools"], "urn"), [urn]);
@@ -190,17 +194,18 @@ async fn standalone_schools_are_not_referred_together(db: Db) {
     verified(&db);
 }
 
-async fn a_discussion_says_with_whom_it_was(db: Db) {
+async fn a_discussion_records_its_partner(db: Db) {
     let server = august(&db);
     let referral = text(&raise(&server, &["--urn", "910030"]), "referral");
     for with in ["school", "trust", "responsible-body"] {
         discuss(&server, &referral, &["--with", with]);
         for verb in ["approve", "decline"] {
-            let error = refused_for(&server, "DISCUSSION_MISSING", &deciding(verb, &referral));
+            let error = refused_for(&server, "DISCUSSION_MISSING", &decide_args(verb, &referral));
             assert!(error["message"].as_str().unwrap().contains("regional schools commissioner"), "{error}");
         }
     }
-    // A call without a partner still counts as the discussion that a decision requires, as in earlier versions.
+    // A decision requires a discussion with the regional schools commissioner. A call without a partner counts as such,
+    // because earlier versions had no partners.
     let client = Client::of(&server).await;
     let mut service = ReferralServiceClient::new(client.channel());
     let discussion = |held_with| RecordDiscussionRequest {
@@ -220,7 +225,7 @@ async fn a_discussion_says_with_whom_it_was(db: Db) {
     let shown = done(&server, &["referrals", "show", &referral]);
     let with: Vec<_> = shown["discussions"].as_array().unwrap().iter().map(|it| it["held_with"].clone()).collect();
     assert_eq!(with, ["school", "trust", "responsible_body", "regional_schools_commissioner"]);
-    done(&server, &deciding("approve", &referral));
+    done(&server, &decide_args("approve", &referral));
     drop(server);
     verified(&db);
 }

@@ -1,4 +1,4 @@
-//! The dates of an offer stay in order, no balance is negative as of any day, and mistakes can be undone.
+//! The dates of an offer stay in order, no balance becomes negative as of any day, and mistakes can be undone.
 
 use serde_json::Value;
 
@@ -8,25 +8,26 @@ use super::samples::{august, done, offer_of, refused_for, text, verified};
 
 both!(dates_out_of_order_are_refused, past_balances_never_become_negative, a_mistake_is_undone, a_date_is_corrected);
 
-/// The kind and the remedy of the only limit of a refusal.
+/// Runs a command that must be refused for this reason. Returns the kind and the remedy of the only limit.
 fn remedy(server: &Server, reason: &str, words: &[&str]) -> (String, String) {
     let error = refused_for(server, reason, words);
     let [limit] = error["limits"].as_array().unwrap().as_slice() else { panic!("one limit: {error}") };
     (text(limit, "kind"), text(limit, "remedy"))
 }
 
+/// The kind `period` with this remedy, in the form of [`remedy`].
 fn period(remedy: &str) -> (String, String) {
     ("period".to_owned(), remedy.to_owned())
 }
 
-/// The sequence of an offer's newest event of a kind.
+/// The sequence of the newest event of this kind of an offer.
 fn newest(server: &Server, offer: &str, kind: &str) -> String {
     let events = done(server, &["offers", "events", offer]);
     let of_kind = events.as_array().unwrap().iter().rev().find(|it| it["kind"] == kind);
     of_kind.unwrap_or_else(|| panic!("no {kind}: {events}"))["sequence"].to_string()
 }
 
-/// Accepted on 20 September, started on 1 October.
+/// The offer is accepted on 20 September, and started on 1 October.
 async fn dates_out_of_order_are_refused(db: Db) {
     let server = august(&db);
     funded(&server, "credit", "7000");
@@ -72,18 +73,18 @@ async fn past_balances_never_become_negative(db: Db) {
     let expected = |available: i64, largest: i64, remedy: &str| {
         ("as_of".to_owned(), Value::from(available), Value::from(largest), remedy.to_owned())
     };
-    // The fund has £1,000 until November, then £7,000.
+    // The fund has £1,000 until the end of October, and then £7,000.
     let early = as_of(&credit(&first, "1000.01", "2021-10-31"));
     assert_eq!(early, expected(100_000, 100_000, "give a date on or after 2021-11-01, or award at most £1,000"));
     done(&server, &credit(&first, "1000", "2021-10-31"));
-    // The £1,000 committed in October is not available in September either, although the fund has £6,000 now.
+    // The £1,000 committed in October cannot be used in September, although the fund has £6,000 available now.
     let before = as_of(&credit(&second, "0.01", "2021-09-30"));
     assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     let before = as_of(&["funds", "withdraw", &fund, "1", "--on", "2021-09-30"]);
     assert_eq!(before, expected(0, 0, "give a date on or after 2021-11-01"));
     done(&server, &credit(&second, "6000", "2021-11-01"));
     assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 700_000, 0, 0]);
-    // A cap: three days released in November were committed until then.
+    // The same applies to a cap. Three days are released on 5 November, and are committed until then.
     let days = given(&server, "nle", &first, &[&["--days", "3"], &WITH_LEADER[..]].concat());
     done(&server, &["awards", "release", &days, "--days", "3", "--on", "2021-11-05"]);
     let again = |on| [&["awards", "nle", &first, "--days", "1", "--on", on], &WITH_LEADER[..]].concat();
@@ -109,8 +110,8 @@ async fn a_mistake_is_undone(db: Db) {
             "x".into(),
         ]
     };
-    let ok = |words: Vec<String>| done(&server, &words.iter().map(String::as_str).collect::<Vec<_>>());
-    let no = |reason: &str, words: Vec<String>| {
+    let run = |words: Vec<String>| done(&server, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let run_refused = |reason: &str, words: Vec<String>| {
         refused_for(&server, reason, &words.iter().map(String::as_str).collect::<Vec<_>>())
     };
 
@@ -121,26 +122,26 @@ async fn a_mistake_is_undone(db: Db) {
     done(&server, &["awards", "release", &award, "--amount", "1000", "--on", "2021-11-03"]);
     let release = newest(&server, &offer, "released");
 
-    let first = no("MOVEMENT_NOT_UNDOABLE", undo(&draw));
+    let first = run_refused("MOVEMENT_NOT_UNDOABLE", undo(&draw));
     assert_eq!(text(&first["limits"][0], "remedy"), "undo the refund first");
-    assert_eq!(moved(&ok(undo(&refund))), [400_000, 150_000, 100_000, 0, 150_000]);
-    assert_eq!(moved(&ok(undo(&release))), [400_000, 150_000, 0, 0, 250_000]);
-    assert_eq!(moved(&ok(undo(&draw))), [400_000, 0, 0, 0, 400_000]);
-    no("MOVEMENT_NOT_UNDOABLE", undo(&draw));
-    no("MOVEMENT_NOT_UNDOABLE", undo("1"));
+    assert_eq!(moved(&run(undo(&refund))), [400_000, 150_000, 100_000, 0, 150_000]);
+    assert_eq!(moved(&run(undo(&release))), [400_000, 150_000, 0, 0, 250_000]);
+    assert_eq!(moved(&run(undo(&draw))), [400_000, 0, 0, 0, 400_000]);
+    run_refused("MOVEMENT_NOT_UNDOABLE", undo(&draw));
+    run_refused("MOVEMENT_NOT_UNDOABLE", undo("1"));
     assert_eq!(counted(&fund_row(&server, &fund)), [700_000, 400_000, 0, 300_000]);
     assert_eq!(cap_of(&server, &offer, "credit"), [1_000_000, 400_000, 0, 600_000]);
-    // As of a day before the correction, the mistake is still shown.
-    let then = done(&server, &["funds", "position", &fund, "--as-of", "2021-11-02"]);
-    assert_eq!(then["spent"], 100_000, "{then}");
-    // The amount is committed again from today on, so it cannot be released as of an earlier day. Undoing the release
-    // commits it once more, which the fund must be able to bear.
+    // The position as of a day before the correction still shows the mistake.
+    let position = done(&server, &["funds", "position", &fund, "--as-of", "2021-11-02"]);
+    assert_eq!(position["spent"], 100_000, "{position}");
+    // The undone amount is committed again only from today on, so it cannot be released as of an earlier day. Undoing a
+    // release commits its amount again, so the fund must have that amount available.
     let early = ["awards", "release", &award, "--on", "2021-11-04"];
     assert_eq!(refused_for(&server, "DATE_ORDER", &early)["largest"], 150_000);
     done(&server, &["awards", "release", &award]);
     let release = newest(&server, &offer, "released");
     done(&server, &["funds", "withdraw", &fund, "6000"]);
-    assert_eq!(no("FUNDS_INSUFFICIENT", undo(&release))["limits"][0]["kind"], "fund");
+    assert_eq!(run_refused("FUNDS_INSUFFICIENT", undo(&release))["limits"][0]["kind"], "fund");
     verified(&db);
 }
 

@@ -1,5 +1,5 @@
-//! Two roles on PostgreSQL: one owns the schema; the other serves, and cannot drop triggers or constraints. The documented
-//! script moves an installation from one role to two.
+//! An installation with two roles on PostgreSQL. One role owns the schema. The other role serves, and cannot drop
+//! triggers or constraints. The documented script moves an installation from one role to two.
 
 use uuid::Uuid;
 
@@ -12,13 +12,13 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles
 /// The errors that the serving role gets.
 const REFUSED: [&str; 2] = ["permission denied", "must be owner"];
 
-/// A database with its own owner and serving role, which are dropped with it.
+/// A database with its own owner and its own serving role. Dropping it drops the roles too.
 struct TwoRoles {
     db: Db,
     owner: String,
     server: String,
-    /// The schema of its tables.
-    home: &'static str,
+    /// The schema that has the tables.
+    schema: &'static str,
 }
 
 impl TwoRoles {
@@ -27,9 +27,9 @@ impl TwoRoles {
         Self::in_schema("public")
     }
 
-    /// As [`Self::of_one_role`], in this schema. It is in the search path of the serving role; the administrator has only
-    /// `public`.
-    fn in_schema(home: &'static str) -> Self {
+    /// As [`Self::of_one_role`], with the tables in this schema. The search path of the serving role has this schema;
+    /// that of the administrator has only `public`.
+    fn in_schema(schema: &'static str) -> Self {
         let db = Db::postgres();
         let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
         let name = db.url().rsplit('/').next().unwrap().to_owned();
@@ -37,15 +37,16 @@ impl TwoRoles {
         db.psql(&format!("ALTER DATABASE {name} OWNER TO {server}"));
         db.psql("DROP SCHEMA public CASCADE");
         db.psql("CREATE SCHEMA public AUTHORIZATION pg_database_owner");
-        if home != "public" {
-            db.psql(&format!("CREATE SCHEMA {home} AUTHORIZATION {server}"));
-            db.psql(&format!("ALTER ROLE {server} IN DATABASE {name} SET search_path = {home}"));
+        if schema != "public" {
+            db.psql(&format!("CREATE SCHEMA {schema} AUTHORIZATION {server}"));
+            db.psql(&format!("ALTER ROLE {server} IN DATABASE {name} SET search_path = {schema}"));
         }
-        let it = Self { db, owner, server, home };
+        let it = Self { db, owner, server, schema };
         it.migrate_as(&it.server);
         it
     }
 
+    /// Runs the script that moves the installation to two roles.
     fn separate(&self) {
         self.db.psql_file(SCRIPT, &[("owner", &self.owner), ("server", &self.server)]);
     }
@@ -63,7 +64,7 @@ impl TwoRoles {
         Server::start_at(&self.db, &self.url_of(&self.server))
     }
 
-    async fn connected(&self, role: &str) -> RawSql {
+    async fn connect(&self, role: &str) -> RawSql {
         RawSql::at(&self.url_of(role)).await
     }
 }
@@ -104,13 +105,14 @@ const FORBIDDEN: [&str; 18] = [
     "SET session_replication_role = replica",
 ];
 
+/// Checks that the serving role can run none of [`FORBIDDEN`].
 async fn check_forbidden(roles: &TwoRoles) {
-    let mut raw_sql = roles.connected(&roles.server).await;
+    let mut raw_sql = roles.connect(&roles.server).await;
     for attempt in FORBIDDEN {
         let refused = raw_sql.run(attempt).await.expect_err(attempt);
         assert!(REFUSED.iter().any(|it| refused.contains(it)), "{attempt}: {refused}");
     }
-    let drop_all = format!("DROP SCHEMA {} CASCADE", roles.home);
+    let drop_all = format!("DROP SCHEMA {} CASCADE", roles.schema);
     let refused = raw_sql.run(&drop_all).await.expect_err(&drop_all);
     assert!(refused.contains("must be owner"), "{refused}");
 }
@@ -125,7 +127,7 @@ fn the_script_moves_an_installation_from_one_role_to_two() {
         let before = proved(&roles.db);
 
         roles.separate();
-        assert_eq!(proved(&roles.db), before, "it changes nothing that is recorded, and nothing of the schema");
+        assert_eq!(proved(&roles.db), before, "the script changes neither the record nor the schema");
         check_forbidden(&roles).await;
         let server = roles.serve();
         Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
@@ -141,7 +143,8 @@ fn the_script_moves_an_installation_from_one_role_to_two() {
     });
 }
 
-/// The serving role created the schema: as its owner it could drop every table in it.
+/// The serving role has created the schema. As the owner of the schema it could drop every table, so the script must
+/// change the owner.
 #[test]
 fn a_schema_of_the_serving_role_becomes_the_owners() {
     run(async {
@@ -154,14 +157,14 @@ fn a_schema_of_the_serving_role_becomes_the_owners() {
         assert_eq!(owner, roles.owner);
         check_forbidden(&roles).await;
         roles.migrate_as(&roles.owner);
-        let homes = roles.db.psql("SELECT string_agg(schemaname, ',') FROM pg_tables WHERE tablename = 'events'");
-        assert_eq!(homes, "casework", "the owner makes no other tables");
+        let schemas = roles.db.psql("SELECT string_agg(schemaname, ',') FROM pg_tables WHERE tablename = 'events'");
+        assert_eq!(schemas, "casework", "the migration of the owner makes no second table");
         let server = roles.serve();
         Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
     });
 }
 
-/// A server whose role owns nothing does the whole casework, and a second server is notified of it.
+/// A server whose role owns nothing does the whole casework, and a second server reads the result.
 #[test]
 fn the_serving_role_does_all_the_work() {
     run(async {
@@ -171,10 +174,10 @@ fn the_serving_role_does_all_the_work() {
         casework::carry_out(Client::of(&server).await.channel()).await;
         let client = Client::of(&other).await;
         assert!(!client.list(YEAR).await.is_empty());
-        let verified = cli(&other, &["terms", "list"]);
-        assert_eq!(verified.code, 0, "{}", verified.stderr);
-        let proof = tsio(&["verify", "--database", &roles.url_of(&roles.server)]);
-        assert_eq!(proof.code, 0, "{}{}", proof.stdout, proof.stderr);
+        let terms = cli(&other, &["terms", "list"]);
+        assert_eq!(terms.code, 0, "{}", terms.stderr);
+        let verified = tsio(&["verify", "--database", &roles.url_of(&roles.server)]);
+        assert_eq!(verified.code, 0, "{}{}", verified.stdout, verified.stderr);
         check_forbidden(&roles).await;
         server.stop();
         let log = server.stderr();
@@ -182,16 +185,16 @@ fn the_serving_role_does_all_the_work() {
     });
 }
 
-/// An upgrade as the owner: the serving role can use new tables at once. Running the script again leaves only the needed
-/// privileges.
+/// The owner upgrades the database. The serving role can use a new table immediately, with too many privileges. Running
+/// the script again leaves only the needed privileges.
 #[test]
 fn a_migration_as_the_owner_is_served() {
     run(async {
         let roles = TwoRoles::of_one_role();
         roles.separate();
-        let mut owner = roles.connected(&roles.owner).await;
+        let mut owner = roles.connect(&roles.owner).await;
         owner.run("CREATE TABLE later (id BIGINT PRIMARY KEY)").await.unwrap();
-        let mut server = roles.connected(&roles.server).await;
+        let mut server = roles.connect(&roles.server).await;
         server.run("INSERT INTO later VALUES (1); DELETE FROM later").await.unwrap();
         roles.separate();
         server.run("INSERT INTO later VALUES (2); UPDATE later SET id = 3").await.unwrap();

@@ -1,4 +1,4 @@
-//! The settings of the server's sessions on PostgreSQL.
+//! The settings of the server's database sessions on PostgreSQL.
 
 use crate::client::Client;
 use crate::harness::{Db, Server, run};
@@ -13,8 +13,8 @@ fn recording_trigger(table: &str) -> String {
     )
 }
 
-/// Scans are disabled, so plans by key have very high estimated costs, and JIT would compile each of them. That takes half
-/// a second for a statement of one millisecond.
+/// The server's sessions disable sequential scans, so PostgreSQL estimates very high costs for some plans. It would
+/// compile such a plan with JIT, which takes half a second for a statement of one millisecond.
 #[test]
 fn no_session_of_a_writer_uses_jit() {
     run(async {

@@ -1,8 +1,8 @@
-//! The commands of the README, the tutorial, the how-to pages and some of the reference, run in order against a live server.
-//! Their output must be what the page shows.
+//! Runs the commands of the README, the tutorial, the how-to pages and some reference pages, in order, against a live
+//! server. Each command must print the output that its page shows.
 //!
-//! `TSIO_WRITE_DOCS=1 tests/run documents` writes the current output into the pages. `documents/compare.rs` says how output
-//! is compared. A command must end with 0, or with 1 where its page shows a line that begins with `error: `.
+//! `TSIO_WRITE_DOCS=1 tests/run documents` writes the current output into the pages. `documents/compare.rs` says how
+//! output is compared. A command must end with 0, or with 1 where its page shows a line that begins with `error: `.
 
 mod compare;
 mod page;
@@ -17,20 +17,20 @@ use compare::Bindings;
 use page::{Only, Page, Step};
 use session::Session;
 
-/// The state before the first command of a page. Each page describes it.
-enum Before {
+/// The state before the first command of a page. Each page describes its own.
+enum InitialState {
     /// Nothing: the page starts its own server.
     Nothing,
     /// A server with the files of August 2021, and the offers made from them.
     Offers,
-    /// As `Offers`, and £40,000 in the fund of credit.
+    /// As `Offers`, with £40,000 in the fund of credit.
     Funded,
 }
 
 /// Pages whose commands another test runs.
 const RUN_ELSEWHERE: [(&str, &str); 1] = [("docs/how-to/client-developer.md", "tests/docs.rs and tests/it/clients.rs")];
 
-/// The only blocks that are not run: page and first line.
+/// The only blocks of commands that are not run: the page, and the first line of the block.
 const NOT_RUN: &[(&str, &str)] = &[
     ("docs/tutorial.md", "cargo build"),
     ("README.md", "sudo apt-get install curl gcc libc6-dev      # on Debian"),
@@ -42,21 +42,21 @@ const NOT_RUN: &[(&str, &str)] = &[
     ),
 ];
 
-/// The default address of a server. In the pages it stands for the server of the test.
+/// The default address of a server. The test replaces it by the address of its own server.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
-/// The URLs that stand in the pages for the database of the test, on PostgreSQL.
+/// The database URLs in the pages. On PostgreSQL the test replaces them by the URL of its own database.
 const DATABASES: [&str; 2] = ["sqlite:tour.db", "postgres://tsio@127.0.0.1/tsio"];
-/// The database that a page makes. The test gives it a unique name.
+/// The database that a page makes. On PostgreSQL the test gives it a unique name.
 const RESTORED: &str = "restored";
 
 both!(the_tutorial, backing_up);
 
 async fn the_tutorial(db: Db) {
-    check_page("docs/tutorial.md", &db, &Before::Nothing);
+    check_page("docs/tutorial.md", &db, &InitialState::Nothing);
 }
 
 async fn backing_up(db: Db) {
-    check_page("docs/how-to/back-up-and-restore.md", &db, &Before::Nothing);
+    check_page("docs/how-to/back-up-and-restore.md", &db, &InitialState::Nothing);
     if db.is_postgres() {
         db.psql(&format!("DROP DATABASE {}_{RESTORED}", db.url().rsplit('/').next().unwrap()));
     }
@@ -66,10 +66,10 @@ macro_rules! pages {
     ($($name:ident: $path:literal after $before:ident;)+) => {
         $(#[test]
         fn $name() {
-            run(async { check_page($path, &Db::sqlite(), &Before::$before) });
+            run(async { check_page($path, &Db::sqlite(), &InitialState::$before) });
         })+
 
-        /// Every page that a test here runs.
+        /// Every page that a test of this module runs.
         const PAGES: &[&str] = &["docs/tutorial.md", $($path,)+ "docs/how-to/back-up-and-restore.md"];
     };
 }
@@ -88,7 +88,7 @@ pages! {
 }
 
 /// Runs a page, and compares each output with the page, or writes the output into the page.
-fn check_page(path: &str, db: &Db, before: &Before) {
+fn check_page(path: &str, db: &Db, before: &InitialState) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let page = Page::read(&std::fs::read_to_string(&file).unwrap());
     assert!(!page.steps.is_empty(), "{path} has no command");
@@ -123,6 +123,7 @@ fn check_page(path: &str, db: &Db, before: &Before) {
     }
 }
 
+/// Replaces the shown outputs of a page, given by their lines, with the printed ones.
 fn write(file: &PathBuf, mut lines: Vec<String>, outputs: Vec<(std::ops::Range<usize>, Vec<String>)>) {
     for (shown, printed) in outputs.into_iter().rev() {
         lines.splice(shown, printed);
@@ -130,6 +131,7 @@ fn write(file: &PathBuf, mut lines: Vec<String>, outputs: Vec<(std::ops::Range<u
     std::fs::write(file, lines.join("\n") + "\n").unwrap();
 }
 
+/// Whether a step is to be run on this database.
 fn is_for(step: &Step, db: &Db) -> bool {
     match step.only {
         Some(Only::Sqlite) => !db.is_postgres(),
@@ -151,12 +153,12 @@ fn adapt(db: &Db, command: &str) -> String {
     command.replace(RESTORED, &format!("{name}_{RESTORED}"))
 }
 
-fn start_server(db: &Db, before: &Before) -> Option<Server> {
-    if let Before::Nothing = before {
+fn start_server(db: &Db, before: &InitialState) -> Option<Server> {
+    if let InitialState::Nothing = before {
         return None;
     }
     let server = august(db);
-    if let Before::Funded = before {
+    if let InitialState::Funded = before {
         let fund = done(&server, &said_by("fiona", "finance", &["funds", "create", "--strand", "credit"]));
         let fund = fund["fund"].as_str().unwrap();
         let allocate = ["funds", "allocate", fund, "£40,000", "--on", "2021-09-06"];
@@ -193,5 +195,5 @@ fn only_listed_blocks_are_not_run() {
         not_run.extend(page.not_run.into_iter().map(|line| (*path, line)));
     }
     let not_run: Vec<(&str, &str)> = not_run.iter().map(|(path, line)| (*path, line.as_str())).collect();
-    assert_eq!(not_run, NOT_RUN, "marked as not run in the pages, and listed here");
+    assert_eq!(not_run, NOT_RUN, "the pages mark other blocks as not run than NOT_RUN lists");
 }
