@@ -1,4 +1,4 @@
-//! Explanations of eligibility: rule, evidence, judged URN and file; and the changes between months.
+//! Explanations of eligibility, with rule, evidence, judged URN and file; and the changes of eligibility between months.
 
 use serde_json::{Value, json};
 use tsio::proto::ListEligibilityChangesRequest;
@@ -13,6 +13,7 @@ use super::samples::{
 
 both!(each_answer_has_its_evidence, what_changed_between_months, changes_have_pages,);
 
+/// The answer of a rule for the first school of an explanation.
 fn rule<'a>(explained: &'a Value, id: &str) -> &'a Value {
     let rules = explained["schools"][0]["rules"].as_array().unwrap();
     rules.iter().find(|it| it["rule"] == id).unwrap_or_else(|| panic!("{id}: {explained}"))
@@ -23,10 +24,10 @@ async fn each_answer_has_its_evidence(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     let [august, september, november, january] =
         [AUGUST, SEPTEMBER, NOVEMBER, JANUARY].map(|file| text(&import(&server, file), "import_id"));
-    outcomes(&server);
+    check_outcomes(&server);
     let explained = |urn: &str| done(&server, &["eligibility", "explain", urn]);
 
-    // By E2: the row of August, judged under its own URN.
+    // 910001 is eligible by E2, by its row of August, in which it was judged under its own URN.
     let school = explained("910001");
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
     assert_eq!((&evidence["as_at"], &evidence["import_id"]), (&json!("2021-08-31"), &json!(august)));
@@ -37,14 +38,14 @@ async fn each_answer_has_its_evidence(db: Db) {
         "ended": "2015-03-12", "published": "2015-04-10", "grade": 3});
     assert_eq!(evidence["previous"], expected);
 
-    // Inspected in July, published in September: the publication counts.
+    // 910017 was inspected in July, but the report was published in September. The date of publication counts.
     let school = explained("910017");
     let evidence = &rule(&school, "E1_RI_IN_YEAR")["evidence"];
     assert_eq!((&evidence["as_at"], &evidence["import_id"]), (&json!("2021-09-30"), &json!(september)));
     let judged = &evidence["current"];
     assert_eq!((&judged["started"], &judged["published"]), (&json!("2021-07-06"), &json!("2021-09-13")));
 
-    // Both judgements are of the predecessor. They count, because the file has them under the academy.
+    // Both judgements of 910040 are of its predecessor. They count, because the file has them in the row of the academy.
     let school = explained("910040");
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
     assert_eq!(evidence["urn"], 910_040);
@@ -63,23 +64,23 @@ async fn each_answer_has_its_evidence(db: Db) {
         (&school["schools"][0]["superseded_by"], &school["schools"][0]["eligible"]),
         (&json!(990_001), &json!(false))
     );
-    // Its predecessor is in no file, so its eligibility is unknown.
+    // The predecessor of 990002 is in no file, so its eligibility is unknown.
     let school = explained("990002");
     assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["outcome"], "unknown");
     assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"], Value::Null);
 
-    // A regional file makes 910030 eligible, and is the only file with 910031.
+    // The regional file of November makes 910030 eligible.
     let school = explained("910030");
     assert_eq!(rule(&school, "E1_RI_IN_YEAR")["evidence"]["import_id"], json!(november));
-    // By both rules, each with its own file.
+    // 910005 is eligible by both rules, by a different file for each.
     let school = explained("910005");
     assert_eq!(rule(&school, "E1_RI_IN_YEAR")["evidence"]["import_id"], json!(january));
     assert_eq!(rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"]["import_id"], json!(august));
-    lists_and_trusts(&server);
+    check_lists_and_trusts(&server);
 }
 
-/// The outcomes in the README's appendix, up to January.
-fn outcomes(server: &Server) {
+/// Checks the outcomes in the appendix of samples/README.md, up to January.
+fn check_outcomes(server: &Server) {
     #[rustfmt::skip]
     let rows = [
         // URN    E1         E2         eligible
@@ -94,21 +95,22 @@ fn outcomes(server: &Server) {
         (910_015, "not_met", "not_met", false), // never inspected
         (910_016, "not_met", "not_met", false), // "Not judged"
         (910_018, "not_met", "not_met", false), // published a day before the year
-        (910_019, "met",     "not_met", true),  // stays eligible though good again
-        (910_020, "not_met", "met",     true),  // absence changes nothing
-        (910_021, "met",     "not_met", true),  // the same
+        (910_019, "met",     "not_met", true),  // stays eligible although it is good again
+        (910_020, "not_met", "met",     true),  // stays eligible although it is absent from later files
+        (910_021, "met",     "not_met", true),  // stays eligible although it is absent from later files
         (910_022, "met",     "not_met", true),
         (910_023, "not_met", "not_met", false), // inadequate twice
-        (910_024, "not_met", "met",     true),  // what it entered the year with counts
-        (910_029, "not_met", "not_met", false), // published 31/12/1899, that is unknown
+        (910_024, "not_met", "met",     true),  // the grades at the start of the year count
+        (910_029, "not_met", "not_met", false), // published 31/12/1899, which means unknown
         (910_031, "not_met", "unknown", false), // opened in the year
         (910_032, "not_met", "unknown", false),
         (990_003, "met",     "unknown", true),
     ];
     for (urn, e1, e2, eligible) in rows {
         let explained = done(server, &["eligibility", "explain", &urn.to_string()]);
-        let got = (&rule(&explained, "E1_RI_IN_YEAR")["outcome"], &rule(&explained, "E2_RI_TWICE_ON_ENTRY")["outcome"]);
-        assert_eq!(got, (&json!(e1), &json!(e2)), "{urn}");
+        let found =
+            (&rule(&explained, "E1_RI_IN_YEAR")["outcome"], &rule(&explained, "E2_RI_TWICE_ON_ENTRY")["outcome"]);
+        assert_eq!(found, (&json!(e1), &json!(e2)), "{urn}");
         assert_eq!(explained["schools"][0]["eligible"], eligible, "{urn}");
         for rule in explained["schools"][0]["rules"].as_array().unwrap() {
             assert!(!rule["reason"].as_str().unwrap().is_empty(), "{urn}: {rule}");
@@ -117,14 +119,14 @@ fn outcomes(server: &Server) {
     }
 }
 
-fn lists_and_trusts(server: &Server) {
+fn check_lists_and_trusts(server: &Server) {
     let list = |filter| numbers(&done(server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("unknown"), [910_031, 910_032, 990_002]);
     assert_eq!(list("unplaced"), [910_060, 910_062, 910_063, 910_064, 990_001, 990_003]);
     assert_eq!((list("eligible").len(), list("E1_RI_IN_YEAR").len(), list("E2_RI_TWICE_ON_ENTRY").len()), (37, 10, 28));
     assert_eq!(list("E3_EXCEPTIONAL"), [0; 0]);
     refused_for(server, "FIELD_VIOLATIONS", &["eligibility", "list", "--filter", "E9_OTHER"]);
-    // A trust: its schools, each with its answer. 900001's lineage aside, 90001 has five.
+    // The explanation of a trust has an answer for each of its schools. Trust 90001 has five.
     let trust = done(server, &["eligibility", "explain", "90001"]);
     assert_eq!((&trust["trust"]["uid"], &trust["trust_rules"]), (&json!(90_001), &json!([])));
     let mut eligible: Vec<_> = trust["schools"]
@@ -135,10 +137,10 @@ fn lists_and_trusts(server: &Server) {
         .collect();
     eligible.sort_unstable();
     assert_eq!(eligible, [(910_045, true), (910_046, true), (910_047, true), (910_048, true), (910_049, false)]);
-    // Placement, as in the register of August.
+    // The placements by the register of August.
     #[rustfmt::skip]
     let placed = [
-        ("910001", "maintained",           Value::Null,   false), // in a federation, which decides nothing
+        ("910001", "maintained",           Value::Null,   false), // in a federation, which does not change the placement
         ("910006", "maintained",           Value::Null,   false), // in a foundation trust
         ("910040", "single_academy_trust", Value::Null,   false),
         ("910044", "single_school_mat",    Value::Null,   false),
@@ -161,14 +163,14 @@ fn lists_and_trusts(server: &Server) {
 
 async fn what_changed_between_months(db: Db) {
     let server = Server::start(&db);
-    // The files are imported in another order than their dates; changes follow the dates.
+    // The files are not imported in the order of their dates. The changes follow the dates.
     import_all(&server, &[JANUARY, AUGUST, NOVEMBER, SEPTEMBER]);
     import_all(&server, &REGISTER_AUGUST);
     type Change = (i64, &'static str, Option<i64>);
     #[rustfmt::skip]
     let months: [(&str, &str, &[Change]); 4] = [
         ("2021-08-31", "2021-09-30", &[
-            (900_001, "superseded",      Some(990_001)), // 990001 takes its place: one change of one school
+            (900_001, "superseded",      Some(990_001)), // 990001 succeeds it: one change, of one school
             (910_017, "became_eligible", None),
             (910_019, "became_eligible", None),
             (910_021, "became_eligible", None),
@@ -194,11 +196,11 @@ async fn what_changed_between_months(db: Db) {
         let changes = done(&server, &["eligibility", "changes", "--from", from, "--to", to]);
         let changes = changes.as_array().unwrap();
         let change = |it: &Value| (it["urn"].as_i64().unwrap(), text(it, "change"), it["superseded_by"].as_i64());
-        let got: Vec<_> = changes.iter().map(change).collect();
+        let found: Vec<_> = changes.iter().map(change).collect();
         let expected: Vec<_> = expected.iter().map(|it| (it.0, it.1.to_owned(), it.2)).collect();
-        assert_eq!(got, expected, "{from} to {to}");
+        assert_eq!(found, expected, "{from} to {to}");
         for change in changes.iter().filter(|it| it["change"] == "became_eligible" || it["change"] == "rule_added") {
-            assert_eq!(change["rules"], json!(["E1_RI_IN_YEAR"]), "nobody enters by E2 after August: {change}");
+            assert_eq!(change["rules"], json!(["E1_RI_IN_YEAR"]), "not by E2 after August: {change}");
         }
     }
     assert_eq!(super::harness::cli(&server, &["eligibility", "changes", "--from", "2021-11-30"]).code, 2);

@@ -1,9 +1,9 @@
-//! The entry position of an unknown school, decided by two people of its region: requested, approved, and counted
-//! separately. A file with a judgement of the school overrides the decision.
+//! Two people of a region decide an unknown entry position of a school. One person requests the decision, and another
+//! one approves it. It is counted separately, and a file with a judgement of the school overrides it.
 //!
-//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered the
-//! year. With the register of March 2022, 990002 in Birmingham is a single-academy trust and 990003 in Devon is in trust
-//! 90002.
+//! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered
+//! the year. With the register of March 2022, 990002 in Birmingham is in a single-academy trust, and 990003 in Devon is
+//! in trust 90002.
 
 mod lineage;
 
@@ -36,10 +36,18 @@ both!(
 );
 
 const WEST: &str = "West Midlands";
-const MET: [&str; 7] = ["eligibility", "decide", "990002", "--position", "met", "--reason", "both reports seen"];
+/// The arguments that decide the entry position of 990002 as met.
+const DECIDE_MET: [&str; 7] = ["eligibility", "decide", "990002", "--position", "met", "--reason", "both reports seen"];
+/// The schools whose eligibility is unknown after September.
 const UNKNOWN: [i64; 3] = [910_032, 990_002, 990_003];
+/// The positions of numbers in [`counts`].
+const ELIGIBLE: usize = 1;
+const BY_E2: usize = 3;
+const STANDALONE: usize = 7;
+const IN_SINGLE_ACADEMY_TRUST: usize = 9;
+const COUNT_OF_UNKNOWN: usize = 12;
 
-/// The files of August and September, under the register of March.
+/// Starts a server and imports the files of August and September, and the register of March.
 fn september(db: &Db) -> Server {
     let server = Server::start(db);
     import_all(&server, &REGISTER_AUGUST);
@@ -53,10 +61,12 @@ fn in_regions<'a>(regions: &'a str, actor: &'a str, roles: &'a str, args: &[&'a 
     [&["--regions", regions], said_by(actor, roles, args).as_slice()].concat()
 }
 
+/// The arguments of a command by the case officer olga of the West Midlands.
 fn officer<'a>(args: &[&'a str]) -> Vec<&'a str> {
     in_regions(WEST, "olga", "case-officer", args)
 }
 
+/// The arguments of a command by the regional director dora of the West Midlands.
 fn director<'a>(args: &[&'a str]) -> Vec<&'a str> {
     in_regions(WEST, "dora", "regional-director", args)
 }
@@ -73,7 +83,8 @@ fn decide(server: &Server, urn: &str, position: &str) -> Value {
     done(server, &said_by("dora", "regional-director", &["approvals", "give", &approval]))["entry_decision"].clone()
 }
 
-fn unknown(server: &Server) -> Vec<i64> {
+/// The schools whose eligibility is unknown.
+fn unknown_schools(server: &Server) -> Vec<i64> {
     numbers(&done(server, &["eligibility", "list", "--filter", "unknown"]), "urn")
 }
 
@@ -101,9 +112,9 @@ fn explanation(decision: &Value) -> String {
 
 async fn two_people_decide_and_every_answer_agrees(db: Db) {
     let server = september(&db);
-    // The counts of September in the README, but with the placements of March.
+    // The counts are those of September in the README, but with the placements of March.
     let before = counts(&summary(&server));
-    assert_eq!((before[..5].to_vec(), before[12]), (vec![76, 31, 3, 28, 0], 3));
+    assert_eq!((before[..5].to_vec(), before[COUNT_OF_UNKNOWN]), (vec![76, 31, 3, 28, 0], 3));
     let listed = done(&server, &["eligibility", "list", "--filter", "unknown"]);
     assert_eq!(numbers(&listed, "urn"), UNKNOWN);
     for school in listed.as_array().unwrap() {
@@ -112,8 +123,8 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
     }
     let made = identify(&server)[0];
 
-    let approval = request_approval(&server, &officer(&MET));
-    assert_eq!(unknown(&server), UNKNOWN, "one person decides nothing");
+    let approval = request_approval(&server, &officer(&DECIDE_MET));
+    assert_eq!(unknown_schools(&server), UNKNOWN, "one person alone cannot decide");
     for caller in [officer(&["approvals", "list"]), director(&["approvals", "list", "--waiting"])] {
         let open = done(&server, &caller)[0].clone();
         let entry = json!({ "urn": 990_002, "position": "met", "region": WEST, "before": null, "offers": [] });
@@ -136,11 +147,12 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
     assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
     let mut expected = before;
     // One more school is eligible: by E2 alone, in a single-academy trust, standalone.
-    for (place, more) in [(1, 1), (3, 1), (7, 1), (9, 1), (12, -1)] {
-        expected[place] += more;
+    for index in [ELIGIBLE, BY_E2, STANDALONE, IN_SINGLE_ACADEMY_TRUST] {
+        expected[index] += 1;
     }
+    expected[COUNT_OF_UNKNOWN] -= 1;
     assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(1)));
-    assert_eq!(unknown(&server), [910_032, 990_003]);
+    assert_eq!(unknown_schools(&server), [910_032, 990_003]);
     let list = |filter: &str| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("decided"), [990_002]);
     assert!(list("E2_RI_TWICE_ON_ENTRY").contains(&990_002) && list("eligible AND decided") == [990_002]);
@@ -151,20 +163,20 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
         (&of_school["change"], &of_school["rules"]),
         (&json!("became_eligible"), &json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
-    assert_eq!(identify(&server)[0], 1, "beside the {made} before");
+    assert_eq!(identify(&server)[0], 1, "one new offer, after the {made} made before");
     assert_eq!(offer_of(&server, 990_002)["recipient_kind"], "standalone");
 
-    // A decision *not met* is counted, and no school becomes eligible.
+    // A decision *not met* is counted as a decision, but makes no school eligible.
     assert_eq!(decide(&server, "990003", "not-met")["position"], "not_met");
-    expected[12] -= 1;
+    expected[COUNT_OF_UNKNOWN] -= 1;
     assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(2)));
     let (outcome, _, _, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, eligible), (json!("not_met"), false));
     assert_eq!(
-        (unknown(&server), list("decided"), list("decided AND NOT eligible")),
+        (unknown_schools(&server), list("decided"), list("decided AND NOT eligible")),
         (vec![910_032], vec![990_002, 990_003], vec![990_003])
     );
-    // Two people change their mind.
+    // Two people can change the decision.
     assert_eq!(decide(&server, "990003", "met")["position"], "met");
     let again = ["eligibility", "decide", "990003", "--position", "met", "--reason", "once more"];
     let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &again));
@@ -173,8 +185,9 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
     verified(&db);
 }
 
-/// The requester may withdraw the approval from another region; for other callers there it does not exist.
-fn dora_withdraws(server: &Server, regions: &str, approval: &str) {
+/// The requester dora may withdraw the approval as a caller of another region. For other callers of that region it does
+/// not exist.
+fn withdraw_as_requester(server: &Server, regions: &str, approval: &str) {
     let withdraw = ["approvals", "withdraw", approval];
     refused_for(server, "NOT_FOUND", &in_regions(regions, "dan", "regional-director", &withdraw));
     let withdrawn = done(server, &in_regions(regions, "DORA", "regional-director", &withdraw));
@@ -183,28 +196,29 @@ fn dora_withdraws(server: &Server, regions: &str, approval: &str) {
 
 async fn only_two_people_of_the_region_may_decide(db: Db) {
     let server = september(&db);
-    let away = "South-West England";
+    let other_region = "South-West England";
     let not_found = |args: &[&str]| text(&refused_for(&server, "NOT_FOUND", args), "message");
     for role in ["reader", "delivery-partner", "finance", "finance-approver", "administrator"] {
-        refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &MET));
+        refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &DECIDE_MET));
     }
     // In another region the answer is the same as for a school that does not exist.
     let absent_school = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
-    let absent = not_found(&in_regions(away, "olga", "case-officer", &absent_school));
-    let hidden = not_found(&in_regions(away, "olga", "case-officer", &MET));
+    let absent = not_found(&in_regions(other_region, "olga", "case-officer", &absent_school));
+    let hidden = not_found(&in_regions(other_region, "olga", "case-officer", &DECIDE_MET));
     assert_eq!(hidden, absent.replace("123456", "990002"));
-    // Schools whose entry position is known, or that are succeeded by another.
+    // The entry position of these schools is not unknown: it is known, or another school succeeds the school.
     for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
         let ask = ["eligibility", "decide", urn, "--position", "met", "--reason", "seen"];
         let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
         assert!(text(&error, "message").contains(says), "{urn}: {error}");
     }
-    let ask = [&["eligibility", "decide", "990002", "--programme", "2022-23"], &MET[3..]].concat();
+    let ask = [&["eligibility", "decide", "990002", "--programme", "2022-23"], &DECIDE_MET[3..]].concat();
     let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
     assert!(text(&error, "message").contains("no rule of the programme asks"), "{error}");
 
-    // A director may request, but not give or deny their own approval, nor under the name in other letters.
-    let approval = request_approval(&server, &director(&MET));
+    // A director may request a decision, but may not give or deny their own approval, also not under their name in
+    // capitals.
+    let approval = request_approval(&server, &director(&DECIDE_MET));
     let give = ["approvals", "give", approval.as_str()];
     let deny = ["approvals", "deny", approval.as_str(), "--reason", "no"];
     for (caller, refusal) in [("dora", "SELF_APPROVAL"), ("DORA", "SELF_APPROVAL")] {
@@ -215,11 +229,12 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     for role in ["case-officer", "finance-approver", "administrator"] {
         refused_for(&server, "ROLE_MISSING", &said_by("dan", role, &give));
     }
-    let never = "00000000-0000-7000-8000-000000000000";
-    let absent = not_found(&in_regions(away, "dan", "regional-director", &["approvals", "give", never]));
+    let absent_approval = "00000000-0000-7000-8000-000000000000";
+    let absent =
+        not_found(&in_regions(other_region, "dan", "regional-director", &["approvals", "give", absent_approval]));
     for words in [&give[..], &deny] {
-        let hidden = not_found(&in_regions(away, "dan", "regional-director", words));
-        assert_eq!(hidden, absent.replace(never, &approval));
+        let hidden = not_found(&in_regions(other_region, "dan", "regional-director", words));
+        assert_eq!(hidden, absent.replace(absent_approval, &approval));
     }
     let sees = |regions, role, waiting: &[&str]| {
         let words = [&["approvals", "list"], waiting].concat();
@@ -228,8 +243,8 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     for (regions, role, seen, waits) in [
         (WEST, "regional-director", 1, 1),
         (WEST, "case-officer", 1, 0),
-        (away, "regional-director", 0, 0),
-        (away, "case-officer", 0, 0),
+        (other_region, "regional-director", 0, 0),
+        (other_region, "case-officer", 0, 0),
         ("South-West England;West Midlands", "regional-director", 1, 1),
         ("", "administrator", 0, 0),
         ("", "finance-approver", 0, 0),
@@ -241,8 +256,8 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
             "{role} of {regions}"
         );
     }
-    // The requester gets the open approval again; another caller's for the same school is separate.
-    assert_eq!(request_approval(&server, &director(&MET)), approval);
+    // The requester gets the open approval again. Another caller gets a separate approval for the same school.
+    assert_eq!(request_approval(&server, &director(&DECIDE_MET)), approval);
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
     let open = refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
     let says = "deciding that the entry position of school 990002 is not met needs a second person";
@@ -250,32 +265,32 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     let other = text(&open, "approval");
     assert_ne!(other, approval);
     refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
-    dora_withdraws(&server, away, &approval);
+    withdraw_as_requester(&server, other_region, &approval);
     let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
-    assert_eq!((&denied["state"], unknown(&server)), (&json!("denied"), UNKNOWN.to_vec()));
+    assert_eq!((&denied["state"], unknown_schools(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);
     verified(&db);
 }
 
-/// The names of those who decided are shown in the region only, the decision everywhere.
+/// The names of the two people are shown only to callers of the region. The decision is shown to all callers.
 async fn only_the_region_sees_who_decided(db: Db) {
-    let (server, away) = (september(&db), "South-West England");
-    let approval = request_approval(&server, &officer(&MET));
+    let (server, other_region) = (september(&db), "South-West England");
+    let approval = request_approval(&server, &officer(&DECIDE_MET));
     done(&server, &director(&["approvals", "give", &approval]));
     let seen =
         |regions| explain_e2(&server, &in_regions(regions, "rita", "reader", &["eligibility", "explain", "990002"]));
-    let (outcome, reason, decided, eligible) = seen(away);
+    let (outcome, reason, decided, eligible) = seen(other_region);
     assert_eq!(
         (outcome, eligible, &decided["asked_by"], &decided["decided_by"]),
         (json!("met"), true, &Value::Null, &Value::Null)
     );
     assert!(reason.contains("decided by a person") && !reason.contains("olga") && !reason.contains("dora"), "{reason}");
     assert!(seen(WEST).1.contains("asked by olga, decided by dora"));
-    let shown = done(&server, &in_regions(away, "rita", "reader", &["schools", "show", "990002"]));
+    let shown = done(&server, &in_regions(other_region, "rita", "reader", &["schools", "show", "990002"]));
     assert_eq!(shown["entry_decisions"], json!([decided]));
 }
 
-/// A file for a day before the year, with the September rows of these schools.
+/// Writes a file with the September rows of these schools, to be imported for a day before the year. Returns its path.
 fn july(folder: &Folder, urns: &[&str]) -> String {
     let september = std::fs::read(path(SEPTEMBER.0)).unwrap();
     let lines: Vec<&[u8]> = september.split(|byte| *byte == b'\n').collect();
@@ -293,10 +308,10 @@ async fn a_later_file_overrides_a_decision(db: Db) {
     identify(&server);
     let trust = done(&server, &["offers", "show", &text(&offer_of(&server, 90_002), "offer")]);
     assert!(numbers(&trust["schools"], "urn").contains(&990_003), "{trust}");
-    let waiting = request_approval(&server, &officer(&MET));
+    let waiting = request_approval(&server, &officer(&DECIDE_MET));
     let before = counts(&summary(&server));
 
-    // As at 31 July 2021, 990002 is RI after RI, and 990003 inadequate.
+    // As at 31 July 2021, 990002 requires improvement for the second time, and 990003 is inadequate.
     let file = july(&folder, &["990002", "990003"]);
     done(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
     let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
@@ -312,8 +327,8 @@ async fn a_later_file_overrides_a_decision(db: Db) {
     let after = summary(&server);
     assert_eq!(&after["decided_by_person"], &json!(0));
     assert_eq!(
-        (counts(&after)[1], counts(&after)[12]),
-        (before[1], 1),
+        (counts(&after)[ELIGIBLE], counts(&after)[COUNT_OF_UNKNOWN]),
+        (before[ELIGIBLE], 1),
         "one school became eligible and one stopped being"
     );
 
@@ -344,7 +359,8 @@ async fn a_later_file_overrides_a_decision(db: Db) {
     verified(&db);
 }
 
-/// A decision *not met* after *met*: the approval states the offer that depends on it, and cannot be given for any other.
+/// A decision *not met* follows a decision *met*. Its approval states the open offers that depend on the earlier
+/// decision. It cannot be given if these have changed.
 async fn a_contrary_decision_states_the_offer(db: Db) {
     let server = september(&db);
     decide(&server, "990002", "met");
@@ -381,7 +397,7 @@ async fn a_repeated_call_gets_the_same_answer(db: Db) {
         let words: Vec<String> = officer(args).into_iter().map(str::to_owned).collect();
         [vec!["--request-id".to_owned(), id.clone()], words].concat()
     };
-    let call: Vec<String> = words(&MET);
+    let call: Vec<String> = words(&DECIDE_MET);
     let call: Vec<&str> = call.iter().map(String::as_str).collect();
     let approval = request_approval(&server, &call);
     assert_eq!(request_approval(&server, &call), approval);
@@ -394,15 +410,15 @@ async fn a_repeated_call_gets_the_same_answer(db: Db) {
     let give = [&["--request-id", "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f"], give.as_slice()].concat();
     let given = done(&server, &give)["entry_decision"].clone();
     for _ in 0..2 {
-        assert_eq!(done(&server, &call), given, "as if it had been carried out at once");
+        assert_eq!(done(&server, &call), given, "the call gets the answer that it would get without an approval");
         server.restart();
     }
-    // A stored answer does not depend on the monthly files, which cannot be read any more here.
+    // A stored answer does not depend on the monthly files, whose rows this change makes unreadable.
     RawSql::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade + 70").await.unwrap();
     assert_ne!(cli(&server, &["eligibility", "summary"]).code, 0);
     assert_eq!((done(&server, &call), done(&server, &give)["entry_decision"].clone()), (given.clone(), given));
-    // For a caller of another region it does not exist.
-    let elsewhere = [&call[..2], &in_regions("South-West England", "olga", "case-officer", &MET)].concat();
+    // For a caller of another region the school does not exist.
+    let elsewhere = [&call[..2], &in_regions("South-West England", "olga", "case-officer", &DECIDE_MET)].concat();
     refused_for(&server, "NOT_FOUND", &elsewhere);
     let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
     assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
@@ -416,7 +432,7 @@ async fn a_decision_is_verified_against_its_event(db: Db) {
     decide(&server, "990002", "met");
     server.stop();
     let mut raw_sql = RawSql::of(&db).await;
-    // The record: 1 the rules adopted, 2 and 3 the approval opened and given, 4 the decision.
+    // The events: 1 adopts the rules, 2 opens the approval, 3 gives the approval, 4 is the decision.
     let rows = [
         [
             "UPDATE approvals SET region = 'South-West England'",
@@ -470,7 +486,7 @@ async fn a_preview_decides_nothing(db: Db) {
     let mut give =
         GiveApprovalRequest { request_id: fresh(), approval: refusal(&refused).approval, validate_only: true };
     let preview = approvals.give_approval(by_bob(&give)).await.unwrap().into_inner();
-    assert_eq!((proved(&db), unknown(&server)), (before, UNKNOWN.to_vec()));
+    assert_eq!((proved(&db), unknown_schools(&server)), (before, UNKNOWN.to_vec()));
     give.validate_only = false;
     assert_eq!(approvals.give_approval(by_bob(&give)).await.unwrap().into_inner(), preview);
     for (wrong, field) in [

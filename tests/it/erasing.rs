@@ -1,4 +1,5 @@
-//! Erasing a text is an event that keeps who, when and why. `tsio verify` names a text that was deleted without one.
+//! Erasing a text is an event, which records who erased it, when and why. `tsio verify` names a text that was deleted
+//! without such an event.
 
 use serde_json::Value;
 use tonic::{Code, Status};
@@ -19,6 +20,7 @@ both!(
     a_text_deleted_without_an_event_is_named,
 );
 
+/// Erases the text of the event with this sequence.
 async fn erase(client: &Client, sequence: i64, request_id: &str) -> Result<EraseTextResponse, Status> {
     let request = EraseTextRequest {
         request_id: request_id.to_owned(),
@@ -36,8 +38,8 @@ async fn events(client: &Client, offer: &str) -> Vec<OfferEvent> {
     client.offers().list_offer_events(client.ask(list)).await.unwrap().into_inner().events
 }
 
-/// The id of an offer with a note, and the sequence of the event of the note.
-async fn noted(client: &Client) -> (String, i64) {
+/// Makes offers and writes a note on one. Returns the id of that offer, and the sequence of the note's event.
+async fn write_note(client: &Client) -> (String, i64) {
     let offer = client.seed().await.remove(0).offer;
     client.note(&offer, "rang Jo Bloggs", &fresh()).await.unwrap();
     let sequence = events(client, &offer).await.last().unwrap().sequence;
@@ -47,7 +49,7 @@ async fn noted(client: &Client) -> (String, i64) {
 async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let (offer, note) = noted(&client).await;
+    let (offer, note) = write_note(&client).await;
     let all = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
     let mut watch = client.offers().watch_offers(client.ask(all)).await.unwrap().into_inner();
     let texts = format!("SELECT COUNT(*) FROM texts WHERE programme = '{YEAR}' AND seq = {note}");
@@ -59,16 +61,16 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
     let erased = erase(&client, note, &id).await.unwrap();
     assert_eq!((erased.programme.as_str(), erased.sequence), (YEAR, note));
     assert_eq!(raw_sql.number(&texts).await, 0, "text and salt are gone");
-    assert_eq!(erase(&client, note, &id).await.unwrap(), erased, "the same request is answered again");
-    assert_eq!(client.offer(&offer).await.etag, etag, "it changes nothing of the offer");
+    assert_eq!(erase(&client, note, &id).await.unwrap(), erased, "the repeated request gets the same answer");
+    assert_eq!(client.offer(&offer).await.etag, etag, "erasing a text does not change the offer");
 
     let events = events(&client, &offer).await;
     let [.., of_note, last] = &events[..] else { panic!("{events:?}") };
     assert_eq!((of_note.text.as_str(), of_note.text_erased), ("", true));
     assert_eq!((last.kind.as_str(), last.reason_code.as_str()), ("text_erased", "personal_data"));
-    assert!(!last.text_erased, "it never had a text");
+    assert!(!last.text_erased, "the event of the erasure has never had a text");
     assert_eq!(serde_json::from_str::<Value>(&last.body_json).unwrap()["event"], note);
-    assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "once");
+    assert_eq!((last.sequence, last.actor.is_empty()), (note + 1, false), "one event for both requests");
     // A watcher gets the sequence of the erased text.
     let change = loop {
         if let Some(Update::Change(change)) = watch.message().await.unwrap().unwrap().update {
@@ -83,18 +85,19 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
 async fn erasing_without_a_text_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let (offer, note) = noted(&client).await;
+    let (offer, note) = write_note(&client).await;
     client.assign(&offer, "ann", &fresh()).await.unwrap();
     erase(&client, note, &fresh()).await.unwrap();
-    let why = |status: Status| (status.code(), reason(&status));
+    let code_and_reason = |status: Status| (status.code(), reason(&status));
     let precondition = |reason: &str| (Code::FailedPrecondition, reason.to_owned());
-    assert_eq!(why(erase(&client, note, &fresh()).await.unwrap_err()), precondition("TEXT_ERASED"));
-    assert_eq!(why(erase(&client, note + 1, &fresh()).await.unwrap_err()), precondition("NO_TEXT"));
+    assert_eq!(code_and_reason(erase(&client, note, &fresh()).await.unwrap_err()), precondition("TEXT_ERASED"));
+    assert_eq!(code_and_reason(erase(&client, note + 1, &fresh()).await.unwrap_err()), precondition("NO_TEXT"));
     assert_eq!(erase(&client, 9_999, &fresh()).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(erase(&client, 0, &fresh()).await.unwrap_err().code(), Code::InvalidArgument);
     proved(&db);
 }
 
+/// Checks that `tsio verify` reports this difference.
 fn assert_named(db: &Db, difference: &str) {
     let (code, reports) = verify(db, &[]);
     assert_eq!(code, 1);
@@ -105,7 +108,7 @@ fn assert_named(db: &Db, difference: &str) {
 async fn a_text_deleted_without_an_event_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let (_, note) = noted(&client).await;
+    let (_, note) = write_note(&client).await;
     let mut raw_sql = RawSql::of(&db).await;
     raw_sql.run("CREATE TABLE my_copy AS SELECT * FROM texts").await.unwrap();
     raw_sql.run(&format!("DELETE FROM texts WHERE seq = {note}")).await.unwrap();

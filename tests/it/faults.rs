@@ -1,5 +1,5 @@
-//! Acknowledged changes are recorded exactly once, in spite of failing rows, ended sessions, a lost database and a killed
-//! server.
+//! Acknowledged changes are recorded exactly once, although rows fail, sessions end, the database is not available or
+//! the server is killed.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,10 @@ use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, OnFailure, check_all_recorded};
 use crate::raw_sql::{RawSql, proved};
 
-/// Longer than the server needs to notice the state of the database: readiness checks it every 2 s, and a call waits some
-/// seconds.
-const NOTICED: Duration = Duration::from_secs(20);
+/// Longer than the server needs to notice the state of the database. It checks its readiness every 2 s, and a call waits
+/// some seconds.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+/// SQL that ends all sessions of the program, and returns how many it ended.
 pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
     WHERE datname = current_database() AND application_name LIKE 'tsio%'";
 
@@ -43,7 +44,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     };
     raw_sql.run(&trigger).await.unwrap();
 
-    // While the programme is locked, the calls gather in one batch. The 51st cannot be written.
+    // While the programme is locked, the calls collect in one batch. The 51st call cannot be written.
     raw_sql.lock_programme(YEAR).await;
     let calls: Vec<_> = (0..100)
         .map(|n| {
@@ -52,6 +53,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
             tokio::spawn(async move { client.note(&offer, "together", &fresh()).await })
         })
         .collect();
+    // These reads give the calls time to reach the server.
     for _ in 0..20 {
         client.offer(&offers[1].offer).await;
     }
@@ -68,8 +70,8 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
     let drop_trigger =
         if db.is_postgres() { "DROP TRIGGER cursed ON events; DROP FUNCTION curse()" } else { "DROP TRIGGER cursed" };
     raw_sql.run(drop_trigger).await.unwrap();
-    // The rules adopted, 19 offers made, 99 notes.
-    assert_eq!(proved(&db)[0].0, 119);
+    // One event adopts the rules, 19 make offers, and 99 are notes.
+    assert_eq!(proved(&db)[0].0, 1 + 19 + 99);
     server.stop();
     assert!(server.stderr().contains("halving a batch"), "the calls were not in one batch");
 }
@@ -119,26 +121,27 @@ fn terminated_sessions_lose_no_change() {
 #[test]
 fn the_server_reconnects_to_a_restarted_database() {
     run(async {
-        let (db, beside) = (Db::postgres(), Db::postgres());
+        let (db, other_db) = (Db::postgres(), Db::postgres());
         let url = db.url();
         let name = url.rsplit('/').next().unwrap();
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offer = client.seed().await.remove(0).offer;
-        let mut raw_sql = RawSql::of(&beside).await;
+        // This session uses another database, because PostgreSQL does not let a session close its own to connections.
+        let mut raw_sql = RawSql::of(&other_db).await;
         let mut health = watch_health(&client).await;
         wait_for_health(&mut health, ServingStatus::Serving).await;
 
-        let away = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
-        raw_sql.run(&away).await.unwrap();
+        let refuse_connections = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
+        raw_sql.run(&refuse_connections).await.unwrap();
         raw_sql.run(&TERMINATE.replace("current_database()", &format!("'{name}'"))).await.unwrap();
-        let begun = Instant::now();
+        let started = Instant::now();
         let id = fresh();
         for _ in 0..3 {
             let status = client.note(&offer, "is anybody there", &id).await.unwrap_err();
             assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "DATABASE_AWAY"), "{status:?}");
         }
-        assert!(begun.elapsed() < NOTICED, "answered after {:?}", begun.elapsed());
+        assert!(started.elapsed() < MAX_WAIT, "answered after {:?}", started.elapsed());
         wait_for_health(&mut health, ServingStatus::NotServing).await;
 
         raw_sql.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
@@ -149,12 +152,14 @@ fn the_server_reconnects_to_a_restarted_database() {
     });
 }
 
+/// Starts a health watch of the whole server.
 async fn watch_health(client: &Client) -> Streaming<HealthCheckResponse> {
     let mut health = HealthClient::new(client.channel());
     health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner()
 }
 
+/// Waits until a health watch reports the expected status.
 async fn wait_for_health(health: &mut Streaming<HealthCheckResponse>, expected: ServingStatus) {
     let until = async { while health.message().await.unwrap().unwrap().status() != expected {} };
-    timeout(NOTICED, until).await.unwrap_or_else(|_| panic!("health does not turn {expected:?}"));
+    timeout(MAX_WAIT, until).await.unwrap_or_else(|_| panic!("health does not become {expected:?}"));
 }

@@ -1,6 +1,6 @@
-//! Files that people saved again after the download: which are refused, which are imported, and with what problems and notes.
+//! Files that people saved again after the download. Some are refused, and others are imported with problems and notes.
 //!
-//! Each is made from a sample by one change.
+//! Each test file is made from a sample by one change.
 
 use std::fs;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ both!(
     a_trust_proposed_to_close_is_open,
 );
 
-/// A folder of changed samples.
+/// A temporary folder for test files.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -25,6 +25,7 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// Writes a file, and returns its path.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> String {
         let file: PathBuf = self.0.path().join(name);
         fs::write(&file, content).unwrap();
@@ -32,18 +33,18 @@ impl Folder {
     }
 }
 
-/// A sample; each byte of windows-1252 is one character here, and is written back as that byte.
+/// Reads a sample. Each byte of windows-1252 becomes one character, which [`bytes`] turns into the same byte.
 fn sample(name: &str) -> String {
     fs::read(path(name)).unwrap().into_iter().map(char::from).collect()
 }
 
-/// The bytes of a sample that [`sample`] read.
+/// The bytes of a text in the form that [`sample`] returns.
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(c).unwrap()).collect()
 }
 
-/// A month with each cell changed, and quoted again.
-fn each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
+/// A monthly file with each cell changed, and quoted where needed.
+fn change_each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     for row in reader.records() {
@@ -53,8 +54,8 @@ fn each_cell(text: &str, change: impl Fn(&str) -> String) -> String {
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
-/// A date in the American format of a spreadsheet; other cells are unchanged.
-fn american(cell: &str) -> String {
+/// Puts the month of a date first, as an American spreadsheet does. Leaves other cells unchanged.
+fn month_first(cell: &str) -> String {
     let parts: Vec<&str> = cell.split('/').collect();
     match parts.as_slice() {
         [day, month, year] if *year != "1899" && year.len() == 4 => format!("{month}/{day}/{year}"),
@@ -62,8 +63,8 @@ fn american(cell: &str) -> String {
     }
 }
 
-/// A date with a day below 13, so that the order of day and month is ambiguous.
-fn either_way(cell: &str) -> String {
+/// Sets the day of a date to 2 or 3, so that the order of day and month is ambiguous. Leaves other cells unchanged.
+fn ambiguous(cell: &str) -> String {
     let parts: Vec<&str> = cell.split(['/', '-']).collect();
     match parts.as_slice() {
         [day, month, year] if year.len() == 4 && day.len() == 2 => {
@@ -73,21 +74,21 @@ fn either_way(cell: &str) -> String {
     }
 }
 
-/// The header and the first rows of a month.
-fn rows(month: &str, count: usize) -> String {
+/// The header and the first rows of a monthly file.
+fn first_rows(month: &str, count: usize) -> String {
     month.split_inclusive('\n').take(count + 1).collect()
 }
 
-/// The header of the establishments, with a good row and some rows of Wales.
-fn wales(good: &str) -> String {
+/// A file of establishments with 1,100 rows of Wales, and a last row that begins with `last`.
+fn wales(last: &str) -> String {
     let header =
         "URN,LA (code),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (name),EstablishmentStatus (name)";
     let rows = (0..1_100).map(|n| format!("{},661,{},Ysgol {n},Welsh establishment,Open", 400_100 + n, 2_000 + n));
     let lines = std::iter::once(header.to_owned()).chain(rows);
-    lines.chain([format!("{good},Ashmoor Road Primary School,Community school,Open")]).collect::<Vec<_>>().join("\n")
+    lines.chain([format!("{last},Ashmoor Road Primary School,Community school,Open")]).collect::<Vec<_>>().join("\n")
 }
 
-/// A name, the bytes, the noun they are imported as, the flags, and what the refusal says.
+/// A file's name and bytes, the noun of the import command, its flags, and texts that the refusal contains.
 type RefusedCase<'a> = (&'a str, Vec<u8>, &'a str, &'a [&'a str], &'a [&'a str]);
 
 async fn unreadable_files_are_refused(db: Db) {
@@ -100,23 +101,23 @@ async fn unreadable_files_are_refused(db: Db) {
     let no_kind = "of no kind of file known here";
     let bad = fs::read(path("bad/wrong_dates.csv")).unwrap();
     let lines: Vec<&[u8]> = bad.split_inclusive(|byte| *byte == b'\n').collect();
-    let nobody = [lines[0], lines[2], lines[3], lines[4]].concat();
+    let only_wrong_rows = [lines[0], lines[2], lines[3], lines[4]].concat();
     #[rustfmt::skip]
     let cases: [RefusedCase<'_>; 12] = [
         // file                        its bytes                                           as         flags
         // says
-        ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
-        ("month_first.csv",            each_cell(&month, american).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
-        ("acceptor_not_contacted.csv",                 each_cell(&month, either_way).into(),                "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
+        ("month_first.csv",            change_each_cell(&month, month_first).into(),                  "ofsted",   &[],                     &["its dates have the month first", "in line "]),
+        ("month_first.csv",            change_each_cell(&month, month_first).into(),                  "ofsted",   &["--day-first"],        &["its dates have the month first"]),
+        ("ambiguous.csv",              change_each_cell(&month, ambiguous).into(),          "ofsted",   &[],                     &["nothing in the file tells", "--day-first"]),
         ("wrong_rows.csv",             bad.clone(),                                         "ofsted",   &[],                     &["8 of 11 rows have problems", "--accept-problems", "line 3, Publication date", "\"9100O8\" is not a URN"]),
-        ("no_good_row.csv",            nobody,                                              "ofsted",   &["--accept-problems"],  &["none of the 3 rows can be taken", "line 2, Publication date"]),
+        ("no_good_row.csv",            only_wrong_rows,                                     "ofsted",   &["--accept-problems"],  &["none of the 3 rows can be taken", "line 2, Publication date"]),
         ("dots.csv",                   bytes(&month.replacen(month.split_inclusive('\n').next().unwrap(), &dots, 1)), "ofsted", &[], &["no column \"School name\"", "\"Publication.date\""]),
         ("note.csv",                   bytes(&month.replacen(",Overall effectiveness,", ",Overall effectiveness [note 1],", 1)), "ofsted", &[], &["the nearest is \"Overall effectiveness [note 1]\""]),
         ("list.csv",                   list.into(),                                         "register", &[],                     &[no_kind]),
         ("list.csv",                   list.into(),                                         "ofsted",   &[],                     &[no_kind]),
         ("wales.csv",                  wales("91000O,330,2001").into(),                     "register", &["--accept-problems"],  &["none of the 1101 rows can be taken", "line 1102, URN", "\"91000O\" is not a URN"]),
         ("authority.csv",              wales("910001,7,5302").into(),                       "register", &[],                     &["line 1102, LA (code)", "local authority 7 is not in the table"]),
-        ("nul.csv",                    [&bytes(&rows(&month, 3))[..], b"\0"].concat(),      "ofsted",   &[],                     &["has NUL characters"]),
+        ("nul.csv",                    [&bytes(&first_rows(&month, 3))[..], b"\0"].concat(),      "ofsted",   &[],                     &["has NUL characters"]),
     ];
     for (name, content, noun, flags, says) in cases {
         let file = folder.write(name, &content);
@@ -124,8 +125,8 @@ async fn unreadable_files_are_refused(db: Db) {
         for dry in [&["--dry-run"][..], &[]] {
             let error = refused_for(&server, "FILE_REFUSED", &[&words[..], dry].concat());
             assert_eq!(error["code"], "INVALID_ARGUMENT", "{name}");
-            let said = said(&error);
-            assert!(says.iter().all(|it| said.contains(it)), "{name} {flags:?}: {said}");
+            let message = error_text(&error);
+            assert!(says.iter().all(|it| message.contains(it)), "{name} {flags:?}: {message}");
         }
     }
     let bad = folder.write("bad.csv", &bad);
@@ -134,15 +135,16 @@ async fn unreadable_files_are_refused(db: Db) {
     assert_eq!(done(&server, &["import", "list"]), json!([]));
 }
 
-/// An error's message and what it lists.
-fn said(error: &Value) -> String {
+/// The message and the violations of an error, one per line.
+fn error_text(error: &Value) -> String {
     let listed = error["violations"].as_array().into_iter().flatten();
     let listed = listed.map(|it| format!("{}: {}", text(it, "field"), text(it, "description")));
     std::iter::once(text(error, "message")).chain(listed).collect::<Vec<_>>().join("\n")
 }
 
-/// A name, the bytes, rows and accepted ones, the problems by line and column, and how a note begins.
-type TakenCase<'a> = (&'a str, Vec<u8>, [i64; 2], &'a [(i64, &'a str, &'a str)], &'a str);
+/// A file's name and bytes, the numbers of rows and of accepted rows, the problems with line, column and reason, and the
+/// beginning of its only note; empty if it has no note.
+type ImportedCase<'a> = (&'a str, Vec<u8>, [i64; 2], &'a [(i64, &'a str, &'a str)], &'a str);
 
 async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
     let server = Server::start(&db);
@@ -152,17 +154,20 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
     let name = "Ashmoor Road Primary School";
     let changed = |to: &str| bytes(&month.replacen(name, to, 1));
     let midnight =
-        each_cell(&month, |cell| if american(cell) == cell { cell.to_owned() } else { format!("{cell} 00:00") });
+        change_each_cell(
+            &month,
+            |cell| if month_first(cell) == cell { cell.to_owned() } else { format!("{cell} 00:00") },
+        );
     let later = month.replacen("12/03/2019,13/03/2019,11/04/2019", "12/03/2019,13/03/2019,31/12/9999", 1);
     let rounded = month.replacen(",10990003,", ",1.0990E+07,", 1);
     #[rustfmt::skip]
-    let cases: [TakenCase<'_>; 13] = [
+    let cases: [ImportedCase<'_>; 13] = [
         // file          its bytes                                             rows, accepted   problems
         // a note
         ("plain",        bytes(&month),                                        [73, 73],        &[],                                                                  ""),
         ("midnight",     midnight.into(),                                      [73, 73],        &[],                                                                  ""),
-        ("semicolons",   each_separator(&month, b';'),                         [73, 73],        &[],                                                                  "a semicolon separates the cells"),
-        ("tabs",         each_separator(&month, b'\t'),                        [73, 73],        &[],                                                                  "a tab separates the cells"),
+        ("semicolons",   with_separator(&month, b';'),                         [73, 73],        &[],                                                                  "a semicolon separates the cells"),
+        ("tabs",         with_separator(&month, b'\t'),                        [73, 73],        &[],                                                                  "a tab separates the cells"),
         ("marks",        [b"\xef\xbb\xbf\xef\xbb\xbf", &bytes(&month)[..]].concat(), [73, 73],  &[],                                                                  ""),
         ("twice",        bytes(&format!("{month}{first}")),                    [74, 73],        &[],                                                                  "1 row(s) repeat another one cell for cell and were taken once: line 75 is line 2"),
         ("comma",        changed("Ashmoor Road, Primary School"),              [73, 72],        &[(3, "(row)", "has 71 columns, the header 70 (a comma without quotation marks?)")], ""),
@@ -188,11 +193,11 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
         assert_eq!(notes.len(), expected_notes, "{name}: {notes:?}");
         assert!(notes.iter().all(|it| it.as_str().unwrap().starts_with(note)), "{name}: {notes:?}");
     }
-    notes_are_kept(&server, &folder);
+    check_notes(&server, &folder);
 }
 
-/// A sample with another separator.
-fn each_separator(text: &str, separator: u8) -> Vec<u8> {
+/// The bytes of a sample with another separator between the cells.
+fn with_separator(text: &str, separator: u8) -> Vec<u8> {
     let bytes = bytes(text);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes.as_slice());
     let mut writer = csv::WriterBuilder::new().flexible(true).delimiter(separator).from_writer(Vec::new());
@@ -202,8 +207,8 @@ fn each_separator(text: &str, separator: u8) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-/// Notes are shown after an import and whenever it is shown again, as JSON and in the table.
-fn notes_are_kept(server: &Server, folder: &Folder) {
+/// Checks that notes are shown by an import and by `import show`, as JSON and in the table.
+fn check_notes(server: &Server, folder: &Folder) {
     let register = folder.write("wales.csv", wales("910001,330,2001").as_bytes());
     let wales = done(server, &["import", "register", &register, "--as-at", "2021-08-31"]);
     let of_wales = "1100 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1100";
@@ -215,7 +220,7 @@ fn notes_are_kept(server: &Server, folder: &Folder) {
     assert_eq!((&shown["notes"], &shown["problems"]), (&json!([of_wales]), &json!([])));
     let table = tsio(&["--server", &server.url(), "import", "show", &id]);
     assert!(table.stdout.contains(&format!("wales.csv: note: {of_wales}")), "{}", table.stdout);
-    // The same month imported under its own date and under two others.
+    // The same monthly file is imported with its own as-at date, and with two others.
     let note = |as_at: &str| {
         let words = ["import", "ofsted", &path(AUGUST.0), "--as-at", as_at, "--dry-run"];
         done(server, &words)[0]["notes"].clone()
@@ -238,7 +243,7 @@ async fn the_flags_of_an_import_belong_to_its_request(db: Db) {
     refused_for(&server, "FILE_REFUSED", &words);
     let first = done(&server, &accepted);
     assert_eq!((&first[0]["rows"], &first[0]["accepted"]), (&11.into(), &3.into()));
-    assert_eq!(done(&server, &accepted), first, "the same request, the same answer");
+    assert_eq!(done(&server, &accepted), first, "the repeated request gets the same answer");
     refused_for(&server, "REQUEST_ID_REUSED", &words);
     refused_for(&server, "REQUEST_ID_REUSED", &[&accepted[..], &["--day-first"]].concat());
 }
@@ -247,7 +252,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
     let server = Server::start(&db);
     let folder = Folder::new();
     let [groups, membership, links, establishments] = REGISTER_AUGUST;
-    // Alderquill (90001) is proposed to close, Foxlow Lantern (90003) was created in error.
+    // The change: Alderquill (90001) is proposed to close, and Foxlow Lantern (90003) was created in error.
     let closing = |text: &str, status: &str, uid: &str| -> String {
         let line = |line: &str| match line.contains(&format!("{uid},TR{uid}")) {
             true => line.replace(",OPEN,Open,", &format!(",,{status},")),
@@ -263,13 +268,14 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
         assert_eq!((&answer[0]["accepted"], &answer[0]["problems"]), (&answer[0]["rows"], &json!([])), "{answer}");
     }
     import_all(&server, &[links, establishments, AUGUST]);
-    // As in the first row of the README's table, but the only school of 90003 has no placement any more.
+    // The counts are those of the first row of the README's table, but the only school of 90003 has no placement any
+    // more.
     assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 13, 11, 2, 0, 5, 0]);
     assert_eq!(identify(&server), [18, 0, 0, 0, 0, 5]);
     assert_eq!(offer_of(&server, 90_001)["recipient_kind"], "mat");
     let shown = done(&server, &["trusts", "show", "90001"]);
     assert!(shown.to_string().contains("Proposed to close"), "{shown}");
-    let place = cli(&server, &["schools", "show", "910044"]);
-    assert_eq!(place.code, 0, "{}", place.stderr);
-    assert!(place.json.to_string().contains("unplaced"), "{}", place.stdout);
+    let school = cli(&server, &["schools", "show", "910044"]);
+    assert_eq!(school.code, 0, "{}", school.stderr);
+    assert!(school.json.to_string().contains("unplaced"), "{}", school.stdout);
 }
