@@ -1,4 +1,5 @@
-//! Databases of earlier versions: migrated, verified up to the same head, read, and worked on; their requests are repeated.
+//! Migrates databases of earlier versions, and verifies them up to the same head. The tests read these databases, change
+//! them, and repeat their recorded requests.
 //!
 //! Each issue adds the fixture of the version before it, so that each version keeps the promises of earlier ones
 //! (CONTRIBUTING.md says how). Every test here uses all fixtures.
@@ -28,8 +29,8 @@ use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
 use watch::Place;
 
-/// Makes two tests of each `async fn check(fixture: RestoredFixture)`: `check::sqlite` and `check::postgres`, each over
-/// every fixture of its database.
+/// Makes two tests from each `async fn check(fixture: RestoredFixture)`: `check::sqlite` and `check::postgres`. Each
+/// runs the check with every fixture of its database.
 macro_rules! over_every_fixture {
     ($($check:ident),+ $(,)?) => {$(
         mod $check {
@@ -69,6 +70,7 @@ struct RestoredFixture {
     upgraded: Vec<Head>,
 }
 
+/// Runs a check with every fixture of this database: `sqlite` or `postgres`.
 fn over_every_fixture_of<F: Future<Output = ()>>(database: &str, check: impl Fn(RestoredFixture) -> F) {
     let folders = folders();
     assert!(!folders.is_empty(), "there is no fixture in {}", root().display());
@@ -80,11 +82,12 @@ fn over_every_fixture_of<F: Future<Output = ()>>(database: &str, check: impl Fn(
     }
 }
 
+/// The folder of all fixtures.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Every fixture's folder, the oldest first.
+/// The folder of each fixture, the oldest first.
 fn folders() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
@@ -101,8 +104,9 @@ impl RestoredFixture {
         Self { fixture, db, upgraded }
     }
 
-    /// How many events the upgrade appends to each programme: 1 if it adopts the current rules, 0 if an earlier version had.
-    fn adopted(&self) -> i64 {
+    /// How many events the upgrade appends to each programme: 1 if it adopts the current rules, 0 if an earlier version
+    /// has adopted them.
+    fn events_of_upgrade(&self) -> i64 {
         i64::from(!self.manifest().kinds.iter().any(|it| it == "rules_adopted"))
     }
 
@@ -110,29 +114,29 @@ impl RestoredFixture {
         &self.fixture.manifest
     }
 
-    /// Starts a server on it, and connects.
-    async fn served(&self) -> (Server, Channel) {
+    /// Starts a server on the database, and connects to it.
+    async fn serve(&self) -> (Server, Channel) {
         let server = Server::start(&self.db);
         let channel = Client::of(&server).await.channel();
         (server, channel)
     }
 
-    /// Checks that every programme has the head after the migration, and before it the head that the fixture's version
-    /// printed.
-    fn has_the_same_heads(&self) {
+    /// Checks that every programme still has the head that it had after the migration, and that its record contains the
+    /// head that the fixture's version printed.
+    fn check_same_heads(&self) {
         assert_eq!(heads(&self.db), self.upgraded);
-        self.has_the_heads_in_its_record();
+        self.check_heads_in_record();
     }
 
-    /// The sequences of the fixture's heads by programme, each plus this many events.
-    fn heads_further_by(&self, events: impl Fn(&Head) -> i64) -> Vec<(String, i64)> {
+    /// The programme and the sequence of each head of the fixture, with this number of events added to the sequence.
+    fn sequences_plus(&self, events: impl Fn(&Head) -> i64) -> Vec<(String, i64)> {
         self.manifest().heads.iter().map(|it| (it.programme.clone(), it.sequence + events(it))).collect()
     }
 
     /// Checks that every record contains the head that the fixture's version printed.
-    fn has_the_heads_in_its_record(&self) {
+    fn check_heads_in_record(&self) {
         for head in &self.manifest().heads {
-            let (code, reports) = expecting(&self.db, head);
+            let (code, reports) = verify_with_head(&self.db, head);
             assert_eq!(code, 0, "{reports:#}");
         }
     }
@@ -153,19 +157,20 @@ fn heads(db: &Db) -> Vec<Head> {
     Head::of_reports(&reports)
 }
 
-/// Runs `tsio verify` for one programme with an expected head.
-fn expecting(db: &Db, head: &Head) -> (i32, serde_json::Value) {
+/// Runs `tsio verify` for one programme with an expected head. Returns the exit code and the reports.
+fn verify_with_head(db: &Db, head: &Head) -> (i32, serde_json::Value) {
     let expect = format!("{}:{}", head.sequence, head.hash);
     verify(db, &["--programme", &head.programme, "--expect", &expect])
 }
 
 both!(texts_erased_before_are_adopted_with_the_rules);
 
-/// Before rules 2 a text was erased by deleting its row. The event that adopts the rules lists these texts.
+/// Before rules 2 a text was erased by deleting its row. The event that adopts rules 2 lists the deleted texts. A text
+/// that is deleted after this event is a difference.
 async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
     let database = if db.is_postgres() { "postgres" } else { "sqlite" };
     let fixture = Fixture::read(&folders()[0].join(database));
-    assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "it uses older rules");
+    assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "the fixture does not use older rules");
     let db = restore_unmigrated(&fixture);
     let mut raw_sql = RawSql::of(&db).await;
     let mut deleted = Vec::new();
@@ -191,8 +196,8 @@ async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
     assert_eq!((code, &year["differences"]), (1, &serde_json::json!([named])), "{reports:#}");
 }
 
-/// The number of rows in each table to which a repeated call must not add.
-async fn rows(db: &Db) -> Vec<i64> {
+/// The number of rows in each table to which a repeated call must not add rows.
+async fn count_rows(db: &Db) -> Vec<i64> {
     let mut raw_sql = RawSql::of(db).await;
     let mut rows = Vec::new();
     for table in ["events", "entries", "requests", "approvals", "imports", "texts", "offers", "awards", "accounts"] {
@@ -201,75 +206,78 @@ async fn rows(db: &Db) -> Vec<i64> {
     rows
 }
 
-/// The sequences of heads by programme.
+/// The programme and the sequence of each head.
 fn sequences(heads: &[Head]) -> Vec<(String, i64)> {
     heads.iter().map(|it| (it.programme.clone(), it.sequence)).collect()
 }
 
 async fn the_record_is_verified_up_to_the_same_head(restored: RestoredFixture) {
-    // The upgrade appends one event to each programme, and keeps the record before it.
-    assert_eq!(sequences(&restored.upgraded), restored.heads_further_by(|_| restored.adopted()));
-    restored.has_the_same_heads();
+    // The upgrade appends at most one event to each programme, and does not change the earlier record.
+    assert_eq!(sequences(&restored.upgraded), restored.sequences_plus(|_| restored.events_of_upgrade()));
+    restored.check_same_heads();
     let mut raw_sql = RawSql::of(&restored.db).await;
     let adopted = raw_sql.number("SELECT count(*) FROM events WHERE kind = 'rules_adopted'").await;
     assert!(adopted >= i64::try_from(restored.upgraded.len()).unwrap(), "{adopted}");
     let last = "SELECT count(*) FROM books b JOIN events e ON e.programme = b.programme AND e.seq = b.next_seq - 1 \
                 WHERE e.kind = 'rules_adopted' AND e.actor = 'tsio' AND e.offer_id IS NULL";
-    assert_eq!(raw_sql.number(last).await, restored.adopted() * i64::try_from(restored.upgraded.len()).unwrap());
+    assert_eq!(
+        raw_sql.number(last).await,
+        restored.events_of_upgrade() * i64::try_from(restored.upgraded.len()).unwrap()
+    );
     drop(raw_sql);
     // Migrating once more adds nothing.
     let migrated = tsio(&["migrate", "--database", &restored.db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-    restored.has_the_same_heads();
-    // Serving adds nothing.
-    let (mut server, _) = restored.served().await;
+    restored.check_same_heads();
+    // A server that starts and stops adds nothing.
+    let (mut server, _) = restored.serve().await;
     server.stop();
-    restored.has_the_same_heads();
+    restored.check_same_heads();
 }
 
 async fn its_record_has_every_kind_of_event(restored: RestoredFixture) {
     let manifest = restored.manifest();
     assert!(!manifest.kinds.is_empty());
-    let today: BTreeSet<&str> = EventBody::KINDS.into_iter().collect();
+    let current_kinds: BTreeSet<&str> = EventBody::KINDS.into_iter().collect();
     let mut raw_sql = RawSql::of(&restored.db).await;
     for kind in &manifest.kinds {
         let recorded = raw_sql.number(&format!("SELECT count(*) FROM events WHERE kind = '{kind}'")).await;
         assert!(recorded > 0, "no event of the kind {kind}");
-        assert!(today.contains(kind.as_str()), "{kind} is not known any more");
+        assert!(current_kinds.contains(kind.as_str()), "this version does not know the kind {kind}");
     }
     let events = raw_sql.number("SELECT count(*) FROM events").await;
     assert_eq!(
         events,
-        restored.heads_further_by(|_| restored.adopted()).iter().map(|(_, sequence)| sequence).sum::<i64>()
+        restored.sequences_plus(|_| restored.events_of_upgrade()).iter().map(|(_, sequence)| sequence).sum::<i64>()
     );
 }
 
 async fn everything_can_be_read(restored: RestoredFixture) {
-    let (mut server, channel) = restored.served().await;
+    let (mut server, channel) = restored.serve().await;
     let mut counted = look::counted(channel).await;
-    // A later version may count more than the version that made it.
+    // This version may count more things than the version that made the fixture.
     counted.retain(|what, _| restored.manifest().counts.contains_key(what));
     assert_eq!(counted, restored.manifest().counts);
     server.stop();
-    restored.has_the_same_heads();
+    restored.check_same_heads();
 }
 
 async fn a_watcher_resumes_from_its_place(restored: RestoredFixture) {
-    let (_server, channel) = restored.served().await;
+    let (_server, channel) = restored.serve().await;
     let place = &restored.manifest().place;
     assert!(place.changes_after.len() > 10, "{place:?}");
     assert_eq!(place.resumed(&channel).await, place.changes_after);
 }
 
 async fn repeated_requests_are_answered_byte_for_byte(restored: RestoredFixture) {
-    let before = rows(&restored.db).await;
-    let (mut server, channel) = restored.served().await;
+    let before = count_rows(&restored.db).await;
+    let (mut server, channel) = restored.serve().await;
     let stored = restored.fixture.stored().count();
     assert!(0 < stored && stored < restored.fixture.calls.len(), "{stored} stored answers, the others are refusals");
-    each_is_answered_as_before(&expected_after_upgrade(&restored), &channel).await;
+    check_same_answers(&expected_after_upgrade(&restored), &channel).await;
     server.stop();
-    restored.has_the_same_heads();
-    assert_eq!(rows(&restored.db).await, before);
+    restored.check_same_heads();
+    assert_eq!(count_rows(&restored.db).await, before);
 }
 
 async fn requests_keep_their_method_and_fingerprint(restored: RestoredFixture) {
@@ -289,21 +297,22 @@ async fn repeat(call: &Call, channel: &Channel) -> Answer {
 fn expected_after_upgrade(restored: &RestoredFixture) -> Vec<Call> {
     let mut calls = restored.fixture.calls.clone();
     let open = Answer::Refused("APPROVAL_REQUIRED".to_owned());
-    for call in calls.iter_mut().filter(|it| restored.adopted() > 0 && it.answer == open) {
+    for call in calls.iter_mut().filter(|it| restored.events_of_upgrade() > 0 && it.answer == open) {
         call.answer = Answer::Refused("APPROVAL_CLOSED".to_owned());
     }
     calls
 }
 
-async fn each_is_answered_as_before(calls: &[Call], channel: &Channel) {
+/// Repeats each call, and checks that it gets its recorded answer.
+async fn check_same_answers(calls: &[Call], channel: &Channel) {
     for call in calls {
         assert_eq!(repeat(call, channel).await, call.answer, "{} of request {}", call.method, call.request_id);
     }
 }
 
 async fn another_body_under_a_recorded_request_id_is_refused(restored: RestoredFixture) {
-    let before = rows(&restored.db).await;
-    let (mut server, channel) = restored.served().await;
+    let before = count_rows(&restored.db).await;
+    let (mut server, channel) = restored.serve().await;
     for call in restored.fixture.stored() {
         let other = call.with_another_body(&restored.fixture.calls);
         let other = other.unwrap_or_else(|| panic!("every call of {} has the same body", call.method));
@@ -312,12 +321,12 @@ async fn another_body_under_a_recorded_request_id_is_refused(restored: RestoredF
         assert_eq!(seen, (Code::AlreadyExists, "REQUEST_ID_REUSED".to_owned()), "{}: {status:?}", call.method);
     }
     server.stop();
-    restored.has_the_same_heads();
-    assert_eq!(rows(&restored.db).await, before);
+    restored.check_same_heads();
+    assert_eq!(count_rows(&restored.db).await, before);
 }
 
 async fn work_goes_on(restored: RestoredFixture) {
-    let (mut server, _) = restored.served().await;
+    let (mut server, _) = restored.serve().await;
     let client = Client::of(&server).await;
     let accepted =
         ListOffersRequest { programme: YEAR.to_owned(), state: OfferState::Accepted.into(), ..Default::default() };
@@ -328,18 +337,18 @@ async fn work_goes_on(restored: RestoredFixture) {
     client.start(offer).await.unwrap();
     client.draw(&award, Much::Days(1), &fresh()).await.unwrap();
     server.stop();
-    restored.has_the_heads_in_its_record();
-    let worked_on = |head: &Head| restored.adopted() + if head.programme == YEAR { 4 } else { 0 };
-    assert_eq!(sequences(&heads(&restored.db)), restored.heads_further_by(worked_on));
+    restored.check_heads_in_record();
+    let worked_on = |head: &Head| restored.events_of_upgrade() + if head.programme == YEAR { 4 } else { 0 };
+    assert_eq!(sequences(&heads(&restored.db)), restored.sequences_plus(worked_on));
 }
 
-/// Versions that stored only the normalised reference of an invoice.
+/// The commits of the versions that stored only the normalised reference of an invoice.
 const BEFORE_CLAIMS: [&str; 2] = ["9f9fc2a", "7cc23b9"];
 
-/// An invoice or leader that an earlier version paid for cannot be paid for again: under no strand, in no spelling, and not
-/// in parts. An invoice that it refunded in full can be paid again.
+/// If an earlier version paid an invoice or funded a leader, this version refuses to do it again: for all strands, all
+/// spellings, and in parts. An invoice can be paid again after a full refund.
 async fn earlier_payments_stay_paid(restored: RestoredFixture) {
-    let (mut server, _) = restored.served().await;
+    let (mut server, _) = restored.serve().await;
     let client = Client::of(&server).await;
     let (programme, strand) = (YEAR.to_owned(), "npqel".to_owned());
     let of_fees = ListAwardsRequest { programme, strand, page_size: 500, ..Default::default() };
@@ -370,21 +379,21 @@ async fn earlier_payments_stay_paid(restored: RestoredFixture) {
         .await;
     client.pay(Claim::of(&fees, 100, &unrefunded.reference)).await.unwrap();
     server.stop();
-    restored.has_the_heads_in_its_record();
+    restored.check_heads_in_record();
 }
 
-/// Shows that the checks above can fail.
+/// Checks that the tests above notice a changed head and a changed answer.
 async fn a_changed_answer_and_another_head_are_noticed(restored: RestoredFixture) {
-    // Another head: one digit of its hash.
+    // Changes one digit of a head's hash.
     let mut head = restored.manifest().heads[0].clone();
     let digit = if head.hash.starts_with('0') { "1" } else { "0" };
     head.hash.replace_range(..1, digit);
-    let (code, reports) = expecting(&restored.db, &head);
+    let (code, reports) = verify_with_head(&restored.db, &head);
     assert_eq!(code, 1, "{reports:#}");
 
-    // Another stored answer: one digit of the id that it begins with.
+    // Changes one digit of the id at the beginning of a stored answer.
     let call = restored.fixture.calls.iter().find(|it| it.method == "OfferService/NoteOffer").unwrap();
-    let Answer::Stored(EncodedMessage(first)) = &call.answer else { panic!("a note is answered") };
+    let Answer::Stored(EncodedMessage(first)) = &call.answer else { panic!("the note was refused") };
     let mut changed = first.clone();
     let digit = changed.iter_mut().find(|it| it.is_ascii_digit()).unwrap();
     *digit = if *digit == b'7' { b'8' } else { b'7' };
@@ -393,7 +402,7 @@ async fn a_changed_answer_and_another_head_are_noticed(restored: RestoredFixture
     let mut raw_sql = RawSql::of(&restored.db).await;
     let id = raw_sql.id(&call.request_id);
     raw_sql.run(&format!("UPDATE requests SET answer = {literal} WHERE request_id = {id}")).await.unwrap();
-    let (_server, channel) = restored.served().await;
+    let (_server, channel) = restored.serve().await;
     let answered = repeat(call, &channel).await;
     assert_eq!(answered, Answer::Stored(EncodedMessage(changed)));
     assert_ne!(answered, call.answer);
@@ -426,8 +435,8 @@ fn a_fixture_is_read_as_it_was_written() {
     assert_eq!(Fixture::read(folder.path()), written);
 }
 
-/// Keeps the tool that makes fixtures complete: its casework has to reach every kind of event and every mutating method of
-/// this version, and its recording has to pass the checks above.
+/// Checks that the tool that makes fixtures is complete. Its casework must make every kind of event, and call every
+/// mutating method of this version. Its recorded calls must pass the checks above.
 async fn this_version_leaves_a_complete_fixture(db: Db) {
     let mut server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
@@ -442,10 +451,11 @@ async fn this_version_leaves_a_complete_fixture(db: Db) {
     }
     assert_eq!(complete::missing(&recorded, &calls), Vec::<String>::new());
     fingerprints::check_stored(&mut raw_sql, &calls).await;
-    // The check can fail: it names a missing kind, a missing method and a missing second call.
+    // The check of completeness names a missing kind, a missing method and a missing second call.
     recorded.remove("refunded");
     let first_release = calls.iter().position(|it| it.method == "AwardService/ReleaseAward").unwrap();
-    let fewer = calls.iter().enumerate().filter(|(n, it)| *n != first_release && it.method != "OfferService/NoteOffer");
+    let fewer =
+        calls.iter().enumerate().filter(|(index, it)| *index != first_release && it.method != "OfferService/NoteOffer");
     let fewer: Vec<Call> = fewer.map(|(_, it)| it.clone()).collect();
     let named = [
         "an event of the kind refunded",
@@ -455,6 +465,6 @@ async fn this_version_leaves_a_complete_fixture(db: Db) {
     assert_eq!(complete::missing(&recorded, &fewer), named);
     server.restart();
     let channel = Client::of(&server).await.channel();
-    each_is_answered_as_before(&calls, &channel).await;
+    check_same_answers(&calls, &channel).await;
     Place::in_the_middle_of(&channel, casework::YEAR).await;
 }

@@ -1,6 +1,6 @@
-//! Forged records. An administrator of the database drops its triggers and constraints, changes the record, and computes
-//! hashes, head, balances and tables again. `tsio verify` names each forgery with its event and the broken rule, in the
-//! part of a record from before rules 2 and in the part after them.
+//! Forged records. An administrator of the database drops its triggers and constraints, changes the record, and
+//! computes hashes, head, balances and tables again. `tsio verify` names each forgery with its event and the broken
+//! rule. It does so for events from before rules 2, and for events under rules 2.
 
 mod evidence;
 mod forger;
@@ -17,17 +17,20 @@ use forger::Forger;
 /// The fixture of the last version with rules 1.
 const OLD: &str = "tests/fixtures/01-9f9fc2a";
 /// How long all forgeries of one record may take, each on a copy of the database.
-const BOUND: std::time::Duration = std::time::Duration::from_secs(300);
+const MAX_TIME: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// A forgery, and how `tsio verify` reports it.
 struct Forgery {
     name: &'static str,
+    /// Returns the SQL of the forgery.
     forge: fn(&Forger) -> Vec<String>,
     /// A word for [`target`] that selects the event that verify has to name; empty if it names no event.
     event: &'static str,
+    /// A part of the difference that verify has to report.
     rule: &'static str,
 }
 
+/// A condition for events that are the only one of their request.
 const ALONE: &str = "NOT EXISTS (SELECT 1 FROM events o WHERE o.programme = e.programme AND o.seq <> e.seq \
                      AND o.request_id = e.request_id)";
 
@@ -44,7 +47,7 @@ const FORGERIES: &[Forgery] = &[
         rule: "SELF_APPROVAL",
     },
     Forgery {
-        name: "£940,000 that one person put in",
+        name: "an allocation of £940,000 by one person",
         forge: moved_alone,
         event: "allocated",
         rule: "APPROVAL_REQUIRED",
@@ -84,7 +87,7 @@ const FORGERIES: &[Forgery] = &[
     Forgery {
         name: "a provider that is not accredited",
         forge: other_provider,
-        event: "call_of_fees",
+        event: "first_award_of_call",
         rule: "PROVIDER_NOT_ACCREDITED",
     },
     Forgery {
@@ -111,7 +114,7 @@ fn target(word: &str) -> String {
             first("e.kind = 'identified' AND e.body LIKE '%\"standalone\"%\"rules\":[\"E2_RI_TWICE_ON_ENTRY\"]%'")
         }
         // Awards of one call are refused together, so verify names the first event of the call.
-        "call_of_fees" => first(&format!(
+        "first_award_of_call" => first(&format!(
             "e.request_id = (SELECT f.request_id FROM events f WHERE f.programme = '{YEAR}' AND f.seq = ({}))",
             target("fees")
         )),
@@ -120,7 +123,7 @@ fn target(word: &str) -> String {
     }
 }
 
-/// SQL that changes the event of a word.
+/// SQL that changes the event that [`target`] selects for this word.
 fn update_event(word: &str, set: &str) -> String {
     format!("UPDATE events SET {set} WHERE programme = '{YEAR}' AND seq = ({})", target(word))
 }
@@ -260,7 +263,8 @@ fn terms(forger: &Forger) -> Vec<String> {
     forger.rewrite_terms("current  = [3]", "current  = [2]")
 }
 
-/// Whether a difference shows a broken hash or table instead of a broken rule: a mistake in the forgery.
+/// Whether a difference names a wrong hash or table row instead of a broken rule. Such a difference is a mistake in the
+/// forgery itself.
 fn is_careless(difference: &str) -> bool {
     let table_prefixes =
         ["offer ", "award ", "account ", "fund ", "approval ", "referral ", "the head", "text ", "entry ", "school "];
@@ -268,7 +272,8 @@ fn is_careless(difference: &str) -> bool {
     breaks_chain || table_prefixes.iter().any(|it| difference.starts_with(it))
 }
 
-async fn each_is_named(db: &Db) {
+/// Makes each forgery on a copy of the database, and checks that verify names it.
+async fn check_each_is_named(db: &Db) {
     proved(db);
     for Forgery { name, forge, event, rule } in FORGERIES {
         let restore = db.backup();
@@ -279,10 +284,10 @@ async fn each_is_named(db: &Db) {
         let (code, reports) = verify(db, &["--programme", YEAR]);
         let differences: Vec<&str> =
             reports[0]["differences"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
-        assert_eq!(code, 1, "{name}: it is not noticed");
-        let begins = seq.map(|it| format!("event {it}: ")).unwrap_or_default();
-        let named = |it: &&&str| it.starts_with(&begins) && it.contains(rule);
-        assert!(differences.iter().find(named).is_some(), "{name}: {begins}{rule} is not in {differences:#?}");
+        assert_eq!(code, 1, "{name}: verify reports no difference");
+        let prefix = seq.map(|it| format!("event {it}: ")).unwrap_or_default();
+        let names_it = |it: &&&str| it.starts_with(&prefix) && it.contains(rule);
+        assert!(differences.iter().find(names_it).is_some(), "{name}: {prefix}{rule} is not in {differences:#?}");
         let careless: Vec<_> = differences.iter().filter(|it| is_careless(it)).collect();
         assert!(careless.is_empty(), "{name}: {careless:#?}");
         restore();
@@ -303,7 +308,7 @@ async fn before_rules_2(db: Db) {
         "the record has events after the rules were adopted"
     );
     drop(raw_sql);
-    each_is_named(&db).await;
+    check_each_is_named(&db).await;
 }
 
 /// Forges a record that begins with rules 2.
@@ -311,7 +316,7 @@ async fn after_rules_2(db: Db) {
     let mut server = Server::start(&db);
     casework::carry_out(Client::of(&server).await.channel()).await;
     server.stop();
-    each_is_named(&db).await;
+    check_each_is_named(&db).await;
 }
 
 fn old_database(database: &str) -> Vec<u8> {
@@ -320,20 +325,20 @@ fn old_database(database: &str) -> Vec<u8> {
 
 #[test]
 fn before_rules_2_on_sqlite() {
-    run_within(BOUND, before_rules_2(Db::sqlite_restored(&old_database("sqlite"))));
+    run_within(MAX_TIME, before_rules_2(Db::sqlite_restored(&old_database("sqlite"))));
 }
 
 #[test]
 fn before_rules_2_on_postgres() {
-    run_within(BOUND, before_rules_2(Db::postgres_restored(&old_database("postgres"))));
+    run_within(MAX_TIME, before_rules_2(Db::postgres_restored(&old_database("postgres"))));
 }
 
 #[test]
 fn after_rules_2_on_sqlite() {
-    run_within(BOUND, after_rules_2(Db::sqlite()));
+    run_within(MAX_TIME, after_rules_2(Db::sqlite()));
 }
 
 #[test]
 fn after_rules_2_on_postgres() {
-    run_within(BOUND, after_rules_2(Db::postgres()));
+    run_within(MAX_TIME, after_rules_2(Db::postgres()));
 }

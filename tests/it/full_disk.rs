@@ -1,9 +1,9 @@
-//! The disk fills up and is freed again at random moments under load. No acknowledged change is lost, health reports it,
-//! and the server recovers by itself.
+//! The disk becomes full and is freed again, at random moments under load. No acknowledged change is lost, health
+//! reports the full disk, and the server recovers by itself.
 //!
 //! The disk is a tmpfs if this process may mount one; otherwise the shim of `io_faults` simulates a full disk. On
-//! PostgreSQL the tables are on it, but not the write-ahead log: a full log ends the whole cluster, which `kill.rs` tests.
-//! `TSIO_DISK_ROUNDS` sets the number of rounds, and `TSIO_SEED` the random moments.
+//! PostgreSQL the tables are on it, but not the write-ahead log: a full log ends the whole cluster, which `kill.rs`
+//! tests. `TSIO_DISK_ROUNDS` sets the number of rounds, and `TSIO_SEED` the random moments.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -23,15 +23,16 @@ use crate::raw_sql::proved;
 
 /// How often the disk fills up, unless `TSIO_DISK_ROUNDS` sets another number.
 const ROUNDS: usize = 2;
-/// After this many rounds the server is killed, and its answers are checked.
-const KILLED_AFTER: usize = 5;
+/// After this many rounds the server is killed, and all acknowledged changes are checked.
+const ROUNDS_PER_KILL: usize = 5;
 /// The highest number of answers before the disk is full again.
 const MAX_ANSWERS: usize = 60;
-const ROUND: Duration = Duration::from_secs(90);
-/// The size of the disk in MiB, with more for each round: enough for a new cluster or a SQLite file with its log, and for
-/// the changes.
-const SIZE: usize = 160;
-const SIZE_OF_ROUND: usize = 20;
+/// How long a round may take.
+const MAX_ROUND: Duration = Duration::from_secs(90);
+/// The size of the disk in MiB: enough for a new cluster, or for a SQLite file with its log.
+const BASE_SIZE: usize = 160;
+/// The size in MiB that the changes of one round need.
+const SIZE_PER_ROUND: usize = 20;
 
 /// A disk that a test can fill.
 enum Disk {
@@ -43,7 +44,7 @@ impl Disk {
     fn new(rounds: usize) -> Self {
         let folder = TempDir::with_prefix("tsio-it-disk-").unwrap();
         let mut mount = Command::new("mount");
-        let size = format!("size={}m", SIZE + rounds * SIZE_OF_ROUND);
+        let size = format!("size={}m", BASE_SIZE + rounds * SIZE_PER_ROUND);
         mount.args(["-t", "tmpfs", "-o", &size, "tsio-it-disk"]).arg(folder.path());
         let mounted = mount.output().is_ok_and(|mounted| mounted.status.success());
         if mounted { Self::Mounted(folder) } else { Self::Simulated(folder, Control::new()) }
@@ -91,7 +92,8 @@ impl Drop for Disk {
     }
 }
 
-async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
+/// Fills and frees the disk this many times under load, and checks that all acknowledged changes are recorded.
+async fn fill_and_free(mut random: Rng, rounds: usize, on_postgres: bool) {
     let disk = Disk::new(rounds);
     let environment = disk.environment(if on_postgres { "data/base" } else { "" });
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -106,10 +108,10 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
     let (mut sent, mut done) = (Vec::new(), 0);
     while done < rounds {
         let client = Client::of(&server).await;
-        // Sixteen callers.
+        // Two loads of eight callers each.
         let loads =
             [Load::on(&client, &offers[..9], OnFailure::Retry), Load::on(&client, &offers[9..], OnFailure::Retry)];
-        for _ in 0..KILLED_AFTER.min(rounds - done) {
+        for _ in 0..ROUNDS_PER_KILL.min(rounds - done) {
             loads[0].until_more(random.usize(1..=MAX_ANSWERS)).await;
             disk.fill();
             wait_for_health(&client, ServingStatus::NotServing).await;
@@ -131,11 +133,15 @@ async fn filled_and_freed(mut random: Rng, rounds: usize, on_postgres: bool) {
     proved(&db);
 }
 
+/// Runs the rounds, and prints their seed.
 fn run_rounds(on_postgres: bool) {
     let seed = setting("TSIO_SEED").unwrap_or_else(|| fastrand::u64(..));
     let rounds = setting("TSIO_DISK_ROUNDS").map_or(ROUNDS, |it| usize::try_from(it).unwrap());
     eprintln!("--- TSIO_SEED={seed}, {rounds} rounds");
-    run_within(ROUND * u32::try_from(rounds + 1).unwrap(), filled_and_freed(Rng::with_seed(seed), rounds, on_postgres));
+    run_within(
+        MAX_ROUND * u32::try_from(rounds + 1).unwrap(),
+        fill_and_free(Rng::with_seed(seed), rounds, on_postgres),
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Funds over the command line: creating, allocating, withdrawing and moving money; and balances as of any date, time or
-//! sequence.
+//! Funds over the command line: creating a fund, allocating, withdrawing and moving money, and balances as of any date,
+//! time or sequence.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -58,21 +58,21 @@ async fn funds_are_created_and_allocated(db: Db) {
     done(&server, &["funds", "allocate", &fund, "£4,000.50", "--on", "2021-09-02"]);
     done(&server, &["funds", "withdraw", &fund, "1000", "--on", "2021-09-03"]);
     assert_eq!(counted(&fund_row(&server, &fund)), [300_050, 0, 0, 300_050]);
-    let to = text(&done(&server, &create("nlg", &[])), "fund");
-    let moved = done(&server, &["funds", "move", &fund, &to, "3000.49", "--on", "2021-09-04"]);
+    let target_fund = text(&done(&server, &create("nlg", &[])), "fund");
+    let moved = done(&server, &["funds", "move", &fund, &target_fund, "3000.49", "--on", "2021-09-04"]);
     assert!(moved.is_object() || moved.is_array(), "{moved}");
-    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1], "across strands");
-    assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
-    refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "move", &fund, &to, "0.02", "--on", "2021-09-04"]);
-    refused_for(&server, "SAME_FUND", &["funds", "move", &to, &to, "1", "--on", "2021-09-04"]);
-    assert_eq!(counted(&fund_row(&server, &to)), [300_049, 0, 0, 300_049]);
+    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1], "money may move to a fund of another strand");
+    assert_eq!(counted(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
+    refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "move", &fund, &target_fund, "0.02", "--on", "2021-09-04"]);
+    refused_for(&server, "SAME_FUND", &["funds", "move", &target_fund, &target_fund, "1", "--on", "2021-09-04"]);
+    assert_eq!(counted(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
     verified(&db);
 }
 
 async fn large_movements_need_two_people(db: Db) {
     let server = august(&db);
     let fund = funded(&server, "credit", "50000");
-    let to = funded(&server, "nlg", "1");
+    let target_fund = funded(&server, "nlg", "1");
     let ask = |words: &[&str]| {
         let words = [words, &["--on", "2021-10-01"]].concat();
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &words)), "approval")
@@ -80,8 +80,8 @@ async fn large_movements_need_two_people(db: Db) {
     let give = |who: &'static str, roles: &'static str, approval: &str| {
         cli(&server, &said_by(who, roles, &["approvals", "give", approval]))
     };
-    // One person may move £50,000 alone, but not a penny more.
-    let much = ask(&["funds", "allocate", &fund, "50000.01"]);
+    // One person may allocate £50,000 alone, but not a penny more.
+    let allocation = ask(&["funds", "allocate", &fund, "50000.01"]);
     assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
     let open = done(&server, &["approvals", "list"]);
     let seen = json!([
@@ -91,49 +91,49 @@ async fn large_movements_need_two_people(db: Db) {
         open[0]["amount_pence"],
         open[0]["requested_by"]
     ]);
-    assert_eq!(seen, json!([much, "allocate_fund", fund, 5_000_001, "ann"]));
-    assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), much, "a repeated call names the same approval");
-    assert_eq!(give("ann", "finance,finance-approver", &much).json["error"]["reason"], "SELF_APPROVAL");
-    assert_eq!(give("bob", "finance", &much).json["error"]["reason"], "ROLE_MISSING");
+    assert_eq!(seen, json!([allocation, "allocate_fund", fund, 5_000_001, "ann"]));
+    assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), allocation, "a repeated call names the same approval");
+    assert_eq!(give("ann", "finance,finance-approver", &allocation).json["error"]["reason"], "SELF_APPROVAL");
+    assert_eq!(give("bob", "finance", &allocation).json["error"]["reason"], "ROLE_MISSING");
     assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
-    let given = give("bob", "finance-approver", &much);
+    let given = give("bob", "finance-approver", &allocation);
     assert_eq!(given.code, 0, "{}", given.stderr);
     assert_eq!(counted(&fund_row(&server, &fund)), [10_000_001, 0, 0, 10_000_001]);
-    assert_eq!(give("cleo", "finance-approver", &much).json["error"]["reason"], "APPROVAL_NOT_OPEN");
+    assert_eq!(give("cleo", "finance-approver", &allocation).json["error"]["reason"], "APPROVAL_NOT_OPEN");
 
-    let out = ask(&["funds", "withdraw", &fund, "60000"]);
-    let across = ask(&["funds", "move", &fund, &to, "70000"]);
-    assert_eq!(give("bob", "finance-approver", &out).code, 0);
+    let withdrawal = ask(&["funds", "withdraw", &fund, "60000"]);
+    let movement = ask(&["funds", "move", &fund, &target_fund, "70000"]);
+    assert_eq!(give("bob", "finance-approver", &withdrawal).code, 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [4_000_001, 0, 0, 4_000_001]);
     // The movement is checked again when the approval is given: the fund no longer has £70,000.
-    let late = &give("bob", "finance-approver", &across).json["error"];
+    let late = &give("bob", "finance-approver", &movement).json["error"];
     assert_eq!((&late["reason"], &late["largest"]), (&json!("FUNDS_INSUFFICIENT"), &json!(4_000_001)));
-    // It is also checked as of its date: money that arrived a day later is not available.
-    let alone = |who: &'static str, words: &[&str]| done(&server, &said_by(who, "finance", words));
-    alone("dan", &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
-    let early = &give("bob", "finance-approver", &across).json["error"];
+    // The movement is also checked as of its date: money that is allocated a day later is not available.
+    let run_alone = |who: &'static str, words: &[&str]| done(&server, &said_by(who, "finance", words));
+    run_alone("dan", &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
+    let early = &give("bob", "finance-approver", &movement).json["error"];
     assert_eq!((&early["reason"], &early["limits"][0]["kind"]), (&json!("FUNDS_INSUFFICIENT"), &json!("as_of")));
-    alone("eve", &["funds", "withdraw", &fund, "30000", "--on", "2021-10-02"]);
-    alone("flo", &["funds", "allocate", &fund, "30000", "--on", "2021-10-01"]);
-    assert_eq!(give("bob", "finance-approver", &across).code, 0);
+    run_alone("eve", &["funds", "withdraw", &fund, "30000", "--on", "2021-10-02"]);
+    run_alone("flo", &["funds", "allocate", &fund, "30000", "--on", "2021-10-01"]);
+    assert_eq!(give("bob", "finance-approver", &movement).code, 0);
     assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1]);
-    assert_eq!(counted(&fund_row(&server, &to)), [7_000_100, 0, 0, 7_000_100]);
+    assert_eq!(counted(&fund_row(&server, &target_fund)), [7_000_100, 0, 0, 7_000_100]);
     verified(&db);
 }
 
-/// "What one person has moved on a fund ... counts together": £50,000 is the threshold.
+/// The amounts that one person moved alone on a fund are added. Above £50,000 a second person must approve.
 async fn movements_by_one_person_alone_count_together(db: Db) {
     let server = august(&db);
     let (fund, other) = (funded(&server, "credit", "1"), funded(&server, "nlg", "1"));
     let move_by = |who: &'static str, words: &[&str]| cli(&server, &said_by(who, "finance", words));
-    let passes = |who, words: &[&str]| assert_eq!(move_by(who, words).code, 0, "{who} {words:?}");
-    let asks = |who, words: &[&str]| {
+    let check_allowed = |who, words: &[&str]| assert_eq!(move_by(who, words).code, 0, "{who} {words:?}");
+    let check_approval_needed = |who, words: &[&str]| {
         let error = move_by(who, words).json["error"].clone();
         assert_eq!(error["reason"], "APPROVAL_REQUIRED", "{who} {words:?}: {error}");
         error
     };
-    passes("ann", &["funds", "allocate", &fund, "30000"]);
-    let error = asks("ann", &["funds", "allocate", &fund, "20000.01"]);
+    check_allowed("ann", &["funds", "allocate", &fund, "30000"]);
+    let error = check_approval_needed("ann", &["funds", "allocate", &fund, "20000.01"]);
     let message = text(&error, "message");
     let expected =
         "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second";
@@ -142,25 +142,30 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
     assert_eq!((&open[0]["moved_alone_pence"], &open[0]["amount_pence"]), (&json!(3_000_000), &json!(2_000_001)));
     let given = cli(&server, &said_by("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
     assert_eq!(given.code, 0, "{}", given.stderr);
-    // An approved movement counts for neither person.
-    passes("bob", &["funds", "allocate", &fund, "50000"]);
-    passes("ann", &["funds", "withdraw", &fund, "20000"]);
+    // An approved allocation is not added to the amounts of either person.
+    check_allowed("bob", &["funds", "allocate", &fund, "50000"]);
+    check_allowed("ann", &["funds", "withdraw", &fund, "20000"]);
     for words in [
         ["funds", "allocate", &fund, "0.01"].as_slice(),
         &["funds", "withdraw", &fund, "0.01"],
         &["funds", "move", &fund, &other, "0.01"],
         &["funds", "move", &other, &fund, "0.01"],
     ] {
-        asks("Ann", words);
+        check_approval_needed("Ann", words);
     }
-    passes("ann", &["funds", "allocate", &other, "50000"]);
-    passes("cleo", &["funds", "move", &fund, &other, "50000"]);
+    check_allowed("ann", &["funds", "allocate", &other, "50000"]);
+    check_allowed("cleo", &["funds", "move", &fund, &other, "50000"]);
     verified(&db);
 }
 
-/// £10,000 in September; on the last day of the financial year £2,000 more and an award of £4,000; on the first of the
-/// next £500 more and a claim of £1,500; £1,000 out the day after; recorded last, £100 dated in October.
-fn history(server: &Server) -> String {
+/// Makes a fund of credit with seven entries, and returns its id:
+///
+/// * £10,000 are allocated in September 2021;
+/// * on 31 March 2022, the last day of the financial year, £2,000 are allocated and £4,000 awarded;
+/// * on 1 April £500 are allocated, and a claim of £1,500 is paid;
+/// * on 2 April £1,000 are withdrawn;
+/// * recorded last, £100 are allocated with a date in October 2021.
+fn fund_with_history(server: &Server) -> String {
     let fund = funded(server, "credit", "10000");
     let offer = taken(server, 910_001);
     done(server, &["funds", "allocate", &fund, "2000", "--on", "2022-03-31"]);
@@ -176,7 +181,7 @@ fn history(server: &Server) -> String {
 
 async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     let server = august(&db);
-    let fund = history(&server);
+    let fund = fund_with_history(&server);
     let at = |more: &[&str]| {
         let answer = done(&server, &[&["funds", "position", &fund], more].concat());
         counted(if answer["position"].is_object() { &answer["position"] } else { &answer })
@@ -194,13 +199,13 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
         (&["--as-of", "2022-03-31"],                              [1_210_000, 400_000, 0, 810_000]),
         (&["--as-of", "2022-04-01"],                              [1_260_000, 250_000, 150_000, 860_000]),
         (&["--as-of", "2022-04-02"],                              [1_160_000, 250_000, 150_000, 760_000]),
-        // As of the sequences of the first entry, the award and the claim.
+        // The balances as of the sequence or the recorded time of an entry.
         (&["--sequence", &sequence(0)],                           [1_000_000, 0, 0, 1_000_000]),
         (&["--sequence", &sequence(2)],                           [1_200_000, 400_000, 0, 800_000]),
         (&["--recorded-by", &time(2)],                            [1_200_000, 400_000, 0, 800_000]),
         (&["--recorded-by", &time(5)],                            [1_150_000, 250_000, 150_000, 750_000]),
         (&["--recorded-by", "2021-12-31T00:00:00Z"],              [0, 0, 0, 0]),
-        // The balance of a date, before and after the late entry was recorded.
+        // The balances as of a date, before and after a later entry was recorded.
         (&["--as-of", "2022-03-31", "--sequence", &sequence(5)],  [1_200_000, 400_000, 0, 800_000]),
         (&["--as-of", "2022-03-31", "--sequence", &sequence(6)],  [1_210_000, 400_000, 0, 810_000]),
         (&["--as-of", "2022-04-01", "--recorded-by", &time(3)],   [1_250_000, 400_000, 0, 850_000]),
@@ -219,8 +224,9 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     let second = ("2022-23".to_owned(), [-50_000, -150_000, 150_000, -50_000]);
     assert_eq!(years(&[]), [first.clone(), second]);
     assert_eq!(years(&["--as-of", "2022-03-31"]), [first]);
-    let unreached = refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
-    assert_eq!(unreached["violations"][0]["field"], "at_sequence", "what may yet change is not answered");
+    let future_sequence =
+        refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
+    assert_eq!(future_sequence["violations"][0]["field"], "at_sequence", "the record has no such sequence yet");
     // The answer as of a sequence never changes.
     let position = done(&server, &["funds", "position", &fund]);
     let sequence = position["at_sequence"].to_string();
@@ -236,7 +242,7 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
 
 async fn entries_are_listed(db: Db) {
     let server = august(&db);
-    let fund = history(&server);
+    let fund = fund_with_history(&server);
     let list = done(&server, &["funds", "entries", &fund]);
     let seen: Vec<Value> = list
         .as_array()
@@ -264,7 +270,7 @@ async fn entries_are_listed(db: Db) {
         ["fund_allocated", "allocate", "outside", "available", 10_000, "FY2021-22/M07", "2021-10-01"],
     ]);
     assert_eq!(json!(seen), expected);
-    // The same as CSV: a heading, and a line for each entry.
+    // The CSV output has a header, and a line for each entry.
     let csv = tsio(&["--server", &server.url(), "funds", "entries", &fund, "--csv"]);
     assert_eq!(csv.code, 0, "{}", csv.stderr);
     let mut lines = csv::Reader::from_reader(csv.stdout.as_bytes());
@@ -273,15 +279,16 @@ async fn entries_are_listed(db: Db) {
     let columns = ["verb", "period", "effective_date"].map(|name| column(&mut lines, name));
     let rows: Vec<Value> =
         lines.records().map(|row| json!(columns.map(|at| row.as_ref().unwrap()[at].to_owned()))).collect();
-    let same: Vec<Value> = expected.as_array().unwrap().iter().map(|it| json!([it[1], it[5], it[6]])).collect();
-    assert_eq!(rows, same);
-    // And as a stream.
+    let expected_rows: Vec<Value> =
+        expected.as_array().unwrap().iter().map(|it| json!([it[1], it[5], it[6]])).collect();
+    assert_eq!(rows, expected_rows);
+    // The stream has the same entries.
     let client = Client::of(&server).await;
     let request = StreamFundEntriesRequest { fund: fund.clone(), ..Default::default() };
     let mut stream = client.fund_service().stream_fund_entries(client.ask(request)).await.unwrap().into_inner();
     let mut streamed = Vec::new();
-    while let Some(some) = stream.message().await.unwrap() {
-        streamed.extend(some.entries);
+    while let Some(answer) = stream.message().await.unwrap() {
+        streamed.extend(answer.entries);
     }
     assert_eq!(streamed, client.entries(&fund).await);
     assert_eq!(streamed.len(), 7);
@@ -301,12 +308,12 @@ async fn a_fund_may_be_over_committed_on_purpose(db: Db) {
     let deliberately = [&cut[..], &["--over-commit"]].concat();
     let approval =
         text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &deliberately)), "approval");
-    assert_eq!(counted(&fund_row(&server, &fund)), [500_000, 350_000, 50_000, 100_000], "not yet");
+    assert_eq!(counted(&fund_row(&server, &fund)), [500_000, 350_000, 50_000, 100_000], "not before the approval");
     done(&server, &said_by("bob", "finance-approver", &["approvals", "give", &approval]));
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 350_000, 50_000, -100_000], &json!(true)));
 
-    // No award or movement out of it is possible; existing awards continue.
+    // No award from the fund and no movement out of it is possible. Existing awards continue.
     let more = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-03"], &WITH_PARTNER[..]].concat();
     refused_for(&server, "FUND_OVER_COMMITTED", &more);
     refused_for(&server, "FUND_OVER_COMMITTED", &["funds", "move", &fund, &spare, "0.01", "--on", "2021-11-03"]);
@@ -316,7 +323,7 @@ async fn a_fund_may_be_over_committed_on_purpose(db: Db) {
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 75_000, -40_000], &json!(true)));
     refused_for(&server, "FUND_OVER_COMMITTED", &more);
-    // The flag is cleared by the allocation of the last missing penny.
+    // A refund of the last missing £400 clears the flag.
     done(&server, &["awards", "refund", &award, "--amount", "400", "--reason", "paid twice", "--on", "2021-11-06"]);
     let row = fund_row(&server, &fund);
     assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
@@ -344,7 +351,7 @@ async fn a_regional_fund_comes_first(db: Db) {
     fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
         [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
     }
-    // The regional fund is charged, never the national one, even if only that has enough.
+    // If a region has a fund, that fund is charged, even if only the national fund has enough money.
     let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit(&here, "1500"));
     assert!(text(&error["limits"][0], "account").contains(&regional), "{error}");
     assert_eq!(error["largest"], 100_000);
@@ -363,7 +370,7 @@ async fn a_regional_fund_comes_first(db: Db) {
     assert_eq!(
         done(&server, &credit(&here, "0.01"))["fund"],
         json!(national),
-        "a new one is charged to where it is now"
+        "a new award is charged to the fund of the current region"
     );
     // Days are awarded even from an empty fund; a strand without a fund is refused.
     let days =
@@ -406,7 +413,7 @@ async fn lists_come_in_pages(db: Db) {
     assert_eq!(page(&fund, 3, "x".to_owned()).await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(page(&fund, i32::MAX, String::new()).await.unwrap().entries.len(), 7);
 
-    // Awards of an offer and of a programme, in creation order.
+    // The awards of an offer and of a programme are listed in the order of their creation.
     let school = of_school(&offers, 910_003);
     client.accepted(school).await;
     for pence in 1..=5 {
