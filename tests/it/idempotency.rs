@@ -1,4 +1,4 @@
-//! A request id stands for one change for ever, in every process and after a restart.
+//! A request id of a caller identifies one change for ever, in every process and after a restart.
 
 use futures_util::future::join_all;
 use prost::Message as _;
@@ -19,7 +19,7 @@ both!(
     a_repeated_call_is_answered_though_loading_its_state_fails,
 );
 
-/// SQLite: one process. PostgreSQL: two on one database.
+/// The calls go to one process on SQLite, and to two processes on PostgreSQL.
 async fn fifty_calls_with_one_id_are_one_change(db: Db) {
     let mut servers = vec![Server::start(&db)];
     if db.is_postgres() {
@@ -36,7 +36,7 @@ async fn fifty_calls_with_one_id_are_one_change(db: Db) {
     assert!(answers.iter().all(|it| *it == answers[0]));
     assert_eq!(clients[0].times(&offer, &id).await, 1);
 
-    // The offer changes; the stored answer does not.
+    // The offer changes, but the stored answer does not.
     clients[0].assign(&offer, "case-8", &fresh()).await.unwrap();
     for server in &mut servers {
         server.stop();
@@ -76,12 +76,12 @@ async fn a_refused_call_does_not_use_up_its_id(db: Db) {
     let offers = client.seed().await;
     let offer = of_school(&offers, 910_003);
     let id = fresh();
-    let early = || contact(Party::School, &[offer], &id);
-    let refused = client.offers().contact_offers(client.ask(early())).await.unwrap_err();
+    let contact_school = || contact(Party::School, &[offer], &id);
+    let refused = client.offers().contact_offers(client.ask(contact_school())).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "CONTACT_MISSING"));
-    let missing = contact(Party::ResponsibleBody, &[offer], &fresh());
-    client.offers().contact_offers(client.ask(missing)).await.unwrap();
-    let answer = client.offers().contact_offers(client.ask(early())).await.unwrap().into_inner();
+    let contact_body = contact(Party::ResponsibleBody, &[offer], &fresh());
+    client.offers().contact_offers(client.ask(contact_body)).await.unwrap();
+    let answer = client.offers().contact_offers(client.ask(contact_school())).await.unwrap().into_inner();
     assert_eq!(answer.offers[0].contacts.len(), 2);
     assert_eq!(client.times(&offer.offer, &id).await, 1);
 }
@@ -124,7 +124,7 @@ async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
     raw_sql.run(&format!("UPDATE offers SET region = region || ' ' WHERE id = {id}")).await.unwrap();
     server.restart();
     let client = Client::of(&server).await;
-    // New calls fail, because the offer cannot be read; the repeated ones have stored answers.
+    // New calls fail, because the offer cannot be read. The repeated calls get their stored answers.
     let refused =
         [client.identify(YEAR, &fresh()).await.unwrap_err(), client.assign(&offer, "bob", &fresh()).await.unwrap_err()];
     assert!(refused.iter().all(|it| it.code() == Code::Internal), "{refused:?}");
@@ -136,7 +136,8 @@ async fn a_repeated_call_is_answered_though_its_offer_is_unreadable(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// On PostgreSQL a failed statement aborts its transaction. The stored answer is returned all the same.
+/// Loading the state of the offer fails. On PostgreSQL the failed statement also aborts its transaction. The repeated
+/// call still gets its stored answer.
 async fn a_repeated_call_is_answered_though_loading_its_state_fails(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -157,9 +158,9 @@ async fn a_repeated_call_is_answered_though_loading_its_state_fails(db: Db) {
     assert_eq!(proved(&db), head);
 }
 
-/// Both calls look for the id and do not find it, before either of them stores its answer.
+/// Both calls look for the id before either of them stores its answer, so neither finds it.
 #[test]
-fn an_id_used_at_once_in_two_programmes_is_one_change() {
+fn an_id_used_concurrently_in_two_programmes_is_one_change() {
     run(async {
         let db = Db::postgres();
         let server = Server::start(&db);

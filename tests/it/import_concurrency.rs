@@ -1,4 +1,4 @@
-//! Concurrent imports and changes of offers: each is carried out, and no reader sees a part of an import.
+//! Imports and changes of offers run concurrently. Each is carried out, and no reader sees a part of an import.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,12 @@ use super::samples::{SEPTEMBER, SEPTEMBER_CORRECTED, august, done, import, offer
 
 both!(imports_and_offers_at_once);
 
+/// How many times a file is replaced.
 const IMPORTS: usize = 20;
 
-/// Two files of the same date replace each other in turns, while other callers identify, count and write notes. With the
-/// file of September 31 schools are eligible and 3 recipients have no offer; with the corrected one 32 and 4. No other
-/// answer is right.
+/// Two files of the same date replace each other in turns, while other callers preview identify, count schools and
+/// write notes. With the file of September, 31 schools are eligible and 3 recipients have no offer. With the corrected
+/// file, these numbers are 32 and 4. No other answer is right.
 async fn imports_and_offers_at_once(db: Db) {
     let server = august(&db);
     let first = text(&import(&server, SEPTEMBER), "import_id");
@@ -36,9 +37,10 @@ async fn imports_and_offers_at_once(db: Db) {
     super::samples::verified(&db);
 }
 
+/// Replaces the current import with each of the two files in turn. The last one is the file of September.
 fn replace_in_turns(server: &Server, mut current_import: String) {
-    for turn in 0..IMPORTS {
-        let words = words(if turn % 2 == 0 { SEPTEMBER_CORRECTED } else { SEPTEMBER });
+    for index in 0..IMPORTS {
+        let words = words(if index % 2 == 0 { SEPTEMBER_CORRECTED } else { SEPTEMBER });
         let words = [&words.each_ref().map(String::as_str)[..], &["--replaces", &current_import]].concat();
         let replaced = done(server, &words);
         assert_eq!(
@@ -50,6 +52,7 @@ fn replace_in_turns(server: &Server, mut current_import: String) {
     }
 }
 
+/// Checks that answers agree with one of the two files, until it is stopped. Returns the number of checks.
 async fn check_counts(url: String, stopped: Arc<AtomicBool>) -> usize {
     let mut offers = OfferServiceClient::connect(url.clone()).await.unwrap();
     let mut eligibility = EligibilityServiceClient::connect(url).await.unwrap();
@@ -62,14 +65,21 @@ async fn check_counts(url: String, stopped: Arc<AtomicBool>) -> usize {
             (preview.created, preview.updated, preview.already_open, preview.blocked.len(), preview.unplaced.len());
         assert!([(3, 0, 18, 0, 5), (4, 0, 18, 0, 5)].contains(&seen), "half an import: {seen:?}");
         let count = SummariseEligibilityRequest { programme: "2021-22".to_owned() };
-        let it = eligibility.summarise_eligibility(by_officer(count)).await.unwrap().into_inner();
-        let seen = (it.schools, it.eligible_schools, it.standalone_schools, it.standalone_maintained, it.unknown);
+        let summary = eligibility.summarise_eligibility(by_officer(count)).await.unwrap().into_inner();
+        let seen = (
+            summary.schools,
+            summary.eligible_schools,
+            summary.standalone_schools,
+            summary.standalone_maintained,
+            summary.unknown,
+        );
         assert!([(76, 31, 16, 13, 3), (76, 32, 17, 14, 3)].contains(&seen), "half an import: {seen:?}");
         checks += 1;
     }
     checks
 }
 
+/// Writes notes on an offer until it is stopped. Returns the number of notes.
 async fn annotate(url: String, offer: String, stopped: Arc<AtomicBool>) -> usize {
     let mut client = OfferServiceClient::connect(url).await.unwrap();
     let mut notes = 0;

@@ -1,8 +1,8 @@
-//! Scripts read the JSON of each command, so no key may disappear and no type may change, at any depth.
+//! Scripts read the JSON of each command, so no key may disappear and no type may change, also in nested objects.
 //!
 //! Every command that prints JSON has a file in `json_shapes/` with the shape of what it printed in this scenario;
-//! `json_shapes/shape.rs` describes the format. This adds new keys to the files:
-//! `TSIO_WRITE_SHAPES=1 tests/run json_shapes`.
+//! `json_shapes/shape.rs` describes the format. `TSIO_WRITE_SHAPES=1 tests/run json_shapes` writes the current shapes
+//! into the files, for example after a key was added.
 
 mod money;
 mod people;
@@ -22,7 +22,7 @@ use shape::Shape;
 
 both!(every_command_has_the_shape_of_its_file);
 
-/// Commands that print no JSON, or no answer as JSON.
+/// Commands that print no JSON document.
 const NO_JSON: [&str; 6] = ["serve", "config", "migrate", "demo", "completions", "help"];
 
 /// A server, and the shapes of what its clients printed so far, by command.
@@ -31,8 +31,8 @@ struct Shapes {
     seen: BTreeMap<String, Shape>,
 }
 
-/// The name of a command's file: its noun and its verb.
-fn name(args: &[&str]) -> String {
+/// The name of a command's file without its ending: the noun and the verb, joined with `_`.
+fn file_name(args: &[&str]) -> String {
     args.iter().take(2).copied().collect::<Vec<_>>().join("_").replace('-', "_")
 }
 
@@ -51,7 +51,7 @@ impl Shapes {
     fn run_as(&mut self, before: &[&str], args: &[&str]) -> Value {
         let answer = cli(&self.server, &[before, args].concat());
         assert_eq!(answer.code, 0, "{args:?}\n{}{}", answer.stdout, answer.stderr);
-        self.add(&name(args), &answer.json);
+        self.add(&file_name(args), &answer.json);
         answer.json
     }
 
@@ -63,8 +63,8 @@ impl Shapes {
         answer.json["error"].clone()
     }
 
-    /// Runs a command that needs an approval, has a second person give it, and runs the same command again.
-    /// Returns the document of the given approval.
+    /// Runs a command that needs an approval, gives the approval as a second person, and runs the same command again.
+    /// Each person has an actor and roles. Returns the document of the given approval.
     fn by_two(&mut self, ask: [&str; 2], give: [&str; 2], args: &[&str]) -> Value {
         let id = super::client::fresh();
         let global_options = |[actor, roles]: [&str; 2]| ["--actor", actor, "--roles", roles].map(str::to_owned);
@@ -78,7 +78,7 @@ impl Shapes {
         given
     }
 
-    /// The id of the one offer made to this URN or UID.
+    /// The id of the only offer made to this URN or UID.
     fn offer(&self, recipient: i64) -> String {
         super::samples::offer_id(&self.server, recipient)
     }
@@ -105,7 +105,8 @@ async fn every_command_has_the_shape_of_its_file(db: Db) {
     check_files(&shapes.seen);
 }
 
-/// Checks each shape against its file, and the files against the commands.
+/// Checks that each shape is the one in its file, that each file has a command, and that each command printed a
+/// document.
 fn check_files(seen: &BTreeMap<String, Shape>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/json_shapes");
     let write = setting("TSIO_WRITE_SHAPES").is_some();
@@ -130,12 +131,13 @@ fn check_files(seen: &BTreeMap<String, Shape>) {
     assert!(without_document.is_empty(), "no document was printed by {without_document:?}");
 }
 
-/// Every command that prints JSON.
+/// The file names of all commands that print JSON.
 fn commands() -> Vec<String> {
     let all = tsio::cli::command();
     let nouns = all.get_subcommands().filter(|it| !NO_JSON.contains(&it.get_name()));
     let commands_of = |noun: &clap::Command| {
-        let verbs: Vec<String> = noun.get_subcommands().map(|it| name(&[noun.get_name(), it.get_name()])).collect();
+        let verbs: Vec<String> =
+            noun.get_subcommands().map(|it| file_name(&[noun.get_name(), it.get_name()])).collect();
         if verbs.is_empty() { vec![noun.get_name().to_owned()] } else { verbs }
     };
     nouns.flat_map(commands_of).collect()

@@ -1,5 +1,5 @@
-//! The ledger resists tampering. The database refuses invalid balances, and entries are append-only. `tsio verify` and
-//! VerifyLedger name all changes that bypass this.
+//! The ledger resists tampering. The database refuses invalid balances and changes of entries. If a change bypasses the
+//! database's checks, `tsio verify` and VerifyLedger name it.
 
 mod tampering;
 
@@ -24,7 +24,7 @@ both!(
     an_older_database_has_no_cap_until_an_award,
 );
 
-/// Ids from a ledger with movements of every kind; its server is stopped.
+/// The ids of a ledger with entries of every kind.
 struct LedgerFixture {
     credit_fund: String,
     nle_fund: String,
@@ -39,7 +39,8 @@ struct LedgerFixture {
     approval: String,
 }
 
-async fn ledger_with_movements(db: &Db) -> LedgerFixture {
+/// Makes a ledger with entries of every kind, and stops its server.
+async fn make_ledger(db: &Db) -> LedgerFixture {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -75,7 +76,7 @@ async fn ledger_with_movements(db: &Db) -> LedgerFixture {
 }
 
 async fn entries_cannot_be_changed(db: Db) {
-    ledger_with_movements(&db).await;
+    make_ledger(&db).await;
     let head = proved(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let mut attempts = vec!["UPDATE entries SET amount = 1 WHERE seq = 1", "DELETE FROM entries WHERE seq = 1"];
@@ -92,22 +93,23 @@ async fn entries_cannot_be_changed(db: Db) {
 }
 
 async fn the_database_refuses_what_breaks_a_limit(db: Db) {
-    let fixture = ledger_with_movements(&db).await;
+    let fixture = make_ledger(&db).await;
     let head = proved(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let [fund, nle_fund, offer, credit, days, fees] =
         [&fixture.credit_fund, &fixture.nle_fund, &fixture.offer, &fixture.credit, &fixture.days, &fixture.fees]
             .map(|it| raw_sql.id(it));
     let other = raw_sql.id(&fresh());
-    let copied = |change: &str| {
+    let copied = |condition: &str| {
         let columns = "id, programme, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
                        committed, spent, version";
         let values = columns.replacen("id", &other, 1);
-        format!("INSERT INTO accounts ({columns}) SELECT {values} FROM accounts WHERE {change}")
+        format!("INSERT INTO accounts ({columns}) SELECT {values} FROM accounts WHERE {condition}")
     };
-    let entry = |of: &str| format!("INSERT INTO entries SELECT programme, {of}, on_fund FROM entries WHERE seq = 1");
+    let entry =
+        |columns: &str| format!("INSERT INTO entries SELECT programme, {columns}, on_fund FROM entries WHERE seq = 1");
     let rows = [
-        // A fund, in any of its buckets.
+        // A fund with a wrong sum of its buckets, a negative bucket, a wrong flag or a wrong unit.
         format!("UPDATE accounts SET available = available + 1 WHERE id = {fund}"),
         format!("UPDATE accounts SET available = -1, outside = 1 - committed - spent WHERE id = {fund}"),
         format!("UPDATE accounts SET committed = -1, available = 1 - outside - spent WHERE id = {fund}"),
@@ -118,13 +120,13 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
         format!("UPDATE accounts SET committed = -1, available = 1 - outside - spent WHERE id = {nle_fund}"),
         // A fund that does not bind is never over-committed, even with a negative balance.
         format!("UPDATE accounts SET over_committed = NOT over_committed WHERE id = {nle_fund}"),
-        // A cap: it is never negative.
+        // A cap with a negative balance, or without its offer.
         format!("UPDATE accounts SET available = -1, committed = 1 - outside - spent WHERE offer_id = {offer}"),
         format!("UPDATE accounts SET offer_id = NULL WHERE offer_id = {offer}"),
-        // A second fund of a strand, a second cap of an offer.
+        // A second fund of a strand, and a second cap of an offer for a strand.
         copied(&format!("id = {fund}")),
         copied(&format!("offer_id = {offer} AND strand = 'credit'")),
-        // An award.
+        // An award whose amounts contradict each other, or whose day rate does not fit its unit.
         format!("UPDATE awards SET drawn = awarded - released + 1 WHERE id = {credit}"),
         format!("UPDATE awards SET released = awarded - drawn + 1 WHERE id = {days}"),
         format!("UPDATE awards SET refunded = drawn + 1 WHERE id = {credit}"),
@@ -132,7 +134,7 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
         format!("UPDATE awards SET refunded = -1 WHERE id = {credit}"),
         format!("UPDATE awards SET day_rate = 30000 WHERE id = {credit}"),
         format!("UPDATE awards SET day_rate = NULL WHERE id = {days}"),
-        // A booking, an invoice.
+        // A booking with no days or an unknown state, and an invoice that is refunded too much or paid twice.
         format!("UPDATE bookings SET half_days = 0 WHERE award_id = {days}"),
         format!("UPDATE bookings SET state = 'lost' WHERE award_id = {days}"),
         format!("UPDATE invoices SET refunded = amount + 1 WHERE award_id = {fees}"),
@@ -140,19 +142,20 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
             "INSERT INTO invoices (programme, seq, award_id, provider, reference, amount, refunded) \
              SELECT programme, seq + 1000, award_id, provider, reference, 1, 0 FROM invoices WHERE award_id = {fees}"
         ),
-        // The same payment of it twice, and more than its total.
+        // The same part of an invoice paid twice, and a payment above the invoice's total.
         format!(
             "INSERT INTO invoices (programme, seq, award_id, provider, reference, amount, refunded, total, part) \
              SELECT programme, seq + 1000, award_id, provider, reference, 1, 0, 9, 1 FROM invoices WHERE award_id = {fees}"
         ),
         format!("UPDATE invoices SET total = amount - 1 WHERE award_id = {fees}"),
-        // A leader who is funded twice.
+        // A second award for the same leader.
         format!(
             "INSERT INTO awards (id, programme, offer_id, strand, unit, support, fund_id, awarded, drawn, released, refunded, \
              awarded_on, awarded_by, made_seq, version, leader_key) \
              SELECT {other}, programme, offer_id, strand, unit, support, fund_id, awarded, 0, 0, 0, awarded_on, awarded_by, \
              made_seq, version, leader_key FROM awards WHERE id = {fees}"
         ),
+        // An entry without an amount, of an unknown verb, or with an invalid sequence of its own or of its event.
         entry("seq + 1000, event_seq, account_id, verb, 0, period"),
         entry("seq + 1000, event_seq, account_id, 'give', 1, period"),
         entry("0, event_seq, account_id, verb, amount, period"),
@@ -168,18 +171,18 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
 }
 
 async fn tampering_with_money_is_named(db: Db) {
-    let fixture = ledger_with_movements(&db).await;
+    let fixture = make_ledger(&db).await;
     let head = proved(&db)[0].0;
     let mut raw_sql = RawSql::of(&db).await;
     let rows = tampering::all(&mut raw_sql, &fixture).await;
     each_is_named(&db, &mut raw_sql, rows).await;
-    // Without the last entry, VerifyLedger finds the same as the command.
+    // Without the last entry, VerifyLedger reports the same differences as the command.
     raw_sql.run_unguarded("DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)").await.unwrap();
     let (code, reports) = verify(&db, &[]);
     assert_eq!(code, 1);
-    let over_wire = verified_over_wire(&db).await;
-    assert!(!over_wire.sound);
-    let report = over_wire.books.iter().find(|it| it.programme == YEAR).unwrap();
+    let answer = call_verify_ledger(&db).await;
+    assert!(!answer.sound);
+    let report = answer.books.iter().find(|it| it.programme == YEAR).unwrap();
     let differences: Vec<&str> =
         reports[0]["differences"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert_eq!(
@@ -189,7 +192,8 @@ async fn tampering_with_money_is_named(db: Db) {
     assert_eq!(usize::try_from(report.difference_count).unwrap(), differences.len());
 }
 
-/// The fund that the terms create, after an award that was released: its balances are zero as before, but it has entries.
+/// The terms create the fund, and an award on it is released. All balances of the fund are zero again, but it has
+/// entries, so its row must stay.
 async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -214,7 +218,7 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
 
 async fn many_verify_at_once(db: Db) {
     const CALLERS: usize = 40;
-    ledger_with_movements(&db).await;
+    make_ledger(&db).await;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let mut calls = JoinSet::new();
@@ -224,7 +228,7 @@ async fn many_verify_at_once(db: Db) {
             client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
         });
     }
-    // Reads succeed meanwhile.
+    // Reads succeed while the ledger is verified.
     for _ in 0..10 {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
@@ -232,9 +236,10 @@ async fn many_verify_at_once(db: Db) {
     assert_eq!(answers.iter().filter(|it| it.sound).count(), CALLERS, "{answers:?}");
 }
 
-/// A connection that was reading a page is not reused with the unread rest.
+/// A cancelled call may leave its connection in the middle of a page. The next call on that connection must not read
+/// the rest of the page.
 async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
-    let fixture = ledger_with_movements(&db).await;
+    let fixture = make_ledger(&db).await;
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let mut cancelled = 0;
@@ -244,7 +249,7 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
         cancelled += usize::from(client.finance().verify_ledger(request).await.is_err());
         assert_eq!(client.fund(&fixture.credit_fund).await.fund, fixture.credit_fund, "after {micros} us");
     }
-    assert!(cancelled > 0);
+    assert!(cancelled > 0, "no call was cancelled");
     // Enough reads to use each connection of the pool.
     for _ in 0..64 {
         assert_eq!(client.funds(YEAR).await.len(), 3);
@@ -254,13 +259,14 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
     );
 }
 
-async fn verified_over_wire(db: &Db) -> VerifyLedgerResponse {
+/// Starts a server, and calls VerifyLedger.
+async fn call_verify_ledger(db: &Db) -> VerifyLedgerResponse {
     let server = Server::start(db);
     let client = Client::of(&server).await;
     client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
 }
 
-/// SQL that restores the schema of the second release, without what the third migration added.
+/// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added.
 pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \
@@ -295,17 +301,17 @@ async fn an_older_database_has_no_cap_until_an_award(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    let cap = |whole: &tsio::proto::GetOfferResponse| {
+    let caps_of = |whole: &tsio::proto::GetOfferResponse| {
         whole.caps.iter().map(|it| (it.strand.clone(), it.allocated, it.committed)).collect::<Vec<_>>()
     };
     let whole = client.whole(&trust.offer).await;
-    assert_eq!(cap(&whole), [("nle".to_owned(), 10, 0)], "shown from the terms");
+    assert_eq!(caps_of(&whole), [("nle".to_owned(), 10, 0)], "the cap is shown as the terms set it");
     assert_eq!(RawSql::of(&db).await.number(caps).await, 0);
     client.financed(YEAR, "nlg", 100_000).await;
     client.awarded(&trust.offer, nlg(40_000)).await;
-    assert_eq!(RawSql::of(&db).await.number(caps).await, 0, "what only the fund limits has no cap");
+    assert_eq!(RawSql::of(&db).await.number(caps).await, 0, "a strand that only its fund limits has no cap");
     client.awarded(&trust.offer, nle(3)).await;
     assert_eq!(RawSql::of(&db).await.number(caps).await, 1);
-    assert_eq!(cap(&client.whole(&trust.offer).await), [("nle".to_owned(), 10, 3)]);
+    assert_eq!(caps_of(&client.whole(&trust.offer).await), [("nle".to_owned(), 10, 3)]);
     proved(&db);
 }

@@ -1,4 +1,4 @@
-//! Lists: filters, order, pages, and the fields of an answer.
+//! Lists of offers and of other things: filters, order, pages, and the fields of an answer.
 
 mod by_id;
 mod eligibility;
@@ -26,24 +26,25 @@ both!(
     offers_created_between_pages_hide_no_others,
     a_page_token_is_bound_to_its_condition_and_order,
     every_mistake_in_a_list_request_is_named,
-    an_oversized_list_request_is_refused_at_once,
+    an_oversized_list_request_is_refused,
     a_mask_leaves_out_the_other_fields,
     a_filter_finds_only_offers_of_the_callers_regions,
     the_command_line_lists_and_shows,
 );
 
-/// The offers of August in several states: identified, accepted, or closed with two outcomes. Every fourth is assigned.
-async fn seeded(server: &Server) -> (Client, Vec<Offer>) {
+/// Makes the offers of August in several states: identified, accepted, or closed with one of two outcomes. Every fourth
+/// offer is assigned.
+async fn seed_states(server: &Server) -> (Client, Vec<Offer>) {
     let client = Client::of(server).await;
     let offers = client.seed().await;
-    for (at, offer) in offers.iter().enumerate() {
-        match at % 6 {
+    for (index, offer) in offers.iter().enumerate() {
+        match index % 6 {
             0 => client.accepted(offer).await,
             1 => drop(client.close(&offer.offer, Outcome::Withdrawn).await.unwrap()),
             2 => drop(client.close(&offer.offer, Outcome::Ineligible).await.unwrap()),
             _ => {}
         }
-        if at % 4 == 0 {
+        if index % 4 == 0 {
             client.assign(&offer.offer, "a.officer-7", &fresh()).await.unwrap();
         }
     }
@@ -60,7 +61,7 @@ async fn page(client: &Client, request: ListOffersRequest) -> Result<ListOffersR
     Ok(client.offers().list_offers(client.ask(request)).await?.into_inner())
 }
 
-/// Every page of a list.
+/// The offers of all pages of a list.
 async fn walk(client: &Client, mut request: ListOffersRequest) -> Vec<Offer> {
     let mut all = Vec::new();
     loop {
@@ -80,7 +81,7 @@ fn ids<'a>(offers: impl IntoIterator<Item = &'a Offer>) -> Vec<&'a str> {
 
 async fn a_filter_finds_what_it_says(db: Db) {
     let server = Server::start(&db);
-    let (client, offers) = seeded(&server).await;
+    let (client, offers) = seed_states(&server).await;
     let first = offers[0].create_time.unwrap();
     let created =
         chrono::DateTime::from_timestamp(first.seconds, u32::try_from(first.nanos).unwrap()).unwrap().to_rfc3339();
@@ -132,18 +133,18 @@ async fn a_filter_finds_what_it_says(db: Db) {
         let expected: Vec<&str> = ids(offers.iter().filter(|it| matches(it)));
         assert_eq!(ids(&walk(&client, list_request(&filter, "", 4)).await), expected, "{filter}");
     }
-    // A part of a name matches in any case. Quotes and wild cards have no special meaning.
+    // A part of a name matches in upper and lower case. Quotes and wild cards have no special meaning.
     let part = offers[3].name.split(' ').next().unwrap().to_uppercase();
     let found = walk(&client, list_request(&format!("name : \"{part}\""), "", 50)).await;
     assert!(ids(&found).contains(&offers[3].offer.as_str()) && found.len() < offers.len(), "{part}");
-    for none in ["name : \"%\"", "name : \"' OR 1=1 --\"", "name = \"_\""] {
-        assert_eq!(walk(&client, list_request(none, "", 50)).await, [], "{none}");
+    for filter in ["name : \"%\"", "name : \"' OR 1=1 --\"", "name = \"_\""] {
+        assert_eq!(walk(&client, list_request(filter, "", 50)).await, [], "{filter}");
     }
     let exact = walk(&client, list_request(&format!("name = \"{}\"", offers[3].name), "", 50)).await;
     assert!(exact.iter().all(|it| it.name == offers[3].name) && !exact.is_empty());
 }
 
-/// Says whether an offer matches a filter.
+/// A predicate that says whether an offer matches a filter.
 type Matches = Box<dyn Fn(&Offer) -> bool>;
 
 /// A random filter, and the predicate that it must agree with.
@@ -183,7 +184,7 @@ fn random_filter(rng: &mut fastrand::Rng, depth: u32) -> (String, Matches) {
 
 async fn pages_hold_each_matching_offer_once_and_in_order(db: Db) {
     let server = Server::start(&db);
-    let (client, offers) = seeded(&server).await;
+    let (client, offers) = seed_states(&server).await;
     let mut by_name = offers.clone();
     by_name.sort_by(|a, b| (&a.name, &a.offer).cmp(&(&b.name, &b.offer)));
     let mut rng = fastrand::Rng::with_seed(20_211_004);
@@ -213,7 +214,7 @@ async fn pages_hold_each_matching_offer_once_and_in_order(db: Db) {
     assert!(selective * 2 > total, "too few filters select a part of the offers: {selective} of {total}");
 }
 
-/// Offers that are created between two pages come at the end or not at all. Each earlier offer is listed exactly once.
+/// Offers are created between two pages. Each earlier offer is still listed, and no offer is listed twice.
 async fn offers_created_between_pages_hide_no_others(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -235,14 +236,14 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
         let count = seen.len();
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), count, "{order}: each once");
-        assert!(before.iter().all(|it| seen.contains(&it.offer.as_str())), "{order}: none is missed");
+        assert_eq!(seen.len(), count, "{order}: an offer is listed twice");
+        assert!(before.iter().all(|it| seen.contains(&it.offer.as_str())), "{order}: an offer is not listed");
     }
 }
 
 async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
     let server = Server::start(&db);
-    let (client, _) = seeded(&server).await;
+    let (client, _) = seed_states(&server).await;
     let first = page(&client, list_request("NOT state = CLOSED", "name", 2)).await.unwrap();
     let with_token = |filter: &str, order: &str| ListOffersRequest {
         page_token: first.next_page_token.clone(),
@@ -250,7 +251,7 @@ async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
     };
     for (filter, order) in [("state = CLOSED", "name"), ("NOT state = CLOSED", ""), ("", "name")] {
         let refused = page(&client, with_token(filter, order)).await.unwrap_err();
-        assert_eq!((refused.code(), fields_of(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
+        assert_eq!((refused.code(), wrong_fields(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
     }
     // The page size and the mask may change between pages.
     let read_mask = Some(FieldMask { paths: vec!["offer".to_owned()] });
@@ -258,7 +259,8 @@ async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
     assert_eq!(page(&client, larger).await.unwrap().offers.len(), 3);
 }
 
-fn fields_of(status: &Status) -> Vec<String> {
+/// The fields in the violations of a status.
+fn wrong_fields(status: &Status) -> Vec<String> {
     status.get_details_bad_request().unwrap().field_violations.into_iter().map(|it| it.field).collect()
 }
 
@@ -272,28 +274,28 @@ async fn every_mistake_in_a_list_request_is_named(db: Db) {
     assert_eq!(refused.code(), Code::InvalidArgument);
     // The third condition has two mistakes: the operator and the value of the region.
     let expected = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
-    assert_eq!(fields_of(&refused), expected.collect::<Vec<_>>(), "{refused:?}");
+    assert_eq!(wrong_fields(&refused), expected.collect::<Vec<_>>(), "{refused:?}");
     let bad = refused.get_details_bad_request().unwrap();
-    let places: Vec<&str> =
+    let positions: Vec<&str> =
         bad.field_violations[..5].iter().map(|it| it.description.split(':').next().unwrap()).collect();
-    assert_eq!(places, [1, 26, 42, 44, 66].map(|at| format!("at character {at}")));
+    assert_eq!(positions, [1, 26, 42, 44, 66].map(|position| format!("at character {position}")));
 }
 
 /// A million mask paths are reported as one mistake. A NUL in a filter is refused before any query.
-async fn an_oversized_list_request_is_refused_at_once(db: Db) {
+async fn an_oversized_list_request_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let paths = vec![String::new(); 1_000_000];
     let many =
         page(&client, ListOffersRequest { read_mask: Some(FieldMask { paths }), ..list_request("", "", 5) }).await;
-    assert_eq!(fields_of(&many.unwrap_err()), ["read_mask"]);
+    assert_eq!(wrong_fields(&many.unwrap_err()), ["read_mask"]);
     let nul = page(&client, list_request("name = \"a\0\"", "", 5)).await.unwrap_err();
-    assert_eq!((nul.code(), fields_of(&nul)), (Code::InvalidArgument, vec!["filter".to_owned()]));
+    assert_eq!((nul.code(), wrong_fields(&nul)), (Code::InvalidArgument, vec!["filter".to_owned()]));
 }
 
 async fn a_mask_leaves_out_the_other_fields(db: Db) {
     let server = Server::start(&db);
-    let (client, offers) = seeded(&server).await;
+    let (client, offers) = seed_states(&server).await;
     let mask = |paths: &[&str]| Some(FieldMask { paths: paths.iter().map(|it| (*it).to_owned()).collect() });
     let first = &offers[0];
     let listed = page(&client, ListOffersRequest { read_mask: mask(&["offer", "state"]), ..list_request("", "", 1) })
@@ -320,7 +322,7 @@ async fn a_mask_leaves_out_the_other_fields(db: Db) {
     assert_eq!(get(&["awards"]).await.unwrap().offer, None);
     assert_eq!(get(&["offer"]).await.unwrap().caps, []);
     let wrong = get(&["offer", "fund", "offer.shoe"]).await.unwrap_err();
-    assert_eq!(fields_of(&wrong), ["read_mask.paths[1]", "read_mask.paths[2]"]);
+    assert_eq!(wrong_fields(&wrong), ["read_mask.paths[1]", "read_mask.paths[2]"]);
 
     let request = BatchGetOffersRequest { offers: vec![first.offer.clone()], read_mask: mask(&["offer.name"]) };
     let batch = client.offers().batch_get_offers(client.ask(request)).await.unwrap().into_inner();
@@ -330,7 +332,7 @@ async fn a_mask_leaves_out_the_other_fields(db: Db) {
 
 async fn a_filter_finds_only_offers_of_the_callers_regions(db: Db) {
     let server = Server::start(&db);
-    let (client, offers) = seeded(&server).await;
+    let (client, offers) = seed_states(&server).await;
     let is_open = |it: &&Offer| it.state() != OfferState::Closed;
     let region = offers.iter().find(is_open).unwrap().region.clone();
     let own = offers.iter().filter(|it| it.region == region);
@@ -350,7 +352,7 @@ async fn a_filter_finds_only_offers_of_the_callers_regions(db: Db) {
 
 async fn the_command_line_lists_and_shows(db: Db) {
     let server = Server::start(&db);
-    let (_, offers) = seeded(&server).await;
+    let (_, offers) = seed_states(&server).await;
     let list = |words: &[&str]| done(&server, &[&["offers", "list"], words].concat());
     let listed = list(&["--filter", "recipient_kind = STANDALONE AND recipient < 910004", "--order-by", "name desc"]);
     let mut expected: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();

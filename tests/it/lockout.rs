@@ -1,5 +1,5 @@
 //! No client can lock out the others. With any number of other connections, a caller with a valid token is served within
-//! two seconds, memory stays bounded, and the log and the metrics report the attack.
+//! two seconds on an idle machine. Memory stays limited, and the log and the metrics report the attack.
 
 mod callers;
 mod certificates;
@@ -25,22 +25,22 @@ use crate::harness::{Db, Server, TSIO, setting};
 use crate::metrics::Scrape;
 
 /// The time in which a caller with a valid token has to be served on an idle machine.
-const SERVED: Duration = Duration::from_secs(2);
-/// On a busy machine the time is the start time of the server times this factor.
-const STARTS: u32 = 4;
+const MAX_SERVICE_TIME: Duration = Duration::from_secs(2);
+/// On a busy machine a caller has to be served in this many times the start time of the server, if that is longer.
+const START_TIMES: u32 = 4;
 /// Longer than any wait of these tests takes.
-const BOUND: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// A server with token authentication and metrics, on loopback without TLS.
-struct Guard {
+struct TestServer {
     server: Server,
     key: SigningKey,
     /// The time in which a caller with a valid token has to be served.
-    served: Duration,
+    max_service_time: Duration,
     _folder: tempfile::TempDir,
 }
 
-impl Guard {
+impl TestServer {
     fn start(db: &Db, more: &str) -> Self {
         Self::start_by(Path::new(TSIO), db, more)
     }
@@ -57,12 +57,13 @@ impl Guard {
         );
         let file = folder.path().join("tsio.toml");
         fs::write(&file, config).unwrap();
-        let begun = Instant::now();
+        let started = Instant::now();
         let server = Server::started_by(program, db, &["--config", &file.display().to_string()]);
-        let served = SERVED.max(begun.elapsed() * STARTS);
-        Self { server, key, served, _folder: folder }
+        let max_service_time = MAX_SERVICE_TIME.max(started.elapsed() * START_TIMES);
+        Self { server, key, max_service_time, _folder: folder }
     }
 
+    /// Signs a token for a reader with this name, for all regions.
     fn token(&self, actor: &str) -> String {
         self.key.sign(&claims(actor, &["reader"], &["*"]))
     }
@@ -72,41 +73,42 @@ impl Guard {
     }
 
     /// Checks that a caller with a valid token is served in time on a new connection.
-    async fn serves(&self, token: &str) {
-        let served = timeout(self.served, async { listed(&self.connect().await.unwrap(), token).await.unwrap() });
-        assert!(served.await.is_ok(), "not served within {:?}", self.served);
+    async fn check_served(&self, token: &str) {
+        let served =
+            timeout(self.max_service_time, async { list_funds(&self.connect().await.unwrap(), token).await.unwrap() });
+        assert!(served.await.is_ok(), "not served within {:?}", self.max_service_time);
     }
 
-    /// As [`Self::serves`], but the caller retries broken connections. With few slots a connection may be closed for newer
-    /// ones before its first call arrives.
-    async fn serves_with_retries(&self, token: &str) {
-        let served = timeout(self.served, async {
+    /// As [`Self::check_served`], but the caller retries broken connections. With few slots a connection may be closed
+    /// for newer ones before its first call arrives.
+    async fn check_served_with_retries(&self, token: &str) {
+        let served = timeout(self.max_service_time, async {
             loop {
                 let Ok(channel) = self.connect().await else { continue };
-                match listed(&channel, token).await {
+                match list_funds(&channel, token).await {
                     Ok(()) => return,
                     Err(status) => assert_eq!(why(&status).1, "", "{status}"),
                 }
             }
         });
-        assert!(served.await.is_ok(), "not served within {:?}", self.served);
+        assert!(served.await.is_ok(), "not served within {:?}", self.max_service_time);
     }
 
-    /// Repeats [`Self::serves`] while an attack runs, and returns the result of the attack.
-    async fn serves_during<R>(&self, token: &str, attack: impl Future<Output = R>) -> R {
-        during(async || self.serves(token).await, attack).await
+    /// Repeats [`Self::check_served`] while an attack runs, and returns the result of the attack.
+    async fn check_served_during<R>(&self, token: &str, attack: impl Future<Output = R>) -> R {
+        during(async || self.check_served(token).await, attack).await
     }
 
     /// The peak memory of the server, in MiB.
-    fn peak(&self) -> u64 {
+    fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
     }
 
-    /// Waits until the connection log contains this text.
-    fn logs(&self, what: &str) {
-        let is_logged = |line: &str| line.contains("tsio::connections") && line.contains(what);
+    /// Waits until a line of the connection log contains this text.
+    fn wait_for_log(&self, text: &str) {
+        let is_logged = |line: &str| line.contains("tsio::connections") && line.contains(text);
         self.server.wait_for_stderr(|log| log.lines().any(is_logged));
     }
 
@@ -115,7 +117,8 @@ impl Guard {
     }
 }
 
-/// Repeats `work` while an attack runs, and once more after it, while its connections are still open.
+/// Repeats `work` while an attack runs, and once more after the attack, while its connections are still open. Returns
+/// the result of the attack.
 async fn during<R>(work: impl AsyncFn(), attack: impl Future<Output = R>) -> R {
     let mut attack = std::pin::pin!(attack);
     loop {
@@ -131,13 +134,13 @@ async fn during<R>(work: impl AsyncFn(), attack: impl Future<Output = R>) -> R {
 }
 
 /// Lists the funds with this token.
-async fn listed(channel: &Channel, token: &str) -> Result<(), Status> {
+async fn list_funds(channel: &Channel, token: &str) -> Result<(), Status> {
     let mut request = Request::new(Bytes::from(ListFundsRequest::default().encode_to_vec()));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     call(channel, "FundService/ListFunds", request).await.map(drop)
 }
 
-/// A size from the environment, or its default.
-fn size(name: &str, usual: usize) -> usize {
-    setting(name).map_or(usual, |it| usize::try_from(it).unwrap())
+/// The size in this environment variable, or the default if it is not set.
+fn size(name: &str, default: usize) -> usize {
+    setting(name).map_or(default, |it| usize::try_from(it).unwrap())
 }

@@ -13,7 +13,7 @@ use tsio::proto::{
     ReopenOfferRequest, WithdrawFundRequest,
 };
 
-use super::fields_of;
+use super::wrong_fields;
 use crate::authentication::{as_role, call};
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both};
@@ -399,7 +399,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
         ..Default::default()
     };
     let refused = client.offers().list_offer_events(client.ask(wrong)).await.unwrap_err();
-    assert_eq!(fields_of(&refused), ["offer", "filter", "order_by"]);
+    assert_eq!(wrong_fields(&refused), ["offer", "filter", "order_by"]);
     let words = ["offers", "events", &one.offer, "--filter", "NOT kind = noted", "--order-by", "sequence desc"];
     let listed = numbers(&done(&server, &words), "sequence");
     let expected: Vec<i64> = all.iter().filter(|it| it.kind != "noted").map(|it| it.sequence).rev().collect();

@@ -6,7 +6,7 @@ use tsio::proto::{
     ListEligibilityRequest, ListEligibilityResponse, Placement, RuleAnswer, RuleOutcome, SchoolEligibility,
 };
 
-use super::fields_of;
+use super::wrong_fields;
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both};
 use crate::samples::{AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done, import_all, numbers};
@@ -90,18 +90,18 @@ async fn every_mistake_about_schools_is_named(db: Db) {
     let client = Client::of(&server).await;
     client.seed().await;
     let wrong = list_request("elligible AND school.colour = red AND school.placement = NOWHERE", "name", 3);
-    assert_eq!(fields_of(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
+    assert_eq!(wrong_fields(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
     // Without a programme the words of its rules are unknown; the other mistakes are still named.
     let wrong = "unheard AND school.urn = x";
     let no_year = ListEligibilityRequest { programme: String::new(), ..list_request(wrong, "name", 3) };
-    assert_eq!(fields_of(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
+    assert_eq!(wrong_fields(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
     let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..list_request(wrong, "name", 3) };
-    assert_eq!(fields_of(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
+    assert_eq!(wrong_fields(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
     let unknown = ListEligibilityRequest { order_by: String::new(), filter: "unheard".to_owned(), ..unknown };
     assert_eq!(page(&client, unknown).await.unwrap_err().code(), Code::NotFound);
     let first = page(&client, list_request("eligible", "school.name", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("unplaced", "school.name"), ("eligible", ""), ("", "school.name")] {
         let request = ListEligibilityRequest { page_token: first.clone(), ..list_request(filter, order, 1) };
-        assert_eq!(fields_of(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
+        assert_eq!(wrong_fields(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
     }
 }

@@ -6,7 +6,7 @@ use tsio::proto::{
     FundEntry, ListFundEntriesRequest, ListFundEntriesResponse, MoveFundsRequest, Outcome, StreamFundEntriesRequest,
 };
 
-use super::fields_of;
+use super::wrong_fields;
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
 use crate::money::{Much, credit};
@@ -164,7 +164,7 @@ async fn every_mistake_about_entries_is_named(db: Db) {
     let fund = client.financed(YEAR, "credit", 5).await;
     let filter = "verb = give AND amount_pence : 3 AND effective_date = 2021-11-31";
     let refused = page(&client, list_request("x", filter, "amount_pence", 2)).await.unwrap_err();
-    assert_eq!(fields_of(&refused), ["fund", "filter", "filter", "filter", "order_by"], "{refused:?}");
+    assert_eq!(wrong_fields(&refused), ["fund", "filter", "filter", "filter", "order_by"], "{refused:?}");
     let wrong = refused.get_details_bad_request().unwrap().field_violations;
     let places: Vec<&str> = wrong[1..4].iter().map(|it| it.description.split(':').next().unwrap()).collect();
     assert_eq!(places, [8, 30, 55].map(|at| format!("at character {at}")));
@@ -172,6 +172,6 @@ async fn every_mistake_about_entries_is_named(db: Db) {
     let first = page(&client, list_request(&fund, "amount_pence > 0", "", 1)).await.unwrap().next_page_token;
     for (filter, order) in [("amount_pence > 1", ""), ("amount_pence > 0", "entry desc"), ("", "")] {
         let request = ListFundEntriesRequest { page_token: first.clone(), ..list_request(&fund, filter, order, 1) };
-        assert_eq!(fields_of(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
+        assert_eq!(wrong_fields(&page(&client, request).await.unwrap_err()), ["page_token"], "{filter} {order}");
     }
 }

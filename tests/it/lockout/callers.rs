@@ -9,7 +9,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
-use super::{BOUND, Guard, listed};
+use super::{MAX_WAIT, TestServer, list_funds};
 use crate::authentication::why;
 use crate::client::YEAR;
 use crate::harness::{Db, run};
@@ -26,45 +26,47 @@ async fn watch(channel: &Channel, token: &str) -> Result<Streaming<WatchOffersRe
 #[test]
 fn a_connection_without_a_call_in_flight_is_closed() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "[limits]\nidle_seconds = 2\n");
-        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
-        let (idle, busy) = (guard.connect().await.unwrap(), guard.connect().await.unwrap());
-        listed(&idle, &ann).await.unwrap();
+        let test_server = TestServer::start(&Db::sqlite(), "[limits]\nidle_seconds = 2\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
+        let (idle, busy) = (test_server.connect().await.unwrap(), test_server.connect().await.unwrap());
+        list_funds(&idle, &ann).await.unwrap();
         let mut watching = watch(&busy, &ben).await.unwrap();
         let known = |it: &Scrape| it.value("tsio_connections{state=\"known\"}");
-        assert_eq!(known(&guard.scrape().await), 2.0);
+        assert_eq!(known(&test_server.scrape().await), 2.0);
         let closed = "tsio_connections_closed_total{reason=\"idle\"}";
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
-            assert!(begun.elapsed() < BOUND / 4, "{}", guard.scrape().await.0);
+            assert!(started.elapsed() < MAX_WAIT / 4, "{}", test_server.scrape().await.0);
             // Health checks keep no connection open. After the close they use a new one, which is unauthenticated.
             let _ = HealthClient::new(idle.clone()).check(HealthCheckRequest::default()).await;
-            if guard.scrape().await.value(closed) == 1.0 {
+            if test_server.scrape().await.value(closed) == 1.0 {
                 break;
             }
         }
-        assert_eq!(known(&guard.scrape().await), 1.0);
+        assert_eq!(known(&test_server.scrape().await), 1.0);
         assert!(watching.message().await.unwrap().is_some(), "a watch is a call in flight");
-        guard.logs("\"idle\"");
-        listed(&idle, &ann).await.unwrap();
+        test_server.wait_for_log("\"idle\"");
+        list_funds(&idle, &ann).await.unwrap();
     });
 }
 
 #[test]
 fn the_calls_and_connections_of_one_caller_are_limited() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "[limits]\ncalls_per_caller = 3\nconnections_per_caller = 2\n");
-        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
-        let [first, second, third] = [guard.connect().await, guard.connect().await, guard.connect().await];
+        let test_server =
+            TestServer::start(&Db::sqlite(), "[limits]\ncalls_per_caller = 3\nconnections_per_caller = 2\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
+        let [first, second, third] =
+            [test_server.connect().await, test_server.connect().await, test_server.connect().await];
         let [first, second, third] = [first.unwrap(), second.unwrap(), third.unwrap()];
         let held = (watch(&first, &ann).await.unwrap(), watch(&second, &ann).await.unwrap());
-        let refused = why(&listed(&third, &ann).await.unwrap_err());
+        let refused = why(&list_funds(&third, &ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "CONNECTIONS_EXCEEDED".to_owned()));
         let _another = watch(&first, &ann).await.unwrap();
-        let refused = why(&listed(&first, &ann).await.unwrap_err());
+        let refused = why(&list_funds(&first, &ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "CALLS_EXCEEDED".to_owned()));
-        listed(&third, &ben).await.unwrap();
-        let seen = guard.scrape().await;
+        list_funds(&third, &ben).await.unwrap();
+        let seen = test_server.scrape().await;
         for reason in ["CALLS_EXCEEDED", "CONNECTIONS_EXCEEDED"] {
             assert_eq!(seen.value(&format!("tsio_denied_total{{reason=\"{reason}\"}}")), 1.0, "{reason}");
         }
@@ -76,20 +78,20 @@ fn the_calls_and_connections_of_one_caller_are_limited() {
 #[test]
 fn the_call_rate_of_one_caller_is_limited() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "[limits]\ncalls_per_second = 1\n");
-        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
-        let channel = guard.connect().await.unwrap();
+        let test_server = TestServer::start(&Db::sqlite(), "[limits]\ncalls_per_second = 1\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
+        let channel = test_server.connect().await.unwrap();
         let (started, mut accepted) = (Instant::now(), 0);
         let refused = loop {
-            match listed(&channel, &ann).await {
+            match list_funds(&channel, &ann).await {
                 Ok(()) => accepted += 1,
                 Err(status) => break why(&status),
             }
-            assert!(started.elapsed() < BOUND, "{accepted} calls were accepted");
+            assert!(started.elapsed() < MAX_WAIT, "{accepted} calls were accepted");
         };
         assert_eq!(refused, (Code::ResourceExhausted, "RATE_EXCEEDED".to_owned()));
         assert!(accepted >= 2, "only {accepted} calls were accepted before the first refusal");
-        listed(&channel, &ben).await.unwrap();
-        assert_eq!(guard.scrape().await.value("tsio_denied_total{reason=\"RATE_EXCEEDED\"}"), 1.0);
+        list_funds(&channel, &ben).await.unwrap();
+        assert_eq!(test_server.scrape().await.value("tsio_denied_total{reason=\"RATE_EXCEEDED\"}"), 1.0);
     });
 }

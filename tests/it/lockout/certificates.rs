@@ -9,7 +9,7 @@ use tsio::proto::WatchOffersRequest;
 use tsio::proto::fund_service_client::FundServiceClient;
 use tsio::proto::offer_service_client::OfferServiceClient;
 
-use super::BOUND;
+use super::MAX_WAIT;
 use crate::authentication::issuer::{Guarded, now};
 use crate::authentication::why;
 use crate::client::YEAR;
@@ -25,7 +25,7 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
         let channel = guarded.connect(Some(own)).await.unwrap();
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let mut watch = OfferServiceClient::new(channel.clone()).watch_offers(request).await.unwrap().into_inner();
-        let ended = timeout(BOUND, async {
+        let ended = timeout(MAX_WAIT, async {
             loop {
                 if let Err(status) = watch.message().await {
                     return status;

@@ -10,7 +10,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use super::{Guard, during, listed, size};
+use super::{TestServer, during, list_funds, size};
 use crate::harness::{Db, TSIO, run};
 
 /// Attempts under way at the same time.
@@ -24,13 +24,13 @@ async fn idle(url: String) -> Option<Channel> {
     Some(channel)
 }
 
-async fn open_a_thousand(guard: &Guard) -> Vec<Channel> {
-    let (all, mut begun) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
+async fn open_a_thousand(test_server: &TestServer) -> Vec<Channel> {
+    let (all, mut opened) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
     let (mut kept, mut opening) = (Vec::new(), JoinSet::new());
-    while begun < all || !opening.is_empty() {
-        while begun < all && opening.len() < AT_ONCE {
-            opening.spawn(idle(guard.server.url()));
-            begun += 1;
+    while opened < all || !opening.is_empty() {
+        while opened < all && opening.len() < AT_ONCE {
+            opening.spawn(idle(test_server.server.url()));
+            opened += 1;
         }
         kept.extend(opening.join_next().await.unwrap().unwrap());
     }
@@ -40,21 +40,21 @@ async fn open_a_thousand(guard: &Guard) -> Vec<Channel> {
 #[test]
 fn a_thousand_idle_connections_lock_nobody_out() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
-        let token = guard.token("ann");
-        let known = guard.connect().await.unwrap();
-        listed(&known, &token).await.unwrap();
-        let kept = guard.serves_during(&token, open_a_thousand(&guard)).await;
+        let test_server = TestServer::start(&Db::sqlite(), "");
+        let token = test_server.token("ann");
+        let existing = test_server.connect().await.unwrap();
+        list_funds(&existing, &token).await.unwrap();
+        let kept = test_server.check_served_during(&token, open_a_thousand(&test_server)).await;
         // An authenticated connection stays open.
-        listed(&known, &token).await.unwrap();
-        let seen = guard.scrape().await;
+        list_funds(&existing, &token).await.unwrap();
+        let seen = test_server.scrape().await;
         assert!(seen.value("tsio_connections{state=\"unknown\"}") <= 100.0, "as many as one address may have");
         assert!(seen.value("tsio_connections{state=\"known\"}") >= 1.0);
         assert!(seen.value("tsio_connections_closed_total{reason=\"address_limit\"}") > 0.0);
         assert_eq!(seen.value("tsio_connections_max"), 800.0);
-        guard.logs("address_limit");
-        guard.logs("left_out");
-        assert!(guard.peak() < 200, "{} MiB", guard.peak());
+        test_server.wait_for_log("address_limit");
+        test_server.wait_for_log("left_out");
+        assert!(test_server.peak_memory() < 200, "{} MiB", test_server.peak_memory());
         drop(kept);
     });
 }
@@ -66,11 +66,12 @@ fn few_descriptors_lock_nobody_out() {
         let program = folder.path().join("few");
         fs::write(&program, format!("#!/bin/sh\nulimit -n 64\nexec {TSIO} \"$@\"\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let guard = Guard::start_by(&program, &Db::sqlite(), "");
-        guard.logs("fewer connections than configured");
-        let token = guard.token("ann");
-        let kept = during(async || guard.serves_with_retries(&token).await, open_a_thousand(&guard)).await;
-        let seen = guard.scrape().await;
+        let test_server = TestServer::start_by(&program, &Db::sqlite(), "");
+        test_server.wait_for_log("fewer connections than configured");
+        let token = test_server.token("ann");
+        let kept =
+            during(async || test_server.check_served_with_retries(&token).await, open_a_thousand(&test_server)).await;
+        let seen = test_server.scrape().await;
         assert_eq!(seen.value("tsio_connections_max"), 16.0);
         assert!(seen.value("tsio_connections_closed_total{reason=\"address_limit\"}") > 0.0);
         drop(kept);
@@ -80,23 +81,23 @@ fn few_descriptors_lock_nobody_out() {
 #[test]
 fn without_descriptors_an_unauthenticated_connection_is_closed() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
-        let token = guard.token("ann");
-        guard.serves(&token).await;
-        let pid = guard.server.pid();
+        let test_server = TestServer::start(&Db::sqlite(), "");
+        let token = test_server.token("ann");
+        test_server.check_served(&token).await;
+        let pid = test_server.server.pid();
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() + 6;
         let limit = format!("--nofile={descriptors}:{descriptors}");
         let set = Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap();
         assert!(set.success(), "{set}");
-        let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(guard.server.address()).unwrap()).collect();
+        let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(test_server.server.address()).unwrap()).collect();
         for _ in 0..10 {
-            guard.serves_with_retries(&token).await;
+            test_server.check_served_with_retries(&token).await;
         }
-        let seen = guard.scrape().await;
+        let seen = test_server.scrape().await;
         let failed = seen.value("tsio_accept_errors_total{kind=\"descriptors\"}");
         assert!((1.0..1_000.0).contains(&failed), "{failed}: it waits, and does not spin");
         assert!(seen.value("tsio_connections_closed_total{reason=\"descriptors\"}") > 0.0);
-        guard.logs("a connection was not accepted");
+        test_server.wait_for_log("a connection was not accepted");
         drop(idle);
     });
 }

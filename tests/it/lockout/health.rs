@@ -10,7 +10,7 @@ use tonic::{Code, Request, Status, Streaming};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::{BOUND, Guard, size};
+use super::{MAX_WAIT, TestServer, size};
 use crate::authentication::issuer::{claims, now};
 use crate::authentication::why;
 use crate::harness::{Db, run};
@@ -43,13 +43,13 @@ async fn ended(mut stream: Streaming<HealthCheckResponse>) -> Status {
 #[test]
 fn health_watches_without_a_token_are_limited() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
-        let token = guard.token("ann");
-        let before = guard.peak();
+        let test_server = TestServer::start(&Db::sqlite(), "");
+        let token = test_server.token("ann");
+        let before = test_server.peak_memory();
         let attack = async {
             let (mut opening, mut ended) = (JoinSet::new(), Vec::new());
             for _ in 0..CONNECTIONS {
-                let channel = guard.connect().await.unwrap();
+                let channel = test_server.connect().await.unwrap();
                 for _ in 0..size("TSIO_HEALTH_STREAMS", 4_000) / CONNECTIONS {
                     if opening.len() >= AT_ONCE {
                         ended.extend(opening.join_next().await.map(Result::unwrap));
@@ -61,7 +61,7 @@ fn health_watches_without_a_token_are_limited() {
             ended.extend(opening.join_all().await);
             ended
         };
-        let ended = guard.serves_during(&token, attack).await;
+        let ended = test_server.check_served_during(&token, attack).await;
         let refused = |it: &&Result<_, Status>| {
             it.as_ref().is_err_and(|it| why(it) == (Code::ResourceExhausted, "HEALTH_EXCEEDED".to_owned()))
         };
@@ -69,13 +69,13 @@ fn health_watches_without_a_token_are_limited() {
         assert!((1..=STREAMS).contains(&open), "{open} are open");
         assert!(ended.iter().filter(refused).count() > ended.len() / 2, "the other watches get another reason");
         // A health check is still answered.
-        let probe = HealthClient::new(guard.connect().await.unwrap()).check(HealthCheckRequest::default()).await;
+        let probe = HealthClient::new(test_server.connect().await.unwrap()).check(HealthCheckRequest::default()).await;
         assert!(probe.is_ok(), "{probe:?}");
-        let seen = guard.scrape().await;
+        let seen = test_server.scrape().await;
         assert!(seen.value("tsio_health_streams") <= 64.0);
         assert!(seen.value("tsio_health_refused_total") > 0.0);
-        guard.logs("health call without a credential was refused");
-        assert!(guard.peak() < before + 100, "{} MiB, {before} before", guard.peak());
+        test_server.wait_for_log("health call without a credential was refused");
+        assert!(test_server.peak_memory() < before + 100, "{} MiB, {before} before", test_server.peak_memory());
     });
 }
 
@@ -84,20 +84,20 @@ fn health_watches_without_a_token_are_limited() {
 #[test]
 fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
+        let test_server = TestServer::start(&Db::sqlite(), "");
         let mut short = claims("ann", &["reader"], &["*"]);
         short["exp"] = json!(now() + 1);
         // The server takes clocks to differ by 30 seconds: past what a watch without a token lasts.
-        let channel = guard.connect().await.unwrap();
-        let stream = watch(channel.clone(), Some(&guard.key.sign(&short))).await.unwrap();
+        let channel = test_server.connect().await.unwrap();
+        let stream = watch(channel.clone(), Some(&test_server.key.sign(&short))).await.unwrap();
         // On the same connection, because alone its connection would be closed sooner.
-        let (begun, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
-        let (expired, over) = timeout(BOUND, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
+        let (started, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
+        let (expired, over) = timeout(MAX_WAIT, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
         assert_eq!(why(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
         assert!(now() >= short["exp"].as_u64().unwrap() + 29);
         assert_eq!(why(&over), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
-        assert!(begun.elapsed() >= Duration::from_secs(30));
-        let refused = watch(guard.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
+        assert!(started.elapsed() >= Duration::from_secs(30));
+        let refused = watch(test_server.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
         assert_eq!(why(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
     });
 }

@@ -4,40 +4,40 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{BOUND, Guard};
+use super::{MAX_WAIT, TestServer};
 use crate::harness::{Db, run};
 use crate::metrics::{Scrape, scraped_at};
 
 #[test]
 fn unfinished_scrapes_do_not_block_others() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
-        let address = scraped_at(&guard.server);
+        let test_server = TestServer::start(&Db::sqlite(), "");
+        let address = scraped_at(&test_server.server);
         let mut half = Vec::new();
         for sent in 0..140 {
             let mut stream = TcpStream::connect(&address).await.unwrap();
             stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ").await.unwrap();
             half.push(stream);
             if sent % 20 == 0 {
-                let scraped = timeout(guard.served, guard.scrape()).await;
+                let scraped = timeout(test_server.max_service_time, test_server.scrape()).await;
                 assert!(scraped.is_ok(), "not answered beside {sent} that are not finished");
             }
         }
-        guard.serves(&guard.token("ann")).await;
+        test_server.check_served(&test_server.token("ann")).await;
         // Some are closed for newer ones, the others after a time limit.
         let evicted = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"evicted\"}");
         let late = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"late\"}");
-        let seen = Scrape::until(&guard.server, |it| evicted(it) + late(it) >= 140.0).await;
+        let seen = Scrape::until(&test_server.server, |it| evicted(it) + late(it) >= 140.0).await;
         assert!(evicted(&seen) > 0.0 && late(&seen) > 0.0);
-        guard.logs("a connection for metrics was closed");
+        test_server.wait_for_log("a connection for metrics was closed");
     });
 }
 
 #[test]
 fn only_a_request_for_metrics_gets_them() {
     run(async {
-        let guard = Guard::start(&Db::sqlite(), "");
-        let address = scraped_at(&guard.server);
+        let test_server = TestServer::start(&Db::sqlite(), "");
+        let address = scraped_at(&test_server.server);
         let rows = [
             ("GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 200 OK\r\n", true),
             ("GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", true),
@@ -54,7 +54,7 @@ fn only_a_request_for_metrics_gets_them() {
             // The client closes its sending side and still reads; the server answers once and closes.
             stream.shutdown().await.unwrap();
             let mut answer = String::new();
-            timeout(BOUND, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+            timeout(MAX_WAIT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
             assert!(answer.starts_with(begins), "{request}: {answer}");
             assert_eq!(answer.matches("\ntsio_writer_waiting ").count(), usize::from(is_scrape), "{request}: {answer}");
         }

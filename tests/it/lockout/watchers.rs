@@ -11,7 +11,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::watch_offers_request::Start;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
-use super::{BOUND, Guard};
+use super::{MAX_WAIT, TestServer};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run};
 use crate::metrics::Scrape;
@@ -67,12 +67,12 @@ enum Stuck {
 }
 
 /// Opens watches as one caller and reads nothing. Dropping the tasks ends the watches.
-async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
+async fn stuck(test_server: &TestServer, token: &str, how: Stuck) -> JoinSet<()> {
     let (window, reads) = match how {
         Stuck::Window(window) => (window, true),
         Stuck::Socket => (1 << 24, false),
     };
-    let tcp = TcpStream::connect(guard.server.address()).await.unwrap();
+    let tcp = TcpStream::connect(test_server.server.address()).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(window).initial_connection_window_size(1 << 30);
     let (sender, connection) = builder.handshake::<_, Bytes>(tcp).await.unwrap();
@@ -110,11 +110,11 @@ async fn stuck(guard: &Guard, token: &str, how: Stuck) -> JoinSet<()> {
 }
 
 /// Checks that a watch of this caller gets a slot and a first message, possibly after the reads of other watches.
-async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResponse> {
-    let first_message = tokio::time::timeout(BOUND, async {
+async fn watches(test_server: &TestServer, token: &str) -> tonic::Streaming<WatchOffersResponse> {
+    let first_message = tokio::time::timeout(MAX_WAIT, async {
         let mut request = Request::new(from_the_beginning());
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let mut client = OfferServiceClient::new(guard.connect().await.unwrap());
+        let mut client = OfferServiceClient::new(test_server.connect().await.unwrap());
         let mut stream = client.watch_offers(request).await.unwrap().into_inner();
         assert!(stream.message().await.unwrap().is_some());
         stream
@@ -125,29 +125,29 @@ async fn watches(guard: &Guard, token: &str) -> tonic::Streaming<WatchOffersResp
 #[test]
 fn stuck_watchers_use_only_their_share_and_not_for_ever() {
     run(async {
-        let guard = Guard::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
-        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
-        let before = guard.peak();
+        let test_server = TestServer::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
+        let before = test_server.peak_memory();
         let attack = async {
             let mut held = Vec::new();
             for how in [0, 1, 16_384, 65_535].map(Stuck::Window) {
-                held.push(stuck(&guard, &ann, how).await);
+                held.push(stuck(&test_server, &ann, how).await);
             }
-            let full = Scrape::until(&guard.server, |it| it.value("tsio_watchers") >= 100.0).await;
+            let full = Scrape::until(&test_server.server, |it| it.value("tsio_watchers") >= 100.0).await;
             assert_eq!(full.value("tsio_watchers"), 100.0, "as many as one caller may have");
             held
         };
-        let held = guard.serves_during(&ben, attack).await;
-        drop(watches(&guard, &ben).await);
+        let held = test_server.check_served_during(&ben, attack).await;
+        drop(watches(&test_server, &ben).await);
         // A connection with data that is unread for three seconds is closed, which frees its slots.
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
-            Scrape::until(&guard.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0).await
+            Scrape::until(&test_server.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0).await
         };
-        guard.serves_during(&ben, freed).await;
-        guard.logs("untaken");
-        drop(watches(&guard, &ann).await);
-        assert!(guard.peak() < before + 150, "{} MiB, {before} before", guard.peak());
+        test_server.check_served_during(&ben, freed).await;
+        test_server.wait_for_log("untaken");
+        drop(watches(&test_server, &ann).await);
+        assert!(test_server.peak_memory() < before + 150, "{} MiB, {before} before", test_server.peak_memory());
         drop(held);
     });
 }
@@ -156,16 +156,16 @@ fn stuck_watchers_use_only_their_share_and_not_for_ever() {
 #[test]
 fn a_socket_that_is_not_read_is_closed() {
     run(async {
-        let guard = Guard::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
-        let [ann, ben] = ["ann", "ben"].map(|it| guard.token(it));
-        let before = guard.peak();
-        let held = stuck(&guard, &ann, Stuck::Socket).await;
+        let test_server = TestServer::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
+        let before = test_server.peak_memory();
+        let held = stuck(&test_server, &ann, Stuck::Socket).await;
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
-            Scrape::until(&guard.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0).await
+            Scrape::until(&test_server.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0).await
         };
-        guard.serves_during(&ben, freed).await;
-        assert!(guard.peak() < before + 150, "{} MiB, {before} before", guard.peak());
+        test_server.check_served_during(&ben, freed).await;
+        assert!(test_server.peak_memory() < before + 150, "{} MiB, {before} before", test_server.peak_memory());
         drop(held);
     });
 }
