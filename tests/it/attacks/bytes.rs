@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{assert_unharmed, noise, random, seconds};
+use super::{assert_unharmed, noise, random, random_phase};
 use crate::harness::{Db, Server, run, run_within};
 
 /// The HTTP/2 connection preface, with empty settings.

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tonic::{Code, Request, Status};
 use tsio::proto::NoteOfferRequest;
 
-use super::{assert_unharmed, noise, random, seconds};
+use super::{assert_unharmed, noise, random, random_phase};
 use crate::authentication::{as_role, call, methods, why};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run_within};
