@@ -11,7 +11,8 @@ use super::{as_role, call, why};
 use crate::client::Client;
 use crate::harness::{Db, Server, run};
 
-/// Letters of roles: reader, case officer, delivery partner, regional director, finance, finance approver, administrator.
+/// Letters of roles: reader, case officer, delivery partner, regional director, finance, finance approver,
+/// administrator.
 const ROLES: [(char, &str); 7] = [
     ('r', "reader"),
     ('c', "case-officer"),
@@ -24,7 +25,7 @@ const ROLES: [(char, &str); 7] = [
 
 const ALL: &str = "rcpdfva";
 
-/// Who may call what, by section 8 of the scheme.
+/// Each method, and the letters of the roles that may call it, by section 8 of the scheme.
 #[rustfmt::skip]
 const CASES: &[(&str, &str)] = &[
     ("ApprovalService/ListApprovals",             ALL),
@@ -94,7 +95,8 @@ const CASES: &[(&str, &str)] = &[
     ("TermsService/LoadTerms",                    "a"),
 ];
 
-/// The methods of the contract, as the descriptor has them, and the number of their requests' `request_id`.
+/// The methods of the contract in the order of the descriptor, each with the field number of `request_id` in its
+/// request; `None` if the request has no such field.
 pub(crate) fn methods() -> Vec<(String, Option<i32>)> {
     let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
     let ours: Vec<_> = set.file.iter().filter(|file| file.package() == "tsio.v1").collect();
@@ -120,8 +122,8 @@ fn every_method_has_its_case() {
     }
 }
 
-/// An empty message to each: a role that may not is told so before anything else, one that may is told what is missing
-/// or is answered, and who says nothing of themselves is told nothing.
+/// Each method is called with an empty message. A role that may not call it is refused with ROLE_MISSING before any
+/// other check, and a role that may call it is not. A caller without a role or a name is refused too.
 #[test]
 fn each_role_may_call_what_the_scheme_says() {
     run(async {

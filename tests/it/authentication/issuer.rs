@@ -1,4 +1,4 @@
-//! An issuer of tokens and an authority of certificates, made up for one test; and a server that knows them.
+//! An issuer of tokens and an authority of certificates for one test, and a server that trusts both.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl SigningKey {
         Self { id: id.to_owned(), pair: KeyPair::generate().unwrap() }
     }
 
-    /// As the issuer publishes it.
+    /// The public key in the form in which the issuer publishes it.
     pub(crate) fn published(&self) -> Value {
         let point = self.pair.public_key_raw();
         let (x, y) = (BASE64_URL_SAFE_NO_PAD.encode(&point[1..33]), BASE64_URL_SAFE_NO_PAD.encode(&point[33..65]));
@@ -38,7 +38,7 @@ impl SigningKey {
         self.sign_with(&self.header(), claims)
     }
 
-    /// The header of its tokens.
+    /// The header of the tokens that [`Self::sign`] makes.
     pub(crate) fn header(&self) -> Value {
         json!({ "typ": "JWT", "alg": "ES256", "kid": self.id })
     }
@@ -54,7 +54,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Claims that are good for an hour.
+/// Claims that are valid for an hour.
 pub(crate) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": actor, "exp": now() + 3_600, "iat": now(),
@@ -62,14 +62,14 @@ pub(crate) fn claims(actor: &str, roles: &[&str], regions: &[&str]) -> Value {
     })
 }
 
-/// Writes a key set the way it should be replaced: at once.
+/// Replaces a key set atomically, as an issuer should.
 pub(crate) fn publish(path: &Path, keys: &[Value]) {
     let new = path.with_extension("new");
     fs::write(&new, json!({ "keys": keys }).to_string()).unwrap();
     fs::rename(&new, path).unwrap();
 }
 
-/// An authority and what it signed.
+/// A certificate authority.
 pub(crate) struct Authority {
     signer: Signer<'static, KeyPair>,
     pub(crate) pem: String,
@@ -78,7 +78,8 @@ pub(crate) struct Authority {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Named apart from what it signs: a certificate whose issuer has its own name passes for signed by itself.
+        // The authority has another name than the certificates that it signs. A certificate with the name of its issuer
+        // would count as self-signed.
         params.distinguished_name.push(DnType::CommonName, "an authority of the tests");
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -86,7 +87,7 @@ impl Authority {
         Self { signer: Signer::new(params, key), pem }
     }
 
-    /// A certificate of these names and its key, both in PEM.
+    /// Signs a certificate for these names. Returns the certificate and its key, both in PEM.
     pub(crate) fn sign(&self, names: &[SanType]) -> (String, String) {
         self.sign_with(CertificateParams::new(Vec::new()).unwrap(), names)
     }
@@ -97,12 +98,12 @@ impl Authority {
         (params.signed_by(&key, &self.signer).unwrap().pem(), key.serialize_pem())
     }
 
-    /// The same for a service.
+    /// Signs a certificate for a service with this URI.
     pub(crate) fn service(&self, uri: &str) -> (String, String) {
         self.sign(&[SanType::URI(uri.try_into().unwrap())])
     }
 
-    /// The same until this second since 1970, which is its last.
+    /// Signs a certificate for a service, which expires after this second since 1970.
     pub(crate) fn service_until(&self, uri: &str, last: Duration) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.not_after = rcgen::date_time_ymd(1970, 1, 1) + last;
@@ -110,7 +111,7 @@ impl Authority {
     }
 }
 
-/// A server that lets in by token and by certificate, over TLS.
+/// A server over TLS that accepts callers with a token or a certificate.
 pub(crate) struct Guarded {
     pub(crate) server: Server,
     pub(crate) folder: tempfile::TempDir,
@@ -119,7 +120,7 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// With a service `spiffe://dfe.example/reconciliation`, which is finance.
+    /// Starts a server that knows the service `spiffe://dfe.example/reconciliation`, with the role finance.
     pub(crate) fn start(db: &Db, more: &str) -> Self {
         let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::new("first"));
         let keys = folder.path().join("keys.json");
@@ -127,7 +128,7 @@ impl Guarded {
         Self::start_in(folder, db, (key, &keys.display().to_string()), more)
     }
 
-    /// The same, with the issuer's keys at this address.
+    /// As [`Self::start`], with this key, and with the issuer's key set at this address.
     pub(crate) fn with_keys(db: &Db, key: SigningKey, keys: &str, more: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), db, (key, keys), more)
     }
@@ -163,7 +164,7 @@ impl Guarded {
         format!("https://{}", self.server.address())
     }
 
-    /// A connection over TLS, with a certificate where one is given.
+    /// Connects over TLS, with this certificate and key if given.
     pub(crate) async fn connect(&self, own: Option<(String, String)>) -> Result<Channel, tonic::transport::Error> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority.pem));
         if let Some((certificate, key)) = own {

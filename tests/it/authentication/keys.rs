@@ -1,4 +1,5 @@
-//! The issuer's key server hangs, fails or comes back with other keys: callers with a known key notice nothing of it.
+//! The issuer's key server hangs, fails, or returns with other keys. Callers with a key that the server has already
+//! fetched are still served.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -22,21 +23,22 @@ use crate::client::fresh;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
 
-/// Longer than anything that is waited for takes.
-const BOUND: Duration = Duration::from_secs(60);
-/// How long a caller with a good token may wait, for any behaviour of the key server.
-const PROMPT: Duration = Duration::from_secs(2);
-/// Calls with a key id that was made up, in flight at once.
-const MADE_UP: usize = 1_200;
-/// Connections that carry them.
+/// Longer than any wait of these tests takes.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// How long a caller with a valid token may wait, also if the key server does not answer.
+const MAX_SERVICE_TIME: Duration = Duration::from_secs(2);
+/// The number of concurrent calls whose key id does not exist.
+const CALLS_WITH_UNKNOWN_KEY: usize = 1_200;
+/// The number of connections for these calls.
 const CONNECTIONS: usize = 4;
 
-/// Where the issuer publishes its keys: it answers with a set, or accepts and never answers.
+/// The server that publishes the issuer's keys. It answers with a key set, or accepts connections and never answers.
 struct KeyServer {
     url: String,
+    /// The key set; `None` if the server never answers.
     set: Arc<Mutex<Option<String>>>,
-    /// How many have asked.
-    asked: watch::Receiver<usize>,
+    /// The number of requests so far.
+    requests: watch::Receiver<usize>,
     _accepting: JoinSet<()>,
 }
 
@@ -45,22 +47,22 @@ impl KeyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", listener.local_addr().unwrap());
         let set = Arc::new(Mutex::new(Some(json!({ "keys": keys }).to_string())));
-        let (count, asked) = watch::channel(0);
+        let (count, requests) = watch::channel(0);
         let mut accepting = JoinSet::new();
         let answers = Arc::clone(&set);
         accepting.spawn(async move {
-            let mut held = Vec::new();
+            let mut unanswered = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 count.send_modify(|it| *it += 1);
                 let answer = answers.lock().unwrap().clone();
                 match answer {
                     Some(set) => answer_with(&mut stream, &set).await,
-                    None => held.push(stream),
+                    None => unanswered.push(stream),
                 }
             }
         });
-        Self { url, set, asked, _accepting: accepting }
+        Self { url, set, requests, _accepting: accepting }
     }
 
     fn publish(&self, keys: &[Value]) {
@@ -83,8 +85,8 @@ async fn answer_with(stream: &mut TcpStream, set: &str) {
     let _ = stream.write_all(answer.as_bytes()).await;
 }
 
-/// A token of a key that nobody has.
-fn made_up() -> String {
+/// A token whose key id is new, so no key server publishes it.
+fn token_of_unknown_key() -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({ "alg": "ES256", "typ": "JWT", "kid": fresh() });
     format!(
@@ -95,9 +97,9 @@ fn made_up() -> String {
     )
 }
 
-/// How a call with a key id that was made up ends.
-async fn refused(channel: &Channel) -> (Code, String) {
-    let request = with_token(&made_up(), &listing());
+/// Calls with a token of an unknown key, and returns the code and the reason of the refusal.
+async fn call_with_unknown_key(channel: &Channel) -> (Code, String) {
+    let request = with_token(&token_of_unknown_key(), &listing());
     why(&call(channel, "OfferService/ListOffers", request).await.map(|_: Vec<Bytes>| ()).unwrap_err())
 }
 
@@ -105,55 +107,56 @@ fn unavailable() -> (Code, String) {
     (Code::Unavailable, "KEYS_UNAVAILABLE".to_owned())
 }
 
-/// Calls until it ends so.
-async fn until(channel: &Channel, token: impl Fn() -> String, expected: Result<(), (Code, String)>) {
-    let begun = Instant::now();
+/// Lists offers until the result is the expected one.
+async fn call_until(channel: &Channel, token: impl Fn() -> String, expected: Result<(), (Code, String)>) {
+    let started = Instant::now();
     loop {
         let ended = listed(channel, &token()).await.map(drop);
         if ended == expected {
             return;
         }
-        assert!(begun.elapsed() < BOUND, "it ends with {ended:?}, and never with {expected:?}");
+        assert!(started.elapsed() < MAX_WAIT, "the call ends with {ended:?}, not with {expected:?}");
     }
 }
 
 #[test]
-fn a_key_server_that_hangs_holds_nobody_up() {
+fn a_key_server_that_hangs_delays_no_caller_with_a_known_key() {
     run(async {
         let (first, next) = (SigningKey::new("first"), SigningKey::new("next"));
         let keys = KeyServer::start(&[first.published()]).await;
         let more = "[metrics]\nlisten = \"127.0.0.1:0\"\n[limits]\ncalls_per_second = 100000\n";
-        let begun = Instant::now();
+        let started = Instant::now();
         let guarded = Guarded::with_keys(&Db::sqlite(), first, &keys.url, more);
-        // On a machine that is kept busy by something else the start is slow as well.
-        let prompt = PROMPT.max(begun.elapsed() * 4);
+        // On a busy machine the start is slow too, so the time limit depends on it.
+        let max_service_time = MAX_SERVICE_TIME.max(started.elapsed() * 4);
         let channel = guarded.connect(None).await.unwrap();
         let good = |actor: String| guarded.key.sign(&claims(&actor, &["reader"], &["*"]));
 
         keys.hang();
-        // The set is fresh at first, and what is not in it is not published; then it is fetched again, in vain.
-        let mut asked = keys.asked.clone();
+        // At first the fetched key set is recent, so a key that is not in it counts as not published. Later the server
+        // tries to fetch the set again, and gets no answer.
+        let mut requests = keys.requests.clone();
         let mut hammering = JoinSet::new();
         let hammered = channel.clone();
         hammering.spawn(async move {
             loop {
-                refused(&hammered).await;
+                call_with_unknown_key(&hammered).await;
             }
         });
-        timeout(BOUND, asked.wait_for(|it| *it >= 2)).await.unwrap().unwrap();
+        timeout(MAX_WAIT, requests.wait_for(|it| *it >= 2)).await.unwrap().unwrap();
         let mut calls = JoinSet::new();
         for _ in 0..CONNECTIONS {
             let channel = guarded.connect(None).await.unwrap();
-            for _ in 0..MADE_UP / CONNECTIONS {
+            for _ in 0..CALLS_WITH_UNKNOWN_KEY / CONNECTIONS {
                 let channel = channel.clone();
-                calls.spawn(async move { refused(&channel).await });
+                calls.spawn(async move { call_with_unknown_key(&channel).await });
             }
         }
         let mut served = 0;
         while !calls.is_empty() {
             let token = good(format!("ann-{served}"));
-            let ended = timeout(prompt, listed(&channel, &token)).await;
-            assert!(ended.is_ok_and(|it| it.is_ok()), "a caller with a known key waits, after {served}");
+            let ended = timeout(max_service_time, listed(&channel, &token)).await;
+            assert!(ended.is_ok_and(|it| it.is_ok()), "a caller with a known key is not served, after {served} calls");
             served += 1;
             while let Some(ended) = calls.try_join_next() {
                 assert_eq!(ended.unwrap(), unavailable());
@@ -161,25 +164,25 @@ fn a_key_server_that_hangs_holds_nobody_up() {
         }
         assert!(served > 0);
 
-        // Once the key server is back, keys rotate as ever: what it publishes is taken, what it withdraws is not.
+        // When the key server answers again, a newly published key is accepted, and a withdrawn key is refused.
         keys.publish(&[guarded.key.published(), next.published()]);
         let mut number = 0..;
         let mut named =
             |key: &SigningKey| key.sign(&claims(&format!("ben-{}", number.next().unwrap()), &["reader"], &["*"]));
         let new = named(&next);
-        until(&channel, || new.clone(), Ok(())).await;
+        call_until(&channel, || new.clone(), Ok(())).await;
         assert_eq!(listed(&channel, &named(&guarded.key)).await.map(drop), Ok(()));
         let failures = Scrape::of(&guarded.server).await.value("tsio_key_set_fetch_failures_total");
         assert!(failures >= 1.0, "{failures}");
 
         keys.publish(&[next.published()]);
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             assert_eq!(listed(&channel, &named(&next)).await.map(drop), Ok(()));
-            // What is not known has the set fetched again.
-            refused(&channel).await;
+            // An unknown key makes the server fetch the set again.
+            call_with_unknown_key(&channel).await;
             match listed(&channel, &named(&guarded.key)).await {
-                Ok(_) => assert!(begun.elapsed() < BOUND, "a withdrawn key counts for ever"),
+                Ok(_) => assert!(started.elapsed() < MAX_WAIT, "a withdrawn key is still accepted"),
                 Err(ended) => break assert_eq!(ended, (Code::Unauthenticated, "TOKEN_REJECTED".to_owned())),
             }
         }

@@ -1,4 +1,4 @@
-//! Regions: what is not the caller's does not exist, by any way of asking.
+//! Regions: for every method, an item outside the caller's regions does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,26 +24,26 @@ use crate::harness::{Db, Server, both};
 use crate::money::nle;
 
 both!(
-    what_lies_in_another_region_does_not_exist,
-    lists_hold_what_is_the_callers,
+    an_item_of_another_region_does_not_exist,
+    lists_have_only_items_of_the_caller,
     a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it,
     identify_makes_offers_in_the_callers_regions,
 );
 
-/// Where an offer is, and a region where it is not.
-fn elsewhere(region: &str) -> &'static str {
+/// A region other than this one.
+fn other_region(region: &str) -> &'static str {
     if region == "South-West England" { "West Midlands" } else { "South-West England" }
 }
 
-/// A method, the nearest role that may call it, and a message.
-type Named = (&'static str, &'static str, Vec<u8>);
+/// A method, a role that may call it, and a message that names an item.
+type NamingCall = (&'static str, &'static str, Vec<u8>);
 
-fn row(method: &'static str, role: &'static str, message: impl Message) -> Named {
+fn row(method: &'static str, role: &'static str, message: impl Message) -> NamingCall {
     (method, role, message.encode_to_vec())
 }
 
-/// Each method that names an offer, an award or a fund by its id.
-fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<Named> {
+/// A call of each method that names an offer, an award, a fund or a school by its id.
+fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<NamingCall> {
     let mut all = naming_an_offer(offer);
     all.extend(naming_an_award(award));
     let fund = || fund.to_owned();
@@ -58,7 +58,7 @@ fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<Named> {
 }
 
 #[rustfmt::skip]
-fn naming_an_offer(offer: &str) -> Vec<Named> {
+fn naming_an_offer(offer: &str) -> Vec<NamingCall> {
     let (officer, reader, request_id) = ("case-officer", "reader", fresh());
     let (id, offer, awards) = (|| request_id.clone(), || offer.to_owned(), || vec![nle(1)]);
     let offers = vec![ContactedOffer { offer: offer(), ..Default::default() }];
@@ -83,7 +83,7 @@ fn naming_an_offer(offer: &str) -> Vec<Named> {
 }
 
 #[rustfmt::skip]
-fn naming_an_award(award: &str) -> Vec<Named> {
+fn naming_an_award(award: &str) -> Vec<NamingCall> {
     let (partner, request_id) = ("delivery-partner", fresh());
     let (id, award, date) = (|| request_id.clone(), || award.to_owned(), || "2021-11-15".to_owned());
     vec![
@@ -95,7 +95,7 @@ fn naming_an_award(award: &str) -> Vec<Named> {
     ]
 }
 
-async fn what_lies_in_another_region_does_not_exist(db: Db) {
+async fn an_item_of_another_region_does_not_exist(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.into_iter().next().unwrap();
@@ -104,29 +104,29 @@ async fn what_lies_in_another_region_does_not_exist(db: Db) {
     let fund = client.made(YEAR, "credit", &offer.region).await;
     let before = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     let channel = client.channel();
-    let (away, unknown) = (elsewhere(&offer.region), Uuid::new_v4().to_string());
-    let (urn, nobody) = (offer.schools[0].urn, 123_456);
-    let nothing = naming(&unknown, &unknown, &unknown, nobody);
-    for ((method, role, message), (_, _, of_nothing)) in
-        naming(&offer.offer, &award, &fund, urn).into_iter().zip(nothing)
+    let (other, absent_id) = (other_region(&offer.region), Uuid::new_v4().to_string());
+    let (urn, absent_urn) = (offer.schools[0].urn, 123_456);
+    let of_absent = naming(&absent_id, &absent_id, &absent_id, absent_urn);
+    for ((method, role, message), (_, _, absent_message)) in
+        naming(&offer.offer, &award, &fund, urn).into_iter().zip(of_absent)
     {
         let ask = async |bytes: Vec<u8>| {
-            let request = as_role(role, Some(away), ()).map(|_| Bytes::from(bytes));
+            let request = as_role(role, Some(other), ()).map(|_| Bytes::from(bytes));
             call(&channel, method, request).await.unwrap_err()
         };
         let hidden = ask(message).await;
         assert_eq!(why(&hidden), (Code::NotFound, "NOT_FOUND".to_owned()), "{method}: {hidden}");
-        // It is told in the words of what never was.
-        let absent = ask(of_nothing).await;
+        // The message is the same as for an item that has never existed.
+        let absent = ask(absent_message).await;
         let neutral = |text: &str| {
-            let ids = [&offer.offer, &award, &fund, &unknown, &urn.to_string(), &nobody.to_string()];
+            let ids = [&offer.offer, &award, &fund, &absent_id, &urn.to_string(), &absent_urn.to_string()];
             ids.iter().fold(text.to_owned(), |it, id| it.replace(id.as_str(), "ID"))
         };
         assert_eq!(neutral(hidden.message()), neutral(absent.message()), "{method}");
     }
     let after = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
-    assert_eq!(after, before, "and nothing was done");
-    // Where it is, the same calls see it.
+    assert_eq!(after, before, "a refused call changed something");
+    // The same calls find the item as a caller of its region.
     for (method, role, message) in naming(&offer.offer, &award, &fund, urn) {
         if role != "delivery-partner" {
             let request = as_role(role, Some(&offer.region), ()).map(|_| Bytes::from(message));
@@ -142,7 +142,7 @@ async fn offers_seen(channel: &Channel, role: &str, regions: Option<&str>) -> Ve
     ListOffersResponse::decode(answer[0].clone()).unwrap().offers.into_iter().map(|it| it.offer).collect()
 }
 
-async fn lists_hold_what_is_the_callers(db: Db) {
+async fn lists_have_only_items_of_the_caller(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -151,7 +151,7 @@ async fn lists_hold_what_is_the_callers(db: Db) {
     for offer in &offers {
         by_region.entry(offer.region.clone()).or_default().push(offer.offer.clone());
     }
-    assert!(by_region.len() > 2, "the sample spans regions");
+    assert!(by_region.len() > 2, "the samples have offers in too few regions");
     for (region, expected) in &by_region {
         for role in ["reader", "case-officer", "regional-director"] {
             assert_eq!(offers_seen(&channel, role, Some(region)).await, *expected, "{role} of {region}");
@@ -159,13 +159,14 @@ async fn lists_hold_what_is_the_callers(db: Db) {
     }
     let everything: Vec<String> = offers.iter().map(|it| it.offer.clone()).collect();
     for role in ["finance", "finance-approver", "administrator"] {
-        assert_eq!(offers_seen(&channel, role, Some("")).await, everything, "{role} is national");
+        assert_eq!(offers_seen(&channel, role, Some("")).await, everything, "{role} sees all regions");
     }
     let regions: Vec<&String> = by_region.keys().take(2).collect();
     let both = offers_seen(&channel, "reader", Some(&format!("{};{}", regions[0], regions[1]))).await;
     assert_eq!(both.len(), by_region[regions[0]].len() + by_region[regions[1]].len());
     assert_eq!(offers_seen(&channel, "reader", Some("")).await, Vec::<String>::new());
-    // A partner's own, wherever it is; awards, funds and explanations go with it.
+    // A delivery partner sees the offers assigned to it in any region, and their awards, but no funds. For readers,
+    // awards, funds and explanations also depend on the region of the offer.
     let own = &offers[4];
     assert_eq!(offers_seen(&channel, "delivery-partner", None).await, Vec::<String>::new());
     client.assign(&own.offer, "someone", &fresh()).await.unwrap();
@@ -179,7 +180,7 @@ async fn lists_hold_what_is_the_callers(db: Db) {
         ListAwardsResponse::decode(answer[0].clone()).unwrap().awards.len()
     };
     assert_eq!(awards("delivery-partner", "").await, 1);
-    assert_eq!((awards("reader", &own.region).await, awards("reader", elsewhere(&own.region)).await), (1, 0));
+    assert_eq!((awards("reader", &own.region).await, awards("reader", other_region(&own.region)).await), (1, 0));
     client.made(YEAR, "credit", &own.region).await;
     let funds = async |role: &str, regions: &str| {
         let filter = "binds = true OR binds = false".to_owned();
@@ -189,7 +190,11 @@ async fn lists_hold_what_is_the_callers(db: Db) {
         regions.collect::<BTreeSet<_>>()
     };
     assert!(funds("reader", &own.region).await.contains(&own.region));
-    assert_eq!(funds("reader", elsewhere(&own.region)).await, BTreeSet::from([String::new()]), "national funds alone");
+    assert_eq!(
+        funds("reader", other_region(&own.region)).await,
+        BTreeSet::from([String::new()]),
+        "national funds alone"
+    );
     assert_eq!(funds("delivery-partner", "").await, BTreeSet::new());
     let on_offer = async |regions: &str| {
         let subject = Some(Subject::Urn(own.schools[0].urn));
@@ -198,7 +203,7 @@ async fn lists_hold_what_is_the_callers(db: Db) {
         ExplainEligibilityResponse::decode(answer.await.unwrap()[0].clone()).unwrap().schools[0].offer.clone()
     };
     assert_eq!(
-        (on_offer(&own.region).await, on_offer(elsewhere(&own.region)).await),
+        (on_offer(&own.region).await, on_offer(other_region(&own.region)).await),
         (own.offer.clone(), String::new())
     );
 }
@@ -216,7 +221,7 @@ async fn a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it(db: Db) {
             .map_err(|it| it.code())
     };
     let first = ask("case-officer", &offer.region).await.unwrap();
-    assert_eq!(ask("case-officer", elsewhere(&offer.region)).await, Err(Code::NotFound));
+    assert_eq!(ask("case-officer", other_region(&offer.region)).await, Err(Code::NotFound));
     assert_eq!(ask("reader", &offer.region).await, Err(Code::PermissionDenied));
     assert_eq!(ask("regional-director", &offer.region).await, Ok(first));
     assert_eq!(client.times(&offer.offer, &note.request_id).await, 1);
@@ -230,13 +235,13 @@ async fn identify_makes_offers_in_the_callers_regions(db: Db) {
     let identify = async |regions: Option<&str>| {
         let request = IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
         let answer = call(&channel, "OfferService/IdentifyOffers", as_role("case-officer", regions, request)).await;
-        let did = IdentifyOffersResponse::decode(answer.unwrap()[0].clone()).unwrap();
-        (did.created, did.already_open)
+        let answer = IdentifyOffersResponse::decode(answer.unwrap()[0].clone()).unwrap();
+        (answer.created, answer.already_open)
     };
     let (region, others) = ("West Midlands", offers_seen(&channel, "reader", None).await.len());
     let (made, none) = identify(Some(region)).await;
     assert!(made > 0 && made < 19 && none == 0 && others == 0, "{made} of 19");
     assert!(client.list(YEAR).await.iter().all(|it| it.region == region));
     assert_eq!(identify(Some(region)).await, (0, made));
-    assert_eq!(identify(None).await, (19 - made, made), "the rest, and each once");
+    assert_eq!(identify(None).await, (19 - made, made), "a caller of all regions makes the other offers, each once");
 }

@@ -1,4 +1,4 @@
-//! Bearer tokens: good ones, every kind of bad one, keys that rotate, and the end of a token's time.
+//! Bearer tokens: valid tokens, invalid tokens of every kind, new keys of the issuer, and tokens that expire.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,10 @@ use super::{call, why};
 use crate::client::{YEAR, fresh};
 use crate::harness::{Db, run, tsio};
 
-const BOUND: Duration = Duration::from_secs(30);
+/// Longer than any wait of these tests takes.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
+/// A request with this message and this token.
 pub(crate) fn with_token(token: &str, message: &impl prost::Message) -> Request<Bytes> {
     let mut request = Request::new(Bytes::from(message.encode_to_vec()));
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -30,14 +32,14 @@ pub(super) fn listing() -> ListOffersRequest {
     ListOffersRequest { programme: YEAR.to_owned(), ..Default::default() }
 }
 
-/// How a listing with this token ends.
+/// Lists offers with this token. Returns the answer, or the code and the reason of the refusal.
 pub(super) async fn listed(channel: &Channel, token: &str) -> Result<ListOffersResponse, (Code, String)> {
     let answers = call(channel, "OfferService/ListOffers", with_token(token, &listing())).await;
     answers.map(|it| ListOffersResponse::decode(it[0].clone()).unwrap()).map_err(|status| why(&status))
 }
 
 #[test]
-fn a_token_says_who_may_what() {
+fn a_token_sets_the_roles_of_its_caller() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let channel = guarded.connect(None).await.unwrap();
@@ -48,10 +50,10 @@ fn a_token_says_who_may_what() {
         assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
         let officer = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
         call(&channel, "OfferService/IdentifyOffers", with_token(&officer, &identify)).await.unwrap();
-        // What the caller says of itself counts for nothing.
-        let mut boast = with_token(&reader, &identify);
-        boast.metadata_mut().insert("x-tsio-roles", "case-officer".parse().unwrap());
-        let denied = call(&channel, "OfferService/IdentifyOffers", boast).await.unwrap_err();
+        // Roles in the metadata have no effect beside a token.
+        let mut with_metadata = with_token(&reader, &identify);
+        with_metadata.metadata_mut().insert("x-tsio-roles", "case-officer".parse().unwrap());
+        let denied = call(&channel, "OfferService/IdentifyOffers", with_metadata).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied);
         // An upload is denied before its first message.
         let imports = ["EligibilityService/ImportOfsted", "RegisterService/ImportRegister"];
@@ -71,11 +73,11 @@ fn a_token_says_who_may_what() {
         for expected in ["\"actor\":\"ann\"", "\"roles\":\"reader\"", "127.0.0.1:", &identify.request_id] {
             assert!(line.contains(expected), "{expected}: {line}");
         }
-        assert!(!log.contains(&reader), "a token is never logged");
+        assert!(!log.contains(&reader), "the log has a token");
     });
 }
 
-/// What is wrong with a token, the token, and the reason.
+/// Invalid tokens: the mistake of each, the token, and the reason of the refusal.
 fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
     let with = |name: &str, value: Value| {
         let mut claims = claims("eve", &["administrator"], &["*"]);
@@ -144,9 +146,9 @@ fn bad_tokens(good: &SigningKey) -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
-/// What issuers write differently, and is as good.
+/// Issuers write some headers and claims in different ways. All of these are valid.
 #[test]
-fn tokens_of_other_kinds_of_issuers_are_taken() {
+fn tokens_of_different_issuers_are_accepted() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let channel = guarded.connect(None).await.unwrap();
@@ -168,7 +170,7 @@ fn tokens_of_other_kinds_of_issuers_are_taken() {
 }
 
 #[test]
-fn a_bad_token_gets_nothing() {
+fn an_invalid_token_is_refused() {
     run(async {
         let db = Db::sqlite();
         let guarded = Guarded::start(&db, "");
@@ -193,9 +195,9 @@ fn a_bad_token_gets_nothing() {
     });
 }
 
-/// A token is good until its time is up, remembered or not.
+/// A token is valid until it expires, also if the server has cached it.
 #[test]
-fn a_token_ends() {
+fn a_token_expires() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "[limits]\ncalls_per_second = 100000\n");
         let channel = guarded.connect(None).await.unwrap();
@@ -204,19 +206,20 @@ fn a_token_ends() {
         short["exp"] = json!(ends);
         let token = guarded.key.sign(&short);
         assert!(listed(&channel, &token).await.is_ok());
-        let began = Instant::now();
+        let started = Instant::now();
         let refused = loop {
-            assert!(began.elapsed() < BOUND, "it never ended");
+            assert!(started.elapsed() < MAX_WAIT, "the token does not expire");
             if let Err(refused) = listed(&channel, &token).await {
                 break refused;
             }
         };
         assert_eq!(refused, (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
-        assert!(now() >= ends, "not before its time");
+        assert!(now() >= ends, "the token expired too early");
     });
 }
 
-/// The issuer publishes a new key beside the old one, then withdraws the old one.
+/// The issuer publishes a second key. Tokens of both keys are then accepted, also after the key set has become
+/// unreadable.
 #[test]
 fn keys_rotate() {
     run(async {
@@ -230,13 +233,13 @@ fn keys_rotate() {
             &guarded.path("keys.json"),
             &[guarded.key.published(), next.published(), json!({ "kty": "oct", "k": "AAAA" })],
         );
-        let began = Instant::now();
+        let started = Instant::now();
         while listed(&channel, &new).await.is_err() {
-            assert!(began.elapsed() < BOUND, "the new key is never fetched");
+            assert!(started.elapsed() < MAX_WAIT, "the new key is not fetched");
         }
-        // Not remembered: another token of the old key.
+        // Another token of the old key, which the server cannot have cached.
         assert!(listed(&channel, &guarded.key.sign(&claims("cy", &["reader"], &["*"]))).await.is_ok());
-        // A set that cannot be read leaves the old one in force.
+        // If the new set cannot be read, the earlier set stays in use.
         std::fs::write(guarded.path("keys.json"), "{").unwrap();
         let unknown = SigningKey::new("third").sign(&claims("eve", &["reader"], &["*"]));
         assert_eq!(listed(&channel, &unknown).await.unwrap_err().1, "TOKEN_REJECTED");
@@ -246,7 +249,7 @@ fn keys_rotate() {
 
 /// The command line sends a token from a file, over TLS only.
 #[test]
-fn the_command_line_shows_a_token() {
+fn the_command_line_sends_a_token() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let token = guarded.path("token");
@@ -257,17 +260,22 @@ fn the_command_line_shows_a_token() {
         };
         let listed = list(&["--token-file", &token]);
         assert_eq!((listed.code, listed.json), (0, json!([])), "{}", listed.stderr);
-        let nobody = list(&[]);
-        assert_eq!((nobody.code, &nobody.json["error"]["reason"]), (1, &json!("TOKEN_MISSING")), "{}", nobody.stderr);
+        let without = list(&[]);
+        assert_eq!(
+            (without.code, &without.json["error"]["reason"]),
+            (1, &json!("TOKEN_MISSING")),
+            "{}",
+            without.stderr
+        );
         let plain =
             tsio(&["--server", "http://192.0.2.1:1", "--output", "json", "--token-file", &token, "offers", "list"]);
         assert_eq!((plain.code, &plain.json["error"]["reason"]), (1, &json!("TLS_WANTED")), "{}", plain.stderr);
     });
 }
 
-/// Who watches as often as one may leaves the rest of the server to others.
+/// A caller can open only a limited number of watches, so other callers can still watch.
 #[test]
-fn one_caller_holds_only_so_many_watches() {
+fn the_watches_of_one_caller_are_limited() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "[limits]\nwatches_per_caller = 2\n");
         let channel = guarded.connect(None).await.unwrap();
@@ -279,19 +287,19 @@ fn one_caller_holds_only_so_many_watches() {
             stream.message().await?;
             Ok::<_, Status>(stream)
         };
-        let held = (watch(&ann).await.unwrap(), watch(&ann).await.unwrap());
+        let [first, _second] = [watch(&ann).await.unwrap(), watch(&ann).await.unwrap()];
         let refused = why(&watch(&ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "WATCHES_EXCEEDED".to_owned()));
-        assert!(watch(&ben).await.is_ok(), "another has places of their own");
+        assert!(watch(&ben).await.is_ok(), "another caller has separate watches");
         let own = tsio::client::Client::to(guarded.url()).authority(guarded.authority.pem.clone()).token(ann.clone());
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
-        let told = own.connect().await.unwrap().watch(request).next().await.unwrap_err();
-        assert_eq!(told.failed().map(|it| it.reason()), Some("WATCHES_EXCEEDED"), "{told}");
-        // A caller who ends one may begin one.
-        drop(held.0);
-        let began = Instant::now();
+        let refused = own.connect().await.unwrap().watch(request).next().await.unwrap_err();
+        assert_eq!(refused.failed().map(|it| it.reason()), Some("WATCHES_EXCEEDED"), "{refused}");
+        // When a caller ends a watch, the caller may start another one.
+        drop(first);
+        let started = Instant::now();
         while watch(&ann).await.is_err() {
-            assert!(began.elapsed() < BOUND, "a place that was given back is never free");
+            assert!(started.elapsed() < MAX_WAIT, "the ended watch still counts");
         }
     });
 }

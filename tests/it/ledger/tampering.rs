@@ -5,7 +5,7 @@ use crate::client::{YEAR, fresh};
 use crate::raw_sql::RawSql;
 use crate::record::Tampering;
 
-/// All of them; they need a connection without the triggers of entries.
+/// All ways to tamper. They need a connection on which the triggers of entries do not fire.
 pub(super) async fn all(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let mut rows = covered(raw_sql, fixture).await;
     rows.extend(outside_balances(raw_sql, fixture).await);
@@ -84,7 +84,7 @@ async fn covered(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering
     ]
 }
 
-/// The changes of an account by day.
+/// Changes of the daily totals of an account.
 fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let credit_fund = &fixture.credit_fund;
     let fund = raw_sql.id(credit_fund);
@@ -106,7 +106,7 @@ fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     ]
 }
 
-/// Invoices and leaders.
+/// Changes of invoices and leaders.
 fn claims(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { days, fees, .. } = fixture;
     let [leader, paid] = [days, fees].map(|it| raw_sql.id(it));
@@ -221,7 +221,7 @@ async fn outside_balances(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<
     ]
 }
 
-/// Rows that cannot be read, or only as something else. Each is named, and none hides another.
+/// Rows that cannot be read, or that are read as another value. Verify names each of them.
 fn unreadable(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
     let row = |(table, column, id): (&str, &str, &str), set: [&str; 2], named: String| {
@@ -259,7 +259,7 @@ fn unreadable(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     ]
 }
 
-/// The date *infinity*, which PostgreSQL stores and no calendar has.
+/// The date *infinity*, which PostgreSQL can store, but which is in no calendar.
 fn infinite_dates(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { offer, credit, days, .. } = fixture;
     let of = |table: &str, [column, key, owner]: [&str; 3], id: &str, named: String| {
@@ -282,8 +282,8 @@ fn infinite_dates(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     ]
 }
 
-/// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither fund
-/// nor cap.
+/// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither
+/// fund nor cap.
 fn forged(raw_sql: &RawSql) -> Vec<Tampering> {
     let copy = |of: &str, from: &str| {
         format!(
