@@ -369,7 +369,7 @@ mod tests {
                 funds.map(|region| reach.covers_fund(region)),
             )
         };
-        let (all, none) = (([true; 3], [true; 3]), ([false; 3], [false; 3]));
+        let (everything, nothing) = (([true; 3], [true; 3]), ([false; 3], [false; 3]));
         let regional = ([true, false, false], [true, false, true]);
         let assigned = ([false, false, true], [false; 3]);
         use Role as R;

@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_refusal_joined_twice_counts_its_other_limits_once() {
         let offer = OfferId(uuid::Uuid::nil());
-        let one =
+        let refusal =
             |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));
         let joined_two = Refusal::none_of([refusal("first"), refusal("second")]).unwrap_err();
         assert_eq!(joined_two.message, "first (and 1 more)");

@@ -32,7 +32,7 @@ impl ProgrammeState {
     ) -> Result<(), Refusal> {
         let same_change = self.approvals.about(subject).filter(|it| is_same(it));
         let opened = self.approval_caller(context).opened_by_request(same_change, context.request);
-        opened.map_or(Ok(()), |it| Err(it.asked_before(context.now.at)))
+        opened.map_or(Ok(()), |it| Err(it.repeated_request_refusal(context.now.at)))
     }
 
     /// The caller, with the time and the rules version that decide whether the caller may answer an approval.
@@ -48,7 +48,7 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Approval {
         let id = ApprovalId((context.ids)());
-        self.approval_caller(context).asking(id, action, subject, self.programme.scheme.approvals_expire_days())
+        self.approval_caller(context).new_approval(id, action, subject, self.programme.scheme.approvals_expire_days())
     }
 
     /// Opens an approval to reopen an offer. If the caller already has an open approval for this, the refusal names it.
@@ -74,7 +74,7 @@ impl ProgrammeState {
         let offer = self.target_offer(target)?;
         self.check_may_reopen(offer)?;
         if let Some(open) =
-            self.approval_caller(context).own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
+            self.approval_caller(context).find_own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
         {
             return Err(open.required().into());
         }

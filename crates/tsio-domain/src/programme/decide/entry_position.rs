@@ -86,7 +86,7 @@ impl ProgrammeState {
         )?;
         let statement = Some(self.entry_statement(urn, met, school));
         let same_statement = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
-        if let Some(open) = self.approval_caller(context).own_open(same_statement) {
+        if let Some(open) = self.approval_caller(context).find_own_open(same_statement) {
             return Err(open.required().into());
         }
         let approval = self.new_approval(ApprovalAction::DecideEntry, subject_of(urn), context);

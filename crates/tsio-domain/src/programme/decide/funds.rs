@@ -74,7 +74,7 @@ impl ProgrammeState {
         // move twice.
         let same_change = |it: &&Approval| it.change.as_ref() == Some(change);
         if let Some(open) =
-            self.approval_caller(context).own_open(self.approvals.about(change.fund().0).filter(same_change))
+            self.approval_caller(context).find_own_open(self.approvals.about(change.fund().0).filter(same_change))
         {
             return Err(open.required().into());
         }

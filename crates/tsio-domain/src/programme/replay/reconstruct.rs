@@ -72,14 +72,14 @@ impl ProgrammeState {
                 approval_command(event, *action, change.as_ref(), statement.as_ref())?
             }
             EventBody::ApprovalGiven { approval, .. } => {
-                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission() }
+                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission_to_answer() }
             }
             EventBody::ApprovalDenied { approval, .. } => {
-                let action = self.action_of(*approval)?.permission();
+                let action = self.action_of(*approval)?.permission_to_answer();
                 Command::DenyApproval { approval: *approval, action, reason: REPLACEMENT_TEXT.to_owned() }
             }
             EventBody::ApprovalWithdrawn { approval, .. } => {
-                Command::WithdrawApproval { approval: *approval, action: self.action_of(*approval)?.asking() }
+                Command::WithdrawApproval { approval: *approval, action: self.action_of(*approval)?.permission_to_request() }
             }
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
