@@ -164,7 +164,7 @@ pub struct StoredEntry {
 
 /// A page of a programme's entries that is fetched but not decoded.
 #[derive(Debug)]
-pub struct RemainingEntries(FetchedPage);
+pub struct FetchedEntries(FetchedPage);
 
 /// Fetches a page of a programme's entries between two numbers, in order.
 ///
@@ -175,11 +175,11 @@ pub async fn of_book(
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
-) -> Result<RemainingEntries> {
-    fetch_page(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(RemainingEntries)
+) -> Result<FetchedEntries> {
+    fetch_page(store, &SOURCE, programme, Span { first: first.0, last: last.0, limit }).await.map(FetchedEntries)
 }
 
-impl RemainingEntries {
+impl FetchedEntries {
     /// The number of the last entry; `None` if the page is empty.
     #[must_use]
     pub fn last(&self) -> Option<EntrySeq> {

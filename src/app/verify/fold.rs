@@ -153,7 +153,7 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
     let mut fetched = fetch(first).await;
     loop {
         let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(|it| it.0.checked_add(1)).map(EntrySeq);
-        let (page, ahead) = decode_and_fetch(fetched, entries::RemainingEntries::read, next.map(fetch)).await?;
+        let (page, ahead) = decode_and_fetch(fetched, entries::FetchedEntries::read, next.map(fetch)).await?;
         let page = match page {
             Ok(page) => page,
             Err(error) if error.retryable() => return Err(error.into()),
