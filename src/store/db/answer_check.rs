@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait as _, DatabaseTransaction, DbBackend, Statement};
 
 use crate::store::{Backend, Conn, Result, StoreError};
 
-/// The number of rows in the answer to a COMMIT, drawn anew each time. It is larger than that of any other statement of a batch.
+/// The number of rows in the answer to a COMMIT, drawn at random each time. Every other statement of a batch has fewer rows in its
+/// answer.
 const COMMIT_ROWS: std::ops::RangeInclusive<u64> = 2..=128;
 
 /// A new marker, which identifies one statement. It is negative, unlike the numbers of queries and rows.
