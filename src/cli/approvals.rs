@@ -132,8 +132,8 @@ fn statement(it: &Approval) -> String {
     };
     let alone =
         (it.moved_alone_pence != 0).then(|| format!("moved alone in 30 days before: {}", pence(it.moved_alone_pence)));
-    let affected =
-        (!it.affected_offers.is_empty()).then(|| format!("leaves without ground: {} offers", it.affected_offers.len()));
+    let affected = (!it.affected_offers.is_empty())
+        .then(|| format!("offers with schools that are no longer eligible: {}", it.affected_offers.len()));
     it.funds.iter().map(fund).chain(alone).chain(affected).collect::<Vec<_>>().join("; ")
 }
 

@@ -16,7 +16,7 @@ use super::output::{TableColumn, table};
 use crate::client::Failed;
 use crate::proto::{Limit, SubjectKind, code_name};
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The server refused the call, or the call failed.

@@ -122,7 +122,7 @@ pub fn config(command: &ConfigCommand) -> ExitCode {
                 output::remark(&format!("warning: {warning}"));
             }
             let tls = if config.setup.tls.is_some() { "TLS" } else { "no TLS" };
-            output::remark(&format!("{}: as it should be: {}, {tls}, {callers}", path.display(), config.listen));
+            output::remark(&format!("{}: no mistakes: {}, {tls}, {callers}", path.display(), config.listen));
             ExitCode::SUCCESS
         }
         Err(mistakes) => failed(&mistakes.into()),

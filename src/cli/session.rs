@@ -118,7 +118,9 @@ impl From<Error> for Failure {
         match error {
             Error::Setup { reason, text } => Self::Local(reason, text),
             Error::Unreachable(text) => Self::Local("SERVER_UNREACHABLE", text),
-            Error::Token { .. } => Self::Local("TOKEN_MALFORMED", "the token holds what no token can".to_owned()),
+            Error::Token { .. } => {
+                Self::Local("TOKEN_MALFORMED", "the token has characters that a header cannot have".to_owned())
+            }
             Error::Failed(failed) => failed.status().clone().into(),
         }
     }

@@ -1,4 +1,4 @@
-//! Checks authentication and TLS together, because the rules of one depend on the other.
+//! Checks the settings of authentication and of TLS together, because their rules depend on each other.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use crate::grpc::{ConnectionLimits, ServerLimits};
 
 /// The default limit of connections. Each needs a file descriptor, and a process usually has 1,024.
 const CONNECTIONS: usize = 800;
-/// The default limit of requests in flight: twice as many as may wait for one programme.
+/// The default limit of requests in flight: twice the number of commands that may wait for one programme.
 const CALLS: usize = 8_192;
 /// The default limit of requests per second of one caller.
 const CALLS_PER_SECOND: u32 = 500;

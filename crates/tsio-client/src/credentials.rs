@@ -95,7 +95,7 @@ impl Bearer {
         }
         let token = self.source.token().await.map_err(Error::no_token)?;
         let value = format!("Bearer {}", token.trim()).parse::<MetadataValue<Ascii>>();
-        let mut value = value.map_err(|_| Error::no_token("it holds what no token can"))?;
+        let mut value = value.map_err(|_| Error::no_token("it has characters that a header cannot have"))?;
         value.set_sensitive(true);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(value.clone());
         Ok(value)

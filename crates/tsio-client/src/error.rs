@@ -150,7 +150,7 @@ impl Error {
     }
 }
 
-/// The reason of a status; `None` if the transport made it, not the server.
+/// Returns the reason of a status. `None` if the status has no reason, because the transport has made it and not the server.
 pub(crate) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|it| it.reason)
 }
