@@ -34,6 +34,6 @@ pub(super) fn as_role(role: &str, regions: Option<&str>, message: impl prost::Me
 }
 
 /// The code and the reason of a refusal; the reason is empty if the status has none.
-pub(super) fn why(status: &Status) -> (Code, String) {
+pub(super) fn refusal_of(status: &Status) -> (Code, String) {
     (status.code(), status.get_details_error_info().map(|it| it.reason).unwrap_or_default())
 }

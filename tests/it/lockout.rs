@@ -20,7 +20,7 @@ use tonic::{Request, Status};
 use tsio::proto::ListFundsRequest;
 
 use crate::authentication::issuer::{AUDIENCE, ISSUER, SigningKey, claims, publish};
-use crate::authentication::{call, why};
+use crate::authentication::{call, refusal_of};
 use crate::harness::{Db, Server, TSIO, setting};
 use crate::metrics::Scrape;
 
@@ -87,7 +87,7 @@ impl TestServer {
                 let Ok(channel) = self.connect().await else { continue };
                 match list_funds(&channel, token).await {
                     Ok(()) => return,
-                    Err(status) => assert_eq!(why(&status).1, "", "{status}"),
+                    Err(status) => assert_eq!(refusal_of(&status).1, "", "{status}"),
                 }
             }
         });

@@ -12,7 +12,7 @@ use tsio::proto::{
 
 use crate::authentication::issuer::{Guarded, claims};
 use crate::authentication::tokens::with_token;
-use crate::authentication::{call, why};
+use crate::authentication::{call, refusal_of};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::refusal;
@@ -112,7 +112,7 @@ fn a_token_of_the_same_subject_is_the_same_person() {
         assert_eq!(waiting_for(&channel, &renamed).await, 0);
         for own in [&renamed, &token("2", "ANN@example.org")] {
             let own = give(&channel, own, &approval).await.unwrap_err();
-            assert_eq!(why(&own), (Code::PermissionDenied, "SELF_APPROVAL".to_owned()));
+            assert_eq!(refusal_of(&own), (Code::PermissionDenied, "SELF_APPROVAL".to_owned()));
         }
         let ben = token("2", "ben@example.org");
         assert_eq!(waiting_for(&channel, &ben).await, 1);

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tsio::proto::{Outcome, SubjectKind};
 
-use crate::authentication::why;
+use crate::authentication::refusal_of;
 use crate::client::{Client, YEAR, fresh, of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::{Much, credit, limit};
@@ -20,7 +20,7 @@ both!(
 );
 
 fn refused(status: &Status, reason: &str) {
-    assert_eq!(why(status), (Code::FailedPrecondition, reason.to_owned()), "{status}");
+    assert_eq!(refusal_of(status), (Code::FailedPrecondition, reason.to_owned()), "{status}");
 }
 
 async fn an_offer_with_draws_cannot_be_declined(db: Db) {
@@ -134,6 +134,6 @@ async fn an_error_names_its_subject_and_limits(db: Db) {
     // An offer that does not exist.
     let nobody = uuid::Uuid::nil().to_string();
     let status = client.note(&nobody, "of nothing", &fresh()).await.unwrap_err();
-    assert_eq!(why(&status), (Code::NotFound, "NOT_FOUND".to_owned()));
+    assert_eq!(refusal_of(&status), (Code::NotFound, "NOT_FOUND".to_owned()));
     assert_eq!(metadata(&status), of(&[("offer_id", nobody.as_str())]));
 }

@@ -12,7 +12,7 @@ use crate::harness::{Db, Server, run, run_within};
 /// The HTTP/2 connection preface, with empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// Longer than the server waits for a connection to authenticate.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Returns whether the server closes this connection within `wait` after its last byte.
 fn is_closed(stream: &mut TcpStream, wait: Duration) -> bool {
@@ -38,7 +38,7 @@ fn random_bytes_end_in_a_closed_connection() {
             // A write fails if the server has closed the connection already.
             let _ = stream.write_all(start).and_then(|()| stream.write_all(&noise(&mut random, 4_096)));
             let _ = stream.shutdown(Shutdown::Write);
-            assert!(is_closed(&mut stream, PATIENCE), "the server keeps a connection that is not HTTP/2");
+            assert!(is_closed(&mut stream, MAX_WAIT), "the server keeps a connection that is not HTTP/2");
             attempts += 1;
         }
         assert_unharmed(&server).await;
@@ -49,7 +49,7 @@ fn random_bytes_end_in_a_closed_connection() {
 fn drip(mut stream: TcpStream, start: &'static [u8]) -> bool {
     let started = Instant::now();
     let mut remaining = start.iter().chain(std::iter::repeat(&0));
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < MAX_WAIT {
         let byte = [*remaining.next().unwrap()];
         if stream.write_all(&byte).is_err() || is_closed(&mut stream, Duration::from_millis(500)) {
             return true;

@@ -10,7 +10,7 @@ use tonic::{Code, Request, Status};
 use tsio::proto::NoteOfferRequest;
 
 use super::{assert_unharmed, noise, random, random_phase};
-use crate::authentication::{as_role, call, methods, why};
+use crate::authentication::{as_role, call, methods, refusal_of};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run_within};
 use crate::metrics::Scrape;
@@ -39,7 +39,7 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
         let channel = Client::of(&server).await.channel();
         let status = call(&channel, &method, request_of(unknown_field(5 * MIB))).await.unwrap_err();
         let expected = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
-        assert_eq!(why(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
+        assert_eq!(refusal_of(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
     }
     // A large message below the limit is read.
     let channel = Client::of(&server).await.channel();
@@ -116,7 +116,7 @@ async fn a_compressed_truncated_or_duplicated_message_is_refused(db: Db) {
     for (what, encoding, body, (code, reason)) in rows {
         for method in ["FundService/ListFunds", "OfferService/NoteOffer", "OfferService/WatchOffers"] {
             let status = post(server.address(), method, encoding, body.clone()).await;
-            assert_eq!(why(&status), (code, reason.to_owned()), "{what}, {method}: {status}");
+            assert_eq!(refusal_of(&status), (code, reason.to_owned()), "{what}, {method}: {status}");
         }
     }
     assert_unharmed(&server).await;
@@ -135,7 +135,7 @@ async fn an_unfinished_message_times_out(db: Db) {
     assert_unharmed(&server).await;
     for it in waiting {
         let status = it.await.unwrap();
-        assert_eq!(why(&status), (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW".to_owned()), "{status}");
+        assert_eq!(refusal_of(&status), (Code::DeadlineExceeded, "MESSAGE_TOO_SLOW".to_owned()), "{status}");
     }
 }
 

@@ -8,7 +8,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
 use super::assert_unharmed;
-use crate::authentication::why;
+use crate::authentication::refusal_of;
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both};
 
@@ -34,7 +34,7 @@ async fn watch(client: Client) -> Result<Watch, tonic::Status> {
 async fn watch_with_retries(client: Client) -> Result<Watch, tonic::Status> {
     loop {
         match watch(client.clone()).await {
-            Err(status) if why(&status) == (Code::Unavailable, "DATABASE_AWAY".to_owned()) => {}
+            Err(status) if refusal_of(&status) == (Code::Unavailable, "DATABASE_AWAY".to_owned()) => {}
             outcome => return outcome,
         }
     }
@@ -60,11 +60,11 @@ async fn ten_thousand_streams_get_the_available_slots(db: Db) {
         match opened.unwrap() {
             Ok(stream) => open.push(stream),
             Err(status) => {
-                assert_eq!(why(&status), (Code::ResourceExhausted, "OVERLOADED".to_owned()), "{status}");
+                assert_eq!(refusal_of(&status), (Code::ResourceExhausted, "OVERLOADED".to_owned()), "{status}");
             }
         }
     }
-    assert_eq!(open.len(), MAX_WATCHERS, "as many as there are slots");
+    assert_eq!(open.len(), MAX_WATCHERS, "the open watches must use all slots");
     assert_unharmed(&server).await;
     // A dropped stream frees its slot, once the server has noticed.
     open.truncate(MAX_WATCHERS / 2);

@@ -7,7 +7,7 @@ use prost::bytes::Bytes;
 use tonic::{Code, Request};
 use tsio::proto::FILE_DESCRIPTOR_SET;
 
-use super::{as_role, call, why};
+use super::{as_role, call, refusal_of};
 use crate::client::Client;
 use crate::harness::{Db, Server, run};
 
@@ -131,7 +131,7 @@ fn each_role_may_call_what_the_scheme_says() {
         let channel = Client::of(&server).await.channel();
         for (method, allowed) in CASES {
             for (letter, role) in ROLES {
-                let denied = call(&channel, method, as_role(role, None, ())).await.err().map(|it| why(&it));
+                let denied = call(&channel, method, as_role(role, None, ())).await.err().map(|it| refusal_of(&it));
                 let denied = denied.filter(|(code, _)| *code == Code::PermissionDenied);
                 let expected = (!allowed.contains(letter)).then(|| (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
                 assert_eq!(denied, expected, "{method} as {role}");
@@ -139,7 +139,7 @@ fn each_role_may_call_what_the_scheme_says() {
             let none = call(&channel, method, as_role("", None, ())).await.unwrap_err();
             assert_eq!(none.code(), Code::PermissionDenied, "{method} without a role");
             let nobody = call(&channel, method, Request::new(Bytes::new())).await.unwrap_err();
-            assert_eq!(why(&nobody), (Code::Unauthenticated, "CALLER_MISSING".to_owned()), "{method}");
+            assert_eq!(refusal_of(&nobody), (Code::Unauthenticated, "CALLER_MISSING".to_owned()), "{method}");
         }
     });
 }

@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 
 use super::issuer::{Guarded, SigningKey, claims};
 use super::tokens::{listed, listing, with_token};
-use super::{call, why};
+use super::{call, refusal_of};
 use crate::client::fresh;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
@@ -100,7 +100,7 @@ fn token_of_unknown_key() -> String {
 /// Calls with a token of an unknown key, and returns the code and the reason of the refusal.
 async fn call_with_unknown_key(channel: &Channel) -> (Code, String) {
     let request = with_token(&token_of_unknown_key(), &listing());
-    why(&call(channel, "OfferService/ListOffers", request).await.map(|_: Vec<Bytes>| ()).unwrap_err())
+    refusal_of(&call(channel, "OfferService/ListOffers", request).await.map(|_: Vec<Bytes>| ()).unwrap_err())
 }
 
 fn unavailable() -> (Code, String) {

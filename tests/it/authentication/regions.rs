@@ -18,7 +18,7 @@ use tsio::proto::{
 };
 use uuid::Uuid;
 
-use super::{as_role, call, why};
+use super::{as_role, call, refusal_of};
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
 use crate::money::nle;
@@ -115,7 +115,7 @@ async fn an_item_of_another_region_does_not_exist(db: Db) {
             call(&channel, method, request).await.unwrap_err()
         };
         let hidden = ask(message).await;
-        assert_eq!(why(&hidden), (Code::NotFound, "NOT_FOUND".to_owned()), "{method}: {hidden}");
+        assert_eq!(refusal_of(&hidden), (Code::NotFound, "NOT_FOUND".to_owned()), "{method}: {hidden}");
         // The message is the same as for an item that has never existed.
         let absent = ask(absent_message).await;
         let neutral = |text: &str| {

@@ -5,7 +5,7 @@ use tonic::transport::Endpoint;
 use tonic::{Code, Request};
 
 use super::issuer::{Authority, Guarded};
-use super::{call, why};
+use super::{call, refusal_of};
 use crate::harness::{Db, run};
 
 /// The result of a call that the server has not answered.
@@ -18,7 +18,7 @@ const LIST: &str = "FundService/ListFunds";
 async fn call_with(guarded: &Guarded, method: &str, own: Option<(String, String)>) -> Result<(), (Code, String)> {
     let channel = guarded.connect(own).await.map_err(|_| NO_ANSWER)?;
     let status = call(&channel, method, Request::new(Bytes::new())).await.map(drop);
-    status.map_err(|status| Some(why(&status)).filter(|(_, reason)| !reason.is_empty()).unwrap_or(NO_ANSWER))
+    status.map_err(|status| Some(refusal_of(&status)).filter(|(_, reason)| !reason.is_empty()).unwrap_or(NO_ANSWER))
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_certificate_of_another_authority_gets_no_answer() {
         // A connection without TLS gets no answer either.
         let plain = Endpoint::from_shared(guarded.server.url()).unwrap().connect_lazy();
         let status = call(&plain, LIST, Request::new(Bytes::new())).await.unwrap_err();
-        assert_eq!(why(&status).1, "", "the server has answered: {status}");
+        assert_eq!(refusal_of(&status).1, "", "the server has answered: {status}");
         let known = guarded.authority.service("spiffe://dfe.example/reconciliation");
         assert_eq!(call_with(&guarded, LIST, Some(known)).await, Ok(()), "other callers are still served");
     });

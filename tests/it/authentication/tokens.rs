@@ -14,7 +14,7 @@ use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, ListOffersResponse, 
 use tsio_test_support::signer;
 
 use super::issuer::{Guarded, SigningKey, claims, now, publish};
-use super::{call, why};
+use super::{call, refusal_of};
 use crate::client::{YEAR, fresh};
 use crate::harness::{Db, run, tsio};
 
@@ -35,7 +35,7 @@ pub(super) fn listing() -> ListOffersRequest {
 /// Lists offers with this token. Returns the answer, or the code and the reason of the refusal.
 pub(super) async fn listed(channel: &Channel, token: &str) -> Result<ListOffersResponse, (Code, String)> {
     let answers = call(channel, "OfferService/ListOffers", with_token(token, &listing())).await;
-    answers.map(|it| ListOffersResponse::decode(it[0].clone()).unwrap()).map_err(|status| why(&status))
+    answers.map(|it| ListOffersResponse::decode(it[0].clone()).unwrap()).map_err(|status| refusal_of(&status))
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_token_sets_the_roles_of_its_caller() {
         assert_eq!(listed(&channel, &reader).await, Ok(ListOffersResponse::default()));
         let identify = IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
         let denied = call(&channel, "OfferService/IdentifyOffers", with_token(&reader, &identify)).await.unwrap_err();
-        assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
+        assert_eq!(refusal_of(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()));
         let officer = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
         call(&channel, "OfferService/IdentifyOffers", with_token(&officer, &identify)).await.unwrap();
         // Roles in the metadata have no effect beside a token.
@@ -59,7 +59,7 @@ fn a_token_sets_the_roles_of_its_caller() {
         let imports = ["EligibilityService/ImportOfsted", "RegisterService/ImportRegister"];
         for method in imports {
             let denied = call(&channel, method, with_token(&reader, &())).await.unwrap_err();
-            assert_eq!(why(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()), "{method}");
+            assert_eq!(refusal_of(&denied), (Code::PermissionDenied, "ROLE_MISSING".to_owned()), "{method}");
         }
         let found = |log: &str, what: &str| log.lines().any(|it| it.contains("tsio::security") && it.contains(what));
         let log = guarded
@@ -180,16 +180,16 @@ fn an_invalid_token_is_refused() {
                 IdentifyOffersRequest { request_id: fresh(), programme: YEAR.to_owned(), validate_only: false };
             for _twice in 0..2 {
                 let status = call(&channel, "OfferService/IdentifyOffers", with_token(&token, &identify)).await;
-                let (code, said) = why(&status.unwrap_err());
+                let (code, said) = refusal_of(&status.unwrap_err());
                 assert_eq!((code, said.as_str()), (Code::Unauthenticated, reason), "{what}");
             }
         }
         let nothing = call(&channel, "OfferService/ListOffers", Request::new(Bytes::new())).await.unwrap_err();
-        assert_eq!(why(&nothing), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
+        assert_eq!(refusal_of(&nothing), (Code::Unauthenticated, "TOKEN_MISSING".to_owned()));
         let mut basic = Request::new(Bytes::new());
         basic.metadata_mut().insert("authorization", "Basic YTpi".parse().unwrap());
         let basic = call(&channel, "OfferService/ListOffers", basic).await.unwrap_err();
-        assert_eq!(why(&basic), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
+        assert_eq!(refusal_of(&basic), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
         let good = guarded.key.sign(&claims("ann", &["reader"], &["*"]));
         assert!(listed(&channel, &good).await.is_ok());
     });
@@ -288,7 +288,7 @@ fn the_watches_of_one_caller_are_limited() {
             Ok::<_, Status>(stream)
         };
         let [first, _second] = [watch(&ann).await.unwrap(), watch(&ann).await.unwrap()];
-        let refused = why(&watch(&ann).await.unwrap_err());
+        let refused = refusal_of(&watch(&ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "WATCHES_EXCEEDED".to_owned()));
         assert!(watch(&ben).await.is_ok(), "another caller has separate watches");
         let own = tsio::client::Client::to(guarded.url()).authority(guarded.authority.pem.clone()).token(ann.clone());

@@ -23,7 +23,7 @@ fn note(offer: &str) -> NoteOfferRequest {
     NoteOfferRequest { offer: offer.to_owned(), text: "rang the school".to_owned(), ..Default::default() }
 }
 
-/// The answer is lost twice: the note is recorded once, under the one generated id.
+/// The answer is lost twice. The note is recorded once, under the request id that the client generated.
 async fn a_mutation_is_retried_under_one_request_id(db: Db) {
     let server = Server::start(&db);
     let officer = Officer::of(&server).await;
@@ -38,7 +38,7 @@ async fn a_mutation_is_retried_under_one_request_id(db: Db) {
     let answer = answer.await.unwrap();
     assert_eq!(calls.load(Ordering::Relaxed), 3);
     let noted: Vec<_> = officer.events(&offer).await.into_iter().filter(|it| it.kind == "noted").collect();
-    assert_eq!(noted.len(), 1, "carried out once");
+    assert_eq!(noted.len(), 1, "the note was carried out more than once");
     // A later call with that id gets the same answer.
     let repeated = NoteOfferRequest { request_id: noted[0].request_id.clone(), ..note(&offer) };
     assert_eq!(client.mutate(repeated, async |tsio, it| tsio.offers().note_offer(it).await).await.unwrap(), answer);
@@ -61,7 +61,7 @@ async fn a_mutation_is_retried_under_one_request_id(db: Db) {
         assert_eq!(answer.await.unwrap().offer.unwrap().assignee, format!("officer-{n}"));
     }
     let assigned = officer.events(&offer).await.iter().filter(|it| it.kind == "assigned").count();
-    assert_eq!(assigned, 10, "each once");
+    assert_eq!(assigned, 10, "each call must be carried out once");
 }
 
 async fn a_refused_call_is_not_retried(db: Db) {

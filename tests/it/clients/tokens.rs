@@ -12,7 +12,7 @@ use tsio_test_support::signer;
 use crate::authentication::issuer::{SigningKey, claims, now};
 
 /// For how many seconds the first token is valid.
-const SHORT: u64 = 8;
+const FIRST_TOKEN_SECONDS: u64 = 8;
 
 /// Answers every request over HTTP with a token, as text.
 pub(super) struct Tokens {
@@ -35,7 +35,7 @@ impl Tokens {
                 }
                 let mut claims = claims("cas", &["case-officer"], &["*"]);
                 if count.fetch_add(1, Ordering::Relaxed) == 0 {
-                    claims["exp"] = json!(now() + SHORT);
+                    claims["exp"] = json!(now() + FIRST_TOKEN_SECONDS);
                 }
                 let token = signer::es256(&header, &claims, &key);
                 let length = token.len();

@@ -1,10 +1,10 @@
 //! Compares the output of a command with what its page shows.
 //!
-//! Ids, hashes and local addresses differ from run to run. Such a value in the page is bound to the value that is printed
-//! in its place at its first appearance; it must mean the same afterwards, also in later commands. Any time matches a time,
-//! and any day since 2026 matches a day since 2026, because the samples end before that. A line `...` in the page matches
-//! any number of lines. Warnings about dates in the past are ignored, because the samples are from 2021. Everything else
-//! must be equal.
+//! Ids, hashes and local addresses differ from run to run. Such a value in the page is bound to the value that is
+//! printed in its place at its first appearance; it must mean the same afterwards, also in later commands. Any time
+//! matches a time, and any day since 2026 matches a day since 2026, because the samples end before that. A line `...`
+//! in the page matches any number of lines. Warnings about dates in the past are ignored, because the samples are from
+//! 2021. Everything else must be equal.
 
 use std::collections::HashMap;
 

@@ -1,35 +1,35 @@
 //! The commands of a page, in order, each with the output that the page shows.
 //!
-//! A `console` block holds commands after `$ ` and what each printed; a `sh` block holds commands alone. Either may name the
-//! one database it is for, `sqlite` or `postgresql`; a `console` block may be `exact`, where ids and hashes are the same in
-//! every run. A `toml` or `python` block may name the file that the reader writes it to. A block that cannot be run has
-//! `<!-- not run: REASON -->` on the line before it.
+//! A `console` block has commands after `$ ` and the output of each. A `sh` block has only commands. Both may name the
+//! one database that they are for: `sqlite` or `postgresql`. A `console` block may be `exact`, if ids and hashes are
+//! the same in every run. A `toml` or `python` block may name the file that the reader writes it to. A block that
+//! cannot be run has `<!-- not run: REASON -->` on the line before it.
 
 use std::ops::Range;
 
-/// Languages of blocks that hold no command of a shell.
+/// Languages of blocks that have no command of a shell.
 const NO_COMMANDS: [&str; 8] = ["json", "js", "mermaid", "python", "rust", "sql", "text", "toml"];
 
 /// A command, and what the page shows of its output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// The number of its line in the page, from 1.
+    /// The line number of the command in the page, from 1.
     pub(crate) line: usize,
     pub(crate) command: String,
     /// The lines of the page with its output. `None` for a command of a `sh` block, whose output is not compared.
     pub(crate) shown: Option<Range<usize>>,
-    /// The restriction of its block.
+    /// The restriction of the command's block.
     pub(crate) only: Option<Only>,
 }
 
 /// A restriction of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Only {
-    /// It is run on SQLite.
+    /// The block is run only on SQLite.
     Sqlite,
-    /// It is run on PostgreSQL.
+    /// The block is run only on PostgreSQL.
     Postgres,
-    /// Its output is compared letter by letter.
+    /// The output is compared letter by letter.
     Exact,
 }
 

@@ -1,6 +1,7 @@
 //! A shell that runs the commands of one page, each with its output and exit code.
 //!
-//! Its folder contains only links to the folders of the repository that a page may name. A server that it starts ends with it.
+//! Its folder contains only links to the folders of the repository that a page may name. A server that it starts ends
+//! with it.
 
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -16,7 +17,7 @@ use crate::harness::process::Process;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// How long each command may take.
-const BOUND: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 /// The beginning of the line after the output of a command. No command prints it.
 const END: &str = "--- end of the command: ";
 
@@ -26,7 +27,7 @@ pub(crate) struct Session {
     _folder: TempDir,
 }
 
-/// What a command printed, on both its streams, and how it ended.
+/// The output of a command on both its streams, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Printed {
     pub(crate) lines: Vec<String>,
@@ -85,7 +86,7 @@ impl Session {
     }
 
     fn next_line(&mut self, command: &str, printed: &[String]) -> String {
-        let line = self.process.next_line(BOUND);
+        let line = self.process.next_line(MAX_WAIT);
         line.unwrap_or_else(|why| panic!("{command}: {why}; it printed\n{}", printed.join("\n")))
     }
 }
@@ -94,7 +95,7 @@ impl Drop for Session {
     /// Lets the shell exit, whose trap ends its background processes. A killed shell would not run the trap.
     fn drop(&mut self) {
         if self.input.write_all(b"exit\n").is_ok() {
-            while self.process.next_line(BOUND).is_ok() {}
+            while self.process.next_line(MAX_WAIT).is_ok() {}
         }
     }
 }
@@ -106,7 +107,7 @@ fn a_session_ends_its_background_processes() {
     let process = Path::new("/proc").join(&started.lines[0]);
     assert!(process.exists(), "{started:?}");
     drop(session);
-    assert!(!process.exists(), "it runs on");
+    assert!(!process.exists(), "the background process still runs");
 }
 
 #[test]

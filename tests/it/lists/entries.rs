@@ -119,7 +119,7 @@ async fn entries_are_filtered_and_ordered(db: Db) {
         ),
         (format!("entry != {}", third.entry), Box::new(move |it| it.entry != third.entry)),
     ];
-    // Each kind of movement can be filtered by.
+    // A filter can name each verb of an entry.
     for kind in entries.iter().map(|it| it.event_kind.clone()) {
         rows.push((format!("event_kind = {kind}"), Box::new(move |it| it.event_kind == kind)));
     }
@@ -135,8 +135,8 @@ async fn entries_are_filtered_and_ordered(db: Db) {
     assert_eq!(numbers(&done(&server, &words), "amount_pence"), [2_000, 1_000]);
 }
 
-/// Newest first, pages continue below the last entry, so new entries do not appear. Oldest first, new entries appear at the
-/// end.
+/// In the order *newest first*, pages continue after the last listed entry, so new entries do not appear. In the order
+/// *oldest first*, new entries appear at the end.
 async fn new_entries_do_not_disturb_pages(db: Db) {
     let server = Server::start(&db);
     let (client, fund, entries) = moved(&server).await;

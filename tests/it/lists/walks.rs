@@ -1,5 +1,5 @@
-//! Pages over random offers, filters and orders while offers are added. Each earlier offer is listed once and in order;
-//! added ones may be listed too.
+//! Lists random offers with random filters and orders, while offers are added between pages. Each earlier offer is
+//! listed once and in order. Added offers may be listed too.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ async fn put_in(db: &Db, raw_sql: &mut RawSql, offer: &Offer) {
     raw_sql.run(&sql).await.unwrap();
 }
 
-/// Their ids in this order. Ids are compared as text.
+/// The ids of these offers in this order. Ids are compared as text.
 fn sorted(mut offers: Vec<&Offer>, order: &str) -> Vec<String> {
     offers.sort_by(|a, b| match order {
         "" => a.offer.cmp(&b.offer),
@@ -110,7 +110,8 @@ async fn pages_list_all_earlier_offers(db: Db) {
     assert!(added_seen > 0, "no added offer was listed");
 }
 
-/// Most databases order names by the collation of a language: not by code point, and some different names compare as equal.
+/// Most databases order names by the collation of a language, and not by code point. Some different names compare as
+/// equal.
 #[test]
 fn names_are_paged_in_the_order_of_a_language() {
     run(async {

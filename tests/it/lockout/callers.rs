@@ -10,7 +10,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{WatchOffersRequest, WatchOffersResponse};
 
 use super::{MAX_WAIT, TestServer, list_funds};
-use crate::authentication::why;
+use crate::authentication::refusal_of;
 use crate::client::YEAR;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
@@ -60,10 +60,10 @@ fn the_calls_and_connections_of_one_caller_are_limited() {
             [test_server.connect().await, test_server.connect().await, test_server.connect().await];
         let [first, second, third] = [first.unwrap(), second.unwrap(), third.unwrap()];
         let held = (watch(&first, &ann).await.unwrap(), watch(&second, &ann).await.unwrap());
-        let refused = why(&list_funds(&third, &ann).await.unwrap_err());
+        let refused = refusal_of(&list_funds(&third, &ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "CONNECTIONS_EXCEEDED".to_owned()));
         let _another = watch(&first, &ann).await.unwrap();
-        let refused = why(&list_funds(&first, &ann).await.unwrap_err());
+        let refused = refusal_of(&list_funds(&first, &ann).await.unwrap_err());
         assert_eq!(refused, (Code::ResourceExhausted, "CALLS_EXCEEDED".to_owned()));
         list_funds(&third, &ben).await.unwrap();
         let seen = test_server.scrape().await;
@@ -85,7 +85,7 @@ fn the_call_rate_of_one_caller_is_limited() {
         let refused = loop {
             match list_funds(&channel, &ann).await {
                 Ok(()) => accepted += 1,
-                Err(status) => break why(&status),
+                Err(status) => break refusal_of(&status),
             }
             assert!(started.elapsed() < MAX_WAIT, "{accepted} calls were accepted");
         };

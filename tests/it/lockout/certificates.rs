@@ -11,7 +11,7 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 
 use super::MAX_WAIT;
 use crate::authentication::issuer::{Guarded, now};
-use crate::authentication::why;
+use crate::authentication::refusal_of;
 use crate::client::YEAR;
 use crate::harness::{Db, run};
 use crate::metrics::Scrape;
@@ -32,12 +32,12 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
                 }
             }
         });
-        assert_eq!(why(&ended.await.unwrap()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
+        assert_eq!(refusal_of(&ended.await.unwrap()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
         assert!(now() > last, "not before its time");
         // The connection is still open, but its calls are refused.
         let refused =
             FundServiceClient::new(channel.clone()).list_funds(Request::new(ListFundsRequest::default())).await;
-        assert_eq!(why(&refused.unwrap_err()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
+        assert_eq!(refusal_of(&refused.unwrap_err()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
         let closed = "tsio_connections_closed_total{reason=\"proof_ended\"}";
         let seen = Scrape::until(&guarded.server, |it| it.value(closed) == 1.0).await;
         assert_eq!(seen.value("tsio_denied_total{reason=\"CERTIFICATE_EXPIRED\"}"), 1.0);

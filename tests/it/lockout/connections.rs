@@ -13,8 +13,8 @@ use tonic_health::pb::health_client::HealthClient;
 use super::{TestServer, during, list_funds, size};
 use crate::harness::{Db, TSIO, run};
 
-/// Attempts under way at the same time.
-const AT_ONCE: usize = 50;
+/// The maximum number of concurrent attempts to connect.
+const MAX_CONCURRENT: usize = 50;
 
 /// Opens a connection, checks health over it once, and keeps it: its pings are answered.
 async fn idle(url: String) -> Option<Channel> {
@@ -28,7 +28,7 @@ async fn open_a_thousand(test_server: &TestServer) -> Vec<Channel> {
     let (all, mut opened) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
     let (mut kept, mut opening) = (Vec::new(), JoinSet::new());
     while opened < all || !opening.is_empty() {
-        while opened < all && opening.len() < AT_ONCE {
+        while opened < all && opening.len() < MAX_CONCURRENT {
             opening.spawn(idle(test_server.server.url()));
             opened += 1;
         }
@@ -38,7 +38,7 @@ async fn open_a_thousand(test_server: &TestServer) -> Vec<Channel> {
 }
 
 #[test]
-fn a_thousand_idle_connections_lock_nobody_out() {
+fn a_thousand_idle_connections_lock_out_no_caller() {
     run(async {
         let test_server = TestServer::start(&Db::sqlite(), "");
         let token = test_server.token("ann");
@@ -60,7 +60,7 @@ fn a_thousand_idle_connections_lock_nobody_out() {
 }
 
 #[test]
-fn few_descriptors_lock_nobody_out() {
+fn few_descriptors_lock_out_no_caller() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("few");

@@ -12,7 +12,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::{MAX_WAIT, TestServer, size};
 use crate::authentication::issuer::{claims, now};
-use crate::authentication::why;
+use crate::authentication::refusal_of;
 use crate::harness::{Db, run};
 
 const CONNECTIONS: usize = 20;
@@ -63,7 +63,7 @@ fn health_watches_without_a_token_are_limited() {
         };
         let ended = test_server.check_served_during(&token, attack).await;
         let refused = |it: &&Result<_, Status>| {
-            it.as_ref().is_err_and(|it| why(it) == (Code::ResourceExhausted, "HEALTH_EXCEEDED".to_owned()))
+            it.as_ref().is_err_and(|it| refusal_of(it) == (Code::ResourceExhausted, "HEALTH_EXCEEDED".to_owned()))
         };
         let open = ended.iter().filter(|it| it.is_ok()).count();
         assert!((1..=STREAMS).contains(&open), "{open} are open");
@@ -79,25 +79,25 @@ fn health_watches_without_a_token_are_limited() {
     });
 }
 
-/// A health watch with a token lasts until the token expires. One with an invalid token is refused; one without a token has
-/// a short time limit.
+/// A health watch with a token lasts until the token expires. One with an invalid token is refused; one without a token
+/// has a short time limit.
 #[test]
 fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
     run(async {
         let test_server = TestServer::start(&Db::sqlite(), "");
         let mut short = claims("ann", &["reader"], &["*"]);
         short["exp"] = json!(now() + 1);
-        // The server takes clocks to differ by 30 seconds: past what a watch without a token lasts.
+        // The server allows clocks to differ by 30 seconds. That is longer than a watch without a token may last.
         let channel = test_server.connect().await.unwrap();
         let stream = watch(channel.clone(), Some(&test_server.key.sign(&short))).await.unwrap();
-        // On the same connection, because alone its connection would be closed sooner.
+        // The watch without a token uses the same connection, because a connection of its own would be closed sooner.
         let (started, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
         let (expired, over) = timeout(MAX_WAIT, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
-        assert_eq!(why(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
+        assert_eq!(refusal_of(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
         assert!(now() >= short["exp"].as_u64().unwrap() + 29);
-        assert_eq!(why(&over), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
+        assert_eq!(refusal_of(&over), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
         assert!(started.elapsed() >= Duration::from_secs(30));
         let refused = watch(test_server.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
-        assert_eq!(why(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
+        assert_eq!(refusal_of(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));
     });
 }

@@ -1,4 +1,4 @@
-//! Requests for metrics: unfinished ones, and the answers to others.
+//! Requests for metrics: unfinished requests block no others, and other requests get no metrics.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -24,7 +24,7 @@ fn unfinished_scrapes_do_not_block_others() {
             }
         }
         test_server.check_served(&test_server.token("ann")).await;
-        // Some are closed for newer ones, the others after a time limit.
+        // Some connections are closed for newer ones, and the others after a time limit.
         let evicted = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"evicted\"}");
         let late = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"late\"}");
         let seen = Scrape::until(&test_server.server, |it| evicted(it) + late(it) >= 140.0).await;

@@ -1,4 +1,4 @@
-//! Watchers that read nothing: their slots and memory are freed for others.
+//! Watchers that read nothing lose their slots and memory, so that other callers can use them.
 
 use h2::client::SendRequest;
 use prost::Message as _;
@@ -16,7 +16,7 @@ use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run};
 use crate::metrics::Scrape;
 
-/// Changes in the record: some 800 KiB of messages for each watcher.
+/// The number of changes in the record, which make about 800 KiB of messages for each watcher.
 const CHANGES: usize = 1_000;
 /// Streams of one connection.
 const STREAMS: usize = 100;
@@ -42,7 +42,7 @@ async fn filled() -> Db {
     db
 }
 
-/// Starts a watch and reads nothing of it.
+/// Starts a watch, and reads none of its messages.
 fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
     let request = http::Request::post("http://localhost/tsio.v1.OfferService/WatchOffers");
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
