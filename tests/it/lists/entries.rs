@@ -119,7 +119,7 @@ async fn entries_are_filtered_and_ordered(db: Db) {
         ),
         (format!("entry != {}", third.entry), Box::new(move |it| it.entry != third.entry)),
     ];
-    // A filter can name each verb of an entry.
+    // A filter can name each kind of event.
     for kind in entries.iter().map(|it| it.event_kind.clone()) {
         rows.push((format!("event_kind = {kind}"), Box::new(move |it| it.event_kind == kind)));
     }
