@@ -59,7 +59,7 @@ impl Standings {
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
         let decisions = entry_decisions::decisions(from, terms.programme()).await?;
         let (assessment, trusts) = assess_all(from, terms, &entry_decisions::positions(&decisions)).await?;
-        let heir = |urn: &Urn| assessment.heir(*urn);
+        let heir = |urn: &Urn| assessment.newest_urn(*urn);
         let mut urns: BTreeSet<Urn> =
             assessment.schools().iter().filter(|it| needs_placement(it)).map(|it| it.urn).collect();
         urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));

@@ -15,7 +15,7 @@ use crate::app::eligibility::AffectedOffer;
 use crate::app::request::RequestIdentity;
 use crate::app::retry::with_retry;
 use crate::app::{App, AppError, Result, Violation, authorise, eligibility, replay_stored_answer};
-use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, would_be_required};
+use crate::domain::approval::{Approval, ApprovalAnswer, ApprovalCaller, approval_would_be_required};
 use crate::domain::ids::{ApprovalId, ImportId};
 use crate::domain::refusal::{EntityKind, Refusal};
 use crate::domain::register_record::{RegisterBody, refusals};
@@ -109,17 +109,17 @@ impl App {
             if opened_before.is_answer_outstanding() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
-            return Ok(Err(opened_before.asked_before(now)));
+            return Ok(Err(opened_before.repeated_request_refusal(now)));
         }
         let import = get_landed(&tx, id).await;
         let (tx, import) = tx.proceed(import).await?;
-        if let Some(open) = requester.own_open(of_import()) {
+        if let Some(open) = requester.find_own_open(of_import()) {
             tx.confirm().await?;
             return Ok(Err(open.required()));
         }
         if validate_only {
             tx.rollback().await?;
-            return Ok(Err(would_be_required()));
+            return Ok(Err(approval_would_be_required()));
         }
         let statement = self.compute_statement(&tx, caller, &import).await;
         let (tx, statement) = tx.proceed(statement).await?;
@@ -131,7 +131,7 @@ impl App {
             statement: Some(statement.clone()),
             reason: Some(reason.to_owned()),
             request: Some(request.id),
-            ..requester.asking(ApprovalId(new_id()), action, id.0, days)
+            ..requester.new_approval(ApprovalId(new_id()), action, id.0, days)
         };
         store::approvals::put(&tx, &[&new]).await?;
         let (approval, token_subject, expires_at) = (new.id, caller.subject, requester.now.plus_days(days));
@@ -331,5 +331,5 @@ async fn get_landed(from: &impl store::Readable, id: ImportId) -> Result<Import>
     if import.state == ImportState::Landed {
         return Ok(import);
     }
-    Err(refusals::not_landed(id, import.state).into())
+    Err(refusals::import_not_landed(id, import.state).into())
 }

@@ -62,7 +62,7 @@ impl Imports {
 /// Replaces unreadable data by an empty result. The events that cite the data are then reported, because the data is missing.
 fn empty_if_unreadable<T: Default>(result: store::Result<T>) -> Result<T> {
     match result {
-        Err(StoreError::Unempty_if_unreadable(_)) => Ok(T::default()),
+        Err(StoreError::Unreadable(_)) => Ok(T::default()),
         result => Ok(result?),
     }
 }

@@ -129,8 +129,8 @@ mod tests {
     fn a_schema_is_known_up_to_the_newest_migration() {
         let names: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
         assert!(names.is_sorted(), "by their names they are compared: {names:?}");
-        assert!(names.iter().all(|it| known(it).is_ok()));
-        assert!(matches!(known("m9999_of_the_future"), Err(StoreError::Outdated(_))));
+        assert!(names.iter().all(|it| check_known(it).is_ok()));
+        assert!(matches!(check_known("m9999_of_the_future"), Err(StoreError::Outdated(_))));
     }
 
     #[tokio::test]

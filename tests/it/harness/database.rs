@@ -73,7 +73,7 @@ impl Db {
     }
 
     fn start_own_cluster(options: Options<'_>) -> Self {
-        let cluster = cluster::Cluster::start_with(Options { made_quickly: true, ..options });
+        let cluster = cluster::Cluster::start_with(Options { without_sync: true, ..options });
         output_of(Command::new(TSIO).args(["migrate", "--database", &cluster.url("postgres")]), MAX_MIGRATION);
         Self(Arc::new(Kind::OwnCluster(cluster)))
     }

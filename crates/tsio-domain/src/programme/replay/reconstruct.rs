@@ -78,9 +78,10 @@ impl ProgrammeState {
                 let action = self.action_of(*approval)?.permission_to_answer();
                 Command::DenyApproval { approval: *approval, action, reason: REPLACEMENT_TEXT.to_owned() }
             }
-            EventBody::ApprovalWithdrawn { approval, .. } => {
-                Command::WithdrawApproval { approval: *approval, action: self.action_of(*approval)?.permission_to_request() }
-            }
+            EventBody::ApprovalWithdrawn { approval, .. } => Command::WithdrawApproval {
+                approval: *approval,
+                action: self.action_of(*approval)?.permission_to_request(),
+            },
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }
             | EventBody::FundWithdrawn { .. }

@@ -156,8 +156,11 @@ impl Script {
             "yes" => {
                 let fund_approvals = self.state.approvals.values().filter(|it| it.change.is_some());
                 let approval = fund_approvals.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
-                let action =
-                    self.state.approvals.get(&approval).map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
+                let action = self
+                    .state
+                    .approvals
+                    .get(&approval)
+                    .map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
                 return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
