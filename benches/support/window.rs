@@ -43,15 +43,16 @@ impl Bounds {
     }
 }
 
-/// Has every caller repeat its operation until the window is over. `caller` makes the operation of the caller with an index.
+/// Has every caller repeat its operation until the window is over. `make_operation(index)` makes the operation that the caller
+/// with this index repeats.
 /// Returns the rate, and the time of each operation that counts.
-pub(crate) async fn window<F, R>(callers: usize, length: Duration, caller: impl Fn(usize) -> F) -> Window
+pub(crate) async fn window<F, R>(callers: usize, length: Duration, make_operation: impl Fn(usize) -> F) -> Window
 where
     F: FnMut() -> R + Send + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
     let bounds = Bounds::starting_now(length);
-    let tasks: Vec<_> = (0..callers).map(|index| tokio::spawn(repeat(bounds, caller(index)))).collect();
+    let tasks: Vec<_> = (0..callers).map(|index| tokio::spawn(repeat(bounds, make_operation(index)))).collect();
     let mut took = Vec::new();
     for task in tasks {
         took.extend(task.await.expect("every operation succeeds"));

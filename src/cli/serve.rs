@@ -78,7 +78,9 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     // Closing merges SQLite's write-ahead log into its file. Tasks that still run after the drain may keep the database open, so the
     // wait is limited.
     if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
-        tracing::warn!("the database was not closed in time; its log stays beside it");
+        tracing::warn!(
+            "the database was not closed in time; a SQLite database keeps its write-ahead log (`-wal`) until the next start"
+        );
     }
     outcome
 }

@@ -305,7 +305,7 @@ pub async fn page(
     }
     conditions.extend(filter.condition.as_ref().map(|it| it.to_sql(&|field: AwardField| field.column(), &mut values)));
     let names = ProgrammeAward::names();
-    let sql = format!("SELECT {names} FROM awards {}", page.to_sql("id", conditions, &mut values));
+    let sql = format!("SELECT {names} FROM awards {}", page.into_sql("id", conditions, &mut values));
     let rows =
         select_rows(&conn, &sql, values, |it: ProgrammeAward| Ok((it.programme, decode_award(it.award)?))).await?;
     let (order, awards): (Vec<_>, Vec<_>) = rows.into_iter().map(|(programme, it)| ((programme, it.id), it)).unzip();

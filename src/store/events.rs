@@ -232,7 +232,7 @@ pub async fn page_of_offer(
     let mut values = vec![offer.0.into()];
     let mut conditions = vec!["offer_id = $1".to_owned()];
     conditions.extend(condition.map(|it| it.to_sql(&|field: EventField| field.column(), &mut values)));
-    let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.to_sql("seq", conditions, &mut values));
+    let sql = format!("SELECT {} FROM events {}", SOURCE.names(), page.into_sql("seq", conditions, &mut values));
     select_events(&from.at(), &sql, values).await
 }
 

@@ -1,5 +1,5 @@
 //! Referrals and imported files. A monthly file confirms a referral, and a trust with one open school is referred as
-//! that school. A discussion records its partner.
+//! that school. Each discussion records whom it was held with.
 
 use serde_json::{Value, json};
 use tonic::Code;
@@ -120,7 +120,7 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
         (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
     assert_eq!(list_referrals(&server, &[]), [(referral.clone(), "open".to_owned())]);
-    // An approved referral does not depend on the decision, which two people may change.
+    // Once a referral is approved, its school stays eligible, even if two people later decide that the entry position is not met.
     discuss(&server, &referral, &[]);
     let approved = done(&server, &decide_args("approve", &referral));
     assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
@@ -157,7 +157,7 @@ async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     verified(&db);
 }
 
-/// Each of these schools is placed by hand in a single-academy trust, so each is a separate recipient. 910064 is in the
+/// All three schools are placed by hand in trust 90024 as a single-academy trust. Schools placed so are separate recipients. 910064 is in the
 /// West Midlands, and the others are in the South-East.
 async fn standalone_schools_are_not_referred_together(db: Db) {
     let server = august(&db);

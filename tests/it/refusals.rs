@@ -1,4 +1,4 @@
-//! A refusal is an answer: every limit that binds with its numbers, and the largest amount that would pass.
+//! A refusal is an answer: every limit that prevents the request, with its numbers, and the largest amount that would pass.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn bare(answer: &Value) -> Value {
     fields.remove("request_id");
     for limit in fields["limits"].as_array_mut().unwrap() {
         let remedy = limit.as_object_mut().unwrap().remove("remedy").unwrap();
-        assert!(!remedy.as_str().unwrap().is_empty(), "what would lift it: {answer}");
+        assert!(!remedy.as_str().unwrap().is_empty(), "a limit has no remedy: {answer}");
     }
     error
 }
@@ -123,7 +123,7 @@ async fn limits_that_are_no_number(db: Db) {
     let state = refused("STATE_NOT_ALLOWED", &credit(&offer, "4000"));
     assert_eq!((limits(&state), &state["largest"]), (vec!["fund".to_owned(), "state".to_owned()], &json!(0)));
     assert!(state["limits"].as_array().unwrap().contains(&plain("state", &format!("offer {offer}"))), "{state}");
-    // The window and the partner prevent it too.
+    // The date is outside the award window (`period`), and trust 90007 cannot be the partner (`recipient`).
     let words = ["awards", "credit", &offer, "--on", "2022-09-01", "--amount", "4000", "--partner", "90007"];
     let all = refused("STATE_NOT_ALLOWED", &[&words[..], &["--suitable-because", "x"]].concat());
     assert_eq!(limits(&all), ["fund", "period", "recipient", "state"]);

@@ -31,7 +31,7 @@ impl Page {
 impl<K: Into<Value>> Page<K> {
     /// The end of an SQL query for the page: WHERE with these conditions and that of the page, ORDER BY and LIMIT. The values of
     /// the page are added to `values` and appear as `$n`.
-    pub(in crate::store) fn to_sql(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
+    pub(in crate::store) fn into_sql(self, key: &str, mut conditions: Vec<String>, values: &mut Vec<Value>) -> String {
         let (beyond, direction) = if self.newest_first { ("<", " DESC") } else { (">", "") };
         if let Some(after) = self.after {
             values.push(after.into());

@@ -124,7 +124,7 @@ fn a_shared_secret_is_refused_as_a_key() {
 }
 
 #[test]
-fn a_modulus_may_be_written_with_leading_zeros() {
+fn an_rsa_key_may_have_leading_zeros() {
     let vectors = Vector::load_all();
     for vector in vectors.iter().filter(|it| RSA.contains(&it.algorithm)) {
         let (message, signature) = vector.parts();
