@@ -1,6 +1,6 @@
-//! Shared by the scenarios of the scheme: the sample files, their import, and the reading of answers.
+//! Helpers for the scenarios of the scheme: name and import the sample files, run commands, and read their JSON.
 //!
-//! Expected numbers are in the scenarios, copied by hand from `samples/README.md`.
+//! The scenarios contain the expected numbers, copied by hand from `samples/README.md`.
 
 use serde_json::Value;
 
@@ -29,32 +29,32 @@ pub(crate) const NOVEMBER: File = ("ofsted_2021-11-30_regional.csv", "2021-11-30
 pub(crate) const JANUARY: File = ("ofsted_2022-01-31.csv", "2022-01-31");
 pub(crate) const LAST: File = ("ofsted_2023-01-31.csv", "2023-01-31");
 
-/// Every good file, in the order of their dates.
+/// Returns every file without mistakes, ordered by as-at date.
 pub(crate) fn everything() -> Vec<File> {
     let months = [AUGUST, SEPTEMBER, NOVEMBER, JANUARY];
     REGISTER_AUGUST.into_iter().chain(months).chain(REGISTER_MARCH).chain([LAST]).collect()
 }
 
-/// The path of a sample.
+/// Returns the path of a sample file.
 pub(crate) fn path(name: &str) -> String {
     format!("{}/samples/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The arguments of the command that imports a file.
+/// Returns the arguments of the command that imports a file.
 pub(crate) fn words((name, as_at): File) -> [String; 5] {
     let noun = if name.starts_with("ofsted") { "ofsted" } else { "register" };
     ["import", noun, &path(name), "--as-at", as_at].map(str::to_owned)
 }
 
-/// Runs a command that has to succeed and returns its JSON.
+/// Runs a command, checks that it succeeds, and returns its JSON.
 pub(crate) fn done(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 0, "{args:?}\n{stdout}{stderr}");
-    assert!(!json.is_null(), "{args:?} printed no document: {stdout}");
+    assert!(!json.is_null(), "{args:?} printed no JSON: {stdout}");
     json
 }
 
-/// Runs a command that has to be refused and returns its error.
+/// Runs a command, checks that it fails with exit code 1, and returns the error in its JSON.
 pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 1, "{args:?}\n{stdout}{stderr}");
@@ -65,27 +65,27 @@ pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
     error
 }
 
-/// Runs a command that has to be refused for this reason, and returns its error.
+/// Runs a command, checks that it fails for this reason, and returns the error in its JSON.
 pub(crate) fn refused_for(server: &Server, reason: &str, args: &[&str]) -> Value {
     let error = refused(server, args);
     assert_eq!(error["reason"], reason, "{args:?}: {error}");
     error
 }
 
-/// Adds the arguments that run a command as another person than the local operator.
+/// Adds arguments to a command, so that this actor with these roles runs it instead of the local operator.
 pub(crate) fn said_by<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     [&["--actor", actor, "--roles", roles], args].concat()
 }
 
-/// Imports one file, which has to succeed, and returns its element of the answer.
+/// Imports one file, checks that the command succeeds, and returns the outcome of the import.
 pub(crate) fn import(server: &Server, file: File) -> Value {
-    let words = words(file);
-    let answer = done(server, &words.each_ref().map(String::as_str));
+    let arguments = words(file);
+    let answer = done(server, &arguments.each_ref().map(String::as_str));
     assert_eq!(answer.as_array().map(Vec::len), Some(1), "{answer}");
     answer[0].clone()
 }
 
-/// Imports files, each of which has to succeed without problems in its rows.
+/// Imports files, and checks that every row of each file was accepted without a problem.
 pub(crate) fn import_all(server: &Server, files: &[File]) {
     for file in files {
         let answer = import(server, *file);
@@ -94,11 +94,12 @@ pub(crate) fn import_all(server: &Server, files: &[File]) {
     }
 }
 
-/// A row of the README's table: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained, SAT,
-/// single-school MAT, unplaced, unknown. `both` is not printed: it is the number of schools that both rules count.
+/// A row of the table in `samples/README.md`: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained,
+/// SAT, single-school MAT, unplaced, unknown. `both` is the number of schools that E1 and E2 count. The command does not
+/// print it.
 pub(crate) type Counts = [i64; 13];
 
-/// Turns a summary into a row of the README's table.
+/// Turns a printed summary into a row of the table in `samples/README.md`.
 pub(crate) fn counts(summary: &Value) -> Counts {
     let number = |path: &str| summary.pointer(path).and_then(Value::as_i64).unwrap_or_else(|| panic!("{path}"));
     let [eligible, e1, e2] =
@@ -117,28 +118,29 @@ pub(crate) fn counts(summary: &Value) -> Counts {
     [schools, eligible, e1, e2, both, mat, trusts, standalone, maintained, sat, single, unplaced, unknown]
 }
 
-/// Returns the current counts of a programme.
+/// Runs `eligibility summary` for a programme, and returns its counts.
 pub(crate) fn summary(server: &Server, programme: &str) -> Counts {
     counts(&done(server, &["eligibility", "summary", "--programme", programme]))
 }
 
-/// Runs identify, and returns the numbers of created, updated, already open, already closed, blocked and unplaced.
+/// Runs identify for 2021-22, and returns the numbers of created, updated, already open, already closed, blocked and
+/// unplaced.
 pub(crate) fn identify(server: &Server) -> [i64; 6] {
     identified(&done(server, &["offers", "identify", "--programme", "2021-22"]))
 }
 
-/// Turns the answer of identify into a row of the README's table.
+/// Returns the same numbers from the printed answer of identify.
 pub(crate) fn identified(answer: &Value) -> [i64; 6] {
     ["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]
         .map(|key| answer[key].as_i64().unwrap_or_else(|| panic!("{key}: {answer}")))
 }
 
-/// Returns one number of each element of a list.
+/// Returns the number with this key from each element of a list.
 pub(crate) fn numbers(list: &Value, key: &str) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|it| it[key].as_i64().unwrap()).collect()
 }
 
-/// Returns the only offer made to this URN or UID.
+/// Returns the only offer to the recipient with this URN or UID.
 pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
     let list = done(server, &["offers", "list", "--search", &recipient.to_string()]);
     let mut offers = list.as_array().unwrap().iter().filter(|it| it["recipient"] == recipient);
@@ -147,17 +149,17 @@ pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
     offer.clone()
 }
 
-/// Returns the id of the only offer made to this URN or UID.
+/// Returns the id of the only offer to the recipient with this URN or UID.
 pub(crate) fn offer_id(server: &Server, recipient: i64) -> String {
     text(&offer_of(server, recipient), "offer")
 }
 
-/// Returns a text of a JSON document by its key.
+/// Returns the text with this key from a JSON object.
 pub(crate) fn text(document: &Value, key: &str) -> String {
     document[key].as_str().unwrap_or_else(|| panic!("{key}: {document}")).to_owned()
 }
 
-/// Starts a server and identifies offers from the files of August 2021.
+/// Starts a server, imports the files of August 2021, and runs identify, which creates 19 offers.
 pub(crate) fn august(db: &super::harness::Db) -> Server {
     let server = Server::start(db);
     import_all(&server, &REGISTER_AUGUST);
@@ -166,7 +168,7 @@ pub(crate) fn august(db: &super::harness::Db) -> Server {
     server
 }
 
-/// Verifies a database: its states follow from the events, and the chain of hashes is unbroken.
+/// Checks with `tsio verify` that the stored states follow from the events, and that the chain of hashes is unbroken.
 pub(crate) fn verified(db: &super::harness::Db) {
     let answer = super::harness::tsio(&["verify", "--database", &db.url()]);
     assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);

@@ -1,4 +1,5 @@
-//! Verify compares the schema with the migrations: it names missing guards, and notes additions by operators.
+//! Tests that `tsio verify` compares the schema with the migrations: it names each difference, such as a missing trigger,
+//! and notes what operators may add.
 
 use std::path::Path;
 
@@ -9,49 +10,61 @@ use crate::raw_sql::{RawSql, proved, verify};
 
 both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
 
-const READ: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
-const MADE: &str = "src/store/db/schema_check/postgres.tsv";
+/// The query that describes the schema of PostgreSQL.
+const SCHEMA_QUERY: &str = include_str!("../../src/store/db/schema_check/postgres.sql");
+/// The file with the result of the query on a migrated database.
+const SCHEMA_FILE: &str = "src/store/db/schema_check/postgres.tsv";
 
-/// The migrated schema of PostgreSQL is kept in a file, because verify cannot migrate a database to compare with. To write
-/// it again: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
+/// The migrated schema of PostgreSQL is stored in a file, because verify cannot create a second database and migrate it. To
+/// write the file again: `TSIO_WRITE_SCHEMA=1 tests/run -E 'test(the_file_is_what)'`.
 #[test]
 fn the_file_is_what_the_migrations_make() {
     let db = Db::postgres();
-    let schema = db.psql(READ) + "\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(MADE);
+    let schema = db.psql(SCHEMA_QUERY) + "\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(SCHEMA_FILE);
     if std::env::var_os("TSIO_WRITE_SCHEMA").is_some() {
         std::fs::write(path, schema).unwrap();
     } else {
-        assert_eq!(std::fs::read_to_string(path).unwrap(), schema, "write it again after a migration");
+        assert_eq!(
+            std::fs::read_to_string(path).unwrap(),
+            schema,
+            "the file differs from the migrated schema: write it again with TSIO_WRITE_SCHEMA=1"
+        );
     }
 }
 
-fn names(list: &Value, named: &str) -> bool {
-    list.as_array().unwrap().iter().any(|it| it.as_str().unwrap().contains(named))
+/// Tells whether a text of the list contains this part.
+fn names(texts: &Value, part: &str) -> bool {
+    texts.as_array().unwrap().iter().any(|it| it.as_str().unwrap().contains(part))
 }
 
-/// Makes each change, checks that verify names it, and undoes it.
+/// Makes each change, checks that verify names it, and undoes it. A row contains the SQL of the change, the expected part
+/// of the difference, and the SQL that undoes the change.
 async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
     let mut raw_sql = RawSql::of(db).await;
-    for [change, named, back] in rows {
+    for [change, expected_difference, undo] in rows {
         raw_sql.run(change).await.unwrap();
         let (code, reports) = verify(db, &[]);
         assert_eq!(code, 1, "{change}");
         let report = &reports[0];
-        assert!(names(&report["differences"], &format!("schema: {named}")), "{change}: {report:#}");
-        raw_sql.run(back).await.unwrap();
+        assert!(names(&report["differences"], &format!("schema: {expected_difference}")), "{change}: {report:#}");
+        raw_sql.run(undo).await.unwrap();
         proved(db);
     }
 }
 
-/// Makes a database with two programmes and stops its server.
-fn of_two_programmes(db: &Db) {
+/// Starts a server, which migrates the database and adds the two programmes of `terms/`, and stops it.
+fn migrate_and_add_programmes(db: &Db) {
     Server::start(db).stop();
-    assert_eq!(verify(db, &[]).1[0]["notes"], Value::Array(Vec::new()), "nothing is noted of what the migrations make");
+    assert_eq!(
+        verify(db, &[]).1[0]["notes"],
+        Value::Array(Vec::new()),
+        "a migrated schema without additions has no notes"
+    );
 }
 
 async fn a_schema_that_differs_is_named(db: Db) {
-    of_two_programmes(&db);
+    migrate_and_add_programmes(&db);
     if db.is_postgres() {
         each_is_named(&db, POSTGRES).await;
     } else {
@@ -170,7 +183,7 @@ const SQLITE: &[[&str; 3]] = &[
 ];
 
 async fn additions_by_operators_are_noted(db: Db) {
-    of_two_programmes(&db);
+    migrate_and_add_programmes(&db);
     let mut raw_sql = RawSql::of(&db).await;
     raw_sql
         .run("CREATE INDEX mine ON offers (name); CREATE VIEW mine_as_well AS SELECT name FROM offers")
@@ -188,17 +201,17 @@ async fn additions_by_operators_are_noted(db: Db) {
     }
     let (code, reports) = verify(&db, &[]);
     assert_eq!(code, 0, "{reports:#}");
-    for named in expected_notes {
-        assert!(names(&reports[0]["notes"], &format!("schema: {named}")), "{named} is not in {reports:#}");
+    for expected in expected_notes {
+        assert!(names(&reports[0]["notes"], &format!("schema: {expected}")), "{expected} is not in {reports:#}");
     }
 }
 
-/// The user may read only the catalogs: verify compares with the file and creates no schema.
+/// The role may only read. Verify therefore compares the schema with the file, and creates no second schema.
 #[test]
 fn the_schema_is_compared_without_a_right_to_make_one() {
     run(async {
         let db = Db::postgres();
-        of_two_programmes(&db);
+        migrate_and_add_programmes(&db);
         let mut raw_sql = RawSql::of(&db).await;
         let role = format!("reader_{}", uuid::Uuid::new_v4().simple());
         raw_sql

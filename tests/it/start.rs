@@ -1,4 +1,4 @@
-//! How a server starts, what it refuses to start with, and how it stops.
+//! Tests of starting and stopping a server, and of the settings and schemas with which it does not start.
 
 use std::fs;
 use std::thread;
@@ -20,12 +20,14 @@ use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::raw_sql::{RawSql, proved};
 
-const BOUND: Duration = Duration::from_secs(30);
+/// The longest wait for a message about the server's health.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Removes all tables.
 const NO_SCHEMA: &str = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
 
 both!(health_and_reflection_answer, a_stopping_server_answers_the_calls_in_flight, a_newer_schema_is_refused);
 
-/// Runs a `serve` that must refuse to start, and returns its message.
+/// Runs `tsio serve`, checks that it does not start, and returns its message.
 fn refused(url: &str, extra: &[&str]) -> String {
     let output = tsio(&[&["serve", "--development", "--database", url, "--listen", "127.0.0.1:0"], extra].concat());
     assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
@@ -54,21 +56,21 @@ async fn health_and_reflection_answer(db: Db) {
     }
 }
 
-/// The server is stopped while a call waits for the programme and a stream watches its health.
+/// The server is stopped while a request waits for the lock of the programme and a stream watches the server's health.
 async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.remove(0).offer;
-    let (mut raw_sql, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
+    let (mut raw_sql, mut observer) = (RawSql::of(&db).await, RawSql::of(&db).await);
     let mut health = HealthClient::new(client.channel());
     let mut health = health.watch(HealthCheckRequest { service: String::new() }).await.unwrap().into_inner();
     assert_eq!(health.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
     raw_sql.lock_programme(YEAR).await;
     let (caller, id) = (client.clone(), fresh());
-    let (about, under) = (offer.clone(), id.clone());
-    let call = tokio::spawn(async move { caller.note(&about, "the last one", &under).await });
+    let (noted_offer, request_id) = (offer.clone(), id.clone());
+    let note = tokio::spawn(async move { caller.note(&noted_offer, "the last note", &request_id).await });
     if db.is_postgres() {
-        beside.until_waiting(1).await;
+        observer.until_waiting(1).await;
     }
     for _ in 0..20 {
         client.offer(&offer).await;
@@ -77,17 +79,17 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
         server.stop();
         server
     });
-    let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
+    let health_status = timeout(MAX_WAIT, health.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(health_status.status(), ServingStatus::NotServing);
     raw_sql.release_lock().await;
-    call.await.unwrap().unwrap();
-    assert!(timeout(BOUND, health.message()).await.unwrap().unwrap().is_none());
+    note.await.unwrap().unwrap();
+    assert!(timeout(MAX_WAIT, health.message()).await.unwrap().unwrap().is_none());
     let mut server = stopping.join().unwrap();
     server.restart();
     assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
 }
 
-/// An upload neither ends nor breaks: the server stops after the drain's time limit, and its exit code says so.
+/// An upload stays open. The server stops after `drain_seconds` anyway, with exit code 1.
 #[test]
 fn a_stream_without_an_end_does_not_hold_up_the_stop() {
     run(async {
@@ -97,13 +99,13 @@ fn a_stream_without_an_end_does_not_hold_up_the_stop() {
         let db = Db::sqlite();
         let mut server = Server::start_with(&db, &["--config", config.to_str().unwrap()]);
         let client = Client::of(&server).await;
-        let (never_ends, parts) = mpsc::channel(1);
+        let (open_sender, parts) = mpsc::channel(1);
         let mut register = RegisterServiceClient::new(client.channel());
         let answers = register.import_register(client.ask(ReceiverStream::new(parts))).await.unwrap();
-        let ended = server.end();
-        assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains("calls still in flight were cut off"), "{}", ended.stderr);
-        drop((never_ends, answers));
+        let server_exit = server.end();
+        assert_eq!(server_exit.status.code(), Some(1), "{}", server_exit.stderr);
+        assert!(server_exit.stderr.contains("calls still in flight were cut off"), "{}", server_exit.stderr);
+        drop((open_sender, answers));
     });
 }
 
@@ -127,7 +129,7 @@ fn a_file_is_served_once() {
         assert_eq!(proved(&db)[0].0, 20);
         client.note(&offer, "still served", &fresh()).await.unwrap();
         assert_eq!(proved(&db)[0].0, 21);
-        // The lock ends with its process, even if that is killed.
+        // The operating system releases the lock of a process that is killed.
         first.kill();
         let second = Server::start(&db);
         assert_eq!(Client::of(&second).await.offer(&offer).await.offer, offer);
