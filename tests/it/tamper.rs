@@ -1,8 +1,8 @@
-//! Changes each column of each table by SQL without guards; `verify` has to name the change. The same holds for a deleted
-//! row. The columns that are not covered are listed below, each with its reason.
+//! Drops the triggers and constraints of a database, then changes each column of each table by SQL and deletes a row of each
+//! table. After each change `verify` has to name it. `NOT_COVERED` lists the columns that verify does not compare.
 //!
-//! `verify` runs in this process, some hundred times in a row. By default the first and the last change of each column are
-//! tried. For a nullable column, the last change sets a value in place of NULL. `TSIO_TAMPER_STRIDE=1` tries every change.
+//! `verify` runs in this process, some hundred times in a row. By default the test tries the first and the last change of
+//! each column. For a nullable column, the last change replaces NULL by a value. `TSIO_TAMPER_STRIDE=1` tries every change.
 
 mod column;
 mod guards;
@@ -18,11 +18,11 @@ use crate::harness::{Db, Server, run_within, setting};
 use crate::raw_sql::{RawSql, proved};
 use column::{Change, Column};
 
-/// With every change tried, the test takes some minutes.
-const BOUND: std::time::Duration = std::time::Duration::from_secs(1_800);
+/// The time limit of a test. With `TSIO_TAMPER_STRIDE=1` it takes some minutes.
+const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(1_800);
 
-/// Columns that are not compared with the programmes' records, each with the reason: table, column, reason. An empty column
-/// means the whole table. `docs/reference/record.md` has the same list.
+/// Columns that verify does not compare with the programmes' records: table, column, reason. An empty column means the whole
+/// table. `docs/reference/record.md` has the same list.
 const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("requests", "rpc", "what an answer says is in no record, only that it was given"),
     ("requests", "fingerprint", "what an answer says is in no record, only that it was given"),
@@ -36,7 +36,7 @@ const NOT_COVERED: [(&str, &str, &str); 10] = [
     ("sqlite_stat4", "", "statistics"),
 ];
 
-/// The words of which a difference in each table has at least one.
+/// For each table, words that name its rows. A difference in the table contains at least one of them.
 const WORDS_OF_DIFFERENCES: [(&str, &[&str]); 28] = [
     ("terms", &["terms"]),
     ("books", &["head", "is open", "rules", "offer", "its row"]),
@@ -71,19 +71,22 @@ const WORDS_OF_DIFFERENCES: [(&str, &[&str]); 28] = [
 
 #[test]
 fn each_column_that_is_changed_is_named_on_sqlite() {
-    run_within(BOUND, each_column_that_is_changed_is_named(Db::sqlite()));
+    run_within(TIME_LIMIT, each_column_that_is_changed_is_named(Db::sqlite()));
 }
 
 #[test]
 fn each_column_that_is_changed_is_named_on_postgres() {
-    run_within(BOUND, each_column_that_is_changed_is_named(Db::postgres()));
+    run_within(TIME_LIMIT, each_column_that_is_changed_is_named(Db::postgres()));
 }
 
+/// Tells whether verify compares this column. With an empty column name: whether it compares the table at all.
 fn is_covered(table: &str, column: &str) -> bool {
-    !NOT_COVERED.iter().any(|(of, not, _)| *of == table && (not.is_empty() || *not == column))
+    let excludes = |excluded: &str| excluded.is_empty() || excluded == column;
+    !NOT_COVERED.iter().any(|(name, excluded, _)| *name == table && excludes(excluded))
 }
 
-/// Returns the differences of every programme: the first hundred of each, with those of the schema last.
+/// Verifies the database, and returns the differences of every programme: the first hundred of each, with those of the
+/// schema last. If verify fails, returns its error.
 async fn differences(store: &Store) -> BTreeSet<String> {
     match verify::verify(store, None, None).await {
         Ok(reports) => reports.into_iter().flat_map(|it| it.differences).collect(),
@@ -101,7 +104,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     let tables: BTreeSet<String> = columns.iter().map(|it| it.table.clone()).collect();
     for table in tables.iter().filter(|table| is_covered(table, "")) {
         let rows = raw_sql.number(&format!("SELECT count(*) FROM {table}")).await;
-        assert!(rows > 0, "the casework leaves no row of {table}");
+        assert!(rows > 0, "the casework stores no row in {table}");
     }
     guards::drop_guards(&mut raw_sql, &tables).await;
     let store = Store::open(&db.url(), Use::Look).await.unwrap();
@@ -113,8 +116,9 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     for column in columns.iter().filter(|it| is_covered(&it.table, &it.name)) {
         let changes = column.changes();
         let last = changes.len() - 1;
-        let is_tried = |at: usize| if stride == 0 { at == 0 || at == last } else { at.is_multiple_of(stride) };
-        for (_, change) in changes.iter().enumerate().filter(|(at, _)| is_tried(*at)) {
+        let is_tried =
+            |index: usize| if stride == 0 { index == 0 || index == last } else { index.is_multiple_of(stride) };
+        for (_, change) in changes.iter().enumerate().filter(|(index, _)| is_tried(*index)) {
             if !change.apply(&mut raw_sql).await {
                 continue;
             }
@@ -125,7 +129,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
         }
     }
     for table in tables.iter().filter(|it| is_covered(it, "")) {
-        let change = Change::of_row(table, &columns);
+        let change = Change::delete_last_row(table, &columns);
         assert!(change.apply(&mut raw_sql).await, "{change:?}");
         tried += 1;
         let column = columns.iter().find(|it| it.table == *table).unwrap();
@@ -133,12 +137,12 @@ async fn each_column_that_is_changed_is_named(db: Db) {
         guards::restore(&mut raw_sql, table).await;
     }
     eprintln!("{tried} changes, {} missed", missed.len());
-    assert_eq!(missed, Vec::<String>::new(), "of {tried}");
-    assert!(tried > 150, "only {tried} were tried");
-    assert_eq!(differences(&store).await, before, "each was put back");
+    assert_eq!(missed, Vec::<String>::new(), "verify missed changes, of {tried} tried");
+    assert!(tried > 150, "only {tried} changes were tried");
+    assert_eq!(differences(&store).await, before, "every changed table was restored");
 }
 
-/// Describes the change if no difference names it.
+/// Describes the change, or returns `None` if a difference names it.
 fn unnamed_change<'a>(column: &Column, change: &Change, found: impl Iterator<Item = &'a String>) -> Option<String> {
     let found: Vec<&String> = found.collect();
     let nouns = WORDS_OF_DIFFERENCES

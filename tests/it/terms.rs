@@ -1,4 +1,4 @@
-//! Loading the terms of a year: a new file, the same again, a changed one, a wrong one.
+//! Tests of loading the terms of a year: a new file, the same file again, a changed file, and files with mistakes.
 
 use std::fs;
 
@@ -9,19 +9,21 @@ use super::samples::{august, done, everything, identified, import_all, refused_f
 
 both!(the_terms_of_a_programme_never_change, a_new_year_is_a_new_file);
 
+/// Reads the terms file of a programme that is shipped in `terms/`.
 fn shipped(programme: &str) -> String {
     fs::read_to_string(format!("{}/terms/{programme}.toml", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// A folder for terms files, with a method that loads one.
-struct Desk(tempfile::TempDir);
+/// A folder into which a test writes terms files.
+struct TermsFolder(tempfile::TempDir);
 
-impl Desk {
+impl TermsFolder {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    /// Writes a file and returns its path.
+    fn write(&self, name: &str, text: &str) -> String {
         let file = self.0.path().join(name);
         fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
@@ -35,7 +37,7 @@ fn line_of(text: &str, start: &str) -> usize {
 
 async fn the_terms_of_a_programme_never_change(db: Db) {
     let server = august(&db);
-    let desk = Desk::new();
+    let folder = TermsFolder::new();
     let list = done(&server, &["terms", "list"]);
     let programmes: Vec<_> = list.as_array().unwrap().iter().map(|it| text(it, "programme")).collect();
     assert_eq!(programmes, ["2021-22", "2022-23"]);
@@ -49,22 +51,27 @@ async fn the_terms_of_a_programme_never_change(db: Db) {
     ];
     assert_eq!(shown, expected);
     let offer = super::samples::offer_id(&server, 910_001);
-    assert_eq!(done(&server, &["offers", "show", &offer])["terms_sha256"], list[0]["sha256"], "an offer is pinned");
+    assert_eq!(
+        done(&server, &["offers", "show", &offer])["terms_sha256"],
+        list[0]["sha256"],
+        "an offer has the hash of its terms"
+    );
 
-    let same = done(&server, &["terms", "load", &desk.file("same.toml", &shipped("2021-22"))]);
+    let same = done(&server, &["terms", "load", &folder.write("same.toml", &shipped("2021-22"))]);
     assert_eq!((&same["unchanged"], &same["sha256"]), (&json!(true), &list[0]["sha256"]));
     let changed = shipped("2021-22").replacen("£10,000", "£12,000", 1);
-    let error = refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &changed)]);
+    let error = refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &changed)]);
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!("FAILED_PRECONDITION"), &json!("terms")));
-    // An additional blank or comment makes it another text too.
-    let spaced = format!("{}\n", shipped("2021-22"));
-    refused_for(&server, "TERMS_IN_USE", &["terms", "load", &desk.file("2021-22.toml", &spaced)]);
+    // An additional empty line makes it another file.
+    let with_empty_line = format!("{}\n", shipped("2021-22"));
+    refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &with_empty_line)]);
     assert_eq!(done(&server, &["terms", "list"]), list);
-    every_mistake_with_its_line(&server, &desk);
+    check_lines_of_mistakes(&server, &folder);
     assert_eq!(done(&server, &["terms", "list"]), list);
 }
 
-fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
+/// A refusal of wrong terms has to name every mistake by its line.
+fn check_lines_of_mistakes(server: &Server, folder: &TermsFolder) {
     let wrong = shipped("2022-23")
         .replacen("programme = \"2022-23\"", "programme = \"2023-24\"", 1)
         .replacen("claims_until   = 2023-12-31", "claims_until   = 2023-02-30", 1)
@@ -72,7 +79,7 @@ fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
         .replacen("nlg   = \"no cap\"", "nlg   = \"3 days\"", 1)
         .replacen("share          = \"1/2\"", "share          = \"most\"", 1);
     let lines_of = |wrong: &str| {
-        let file = desk.file("wrong.toml", wrong);
+        let file = folder.write("wrong.toml", wrong);
         let error = refused_for(server, "FIELD_VIOLATIONS", &["terms", "load", &file]);
         assert_eq!(error["code"], "INVALID_ARGUMENT");
         let lines = error["violations"].as_array().unwrap().iter().map(|it| text(it, "field"));
@@ -80,17 +87,17 @@ fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
             .map(|field| field.rsplit(':').next().unwrap().parse::<usize>().unwrap_or_else(|_| panic!("{field}")))
             .collect::<Vec<_>>()
     };
-    // An impossible date is a syntax error of TOML: nothing after it can be read.
+    // An impossible date is a syntax error of TOML. The parser stops there, so the refusal names only this line.
     assert_eq!(lines_of(&wrong), [line_of(&wrong, "claims_until")]);
     let wrong = wrong.replacen("claims_until   = 2023-02-30", "claims_until   = 2023-02-28", 1);
     let mut lines = lines_of(&wrong);
     lines.sort_unstable();
     let expected = ["year ", "claims_until", "share ", "day_rate", "nlg   ="].map(|start| line_of(&wrong, start));
-    assert_eq!(lines, expected, "every mistake at once");
+    assert_eq!(lines, expected, "one refusal names the line of every mistake");
     for (name, wrong) in
         [("empty.toml", ""), ("prose.toml", "Dear colleagues,\nthe scheme"), ("long.toml", &"# x\n".repeat(70_000))]
     {
-        let answer = cli(server, &["terms", "load", &desk.file(name, wrong)]);
+        let answer = cli(server, &["terms", "load", &folder.write(name, wrong)]);
         assert_eq!(
             (answer.code, &answer.json["error"]["code"]),
             (1, &json!("INVALID_ARGUMENT")),
@@ -103,42 +110,44 @@ fn every_mistake_with_its_line(server: &Server, desk: &Desk) {
 async fn a_new_year_is_a_new_file(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &everything());
-    let desk = Desk::new();
+    let folder = TermsFolder::new();
     let moved = |programme: &str, changes: &[(&str, &str)]| {
         changes.iter().fold(shipped(programme), |text, (from, to)| text.replace(from, to))
     };
-    // The terms of 2022-23 moved by a year. No file is as at 1 September 2023 or later, so no school is judged in that year.
+    // The terms of 2022-23, moved on by a year. No imported file is as at 1 September 2023 or later, so no school has a
+    // judgement of that year.
     let changes = [
         ("2022-23", "2023-24"),
         ("2023-08-31", "2024-08-31"),
         ("2023-12-31", "2024-12-31"),
         ("2022-09-01", "2023-09-01"),
     ];
-    let sound = moved("2022-23", &changes);
+    let valid = moved("2022-23", &changes);
     // An invisible character is refused even if it is written as an escape.
-    let hidden = sound.replacen("name      = \"", "name      = \"\\u001b[31m\\u202e", 1);
-    let hidden = desk.file("hidden.toml", &hidden);
+    let with_hidden = valid.replacen("name      = \"", "name      = \"\\u001b[31m\\u202e", 1);
+    let hidden = folder.write("hidden.toml", &with_hidden);
     let error = refused_for(&server, "FIELD_VIOLATIONS", &["terms", "load", &hidden]);
-    let wrong = format!("hidden.toml:{}", line_of(&sound, "name"));
-    assert_eq!(error["violations"][0]["field"], wrong, "{error}");
+    let mistake = format!("hidden.toml:{}", line_of(&valid, "name"));
+    assert_eq!(error["violations"][0]["field"], mistake, "{error}");
     let checked = cli(&server, &["terms", "check", &hidden]);
     assert_eq!(checked.code, 1, "{}", checked.stdout);
     assert!(
-        checked.stderr.contains(&wrong) || checked.stdout.contains(&wrong),
+        checked.stderr.contains(&mistake) || checked.stdout.contains(&mistake),
         "{} {}",
         checked.stdout,
         checked.stderr
     );
     assert!(checked.stdout.contains("got U+001B") || checked.stderr.contains("got U+001B"), "{}", checked.stdout);
-    let file = desk.file("2023-24.toml", &sound);
+    let file = folder.write("2023-24.toml", &valid);
     let loaded = done(&server, &["terms", "load", &file]);
     assert_eq!((&loaded["programme"], &loaded["unchanged"]), (&json!("2023-24"), &json!(false)));
     assert_eq!(done(&server, &["terms", "load", &file])["unchanged"], true);
     let counts = done(&server, &["eligibility", "summary", "--programme", "2023-24"]);
     assert_eq!((&counts["schools"], &counts["standalone"]["schools"]), (&json!(77), &json!(0)), "{counts}");
 
-    // The terms of 2021-22 moved back by three years. E2 needs a file as at 31 August 2018 or before, and there is none; E1
-    // takes schools judged 3 in that year. So each school is eligible by E1 or unknown, but for 900001, which is superseded.
+    // The terms of 2021-22, moved back by three years. E2 needs a file as at 31 August 2018 or before, which does not exist.
+    // E1 counts schools that were judged 3 during the year. So each school is eligible by E1 or unknown, except 900001, which
+    // another URN has superseded.
     let changes = [
         ("2021-22", "2018-19"),
         ("2021-09-01", "2018-09-01"),
@@ -146,7 +155,7 @@ async fn a_new_year_is_a_new_file(db: Db) {
         ("2022-01-20", "2019-01-20"),
         ("2022-12-31", "2019-12-31"),
     ];
-    done(&server, &["terms", "load", &desk.file("2018-19.toml", &moved("2021-22", &changes))]);
+    done(&server, &["terms", "load", &folder.write("2018-19.toml", &moved("2021-22", &changes))]);
     let counts = done(&server, &["eligibility", "summary", "--programme", "2018-19"]);
     let number = |key: &str| counts[key].as_i64().unwrap();
     assert_eq!((number("eligible_schools") + number("unknown"), number("schools")), (77, 77), "{counts}");
@@ -161,6 +170,6 @@ async fn a_new_year_is_a_new_file(db: Db) {
     let all = done(&server, &["offers", "list", "--programme", "2018-19"]);
     assert_eq!(all.as_array().map(Vec::len), usize::try_from(identified(&made)[0]).ok());
     assert!(identified(&made)[0] > 0, "{made}");
-    assert_eq!(summary(&server, "2021-22")[1], 38, "the other years are what they were");
+    assert_eq!(summary(&server, "2021-22")[1], 38, "the counts of 2021-22 have not changed");
     refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
 }

@@ -1,4 +1,4 @@
-//! Texts from people: no control character is accepted, and no stored one reaches a terminal.
+//! Tests of texts that people write: a control character is refused, and a stored control character never reaches a terminal.
 
 mod places;
 mod shown;
@@ -28,20 +28,22 @@ both!(
     an_actor_is_printable,
 );
 
+/// All roles, so that every method may be called.
 const ROLES: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator,reader";
 
 /// Returns the violations of a status: each field with its mistake.
 pub(crate) fn violations(status: &Status) -> Vec<(String, String)> {
-    let bad = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
-    bad.into_iter().map(|it| (it.field, it.description)).collect()
+    let violations = status.get_details_bad_request().map(|it| it.field_violations).unwrap_or_default();
+    violations.into_iter().map(|it| (it.field, it.description)).collect()
 }
 
-/// Walks the descriptor of the contract, so a text field that is added later is tried here without a row of its own.
+/// Sends a control character in every text field of every method. The fields come from the descriptor of the contract, so
+/// the test also covers fields that are added later.
 async fn no_field_of_any_method_takes_a_control_character(db: Db) {
     let server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
     let places = places::texts("a\u{1b}[31mb");
-    assert!(places.len() > 180, "{} texts are in the contract", places.len());
+    assert!(places.len() > 180, "the contract has only {} text fields", places.len());
     for (method, path, message) in places {
         let request = as_role(ROLES, None, ()).map(|_| Bytes::from(message));
         let status = call(&channel, &method, request).await.expect_err(&path);
@@ -57,22 +59,23 @@ async fn every_kind_of_unsafe_character_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await[0].offer.clone();
-    let everywhere = ["\0", "\u{8}", "\r", "\u{7f}", "\u{85}", "\u{9b}", "\u{61c}", "\u{200f}", "\u{202e}", "\u{2069}"];
-    let everywhere = everywhere.into_iter().chain(["\u{2028}", "\u{200b}", "\u{feff}", "\u{e0041}"]);
-    for bad in everywhere.clone().chain(["\n", "\t"]) {
+    let unsafe_everywhere =
+        ["\0", "\u{8}", "\r", "\u{7f}", "\u{85}", "\u{9b}", "\u{61c}", "\u{200f}", "\u{202e}", "\u{2069}"];
+    let unsafe_everywhere = unsafe_everywhere.into_iter().chain(["\u{2028}", "\u{200b}", "\u{feff}", "\u{e0041}"]);
+    for bad in unsafe_everywhere.clone().chain(["\n", "\t"]) {
         let named = format!("U+{:04X} at character 5", u32::from(bad.chars().next().unwrap()));
         let refused = client.assign(&offer, &format!("case{bad}7"), &fresh()).await.unwrap_err();
         assert_eq!(reason(&refused), "FIELD_VIOLATIONS");
         assert_eq!(violations(&refused)[0].0, "assignee");
         assert!(violations(&refused)[0].1.contains(&named), "{bad:?}: {:?}", violations(&refused));
     }
-    for bad in everywhere {
+    for bad in unsafe_everywhere {
         let named = format!("U+{:04X} at character 3 of line 2", u32::from(bad.chars().next().unwrap()));
         let refused = client.note(&offer, &format!("one\nto{bad}x"), &fresh()).await.unwrap_err();
         assert_eq!(violations(&refused)[0].0, "text");
         assert!(violations(&refused)[0].1.contains(&named), "{bad:?}: {:?}", violations(&refused));
     }
-    // One refusal names all mistakes, and nothing was recorded.
+    // One refusal names all wrong fields. No event was recorded.
     let refused = client.note("x", "a\u{7}", &fresh()).await.unwrap_err();
     let fields: Vec<String> = violations(&refused).into_iter().map(|(field, _)| field).collect();
     assert_eq!(fields, ["text", "offer"]);
@@ -87,14 +90,14 @@ async fn a_note_keeps_its_lines(db: Db) {
     let first = client.note(&offer, " one\r\n\ttwo – “three”\n\r\nfour ", &id).await.unwrap();
     let texts: Vec<String> = client.events(&offer).await.into_iter().map(|it| it.text).collect();
     assert_eq!(texts.last().map(String::as_str), Some("one\n\ttwo – “three”\n\nfour"));
-    // The request id belongs to the body as it was sent.
+    // The request id belongs to the body that was sent, before line ends are changed and blanks removed.
     let again = client.note(&offer, " one\r\n\ttwo – “three”\n\r\nfour ", &id).await.unwrap();
     assert_eq!(again.encode_to_vec(), first.encode_to_vec());
     let other = client.note(&offer, " one\n\ttwo – “three”\n\nfour ", &id).await.unwrap_err();
     assert_eq!(reason(&other), "REQUEST_ID_REUSED");
 }
 
-/// A body that an earlier version accepted gets its stored answer; its id with another body is refused.
+/// A repeated request that an earlier version accepted gets its stored answer, although this version refuses such a text.
 async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -108,7 +111,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let again: NoteOfferResponse = offers().note_offer(client.ask(old.clone())).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
     assert_eq!(client.times(&offer, &id).await, 1);
-    // Another body, another id, a preview and another caller are checked as any other call.
+    // With another body, request id or caller, or as a preview, it is a new request, whose text is checked.
     let others = [
         NoteOfferRequest { text: "bells\u{7}".to_owned(), ..old.clone() },
         NoteOfferRequest { request_id: fresh(), ..old.clone() },
@@ -128,7 +131,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     elsewhere.metadata_mut().insert("x-tsio-regions", other.parse().unwrap());
     assert_eq!(offers().note_offer(elsewhere).await.unwrap_err().code(), Code::NotFound);
 
-    // The same holds for loading terms, which no worker carries out.
+    // The same rules apply to loading terms, which no worker of a programme carries out.
     let terms = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml")).unwrap();
     let load = LoadTermsRequest { request_id: fresh(), text: terms, ..Default::default() };
     let mut service = tsio::proto::terms_service_client::TermsServiceClient::new(client.channel());
@@ -141,7 +144,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     assert_eq!(violations(&service.load_terms(client.ask(new)).await.unwrap_err())[0].0, "file_name");
 }
 
-/// An upload under a used request id is compared with the stored one before its file name is checked.
+/// An upload with a used request id is compared with the stored request before its file name is checked.
 async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
     use tsio::proto::import_register_request::Part;
     let server = Server::start(&db);
@@ -165,7 +168,7 @@ async fn the_name_of_an_uploaded_file_is_checked(db: Db) {
     assert_eq!(violations(&refused), [("header.file_name".to_owned(), expected.to_owned())]);
 }
 
-/// Changes the fingerprint of a stored request to that of this body, as an earlier version would have stored it.
+/// Changes the fingerprint of a stored request to the fingerprint of this body, as if an earlier version had accepted it.
 pub(crate) async fn set_stored_body(db: &Db, rpc: &str, id: &str, body: &impl prost::Message) {
     let mut hash = Sha256::new();
     hash.update(rpc);
@@ -180,7 +183,7 @@ pub(crate) async fn set_stored_body(db: &Db, rpc: &str, id: &str, body: &impl pr
     assert_eq!(raw_sql.number(&changed).await, 1);
 }
 
-/// A caller's name with a control character, in development mode: the refusal names the character and its position.
+/// In development mode, callers name themselves in headers. The refusal of a bad character names it and its position.
 async fn an_actor_is_printable(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -192,7 +195,7 @@ async fn an_actor_is_printable(db: Db) {
         ("x-tsio-roles", "reader\u{200b}", "U+200B at character 7"),
         ("x-tsio-regions", "London\u{2028}", "U+2028 at character 7"),
     ];
-    for (name, value, named) in rows {
+    for (name, value, expected) in rows {
         let body = AssignOfferRequest { request_id: fresh(), ..Default::default() };
         let mut request = client.ask(body);
         let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
@@ -201,7 +204,7 @@ async fn an_actor_is_printable(db: Db) {
         *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
         let refused = client.offers().assign_offer(request).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "CALLER_MALFORMED"));
-        assert!(refused.message().contains(name) && refused.message().contains(named), "{name}: {refused:?}");
+        assert!(refused.message().contains(name) && refused.message().contains(expected), "{name}: {refused:?}");
     }
     assert_eq!(client.list(YEAR).await, []);
 }

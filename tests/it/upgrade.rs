@@ -1,5 +1,5 @@
-//! Servers of two releases on one database: once the newer one has migrated it, the older one no longer writes. PostgreSQL
-//! only, since a SQLite file has one server.
+//! Tests with servers of two releases on one database: after the newer server has migrated it, the older server reads but no
+//! longer writes. PostgreSQL only, because one server uses a SQLite file alone.
 
 use std::thread;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use crate::harness::{Db, Server, run, tsio};
 use crate::ledger::before_money;
 use crate::raw_sql::{RawSql, proved};
 
-const BOUND: Duration = Duration::from_secs(30);
-/// Marks a migration as done that this program does not know.
+/// The longest wait for a message of a stream.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+/// Records a migration that this program does not contain, as a newer release would.
 const MIGRATED: &str = "INSERT INTO seaql_migrations VALUES ('m9999_of_the_future', 0)";
 const EVENTS: &str = "SELECT COUNT(*) FROM events";
 
-fn is_outdated(status: &Status) {
+fn assert_outdated(status: &Status) {
     assert_eq!((status.code(), reason(status).as_str()), (Code::Unavailable, "SERVER_OUTDATED"), "{status:?}");
 }
 
@@ -42,27 +43,27 @@ fn an_older_server_still_reads_and_no_longer_writes() {
 
         raw_sql.run(MIGRATED).await.unwrap();
         let id = fresh();
-        is_outdated(&client.note(&offers[0].offer, "on the older one", &id).await.unwrap_err());
+        assert_outdated(&client.note(&offers[0].offer, "on the older one", &id).await.unwrap_err());
         // Terms belong to no programme, and their loading is refused too.
         let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
         let terms = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
-        is_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());
+        assert_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());
         assert_eq!(raw_sql.number(EVENTS).await, before);
-        assert_eq!(client.list(YEAR).await.len(), 19, "it reads on");
+        assert_eq!(client.list(YEAR).await.len(), 19, "the older server still reads");
 
-        let health_status = timeout(BOUND, health.message()).await.unwrap().unwrap().unwrap();
+        let health_status = timeout(MAX_WAIT, health.message()).await.unwrap().unwrap().unwrap();
         assert_eq!(health_status.status(), ServingStatus::NotServing);
-        let sent_on = timeout(BOUND, async {
+        let watch_ends = timeout(MAX_WAIT, async {
             loop {
                 if let Err(status) = watch.message().await {
                     return status;
                 }
             }
         });
-        let sent_on = sent_on.await.unwrap();
-        assert_eq!((sent_on.code(), reason(&sent_on).as_str()), (Code::Unavailable, "SERVER_STOPPING"));
+        let status = watch_ends.await.unwrap();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "SERVER_STOPPING"));
 
-        // A newer server, which knows the schema, carries out what the older one refused.
+        // A newer server, which has this migration, carries out the request that the older server refused.
         raw_sql.run("DELETE FROM seaql_migrations WHERE version = 'm9999_of_the_future'").await.unwrap();
         let newer = Server::start(&db);
         Client::of(&newer).await.note(&offers[0].offer, "on the older one", &id).await.unwrap();
@@ -77,20 +78,20 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
         let server = Server::start(&db);
         let client = Client::of(&server).await;
         let offer = client.seed().await.remove(0).offer;
-        // Its statements are planned and cached now, as on any server that has run for a while.
+        // Afterwards the server has planned and cached its statements, as any server that has run for a while.
         for _ in 0..10 {
             client.note(&offer, "before", &fresh()).await.unwrap();
         }
-        let (mut migration, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
-        let before = beside.number(EVENTS).await;
+        let (mut migration, mut observer) = (RawSql::of(&db).await, RawSql::of(&db).await);
+        let before = observer.number(EVENTS).await;
         migration.run(&format!("BEGIN; LOCK TABLE books IN EXCLUSIVE MODE; {MIGRATED}")).await.unwrap();
         let caller = client.clone();
         let note = tokio::spawn(async move { caller.note(&offer, "meanwhile", &fresh()).await });
-        beside.until_waiting(1).await;
-        assert_eq!(client.list(YEAR).await.len(), 19, "who reads does not wait");
+        observer.until_waiting(1).await;
+        assert_eq!(client.list(YEAR).await.len(), 19, "a read does not wait for the migration");
         migration.run("COMMIT").await.unwrap();
-        is_outdated(&note.await.unwrap().unwrap_err());
-        assert_eq!(beside.number(EVENTS).await, before);
+        assert_outdated(&note.await.unwrap().unwrap_err());
+        assert_eq!(observer.number(EVENTS).await, before);
     });
 }
 
@@ -98,15 +99,15 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
 fn a_migration_waits_for_running_writers() {
     run(async {
         let db = Db::postgres();
-        let (mut writer, mut beside) = (RawSql::of(&db).await, RawSql::of(&db).await);
-        // The schema of a release ago, with a writer in the middle of a batch.
+        let (mut writer, mut observer) = (RawSql::of(&db).await, RawSql::of(&db).await);
+        // The schema of an earlier release, and a writer in the middle of a batch.
         writer.run(&before_money(&db)).await.unwrap();
         writer.lock_programme(YEAR).await;
         let url = db.url();
         let migrating = thread::spawn(move || tsio(&["migrate", "--database", &url]));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND wait_event_type = 'Lock' AND query LIKE '%LOCK TABLE books%' AND pid <> pg_backend_pid()";
-        beside.until(waits, 1).await;
+        observer.until(waits, 1).await;
         writer.release_lock().await;
         let migrated = migrating.join().unwrap();
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);

@@ -1,4 +1,4 @@
-//! The columns of a database, and SQL that changes a value in each to another value of its type.
+//! Reads the columns of a database, and makes SQL that changes a value of a column to another value of its type.
 
 use crate::raw_sql::RawSql;
 
@@ -9,7 +9,7 @@ pub(super) struct Column {
     pub(super) name: String,
     kind: String,
     may_be_null: bool,
-    /// The columns of the table's key.
+    /// The columns of the table's primary key.
     key: Vec<String>,
     is_postgres: bool,
 }
@@ -18,8 +18,8 @@ pub(super) struct Column {
 #[derive(Debug)]
 pub(super) struct Change {
     pub(super) sql: String,
-    /// Counts the rows that it could change.
-    exists: String,
+    /// A query that counts the rows that the statement could change.
+    candidates: String,
 }
 
 const SQLITE: &str = "SELECT m.name || '|' || c.name || '|' || c.type || '|' || (c.\"notnull\" = 0) || '|' || \
@@ -48,51 +48,54 @@ pub(super) async fn all(raw_sql: &mut RawSql) -> Vec<Column> {
 }
 
 impl Column {
-    /// Makes the changes: another value in the first, the last and a middle row with a value; NULL in the first such row; a
-    /// value in the first row with NULL.
+    /// Makes SQL for the changes to try: another value in the first, the last and a middle row that has a value. For a
+    /// nullable column also NULL in the first row that has a value, and a value in the first row that has NULL.
     pub(super) fn changes(&self) -> Vec<Change> {
         let name = &self.name;
-        let (has, lacks) = (format!("{name} IS NOT NULL"), format!("{name} IS NULL"));
-        let mut changes: Vec<Change> =
-            ["first", "last", "middle"].iter().map(|place| self.change(&self.another_value(), &has, place)).collect();
+        let (has_value, is_null) = (format!("{name} IS NOT NULL"), format!("{name} IS NULL"));
+        let mut changes: Vec<Change> = ["first", "last", "middle"]
+            .iter()
+            .map(|place| self.change(&self.another_value(), &has_value, place))
+            .collect();
         if self.may_be_null {
-            changes.push(self.change("NULL", &has, "first"));
-            changes.push(self.change(self.constant(), &lacks, "first"));
+            changes.push(self.change("NULL", &has_value, "first"));
+            changes.push(self.change(self.constant(), &is_null, "first"));
         }
         changes
     }
 
-    fn change(&self, to: &str, of: &str, place: &str) -> Change {
+    /// Sets the column to a value in the first, last or middle row that meets this condition.
+    fn change(&self, value: &str, condition: &str, place: &str) -> Change {
         let Self { table, name, .. } = self;
-        let condition = format!("{} AND {of}", covered_rows(table));
+        let condition = format!("{} AND {condition}", covered_rows(table));
         Change {
-            sql: format!("UPDATE {table} SET {name} = {to} WHERE {}", row(table, &self.key, &condition, place)),
-            exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+            sql: format!("UPDATE {table} SET {name} = {value} WHERE {}", row(table, &self.key, &condition, place)),
+            candidates: format!("SELECT count(*) FROM {table} WHERE {condition}"),
         }
     }
 
-    /// An expression for another value of the same type.
+    /// Returns an SQL expression for another value of the same type.
     fn another_value(&self) -> String {
-        let it = &self.name;
+        let name = &self.name;
         match (self.is_postgres, self.kind.as_str()) {
-            (_, "bigint") => format!("{it} + 1"),
-            (true, "text") => format!("{it} || 'x'"),
-            (true, "boolean") => format!("NOT {it}"),
-            (true, "date") => format!("{it} + 1"),
-            (true, "uuid") => format!("md5({it}::text)::uuid"),
-            (true, "bytea") => format!("set_byte({it}, 0, get_byte({it}, 0) # 1)"),
-            (false, "integer") => format!("CASE {it} WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE {it} + 1 END"),
+            (_, "bigint") => format!("{name} + 1"),
+            (true, "text") => format!("{name} || 'x'"),
+            (true, "boolean") => format!("NOT {name}"),
+            (true, "date") => format!("{name} + 1"),
+            (true, "uuid") => format!("md5({name}::text)::uuid"),
+            (true, "bytea") => format!("set_byte({name}, 0, get_byte({name}, 0) # 1)"),
+            (false, "integer") => format!("CASE {name} WHEN 0 THEN 1 WHEN 1 THEN 0 ELSE {name} + 1 END"),
             (false, "text") => {
-                format!("CASE WHEN {it} GLOB '????-??-??' THEN DATE({it}, '+1 day') ELSE {it} || 'x' END")
+                format!("CASE WHEN {name} GLOB '????-??-??' THEN DATE({name}, '+1 day') ELSE {name} || 'x' END")
             }
             (false, "blob") => format!(
-                "CASE {it} WHEN ZEROBLOB(LENGTH({it})) THEN RANDOMBLOB(LENGTH({it})) ELSE ZEROBLOB(LENGTH({it})) END"
+                "CASE {name} WHEN ZEROBLOB(LENGTH({name})) THEN RANDOMBLOB(LENGTH({name})) ELSE ZEROBLOB(LENGTH({name})) END"
             ),
-            other => panic!("{}.{it}: {other:?}", self.table),
+            other => panic!("{}.{name}: {other:?}", self.table),
         }
     }
 
-    /// A constant of the type.
+    /// Returns an SQL constant of the type.
     fn constant(&self) -> &'static str {
         match (self.is_postgres, self.kind.as_str()) {
             (_, "bigint" | "integer") => "1",
@@ -107,8 +110,9 @@ impl Column {
     }
 }
 
-/// The condition for rows that the record covers. Left out are an account's day without a change, a request without an event, and
-/// the loading of terms, whose only event is the adoption of the rules, which the program also records without a request.
+/// Returns a condition for the rows that verify compares with the record. It does not compare days of an account without a
+/// change, requests without an event, nor requests to load terms. The only event of such a request is the adoption of rules,
+/// which the program also records without a request.
 fn covered_rows(table: &str) -> &'static str {
     match table {
         "account_days" => "change <> 0",
@@ -120,6 +124,7 @@ fn covered_rows(table: &str) -> &'static str {
     }
 }
 
+/// Returns a condition for the key of the first, last or middle row that meets this condition.
 fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
     let keys = key.join(", ");
     let order = if place == "last" { key.join(" DESC, ") + " DESC" } else { keys.clone() };
@@ -132,25 +137,25 @@ fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
 }
 
 impl Change {
-    /// Makes the change that deletes the last row.
-    pub(super) fn of_row(table: &str, columns: &[Column]) -> Self {
+    /// Makes SQL that deletes the last row of a table.
+    pub(super) fn delete_last_row(table: &str, columns: &[Column]) -> Self {
         let key = &columns.iter().find(|it| it.table == table).unwrap().key;
         let condition = covered_rows(table);
         Self {
             sql: format!("DELETE FROM {table} WHERE {}", row(table, key, condition, "last")),
-            exists: format!("SELECT count(*) FROM {table} WHERE {condition}"),
+            candidates: format!("SELECT count(*) FROM {table} WHERE {condition}"),
         }
     }
 
-    /// Makes the change. Returns false if there is no row for it, or another row has the new key.
+    /// Makes the change. Returns false if no row meets its condition, or another row already has the new key.
     pub(super) async fn apply(&self, raw_sql: &mut RawSql) -> bool {
-        if raw_sql.number(&self.exists).await == 0 {
+        if raw_sql.number(&self.candidates).await == 0 {
             return false;
         }
         match raw_sql.run(&self.sql).await {
             Ok(()) => true,
-            Err(refused) => {
-                assert!(refused.to_lowercase().contains("unique"), "{}: {refused}", self.sql);
+            Err(error) => {
+                assert!(error.to_lowercase().contains("unique"), "{}: {error}", self.sql);
                 false
             }
         }

@@ -1,4 +1,5 @@
-//! Every command shows stored control characters of earlier versions escaped, so that none reaches a terminal.
+//! Tests that every command escapes the control characters that it prints, so that none reaches a terminal. Texts that
+//! earlier versions stored may contain them.
 
 use crate::harness::{Db, Output, Server, both, tsio};
 use crate::raw_sql::RawSql;
@@ -6,12 +7,12 @@ use crate::samples::{august, done, offer_id, path, text};
 
 both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, csv_output_holds_no_formula);
 
-/// Control characters that colour text, name a window, begin a C1 sequence, and reverse the direction of writing.
+/// Control characters that colour text, change the title of a window, begin a C1 sequence, and reverse the direction of text.
 const HOSTILE: &str = "\u{1b}[31m\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2028}";
-/// The same text as it is shown, in tables and in JSON.
+/// The same text as tables and JSON show it.
 const ESCAPED: &str = r"\u001b[31m\u001b]0;x\u0007\u009b1m\u202e\u2028";
 
-/// Every column with text from a file or a person.
+/// Every column with text from a file or a person: the table and its columns.
 const COLUMNS: [(&str, &[&str]); 10] = [
     ("offers", &["name"]),
     ("offer_schools", &["name"]),
@@ -25,22 +26,22 @@ const COLUMNS: [(&str, &[&str]); 10] = [
     ("ofsted_rows", &["name", "phase"]),
 ];
 
-/// Runs a command with output for people.
-fn table(server: &Server, args: &[&str]) -> Output {
+/// Runs a command without adding `--output json`, so by default it prints a table.
+fn run_as_typed(server: &Server, args: &[&str]) -> Output {
     tsio(&[&["--server", &server.url()], args].concat())
 }
 
-/// Finds the characters of an output that act on a terminal. Only line feeds are allowed.
-fn acting(text: &str) -> Vec<char> {
-    let acts = |it: &char| {
+/// Returns the control characters of an output, but no line feeds, which are allowed.
+fn control_characters(text: &str) -> Vec<char> {
+    let is_control = |it: &char| {
         it.is_control() && *it != '\n' || matches!(it, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{61c}')
     };
-    text.chars().filter(acts).collect()
+    text.chars().filter(is_control).collect()
 }
 
-fn prints_no_control_characters(printed: &Output, what: &str) {
+fn prints_no_control_characters(printed: &Output, command: &str) {
     for text in [&printed.stdout, &printed.stderr] {
-        assert!(acting(text).is_empty(), "{what}: {text:?}");
+        assert!(control_characters(text).is_empty(), "{command}: {text:?}");
     }
 }
 
@@ -59,10 +60,10 @@ async fn stored_texts_are_shown_escaped(db: Db) {
         for column in columns {
             raw_sql.run(&format!("UPDATE {table} SET {column} = {column} || '{HOSTILE}'")).await.unwrap();
             let stored = format!("SELECT count(*) FROM {table} WHERE {column} LIKE '%{HOSTILE}'");
-            assert!(raw_sql.number(&stored).await > 0, "{table}.{column} holds none");
+            assert!(raw_sql.number(&stored).await > 0, "{table}.{column} has no row with the control characters");
         }
     }
-    // Tells whether the command prints a name.
+    // Each command, and whether it prints a name.
     let commands: [(&[&str], bool); 17] = [
         (&["offers", "list"], true),
         (&["offers", "show", &offer], true),
@@ -84,7 +85,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
     ];
     for (command, has_names) in commands {
         for output in ["table", "json"] {
-            let printed = table(&server, &[&["--output", output], command].concat());
+            let printed = run_as_typed(&server, &[&["--output", output], command].concat());
             assert_eq!(printed.code, 0, "{command:?}: {}", printed.stderr);
             prints_no_control_characters(&printed, &format!("{command:?} as {output}"));
             // A table may break a long word over two lines.
@@ -92,7 +93,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
             assert_eq!(shown, has_names, "{command:?} as {output}: {}", printed.stdout);
         }
     }
-    // JSON has the unchanged value.
+    // Decoded JSON has the unchanged text.
     let name = text(&done(&server, &["offers", "show", &offer]), "name");
     assert!(name.ends_with(HOSTILE), "{name:?}");
     let differences = tsio(&["verify", "--database", &db.url()]);
@@ -101,7 +102,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
     assert!(differences.stdout.contains("u{1b}") || differences.stdout.contains(ESCAPED), "{}", differences.stdout);
 }
 
-/// A refusal, a wrong argument and a file name, each with characters that act on a terminal.
+/// Control characters in arguments, file names and the contents of files are escaped in the errors that name them.
 async fn what_is_typed_is_shown_escaped(db: Db) {
     let server = Server::start(&db);
     let folder = tempfile::tempdir().unwrap();
@@ -122,17 +123,18 @@ async fn what_is_typed_is_shown_escaped(db: Db) {
         (&["funds", "list", &format!("--{HOSTILE}")], 2),
     ];
     for (command, code) in commands {
-        let printed = table(&server, command);
+        let printed = run_as_typed(&server, command);
         assert_eq!(printed.code, code, "{command:?}: {printed:?}");
         prints_no_control_characters(&printed, &format!("{command:?}"));
         assert!(!printed.stderr.is_empty() || !printed.stdout.is_empty(), "{command:?}");
     }
-    let checked = table(&server, &["terms", "check", terms]);
+    let checked = run_as_typed(&server, &["terms", "check", terms]);
     assert!(checked.stderr.contains("terms.toml:2: ") && checked.stderr.contains("U+202E"), "{}", checked.stderr);
-    assert!(acting(&server.stderr()).is_empty(), "{}", server.stderr());
+    assert!(control_characters(&server.stderr()).is_empty(), "{}", server.stderr());
 }
 
-/// An actor's id may begin like a formula. CSV output marks it as text; amounts stay numbers.
+/// The id of an actor may begin like a formula. CSV output puts an apostrophe before it, so that spreadsheets show it as
+/// text. Amounts are unchanged.
 async fn csv_output_holds_no_formula(db: Db) {
     let server = Server::start(&db);
     let fund = done(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);
@@ -142,15 +144,15 @@ async fn csv_output_holds_no_formula(db: Db) {
         let allocate = ["funds", "allocate", &fund, "1000", "--on", "2021-09-06"];
         done(&server, &[&[format!("--actor={actor}").as_str()][..], &allocate].concat());
     }
-    let sheet = table(&server, &["funds", "entries", &fund, "--csv"]);
+    let sheet = run_as_typed(&server, &["funds", "entries", &fund, "--csv"]);
     assert_eq!(sheet.code, 0, "{}", sheet.stderr);
     let mut rows = csv::Reader::from_reader(sheet.stdout.as_bytes());
     let columns = rows.headers().unwrap().clone();
-    let of = |name: &str| columns.iter().position(|it| it == name).unwrap();
+    let index_of = |name: &str| columns.iter().position(|it| it == name).unwrap();
     let rows: Vec<(String, String)> = rows
         .records()
         .map(|row| row.unwrap())
-        .map(|row| (row[of("actor")].to_owned(), row[of("amount_pence")].to_owned()))
+        .map(|row| (row[index_of("actor")].to_owned(), row[index_of("amount_pence")].to_owned()))
         .collect();
     let expected = ["'@SUM(1+1)", "'=1+1", "'+44", "'-1", "'x", "ann"];
     assert_eq!(rows, expected.map(|it| (it.to_owned(), "100000".to_owned())));
