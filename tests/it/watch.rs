@@ -1,4 +1,5 @@
-//! Watching: a stream has every change once and in order, after any fault, from any place and through any server.
+//! Tests of watching offers: a stream sends every change once and in order. This holds after any fault, from any start
+//! position, and through any server.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,18 +25,18 @@ use crate::samples::refused_for;
 
 both!(
     nothing_is_lost_or_repeated_when_the_stream_breaks,
-    a_watch_from_any_place_gives_the_rest,
+    a_watch_from_any_position_gives_the_rest,
     a_snapshot_comes_first,
     an_offer_that_leaves_the_filter_is_gone,
     many_watch_at_once,
     a_wrong_watch_request_is_refused,
-    a_quiet_stream_says_where_it_is_and_a_late_one_ends,
+    a_quiet_stream_sends_checkpoints_and_ends_at_its_deadline,
     a_stopping_server_ends_its_watches_so_that_they_can_resume,
-    a_place_of_a_lost_future_is_recognised,
+    a_position_that_a_restore_removed_is_recognised,
     the_command_line_prints_one_line_per_message,
 );
 
-/// One stream.
+/// A stream of the changes of offers.
 struct Watch(Streaming<WatchOffersResponse>);
 
 impl Watch {
@@ -52,7 +53,7 @@ impl Watch {
         self.0.message().await.unwrap().expect("the stream is open")
     }
 
-    /// Returns the next message that is no checkpoint.
+    /// Reads messages until one is no checkpoint, and returns it.
     async fn next_change(&mut self) -> WatchOffersResponse {
         loop {
             let message = self.next().await;
@@ -62,7 +63,7 @@ impl Watch {
         }
     }
 
-    /// Returns all messages up to this sequence but the checkpoints.
+    /// Reads all messages up to this sequence, and returns those that are no checkpoints.
     async fn up_to(&mut self, last: i64) -> Vec<WatchOffersResponse> {
         let mut all = Vec::new();
         loop {
@@ -82,13 +83,14 @@ impl Watch {
         loop {
             match self.0.message().await {
                 Ok(Some(_)) => {}
-                Ok(None) => panic!("it ended without saying why"),
+                Ok(None) => panic!("the stream ended without an error status"),
                 Err(status) => return status,
             }
         }
     }
 }
 
+/// The start position after this message.
 fn token(message: &WatchOffersResponse) -> Start {
     Start::ResumeToken(message.resume_token.clone())
 }
@@ -105,23 +107,24 @@ fn offer_of(message: &WatchOffersResponse) -> &Offer {
     }
 }
 
-/// Compares the messages of a watcher of all offers with the record, whose first event is about no offer. Each sequence has
-/// to come once and in order, with its event and the offer's state after it.
+/// Compares the messages about all offers with the record. Each sequence from 2 on has to come once and in order, with its
+/// event and the state of its offer after the event. Event 1 is about no offer.
 async fn matches_record(client: &Client, seen: &[WatchOffersResponse], last: i64) {
     let numbers: Vec<i64> = seen.iter().map(|it| it.sequence).collect();
     assert_eq!(numbers, (2..=last).collect::<Vec<_>>());
-    let mut after: HashMap<&str, &Offer> = HashMap::new();
+    let mut latest: HashMap<&str, &Offer> = HashMap::new();
     let mut events = HashMap::new();
     for message in seen {
         let Some(Update::Change(change)) = &message.update else { panic!("{message:?}") };
         let (event, offer) = (change.event.as_ref().unwrap(), change.offer.as_ref().unwrap());
         assert_eq!(event.sequence, message.sequence);
-        after.insert(&offer.offer, offer);
+        latest.insert(&offer.offer, offer);
         events.insert(event.sequence, event);
     }
     for offer in client.list(YEAR).await {
-        assert_eq!(after[offer.offer.as_str()], &offer);
+        assert_eq!(latest[offer.offer.as_str()], &offer);
         for mut event in client.events(&offer.offer).await {
+            // A watch does not send texts.
             event.text.clear();
             assert_eq!(events.remove(&event.sequence), Some(&event));
         }
@@ -140,7 +143,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     let mut seen = Vec::new();
     let mut start = Start::AfterSequence(0);
     for _ in 0..30 {
-        // Each watch has its own connection, which breaks anywhere.
+        // Each watch has its own connection, which closes after a random number of messages.
         let mut watch = Watch::from(&Client::of(&server).await, start.clone()).await;
         for _ in 0..rng.usize(0..40) {
             let message = watch.next().await;
@@ -159,37 +162,37 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     }
     matches_record(&client, &seen, last).await;
     let replayed = Watch::from(&client, Start::AfterSequence(0)).await.up_to(last).await;
-    assert_eq!(bytes(&replayed), bytes(&seen), "a watch from the same place has the same messages");
+    assert_eq!(bytes(&replayed), bytes(&seen), "a watch from the beginning has the messages of all the broken watches");
 }
 
-async fn a_watch_from_any_place_gives_the_rest(db: Db) {
+async fn a_watch_from_any_position_gives_the_rest(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let mut live = Watch::from(&client, Start::AfterSequence(0)).await;
-    // Some events between them are about no offer: 21 and 22 create a fund and fill it.
+    // Events 21 and 22, which create a fund and allocate money to it, are about no offer.
     funded(&server, "credit", "5000");
-    let told =
+    let contacted =
         client.offers().contact_offers(client.ask(contact(Party::ResponsibleBody, &[&offers[0]], &fresh()))).await;
-    assert!(told.is_ok());
+    assert!(contacted.is_ok());
     client.note(&offers[1].offer, "not to be sent", &fresh()).await.unwrap();
     let last = proved(&db)[0].0;
     let whole = live.up_to(last).await;
-    assert_eq!((last, whole.len()), (24, 21), "three are about no offer");
+    assert_eq!((last, whole.len()), (24, 21), "three of 24 events are about no offer");
     assert!(!whole.iter().any(|it| String::from_utf8_lossy(&it.encode_to_vec()).contains("not to be sent")));
-    for place in 0..last {
-        let rest: Vec<_> = whole.iter().filter(|it| it.sequence > place).cloned().collect();
-        let again = Watch::from(&client, Start::AfterSequence(place)).await.up_to(last).await;
-        assert_eq!(bytes(&again), bytes(&rest), "after {place}");
+    for sequence in 0..last {
+        let rest: Vec<_> = whole.iter().filter(|it| it.sequence > sequence).cloned().collect();
+        let resumed = Watch::from(&client, Start::AfterSequence(sequence)).await.up_to(last).await;
+        assert_eq!(bytes(&resumed), bytes(&rest), "after sequence {sequence}");
     }
     for message in whole.iter().filter(|it| it.sequence < last) {
-        let again = Watch::from(&client, token(message)).await.up_to(last).await;
+        let resumed = Watch::from(&client, token(message)).await.up_to(last).await;
         let rest: Vec<_> = whole.iter().filter(|it| it.sequence > message.sequence).cloned().collect();
-        assert_eq!(bytes(&again), bytes(&rest), "after {}", message.sequence);
+        assert_eq!(bytes(&resumed), bytes(&rest), "after the token of sequence {}", message.sequence);
     }
     // At the end of the record, the first message is a checkpoint.
-    let end = Watch::from(&client, Start::AfterSequence(last)).await.next().await;
-    assert_eq!((end.sequence, matches!(end.update, Some(Update::Checkpoint(_)))), (last, true));
+    let first = Watch::from(&client, Start::AfterSequence(last)).await.next().await;
+    assert_eq!((first.sequence, matches!(first.update, Some(Update::Checkpoint(_)))), (last, true));
 }
 
 async fn a_snapshot_comes_first(db: Db) {
@@ -208,16 +211,16 @@ async fn a_snapshot_comes_first(db: Db) {
         }
         let offer = offer_of(&message).clone();
         assert_eq!((message.sequence, message.resume_token.as_str()), (0, ""));
-        assert!(state.insert(offer.offer.clone(), offer).is_none(), "each once");
+        assert!(state.insert(offer.offer.clone(), offer).is_none(), "the snapshot contains each offer once");
     };
     assert_eq!(state.len(), 19);
     load.until_more(50).await;
     load.end().await;
     let last = proved(&db)[0].0;
-    let mut at = end.sequence;
+    let mut sequence = end.sequence;
     for message in watch.up_to(last).await {
-        at += 1;
-        assert_eq!(message.sequence, at, "on from where the snapshot is of");
+        sequence += 1;
+        assert_eq!(message.sequence, sequence, "the changes continue after the snapshot");
         state.insert(offer_of(&message).offer.clone(), offer_of(&message).clone());
     }
     for offer in client.list(YEAR).await {
@@ -230,7 +233,7 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let region = offers[0].region.clone();
-    let here: Vec<&Offer> = offers.iter().filter(|it| it.region == region).collect();
+    let in_region: Vec<&Offer> = offers.iter().filter(|it| it.region == region).collect();
     let elsewhere = offers.iter().find(|it| it.region != region).unwrap();
     let request = WatchOffersRequest {
         programme: YEAR.to_owned(),
@@ -239,7 +242,7 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
         start: None,
     };
     let mut watch = Watch::of(&client, request).await;
-    for offer in &here {
+    for offer in &in_region {
         assert_eq!(offer_of(&watch.next().await), *offer);
     }
     assert!(matches!(watch.next().await.update, Some(Update::SnapshotEnd(_))));
@@ -249,19 +252,20 @@ async fn an_offer_that_leaves_the_filter_is_gone(db: Db) {
         client.offers().contact_offers(client.ask(request)).await.unwrap();
     };
     record_contact(elsewhere).await;
-    record_contact(here[0]).await;
-    // An offer that did not match the filter and does not match now.
-    client.note(&here[0].offer, "between", &fresh()).await.unwrap();
+    let left = in_region[0];
+    record_contact(left).await;
+    // The offer matches the filter neither before nor after this change, so the stream does not send it.
+    client.note(&left.offer, "between", &fresh()).await.unwrap();
     let close = CloseOfferRequest {
         request_id: fresh(),
-        offer: here[0].offer.clone(),
+        offer: left.offer.clone(),
         outcome: Outcome::Withdrawn.into(),
         ..Default::default()
     };
     client.offers().close_offer(client.ask(close)).await.unwrap();
     let gone = watch.next_change().await;
     match &gone.update {
-        Some(Update::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&here[0].offer, 22)),
+        Some(Update::Gone(it)) => assert_eq!((&it.offer, gone.sequence), (&left.offer, 22)),
         other => panic!("{other:?}"),
     }
     let back = watch.next_change().await;
@@ -272,9 +276,9 @@ async fn many_watch_at_once(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    // The watches have a connection of their own, because their unread messages fill it.
-    let apart = Client::of(&server).await;
-    let watching = (0..60).map(async |_| Watch::from(&apart, Start::AfterSequence(0)).await);
+    // The watches share a second connection, because their unread messages fill it.
+    let watcher = Client::of(&server).await;
+    let watching = (0..60).map(async |_| Watch::from(&watcher, Start::AfterSequence(0)).await);
     let watching = join_all(watching).await;
     let load = Load::on(&client, &offers, OnFailure::Retry);
     load.until_more(400).await;
@@ -282,8 +286,8 @@ async fn many_watch_at_once(db: Db) {
     let last = proved(&db)[0].0;
     let seen = join_all(watching.into_iter().map(async |mut it| it.up_to(last).await)).await;
     matches_record(&client, &seen[0], last).await;
-    for others in &seen[1..] {
-        assert!(bytes(others) == bytes(&seen[0]), "all watchers receive the same messages");
+    for messages in &seen[1..] {
+        assert!(bytes(messages) == bytes(&seen[0]), "all watchers receive the same messages");
     }
 }
 
@@ -291,19 +295,19 @@ async fn many_watch_at_once(db: Db) {
 fn two_servers_send_the_same_changes_and_notify_each_other() {
     run(async {
         let db = Db::postgres();
-        let mut hints = PgListener::connect(&db.url()).await.unwrap();
-        let (one, other) = (Server::start(&db), Server::start(&db));
-        let (one, other) = (Client::of(&one).await, Client::of(&other).await);
+        let mut notifications = PgListener::connect(&db.url()).await.unwrap();
+        let (first_server, second_server) = (Server::start(&db), Server::start(&db));
+        let (one, other) = (Client::of(&first_server).await, Client::of(&second_server).await);
         let offers = one.seed().await;
         let mut watching =
             [Watch::from(&one, Start::AfterSequence(0)).await, Watch::from(&other, Start::AfterSequence(0)).await];
-        hints.listen("tsio_books").await.unwrap();
-        one.note(&offers[0].offer, "heard elsewhere", &fresh()).await.unwrap();
-        assert_eq!(hints.recv().await.unwrap().payload(), YEAR);
+        notifications.listen("tsio_books").await.unwrap();
+        one.note(&offers[0].offer, "for the other server", &fresh()).await.unwrap();
+        assert_eq!(notifications.recv().await.unwrap().payload(), YEAR);
         // Terminated sessions lose notifications, but the watches must not lose changes.
         let mut raw_sql = RawSql::of(&db).await;
-        for at in [&one, &other] {
-            let load = Load::on(at, &offers, OnFailure::Retry);
+        for client in [&one, &other] {
+            let load = Load::on(client, &offers, OnFailure::Retry);
             for _ in 0..5 {
                 load.until_more(30).await;
                 // Between two batches there may be no session to terminate.
@@ -319,13 +323,13 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
         let (first, second) = (first.up_to(last).await, second.up_to(last).await);
         matches_record(&other, &first, last).await;
         assert_eq!(bytes(&first), bytes(&second));
-        // A place from one server is valid at the other.
+        // A token from one server is valid at the other.
         let rest = Watch::from(&other, token(&first[10])).await.up_to(last).await;
         assert_eq!(bytes(&rest), bytes(&first[11..]));
     });
 }
 
-async fn a_place_of_a_lost_future_is_recognised(db: Db) {
+async fn a_position_that_a_restore_removed_is_recognised(db: Db) {
     let mut server = Server::start(&db);
     let offers = Client::of(&server).await.seed().await;
     server.stop();
@@ -334,7 +338,7 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     let client = Client::of(&server).await;
     let mut watch = Watch::from(&client, Start::AfterSequence(19)).await;
     let kept = watch.next_change().await;
-    client.note(&offers[0].offer, "this is lost", &fresh()).await.unwrap();
+    client.note(&offers[0].offer, "removed by the restore", &fresh()).await.unwrap();
     let lost = watch.next_change().await;
     assert_eq!((kept.sequence, lost.sequence), (20, 21));
     drop(watch);
@@ -349,15 +353,16 @@ async fn a_place_of_a_lost_future_is_recognised(db: Db) {
     };
     diverged(token(&lost)).await;
     diverged(Start::AfterSequence(21)).await;
-    // Another event has this number now, which only the token shows.
-    client.note(&offers[0].offer, "this came instead", &fresh()).await.unwrap();
+    // Now another event has this sequence. Only the token shows that it is not the lost event.
+    client.note(&offers[0].offer, "made after the restore", &fresh()).await.unwrap();
     diverged(token(&lost)).await;
     let other = Watch::from(&client, token(&kept)).await.next_change().await;
     assert_eq!(other.sequence, 21);
     assert_ne!(other.resume_token, lost.resume_token);
 }
 
-/// The checkpoints of another stream, five seconds apart, serve as a clock: a slow watcher has 30 seconds.
+/// A watcher that does not read is ended after 30 seconds. The test measures them by the checkpoints of a second stream, which
+/// come every five seconds.
 #[test]
 fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
     run(async {
@@ -367,7 +372,7 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         let load = Load::on(&client, &offers, OnFailure::Retry);
         load.until_more(1_000).await;
         load.end().await;
-        // A small window, so that unread messages stay at the server.
+        // With a small window, the server cannot send all messages before the watcher reads some.
         let narrow = Endpoint::from_shared(server.url()).unwrap().initial_stream_window_size(65_535);
         let mut narrow = OfferServiceClient::new(narrow.connect().await.unwrap());
         let (programme, start) = (YEAR.to_owned(), Some(Start::AfterSequence(0)));
@@ -386,17 +391,17 @@ fn a_watcher_that_reads_nothing_is_ended_and_can_resume() {
         let mut seen = Vec::new();
         let status = loop {
             match slow.0.message().await {
-                Ok(message) => seen.push(message.expect("it says why it ends")),
+                Ok(message) => seen.push(message.expect("the stream ends with an error status")),
                 Err(status) => break status,
             }
         };
         assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "WATCHER_TOO_SLOW"));
-        let at = seen.last().unwrap();
+        let newest = seen.last().unwrap();
         assert!(
-            at.sequence < last && status.message().ends_with(&format!("after sequence {}", at.sequence)),
+            newest.sequence < last && status.message().ends_with(&format!("after sequence {}", newest.sequence)),
             "{status:?}"
         );
-        let rest = Watch::from(&client, token(at)).await.up_to(last).await;
+        let rest = Watch::from(&client, token(newest)).await.up_to(last).await;
         seen.extend(rest);
         matches_record(&client, &seen, last).await;
     });
@@ -406,30 +411,30 @@ async fn a_wrong_watch_request_is_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
-    let place = Watch::from(&client, Start::AfterSequence(3)).await.next().await.resume_token;
-    let of = |programme: &str, start: Option<Start>| WatchOffersRequest {
+    let token = Watch::from(&client, Start::AfterSequence(3)).await.next().await.resume_token;
+    let request_for = |programme: &str, start: Option<Start>| WatchOffersRequest {
         programme: programme.to_owned(),
         start,
         ..Default::default()
     };
     let rows = [
-        (of(NEXT_YEAR, Some(Start::ResumeToken(place.clone()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
-        (of(YEAR, Some(Start::ResumeToken(place[1..].to_owned()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
-        (of(YEAR, Some(Start::ResumeToken(String::new()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
-        (of(YEAR, Some(Start::AfterSequence(-1))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
-        (of(YEAR, Some(Start::AfterSequence(21))), Code::FailedPrecondition, "HISTORY_DIVERGED"),
-        (of("2030-31", None), Code::NotFound, "NOT_FOUND"),
+        (request_for(NEXT_YEAR, Some(Start::ResumeToken(token.clone()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (request_for(YEAR, Some(Start::ResumeToken(token[1..].to_owned()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (request_for(YEAR, Some(Start::ResumeToken(String::new()))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (request_for(YEAR, Some(Start::AfterSequence(-1))), Code::InvalidArgument, "FIELD_VIOLATIONS"),
+        (request_for(YEAR, Some(Start::AfterSequence(21))), Code::FailedPrecondition, "HISTORY_DIVERGED"),
+        (request_for("2030-31", None), Code::NotFound, "NOT_FOUND"),
     ];
-    for (request, code, why) in rows {
+    for (request, code, expected_reason) in rows {
         let status = match client.offers().watch_offers(client.ask(request.clone())).await {
             Ok(answer) => Watch(answer.into_inner()).end().await,
             Err(status) => status,
         };
-        assert_eq!((status.code(), reason(&status).as_str()), (code, why), "{request:?}");
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected_reason), "{request:?}");
     }
 }
 
-async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
+async fn a_quiet_stream_sends_checkpoints_and_ends_at_its_deadline(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -439,8 +444,8 @@ async fn a_quiet_stream_says_where_it_is_and_a_late_one_ends(db: Db) {
     while !matches!(watch.next().await.update, Some(Update::SnapshotEnd(_))) {}
     // The first checkpoint says that the stream has caught up, the next ones that it is still open.
     for _ in 0..2 {
-        let here = watch.next().await;
-        assert_eq!((here.sequence, matches!(here.update, Some(Update::Checkpoint(_)))), (20, true));
+        let checkpoint = watch.next().await;
+        assert_eq!((checkpoint.sequence, matches!(checkpoint.update, Some(Update::Checkpoint(_)))), (20, true));
     }
     let status = watch.end().await;
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "DEADLINE_PASSED"));

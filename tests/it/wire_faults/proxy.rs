@@ -1,4 +1,4 @@
-//! A proxy before PostgreSQL that knows where a message ends.
+//! A proxy between a server and PostgreSQL. It splits each stream into messages, and makes a fault after one of them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,24 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What happens to a connection after a message.
+/// A fault that the proxy makes after a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The connection is closed in both directions.
     Cut,
-    /// The connection stays open, but carries nothing any more.
+    /// The connection stays open, but carries no further message.
     Stall,
     /// The message is sent a second time.
     Duplicate,
 }
 
+/// The planned fault, and the number of messages since the plan was made.
 #[derive(Debug, Default)]
 struct Plan {
-    armed: Option<(u64, Fault)>,
+    /// The fault, and the number of the message after which it comes. Messages are only counted while a fault is planned.
+    fault: Option<(u64, Fault)>,
     messages: u64,
 }
 
-/// While set, each reading connection that carries a statement falls silent for good.
+/// While this is true, each connection for reads is stalled when it carries a statement, and stays so.
 type ReadersStall = Arc<AtomicBool>;
 
 /// Carries messages between a server and its database.
@@ -34,21 +36,21 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy before the database of this URL.
+    /// Starts a proxy for the database with this URL.
     pub(super) fn before(url: &str) -> Self {
         let (user, rest) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
-        let (database, name) = rest.split_once('/').unwrap();
-        let database: SocketAddr = database.parse().unwrap();
+        let (address, name) = rest.split_once('/').unwrap();
+        let address: SocketAddr = address.parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("postgres://{user}@{}/{name}?sslmode=disable", listener.local_addr().unwrap());
         let plan = Arc::<Mutex<Plan>>::default();
         let readers_stall = ReadersStall::default();
-        let kept = (Arc::clone(&plan), Arc::clone(&readers_stall));
+        let shared = (Arc::clone(&plan), Arc::clone(&readers_stall));
         thread::spawn(move || {
-            for program in listener.incoming().map_while(Result::ok) {
-                let Ok(database) = TcpStream::connect(database) else { continue };
-                let (plan, readers_stall) = kept.clone();
-                thread::spawn(move || carry_connection(&program, &database, plan, readers_stall));
+            for server in listener.incoming().map_while(Result::ok) {
+                let Ok(database) = TcpStream::connect(address) else { continue };
+                let (plan, readers_stall) = shared.clone();
+                thread::spawn(move || carry_connection(&server, &database, plan, readers_stall));
             }
         });
         Self { url, plan, readers_stall }
@@ -61,36 +63,38 @@ impl Proxy {
 
     /// Restarts the count of the writers' messages, and plans this fault after the message with this number.
     pub(super) fn arm(&self, after: u64, fault: Fault) {
-        *self.plan.lock().unwrap() = Plan { armed: Some((after, fault)), messages: 0 };
+        *self.plan.lock().unwrap() = Plan { fault: Some((after, fault)), messages: 0 };
     }
 
-    /// Sets whether reading connections fall silent when they carry a statement. Connections that are silent stay silent.
+    /// Sets whether connections for reads are stalled when they carry a statement. Stalled connections stay stalled.
     pub(super) fn stall_readers(&self, yes: bool) {
         self.readers_stall.store(yes, Ordering::SeqCst);
     }
 
-    /// Stops counting and returns the number of messages.
+    /// Removes the planned fault, and returns the number of messages since it was planned.
     pub(super) fn disarm(&self) -> u64 {
         std::mem::take(&mut *self.plan.lock().unwrap()).messages
     }
 }
 
-/// The kind of message by which the program runs a prepared statement. From the database, the same kind is an error.
+/// The first byte of the message with which the server executes a prepared statement. From the database, this byte means an
+/// error.
 const EXECUTE: u8 = b'E';
 
-/// The faults that may happen to a connection.
+/// The source of a connection's faults: the plan for writers, the switch for readers.
 #[derive(Clone)]
 enum Rule {
     Writer(Arc<Mutex<Plan>>),
     Reader(ReadersStall),
 }
 
-fn carry_connection(program: &TcpStream, database: &TcpStream, plan: Arc<Mutex<Plan>>, readers_stall: ReadersStall) {
-    for stream in [program, database] {
+/// Carries messages in both directions until the connection ends.
+fn carry_connection(server: &TcpStream, database: &TcpStream, plan: Arc<Mutex<Plan>>, readers_stall: ReadersStall) {
+    for stream in [server, database] {
         stream.set_nodelay(true).unwrap();
     }
-    // The first message has no kind byte; it names the application.
-    let Ok(startup) = untyped(program) else { return };
+    // The first message has no kind byte. It contains the name of the application.
+    let Ok(startup) = read_without_kind(server) else { return };
     let is_writer = startup.windows(11).any(|it| it == b"tsio writer");
     if (&mut &*database).write_all(&startup).is_err() {
         return;
@@ -98,15 +102,16 @@ fn carry_connection(program: &TcpStream, database: &TcpStream, plan: Arc<Mutex<P
     let rule = if is_writer { Rule::Writer(plan) } else { Rule::Reader(readers_stall) };
     let stalled = Arc::new(Mutex::new(false));
     let clone = |stream: &TcpStream| stream.try_clone().unwrap();
-    let (from, to, kept, other) = (clone(database), clone(program), rule.clone(), Arc::clone(&stalled));
-    let back = thread::spawn(move || carry(from, to, &kept, &other));
-    carry(clone(program), clone(database), &rule, &stalled);
-    back.join().unwrap();
+    let (from, to) = (clone(database), clone(server));
+    let (answer_rule, answers_stalled) = (rule.clone(), Arc::clone(&stalled));
+    let answers = thread::spawn(move || carry(from, to, &answer_rule, &answers_stalled));
+    carry(clone(server), clone(database), &rule, &stalled);
+    answers.join().unwrap();
 }
 
-/// Carries messages one way, until one of the ends is closed.
+/// Carries messages in one direction until a side closes, then closes both. Drops all messages once `stalled` is true.
 fn carry(from: TcpStream, mut to: TcpStream, rule: &Rule, stalled: &Mutex<bool>) {
-    while let Ok(message) = typed(&from) {
+    while let Ok(message) = read_with_kind(&from) {
         let fault = match rule {
             Rule::Writer(plan) => fault_after(plan),
             Rule::Reader(stall) => (message[0] == EXECUTE && stall.load(Ordering::SeqCst)).then_some(Fault::Stall),
@@ -132,15 +137,16 @@ fn carry(from: TcpStream, mut to: TcpStream, rule: &Rule, stalled: &Mutex<bool>)
     }
 }
 
-/// Counts a message and returns the fault that is planned after it.
+/// Counts a message, and returns the fault that is planned after it. Returns `None` if no fault is planned here.
 fn fault_after(plan: &Mutex<Plan>) -> Option<Fault> {
     let mut plan = plan.lock().unwrap();
-    let (after, fault) = plan.armed?;
+    let (after, fault) = plan.fault?;
     plan.messages += 1;
     (plan.messages == after).then_some(fault)
 }
 
-fn untyped(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
+/// Reads a message that begins with its length.
+fn read_without_kind(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;
     let mut message = vec![0; u32::from_be_bytes(length) as usize];
@@ -149,8 +155,9 @@ fn untyped(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(message)
 }
 
-fn typed(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
+/// Reads a message that begins with a byte for its kind, and then its length.
+fn read_with_kind(mut from: &TcpStream) -> std::io::Result<Vec<u8>> {
     let mut kind = [0; 1];
     from.read_exact(&mut kind)?;
-    Ok([&kind[..], &untyped(from)?].concat())
+    Ok([&kind[..], &read_without_kind(from)?].concat())
 }
