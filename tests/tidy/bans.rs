@@ -1,21 +1,24 @@
-//! Code that is banned in certain folders, and the length and first line of a file.
+//! Finds code that is banned in certain folders, and checks the length and first line of each file.
 
 use crate::layers;
 use crate::source::{Finding, Source};
 
-/// A longer file has more than one subject.
-const LONGEST: usize = 500;
+/// The largest number of lines of a file. A longer file should be split by subject.
+const MAX_LINES: usize = 500;
 
+/// Words that certain files must not contain.
 struct Ban {
     words: &'static [&'static str],
-    /// Path prefixes where the ban holds. One empty prefix means everywhere.
+    /// Prefixes of the paths to which the ban applies. An empty prefix matches every path.
     within: &'static [&'static str],
-    /// Path prefixes that are exempt.
+    /// Prefixes of the paths that are exempt.
     except: &'static [&'static str],
+    /// The reason of the ban, or the code to write in place of the word.
     why: &'static str,
 }
 
 const EVERYWHERE: &[&str] = &[""];
+/// Layers that neither read nor write files, wait, or read a clock.
 const PURE: &[&str] = &["crates/tsio-domain/src/", "src/import/"];
 
 const BANS: [Ban; 17] = [
@@ -29,7 +32,7 @@ const BANS: [Ban; 17] = [
         words: &["#[allow(", "#![allow("],
         within: EVERYWHERE,
         except: &[],
-        why: "use #[expect(..., reason = \"...\")], which ends with its cause",
+        why: "use #[expect(..., reason = \"...\")], which fails when its cause is gone",
     },
     Ban { words: &["#[ignore"], within: EVERYWHERE, except: &[], why: "a test that does not run tests nothing" },
     Ban { words: &["thread::sleep"], within: EVERYWHERE, except: &[], why: "wait for the event itself" },
@@ -69,7 +72,7 @@ const BANS: [Ban; 17] = [
         except: &["src/grpc/", "src/cli/", "src/lib.rs", "src/proto.rs"],
         why: "only grpc/ and cli/ know the wire",
     },
-    Ban { words: &["authorise"], within: &["src/grpc/"], except: &[], why: "app authorises, once a use case" },
+    Ban { words: &["authorise"], within: &["src/grpc/"], except: &[], why: "app authorises, once per use case" },
     Ban {
         words: &["tracing::error!", "tracing::warn!", "tracing::info!", "tracing::debug!"],
         within: &["src/grpc/message/"],
@@ -108,27 +111,28 @@ const BANS: [Ban; 17] = [
     },
 ];
 
-/// Folders in which no literal names a method of the contract.
+/// Folders whose code must not contain the name of a method of the contract in a literal.
 const NAMES_NO_METHOD: [&str; 2] = ["src/grpc/service/", "src/app/"];
 
-/// The modules of `std` that do IO, banned in pure layers.
+/// The modules of `std` for input and output, which pure layers must not use.
 const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
 
-/// Finds all banned code of a file, in the order of its lines.
+/// Finds all banned code of a file, ordered by line.
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
     let mut found: Vec<Finding> =
-        BANS.iter().filter(|ban| ban.holds_in(&file.path)).flat_map(|b| b.find(file)).collect();
+        BANS.iter().filter(|ban| ban.applies_to(&file.path)).flat_map(|ban| ban.find(file)).collect();
     if starts_with_any(&file.path, PURE) {
         let io = layers::heads(file, "std").into_iter().filter(|(_, name)| IO.contains(name));
-        found.extend(
-            io.map(|(at, name)| file.finding(file.line_at(at), format!("std::{name}: this layer is pure: no IO"))),
-        );
+        found.extend(io.map(|(offset, name)| {
+            file.finding(file.line_at(offset), format!("std::{name}: this layer is pure: no IO"))
+        }));
     }
     found.sort_by_key(|finding| finding.line);
     found
 }
 
-/// Finds literals that name a method, such as `"OfferService/NoteOffer"`, where a value has the name. Tests may use them.
+/// Finds literals that name a method, such as `"OfferService/NoteOffer"`. The call has the name as a value, which the code must
+/// use. Tests may use literals.
 pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
     if !starts_with_any(&file.path, &NAMES_NO_METHOD)
         || file.path.ends_with("tests.rs")
@@ -144,66 +148,71 @@ pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
     named.map(|(line, _)| file.finding(line, "a method in a literal: the call knows its method")).collect()
 }
 
-/// Checks the length of a file and its first line.
+/// Checks that a file begins with `//! ` and is not too long.
 pub(crate) fn shape(file: &Source) -> Vec<Finding> {
     let mut found = Vec::new();
     if !file.text.starts_with("//! ") {
         found.push(file.finding(1, "starts without a `//!` that says why it exists"));
     }
     let lines = file.text.lines().count();
-    if lines > LONGEST {
-        found.push(file.finding(lines, format!("{lines} lines; {LONGEST} is the most")));
+    if lines > MAX_LINES {
+        found.push(file.finding(lines, format!("{lines} lines; {MAX_LINES} is the most")));
     }
     found
 }
 
-/// Finds errors of the database that a use case creates itself, except in tests. Use cases have their own errors, so a
-/// `StoreError` always means a failure of the database.
+/// Finds code of use cases that creates a `StoreError`, except in tests. Only `store/` may create one, so that it always means
+/// a failure of the database. Patterns that match one are allowed.
 pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
     const PATH: &str = "StoreError::";
     if !file.path.starts_with("src/app/") || file.path.ends_with("/tests.rs") {
         return Vec::new();
     }
     let tests = file.code.find("#[cfg(test)]\nmod tests {").unwrap_or(file.code.len());
-    let is_variant = |at: &usize| file.code[at + PATH.len()..].starts_with(char::is_uppercase);
-    let is_pattern = |at: &usize| {
-        let rest = &file.code[at + PATH.len()..];
-        let name = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
-        let after = rest[name..].strip_prefix('(').map_or(&rest[name..], after_parenthesis);
+    let is_variant = |offset: &usize| file.code[offset + PATH.len()..].starts_with(char::is_uppercase);
+    let is_pattern = |offset: &usize| {
+        let rest = &file.code[offset + PATH.len()..];
+        let name_end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+        let after = rest[name_end..].strip_prefix('(').map_or(&rest[name_end..], after_parenthesis);
         let after = after.trim_start_matches(|c: char| c == ')' || c.is_whitespace());
         ["=>", "|", "if ", "= "].iter().any(|it| after.starts_with(it))
     };
-    let made = file.words(PATH).into_iter().filter(|at| *at < tests && is_variant(at) && !is_pattern(at));
-    made.map(|at| file.finding(file.line_at(at), "only store/ makes a StoreError; use WriteError or AppError"))
+    let creates = |offset: &usize| *offset < tests && is_variant(offset) && !is_pattern(offset);
+    let created = file.words(PATH).into_iter().filter(creates);
+    created
+        .map(|offset| file.finding(file.line_at(offset), "only store/ makes a StoreError; use WriteError or AppError"))
         .collect()
 }
 
-/// Returns the text after the parenthesis that closes an already open one.
+/// Returns the code after the parenthesis that closes the one before `code`.
 fn after_parenthesis(code: &str) -> &str {
     let mut depth = 1_usize;
-    for (at, c) in code.char_indices() {
+    for (offset, c) in code.char_indices() {
         match c {
             '(' => depth += 1,
             ')' => depth -= 1,
             _ => {}
         }
         if depth == 0 {
-            return &code[at + 1..];
+            return &code[offset + 1..];
         }
     }
     ""
 }
 
 impl Ban {
-    fn holds_in(&self, path: &str) -> bool {
+    fn applies_to(&self, path: &str) -> bool {
         starts_with_any(path, self.within) && !starts_with_any(path, self.except)
     }
 
     fn find(&self, file: &Source) -> Vec<Finding> {
-        let at = |word: &&str| file.words(word).into_iter().map(|at| file.line_at(at)).collect::<Vec<_>>();
+        let lines_of =
+            |word: &&str| -> Vec<usize> { file.words(word).into_iter().map(|offset| file.line_at(offset)).collect() };
         self.words
             .iter()
-            .flat_map(|word| at(word).into_iter().map(move |line| file.finding(line, format!("{word}: {}", self.why))))
+            .flat_map(|word| {
+                lines_of(word).into_iter().map(move |line| file.finding(line, format!("{word}: {}", self.why)))
+            })
             .collect()
     }
 }

@@ -1,7 +1,8 @@
-//! No circle of imports: the children of a module import each other in one direction only.
+//! Finds circles of imports: two children of the same module must not import each other, directly or through others.
 //!
-//! A module and its descendants may import each other. Paths in code and in arguments of macros count as imports. A name that
-//! another module imports is followed to the definition of the item. Tests are exempt.
+//! A module and its descendants may import each other. Paths in code and in arguments of macros count as imports. If a module
+//! imports a name that another module only re-exports, the import counts for the module that defines the item. Tests are
+//! exempt.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,10 @@ use syn::{Attribute, ItemMod, ItemUse, UseTree};
 
 use crate::source::Source;
 
-/// A path from the root of the crate.
+/// The names of a path, such as `crate::app::Store` or, without `crate`, a path from the root of the crate.
 type Names = Vec<String>;
 
-/// Returns one line for each pair of children on a circle, with the imports between them.
+/// Returns one line for each import that is part of a circle: the parent module, the two children, and the path.
 pub(crate) fn check(files: &[Source]) -> Vec<String> {
     let roots: BTreeSet<&str> = files.iter().filter_map(|it| root_of(&it.path)).collect();
     roots.into_iter().flat_map(|root| in_crate(files, root)).collect()
@@ -24,24 +25,27 @@ fn in_crate(files: &[Source], root: &str) -> Vec<String> {
     graph.modules.iter().flat_map(|parent| graph.circles_in(parent)).collect()
 }
 
-/// The imports of a file as they are written.
+/// The imports of a file, as the file writes them.
 struct Imports {
     module: Names,
+    /// The names of the modules that the file declares.
     children: BTreeSet<String>,
-    /// The depth of the visited module inside the file.
+    /// How many modules inside the file contain the code that is visited now.
     inside: usize,
     /// The names that `use` imports, each with its path.
     named: BTreeMap<String, Names>,
-    /// All other paths in the file.
+    /// All other paths in the file, with at least two names.
     paths: Vec<Names>,
 }
 
+/// The modules of a crate and the imports between them.
 #[derive(Default)]
 struct Graph {
     modules: BTreeSet<Names>,
-    /// Names that modules import. Their children can use them, and all modules can if they are public.
+    /// The names that modules import: the module, the name, and its path from the root. Children of the module can use such a
+    /// name, and all modules can if the import is public.
     named: BTreeMap<(Names, String), Names>,
-    /// From one module to another, with the path that makes the import.
+    /// The imports: the importing module, the module that defines the item, and the path of the import.
     edges: BTreeMap<(Names, Names), String>,
 }
 
@@ -70,32 +74,32 @@ impl Graph {
         graph
     }
 
-    /// Finds the module that defines the item of a path, and follows imports at most so many times.
+    /// Finds the module that defines the item of a path. Follows at most this number of re-exports.
     fn defined_in(&self, path: &[String], steps: usize) -> Names {
-        let known = (0..=path.len()).rev().map(|it| &path[..it]).find(|it| self.modules.contains(*it));
-        let module = known.unwrap_or_default().to_vec();
+        let longest = (0..=path.len()).rev().map(|it| &path[..it]).find(|it| self.modules.contains(*it));
+        let module = longest.unwrap_or_default().to_vec();
         match path.get(module.len()).and_then(|name| self.named.get(&(module.clone(), name.clone()))) {
             Some(target) if steps > 0 => self.defined_in(target, steps - 1),
             _ => module,
         }
     }
 
-    /// Finds pairs of children of a module that import each other, directly or through others.
+    /// Finds the children of a module that import each other, directly or through others, and describes these imports.
     fn circles_in(&self, parent: &[String]) -> Vec<String> {
         let child = |module: &Names| module.strip_prefix(parent).and_then(|below| below.first()).cloned();
-        let mut next: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        let mut imported: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
         for ((from, to), path) in &self.edges {
             if let (Some(from_child), Some(to_child)) = (child(from), child(to))
                 && from_child != to_child
             {
                 let why = format!("{} imports {path}", from.join("::"));
-                next.entry(from_child).or_default().entry(to_child).or_insert(why);
+                imported.entry(from_child).or_default().entry(to_child).or_insert(why);
             }
         }
         let reaches = |from: &String, to: &String| {
             let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
-            while let Some(at) = open.pop() {
-                for follower in next.get(at).into_iter().flat_map(BTreeMap::keys) {
+            while let Some(child) = open.pop() {
+                for follower in imported.get(child).into_iter().flat_map(BTreeMap::keys) {
                     if follower == to {
                         return true;
                     }
@@ -106,7 +110,7 @@ impl Graph {
             }
             false
         };
-        let edges = next.iter().flat_map(|(from, all)| all.iter().map(move |(to, why)| (from, to, why)));
+        let edges = imported.iter().flat_map(|(from, all)| all.iter().map(move |(to, why)| (from, to, why)));
         let on_circle = edges.filter(|(from, to, _)| reaches(to, from));
         on_circle.map(|(from, to, why)| format!("in {}: {from} -> {to}: {why}", parent.join("::"))).collect()
     }
@@ -132,7 +136,7 @@ impl Imports {
         it
     }
 
-    /// Makes a path from the root of the crate. Returns `None` if it leads out of the crate or begins with a local name.
+    /// Makes a path from the root of the crate. Returns `None` if the path leads to another crate or begins with a local name.
     fn absolute(&self, path: &[String]) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -168,7 +172,7 @@ impl Imports {
         }
     }
 
-    /// Adds a path as the file's own module would write it. A path that stays within the file is left out.
+    /// Adds a path, rewritten as the module of the file would write it. Leaves out a path that stays within the file.
     fn add(&mut self, path: Names, name: Option<String>) {
         let ups = path.iter().take_while(|it| *it == "super").count();
         let path = match path.first().map(String::as_str) {
@@ -184,9 +188,10 @@ impl Imports {
         }
     }
 
+    /// Adds one item of a `use`, with the name that it gets.
     fn leaf(&mut self, before: &Names, item: &str, name: String) {
         let path = [before.as_slice(), &[item.to_owned()]].concat();
-        // `as _` gives no name, but is an import too.
+        // `as _` is an import without a name.
         self.add(path, Some(name).filter(|it| it != "_"));
     }
 }
@@ -215,7 +220,7 @@ impl<'ast> Visit<'ast> for Imports {
         syn::visit::visit_path(self, it);
     }
 
-    /// Arguments of a macro are tokens, not parsed code: paths are read from their text.
+    /// Reads paths from the text of a macro's arguments, because `syn` does not parse them.
     fn visit_macro(&mut self, it: &'ast syn::Macro) {
         let text = it.tokens.to_string().replace(" :: ", "::");
         let words = text.split(|it: char| !(it.is_alphanumeric() || it == '_' || it == ':'));
@@ -229,18 +234,19 @@ impl<'ast> Visit<'ast> for Imports {
     }
 }
 
+/// Tells whether an item is compiled for tests only.
 pub(crate) fn is_for_tests(attributes: &[Attribute]) -> bool {
     let for_tests = |it: &Attribute| it.meta.require_list().is_ok_and(|list| list.tokens.to_string() == "test");
     attributes.iter().any(|it| it.path().is_ident("cfg") && for_tests(it))
 }
 
-/// The folder of the crate's code that a file lies in.
+/// Returns the folder with the code of the file's crate, such as `src/`. Returns `None` for a file outside such a folder.
 fn root_of(path: &str) -> Option<&str> {
     let end = if path.starts_with("src/") { 0 } else { path.starts_with("crates/").then(|| path.find("/src/"))?? + 1 };
     path.get(..end + "src/".len())
 }
 
-/// `app/mod.rs` is `app`, `app/offers.rs` is `app::offers`, `lib.rs` the root.
+/// Returns the module of a file: `app` for `app/mod.rs`, `app::offers` for `app/offers.rs`, the root for `lib.rs`.
 fn module_of(path: &str) -> Names {
     let names = path.trim_end_matches(".rs").split('/');
     let mut names: Names = names.map(ToOwned::to_owned).collect();
@@ -250,6 +256,7 @@ fn module_of(path: &str) -> Names {
     names
 }
 
+/// Tells whether a file contains only code for tests.
 pub(crate) fn is_test(path: &str) -> bool {
     path.split(['/', '.'])
         .any(|it| it == "tests" || it == "testing" || it.ends_with("_tests") || it.starts_with("tests_"))

@@ -1,5 +1,5 @@
-//! No default arm in a match over events, nor over actions and commands. Then the compiler shows every place that has to
-//! handle a new event or action.
+//! Finds default arms in matches over events, actions, roles and commands. Without a default arm, the compiler shows every
+//! match that has to handle a new case.
 
 use syn::visit::Visit;
 use syn::{Arm, ExprMatch, ItemImpl, ItemMod, Macro, Pat, Type};
@@ -7,54 +7,57 @@ use syn::{Arm, ExprMatch, ItemImpl, ItemMod, Macro, Pat, Type};
 use crate::circles::{is_for_tests, is_test};
 use crate::source::{Finding, Source};
 
-/// The enums, each with the folders in which a match has to name all its cases.
+/// Enums, and the folders in which a match has to name all their cases.
 const ENUMS: [(&[&str], &[&str]); 2] = [
     (&["EventBody", "RegisterBody", "ApprovalAction", "Action", "Role"], &["src/", "crates/"]),
-    // The needs of a command; other decisions about single commands may have a default.
+    // These files handle every command. Code elsewhere may handle single commands, with a default arm for the others.
     (
         &["Command", "ReferralCommand"],
         &["crates/tsio-domain/src/programme/command/", "crates/tsio-domain/src/programme/decide/mod.rs"],
     ),
 ];
 
-/// Macros that expand to patterns of all events about something.
+/// Macros that expand to a pattern of several events.
 const MACROS: [&str; 2] = ["events_about", "independent_of_register"];
 
+/// Finds the default arms of a file.
 pub(crate) fn check(file: &Source) -> Vec<Finding> {
-    let within = |folders: &[&str]| folders.iter().any(|it| file.path.starts_with(it));
+    let is_in = |folders: &[&str]| folders.iter().any(|it| file.path.starts_with(it));
     let enums: Vec<&str> =
-        ENUMS.iter().filter(|(_, folders)| within(folders)).flat_map(|(names, _)| *names).copied().collect();
+        ENUMS.iter().filter(|(_, folders)| is_in(folders)).flat_map(|(names, _)| *names).copied().collect();
     if enums.is_empty() || is_test(&file.path) {
         return Vec::new();
     }
     // A file that does not parse does not compile either.
     let Ok(parsed) = syn::parse_file(&file.text) else { return Vec::new() };
-    let mut matches = Matches { enums, of_impl: None, lines: Vec::new() };
+    let mut matches = Matches { enums, self_type: None, lines: Vec::new() };
     matches.visit_file(&parsed);
     let why = "a default arm: name every case, or those about one thing by events_about!";
     matches.lines.into_iter().map(|line| file.finding(line, why)).collect()
 }
 
+/// Visits the matches of a file, and collects the lines of their default arms.
 struct Matches<'a> {
     enums: Vec<&'a str>,
-    /// The type that `Self` means.
-    of_impl: Option<String>,
-    /// The line of each default arm.
+    /// The type that `Self` means in the `impl` block that is visited now.
+    self_type: Option<String>,
+    /// The line of each default arm found.
     lines: Vec<usize>,
 }
 
 impl Matches<'_> {
     /// Tells whether a pattern names a case of one of the enums, anywhere inside it.
     fn names_a_case(&self, pattern: &Pat) -> bool {
-        let mut named = Named { within: self, found: false };
-        named.visit_pat(pattern);
-        named.found
+        let mut search = CaseSearch { matches: self, found: false };
+        search.visit_pat(pattern);
+        search.found
     }
 
-    fn is_one(&self, path: &syn::Path) -> bool {
-        let of = path.segments.iter().rev().nth(1).map(|it| it.ident.to_string());
-        let of = if of.as_deref() == Some("Self") { self.of_impl.clone() } else { of };
-        of.is_some_and(|it| self.enums.contains(&it.as_str()))
+    /// Tells whether a path such as `Action::Award` names a case of one of the enums.
+    fn is_case(&self, path: &syn::Path) -> bool {
+        let parent = path.segments.iter().rev().nth(1).map(|it| it.ident.to_string());
+        let parent = if parent.as_deref() == Some("Self") { self.self_type.clone() } else { parent };
+        parent.is_some_and(|it| self.enums.contains(&it.as_str()))
     }
 }
 
@@ -67,32 +70,32 @@ impl<'ast> Visit<'ast> for Matches<'_> {
 
     fn visit_item_impl(&mut self, it: &'ast ItemImpl) {
         let name = if let Type::Path(path) = &*it.self_ty { path.path.segments.last() } else { None };
-        let before = std::mem::replace(&mut self.of_impl, name.map(|it| it.ident.to_string()));
+        let outer = std::mem::replace(&mut self.self_type, name.map(|it| it.ident.to_string()));
         syn::visit::visit_item_impl(self, it);
-        self.of_impl = before;
+        self.self_type = outer;
     }
 
     fn visit_expr_match(&mut self, it: &'ast ExprMatch) {
         if it.arms.iter().any(|arm| self.names_a_case(&arm.pat)) {
-            // An arm with a condition is no default: the other arms still have to name every case.
+            // An arm with a condition is not a default arm, because the other arms still have to name every case.
             let unguarded = it.arms.iter().filter(|arm| arm.guard.is_none());
-            let default = |arm: &&Arm| !self.names_a_case(&arm.pat) && takes_anything(&arm.pat);
-            let lines = unguarded.filter(default).map(|arm| line_of(&arm.pat));
+            let is_default = |arm: &&Arm| !self.names_a_case(&arm.pat) && takes_anything(&arm.pat);
+            let lines = unguarded.filter(is_default).map(|arm| line_of(&arm.pat));
             self.lines.extend(lines.collect::<Vec<_>>());
         }
         syn::visit::visit_expr_match(self, it);
     }
 }
 
-/// Searches for a case of an enum in a pattern.
-struct Named<'a> {
-    within: &'a Matches<'a>,
+/// Searches a pattern for a case of one of the enums.
+struct CaseSearch<'a> {
+    matches: &'a Matches<'a>,
     found: bool,
 }
 
-impl<'ast> Visit<'ast> for Named<'_> {
+impl<'ast> Visit<'ast> for CaseSearch<'_> {
     fn visit_path(&mut self, it: &'ast syn::Path) {
-        self.found |= self.within.is_one(it);
+        self.found |= self.matches.is_case(it);
     }
 
     fn visit_macro(&mut self, it: &'ast Macro) {
@@ -100,7 +103,7 @@ impl<'ast> Visit<'ast> for Named<'_> {
     }
 }
 
-/// Tells whether a pattern takes any value in at least one position: `_`, `other`, `(_, None)`, `Some(_)`.
+/// Tells whether a pattern accepts any value in at least one position: `_`, `other`, `(_, None)`, `Some(_)`.
 fn takes_anything(pattern: &Pat) -> bool {
     match pattern {
         Pat::Wild(_) | Pat::Rest(_) => true,

@@ -1,18 +1,20 @@
-//! Reasons of statuses: two tables define them, all other code names them by their enums, and each has a test.
+//! Rules for the reasons of statuses: two tables define them, other code uses the variants of their enums, and each reason has a
+//! test.
 
 use std::collections::BTreeMap;
 
 use crate::source::{Finding, Source};
 
-/// The tables: path, the enum that it defines, and the folders of the code that uses its reasons.
+/// The tables: path, the enum that the table defines, and the folders of the code that uses its reasons.
 const TABLES: [(&str, &str, &[&str]); 2] = [
     ("crates/tsio-domain/src/refusal/reason.rs", "Reason", &["crates/tsio-domain/src/", "src/app/"]),
     ("src/grpc/message/reason.rs", "ServiceReason", &["src/grpc/"]),
 ];
-/// The command line knows the contract, not the server; `src/proto.rs` has the names of status codes, which some reasons share.
-const MAY_WRITE_THEM_OUT: [&str; 2] = ["src/cli/", "src/proto.rs"];
-/// Reasons that no test over the wire provokes, and why.
-const UNTESTED: [(&str, &str); 1] = [("INTERNAL", "a fault of the program, which no call brings about")];
+/// Code that may contain reasons as literals. The command line uses the contract, not the enums of the server. `src/proto.rs` has
+/// the names of status codes, which are also the names of some reasons.
+const MAY_USE_LITERALS: [&str; 2] = ["src/cli/", "src/proto.rs"];
+/// Reasons that no test of the running service provokes, and why.
+const UNTESTED: [(&str, &str); 1] = [("INTERNAL", "a fault of the program, which no call can cause")];
 /// Tests that name reasons without provoking each of them.
 const LISTS_ONLY: [&str; 1] = ["tests/it/model/"];
 
@@ -28,7 +30,7 @@ pub(crate) fn all(files: &[Source]) -> BTreeMap<String, String> {
     found
 }
 
-/// Splits `    Variant = "CODE",` into its two names.
+/// Splits a row `    Variant = "CODE",` into the variant and the code. Returns `None` for any other line.
 fn row(line: &str) -> Option<(&str, &str)> {
     let (variant, rest) = line.strip_prefix("    ")?.split_once(" = \"")?;
     let (code, _) = rest.split_once("\",")?;
@@ -36,19 +38,19 @@ fn row(line: &str) -> Option<(&str, &str)> {
     (is_code && variant.bytes().all(|it| it.is_ascii_alphabetic())).then_some((variant, code))
 }
 
-/// Finds reasons that code of the program writes as literals instead of naming their variants.
+/// Finds reasons that code of the program contains as literals. It has to use the variants of the enums.
 pub(crate) fn literals(file: &Source, reasons: &BTreeMap<String, String>) -> Vec<Finding> {
     let is_table = TABLES.iter().any(|(path, ..)| *path == file.path);
     let is_program = file.path.starts_with("src/") || file.path.starts_with("crates/tsio-domain/src/");
-    let is_exempt = MAY_WRITE_THEM_OUT.iter().any(|it| file.path.starts_with(it));
+    let is_exempt = MAY_USE_LITERALS.iter().any(|it| file.path.starts_with(it));
     if is_table || !is_program || is_exempt || is_test(&file.path) {
         return Vec::new();
     }
     let program = program_of(&file.text);
     let mut found: Vec<Finding> = Vec::new();
     for (code, variant) in reasons {
-        for (at, _) in program.match_indices(&format!("\"{code}\"")) {
-            let line = 1 + program[..at].matches('\n').count();
+        for (offset, _) in program.match_indices(&format!("\"{code}\"")) {
+            let line = 1 + program[..offset].matches('\n').count();
             found.push(file.finding(line, format!("\"{code}\" is a reason: name it as {variant}")));
         }
     }
@@ -59,20 +61,23 @@ pub(crate) fn literals(file: &Source, reasons: &BTreeMap<String, String>) -> Vec
 /// Returns the reasons that no code uses.
 pub(crate) fn unused(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
     let is_table = |file: &Source| TABLES.iter().any(|(path, ..)| *path == file.path);
-    let given = |variant: &str| {
+    let is_used = |variant: &str| {
         let name = variant.split("::").next().unwrap_or_default();
-        let within: Vec<&str> = TABLES.iter().filter(|it| it.1 == name).flat_map(|it| it.2).copied().collect();
+        let folders: Vec<&str> = TABLES.iter().filter(|it| it.1 == name).flat_map(|it| it.2).copied().collect();
         files
             .iter()
-            .filter(|it| within.iter().any(|folder| it.path.starts_with(folder)) && !is_table(it) && !is_test(&it.path))
-            .any(|it| it.words(variant).iter().any(|at| *at < program_of(&it.text).len()))
+            .filter(|it| {
+                folders.iter().any(|folder| it.path.starts_with(folder)) && !is_table(it) && !is_test(&it.path)
+            })
+            .any(|it| it.words(variant).iter().any(|offset| *offset < program_of(&it.text).len()))
     };
-    reasons.iter().filter(|(_, variant)| !given(variant)).map(|(code, _)| code.clone()).collect()
+    reasons.iter().filter(|(_, variant)| !is_used(variant)).map(|(code, _)| code.clone()).collect()
 }
 
-/// Returns the reasons that no test over the wire names.
+/// Returns the reasons that no test of the running service names.
 pub(crate) fn untested(files: &[Source], reasons: &BTreeMap<String, String>) -> Vec<String> {
-    let tests = |it: &&Source| it.path.starts_with("tests/it/") && !LISTS_ONLY.iter().any(|at| it.path.starts_with(at));
+    let tests =
+        |it: &&Source| it.path.starts_with("tests/it/") && !LISTS_ONLY.iter().any(|folder| it.path.starts_with(folder));
     let named = |code: &str| files.iter().filter(tests).any(|it| it.text.contains(&format!("\"{code}\"")));
     let is_exempt = |code: &str| UNTESTED.iter().any(|(it, _)| *it == code);
     reasons.keys().filter(|it| !is_exempt(it) && !named(it)).cloned().collect()

@@ -1,6 +1,4 @@
-//! The files that the rules check, and the code in them.
-//!
-//! There are no rules here: this module finds files, and blanks comments and literals.
+//! Reads the files that the rules check, and separates their code from comments and literals.
 
 use std::fmt;
 use std::fs;
@@ -20,11 +18,12 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A file: its path from the root of the repository, its text, and for Rust its code alone.
+/// A file that the rules check.
 pub(crate) struct Source {
+    /// The path from the root of the repository.
     pub(crate) path: String,
     pub(crate) text: String,
-    /// The text with comments and the insides of literals blanked; every line keeps its number.
+    /// The text with blanks in place of comments and literals. Every line keeps its number. Makes sense for Rust files only.
     pub(crate) code: String,
 }
 
@@ -33,25 +32,26 @@ impl Source {
         Self { path: path.to_owned(), text: text.to_owned(), code: code_of(text) }
     }
 
+    /// Makes a finding about a line of this file.
     pub(crate) fn finding(&self, line: usize, why: impl Into<String>) -> Finding {
         Finding { path: self.path.clone(), line, why: why.into() }
     }
 
-    /// The line (from 1) of a byte of the code.
+    /// Returns the line, from 1, of an offset in the code.
     pub(crate) fn line_at(&self, offset: usize) -> usize {
-        1 + self.code.bytes().take(offset).filter(|b| *b == b'\n').count()
+        1 + self.code.bytes().take(offset).filter(|byte| *byte == b'\n').count()
     }
 
     /// Returns the offsets in the code where `word` is a whole word.
     pub(crate) fn words(&self, word: &str) -> Vec<usize> {
         let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
-        let opens = word.starts_with(part_of_name);
-        let closes = word.ends_with(part_of_name);
+        let checks_start = word.starts_with(part_of_name);
+        let checks_end = word.ends_with(part_of_name);
         self.code
             .match_indices(word)
-            .filter(|(at, _)| !(opens && self.code[..*at].ends_with(part_of_name)))
-            .filter(|(at, _)| !(closes && self.code[at + word.len()..].starts_with(part_of_name)))
-            .map(|(at, _)| at)
+            .filter(|(offset, _)| !(checks_start && self.code[..*offset].ends_with(part_of_name)))
+            .filter(|(offset, _)| !(checks_end && self.code[offset + word.len()..].starts_with(part_of_name)))
+            .map(|(offset, _)| offset)
             .collect()
     }
 }
@@ -84,6 +84,7 @@ pub(crate) fn exists(path: &str) -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists()
 }
 
+/// Reads all files with this extension in a folder and its subfolders, ordered by path. Skips `target` and hidden folders.
 fn walk(folder: &str, extension: &str) -> Vec<Source> {
     let Ok(entries) = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)) else { return Vec::new() };
     let mut found = Vec::new();
@@ -95,7 +96,7 @@ fn walk(folder: &str, extension: &str) -> Vec<Source> {
                 found.extend(walk(&path, extension));
             }
         } else if entry.path().extension().is_some_and(|e| e == extension) {
-            let bytes = fs::read(entry.path()).unwrap_or_default(); // an unreadable file has no `//!`, and fails for it
+            let bytes = fs::read(entry.path()).unwrap_or_default(); // an unreadable file is empty, so the rule for its first line reports it
             found.push(Source::new(&path, &String::from_utf8_lossy(&bytes)));
         }
     }
@@ -103,12 +104,12 @@ fn walk(folder: &str, extension: &str) -> Vec<Source> {
     found
 }
 
-/// Blanks comments and the insides of string and character literals.
+/// Replaces comments, and string and character literals, by blanks.
 fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let opaque = match c {
+        let blanked = match c {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '/' if rest.starts_with("/*") => block_comment(rest),
             '"' => string(rest),
@@ -116,11 +117,11 @@ fn code_of(text: &str) -> String {
             '\'' => character(rest),
             _ => 0,
         };
-        if opaque == 0 {
+        if blanked == 0 {
             code.push(c);
             rest = &rest[c.len_utf8()..];
         } else {
-            let (gone, after) = rest.split_at(opaque);
+            let (gone, after) = rest.split_at(blanked);
             code.extend(gone.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
             rest = after;
         }
@@ -128,6 +129,7 @@ fn code_of(text: &str) -> String {
     code
 }
 
+/// Returns the length of the block comment at the start, which may contain others.
 fn block_comment(rest: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -143,8 +145,9 @@ fn block_comment(rest: &str) -> usize {
     rest.len()
 }
 
+/// Returns the length of the string literal at the start.
 fn string(rest: &str) -> usize {
-    let mut escaped = true; // the opening quote itself
+    let mut escaped = true; // so that the opening quote does not end the literal
     for (at, c) in rest.char_indices() {
         match c {
             '"' if !escaped => return at + 1,
@@ -155,7 +158,7 @@ fn string(rest: &str) -> usize {
     rest.len()
 }
 
-/// Returns the length of a raw string, 0 if this `r` opens none.
+/// Returns the length of the raw string at the start, or 0 if this `r` does not open one.
 fn raw_string(rest: &str) -> usize {
     let hashes = rest[1..].bytes().take_while(|b| *b == b'#').count();
     let body = &rest[1 + hashes..];
@@ -166,7 +169,7 @@ fn raw_string(rest: &str) -> usize {
     body[1..].find(&close).map_or(rest.len(), |at| 1 + hashes + 1 + at + close.len())
 }
 
-/// Returns the length of a character literal, 0 if this quote opens a lifetime.
+/// Returns the length of the character literal at the start, or 0 if this quote begins a lifetime.
 fn character(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match (chars.next(), chars.next()) {
