@@ -1,4 +1,5 @@
-//! Pages and diagrams that describe the code are generated from it, and fail here if they differ.
+//! Generates the pages and diagrams that describe the code, and checks that the stored ones are equal. With
+//! `TSIO_WRITE_DOCS=1` the tests write them instead.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "docs/api.rs"]
@@ -14,8 +15,7 @@ use tsio::grpc::auth::access;
 use tsio::grpc::metadata::KEYS;
 use tsio::grpc::reason::{self, Explained};
 
-/// The diagram in the README shows the table of an offer's states. To write it again:
-/// `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
+/// The diagram in the README shows the states of an offer. To write it again: `TSIO_WRITE_DOCS=1 tests/run the_diagram`.
 #[test]
 fn the_diagram_in_the_readme_is_generated_from_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
@@ -29,7 +29,7 @@ fn the_diagram_in_the_readme_is_generated_from_the_table() {
     }
 }
 
-/// Makes the page of all reasons of statuses, each with its meaning and remedy.
+/// Returns the page with the reasons of all statuses, each with its meaning and remedy.
 fn errors_page() -> String {
     let row = |it: Explained| format!("| `{}` | {} | {} | {} |\n", it.reason, it.code, it.meaning, it.remedy);
     let head = "| reason | status | meaning | what to do |\n|---|---|---|---|\n";
@@ -58,7 +58,7 @@ fn the_errors_page_is_generated_from_the_reasons() {
     }
 }
 
-/// Makes the page of rights, by role and by method.
+/// Returns the page with the rights of each role, and the actions that each method needs.
 fn access_page() -> String {
     let actions = |actions: &[Action]| {
         let names: Vec<String> = actions.iter().map(|it| format!("`{}`", it.name())).collect();
@@ -80,8 +80,8 @@ fn access_page() -> String {
          Health needs none.\nWithout a token or certificate it is limited in time and number: \
          [connections](configuration.md#connections).\n\n| method | needs |\n|---|---|\n",
     );
-    for (method, asks) in access::TABLE {
-        page.push_str(&format!("| `{method}` | {} |\n", actions(asks)));
+    for (method, needed) in access::TABLE {
+        page.push_str(&format!("| `{method}` | {} |\n", actions(needed)));
     }
     page.push_str(
         "\n## Tokens whose key is not known\n\nIf a token is signed with a key that its issuer does not publish, the answer is UNAUTHENTICATED, \
@@ -102,7 +102,7 @@ fn the_access_page_is_generated_from_the_tables() {
     }
 }
 
-/// Every part of the contract has a comment, and `docs/reference/api.md` shows it.
+/// The page shows the comment of every part of the contract. A part without a comment fails the test.
 #[test]
 fn the_api_page_is_generated_from_the_contract() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/api.md");
@@ -113,7 +113,7 @@ fn the_api_page_is_generated_from_the_contract() {
     }
 }
 
-/// The page has every table that the migrations make, each with a sentence.
+/// The page has every table that the migrations create, each with a sentence. A table without a sentence fails the test.
 #[tokio::test]
 async fn the_schema_page_is_generated_from_a_migrated_database() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/schema.md");
@@ -130,15 +130,16 @@ async fn the_schema_page_is_generated_from_a_migrated_database() {
 fn the_snippets_for_clients_are_what_runs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
-    // In the example, a command is indented within a comment.
-    let bare = |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
+    // Removes the indentation, because the examples indent a command that is in a comment.
+    let without_indentation =
+        |text: &str| text.lines().map(|it| format!("{}\n", it.trim_start_matches("    "))).collect::<String>();
     let examples = ["rust/casework.rs", "python/casework.py", "node/casework.js", "buf/curl.sh"];
-    let examples = examples.map(|name| bare(&read(&format!("examples/{name}"))));
+    let examples = examples.map(|name| without_indentation(&read(&format!("examples/{name}"))));
     let page = read("docs/how-to/client-developer.md");
     let snippets: Vec<&str> = page.split("```").skip(1).step_by(2).map(|it| it.split_once('\n').unwrap().1).collect();
-    assert!(snippets.len() > 12, "the page shows how: {}", snippets.len());
+    assert!(snippets.len() > 12, "the page has only {} snippets", snippets.len());
     for snippet in snippets {
-        let shown = bare(snippet);
-        assert!(examples.iter().any(|it| it.contains(&shown)), "no example has this:\n{snippet}");
+        let code = without_indentation(snippet);
+        assert!(examples.iter().any(|it| it.contains(&code)), "no example contains this snippet:\n{snippet}");
     }
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Calls tsio with `buf curl`, which reads the contract from the server by reflection.
 #
-# usage: TSIO_URL=http://127.0.0.1:50051 curl.sh ACTOR                     a server in development mode: callers name themselves
-#        TSIO_URL=https://... TSIO_CA=ca.pem TSIO_TOKEN=FILE curl.sh       any other server: FILE contains `authorization: Bearer ...`
+# usage: TSIO_URL=http://127.0.0.1:50051 curl.sh ACTOR                     for a server in development mode, where callers name themselves
+#        TSIO_URL=https://... TSIO_CA=ca.pem TSIO_TOKEN=FILE curl.sh       for any other server: FILE contains `authorization: Bearer ...`
 #
 # The token is in a file, because other users of the machine may read the arguments of a process.
 set -euo pipefail

@@ -1,5 +1,5 @@
-//! The reference of the database's schema, made from a migrated SQLite database, the list of PostgreSQL's things that a test
-//! holds to a migrated one (`tests/it/schema.rs`), and the sentences beside the migrations.
+//! Makes the reference page of the database's schema. The sources are a migrated SQLite database, the stored description of a
+//! migrated PostgreSQL database, which `tests/it/schema.rs` checks, and the sentences in `migrations/src/tables.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -31,37 +31,39 @@ Both databases have the same tables, columns, checks and indexes. Types differ, 
 The kind and the effect of each event are in its `body`, as JSON: see [the record](record.md).
 ";
 
-/// A row of a query as texts. NULL is an empty text.
+/// The values of a row, as texts. NULL is an empty text.
 type Row = Vec<String>;
 
-/// Finds the items of a kind that a table has on PostgreSQL: name and definition.
+/// Returns the items of a kind that a table has on PostgreSQL, each as its name and definition.
 fn on_postgres<'a>(kind: &'a str, table: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     POSTGRES.lines().filter_map(move |line| {
         let mut parts = line.splitn(4, '\t');
-        let is_it = parts.next() == Some(kind) && parts.next() == Some(table);
-        Some((parts.next()?, parts.next()?)).filter(|_| is_it)
+        let is_requested = parts.next() == Some(kind) && parts.next() == Some(table);
+        Some((parts.next()?, parts.next()?)).filter(|_| is_requested)
     })
 }
 
+/// Runs a query on SQLite, and returns its rows with this number of text columns.
 async fn rows(database: &DatabaseConnection, sql: &str, columns: usize) -> Vec<Row> {
     let rows = database.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-    let text = |row: &sea_orm::QueryResult, at| row.try_get_by_index::<Option<String>>(at).unwrap().unwrap_or_default();
-    rows.iter().map(|row| (0..columns).map(|at| text(row, at)).collect()).collect()
+    let text =
+        |row: &sea_orm::QueryResult, index| row.try_get_by_index::<Option<String>>(index).unwrap().unwrap_or_default();
+    rows.iter().map(|row| (0..columns).map(|index| text(row, index)).collect()).collect()
 }
 
-/// Makes the whole of `docs/reference/schema.md`.
+/// Returns the text of `docs/reference/schema.md`.
 pub(super) async fn page() -> String {
     let mut options = ConnectOptions::new("sqlite::memory:");
     options.max_connections(1);
     let database = Database::connect(options).await.unwrap();
     Migrator::up(&database, None).await.unwrap();
-    let listed: Vec<&str> = TABLES.iter().flat_map(|(_, tables)| *tables).map(|(name, _)| *name).collect();
+    let described: Vec<&str> = TABLES.iter().flat_map(|(_, tables)| *tables).map(|(name, _)| *name).collect();
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
-    let there: BTreeSet<String> = rows(&database, sql, 1).await.concat().into_iter().collect();
-    let missing: Vec<&String> = there.iter().filter(|it| !listed.contains(&it.as_str())).collect();
+    let migrated: BTreeSet<String> = rows(&database, sql, 1).await.concat().into_iter().collect();
+    let missing: Vec<&String> = migrated.iter().filter(|it| !described.contains(&it.as_str())).collect();
     assert!(missing.is_empty(), "these tables have no sentence in migrations/src/tables.rs: {missing:?}");
-    let gone: Vec<&&str> = listed.iter().filter(|it| !there.contains(**it)).collect();
-    assert!(gone.is_empty(), "migrations/src/tables.rs has tables that are not there: {gone:?}");
+    let removed: Vec<&&str> = described.iter().filter(|it| !migrated.contains(**it)).collect();
+    assert!(removed.is_empty(), "migrations/src/tables.rs describes tables that do not exist: {removed:?}");
     let mut page = INTRODUCTION.to_owned();
     for (group, tables) in TABLES {
         write!(page, "\n## {group}\n").unwrap();
@@ -78,24 +80,28 @@ pub(super) async fn page() -> String {
     page
 }
 
-/// Makes the table of columns, each with the table that it refers to.
+/// Returns the Markdown table of a table's columns, each with the table to which it refers.
 async fn columns(database: &DatabaseConnection, table: &str) -> String {
     let sql = format!("SELECT \"from\", \"table\" FROM pragma_foreign_key_list('{table}')");
     let references = rows(database, &sql, 2).await;
-    let kept = on_postgres("constraint", table).filter(|(_, it)| it.starts_with("FOREIGN KEY")).count();
-    assert!(kept == references.len() || kept == 0, "{table}: the foreign keys differ, and the page cannot say how");
-    let only = if kept == references.len() { "" } else { ", on SQLite only" };
+    let on_both = on_postgres("constraint", table).filter(|(_, it)| it.starts_with("FOREIGN KEY")).count();
+    assert!(on_both == references.len() || on_both == 0, "{table}: PostgreSQL has to have all foreign keys or none");
+    let only = if on_both == references.len() { "" } else { ", on SQLite only" };
     let sql = format!(
         "SELECT name, type, CAST(\"notnull\" AS TEXT), dflt_value, CAST(pk AS TEXT) FROM pragma_table_info('{table}')"
     );
     let mut text = String::from("| column | on SQLite | on PostgreSQL | |\n|---|---|---|---|\n");
     let all = rows(database, &sql, 5).await;
-    assert_eq!(all.len(), on_postgres("column", table).count(), "{table}: as many columns on both");
+    assert_eq!(
+        all.len(),
+        on_postgres("column", table).count(),
+        "{table}: both databases must have the same number of columns"
+    );
     for row in all {
         let [name, kind, not_null, default, key] = row.try_into().unwrap();
-        let (_, other) = on_postgres("column", table).find(|(it, _)| *it == name).unwrap();
-        assert_eq!(not_null == "1", other.contains("NOT NULL"), "{table}.{name}");
-        let other = other.split(" NOT NULL").next().unwrap().split(" DEFAULT").next().unwrap();
+        let (_, definition) = on_postgres("column", table).find(|(it, _)| *it == name).unwrap();
+        assert_eq!(not_null == "1", definition.contains("NOT NULL"), "{table}.{name}");
+        let postgres_type = definition.split(" NOT NULL").next().unwrap().split(" DEFAULT").next().unwrap();
         let mut notes = Vec::new();
         if key != "0" {
             notes.push("key".to_owned());
@@ -106,21 +112,24 @@ async fn columns(database: &DatabaseConnection, table: &str) -> String {
         if !default.is_empty() {
             notes.push(format!("{default} where nothing is given"));
         }
-        let referred = references.iter().find(|it| it[0] == name);
-        notes.extend(referred.map(|it| format!("refers to [{0}](#{0}){only}", it[1])));
-        writeln!(text, "| `{name}` | {} | {other} | {} |", kind.to_lowercase(), notes.join("; ")).unwrap();
+        let reference = references.iter().find(|it| it[0] == name);
+        notes.extend(reference.map(|it| format!("refers to [{0}](#{0}){only}", it[1])));
+        writeln!(text, "| `{name}` | {} | {postgres_type} | {} |", kind.to_lowercase(), notes.join("; ")).unwrap();
     }
     text
 }
 
-/// Makes the list of a table's checks, indexes and triggers.
+/// Returns the Markdown list of a table's checks, indexes and triggers.
 async fn rules(database: &DatabaseConnection, table: &str) -> String {
     let mut lines = Vec::new();
     let sql = format!("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = '{table}'");
-    let made = plain(&rows(database, &sql, 1).await.concat().concat());
-    let checks: Vec<&str> = made.match_indices("CHECK (").map(|(at, it)| inside(&made[at + it.len()..])).collect();
-    let others = on_postgres("constraint", table).filter(|(_, it)| it.starts_with("CHECK")).count();
-    assert_eq!(checks.len(), others, "{table}: as many checks on both: {checks:?}");
+    let table_sql = plain(&rows(database, &sql, 1).await.concat().concat());
+    let checks: Vec<&str> = table_sql
+        .match_indices("CHECK (")
+        .map(|(offset, it)| before_closing(&table_sql[offset + it.len()..]))
+        .collect();
+    let on_other = on_postgres("constraint", table).filter(|(_, it)| it.starts_with("CHECK")).count();
+    assert_eq!(checks.len(), on_other, "{table}: both databases must have the same number of checks: {checks:?}");
     lines.extend(checks.iter().map(|it| format!("check `{it}`")));
     let sql = format!(
         "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL ORDER BY name"
@@ -128,7 +137,11 @@ async fn rules(database: &DatabaseConnection, table: &str) -> String {
     let indexes = rows(database, &sql, 2).await;
     let names: BTreeSet<&str> = indexes.iter().map(|it| it[0].as_str()).collect();
     let others = on_postgres("index", table).chain(on_postgres("unique index", table)).map(|(name, _)| name);
-    assert_eq!(names, others.filter(|it| !it.ends_with("_pkey")).collect(), "{table}: the same indexes on both");
+    assert_eq!(
+        names,
+        others.filter(|it| !it.ends_with("_pkey")).collect(),
+        "{table}: both databases must have the same indexes"
+    );
     for index in &indexes {
         let text = plain(&index[1]);
         let unique = if text.starts_with("CREATE UNIQUE") { "unique index" } else { "index" };
@@ -138,31 +151,34 @@ async fn rules(database: &DatabaseConnection, table: &str) -> String {
     let sql =
         format!("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = '{table}' ORDER BY name");
     for trigger in rows(database, &sql, 2).await {
-        lines.push(format!("trigger on SQLite: {}", when(&trigger[0], &plain(&trigger[1]))));
+        lines.push(format!("trigger on SQLite: {}", describe_trigger(&trigger[0], &plain(&trigger[1]))));
     }
-    lines.extend(on_postgres("trigger", table).map(|(name, it)| format!("trigger on PostgreSQL: {}", when(name, it))));
-    if made.ends_with("WITHOUT ROWID") {
+    lines.extend(
+        on_postgres("trigger", table)
+            .map(|(name, it)| format!("trigger on PostgreSQL: {}", describe_trigger(name, it))),
+    );
+    if table_sql.ends_with("WITHOUT ROWID") {
         lines.push("on SQLite the rows are stored in the order of the key".to_owned());
     }
     let lines: String = lines.iter().map(|it| format!("* {it}\n")).collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 
-/// Describes a trigger: its name, and before which statement it runs.
-fn when(name: &str, made: &str) -> String {
-    let (_, rest) = made.split_once(name).unwrap();
-    let (when, _) = rest.split_once(" ON ").unwrap();
-    format!("`{name}`, {}", when.trim().to_lowercase())
+/// Describes a trigger by its SQL: its name, and before which statement it runs.
+fn describe_trigger(name: &str, sql: &str) -> String {
+    let (_, rest) = sql.split_once(name).unwrap();
+    let (time, _) = rest.split_once(" ON ").unwrap();
+    format!("`{name}`, {}", time.trim().to_lowercase())
 }
 
-/// Removes comments and the quotes of names, and makes all white space single spaces.
+/// Removes comments and the quotes around names, and replaces all white space by single spaces.
 fn plain(text: &str) -> String {
     let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(before, _)| before));
     lines.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ").replace('"', "")
 }
 
-/// Returns the text before the bracket that closes an already open one.
-fn inside(text: &str) -> &str {
+/// Returns the text up to the bracket that closes the one before `text`.
+fn before_closing(text: &str) -> &str {
     let mut depth = 1;
     let close = text.char_indices().find(|(_, c)| {
         depth += match c {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Replaces the binary in the tests of the harness: it takes the same command line, but does none of the work.
+# Replaces the tsio program in the tests of the harness: it accepts the same arguments, and does only what these tests need.
 case $1 in
   migrate)
     case $3 in
