@@ -3,53 +3,57 @@
 use tonic::Status;
 use tsio::proto::{self, AwardState, FundEntry, GetFundPositionRequest, OfferState, Position};
 
-use super::command::{Command, Odd};
+use super::command::{Command, Mistake};
 use super::limits;
 use super::rules::Answer;
-use super::scheme::{Account, Award, BookingState, Open, Scheme, State, Strand, Wish};
-use super::world::{Sent, World};
+use super::scheme::{Account, ApprovalState, Award, BookingState, RequestedChange, Scheme, State, Strand};
+use super::world::{CallResponse, World};
 use crate::client::{YEAR, reason};
 use crate::money::{amounts, balances, refusal};
 
-/// One step: the command, what the model held before it, and how a failure names it.
+/// A command of the sequence.
 pub(super) struct Step<'a> {
     pub(super) command: &'a Command,
+    /// The state of the model before the command.
     pub(super) before: &'a Scheme,
+    /// The text that describes the step in a failure.
     pub(super) at: &'a str,
 }
 
-/// Checks that the service answered as the model did, and records the ids of created things.
-pub(super) fn answered(
+/// Checks that the service and the model gave the same answer. Records the ids of what the command created.
+pub(super) fn check_answer(
     world: &mut World,
     scheme: &mut Scheme,
     step: &Step<'_>,
     answer: Answer,
-    sent: Result<Sent, Status>,
+    response: Result<CallResponse, Status>,
 ) {
     let at = step.at;
-    match (answer, sent) {
-        (Answer::Done, Ok(sent)) => number(world, step.command, sent, at),
-        (Answer::Closed(released), Ok(sent)) => {
+    match (answer, response) {
+        (Answer::Done, Ok(response)) => record_ids(world, step.command, response, at),
+        (Answer::Closed(released), Ok(response)) => {
             let mut expected: Vec<_> =
                 released.iter().map(|(award, amount)| (world.awards[*award].clone(), *amount)).collect();
-            let mut released_awards: Vec<_> = sent.released.into_iter().map(|it| (it.award, it.amount)).collect();
+            let mut released_awards: Vec<_> = response.released.into_iter().map(|it| (it.award, it.amount)).collect();
             expected.sort();
             released_awards.sort();
             assert_eq!(released_awards, expected, "{at}");
         }
-        (Answer::Waits(wish, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
+        (Answer::NeedsApproval(requested_change, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
-            // The same call again names the approval that is already open.
+            // If an approval of the same change is open, the service names it and does not open another.
             match world.approvals.iter().position(|it| *it == approval) {
-                Some(known) => {
-                    let waiting = &scheme.approvals[known];
+                Some(open) => {
+                    let waiting = &scheme.approvals[open];
                     assert!(
-                        waiting.wish == wish && waiting.on == on && waiting.state == Open::Waits,
+                        waiting.requested_change == requested_change
+                            && waiting.on == on
+                            && waiting.state == ApprovalState::Open,
                         "{at}: {waiting:?}"
                     );
                 }
                 None => {
-                    scheme.waits(wish, on);
+                    scheme.open_approval(requested_change, on);
                     world.approvals.push(approval);
                 }
             }
@@ -58,35 +62,35 @@ pub(super) fn answered(
             let reason = reason(&status);
             let as_of = reason == "FUNDS_INSUFFICIENT" && reasons.contains("AS_OF");
             assert!(as_of || reasons.contains(reason.as_str()), "{at}\nservice: {status:?}");
-            numbers(world, step, &status);
-            limits::named(step, &reasons, &status);
-            limits::largest(step, &reasons, &status);
+            check_limit_amounts(world, step, &status);
+            limits::check_kinds(step, &reasons, &status);
+            limits::check_largest(step, &reasons, &status);
         }
-        (_, sent) => panic!("{at}\nservice: {sent:?}"),
+        (_, response) => panic!("{at}\nservice: {response:?}"),
     }
 }
 
-/// Records the ids of the things that a command created.
-fn number(world: &mut World, command: &Command, sent: Sent, at: &str) {
+/// Records the ids of the fund, awards or booking that a command created.
+fn record_ids(world: &mut World, command: &Command, response: CallResponse, at: &str) {
     match command {
-        Command::CreateFund { .. } => world.funds.push(sent.fund.unwrap().fund),
+        Command::CreateFund { .. } => world.funds.push(response.fund.unwrap().fund),
         Command::Award { offer, lines, .. } => {
-            assert_eq!(sent.awards.len(), lines.len(), "{at}");
-            for award in sent.awards {
+            assert_eq!(response.awards.len(), lines.len(), "{at}");
+            for award in response.awards {
                 world.awards.push(award.award);
-                world.offers_of.push(*offer);
-                world.in_days.push(award.strand == Strand::Nle.name());
+                world.award_offers.push(*offer);
+                world.counts_half_days.push(award.strand == Strand::Nle.name());
                 world.award_etags.push(award.etag);
                 world.bookings.push(Vec::new());
             }
         }
-        Command::Book { award, .. } => world.bookings[*award].push(sent.booking),
+        Command::Book { award, .. } => world.bookings[*award].push(response.booking),
         _ => {}
     }
 }
 
-/// Checks the numbers of the cap and of the fund in the refusal of a single award.
-fn numbers(world: &World, step: &Step<'_>, status: &Status) {
+/// Checks the amounts of the cap and of the fund in the refusal of a single award.
+fn check_limit_amounts(world: &World, step: &Step<'_>, status: &Status) {
     let Step { command, before, at } = step;
     let Command::Award { offer, lines, .. } = command else { return };
     let [line] = lines.as_slice() else { return };
@@ -113,7 +117,7 @@ fn numbers(world: &World, step: &Step<'_>, status: &Status) {
 }
 
 /// Compares the balances of every fund.
-pub(super) async fn funds(world: &World, scheme: &Scheme, at: &str) {
+pub(super) async fn check_funds(world: &World, scheme: &Scheme, at: &str) {
     let funds = world.client.funds(YEAR).await;
     assert_eq!(funds.len(), scheme.funds.len(), "{at}");
     for (id, model) in world.funds.iter().zip(&scheme.funds) {
@@ -125,11 +129,11 @@ pub(super) async fn funds(world: &World, scheme: &Scheme, at: &str) {
     }
 }
 
-/// Compares the offer that a command changed.
-pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Command, at: &str) {
+/// Compares the offer and the award that a command changed.
+pub(super) async fn check_changed_offer(world: &mut World, scheme: &Scheme, command: &Command, at: &str) {
     let offer = match command {
-        Command::Odd(Odd::Unknown, _) => return,
-        Command::Odd(_, command) => return Box::pin(offer_of(world, scheme, command, at)).await,
+        Command::WithMistake(Mistake::UnknownId, _) => return,
+        Command::WithMistake(_, command) => return Box::pin(check_changed_offer(world, scheme, command, at)).await,
         Command::Contact { offer, .. }
         | Command::Accept { offer, .. }
         | Command::Decline { offer, .. }
@@ -144,56 +148,57 @@ pub(super) async fn offer_of(world: &mut World, scheme: &Scheme, command: &Comma
         | Command::Release { award, .. }
         | Command::Refund { award, .. }
         | Command::Undo { award, .. } => {
-            whole_award(world, scheme, *award, at).await;
+            check_award(world, scheme, *award, at).await;
             scheme.awards[*award].offer
         }
         Command::Give { approval, .. }
         | Command::Deny { approval, .. }
-        | Command::WithdrawApproval { approval, .. } => match scheme.approvals[*approval].wish {
-            Wish::Reopen(offer, _) => offer,
+        | Command::WithdrawApproval { approval, .. } => match scheme.approvals[*approval].requested_change {
+            RequestedChange::Reopen(offer, _) => offer,
             _ => return,
         },
         Command::CreateFund { .. } | Command::Change { .. } => return,
     };
-    whole_offer(world, scheme, offer, at).await;
+    check_offer(world, scheme, offer, at).await;
 }
 
 /// Compares everything that a caller can read.
-pub(super) async fn everything(world: &mut World, scheme: &Scheme, at: &str) {
+pub(super) async fn check_everything(world: &mut World, scheme: &Scheme, at: &str) {
     for offer in 0..scheme.offers.len() {
-        whole_offer(world, scheme, offer, at).await;
+        check_offer(world, scheme, offer, at).await;
     }
     for award in 0..scheme.awards.len() {
-        whole_award(world, scheme, award, at).await;
+        check_award(world, scheme, award, at).await;
     }
     for (id, model) in world.funds.iter().zip(&scheme.funds) {
         let entries = world.client.entries(id).await;
-        positions(world, id, &entries, at).await;
-        let mut told: Vec<_> =
+        check_positions(world, id, &entries, at).await;
+        let mut received: Vec<_> =
             entries.iter().map(|it| (it.event_kind.as_str(), it.verb.as_str(), it.amount_pence)).collect();
         let mut expected = model.entries.clone();
-        // Closing releases the awards one by one, in no fixed order.
-        told.sort_unstable();
+        // When an offer is closed, the order in which its awards are released is not fixed.
+        received.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(told, expected, "{at}: entries of {id}");
+        assert_eq!(received, expected, "{at}: entries of {id}");
     }
 }
 
-/// Checks a fund's balances as of some events, dates and moments: each is the sum of the entries up to there.
-async fn positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
-    let some = entries.iter().step_by(entries.len() / 4 + 1);
-    for (n, entry) in some.enumerate() {
+/// Checks a fund's balances as of some events, dates and times. Each balance is the sum of the entries up to it, and also the
+/// sum of the financial years.
+async fn check_positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
+    let some_entries = entries.iter().step_by(entries.len() / 4 + 1);
+    for (index, entry) in some_entries.enumerate() {
         let request = GetFundPositionRequest {
             fund: fund.to_owned(),
-            as_of_date: if n % 2 == 0 { entry.effective_date.clone() } else { String::new() },
-            recorded_by_time: if n % 3 == 1 { entry.recorded_time } else { None },
-            at_sequence: if n % 3 == 0 { entry.event_sequence } else { 0 },
+            as_of_date: if index % 2 == 0 { entry.effective_date.clone() } else { String::new() },
+            recorded_by_time: if index % 3 == 1 { entry.recorded_time } else { None },
+            at_sequence: if index % 3 == 0 { entry.event_sequence } else { 0 },
         };
         let counts = |it: &&FundEntry| {
             let time = |it: prost_types::Timestamp| (it.seconds, it.nanos);
             (request.as_of_date.is_empty() || it.effective_date <= request.as_of_date)
                 && (request.at_sequence == 0 || it.event_sequence <= request.at_sequence)
-                && request.recorded_by_time.is_none_or(|by| it.recorded_time.map(time) <= Some(time(by)))
+                && request.recorded_by_time.is_none_or(|latest| it.recorded_time.map(time) <= Some(time(latest)))
         };
         let mut account = Account::of(0);
         for it in entries.iter().filter(counts) {
@@ -213,18 +218,18 @@ async fn positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
         let expected = [account.allocated, account.committed, account.spent, account.available()];
         let answer = world.client.fund_service().get_fund_position(world.client.ask(request.clone())).await;
         let answer = answer.unwrap().into_inner();
-        let told = |it: &Position| [it.allocated, it.committed, it.spent, it.available];
-        assert_eq!(answer.position.as_ref().map(told), Some(expected), "{at}: {request:?}");
+        let position_amounts = |it: &Position| [it.allocated, it.committed, it.spent, it.available];
+        assert_eq!(answer.position.as_ref().map(position_amounts), Some(expected), "{at}: {request:?}");
         let mut years = [0; 4];
         for year in &answer.financial_years {
-            let moved = told(year.moved.as_ref().unwrap());
-            years.iter_mut().zip(moved).for_each(|(sum, moved)| *sum += moved);
+            let changes = position_amounts(year.moved.as_ref().unwrap());
+            years.iter_mut().zip(changes).for_each(|(sum, change)| *sum += change);
         }
-        assert_eq!(years, expected, "{at}: by financial year: {answer:?}");
+        assert_eq!(years, expected, "{at}: the sum of the financial years: {answer:?}");
     }
 }
 
-async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str) {
+async fn check_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str) {
     let model = &scheme.offers[offer];
     let id = world.offers[offer].offer.clone();
     let whole = world.client.whole(&id).await;
@@ -250,7 +255,7 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
     assert_eq!(whole.awards.len(), of_offer.len(), "{at}");
     for (seen, award) in whole.awards.iter().zip(of_offer) {
         assert_eq!(seen.award, world.awards[award], "{at}");
-        award_agrees(world, seen, scheme, award, at);
+        compare_award(world, seen, scheme, award, at);
         world.award_etags[award].clone_from(&seen.etag);
     }
     let kinds: Vec<String> = world.client.events(&id).await.into_iter().map(|it| it.kind).collect();
@@ -258,7 +263,7 @@ async fn whole_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
     world.offer_etags[offer].clone_from(&seen.etag);
 }
 
-fn award_agrees(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, at: &str) {
+fn compare_award(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, at: &str) {
     let model: &Award = &scheme.awards[award];
     let expected = [model.awarded, model.drawn, model.released, model.refunded, model.committed()];
     assert_eq!(amounts(seen), expected, "{at}\n{seen:?}");
@@ -267,10 +272,10 @@ fn award_agrees(world: &World, seen: &proto::Award, scheme: &Scheme, award: usiz
     assert_eq!((&seen.fund, &seen.offer), (&world.funds[model.fund], &world.offers[model.offer].offer), "{at}");
 }
 
-async fn whole_award(world: &mut World, scheme: &Scheme, award: usize, at: &str) {
+async fn check_award(world: &mut World, scheme: &Scheme, award: usize, at: &str) {
     let model = &scheme.awards[award];
     let seen = world.client.get_award(&world.awards[award]).await;
-    award_agrees(world, &seen, scheme, award, at);
+    compare_award(world, &seen, scheme, award, at);
     let bookings: Vec<(i64, i64, i32)> =
         seen.bookings.iter().map(|it| (it.booking, i64::from(it.half_days), it.state)).collect();
     let expected = model.bookings.iter().zip(&world.bookings[award]).map(|(booking, number)| {

@@ -1,4 +1,4 @@
-//! Days of an award booked for a date, and bookings that fall through.
+//! The model's rules for booking days of an award, and for cancelling a booking.
 
 use super::rules::{Answer, LIVE, refuse_or};
 use super::scheme::{Booking, BookingState, CLAIMS_UNTIL, Reasons, Scheme, Strand};

@@ -1,27 +1,29 @@
-//! Invoices: who issued one, how much of it may be paid, and which payment a refund takes back.
+//! The model's rules for invoices: when a claim may be paid, how much of an invoice is unpaid, and which payment a refund takes
+//! back.
 
 use super::scheme::{Award, Invoice, Reasons, Scheme, Strand};
 
 impl Scheme {
-    /// Returns the pence paid on an invoice and not refunded, and the totals that its valid payments state.
-    fn paid(&self, issuer: &str, reference: &str) -> (i64, Vec<Option<i64>>) {
+    /// Returns the pence that were paid on an invoice and not refunded, and the total that each of its payments states. Leaves out
+    /// payments that were refunded completely.
+    fn paid_on_invoice(&self, issuer: &str, reference: &str) -> (i64, Vec<Option<i64>>) {
         let of_issuer = self.awards.iter().filter(|it| it.issuer == issuer);
-        let standing = of_issuer.flat_map(|it| it.standing().map(|paid| (it.strand, paid)));
-        let of_it: Vec<_> = standing.filter(|(_, paid)| paid.reference == reference).collect();
-        let sum = of_it.iter().map(|(strand, paid)| strand.cost(paid.amount - paid.refunded)).sum();
-        (sum, of_it.iter().map(|(_, paid)| paid.total).collect())
+        let payments = of_issuer.flat_map(|it| it.not_refunded_payments().map(|paid| (it.strand, paid)));
+        let payments: Vec<_> = payments.filter(|(_, paid)| paid.reference == reference).collect();
+        let sum = payments.iter().map(|(strand, paid)| strand.cost(paid.amount - paid.refunded)).sum();
+        (sum, payments.iter().map(|(_, paid)| paid.total).collect())
     }
 
-    /// Returns the total up to which an invoice may be paid, if the call gives this total.
-    pub(super) fn total_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
-        let (_, totals) = self.paid(&it.issuer, reference);
+    /// Returns the total of an invoice: the one that its first payment states, else the one that the call gives.
+    pub(super) fn invoice_total(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
+        let (_, totals) = self.paid_on_invoice(&it.issuer, reference);
         totals.first().copied().unwrap_or(given)
     }
 
-    /// Returns the unpaid rest of an invoice in the award's unit, `None` if it is paid by a single draw.
-    pub(super) fn left_of(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
-        let total = self.total_of(it, reference, given)?;
-        Some((total - self.paid(&it.issuer, reference).0) / it.strand.cost(1))
+    /// Returns the unpaid rest of an invoice in the award's unit. Returns `None` if a single draw pays it.
+    pub(super) fn unpaid_rest(&self, it: &Award, reference: &str, given: Option<i64>) -> Option<i64> {
+        let total = self.invoice_total(it, reference, given)?;
+        Some((total - self.paid_on_invoice(&it.issuer, reference).0) / it.strand.cost(1))
     }
 
     /// Lists the reasons against paying a claim, with an invoice or without one.
@@ -42,29 +44,30 @@ impl Scheme {
             reasons.insert("CLAIM_ISSUER_MISSING");
             return reasons;
         }
-        let (paid, totals) = self.paid(&it.issuer, reference);
+        let (paid, totals) = self.paid_on_invoice(&it.issuer, reference);
         match totals.first() {
             Some(None) => drop(reasons.insert("INVOICE_PAID")),
             Some(Some(total)) if given.is_some_and(|it| it != *total) => drop(reasons.insert("CLAIM_TOTAL_DIFFERS")),
             Some(Some(total)) if paid >= *total => drop(reasons.insert("INVOICE_PAID")),
             _ => {}
         }
-        if reasons.is_empty() && self.left_of(it, reference, given).is_some_and(|left| amount > left) {
+        if reasons.is_empty() && self.unpaid_rest(it, reference, given).is_some_and(|left| amount > left) {
             reasons.insert("CLAIM_TOTAL_EXCEEDED");
         }
         reasons
     }
 
-    /// Lists the reasons against restoring this amount of a payment: its invoice may have other payments now.
+    /// Lists the reasons against undoing the refund of a payment: its invoice may have other payments now.
     pub(super) fn reasons_against_undo(&self, (award, paid): (usize, usize), amount: i64) -> Reasons {
         let it = &self.awards[award];
         let mine = &it.invoices[paid];
-        let standing = self.awards.iter().filter(|other| other.issuer == it.issuer).flat_map(Award::standing);
+        let standing =
+            self.awards.iter().filter(|other| other.issuer == it.issuer).flat_map(Award::not_refunded_payments);
         let others: Vec<&Invoice> =
             standing.filter(|other| other.reference == mine.reference && !std::ptr::eq(*other, mine)).collect();
         let mut reasons = Reasons::new();
         let Some(first) = others.first() else { return reasons };
-        let (sum, _) = self.paid(&it.issuer, &mine.reference);
+        let (sum, _) = self.paid_on_invoice(&it.issuer, &mine.reference);
         match (first.total, mine.total) {
             (None, _) | (_, None) => drop(reasons.insert("INVOICE_PAID")),
             (Some(theirs), Some(mine)) if theirs != mine => drop(reasons.insert("CLAIM_TOTAL_DIFFERS")),
@@ -81,7 +84,7 @@ impl Scheme {
         reasons
     }
 
-    /// Tells whether a leader is funded by an award of which an amount is left.
+    /// Tells whether an award pays the fees of this leader, and is neither released nor refunded completely.
     pub(super) fn is_funded(&self, leader: &str) -> bool {
         let of_leader = self.awards.iter().filter(|it| it.strand == Strand::Npqel && it.leader == leader);
         of_leader.into_iter().any(|it| it.awarded > it.released + it.refunded)
@@ -89,41 +92,42 @@ impl Scheme {
 }
 
 /// The payment that a refund takes back.
-pub(super) enum TakenBack {
-    /// This payment, of which so much can be refunded.
-    Of(usize),
+pub(super) enum RefundTarget {
+    /// The payment with this index in the award's invoices.
+    Payment(usize),
     /// The draws without an invoice.
-    Without,
-    /// Unknown: the caller has to name the invoice.
-    Unsaid,
+    WithoutInvoice,
+    /// Several payments are possible, so the caller has to name the invoice. Or no payment has the named reference.
+    Unclear,
 }
 
 impl Award {
     /// Returns the amount that was drawn without an invoice and not refunded.
     pub(super) fn without_invoice(&self) -> i64 {
-        let with: i64 = self.invoices.iter().map(|it| it.amount - it.refunded).sum();
-        self.drawn - self.refunded - with
+        let with_invoice: i64 = self.invoices.iter().map(|it| it.amount - it.refunded).sum();
+        self.drawn - self.refunded - with_invoice
     }
 
-    /// Finds the payment that a refund of this amount and day takes back. If several have the reference, it is the newest
-    /// that has had that much left since the day. If none has, the refund is refused: for a payment that has enough today,
-    /// else for the one with the most left.
-    pub(super) fn taken_back(&self, amount: i64, invoice: Option<&str>, date: &str) -> TakenBack {
+    /// Finds the payment that a refund of this amount and date takes back. If several payments have the reference, it is the
+    /// newest of which at least this amount was left on every day since the date. If there is none, the refund will be refused.
+    /// The refusal is then about a payment of which enough is left today, else about the one with the most left.
+    pub(super) fn refund_target(&self, amount: i64, invoice: Option<&str>, date: &str) -> RefundTarget {
         let left = |it: &Invoice| it.amount - it.refunded;
-        let standing = || self.invoices.iter().enumerate().filter(|(_, it)| left(it) > 0);
+        let candidates = || self.invoices.iter().enumerate().filter(|(_, it)| left(it) > 0);
         let Some(reference) = invoice else {
-            return match standing().map(|(at, _)| at).collect::<Vec<_>>().as_slice() {
-                _ if self.without_invoice() > 0 => TakenBack::Without,
-                [] => TakenBack::Without,
-                [only] => TakenBack::Of(*only),
-                _ => TakenBack::Unsaid,
+            return match candidates().map(|(index, _)| index).collect::<Vec<_>>().as_slice() {
+                _ if self.without_invoice() > 0 => RefundTarget::WithoutInvoice,
+                [] => RefundTarget::WithoutInvoice,
+                [only] => RefundTarget::Payment(*only),
+                _ => RefundTarget::Unclear,
             };
         };
-        let of_it = || standing().filter(|(_, it)| it.reference == reference);
-        let since = |at: usize, it: &Invoice| left(it).min(self.least_spent(Some(at), date)).max(0);
-        let newest = of_it().rfind(|(at, it)| since(*at, it) >= amount);
-        let by_now = || of_it().find(|(_, it)| left(it) >= amount);
-        let chosen = newest.or_else(by_now).or_else(|| of_it().max_by_key(|(at, it)| (since(*at, it), left(it))));
-        chosen.map_or(TakenBack::Unsaid, |(at, _)| TakenBack::Of(at))
+        let payments = || candidates().filter(|(_, it)| it.reference == reference);
+        let left_since = |index: usize, it: &Invoice| left(it).min(self.least_spent(Some(index), date)).max(0);
+        let newest = payments().rfind(|(index, it)| left_since(*index, it) >= amount);
+        let enough_today = || payments().find(|(_, it)| left(it) >= amount);
+        let most_left = || payments().max_by_key(|(index, it)| (left_since(*index, it), left(it)));
+        let chosen = newest.or_else(enough_today).or_else(most_left);
+        chosen.map_or(RefundTarget::Unclear, |(index, _)| RefundTarget::Payment(index))
     }
 }

@@ -1,16 +1,18 @@
-//! Commands, and long random sequences of them: mostly sensible next steps, and often enough wrong ones.
+//! Defines commands and generates random ones: mostly a sensible next step, sometimes a wrong one.
 //!
-//! Draws and releases that would cut into booked days are left out, because the scheme does not settle them.
+//! Draws and releases of booked days are not generated, because the published rules do not say whether they are allowed.
 
 use chrono::{Days, NaiveDate};
 use fastrand::Rng;
 
-use super::scheme::{Award, BookingState, Open, REGION, Reasons, Scheme, State, Strand, Who, Wish};
+use super::scheme::{
+    ApprovalState, Award, BookingState, PartyKind, REGION, Reasons, RequestedChange, Scheme, State, Strand,
+};
 use crate::money::PROVIDER;
 
-/// One award to create.
+/// An award that a request creates.
 #[derive(Debug, Clone)]
-pub(super) struct Line {
+pub(super) struct AwardLine {
     pub(super) strand: Strand,
     pub(super) amount: i64,
     pub(super) partner: i32,
@@ -18,7 +20,7 @@ pub(super) struct Line {
     pub(super) leader: String,
 }
 
-impl Line {
+impl AwardLine {
     /// Returns the issuer of the award's invoices. Governance support has none, because its leader is not named.
     pub(super) fn issuer(&self) -> String {
         match self.strand {
@@ -30,40 +32,40 @@ impl Line {
     }
 }
 
-/// A mistake put into a command that would be valid without it.
+/// A mistake that the generator makes in a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Odd {
-    /// It names an id that does not exist.
-    Unknown,
-    /// It is dated in the year 2999.
-    Future,
-    /// Its amount is zero or negative.
-    Nothing,
-    /// Its etag is of an older version.
-    Stale,
+pub(super) enum Mistake {
+    /// The command names an id that does not exist.
+    UnknownId,
+    /// The date of the command is in the year 2999.
+    FutureDate,
+    /// The amount of the command is zero.
+    ZeroAmount,
+    /// The etag of the command is not the current one.
+    StaleEtag,
 }
 
-impl Odd {
+impl Mistake {
     pub(super) fn reasons(self) -> Reasons {
         Reasons::from([match self {
-            Self::Unknown => "NOT_FOUND",
-            Self::Future | Self::Nothing => "FIELD_VIOLATIONS",
-            Self::Stale => "ETAG_STALE",
+            Self::UnknownId => "NOT_FOUND",
+            Self::FutureDate | Self::ZeroAmount => "FIELD_VIOLATIONS",
+            Self::StaleEtag => "ETAG_STALE",
         }])
     }
 }
 
-/// A command that names things by the model's numbers.
+/// A command. Offers, funds, awards and approvals have the numbers of the model.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
     Contact {
         offer: usize,
-        who: Who,
+        party: PartyKind,
         date: String,
     },
     Accept {
         offer: usize,
-        by: Who,
+        by: PartyKind,
         date: String,
     },
     Decline {
@@ -89,27 +91,27 @@ pub(super) enum Command {
     },
     Give {
         approval: usize,
-        asker: bool,
+        by_requester: bool,
     },
     Deny {
         approval: usize,
-        asker: bool,
+        by_requester: bool,
     },
     WithdrawApproval {
         approval: usize,
-        asker: bool,
+        by_requester: bool,
     },
     CreateFund {
         strand: Strand,
         region: &'static str,
     },
     Change {
-        wish: Wish,
+        requested_change: RequestedChange,
         date: String,
     },
     Award {
         offer: usize,
-        lines: Vec<Line>,
+        lines: Vec<AwardLine>,
         date: String,
     },
     Book {
@@ -140,20 +142,20 @@ pub(super) enum Command {
         invoice: Option<String>,
         date: String,
     },
-    /// The number of the movement among those of the award.
     Undo {
         award: usize,
+        /// The index in the award's draws, releases and refunds.
         moved: usize,
     },
-    Odd(Odd, Box<Command>),
+    WithMistake(Mistake, Box<Command>),
 }
 
 impl Command {
-    /// Tells whether this mistake can be put into the command.
-    fn can_be(&self, odd: Odd) -> bool {
-        match odd {
-            Odd::Unknown => !matches!(self, Self::CreateFund { .. } | Self::Odd(..)),
-            Odd::Future => matches!(
+    /// Tells whether this mistake can be made in the command.
+    fn can_have(&self, mistake: Mistake) -> bool {
+        match mistake {
+            Mistake::UnknownId => !matches!(self, Self::CreateFund { .. } | Self::WithMistake(..)),
+            Mistake::FutureDate => matches!(
                 self,
                 Self::Contact { .. }
                     | Self::Accept { .. }
@@ -161,11 +163,11 @@ impl Command {
                     | Self::Award { .. }
                     | Self::Draw { .. }
             ),
-            Odd::Nothing => matches!(
+            Mistake::ZeroAmount => matches!(
                 self,
                 Self::Change { .. } | Self::Award { .. } | Self::Book { .. } | Self::Draw { .. } | Self::Refund { .. }
             ),
-            Odd::Stale => !matches!(
+            Mistake::StaleEtag => !matches!(
                 self,
                 Self::Contact { .. }
                     | Self::Give { .. }
@@ -173,13 +175,13 @@ impl Command {
                     | Self::WithdrawApproval { .. }
                     | Self::CreateFund { .. }
                     | Self::Reopen { .. }
-                    | Self::Odd(..)
+                    | Self::WithMistake(..)
             ),
         }
     }
 }
 
-/// Makes commands. The same seed makes the same commands as long as the model does not change.
+/// Generates commands. With the same seed and the same model, it generates the same commands.
 pub(super) struct Generator {
     rng: Rng,
     today: NaiveDate,
@@ -200,33 +202,36 @@ impl Generator {
         self.rng.u32(0..of) == 0
     }
 
-    /// Makes the next command, on this day or sometimes the day after, but never after the programme's end.
+    /// Generates the next command. In half of the calls the date advances by a day, until the programme ends.
     pub(super) fn next(&mut self, scheme: &Scheme) -> Command {
         let last = NaiveDate::from_ymd_opt(2022, 8, 30).unwrap();
         if self.today < last && self.one_in(2) {
             self.today = self.today + Days::new(1);
         }
         let command = match self.rng.u32(0..100) {
-            0..20 => self.life(scheme),
-            20..38 => self.money(scheme),
-            38..56 => self.award(scheme),
-            56..92 if !scheme.awards.is_empty() => self.on_award(scheme),
-            92.. if !scheme.approvals.is_empty() => self.give(scheme),
-            _ => self.life(scheme),
+            0..20 => self.offer_command(scheme),
+            20..38 => self.fund_command(scheme),
+            38..56 => self.create_awards(scheme),
+            56..92 if !scheme.awards.is_empty() => self.award_command(scheme),
+            92.. if !scheme.approvals.is_empty() => self.approval_command(scheme),
+            _ => self.offer_command(scheme),
         };
         if !self.one_in(12) {
             return command;
         }
-        let odd = [Odd::Unknown, Odd::Future, Odd::Nothing, Odd::Stale][self.rng.usize(0..4)];
-        if command.can_be(odd) { Command::Odd(odd, Box::new(command)) } else { command }
+        let mistake =
+            [Mistake::UnknownId, Mistake::FutureDate, Mistake::ZeroAmount, Mistake::StaleEtag][self.rng.usize(0..4)];
+        if command.can_have(mistake) { Command::WithMistake(mistake, Box::new(command)) } else { command }
     }
 
+    /// Returns today, or in one of 15 calls the wrong date.
     fn date(&mut self, wrong: &str) -> String {
         if self.one_in(15) { wrong.to_owned() } else { self.today() }
     }
 
-    /// Picks a date for a command about an award: sometimes the day before the award was made, or a few days ago.
-    fn since(&mut self, award: &Award, wrong: &str) -> String {
+    /// Picks a date for a command about an award: mostly today, sometimes a few days ago, the day before the award, or the wrong
+    /// date.
+    fn award_command_date(&mut self, award: &Award, wrong: &str) -> String {
         if self.one_in(5) {
             return self.some_days_ago();
         }
@@ -234,22 +239,24 @@ impl Generator {
         if self.one_in(15) { (award_date - Days::new(1)).to_string() } else { self.date(wrong) }
     }
 
-    /// Picks today or sometimes a few days earlier, when an award may not have existed yet.
+    /// Returns today, or sometimes a date a few days ago. An award may be newer than this date.
     fn some_days_ago(&mut self) -> String {
         let days = if self.one_in(3) { self.rng.u64(1..6) } else { 0 };
         (self.today - Days::new(days)).to_string()
     }
 
-    fn life(&mut self, scheme: &Scheme) -> Command {
+    fn offer_command(&mut self, scheme: &Scheme) -> Command {
         let offer = self.rng.usize(0..scheme.offers.len());
         let it = &scheme.offers[offer];
-        let was_contacted = |who: Who| it.contacts.iter().any(|(party, _)| *party == who);
+        let was_contacted = |party: PartyKind| it.contacts.iter().any(|(contacted, _)| *contacted == party);
         let state = if self.one_in(4) { self.any_state() } else { it.state };
         match state {
-            State::Identified => self.contact(offer, Who::Body),
-            State::Contacted if !it.trust && !was_contacted(Who::School) => self.contact(offer, Who::School),
+            State::Identified => self.contact(offer, PartyKind::ResponsibleBody),
+            State::Contacted if !it.is_trust && !was_contacted(PartyKind::School) => {
+                self.contact(offer, PartyKind::School)
+            }
             State::Contacted => {
-                let by = if it.trust != self.one_in(4) { Who::Body } else { Who::School };
+                let by = if it.is_trust != self.one_in(4) { PartyKind::ResponsibleBody } else { PartyKind::School };
                 Command::Accept { offer, by, date: self.date("2021-08-15") }
             }
             State::Accepted if self.one_in(12) => Command::Decline { offer, date: self.some_days_ago() },
@@ -261,7 +268,7 @@ impl Generator {
                 Command::Close { offer, outcome, date: self.some_days_ago() }
             }
             State::Delivering if self.one_in(3) => self.correct_date(offer),
-            State::Delivering => self.contact(offer, Who::Body),
+            State::Delivering => self.contact(offer, PartyKind::ResponsibleBody),
             State::Closed => Command::Reopen { offer },
         }
     }
@@ -275,20 +282,21 @@ impl Generator {
         [Identified, Contacted, Accepted, Delivering, Closed][self.rng.usize(0..5)]
     }
 
-    fn contact(&mut self, offer: usize, who: Who) -> Command {
+    fn contact(&mut self, offer: usize, party: PartyKind) -> Command {
         let date = match self.rng.u32(0..12) {
             0 if self.one_in(4) => "2022-11-01".to_owned(),
             0 => "2021-08-15".to_owned(),
             1 => (self.today - Days::new(5)).to_string(),
             _ => self.today(),
         };
-        Command::Contact { offer, who, date }
+        Command::Contact { offer, party, date }
     }
 
-    fn give(&mut self, scheme: &Scheme) -> Command {
-        let open = Self::open(scheme);
-        // A withdrawal of more than is free is rare, and soon becomes impossible: mostly give its approval first.
-        let deliberate = |it: &&usize| matches!(scheme.approvals[**it].wish, Wish::Withdraw(_, _, true));
+    fn approval_command(&mut self, scheme: &Scheme) -> Command {
+        let open = Self::open_approvals(scheme);
+        // A deliberate withdrawal is rare, and soon becomes impossible. So its approval is mostly chosen first.
+        let deliberate =
+            |it: &&usize| matches!(scheme.approvals[**it].requested_change, RequestedChange::Withdraw(_, _, true));
         let deliberate = open.iter().find(deliberate).copied().filter(|_| !self.one_in(4));
         let approval = match deliberate {
             Some(approval) => approval,
@@ -296,56 +304,56 @@ impl Generator {
             None => open[self.rng.usize(0..open.len())],
         };
         match self.rng.u32(0..10) {
-            0 => Command::Deny { approval, asker: self.one_in(5) },
-            1 => Command::WithdrawApproval { approval, asker: !self.one_in(5) },
-            _ => Command::Give { approval, asker: self.one_in(5) },
+            0 => Command::Deny { approval, by_requester: self.one_in(5) },
+            1 => Command::WithdrawApproval { approval, by_requester: !self.one_in(5) },
+            _ => Command::Give { approval, by_requester: self.one_in(5) },
         }
     }
 
-    fn open(scheme: &Scheme) -> Vec<usize> {
-        (0..scheme.approvals.len()).filter(|it| scheme.approvals[*it].state == Open::Waits).collect()
+    fn open_approvals(scheme: &Scheme) -> Vec<usize> {
+        (0..scheme.approvals.len()).filter(|it| scheme.approvals[*it].state == ApprovalState::Open).collect()
     }
 
-    /// Picks an approval that expires now, once in a while.
-    pub(super) fn expires(&mut self, scheme: &Scheme) -> Option<usize> {
-        let open = Self::open(scheme);
+    /// Picks an open approval that expires now, or mostly returns `None`.
+    pub(super) fn pick_expiring_approval(&mut self, scheme: &Scheme) -> Option<usize> {
+        let open = Self::open_approvals(scheme);
         (!open.is_empty() && self.one_in(40)).then(|| open[self.rng.usize(0..open.len())])
     }
 
-    fn money(&mut self, scheme: &Scheme) -> Command {
+    fn fund_command(&mut self, scheme: &Scheme) -> Command {
         let fund_count = scheme.funds.len();
         if fund_count < 4 || (fund_count < 7 && self.one_in(4)) || self.one_in(20) {
             let region = if self.one_in(3) { REGION } else { "" };
             return Command::CreateFund { strand: Strand::ALL[self.rng.usize(0..4)], region };
         }
-        // An over-committed fund is rare, and soon recovers if left alone: mostly ask more of it.
+        // An over-committed fund is rare, and soon recovers. So it is often chosen, to withdraw or move more money out of it.
         let over_committed = (0..fund_count).find(|it| scheme.funds[*it].over_committed());
         let over_committed = over_committed.filter(|_| self.one_in(2));
         let fund = over_committed.unwrap_or_else(|| self.rng.usize(0..fund_count));
         let kinds = if over_committed.is_some() { 4..10 } else { 0..10 };
         let left = scheme.funds[fund].most_out();
         let near = |rng: &mut Rng| rng.i64(1..=left.max(10) * 3 / 2);
-        let wish = match self.rng.u32(kinds) {
+        let requested_change = match self.rng.u32(kinds) {
             0..5 => {
                 let most = if self.one_in(5) { 12_000_000 } else { 2_500_000 };
-                Wish::Allocate(fund, self.rng.i64(1..=most))
+                RequestedChange::Allocate(fund, self.rng.i64(1..=most))
             }
             5..8 => {
                 let over = scheme.funds[fund].binds() && self.one_in(2);
-                // A deliberate withdrawal goes below what is promised, and rarely above what was put in.
+                // A deliberate withdrawal takes some of the committed amount, and rarely more than the allocation.
                 let promised = scheme.funds[fund].account.allocated - left;
                 let amount = if over { left + self.rng.i64(1..=promised.max(8) * 9 / 8) } else { near(&mut self.rng) };
-                Wish::Withdraw(fund, amount, over)
+                RequestedChange::Withdraw(fund, amount, over)
             }
             _ => {
                 let to = (fund + 1 + self.rng.usize(0..fund_count - 1)) % fund_count;
-                Wish::Move(fund, to, near(&mut self.rng))
+                RequestedChange::Move(fund, to, near(&mut self.rng))
             }
         };
-        Command::Change { wish, date: self.some_days_ago() }
+        Command::Change { requested_change, date: self.some_days_ago() }
     }
 
-    fn award(&mut self, scheme: &Scheme) -> Command {
+    fn create_awards(&mut self, scheme: &Scheme) -> Command {
         let live = |it: &usize| [State::Accepted, State::Delivering].contains(&scheme.offers[*it].state);
         let live: Vec<usize> = (0..scheme.offers.len()).filter(live).collect();
         let offer = if live.is_empty() || self.one_in(12) {
@@ -360,29 +368,29 @@ impl Generator {
         Command::Award { offer, lines, date }
     }
 
-    fn line(&mut self, offer: &super::scheme::Offer) -> Line {
+    fn line(&mut self, offer: &super::scheme::Offer) -> AwardLine {
         let mut strand = Strand::ALL[self.rng.usize(0..4)];
         while !offer.offered(strand) && !self.one_in(10) {
             strand = Strand::ALL[self.rng.usize(0..4)];
         }
         let most = if strand == Strand::Nle { 4 } else { 600_000 };
-        let wrong = [90_007, 90_021, 99_999, offer.uid.max(90_003)];
+        let wrong = [90_007, 90_021, 99_999, offer.trust_uid.max(90_003)];
         let partner = if self.one_in(10) { wrong[self.rng.usize(0..4)] } else { crate::money::PARTNER };
         let provider = if self.one_in(10) { "Acme Leadership" } else { PROVIDER };
-        // Mostly a new leader, because each is funded only once.
+        // Mostly a new leader, because the scheme pays the fees of a leader only once.
         let leader = if self.one_in(6) { self.rng.u32(0..3) } else { self.rng.u32(3..) };
-        Line { strand, amount: self.rng.i64(1..=most), partner, provider, leader: format!("ceo-{leader}") }
+        AwardLine { strand, amount: self.rng.i64(1..=most), partner, provider, leader: format!("ceo-{leader}") }
     }
 
-    fn on_award(&mut self, scheme: &Scheme) -> Command {
+    fn award_command(&mut self, scheme: &Scheme) -> Command {
         let mut award = self.rng.usize(0..scheme.awards.len());
-        let idle = |award: usize| {
+        let cannot_draw = |award: usize| {
             let it = &scheme.awards[award];
             scheme.offers[it.offer].state != State::Delivering || it.drawn + it.released == it.awarded
         };
-        // Mostly an award of which an amount is left.
+        // Mostly an award of which some amount is still committed.
         for _ in 0..6 {
-            if idle(award) {
+            if cannot_draw(award) {
                 award = self.rng.usize(0..scheme.awards.len());
             }
         }
@@ -402,32 +410,32 @@ impl Generator {
             _ if it.strand == Strand::Nle || self.one_in(12) => {
                 let free = if it.strand == Strand::Nle { it.committed() - it.booked() } else { 1 };
                 let half_days = self.rng.i64(1..=free.max(0) + 1);
-                Command::Book { award, half_days, date: self.since(it, "2023-02-01") }
+                Command::Book { award, half_days, date: self.award_command_date(it, "2023-02-01") }
             }
             _ => self.draw(award, it),
         }
     }
 
-    /// Picks an amount up to all that is neither drawn, released nor booked, or more than that.
-    fn some_of(&mut self, it: &Award) -> i64 {
+    /// Picks an amount that is free in the award: not drawn, released or booked. Sometimes picks more than is committed.
+    fn pick_amount(&mut self, it: &Award) -> i64 {
         let free = it.committed() - it.booked();
         if free < 1 || self.one_in(8) { it.committed() + self.rng.i64(1..=3) } else { self.rng.i64(1..=free) }
     }
 
     fn draw(&mut self, award: usize, it: &Award) -> Command {
-        let date = self.since(it, "2023-02-01");
+        let date = self.award_command_date(it, "2023-02-01");
         let open = it.bookings.iter().position(|it| it.state == BookingState::Booked);
         let booking = match open {
-            Some(open) if !self.one_in(3) => Some(open),
+            Some(booking) if !self.one_in(3) => Some(booking),
             _ if it.strand == Strand::Nle && self.one_in(10) => Some(it.bookings.len()),
             _ => None,
         };
         let amount = match booking.and_then(|booking| it.bookings.get(booking)) {
             Some(booking) => booking.half_days,
-            None => self.some_of(it),
+            None => self.pick_amount(it),
         };
-        let with = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(6) };
-        let number = with.then(|| self.rng.u32(0..9));
+        let has_invoice = if it.strand == Strand::Npqel { !self.one_in(8) } else { self.one_in(6) };
+        let number = has_invoice.then(|| self.rng.u32(0..9));
         // Every other invoice is paid in parts, mostly with the same total.
         let total = number.filter(|it| it % 2 == 0).map(|_| if self.one_in(6) { 90_000 } else { 150_000 });
         let total = total.filter(|_| !self.one_in(4));
@@ -436,14 +444,14 @@ impl Generator {
 
     fn release(&mut self, award: usize, it: &Award) -> Command {
         let all = it.booked() == 0 && self.one_in(3);
-        let (today, amount) = (self.today(), (!all).then(|| self.some_of(it)));
-        Command::Release { award, amount, date: self.since(it, &today) }
+        let (today, amount) = (self.today(), (!all).then(|| self.pick_amount(it)));
+        Command::Release { award, amount, date: self.award_command_date(it, &today) }
     }
 
     fn refund(&mut self, award: usize, it: &Award) -> Command {
-        let standing: Vec<_> = it.standing().collect();
-        let named = it.invoices.len() > 1 && !standing.is_empty() && !(standing.len() > 1 && self.one_in(6));
-        let paid = named.then(|| standing[self.rng.usize(0..standing.len())]);
+        let standing: Vec<_> = it.not_refunded_payments().collect();
+        let names_invoice = it.invoices.len() > 1 && !standing.is_empty() && !(standing.len() > 1 && self.one_in(6));
+        let paid = names_invoice.then(|| standing[self.rng.usize(0..standing.len())]);
         let most = paid.map_or(it.drawn - it.refunded, |paid| paid.amount - paid.refunded);
         let amount = match self.rng.u32(0..8) {
             0 => most + 1,
@@ -451,6 +459,6 @@ impl Generator {
             _ => self.rng.i64(1..=most.max(1)),
         };
         let (today, invoice) = (self.today(), paid.map(|paid| paid.reference.clone()));
-        Command::Refund { award, amount, invoice, date: self.since(it, &today) }
+        Command::Refund { award, amount, invoice, date: self.award_command_date(it, &today) }
     }
 }

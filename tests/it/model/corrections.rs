@@ -1,11 +1,11 @@
-//! Corrections of mistakes: the date of the acceptance or of the start, a draw, a release or a refund.
+//! The model's rules for corrections: of the date of an acceptance or a start, and undoing a draw, release or refund.
 
 use super::dates::NOW;
 use super::rules::{Answer, LIVE, refuse, refuse_or};
-use super::scheme::{Award, BookingState, Move, Reasons, Scheme, Strand, Verb, WINDOW};
+use super::scheme::{Award, BookingState, EntryKind, Move, Reasons, Scheme, Strand, WINDOW};
 
 impl Scheme {
-    /// Corrects a date: it must stay after what the step depends on, and before what depends on the step.
+    /// Corrects the date of the acceptance or the start. The order of dates stays: contact, acceptance, awards and start, draws.
     pub(super) fn correct_date(&mut self, offer: usize, accepted: bool, date: &str) -> Answer {
         let it = &self.offers[offer];
         let mut reasons = Reasons::new();
@@ -15,18 +15,18 @@ impl Scheme {
         if date < WINDOW.0 {
             reasons.insert("OUTSIDE_PROGRAMME");
         }
-        let after = if accepted {
+        let latest = if accepted {
             if it.accepted.is_some() && !it.contacted_by(it.acceptor, date) {
                 reasons.insert("CONTACT_MISSING");
             }
-            self.awards_under(offer).map(|it| &it.on).chain(&it.started).min()
+            self.awards_of_offer(offer).map(|it| &it.on).chain(&it.started).min()
         } else {
             if it.accepted.as_deref().is_some_and(|day| date < day) {
                 reasons.insert("DATE_ORDER");
             }
-            self.awards_under(offer).flat_map(Award::drawn_on).min()
+            self.awards_of_offer(offer).flat_map(Award::draw_dates).min()
         };
-        if after.is_some_and(|day| date > day.as_str()) {
+        if latest.is_some_and(|day| date > day.as_str()) {
             reasons.insert("DATE_ORDER");
         }
         refuse_or(reasons, || {
@@ -37,15 +37,16 @@ impl Scheme {
         })
     }
 
-    /// Undoes a draw, a release or a refund by posting the reverse today, which the current balances have to allow.
+    /// Undoes a draw, a release or a refund: posts reversing entries with the date of today. The current balances have to allow
+    /// them.
     pub(super) fn undo(&mut self, award: usize, moved: usize) -> Answer {
         let it = &self.awards[award];
         let Some(mistake) = it.moves.get(moved).filter(|it| it.undone.is_none()).cloned() else {
             return refuse("MOVEMENT_NOT_UNDOABLE");
         };
-        let Move { verb, amount, invoice, booking, .. } = mistake;
+        let Move { entry_kind, amount, invoice, booking, .. } = mistake;
         let mut reasons = Reasons::new();
-        if verb != Verb::Refund && !LIVE.contains(&self.offers[it.offer].state) {
+        if entry_kind != EntryKind::Refund && !LIVE.contains(&self.offers[it.offer].state) {
             reasons.insert("STATE_NOT_ALLOWED");
         }
         let paid = invoice.map(|paid| it.invoices[paid].clone());
@@ -53,10 +54,10 @@ impl Scheme {
             Some(paid) => paid.refunded > 0,
             None => it.without_invoice() < amount,
         };
-        if verb == Verb::Spend && refunded {
+        if entry_kind == EntryKind::Spend && refunded {
             reasons.insert("MOVEMENT_NOT_UNDOABLE");
         }
-        if let (Verb::Refund, Some(paid)) = (verb, invoice) {
+        if let (EntryKind::Refund, Some(paid)) = (entry_kind, invoice) {
             reasons.extend(self.reasons_against_undo((award, paid), amount));
         }
         if it.awarded == it.released + it.refunded && it.strand == Strand::Npqel && self.is_funded(&it.leader) {
@@ -64,22 +65,22 @@ impl Scheme {
         }
         let (offer, fund, cost) = (it.offer, it.fund, it.strand.cost(amount));
         let strand = it.strand;
-        let restored = |amount| if verb == Verb::Spend { amount } else { 0 };
-        if self.offers[offer].clone().cap(strand).is_some_and(|cap| cap.available() + restored(amount) < amount) {
+        let restored_first = |amount| if entry_kind == EntryKind::Spend { amount } else { 0 };
+        if self.offers[offer].clone().cap(strand).is_some_and(|cap| cap.available() + restored_first(amount) < amount) {
             reasons.insert("CAP_EXCEEDED");
         }
         let fund = &self.funds[fund];
-        if fund.binds() && fund.account.available() + restored(cost) < cost {
+        if fund.binds() && fund.account.available() + restored_first(cost) < cost {
             reasons.extend(["FUNDS_INSUFFICIENT", "FUND_OVER_COMMITTED"]);
         }
         refuse_or(reasons, || {
-            let (verbs, counter): (&[Verb], fn(&mut Award) -> &mut i64) = match verb {
-                Verb::Spend => (&[Verb::Refund, Verb::Commit], |it| &mut it.drawn),
-                Verb::Refund => (&[Verb::Commit, Verb::Spend], |it| &mut it.refunded),
-                Verb::Release | Verb::Commit => (&[Verb::Commit], |it| &mut it.released),
+            let (entry_kinds, counter): (&[EntryKind], fn(&mut Award) -> &mut i64) = match entry_kind {
+                EntryKind::Spend => (&[EntryKind::Refund, EntryKind::Commit], |it| &mut it.drawn),
+                EntryKind::Refund => (&[EntryKind::Commit, EntryKind::Spend], |it| &mut it.refunded),
+                EntryKind::Release | EntryKind::Commit => (&[EntryKind::Commit], |it| &mut it.released),
             };
-            for verb in verbs {
-                self.post(award, *verb, amount, "undone", NOW);
+            for entry_kind in entry_kinds {
+                self.post(award, *entry_kind, amount, "undone", NOW);
             }
             let it = &mut self.awards[award];
             *counter(it) -= amount;
@@ -88,7 +89,7 @@ impl Scheme {
                 it.bookings[booking].state = BookingState::Cancelled;
             }
             if let Some(paid) = invoice.map(|paid| &mut it.invoices[paid]) {
-                paid.refunded = if verb == Verb::Spend { paid.amount } else { paid.refunded - amount };
+                paid.refunded = if entry_kind == EntryKind::Spend { paid.amount } else { paid.refunded - amount };
             }
             self.record_event(award, "undone");
             Answer::Done

@@ -1,17 +1,17 @@
-//! The details of a refusal: every limit that prevents the call, and the largest amount that would have passed.
+//! Checks the details of a refusal: every limit that prevents the call, and the largest amount that would be accepted.
 
 use std::collections::BTreeSet;
 
 use tonic::Status;
 
 use super::agree::Step;
-use super::claims::TakenBack;
+use super::claims::RefundTarget;
 use super::command::Command;
 use super::scheme::{Reasons, Scheme};
 use crate::money::refusal;
 
 /// Returns the kind of limit that belongs to a reason.
-fn kind(reason: &str) -> &'static str {
+fn limit_kind(reason: &str) -> &'static str {
     match reason {
         "STATE_NOT_ALLOWED" => "state",
         "OUTSIDE_WINDOW" | "OUTSIDE_PROGRAMME" | "DATE_ORDER" => "period",
@@ -29,13 +29,13 @@ fn kind(reason: &str) -> &'static str {
         | "CLAIM_TOTAL_EXCEEDED"
         | "INVOICE_MISSING"
         | "INVOICE_PAID" => "award",
-        other => panic!("{other} is no limit of an amount"),
+        other => panic!("{other} belongs to no kind of limit"),
     }
 }
 
-/// Checks that a refusal names exactly the kinds of limits that prevent the call. Awards of several lines are left out:
-/// their limits depend on their parts.
-pub(super) fn named(step: &Step<'_>, reasons: &Reasons, status: &Status) {
+/// Checks that a refusal names exactly the kinds of limits that prevent the call. Does not check bundles of several awards:
+/// their limits depend on the single awards.
+pub(super) fn check_kinds(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     match step.command {
         Command::Award { lines, .. } if lines.len() == 1 => {}
         Command::Change { .. }
@@ -46,14 +46,14 @@ pub(super) fn named(step: &Step<'_>, reasons: &Reasons, status: &Status) {
         | Command::Refund { .. } => {}
         _ => return,
     }
-    let expected: BTreeSet<&str> = reasons.iter().map(|it| kind(it)).collect();
+    let expected: BTreeSet<&str> = reasons.iter().map(|it| limit_kind(it)).collect();
     let refusal = refusal(status);
     let limit_kinds: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
     assert_eq!(limit_kinds, expected, "{}\n{refusal:?}", step.at);
 }
 
 /// Checks the largest amount of a refusal if only numeric limits prevent the call.
-pub(super) fn largest(step: &Step<'_>, reasons: &Reasons, status: &Status) {
+pub(super) fn check_largest(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     let numbers = [
         "AS_OF",
         "CAP_EXCEEDED",
@@ -83,14 +83,14 @@ pub(super) fn largest(step: &Step<'_>, reasons: &Reasons, status: &Status) {
         }
         Command::Draw { award, booking: None, invoice, total, date, .. } => {
             let it = &step.before.awards[*award];
-            let left = invoice.as_ref().and_then(|named| step.before.left_of(it, named, *total));
+            let left = invoice.as_ref().and_then(|named| step.before.unpaid_rest(it, named, *total));
             left.unwrap_or(i64::MAX).min(it.committed() - it.booked()).min(it.least_committed(date))
         }
         Command::Refund { award, amount, invoice, date } => {
             let it = &step.before.awards[*award];
-            let (paid, left) = match it.taken_back(*amount, invoice.as_deref(), date) {
-                TakenBack::Of(at) => (Some(at), it.invoices[at].amount - it.invoices[at].refunded),
-                TakenBack::Without | TakenBack::Unsaid => (None, it.without_invoice()),
+            let (paid, left) = match it.refund_target(*amount, invoice.as_deref(), date) {
+                RefundTarget::Payment(index) => (Some(index), it.invoices[index].amount - it.invoices[index].refunded),
+                RefundTarget::WithoutInvoice | RefundTarget::Unclear => (None, it.without_invoice()),
             };
             left.min(it.least_spent(paid, date))
         }
@@ -99,7 +99,7 @@ pub(super) fn largest(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     assert_eq!(refusal(status).largest, Some(expected.max(0)), "{}\n{:?}", step.at, refusal(status));
 }
 
-/// Returns the amounts that the cap and the fund leave for an award.
+/// Returns the amount that is available for an award: the smaller of the amounts in its cap and its fund.
 fn headroom(before: &Scheme, offer: usize, strand: super::scheme::Strand) -> i64 {
     let cap = before.offers[offer].clone().cap(strand).map(|cap| cap.available());
     let fund = before.fund_of(strand, offer).map(|fund| &before.funds[fund]);

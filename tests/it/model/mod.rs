@@ -1,7 +1,8 @@
-//! Long random sequences of commands, run against the service and against a model of the published rules: every answer,
-//! balance, state and event has to agree.
+//! Sends long random sequences of commands to the service and to a model of the published rules. Every answer, balance, state
+//! and event has to agree.
 //!
-//! A failure prints its seed; `TSIO_SEED` runs that one alone, `TSIO_MODEL_STEPS` says how many commands.
+//! A failure prints the seed of its sequence. `TSIO_SEED` runs only the sequence of this seed, and `TSIO_MODEL_STEPS` sets the
+//! number of commands.
 
 mod agree;
 mod approvals;
@@ -24,20 +25,20 @@ use crate::raw_sql::{RawSql, verify};
 use command::Generator;
 use world::{Call, World};
 
-/// Commands of one sequence, unless `TSIO_MODEL_STEPS` says another number.
+/// The number of commands in a sequence, unless `TSIO_MODEL_STEPS` sets another.
 const STEPS: usize = 120;
 /// Microseconds after which an approval expires: 30 days.
-const EXPIRES: i64 = 30 * 86_400_000_000;
+const APPROVAL_LIFETIME: i64 = 30 * 86_400_000_000;
 /// The seed that every run uses.
-const FIXED: u64 = 20_211_231;
-/// The time limit of one step, far longer than any step takes.
-const STEP: Duration = Duration::from_millis(200);
+const FIXED_SEED: u64 = 20_211_231;
+/// The time limit for each command of a sequence on average. A command takes far less.
+const TIME_PER_STEP: Duration = Duration::from_millis(200);
 
 /// The schools and trusts whose offers the commands change. Some are in the West Midlands, which has its own fund.
 const RECIPIENTS: [i32; 10] = [910_001, 910_003, 910_009, 910_040, 910_042, 910_044, 90_001, 90_002, 90_005, 90_006];
-/// A full sequence meets all of these.
-const LONG: usize = 2_000;
-const MET: [&str; 26] = [
+/// A sequence with at least this number of commands has to meet all `EXPECTED_REASONS`.
+const LONG_SEQUENCE: usize = 2_000;
+const EXPECTED_REASONS: [&str; 26] = [
     "APPROVAL_NOT_OPEN",
     "APPROVAL_OF_ANOTHER",
     "APPROVAL_REQUIRED",
@@ -67,28 +68,30 @@ const MET: [&str; 26] = [
 ];
 
 mod the_service_and_the_model_agree {
-    use super::{Db, both_seeds};
+    use super::{Db, run_seeds};
 
     #[test]
     fn sqlite() {
-        both_seeds(Db::sqlite);
+        run_seeds(Db::sqlite);
     }
 
     #[test]
     fn postgres() {
-        both_seeds(Db::postgres);
+        run_seeds(Db::postgres);
     }
 }
 
-fn both_seeds(db: fn() -> Db) {
-    let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED, fastrand::u64(..)], |seed| vec![seed]);
+/// Runs a sequence with the fixed seed and one with a random seed, or only one with `TSIO_SEED`.
+fn run_seeds(db: fn() -> Db) {
+    let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED_SEED, fastrand::u64(..)], |seed| vec![seed]);
     let steps = setting("TSIO_MODEL_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap());
     for seed in seeds {
         let _printer = PrintSeedOnFailure(seed);
-        let bound = Duration::from_secs(60) + STEP * u32::try_from(steps).unwrap();
-        // The random seed alternates between two servers; the fixed one uses one server. A SQLite file has one server.
-        let servers = setting("TSIO_MODEL_SERVERS").unwrap_or(if seed == FIXED { 1 } else { 2 });
-        run_within(bound, sequence(db(), (seed, steps), servers));
+        let time_limit = Duration::from_secs(60) + TIME_PER_STEP * u32::try_from(steps).unwrap();
+        // The fixed seed uses one server, the random seed alternates between two. On SQLite there is only one, which uses the file
+        // alone.
+        let servers = setting("TSIO_MODEL_SERVERS").unwrap_or(if seed == FIXED_SEED { 1 } else { 2 });
+        run_within(time_limit, run_sequence(db(), (seed, steps), servers));
     }
 }
 
@@ -103,14 +106,14 @@ impl Drop for PrintSeedOnFailure {
     }
 }
 
-/// Returns the offers that the commands change, as the service has them at the beginning.
-async fn begun(server: &Server, other: Option<&Server>) -> World {
+/// Creates the offers, and returns the clients with those offers that the commands change.
+async fn prepare(server: &Server, other: Option<&Server>) -> World {
     let client = Client::of(server).await;
     let mut offers = client.seed().await;
     offers.retain(|it| RECIPIENTS.contains(&it.recipient));
     assert_eq!(offers.len(), RECIPIENTS.len());
     let funds: Vec<String> = client.funds(YEAR).await.into_iter().map(|it| it.fund).collect();
-    assert_eq!(funds.len(), 1, "the NLE fund is made with the programme");
+    assert_eq!(funds.len(), 1, "the fund of NLE is created with the programme");
     let second = client.named("second");
     let others = match other {
         Some(other) => {
@@ -129,70 +132,73 @@ async fn begun(server: &Server, other: Option<&Server>) -> World {
         funds,
         awards: Vec::new(),
         approvals: Vec::new(),
-        offers_of: Vec::new(),
-        in_days: Vec::new(),
+        award_offers: Vec::new(),
+        counts_half_days: Vec::new(),
         bookings: Vec::new(),
         offer_etags,
         award_etags: Vec::new(),
     }
 }
 
-async fn sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
+/// Runs a sequence of commands, and compares the service with the model after each.
+async fn run_sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
     let server = Server::start(&db);
     let other = (servers > 1 && db.is_postgres()).then(|| Server::start(&db));
-    let mut world = begun(&server, other.as_ref()).await;
+    let mut world = prepare(&server, other.as_ref()).await;
     let mut raw_sql = RawSql::of(&db).await;
     let mut scheme = world.scheme();
     let mut generator = Generator::new(seed);
-    let (mut done, mut met) = (0, BTreeMap::<String, usize>::new());
+    let (mut succeeded, mut reasons_met) = (0, BTreeMap::<String, usize>::new());
     for step in 0..steps {
-        if let Some(approval) = generator.expires(&scheme) {
+        if let Some(approval) = generator.pick_expiring_approval(&scheme) {
             let id = &world.approvals[approval];
             raw_sql
                 .run(&format!("UPDATE approvals SET expires_at = requested_at WHERE id = {}", raw_sql.id(id)))
                 .await
                 .unwrap();
-            scheme.expires(approval);
+            scheme.expire(approval);
         }
-        world.turn();
+        world.switch_server();
         let command = generator.next(&scheme);
         let etag = if generator.one_in(3) { world.etag(&command) } else { String::new() };
         let call = Call { command, id: fresh(), etag };
         let before = scheme.clone();
         let answer = scheme.answer(&call.command);
-        let sent = world.send(&call).await;
+        let response = world.send(&call).await;
         let at = format!("step {step}: {:?}\nmodel: {answer:?}", call.command);
-        match &sent {
-            Ok(_) => done += 1,
-            Err(status) => *met.entry(reason(status)).or_default() += 1,
+        match &response {
+            Ok(_) => succeeded += 1,
+            Err(status) => *reasons_met.entry(reason(status)).or_default() += 1,
         }
-        let again = sent.is_ok() && generator.one_in(8);
-        let first = sent.as_ref().map(|it| it.bytes.clone()).ok();
-        let this = agree::Step { command: &call.command, before: &before, at: &at };
-        agree::answered(&mut world, &mut scheme, &this, answer, sent);
-        if again {
-            assert_eq!(world.send(&call).await.ok().map(|it| it.bytes), first, "{at}: the same again");
+        let repeats = response.is_ok() && generator.one_in(8);
+        let first_bytes = response.as_ref().map(|it| it.bytes.clone()).ok();
+        let compared = agree::Step { command: &call.command, before: &before, at: &at };
+        agree::check_answer(&mut world, &mut scheme, &compared, answer, response);
+        if repeats {
+            assert_eq!(world.send(&call).await.ok().map(|it| it.bytes), first_bytes, "{at}: the repeated call");
         }
-        agree::funds(&world, &scheme, &at).await;
-        agree::offer_of(&mut world, &scheme, &call.command, &at).await;
+        agree::check_funds(&world, &scheme, &at).await;
+        agree::check_changed_offer(&mut world, &scheme, &call.command, &at).await;
         if step % 100 == 99 {
-            agree::everything(&mut world, &scheme, &at).await;
+            agree::check_everything(&mut world, &scheme, &at).await;
         }
     }
-    agree::everything(&mut world, &scheme, "at the end").await;
-    assert!(done * 4 > steps && done * 10 < steps * 9, "{done} done of {steps} prove little: {met:?}");
-    if steps >= LONG {
-        let missing: Vec<_> = MET.iter().filter(|it| !met.contains_key(**it)).collect();
-        assert!(missing.is_empty(), "never met: {missing:?}; {met:?}");
+    agree::check_everything(&mut world, &scheme, "at the end").await;
+    let is_mixed = succeeded * 4 > steps && succeeded * 10 < steps * 9;
+    assert!(is_mixed, "{succeeded} of {steps} commands succeeded, expected 25 % to 90 %: {reasons_met:?}");
+    if steps >= LONG_SEQUENCE {
+        let missing: Vec<_> = EXPECTED_REASONS.iter().filter(|it| !reasons_met.contains_key(**it)).collect();
+        assert!(missing.is_empty(), "reasons that no command met: {missing:?}; {reasons_met:?}");
     }
-    // Restores the expiry of every approval to the time in its event.
-    raw_sql.run(&format!("UPDATE approvals SET expires_at = requested_at + {EXPIRES}")).await.unwrap();
-    let expired = scheme.approvals.iter().zip(&world.approvals).filter(|(it, _)| it.state == scheme::Open::Expired);
+    // Restores the time at which each approval expires to the time in its event.
+    raw_sql.run(&format!("UPDATE approvals SET expires_at = requested_at + {APPROVAL_LIFETIME}")).await.unwrap();
+    let expired =
+        scheme.approvals.iter().zip(&world.approvals).filter(|(it, _)| it.state == scheme::ApprovalState::Expired);
     proved_except_for_expiry(&db, &expired.map(|(_, id)| id.as_str()).collect::<Vec<_>>());
 }
 
-/// Verifies the record. SQL made these approvals expire, so by the record they are still open. Verify may therefore report
-/// that the same call opened another approval, and nothing else.
+/// Verifies the record. According to the record these approvals are still open, because SQL made them expire. Verify may
+/// therefore report that a call opened another approval of the same change, but nothing else.
 fn proved_except_for_expiry(db: &Db, expired: &[&str]) {
     let (_, reports) = verify(db, &[]);
     for report in reports.as_array().unwrap() {

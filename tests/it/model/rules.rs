@@ -1,11 +1,11 @@
-//! The rules of the scheme: checks each command against the model and carries it out if no rule forbids it.
+//! The rules of the scheme: checks each command against the state of the model, and carries it out if no rule forbids it.
 
-use super::claims::TakenBack;
-use super::command::{Command, Line};
-use super::dates::Days;
+use super::claims::RefundTarget;
+use super::command::{AwardLine, Command};
+use super::dates::DailyChanges;
 use super::scheme::{
-    ALONE, Account, Award, BookingState, CLAIMS_UNTIL, CONTACT_UNTIL, Fund, Invoice, Open, Reasons, Scheme, State,
-    Strand, Verb, WINDOW, Who, Wish,
+    Account, ApprovalState, Award, BookingState, CLAIMS_UNTIL, CONTACT_UNTIL, EntryKind, Fund, Invoice, MAX_ALONE,
+    PartyKind, Reasons, RequestedChange, Scheme, State, Strand, WINDOW,
 };
 
 /// The model's outcome of a command.
@@ -14,9 +14,9 @@ pub(super) enum Answer {
     Done,
     /// The offer is closed, and these amounts of its awards are released.
     Closed(Vec<(usize, i64)>),
-    /// The change with this date needs a second person. Its approval is the model's next one, unless one is open already.
-    Waits(Wish, String),
-    /// The command is refused for one of these reasons.
+    /// The change with this date needs a second person. An approval is opened, unless one of the same change is open already.
+    NeedsApproval(RequestedChange, String),
+    /// The command is refused. The service names one of these reasons.
     Refused(Reasons),
 }
 
@@ -29,25 +29,26 @@ pub(super) fn refuse_or(reasons: Reasons, carry_out: impl FnOnce() -> Answer) ->
     if reasons.is_empty() { carry_out() } else { Answer::Refused(reasons) }
 }
 
+/// The states in which an offer may have awards, and its awards may change.
 pub(super) const LIVE: [State; 2] = [State::Accepted, State::Delivering];
 
 impl Scheme {
     /// Checks a command and carries it out.
     pub(super) fn answer(&mut self, command: &Command) -> Answer {
         match command {
-            Command::Odd(odd, _) => Answer::Refused(odd.reasons()),
-            Command::Contact { offer, who, date } => self.contact(*offer, *who, date),
+            Command::WithMistake(mistake, _) => Answer::Refused(mistake.reasons()),
+            Command::Contact { offer, party, date } => self.contact(*offer, *party, date),
             Command::Accept { offer, by, date } => self.accept(*offer, *by, date),
             Command::Decline { offer, date } => self.decline(*offer, date),
             Command::Start { offer, date } => self.start(*offer, date),
             Command::CorrectDate { offer, accepted, date } => self.correct_date(*offer, *accepted, date),
             Command::Close { offer, outcome, date } => self.close(*offer, outcome, date),
             Command::Reopen { offer } => self.reopen(*offer),
-            Command::Give { approval, asker } => self.give(*approval, *asker),
-            Command::Deny { approval, asker } => self.deny(*approval, *asker),
-            Command::WithdrawApproval { approval, asker } => self.withdraw_approval(*approval, *asker),
+            Command::Give { approval, by_requester } => self.give(*approval, *by_requester),
+            Command::Deny { approval, by_requester } => self.deny(*approval, *by_requester),
+            Command::WithdrawApproval { approval, by_requester } => self.withdraw_approval(*approval, *by_requester),
             Command::CreateFund { strand, region } => self.create_fund(*strand, region),
-            Command::Change { wish, date } => self.change(*wish, date),
+            Command::Change { requested_change, date } => self.change(*requested_change, date),
             Command::Award { offer, lines, date } => self.award(*offer, lines, date),
             Command::Book { award, half_days, date } => self.book(*award, *half_days, date),
             Command::Cancel { award, booking } => self.cancel(*award, *booking),
@@ -61,7 +62,7 @@ impl Scheme {
         }
     }
 
-    fn contact(&mut self, offer: usize, who: Who, date: &str) -> Answer {
+    fn contact(&mut self, offer: usize, party: PartyKind, date: &str) -> Answer {
         let it = &mut self.offers[offer];
         let mut reasons = Reasons::new();
         if it.state == State::Closed {
@@ -73,18 +74,23 @@ impl Scheme {
         if date > CONTACT_UNTIL {
             reasons.insert("OUTSIDE_WINDOW");
         }
-        if who == Who::School && !it.contacts.iter().any(|(told, on)| *told == Who::Body && on.as_str() <= date) {
+        if party == PartyKind::School
+            && !it
+                .contacts
+                .iter()
+                .any(|(contacted, on)| *contacted == PartyKind::ResponsibleBody && on.as_str() <= date)
+        {
             reasons.insert("CONTACT_MISSING");
         }
         refuse_or(reasons, || {
-            it.contacts.push((who, date.to_owned()));
+            it.contacts.push((party, date.to_owned()));
             it.state = it.state.max(State::Contacted);
             it.record_event("contacted");
             Answer::Done
         })
     }
 
-    fn accept(&mut self, offer: usize, by: Who, date: &str) -> Answer {
+    fn accept(&mut self, offer: usize, by: PartyKind, date: &str) -> Answer {
         let it = &mut self.offers[offer];
         let mut reasons = Reasons::new();
         if it.state != State::Contacted {
@@ -94,10 +100,12 @@ impl Scheme {
             reasons.insert("OUTSIDE_PROGRAMME");
         }
         // A trust accepts its own offer. A school's offer is accepted by the school, or by its trust if it has one.
-        if (it.trust && by == Who::School) || (!it.trust && by == Who::Body && it.uid == 0) {
+        if (it.is_trust && by == PartyKind::School)
+            || (!it.is_trust && by == PartyKind::ResponsibleBody && it.trust_uid == 0)
+        {
             reasons.insert("ACCEPTOR_NOT_ALLOWED");
         }
-        if !it.contacts.iter().any(|(told, on)| *told == by && on.as_str() <= date) {
+        if !it.contacts.iter().any(|(contacted, on)| *contacted == by && on.as_str() <= date) {
             reasons.insert("CONTACT_MISSING");
         }
         refuse_or(reasons, || {
@@ -116,7 +124,7 @@ impl Scheme {
         if self.offers[offer].state > State::Accepted {
             reasons.insert("STATE_NOT_ALLOWED");
         }
-        refuse_or(reasons, || Answer::Closed(self.end(offer, date)))
+        refuse_or(reasons, || Answer::Closed(self.release_and_close(offer, date)))
     }
 
     fn start(&mut self, offer: usize, date: &str) -> Answer {
@@ -124,7 +132,7 @@ impl Scheme {
         if self.offers[offer].state != State::Accepted {
             reasons.insert("STATE_NOT_ALLOWED");
         }
-        if !self.awards_under(offer).any(|it| it.committed() > 0) {
+        if !self.awards_of_offer(offer).any(|it| it.committed() > 0) {
             reasons.insert("AWARD_MISSING");
         }
         if self.offers[offer].accepted.as_deref().is_some_and(|accepted| date < accepted) {
@@ -138,7 +146,7 @@ impl Scheme {
         })
     }
 
-    /// Closes an offer on a day inside the programme.
+    /// Closes an offer. The date is within the programme, so the outcome *lapsed* is not possible.
     fn close(&mut self, offer: usize, outcome: &str, date: &str) -> Answer {
         let state = self.offers[offer].state;
         let mut reasons = Reasons::new();
@@ -151,7 +159,7 @@ impl Scheme {
         if outcome == "lapsed" {
             reasons.insert("PROGRAMME_NOT_ENDED");
         }
-        refuse_or(reasons, || Answer::Closed(self.end(offer, date)))
+        refuse_or(reasons, || Answer::Closed(self.release_and_close(offer, date)))
     }
 
     fn reopen(&mut self, offer: usize) -> Answer {
@@ -159,7 +167,7 @@ impl Scheme {
         if it.state != State::Closed {
             return refuse("STATE_NOT_ALLOWED");
         }
-        Answer::Waits(Wish::Reopen(offer, it.version), String::new())
+        Answer::NeedsApproval(RequestedChange::Reopen(offer, it.version), String::new())
     }
 
     fn create_fund(&mut self, strand: Strand, region: &'static str) -> Answer {
@@ -170,40 +178,49 @@ impl Scheme {
             strand,
             region,
             account: Account::of(0),
-            days: Days::default(),
-            alone: 0,
+            days: DailyChanges::default(),
+            moved_alone: 0,
             entries: Vec::new(),
         });
         Answer::Done
     }
 
-    fn change(&mut self, wish: Wish, on: &str) -> Answer {
-        let reasons = self.reasons(wish, on);
+    fn change(&mut self, requested_change: RequestedChange, on: &str) -> Answer {
+        let reasons = self.reasons(requested_change, on);
         refuse_or(reasons, || {
-            let (funds, amount) = wish.moves();
-            let alone = funds.iter().map(|it| self.funds[*it].alone).max().unwrap_or(0);
-            let two = match wish {
-                // The limit includes earlier amounts that the same person moved alone, here all of them in one month.
-                Wish::Allocate(..) | Wish::Withdraw(_, _, false) | Wish::Move(..) => alone + amount > ALONE,
-                // A deliberate withdrawal needs a second person as soon as it goes below what is promised.
-                Wish::Withdraw(fund, amount, true) => {
-                    let it = &self.funds[fund];
-                    let most = if it.binds() { it.days.least(0, on).min(it.account.available()) } else { i64::MAX };
-                    alone + amount > ALONE || amount > most.max(0)
+            let (funds, amount) = requested_change.moves();
+            let alone = funds.iter().map(|it| self.funds[*it].moved_alone).max().unwrap_or(0);
+            let needs_two = match requested_change {
+                // The limit counts all amounts that the same person moved alone within one month. In the model, time does not
+                // pass, so these are all earlier amounts.
+                RequestedChange::Allocate(..) | RequestedChange::Withdraw(_, _, false) | RequestedChange::Move(..) => {
+                    alone + amount > MAX_ALONE
                 }
-                Wish::Reopen(..) => true,
+                // A deliberate withdrawal needs a second person if it takes more than is available.
+                RequestedChange::Withdraw(fund, amount, true) => {
+                    let it = &self.funds[fund];
+                    let most =
+                        if it.binds() { it.days.lowest_from(0, on).min(it.account.available()) } else { i64::MAX };
+                    alone + amount > MAX_ALONE || amount > most.max(0)
+                }
+                RequestedChange::Reopen(..) => true,
             };
-            // As long as an approval of the same change is open, even an amount that one person may move waits for it.
-            if two || self.approvals.iter().any(|it| it.wish == wish && it.on == on && it.state == Open::Waits) {
-                return Answer::Waits(wish, on.to_owned());
+            // While an approval of the same change is open, the change needs it even if the amount is small enough for one person.
+            if needs_two
+                || self
+                    .approvals
+                    .iter()
+                    .any(|it| it.requested_change == requested_change && it.on == on && it.state == ApprovalState::Open)
+            {
+                return Answer::NeedsApproval(requested_change, on.to_owned());
             }
-            self.moved(wish, on);
-            funds.iter().for_each(|it| self.funds[*it].alone += amount);
+            self.moved(requested_change, on);
+            funds.iter().for_each(|it| self.funds[*it].moved_alone += amount);
             Answer::Done
         })
     }
 
-    fn award(&mut self, offer: usize, lines: &[Line], date: &str) -> Answer {
+    fn award(&mut self, offer: usize, lines: &[AwardLine], date: &str) -> Answer {
         let mut reasons = Reasons::new();
         if !LIVE.contains(&self.offers[offer].state) {
             reasons.insert("STATE_NOT_ALLOWED");
@@ -214,7 +231,7 @@ impl Scheme {
         if date < WINDOW.0 {
             reasons.insert("OUTSIDE_PROGRAMME");
         }
-        // Each line is checked as if the lines before it were awarded.
+        // Each award of the bundle is checked as if the awards before it were made.
         let mut after = self.clone();
         for line in lines {
             reasons.extend(self.reasons_against_line(&mut after, offer, line, date));
@@ -242,14 +259,14 @@ impl Scheme {
                     released_on_closing: Vec::new(),
                     version: 0,
                 });
-                self.post(self.awards.len() - 1, Verb::Commit, line.amount, "awarded", date);
+                self.post(self.awards.len() - 1, EntryKind::Commit, line.amount, "awarded", date);
                 self.offers[offer].record_event("awarded");
             }
             Answer::Done
         })
     }
 
-    fn reasons_against_line(&self, after: &mut Self, offer: usize, line: &Line, date: &str) -> Reasons {
+    fn reasons_against_line(&self, after: &mut Self, offer: usize, line: &AwardLine, date: &str) -> Reasons {
         let mut reasons = Reasons::new();
         let strand = line.strand;
         if !self.offers[offer].offered(strand) {
@@ -257,7 +274,7 @@ impl Scheme {
         }
         if strand == Strand::Credit {
             // Trust 90007 is closed, 90021 is a single-academy trust, and 99999 is in no file.
-            if [90_007, 90_021].contains(&line.partner) || line.partner == self.offers[offer].uid {
+            if [90_007, 90_021].contains(&line.partner) || line.partner == self.offers[offer].trust_uid {
                 reasons.insert("PARTNER_NOT_SUITABLE");
             }
             if line.partner == 99_999 {
@@ -267,7 +284,9 @@ impl Scheme {
         if strand == Strand::Npqel && line.provider == "Acme Leadership" {
             reasons.insert("PROVIDER_NOT_ACCREDITED");
         }
-        if strand == Strand::Npqel && (self.is_funded(&line.leader) || !after.leaders.insert(line.leader.clone())) {
+        if strand == Strand::Npqel
+            && (self.is_funded(&line.leader) || !after.leaders_in_bundle.insert(line.leader.clone()))
+        {
             reasons.insert("LEADER_FUNDED");
         }
         let days = if strand == Strand::Nle { 0 } else { 1 };
@@ -277,7 +296,7 @@ impl Scheme {
                 reasons.insert("CAP_EXCEEDED");
             }
         }
-        // An amount that is too large today is not checked as of past days.
+        // If the amount exceeds the cap today, the cap on past days is not reported too.
         let (cap, fund) = after.as_of(offer, strand, date);
         if self.offers[offer].offered(strand) && line.amount > cap && !reasons.contains("CAP_EXCEEDED") {
             reasons.insert("AS_OF");
@@ -348,12 +367,12 @@ impl Scheme {
             reasons.insert("DATE_ORDER");
         }
         reasons.extend(self.reasons_against_claim(it, amount, invoice));
-        let paid = invoice.map(|(reference, given)| (reference.to_owned(), self.total_of(it, reference, given)));
+        let paid = invoice.map(|(reference, given)| (reference.to_owned(), self.invoice_total(it, reference, given)));
         refuse_or(reasons, || {
-            self.post(award, Verb::Spend, amount, "drawn", date);
+            self.post(award, EntryKind::Spend, amount, "drawn", date);
             let it = &mut self.awards[award];
             let payment = invoice.map(|_| it.invoices.len());
-            it.moved(Verb::Spend, amount, date, booking, payment);
+            it.moved(EntryKind::Spend, amount, date, booking, payment);
             it.drawn += amount;
             if let Some(booking) = booking {
                 it.bookings[booking].state = BookingState::Delivered;
@@ -378,9 +397,9 @@ impl Scheme {
             reasons.insert("DATE_ORDER");
         }
         refuse_or(reasons, || {
-            self.post(award, Verb::Release, amount, "released", date);
+            self.post(award, EntryKind::Release, amount, "released", date);
             self.awards[award].released += amount;
-            self.awards[award].moved(Verb::Release, amount, date, None, None);
+            self.awards[award].moved(EntryKind::Release, amount, date, None, None);
             self.record_event(award, "released");
             Answer::Done
         })
@@ -395,16 +414,16 @@ impl Scheme {
         if date < it.on.as_str() {
             reasons.insert("DATE_ORDER");
         }
-        let refunded = match it.taken_back(amount, invoice, date) {
-            TakenBack::Of(paid) => Some(paid),
-            TakenBack::Without => None,
-            TakenBack::Unsaid => {
+        let refunded = match it.refund_target(amount, invoice, date) {
+            RefundTarget::Payment(paid) => Some(paid),
+            RefundTarget::WithoutInvoice => None,
+            RefundTarget::Unclear => {
                 reasons.insert("INVOICE_MISSING");
                 None
             }
         };
-        let most =
-            refunded.map_or_else(|| it.without_invoice(), |at| it.invoices[at].amount - it.invoices[at].refunded);
+        let left = |index: usize| it.invoices[index].amount - it.invoices[index].refunded;
+        let most = refunded.map_or_else(|| it.without_invoice(), left);
         if amount > most {
             reasons.insert("AWARD_EXCEEDED");
         }
@@ -413,9 +432,9 @@ impl Scheme {
             reasons.insert("DATE_ORDER");
         }
         refuse_or(reasons, || {
-            self.post(award, Verb::Refund, amount, "refunded", date);
+            self.post(award, EntryKind::Refund, amount, "refunded", date);
             let it = &mut self.awards[award];
-            it.moved(Verb::Refund, amount, date, None, refunded);
+            it.moved(EntryKind::Refund, amount, date, None, refunded);
             it.refunded += amount;
             if let Some(paid) = refunded {
                 it.invoices[paid].refunded += amount;

@@ -1,22 +1,24 @@
-//! The scheme in plain Rust, from the published rules alone: the state that a correct service has to show.
+//! The state of the model, which a correct service has to show. The model implements the published rules without using the
+//! program's code.
 //!
-//! Nothing of the program is used here. Offers, funds, awards and approvals are numbered in the order of their creation. A
-//! command is checked completely, then carried out. A refusal holds all reasons against it; the service names one of them.
+//! Offers, funds, awards and approvals are numbered in the order of their creation. A command is checked completely, and then
+//! carried out. A refusal contains all reasons against the command; the service names one of them.
 
 use std::collections::BTreeSet;
 
-use super::dates::{Days, change};
+use super::dates::{DailyChanges, change};
 
-/// Pence of a half-day: £600 a day.
+/// The cost of a half-day in pence. A day costs £600.
 pub(super) const HALF_DAY: i64 = 30_000;
-/// Pence that one person may move.
-pub(super) const ALONE: i64 = 5_000_000;
-/// First and last day of the award window, and the last on which claims are paid.
+/// The largest amount in pence that one person may move without a second person.
+pub(super) const MAX_ALONE: i64 = 5_000_000;
+/// The first and the last day on which awards may be made.
 pub(super) const WINDOW: (&str, &str) = ("2021-09-01", "2022-08-31");
+/// The last day on which claims are paid.
 pub(super) const CLAIMS_UNTIL: &str = "2022-12-31";
-/// The last day of contacts.
+/// The last day on which an offer may be contacted.
 pub(super) const CONTACT_UNTIL: &str = "2022-10-31";
-/// A region of one of the offers; the model also creates funds for this region.
+/// The region for which the commands create funds. Some of the offers are in it.
 pub(super) const REGION: &str = "West Midlands";
 
 /// All reasons against a command.
@@ -60,10 +62,10 @@ pub(super) enum State {
     Closed,
 }
 
-/// The party that accepted or was contacted.
+/// The party that was contacted or accepted: the responsible body or the school.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
-    Body,
+pub(super) enum PartyKind {
+    ResponsibleBody,
     School,
 }
 
@@ -87,44 +89,45 @@ impl Account {
 
 #[derive(Debug, Clone)]
 pub(super) struct Offer {
-    /// True for a trust's offer, false for a school's.
-    pub(super) trust: bool,
-    /// The trust behind it, 0 for none.
-    pub(super) uid: i32,
+    /// Tells whether the recipient is a trust. Otherwise it is a school.
+    pub(super) is_trust: bool,
+    /// The UID of the recipient's trust, or 0 for a school without a trust.
+    pub(super) trust_uid: i32,
     pub(super) region: String,
     pub(super) state: State,
-    pub(super) before_close: State,
-    pub(super) contacts: Vec<(Who, String)>,
+    pub(super) state_before_close: State,
+    pub(super) contacts: Vec<(PartyKind, String)>,
     /// The party that accepted.
-    pub(super) acceptor: Who,
+    pub(super) acceptor: PartyKind,
     pub(super) accepted: Option<String>,
     pub(super) started: Option<String>,
-    /// The caps: NLE half-days, and credit if it is offered.
+    /// The cap of NLE in half-days.
     pub(super) nle: Account,
+    /// The cap of credit in pence, 0 for a trust.
     pub(super) credit: Account,
-    /// The changes of each available amount by day.
-    pub(super) days: [Days; 2],
-    /// The number of changes of state, contacts or awards, which its etag stands for.
+    /// The changes of the amounts available under the caps: of NLE, and of credit.
+    pub(super) days: [DailyChanges; 2],
+    /// The number of events that change the offer, its contacts or its awards. The etag changes with it.
     pub(super) version: usize,
-    /// The kinds of its events.
+    /// The kinds of all events of the offer, in order.
     pub(super) events: Vec<&'static str>,
 }
 
 impl Offer {
-    pub(super) fn new(trust: bool, uid: i32, region: String) -> Self {
+    pub(super) fn new(is_trust: bool, trust_uid: i32, region: String) -> Self {
         Self {
-            trust,
-            uid,
+            is_trust,
+            trust_uid,
             region,
             state: State::Identified,
-            before_close: State::Identified,
+            state_before_close: State::Identified,
             contacts: Vec::new(),
-            acceptor: Who::Body,
+            acceptor: PartyKind::ResponsibleBody,
             accepted: None,
             started: None,
             days: Default::default(),
-            nle: Account::of(if trust { 10 } else { 6 }),
-            credit: Account::of(if trust { 0 } else { 1_000_000 }),
+            nle: Account::of(if is_trust { 10 } else { 6 }),
+            credit: Account::of(if is_trust { 0 } else { 1_000_000 }),
             version: 0,
             events: vec!["identified"],
         }
@@ -138,8 +141,8 @@ impl Offer {
     pub(super) const fn offered(&self, strand: Strand) -> bool {
         match strand {
             Strand::Nle => true,
-            Strand::Credit => !self.trust,
-            Strand::Nlg | Strand::Npqel => self.trust,
+            Strand::Credit => !self.is_trust,
+            Strand::Nlg | Strand::Npqel => self.is_trust,
         }
     }
 
@@ -157,20 +160,20 @@ pub(super) struct Fund {
     pub(super) strand: Strand,
     pub(super) region: &'static str,
     pub(super) account: Account,
-    pub(super) days: Days,
-    /// Pence that one person has moved without a second person.
-    pub(super) alone: i64,
-    /// The movements: kind of the event, kind of the entry, pence.
+    pub(super) days: DailyChanges,
+    /// The pence that the first person has moved without a second person.
+    pub(super) moved_alone: i64,
+    /// The entries: the kind of the event, the kind of the entry, and the pence.
     pub(super) entries: Vec<(&'static str, &'static str, i64)>,
 }
 
 impl Fund {
-    /// Returns the largest amount that can leave the fund. A fund that only counts has no limit but its allocation.
+    /// Returns the largest amount that can be withdrawn: the available amount, or the whole allocation if the fund does not bind.
     pub(super) fn most_out(&self) -> i64 {
         if self.binds() { self.account.available().max(0) } else { self.account.allocated }
     }
 
-    /// Tells whether the fund limits awards. Days of a leader are only counted.
+    /// Tells whether the fund limits awards. The fund of NLE does not: it only counts.
     pub(super) const fn binds(&self) -> bool {
         !matches!(self.strand, Strand::Nle)
     }
@@ -193,24 +196,26 @@ pub(super) struct Booking {
     pub(super) state: BookingState,
 }
 
+/// A payment of an invoice, by one draw.
 #[derive(Debug, Clone)]
 pub(super) struct Invoice {
     pub(super) reference: String,
     pub(super) amount: i64,
     pub(super) refunded: i64,
-    /// The total in pence, `None` if a single draw pays it.
+    /// The total in pence. `None` if a single draw pays the invoice.
     pub(super) total: Option<i64>,
 }
 
-/// A movement of an award's amount: spent, released or refunded.
+/// A draw, release or refund of an award.
 #[derive(Debug, Clone)]
 pub(super) struct Move {
-    pub(super) verb: Verb,
+    pub(super) entry_kind: EntryKind,
     pub(super) amount: i64,
     pub(super) on: String,
     pub(super) booking: Option<usize>,
-    /// The payment of an invoice that it makes or refunds.
+    /// The index of the payment that the draw makes or the refund takes back. `None` without an invoice.
     pub(super) invoice: Option<usize>,
+    /// The date on which it was undone.
     pub(super) undone: Option<String>,
 }
 
@@ -219,7 +224,7 @@ pub(super) struct Award {
     pub(super) offer: usize,
     pub(super) fund: usize,
     pub(super) strand: Strand,
-    /// The issuer of its invoices, if the award names one.
+    /// The issuer of the award's invoices. Empty if the award does not name it.
     pub(super) issuer: String,
     pub(super) leader: String,
     /// The date of the award.
@@ -231,7 +236,7 @@ pub(super) struct Award {
     pub(super) bookings: Vec<Booking>,
     pub(super) invoices: Vec<Invoice>,
     pub(super) moves: Vec<Move>,
-    /// The amounts released by closing the offer, each with its day.
+    /// The amounts that were released when the offer was closed, each with its date.
     pub(super) released_on_closing: Vec<(String, i64)>,
     pub(super) version: usize,
 }
@@ -245,28 +250,36 @@ impl Award {
         self.bookings.iter().filter(|it| it.state == BookingState::Booked).map(|it| it.half_days).sum()
     }
 
-    pub(super) fn moved(&mut self, verb: Verb, amount: i64, on: &str, booking: Option<usize>, invoice: Option<usize>) {
-        self.moves.push(Move { verb, amount, on: on.to_owned(), booking, invoice, undone: None });
+    pub(super) fn moved(
+        &mut self,
+        entry_kind: EntryKind,
+        amount: i64,
+        on: &str,
+        booking: Option<usize>,
+        invoice: Option<usize>,
+    ) {
+        self.moves.push(Move { entry_kind, amount, on: on.to_owned(), booking, invoice, undone: None });
     }
 
-    pub(super) fn standing(&self) -> impl Iterator<Item = &Invoice> {
+    /// Returns the payments that are not completely refunded.
+    pub(super) fn not_refunded_payments(&self) -> impl Iterator<Item = &Invoice> {
         self.invoices.iter().filter(|it| it.refunded < it.amount)
     }
 }
 
 /// A change that may need a second person: a movement of money, or the reopening of an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum RequestedChange {
     /// The offer, and its version at the time of the request.
     Reopen(usize, usize),
     Allocate(usize, i64),
-    /// The last field allows the withdrawal to go below what is promised.
+    /// The fund, the amount, and whether the fund may become over-committed.
     Withdraw(usize, i64, bool),
     Move(usize, usize, i64),
 }
 
-impl Wish {
-    /// Returns the funds that it changes, and the amount.
+impl RequestedChange {
+    /// Returns the funds that change, and the amount.
     pub(super) fn moves(self) -> (Vec<usize>, i64) {
         match self {
             Self::Reopen(..) => (Vec::new(), 0),
@@ -278,8 +291,8 @@ impl Wish {
 
 /// The state of an approval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Open {
-    Waits,
+pub(super) enum ApprovalState {
+    Open,
     /// Given, denied or withdrawn.
     Answered,
     Expired,
@@ -287,13 +300,13 @@ pub(super) enum Open {
 
 #[derive(Debug, Clone)]
 pub(super) struct Approval {
-    pub(super) wish: Wish,
+    pub(super) requested_change: RequestedChange,
     /// The date of the requested change.
     pub(super) on: String,
-    pub(super) state: Open,
-    /// The stated shortfalls: of the fund that the money leaves, of the other fund of a virement, and of the first fund on
-    /// its worst day.
-    pub(super) short: [i64; 3],
+    pub(super) state: ApprovalState,
+    /// By how much the funds would be over-committed after the change, as stated when the approval was opened: the fund that the
+    /// money leaves, the other fund of a virement, and the first fund on its worst day.
+    pub(super) stated_shortfalls: [i64; 3],
 }
 
 /// The whole state of the model.
@@ -303,20 +316,20 @@ pub(super) struct Scheme {
     pub(super) funds: Vec<Fund>,
     pub(super) awards: Vec<Award>,
     pub(super) approvals: Vec<Approval>,
-    /// Leaders whose fees are paid by earlier lines of the same call. Empty between calls.
-    pub(super) leaders: BTreeSet<String>,
+    /// The leaders whose fees are paid by earlier awards of the same bundle. Empty between commands.
+    pub(super) leaders_in_bundle: BTreeSet<String>,
 }
 
 /// The kinds of entries of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(super) enum EntryKind {
     Commit,
     Release,
     Spend,
     Refund,
 }
 
-impl Verb {
+impl EntryKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Commit => "commit",
@@ -326,6 +339,7 @@ impl Verb {
         }
     }
 
+    /// Changes an account by an entry of this kind.
     const fn on(self, account: &mut Account, amount: i64) {
         match self {
             Self::Commit => account.committed += amount,
@@ -340,44 +354,45 @@ impl Verb {
 }
 
 impl Scheme {
-    /// Finds the fund that pays awards under this offer: the region's fund, else the national one.
+    /// Finds the fund that pays awards under this offer: the fund of its region, else the national fund.
     pub(super) fn fund_of(&self, strand: Strand, offer: usize) -> Option<usize> {
         let region = self.offers[offer].region.as_str();
         let find = |region: &str| self.funds.iter().position(|it| it.strand == strand && it.region == region);
         find(region).or_else(|| find(""))
     }
 
-    /// Moves an amount of a strand on an offer's cap and on a fund, as of a day.
-    pub(super) fn post(&mut self, award: usize, verb: Verb, amount: i64, kind: &'static str, on: &str) {
+    /// Posts entries for an amount of an award, to the cap of its offer and to its fund. `kind` is the kind of the event, and `on`
+    /// the effective date.
+    pub(super) fn post(&mut self, award: usize, entry_kind: EntryKind, amount: i64, kind: &'static str, on: &str) {
         let Award { offer, fund, strand, .. } = self.awards[award];
         if let Some(cap) = self.offers[offer].cap(strand) {
-            verb.on(cap, amount);
+            entry_kind.on(cap, amount);
             let days = if strand == Strand::Nle { 0 } else { 1 };
-            self.offers[offer].days[days].add(on, change(verb, amount));
+            self.offers[offer].days[days].add(on, change(entry_kind, amount));
         }
         let cost = strand.cost(amount);
         let fund = &mut self.funds[fund];
-        verb.on(&mut fund.account, cost);
-        fund.days.add(on, change(verb, cost));
-        fund.entries.push((kind, verb.name(), cost));
+        entry_kind.on(&mut fund.account, cost);
+        fund.days.add(on, change(entry_kind, cost));
+        fund.entries.push((kind, entry_kind.name(), cost));
     }
 
     /// Lists the reasons against a movement of money with this date.
-    pub(super) fn reasons(&self, wish: Wish, on: &str) -> Reasons {
+    pub(super) fn reasons(&self, requested_change: RequestedChange, on: &str) -> Reasons {
         let mut reasons = Reasons::new();
-        if self.leaves_too_early(wish, on) {
+        if self.leaves_too_early(requested_change, on) {
             reasons.insert("AS_OF");
         }
-        let (from, amount) = match wish {
-            Wish::Withdraw(from, amount, false) | Wish::Move(from, _, amount) => (from, amount),
-            Wish::Withdraw(from, amount, true) => {
-                // A deliberate withdrawal may go below what is promised, but not above what was put in.
+        let (from, amount) = match requested_change {
+            RequestedChange::Withdraw(from, amount, false) | RequestedChange::Move(from, _, amount) => (from, amount),
+            RequestedChange::Withdraw(from, amount, true) => {
+                // A deliberate withdrawal may take committed money, but not more than the allocation.
                 if amount > self.funds[from].account.allocated {
                     reasons.insert("FUNDS_INSUFFICIENT");
                 }
                 return reasons;
             }
-            Wish::Reopen(..) | Wish::Allocate(..) => return reasons,
+            RequestedChange::Reopen(..) | RequestedChange::Allocate(..) => return reasons,
         };
         let fund = &self.funds[from];
         if amount > fund.most_out() {
@@ -390,18 +405,18 @@ impl Scheme {
     }
 
     /// Carries out a movement of money.
-    pub(super) fn moved(&mut self, wish: Wish, on: &str) {
-        let mut post = |fund: usize, kind, verb, amount: i64| {
-            let change = if verb == "allocate" { amount } else { -amount };
+    pub(super) fn moved(&mut self, requested_change: RequestedChange, on: &str) {
+        let mut post = |fund: usize, kind, entry_kind, amount: i64| {
+            let change = if entry_kind == "allocate" { amount } else { -amount };
             self.funds[fund].account.allocated += change;
             self.funds[fund].days.add(on, change);
-            self.funds[fund].entries.push((kind, verb, amount));
+            self.funds[fund].entries.push((kind, entry_kind, amount));
         };
-        match wish {
-            Wish::Reopen(..) => {}
-            Wish::Allocate(fund, amount) => post(fund, "fund_allocated", "allocate", amount),
-            Wish::Withdraw(fund, amount, _) => post(fund, "fund_withdrawn", "withdraw", amount),
-            Wish::Move(from, to, amount) => {
+        match requested_change {
+            RequestedChange::Reopen(..) => {}
+            RequestedChange::Allocate(fund, amount) => post(fund, "fund_allocated", "allocate", amount),
+            RequestedChange::Withdraw(fund, amount, _) => post(fund, "fund_withdrawn", "withdraw", amount),
+            RequestedChange::Move(from, to, amount) => {
                 post(from, "funds_moved", "withdraw", amount);
                 post(to, "funds_moved", "allocate", amount);
             }
@@ -409,14 +424,14 @@ impl Scheme {
     }
 
     /// Closes an offer: releases committed amounts and cancels bookings. Returns the released awards with their amounts.
-    pub(super) fn end(&mut self, offer: usize, on: &str) -> Vec<(usize, i64)> {
+    pub(super) fn release_and_close(&mut self, offer: usize, on: &str) -> Vec<(usize, i64)> {
         let mut released = Vec::new();
         for award in 0..self.awards.len() {
             let committed = self.awards[award].committed();
             if self.awards[award].offer != offer || committed == 0 {
                 continue;
             }
-            self.post(award, Verb::Release, committed, "closed", on);
+            self.post(award, EntryKind::Release, committed, "closed", on);
             let it = &mut self.awards[award];
             it.released += committed;
             it.released_on_closing.push((on.to_owned(), committed));
@@ -427,7 +442,7 @@ impl Scheme {
             released.push((award, committed));
         }
         let offer = &mut self.offers[offer];
-        offer.before_close = offer.state;
+        offer.state_before_close = offer.state;
         offer.state = State::Closed;
         offer.record_event("closed");
         released
