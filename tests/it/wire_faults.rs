@@ -76,7 +76,7 @@ async fn sweep(kind: CommandKind, fault: Fault) {
     // Counts the messages: this fault would come after a message that is never sent.
     let (messages, done) = run_with_fault(kind, fault, u64::MAX).await;
     done.unwrap();
-    assert!(messages > 20, "a batch has more than {messages} messages");
+    assert!(messages > 20, "a batch has more than 20 messages, got {messages}");
     let tested: Vec<u64> = (1..=messages).filter(|it| it.is_multiple_of(stride())).collect();
     let count = tested.len();
     let runs = stream::iter(tested).map(|after| async move { (after, run_with_fault(kind, fault, after).await.1) });

@@ -17,7 +17,7 @@ pub(super) struct Step<'a> {
     /// The state of the model before the command.
     pub(super) before: &'a Scheme,
     /// The text that describes the step in a failure.
-    pub(super) at: &'a str,
+    pub(super) context: &'a str,
 }
 
 /// Checks that the service and the model gave the same answer. Records the ids of what the command created.
@@ -28,16 +28,16 @@ pub(super) fn check_answer(
     answer: Answer,
     response: Result<CallResponse, Status>,
 ) {
-    let at = step.at;
+    let context = step.context;
     match (answer, response) {
-        (Answer::Done, Ok(response)) => record_ids(world, step.command, response, at),
+        (Answer::Done, Ok(response)) => record_ids(world, step.command, response, context),
         (Answer::Closed(released), Ok(response)) => {
             let mut expected: Vec<_> =
                 released.iter().map(|(award, amount)| (world.awards[*award].clone(), *amount)).collect();
             let mut released_awards: Vec<_> = response.released.into_iter().map(|it| (it.award, it.amount)).collect();
             expected.sort();
             released_awards.sort();
-            assert_eq!(released_awards, expected, "{at}");
+            assert_eq!(released_awards, expected, "{context}");
         }
         (Answer::NeedsApproval(requested_change, on), Err(status)) if reason(&status) == "APPROVAL_REQUIRED" => {
             let approval = refusal(&status).approval;
@@ -49,7 +49,7 @@ pub(super) fn check_answer(
                         waiting.requested_change == requested_change
                             && waiting.on == on
                             && waiting.state == ApprovalState::Open,
-                        "{at}: {waiting:?}"
+                        "{context}: {waiting:?}"
                     );
                 }
                 None => {
@@ -61,21 +61,21 @@ pub(super) fn check_answer(
         (Answer::Refused(reasons), Err(status)) => {
             let reason = reason(&status);
             let as_of = reason == "FUNDS_INSUFFICIENT" && reasons.contains("AS_OF");
-            assert!(as_of || reasons.contains(reason.as_str()), "{at}\nservice: {status:?}");
+            assert!(as_of || reasons.contains(reason.as_str()), "{context}\nservice: {status:?}");
             check_limit_amounts(world, step, &status);
             limits::check_kinds(step, &reasons, &status);
             limits::check_largest(step, &reasons, &status);
         }
-        (_, response) => panic!("{at}\nservice: {response:?}"),
+        (_, response) => panic!("{context}\nservice: {response:?}"),
     }
 }
 
 /// Records the ids of the fund, awards or booking that a command created.
-fn record_ids(world: &mut World, command: &Command, response: CallResponse, at: &str) {
+fn record_ids(world: &mut World, command: &Command, response: CallResponse, context: &str) {
     match command {
         Command::CreateFund { .. } => world.funds.push(response.fund.unwrap().fund),
         Command::Award { offer, lines, .. } => {
-            assert_eq!(response.awards.len(), lines.len(), "{at}");
+            assert_eq!(response.awards.len(), lines.len(), "{context}");
             for award in response.awards {
                 world.awards.push(award.award);
                 world.award_offers.push(*offer);
@@ -91,7 +91,7 @@ fn record_ids(world: &mut World, command: &Command, response: CallResponse, at: 
 
 /// Checks the amounts of the cap and of the fund in the refusal of a single award.
 fn check_limit_amounts(world: &World, step: &Step<'_>, status: &Status) {
-    let Step { command, before, at } = step;
+    let Step { command, before, context } = step;
     let Command::Award { offer, lines, .. } = command else { return };
     let [line] = lines.as_slice() else { return };
     let limit_of_kind = |kind: &str| {
@@ -102,7 +102,7 @@ fn check_limit_amounts(world: &World, step: &Step<'_>, status: &Status) {
         let Some(limit) = limit else { return };
         let expected = [account.allocated, account.committed, account.spent, account.available(), requested];
         let numbers = [limit.limit, limit.committed, limit.spent, limit.available, limit.requested];
-        assert_eq!(numbers, expected.map(Some), "{at}");
+        assert_eq!(numbers, expected.map(Some), "{context}");
     };
     if ["CAP_EXCEEDED", "FUNDS_INSUFFICIENT"].contains(&reason(status).as_str()) {
         if let Some(cap) = before.offers[*offer].clone().cap(line.strand) {
@@ -110,30 +110,32 @@ fn check_limit_amounts(world: &World, step: &Step<'_>, status: &Status) {
         }
         if let Some(fund) = before.fund_of(line.strand, *offer) {
             let limit = limit_of_kind("fund");
-            assert!(limit.as_ref().is_none_or(|it| it.account.contains(&world.funds[fund])), "{at}: {limit:?}");
+            assert!(limit.as_ref().is_none_or(|it| it.account.contains(&world.funds[fund])), "{context}: {limit:?}");
             check(limit, &before.funds[fund].account, line.amount);
         }
     }
 }
 
 /// Compares the balances of every fund.
-pub(super) async fn check_funds(world: &World, scheme: &Scheme, at: &str) {
+pub(super) async fn check_funds(world: &World, scheme: &Scheme, context: &str) {
     let funds = world.client.funds(YEAR).await;
-    assert_eq!(funds.len(), scheme.funds.len(), "{at}");
+    assert_eq!(funds.len(), scheme.funds.len(), "{context}");
     for (id, model) in world.funds.iter().zip(&scheme.funds) {
         let fund = funds.iter().find(|it| it.fund == *id).unwrap();
         let Account { allocated, committed, spent } = model.account;
-        assert_eq!(balances(fund), [allocated, committed, spent, model.account.available()], "{at}\n{fund:?}");
-        assert_eq!((fund.over_committed, fund.binds), (model.over_committed(), model.binds()), "{at}\n{fund:?}");
-        assert_eq!((fund.strand.as_str(), fund.region.as_str()), (model.strand.name(), model.region), "{at}");
+        assert_eq!(balances(fund), [allocated, committed, spent, model.account.available()], "{context}\n{fund:?}");
+        assert_eq!((fund.over_committed, fund.binds), (model.over_committed(), model.binds()), "{context}\n{fund:?}");
+        assert_eq!((fund.strand.as_str(), fund.region.as_str()), (model.strand.name(), model.region), "{context}");
     }
 }
 
 /// Compares the offer and the award that a command changed.
-pub(super) async fn check_changed_offer(world: &mut World, scheme: &Scheme, command: &Command, at: &str) {
+pub(super) async fn check_changed_offer(world: &mut World, scheme: &Scheme, command: &Command, context: &str) {
     let offer = match command {
         Command::WithMistake(Mistake::UnknownId, _) => return,
-        Command::WithMistake(_, command) => return Box::pin(check_changed_offer(world, scheme, command, at)).await,
+        Command::WithMistake(_, command) => {
+            return Box::pin(check_changed_offer(world, scheme, command, context)).await;
+        }
         Command::Contact { offer, .. }
         | Command::Accept { offer, .. }
         | Command::Decline { offer, .. }
@@ -148,7 +150,7 @@ pub(super) async fn check_changed_offer(world: &mut World, scheme: &Scheme, comm
         | Command::Release { award, .. }
         | Command::Refund { award, .. }
         | Command::Undo { award, .. } => {
-            check_award(world, scheme, *award, at).await;
+            check_award(world, scheme, *award, context).await;
             scheme.awards[*award].offer
         }
         Command::Give { approval, .. }
@@ -159,33 +161,33 @@ pub(super) async fn check_changed_offer(world: &mut World, scheme: &Scheme, comm
         },
         Command::CreateFund { .. } | Command::Change { .. } => return,
     };
-    check_offer(world, scheme, offer, at).await;
+    check_offer(world, scheme, offer, context).await;
 }
 
 /// Compares everything that a caller can read.
-pub(super) async fn check_everything(world: &mut World, scheme: &Scheme, at: &str) {
+pub(super) async fn check_everything(world: &mut World, scheme: &Scheme, context: &str) {
     for offer in 0..scheme.offers.len() {
-        check_offer(world, scheme, offer, at).await;
+        check_offer(world, scheme, offer, context).await;
     }
     for award in 0..scheme.awards.len() {
-        check_award(world, scheme, award, at).await;
+        check_award(world, scheme, award, context).await;
     }
     for (id, model) in world.funds.iter().zip(&scheme.funds) {
         let entries = world.client.entries(id).await;
-        check_positions(world, id, &entries, at).await;
+        check_positions(world, id, &entries, context).await;
         let mut received: Vec<_> =
             entries.iter().map(|it| (it.event_kind.as_str(), it.verb.as_str(), it.amount_pence)).collect();
         let mut expected = model.entries.clone();
         // When an offer is closed, the order in which its awards are released is not fixed.
         received.sort_unstable();
         expected.sort_unstable();
-        assert_eq!(received, expected, "{at}: entries of {id}");
+        assert_eq!(received, expected, "{context}: entries of {id}");
     }
 }
 
 /// Checks a fund's balances as of some events, dates and times. Each balance is the sum of the entries up to it, and also the
 /// sum of the financial years.
-async fn check_positions(world: &World, fund: &str, entries: &[FundEntry], at: &str) {
+async fn check_positions(world: &World, fund: &str, entries: &[FundEntry], context: &str) {
     let some_entries = entries.iter().step_by(entries.len() / 4 + 1);
     for (index, entry) in some_entries.enumerate() {
         let request = GetFundPositionRequest {
@@ -212,24 +214,24 @@ async fn check_positions(world: &World, fund: &str, entries: &[FundEntry], at: &
                     account.spent += it.amount_pence;
                 }
                 "refund" => account.spent -= it.amount_pence,
-                other => panic!("{at}: {other}"),
+                other => panic!("{context}: {other}"),
             }
         }
         let expected = [account.allocated, account.committed, account.spent, account.available()];
         let answer = world.client.fund_service().get_fund_position(world.client.ask(request.clone())).await;
         let answer = answer.unwrap().into_inner();
         let position_amounts = |it: &Position| [it.allocated, it.committed, it.spent, it.available];
-        assert_eq!(answer.position.as_ref().map(position_amounts), Some(expected), "{at}: {request:?}");
+        assert_eq!(answer.position.as_ref().map(position_amounts), Some(expected), "{context}: {request:?}");
         let mut years = [0; 4];
         for year in &answer.financial_years {
             let changes = position_amounts(year.moved.as_ref().unwrap());
             years.iter_mut().zip(changes).for_each(|(sum, change)| *sum += change);
         }
-        assert_eq!(years, expected, "{at}: the sum of the financial years: {answer:?}");
+        assert_eq!(years, expected, "{context}: the sum of the financial years: {answer:?}");
     }
 }
 
-async fn check_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str) {
+async fn check_offer(world: &mut World, scheme: &Scheme, offer: usize, context: &str) {
     let model = &scheme.offers[offer];
     let id = world.offers[offer].offer.clone();
     let whole = world.client.whole(&id).await;
@@ -241,41 +243,41 @@ async fn check_offer(world: &mut World, scheme: &Scheme, offer: usize, at: &str)
         State::Delivering => OfferState::Delivering,
         State::Closed => OfferState::Closed,
     };
-    assert_eq!((seen.state(), seen.contacts.len()), (state, model.contacts.len()), "{at}");
+    assert_eq!((seen.state(), seen.contacts.len()), (state, model.contacts.len()), "{context}");
     let dates = [&model.accepted, &model.started].map(|it| it.clone().unwrap_or_default());
-    assert_eq!([&seen.accepted_date, &seen.started_date].map(String::clone), dates, "{at}");
+    assert_eq!([&seen.accepted_date, &seen.started_date].map(String::clone), dates, "{context}");
     let mut model = model.clone();
     for strand in [Strand::Nle, Strand::Credit] {
         let cap = whole.caps.iter().find(|it| it.strand == strand.name());
         let expected = if model.offered(strand) { model.cap(strand).copied() } else { None };
-        let told = cap.map(|it| [it.allocated, it.committed, it.spent, it.available]);
-        assert_eq!(told, expected.map(|it| [it.allocated, it.committed, it.spent, it.available()]), "{at}");
+        let received = cap.map(|it| [it.allocated, it.committed, it.spent, it.available]);
+        assert_eq!(received, expected.map(|it| [it.allocated, it.committed, it.spent, it.available()]), "{context}");
     }
     let of_offer: Vec<usize> = (0..scheme.awards.len()).filter(|it| scheme.awards[*it].offer == offer).collect();
-    assert_eq!(whole.awards.len(), of_offer.len(), "{at}");
+    assert_eq!(whole.awards.len(), of_offer.len(), "{context}");
     for (seen, award) in whole.awards.iter().zip(of_offer) {
-        assert_eq!(seen.award, world.awards[award], "{at}");
-        compare_award(world, seen, scheme, award, at);
+        assert_eq!(seen.award, world.awards[award], "{context}");
+        compare_award(world, seen, scheme, award, context);
         world.award_etags[award].clone_from(&seen.etag);
     }
     let kinds: Vec<String> = world.client.events(&id).await.into_iter().map(|it| it.kind).collect();
-    assert_eq!(kinds, model.events, "{at}");
+    assert_eq!(kinds, model.events, "{context}");
     world.offer_etags[offer].clone_from(&seen.etag);
 }
 
-fn compare_award(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, at: &str) {
+fn compare_award(world: &World, seen: &proto::Award, scheme: &Scheme, award: usize, context: &str) {
     let model: &Award = &scheme.awards[award];
     let expected = [model.awarded, model.drawn, model.released, model.refunded, model.committed()];
-    assert_eq!(amounts(seen), expected, "{at}\n{seen:?}");
+    assert_eq!(amounts(seen), expected, "{context}\n{seen:?}");
     let state = if model.committed() == 0 { AwardState::Settled } else { AwardState::Open };
-    assert_eq!((seen.state(), seen.strand.as_str()), (state, model.strand.name()), "{at}");
-    assert_eq!((&seen.fund, &seen.offer), (&world.funds[model.fund], &world.offers[model.offer].offer), "{at}");
+    assert_eq!((seen.state(), seen.strand.as_str()), (state, model.strand.name()), "{context}");
+    assert_eq!((&seen.fund, &seen.offer), (&world.funds[model.fund], &world.offers[model.offer].offer), "{context}");
 }
 
-async fn check_award(world: &mut World, scheme: &Scheme, award: usize, at: &str) {
+async fn check_award(world: &mut World, scheme: &Scheme, award: usize, context: &str) {
     let model = &scheme.awards[award];
     let seen = world.client.get_award(&world.awards[award]).await;
-    compare_award(world, &seen, scheme, award, at);
+    compare_award(world, &seen, scheme, award, context);
     let bookings: Vec<(i64, i64, i32)> =
         seen.bookings.iter().map(|it| (it.booking, i64::from(it.half_days), it.state)).collect();
     let expected = model.bookings.iter().zip(&world.bookings[award]).map(|(booking, number)| {
@@ -286,10 +288,10 @@ async fn check_award(world: &mut World, scheme: &Scheme, award: usize, at: &str)
         };
         (*number, booking.half_days, state.into())
     });
-    assert_eq!(bookings, expected.collect::<Vec<_>>(), "{at}");
+    assert_eq!(bookings, expected.collect::<Vec<_>>(), "{context}");
     let invoices: Vec<(String, i64, i64)> =
         seen.invoices.into_iter().map(|it| (it.reference, it.amount_pence, it.refunded_pence)).collect();
     let pence = |amount| model.strand.cost(amount);
     let expected = model.invoices.iter().map(|it| (it.reference.clone(), pence(it.amount), pence(it.refunded)));
-    assert_eq!(invoices, expected.collect::<Vec<_>>(), "{at}");
+    assert_eq!(invoices, expected.collect::<Vec<_>>(), "{context}");
 }

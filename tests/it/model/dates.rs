@@ -12,6 +12,7 @@ pub(super) const NOW: &str = "9999-12-31";
 pub(super) struct DailyChanges(pub(super) Vec<(String, i64)>);
 
 impl DailyChanges {
+    /// Adds a change with its effective date.
     pub(super) fn add(&mut self, on: &str, change: i64) {
         self.0.push((on.to_owned(), change));
     }

@@ -49,7 +49,7 @@ pub(super) fn check_kinds(step: &Step<'_>, reasons: &Reasons, status: &Status) {
     let expected: BTreeSet<&str> = reasons.iter().map(|it| limit_kind(it)).collect();
     let refusal = refusal(status);
     let limit_kinds: BTreeSet<&str> = refusal.limits.iter().map(|it| it.kind.as_str()).collect();
-    assert_eq!(limit_kinds, expected, "{}\n{refusal:?}", step.at);
+    assert_eq!(limit_kinds, expected, "{}\n{refusal:?}", step.context);
 }
 
 /// Checks the largest amount of a refusal if only numeric limits prevent the call.
@@ -96,7 +96,7 @@ pub(super) fn check_largest(step: &Step<'_>, reasons: &Reasons, status: &Status)
         }
         _ => return,
     };
-    assert_eq!(refusal(status).largest, Some(expected.max(0)), "{}\n{:?}", step.at, refusal(status));
+    assert_eq!(refusal(status).largest, Some(expected.max(0)), "{}\n{:?}", step.context, refusal(status));
 }
 
 /// Returns the amount that is available for an award: the smaller of the amounts in its cap and its fund.

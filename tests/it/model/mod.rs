@@ -165,22 +165,22 @@ async fn run_sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
         let before = scheme.clone();
         let answer = scheme.answer(&call.command);
         let response = world.send(&call).await;
-        let at = format!("step {step}: {:?}\nmodel: {answer:?}", call.command);
+        let context = format!("step {step}: {:?}\nmodel: {answer:?}", call.command);
         match &response {
             Ok(_) => succeeded += 1,
             Err(status) => *reasons_met.entry(reason(status)).or_default() += 1,
         }
         let repeats = response.is_ok() && generator.one_in(8);
         let first_bytes = response.as_ref().map(|it| it.bytes.clone()).ok();
-        let compared = agree::Step { command: &call.command, before: &before, at: &at };
+        let compared = agree::Step { command: &call.command, before: &before, context: &context };
         agree::check_answer(&mut world, &mut scheme, &compared, answer, response);
         if repeats {
-            assert_eq!(world.send(&call).await.ok().map(|it| it.bytes), first_bytes, "{at}: the repeated call");
+            assert_eq!(world.send(&call).await.ok().map(|it| it.bytes), first_bytes, "{context}: the repeated call");
         }
-        agree::check_funds(&world, &scheme, &at).await;
-        agree::check_changed_offer(&mut world, &scheme, &call.command, &at).await;
+        agree::check_funds(&world, &scheme, &context).await;
+        agree::check_changed_offer(&mut world, &scheme, &call.command, &context).await;
         if step % 100 == 99 {
-            agree::check_everything(&mut world, &scheme, &at).await;
+            agree::check_everything(&mut world, &scheme, &context).await;
         }
     }
     agree::check_everything(&mut world, &scheme, "at the end").await;

@@ -20,6 +20,7 @@ pub(super) enum Answer {
     Refused(Reasons),
 }
 
+/// Refuses a command for a single reason.
 pub(super) fn refuse(reason: &'static str) -> Answer {
     Answer::Refused(Reasons::from([reason]))
 }

@@ -53,6 +53,7 @@ impl Strand {
     }
 }
 
+/// The state of an offer. The order of the variants is the order of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum State {
     Identified,
@@ -95,11 +96,15 @@ pub(super) struct Offer {
     pub(super) trust_uid: i32,
     pub(super) region: String,
     pub(super) state: State,
+    /// The state to which an approved reopening returns.
     pub(super) state_before_close: State,
+    /// Each contact with its date.
     pub(super) contacts: Vec<(PartyKind, String)>,
     /// The party that accepted.
     pub(super) acceptor: PartyKind,
+    /// The date of the acceptance.
     pub(super) accepted: Option<String>,
+    /// The date on which delivery started.
     pub(super) started: Option<String>,
     /// The cap of NLE in half-days.
     pub(super) nle: Account,
@@ -133,11 +138,13 @@ impl Offer {
         }
     }
 
+    /// Records an event of this kind, which changes the etag.
     pub(super) fn record_event(&mut self, kind: &'static str) {
         self.events.push(kind);
         self.version += 1;
     }
 
+    /// Tells whether the offer includes this strand.
     pub(super) const fn offered(&self, strand: Strand) -> bool {
         match strand {
             Strand::Nle => true,
@@ -146,6 +153,7 @@ impl Offer {
         }
     }
 
+    /// Returns the cap for this strand, or `None` if the strand has no cap.
     pub(super) const fn cap(&mut self, strand: Strand) -> Option<&mut Account> {
         match strand {
             Strand::Nle => Some(&mut self.nle),
@@ -160,6 +168,7 @@ pub(super) struct Fund {
     pub(super) strand: Strand,
     pub(super) region: &'static str,
     pub(super) account: Account,
+    /// The changes of the available amount.
     pub(super) days: DailyChanges,
     /// The pence that the first person has moved without a second person.
     pub(super) moved_alone: i64,
@@ -178,6 +187,7 @@ impl Fund {
         !matches!(self.strand, Strand::Nle)
     }
 
+    /// Tells whether the awards of a fund that binds exceed its allocation.
     pub(super) const fn over_committed(&self) -> bool {
         self.binds() && self.account.available() < 0
     }
@@ -211,7 +221,9 @@ pub(super) struct Invoice {
 pub(super) struct Move {
     pub(super) entry_kind: EntryKind,
     pub(super) amount: i64,
+    /// The effective date.
     pub(super) on: String,
+    /// The index of the booking that the draw delivers.
     pub(super) booking: Option<usize>,
     /// The index of the payment that the draw makes or the refund takes back. `None` without an invoice.
     pub(super) invoice: Option<usize>,
@@ -226,6 +238,7 @@ pub(super) struct Award {
     pub(super) strand: Strand,
     /// The issuer of the award's invoices. Empty if the award does not name it.
     pub(super) issuer: String,
+    /// The leader whose fees an award of NPQEL pays.
     pub(super) leader: String,
     /// The date of the award.
     pub(super) on: String,
@@ -242,10 +255,12 @@ pub(super) struct Award {
 }
 
 impl Award {
+    /// Returns the amount that is neither drawn nor released.
     pub(super) const fn committed(&self) -> i64 {
         self.awarded - self.drawn - self.released
     }
 
+    /// Returns the half-days of all open bookings.
     pub(super) fn booked(&self) -> i64 {
         self.bookings.iter().filter(|it| it.state == BookingState::Booked).map(|it| it.half_days).sum()
     }

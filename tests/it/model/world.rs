@@ -147,6 +147,7 @@ impl PreparedCall<'_> {
         i32::try_from(self.amount(amount)).unwrap()
     }
 
+    /// Returns the id, or a new one that does not exist if this is the mistake.
     fn id_or_unknown(&self, id: &str) -> String {
         if self.mistake == Some(Mistake::UnknownId) { fresh() } else { id.to_owned() }
     }
@@ -159,6 +160,7 @@ impl PreparedCall<'_> {
         self.id_or_unknown(&self.world.awards[award])
     }
 
+    /// Sends a command about an offer, but not its awards.
     async fn send_offer_command(&self, command: &Command) -> Result<CallResponse, Status> {
         let client = &self.world.client;
         let (request_id, etag) = (self.id(), self.etag());
@@ -302,6 +304,7 @@ impl PreparedCall<'_> {
         }
     }
 
+    /// Sends a command that makes awards, books or cancels days, or draws.
     async fn send_award_command(&self, command: &Command) -> Result<CallResponse, Status> {
         let client = &self.world.client;
         let (request_id, etag) = (self.id(), self.etag());
@@ -357,6 +360,7 @@ impl PreparedCall<'_> {
         })
     }
 
+    /// Sends a release, a refund, or the undoing of a movement.
     async fn send_reversal_command(&self, command: &Command) -> Result<CallResponse, Status> {
         let client = &self.world.client;
         let (request_id, etag) = (self.id(), self.etag());
