@@ -47,12 +47,26 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-/// Opens the database, and serves until the process is told to stop.
+/// Opens the database, serves until the process is told to stop, and closes the database, also after an error.
 async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let listener = TcpListener::bind(config.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}; --listen takes another address", config.listen))?;
-    let store = open(&config.database, config.migrate).await?;
+    let store = Store::open(&config.database, Use::Serve).await?;
+    let outcome = serve_store(config, listener, &store).await;
+    // Closing merges SQLite's write-ahead log into its file. Tasks that still run after the drain may keep the database open, so the
+    // wait is limited.
+    if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
+        tracing::warn!(
+            "the database was not closed in time; a SQLite database keeps its write-ahead log (`-wal`) until the next start"
+        );
+    }
+    outcome
+}
+
+/// Prepares the database, and serves until the process is told to stop.
+async fn serve_store(config: &Config, listener: TcpListener, store: &Store) -> Result<Serving, Failure> {
+    prepare_schema(store, config.migrate).await?;
     let app = App::new(store.clone(), Clock::system());
     app.install_shipped_terms().await?;
     app.adopt_rules().await?;
@@ -74,25 +88,16 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
         tracing::warn!("{warning}");
     }
     let ready = move || output::text(&format!("LISTENING {listen}"));
-    let outcome = crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await;
-    // Closing merges SQLite's write-ahead log into its file. Tasks that still run after the drain may keep the database open, so the
-    // wait is limited.
-    if tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await.is_err() {
-        tracing::warn!(
-            "the database was not closed in time; a SQLite database keeps its write-ahead log (`-wal`) until the next start"
-        );
-    }
-    outcome
+    crate::grpc::serve(app, listener, config.setup.clone(), ready, stop).await
 }
 
-/// Opens the database and checks its schema. SQLite is migrated automatically, PostgreSQL only with `--migrate`.
-async fn open(url: &str, migrate: bool) -> Result<Store, Failure> {
-    let store = Store::open(url, Use::Serve).await?;
+/// Checks the schema of the database. SQLite is migrated first; PostgreSQL only with `--migrate`.
+async fn prepare_schema(store: &Store, migrate: bool) -> Result<(), Failure> {
     if migrate || store.backend() == Backend::Sqlite {
         store.migrate().await?;
     }
     match store.version().await? {
-        Version::Current => Ok(store),
+        Version::Current => Ok(()),
         Version::Old(missing) => {
             let missing = missing.join(", ");
             Err(format!("the database lacks {missing}: run `tsio migrate --database URL`, or serve with --migrate")

@@ -123,7 +123,7 @@ pub(super) fn decode_invoice(row: InvoiceRow) -> Result<(AwardId, Invoice)> {
         }
         Some(part) => {
             let issuer_key = provider.parse().map_err(StoreError::unreadable)?;
-            if issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != issuer_key) {
+            if let Some(issuer) = issuer.as_ref().filter(|it| IssuerKey::of(it) != issuer_key) {
                 return Err(StoreError::unreadable(format!("the issuer {issuer:?}, whose key is another")));
             }
             let printed = printed.ok_or_else(|| StoreError::unreadable("a part without a printed reference"))?;

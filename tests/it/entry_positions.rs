@@ -194,17 +194,18 @@ fn withdraw_as_requester(server: &Server, regions: &str, approval: &str) {
     assert_eq!(withdrawn["state"], "withdrawn");
 }
 
+const OTHER_REGION: &str = "South-West England";
+
 async fn only_two_people_of_the_region_may_decide(db: Db) {
     let server = september(&db);
-    let other_region = "South-West England";
     let not_found = |args: &[&str]| text(&refused_for(&server, "NOT_FOUND", args), "message");
     for role in ["reader", "delivery-partner", "finance", "finance-approver", "administrator"] {
         refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &DECIDE_MET));
     }
     // In another region the answer is the same as for a school that does not exist.
     let absent_school = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
-    let absent = not_found(&in_regions(other_region, "olga", "case-officer", &absent_school));
-    let hidden = not_found(&in_regions(other_region, "olga", "case-officer", &DECIDE_MET));
+    let absent = not_found(&in_regions(OTHER_REGION, "olga", "case-officer", &absent_school));
+    let hidden = not_found(&in_regions(OTHER_REGION, "olga", "case-officer", &DECIDE_MET));
     assert_eq!(hidden, absent.replace("123456", "990002"));
     // The entry position of these schools is not unknown: it is known, or another school succeeds the school.
     for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
@@ -231,9 +232,9 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     }
     let absent_approval = "00000000-0000-7000-8000-000000000000";
     let absent =
-        not_found(&in_regions(other_region, "dan", "regional-director", &["approvals", "give", absent_approval]));
+        not_found(&in_regions(OTHER_REGION, "dan", "regional-director", &["approvals", "give", absent_approval]));
     for words in [&give[..], &deny] {
-        let hidden = not_found(&in_regions(other_region, "dan", "regional-director", words));
+        let hidden = not_found(&in_regions(OTHER_REGION, "dan", "regional-director", words));
         assert_eq!(hidden, absent.replace(absent_approval, &approval));
     }
     let sees = |regions, role, waiting: &[&str]| {
@@ -243,8 +244,8 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     for (regions, role, seen, waits) in [
         (WEST, "regional-director", 1, 1),
         (WEST, "case-officer", 1, 0),
-        (other_region, "regional-director", 0, 0),
-        (other_region, "case-officer", 0, 0),
+        (OTHER_REGION, "regional-director", 0, 0),
+        (OTHER_REGION, "case-officer", 0, 0),
         ("South-West England;West Midlands", "regional-director", 1, 1),
         ("", "administrator", 0, 0),
         ("", "finance-approver", 0, 0),
@@ -265,7 +266,7 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     let other = text(&open, "approval");
     assert_ne!(other, approval);
     refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
-    withdraw_as_requester(&server, other_region, &approval);
+    withdraw_as_requester(&server, OTHER_REGION, &approval);
     let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
     assert_eq!((&denied["state"], unknown_schools(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);

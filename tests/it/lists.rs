@@ -10,9 +10,10 @@ use prost_types::FieldMask;
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
+use tsio::proto::register_service_client::RegisterServiceClient;
 use tsio::proto::{
-    BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, Offer, OfferState, Outcome,
-    RecipientKind,
+    BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, ListSchoolsRequest,
+    ListTrustsRequest, Offer, OfferState, Outcome, RecipientKind,
 };
 
 use super::authentication::{as_role, call};
@@ -25,6 +26,7 @@ both!(
     pages_hold_each_matching_offer_once_and_in_order,
     offers_created_between_pages_hide_no_others,
     a_page_token_is_bound_to_its_condition_and_order,
+    a_page_token_is_bound_to_its_list,
     every_mistake_in_a_list_request_is_named,
     an_oversized_list_request_is_refused,
     a_mask_leaves_out_the_other_fields,
@@ -257,6 +259,20 @@ async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
     let read_mask = Some(FieldMask { paths: vec!["offer".to_owned()] });
     let larger = ListOffersRequest { page_size: 3, read_mask, ..with_token("NOT state = CLOSED", "name") };
     assert_eq!(page(&client, larger).await.unwrap().offers.len(), 3);
+}
+
+/// The tokens of schools and trusts have the same form, but a list refuses the tokens of the other.
+async fn a_page_token_is_bound_to_its_list(db: Db) {
+    let server = Server::start(&db);
+    import_all(&server, &REGISTER_AUGUST);
+    let client = Client::of(&server).await;
+    let mut register = RegisterServiceClient::new(client.channel());
+    let schools = ListSchoolsRequest { page_size: 1, ..Default::default() };
+    let page_token = register.list_schools(client.ask(schools)).await.unwrap().into_inner().next_page_token;
+    assert!(!page_token.is_empty(), "there is one school only");
+    let trusts = ListTrustsRequest { page_size: 1, page_token, ..Default::default() };
+    let refused = register.list_trusts(client.ask(trusts)).await.unwrap_err();
+    assert_eq!((refused.code(), wrong_fields(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
 }
 
 /// The fields in the violations of a status.

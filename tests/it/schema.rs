@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Db, Server, both, run};
+use crate::harness::{Db, Server, both, run, tsio};
 use crate::raw_sql::{RawSql, proved, verify};
 
 both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
@@ -48,6 +48,8 @@ async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
         assert_eq!(code, 1, "{change}");
         let report = &reports[0];
         assert!(names(&report["differences"], &format!("schema: {expected_difference}")), "{change}: {report:#}");
+        let unknown = tsio(&["--output", "json", "verify", "--database", &db.url(), "--programme", "unknown"]);
+        assert_eq!(unknown.json["error"]["reason"], "NOT_FOUND", "{change}: {}", unknown.stderr);
         raw_sql.run(undo).await.unwrap();
         proved(db);
     }

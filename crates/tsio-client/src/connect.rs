@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::credentials::{Bearer, Credentials, TokenFile, TokenSource};
+use crate::credentials::{Bearer, Credentials, MetadataHeader, TokenFile, TokenSource};
 use crate::error::Error;
 use crate::lists::{List, Listed};
 use crate::mutations::Mutation;
@@ -149,7 +149,7 @@ impl Builder {
     /// Connects to the server.
     ///
     /// # Errors
-    /// [`Error::Setup`]; [`Error::Unreachable`] if the server does not answer or the certificates cannot be used.
+    /// [`Error::Setup`]; [`Error::Unreachable`] if the server does not answer or its certificate is not trusted.
     pub async fn connect(self) -> Result<Client, Error> {
         let server = self.server.clone();
         let (endpoint, credentials, policy) = self.into_parts()?;
@@ -160,7 +160,7 @@ impl Builder {
     /// Makes a client that connects with the first call.
     ///
     /// # Errors
-    /// [`Error::Setup`]; [`Error::Unreachable`] if the certificates cannot be used.
+    /// [`Error::Setup`].
     pub fn lazy(self) -> Result<Client, Error> {
         let (endpoint, credentials, policy) = self.into_parts()?;
         Ok(Client { channel: endpoint.connect_lazy(), credentials, policy })
@@ -169,7 +169,7 @@ impl Builder {
     /// Checks the settings, and returns the endpoint, the credentials and the policy of retries.
     ///
     /// # Errors
-    /// [`Error::Setup`]; [`Error::Unreachable`] if the certificates cannot be used.
+    /// [`Error::Setup`].
     fn into_parts(self) -> Result<(Endpoint, Credentials, Policy), Error> {
         let endpoint = Endpoint::from_shared(self.server.clone());
         let endpoint = endpoint.map_err(|error| Error::wrong_setting(format!("{}: {error}", self.server)))?;
@@ -178,6 +178,10 @@ impl Builder {
         let is_local = ["127.0.0.1", "[::1]", "localhost"].map(Some).contains(&endpoint.uri().host());
         if matches!(credentials, Credentials::Token(_)) && !is_secure && !is_local {
             let text = "a token is not sent in the clear: call the server by https://".to_owned();
+            return Err(Error::Setup { reason: "TLS_WANTED", text });
+        }
+        if self.identity.is_some() && !is_secure {
+            let text = "a client certificate is used only with TLS: call the server by https://".to_owned();
             return Err(Error::Setup { reason: "TLS_WANTED", text });
         }
         // A ping is sent after half of the time; its answer may take the other half.
@@ -191,7 +195,10 @@ impl Builder {
             if let Some((certificate, key)) = self.identity {
                 tls = tls.identity(Identity::from_pem(certificate, key));
             }
-            endpoint = endpoint.tls_config(tls).map_err(|error| unreachable(&self.server, &error))?;
+            endpoint = endpoint.tls_config(tls).map_err(|error| {
+                let text = format!("the certificates cannot be used{}", causes(&error));
+                Error::wrong_setting(text)
+            })?;
         }
         Ok((endpoint, credentials, self.policy))
     }
@@ -274,9 +281,9 @@ impl Client {
         self.policy.stream_deadline
     }
 
-    /// Drops the current token. Returns true if the next call may use another one.
-    pub(crate) async fn renew(&self) -> Result<bool, Error> {
-        Ok(self.credentials.renew(&self.credentials.headers().await?))
+    /// Drops the token in the headers of a call, if it is the current one. Returns true if the next call may use another one.
+    pub(crate) fn renew(&self, sent_headers: &[MetadataHeader]) -> bool {
+        self.credentials.renew(sent_headers)
     }
 
     /// Sends a message, and retries the call if that is safe. Returns the answer.
@@ -307,7 +314,7 @@ impl Client {
                 Err(_) => Status::deadline_exceeded("no answer came in the time given"),
             };
             match retry::classify(&status) {
-                Retry::WithAnotherToken if !has_renewed && self.credentials.renew(&sent_headers) => has_renewed = true,
+                Retry::WithAnotherToken if !has_renewed && self.renew(&sent_headers) => has_renewed = true,
                 // Without time for another try after the wait, the call fails now.
                 Retry::Yes
                     if tries < self.policy.tries

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Request, Status, Streaming};
 
 use crate::connect::Client;
+use crate::credentials::MetadataHeader;
 use crate::error::Error;
 use crate::proto::watch_offers_request::Start;
 use crate::proto::{WatchOffersRequest, WatchOffersResponse};
@@ -30,6 +31,8 @@ pub struct Watch {
     failures: u32,
     /// True if the token was renewed since the last message.
     has_renewed: bool,
+    /// The credentials that opened the last stream.
+    sent_headers: Vec<MetadataHeader>,
     /// Called for each stream that broke and is resumed.
     on_break: Box<dyn Fn(&Status) + Send + Sync>,
 }
@@ -64,6 +67,7 @@ impl Watch {
             has_received: false,
             failures: 0,
             has_renewed: false,
+            sent_headers: Vec::new(),
             on_break,
         }
     }
@@ -135,6 +139,7 @@ impl Watch {
     async fn open_stream(&mut self) -> Result<Option<Status>, Error> {
         let opening = async {
             let services = self.client.services().await?;
+            self.sent_headers = services.headers().to_vec();
             let mut request = Request::new(self.request.clone());
             if let Some(deadline) = self.client.stream_deadline() {
                 request.set_timeout(deadline);
@@ -163,7 +168,7 @@ impl Watch {
             _ if !self.has_received && retry::is_too_many_watches(&status) => Retry::No,
             // The caller has set this deadline, so it ends the watch.
             _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Retry::No,
-            Retry::WithAnotherToken if !self.has_renewed && self.client.renew().await? => {
+            Retry::WithAnotherToken if !self.has_renewed && self.client.renew(&self.sent_headers) => {
                 self.has_renewed = true;
                 (self.on_break)(&status);
                 return Ok(());

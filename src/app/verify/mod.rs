@@ -154,6 +154,12 @@ pub async fn verify(
     let (register, calls) = register::fold(&snapshot, Calls::new()).await?;
     let register = Arc::new(register);
     let (mut reports, calls, mut unassigned) = records(store, &snapshot, &register, calls, only).await?;
+    if let Some(RecordName::Programme(programme)) = only
+        && reports.is_empty()
+        && unassigned.is_empty()
+    {
+        return Err(AppError::not_found(EntityKind::Programme, programme));
+    }
     if only.is_none() {
         for (table, programme) in verify_rows::of_no_programme(&snapshot).await? {
             unassigned.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
@@ -164,14 +170,13 @@ pub async fn verify(
         reports.push(register::compare(&snapshot, &register, calls).await?);
     }
     let notes = schema::compare(&snapshot, &mut unassigned).await?;
-    match (reports.first_mut(), only) {
-        (Some(report), _) => {
+    match reports.first_mut() {
+        Some(report) => {
             unassigned.into_iter().for_each(|it| report.differs(it));
             report.notes = notes;
         }
-        (None, _) if !unassigned.is_empty() => return Err(AppError::Bug(unassigned.join("; "))),
-        (None, Some(only)) => return Err(AppError::not_found(EntityKind::Programme, only)),
-        (None, None) => {}
+        None if !unassigned.is_empty() => return Err(AppError::Bug(unassigned.join("; "))),
+        None => {}
     }
     if let Some(expected) = expected {
         check_expected_head(&snapshot, &mut reports, expected).await?;

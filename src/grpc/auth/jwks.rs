@@ -1,6 +1,8 @@
 //! Fetches the issuer's public keys (a JWK set) from their source, and selects those that can verify tokens.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::time::timeout;
 
 /// The time limit of a fetch.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The largest key set that is accepted from a URL; a dozen keys take about 10 KiB.
+/// The largest key set that is accepted; a dozen keys take about 10 KiB.
 const MAX_KEY_SET_BYTES: u64 = 256 * 1024;
 
 /// Where the key set is published.
@@ -86,7 +88,7 @@ impl KeyFetcher {
 
 fn read_source(source: &KeySource) -> Result<String, String> {
     match source {
-        KeySource::File(path) => std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())),
+        KeySource::File(path) => read_file(path).map_err(|error| format!("{}: {error}", path.display())),
         KeySource::Url(url) => {
             let agent: ureq::Agent = ureq::Agent::config_builder()
                 .timeout_global(Some(FETCH_TIMEOUT))
@@ -102,6 +104,20 @@ fn read_source(source: &KeySource) -> Result<String, String> {
                 .read_to_string()
                 .map_err(|error| format!("{url}: {error}"))
         }
+    }
+}
+
+/// Reads a key set from a file.
+///
+/// # Errors
+/// Those of reading the file, and an error if the file is larger than [`MAX_KEY_SET_BYTES`].
+fn read_file(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let length = File::open(path)?.take(MAX_KEY_SET_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+    if u64::try_from(length).is_ok_and(|it| it <= MAX_KEY_SET_BYTES) {
+        Ok(text)
+    } else {
+        Err(std::io::Error::other(format!("is larger than {MAX_KEY_SET_BYTES} bytes")))
     }
 }
 
@@ -169,5 +185,20 @@ mod tests {
         std::fs::write(&path, r#"{"keys": []}"#).unwrap();
         let error = fetcher.fetch().await.err().unwrap();
         assert_eq!(error, "the key set holds no public key that tokens are signed with");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.json");
+        let keys = r#"{"keys": []}"#;
+        let largest = keys.to_owned() + &" ".repeat(256 * 1024 - keys.len());
+        std::fs::write(&path, &largest).unwrap();
+        let fetcher = KeyFetcher::new(KeySource::File(path.clone()));
+        let error = fetcher.fetch().await.err().unwrap();
+        assert_eq!(error, "the key set holds no public key that tokens are signed with");
+        std::fs::write(&path, largest + " ").unwrap();
+        let error = fetcher.fetch().await.err().unwrap();
+        assert_eq!(error, format!("{}: is larger than 262144 bytes", path.display()));
     }
 }

@@ -149,5 +149,9 @@ fn an_expired_token_is_renewed_once() {
 
         let plain_text = Client::to(url.replace("https://127.0.0.1", "http://tsio.example")).token("x").connect().await;
         assert!(matches!(plain_text, Err(Error::Setup { reason: "TLS_WANTED", .. })), "{plain_text:?}");
+        let plain_text = Client::to(url.replace("https:", "http:")).certificate("x", "y").lazy();
+        assert!(matches!(plain_text, Err(Error::Setup { reason: "TLS_WANTED", .. })), "{plain_text:?}");
+        let unreadable = Client::to(&url).certificate("x", "y").lazy();
+        assert!(matches!(unreadable, Err(Error::Setup { reason: "SETTINGS_WRONG", .. })), "{unreadable:?}");
     });
 }

@@ -127,9 +127,8 @@ impl RegisterState {
             self.adoptions_left = self.adoptions_left.saturating_sub(1);
         }
         if adopts != is_adoption_expected && !begins {
-            return Some(format!(
-                "what was found is adopted right after the beginning: {is_adoption_expected} is expected"
-            ));
+            let place = if is_adoption_expected { "one is missing here" } else { "this one comes later" };
+            return Some(format!("the events that adopt what was found follow record_begun directly; {place}"));
         }
         match &self.just_given {
             Some((approval, ..)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {

@@ -130,11 +130,12 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let mut fields = Fields::default();
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let token_filter = message.search.as_bytes();
-    let after: Option<NameAndNumber<Urn>> = token::read_as(token_filter, &message.page_token)?;
+    let token_filter =
+        call.token_filter(&ListSchoolsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<NameAndNumber<Urn>> = token::read_as(&token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(token_filter, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
+    let next_page_token = token::next(&token_filter, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
     Ok(ListSchoolsResponse { schools: page.shown.iter().map(conversion::school).collect(), next_page_token })
 }
 
@@ -143,11 +144,12 @@ async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTru
     let mut fields = Fields::default();
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let token_filter = message.search.as_bytes();
-    let after: Option<NameAndNumber<Uid>> = token::read_as(token_filter, &message.page_token)?;
+    let token_filter =
+        call.token_filter(&ListTrustsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<NameAndNumber<Uid>> = token::read_as(&token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(token_filter, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
+    let next_page_token = token::next(&token_filter, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
     Ok(ListTrustsResponse { trusts: page.shown.iter().map(conversion::trust).collect(), next_page_token })
 }
 
