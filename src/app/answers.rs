@@ -10,7 +10,7 @@ use crate::domain::award::Award;
 use crate::domain::ids::{Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
-use crate::domain::programme::candidates::Identified;
+use crate::domain::programme::candidates::IdentifyReport;
 use crate::domain::programme::decision::Warning;
 use crate::domain::programme::entry_school::EntryDecision;
 use crate::domain::referral::Referral;
@@ -60,7 +60,7 @@ pub enum AnyAnswer {
     /// An offer was ended.
     OfferEnded(Box<OfferEnded>),
     /// Offers were identified.
-    Identified(Box<Identified>),
+    Identified(Box<IdentifyReport>),
     /// A school was placed.
     Placed(SchoolPlaced),
     /// Awards were made or changed.
@@ -238,7 +238,7 @@ impl Answer for OfferEnded {
     }
 }
 
-impl Answer for Identified {
+impl Answer for IdentifyReport {
     fn from_any(any: AnyAnswer) -> Option<Self> {
         let AnyAnswer::Identified(it) = any else { return None };
         Some(*it)

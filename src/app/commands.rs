@@ -16,7 +16,7 @@ use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::offer::{Acceptor, DeclineReason, Milestone, Outcome, Party};
 use crate::domain::programme::Command;
-use crate::domain::programme::candidates::Identified;
+use crate::domain::programme::candidates::IdentifyReport;
 use crate::domain::programme::command::referral::{NewReferral, ReferralCommand, ReferralTarget};
 use crate::domain::programme::command::{AwardTarget, NewAward, OfferTarget, RefundIssuer};
 use crate::domain::referral::DiscussionPartner;
@@ -63,7 +63,7 @@ macro_rules! commands {
 
 commands! {
     /// Makes an offer for each eligible recipient that has none.
-    IdentifyOffers in programme {} -> Identified: Command::Identify;
+    IdentifyOffers in programme {} -> IdentifyReport: Command::Identify;
 
     /// Records a contact on each of these offers.
     ContactOffers { offers: Vec<(OfferTarget, Option<Urn>)>, party: Party, on: Date, text: Option<String> } -> OffersChanged:

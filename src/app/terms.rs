@@ -8,7 +8,7 @@ use super::request::RequestIdentity;
 use super::retry::one_try;
 use super::rules::AdoptedBy;
 use super::{App, AppError, Result, Violation, authorise, replay_stored_answer, writer};
-use crate::app::terms_cache::Loaded;
+use crate::app::terms_cache::LoadedScheme;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::programme::opening::terms_in_use;
@@ -50,7 +50,7 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`] for a programme that has none.
-    pub async fn terms(&self, programme: &Programme) -> Result<Arc<Loaded>> {
+    pub async fn terms(&self, programme: &Programme) -> Result<Arc<LoadedScheme>> {
         self.inner.terms.get_or_load(self.store(), programme).await
     }
 
@@ -151,7 +151,7 @@ impl App {
         }
         // An earlier version accepted escapes of invisible characters. Terms that it stored were returned above; new terms
         // with such escapes are refused.
-        let invisible = Terms::unseen(file_name, text);
+        let invisible = Terms::forbidden_characters(file_name, text);
         if !invisible.is_empty() || stored_terms.is_some() {
             tx.rollback().await?;
             return Err(if invisible.is_empty() { terms_in_use(&programme).into() } else { invalid_terms(&invisible) });
@@ -160,7 +160,7 @@ impl App {
         let (text, loaded_by) = (text.to_owned(), by.actor.to_string());
         let row = programmes::LoadedTerms { programme, text, sha256, loaded_by, loaded_at: now.at };
         programmes::open_book(&tx, &row).await?;
-        let loaded = Loaded { terms: Arc::new(terms.clone()), sha256 };
+        let loaded = LoadedScheme { terms: Arc::new(terms.clone()), sha256 };
         writer::begin_record(&tx, &loaded, by, now).await?;
         Ok((tx, StoredTerms { row, terms, unchanged: false }))
     }

@@ -13,14 +13,14 @@ use crate::store::{Readable, programmes};
 
 /// A programme's terms, and their hash, which each offer stores.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedScheme {
     /// The terms.
     pub terms: Arc<Terms>,
     /// SHA-256 of their text.
     pub sha256: Hash,
 }
 
-impl Loaded {
+impl LoadedScheme {
     /// The state of a programme under these terms before its first event.
     pub(in crate::app) fn initial_state(&self, open: bool) -> ProgrammeState {
         let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
@@ -30,7 +30,7 @@ impl Loaded {
 
 /// Parsed terms by programme. Terms never change, so a cached value is never stale.
 #[derive(Debug, Default)]
-pub(in crate::app) struct TermsCache(RwLock<HashMap<Programme, Arc<Loaded>>>);
+pub(in crate::app) struct TermsCache(RwLock<HashMap<Programme, Arc<LoadedScheme>>>);
 
 impl TermsCache {
     /// Returns the terms of a programme, from the cache or from the database.
@@ -38,7 +38,11 @@ impl TermsCache {
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that
     /// cannot be parsed.
-    pub(in crate::app) async fn get_or_load(&self, from: &impl Readable, programme: &Programme) -> Result<Arc<Loaded>> {
+    pub(in crate::app) async fn get_or_load(
+        &self,
+        from: &impl Readable,
+        programme: &Programme,
+    ) -> Result<Arc<LoadedScheme>> {
         if let Some(loaded) = self.cached(programme) {
             return Ok(loaded);
         }
@@ -46,13 +50,13 @@ impl TermsCache {
         let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
         let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
             .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
-        let loaded = Arc::new(Loaded { terms: Arc::new(terms), sha256: row.sha256 });
+        let loaded = Arc::new(LoadedScheme { terms: Arc::new(terms), sha256: row.sha256 });
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(programme.clone(), Arc::clone(&loaded));
         Ok(loaded)
     }
 
     /// Returns the terms of a programme if they are in the cache.
-    pub(in crate::app) fn cached(&self, programme: &Programme) -> Option<Arc<Loaded>> {
+    pub(in crate::app) fn cached(&self, programme: &Programme) -> Option<Arc<LoadedScheme>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(programme).cloned()
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
         return Err(Failure::Local("TERMS_UNSOUND", message));
     }
     let name = file.display().to_string();
-    let mut mistakes = domain::terms::Terms::unseen(&name, &text);
+    let mut mistakes = domain::terms::Terms::forbidden_characters(&name, &text);
     match domain::terms::Terms::parse(&name, &text) {
         Ok(terms) if mistakes.is_empty() => {
             let rules: Vec<String> = terms.rules().iter().map(|rule| rule.id.to_string()).collect();

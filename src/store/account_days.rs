@@ -49,13 +49,13 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> R
 }
 
 /// Every daily change of a programme's accounts, by account and stored day, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
     read_each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
 }
 
-/// The daily changes that the record folds to, in the form of [`of_book`].
+/// The daily changes that the record folds to, in the form of [`for_verify`].
 #[must_use]
 pub fn recorded(days: &AccountDays) -> BTreeMap<(AccountId, String), i64> {
     days.changes().map(|(account, on, change)| ((account, on.to_string()), change)).collect()

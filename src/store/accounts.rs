@@ -136,7 +136,7 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 }
 
 /// Every stored account of a programme, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, Account>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", ProgrammeAccount::names());
     let account = |row: &QueryResult| Ok(read(ProgrammeAccount::of(row)?)?.1);
     read_each(&from.at(), &sql, vec![programme.as_str().into()], AccountId::of, account).await

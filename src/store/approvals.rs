@@ -64,7 +64,7 @@ pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
 }
 
 /// Every approval of a programme, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules_sql("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -192,7 +192,7 @@ pub async fn page(from: &impl Readable, visible_approvals: &VisibleApprovals<'_>
     }
     if let Some(condition) = visible_approvals.condition {
         find = find.filter(
-            condition.cond(&|field, how, operand| field_comparison(field, how, operand, visible_approvals.now)),
+            condition.to_condition(&|field, how, operand| field_comparison(field, how, operand, visible_approvals.now)),
         );
     }
     page.apply_to(find, approval::Column::Id).all(&from.at().db).await?.into_iter().map(decode).collect()

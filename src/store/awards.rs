@@ -234,7 +234,7 @@ async fn find_by(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BT
 }
 
 /// Every award of a programme with its bookings and invoices, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let read = |row: &QueryResult| {

@@ -169,8 +169,8 @@ pub struct FetchedEntries(FetchedPage);
 /// Fetches a page of a programme's entries between two numbers, in order.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if an entry cannot be fetched; [`each_of_book`] shows which. [`StoreError::Unavailable`].
-pub async fn of_book(
+/// [`StoreError::Unreadable`] if an entry cannot be fetched; [`each_for_verify`] shows which. [`StoreError::Unavailable`].
+pub async fn for_verify(
     store: &Store,
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
@@ -189,7 +189,7 @@ impl FetchedEntries {
     /// Decodes the entries.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] if an entry on SQLite has a value of another type; [`each_of_book`] shows which. Otherwise an
+    /// [`StoreError::Unreadable`] if an entry on SQLite has a value of another type; [`each_for_verify`] shows which. Otherwise an
     /// unreadable entry is an error within its [`StoredEntry`].
     pub fn read(self) -> Result<Vec<StoredEntry>> {
         let rows: Vec<EntryCells> = match self.0.form {
@@ -200,8 +200,8 @@ impl FetchedEntries {
     }
 }
 
-/// The same entries as [`of_book`], each decoded separately, so that an unreadable one does not hide the others.
-pub async fn each_of_book(
+/// The same entries as [`for_verify`], each decoded separately, so that an unreadable one does not hide the others.
+pub async fn each_for_verify(
     from: &impl Readable,
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),

@@ -70,7 +70,7 @@ pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Program
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]. A row that cannot be read is an error within the result.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
     let decision = |row: &QueryResult| decode(row).map(|(_, decision)| decision);
     read_each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decision).await

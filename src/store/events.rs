@@ -127,8 +127,8 @@ pub struct Events(FetchedPage);
 /// Fetches a page of a programme's events between two numbers, in order, without their entries.
 ///
 /// # Errors
-/// [`StoreError::Unreadable`] if an event cannot be fetched; [`each_of_book`] shows which. [`StoreError::Unavailable`].
-pub async fn of_book(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
+/// [`StoreError::Unreadable`] if an event cannot be fetched; [`each_for_verify`] shows which. [`StoreError::Unavailable`].
+pub async fn for_verify(store: &Store, programme: &Programme, (first, last): (Seq, Seq), limit: u64) -> Result<Events> {
     let span = Span { first: first.0, last: last.0, limit };
     fetch_page(store, &SOURCE, programme, span).await.map(Events)
 }
@@ -143,7 +143,7 @@ impl Events {
     /// Decodes the events.
     ///
     /// # Errors
-    /// [`StoreError::Unreadable`] if an event on SQLite is unreadable; [`each_of_book`] shows which. On PostgreSQL an unreadable
+    /// [`StoreError::Unreadable`] if an event on SQLite is unreadable; [`each_for_verify`] shows which. On PostgreSQL an unreadable
     /// event is an error within its [`StoredEvent`].
     pub fn read(self) -> Result<Vec<StoredEvent>> {
         match self.0.form {
@@ -155,8 +155,8 @@ impl Events {
     }
 }
 
-/// The same events as [`of_book`], each decoded separately, so that an unreadable one does not hide the others.
-pub async fn each_of_book(
+/// The same events as [`for_verify`], each decoded separately, so that an unreadable one does not hide the others.
+pub async fn each_for_verify(
     from: &impl Readable,
     programme: &Programme,
     (first, last): (Seq, Seq),
@@ -261,7 +261,7 @@ pub async fn texts(from: &impl Readable, programme: &Programme, seqs: &[Seq]) ->
 }
 
 /// The texts of a programme between two event numbers, for `verify`. Includes texts whose event does not exist.
-pub async fn texts_of_book(
+pub async fn texts_for_verify(
     from: &impl Readable,
     programme: &Programme,
     (first, last): (Seq, Seq),

@@ -75,7 +75,7 @@ pub async fn to_recipients(
 }
 
 /// Every offer of a programme with its schools and contacts, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));

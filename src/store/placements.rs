@@ -34,7 +34,7 @@ pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Program
 }
 
 /// The placements by hand of a programme by school, for `verify`.
-pub async fn of_book(
+pub async fn for_verify(
     from: &impl Readable,
     programme: &Programme,
 ) -> Result<VerifyRows<Urn, (Urn, HandPlacement, Seq)>> {

@@ -93,7 +93,7 @@ pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
 }
 
 /// Every programme's terms by its stored name, for `verify`.
-pub async fn terms_of_books(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
+pub async fn terms_for_verify(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
     let read = |row: &QueryResult| decode_terms(terms::Model::from_query_result(row, "")?);
     read_each(&from.at(), "SELECT * FROM terms", vec![], name, read).await

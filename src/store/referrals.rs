@@ -45,7 +45,7 @@ pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral
 }
 
 /// Every referral of a programme, for `verify`.
-pub async fn of_book(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
+pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
         pg_date::required(row, "raised_on")?;
@@ -192,7 +192,7 @@ pub async fn page(
         find = find.filter(C::Region.eq(region.name()));
     }
     if let Some(condition) = &filter.condition {
-        find = find.filter(condition.cond(&|field, how, operand: &Operand| match (field, operand) {
+        find = find.filter(condition.to_condition(&|field, how, operand: &Operand| match (field, operand) {
             (ReferralField::State, Operand::Text(state)) => {
                 let in_state = state_is(&conn, state, &confirmed);
                 if how == Comparison::NotEqual { in_state.not() } else { in_state }

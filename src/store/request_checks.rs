@@ -44,9 +44,9 @@ pub struct Answered {
 
 /// The start of a page: a row number on SQLite, a block number on PostgreSQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(i64);
+pub struct PageStart(i64);
 
-impl Place {
+impl PageStart {
     /// The start of the first page: no row comes before.
     pub const FIRST: Self = Self(i64::MIN);
 }
@@ -63,9 +63,9 @@ const BLOCKS: i64 = 256;
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn answered(
     from: &impl Readable,
-    first: Place,
+    first: PageStart,
     record_began: Micros,
-) -> Result<(Vec<Answered>, Option<Place>)> {
+) -> Result<(Vec<Answered>, Option<PageStart>)> {
     match from.at().backend {
         Backend::Sqlite => answered_rows(from, first, record_began).await,
         Backend::Postgres => answered_blocks(from, first, record_began).await,
@@ -82,9 +82,9 @@ fn needs_event(record_began_param: &str) -> String {
 /// Reads a page of rows on SQLite, all as one JSON text; see [`crate::store::db::page_copy`].
 async fn answered_rows(
     from: &impl Readable,
-    Place(first): Place,
+    PageStart(first): PageStart,
     record_began: Micros,
-) -> Result<(Vec<Answered>, Option<Place>)> {
+) -> Result<(Vec<Answered>, Option<PageStart>)> {
     let sql = format!(
         "SELECT MAX(row), json_group_array(json_array(actor, hex(request_id), recorded_at, needs_event)) FROM \
          (SELECT rowid AS row, actor, request_id, recorded_at, {} AS needs_event FROM requests \
@@ -100,15 +100,15 @@ async fn answered_rows(
         recorded: Micros(recorded),
         needs_event: needs_event == 1,
     });
-    Ok((answered.collect(), last.and_then(|last| last.checked_add(1)).map(Place)))
+    Ok((answered.collect(), last.and_then(|last| last.checked_add(1)).map(PageStart)))
 }
 
 /// Reads the rows of some consecutive blocks on PostgreSQL.
 async fn answered_blocks(
     from: &impl Readable,
-    Place(first): Place,
+    PageStart(first): PageStart,
     record_began: Micros,
-) -> Result<(Vec<Answered>, Option<Place>)> {
+) -> Result<(Vec<Answered>, Option<PageStart>)> {
     let first = first.max(0);
     let conn = from.at();
     let sql = "SELECT pg_relation_size('requests') / current_setting('block_size')::bigint";
@@ -121,7 +121,7 @@ async fn answered_blocks(
     );
     let read = |(actor, request, recorded, needs_event)| Ok(Answered { actor, request, recorded, needs_event });
     let page = select_rows(&conn, &sql, vec![record_began.0.into()], read).await?;
-    let next = block_count.first().is_some_and(|count| end < *count).then_some(Place(end));
+    let next = block_count.first().is_some_and(|count| end < *count).then_some(PageStart(end));
     Ok((page, next))
 }
 

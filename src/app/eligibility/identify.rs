@@ -14,7 +14,7 @@ use crate::domain::ids::{LaCode, Programme, ReferralId, Uid, Urn};
 use crate::domain::offer::{Offer, Recipient, ResponsibleBody};
 use crate::domain::placement::Placement;
 use crate::domain::programme::candidates::{
-    Candidate, CandidateSchool, Candidates, ClosedSchool, NotEligible, OfferPlacement, Unplaced,
+    Candidate, CandidateSchool, Candidates, ClosedSchool, IneligibleSchool, OfferPlacement, Unplaced,
 };
 use crate::domain::programme::{RegisterAnswer, ResponsibleAnswer, TrustAnswer};
 use crate::domain::referral::Referral;
@@ -43,11 +43,17 @@ pub(crate) async fn candidates(
     let others: Vec<Urn> = on_offers.filter(|urn| !standings.entitled.contains_key(urn)).collect();
     let others = facts::schools(from, None, &others, day).await?;
     let is_entitled = |urn: Urn| standings.entitled.contains_key(&standings.assessment.newest_urn(urn));
-    let mut not_eligible: Vec<NotEligible> = others
+    let mut not_eligible: Vec<IneligibleSchool> = others
         .values()
         .filter(|it| !is_entitled(it.urn))
         .filter_map(|it| Some((it, entry::why_not_eligible(terms, &standings, it.urn)?)))
-        .map(|(it, reason)| NotEligible { urn: it.urn, name: it.name.clone(), reason, offer: None, whole_offer: false })
+        .map(|(it, reason)| IneligibleSchool {
+            urn: it.urn,
+            name: it.name.clone(),
+            reason,
+            offer: None,
+            whole_offer: false,
+        })
         .collect();
     not_eligible.sort_by_key(|it| it.urn);
     let not_entitled = |it: ClosedSchool| ClosedSchool { eligible: false, ..it };

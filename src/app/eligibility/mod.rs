@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::register::{self, School, Trust};
 use super::{App, AppError, Condition, Result, Violation, authorise};
-use crate::app::terms_cache::Loaded;
+use crate::app::terms_cache::LoadedScheme;
 use crate::domain::Date;
 use crate::domain::eligibility::{Evidence, RuleOutcome, Summary, changes, summarise, up_to};
 use crate::domain::ids::{OfferId, Programme, Uid, Urn};
@@ -285,7 +285,7 @@ impl App {
 /// Explains these schools, and this trust by the trust-level rules.
 async fn explain(
     from: &impl Readable,
-    loaded: &Loaded,
+    loaded: &LoadedScheme,
     (reach, day): (&Reach, Date),
     urns: &[Urn],
     trust: Option<Uid>,

@@ -17,7 +17,8 @@ use crate::app::{Comparison, Condition, Operand, Result};
 use crate::domain::Date;
 use crate::domain::eligibility::trusts::{Membership, TrustAssessment, assess_trusts};
 use crate::domain::eligibility::{
-    Assessment, Finding, SchoolAssessment, Standing, assess, assess_decided, decided, entitled, printed,
+    Assessment, EntitlementInputs, Finding, SchoolAssessment, assess, assess_decided, entitled, older_urns_printed,
+    schools_decided_by_people,
 };
 use crate::domain::ids::Urn;
 use crate::domain::judgement::{Grade, MonthRow};
@@ -84,13 +85,13 @@ impl Standings {
             closed,
         };
         standings.entitled = entitled(terms, &standings.assessment, &standings.standing());
-        standings.decided = decided(terms, &standings.assessment, &standings.standing());
+        standings.decided = schools_decided_by_people(terms, &standings.assessment, &standings.standing());
         Ok(standings)
     }
 
     /// The parts that the functions of the domain take, borrowed.
-    pub(super) fn standing(&self) -> Standing<'_> {
-        Standing {
+    pub(super) fn standing(&self) -> EntitlementInputs<'_> {
+        EntitlementInputs {
             placements: &self.placements,
             exceptional: &self.exceptional,
             trusts: &self.trusts,
@@ -152,7 +153,7 @@ impl Standings {
             EligibilityField::Placement => school.placement.kind().map(|it| text(it.as_str())),
             EligibilityField::Trust => school.placement.trust().map(|it| number(it.get())),
         };
-        value.unwrap_or(Operand::Nothing).stands(how, operand)
+        value.unwrap_or(Operand::Nothing).compares(how, operand)
     }
 
     /// Whether a word of a filter is true of a school that is entitled, unknown or decided.
@@ -240,14 +241,14 @@ pub(super) async fn assess_with_links(
 /// Finds the predecessors of these schools, over several generations. Follows the register's links and the older URNs that
 /// these rows print. Returns the register's links only.
 async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
-    let printed = printed(rows.iter().copied());
+    let printed = older_urns_printed(rows.iter().copied());
     let (mut links, mut visited) = (HashMap::new(), BTreeSet::new());
     for _ in 0..GENERATIONS {
         urns.retain(|urn| visited.insert(*urn));
         if urns.is_empty() {
             break;
         }
-        let of_register = store::register::kin(from, &urns, LinkDirection::Predecessors).await?;
+        let of_register = store::register::linked_schools(from, &urns, LinkDirection::Predecessors).await?;
         let older = urns.iter().filter_map(|urn| printed.get(urn)).flatten();
         urns = older.chain(of_register.values().flatten()).copied().collect();
         links.extend(of_register);
@@ -282,7 +283,7 @@ pub(super) async fn relevant_rows(from: &impl Readable, terms: &Terms) -> Result
         let newer: Vec<&Import> = same_part().filter(|it| it.as_at > import.as_at).collect();
         let older: Vec<&Import> = same_part().filter(|it| it.as_at < import.as_at).collect();
         let grades: &[Grade] = if is_after_entry(import) { &tested_grades } else { &[] };
-        rows.extend(ofsted::telling(from, import, &newer, &older, grades).await?);
+        rows.extend(ofsted::decisive_rows(from, import, &newer, &older, grades).await?);
     }
     Ok(rows)
 }

@@ -251,7 +251,7 @@ impl App {
         let affected = eligibility::affected(self, tx).await?;
         let offers = affected.iter().map(|it| it.offer).collect();
         let offers_not_stated = withdrawal.approval.exceeded_by(&Statement::Import { offers }, |_| None);
-        Refusal::none_of(offers_not_stated)?;
+        Refusal::join(offers_not_stated)?;
         Ok(Withdrawn { affected, ..withdrawal })
     }
 

@@ -193,7 +193,7 @@ impl App {
         // A strand of a programme has at most nine funds, so they can be sorted in memory.
         let reach = caller.reach(Action::Read);
         let matches = |it: &Fund| {
-            condition.is_none_or(|all| all.holds(&|field, how, operand| it.value(field).stands(how, operand)))
+            condition.is_none_or(|all| all.holds(&|field, how, operand| it.value(field).compares(how, operand)))
         };
         let is_listed = |it: &Fund| it.is_within(&reach) && after.is_none_or(|after| it.key() > *after) && matches(it);
         let mut page: Vec<Fund> = funds.into_values().filter(is_listed).collect();

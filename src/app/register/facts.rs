@@ -31,7 +31,7 @@ pub(crate) async fn schools(
     let mut links = links(from, urns).await?;
     let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
     let sizes = open_schools(from, &trusts, day).await?;
-    let mut successors = register::kin(from, urns, LinkDirection::Successors).await?;
+    let mut successors = register::linked_schools(from, urns, LinkDirection::Successors).await?;
     let by_hand = hand_placements(from, programme).await?;
     let schools = named.into_values().map(|it| {
         let detail = details.remove(&it.urn).unwrap_or_default();

@@ -118,7 +118,7 @@ impl Calls {
     /// from a chance collision of hashes. If it returns `false`, the two may still agree: a request or answer may not have
     /// been readable.
     pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
-        let mut next = self.is_complete.then_some(request_checks::Place::FIRST);
+        let mut next = self.is_complete.then_some(request_checks::PageStart::FIRST);
         while let Some(page_start) = next {
             let (page, after) = match request_checks::answered(snapshot, page_start, begun).await {
                 Err(StoreError::Unreadable(_)) => return Ok(false),

@@ -33,22 +33,22 @@ pub(super) async fn compare(snapshot: &ReadTx, folded: &Folded, terms: Hash, rep
     compare_offers(snapshot, state, report).await?;
     compare_accounts(snapshot, folded, report).await?;
     let programme = &state.programme.programme;
-    compare_rows("award", &state.awards, awards::of_book(snapshot, programme).await?, report, compare_award);
+    compare_rows("award", &state.awards, awards::for_verify(snapshot, programme).await?, report, compare_award);
     compare_rows(
         "approval",
         &state.approvals,
-        approvals::of_book(snapshot, programme).await?,
+        approvals::for_verify(snapshot, programme).await?,
         report,
         compare_approval,
     );
     compare_rows(
         "referral",
         &state.referrals,
-        referrals::of_book(snapshot, programme).await?,
+        referrals::for_verify(snapshot, programme).await?,
         report,
         compare_referral,
     );
-    let decided = entry_decisions::of_book(snapshot, programme).await?;
+    let decided = entry_decisions::for_verify(snapshot, programme).await?;
     compare_rows("entry position of school", &state.entry_decisions, decided, report, |recorded, stored, report| {
         report.compare(format!("entry position of school {}", recorded.urn), recorded, stored);
     });
@@ -136,7 +136,7 @@ fn compare_terms(state: &ProgrammeState, stored: Hash, report: &mut VerifyReport
 
 async fn compare_offers(snapshot: &ReadTx, state: &ProgrammeState, report: &mut VerifyReport) -> Result<()> {
     let programme = &state.programme.programme;
-    compare_rows("offer", &state.offers, offers::of_book(snapshot, programme).await?, report, compare_offer);
+    compare_rows("offer", &state.offers, offers::for_verify(snapshot, programme).await?, report, compare_offer);
     let urns: Vec<_> = state.open_offer_by_school.keys().copied().collect();
     let listed = offers::listing(snapshot, programme, &Reach::everything(), &urns).await?;
     for (urn, recorded) in &state.open_offer_by_school {
@@ -171,7 +171,7 @@ fn compare_offer(recorded: &Offer, stored: &Offer, report: &mut VerifyReport) {
 
 async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut VerifyReport) -> Result<()> {
     let ledger = &folded.state.ledger;
-    let stored = accounts::of_book(snapshot, &folded.state.programme.programme).await?;
+    let stored = accounts::for_verify(snapshot, &folded.state.programme.programme).await?;
     // A fund that the terms define gets a row with its first entry, so such a fund without entries may have no row.
     let may_have_no_row = |it: &Account| {
         matches!(it.owner, Owner::Fund { .. }) && it.version == Seq(0) && !folded.moved_funds.contains(&it.id)
@@ -182,7 +182,7 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Verif
         compare_account(recorded, stored, report)
     });
     compare_sums(&folded.state, report);
-    let mut stored = account_days::of_book(snapshot, &folded.state.programme.programme).await?;
+    let mut stored = account_days::for_verify(snapshot, &folded.state.programme.programme).await?;
     // A day whose changes sum to zero may be stored or left out.
     stored.rows.retain(|_, it| *it != Ok(0));
     let mut recorded = account_days::recorded(&folded.state.account_days);
@@ -278,7 +278,7 @@ async fn compare_placements(snapshot: &ReadTx, folded: &Folded, report: &mut Ver
     let state = &folded.state;
     let placed = |(urn, how): (&Urn, &HandPlacement)| Some((*urn, (*urn, *how, *folded.placed.get(urn)?)));
     let recorded: BTreeMap<Urn, (Urn, HandPlacement, Seq)> = state.placements.iter().filter_map(placed).collect();
-    let stored = placements::of_book(snapshot, &state.programme.programme).await?;
+    let stored = placements::for_verify(snapshot, &state.programme.programme).await?;
     compare_rows("placement of school", &recorded, stored, report, |recorded, stored, report| {
         report.compare(format!("placement of school {}", recorded.0), recorded, stored);
     });

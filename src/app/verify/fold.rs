@@ -97,20 +97,20 @@ async fn read_events(
 ) -> Result<()> {
     let (programme, last) = (&to_read.programme, to_read.last);
     let mut first = Seq(i64::MIN);
-    let mut fetched = events::of_book(store, programme, (first, last), PAGE).await;
+    let mut fetched = events::for_verify(store, programme, (first, last), PAGE).await;
     loop {
         let next = fetched.as_ref().ok().and_then(|page| page.last()).and_then(after);
-        let ahead = next.map(|next| events::of_book(store, programme, (next, last), PAGE));
+        let ahead = next.map(|next| events::for_verify(store, programme, (next, last), PAGE));
         let (events, ahead) = decode_and_fetch(fetched, events::Events::read, ahead).await?;
         let events = match events {
             Ok(events) => events,
             Err(error) if error.retryable() => return Err(error.into()),
-            Err(_) => events::each_of_book(snapshot, programme, (first, last), PAGE).await?,
+            Err(_) => events::each_for_verify(snapshot, programme, (first, last), PAGE).await?,
         };
         let read = events.last().map(|it| it.seq);
         // There may be texts after the last event.
         let upto = read.unwrap_or(Seq(i64::MAX));
-        let texts = events::texts_of_book(snapshot, programme, (first, upto)).await?;
+        let texts = events::texts_for_verify(snapshot, programme, (first, upto)).await?;
         let cited = Cited::load(snapshot, (programme, &to_read.terms), &to_read.imports, &events).await?;
         // The fold ends early only if it panics, which `programme_record` notices when it waits for it.
         if pages.send(RecordPage { events, texts, cited }).await.is_err() {
@@ -122,7 +122,7 @@ async fn read_events(
         };
         fetched = match ahead {
             Some(ahead) => ahead,
-            None => events::of_book(store, programme, (first, last), PAGE).await,
+            None => events::for_verify(store, programme, (first, last), PAGE).await,
         };
     }
 }
@@ -148,7 +148,7 @@ fn after(seq: Seq) -> Option<Seq> {
 
 /// Reads all entries up to the last entry of the snapshot, in the same way as [`read_events`]. Entries never change either.
 async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages: mpsc::Sender<Entries>) -> Result<()> {
-    let fetch = |first| entries::of_book(&store, &programme, (first, last), ENTRIES_PER_PAGE);
+    let fetch = |first| entries::for_verify(&store, &programme, (first, last), ENTRIES_PER_PAGE);
     let mut first = EntrySeq(i64::MIN);
     let mut fetched = fetch(first).await;
     loop {
@@ -157,7 +157,7 @@ async fn read_entries(store: Store, programme: Programme, last: EntrySeq, pages:
         let page = match page {
             Ok(page) => page,
             Err(error) if error.retryable() => return Err(error.into()),
-            Err(_) => entries::each_of_book(&store, &programme, (first, last), ENTRIES_PER_PAGE).await?,
+            Err(_) => entries::each_for_verify(&store, &programme, (first, last), ENTRIES_PER_PAGE).await?,
         };
         let read = page.last().and_then(|it| it.seq.0.checked_add(1)).map(EntrySeq);
         if pages.send(page).await.is_err() {
@@ -376,7 +376,7 @@ impl ProgrammeFold {
         let (EventBody::Awarded { support: Support::Nle { .. }, .. }, Some(Ok(text))) = (&event.body, text) else {
             return None;
         };
-        claims::organisation(&text.text, &self.folded.state.programme.scheme)
+        claims::issuer_key_of_organisation(&text.text, &self.folded.state.programme.scheme)
     }
 
     /// Whether an event belongs to the current request.

@@ -11,7 +11,7 @@ use crate::store::{ReadTx, events};
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].
 pub(super) async fn compare(snapshot: &ReadTx, stored: &LoadedTerms, report: &mut VerifyReport) -> Result<()> {
-    let first = events::each_of_book(snapshot, &stored.programme, (Seq(1), Seq(1)), 1).await?;
+    let first = events::each_for_verify(snapshot, &stored.programme, (Seq(1), Seq(1)), 1).await?;
     // The fold reports an event that cannot be read.
     let Some(Ok(first)) = first.into_iter().next().map(|it| it.recorded) else { return Ok(()) };
     let EventBody::RulesAdopted { terms: Some(terms), .. } = first.event.body else { return Ok(()) };

@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use self::calls::Calls;
 use self::cited::Imports;
 use super::{AppError, Result};
-use crate::app::terms_cache::Loaded;
+use crate::app::terms_cache::LoadedScheme;
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::RecordName;
 use crate::domain::programme::ProgrammeState;
@@ -194,7 +194,7 @@ async fn records(
     only: Option<&RecordName>,
 ) -> Result<(Vec<VerifyReport>, Calls, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let VerifyRows { rows: all, without_key: mut unassigned } = programmes::terms_of_books(snapshot).await?;
+    let VerifyRows { rows: all, without_key: mut unassigned } = programmes::terms_for_verify(snapshot).await?;
     if !unassigned.is_empty() {
         calls.mark_incomplete();
     }
@@ -229,7 +229,7 @@ fn state_before_first_event(row: &LoadedTerms) -> std::result::Result<ProgrammeS
         return Err(format!("their text is that of {}", terms.programme()));
     }
     let sha256 = Hash(Sha256::digest(&row.text).into());
-    Ok(Loaded { terms: Arc::new(terms), sha256 }.initial_state(true))
+    Ok(LoadedScheme { terms: Arc::new(terms), sha256 }.initial_state(true))
 }
 
 /// Adds a difference to each report if none of the verified records contains the expected head. The record with that head
@@ -238,7 +238,7 @@ async fn check_expected_head(snapshot: &ReadTx, reports: &mut [VerifyReport], ex
     for report in reports.iter() {
         let is_there = match &report.programme {
             RecordName::Programme(programme) => {
-                let page = events::each_of_book(snapshot, programme, (expected.seq, expected.seq), 1).await?;
+                let page = events::each_for_verify(snapshot, programme, (expected.seq, expected.seq), 1).await?;
                 page.first().is_some_and(|it| it.hash == Some(expected.hash))
             }
             RecordName::Register => record::has(snapshot, expected.seq, expected.hash).await?,

@@ -68,7 +68,7 @@ pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Optio
 impl RegisterFold {
     /// When the record began; the largest time if it has not begun.
     pub(super) fn begun(&self) -> Micros {
-        self.state.begun.unwrap_or(Micros(i64::MAX))
+        self.state.began_at.unwrap_or(Micros(i64::MAX))
     }
 
     /// Checks an event, applies it to the state, and adds its request.

@@ -45,7 +45,7 @@ pub(super) use tail::ChangeNotifier;
 
 /// Encodes a change, from the event and from its offer after the event. Called once for each event, for all watchers of a
 /// tail.
-pub type Show<T> = fn(&Recorded, &Offer) -> T;
+pub type EncodeChange<T> = fn(&Recorded, &Offer) -> T;
 
 /// Limits on watches in this process.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +53,7 @@ pub struct WatchLimits {
     /// The most watchers at a time. Each has a task, a stream and a few messages.
     pub watchers: usize,
     /// The most watchers of one caller at a time; `None` for no limit.
-    pub of_one: Option<NonZeroUsize>,
+    pub per_caller: Option<NonZeroUsize>,
     /// The number of steps that a tail keeps for slower watchers: some seconds of a busy programme, about 16 MiB.
     pub ring: usize,
     /// The most snapshots at a time; further snapshots wait. Each holds one of the few read connections.
@@ -73,7 +73,7 @@ impl Default for WatchLimits {
     fn default() -> Self {
         Self {
             watchers: 1_000,
-            of_one: None,
+            per_caller: None,
             ring: 4_096,
             snapshots: 2,
             catching_up: 2,
@@ -137,7 +137,7 @@ impl<T> Clone for Watches<T> {
 #[derive(Debug)]
 struct Inner<T> {
     app: App,
-    show: Show<T>,
+    show: EncodeChange<T>,
     limits: WatchLimits,
     /// The running tails. Only the task of a tail holds a strong sender, so that the channel closes when the task ends.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<WatchStep<T>>>>>,
@@ -152,14 +152,14 @@ struct Inner<T> {
 impl<T: Send + Sync + 'static> Watches<T> {
     /// Makes the watches of an app. No watch is running yet.
     #[must_use]
-    pub fn new(app: App, show: Show<T>, limits: WatchLimits) -> Self {
+    pub fn new(app: App, show: EncodeChange<T>, limits: WatchLimits) -> Self {
         Self(Arc::new(Inner {
             app,
             show,
             limits,
             tails: Mutex::default(),
             listening: Once::new(),
-            slots: Arc::new(WatchSlots::new(limits.watchers, limits.of_one)),
+            slots: Arc::new(WatchSlots::new(limits.watchers, limits.per_caller)),
             snapshots: Semaphore::new(limits.snapshots),
             catching_up: Semaphore::new(limits.catching_up),
             stopping: watch::Sender::new(false),
@@ -182,7 +182,7 @@ impl<T: Send + Sync + 'static> Watches<T> {
     /// # Errors
     /// [`AppError::Denied`] if the caller may not read; [`AppError::WatchesTooMany`] if this caller has too many watches;
     /// [`AppError::Overloaded`] if there are too many watchers in all.
-    pub fn place(&self, caller: &Caller) -> Result<WatchSlot> {
+    pub fn take_slot(&self, caller: &Caller) -> Result<WatchSlot> {
         authorise(caller, Action::Read)?;
         self.0.slots.take(&caller.actor)
     }

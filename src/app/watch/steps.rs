@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::Show;
+use super::EncodeChange;
 use crate::app::retry::with_retry;
 use crate::app::{AppError, Result};
 use crate::domain::event::{Event, Hash, Seq, genesis};
@@ -105,7 +105,7 @@ impl OfferFold {
         store: &Store,
         programme: &Programme,
         from: RecordPosition,
-        show: Show<T>,
+        show: EncodeChange<T>,
     ) -> Result<Vec<WatchStep<T>>> {
         let page = with_retry(|| read_page(store, programme, from, &self.0)).await?;
         let diverged = || {
@@ -126,7 +126,7 @@ impl OfferFold {
     }
 
     /// Applies an event of the page and makes its step.
-    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: Show<T>) -> WatchStep<T> {
+    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: EncodeChange<T>) -> WatchStep<T> {
         let event = &recorded.event;
         let before = event.offer.and_then(|id| self.0.get(&id)).map(Visibility::of);
         let change = self.apply(programme, event).map(|offer| OfferChange {

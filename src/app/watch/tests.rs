@@ -49,7 +49,7 @@ fn begin(
     let (sender, receiver) = channel(buffer);
     let watches = watches.clone();
     let watching = async move {
-        let _slot = watches.place(&caller)?;
+        let _slot = watches.take_slot(&caller)?;
         watches.watch(&caller, request, sender).await
     };
     (tokio::spawn(watching), receiver)

@@ -219,7 +219,7 @@ async fn load_claims(
         organisations.extend(texts.into_iter().filter_map(|it| Some((*nle_awards.get(&it.seq)?, it.text))));
     }
     let scheme = &state.programme.scheme;
-    let key = |(award, name): (AwardId, String)| Some((award, claim_rules::organisation(&name, scheme)?));
+    let key = |(award, name): (AwardId, String)| Some((award, claim_rules::issuer_key_of_organisation(&name, scheme)?));
     state.organisations = organisations.into_iter().filter_map(key).collect();
     let awards_drawn_before =
         required.draws_without_invoice.iter().filter_map(|id| state.awards.get(id)).filter(|it| it.drawn > 0);

@@ -39,7 +39,7 @@ use super::writer_metrics::{WriterMetrics, WriterMetricsSlot};
 use super::{AppError, Result};
 use crate::app::answers::{CarriedOut, CommandOutcome};
 use crate::app::request::RequestIdentity;
-use crate::app::terms_cache::{Loaded, TermsCache};
+use crate::app::terms_cache::{LoadedScheme, TermsCache};
 use crate::app::writer::event_appender::{DecideOutcome, EventAppender, Requester};
 use crate::domain::approval::approval_would_be_required;
 use crate::domain::ids::{Actor, Programme, RequestId};
@@ -121,7 +121,7 @@ pub struct Writer {
 }
 
 /// Writes the first event of a new programme's record: the programme adopts the current rules. The caller commits.
-pub(super) async fn begin_record(tx: &WriteTx, loaded: &Loaded, by: &AdoptedBy, now: Now) -> Result<()> {
+pub(super) async fn begin_record(tx: &WriteTx, loaded: &LoadedScheme, by: &AdoptedBy, now: Now) -> Result<()> {
     let programme = loaded.terms.programme();
     let (mut state, mut appender) = (loaded.initial_state(true), EventAppender::new(programme, Head::new(programme)));
     appender.adopt_rules(&mut state, by, (Some(loaded.sha256), now))?;

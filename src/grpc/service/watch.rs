@@ -48,7 +48,7 @@ pub(in crate::grpc) type Stream =
 
 /// Makes the set of open watches, which is empty. `per_caller` limits the watches of one caller.
 pub(in crate::grpc) fn new_watchers(app: App, per_caller: Option<NonZeroUsize>) -> Watchers {
-    Watches::new(app, change_message, WatchLimits { of_one: per_caller, ..WatchLimits::default() })
+    Watches::new(app, change_message, WatchLimits { per_caller, ..WatchLimits::default() })
 }
 
 /// Starts a watch, which lasts until the client disconnects, the deadline of the request or the proof of the caller's
@@ -68,7 +68,7 @@ pub(in crate::grpc) fn watch(
     let violations = texts::check(method.name(), &message);
     let watch_request = texts::check_and_refuse(violations, || read_request(&message)).map_err(status)?;
     // Take the slot first: a request that gets no slot must not cost a database query.
-    let slot = watchers.place(&caller).map_err(call::fail)?;
+    let slot = watchers.take_slot(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
     let programme = watch_request.programme.clone();
     let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);

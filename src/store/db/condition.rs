@@ -114,7 +114,7 @@ impl Operand {
     /// Whether a comparison of this value with another one holds, in memory. Values of different kinds are unequal, and neither of
     /// them is greater.
     #[must_use]
-    pub fn stands(&self, how: Comparison, other: &Self) -> bool {
+    pub fn compares(&self, how: Comparison, other: &Self) -> bool {
         let meaning = how.meaning();
         if how.searches_part() {
             let has = match (self, other) {
@@ -167,10 +167,10 @@ impl<C: Copy> Condition<C> {
     }
 
     /// The condition for the query builder. `build` builds a single comparison.
-    pub(in crate::store) fn cond(&self, build: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
+    pub(in crate::store) fn to_condition(&self, build: &impl Fn(C, Comparison, &Operand) -> SimpleExpr) -> Cond {
         match self {
-            Self::All(conditions) => conditions.iter().fold(Cond::all(), |all, it| all.add(it.cond(build))),
-            Self::Any(conditions) => conditions.iter().fold(Cond::any(), |any, it| any.add(it.cond(build))),
+            Self::All(conditions) => conditions.iter().fold(Cond::all(), |all, it| all.add(it.to_condition(build))),
+            Self::Any(conditions) => conditions.iter().fold(Cond::any(), |any, it| any.add(it.to_condition(build))),
             Self::Is(column, how, operand) => Cond::all().add(build(*column, *how, operand)),
         }
     }
@@ -245,7 +245,7 @@ mod tests {
             (number(3), Comparison::NotEqual, Operand::Nothing, true),
         ];
         for (one, how, other, expected) in rows {
-            assert_eq!(one.stands(how, &other), expected, "{one:?} {how:?} {other:?}");
+            assert_eq!(one.compares(how, &other), expected, "{one:?} {how:?} {other:?}");
         }
     }
 
@@ -288,7 +288,7 @@ mod tests {
         for how in [Equal, NotEqual, Less, AtMost, Greater, AtLeast, Has, HasNot] {
             assert_eq!(how.opposite().opposite(), how);
             for (one, other) in &pairs {
-                assert_ne!(one.stands(how, other), one.stands(how.opposite(), other), "{one:?} {how:?} {other:?}");
+                assert_ne!(one.compares(how, other), one.compares(how.opposite(), other), "{one:?} {how:?} {other:?}");
             }
         }
     }

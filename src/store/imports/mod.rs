@@ -140,7 +140,7 @@ pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Re
         find = find.filter(import::Column::Kind.eq(kind.name()));
     }
     if let Some(condition) = &filter.condition {
-        find = find.filter(condition.cond(&field_comparison));
+        find = find.filter(condition.to_condition(&field_comparison));
     }
     page.apply_to(find, import::Column::Id).all(&from.at().db).await?.into_iter().map(decode).collect()
 }

@@ -164,7 +164,7 @@ fn meets_filter(filter: &OfferFilter) -> Cond {
         condition = condition.add(matches_search(search));
     }
     if let Some(requested) = &filter.condition {
-        condition = condition.add(requested.cond(&field_comparison));
+        condition = condition.add(requested.to_condition(&field_comparison));
     }
     condition
 }

@@ -245,7 +245,11 @@ pub enum LinkDirection {
 /// The predecessors or successors of these schools in the newest files of links, by the URN of the school. A school that has none
 /// is left out. A
 /// link counts whether a file prints it at the school or at the linked school.
-pub async fn kin(from: &impl Readable, urns: &[Urn], which: LinkDirection) -> Result<HashMap<Urn, Vec<Urn>>> {
+pub async fn linked_schools(
+    from: &impl Readable,
+    urns: &[Urn],
+    which: LinkDirection,
+) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {
         school: i64,

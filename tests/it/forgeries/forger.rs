@@ -80,8 +80,9 @@ impl Forger {
     async fn rebuild_chain(&mut self) {
         let programme: Programme = YEAR.parse().unwrap();
         let store = Store::open(&self.db.url(), Use::Look).await.unwrap();
-        let all = events::each_of_book(&store, &programme, (Seq(1), Seq(i64::MAX)), EVERY).await.unwrap();
-        let stored = entries::each_of_book(&store, &programme, (EntrySeq(1), EntrySeq(i64::MAX)), EVERY).await.unwrap();
+        let all = events::each_for_verify(&store, &programme, (Seq(1), Seq(i64::MAX)), EVERY).await.unwrap();
+        let stored =
+            entries::each_for_verify(&store, &programme, (EntrySeq(1), EntrySeq(i64::MAX)), EVERY).await.unwrap();
         let mut entries_by_event: HashMap<Seq, Vec<LedgerEntry>> = HashMap::new();
         for it in stored {
             entries_by_event.entry(it.event).or_default().push(it.entry.unwrap());

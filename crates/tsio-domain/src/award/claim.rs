@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Award, Invoice};
 use crate::ids::AwardId;
 use crate::money::Pence;
-use crate::values::award::compared;
+use crate::values::award::normalised_for_comparison;
 pub use crate::values::award::{ClaimPart, IssuerKey};
 use crate::values::record::Seq;
 use crate::values::reference::{OtherLetter, Reference};
@@ -19,7 +19,8 @@ use crate::values::reference::{OtherLetter, Reference};
 #[must_use]
 pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     name.chars().zip(1..).find_map(|(character, place)| {
-        let mut compared = compared(character.encode_utf8(&mut [0; 4])).collect::<Vec<char>>().into_iter();
+        let mut compared =
+            normalised_for_comparison(character.encode_utf8(&mut [0; 4])).collect::<Vec<char>>().into_iter();
         compared.find(|it| !it.is_ascii() && it.is_alphanumeric()).map(|character| OtherLetter { character, place })
     })
 }
@@ -27,7 +28,7 @@ pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
 /// Whether a name has at least one letter or digit.
 #[must_use]
 pub fn names_an_issuer(name: &str) -> bool {
-    compared(name).any(char::is_alphanumeric)
+    normalised_for_comparison(name).any(char::is_alphanumeric)
 }
 
 /// The invoice of a draw, as the request describes it.

@@ -35,7 +35,7 @@ pub(super) fn inherit(
     links: &HashMap<Urn, Vec<Urn>>,
     schools: &mut [SchoolAssessment],
 ) {
-    let predecessors = Predecessors { printed: printed(rows.iter().copied()), links };
+    let predecessors = Predecessors { printed: older_urns_printed(rows.iter().copied()), links };
     let mut pairs = successions(rows.iter().copied(), schools);
     let mut steps = predecessors.steps(terms, schools);
     pairs.extend(joining_steps(terms, &steps, &newest_of_each(&pairs, schools.len()), schools));
@@ -151,7 +151,7 @@ fn successions<'a>(rows: impl Iterator<Item = &'a MonthRow>, schools: &[SchoolAs
 
 /// Returns, for each URN, the older URNs whose judgements its rows print.
 #[must_use]
-pub fn printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn, BTreeSet<Urn>> {
+pub fn older_urns_printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> HashMap<Urn, BTreeSet<Urn>> {
     let mut printed: HashMap<Urn, BTreeSet<Urn>> = HashMap::new();
     for row in rows {
         for judgement in row.current.iter().chain(&row.previous).filter(|j| j.urn_judged < row.urn) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::tests::{row, terms, urn};
-use super::{Assessment, Finding, RuleOutcome, Standing, assess_decided, assess_linked, explain, summarise};
+use super::{Assessment, EntitlementInputs, Finding, RuleOutcome, assess_decided, assess_linked, explain, summarise};
 use crate::ids::Urn;
 use crate::judgement::MonthRow;
 
@@ -268,7 +268,8 @@ fn a_decided_position_is_explained_and_counted_apart() {
     assert_eq!(e2(200_002), (RuleOutcome::NotMet, reason.to_owned()));
     assert_eq!(e2(200_003).0, RuleOutcome::Unknown);
     let (no_placements, no_schools) = (HashMap::new(), std::collections::BTreeSet::new());
-    let standing = Standing { placements: &no_placements, exceptional: &no_schools, trusts: &[], closed: &no_schools };
+    let standing =
+        EntitlementInputs { placements: &no_placements, exceptional: &no_schools, trusts: &[], closed: &no_schools };
     let summary = summarise(&terms, &assessment, &standing);
     assert_eq!((summary.eligible_schools, summary.unknown, summary.decided_by_person), (1, 1, 2));
     assert_eq!(summary.by_rule.values().sum::<usize>(), 1);

@@ -19,10 +19,10 @@ mod tests;
 pub mod trusts;
 
 pub use explain::{RuleAnswer, RuleOutcome, explain};
-pub use lineage::printed;
+pub use lineage::older_urns_printed;
 pub use summary::{
-    Changes, Entitled, MatCount, NewlyMet, StandaloneCount, Standing, Succession, Summary, changes, decided, entitled,
-    summarise,
+    Changes, Entitled, EntitlementInputs, MatCount, NewlyMet, StandaloneCount, Succession, Summary, changes, entitled,
+    schools_decided_by_people, summarise,
 };
 
 use std::collections::{BTreeMap, HashMap};

@@ -16,7 +16,7 @@ use crate::terms::{RuleId, Terms, Test};
 
 /// The inputs that decide which schools are entitled, in addition to the results of the monthly files.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct EntitlementInputs<'a> {
     /// The placement of every school of the newest register. A school that is not in this map is unplaced.
     pub placements: &'a HashMap<Urn, Placement>,
     /// Schools with an approved exceptional referral.
@@ -27,7 +27,7 @@ pub struct Standing<'a> {
     pub closed: &'a BTreeSet<Urn>,
 }
 
-impl Standing<'_> {
+impl EntitlementInputs<'_> {
     /// The placement of a school.
     #[must_use]
     pub fn placement(&self, urn: Urn) -> Placement {
@@ -55,7 +55,7 @@ pub struct Entitled {
 /// A school is entitled by a rule that it meets, by an approved referral or by its trust. The terms must apply that
 /// rule to the recipient kind of the school. An unplaced school is entitled by any rule.
 #[must_use]
-pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeMap<Urn, Entitled> {
+pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &EntitlementInputs<'_>) -> BTreeMap<Urn, Entitled> {
     let mut entitled: BTreeMap<Urn, Entitled> = BTreeMap::new();
     let mut add = |urn: Urn, rule: &RuleId, by_files: bool| {
         let placement = standing.placement(urn);
@@ -134,7 +134,7 @@ pub struct Summary {
 
 /// Counts the schools and trusts of a programme.
 #[must_use]
-pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> Summary {
+pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &EntitlementInputs<'_>) -> Summary {
     let entitled = entitled(terms, assessment, standing);
     let increment = |count: &mut usize| *count = count.saturating_add(1);
     let mut by_rule: BTreeMap<RuleId, usize> = terms.rules().iter().map(|rule| (rule.id.clone(), 0)).collect();
@@ -176,14 +176,18 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>
         unplaced,
         closed,
         unknown: current.filter(counts_as_unknown).count(),
-        decided_by_person: decided(terms, assessment, standing).len(),
+        decided_by_person: schools_decided_by_people(terms, assessment, standing).len(),
     }
 }
 
 /// Returns the schools for which two people decided a rule of the recipient kind, because the files do not show its
 /// result.
 #[must_use]
-pub fn decided(terms: &Terms, assessment: &Assessment, standing: &Standing<'_>) -> BTreeSet<Urn> {
+pub fn schools_decided_by_people(
+    terms: &Terms,
+    assessment: &Assessment,
+    standing: &EntitlementInputs<'_>,
+) -> BTreeSet<Urn> {
     let is_decided = |school: &&SchoolAssessment| {
         let applies = |rule| rule_applies(terms, rule, standing.placement(school.urn));
         let by_people = |it: &Finding| matches!(it, Finding::Decided { .. });

@@ -6,7 +6,7 @@ use proptest::prelude::{Just, Strategy, any, proptest};
 use proptest::{prop_assert, prop_assert_eq};
 use uuid::Uuid;
 
-use super::trusts::{LatestGrade, Membership, TrustMember, TrustVerdict, assess_trusts, judge};
+use super::trusts::{LatestGrade, Membership, TrustMember, TrustVerdict, assess_trusts, test_trust};
 use super::*;
 use crate::ids::Uid;
 use crate::placement::{Placement, UnplacedReason};
@@ -252,7 +252,7 @@ fn a_summary_counts_each_school_once() {
     let exceptional = BTreeSet::from([urn(100_008)]);
     let closed = BTreeSet::from([urn(100_002), urn(100_005), urn(100_007)]);
     let standing =
-        Standing { placements: &placements, exceptional: &exceptional, trusts: &[], closed: &BTreeSet::new() };
+        EntitlementInputs { placements: &placements, exceptional: &exceptional, trusts: &[], closed: &BTreeSet::new() };
     let terms = terms("2021-22");
     let summary = summarise(&terms, &assess(&terms, &rows), &standing);
     let expected = serde_json::json!({
@@ -266,7 +266,7 @@ fn a_summary_counts_each_school_once() {
 
     // Three eligible schools have closed: one of the two schools of a MAT, the school of a SAT, and an unplaced school.
     // Closed schools count separately.
-    let standing = Standing { closed: &closed, ..standing };
+    let standing = EntitlementInputs { closed: &closed, ..standing };
     let expected = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
@@ -319,7 +319,7 @@ fn the_trust_level_test_case_by_case() {
         ("unknown joining date",              &[("?", "4@2020-01-01", 1), ("2015-09-01", "1@2020-01-01", 1)],           TrustVerdict::Unknown),
     ];
     for (name, members_of_trust, expected) in rows {
-        assert_eq!(judge(test.unwrap(), &members(members_of_trust)).0, expected, "{name}");
+        assert_eq!(test_trust(test.unwrap(), &members(members_of_trust)).0, expected, "{name}");
     }
 }
 
@@ -357,7 +357,8 @@ fn an_eligible_trust_stays_eligible_and_lists_its_schools() {
         (urn(100_003), Placement::Maintained),
     ]);
     let no_schools = BTreeSet::new();
-    let standing = Standing { placements: &placements, exceptional: &no_schools, trusts: &trusts, closed: &no_schools };
+    let standing =
+        EntitlementInputs { placements: &placements, exceptional: &no_schools, trusts: &trusts, closed: &no_schools };
     let entitled = entitled(&terms, &assess(&terms, &rows), &standing);
     let rules: Vec<_> = entitled.iter().flat_map(|(urn, e)| e.rules.iter().map(|r| (urn.get(), r.as_str()))).collect();
     let t1 = "T1_TRUST_IMPROVEMENT";

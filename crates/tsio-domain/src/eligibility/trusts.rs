@@ -191,7 +191,7 @@ fn assess_trust(
         match &mut assessment {
             Some(met) if met.is_eligible() => met.listed.extend(schools_to_list(test, &members)),
             _ => {
-                let (verdict, figures) = judge(test, &members);
+                let (verdict, figures) = test_trust(test, &members);
                 let met = matches!(verdict, TrustVerdict::Met { .. });
                 let listed = if met { schools_to_list(test, &members).collect() } else { BTreeSet::new() };
                 assessment =
@@ -235,7 +235,7 @@ fn trust_member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date
 
 /// Tests the schools of one trust. Returns the result with its numbers.
 #[must_use]
-pub fn judge(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figures) {
+pub fn test_trust(test: &TrustTest, members: &[TrustMember]) -> (TrustVerdict, Figures) {
     let mut figures = Figures::default();
     let increment = |count: &mut usize| *count = count.saturating_add(1);
     for member in members {

@@ -164,7 +164,7 @@ impl EventBody {
     }
 
     /// Sets the last event of the register's record to `at`, if this event depends on the register or the files.
-    pub const fn cite(&mut self, at: Seq) {
+    pub const fn set_register_seq(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;
         }

@@ -458,7 +458,7 @@ fn a_body_that_depends_on_the_register_cites_its_record() {
         let depends = dependent_kinds.split(' ').any(|it| it == body.kind())
             || matches!(body, EventBody::Awarded { support: Support::Credit { .. }, .. });
         assert_eq!(body.register_seq(), None);
-        body.cite(Seq(12));
+        body.set_register_seq(Seq(12));
         let expected =
             if depends { format!(r#"{},"register_seq":12}}"#, json.trim_end_matches('}')) } else { json.clone() };
         assert_eq!(body.register_seq().is_some(), depends, "{json}");

@@ -39,7 +39,7 @@ impl Offer {
             self.contact_missing_refusal(&remedy)
         });
         let wrong_school = urn.as_ref().and_then(|urn| urn.as_ref().err().cloned());
-        Refusal::none_of([state, wrong_school, body_contact_missing].into_iter().flatten())?;
+        Refusal::join([state, wrong_school, body_contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
@@ -103,7 +103,7 @@ impl Offer {
         // If this body may not accept, the refusal does not also ask for a contact with it.
         let contact_missing =
             if wrong_acceptor.is_some() { None } else { self.refusal_if_acceptor_not_contacted(by, on) };
-        Refusal::none_of([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
+        Refusal::join([state, wrong_acceptor, contact_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Accepted { by }))
     }
 
@@ -122,7 +122,7 @@ impl Offer {
     /// [`Reason::StateNotAllowed`], [`Reason::AlreadyDrawn`].
     pub fn decline(&self, reason: DeclineReason, awards: AwardTotals, on: Date) -> OfferDecision {
         let state = check(OfferAction::Decline, self.state, self.id).err();
-        Refusal::none_of([state, self.refusal_if_drawn(awards)].into_iter().flatten())?;
+        Refusal::join([state, self.refusal_if_drawn(awards)].into_iter().flatten())?;
         Ok(self.closed_as_declined(reason, on))
     }
 
@@ -152,7 +152,7 @@ impl Offer {
             let message = "delivery needs an award that is not yet settled, and this offer has none";
             Refusal::of(Reason::AwardMissing, message, limit)
         });
-        Refusal::none_of([state, award_missing].into_iter().flatten())?;
+        Refusal::join([state, award_missing].into_iter().flatten())?;
         Ok(NewEvent::of(self.id, on, EventBody::Started {}))
     }
 
@@ -170,7 +170,7 @@ impl Offer {
             Outcome::Lapsed => self.refusal_if_not_ended(on, programme_ends),
             Outcome::Completed | Outcome::Withdrawn | Outcome::Ineligible | Outcome::Superseded => None,
         };
-        Refusal::none_of([state, wrong_outcome].into_iter().flatten())?;
+        Refusal::join([state, wrong_outcome].into_iter().flatten())?;
         Ok(match outcome {
             Outcome::Declined => self.closed_as_declined(DeclineReason::Other, on),
             _ => NewEvent::of(self.id, on, EventBody::Closed { outcome, released: Vec::new() }),
@@ -202,7 +202,7 @@ impl Offer {
             let message = "a school of this offer is on another open offer by now".to_owned();
             Refusal { reason: Reason::SchoolOnAnotherOffer, message, limits, largest: None, approval: None }
         });
-        Refusal::none_of([state, on_other_offers].into_iter().flatten())
+        Refusal::join([state, on_other_offers].into_iter().flatten())
     }
 
     /// Reopens the offer: its state is again the one before it was closed. `approval` is the request that a second

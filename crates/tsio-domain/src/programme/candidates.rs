@@ -82,7 +82,7 @@ pub struct ClosedSchool {
 /// A school that is on an open offer but is not eligible by the current files. The offer does not change until a person
 /// closes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotEligible {
+pub struct IneligibleSchool {
     /// The school.
     pub urn: Urn,
     /// Its name.
@@ -105,12 +105,12 @@ pub struct Candidates {
     /// Schools that have closed and are eligible or on an open offer.
     pub closed: Vec<ClosedSchool>,
     /// Schools on open offers that are not eligible. This includes closed schools.
-    pub not_eligible: Vec<NotEligible>,
+    pub not_eligible: Vec<IneligibleSchool>,
 }
 
 /// The result of identify. For a request that only validates, it says what identify would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Identified {
+pub struct IdentifyReport {
     /// The number of offers made.
     pub created: usize,
     /// The number of open offers that gained schools.
@@ -126,7 +126,7 @@ pub struct Identified {
     /// Schools that have closed and are eligible or on an open offer.
     pub closed: Vec<ClosedSchool>,
     /// Schools on open offers that are not eligible. This includes closed schools.
-    pub not_eligible: Vec<NotEligible>,
+    pub not_eligible: Vec<IneligibleSchool>,
     /// Open referrals whose schools the files have made eligible, by id.
     pub confirmed: Vec<ReferralId>,
 }

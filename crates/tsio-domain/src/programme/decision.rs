@@ -2,7 +2,7 @@
 
 use chrono::Days;
 
-use super::candidates::Identified;
+use super::candidates::IdentifyReport;
 use crate::Date;
 use crate::event::{NewEvent, ReleasedAward, Seq};
 use crate::ids::{AccountId, ApprovalId, AwardId, OfferId, ReferralId, Urn};
@@ -30,7 +30,7 @@ impl Decision {
     /// register's record at the time when the register or the files were read.
     pub(super) fn citing(mut self, register_seq: Option<Seq>) -> Self {
         if let Some(seq) = register_seq {
-            self.events.iter_mut().for_each(|draft| draft.body.cite(seq));
+            self.events.iter_mut().for_each(|draft| draft.body.set_register_seq(seq));
         }
         self
     }
@@ -56,7 +56,7 @@ pub enum CommandAnswer {
     /// The offers that changed.
     Offers(Vec<OfferId>),
     /// The result of identify.
-    Identified(Identified),
+    Identified(IdentifyReport),
     /// The school was placed by hand.
     Placed {
         /// The school.

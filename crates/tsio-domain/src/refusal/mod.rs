@@ -143,7 +143,7 @@ impl Refusal {
     ///
     /// # Errors
     /// One refusal that joins all of them. It has the reason and message of the first, and the limits of all.
-    pub fn none_of(refusals: impl IntoIterator<Item = Self>) -> Result<(), Self> {
+    pub fn join(refusals: impl IntoIterator<Item = Self>) -> Result<(), Self> {
         let mut refusals = refusals.into_iter();
         let Some(mut joined) = refusals.next() else { return Ok(()) };
         let message = joined.message.strip_suffix(&joined.more_suffix()).unwrap_or(&joined.message).to_owned();
@@ -162,7 +162,7 @@ impl Refusal {
 }
 
 /// Joins several remedies of a limit: `award at most £6,000, or release first ...`.
-pub(crate) fn one_of(remedies: &[Option<String>]) -> String {
+pub(crate) fn join_remedies(remedies: &[Option<String>]) -> String {
     let remedies: Vec<&str> = remedies.iter().flatten().map(String::as_str).collect();
     remedies.join(", or ")
 }
@@ -177,12 +177,12 @@ mod tests {
         let offer = OfferId(uuid::Uuid::nil());
         let refusal =
             |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));
-        let joined_two = Refusal::none_of([refusal("first"), refusal("second")]).unwrap_err();
+        let joined_two = Refusal::join([refusal("first"), refusal("second")]).unwrap_err();
         assert_eq!(joined_two.message, "first (and 1 more)");
-        let two_then_one = Refusal::none_of([joined_two.clone(), refusal("third")]).unwrap_err();
+        let two_then_one = Refusal::join([joined_two.clone(), refusal("third")]).unwrap_err();
         assert_eq!((two_then_one.message.as_str(), two_then_one.limits.len()), ("first (and 2 more)", 3));
-        let one_then_two = Refusal::none_of([refusal("third"), joined_two]).unwrap_err();
+        let one_then_two = Refusal::join([refusal("third"), joined_two]).unwrap_err();
         assert_eq!((one_then_two.message.as_str(), one_then_two.limits.len()), ("third (and 2 more)", 3));
-        assert_eq!(Refusal::none_of([]), Ok(()));
+        assert_eq!(Refusal::join([]), Ok(()));
     }
 }

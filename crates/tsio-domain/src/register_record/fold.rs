@@ -49,7 +49,7 @@ pub struct RegisterState {
     /// Every approval to withdraw an import, by id.
     pub approvals: BTreeMap<ApprovalId, Approval>,
     /// The time at which the record began; `None` before its first event.
-    pub begun: Option<Micros>,
+    pub began_at: Option<Micros>,
     /// The number of adopting events that must still follow.
     adoptions_left: i64,
     /// The approval that the previous event gave, with the actor and request of that event. The next event must
@@ -71,7 +71,7 @@ impl RegisterState {
         let just_given = self.just_given.take();
         let violation = match &event.body {
             RegisterBody::RecordBegun { found } => {
-                (self.adoptions_left, self.begun) = (*found, Some(event.recorded));
+                (self.adoptions_left, self.began_at) = (*found, Some(event.recorded));
                 None
             }
             RegisterBody::ImportFound { .. } => self.adopt_import(event),
@@ -127,8 +127,9 @@ impl RegisterState {
             self.adoptions_left = self.adoptions_left.saturating_sub(1);
         }
         if adopts != is_adoption_expected && !begins {
-            let place = if is_adoption_expected { "one is missing here" } else { "this one comes later" };
-            return Some(format!("the events that adopt what was found follow record_begun directly; {place}"));
+            let problem =
+                if is_adoption_expected { "another event comes before the last adoption" } else { "this comes later" };
+            return Some(format!("what was found is adopted right after the beginning: {problem}"));
         }
         match &self.just_given {
             Some((approval, ..)) if !matches!(event.body, RegisterBody::ImportWithdrawn { .. }) => {

@@ -82,8 +82,8 @@ impl Terms {
 
     /// Finds each text and key of a file that has a control or invisible character, written directly or as an escape.
     #[must_use]
-    pub fn unseen(file_name: &str, text: &str) -> Vec<TermsMistake> {
-        typed::unseen(file_name, text)
+    pub fn forbidden_characters(file_name: &str, text: &str) -> Vec<TermsMistake> {
+        typed::forbidden_characters(file_name, text)
     }
 
     /// The programme.

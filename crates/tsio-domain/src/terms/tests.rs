@@ -116,7 +116,7 @@ fn all_mistakes_are_reported_together_in_the_order_of_their_lines() {
 #[test]
 fn invisible_characters_written_as_escapes_are_found() {
     for (file, text) in shipped() {
-        assert_eq!(Terms::unseen(file, text), [], "{file}");
+        assert_eq!(Terms::forbidden_characters(file, text), [], "{file}");
     }
     let in_many_lines = "must have no control or invisible characters except line feeds and tabs; got";
     let in_one_line = "must have no control or invisible characters; got";
@@ -132,11 +132,15 @@ fn invisible_characters_written_as_escapes_are_found() {
     ];
     for (from, to, at, reason) in rows {
         let (text, line) = edited_text(from, to, at);
-        assert_eq!(Terms::unseen("x.toml", &text), [TermsMistake { file: "x.toml".to_owned(), line, reason }], "{to}");
+        assert_eq!(
+            Terms::forbidden_characters("x.toml", &text),
+            [TermsMistake { file: "x.toml".to_owned(), line, reason }],
+            "{to}"
+        );
     }
     // Line feeds and tabs are allowed in a text, and stored terms are read unchanged.
     let (text, _) = edited_text(name, r#"name = "Offer\n\tTrust"#, "name");
-    assert_eq!(Terms::unseen("x.toml", &text), []);
+    assert_eq!(Terms::forbidden_characters("x.toml", &text), []);
     let (text, _) = edited_text(name, r#"name = "Offer \u001b Trust"#, "name");
     assert_eq!(Terms::parse("x.toml", &text).map(|it| it.name().starts_with("Offer \u{1b} Trust")), Ok(true));
 }

@@ -14,7 +14,7 @@ use super::read::MistakeReport;
 use crate::text::{Lines, forbidden, shown};
 
 /// Returns a mistake for every text and key of a file that has a forbidden character, in the order of the lines.
-pub(super) fn unseen(file: &str, text: &str) -> Vec<TermsMistake> {
+pub(super) fn forbidden_characters(file: &str, text: &str) -> Vec<TermsMistake> {
     let mut report = MistakeReport::new(file, text);
     // Mistakes of syntax are reported when the file is parsed.
     let (root, _) = DeTable::parse_recoverable(text);

@@ -119,7 +119,7 @@ impl IssuerKey {
     /// Returns the key of a name. Names that differ only in case, accents, punctuation or spaces have the same key.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        let normalised: String = compared(name).filter(|it| it.is_alphanumeric()).collect();
+        let normalised: String = normalised_for_comparison(name).filter(|it| it.is_alphanumeric()).collect();
         Self(Hash(Sha256::new().chain_update(b"tsio issuer v1\n").chain_update(normalised).finalize().into()))
     }
 }
@@ -138,7 +138,7 @@ impl FromStr for IssuerKey {
 }
 
 /// Returns the characters of a name in the form in which names are compared: upper case without accents.
-pub(crate) fn compared(name: &str) -> impl Iterator<Item = char> {
+pub(crate) fn normalised_for_comparison(name: &str) -> impl Iterator<Item = char> {
     name.nfkd().filter(|it| !is_combining_mark(*it)).flat_map(char::to_uppercase)
 }
 

@@ -132,7 +132,7 @@ impl Statement {
     }
 
     /// Sets the amount that the requester moved alone before.
-    pub(crate) const fn moved_alone(&mut self, moved: Pence) {
+    pub(crate) const fn set_moved_alone(&mut self, moved: Pence) {
         if let Self::Funds { moved_alone, .. } = self {
             *moved_alone = Some(moved);
         }

@@ -13,7 +13,7 @@ use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::Uid;
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::{self, Offer, State};
-use crate::domain::programme::candidates::{ClosedSchool, Identified, NotEligible};
+use crate::domain::programme::candidates::{ClosedSchool, IdentifyReport, IneligibleSchool};
 use crate::domain::programme::decision::Warning;
 use crate::domain::school::HandPlacement;
 use crate::domain::time::Micros;
@@ -150,7 +150,7 @@ pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto
 }
 
 /// Converts the result of identifying offers.
-pub(in crate::grpc) fn identify_response(outcome: &CommandOutcome<Identified>) -> proto::IdentifyOffersResponse {
+pub(in crate::grpc) fn identify_response(outcome: &CommandOutcome<IdentifyReport>) -> proto::IdentifyOffersResponse {
     let report = &outcome.answer;
     proto::IdentifyOffersResponse {
         created: count(report.created),
@@ -184,7 +184,7 @@ pub(in crate::grpc) fn identify_response(outcome: &CommandOutcome<Identified>) -
     }
 }
 
-fn not_eligible(it: &NotEligible) -> proto::NotEligibleSchool {
+fn not_eligible(it: &IneligibleSchool) -> proto::NotEligibleSchool {
     proto::NotEligibleSchool {
         urn: number(it.urn.get()),
         name: it.name.clone(),

@@ -113,7 +113,7 @@ impl ProgrammeState {
             .get(&OfferId(requested.subject))
             .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
         let exceeded = self.exceeds_approval(requested, &statement_of(offer));
-        Refusal::none_of(self.check_may_reopen(offer).err().into_iter().chain(exceeded))?;
+        Refusal::join(self.check_may_reopen(offer).err().into_iter().chain(exceeded))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.open_offer_by_school.get(&urn).copied())?;
         let given =
@@ -174,7 +174,7 @@ impl ProgrammeState {
     /// Checks that an offer may be reopened and that the programme is open.
     fn check_may_reopen(&self, offer: &Offer) -> Result<(), Refusal> {
         let refusal = offer.may_reopen(|urn| self.open_offer_by_school.get(&urn).copied()).err();
-        Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))
+        Refusal::join(refusal.into_iter().chain(self.programme_closed()))
     }
 
     /// Refuses a command if the programme is closed. None if the programme is open.

@@ -9,7 +9,7 @@ use crate::ids::AccountId;
 use crate::ledger::{Account, Owner, shown};
 use crate::programme::command::Command;
 use crate::programme::state::ProgrammeState;
-use crate::refusal::{Limit, LimitKind, Reason, Refusal, one_of};
+use crate::refusal::{Limit, LimitKind, Reason, Refusal, join_remedies};
 use crate::rules::RulesVersion;
 
 /// The verb that the remedy of a refused award uses: `award at most ...`.
@@ -73,7 +73,7 @@ impl ProgrammeState {
         let first_passing = first_passing.filter(|day| verb != AWARD_VERB || *day <= last_award_day);
         let is_fund = matches!(account.owner, Owner::Fund { .. });
         let (unit, headroom) = (account.unit, least.max(0));
-        let remedy = one_of(&[
+        let remedy = join_remedies(&[
             first_passing.map(|day| format!("give a date on or after {day}")),
             (headroom > 0).then(|| format!("{verb} at most {}", shown(unit, headroom))),
             (is_fund && first_passing.is_none())

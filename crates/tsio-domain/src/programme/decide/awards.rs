@@ -91,7 +91,7 @@ impl ProgrammeState {
             let draft = NewEvent::of(offer.id, on, body).with_text(Some(new.text.clone()));
             drafts.push(draft.posting(checked.postings));
         }
-        Refusal::none_of(refusals).map_err(|it| Refusal { largest: Some(largest), ..it })?;
+        Refusal::join(refusals).map_err(|it| Refusal { largest: Some(largest), ..it })?;
         let decision = Decision::new(drafts, CommandAnswer::Awards(ids));
         Ok(Decision { warnings: warning.into_iter().collect(), ..decision })
     }

@@ -191,7 +191,7 @@ impl ProgrammeState {
 
 /// The key of an organisation that issues invoices. None for a name with letters of another alphabet that look alike.
 #[must_use]
-pub fn organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
+pub fn issuer_key_of_organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
     other_letter_of_issuer(name).is_none().then(|| Issuer::named(name, scheme).key)
 }
 

@@ -44,7 +44,7 @@ impl ProgrammeState {
             }
         }
         let too_late = self.contact_too_late(on);
-        Refusal::none_of(refusals.into_iter().chain(self.before_programme(on)).chain(too_late))?;
+        Refusal::join(refusals.into_iter().chain(self.before_programme(on)).chain(too_late))?;
         let offers = targets.iter().map(|(target, _)| target.offer).collect();
         Ok(Decision::new(drafts, CommandAnswer::Offers(offers)).warn_if_past(on, now).warn_of_dioceses(assumed_bodies))
     }

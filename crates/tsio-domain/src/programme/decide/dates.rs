@@ -195,7 +195,7 @@ impl ProgrammeState {
             let too_early = not_before(subject, on, required);
             let too_late = not_after(subject, on, self.dependents_of(offer, milestone));
             let refusals = [wrong_state, missing, not_contacted, too_early, too_late, self.before_programme(on)];
-            Refusal::none_of(refusals.into_iter().flatten())?;
+            Refusal::join(refusals.into_iter().flatten())?;
             let draft = NewEvent::of(offer.id, now.today, EventBody::DateCorrected { milestone, on });
             Ok(draft.with_text(Some(reason.to_owned())))
         });

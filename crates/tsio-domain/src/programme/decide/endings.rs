@@ -80,6 +80,6 @@ impl ProgrammeState {
 /// it is.
 fn with_refusal(decision: Result<NewEvent, Refusal>, other: Option<Refusal>) -> Result<NewEvent, Refusal> {
     let refusal = decision.as_ref().err().cloned();
-    Refusal::none_of(refusal.into_iter().chain(other))?;
+    Refusal::join(refusal.into_iter().chain(other))?;
     decision
 }

@@ -81,7 +81,7 @@ impl ProgrammeState {
         let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
         let undecidable = school.position.why_not_decidable(urn);
         let undecidable = undecidable.map(|(message, remedy)| not_unknown(urn, message, remedy));
-        Refusal::none_of(
+        Refusal::join(
             undecidable.into_iter().chain(self.already_decided(urn, met, school)).chain(self.programme_closed()),
         )?;
         let statement = Some(self.entry_statement(urn, met, school));
@@ -116,7 +116,7 @@ impl ProgrammeState {
                 None => self.exceeds_approval(requested, &self.entry_statement(urn, met, school)),
             },
         };
-        Refusal::none_of(refusal.into_iter().chain(self.programme_closed()))?;
+        Refusal::join(refusal.into_iter().chain(self.programme_closed()))?;
         let today = context.now.today;
         let given =
             NewEvent::without_offer(today, EventBody::ApprovalGiven { approval, token_subject: context.subject });

@@ -37,7 +37,7 @@ impl ProgrammeState {
             let limit = Limit::plain(LimitKind::Fund, it.subject(), "use that fund");
             Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)
         });
-        Refusal::none_of(self.programme_closed().into_iter().chain(exists))?;
+        Refusal::join(self.programme_closed().into_iter().chain(exists))?;
         let fund = AccountId((context.ids)());
         let body = EventBody::FundCreated { fund, strand: strand.clone(), region, binds };
         Ok(Decision::new(vec![NewEvent::without_offer(context.now.today, body)], CommandAnswer::Funds(vec![fund])))
@@ -68,7 +68,7 @@ impl ProgrammeState {
         let sum = change.amount().get().saturating_add(moved_alone.get());
         if !movement.two_people && Pence(sum) > self.programme.scheme.two_people_above() {
             movement.two_people = true;
-            movement.statement.moved_alone(moved_alone);
+            movement.statement.set_moved_alone(moved_alone);
         }
         // Refuse even if one person could now make the movement alone: the open approval could still be given, and the money would
         // move twice.
@@ -102,7 +102,7 @@ impl ProgrammeState {
         let movement = self.check_movement(change, None, None)?;
         // An allocation takes nothing out of a fund, so it cannot leave a fund with less than was stated.
         if !matches!(change, FundChange::Allocate { .. }) {
-            Refusal::none_of(self.exceeds_approval(requested, &movement.statement))?;
+            Refusal::join(self.exceeds_approval(requested, &movement.statement))?;
         }
         let given = EventBody::ApprovalGiven { approval: requested.id, token_subject: context.subject };
         let given = NewEvent::without_offer(context.now.today, given);

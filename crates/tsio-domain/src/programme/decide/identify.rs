@@ -9,7 +9,7 @@ use crate::event::{EventBody, Hash, NewEvent};
 use crate::ids::{OfferId, ReferralId, Urn};
 use crate::offer::{ListedSchool, Offer, Recipient};
 use crate::programme::candidates::{
-    Blocked, Candidate, CandidateSchool, Candidates, ClosedSchool, Identified, NotEligible,
+    Blocked, Candidate, CandidateSchool, Candidates, ClosedSchool, IdentifyReport, IneligibleSchool,
 };
 use crate::programme::context::Context;
 use crate::programme::decision::{CommandAnswer, Decision};
@@ -45,7 +45,7 @@ impl ProgrammeState {
         let closed = closed.filter(|it| it.eligible || it.offer.is_some()).collect();
         let not_eligible = self.on_visible_offers(&candidates.not_eligible, reach);
         let mut result =
-            Identified { unplaced: candidates.unplaced.clone(), closed, not_eligible, ..Identified::default() };
+            IdentifyReport { unplaced: candidates.unplaced.clone(), closed, not_eligible, ..IdentifyReport::default() };
         let (mut drafts, mut assumed_bodies) = (Vec::new(), 0_usize);
         let mut listed_now: HashMap<Urn, OfferId> = HashMap::new();
         for candidate in &candidates.recipients {
@@ -145,13 +145,13 @@ impl ProgrammeState {
     }
 
     /// The schools that are on an open offer that the caller may see, each with that offer. Other schools are left out.
-    fn on_visible_offers(&self, schools: &[NotEligible], reach: &Reach) -> Vec<NotEligible> {
+    fn on_visible_offers(&self, schools: &[IneligibleSchool], reach: &Reach) -> Vec<IneligibleSchool> {
         let urns: BTreeSet<Urn> = schools.iter().map(|it| it.urn).collect();
-        let with_offer = |school: &NotEligible| {
+        let with_offer = |school: &IneligibleSchool| {
             let offer = self.open_offer_by_school.get(&school.urn).and_then(|id| self.offers.get(id))?;
             let whole_offer = offer.schools.keys().all(|urn| urns.contains(urn));
             let is_visible = reach.covers(offer.region, offer.assignee.as_ref());
-            is_visible.then(|| NotEligible { offer: Some(offer.id), whole_offer, ..school.clone() })
+            is_visible.then(|| IneligibleSchool { offer: Some(offer.id), whole_offer, ..school.clone() })
         };
         schools.iter().filter_map(with_offer).collect()
     }

@@ -5,7 +5,7 @@ use crate::Date;
 use crate::award::Award;
 use crate::ledger::{Account, EntryKind, Owner, Unit, shown};
 use crate::programme::ProgrammeState;
-use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
+use crate::refusal::{Limit, LimitKind, LimitSubject, Reason, Refusal, join_remedies};
 use crate::terms::DateRange;
 
 /// The refusals of a command that were collected so far, and the headroom of its limits.
@@ -56,7 +56,7 @@ impl LimitCollector {
     /// One refusal with every limit that refuses the command, and with the largest amount that would have passed.
     pub(in crate::programme) fn pass(self) -> Result<(), Refusal> {
         let largest = self.largest();
-        Refusal::none_of(self.refusals).map_err(|it| Refusal { largest: Some(largest), ..it })
+        Refusal::join(self.refusals).map_err(|it| Refusal { largest: Some(largest), ..it })
     }
 }
 
@@ -75,7 +75,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
         Owner::Cap { .. } => (
             Reason::CapExceeded,
             format!("{requested} is more than the cap leaves: {most}"),
-            one_of(&[
+            join_remedies(&[
                 (headroom > 0).then(|| format!("award at most {most}")),
                 (account.committed > 0).then(|| "release first what an earlier award does not need".to_owned()),
                 (account.spent > 0).then(|| "refund first what was drawn in error".to_owned()),
@@ -89,7 +89,7 @@ pub(in crate::programme) fn commitment(account: &Account, amount: Option<i64>) -
         Owner::Fund { .. } if account.binds => (
             Reason::FundsInsufficient,
             format!("{requested} is more than the fund has available: {most}"),
-            one_of(&[
+            join_remedies(&[
                 Some(format!("allocate at least {shortfall} to the fund")),
                 (headroom > 0).then(|| format!("award at most {most}")),
             ]),

@@ -218,7 +218,7 @@ impl ProgrammeState {
         let decision = self.decide_on_offer(target, |it| {
             let event = decide(it);
             let refusal = event.as_ref().err().cloned();
-            Refusal::none_of(refusal.into_iter().chain(self.before_programme(on)))?;
+            Refusal::join(refusal.into_iter().chain(self.before_programme(on)))?;
             event.map(|draft| draft.with_text(text.cloned()))
         });
         decision.map(|it| it.warn_if_past(on, now))

@@ -49,7 +49,7 @@ impl ProgrammeState {
                 Err(Refusal::of(Reason::AlreadyPlaced, message, limit).into())
             }
             RegisterAnswer::Unplaced { name } => {
-                Refusal::none_of(trust_refusals.into_iter().flatten())?;
+                Refusal::join(trust_refusals.into_iter().flatten())?;
                 let body = EventBody::Placed { urn, placement, register_seq: None };
                 let draft = NewEvent::without_offer(today, body);
                 Ok(Decision::new(

@@ -41,7 +41,7 @@ impl ProgrammeState {
             ReferralCommand::Raise(new) => self.raise(new, context),
             ReferralCommand::Discuss { referral, on, with, text } => {
                 let referral = self.open_referral(referral)?;
-                Refusal::none_of(self.before_programme(*on).into_iter().chain(before_raised(referral, *on)))?;
+                Refusal::join(self.before_programme(*on).into_iter().chain(before_raised(referral, *on)))?;
                 let body = EventBody::ReferralDiscussed { referral: referral.id, held_with: Some(*with) };
                 let events = vec![new_event(*on, body, text)];
                 Ok(decision_about(referral.id, None, events).warn_if_past(*on, context.now))
@@ -78,7 +78,7 @@ impl ProgrammeState {
             .chain(placing_refusals)
             .chain(offer_refusals)
             .chain(candidate.as_ref().and_then(|it| self.already_listed(it)));
-        Refusal::none_of(refusals)?;
+        Refusal::join(refusals)?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let region = self.region_for(&candidate);
         let first_school = candidate.schools.first();
@@ -121,14 +121,14 @@ impl ProgrammeState {
             .chain(self.before_programme(on))
             .chain(discussion_missing(referral, on, self.rules));
         if !approve {
-            Refusal::none_of(refusals)?;
+            Refusal::join(refusals)?;
             let body = EventBody::ReferralDeclined { referral: referral.id, token_subject: context.subject };
             let events = vec![new_event(on, body, reason)];
             return Ok(decision_about(referral.id, None, events).warn_if_past(on, context.now));
         }
         let (candidate, placing_refusals) = self.combined_candidate(referral.subject, &referral.urns, on)?;
         let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(&referral.rule, it, context.reach));
-        Refusal::none_of(refusals.chain(self.programme_closed()).chain(placing_refusals).chain(offer_refusals))?;
+        Refusal::join(refusals.chain(self.programme_closed()).chain(placing_refusals).chain(offer_refusals))?;
         let candidate = candidate.ok_or(CommandError::Bug("a referral of no school"))?;
         let (offer, offer_change, exceptional) = self.offer_of_approval(referral, candidate, context)?;
         let (token_subject, register_seq) = (context.subject, None);

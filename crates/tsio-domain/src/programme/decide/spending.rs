@@ -18,7 +18,7 @@ use crate::programme::ProgrammeState;
 use crate::programme::command::{AwardTarget, Command, OfferTarget};
 use crate::programme::decision::{CommandAnswer, Decision, Warning};
 use crate::programme::error::CommandError;
-use crate::refusal::{EntityKind, Limit, LimitKind, LimitSubject, Reason, Refusal, one_of};
+use crate::refusal::{EntityKind, Limit, LimitKind, LimitSubject, Reason, Refusal, join_remedies};
 use crate::role::Reach;
 use crate::time::Now;
 
@@ -72,7 +72,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let (award, offer) = self.award_and_offer(target)?;
         let state = check(lifecycle::OfferAction::Book, offer.state, offer.id).err();
-        Refusal::none_of(state.into_iter().chain(open_booking(award, booking).err()))?;
+        Refusal::join(state.into_iter().chain(open_booking(award, booking).err()))?;
         let body = EventBody::BookingCancelled { award: award.id, booking };
         Ok(decision_about(award, NewEvent::of(offer.id, now.today, body)))
     }
@@ -294,7 +294,7 @@ impl ProgrammeState {
         };
         // Any other error, such as not found or a stale etag, has priority over the limits.
         if refusal.is_some() || closed.is_ok() {
-            Refusal::none_of(refusal.into_iter().chain(too_early))?;
+            Refusal::join(refusal.into_iter().chain(too_early))?;
         }
         let mut decision = closed?;
         let mut released_awards = Vec::new();
@@ -414,7 +414,7 @@ fn less_or_cancel(award: &Award, free: i64, verb: &str) -> String {
         (free > 0).then(|| format!("{verb} at most {}", shown(award.unit, free))),
         (award.booked() > 0).then(|| "cancel first a booking that holds the rest".to_owned()),
     ];
-    let remedy = one_of(&ways);
+    let remedy = join_remedies(&ways);
     if remedy.is_empty() { "make another award: nothing of this one is committed".to_owned() } else { remedy }
 }
 

@@ -73,7 +73,7 @@ impl ProgrammeState {
         };
         limits.add_blocker(refusal_of_refunded.filter(|_| mistake.kind == MovementKind::Draw));
         let postings = self.checked_postings(award, mistake.amount, verbs, now, &mut limits)?;
-        Refusal::none_of(limits.into_refusals())?;
+        Refusal::join(limits.into_refusals())?;
         let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
         let body = EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part };
         let draft = NewEvent::of(offer.id, now.today, body).with_text(Some(reason.to_owned()));

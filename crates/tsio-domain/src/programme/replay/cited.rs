@@ -81,7 +81,9 @@ impl ProgrammeState {
             claim.issuer.is_none().then_some(claim.issuer_key)
         });
         let key = match self.awards.get(&award).map(|it| &it.support) {
-            Some(Support::Nlg { organisation: Some(name), .. }) => claims::organisation(name, &self.programme.scheme),
+            Some(Support::Nlg { organisation: Some(name), .. }) => {
+                claims::issuer_key_of_organisation(name, &self.programme.scheme)
+            }
             _ => cited_key,
         };
         if let (Some(key), Some(_)) = (key, cited_key) {

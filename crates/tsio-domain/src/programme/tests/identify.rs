@@ -6,7 +6,9 @@ use super::script::{Script, day, mat, offer_id, school, standalone, urn};
 use crate::event::EventBody;
 use crate::ids::{RequestId, Urn};
 use crate::offer::{Party, ResponsibleBody};
-use crate::programme::candidates::{Candidate, CandidateSchool, Candidates, Identified, NotEligible, Unplaced};
+use crate::programme::candidates::{
+    Candidate, CandidateSchool, Candidates, IdentifyReport, IneligibleSchool, Unplaced,
+};
 use crate::programme::command::OfferTarget;
 use crate::programme::decision::Warning;
 use crate::programme::{Command, CommandAnswer, Context, Decision, ResponsibleAnswer};
@@ -15,7 +17,7 @@ use crate::role::{Reach, Regions};
 use crate::time::{Micros, Now};
 
 /// The result of an identify.
-fn identify_result(decided: &Decision) -> &Identified {
+fn identify_result(decided: &Decision) -> &IdentifyReport {
     let CommandAnswer::Identified(result) = &decided.answer else { unreachable!() };
     result
 }
@@ -106,7 +108,7 @@ fn a_blocked_school_names_the_offer_that_keeps_it() {
 /// changes.
 #[test]
 fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
-    let not_eligible = |n| NotEligible {
+    let not_eligible = |n| IneligibleSchool {
         urn: urn(n),
         name: format!("School {n}"),
         reason: "not met".to_owned(),
