@@ -164,9 +164,9 @@ impl App {
         let tx = self.store().write(self.store().write_permit().await?).await?;
         let before = self.clock().now().at;
         let times = programmes::times(&tx).await;
-        let (tx, times) = tx.proceed(times).await?;
+        let (tx, times) = tx.continue_if_ok(times).await?;
         let checked = self.clock().check(before, times.database).map_err(WriteError::from);
-        Ok(tx.proceed(checked).await?.0)
+        Ok(tx.continue_if_ok(checked).await?.0)
     }
 
     /// Sets the metrics to which the writers report. Only the first call has an effect.

@@ -18,23 +18,23 @@ const MAX_FIRST_WAIT_MS: u64 = 50;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// An error after which an operation may be tried again.
-pub(crate) trait MayPass {
+pub(crate) trait Transient {
     /// The error of an attempt that took too long.
     fn timed_out() -> Self;
 
     /// Whether trying again can help.
-    fn may_pass(&self) -> bool;
+    fn is_transient(&self) -> bool;
 
     /// The error with its cause, for the log.
     fn for_log(&self) -> String;
 }
 
-impl MayPass for StoreError {
+impl Transient for StoreError {
     fn timed_out() -> Self {
         Self::no_answer()
     }
 
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         self.retryable()
     }
 
@@ -43,12 +43,12 @@ impl MayPass for StoreError {
     }
 }
 
-impl MayPass for AppError {
+impl Transient for AppError {
     fn timed_out() -> Self {
         Self::no_answer()
     }
 
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::StorageFull(_))
     }
 
@@ -60,8 +60,8 @@ impl MayPass for AppError {
 /// Runs one attempt of a step, with a timeout.
 ///
 /// # Errors
-/// The error of the step, or [`MayPass::timed_out`].
-pub(crate) async fn one_try<T, E: MayPass>(step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+/// The error of the step, or [`Transient::timed_out`].
+pub(crate) async fn one_try<T, E: Transient>(step: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(ATTEMPT_TIMEOUT, step).await.unwrap_or_else(|_| Err(E::timed_out()))
 }
 
@@ -69,14 +69,14 @@ pub(crate) async fn one_try<T, E: MayPass>(step: impl Future<Output = Result<T, 
 /// [`MAX_ATTEMPTS`] times. The step must be safe to repeat, because the outcome of a lost COMMIT is unknown.
 ///
 /// # Errors
-/// The error of the last attempt, which may be [`MayPass::timed_out`].
-pub(crate) async fn with_retry<T, E: MayPass, F: Future<Output = Result<T, E>>>(
+/// The error of the last attempt, which may be [`Transient::timed_out`].
+pub(crate) async fn with_retry<T, E: Transient, F: Future<Output = Result<T, E>>>(
     mut step: impl FnMut() -> F,
 ) -> Result<T, E> {
     let mut attempts = 1;
     loop {
         match one_try(step()).await {
-            Err(error) if error.may_pass() && attempts < MAX_ATTEMPTS => {
+            Err(error) if error.is_transient() && attempts < MAX_ATTEMPTS => {
                 tracing::warn!(error = error.for_log(), tried = attempts, "trying again");
                 let longest_wait = MAX_FIRST_WAIT_MS << attempts.saturating_sub(1);
                 let wait = fastrand::u64(longest_wait / 2..=longest_wait);

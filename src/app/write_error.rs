@@ -2,7 +2,7 @@
 
 use super::AppError;
 use super::clock::ClockWrong;
-use super::retry::MayPass;
+use super::retry::Transient;
 use crate::store::{Failure, StoreError};
 
 /// The reason why a write transaction was not committed. Nothing that it wrote is kept. The exception is a failure of the
@@ -32,7 +32,7 @@ impl WriteError {
         match self {
             Self::Store(error) => error.retryable(),
             Self::Overtaken(_) => true,
-            Self::Load(error) => error.may_pass(),
+            Self::Load(error) => error.is_transient(),
             Self::ClockWrong(_) | Self::Bug(_) => false,
         }
     }
@@ -42,7 +42,7 @@ impl WriteError {
     pub(in crate::app) fn blames_one(&self) -> bool {
         match self {
             Self::Store(error) => error.blames_one(),
-            Self::Load(error) => !error.may_pass(),
+            Self::Load(error) => !error.is_transient(),
             Self::Bug(_) => true,
             Self::ClockWrong(_) | Self::Overtaken(_) => false,
         }
@@ -59,12 +59,12 @@ impl Failure for WriteError {
     }
 }
 
-impl MayPass for WriteError {
+impl Transient for WriteError {
     fn timed_out() -> Self {
         Self::Store(StoreError::no_answer())
     }
 
-    fn may_pass(&self) -> bool {
+    fn is_transient(&self) -> bool {
         self.retryable()
     }
 

@@ -93,9 +93,9 @@ impl App {
             return replay_stored_answer(&stored, &call.request);
         }
         let now = self.register_now(&tx).await;
-        let (tx, now) = tx.proceed(now).await?;
+        let (tx, now) = tx.continue_if_ok(now).await?;
         let ended = answer_approval(&tx, call.approval, ending.answer(), caller, now.at).await;
-        let (tx, ended) = tx.proceed(ended).await?;
+        let (tx, ended) = tx.continue_if_ok(ended).await?;
         let ended = Approval { denied_reason: ending.reason(), ..ended };
         let answer = encode(&ended);
         if validate_only {

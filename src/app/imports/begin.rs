@@ -39,7 +39,7 @@ impl App {
             let existing = ExistingImports::load(self.store()).await?;
             let tx = self.begin_write().await?;
             let locked = store::register::lock(&tx).await;
-            let (tx, head) = tx.proceed(locked).await?;
+            let (tx, head) = tx.continue_if_ok(locked).await?;
             if head.has_begun() {
                 tx.rollback().await?;
                 return Ok(None);
@@ -47,20 +47,20 @@ impl App {
             // This program lands nothing before the record has begun. An older server may have, since the rows were hashed.
             let hashed_ids: Vec<ImportId> = existing.imports.iter().map(|(import, _)| import.id).collect();
             let is_unchanged = stored_import_ids(&tx).await.map(|ids| ids == hashed_ids);
-            let (tx, is_unchanged) = tx.proceed(is_unchanged).await?;
+            let (tx, is_unchanged) = tx.continue_if_ok(is_unchanged).await?;
             if !is_unchanged {
                 tx.rollback().await?;
                 return Err(WriteError::Overtaken("an import landed while those there were hashed"));
             }
             let now = self.beginning_time(&tx).await;
-            let (tx, now) = tx.proceed(now).await?;
+            let (tx, now) = tx.continue_if_ok(now).await?;
             let mut record = RegisterAppender::after(head);
             let by = DoneBy { actor: &by.actor, request: by.request };
             let appended =
                 existing.event_bodies().into_iter().try_for_each(|(body, text)| record.append(by, now, body, text));
-            let (tx, ()) = tx.proceed(appended).await?;
+            let (tx, ()) = tx.continue_if_ok(appended).await?;
             let written = record.write(&tx).await;
-            let (tx, ()) = tx.proceed(written).await?;
+            let (tx, ()) = tx.continue_if_ok(written).await?;
             tx.commit().await?;
             Ok(Some(existing.imports.len()))
         });

@@ -133,7 +133,7 @@ impl App {
     pub(super) async fn locked_record(&self) -> std::result::Result<(WriteTx, RegisterAppender), WriteError> {
         let tx = self.begin_write().await?;
         let locked = store::register::lock(&tx).await;
-        let (tx, head) = tx.proceed(locked).await?;
+        let (tx, head) = tx.continue_if_ok(locked).await?;
         if !head.has_begun() {
             tx.rollback().await?;
             return Err(WriteError::Bug("the register's record has not begun".to_owned()));

@@ -93,7 +93,7 @@ impl App {
         let (tx, mut record) = self.locked_record().await?;
         let stored = store::requests::one(&tx, &caller.actor, request.id).await?;
         let answer = stored.map(|it| replay_stored_answer(&it, &request)).transpose();
-        let (tx, answer) = tx.proceed(answer).await?;
+        let (tx, answer) = tx.continue_if_ok(answer).await?;
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
             return Ok(Ok(answer));
@@ -112,7 +112,7 @@ impl App {
             return Ok(Err(opened_before.repeated_request_refusal(now)));
         }
         let import = get_landed(&tx, id).await;
-        let (tx, import) = tx.proceed(import).await?;
+        let (tx, import) = tx.continue_if_ok(import).await?;
         if let Some(open) = requester.find_own_open(of_import()) {
             tx.confirm().await?;
             return Ok(Err(open.required()));
@@ -122,9 +122,9 @@ impl App {
             return Ok(Err(approval_would_be_required()));
         }
         let statement = self.compute_statement(&tx, caller, &import).await;
-        let (tx, statement) = tx.proceed(statement).await?;
+        let (tx, statement) = tx.continue_if_ok(statement).await?;
         let now = self.register_now(&tx).await;
-        let (tx, now) = tx.proceed(now).await?;
+        let (tx, now) = tx.continue_if_ok(now).await?;
         let requester = ApprovalCaller::about_reference_data(caller.person(), now.at);
         let (action, days) = (ApprovalAction::WithdrawImport, APPROVALS_EXPIRE_DAYS);
         let new = Approval {
@@ -180,7 +180,7 @@ impl App {
         let task = async move {
             let tx = app.locked().await?;
             let withdrawal = app.withdraw_and_check(&tx, &caller, approval, app.clock().now().at).await;
-            let (tx, withdrawal) = tx.proceed(withdrawal).await?;
+            let (tx, withdrawal) = tx.continue_if_ok(withdrawal).await?;
             tx.rollback().await?;
             Ok(withdrawal)
         };
@@ -197,7 +197,7 @@ impl App {
         let (tx, mut record) = self.locked_record().await?;
         let stored = store::requests::one(&tx, &caller.actor, request.id).await?;
         let answer = stored.map(|it| replay_stored_answer(&it, &request)).transpose();
-        let (tx, answer) = tx.proceed(answer).await?;
+        let (tx, answer) = tx.continue_if_ok(answer).await?;
         // An answer that is not empty is returned below, so this is used only if the stored answer is empty.
         let is_unanswered = answer.is_some();
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
@@ -205,7 +205,7 @@ impl App {
             return Ok(ImportReply { answer, fresh: None });
         }
         let now = self.register_now(&tx).await;
-        let (tx, now) = tx.proceed(now).await?;
+        let (tx, now) = tx.continue_if_ok(now).await?;
         let withdrawal = if is_unanswered {
             // Earlier versions withdrew first and stored the answer in a second transaction. If the process died in between, only
             // the answer is missing.
@@ -213,7 +213,7 @@ impl App {
         } else {
             self.withdraw_and_check(&tx, caller, approval, now.at).await
         };
-        let (tx, withdrawal) = tx.proceed(withdrawal).await?;
+        let (tx, withdrawal) = tx.continue_if_ok(withdrawal).await?;
         store::approvals::put(&tx, &[&withdrawal.approval]).await?;
         let answer = (encode.given)(&withdrawal);
         if !is_unanswered {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::load_state::LoadedState;
 use super::stored_answers::{StoredAnswers, execute_one};
 use super::{PendingCommand, Submission, WriterContext, load_state};
-use crate::app::retry::MayPass as _;
+use crate::app::retry::Transient as _;
 use crate::app::rules::AdoptedBy;
 use crate::app::write_error::WriteError;
 use crate::app::writer::event_appender::{CommandResult, EventAppender};
@@ -50,9 +50,10 @@ pub(super) async fn lock(
     let tx = context.store.begin_batch(permit).await?;
     let before = context.clock.now().at;
     let locked = programmes::lock(&tx, programme).await;
-    let (tx, locked) = tx.proceed(locked).await?;
-    let checked = context.clock.check(before, locked.and_then(|(_, database)| database)).map_err(WriteError::from);
-    let (tx, ()) = tx.proceed(checked).await?;
+    let (tx, locked) = tx.continue_if_ok(locked).await?;
+    let database_time = locked.and_then(|(_, time)| time);
+    let checked = context.clock.check(before, database_time).map_err(WriteError::from);
+    let (tx, ()) = tx.continue_if_ok(checked).await?;
     Ok(LockedProgramme { tx, head: locked.map(|(head, _)| head) })
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn write(
     let mut answers = StoredAnswers::new(answers);
     let mut appender = EventAppender::new(programme, head);
     let adoption = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut state, &by, (None, now)));
-    let (tx, ()) = tx.proceed(adoption.map_err(|error| WriteError::Bug(error.to_string()))).await?;
+    let (tx, ()) = tx.continue_if_ok(adoption.map_err(|error| WriteError::Bug(error.to_string()))).await?;
     let results: Vec<CommandResult> = batch
         .iter()
         .map(|pending| execute_one(&pending.submission, &mut answers, &mut state, &mut appender, now))
@@ -99,9 +100,9 @@ pub(super) async fn write(
         }
     } else {
         let completed = answers.write_completed(&tx).await;
-        let (tx, ()) = tx.proceed(completed).await?;
+        let (tx, ()) = tx.continue_if_ok(completed).await?;
         let written = appender.write(&tx, &state, &stored_accounts, (answers.new_answers(), now.at)).await;
-        let (tx, ()) = tx.proceed(written).await?;
+        let (tx, ()) = tx.continue_if_ok(written).await?;
         let commit_started = Instant::now();
         tx.commit().await?;
         context.metrics.report(|it| it.committed(commit_started.elapsed()));
@@ -135,7 +136,7 @@ async fn replay_without_state(
     }
     match error {
         // The state of this one command cannot be loaded. In a larger batch, halving finds the command.
-        WriteError::Load(error) if batch.len() <= 1 && !error.may_pass() => Ok(vec![Err(error)]),
+        WriteError::Load(error) if batch.len() <= 1 && !error.is_transient() => Ok(vec![Err(error)]),
         error => Err(error),
     }
 }

@@ -112,9 +112,9 @@ impl InternalMetrics {
         }
         Ok(Self {
             lock,
-            answered: histogram("tsio_writer_group_commands", "Commands answered out of one transaction.", &COMMANDS)?,
-            waited: histogram("tsio_writer_wait_seconds", "How long commands waited for their group.", &SECONDS)?,
-            committed: histogram("tsio_writer_commit_seconds", "How long COMMIT of a group took.", &SECONDS)?,
+            answered: histogram("tsio_writer_group_commands", "Commands that one transaction answered.", &COMMANDS)?,
+            waited: histogram("tsio_writer_wait_seconds", "How long commands waited for their batch.", &SECONDS)?,
+            committed: histogram("tsio_writer_commit_seconds", "How long the COMMIT of a batch took.", &SECONDS)?,
             waiting: gauge("tsio_writer_waiting", "Commands that wait for a batch, in all programmes.")?,
             connections: gauges("tsio_database_connections", "Open connections, by pool.", &["pool", "state"])?,
             pool_limits: gauges("tsio_database_connections_max", "Connections that a pool may open.", &["pool"])?,

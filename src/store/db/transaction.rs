@@ -214,7 +214,10 @@ impl WriteTx {
     ///
     /// # Errors
     /// The error of the result.
-    pub async fn proceed<T, E: Failure>(self, result: std::result::Result<T, E>) -> std::result::Result<(Self, T), E> {
+    pub async fn continue_if_ok<T, E: Failure>(
+        self,
+        result: std::result::Result<T, E>,
+    ) -> std::result::Result<(Self, T), E> {
         match result {
             Ok(value) => Ok((self, value)),
             Err(error) => Err(self.give_up(error).await),

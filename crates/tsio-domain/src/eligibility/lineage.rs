@@ -52,8 +52,8 @@ pub(super) fn inherit(
         pass_entry_results(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
-        let may_pass = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
-        supersede(schools, (old, new), may_pass);
+        let is_transient = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
+        supersede(schools, (old, new), is_transient);
     }
 }
 
@@ -208,7 +208,7 @@ pub(super) fn is_on_entry(terms: &Terms, id: &RuleId) -> bool {
 
 /// Marks the URN at the index `old` as superseded by the newest URN of its lineage, at the index `new`. Passes on the
 /// results that files show to be met. If both URNs have such a result, keeps the one with the preferred evidence.
-fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), may_pass: impl Fn(&RuleId) -> bool) {
+fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), is_transient: impl Fn(&RuleId) -> bool) {
     let Some(newest_urn) = schools.get(new).map(|school| school.urn) else { return };
     let Some(superseded) = schools.get_mut(old) else { return };
     superseded.superseded_by = Some(newest_urn);
@@ -220,7 +220,7 @@ fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), may_p
             (Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }, Finding::Met(_)) => true,
             (Finding::Met(current), Finding::Met(older)) => evidence_order(older) < evidence_order(current),
         };
-        if is_earlier && may_pass(rule) {
+        if is_earlier && is_transient(rule) {
             *finding = inherited_finding;
         }
     }

@@ -64,13 +64,13 @@ impl ProgrammeState {
             time::happened(day, now.today).map_err(|future| (seq, future.to_string()))?;
         }
         if let Some(event) = request.iter().find(|it| it.recorded != now.at) {
-            return Err((event.seq, "it is recorded at another moment than its call".to_owned()));
+            return Err((event.seq, "it is recorded at another time than the other events of its request".to_owned()));
         }
         if let Some(event) = request.iter().find(|it| self.already_exists(it)) {
-            return Err((event.seq, "what it makes is there already".to_owned()));
+            return Err((event.seq, "the item that it creates exists already".to_owned()));
         }
         if let Some(event) = second_offer(request) {
-            return Err((event.seq, "its recipient has another offer of the same call".to_owned()));
+            return Err((event.seq, "its recipient has another offer of the same request".to_owned()));
         }
         let command = self.reconstruct_command(request).map_err(|why| (main_seq, why))?;
         let drafts = match command {

@@ -213,7 +213,7 @@ const FORGERIES: &[Forgery] = &[
         let EventBody::Identified { recipient, .. } = &mut events[index].body else { return None };
         if *recipient == first { return None }
         *recipient = first;
-        Some(Ok("another offer of the same call"))
+        Some(Ok("another offer of the same request"))
     }),
     ("the offer is pinned to other terms", |events, index, n| {
         let EventBody::Identified { terms, .. } = &mut events[index].body else { return None };
