@@ -9,7 +9,7 @@ use tsio::proto::{IdentifyOffersRequest, LoadTermsRequest};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, tsio};
-use crate::raw_sql::{RawSql, proved, verify};
+use crate::raw_sql::{RawSql, verified_heads, verify};
 
 both!(
     a_start_finishes_an_interrupted_upgrade,
@@ -35,7 +35,7 @@ async fn interrupt_upgrade(db: &Db) {
 
 /// Verifies all programmes, and returns the sequences of their heads.
 fn head_sequences(db: &Db) -> Vec<i64> {
-    proved(db).into_iter().map(|(sequence, _)| sequence).collect()
+    verified_heads(db).into_iter().map(|head| head.sequence).collect()
 }
 
 /// Several servers start at once on PostgreSQL. A SQLite file can have only one server.
@@ -117,7 +117,7 @@ async fn a_programme_begins_with_the_rules(db: Db) {
     let file_name = "2018-19.toml".to_owned();
     let load = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
     let mut raw_sql = RawSql::of(&db).await;
-    client.schemes().load_terms(client.ask(load)).await.unwrap();
+    client.terms_service().load_terms(client.ask(load)).await.unwrap();
     let adopted_by = |actor: &str| format!("{ADOPTED} AND seq = 1 AND actor = '{actor}'");
     assert_eq!((raw_sql.number(&adopted_by("tsio")).await, raw_sql.number(&adopted_by("officer")).await), (2, 1));
     assert_eq!(head_sequences(&db), [1, 1, 1]);

@@ -9,11 +9,13 @@ use tsio::proto::{
 };
 use uuid::Uuid;
 
-use super::client::{Client, YEAR, fresh, of_school, reason};
+use super::client::{Client, YEAR, fresh, offer_of_school, reason};
 use super::harness::{Db, Server, both};
 use super::money::{balances, credit, refusal};
 use super::raw_sql::{RawSql, verify};
-use super::samples::{august, done, offer_id, offer_of, refused_for, said_by, summary, text, verified};
+use super::samples::{
+    as_person, offer_id, offer_of, run_ok, run_refused_for, start_with_august, summary, text, verify_ok,
+};
 
 both!(
     exactly_one_of_two_approvers_carries_out_the_action,
@@ -26,17 +28,17 @@ both!(
 );
 
 async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
-    let mut server = august(&db);
+    let mut server = start_with_august(&db);
     let offer = offer_id(&server, 910_001);
-    let import = text(&done(&server, &["import", "list"])[0], "import_id");
-    done(&server, &["offers", "close", &offer, "--outcome", "withdrawn"]);
+    let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
+    run_ok(&server, &["offers", "close", &offer, "--outcome", "withdrawn"]);
     let request_approval = |words: &[&str]| {
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", words)), "approval")
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", words)), "approval")
     };
     let reopening = request_approval(&["offers", "reopen", &offer, "--reason", "a mistake"]);
     let withdrawal = request_approval(&["import", "withdraw", &import, "--reason", "wrong month"]);
     server.restart();
-    let open = done(&server, &["approvals", "list"]);
+    let open = run_ok(&server, &["approvals", "list"]);
     let expected = json!([
         [withdrawal, "withdraw_import", import, "wrong month"],
         [reopening, "reopen_offer", offer, "a mistake"]
@@ -55,10 +57,10 @@ async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
         );
     }
     assert_eq!(offer_of(&server, 910_001)["state"], "identified");
-    let reopened = done(&server, &["offers", "events", &offer]);
+    let reopened = run_ok(&server, &["offers", "events", &offer]);
     assert_eq!(reopened.as_array().unwrap().iter().filter(|it| it["kind"] == "reopened").count(), 1);
     assert_eq!(summary(&server, "2021-22")[..2], [0, 0], "no month counts any more");
-    let all = done(&server, &["approvals", "list", "--all"]);
+    let all = run_ok(&server, &["approvals", "list", "--all"]);
     for approval in all.as_array().unwrap() {
         assert_eq!((&approval["state"], &approval["requested_by"]), (&json!("carried_out"), &json!("ann")));
         assert!(approval["given_by"] == "bob" || approval["given_by"] == "cleo", "{approval}");
@@ -71,7 +73,7 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let fund = client.made(YEAR, "credit", "").await;
+    let fund = client.create_fund(YEAR, "credit", "").await;
     let (large, reopening) = (fresh(), fresh());
     let refused = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
     let approval = refusal(&refused).approval;
@@ -79,7 +81,7 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
     assert_eq!((reason(&again).as_str(), refusal(&again).approval), ("APPROVAL_REQUIRED", approval.clone()));
 
-    let offer = of_school(&offers, 910_003).offer.clone();
+    let offer = offer_of_school(&offers, 910_003).offer.clone();
     client.close(&offer, Outcome::Withdrawn).await.unwrap();
     let reopen = || ReopenOfferRequest {
         request_id: reopening.clone(),
@@ -91,7 +93,7 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     assert_eq!(reason(&refused), "APPROVAL_REQUIRED");
     for approval in [approval, refusal(&refused).approval] {
         let given = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
-        client.approvals().give_approval(client.named("bob").ask(given)).await.unwrap();
+        client.approval_service().give_approval(client.named("bob").ask(given)).await.unwrap();
     }
     client.close(&offer, Outcome::Withdrawn).await.unwrap();
 
@@ -105,7 +107,7 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap().into_inner().offer.unwrap();
     assert_eq!((again.offer.as_str(), again.state()), (offer.as_str(), OfferState::Identified));
     let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
-    let list = client.approvals().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
+    let list = client.approval_service().list_approvals(client.ask(list)).await.unwrap().into_inner().approvals;
     assert_eq!(list.len(), 2, "{list:?}");
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "allocated once");
     // The id of the call cannot be used for another body, or for another method.
@@ -123,7 +125,7 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
         assert_eq!(reason(&other.unwrap_err()), "APPROVAL_REQUIRED");
     }
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 async fn give(url: String, actor: &'static str, approval: &str) -> Result<(), Code> {
@@ -141,7 +143,7 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
-    let fund = client.made(YEAR, "credit", "").await;
+    let fund = client.create_fund(YEAR, "credit", "").await;
     let large = fresh();
     let approval = refusal(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()).approval;
     let deny = |reason: &str| DenyApprovalRequest {
@@ -150,28 +152,28 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
         reason: reason.to_owned(),
         ..Default::default()
     };
-    let own = client.approvals().deny_approval(client.ask(deny("changed my mind"))).await.unwrap_err();
+    let own = client.approval_service().deny_approval(client.ask(deny("changed my mind"))).await.unwrap_err();
     assert_eq!((own.code(), reason(&own).as_str()), (Code::PermissionDenied, "SELF_APPROVAL"));
     let bob = client.named("bob");
-    let without_reason = bob.approvals().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
+    let without_reason = bob.approval_service().deny_approval(bob.ask(deny("  "))).await.unwrap_err();
     assert_eq!((without_reason.code(), reason(&without_reason).as_str()), (Code::InvalidArgument, "FIELD_VIOLATIONS"));
     let denial = deny("not this year");
-    let denied = bob.approvals().deny_approval(bob.ask(denial.clone())).await.unwrap().into_inner();
+    let denied = bob.approval_service().deny_approval(bob.ask(denial.clone())).await.unwrap().into_inner();
     let approval_shown = denied.approval.clone().unwrap();
     assert_eq!((approval_shown.state(), approval_shown.given_by.as_str()), (ApprovalState::Denied, "bob"));
     assert_eq!(approval_shown.denied_reason, "", "a stored answer has no free text");
 
     server.restart();
     let (client, bob) = (Client::of(&server).await, Client::of(&server).await.named("bob"));
-    assert_eq!(bob.approvals().deny_approval(bob.ask(denial)).await.unwrap().into_inner(), denied);
+    assert_eq!(bob.approval_service().deny_approval(bob.ask(denial)).await.unwrap().into_inner(), denied);
     let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
-    let late = bob.approvals().give_approval(bob.ask(give)).await.unwrap_err();
+    let late = bob.approval_service().give_approval(bob.ask(give)).await.unwrap_err();
     assert_eq!((late.code(), reason(&late).as_str()), (Code::FailedPrecondition, "APPROVAL_NOT_OPEN"));
     assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_CLOSED");
     assert_eq!(balances(&client.fund(&fund).await), [0; 4], "no money moved");
     let list = async |include_closed| {
         let all = ListApprovalsRequest { include_closed, ..Default::default() };
-        client.approvals().list_approvals(client.ask(all)).await.unwrap().into_inner().approvals
+        client.approval_service().list_approvals(client.ask(all)).await.unwrap().into_inner().approvals
     };
     assert_eq!(list(false).await, []);
     let closed = list(true).await;
@@ -180,7 +182,7 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
     let again = client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err();
     assert_eq!((reason(&again).as_str(), refusal(&again).approval == approval), ("APPROVAL_REQUIRED", false));
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// Two people give and deny the same approval at the same time: exactly one of them succeeds.
@@ -188,14 +190,14 @@ async fn either_giving_or_denying_succeeds_at_the_same_time(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
-    let fund = client.made(YEAR, "credit", "").await;
+    let fund = client.create_fund(YEAR, "credit", "").await;
     let (bob, cleo) = (client.named("bob"), client.named("cleo"));
     let mut given = 0;
     for _ in 0..8 {
         let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
         let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
         let deny = DenyApprovalRequest { request_id: fresh(), approval, reason: "no".to_owned(), ..Default::default() };
-        let (mut giving, mut denying) = (bob.approvals(), cleo.approvals());
+        let (mut giving, mut denying) = (bob.approval_service(), cleo.approval_service());
         let (giving_result, denying_result) =
             tokio::join!(giving.give_approval(bob.ask(give)), denying.deny_approval(cleo.ask(deny)));
         assert!(giving_result.is_ok() != denying_result.is_ok(), "{giving_result:?} {denying_result:?}");
@@ -205,7 +207,7 @@ async fn either_giving_or_denying_succeeds_at_the_same_time(db: Db) {
     }
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000 * given, 0, 0, 6_000_000 * given]);
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The approval is for a withdrawal that leaves one penny less than the committed amount. Another £4,000 are awarded
@@ -214,12 +216,12 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let (first, second) = (of_school(&offers, 910_001), of_school(&offers, 910_003));
+    let (first, second) = (offer_of_school(&offers, 910_001), offer_of_school(&offers, 910_003));
     for offer in [first, second] {
-        client.accepted(offer).await;
+        client.accept_offer(offer).await;
     }
-    let fund = client.financed(YEAR, "credit", 2_000_000).await;
-    client.awarded(&first.offer, credit(600_000)).await;
+    let fund = client.create_fund_with(YEAR, "credit", 2_000_000).await;
+    client.create_award(&first.offer, credit(600_000)).await;
     let cut = WithdrawFundRequest {
         request_id: fresh(),
         fund: fund.clone(),
@@ -229,7 +231,8 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     };
     let approval = refusal(&client.fund_service().withdraw_fund(client.ask(cut)).await.unwrap_err()).approval;
     let bob = client.named("bob");
-    let listed = bob.approvals().list_approvals(bob.ask(ListApprovalsRequest::default())).await.unwrap().into_inner();
+    let listed =
+        bob.approval_service().list_approvals(bob.ask(ListApprovalsRequest::default())).await.unwrap().into_inner();
     let [open] = listed.approvals.as_slice() else { panic!("{listed:?}") };
     let [statement] = open.funds.as_slice() else { panic!("{open:?}") };
     let numbers = [statement.allocated_before, statement.allocated_after, statement.committed, statement.spent];
@@ -237,9 +240,9 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     assert_eq!((statement.available_before, statement.available_after), (1_400_000, -1));
     assert!(open.expire_time.unwrap().seconds - open.request_time.unwrap().seconds == 30 * 86_400, "{open:?}");
 
-    let award = client.awarded(&second.offer, credit(400_000)).await;
+    let award = client.create_award(&second.offer, credit(400_000)).await;
     let give = || GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
-    let refused = bob.approvals().give_approval(bob.ask(give())).await.unwrap_err();
+    let refused = bob.approval_service().give_approval(bob.ask(give())).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::FailedPrecondition, "APPROVAL_EXCEEDED"));
     assert!(refused.message().contains("£0.01 short; it would be £4,000.01 short now"), "{refused:?}");
     let limit = refusal(&refused).limits.remove(0);
@@ -249,38 +252,38 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     // The approval is still open. It can be given once it does only what it states again.
     let release = ReleaseAwardRequest { request_id: fresh(), award, ..Default::default() };
     client.award_service().release_award(client.ask(release)).await.unwrap();
-    bob.approvals().give_approval(bob.ask(give())).await.unwrap();
+    bob.approval_service().give_approval(bob.ask(give())).await.unwrap();
     assert_eq!(balances(&client.fund(&fund).await), [599_999, 600_000, 0, -1]);
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 async fn only_the_requester_withdraws_an_approval(db: Db) {
-    let server = august(&db);
-    let fund = text(&done(&server, &["funds", "list"])[0], "fund");
-    let import = text(&done(&server, &["import", "list"])[0], "import_id");
+    let server = start_with_august(&db);
+    let fund = text(&run_ok(&server, &["funds", "list"])[0], "fund");
+    let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
     let id = fresh();
     let large = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
     let of_allocation =
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &large)), "approval");
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &large)), "approval");
     let withdraw = ["import", "withdraw", &import, "--reason", "wrong month"];
     let of_import =
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "administrator", &withdraw)), "approval");
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", &withdraw)), "approval");
     for (approval, roles) in [(&of_allocation, "finance"), (&of_import, "administrator")] {
         let back = ["approvals", "withdraw", approval];
-        refused_for(&server, "APPROVAL_OF_ANOTHER", &said_by("ben", roles, &back));
-        let withdrawn = done(&server, &said_by("ann", roles, &back));
+        run_refused_for(&server, "APPROVAL_OF_ANOTHER", &as_person("ben", roles, &back));
+        let withdrawn = run_ok(&server, &as_person("ann", roles, &back));
         assert_eq!((&withdrawn["state"], &withdrawn["given_by"]), (&json!("withdrawn"), &Value::Null));
-        refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("ann", roles, &back));
+        run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("ann", roles, &back));
         let give = ["approvals", "give", approval];
-        refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("ben", "finance-approver,administrator", &give));
+        run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("ben", "finance-approver,administrator", &give));
     }
-    refused_for(&server, "APPROVAL_CLOSED", &said_by("ann", "finance", &large));
-    assert_eq!(done(&server, &["approvals", "list"]), json!([]));
-    let withdrawn = done(&server, &["approvals", "list", "--all", "--filter", "state = withdrawn"]);
+    run_refused_for(&server, "APPROVAL_CLOSED", &as_person("ann", "finance", &large));
+    assert_eq!(run_ok(&server, &["approvals", "list"]), json!([]));
+    let withdrawn = run_ok(&server, &["approvals", "list", "--all", "--filter", "state = withdrawn"]);
     assert_eq!(withdrawn.as_array().unwrap().len(), 2);
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The test moves the expiry of the approval into the past.
@@ -288,18 +291,18 @@ async fn an_expired_approval_is_shown_as_expired(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
-    let fund = client.made(YEAR, "credit", "").await;
+    let fund = client.create_fund(YEAR, "credit", "").await;
     let approval = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;
     RawSql::of(&db).await.run("UPDATE approvals SET expires_at = requested_at").await.unwrap();
-    assert_eq!(done(&server, &["approvals", "list"]), json!([]));
+    assert_eq!(run_ok(&server, &["approvals", "list"]), json!([]));
     for (filter, expected) in
         [("state = expired", 1), ("state = open", 0), ("state != open", 1), ("state != expired", 0)]
     {
-        let listed = done(&server, &["approvals", "list", "--all", "--filter", filter]);
+        let listed = run_ok(&server, &["approvals", "list", "--all", "--filter", filter]);
         assert_eq!(listed.as_array().unwrap().len(), expected, "{filter}");
     }
     let give = ["approvals", "give", &approval];
-    let late = refused_for(&server, "APPROVAL_NOT_OPEN", &said_by("bob", "finance-approver", &give));
+    let late = run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("bob", "finance-approver", &give));
     assert!(late["message"].as_str().unwrap().contains("has expired"), "{late}");
     // A new call opens another approval.
     let again = refusal(&client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err()).approval;

@@ -17,7 +17,9 @@ use tsio::proto::{ImportHeader, ImportOfstedRequest};
 use uuid::Uuid;
 
 use super::harness::{Db, Server, both, cli};
-use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, import_all, path, refused_for, summary, text, words};
+use super::samples::{
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, import_all, import_args, path, run_ok, run_refused_for, summary, text,
+};
 
 both!(
     wrong_files_are_refused_as_a_whole,
@@ -31,7 +33,7 @@ fn import_words<'a>(noun: &'a str, file: &'a str, as_at: &'a str) -> [&'a str; 5
 
 /// What must not change when a file is refused.
 fn state(server: &Server) -> (Value, Value) {
-    (done(server, &["import", "list"]), done(server, &["eligibility", "summary"]))
+    (run_ok(server, &["import", "list"]), run_ok(server, &["eligibility", "summary"]))
 }
 
 async fn wrong_files_are_refused_as_a_whole(db: Db) {
@@ -73,16 +75,16 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
         (write("others.csv", b"Fruit,Colour\napple,red\n"),                 "register", &["no header row"]),
     ];
     for (file, kind, says) in files {
-        let error = refused_for(&server, "FILE_REFUSED", &import_words(kind, &file, "2021-08-31"));
+        let error = run_refused_for(&server, "FILE_REFUSED", &import_words(kind, &file, "2021-08-31"));
         assert_eq!(error["code"], "INVALID_ARGUMENT", "{file}");
         let message = text(&error, "message");
         assert!(says.iter().all(|it| message.contains(it)), "{file} as {kind}: {message}");
         assert!(!message.contains("XQZ") && !message.contains("/work"), "{file}: {message}");
     }
-    let future = refused_for(&server, "FIELD_VIOLATIONS", &import_words("ofsted", &path(AUGUST.0), "2999-01-31"));
+    let future = run_refused_for(&server, "FIELD_VIOLATIONS", &import_words("ofsted", &path(AUGUST.0), "2999-01-31"));
     assert_eq!(future["violations"][0]["field"], "header.as_at", "{future}");
     assert_eq!(cli(&server, &import_words("ofsted", &path(AUGUST.0), "2021-02-30")).code, 2);
-    refused_for(&server, "FILE_UNREADABLE", &import_words("ofsted", "/nowhere/at/all.csv", "2021-08-31"));
+    run_refused_for(&server, "FILE_UNREADABLE", &import_words("ofsted", "/nowhere/at/all.csv", "2021-08-31"));
     assert_eq!(state(&server), before, "a refused file changed something");
     other_files_are_imported(&server, folder.path());
     assert!(!server.stderr().contains("\"ERROR\""), "{}", server.stderr());
@@ -102,7 +104,7 @@ fn other_files_are_imported(server: &Server, folder: &std::path::Path) {
     // Compressed or not, the content is the same.
     let again = folder.join("august.csv.gz");
     fs::write(&again, gzip(&fs::read(path(AUGUST.0)).unwrap())).unwrap();
-    let again = done(server, &import_words("ofsted", again.to_str().unwrap(), AUGUST.1));
+    let again = run_ok(server, &import_words("ofsted", again.to_str().unwrap(), AUGUST.1));
     assert_eq!((&again[0]["accepted"], &again[0]["unchanged"]), (&json!(0), &json!(73)));
     assert_eq!(summary(server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 14, 11, 2, 1, 4, 0]);
 }
@@ -130,14 +132,14 @@ async fn good_rows_of_a_file_with_wrong_rows_are_imported(db: Db) {
     let server = Server::start(&db);
     let file = path("bad/wrong_dates.csv");
     let words = [&import_words("ofsted", &file, "2021-08-31")[..], &["--accept-problems"]].concat();
-    let dry = done(&server, &[&words[..], &["--dry-run"]].concat());
+    let dry = run_ok(&server, &[&words[..], &["--dry-run"]].concat());
     assert_eq!(
         (&dry[0]["import_id"], &dry[0]["dry_run"], &dry[0]["accepted"]),
         (&Value::Null, &json!(true), &json!(3))
     );
-    assert_eq!(done(&server, &["import", "list"]), json!([]), "a dry run writes nothing");
+    assert_eq!(run_ok(&server, &["import", "list"]), json!([]), "a dry run writes nothing");
 
-    let answer = done(&server, &words);
+    let answer = run_ok(&server, &words);
     assert_eq!((&answer[0]["rows"], &answer[0]["accepted"]), (&json!(11), &json!(3)), "{answer}");
     assert_eq!(dry[0]["problems"], answer[0]["problems"]);
     let problems = answer[0]["problems"].as_array().unwrap();
@@ -157,10 +159,10 @@ async fn good_rows_of_a_file_with_wrong_rows_are_imported(db: Db) {
         assert!(text(problem, "reason").contains(says), "{problem}");
     }
     // 910001, 910007 and 910024 are imported, and all three are RI after RI.
-    let list = done(&server, &["eligibility", "list"]);
+    let list = run_ok(&server, &["eligibility", "list"]);
     assert_eq!(super::samples::numbers(&list, "urn"), [910_001, 910_007, 910_024]);
-    assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 3);
-    let shown = done(&server, &["import", "show", answer[0]["import_id"].as_str().unwrap()]);
+    assert_eq!(run_ok(&server, &["eligibility", "summary"])["schools"], 3);
+    let shown = run_ok(&server, &["import", "show", answer[0]["import_id"].as_str().unwrap()]);
     assert_eq!(
         (&shown["rows"], &shown["accepted"], &shown["problems"]),
         (&json!(11), &json!(3), &answer[0]["problems"])
@@ -248,8 +250,8 @@ async fn an_interrupted_upload_imports_nothing(db: Db) {
         tokio::task::spawn_blocking(move || disconnect(url, &part)).await.unwrap();
         cancel_call(server.address(), half).await;
     }
-    assert_eq!(done(&server, &["import", "list"]), json!([]));
-    assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 0);
+    assert_eq!(run_ok(&server, &["import", "list"]), json!([]));
+    assert_eq!(run_ok(&server, &["eligibility", "summary"])["schools"], 0);
     // The next upload gets a slot when the server has noticed that the interrupted uploads have ended.
     let mut tries = 0;
     loop {
@@ -259,12 +261,12 @@ async fn an_interrupted_upload_imports_nothing(db: Db) {
             uploaded => break uploaded.unwrap(),
         }
     }
-    assert_eq!(done(&server, &["eligibility", "summary"])["schools"], 58);
-    let again = words(SEPTEMBER);
-    assert_eq!(done(&server, &again.each_ref().map(String::as_str))[0]["unchanged"], 58);
+    assert_eq!(run_ok(&server, &["eligibility", "summary"])["schools"], 58);
+    let again = import_args(SEPTEMBER);
+    assert_eq!(run_ok(&server, &again.each_ref().map(String::as_str))[0]["unchanged"], 58);
     // The server stops only after all uploads in progress have ended, so an upload that was still running would show
     // here.
     server.stop();
     server.restart();
-    assert_eq!(done(&server, &["import", "list"]).as_array().unwrap().len(), 1, "an interrupted file was imported");
+    assert_eq!(run_ok(&server, &["import", "list"]).as_array().unwrap().len(), 1, "an interrupted file was imported");
 }

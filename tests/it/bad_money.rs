@@ -12,14 +12,14 @@ use tsio::proto::{
 };
 use uuid::Uuid;
 
-use super::client::{Client, NEXT_YEAR, YEAR, fresh, of_school, reason};
+use super::client::{Client, NEXT_YEAR, YEAR, fresh, offer_of_school, reason};
 use super::harness::{Db, Server, both, cli};
 use super::money::{
-    DAY, Much, PROVIDER, WITH_LEADER, WITH_PARTNER, balances, credit, funded, given, nle, nlg, npqel, refusal, started,
-    taken,
+    DAY, PROVIDER, Quantity, WITH_LEADER, WITH_PARTNER, accept_offer, balances, create_award, create_fund_with, credit,
+    nle, nlg, npqel, refusal, start_delivery,
 };
-use super::raw_sql::proved;
-use super::samples::{august, done, refused, refused_for, text};
+use super::raw_sql::{Head, verified_heads};
+use super::samples::{run_ok, run_refused, run_refused_for, start_with_august, text};
 
 both!(
     wrong_arguments_are_refused,
@@ -32,16 +32,16 @@ both!(
 );
 
 /// What must not change when a command is refused.
-fn state(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<(i64, String)>) {
-    (done(server, &["offers", "events", offer]), done(server, &["funds", "list"]), proved(db))
+fn state(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<Head>) {
+    (run_ok(server, &["offers", "events", offer]), run_ok(server, &["funds", "list"]), verified_heads(db))
 }
 
 async fn wrong_arguments_are_refused(db: Db) {
-    let server = august(&db);
-    let fund = funded(&server, "credit", "9000");
-    let school = taken(&server, 910_001);
-    let award = given(&server, "credit", &school, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
-    let days = given(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..]].concat());
+    let server = start_with_august(&db);
+    let fund = create_fund_with(&server, "credit", "9000");
+    let school = accept_offer(&server, 910_001);
+    let award = create_award(&server, "credit", &school, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
+    let days = create_award(&server, "nle", &school, &[&["--days", "1"], &WITH_LEADER[..]].concat());
     let before = state(&server, &db, &school);
     // Other number formats are usage errors of the command line, and so are fractions of a penny or of a half-day. They
     // write nothing.
@@ -116,7 +116,7 @@ fn check_invalid_dates_and_amounts(server: &Server, [fund, school, award, days]:
         &["awards", "release", award, "--amount", "0", "--on", "2021-11-01"],
         &["awards", "refund", award, "--amount", "0", "--reason", "x", "--on", "2021-11-01"],
     ] {
-        let error = refused_for(server, "FIELD_VIOLATIONS", words);
+        let error = run_refused_for(server, "FIELD_VIOLATIONS", words);
         assert_eq!(error["code"], "INVALID_ARGUMENT", "{words:?}");
     }
 }
@@ -134,12 +134,12 @@ async fn wrong_fields_are_violations(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
-    let fund = client.financed(YEAR, "credit", 100_000).await;
-    let award = client.awarded(&school.offer, credit(1_000)).await;
-    let days = client.awarded(&school.offer, nle(2)).await;
-    let before = proved(&db);
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
+    let fund = client.create_fund_with(YEAR, "credit", 100_000).await;
+    let award = client.create_award(&school.offer, credit(1_000)).await;
+    let days = client.create_award(&school.offer, nle(2)).await;
+    let before = verified_heads(&db);
 
     // All mistakes of a call are reported together.
     for pence in [0, -1, i64::MIN] {
@@ -161,9 +161,9 @@ async fn wrong_fields_are_violations(db: Db) {
         assert_eq!(wrong_fields(&status), ["amount_pence", "from_fund", "request_id", "to_fund"]);
         let status = client.allocate(&fund, pence, &fresh()).await.unwrap_err();
         assert_eq!(wrong_fields(&status), ["amount_pence"]);
-        assert!(!wrong_fields(&client.draw(&award, Much::Pence(pence), &fresh()).await.unwrap_err()).is_empty());
-        assert!(!wrong_fields(&client.release(&award, Some(Much::Pence(pence))).await.unwrap_err()).is_empty());
-        assert!(!wrong_fields(&client.refund(&award, Much::Pence(pence)).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.draw(&award, Quantity::Pence(pence), &fresh()).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.release(&award, Some(Quantity::Pence(pence))).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.refund(&award, Quantity::Pence(pence)).await.unwrap_err()).is_empty());
     }
     let nil = Uuid::nil().to_string();
     assert_eq!(wrong_fields(&client.allocate(&fund, 1, &nil).await.unwrap_err()), ["request_id"]);
@@ -171,7 +171,7 @@ async fn wrong_fields_are_violations(db: Db) {
         let request = BookDaysRequest { request_id: fresh(), award: days.clone(), half_days, ..Default::default() };
         let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
         assert_eq!(wrong_fields(&status), ["date", "half_days"], "a booking needs a date");
-        assert!(!wrong_fields(&client.draw(&days, Much::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
+        assert!(!wrong_fields(&client.draw(&days, Quantity::Days(half_days), &fresh()).await.unwrap_err()).is_empty());
     }
     // Dates in the future, which only a booking may have.
     let future = || "2999-01-01".to_owned();
@@ -192,15 +192,15 @@ async fn wrong_fields_are_violations(db: Db) {
         BookDaysRequest { request_id: fresh(), award: days, half_days: 1, date: future(), ..Default::default() };
     let status = client.award_service().book_days(client.ask(request)).await.unwrap_err();
     assert_eq!(reason(&status), "OUTSIDE_WINDOW", "the date is valid, but after the last day of claims");
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
 }
 
 async fn a_programme_has_its_own_dates_funds_and_caps(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let (_, next) = client.seed_both().await;
-    let this = client.financed(YEAR, "nlg", 100_000).await;
-    let other = client.made(NEXT_YEAR, "nlg", "").await;
+    let this = client.create_fund_with(YEAR, "nlg", 100_000).await;
+    let other = client.create_fund(NEXT_YEAR, "nlg", "").await;
     let allocate = |date: &str| {
         let (request_id, fund, date) = (fresh(), other.clone(), date.to_owned());
         client.ask(AllocateFundRequest { request_id, fund, amount_pence: 50_000, date, ..Default::default() })
@@ -208,7 +208,7 @@ async fn a_programme_has_its_own_dates_funds_and_caps(db: Db) {
     let early = client.fund_service().allocate_fund(allocate("2022-08-31")).await.unwrap_err();
     assert_eq!((early.code(), reason(&early).as_str()), (Code::FailedPrecondition, "OUTSIDE_PROGRAMME"));
     client.fund_service().allocate_fund(allocate("2022-09-01")).await.unwrap();
-    let before = proved(&db);
+    let before = verified_heads(&db);
     for (from, to) in [(&this, &other), (&other, &this)] {
         let request = MoveFundsRequest {
             request_id: fresh(),
@@ -224,10 +224,10 @@ async fn a_programme_has_its_own_dates_funds_and_caps(db: Db) {
             "{status:?}"
         );
     }
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
     // A programme has its own caps and funds: the second one has ten days for a school, and no partnership credit.
     let school = next.iter().find(|it| it.recipient_kind() == tsio::proto::RecipientKind::Standalone).unwrap();
-    let whole = client.whole(&school.offer).await;
+    let whole = client.offer_details(&school.offer).await;
     assert_eq!(whole.caps.iter().map(|it| (it.strand.as_str(), it.allocated)).collect::<Vec<_>>(), [("nle", 20)]);
     let funds = client.funds(NEXT_YEAR).await;
     assert_eq!(
@@ -240,12 +240,13 @@ async fn amounts_beyond_the_limits_are_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
+    let school = offer_of_school(&offers, 910_003);
     let trust = offers.iter().find(|it| it.recipient == 90_001).unwrap();
-    client.accepted(school).await;
-    client.accepted(trust).await;
-    let (fund, governance) = (client.financed(YEAR, "credit", 100_000).await, client.financed(YEAR, "nlg", 1).await);
-    let head = proved(&db);
+    client.accept_offer(school).await;
+    client.accept_offer(trust).await;
+    let (fund, governance) =
+        (client.create_fund_with(YEAR, "credit", 100_000).await, client.create_fund_with(YEAR, "nlg", 1).await);
+    let heads = verified_heads(&db);
     for pence in [i64::MAX, i64::MAX - 1, 1 << 53] {
         let refused = [
             client.award(&school.offer, vec![credit(pence)], &fresh()).await.unwrap_err(),
@@ -262,7 +263,7 @@ async fn amounts_beyond_the_limits_are_refused(db: Db) {
         let status = client.award(&school.offer, vec![nle(half_days)], &fresh()).await.unwrap_err();
         assert!([Code::FailedPrecondition, Code::InvalidArgument].contains(&status.code()), "{status:?}");
     }
-    assert_eq!(proved(&db), head);
+    assert_eq!(verified_heads(&db), heads);
     // Two people may allocate £100 billion in one call. A penny more is not a valid amount.
     const MAX_ALLOCATION: i64 = 10_000_000_000_000;
     for pence in [MAX_ALLOCATION + 1, i64::MAX - 100_000, i64::MAX] {
@@ -272,25 +273,25 @@ async fn amounts_beyond_the_limits_are_refused(db: Db) {
     assert_eq!(reason(&huge), "APPROVAL_REQUIRED");
     let request = GiveApprovalRequest { request_id: fresh(), approval: refusal(&huge).approval, ..Default::default() };
     let second = client.named("second");
-    second.approvals().give_approval(second.ask(request)).await.unwrap();
+    second.approval_service().give_approval(second.ask(request)).await.unwrap();
     let total = MAX_ALLOCATION + 100_000;
     assert_eq!(balances(&client.fund(&fund).await), [total, 0, 0, total]);
-    client.awarded(&school.offer, credit(1_000_000)).await;
+    client.create_award(&school.offer, credit(1_000_000)).await;
     let position = GetFundPositionRequest { fund: fund.clone(), ..Default::default() };
     let position = client.fund_service().get_fund_position(client.ask(position)).await.unwrap().into_inner();
     assert_eq!(position.position.unwrap().available, total - 1_000_000);
     assert_eq!(client.fund(&governance).await.available, 1);
-    proved(&db);
+    verified_heads(&db);
 }
 
 async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
-    client.financed(YEAR, "credit", 100_000).await;
-    let before = proved(&db);
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
+    client.create_fund_with(YEAR, "credit", 100_000).await;
+    let before = verified_heads(&db);
     let send = |awards: Vec<NewAward>| {
         let request = CreateAwardsRequest {
             request_id: fresh(),
@@ -339,7 +340,7 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     kinds.dedup();
     assert_eq!(kinds, ["cap", "fund", "recipient", "terms"], "{refused:?}");
     assert!(refused.limits.len() >= 6, "{refused:?}");
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
     // A status that cannot carry all limits counts the others. Each of the twenty lines breaks three limits: its strand
     // is not offered, its provider is not accredited, and it has no fund. All but the first also fund the leader of the
     // first again: 20 × 3 + 19.
@@ -355,19 +356,20 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
         };
         assert_eq!(wrong_fields(&send(vec![line]).await).len(), 1);
     }
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
 }
 
 async fn wrong_names_and_reasons_are_refused(db: Db) {
-    let server = august(&db);
-    funded(&server, "credit", "9000");
-    let school = taken(&server, 910_001);
-    let closed = taken(&server, 910_002);
-    let award = given(&server, "nle", &closed, &[&["--days", "1"], &WITH_LEADER[..]].concat());
-    started(&server, &closed);
-    done(&server, &["offers", "close", &closed, "--outcome", "withdrawn", "--on", "2021-10-10"]);
+    let server = start_with_august(&db);
+    create_fund_with(&server, "credit", "9000");
+    let school = accept_offer(&server, 910_001);
+    let closed = accept_offer(&server, 910_002);
+    let award = create_award(&server, "nle", &closed, &[&["--days", "1"], &WITH_LEADER[..]].concat());
+    start_delivery(&server, &closed);
+    run_ok(&server, &["offers", "close", &closed, "--outcome", "withdrawn", "--on", "2021-10-10"]);
     let before = state(&server, &db, &school);
-    let nle = |offer: &str, more: &[&str]| refused(&server, &[&["awards", "nle", offer, "--days", "1"], more].concat());
+    let nle =
+        |offer: &str, more: &[&str]| run_refused(&server, &[&["awards", "nle", offer, "--days", "1"], more].concat());
     // The refused awards, in this order: on a closed offer, without a leader, without an organisation, dated in the
     // future, and dated before the programme.
     let on = ["--on", "2021-11-01"];
@@ -382,13 +384,13 @@ async fn wrong_names_and_reasons_are_refused(db: Db) {
         &["awards", "book", &award, "--days", "0.5", "--on", "2021-11-01"],
         &["awards", "release", &award, "--on", "2021-11-01"],
     ] {
-        refused_for(&server, "STATE_NOT_ALLOWED", words);
+        run_refused_for(&server, "STATE_NOT_ALLOWED", words);
     }
     // Empty reasons are refused.
     let empty = ["awards", "credit", &school, "--amount", "1", "--partner", "90001", "--on", "2021-11-01"];
-    refused_for(&server, "FIELD_VIOLATIONS", &[&empty[..], &["--suitable-because", " "]].concat());
+    run_refused_for(&server, "FIELD_VIOLATIONS", &[&empty[..], &["--suitable-because", " "]].concat());
     let refund = ["awards", "refund", &award, "--days", "0.5", "--reason", "", "--on", "2021-11-01"];
-    let error = refused_for(&server, "FIELD_VIOLATIONS", &refund);
+    let error = run_refused_for(&server, "FIELD_VIOLATIONS", &refund);
     assert_eq!(error["violations"][0]["field"], json!("reason"));
     assert_eq!(state(&server, &db, &school), before);
 }
@@ -398,11 +400,11 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
-    let fund = client.financed(YEAR, "credit", 100_000).await;
-    let award = client.awarded(&school.offer, credit(1_000)).await;
-    let before = proved(&db);
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
+    let fund = client.create_fund_with(YEAR, "credit", 100_000).await;
+    let award = client.create_award(&school.offer, credit(1_000)).await;
+    let before = verified_heads(&db);
     let (awards, funds, etag) = (client.award_service(), client.fund_service(), "é".repeat(9_000));
     let long = || etag.clone();
 
@@ -461,5 +463,5 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
     let stale = client.offers().note_offer(note("é".repeat(64))).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
     assert_eq!(wrong_fields(&client.offers().note_offer(note("é".repeat(65))).await.unwrap_err()), ["etag"]);
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
 }

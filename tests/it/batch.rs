@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use tsio::proto::{BatchGetOffersRequest, BatchGetOffersResponse, Offer, Party};
 
-use crate::client::{Client, contact, fresh, of_school};
+use crate::client::{Client, contact, fresh, offer_of_school};
 use crate::harness::{Db, Server, both};
 use crate::money::nle;
 
@@ -30,9 +30,9 @@ async fn offers_are_complete_and_in_order(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
-    client.awarded(&school.offer, nle(2)).await;
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
+    client.create_award(&school.offer, nle(2)).await;
     let other = offers.iter().map(|it| it.offer.as_str()).find(|it| *it != school.offer).unwrap();
     let mut newest = 0;
     for offer in &offers {
@@ -40,7 +40,7 @@ async fn offers_are_complete_and_in_order(db: Db) {
     }
     for order in [[school.offer.as_str(), other], [other, school.offer.as_str()]] {
         let found = batch(&client, &order).await.unwrap();
-        let alone = [client.whole(order[0]).await, client.whole(order[1]).await];
+        let alone = [client.offer_details(order[0]).await, client.offer_details(order[1]).await];
         assert_eq!((found.offers, found.at_sequence), (alone.to_vec(), newest));
     }
 }

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::harness::{Db, Server, both, tsio};
 use super::samples::{
-    REGISTER_AUGUST, august, done, everything, identify, import_all, offer_id, refused, refused_for, words,
+    REGISTER_AUGUST, all_files, identify, import_all, import_args, offer_id, run_ok, run_refused, run_refused_for,
+    start_with_august,
 };
 
 both!(each_document_has_its_keys, no_name_of_a_person_is_kept);
@@ -21,8 +22,8 @@ fn check_keys(document: &Value, keys: &[&str]) {
 }
 
 async fn each_document_has_its_keys(db: Db) {
-    let server = august(&db);
-    let counts = done(&server, &["eligibility", "summary", "--programme", "2021-22"]);
+    let server = start_with_august(&db);
+    let counts = run_ok(&server, &["eligibility", "summary", "--programme", "2021-22"]);
     // The keys in the README's table, after August.
     let expected = json!({
         "programme": "2021-22", "as_at": "2021-08-31", "schools": 73, "eligible_schools": 28,
@@ -33,23 +34,23 @@ async fn each_document_has_its_keys(db: Db) {
     });
     assert_eq!(counts, expected);
 
-    let files = [words(REGISTER_AUGUST[0])[2].clone(), words(REGISTER_AUGUST[1])[2].clone()];
-    let imported = done(&server, &["import", "register", &files[0], &files[1], "--as-at", "2021-08-31"]);
+    let files = [import_args(REGISTER_AUGUST[0])[2].clone(), import_args(REGISTER_AUGUST[1])[2].clone()];
+    let imported = run_ok(&server, &["import", "register", &files[0], &files[1], "--as-at", "2021-08-31"]);
     assert_eq!(imported.as_array().map(Vec::len), Some(2), "one element per file");
     check_keys(&imported[0], &["import_id", "kind", "as_at", "rows", "accepted", "unchanged", "problems"]);
     assert_eq!((&imported[0]["kind"], &imported[1]["kind"]), (&json!("groups"), &json!("membership")));
 
-    let identified = done(&server, &["offers", "identify"]);
+    let identified = run_ok(&server, &["offers", "identify"]);
     check_keys(&identified, &["created", "updated", "already_open", "already_closed", "blocked", "unplaced", "closed"]);
     assert!(identified["blocked"].is_i64() && identified["unplaced"].is_i64(), "{identified}");
 
-    let offers = done(&server, &["offers", "list"]);
+    let offers = run_ok(&server, &["offers", "list"]);
     let keys = ["offer", "programme", "recipient_kind", "recipient", "name", "region", "state", "etag"];
     offers.as_array().unwrap().iter().for_each(|offer| check_keys(offer, &keys));
     let kinds = |kind: &str| offers.as_array().unwrap().iter().filter(|it| it["recipient_kind"] == kind).count();
     assert_eq!((kinds("standalone"), kinds("mat")), (14, 5));
     let offer = offer_id(&server, 90_001);
-    let shown = done(&server, &["offers", "show", &offer]);
+    let shown = run_ok(&server, &["offers", "show", &offer]);
     check_keys(&shown, &[&keys[..], &["schools", "awards", "caps", "contacts"]].concat());
     assert_eq!((&shown["awards"], &shown["contacts"]), (&json!([]), &json!([])));
     // A trust has a cap of 5 days. Governance and fees have no cap: only their funds limit them.
@@ -60,7 +61,7 @@ async fn each_document_has_its_keys(db: Db) {
     assert_eq!(shown["caps"], json!([cap]));
     check_keys(&shown["schools"][0], &["urn", "name", "rules"]);
     assert_eq!(shown["schools"][0]["rules"], json!(["E2_RI_TWICE_ON_ENTRY"]));
-    let events = done(&server, &["offers", "events", &offer]);
+    let events = run_ok(&server, &["offers", "events", &offer]);
     check_keys(
         &events[0],
         &["sequence", "kind", "actor", "effective_date", "recorded_time", "reason_code", "text", "hash"],
@@ -72,21 +73,21 @@ async fn each_document_has_its_keys(db: Db) {
 
 /// Checks the commands that find and show schools and trusts, and the answers for absent ids.
 fn check_lookups(server: &Server) {
-    let found = done(server, &["schools", "find", "ashmoor"]);
+    let found = run_ok(server, &["schools", "find", "ashmoor"]);
     assert_eq!(super::samples::numbers(&found, "urn"), [910_001]);
     check_keys(&found[0], &["urn", "name", "laestab", "la_code", "region", "placement", "trust_uid"]);
     assert_eq!((&found[0]["laestab"], &found[0]["la_code"]), (&json!(3_302_001), &json!(330)));
     assert_eq!(found[0]["region"], "West Midlands");
-    assert_eq!(done(server, &["schools", "find", "nobody of that name"]), json!([]));
-    let school = done(server, &["schools", "show", "910040"]);
+    assert_eq!(run_ok(server, &["schools", "find", "nobody of that name"]), json!([]));
+    let school = run_ok(server, &["schools", "show", "910040"]);
     check_keys(&school, &["urn", "name", "memberships", "months", "links"]);
     assert_eq!(school["months"][0]["current"]["urn_judged"], 900_010);
-    let trusts = done(server, &["trusts", "find", "two becks"]);
+    let trusts = run_ok(server, &["trusts", "find", "two becks"]);
     assert_eq!((&trusts[0]["uid"], &trusts[0]["schools"]), (&json!(90_002), &json!(3)));
-    let trust = done(server, &["trusts", "show", "90002"]);
+    let trust = run_ok(server, &["trusts", "show", "90002"]);
     assert_eq!(super::samples::numbers(&trust["schools"], "urn"), [910_050, 910_051, 910_052]);
     for missing in [["schools", "show", "123456"], ["trusts", "show", "99999"]] {
-        assert_eq!(refused(server, &missing)["code"], "NOT_FOUND");
+        assert_eq!(run_refused(server, &missing)["code"], "NOT_FOUND");
     }
     let absent_id = "00000000-0000-4000-8000-000000000000";
     let unknown: [&[&str]; 4] = [
@@ -96,39 +97,39 @@ fn check_lookups(server: &Server) {
         &["approvals", "give", absent_id],
     ];
     for words in unknown {
-        assert_eq!(refused(server, words)["code"], "NOT_FOUND", "{words:?}");
+        assert_eq!(run_refused(server, words)["code"], "NOT_FOUND", "{words:?}");
     }
-    assert_eq!(refused(server, &["offers", "show", "not-an-id"])["code"], "INVALID_ARGUMENT");
+    assert_eq!(run_refused(server, &["offers", "show", "not-an-id"])["code"], "INVALID_ARGUMENT");
     check_placing(server);
 }
 
 /// Checks that a person can place a school that no placement rule fits, with a reason. The school then gets an offer.
 fn check_placing(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
-    let error = refused(server, &place("910001"));
+    let error = run_refused(server, &place("910001"));
     assert_eq!(error["reason"], "ALREADY_PLACED");
     let in_trust = |kind: &'static str, trust: &'static str| {
         ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
     };
     // These UIDs are of no trust: one in no file, a sponsor, and a federation.
     for uid in ["99999", "90041", "90051"] {
-        assert_eq!(refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
+        assert_eq!(run_refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
     }
     // A closed trust, and two trusts of another kind.
     for (kind, uid) in [("mat", "90007"), ("single-academy-trust", "90001"), ("single-school-mat", "90021")] {
-        let error = refused(server, &in_trust(kind, uid));
+        let error = run_refused(server, &in_trust(kind, uid));
         assert_eq!((&error["code"], &error["reason"]), (&json!("FAILED_PRECONDITION"), &json!("TRUST_NOT_SUITABLE")));
     }
-    let placed = done(server, &place("910063"));
+    let placed = run_ok(server, &place("910063"));
     assert_eq!((&placed["urn"], &placed["placement"]), (&json!(910_063), &json!("maintained")));
     assert_eq!(identify(server), [1, 0, 19, 0, 0, 3]);
     assert_eq!(super::samples::offer_of(server, 910_063)["recipient_kind"], "standalone");
     // The register still has no placement for the school. The decision is shown separately, and applies in the
     // programme.
-    let school = done(server, &["schools", "show", "910063"]);
+    let school = run_ok(server, &["schools", "show", "910063"]);
     let decided = json!([{"programme": "2021-22", "placement": "maintained", "trust_uid": null}]);
     assert_eq!((&school["placement"], &school["placed_by_hand"]), (&json!("unplaced"), &decided));
-    assert_eq!(done(server, &["eligibility", "explain", "910063"])["schools"][0]["placement"], "maintained");
+    assert_eq!(run_ok(server, &["eligibility", "explain", "910063"])["schools"][0]["placement"], "maintained");
 }
 
 /// Checks that commands print tables without `--output json`.
@@ -147,18 +148,18 @@ fn check_tables(server: &Server) {
 /// letter case.
 async fn no_name_of_a_person_is_kept(db: Db) {
     let server = Server::start_with(&db, &[]);
-    import_all(&server, &everything());
+    import_all(&server, &all_files());
     identify(&server);
     let name = b"XQZ";
     let files_with_name =
-        everything().iter().filter(|file| contains(&fs::read(super::samples::path(file.0)).unwrap(), name)).count();
+        all_files().iter().filter(|file| contains(&fs::read(super::samples::path(file.0)).unwrap(), name)).count();
     assert!(files_with_name >= 4, "only {files_with_name} samples have the name");
-    assert_eq!(done(&server, &["schools", "find", "XQZ"]), json!([]));
-    assert_eq!(done(&server, &["trusts", "find", "XQZ"]), json!([]));
+    assert_eq!(run_ok(&server, &["schools", "find", "XQZ"]), json!([]));
+    assert_eq!(run_ok(&server, &["trusts", "find", "XQZ"]), json!([]));
     // The reported problems of wrong rows quote no cell that could be a name.
     let wrong = super::samples::path("bad/wrong_dates.csv");
-    refused_for(&server, "FILE_REFUSED", &["import", "ofsted", &wrong, "--as-at", "2021-07-31"]);
-    done(&server, &["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"]);
+    run_refused_for(&server, "FILE_REFUSED", &["import", "ofsted", &wrong, "--as-at", "2021-07-31"]);
+    run_ok(&server, &["import", "ofsted", &wrong, "--as-at", "2021-07-31", "--accept-problems"]);
     let log = server.stderr();
     assert!(!contains(log.as_bytes(), name), "in the log: {log}");
     let kept = all_data(&db);

@@ -161,7 +161,7 @@ impl Client {
     }
 
     /// How many events of an offer have this request id.
-    pub(crate) async fn times(&self, offer: &str, id: &str) -> usize {
+    pub(crate) async fn times_recorded(&self, offer: &str, id: &str) -> usize {
         self.events(offer).await.iter().filter(|event| event.request_id == id).count()
     }
 }
@@ -173,7 +173,7 @@ pub(crate) fn contact(party: Party, offers: &[&Offer], id: &str) -> ContactOffer
 }
 
 /// The offer to this school. Most scenarios use 910003, a maintained school whose responsible body is a diocese.
-pub(crate) fn of_school(offers: &[Offer], urn: i32) -> &Offer {
+pub(crate) fn offer_of_school(offers: &[Offer], urn: i32) -> &Offer {
     offers.iter().find(|it| it.recipient == urn).unwrap()
 }
 
@@ -183,7 +183,7 @@ pub(crate) fn reason(status: &Status) -> String {
 }
 
 /// An answer in a form that can be compared: its bytes, or the code, reason and details of its status.
-pub(crate) fn seen<R: Message>(answer: Result<R, Status>) -> Result<Vec<u8>, (tonic::Code, String, Vec<u8>)> {
+pub(crate) fn comparable<R: Message>(answer: Result<R, Status>) -> Result<Vec<u8>, (tonic::Code, String, Vec<u8>)> {
     answer
         .map(|answer| answer.encode_to_vec())
         .map_err(|status| (status.code(), reason(&status), status.details().to_vec()))

@@ -19,10 +19,10 @@ use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{NoteOfferRequest, OfferState, Party, StartOfferRequest};
 
 use crate::authentication::issuer::{Guarded, claims};
-use crate::client::{Client, YEAR, contact, fresh, of_school};
+use crate::client::{Client, YEAR, contact, fresh, offer_of_school};
 use crate::harness::process::{Process, output_of};
 use crate::harness::{Db, Server, both, run};
-use crate::money::{DAY, funded};
+use crate::money::{DAY, create_fund_with};
 
 use tcp_proxy::BreakableProxy;
 use tokens::Tokens;
@@ -159,11 +159,11 @@ async fn prepare(db: &Db) -> String {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let offer = of_school(&offers, 910_003);
+    let offer = offer_of_school(&offers, 910_003);
     for party in [Party::ResponsibleBody, Party::School] {
         client.offers().contact_offers(client.ask(contact(party, &[offer], &fresh()))).await.unwrap();
     }
-    funded(&server, "credit", "5000");
+    create_fund_with(&server, "credit", "5000");
     server.stop();
     offer.offer.clone()
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::client::{Client, YEAR, fresh};
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, cli, run, tsio};
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads, verified_length};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgresql-roles.sql");
 /// The errors that the serving role gets.
@@ -124,14 +124,14 @@ fn the_script_moves_an_installation_from_one_role_to_two() {
         let mut server = roles.serve();
         let offer = Client::of(&server).await.seed().await.remove(0).offer;
         server.stop();
-        let before = proved(&roles.db);
+        let before = verified_heads(&roles.db);
 
         roles.separate();
-        assert_eq!(proved(&roles.db), before, "the script changes neither the record nor the schema");
+        assert_eq!(verified_heads(&roles.db), before, "the script changes neither the record nor the schema");
         check_forbidden(&roles).await;
         let server = roles.serve();
         Client::of(&server).await.note(&offer, "as the serving role", &fresh()).await.unwrap();
-        assert_eq!(proved(&roles.db)[0].0, before[0].0 + 1);
+        assert_eq!(verified_length(&roles.db), before[0].sequence + 1);
 
         // Running it again changes nothing, and the owner can still migrate.
         let granted = "SELECT string_agg(relname || relacl::text || relowner::regrole, ',' ORDER BY relname) FROM pg_class \

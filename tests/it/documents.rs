@@ -11,7 +11,7 @@ mod session;
 use std::path::{Path, PathBuf};
 
 use crate::harness::{Db, Server, both, run};
-use crate::samples::{august, done, said_by};
+use crate::samples::{as_person, run_ok, start_with_august};
 
 use compare::Bindings;
 use page::{Only, Page, Step};
@@ -157,12 +157,12 @@ fn start_server(db: &Db, before: &InitialState) -> Option<Server> {
     if let InitialState::Nothing = before {
         return None;
     }
-    let server = august(db);
+    let server = start_with_august(db);
     if let InitialState::Funded = before {
-        let fund = done(&server, &said_by("fiona", "finance", &["funds", "create", "--strand", "credit"]));
+        let fund = run_ok(&server, &as_person("fiona", "finance", &["funds", "create", "--strand", "credit"]));
         let fund = fund["fund"].as_str().unwrap();
         let allocate = ["funds", "allocate", fund, "£40,000", "--on", "2021-09-06"];
-        done(&server, &said_by("fiona", "finance", &allocate));
+        run_ok(&server, &as_person("fiona", "finance", &allocate));
     }
     Some(server)
 }

@@ -7,8 +7,8 @@ use tsio::proto::eligibility_service_client::EligibilityServiceClient;
 use super::client::Client;
 use super::harness::{Db, Server, both};
 use super::samples::{
-    AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, august, done, import, import_all, numbers, refused,
-    refused_for, text,
+    AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, import, import_all, numbers, run_ok, run_refused,
+    run_refused_for, start_with_august, text,
 };
 
 both!(each_answer_has_its_evidence, what_changed_between_months, changes_have_pages,);
@@ -25,7 +25,7 @@ async fn each_answer_has_its_evidence(db: Db) {
     let [august, september, november, january] =
         [AUGUST, SEPTEMBER, NOVEMBER, JANUARY].map(|file| text(&import(&server, file), "import_id"));
     check_outcomes(&server);
-    let explained = |urn: &str| done(&server, &["eligibility", "explain", urn]);
+    let explained = |urn: &str| run_ok(&server, &["eligibility", "explain", urn]);
 
     // 910001 is eligible by E2, by its row of August, in which it was judged under its own URN.
     let school = explained("910001");
@@ -107,7 +107,7 @@ fn check_outcomes(server: &Server) {
         (990_003, "met",     "unknown", true),
     ];
     for (urn, e1, e2, eligible) in rows {
-        let explained = done(server, &["eligibility", "explain", &urn.to_string()]);
+        let explained = run_ok(server, &["eligibility", "explain", &urn.to_string()]);
         let found =
             (&rule(&explained, "E1_RI_IN_YEAR")["outcome"], &rule(&explained, "E2_RI_TWICE_ON_ENTRY")["outcome"]);
         assert_eq!(found, (&json!(e1), &json!(e2)), "{urn}");
@@ -120,14 +120,14 @@ fn check_outcomes(server: &Server) {
 }
 
 fn check_lists_and_trusts(server: &Server) {
-    let list = |filter| numbers(&done(server, &["eligibility", "list", "--filter", filter]), "urn");
+    let list = |filter| numbers(&run_ok(server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("unknown"), [910_031, 910_032, 990_002]);
     assert_eq!(list("unplaced"), [910_060, 910_062, 910_063, 910_064, 990_001, 990_003]);
     assert_eq!((list("eligible").len(), list("E1_RI_IN_YEAR").len(), list("E2_RI_TWICE_ON_ENTRY").len()), (37, 10, 28));
     assert_eq!(list("E3_EXCEPTIONAL"), [0; 0]);
-    refused_for(server, "FIELD_VIOLATIONS", &["eligibility", "list", "--filter", "E9_OTHER"]);
+    run_refused_for(server, "FIELD_VIOLATIONS", &["eligibility", "list", "--filter", "E9_OTHER"]);
     // The explanation of a trust has an answer for each of its schools. Trust 90001 has five.
-    let trust = done(server, &["eligibility", "explain", "90001"]);
+    let trust = run_ok(server, &["eligibility", "explain", "90001"]);
     assert_eq!((&trust["trust"]["uid"], &trust["trust_rules"]), (&json!(90_001), &json!([])));
     let mut eligible: Vec<_> = trust["schools"]
         .as_array()
@@ -150,15 +150,15 @@ fn check_lists_and_trusts(server: &Server) {
         ("910063", "unplaced",             Value::Null,   true),
     ];
     for (urn, placement, trust, unplaced) in placed {
-        let school = done(server, &["schools", "show", urn]);
+        let school = run_ok(server, &["schools", "show", urn]);
         assert_eq!(school["placement"], placement, "{urn}");
         assert_eq!(school["unplaced_reason"].is_string(), unplaced, "{urn}: {school}");
         if placement == "mat" {
             assert_eq!(school["trust_uid"], trust, "{urn}");
         }
     }
-    assert_eq!(refused(server, &["eligibility", "explain", "123456"])["code"], "NOT_FOUND");
-    assert_eq!(refused(server, &["eligibility", "summary", "--programme", "2030-31"])["code"], "NOT_FOUND");
+    assert_eq!(run_refused(server, &["eligibility", "explain", "123456"])["code"], "NOT_FOUND");
+    assert_eq!(run_refused(server, &["eligibility", "summary", "--programme", "2030-31"])["code"], "NOT_FOUND");
 }
 
 async fn what_changed_between_months(db: Db) {
@@ -193,7 +193,7 @@ async fn what_changed_between_months(db: Db) {
         ("2022-01-31", "2022-01-31", &[]),
     ];
     for (from, to, expected) in months {
-        let changes = done(&server, &["eligibility", "changes", "--from", from, "--to", to]);
+        let changes = run_ok(&server, &["eligibility", "changes", "--from", from, "--to", to]);
         let changes = changes.as_array().unwrap();
         let change = |it: &Value| (it["urn"].as_i64().unwrap(), text(it, "change"), it["superseded_by"].as_i64());
         let found: Vec<_> = changes.iter().map(change).collect();
@@ -207,7 +207,7 @@ async fn what_changed_between_months(db: Db) {
 }
 
 async fn changes_have_pages(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     import(&server, ("ofsted_2021-09-30.csv", "2021-09-30"));
     let client = Client::of(&server).await;
     let mut service = EligibilityServiceClient::new(client.channel());

@@ -17,11 +17,11 @@ use super::client::{Client, YEAR, fresh, reason};
 use super::files::Folder;
 use super::harness::{Db, Server, both, cli};
 use super::money::refusal;
-use super::raw_sql::{RawSql, proved};
-use super::record::each_is_named;
+use super::raw_sql::{RawSql, verified_heads};
+use super::record::check_each_is_named;
 use super::samples::{
-    AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, counts, done, identify, import_all, numbers, offer_of, path,
-    refused_for, said_by, text, verified,
+    AUGUST, CREATED, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, as_person, identify, import_all, numbers, offer_of,
+    path, run_ok, run_refused_for, summary_counts, text, verify_ok,
 };
 
 both!(
@@ -58,7 +58,7 @@ fn september(db: &Db) -> Server {
 
 /// The arguments of a command by a caller of these regions.
 fn in_regions<'a>(regions: &'a str, actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
-    [&["--regions", regions], said_by(actor, roles, args).as_slice()].concat()
+    [&["--regions", regions], as_person(actor, roles, args).as_slice()].concat()
 }
 
 /// The arguments of a command by the case officer olga of the West Midlands.
@@ -73,28 +73,28 @@ fn director<'a>(args: &[&'a str]) -> Vec<&'a str> {
 
 /// Runs a command that needs an approval, and returns the id of the approval.
 fn request_approval(server: &Server, args: &[&str]) -> String {
-    text(&refused_for(server, "APPROVAL_REQUIRED", args), "approval")
+    text(&run_refused_for(server, "APPROVAL_REQUIRED", args), "approval")
 }
 
 /// Decides a school's entry position in any region, and returns the decision.
 fn decide(server: &Server, urn: &str, position: &str) -> Value {
     let ask = ["eligibility", "decide", urn, "--position", position, "--reason", "seen"];
-    let approval = request_approval(server, &said_by("olga", "case-officer", &ask));
-    done(server, &said_by("dora", "regional-director", &["approvals", "give", &approval]))["entry_decision"].clone()
+    let approval = request_approval(server, &as_person("olga", "case-officer", &ask));
+    run_ok(server, &as_person("dora", "regional-director", &["approvals", "give", &approval]))["entry_decision"].clone()
 }
 
 /// The schools whose eligibility is unknown.
 fn unknown_schools(server: &Server) -> Vec<i64> {
-    numbers(&done(server, &["eligibility", "list", "--filter", "unknown"]), "urn")
+    numbers(&run_ok(server, &["eligibility", "list", "--filter", "unknown"]), "urn")
 }
 
 fn summary(server: &Server) -> Value {
-    done(server, &["eligibility", "summary"])
+    run_ok(server, &["eligibility", "summary"])
 }
 
 /// The answer of rule E2 for a school: outcome, reason and decision; and whether the school is eligible.
 fn explain_e2(server: &Server, args: &[&str]) -> (Value, String, Value, bool) {
-    let school = done(server, args)["schools"][0].clone();
+    let school = run_ok(server, args)["schools"][0].clone();
     let rules = school["rules"].as_array().unwrap();
     let e2 = rules.iter().find(|it| it["rule"] == "E2_RI_TWICE_ON_ENTRY").unwrap();
     (e2["outcome"].clone(), text(e2, "reason"), e2["decided"].clone(), school["eligible"] == true)
@@ -113,20 +113,20 @@ fn explanation(decision: &Value) -> String {
 async fn two_people_decide_and_every_answer_agrees(db: Db) {
     let server = september(&db);
     // The counts are those of September in the README, but with the placements of March.
-    let before = counts(&summary(&server));
+    let before = summary_counts(&summary(&server));
     assert_eq!((before[..5].to_vec(), before[COUNT_OF_UNKNOWN]), (vec![76, 31, 3, 28, 0], 3));
-    let listed = done(&server, &["eligibility", "list", "--filter", "unknown"]);
+    let listed = run_ok(&server, &["eligibility", "list", "--filter", "unknown"]);
     assert_eq!(numbers(&listed, "urn"), UNKNOWN);
     for school in listed.as_array().unwrap() {
         let command = format!("tsio eligibility decide {} --position POSITION --reason TEXT", school["urn"]);
         assert_eq!(school["command"], command, "the list names the command that decides it");
     }
-    let made = identify(&server)[0];
+    let made = identify(&server)[CREATED];
 
     let approval = request_approval(&server, &officer(&DECIDE_MET));
     assert_eq!(unknown_schools(&server), UNKNOWN, "one person alone cannot decide");
     for caller in [officer(&["approvals", "list"]), director(&["approvals", "list", "--waiting"])] {
-        let open = done(&server, &caller)[0].clone();
+        let open = run_ok(&server, &caller)[0].clone();
         let entry = json!({ "urn": 990_002, "position": "met", "region": WEST, "before": null, "offers": [] });
         assert_eq!((&open["approval"], &open["action"]), (&json!(approval), &json!("decide_entry")));
         assert_eq!(
@@ -134,7 +134,7 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
             (&entry, &Value::Null, &json!("both reports seen"))
         );
     }
-    let given = done(&server, &director(&["approvals", "give", &approval]));
+    let given = run_ok(&server, &director(&["approvals", "give", &approval]));
     let decision = given["entry_decision"].clone();
     assert_eq!((&given["approval"]["state"], &decision["position"]), (&json!("carried_out"), &json!("met")));
     let people = (text(&decision, "asked_by"), text(&decision, "decided_by"), decision["counts"] == true);
@@ -144,32 +144,32 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
     let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990002"]);
     assert_eq!((outcome, decided, eligible), (json!("met"), decision.clone(), true));
     assert_eq!(reason, explanation(&decision));
-    assert_eq!(done(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
+    assert_eq!(run_ok(&server, &["schools", "show", "990002"])["entry_decisions"], json!([decision]));
     let mut expected = before;
     // One more school is eligible: by E2 alone, in a single-academy trust, standalone.
     for index in [ELIGIBLE, BY_E2, STANDALONE, IN_SINGLE_ACADEMY_TRUST] {
         expected[index] += 1;
     }
     expected[COUNT_OF_UNKNOWN] -= 1;
-    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(1)));
+    assert_eq!((summary_counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(1)));
     assert_eq!(unknown_schools(&server), [910_032, 990_003]);
-    let list = |filter: &str| numbers(&done(&server, &["eligibility", "list", "--filter", filter]), "urn");
+    let list = |filter: &str| numbers(&run_ok(&server, &["eligibility", "list", "--filter", filter]), "urn");
     assert_eq!(list("decided"), [990_002]);
     assert!(list("E2_RI_TWICE_ON_ENTRY").contains(&990_002) && list("eligible AND decided") == [990_002]);
     let changes = ["eligibility", "changes", "--from", "2021-08-31", "--to", "2021-09-30"];
-    let changes = done(&server, &changes);
+    let changes = run_ok(&server, &changes);
     let of_school = changes.as_array().unwrap().iter().find(|it| it["urn"] == 990_002).unwrap().clone();
     assert_eq!(
         (&of_school["change"], &of_school["rules"]),
         (&json!("became_eligible"), &json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
-    assert_eq!(identify(&server)[0], 1, "one new offer, after the {made} made before");
+    assert_eq!(identify(&server)[CREATED], 1, "one new offer, after the {made} made before");
     assert_eq!(offer_of(&server, 990_002)["recipient_kind"], "standalone");
 
     // A decision *not met* is counted as a decision, but makes no school eligible.
     assert_eq!(decide(&server, "990003", "not-met")["position"], "not_met");
     expected[COUNT_OF_UNKNOWN] -= 1;
-    assert_eq!((counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(2)));
+    assert_eq!((summary_counts(&summary(&server)), &summary(&server)["decided_by_person"]), (expected, &json!(2)));
     let (outcome, _, _, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, eligible), (json!("not_met"), false));
     assert_eq!(
@@ -179,18 +179,18 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
     // Two people can change the decision.
     assert_eq!(decide(&server, "990003", "met")["position"], "met");
     let again = ["eligibility", "decide", "990003", "--position", "met", "--reason", "once more"];
-    let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &again));
+    let again = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &as_person("olga", "case-officer", &again));
     assert!(text(&again, "message").contains("decided already: met"), "{again}");
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The requester dora may withdraw the approval as a caller of another region. For other callers of that region it does
 /// not exist.
 fn withdraw_as_requester(server: &Server, regions: &str, approval: &str) {
     let withdraw = ["approvals", "withdraw", approval];
-    refused_for(server, "NOT_FOUND", &in_regions(regions, "dan", "regional-director", &withdraw));
-    let withdrawn = done(server, &in_regions(regions, "DORA", "regional-director", &withdraw));
+    run_refused_for(server, "NOT_FOUND", &in_regions(regions, "dan", "regional-director", &withdraw));
+    let withdrawn = run_ok(server, &in_regions(regions, "DORA", "regional-director", &withdraw));
     assert_eq!(withdrawn["state"], "withdrawn");
 }
 
@@ -198,9 +198,9 @@ const OTHER_REGION: &str = "South-West England";
 
 async fn only_two_people_of_the_region_may_decide(db: Db) {
     let server = september(&db);
-    let not_found = |args: &[&str]| text(&refused_for(&server, "NOT_FOUND", args), "message");
+    let not_found = |args: &[&str]| text(&run_refused_for(&server, "NOT_FOUND", args), "message");
     for role in ["reader", "delivery-partner", "finance", "finance-approver", "administrator"] {
-        refused_for(&server, "ROLE_MISSING", &said_by("olga", role, &DECIDE_MET));
+        run_refused_for(&server, "ROLE_MISSING", &as_person("olga", role, &DECIDE_MET));
     }
     // In another region the answer is the same as for a school that does not exist.
     let absent_school = ["eligibility", "decide", "123456", "--position", "met", "--reason", "seen"];
@@ -210,11 +210,11 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     // The entry position of these schools is not unknown: it is known, or another school succeeds the school.
     for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
         let ask = ["eligibility", "decide", urn, "--position", "met", "--reason", "seen"];
-        let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
+        let error = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &as_person("olga", "case-officer", &ask));
         assert!(text(&error, "message").contains(says), "{urn}: {error}");
     }
     let ask = [&["eligibility", "decide", "990002", "--programme", "2022-23"], &DECIDE_MET[3..]].concat();
-    let error = refused_for(&server, "ENTRY_NOT_UNKNOWN", &said_by("olga", "case-officer", &ask));
+    let error = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &as_person("olga", "case-officer", &ask));
     assert!(text(&error, "message").contains("no rule of the programme asks"), "{error}");
 
     // A director may request a decision, but may not give or deny their own approval, also not under their name in
@@ -224,11 +224,11 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     let deny = ["approvals", "deny", approval.as_str(), "--reason", "no"];
     for (caller, refusal) in [("dora", "SELF_APPROVAL"), ("DORA", "SELF_APPROVAL")] {
         for words in [&give[..], &deny] {
-            refused_for(&server, refusal, &in_regions(WEST, caller, "regional-director", words));
+            run_refused_for(&server, refusal, &in_regions(WEST, caller, "regional-director", words));
         }
     }
     for role in ["case-officer", "finance-approver", "administrator"] {
-        refused_for(&server, "ROLE_MISSING", &said_by("dan", role, &give));
+        run_refused_for(&server, "ROLE_MISSING", &as_person("dan", role, &give));
     }
     let absent_approval = "00000000-0000-7000-8000-000000000000";
     let absent =
@@ -239,7 +239,7 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     }
     let sees = |regions, role, waiting: &[&str]| {
         let words = [&["approvals", "list"], waiting].concat();
-        done(&server, &in_regions(regions, "dan", role, &words)).as_array().unwrap().len()
+        run_ok(&server, &in_regions(regions, "dan", role, &words)).as_array().unwrap().len()
     };
     for (regions, role, seen, waits) in [
         (WEST, "regional-director", 1, 1),
@@ -260,24 +260,24 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     // The requester gets the open approval again. Another caller gets a separate approval for the same school.
     assert_eq!(request_approval(&server, &director(&DECIDE_MET)), approval);
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen"];
-    let open = refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
+    let open = run_refused_for(&server, "APPROVAL_REQUIRED", &officer(&contrary));
     let says = "deciding that the entry position of school 990002 is not met needs a second person";
     assert!(text(&open, "message").starts_with(says), "{open}");
     let other = text(&open, "approval");
     assert_ne!(other, approval);
-    refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
+    run_refused_for(&server, "APPROVAL_OF_ANOTHER", &officer(&["approvals", "withdraw", &approval]));
     withdraw_as_requester(&server, OTHER_REGION, &approval);
-    let denied = done(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
+    let denied = run_ok(&server, &director(&["approvals", "deny", &other, "--reason", "the reports say otherwise"]));
     assert_eq!((&denied["state"], unknown_schools(&server)), (&json!("denied"), UNKNOWN.to_vec()));
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The names of the two people are shown only to callers of the region. The decision is shown to all callers.
 async fn only_the_region_sees_who_decided(db: Db) {
     let (server, other_region) = (september(&db), "South-West England");
     let approval = request_approval(&server, &officer(&DECIDE_MET));
-    done(&server, &director(&["approvals", "give", &approval]));
+    run_ok(&server, &director(&["approvals", "give", &approval]));
     let seen =
         |regions| explain_e2(&server, &in_regions(regions, "rita", "reader", &["eligibility", "explain", "990002"]));
     let (outcome, reason, decided, eligible) = seen(other_region);
@@ -287,7 +287,7 @@ async fn only_the_region_sees_who_decided(db: Db) {
     );
     assert!(reason.contains("decided by a person") && !reason.contains("olga") && !reason.contains("dora"), "{reason}");
     assert!(seen(WEST).1.contains("asked by olga, decided by dora"));
-    let shown = done(&server, &in_regions(other_region, "rita", "reader", &["schools", "show", "990002"]));
+    let shown = run_ok(&server, &in_regions(other_region, "rita", "reader", &["schools", "show", "990002"]));
     assert_eq!(shown["entry_decisions"], json!([decided]));
 }
 
@@ -307,41 +307,41 @@ async fn a_later_file_overrides_a_decision(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     decide(&server, "990003", "met");
     identify(&server);
-    let trust = done(&server, &["offers", "show", &text(&offer_of(&server, 90_002), "offer")]);
+    let trust = run_ok(&server, &["offers", "show", &text(&offer_of(&server, 90_002), "offer")]);
     assert!(numbers(&trust["schools"], "urn").contains(&990_003), "{trust}");
     let waiting = request_approval(&server, &officer(&DECIDE_MET));
-    let before = counts(&summary(&server));
+    let before = summary_counts(&summary(&server));
 
     // As at 31 July 2021, 990002 requires improvement for the second time, and 990003 is inadequate.
     let file = july(&folder, &["990002", "990003"]);
-    done(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
+    run_ok(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
     let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, decided, eligible), (json!("not_met"), Value::Null, false));
     assert!(
         reason.contains("the current grade is 4; this goes before what a person decided, met, in event"),
         "{reason}"
     );
-    let shown = done(&server, &["schools", "show", "990003"])["entry_decisions"].clone();
+    let shown = run_ok(&server, &["schools", "show", "990003"])["entry_decisions"].clone();
     assert_eq!((&shown[0]["position"], &shown[0]["counts"]), (&json!("met"), &json!(false)));
     let (outcome, _, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990002"]);
     assert_eq!((outcome, decided, eligible), (json!("met"), Value::Null, true));
     let after = summary(&server);
     assert_eq!(&after["decided_by_person"], &json!(0));
     assert_eq!(
-        (counts(&after)[ELIGIBLE], counts(&after)[COUNT_OF_UNKNOWN]),
+        (summary_counts(&after)[ELIGIBLE], summary_counts(&after)[COUNT_OF_UNKNOWN]),
         (before[ELIGIBLE], 1),
         "one school became eligible and one stopped being"
     );
 
     // The earlier approval cannot be given any more, and stays open.
-    let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &waiting]));
+    let refused = run_refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &waiting]));
     assert!(text(&refused, "message").contains("no longer unknown"), "{refused}");
-    assert_eq!(done(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
+    assert_eq!(run_ok(&server, &officer(&["approvals", "list"]))[0]["state"], "open");
 
     // The offer of the overridden decision stays. Identify names it to callers who may see it.
     let offer = text(&offer_of(&server, 90_002), "offer");
     for words in [&["offers", "identify", "--dry-run"][..], &["offers", "identify"]] {
-        let made = done(&server, words);
+        let made = run_ok(&server, words);
         assert_eq!((&made["not_eligible"], &made["updated"]), (&json!(1), &json!(0)), "{made}");
         let named = &made["not_eligible_schools"][0];
         assert_eq!((&named["urn"], &named["offer"]), (&json!(990_003), &json!(offer)));
@@ -352,12 +352,12 @@ async fn a_later_file_overrides_a_decision(db: Db) {
             ["E2_RI_TWICE_ON_ENTRY is not met, the current grade is 4", "goes before what a person decided, met"];
         assert!(says.iter().all(|it| why.contains(it)), "{why}");
     }
-    let elsewhere = said_by("olga", "case-officer", &["--regions", WEST, "offers", "identify"]);
-    assert_eq!(done(&server, &elsewhere)["not_eligible"], 0);
-    let school = done(&server, &["eligibility", "explain", "990003"])["schools"][0].clone();
+    let elsewhere = as_person("olga", "case-officer", &["--regions", WEST, "offers", "identify"]);
+    assert_eq!(run_ok(&server, &elsewhere)["not_eligible"], 0);
+    let school = run_ok(&server, &["eligibility", "explain", "990003"])["schools"][0].clone();
     assert_eq!((&school["offer"], &school["command"]), (&json!(offer), &json!(format!("tsio offers show {offer}"))));
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// A decision *not met* follows a decision *met*. Its approval states the open offers that depend on the earlier
@@ -369,26 +369,26 @@ async fn a_contrary_decision_states_the_offer(db: Db) {
     let before = request_approval(&server, &officer(&contrary));
     identify(&server);
     let offer = text(&offer_of(&server, 990_002), "offer");
-    let refused = refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &before]));
+    let refused = run_refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &before]));
     let says = format!("no open offer is stated, it is on open offer {offer} now");
     assert!(text(&refused, "message").contains(&says), "{refused}");
     let now = request_approval(&server, &officer(&contrary));
-    let listed = done(&server, &director(&["approvals", "list", "--waiting"]));
+    let listed = run_ok(&server, &director(&["approvals", "list", "--waiting"]));
     let stated = |of: &str| {
         let open = listed.as_array().unwrap().iter().find(|it| it["approval"] == of).unwrap();
         (open["entry"]["before"].clone(), open["entry"]["offers"].clone())
     };
     assert_eq!((stated(&before), stated(&now)), ((json!("met"), json!([])), (json!("met"), json!([offer]))));
-    done(&server, &director(&["approvals", "give", &now]));
+    run_ok(&server, &director(&["approvals", "give", &now]));
     // The offer is for this school alone, so the list names the command that closes it.
-    let named = done(&server, &["offers", "identify"])["not_eligible_schools"].clone();
+    let named = run_ok(&server, &["offers", "identify"])["not_eligible_schools"].clone();
     let command = format!("tsio offers close {offer} --outcome ineligible");
     assert_eq!((numbers(&named, "urn"), &named[0]["command"]), (vec![990_002], &json!(command)));
     let words: Vec<&str> = command.split(' ').skip(1).collect();
-    done(&server, &words);
-    assert_eq!(done(&server, &["offers", "identify"])["not_eligible"], 0);
+    run_ok(&server, &words);
+    assert_eq!(run_ok(&server, &["offers", "identify"])["not_eligible"], 0);
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 async fn a_repeated_call_gets_the_same_answer(db: Db) {
@@ -406,26 +406,26 @@ async fn a_repeated_call_gets_the_same_answer(db: Db) {
     assert_eq!(request_approval(&server, &call), approval);
     let other = words(&["eligibility", "decide", "990002", "--position", "not-met", "--reason", "both reports seen"]);
     let other: Vec<&str> = other.iter().map(String::as_str).collect();
-    refused_for(&server, "REQUEST_ID_REUSED", &other);
+    run_refused_for(&server, "REQUEST_ID_REUSED", &other);
     let give = director(&["approvals", "give", &approval]);
     let give = [&["--request-id", "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f"], give.as_slice()].concat();
-    let given = done(&server, &give)["entry_decision"].clone();
+    let given = run_ok(&server, &give)["entry_decision"].clone();
     for _ in 0..2 {
-        assert_eq!(done(&server, &call), given, "the call gets the answer that it would get without an approval");
+        assert_eq!(run_ok(&server, &call), given, "the call gets the answer that it would get without an approval");
         server.restart();
     }
     // A stored answer does not depend on the monthly files, whose rows this change makes unreadable.
     RawSql::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade + 70").await.unwrap();
     assert_ne!(cli(&server, &["eligibility", "summary"]).code, 0);
-    assert_eq!((done(&server, &call), done(&server, &give)["entry_decision"].clone()), (given.clone(), given));
+    assert_eq!((run_ok(&server, &call), run_ok(&server, &give)["entry_decision"].clone()), (given.clone(), given));
     // For a caller of another region the school does not exist.
     let elsewhere = [&call[..2], &in_regions("South-West England", "olga", "case-officer", &DECIDE_MET)].concat();
-    refused_for(&server, "NOT_FOUND", &elsewhere);
-    let approvals = done(&server, &officer(&["approvals", "list", "--all"]));
+    run_refused_for(&server, "NOT_FOUND", &elsewhere);
+    let approvals = run_ok(&server, &officer(&["approvals", "list", "--all"]));
     assert_eq!(approvals.as_array().map(Vec::len), Some(1), "{approvals}");
     drop(server);
     RawSql::of(&db).await.run("UPDATE ofsted_rows SET cur_grade = cur_grade - 70").await.unwrap();
-    verified(&db);
+    verify_ok(&db);
 }
 
 async fn a_decision_is_verified_against_its_event(db: Db) {
@@ -457,7 +457,7 @@ async fn a_decision_is_verified_against_its_event(db: Db) {
         ],
     ];
     let rows = rows.map(|[tamper, named, mend]| (tamper.to_owned(), named.to_owned(), mend.to_owned())).into();
-    each_is_named(&db, &mut raw_sql, rows).await;
+    check_each_is_named(&db, &mut raw_sql, rows).await;
 }
 
 async fn a_preview_decides_nothing(db: Db) {
@@ -472,12 +472,12 @@ async fn a_preview_decides_nothing(db: Db) {
         reason: "both reports seen".to_owned(),
         validate_only,
     };
-    let before = proved(&db);
+    let before = verified_heads(&db);
     let tried = service().decide_entry(client.ask(ask(true))).await.unwrap_err();
     assert_eq!((reason(&tried).as_str(), refusal(&tried).approval.as_str()), ("APPROVAL_REQUIRED", ""));
-    assert_eq!(proved(&db), before);
+    assert_eq!(verified_heads(&db), before);
     let refused = service().decide_entry(client.ask(ask(false))).await.unwrap_err();
-    let before = proved(&db);
+    let before = verified_heads(&db);
     let mut approvals = ApprovalServiceClient::new(client.channel());
     let by_bob = |message: &GiveApprovalRequest| {
         let mut request = client.named("bob").ask(message.clone());
@@ -487,7 +487,7 @@ async fn a_preview_decides_nothing(db: Db) {
     let mut give =
         GiveApprovalRequest { request_id: fresh(), approval: refusal(&refused).approval, validate_only: true };
     let preview = approvals.give_approval(by_bob(&give)).await.unwrap().into_inner();
-    assert_eq!((proved(&db), unknown_schools(&server)), (before, UNKNOWN.to_vec()));
+    assert_eq!((verified_heads(&db), unknown_schools(&server)), (before, UNKNOWN.to_vec()));
     give.validate_only = false;
     assert_eq!(approvals.give_approval(by_bob(&give)).await.unwrap().into_inner(), preview);
     for (wrong, field) in [

@@ -11,8 +11,8 @@ use tsio::proto::{
 
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::{RawSql, proved, verify};
-use crate::samples::done;
+use crate::raw_sql::{RawSql, verified_heads, verified_length, verify};
+use crate::samples::run_ok;
 
 both!(
     a_text_is_erased_and_the_record_says_so,
@@ -78,8 +78,8 @@ async fn a_text_is_erased_and_the_record_says_so(db: Db) {
         }
     };
     assert_eq!((change.kind.as_str(), change.hash.as_str()), ("text_erased", last.hash.as_str()));
-    assert_eq!(done(&server, &["offers", "events", &offer])[1]["text_erased"], true);
-    assert_eq!(proved(&db)[0].0, last.sequence);
+    assert_eq!(run_ok(&server, &["offers", "events", &offer])[1]["text_erased"], true);
+    assert_eq!(verified_length(&db), last.sequence);
 }
 
 async fn erasing_without_a_text_is_refused(db: Db) {
@@ -94,7 +94,7 @@ async fn erasing_without_a_text_is_refused(db: Db) {
     assert_eq!(code_and_reason(erase(&client, note + 1, &fresh()).await.unwrap_err()), precondition("NO_TEXT"));
     assert_eq!(erase(&client, 9_999, &fresh()).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(erase(&client, 0, &fresh()).await.unwrap_err().code(), Code::InvalidArgument);
-    proved(&db);
+    verified_heads(&db);
 }
 
 /// Checks that `tsio verify` reports this difference.
@@ -115,7 +115,7 @@ async fn a_text_deleted_without_an_event_is_named(db: Db) {
     assert_named(&db, &format!("event {note}: its text is not there, and no event erased it"));
     // The deletion can be recorded as an erasure afterwards.
     erase(&client, note, &fresh()).await.unwrap();
-    proved(&db);
+    verified_heads(&db);
     raw_sql.run("INSERT INTO texts SELECT * FROM my_copy").await.unwrap();
     assert_named(&db, &format!("event {note}: its text was erased, and is there"));
 }

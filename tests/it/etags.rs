@@ -8,9 +8,9 @@ use tsio::proto::{
     Milestone, Offer, Outcome, Party, StartOfferRequest,
 };
 
-use crate::client::{Client, YEAR, contact, fresh, of_school, reason, seen};
+use crate::client::{Client, YEAR, comparable, contact, fresh, offer_of_school, reason};
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::proved;
+use crate::raw_sql::{verified_heads, verified_length};
 
 both!(
     a_stale_etag_changes_nothing,
@@ -31,10 +31,10 @@ async fn a_stale_etag_changes_nothing(db: Db) {
     let first_contact = contact(Party::ResponsibleBody, &[&first], &fresh());
     let now = client.offers().contact_offers(client.ask(first_contact)).await.unwrap().into_inner().offers.remove(0);
     assert_ne!(now.etag, first.etag);
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let stale = client.offers().assign_offer(assign(&first.etag)).await.unwrap_err();
     assert_eq!((stale.code(), reason(&stale).as_str()), (Code::Aborted, "ETAG_STALE"));
-    assert_eq!(proved(&db), head);
+    assert_eq!(verified_heads(&db), heads);
     assert_eq!(client.offer(&now.offer).await, now);
     client.offers().assign_offer(assign(&now.etag)).await.unwrap();
     assert_eq!(client.offer(&now.offer).await.assignee, "ann");
@@ -52,7 +52,7 @@ async fn a_contact_of_many_is_all_or_none(db: Db) {
         ..Default::default()
     };
     client.offers().close_offer(client.ask(close)).await.unwrap();
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let mut stale = contact(Party::ResponsibleBody, &[one, two], &fresh());
     stale.offers[0].etag = one.etag.clone();
     stale.offers[1].etag = "of-long-ago".to_owned();
@@ -61,11 +61,11 @@ async fn a_contact_of_many_is_all_or_none(db: Db) {
     let one_closed = contact(Party::ResponsibleBody, &[one, two, closed], &fresh());
     let status = client.offers().contact_offers(client.ask(one_closed)).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "STATE_NOT_ALLOWED"));
-    assert_eq!(proved(&db), head);
+    assert_eq!(verified_heads(&db), heads);
     stale.offers[1].etag = two.etag.clone();
     let answer = client.offers().contact_offers(client.ask(stale)).await.unwrap().into_inner();
     assert!(answer.offers.iter().all(|it| it.contacts.len() == 1));
-    assert_eq!(proved(&db)[0].0, head[0].0 + 2, "one event for each offer");
+    assert_eq!(verified_length(&db), heads[0].sequence + 2, "one event for each offer");
 }
 
 /// Previews a call, and then makes the call under the same id. Checks that the preview writes nothing and that both
@@ -74,13 +74,13 @@ macro_rules! previewed {
     ($db:expr, $client:expr, $rpc:ident, $message:expr) => {{
         let mut message = $message;
         message.request_id = fresh();
-        let head = proved($db);
+        let heads = verified_heads($db);
         message.validate_only = true;
         let preview = $client.offers().$rpc($client.ask(message.clone())).await.map(Response::into_inner);
-        assert_eq!(proved($db), head, stringify!($rpc));
+        assert_eq!(verified_heads($db), heads, stringify!($rpc));
         message.validate_only = false;
         let real = $client.offers().$rpc($client.ask(message)).await.map(Response::into_inner);
-        assert_eq!(seen(preview), seen(real.clone()), stringify!($rpc));
+        assert_eq!(comparable(preview), comparable(real.clone()), stringify!($rpc));
         real
     }};
 }
@@ -100,7 +100,7 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
+    let school = offer_of_school(&offers, 910_003);
     let others: Vec<&Offer> = offers.iter().filter(|it| it.offer != school.offer).collect();
     let (offer, date) = (school.offer.clone(), "2021-09-20".to_owned());
 
@@ -147,7 +147,7 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     previewed!(&db, client, close_offer, close).unwrap();
     // One event adopts the rules, and 19 make offers. The real calls write ten: contacts with two offers and with one, a
     // corrected contact, an acceptance, a corrected date, an assignment, another region, a decline and a close.
-    assert_eq!(proved(&db)[0].0, 1 + 19 + 10);
+    assert_eq!(verified_length(&db), 1 + 19 + 10);
 }
 
 async fn a_text_that_no_database_can_store_is_a_field_violation(db: Db) {

@@ -13,7 +13,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, OnFailure, check_all_recorded};
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads, verified_length};
 
 /// Longer than the server needs to notice the state of the database. It checks its readiness every 2 s, and a call waits
 /// some seconds.
@@ -71,7 +71,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
         if db.is_postgres() { "DROP TRIGGER cursed ON events; DROP FUNCTION curse()" } else { "DROP TRIGGER cursed" };
     raw_sql.run(drop_trigger).await.unwrap();
     // One event adopts the rules, 19 make offers, and 99 are notes.
-    assert_eq!(proved(&db)[0].0, 1 + 19 + 99);
+    assert_eq!(verified_length(&db), 1 + 19 + 99);
     server.stop();
     assert!(server.stderr().contains("halving a batch"), "the calls were not in one batch");
 }
@@ -86,11 +86,11 @@ async fn acknowledged_changes_survive_a_killed_server(db: Db) {
         server.kill();
         sent.extend(load.end().await);
         server.restart();
-        proved(&db);
+        verified_heads(&db);
     }
     assert!(sent.len() > 120);
     check_all_recorded(&Client::of(&server).await, &offers, &sent).await;
-    proved(&db);
+    verified_heads(&db);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn terminated_sessions_lose_no_change() {
         load.until_more(20).await;
         let sent = load.end().await;
         check_all_recorded(&client, &offers, &sent).await;
-        proved(&db);
+        verified_heads(&db);
         // A lost session must not be treated as the fault of a command.
         server.stop();
         assert!(!server.stderr().contains("halving a batch"), "{}", server.stderr());
@@ -147,8 +147,8 @@ fn the_server_reconnects_to_a_restarted_database() {
         raw_sql.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await.unwrap();
         wait_for_health(&mut health, ServingStatus::Serving).await;
         client.note(&offer, "is anybody there", &id).await.unwrap();
-        assert_eq!(client.times(&offer, &id).await, 1);
-        proved(&db);
+        assert_eq!(client.times_recorded(&offer, &id).await, 1);
+        verified_heads(&db);
     });
 }
 

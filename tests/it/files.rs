@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::harness::{Db, Server, both, cli, tsio};
-use super::samples::{AUGUST, REGISTER_AUGUST, done, identify, import_all, offer_of, path, refused_for, summary, text};
+use super::samples::{
+    AUGUST, REGISTER_AUGUST, identify, import_all, offer_of, path, run_ok, run_refused_for, summary, text,
+};
 
 both!(
     unreadable_files_are_refused,
@@ -123,7 +125,7 @@ async fn unreadable_files_are_refused(db: Db) {
         let file = folder.write(name, &content);
         let words = [&["import", noun, &file, "--as-at", "2021-08-31"], flags].concat();
         for dry in [&["--dry-run"][..], &[]] {
-            let error = refused_for(&server, "FILE_REFUSED", &[&words[..], dry].concat());
+            let error = run_refused_for(&server, "FILE_REFUSED", &[&words[..], dry].concat());
             assert_eq!(error["code"], "INVALID_ARGUMENT", "{name}");
             let message = error_text(&error);
             assert!(says.iter().all(|it| message.contains(it)), "{name} {flags:?}: {message}");
@@ -132,7 +134,7 @@ async fn unreadable_files_are_refused(db: Db) {
     let bad = folder.write("bad.csv", &bad);
     let table = tsio(&["--server", &server.url(), "import", "ofsted", &bad, "--as-at", "2021-08-31"]);
     assert!(table.stderr.contains("  line 7, URN: \"9100O8\" is not a URN (5 or 6 digits)"), "{}", table.stderr);
-    assert_eq!(done(&server, &["import", "list"]), json!([]));
+    assert_eq!(run_ok(&server, &["import", "list"]), json!([]));
 }
 
 /// The message and the violations of an error, one per line.
@@ -180,7 +182,7 @@ async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
     ];
     for (name, content, counts, problems, note) in cases {
         let file = folder.write(name, &content);
-        let answer = done(&server, &["import", "ofsted", &file, "--as-at", "2021-08-31", "--dry-run"]);
+        let answer = run_ok(&server, &["import", "ofsted", &file, "--as-at", "2021-08-31", "--dry-run"]);
         let answer = &answer[0];
         assert_eq!([&answer["rows"], &answer["accepted"]].map(|it| it.as_i64().unwrap()), counts, "{name}: {answer}");
         let reported = answer["problems"].as_array().unwrap();
@@ -210,20 +212,20 @@ fn with_separator(text: &str, separator: u8) -> Vec<u8> {
 /// Checks that notes are shown by an import and by `import show`, as JSON and in the table.
 fn check_notes(server: &Server, folder: &Folder) {
     let register = folder.write("wales.csv", wales("910001,330,2001").as_bytes());
-    let wales = done(server, &["import", "register", &register, "--as-at", "2021-08-31"]);
+    let wales = run_ok(server, &["import", "register", &register, "--as-at", "2021-08-31"]);
     let of_wales = "1100 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1100";
     let answer = &wales[0];
     assert_eq!((&answer["rows"], &answer["accepted"], &answer["problems"]), (&1_101.into(), &1.into(), &json!([])));
     assert_eq!(answer["notes"], json!([of_wales]));
     let id = text(answer, "import_id");
-    let shown = done(server, &["import", "show", &id]);
+    let shown = run_ok(server, &["import", "show", &id]);
     assert_eq!((&shown["notes"], &shown["problems"]), (&json!([of_wales]), &json!([])));
     let table = tsio(&["--server", &server.url(), "import", "show", &id]);
     assert!(table.stdout.contains(&format!("wales.csv: note: {of_wales}")), "{}", table.stdout);
     // The same monthly file is imported with its own as-at date, and with two others.
     let note = |as_at: &str| {
         let words = ["import", "ofsted", &path(AUGUST.0), "--as-at", as_at, "--dry-run"];
-        done(server, &words)[0]["notes"].clone()
+        run_ok(server, &words)[0]["notes"].clone()
     };
     let doubt =
         |as_at: &str, why: &str| json!([format!("the as-at date is {as_at}, but {why}: is the as-at date right?")]);
@@ -240,12 +242,12 @@ async fn the_flags_of_an_import_belong_to_its_request(db: Db) {
     let id = "7d0a4f5e-6b7c-4c3e-9d9e-6f1c8a5230c5";
     let words = ["--request-id", id, "import", "ofsted", &file, "--as-at", "2021-08-31"];
     let accepted = [&words[..], &["--accept-problems"]].concat();
-    refused_for(&server, "FILE_REFUSED", &words);
-    let first = done(&server, &accepted);
+    run_refused_for(&server, "FILE_REFUSED", &words);
+    let first = run_ok(&server, &accepted);
     assert_eq!((&first[0]["rows"], &first[0]["accepted"]), (&11.into(), &3.into()));
-    assert_eq!(done(&server, &accepted), first, "the repeated request gets the same answer");
-    refused_for(&server, "REQUEST_ID_REUSED", &words);
-    refused_for(&server, "REQUEST_ID_REUSED", &[&accepted[..], &["--day-first"]].concat());
+    assert_eq!(run_ok(&server, &accepted), first, "the repeated request gets the same answer");
+    run_refused_for(&server, "REQUEST_ID_REUSED", &words);
+    run_refused_for(&server, "REQUEST_ID_REUSED", &[&accepted[..], &["--day-first"]].concat());
 }
 
 async fn a_trust_proposed_to_close_is_open(db: Db) {
@@ -264,7 +266,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
         let text = closing(&closing(&sample(name), "Proposed to close", "90001"), "Created in error", "90003");
         assert!(text.contains("Proposed to close") && text.contains("Created in error"), "{name}");
         let file = folder.write(name, &bytes(&text));
-        let answer = done(&server, &["import", "register", &file, "--as-at", as_at]);
+        let answer = run_ok(&server, &["import", "register", &file, "--as-at", as_at]);
         assert_eq!((&answer[0]["accepted"], &answer[0]["problems"]), (&answer[0]["rows"], &json!([])), "{answer}");
     }
     import_all(&server, &[links, establishments, AUGUST]);
@@ -273,7 +275,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
     assert_eq!(summary(&server, "2021-22"), [73, 28, 0, 28, 0, 10, 5, 13, 11, 2, 0, 5, 0]);
     assert_eq!(identify(&server), [18, 0, 0, 0, 0, 5]);
     assert_eq!(offer_of(&server, 90_001)["recipient_kind"], "mat");
-    let shown = done(&server, &["trusts", "show", "90001"]);
+    let shown = run_ok(&server, &["trusts", "show", "90001"]);
     assert!(shown.to_string().contains("Proposed to close"), "{shown}");
     let school = cli(&server, &["schools", "show", "910044"]);
     assert_eq!(school.code, 0, "{}", school.stderr);

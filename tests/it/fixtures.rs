@@ -23,7 +23,7 @@ use tsio::proto::{ListAwardsRequest, ListOffersRequest, OfferState};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::money::{Claim, Much, nle, npqel_of};
+use crate::money::{Claim, Quantity, nle, npqel_of};
 use crate::raw_sql::{RawSql, verify};
 use format::{Answer, Call, Caller, EncodedMessage, Fixture, Head, Manifest};
 use recorder::reason;
@@ -333,9 +333,9 @@ async fn work_goes_on(restored: RestoredFixture) {
     let accepted = client.offers().list_offers(client.ask(accepted)).await.unwrap().into_inner().offers;
     let offer = &accepted.first().expect("the fixture has an accepted offer").offer;
     client.note(offer, "after the upgrade", &fresh()).await.unwrap();
-    let award = client.awarded(offer, nle(1)).await;
+    let award = client.create_award(offer, nle(1)).await;
     client.start(offer).await.unwrap();
-    client.draw(&award, Much::Days(1), &fresh()).await.unwrap();
+    client.draw(&award, Quantity::Days(1), &fresh()).await.unwrap();
     server.stop();
     restored.check_heads_in_record();
     let worked_on = |head: &Head| restored.events_of_upgrade() + if head.programme == YEAR { 4 } else { 0 };
@@ -365,7 +365,7 @@ async fn earlier_payments_stay_paid(restored: RestoredFixture) {
 
     let again = client.award(offer, vec![npqel_of("LEADER-3", "Teach First", 1_000)], &fresh()).await.unwrap_err();
     assert_eq!(reason(&again), "LEADER_FUNDED");
-    let fees = client.awarded(offer, npqel_of("leader-4", "Teach First", 1_000)).await;
+    let fees = client.create_award(offer, npqel_of("leader-4", "Teach First", 1_000)).await;
     for (award, issuer) in [(&fees, ""), (&fees, "teach first"), (&before.award, "")] {
         for total_pence in [0, 500] {
             let claim = Claim { issuer, total_pence, ..Claim::of(award, 100, &unrefunded.reference) };

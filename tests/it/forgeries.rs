@@ -11,7 +11,7 @@ use crate::client::{Client, YEAR};
 use crate::fixtures::casework;
 use crate::fixtures::format::Fixture;
 use crate::harness::{Db, Server, run_within, tsio};
-use crate::raw_sql::{RawSql, proved, verify};
+use crate::raw_sql::{RawSql, verified_heads, verify};
 use forger::Forger;
 
 /// The fixture of the last version with rules 1.
@@ -274,7 +274,7 @@ fn is_careless(difference: &str) -> bool {
 
 /// Makes each forgery on a copy of the database, and checks that verify names it.
 async fn check_each_is_named(db: &Db) {
-    proved(db);
+    verified_heads(db);
     for Forgery { name, forge, event, rule } in FORGERIES {
         let restore = db.backup();
         let mut forger = Forger::of(db).await;
@@ -292,7 +292,7 @@ async fn check_each_is_named(db: &Db) {
         assert!(careless.is_empty(), "{name}: {careless:#?}");
         restore();
     }
-    proved(db);
+    verified_heads(db);
 }
 
 /// Forges a record from before rules 2.

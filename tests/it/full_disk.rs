@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::harness::{Db, Server, run_within, setting};
 use crate::io_faults::{Control, wait_for_health};
 use crate::load::{Load, OnFailure, check_all_recorded};
-use crate::raw_sql::proved;
+use crate::raw_sql::verified_heads;
 
 /// How often the disk fills up, unless `TSIO_DISK_ROUNDS` sets another number.
 const ROUNDS: usize = 2;
@@ -127,10 +127,10 @@ async fn fill_and_free(mut random: Rng, rounds: usize, on_postgres: bool) {
         }
         server.kill();
         server.restart();
-        proved(&db);
+        verified_heads(&db);
         check_all_recorded(&Client::of(&server).await, &offers, &sent).await;
     }
-    proved(&db);
+    verified_heads(&db);
 }
 
 /// Runs the rounds, and prints their seed.

@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use tonic::Code;
 use tsio::proto::{ListAwardsRequest, ListFundEntriesRequest, StreamFundEntriesRequest};
 
-use super::client::{Client, YEAR, fresh, of_school};
+use super::client::{Client, YEAR, fresh, offer_of_school};
 use super::harness::{Db, Server, both, cli, tsio};
-use super::money::{WITH_LEADER, WITH_PARTNER, counted, fund_row, funded, given, moved, nle_fund, started, taken};
-use super::samples::{august, done, refused, refused_for, said_by, text, verified};
+use super::money::{
+    WITH_LEADER, WITH_PARTNER, accept_offer, award_amounts, create_award, create_fund_with, fund_amounts, fund_row,
+    nle_fund, start_delivery,
+};
+use super::samples::{as_person, run_ok, run_refused, run_refused_for, start_with_august, text, verify_ok};
 
 both!(
     funds_are_created_and_allocated,
@@ -22,9 +25,9 @@ both!(
 );
 
 async fn funds_are_created_and_allocated(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     // The programme creates this fund itself.
-    let list = done(&server, &["funds", "list", "--programme", "2021-22"]);
+    let list = run_ok(&server, &["funds", "list", "--programme", "2021-22"]);
     assert_eq!(list.as_array().map(Vec::len), Some(1), "{list}");
     for key in ["fund", "programme", "strand", "region", "unit", "allocated", "committed", "spent", "available"] {
         assert!(list[0].as_object().unwrap().contains_key(key), "{key}: {list}");
@@ -33,57 +36,62 @@ async fn funds_are_created_and_allocated(db: Db) {
         (&list[0]["strand"], &list[0]["unit"], &list[0]["region"]),
         (&json!("nle"), &json!("pence"), &Value::Null)
     );
-    assert_eq!(counted(&list[0]), [0, 0, 0, 0]);
+    assert_eq!(fund_amounts(&list[0]), [0, 0, 0, 0]);
 
     fn create<'a>(strand: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         [&["funds", "create", "--programme", "2021-22", "--strand", strand], more].concat()
     }
-    let fund = text(&done(&server, &create("credit", &[])), "fund");
+    let fund = text(&run_ok(&server, &create("credit", &[])), "fund");
     for (strand, more) in [("credit", &[][..]), ("nle", &[])] {
-        let error = refused_for(&server, "FUND_EXISTS", &create(strand, more));
+        let error = run_refused_for(&server, "FUND_EXISTS", &create(strand, more));
         assert_eq!(error["code"], "ALREADY_EXISTS");
     }
-    let regional = done(&server, &create("credit", &["--region", "West Midlands"]));
-    assert_eq!((&regional["region"], counted(&regional)), (&json!("West Midlands"), [0, 0, 0, 0]));
-    refused_for(&server, "FUND_EXISTS", &create("credit", &["--region", "West Midlands"]));
-    assert_eq!(refused(&server, &create("nlg", &["--region", "Mercia"]))["code"], "INVALID_ARGUMENT");
-    let unknown = refused(&server, &create("books", &[]));
+    let regional = run_ok(&server, &create("credit", &["--region", "West Midlands"]));
+    assert_eq!((&regional["region"], fund_amounts(&regional)), (&json!("West Midlands"), [0, 0, 0, 0]));
+    run_refused_for(&server, "FUND_EXISTS", &create("credit", &["--region", "West Midlands"]));
+    assert_eq!(run_refused(&server, &create("nlg", &["--region", "Mercia"]))["code"], "INVALID_ARGUMENT");
+    let unknown = run_refused(&server, &create("books", &[]));
     assert!(["NOT_FOUND", "INVALID_ARGUMENT"].map(Value::from).contains(&unknown["code"]), "{unknown}");
     let of_nowhere = ["funds", "create", "--programme", "1999-00", "--strand", "credit"];
-    assert_eq!(refused(&server, &of_nowhere)["code"], "NOT_FOUND");
+    assert_eq!(run_refused(&server, &of_nowhere)["code"], "NOT_FOUND");
 
     // From an empty fund the largest withdrawal is zero.
-    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "withdraw", &fund, "0.01", "--on", "2021-09-02"]);
+    let error =
+        run_refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "withdraw", &fund, "0.01", "--on", "2021-09-02"]);
     assert_eq!((&error["largest"], &error["limits"][0]["available"]), (&json!(0), &json!(0)));
-    done(&server, &["funds", "allocate", &fund, "£4,000.50", "--on", "2021-09-02"]);
-    done(&server, &["funds", "withdraw", &fund, "1000", "--on", "2021-09-03"]);
-    assert_eq!(counted(&fund_row(&server, &fund)), [300_050, 0, 0, 300_050]);
-    let target_fund = text(&done(&server, &create("nlg", &[])), "fund");
-    let moved = done(&server, &["funds", "move", &fund, &target_fund, "3000.49", "--on", "2021-09-04"]);
+    run_ok(&server, &["funds", "allocate", &fund, "£4,000.50", "--on", "2021-09-02"]);
+    run_ok(&server, &["funds", "withdraw", &fund, "1000", "--on", "2021-09-03"]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [300_050, 0, 0, 300_050]);
+    let target_fund = text(&run_ok(&server, &create("nlg", &[])), "fund");
+    let moved = run_ok(&server, &["funds", "move", &fund, &target_fund, "3000.49", "--on", "2021-09-04"]);
     assert!(moved.is_object() || moved.is_array(), "{moved}");
-    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1], "money may move to a fund of another strand");
-    assert_eq!(counted(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
-    refused_for(&server, "FUNDS_INSUFFICIENT", &["funds", "move", &fund, &target_fund, "0.02", "--on", "2021-09-04"]);
-    refused_for(&server, "SAME_FUND", &["funds", "move", &target_fund, &target_fund, "1", "--on", "2021-09-04"]);
-    assert_eq!(counted(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
-    verified(&db);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [1, 0, 0, 1], "money may move to a fund of another strand");
+    assert_eq!(fund_amounts(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
+    run_refused_for(
+        &server,
+        "FUNDS_INSUFFICIENT",
+        &["funds", "move", &fund, &target_fund, "0.02", "--on", "2021-09-04"],
+    );
+    run_refused_for(&server, "SAME_FUND", &["funds", "move", &target_fund, &target_fund, "1", "--on", "2021-09-04"]);
+    assert_eq!(fund_amounts(&fund_row(&server, &target_fund)), [300_049, 0, 0, 300_049]);
+    verify_ok(&db);
 }
 
 async fn large_movements_need_two_people(db: Db) {
-    let server = august(&db);
-    let fund = funded(&server, "credit", "50000");
-    let target_fund = funded(&server, "nlg", "1");
+    let server = start_with_august(&db);
+    let fund = create_fund_with(&server, "credit", "50000");
+    let target_fund = create_fund_with(&server, "nlg", "1");
     let ask = |words: &[&str]| {
         let words = [words, &["--on", "2021-10-01"]].concat();
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &words)), "approval")
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &words)), "approval")
     };
     let give = |who: &'static str, roles: &'static str, approval: &str| {
-        cli(&server, &said_by(who, roles, &["approvals", "give", approval]))
+        cli(&server, &as_person(who, roles, &["approvals", "give", approval]))
     };
     // One person may allocate £50,000 alone, but not a penny more.
     let allocation = ask(&["funds", "allocate", &fund, "50000.01"]);
-    assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
-    let open = done(&server, &["approvals", "list"]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
+    let open = run_ok(&server, &["approvals", "list"]);
     let seen = json!([
         open[0]["approval"],
         open[0]["action"],
@@ -95,37 +103,37 @@ async fn large_movements_need_two_people(db: Db) {
     assert_eq!(ask(&["funds", "allocate", &fund, "50000.01"]), allocation, "a repeated call names the same approval");
     assert_eq!(give("ann", "finance,finance-approver", &allocation).json["error"]["reason"], "SELF_APPROVAL");
     assert_eq!(give("bob", "finance", &allocation).json["error"]["reason"], "ROLE_MISSING");
-    assert_eq!(counted(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [5_000_000, 0, 0, 5_000_000]);
     let given = give("bob", "finance-approver", &allocation);
     assert_eq!(given.code, 0, "{}", given.stderr);
-    assert_eq!(counted(&fund_row(&server, &fund)), [10_000_001, 0, 0, 10_000_001]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [10_000_001, 0, 0, 10_000_001]);
     assert_eq!(give("cleo", "finance-approver", &allocation).json["error"]["reason"], "APPROVAL_NOT_OPEN");
 
     let withdrawal = ask(&["funds", "withdraw", &fund, "60000"]);
     let movement = ask(&["funds", "move", &fund, &target_fund, "70000"]);
     assert_eq!(give("bob", "finance-approver", &withdrawal).code, 0);
-    assert_eq!(counted(&fund_row(&server, &fund)), [4_000_001, 0, 0, 4_000_001]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [4_000_001, 0, 0, 4_000_001]);
     // The movement is checked again when the approval is given: the fund no longer has £70,000.
     let late = &give("bob", "finance-approver", &movement).json["error"];
     assert_eq!((&late["reason"], &late["largest"]), (&json!("FUNDS_INSUFFICIENT"), &json!(4_000_001)));
     // The movement is also checked as of its date: money that is allocated a day later is not available.
-    let run_alone = |who: &'static str, words: &[&str]| done(&server, &said_by(who, "finance", words));
+    let run_alone = |who: &'static str, words: &[&str]| run_ok(&server, &as_person(who, "finance", words));
     run_alone("dan", &["funds", "allocate", &fund, "30000", "--on", "2021-10-02"]);
     let early = &give("bob", "finance-approver", &movement).json["error"];
     assert_eq!((&early["reason"], &early["limits"][0]["kind"]), (&json!("FUNDS_INSUFFICIENT"), &json!("as_of")));
     run_alone("eve", &["funds", "withdraw", &fund, "30000", "--on", "2021-10-02"]);
     run_alone("flo", &["funds", "allocate", &fund, "30000", "--on", "2021-10-01"]);
     assert_eq!(give("bob", "finance-approver", &movement).code, 0);
-    assert_eq!(counted(&fund_row(&server, &fund)), [1, 0, 0, 1]);
-    assert_eq!(counted(&fund_row(&server, &target_fund)), [7_000_100, 0, 0, 7_000_100]);
-    verified(&db);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [1, 0, 0, 1]);
+    assert_eq!(fund_amounts(&fund_row(&server, &target_fund)), [7_000_100, 0, 0, 7_000_100]);
+    verify_ok(&db);
 }
 
 /// The amounts that one person moved alone on a fund are added. Above £50,000 a second person must approve.
 async fn movements_by_one_person_alone_count_together(db: Db) {
-    let server = august(&db);
-    let (fund, other) = (funded(&server, "credit", "1"), funded(&server, "nlg", "1"));
-    let move_by = |who: &'static str, words: &[&str]| cli(&server, &said_by(who, "finance", words));
+    let server = start_with_august(&db);
+    let (fund, other) = (create_fund_with(&server, "credit", "1"), create_fund_with(&server, "nlg", "1"));
+    let move_by = |who: &'static str, words: &[&str]| cli(&server, &as_person(who, "finance", words));
     let check_allowed = |who, words: &[&str]| assert_eq!(move_by(who, words).code, 0, "{who} {words:?}");
     let check_approval_needed = |who, words: &[&str]| {
         let error = move_by(who, words).json["error"].clone();
@@ -138,9 +146,9 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
     let expected =
         "an allocation of £20,000.01, with £30,000 that one person moved on the fund alone in 30 days, needs a second";
     assert!(message.contains(expected), "{message}");
-    let open = done(&server, &["approvals", "list"]);
+    let open = run_ok(&server, &["approvals", "list"]);
     assert_eq!((&open[0]["moved_alone_pence"], &open[0]["amount_pence"]), (&json!(3_000_000), &json!(2_000_001)));
-    let given = cli(&server, &said_by("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
+    let given = cli(&server, &as_person("bob", "finance-approver", &["approvals", "give", &text(&error, "approval")]));
     assert_eq!(given.code, 0, "{}", given.stderr);
     // An approved allocation is not added to the amounts of either person.
     check_allowed("bob", &["funds", "allocate", &fund, "50000"]);
@@ -155,7 +163,7 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
     }
     check_allowed("ann", &["funds", "allocate", &other, "50000"]);
     check_allowed("cleo", &["funds", "move", &fund, &other, "50000"]);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// Makes a fund of credit with seven entries, and returns its id:
@@ -166,27 +174,27 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
 /// * on 2 April £1,000 are withdrawn;
 /// * recorded last, £100 are allocated with a date in October 2021.
 fn fund_with_history(server: &Server) -> String {
-    let fund = funded(server, "credit", "10000");
-    let offer = taken(server, 910_001);
-    done(server, &["funds", "allocate", &fund, "2000", "--on", "2022-03-31"]);
+    let fund = create_fund_with(server, "credit", "10000");
+    let offer = accept_offer(server, 910_001);
+    run_ok(server, &["funds", "allocate", &fund, "2000", "--on", "2022-03-31"]);
     let award = [&["awards", "credit", &offer, "--amount", "4000", "--on", "2022-03-31"], &WITH_PARTNER[..]].concat();
-    let award = text(&done(server, &award), "award");
-    started(server, &offer);
-    done(server, &["funds", "allocate", &fund, "500", "--on", "2022-04-01"]);
-    done(server, &["awards", "draw", &award, "--amount", "1500", "--on", "2022-04-01"]);
-    done(server, &["funds", "withdraw", &fund, "1000", "--on", "2022-04-02"]);
-    done(server, &["funds", "allocate", &fund, "100", "--on", "2021-10-01"]);
+    let award = text(&run_ok(server, &award), "award");
+    start_delivery(server, &offer);
+    run_ok(server, &["funds", "allocate", &fund, "500", "--on", "2022-04-01"]);
+    run_ok(server, &["awards", "draw", &award, "--amount", "1500", "--on", "2022-04-01"]);
+    run_ok(server, &["funds", "withdraw", &fund, "1000", "--on", "2022-04-02"]);
+    run_ok(server, &["funds", "allocate", &fund, "100", "--on", "2021-10-01"]);
     fund
 }
 
 async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let fund = fund_with_history(&server);
     let at = |more: &[&str]| {
-        let answer = done(&server, &[&["funds", "position", &fund], more].concat());
-        counted(if answer["position"].is_object() { &answer["position"] } else { &answer })
+        let answer = run_ok(&server, &[&["funds", "position", &fund], more].concat());
+        fund_amounts(if answer["position"].is_object() { &answer["position"] } else { &answer })
     };
-    let entries = done(&server, &["funds", "entries", &fund]);
+    let entries = run_ok(&server, &["funds", "entries", &fund]);
     let entries = entries.as_array().unwrap();
     let sequence = |n: usize| entries[n].get("event_sequence").unwrap().to_string();
     let time = |n: usize| text(&entries[n], "recorded_time");
@@ -215,9 +223,9 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     }
     // The financial years add up to the total.
     let years = |more: &[&str]| {
-        let answer = done(&server, &[&["funds", "position", &fund], more].concat());
+        let answer = run_ok(&server, &[&["funds", "position", &fund], more].concat());
         let years = answer["financial_years"].as_array().unwrap().clone();
-        let moved = |it: &Value| counted(if it["moved"].is_object() { &it["moved"] } else { it });
+        let moved = |it: &Value| fund_amounts(if it["moved"].is_object() { &it["moved"] } else { it });
         years.iter().map(|it| (text(it, "year"), moved(it))).collect::<Vec<_>>()
     };
     let first = ("2021-22".to_owned(), [1_210_000, 400_000, 0, 810_000]);
@@ -225,25 +233,25 @@ async fn balances_are_shown_as_of_any_date_or_sequence(db: Db) {
     assert_eq!(years(&[]), [first.clone(), second]);
     assert_eq!(years(&["--as-of", "2022-03-31"]), [first]);
     let future_sequence =
-        refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
+        run_refused_for(&server, "FIELD_VIOLATIONS", &["funds", "position", &fund, "--sequence", "999999"]);
     assert_eq!(future_sequence["violations"][0]["field"], "at_sequence", "the record has no such sequence yet");
     // The answer as of a sequence never changes.
-    let position = done(&server, &["funds", "position", &fund]);
+    let position = run_ok(&server, &["funds", "position", &fund]);
     let sequence = position["at_sequence"].to_string();
-    done(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
-    let again = done(&server, &["funds", "position", &fund, "--sequence", &sequence]);
+    run_ok(&server, &["funds", "allocate", &fund, "1", "--on", "2021-10-01"]);
+    let again = run_ok(&server, &["funds", "position", &fund, "--sequence", &sequence]);
     assert_eq!(
         (&again["financial_years"], &again["at_sequence"]),
         (&position["financial_years"], &position["at_sequence"])
     );
     assert_eq!(at(&[]), [1_160_100, 250_000, 150_000, 760_100]);
-    verified(&db);
+    verify_ok(&db);
 }
 
 async fn entries_are_listed(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let fund = fund_with_history(&server);
-    let list = done(&server, &["funds", "entries", &fund]);
+    let list = run_ok(&server, &["funds", "entries", &fund]);
     let seen: Vec<Value> = list
         .as_array()
         .unwrap()
@@ -295,99 +303,99 @@ async fn entries_are_listed(db: Db) {
 }
 
 async fn a_fund_may_be_over_committed_on_purpose(db: Db) {
-    let server = august(&db);
-    let fund = funded(&server, "credit", "5000");
-    let spare = funded(&server, "nlg", "1");
-    let offer = taken(&server, 910_001);
-    let award = given(&server, "credit", &offer, &[&["--amount", "4000"], &WITH_PARTNER[..]].concat());
-    started(&server, &offer);
-    done(&server, &["awards", "draw", &award, "--amount", "500", "--on", "2021-11-01"]);
+    let server = start_with_august(&db);
+    let fund = create_fund_with(&server, "credit", "5000");
+    let spare = create_fund_with(&server, "nlg", "1");
+    let offer = accept_offer(&server, 910_001);
+    let award = create_award(&server, "credit", &offer, &[&["--amount", "4000"], &WITH_PARTNER[..]].concat());
+    start_delivery(&server, &offer);
+    run_ok(&server, &["awards", "draw", &award, "--amount", "500", "--on", "2021-11-01"]);
     let cut = ["funds", "withdraw", &fund, "2000", "--on", "2021-11-02"];
-    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &cut);
+    let error = run_refused_for(&server, "FUNDS_INSUFFICIENT", &cut);
     assert_eq!(error["largest"], 100_000, "£1,000 is neither committed nor spent");
     let deliberately = [&cut[..], &["--over-commit"]].concat();
     let approval =
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("ann", "finance", &deliberately)), "approval");
-    assert_eq!(counted(&fund_row(&server, &fund)), [500_000, 350_000, 50_000, 100_000], "not before the approval");
-    done(&server, &said_by("bob", "finance-approver", &["approvals", "give", &approval]));
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &deliberately)), "approval");
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [500_000, 350_000, 50_000, 100_000], "not before the approval");
+    run_ok(&server, &as_person("bob", "finance-approver", &["approvals", "give", &approval]));
     let row = fund_row(&server, &fund);
-    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 350_000, 50_000, -100_000], &json!(true)));
+    assert_eq!((fund_amounts(&row), &row["over_committed"]), ([300_000, 350_000, 50_000, -100_000], &json!(true)));
 
     // No award from the fund and no movement out of it is possible. Existing awards continue.
     let more = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-03"], &WITH_PARTNER[..]].concat();
-    refused_for(&server, "FUND_OVER_COMMITTED", &more);
-    refused_for(&server, "FUND_OVER_COMMITTED", &["funds", "move", &fund, &spare, "0.01", "--on", "2021-11-03"]);
-    done(&server, &["awards", "draw", &award, "--amount", "250", "--on", "2021-11-04"]);
-    assert_eq!(counted(&fund_row(&server, &fund)), [300_000, 325_000, 75_000, -100_000]);
-    done(&server, &["awards", "release", &award, "--amount", "600", "--on", "2021-11-05"]);
+    run_refused_for(&server, "FUND_OVER_COMMITTED", &more);
+    run_refused_for(&server, "FUND_OVER_COMMITTED", &["funds", "move", &fund, &spare, "0.01", "--on", "2021-11-03"]);
+    run_ok(&server, &["awards", "draw", &award, "--amount", "250", "--on", "2021-11-04"]);
+    assert_eq!(fund_amounts(&fund_row(&server, &fund)), [300_000, 325_000, 75_000, -100_000]);
+    run_ok(&server, &["awards", "release", &award, "--amount", "600", "--on", "2021-11-05"]);
     let row = fund_row(&server, &fund);
-    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 75_000, -40_000], &json!(true)));
-    refused_for(&server, "FUND_OVER_COMMITTED", &more);
+    assert_eq!((fund_amounts(&row), &row["over_committed"]), ([300_000, 265_000, 75_000, -40_000], &json!(true)));
+    run_refused_for(&server, "FUND_OVER_COMMITTED", &more);
     // A refund of the last missing £400 clears the flag.
-    done(&server, &["awards", "refund", &award, "--amount", "400", "--reason", "paid twice", "--on", "2021-11-06"]);
+    run_ok(&server, &["awards", "refund", &award, "--amount", "400", "--reason", "paid twice", "--on", "2021-11-06"]);
     let row = fund_row(&server, &fund);
-    assert_eq!((counted(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
-    refused_for(&server, "FUNDS_INSUFFICIENT", &more);
-    done(&server, &["awards", "release", &award, "--amount", "0.01", "--on", "2021-11-07"]);
+    assert_eq!((fund_amounts(&row), &row["over_committed"]), ([300_000, 265_000, 35_000, 0], &json!(false)));
+    run_refused_for(&server, "FUNDS_INSUFFICIENT", &more);
+    run_ok(&server, &["awards", "release", &award, "--amount", "0.01", "--on", "2021-11-07"]);
     let since = [&["awards", "credit", &offer, "--amount", "0.01", "--on", "2021-11-07"], &WITH_PARTNER[..]].concat();
-    done(&server, &since);
-    verified(&db);
+    run_ok(&server, &since);
+    verify_ok(&db);
 }
 
 async fn a_regional_fund_comes_first(db: Db) {
-    let server = august(&db);
-    let national = funded(&server, "credit", "10000");
+    let server = start_with_august(&db);
+    let national = create_fund_with(&server, "credit", "10000");
     let create = ["funds", "create", "--programme", "2021-22", "--strand", "credit", "--region", "West Midlands"];
-    let regional = text(&done(&server, &create), "fund");
-    done(&server, &["funds", "allocate", &regional, "1000", "--on", "2021-09-01"]);
-    let here = taken(&server, 910_001);
-    let there = done(&server, &["offers", "list"]);
+    let regional = text(&run_ok(&server, &create), "fund");
+    run_ok(&server, &["funds", "allocate", &regional, "1000", "--on", "2021-09-01"]);
+    let here = accept_offer(&server, 910_001);
+    let there = run_ok(&server, &["offers", "list"]);
     let there = there
         .as_array()
         .unwrap()
         .iter()
         .find(|it| it["recipient_kind"] == "standalone" && it["region"] != "West Midlands");
-    let there = taken(&server, there.unwrap()["recipient"].as_i64().unwrap());
+    let there = accept_offer(&server, there.unwrap()["recipient"].as_i64().unwrap());
     fn credit<'a>(offer: &'a str, pounds: &'a str) -> Vec<&'a str> {
         [&["awards", "credit", offer, "--on", "2021-10-01", "--amount", pounds], &WITH_PARTNER[..]].concat()
     }
     // If a region has a fund, that fund is charged, even if only the national fund has enough money.
-    let error = refused_for(&server, "FUNDS_INSUFFICIENT", &credit(&here, "1500"));
+    let error = run_refused_for(&server, "FUNDS_INSUFFICIENT", &credit(&here, "1500"));
     assert!(text(&error["limits"][0], "account").contains(&regional), "{error}");
     assert_eq!(error["largest"], 100_000);
-    let award = done(&server, &credit(&here, "800"));
+    let award = run_ok(&server, &credit(&here, "800"));
     assert_eq!(award["fund"], json!(regional));
-    let award = done(&server, &credit(&there, "1500"));
+    let award = run_ok(&server, &credit(&there, "1500"));
     assert_eq!(award["fund"], json!(national));
-    assert_eq!(counted(&fund_row(&server, &regional)), [100_000, 80_000, 0, 20_000]);
-    assert_eq!(counted(&fund_row(&server, &national)), [1_000_000, 150_000, 0, 850_000]);
+    assert_eq!(fund_amounts(&fund_row(&server, &regional)), [100_000, 80_000, 0, 20_000]);
+    assert_eq!(fund_amounts(&fund_row(&server, &national)), [1_000_000, 150_000, 0, 850_000]);
     // The award keeps its fund when the offer moves to another region.
-    done(&server, &["offers", "region", &here, "--to", "North of England"]);
-    done(&server, &["offers", "start", &here, "--on", "2021-10-02"]);
-    let kept = text(&done(&server, &["awards", "list", "--offer", &here])[0], "award");
-    done(&server, &["awards", "draw", &kept, "--amount", "300", "--on", "2021-10-03"]);
-    assert_eq!(counted(&fund_row(&server, &regional)), [100_000, 50_000, 30_000, 20_000]);
+    run_ok(&server, &["offers", "region", &here, "--to", "North of England"]);
+    run_ok(&server, &["offers", "start", &here, "--on", "2021-10-02"]);
+    let kept = text(&run_ok(&server, &["awards", "list", "--offer", &here])[0], "award");
+    run_ok(&server, &["awards", "draw", &kept, "--amount", "300", "--on", "2021-10-03"]);
+    assert_eq!(fund_amounts(&fund_row(&server, &regional)), [100_000, 50_000, 30_000, 20_000]);
     assert_eq!(
-        done(&server, &credit(&here, "0.01"))["fund"],
+        run_ok(&server, &credit(&here, "0.01"))["fund"],
         json!(national),
         "a new award is charged to the fund of the current region"
     );
     // Days are awarded even from an empty fund; a strand without a fund is refused.
     let days =
-        done(&server, &[&["awards", "nle", &here, "--days", "2.5", "--on", "2021-10-01"], &WITH_LEADER[..]].concat());
-    assert_eq!((moved(&days), &days["day_rate_pence"]), ([5, 0, 0, 0, 5], &json!(60_000)));
-    assert_eq!(counted(&fund_row(&server, &nle_fund(&server))), [0, 150_000, 0, -150_000]);
-    let trust = taken(&server, 90_001);
+        run_ok(&server, &[&["awards", "nle", &here, "--days", "2.5", "--on", "2021-10-01"], &WITH_LEADER[..]].concat());
+    assert_eq!((award_amounts(&days), &days["day_rate_pence"]), ([5, 0, 0, 0, 5], &json!(60_000)));
+    assert_eq!(fund_amounts(&fund_row(&server, &nle_fund(&server))), [0, 150_000, 0, -150_000]);
+    let trust = accept_offer(&server, 90_001);
     let nlg = ["awards", "nlg", &trust, "--amount", "1", "--because", "a new board", "--on", "2021-10-01"];
-    refused_for(&server, "FUND_MISSING", &nlg);
-    verified(&db);
+    run_refused_for(&server, "FUND_MISSING", &nlg);
+    verify_ok(&db);
 }
 
 async fn lists_come_in_pages(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let (fund, other) = (client.made(YEAR, "credit", "").await, client.financed(YEAR, "nlg", 9).await);
+    let (fund, other) = (client.create_fund(YEAR, "credit", "").await, client.create_fund_with(YEAR, "nlg", 9).await);
     for pence in 1..=7 {
         client.allocate(&fund, pence, &fresh()).await.unwrap();
     }
@@ -414,12 +422,12 @@ async fn lists_come_in_pages(db: Db) {
     assert_eq!(page(&fund, i32::MAX, String::new()).await.unwrap().entries.len(), 7);
 
     // The awards of an offer and of a programme are listed in the order of their creation.
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
     for pence in 1..=5 {
-        client.awarded(&school.offer, crate::money::credit(pence)).await;
+        client.create_award(&school.offer, crate::money::credit(pence)).await;
     }
-    client.awarded(&school.offer, crate::money::nle(1)).await;
+    client.create_award(&school.offer, crate::money::nle(1)).await;
     for (offer, programme) in [(school.offer.as_str(), ""), ("", YEAR)] {
         let mut request = ListAwardsRequest {
             offer: offer.to_owned(),

@@ -10,7 +10,7 @@ use tsio::proto::{IdentifyOffersRequest, NoteOfferRequest, SummariseEligibilityR
 use uuid::Uuid;
 
 use super::harness::{Db, Server, both};
-use super::samples::{SEPTEMBER, SEPTEMBER_CORRECTED, august, done, import, offer_id, text, words};
+use super::samples::{SEPTEMBER, SEPTEMBER_CORRECTED, import, import_args, offer_id, run_ok, start_with_august, text};
 
 both!(imports_and_offers_at_once);
 
@@ -21,7 +21,7 @@ const IMPORTS: usize = 20;
 /// write notes. With the file of September, 31 schools are eligible and 3 recipients have no offer. With the corrected
 /// file, these numbers are 32 and 4. No other answer is right.
 async fn imports_and_offers_at_once(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let first = text(&import(&server, SEPTEMBER), "import_id");
     let offer = offer_id(&server, 910_001);
     let stopped = Arc::new(AtomicBool::new(false));
@@ -31,18 +31,18 @@ async fn imports_and_offers_at_once(db: Db) {
     stopped.store(true, Ordering::SeqCst);
     let (checks, notes) = (checks.await.unwrap(), notes.await.unwrap());
     assert!(checks > 0 && notes > 0, "{checks} checks and {notes} notes");
-    let events = done(&server, &["offers", "events", &offer]);
+    let events = run_ok(&server, &["offers", "events", &offer]);
     assert_eq!(events.as_array().unwrap().iter().filter(|it| it["kind"] == "noted").count(), notes);
-    assert_eq!(done(&server, &["eligibility", "summary"])["eligible_schools"], 31, "the last file was September's");
-    super::samples::verified(&db);
+    assert_eq!(run_ok(&server, &["eligibility", "summary"])["eligible_schools"], 31, "the last file was September's");
+    super::samples::verify_ok(&db);
 }
 
 /// Replaces the current import with each of the two files in turn. The last one is the file of September.
 fn replace_in_turns(server: &Server, mut current_import: String) {
     for index in 0..IMPORTS {
-        let words = words(if index % 2 == 0 { SEPTEMBER_CORRECTED } else { SEPTEMBER });
+        let words = import_args(if index % 2 == 0 { SEPTEMBER_CORRECTED } else { SEPTEMBER });
         let words = [&words.each_ref().map(String::as_str)[..], &["--replaces", &current_import]].concat();
-        let replaced = done(server, &words);
+        let replaced = run_ok(server, &words);
         assert_eq!(
             (&replaced[0]["accepted"], &replaced[0]["replaced"]),
             (&58.into(), &current_import.into()),

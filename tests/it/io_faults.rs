@@ -242,8 +242,8 @@ async fn check_lasting_fault(error: u64, expected: &str) {
     server.restart();
     let client = Client::of(&server).await;
     workload.check(&client, &db).await.unwrap();
-    assert_eq!(client.times(&offer, &ids[0]).await, 1);
-    assert_eq!(client.times(&offer, &ids[1]).await, 0, "a failed call that was not repeated was carried out");
+    assert_eq!(client.times_recorded(&offer, &ids[0]).await, 1);
+    assert_eq!(client.times_recorded(&offer, &ids[1]).await, 0, "a failed call that was not repeated was carried out");
 }
 
 /// Waits until health has the expected status.

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::harness::{Db, Server, both, cli, setting, tsio};
-use super::samples::{AUGUST, REGISTER_AUGUST, import_all, text, words};
+use super::samples::{AUGUST, REGISTER_AUGUST, import_all, import_args, text};
 
 use shape::Shape;
 
@@ -88,7 +88,7 @@ async fn every_command_has_the_shape_of_its_file(db: Db) {
     let mut shapes = Shapes { server: Server::start(&db), seen: BTreeMap::new() };
     import_all(&shapes.server, &REGISTER_AUGUST[..3]);
     for file in [REGISTER_AUGUST[3], AUGUST] {
-        shapes.run(&words(file).each_ref().map(String::as_str));
+        shapes.run(&import_args(file).each_ref().map(String::as_str));
     }
     shapes.run(&["offers", "identify"]);
     register::terms(&mut shapes);

@@ -19,8 +19,8 @@ use tsio::proto::{GetAwardRequest, RecipientKind};
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, run_within, setting};
-use crate::money::{Much, balances, nlg};
-use crate::raw_sql::proved;
+use crate::money::{Quantity, balances, nlg};
+use crate::raw_sql::verified_heads;
 
 /// The number of concurrent callers.
 const CALLERS: usize = 16;
@@ -113,14 +113,14 @@ impl Fixture {
     async fn set_up(client: &Client) -> Self {
         let mut offers = client.seed().await;
         offers.retain(|it| it.recipient_kind() == RecipientKind::Mat);
-        let fund = client.made(YEAR, "nlg", "").await;
+        let fund = client.create_fund(YEAR, "nlg", "").await;
         // Several people allocate, because the total is more than one person may allocate alone.
         for part in 0..ALLOCATIONS {
             client.named(&format!("treasury-{part}")).allocate(&fund, ALLOCATION, &fresh()).await.unwrap();
         }
-        client.accepted(&offers[0]).await;
+        client.accept_offer(&offers[0]).await;
         let offer = offers.remove(0).offer;
-        let award = client.awarded(&offer, nlg(AWARD)).await;
+        let award = client.create_award(&offer, nlg(AWARD)).await;
         client.start(&offer).await.unwrap();
         Self { fund, offer, award }
     }
@@ -134,7 +134,7 @@ impl Fixture {
                 client.allocate(&self.fund, it.pence, &it.id).await?.encode_to_vec()
             }
             CallKind::Award => client.award(&self.offer, vec![nlg(it.pence)], &it.id).await?.encode_to_vec(),
-            CallKind::Draw => client.draw(&self.award, Much::Pence(it.pence), &it.id).await?.encode_to_vec(),
+            CallKind::Draw => client.draw(&self.award, Quantity::Pence(it.pence), &it.id).await?.encode_to_vec(),
         })
     }
 
@@ -214,7 +214,7 @@ async fn rounds(db: Db, mut rng: Rng, kills: u64) {
             }
         }
         check_all_or_nothing(&client, &fixture, &all).await;
-        proved(&db);
+        verified_heads(&db);
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tsio::proto::{RecipientKind, VerifyLedgerRequest, VerifyLedgerResponse};
 
-use crate::client::{Client, YEAR, fresh, of_school};
+use crate::client::{Client, YEAR, fresh, offer_of_school};
 use crate::harness::{Db, Server, both, tsio};
-use crate::money::{Much, PROVIDER, balances, credit, nle, nlg, npqel, refusal};
-use crate::raw_sql::{RawSql, proved, verify};
-use crate::record::each_is_named;
+use crate::money::{PROVIDER, Quantity, balances, credit, nle, nlg, npqel, refusal};
+use crate::raw_sql::{RawSql, verified_heads, verified_length, verify};
+use crate::record::check_each_is_named;
 
 both!(
     entries_cannot_be_changed,
@@ -44,23 +44,23 @@ async fn make_ledger(db: &Db) -> LedgerFixture {
     let mut server = Server::start(db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let credit_fund = client.financed(YEAR, "credit", 1_000_000).await;
-    client.financed(YEAR, "npqel", 200_000).await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
+    let credit_fund = client.create_fund_with(YEAR, "credit", 1_000_000).await;
+    client.create_fund_with(YEAR, "npqel", 200_000).await;
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
     let offer = school.offer.clone();
-    let credit_award = client.awarded(&offer, credit(400_000)).await;
-    let days = client.awarded(&offer, nle(5)).await;
+    let credit_award = client.create_award(&offer, credit(400_000)).await;
+    let days = client.create_award(&offer, nle(5)).await;
     client.start(&offer).await.unwrap();
-    client.draw(&credit_award, Much::Pence(100_000), &fresh()).await.unwrap();
-    client.refund(&credit_award, Much::Pence(50_000)).await.unwrap();
-    client.release(&credit_award, Some(Much::Pence(25_000))).await.unwrap();
+    client.draw(&credit_award, Quantity::Pence(100_000), &fresh()).await.unwrap();
+    client.refund(&credit_award, Quantity::Pence(50_000)).await.unwrap();
+    client.release(&credit_award, Some(Quantity::Pence(25_000))).await.unwrap();
     let first = client.book(&days, 2).await;
     client.deliver(&days, first).await;
     client.book(&days, 1).await;
     let trust = offers.iter().find(|it| it.recipient_kind() == RecipientKind::Mat).unwrap();
-    client.accepted(trust).await;
-    let fees = client.awarded(&trust.offer, npqel(PROVIDER, 90_000)).await;
+    client.accept_offer(trust).await;
+    let fees = client.create_award(&trust.offer, npqel(PROVIDER, 90_000)).await;
     client.start(&trust.offer).await.unwrap();
     client.claim(&fees, 30_000, "INV-7").await.unwrap();
     let refused = client.allocate(&credit_fund, 5_000_001, &fresh()).await.unwrap_err();
@@ -77,7 +77,7 @@ async fn make_ledger(db: &Db) -> LedgerFixture {
 
 async fn entries_cannot_be_changed(db: Db) {
     make_ledger(&db).await;
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let mut attempts = vec!["UPDATE entries SET amount = 1 WHERE seq = 1", "DELETE FROM entries WHERE seq = 1"];
     attempts.push(if db.is_postgres() {
@@ -89,12 +89,12 @@ async fn entries_cannot_be_changed(db: Db) {
         let refused = raw_sql.run(attempt).await.unwrap_err();
         assert!(refused.contains("append-only"), "{attempt}: {refused}");
     }
-    assert_eq!(proved(&db), head);
+    assert_eq!(verified_heads(&db), heads);
 }
 
 async fn the_database_refuses_what_breaks_a_limit(db: Db) {
     let fixture = make_ledger(&db).await;
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let [fund, nle_fund, offer, credit, days, fees] =
         [&fixture.credit_fund, &fixture.nle_fund, &fixture.offer, &fixture.credit, &fixture.days, &fixture.fees]
@@ -167,15 +167,15 @@ async fn the_database_refuses_what_breaks_a_limit(db: Db) {
         let is_constraint = ["check constraint", "unique constraint"].iter().any(|it| refused.contains(it));
         assert!(is_constraint, "{attempt}: {refused}");
     }
-    assert_eq!(proved(&db), head);
+    assert_eq!(verified_heads(&db), heads);
 }
 
 async fn tampering_with_money_is_named(db: Db) {
     let fixture = make_ledger(&db).await;
-    let head = proved(&db)[0].0;
+    let head = verified_length(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let rows = tampering::all(&mut raw_sql, &fixture).await;
-    each_is_named(&db, &mut raw_sql, rows).await;
+    check_each_is_named(&db, &mut raw_sql, rows).await;
     // Without the last entry, VerifyLedger reports the same differences as the command.
     raw_sql.run_unguarded("DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)").await.unwrap();
     let (code, reports) = verify(&db, &[]);
@@ -198,14 +198,14 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let school = of_school(&offers, 910_003);
-    client.accepted(school).await;
-    let award = client.awarded(&school.offer, nle(2)).await;
+    let school = offer_of_school(&offers, 910_003);
+    client.accept_offer(school).await;
+    let award = client.create_award(&school.offer, nle(2)).await;
     client.release(&award, None).await.unwrap();
     let funds = client.funds(YEAR).await;
     assert_eq!((funds.len(), balances(&funds[0])), (1, [0, 0, 0, 0]));
     server.stop();
-    proved(&db);
+    verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let fund = raw_sql.id(&funds[0].fund);
     let gone = format!(
@@ -213,7 +213,7 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     );
     let named = format!("account {}: the record makes it", funds[0].fund);
     let back = "INSERT INTO accounts SELECT * FROM kept".to_owned();
-    each_is_named(&db, &mut raw_sql, vec![(gone, named, back)]).await;
+    check_each_is_named(&db, &mut raw_sql, vec![(gone, named, back)]).await;
 }
 
 async fn many_verify_at_once(db: Db) {
@@ -225,7 +225,12 @@ async fn many_verify_at_once(db: Db) {
     for _ in 0..CALLERS {
         let client = client.clone();
         calls.spawn(async move {
-            client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
+            client
+                .finance_service()
+                .verify_ledger(client.ask(VerifyLedgerRequest::default()))
+                .await
+                .unwrap()
+                .into_inner()
         });
     }
     // Reads succeed while the ledger is verified.
@@ -246,7 +251,7 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
     for micros in (200..12_000).step_by(100) {
         let mut request = client.ask(VerifyLedgerRequest::default());
         request.set_timeout(Duration::from_micros(micros));
-        cancelled += usize::from(client.finance().verify_ledger(request).await.is_err());
+        cancelled += usize::from(client.finance_service().verify_ledger(request).await.is_err());
         assert_eq!(client.fund(&fixture.credit_fund).await.fund, fixture.credit_fund, "after {micros} us");
     }
     assert!(cancelled > 0, "no call was cancelled");
@@ -255,7 +260,13 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
     assert!(
-        client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner().sound
+        client
+            .finance_service()
+            .verify_ledger(client.ask(VerifyLedgerRequest::default()))
+            .await
+            .unwrap()
+            .into_inner()
+            .sound
     );
 }
 
@@ -263,7 +274,7 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
 async fn call_verify_ledger(db: &Db) -> VerifyLedgerResponse {
     let server = Server::start(db);
     let client = Client::of(&server).await;
-    client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
+    client.finance_service().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
 }
 
 /// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added.
@@ -282,7 +293,7 @@ async fn an_older_database_has_no_cap_until_an_award(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let trust = offers.iter().find(|it| it.recipient_kind() == RecipientKind::Mat).unwrap();
-    client.accepted(trust).await;
+    client.accept_offer(trust).await;
     server.stop();
     let mut raw_sql = RawSql::of(&db).await;
     raw_sql.run(&before_money(&db)).await.unwrap();
@@ -297,21 +308,21 @@ async fn an_older_database_has_no_cap_until_an_award(db: Db) {
     ];
     assert_eq!(counts, [before, 0, 0], "a migration writes no history");
     drop(raw_sql);
-    proved(&db);
+    verified_heads(&db);
 
     server.restart();
     let client = Client::of(&server).await;
     let caps_of = |whole: &tsio::proto::GetOfferResponse| {
         whole.caps.iter().map(|it| (it.strand.clone(), it.allocated, it.committed)).collect::<Vec<_>>()
     };
-    let whole = client.whole(&trust.offer).await;
+    let whole = client.offer_details(&trust.offer).await;
     assert_eq!(caps_of(&whole), [("nle".to_owned(), 10, 0)], "the cap is shown as the terms set it");
     assert_eq!(RawSql::of(&db).await.number(caps).await, 0);
-    client.financed(YEAR, "nlg", 100_000).await;
-    client.awarded(&trust.offer, nlg(40_000)).await;
+    client.create_fund_with(YEAR, "nlg", 100_000).await;
+    client.create_award(&trust.offer, nlg(40_000)).await;
     assert_eq!(RawSql::of(&db).await.number(caps).await, 0, "a strand that only its fund limits has no cap");
-    client.awarded(&trust.offer, nle(3)).await;
+    client.create_award(&trust.offer, nle(3)).await;
     assert_eq!(RawSql::of(&db).await.number(caps).await, 1);
-    assert_eq!(caps_of(&client.whole(&trust.offer).await), [("nle".to_owned(), 10, 3)]);
-    proved(&db);
+    assert_eq!(caps_of(&client.offer_details(&trust.offer).await), [("nle".to_owned(), 10, 3)]);
+    verified_heads(&db);
 }

@@ -19,7 +19,7 @@ use tsio::proto::{
 use super::authentication::{as_role, call};
 use super::client::{Client, YEAR, fresh};
 use super::harness::{Db, Server, both};
-use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, numbers};
+use super::samples::{AUGUST, CREATED, REGISTER_AUGUST, SEPTEMBER, identify, import, import_all, numbers, run_ok};
 
 both!(
     a_filter_finds_what_it_says,
@@ -41,7 +41,7 @@ async fn seed_states(server: &Server) -> (Client, Vec<Offer>) {
     let offers = client.seed().await;
     for (index, offer) in offers.iter().enumerate() {
         match index % 6 {
-            0 => client.accepted(offer).await,
+            0 => client.accept_offer(offer).await,
             1 => drop(client.close(&offer.offer, Outcome::Withdrawn).await.unwrap()),
             2 => drop(client.close(&offer.offer, Outcome::Ineligible).await.unwrap()),
             _ => {}
@@ -221,7 +221,7 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
-    assert_eq!(identify(&server)[0], 19);
+    assert_eq!(identify(&server)[CREATED], 19);
     let client = Client::of(&server).await;
     for order in ["", "name", "name desc"] {
         let before = client.list(YEAR).await;
@@ -229,7 +229,7 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
         let first = page(&client, request.clone()).await.unwrap();
         if order == "name" {
             import(&server, SEPTEMBER);
-            assert_eq!(identify(&server)[0], 3);
+            assert_eq!(identify(&server)[CREATED], 3);
         }
         client.assign(&first.offers[0].offer, "someone", &fresh()).await.unwrap();
         request.page_token = first.next_page_token;
@@ -369,12 +369,15 @@ async fn a_filter_finds_only_offers_of_the_callers_regions(db: Db) {
 async fn the_command_line_lists_and_shows(db: Db) {
     let server = Server::start(&db);
     let (_, offers) = seed_states(&server).await;
-    let list = |words: &[&str]| done(&server, &[&["offers", "list"], words].concat());
+    let list = |words: &[&str]| run_ok(&server, &[&["offers", "list"], words].concat());
     let listed = list(&["--filter", "recipient_kind = STANDALONE AND recipient < 910004", "--order-by", "name desc"]);
     let mut expected: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
     expected.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
     assert_eq!(numbers(&listed, "recipient"), expected.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());
     let [first, second] = [&offers[2].offer, &offers[0].offer];
-    let shown = done(&server, &["offers", "show", first, second]);
-    assert_eq!(shown, json!([done(&server, &["offers", "show", first]), done(&server, &["offers", "show", second])]));
+    let shown = run_ok(&server, &["offers", "show", first, second]);
+    assert_eq!(
+        shown,
+        json!([run_ok(&server, &["offers", "show", first]), run_ok(&server, &["offers", "show", second])])
+    );
 }

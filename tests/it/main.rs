@@ -1,13 +1,13 @@
-//! Scenarios through a real client against the real binary, each on SQLite and on PostgreSQL.
+//! Runs scenarios with a real client against the real binary. Most run on SQLite and on PostgreSQL.
 //!
-//! One file a feature; what they stand on is in `harness/`. No scenario reaches into the program, but for `tamper`, which
-//! verifies some hundred times.
+//! Each feature has a file. The code that starts servers and databases is in `harness/`. Only `tamper` verifies with the
+//! program's own code instead of the command, because it verifies several hundred times.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test fails by panicking, and what its server said must be seen then"
+    reason = "a test fails by a panic, and then prints what its server wrote"
 )]
 
 mod adopted_rules;

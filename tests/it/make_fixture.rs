@@ -1,16 +1,17 @@
-//! Makes the fixture of a version: runs its binary over an empty SQLite file and an empty PostgreSQL database, does the
-//! casework of `fixtures/casework.rs` on both, and keeps the databases with the recorded calls. CONTRIBUTING.md says when.
+//! Makes the fixture of a version. Runs its binary on an empty SQLite file and an empty PostgreSQL database, and does the
+//! casework of `fixtures/casework.rs` on both. Writes the databases and the recorded calls. CONTRIBUTING.md says when to use
+//! this.
 //!
 //! ```sh
-//! cargo build && cargo run --example make-fixture                                    # of the commit that is checked out
-//! cargo run --example make-fixture -- --program path/to/tsio --commit 9f9fc2a        # of a binary that was built before
+//! cargo build && cargo run --example make-fixture                                    # for the commit that is checked out
+//! cargo run --example make-fixture -- --program path/to/tsio --commit 9f9fc2a        # for a binary that was built before
 //! ```
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a tool that stops at the first surprise and says what it made"
+    reason = "the tool stops at the first unexpected result, and prints what it made"
 )]
 
 mod fixtures {
@@ -36,21 +37,21 @@ use tsio_test_support::caller::connect;
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
-/// Where the fixtures are, from the root of the repository.
+/// The folder of the fixtures, relative to the root of the repository.
 const FIXTURES: &str = "tests/fixtures";
-/// What a binary is built from.
+/// The files and folders that a binary is built from.
 const SOURCES: [&str; 6] = ["src", "proto", "migrations", "terms", "Cargo.toml", "Cargo.lock"];
 
 /// Makes the fixture of a version.
 #[derive(Parser)]
 struct Arguments {
-    /// The binary of the version; the one that `cargo build` made last when left out.
+    /// The binary of the version. The default is the one that `cargo build` made last.
     #[arg(long, requires = "commit")]
     program: Option<PathBuf>,
-    /// The commit that the binary was built from; the one that is checked out when left out.
+    /// The commit that the binary was built from. The default is the one that is checked out.
     #[arg(long)]
     commit: Option<String>,
-    /// The folder to make; the next of tests/fixtures when left out.
+    /// The folder to make. The default is the next one in tests/fixtures.
     #[arg(long)]
     to: Option<PathBuf>,
 }
@@ -65,9 +66,9 @@ fn main() {
     let Arguments { program, commit, to } = Arguments::parse();
     let commit = commit.unwrap_or_else(commit_checked_out);
     let to = to.unwrap_or_else(|| next_folder(&commit));
-    assert!(!to.exists(), "{} is there already: a fixture is never made again", to.display());
+    assert!(!to.exists(), "{} exists already: a fixture is never made again", to.display());
     let program = program.unwrap_or_else(built_program);
-    let version = Version { program: program.canonicalize().expect("the binary is there: cargo build"), commit };
+    let version = Version { program: program.canonicalize().expect("the binary exists: run cargo build"), commit };
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tsio.db");
@@ -86,10 +87,10 @@ fn main() {
     }
 }
 
-/// The commit, where nothing that a binary is built from differs from it.
+/// Returns the commit that is checked out. Panics if the sources of the binary differ from it.
 fn commit_checked_out() -> String {
     let changed = output(git(&["status", "--porcelain", "--"]).args(SOURCES));
-    assert!(changed.is_empty(), "the binary is not of a commit: commit these first\n{changed}");
+    assert!(changed.is_empty(), "these sources differ from the commit; commit them first\n{changed}");
     output(&mut git(&["rev-parse", "--short=7", "HEAD"])).trim().to_owned()
 }
 
@@ -99,22 +100,22 @@ fn git(arguments: &[&str]) -> Command {
     git
 }
 
-/// `tests/fixtures/02-COMMIT` where there is one fixture.
+/// Returns the folder of the next fixture: `tests/fixtures/02-COMMIT` if there is one fixture.
 fn next_folder(commit: &str) -> PathBuf {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURES);
     let number = std::fs::read_dir(&fixtures).map_or(0, Iterator::count) + 1;
     fixtures.join(format!("{number:02}-{commit}"))
 }
 
-/// `target/debug/tsio` for `target/debug/examples/make-fixture`.
+/// Returns the path of the built binary: `target/debug/tsio` if this is `target/debug/examples/make-fixture`.
 fn built_program() -> PathBuf {
     let this = std::env::current_exe().unwrap();
     this.parent().and_then(Path::parent).unwrap().join("tsio")
 }
 
 impl Version {
-    /// Does the casework on the database at this URL. `contents` reads the database once nobody serves it: the kinds of
-    /// its events, and its bytes.
+    /// Does the casework on the database at this URL, and returns its fixture. `contents` reads the kinds of the events and
+    /// the bytes of the database after the server has stopped.
     fn fixture(&self, database: &str, url: &str, contents: impl FnOnce() -> (BTreeSet<String>, Vec<u8>)) -> Fixture {
         let server = Server::start(&self.program, url, &["--development"]);
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -140,21 +141,24 @@ impl Version {
         Fixture { manifest, calls, database: bytes }
     }
 
+    /// Verifies the database, and returns the heads of its records.
     fn heads(&self, url: &str) -> Vec<Head> {
         let reports = output(Command::new(&self.program).args(["--output", "json", "verify", "--database", url]));
         Head::of_reports(&serde_json::from_str(&reports).unwrap())
     }
 }
 
+/// Returns the kinds of the events in a SQLite file, and its bytes.
 fn sqlite_contents(file: &Path) -> (BTreeSet<String>, Vec<u8>) {
-    let log = std::fs::metadata(file.with_extension("db-wal")).map_or(0, |about| about.len());
-    assert_eq!(log, 0, "the server ended without closing its database: events are still in the log beside it");
+    let log = std::fs::metadata(file.with_extension("db-wal")).map_or(0, |metadata| metadata.len());
+    assert_eq!(log, 0, "the server did not close its database: events are still in the write-ahead log");
     let database = rusqlite::Connection::open(file).unwrap();
     let mut kinds = database.prepare("SELECT DISTINCT kind FROM events").unwrap();
     let kinds = kinds.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     (kinds, std::fs::read(file).unwrap())
 }
 
+/// Returns the kinds of the events in the PostgreSQL database, and its dump.
 fn postgres_contents(cluster: &Cluster) -> (BTreeSet<String>, Vec<u8>) {
     let kinds = cluster.psql("fixture", &["SELECT DISTINCT kind FROM events"]);
     let mut dump = cluster.program("pg_dump");
@@ -162,15 +166,16 @@ fn postgres_contents(cluster: &Cluster) -> (BTreeSet<String>, Vec<u8>) {
     (kinds.lines().map(ToOwned::to_owned).collect(), for_every_postgres(&dump).into_bytes())
 }
 
-/// The dump without the lines that only some versions of PostgreSQL and `psql` understand.
+/// Removes the lines of a dump that only some versions of PostgreSQL and `psql` understand.
 fn for_every_postgres(dump: &str) -> String {
     const OF_SOME_VERSIONS: [&str; 3] = ["SET transaction_timeout", "\\restrict", "\\unrestrict"];
     let kept = dump.lines().filter(|line| !OF_SOME_VERSIONS.iter().any(|it| line.starts_with(it)));
     kept.flat_map(|line| [line, "\n"]).collect()
 }
 
+/// Runs a command, checks that it succeeds, and returns its standard output.
 fn output(command: &mut Command) -> String {
-    let done = command.output().unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
-    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap()
+    let result = command.output().unwrap_or_else(|problem| panic!("{command:?}: {problem}"));
+    assert!(result.status.success(), "{command:?}: {}", String::from_utf8_lossy(&result.stderr));
+    String::from_utf8(result.stdout).unwrap()
 }

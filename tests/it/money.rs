@@ -1,6 +1,7 @@
-//! Days and money over the wire, as scenarios use them: what is asked for, what comes back, how it is counted.
+//! Helpers for funds and awards: messages, methods of [`Client`], and commands of the command line.
 //!
-//! No rule lives here and nothing is repeated: each answer is the scenario's to judge. Amounts are pence and half-days.
+//! These helpers know no rule of the scheme, and repeat no call. The scenarios check the answers. Amounts are pence or
+//! half-days.
 
 use prost::Message as _;
 use serde_json::Value;
@@ -25,24 +26,25 @@ use tsio_test_support::messages;
 
 use crate::client::{Client, contact, fresh};
 use crate::harness::Server;
-use crate::samples::{done, offer_of, text};
+use crate::samples::{offer_of, run_ok, text};
 
-/// A day inside the award window of [`crate::client::YEAR`], on which scenarios award and draw.
+/// The day on which scenarios award and draw. It is inside the award window of [`crate::client::YEAR`].
 pub(crate) const DAY: &str = "2021-11-01";
-/// An open multi-academy trust that no standalone offer of the samples belongs to.
+/// The UID of a partner trust: an open multi-academy trust that no standalone offer of the samples belongs to.
 pub(crate) const PARTNER: i32 = 90_001;
-/// Accredited in the terms of [`crate::client::YEAR`].
+/// A provider that the terms of [`crate::client::YEAR`] accredit.
 pub(crate) const PROVIDER: &str = "Teach First";
 
-/// An amount in its unit.
+/// An amount with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Much {
+pub(crate) enum Quantity {
     /// Pence.
     Pence(i64),
     /// Half-days.
     Days(i32),
 }
 
+/// A new award of a leader's days.
 pub(crate) fn nle(half_days: i32) -> NewAward {
     let (leader, organisation) = ("nle-17".to_owned(), "Larkrise Teaching School Hub".to_owned());
     NewAward {
@@ -51,7 +53,7 @@ pub(crate) fn nle(half_days: i32) -> NewAward {
     }
 }
 
-fn of_money(pence: i64, support: new_award::Support) -> NewAward {
+fn money_award(pence: i64, support: new_award::Support) -> NewAward {
     NewAward { amount: Some(new_award::Amount::AmountPence(pence)), support: Some(support) }
 }
 
@@ -64,42 +66,42 @@ pub(crate) fn credit_with(partner_uid: i32, pence: i64) -> NewAward {
 }
 
 pub(crate) fn nlg(pence: i64) -> NewAward {
-    of_money(pence, new_award::Support::Nlg(NlgSupport { because: "a new board".to_owned(), ..Default::default() }))
+    money_award(pence, new_award::Support::Nlg(NlgSupport { because: "a new board".to_owned(), ..Default::default() }))
 }
 
-/// Fees of a leader who is funded by nothing else.
+/// A new award of a leader's fees. Each call uses a new leader, who has no other award.
 pub(crate) fn npqel(provider: &str, pence: i64) -> NewAward {
     npqel_of(&format!("ceo-{}", fresh()), provider, pence)
 }
 
 pub(crate) fn npqel_of(leader: &str, provider: &str, pence: i64) -> NewAward {
     let (leader, provider, because) = (leader.to_owned(), provider.to_owned(), "first post".to_owned());
-    of_money(pence, new_award::Support::Npqel(NpqelSupport { leader, provider, because }))
+    money_award(pence, new_award::Support::Npqel(NpqelSupport { leader, provider, because }))
 }
 
-/// The refusal that travels with a status.
+/// Returns the refusal in the details of a status.
 pub(crate) fn refusal(status: &Status) -> Refusal {
     let details = pb::Status::decode(status.details()).unwrap().details;
-    let found = details.iter().find(|it| it.type_url.ends_with("/tsio.v1.Refusal"));
-    let found = found.unwrap_or_else(|| panic!("no refusal with {status:?}"));
-    Refusal::decode(found.value.as_slice()).unwrap()
+    let detail = details.iter().find(|it| it.type_url.ends_with("/tsio.v1.Refusal"));
+    let detail = detail.unwrap_or_else(|| panic!("no refusal with {status:?}"));
+    Refusal::decode(detail.value.as_slice()).unwrap()
 }
 
-/// The one limit of this kind that a refusal names.
+/// Returns the only limit of this kind in the refusal of a status.
 pub(crate) fn limit(status: &Status, kind: &str) -> Limit {
     let refusal = refusal(status);
-    let mut found = refusal.limits.iter().filter(|it| it.kind == kind);
-    let limit = found.next().unwrap_or_else(|| panic!("no {kind} limit: {refusal:?}")).clone();
-    assert!(found.next().is_none(), "two {kind} limits: {refusal:?}");
+    let mut limits = refusal.limits.iter().filter(|it| it.kind == kind);
+    let limit = limits.next().unwrap_or_else(|| panic!("no {kind} limit: {refusal:?}")).clone();
+    assert!(limits.next().is_none(), "two {kind} limits: {refusal:?}");
     limit
 }
 
-/// Allocated, committed, spent, available.
+/// Returns the allocated, committed, spent and available amounts of a fund.
 pub(crate) fn balances(fund: &Fund) -> [i64; 4] {
     [fund.allocated, fund.committed, fund.spent, fund.available]
 }
 
-/// Awarded, drawn, released, refunded, committed.
+/// Returns the awarded, drawn, released, refunded and committed amounts of an award.
 pub(crate) fn amounts(award: &Award) -> [i64; 5] {
     [award.awarded, award.drawn, award.released, award.refunded, award.committed]
 }
@@ -113,30 +115,30 @@ impl Client {
         FundServiceClient::new(self.channel())
     }
 
-    pub(crate) fn finance(&self) -> FinanceServiceClient<Channel> {
+    pub(crate) fn finance_service(&self) -> FinanceServiceClient<Channel> {
         FinanceServiceClient::new(self.channel())
     }
 
-    pub(crate) fn registry(&self) -> RegisterServiceClient<Channel> {
+    pub(crate) fn register_service(&self) -> RegisterServiceClient<Channel> {
         RegisterServiceClient::new(self.channel())
     }
 
-    pub(crate) fn schemes(&self) -> TermsServiceClient<Channel> {
+    pub(crate) fn terms_service(&self) -> TermsServiceClient<Channel> {
         TermsServiceClient::new(self.channel())
     }
 
-    pub(crate) fn approvals(&self) -> ApprovalServiceClient<Channel> {
+    pub(crate) fn approval_service(&self) -> ApprovalServiceClient<Channel> {
         ApprovalServiceClient::new(self.channel())
     }
 
-    /// Takes an offer from identified to accepted: a trust's by the trust, another by the school.
-    pub(crate) async fn accepted(&self, offer: &Offer) {
-        let told = contact(Party::ResponsibleBody, &[offer], &fresh());
-        self.offers().contact_offers(self.ask(told)).await.unwrap();
+    /// Contacts the parties of an identified offer, and accepts it: by the school if it is standalone, else by the trust.
+    pub(crate) async fn accept_offer(&self, offer: &Offer) {
+        let contact_body = contact(Party::ResponsibleBody, &[offer], &fresh());
+        self.offers().contact_offers(self.ask(contact_body)).await.unwrap();
         let mut acceptor = Acceptor::Trust;
         if offer.recipient_kind() == RecipientKind::Standalone {
-            let told = contact(Party::School, &[offer], &fresh());
-            self.offers().contact_offers(self.ask(told)).await.unwrap();
+            let contact_school = contact(Party::School, &[offer], &fresh());
+            self.offers().contact_offers(self.ask(contact_school)).await.unwrap();
             acceptor = Acceptor::School;
         }
         let request = messages::accept(&offer.offer, acceptor, "2021-09-20");
@@ -153,21 +155,22 @@ impl Client {
         Ok(self.offers().close_offer(self.ask(request)).await?.into_inner())
     }
 
-    /// One offer with its awards and caps.
-    pub(crate) async fn whole(&self, offer: &str) -> GetOfferResponse {
+    /// Gets an offer with its awards and caps.
+    pub(crate) async fn offer_details(&self, offer: &str) -> GetOfferResponse {
         let request = GetOfferRequest { offer: offer.to_owned(), ..Default::default() };
         self.offers().get_offer(self.ask(request)).await.unwrap().into_inner()
     }
 
-    /// Makes a national fund with so much in it, at most the £50,000 that one person may allocate.
-    pub(crate) async fn financed(&self, programme: &str, strand: &str, pence: i64) -> String {
-        let fund = self.made(programme, strand, "").await;
+    /// Creates a national fund, allocates this amount to it, and returns its id. The amount is at most the £50,000 that one
+    /// person may allocate.
+    pub(crate) async fn create_fund_with(&self, programme: &str, strand: &str, pence: i64) -> String {
+        let fund = self.create_fund(programme, strand, "").await;
         self.allocate(&fund, pence, &fresh()).await.unwrap();
         fund
     }
 
-    /// Makes a fund with nothing in it.
-    pub(crate) async fn made(&self, programme: &str, strand: &str, region: &str) -> String {
+    /// Creates a fund without money, and returns its id. It is national if the region is empty.
+    pub(crate) async fn create_fund(&self, programme: &str, strand: &str, region: &str) -> String {
         let request = messages::fund(programme, strand, region);
         let answer = self.fund_service().create_fund(self.ask(request)).await.unwrap().into_inner();
         answer.fund.unwrap().fund
@@ -189,7 +192,7 @@ impl Client {
         self.fund_service().list_funds(self.ask(request)).await.unwrap().into_inner().funds
     }
 
-    /// All entries of a fund, first to last.
+    /// Lists all entries of a fund in the order of the record.
     pub(crate) async fn entries(&self, fund: &str) -> Vec<FundEntry> {
         let mut request = ListFundEntriesRequest { fund: fund.to_owned(), page_size: 1_000, ..Default::default() };
         let mut all = Vec::new();
@@ -213,11 +216,11 @@ impl Client {
         Ok(self.award_service().create_awards(self.ask(request)).await?.into_inner())
     }
 
-    /// Makes one award, which has to be given, and gives its id.
-    pub(crate) async fn awarded(&self, offer: &str, award: NewAward) -> String {
-        let mut given = self.award(offer, vec![award], &fresh()).await.unwrap().awards;
-        assert_eq!(given.len(), 1);
-        given.remove(0).award
+    /// Creates one award, checks that this succeeds, and returns the id of the award.
+    pub(crate) async fn create_award(&self, offer: &str, award: NewAward) -> String {
+        let mut awards = self.award(offer, vec![award], &fresh()).await.unwrap().awards;
+        assert_eq!(awards.len(), 1);
+        awards.remove(0).award
     }
 
     pub(crate) async fn get_award(&self, award: &str) -> Award {
@@ -225,30 +228,34 @@ impl Client {
         self.award_service().get_award(self.ask(request)).await.unwrap().into_inner().award.unwrap()
     }
 
-    pub(crate) async fn draw(&self, award: &str, much: Much, id: &str) -> Result<DrawAwardResponse, Status> {
-        let amount = match much {
-            Much::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
-            Much::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
+    pub(crate) async fn draw(&self, award: &str, quantity: Quantity, id: &str) -> Result<DrawAwardResponse, Status> {
+        let amount = match quantity {
+            Quantity::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
+            Quantity::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
         };
         let request = DrawAwardRequest { request_id: id.to_owned(), ..messages::draw(award, amount, DAY) };
         Ok(self.award_service().draw_award(self.ask(request)).await?.into_inner())
     }
 
-    /// Releases so much, or all that is committed.
-    pub(crate) async fn release(&self, award: &str, much: Option<Much>) -> Result<ReleaseAwardResponse, Status> {
-        let amount = much.map(|much| match much {
-            Much::Pence(pence) => release_award_request::Amount::AmountPence(pence),
-            Much::Days(half_days) => release_award_request::Amount::HalfDays(half_days),
+    /// Releases this amount of an award; `None` for all that is committed.
+    pub(crate) async fn release(
+        &self,
+        award: &str,
+        quantity: Option<Quantity>,
+    ) -> Result<ReleaseAwardResponse, Status> {
+        let amount = quantity.map(|quantity| match quantity {
+            Quantity::Pence(pence) => release_award_request::Amount::AmountPence(pence),
+            Quantity::Days(half_days) => release_award_request::Amount::HalfDays(half_days),
         });
         let (request_id, award, date) = (fresh(), award.to_owned(), DAY.to_owned());
         let request = ReleaseAwardRequest { request_id, award, amount, date, ..Default::default() };
         Ok(self.award_service().release_award(self.ask(request)).await?.into_inner())
     }
 
-    pub(crate) async fn refund(&self, award: &str, much: Much) -> Result<RefundAwardResponse, Status> {
-        let amount = match much {
-            Much::Pence(pence) => refund_award_request::Amount::AmountPence(pence),
-            Much::Days(half_days) => refund_award_request::Amount::HalfDays(half_days),
+    pub(crate) async fn refund(&self, award: &str, quantity: Quantity) -> Result<RefundAwardResponse, Status> {
+        let amount = match quantity {
+            Quantity::Pence(pence) => refund_award_request::Amount::AmountPence(pence),
+            Quantity::Days(half_days) => refund_award_request::Amount::HalfDays(half_days),
         };
         let request = RefundAwardRequest {
             request_id: fresh(),
@@ -261,33 +268,33 @@ impl Client {
         Ok(self.award_service().refund_award(self.ask(request)).await?.into_inner())
     }
 
-    /// Books half-days of an award, which has to be possible, and gives the booking's number.
+    /// Books half-days of an award, checks that this succeeds, and returns the number of the booking.
     pub(crate) async fn book(&self, award: &str, half_days: i32) -> i64 {
         let (request_id, award, date) = (fresh(), award.to_owned(), DAY.to_owned());
         let request = BookDaysRequest { request_id, award, half_days, date, ..Default::default() };
         self.award_service().book_days(self.ask(request)).await.unwrap().into_inner().booking
     }
 
-    /// Records that a booking was delivered.
+    /// Records that all half-days of a booking were delivered.
     pub(crate) async fn deliver(&self, award: &str, booking: i64) {
         let (request_id, award, date) = (fresh(), award.to_owned(), DAY.to_owned());
         let request = DrawAwardRequest { request_id, award, date, booking, ..Default::default() };
         self.award_service().draw_award(self.ask(request)).await.unwrap();
     }
 
-    /// Pays a claim against an invoice.
+    /// Pays these pence of an award against an invoice, on [`DAY`].
     pub(crate) async fn claim(&self, award: &str, pence: i64, invoice: &str) -> Result<DrawAwardResponse, Status> {
         self.pay(Claim::of(award, pence, invoice)).await
     }
 
-    /// Pays a claim, with all that can be said of its invoice.
+    /// Pays a claim against an invoice, with all fields of the invoice.
     pub(crate) async fn pay(&self, claim: Claim<'_>) -> Result<DrawAwardResponse, Status> {
         let request = DrawAwardRequest {
             request_id: fresh(),
             award: claim.award.to_owned(),
-            amount: Some(match claim.much {
-                Much::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
-                Much::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
+            amount: Some(match claim.quantity {
+                Quantity::Pence(pence) => draw_award_request::Amount::AmountPence(pence),
+                Quantity::Days(half_days) => draw_award_request::Amount::HalfDays(half_days),
             }),
             date: claim.date.to_owned(),
             invoice: claim.invoice.to_owned(),
@@ -298,7 +305,7 @@ impl Client {
         Ok(self.award_service().draw_award(self.ask(request)).await?.into_inner())
     }
 
-    /// Takes back so much of an invoice, which has to be possible.
+    /// Refunds these pence of an invoice, and checks that this succeeds.
     pub(crate) async fn refund_invoice(&self, award: &str, pence: i64, invoice: &str) {
         let request = RefundAwardRequest {
             request_id: fresh(),
@@ -312,11 +319,11 @@ impl Client {
     }
 }
 
-/// What is drawn against an invoice.
+/// A payment against an invoice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claim<'a> {
     pub(crate) award: &'a str,
-    pub(crate) much: Much,
+    pub(crate) quantity: Quantity,
     pub(crate) date: &'a str,
     pub(crate) invoice: &'a str,
     pub(crate) issuer: &'a str,
@@ -324,79 +331,81 @@ pub(crate) struct Claim<'a> {
 }
 
 impl<'a> Claim<'a> {
-    /// That many pence on [`DAY`], of the body that issues the award's invoices, paid by this draw.
+    /// A payment of these pence on [`DAY`]. It names no issuer and no total, so the server uses the award's issuer, and the
+    /// payment as the total.
     pub(crate) fn of(award: &'a str, pence: i64, invoice: &'a str) -> Self {
-        Self { award, much: Much::Pence(pence), date: DAY, invoice, issuer: "", total_pence: 0 }
+        Self { award, quantity: Quantity::Pence(pence), date: DAY, invoice, issuer: "", total_pence: 0 }
     }
 }
 
-/// An offer taken to accepted by the command line, and its id: a trust's by the trust, another by the school.
-pub(crate) fn taken(server: &Server, recipient: i64) -> String {
+/// Contacts the parties of the offer to this URN or UID, and accepts it: by the school if it is standalone, else by the
+/// trust. Returns the id of the offer.
+pub(crate) fn accept_offer(server: &Server, recipient: i64) -> String {
     let offer = offer_of(server, recipient);
     let id = text(&offer, "offer");
     let contact = |party| ["offers", "contact", &id, "--party", party, "--on", "2021-09-13"];
-    done(server, &contact("responsible-body"));
+    run_ok(server, &contact("responsible-body"));
     let by = if offer["recipient_kind"] == "standalone" {
-        done(server, &contact("school"));
+        run_ok(server, &contact("school"));
         "school"
     } else {
         "trust"
     };
-    done(server, &["offers", "accept", &id, "--by", by, "--on", "2021-09-20"]);
+    run_ok(server, &["offers", "accept", &id, "--by", by, "--on", "2021-09-20"]);
     id
 }
 
 /// Starts the delivery of an offer.
-pub(crate) fn started(server: &Server, offer: &str) {
-    done(server, &["offers", "start", offer, "--on", "2021-10-01"]);
+pub(crate) fn start_delivery(server: &Server, offer: &str) {
+    run_ok(server, &["offers", "start", offer, "--on", "2021-10-01"]);
 }
 
-/// A national fund of the first year with so many pounds in it, and its id.
-pub(crate) fn funded(server: &Server, strand: &str, pounds: &str) -> String {
-    let fund = text(&done(server, &["funds", "create", "--programme", "2021-22", "--strand", strand]), "fund");
-    done(server, &["funds", "allocate", &fund, pounds, "--on", "2021-09-01"]);
+/// Creates a national fund of 2021-22, allocates these pounds to it, and returns its id.
+pub(crate) fn create_fund_with(server: &Server, strand: &str, pounds: &str) -> String {
+    let fund = text(&run_ok(server, &["funds", "create", "--programme", "2021-22", "--strand", strand]), "fund");
+    run_ok(server, &["funds", "allocate", &fund, pounds, "--on", "2021-09-01"]);
     fund
 }
 
-/// A fund's row of `funds list`.
+/// Returns the element of `funds list` for this fund.
 pub(crate) fn fund_row(server: &Server, fund: &str) -> Value {
-    let list = done(server, &["funds", "list", "--programme", "2021-22"]);
+    let list = run_ok(server, &["funds", "list", "--programme", "2021-22"]);
     let row = list.as_array().unwrap().iter().find(|it| it["fund"] == fund);
     row.unwrap_or_else(|| panic!("no fund {fund}: {list}")).clone()
 }
 
-/// The NLE fund of the first year.
+/// Returns the id of the NLE fund of 2021-22.
 pub(crate) fn nle_fund(server: &Server) -> String {
-    let list = done(server, &["funds", "list", "--programme", "2021-22"]);
+    let list = run_ok(server, &["funds", "list", "--programme", "2021-22"]);
     text(list.as_array().unwrap().iter().find(|it| it["strand"] == "nle").unwrap(), "fund")
 }
 
-/// Allocated, committed, spent, available of a row.
-pub(crate) fn counted(row: &Value) -> [i64; 4] {
+/// Reads the allocated, committed, spent and available amounts in the JSON of a fund or a cap.
+pub(crate) fn fund_amounts(row: &Value) -> [i64; 4] {
     ["allocated", "committed", "spent", "available"]
         .map(|key| row[key].as_i64().unwrap_or_else(|| panic!("{key}: {row}")))
 }
 
-/// What an offer's cap for a strand says.
+/// Returns the amounts of an offer's cap for a strand, as [`fund_amounts`].
 pub(crate) fn cap_of(server: &Server, offer: &str, strand: &str) -> [i64; 4] {
-    let shown = done(server, &["offers", "show", offer]);
+    let shown = run_ok(server, &["offers", "show", offer]);
     let row = shown["caps"].as_array().unwrap().iter().find(|it| it["strand"] == strand);
-    counted(row.unwrap_or_else(|| panic!("no cap of {strand}: {shown}")))
+    fund_amounts(row.unwrap_or_else(|| panic!("no cap of {strand}: {shown}")))
 }
 
-/// Awarded, drawn, released, refunded, committed of an award as it is printed.
-pub(crate) fn moved(award: &Value) -> [i64; 5] {
+/// Reads the awarded, drawn, released, refunded and committed amounts in the JSON of an award.
+pub(crate) fn award_amounts(award: &Value) -> [i64; 5] {
     ["awarded", "drawn", "released", "refunded", "committed"]
         .map(|key| award[key].as_i64().unwrap_or_else(|| panic!("{key}: {award}")))
 }
 
-/// Makes an award by the command line, and gives its id. `words` are what the strand asks for.
-pub(crate) fn given(server: &Server, strand: &str, offer: &str, words: &[&str]) -> String {
-    let award = done(server, &[&["awards", strand, offer, "--on", "2021-10-01"], words].concat());
+/// Creates an award and returns its id. `args` are the further arguments, which depend on the strand.
+pub(crate) fn create_award(server: &Server, strand: &str, offer: &str, args: &[&str]) -> String {
+    let award = run_ok(server, &[&["awards", strand, offer, "--on", "2021-10-01"], args].concat());
     text(&award, "award")
 }
 
-/// What `awards credit` asks for, beside the amount.
+/// The arguments that `awards credit` requires in addition to the amount.
 pub(crate) const WITH_PARTNER: [&str; 4] = ["--partner", "90001", "--suitable-because", "strong on early reading"];
-/// What `awards nle` asks for, beside the days.
+/// The arguments that `awards nle` requires in addition to the days.
 pub(crate) const WITH_LEADER: [&str; 4] = ["--leader", "nle-17", "--organisation", "Larkrise Teaching School Hub"];

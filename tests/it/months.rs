@@ -3,7 +3,7 @@
 use super::harness::{Db, Server, both};
 use super::samples::{
     AUGUST, Counts, File, JANUARY, LAST, NOVEMBER, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED,
-    done, everything, identify, import, import_all, offer_of, summary,
+    all_files, identify, import, import_all, offer_of, run_ok, summary,
 };
 
 both!(every_number_of_the_table, any_order_ends_the_same, a_corrected_month_from_the_start);
@@ -11,8 +11,8 @@ both!(every_number_of_the_table, any_order_ends_the_same, a_corrected_month_from
 /// The last row of the table.
 const AT_THE_END: Counts = [77, 38, 11, 28, 1, 13, 4, 21, 17, 2, 2, 4, 3];
 
-/// 2022-23, everything imported: standalone 4 (2 maintained, 1 SAT, 1 single-school MAT), unplaced 1, no unknown;
-/// two trusts qualify, with 910066 and 910070 on their offers. Eligible: 4 + 1 + 2.
+/// The summary of 2022-23 after all imports. Four standalone schools are eligible (2 maintained, 1 SAT, 1 single-school MAT),
+/// 1 unplaced school, and 2 schools of trusts: 910066 and 910070. No school is unknown.
 const NEXT_YEAR: [(&str, i64); 9] = [
     ("/eligible_schools", 7),
     ("/by_rule/E2_RI_TWICE_ON_ENTRY", 0),
@@ -54,59 +54,64 @@ async fn every_number_of_the_table(db: Db) {
     for (uid, region, schools) in regions {
         let offer = offer_of(&server, uid);
         assert_eq!((&offer["recipient_kind"], &offer["region"]), (&"mat".into(), &region.into()), "{uid}");
-        let shown = done(&server, &["offers", "show", offer["offer"].as_str().unwrap()]);
+        let shown = run_ok(&server, &["offers", "show", offer["offer"].as_str().unwrap()]);
         assert_eq!(super::samples::numbers(&shown["schools"], "urn"), schools, "{uid}");
     }
-    next_year(&server);
-    super::samples::verified(&db);
+    check_next_year(&server);
+    super::samples::verify_ok(&db);
 }
 
-fn next_year(server: &Server) {
-    let answer = done(server, &["eligibility", "summary", "--programme", "2022-23"]);
+/// Checks the summary, the trusts and the offers of 2022-23.
+fn check_next_year(server: &Server) {
+    let answer = run_ok(server, &["eligibility", "summary", "--programme", "2022-23"]);
     for (pointer, expected) in NEXT_YEAR {
         assert_eq!(answer.pointer(pointer), Some(&expected.into()), "{pointer}: {answer}");
     }
-    assert_eq!((&answer["unknown"], &answer["schools"]), (&0.into(), &77.into()), "no rule looks back: {answer}");
+    assert_eq!(
+        (&answer["unknown"], &answer["schools"]),
+        (&0.into(), &77.into()),
+        "no rule of 2022-23 needs an earlier grade: {answer}"
+    );
     #[rustfmt::skip]
     let trusts = [
         ("90008", "met"), ("90009", "met"), ("90010", "not_met"), ("90011", "not_met"), ("90012", "not_met"),
         ("90013", "not_met"), ("90001", "not_met"), ("90002", "not_met"), ("90005", "not_met"), ("90006", "not_met"),
     ];
     for (uid, outcome) in trusts {
-        let explained = done(server, &["eligibility", "explain", uid, "--trust", "--programme", "2022-23"]);
+        let explained = run_ok(server, &["eligibility", "explain", uid, "--trust", "--programme", "2022-23"]);
         assert_eq!(explained["trust"]["uid"].to_string(), uid);
         let rules = explained["trust_rules"].as_array().unwrap();
         let [rule] = rules.as_slice() else { panic!("{uid}: {rules:?}") };
         assert_eq!(rule["rule"], "T1_TRUST_IMPROVEMENT", "{uid}");
         assert_eq!(rule["outcome"], outcome, "{uid}: {rule}");
     }
-    let eligible = done(server, &["eligibility", "list", "--programme", "2022-23"]);
+    let eligible = run_ok(server, &["eligibility", "list", "--programme", "2022-23"]);
     let expected = [910_027, 910_028, 910_043, 910_053, 910_063, 910_066, 910_070];
     assert_eq!(super::samples::numbers(&eligible, "urn"), expected);
-    let identified = done(server, &["offers", "identify", "--programme", "2022-23"]);
-    assert_eq!(super::samples::identified(&identified), [6, 0, 0, 0, 0, 1], "4 standalone and 2 trusts");
-    let offers = done(server, &["offers", "list", "--programme", "2022-23"]);
+    let identified = run_ok(server, &["offers", "identify", "--programme", "2022-23"]);
+    assert_eq!(super::samples::identify_counts(&identified), [6, 0, 0, 0, 0, 1], "4 standalone and 2 trusts");
+    let offers = run_ok(server, &["offers", "list", "--programme", "2022-23"]);
     let region =
         |uid: i64| offers.as_array().unwrap().iter().find(|it| it["recipient"] == uid).unwrap()["region"].clone();
     assert_eq!(region(90008), "East Midlands and the Humber");
     assert_eq!(region(90009), "East of England and North-East London");
 }
 
-/// Makes import orders that do not follow the dates.
-fn orders() -> [Vec<File>; 3] {
+/// Returns three orders of the files that do not follow their dates.
+fn import_orders() -> [Vec<File>; 3] {
     let shuffled = |seed: u64| {
-        let mut files = everything();
+        let mut files = all_files();
         fastrand::Rng::with_seed(seed).shuffle(&mut files);
         eprintln!("seed {seed}: {files:?}");
         files
     };
-    let reversed = everything().into_iter().rev().collect();
+    let reversed = all_files().into_iter().rev().collect();
     [reversed, shuffled(20_220_131), shuffled(7)]
 }
 
 async fn any_order_ends_the_same(db: Db) {
-    for (turn, files) in orders().into_iter().enumerate() {
-        let db = if turn == 0 { db.clone() } else { another(&db) };
+    for (index, files) in import_orders().into_iter().enumerate() {
+        let db = if index == 0 { db.clone() } else { empty_database(&db) };
         let server = Server::start(&db);
         import_all(&server, &files);
         assert_eq!(summary(&server, "2021-22"), AT_THE_END, "{files:?}");
@@ -115,33 +120,34 @@ async fn any_order_ends_the_same(db: Db) {
         // The trust's offer is made only now, in the region of most of its four eligible schools.
         assert_eq!(offer_of(&server, 90002)["region"], "South-West England", "{files:?}");
         for (filter, expected) in LISTS {
-            let list = done(&server, &["eligibility", "list", "--filter", filter]);
+            let list = run_ok(&server, &["eligibility", "list", "--filter", filter]);
             assert_eq!(super::samples::numbers(&list, "urn"), *expected, "{filter}: {files:?}");
         }
-        if turn == 0 {
-            twice_adds_nothing(&server, &files);
+        if index == 0 {
+            check_second_import(&server, &files);
         }
     }
 }
 
-/// Creates a fresh database on the same engine.
-fn another(db: &Db) -> Db {
+/// Creates an empty database on the same engine.
+fn empty_database(db: &Db) -> Db {
     if db.is_postgres() { Db::postgres() } else { Db::sqlite() }
 }
 
-fn twice_adds_nothing(server: &Server, files: &[File]) {
-    let before = done(server, &["import", "list"]);
+/// Imports the same files again, and checks that this changes nothing.
+fn check_second_import(server: &Server, files: &[File]) {
+    let before = run_ok(server, &["import", "list"]);
     for file in files {
         let again = import(server, *file);
         assert_eq!((&again["accepted"], &again["unchanged"]), (&0.into(), &again["rows"]), "{file:?}: {again}");
         assert!(before.as_array().unwrap().iter().any(|it| it["import_id"] == again["import_id"]), "{again}");
     }
-    assert_eq!(done(server, &["import", "list"]), before);
+    assert_eq!(run_ok(server, &["import", "list"]), before);
     assert_eq!(summary(server, "2021-22"), AT_THE_END);
     assert_eq!(identify(server), [0, 0, 25, 0, 0, 4]);
 }
 
-/// Checks the schools in each list of the README once all files are imported.
+/// The schools in each list of the README after all files are imported.
 const LISTS: &[(&str, &[i64])] = &[
     ("unknown", &[910_031, 910_032, 990_002]),
     ("unplaced", &[910_060, 910_062, 910_063, 910_064]),

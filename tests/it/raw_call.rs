@@ -1,12 +1,12 @@
-//! Calls any method with messages as bytes, so that what was sent and answered can be compared, repeated and spoiled.
+//! Calls any method with messages as bytes, so that a test can compare, repeat and damage the messages.
 
 use prost::bytes::{Buf, BufMut, Bytes};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-/// Sends the messages to a method such as `OfferService/NoteOffer` and returns every message of the answer. On the wire
-/// a unary call is a stream of one message, so this makes calls of every kind.
+/// Sends the messages to a method such as `OfferService/NoteOffer`, and returns every message of the answer, or the status.
+/// Makes calls of every kind, because on the wire a unary call is a stream of one message.
 pub(crate) async fn exchange(
     channel: &Channel,
     method: &str,
@@ -23,7 +23,7 @@ pub(crate) async fn exchange(
     Ok(messages)
 }
 
-/// Encodes and decodes nothing: a message is its bytes.
+/// A codec that does not encode or decode: a message is its bytes.
 #[derive(Clone, Copy)]
 struct RawCodec;
 

@@ -1,4 +1,5 @@
-//! SQL past the program: a connection of the scenario's own, to hold the program up, to tamper, or to look.
+//! Runs SQL over a separate connection to the database, so that a scenario can lock, change or read what the program
+//! stores. Also runs `tsio verify`.
 
 use std::time::{Duration, Instant};
 
@@ -8,21 +9,22 @@ use sea_orm::sqlx::{AssertSqlSafe, Connection as _, Row as _, query, raw_sql};
 
 use crate::harness::{Db, tsio};
 
-/// Longer than any wait of these scenarios lasts.
-const BOUND: Duration = Duration::from_secs(30);
+/// The longest wait for a number in the database.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// A connection past the program. Dropping it gives up what it holds.
+/// A connection that does not belong to the program. Dropping it ends its transaction and releases its locks.
 pub(crate) enum RawSql {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl RawSql {
+    /// Connects to the database of a scenario.
     pub(crate) async fn of(db: &Db) -> Self {
         Self::at(&db.url()).await
     }
 
-    /// By a URL, which may name another role.
+    /// Connects to the database at this URL, which may name another role.
     pub(crate) async fn at(url: &str) -> Self {
         if url.starts_with("postgres:") {
             Self::Postgres(PgConnection::connect(url).await.unwrap())
@@ -31,18 +33,19 @@ impl RawSql {
         }
     }
 
-    /// Runs statements; the database's own words where it refuses.
+    /// Runs statements. Returns the message of the database if it refuses one.
     pub(crate) async fn run(&mut self, sql: &str) -> Result<(), String> {
         let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
-        let done = match self {
+        let result = match self {
             Self::Sqlite(conn) => sql.execute(conn).await.map(|_| ()),
             Self::Postgres(conn) => sql.execute(conn).await.map(|_| ()),
         };
-        done.map_err(|problem| problem.to_string())
+        result.map_err(|problem| problem.to_string())
     }
 
-    /// Runs statements as an administrator does who takes the guards away and puts them back: no trigger fires and no
-    /// foreign key holds, on SQLite no CHECK either, and the schema is as it was afterwards.
+    /// Runs statements without triggers and foreign keys, as an administrator can who removes these guards. SQLite also
+    /// skips CHECK constraints. Restores the guards afterwards. Returns the message of the database if it refuses a
+    /// statement.
     pub(crate) async fn run_unguarded(&mut self, sql: &str) -> Result<(), String> {
         let (before, after) = match self {
             Self::Postgres(_) => {
@@ -59,12 +62,12 @@ impl RawSql {
             }
         };
         self.run(&before).await.unwrap();
-        let done = self.run(sql).await;
+        let result = self.run(sql).await;
         self.run(&after).await.unwrap();
-        done
+        result
     }
 
-    /// The texts of one column.
+    /// Runs a query of one text column, and returns the text of each row.
     pub(crate) async fn lines(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -73,7 +76,7 @@ impl RawSql {
         }
     }
 
-    /// A single whole number.
+    /// Runs a query that returns one whole number.
     pub(crate) async fn number(&mut self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {
@@ -82,7 +85,7 @@ impl RawSql {
         }
     }
 
-    /// Holds the programme as a writer would: PostgreSQL by the programme's row, SQLite by the whole file.
+    /// Begins a transaction that locks the programme as a writer does: its row in PostgreSQL, the whole file in SQLite.
     pub(crate) async fn lock_programme(&mut self, programme: &str) {
         let sql = match self {
             Self::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
@@ -91,12 +94,12 @@ impl RawSql {
         self.run(&sql).await.unwrap();
     }
 
-    /// Lets go of what it holds.
+    /// Rolls the transaction back, which releases its locks.
     pub(crate) async fn release_lock(&mut self) {
         self.run("ROLLBACK").await.unwrap();
     }
 
-    /// Closes the connection, so that a SQLite file is whole by itself.
+    /// Closes the connection, so that the file of a SQLite database is complete.
     pub(crate) async fn close(self) {
         match self {
             Self::Sqlite(conn) => conn.close().await.unwrap(),
@@ -104,7 +107,7 @@ impl RawSql {
         }
     }
 
-    /// How an id is written in SQL.
+    /// Returns a UUID as an SQL literal of the id columns.
     pub(crate) fn id(&self, uuid: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("X'{}'", uuid.replace('-', "")),
@@ -112,33 +115,41 @@ impl RawSql {
         }
     }
 
-    /// Waits until so many writers of the program wait for a lock. PostgreSQL only: it can be asked.
-    pub(crate) async fn until_waiting(&mut self, writers: i64) {
+    /// Waits until this number of the program's writers waits for a lock. PostgreSQL only, because SQLite does not
+    /// report who waits.
+    pub(crate) async fn wait_for_blocked_writers(&mut self, writers: i64) {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                        AND application_name = 'tsio writer' AND wait_event_type = 'Lock'";
-        self.until(waiting, writers).await;
+        self.wait_until(waiting, writers).await;
     }
 
-    /// Asks until the answer is this number.
-    pub(crate) async fn until(&mut self, sql: &str, expected: i64) {
+    /// Repeats a query until it returns this number.
+    pub(crate) async fn wait_until(&mut self, sql: &str, expected: i64) {
         let started = Instant::now();
         let mut found = self.number(sql).await;
         while found != expected {
-            assert!(started.elapsed() < BOUND, "{sql}: still {found}, not {expected}");
+            assert!(started.elapsed() < MAX_WAIT, "{sql}: still {found}, not {expected}");
             found = self.number(sql).await;
         }
     }
 }
 
-/// What `tsio verify` says of every programme: exit code, and the report.
+/// Runs `tsio verify` with these further arguments. Returns the exit code and the reports.
 pub(crate) fn verify(db: &Db, extra: &[&str]) -> (i32, serde_json::Value) {
     let output = tsio(&[&["--output", "json", "verify", "--database", &db.url()], extra].concat());
     assert!(output.json.is_array(), "{}{}", output.stdout, output.stderr);
     (output.code, output.json)
 }
 
-/// Every record is proved; the heads that the programmes' are proved up to.
-pub(crate) fn proved(db: &Db) -> Vec<(i64, String)> {
+/// The last event that verify reports of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) sequence: i64,
+    pub(crate) hash: String,
+}
+
+/// Checks that every record is sound. Returns the head of each programme.
+pub(crate) fn verified_heads(db: &Db) -> Vec<Head> {
     let (code, reports) = verify(db, &[]);
     assert_eq!(code, 0, "{reports:#}");
     let (register, programmes) = reports.as_array().unwrap().split_last().unwrap();
@@ -146,13 +157,23 @@ pub(crate) fn proved(db: &Db) -> Vec<(i64, String)> {
     programmes.iter().map(head).collect()
 }
 
-/// The register's record is proved; the head it is proved up to.
-pub(crate) fn proved_register(db: &Db) -> (i64, String) {
+/// Checks that every record is sound. Returns the head of the first programme.
+pub(crate) fn verified_head(db: &Db) -> Head {
+    verified_heads(db).remove(0)
+}
+
+/// Checks that every record is sound. Returns the number of events of the first programme.
+pub(crate) fn verified_length(db: &Db) -> i64 {
+    verified_head(db).sequence
+}
+
+/// Checks that the register's record is sound. Returns its head.
+pub(crate) fn verified_register_head(db: &Db) -> Head {
     let (code, reports) = verify(db, &["--programme", "register"]);
     assert_eq!(code, 0, "{reports:#}");
     head(&reports[0])
 }
 
-fn head(report: &serde_json::Value) -> (i64, String) {
-    (report["sequence"].as_i64().unwrap(), report["hash"].as_str().unwrap().to_owned())
+fn head(report: &serde_json::Value) -> Head {
+    Head { sequence: report["sequence"].as_i64().unwrap(), hash: report["hash"].as_str().unwrap().to_owned() }
 }

@@ -1,4 +1,5 @@
-//! Referrals from end to end: a school comes forward, is discussed, and a director of its region makes it an offer.
+//! Follows referrals: a school comes forward, the referral is discussed, and a director of the region approves it, which makes
+//! an offer.
 //!
 //! After the sample files of August: 910030 (maintained, West Midlands) and 910048 (trust 90001) are not eligible, 910017
 //! becomes eligible by the file of September, 910060 is unplaced, 910001 has an offer, 900001 is superseded in September.
@@ -11,15 +12,16 @@ use tsio::proto::{
     GetReferralRequest, RaiseReferralRequest, RecordDiscussionRequest, Referral, ReferralState, WithdrawReferralRequest,
 };
 
-use caller::{Caller, deciding, discussion, raising};
+use caller::{Caller, approve_request, discussion_request, raise_request};
 
-use super::client::{Client, YEAR, fresh, reason, seen};
+use super::client::{Client, YEAR, comparable, fresh, reason};
 use super::harness::{Db, Server, both};
 use super::money::nle;
-use super::raw_sql::{RawSql, proved};
-use super::record::each_is_named;
+use super::raw_sql::{RawSql, verified_heads};
+use super::record::check_each_is_named;
 use super::samples::{
-    SEPTEMBER, august, done, identify, import, numbers, offer_of, refused_for, said_by, summary, text, verified,
+    ALREADY_OPEN, SEPTEMBER, as_person, identify, import, numbers, offer_of, run_ok, run_refused_for,
+    start_with_august, summary, text, verify_ok,
 };
 
 both!(
@@ -38,13 +40,13 @@ both!(
 const WEST_MIDLANDS: &str = "West Midlands";
 
 /// Stops the server and verifies the database.
-fn sound(server: Server, db: &Db) {
+fn stop_and_verify(server: Server, db: &Db) {
     drop(server);
-    verified(db);
+    verify_ok(db);
 }
 
-/// Refers 910030 as Ann, and has the discussion recorded.
-fn referred(server: &Server) -> String {
+/// Raises a referral of 910030 as Ann, records a discussion, and returns the id of the referral.
+fn raise_and_discuss(server: &Server) -> String {
     let raise = [
         "referrals",
         "raise",
@@ -59,17 +61,17 @@ fn referred(server: &Server) -> String {
         "--because",
         "the head teacher wrote",
     ];
-    let referral = text(&done(server, &said_by("ann", "case-officer", &raise)), "referral");
+    let referral = text(&run_ok(server, &as_person("ann", "case-officer", &raise)), "referral");
     let discuss = ["referrals", "discuss", &referral, "--on", "2021-11-09", "--note", "with the chair of governors"];
-    done(server, &said_by("ann", "case-officer", &discuss));
+    run_ok(server, &as_person("ann", "case-officer", &discuss));
     referral
 }
 
 async fn a_school_that_came_forward_is_offered_support(db: Db) {
-    let mut server = august(&db);
-    let referral = referred(&server);
+    let mut server = start_with_august(&db);
+    let referral = raise_and_discuss(&server);
     let approve = ["referrals", "approve", &referral, "--on", "2021-11-12", "--because", "leadership is new"];
-    let approved = done(&server, &said_by("dora", "regional-director", &approve));
+    let approved = run_ok(&server, &as_person("dora", "regional-director", &approve));
     let offer = text(&approved, "offer");
     assert_eq!(approved["made_offer"]["offer"], json!(offer));
     assert_eq!((&approved["state"], &approved["decided_by"]), (&json!("approved"), &json!("dora")));
@@ -77,44 +79,47 @@ async fn a_school_that_came_forward_is_offered_support(db: Db) {
 
     server.restart();
     // The README's row of August plus one school: maintained, standalone, eligible by neither E1 nor E2.
-    let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
+    let shown = run_ok(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 1}));
     assert_eq!((&shown["eligible_schools"], &shown["schools"]), (&json!(29), &json!(73)));
     assert_eq!((&shown["standalone"]["schools"], &shown["standalone"]["maintained"]), (&json!(15), &json!(12)));
-    let by_rule = done(&server, &["eligibility", "list", "--filter", "E3_EXCEPTIONAL"]);
+    let by_rule = run_ok(&server, &["eligibility", "list", "--filter", "E3_EXCEPTIONAL"]);
     assert_eq!(numbers(&by_rule, "urn"), [910_030]);
-    let explained = done(&server, &["eligibility", "explain", "910030"]).to_string();
+    let explained = run_ok(&server, &["eligibility", "explain", "910030"]).to_string();
     let says = format!("approved on 2021-11-12 on the ground would_benefit: referral {referral}");
     assert!(explained.contains(&says), "{explained}");
-    assert_eq!(identify(&server), [0, 0, 20, 0, 0, 4], "identify finds its offer there");
+    assert_eq!(identify(&server), [0, 0, 20, 0, 0, 4], "the offer of the referral is already open");
 
     let made = offer_of(&server, 910_030);
     assert_eq!(
         (&made["offer"], &made["state"], &made["region"]),
         (&json!(offer), &json!("identified"), &json!(WEST_MIDLANDS))
     );
-    let whole = done(&server, &["offers", "show", &offer]);
-    assert_eq!(whole["schools"][0]["rules"], json!(["E3_EXCEPTIONAL"]));
-    let events = done(&server, &["offers", "events", &offer]);
+    let shown_offer = run_ok(&server, &["offers", "show", &offer]);
+    assert_eq!(shown_offer["schools"][0]["rules"], json!(["E3_EXCEPTIONAL"]));
+    let events = run_ok(&server, &["offers", "events", &offer]);
     let kinds: Vec<_> = events.as_array().unwrap().iter().map(|it| (it["kind"].clone(), it["text"].clone())).collect();
     assert_eq!(kinds, [(json!("identified"), Value::Null), (json!("referral_approved"), json!("leadership is new"))]);
-    let referral = done(&server, &["referrals", "show", &referral]);
+    let referral = run_ok(&server, &["referrals", "show", &referral]);
     assert_eq!(
         (&referral["reason"], &referral["outcome_reason"]),
         (&json!("the head teacher wrote"), &json!("leadership is new"))
     );
-    let held = &referral["discussions"][0];
-    assert_eq!((&held["note"], &held["date"]), (&json!("with the chair of governors"), &json!("2021-11-09")));
-    assert_eq!(done(&server, &["referrals", "list", "--state", "open"]), json!([]));
-    assert_eq!(done(&server, &["referrals", "list", "--region", WEST_MIDLANDS])[0]["referral"], referral["referral"]);
-    sound(server, &db);
+    let discussion = &referral["discussions"][0];
+    assert_eq!(
+        (&discussion["note"], &discussion["date"]),
+        (&json!("with the chair of governors"), &json!("2021-11-09"))
+    );
+    assert_eq!(run_ok(&server, &["referrals", "list", "--state", "open"]), json!([]));
+    assert_eq!(run_ok(&server, &["referrals", "list", "--region", WEST_MIDLANDS])[0]["referral"], referral["referral"]);
+    stop_and_verify(server, &db);
 }
 
 async fn a_trusts_school_joins_its_offer(db: Db) {
-    let server = august(&db);
-    let before = done(&server, &["offers", "show", &text(&offer_of(&server, 90_001), "offer")]);
+    let server = start_with_august(&db);
+    let before = run_ok(&server, &["offers", "show", &text(&offer_of(&server, 90_001), "offer")]);
     let client = Caller::of(&server).await;
-    let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_048], ..raising(910_048) };
+    let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_048], ..raise_request(910_048) };
     let referral = client.raise(raise).await.unwrap().referral.unwrap();
     assert_eq!(
         (referral.uid, referral.urns.as_slice(), referral.region.as_str()),
@@ -123,23 +128,23 @@ async fn a_trusts_school_joins_its_offer(db: Db) {
     client.discuss(&referral.referral).await.unwrap();
     let decided = client.named("dora", "regional-director", None).decide(&referral.referral, &fresh()).await.unwrap();
     let offer = decided.offer.unwrap();
-    assert_eq!(before["offer"], json!(offer.offer), "the trust's own");
+    assert_eq!(before["offer"], json!(offer.offer), "the school joins the offer that the trust had");
     let mut urns: Vec<i32> = offer.schools.iter().map(|it| it.urn).collect();
     urns.sort_unstable();
     assert_eq!(urns, [910_045, 910_046, 910_047, 910_048]);
     assert_ne!(before["etag"], json!(offer.etag));
-    assert_eq!(summary(&server, YEAR)[5..7], [11, 5], "one school more in as many trusts");
-    sound(server, &db);
+    assert_eq!(summary(&server, YEAR)[5..7], [11, 5], "one more school of a trust, and no more trusts");
+    stop_and_verify(server, &db);
 }
 
-/// An award loads only the parts of an offer that money needs. An approval in the same batch still sees all of the offer.
+/// An award loads only the parts of an offer that it needs. An approval in the same batch still has to load all schools.
 async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let officer = Client::of(&server).await;
     let offer = officer.list(YEAR).await.into_iter().find(|it| it.recipient == 90_001).unwrap();
-    officer.accepted(&offer).await;
+    officer.accept_offer(&offer).await;
     let client = Caller::of(&server).await;
-    let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_045, 910_048], ..raising(910_048) };
+    let raise = RaiseReferralRequest { uid: 90_001, urns: vec![910_045, 910_048], ..raise_request(910_048) };
     let referral = client.raise(raise).await.unwrap().referral.unwrap().referral;
     client.discuss(&referral).await.unwrap();
     let mut raw_sql = RawSql::of(&db).await;
@@ -152,7 +157,7 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     let director = client.named("dora", "regional-director", None);
     let deciding = tokio::spawn(async move { director.decide(&referral, &fresh()).await });
     // All calls are in the queue once a later read is answered.
-    officer.whole(&offer.offer).await;
+    officer.offer_details(&offer.offer).await;
     raw_sql.release_lock().await;
     let decided = deciding.await.unwrap().unwrap().offer.unwrap();
     calls.join_all().await.into_iter().for_each(|it| it.unwrap());
@@ -161,39 +166,39 @@ async fn an_award_in_the_same_commit_hides_no_school(db: Db) {
     assert_eq!(urns, [910_045, 910_046, 910_047, 910_048]);
     let events = officer.events(&offer.offer).await;
     let added = events.iter().find(|it| it.kind == "schools_added").unwrap();
-    assert!(!added.body_json.contains("910045"), "it was there before: {}", added.body_json);
+    assert!(!added.body_json.contains("910045"), "a school that was on the offer before is added: {}", added.body_json);
     // A search by the names of its other schools still finds the offer.
     let name = &decided.schools.iter().find(|it| it.urn == 910_046).unwrap().name;
-    let listed = done(&server, &["offers", "list", "--search", name]);
+    let listed = run_ok(&server, &["offers", "list", "--search", name]);
     assert!(listed.as_array().unwrap().iter().any(|it| it["offer"] == json!(offer.offer)), "{name}");
-    sound(server, &db);
+    stop_and_verify(server, &db);
 }
 
-/// "that opens a referral, which E1/E2 may then confirm": the offer is made under E1, and E3 counts no school.
+/// "that opens a referral, which E1/E2 may then confirm": after the file of September, the offer is made under E1, not E3.
 async fn a_file_may_confirm_a_referral(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let client = Caller::of(&server).await;
-    let referral = client.raise(raising(910_017)).await.unwrap().referral.unwrap().referral;
+    let referral = client.raise(raise_request(910_017)).await.unwrap().referral.unwrap().referral;
     client.discuss(&referral).await.unwrap();
     import(&server, SEPTEMBER);
     let decided = client.named("dora", "regional-director", None).decide(&referral, &fresh()).await.unwrap();
     assert_eq!(decided.referral.unwrap().exceptional_urns, [0; 0]);
     assert_eq!(decided.offer.unwrap().schools[0].rules, ["E1_RI_IN_YEAR"]);
-    let shown = done(&server, &["eligibility", "summary", "--programme", YEAR]);
+    let shown = run_ok(&server, &["eligibility", "summary", "--programme", YEAR]);
     assert_eq!(shown["by_rule"], json!({"E1_RI_IN_YEAR": 3, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0}));
     // The README's row of September has 3 new offers; this school's exists already.
     assert_eq!(identify(&server), [2, 0, 19, 0, 0, 5]);
     // A school superseded in September can be referred only under its newest URN.
-    let old = client.raise(raising(900_001)).await.unwrap_err();
+    let old = client.raise(raise_request(900_001)).await.unwrap_err();
     assert_eq!(reason(&old), "CANNOT_BE_REFERRED");
     assert!(old.message().contains("990001"), "{old:?}");
-    sound(server, &db);
+    stop_and_verify(server, &db);
 }
 
 async fn only_a_director_of_the_region_decides(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let ann = Caller::of(&server).await;
-    let referral = ann.raise(raising(910_030)).await.unwrap().referral.unwrap().referral;
+    let referral = ann.raise(raise_request(910_030)).await.unwrap().referral.unwrap().referral;
     let director = ann.named("dora", "regional-director", Some(WEST_MIDLANDS));
     let undiscussed = director.decide(&referral, &fresh()).await.unwrap_err();
     assert_eq!((undiscussed.code(), reason(&undiscussed).as_str()), (Code::FailedPrecondition, "DISCUSSION_MISSING"));
@@ -207,13 +212,13 @@ async fn only_a_director_of_the_region_decides(db: Db) {
         (ann.named("Ann", "regional-director", None),   Code::PermissionDenied, "SELF_APPROVAL"),
         (ann.named("dan", "regional-director", away),   Code::NotFound,         "NOT_FOUND"),
     ];
-    let head = proved(&db);
-    for (caller, code, why) in callers {
+    let heads = verified_heads(&db);
+    for (caller, code, expected_reason) in callers {
         let refused = caller.decide(&referral, &fresh()).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (code, why), "{caller:?}");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (code, expected_reason), "{caller:?}");
     }
-    assert_eq!(proved(&db), head, "nothing was done");
-    // A caller's lists have no referrals of other regions either.
+    assert_eq!(verified_heads(&db), heads, "a refused call changed the record");
+    // A caller of another region does not see the referral in lists either.
     let elsewhere = ann.named("dan", "regional-director", away);
     assert_eq!(elsewhere.list(ReferralState::Unspecified).await, []);
     let (service, id) = (|| elsewhere.service(), || referral.clone());
@@ -225,21 +230,25 @@ async fn only_a_director_of_the_region_decides(db: Db) {
         service().withdraw_referral(elsewhere.ask(withdraw)).await.unwrap_err(),
     ];
     for refused in hidden {
-        let absent = format!("referral {referral} does not exist");
-        assert_eq!((refused.code(), refused.message()), (Code::NotFound, absent.as_str()), "as what never was");
+        let not_found = format!("referral {referral} does not exist");
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (Code::NotFound, not_found.as_str()),
+            "the answer shows that the referral exists"
+        );
     }
-    let school = elsewhere.raise(raising(910_030)).await.unwrap_err();
+    let school = elsewhere.raise(raise_request(910_030)).await.unwrap_err();
     assert_eq!((school.code(), reason(&school).as_str()), (Code::NotFound, "NOT_FOUND"));
     director.decide(&referral, &fresh()).await.unwrap();
     let listed = director.list(ReferralState::Approved).await;
     assert_eq!(listed.iter().map(|it| it.referral.as_str()).collect::<Vec<_>>(), [referral.as_str()]);
 }
 
-/// Eight directors decide at once, and eight officers refer another school at once.
+/// Eight directors approve a referral at the same time, and then eight officers refer another school at the same time.
 async fn one_of_many_concurrent_decisions_succeeds(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let ann = Caller::of(&server).await;
-    let referral = ann.raise(raising(910_030)).await.unwrap().referral.unwrap().referral;
+    let referral = ann.raise(raise_request(910_030)).await.unwrap().referral.unwrap().referral;
     ann.discuss(&referral).await.unwrap();
     let mut deciding = tokio::task::JoinSet::new();
     for n in 0..8 {
@@ -250,11 +259,11 @@ async fn one_of_many_concurrent_decisions_succeeds(db: Db) {
     let mut raised = tokio::task::JoinSet::new();
     for n in 0..8 {
         let officer = ann.named(&format!("officer-{n}"), "case-officer", None);
-        raised.spawn(async move { officer.raise(raising(910_017)).await.map(drop) });
+        raised.spawn(async move { officer.raise(raise_request(910_017)).await.map(drop) });
     }
     assert_eq!(all_but_one(raised.join_all().await), vec!["REFERRAL_OPEN"; 7]);
     assert_eq!(identify(&server), [0, 0, 20, 0, 0, 4], "one offer was made");
-    sound(server, &db);
+    stop_and_verify(server, &db);
 }
 
 /// Checks that exactly one call succeeded and returns the reasons of the others.
@@ -265,18 +274,18 @@ fn all_but_one(answers: Vec<Result<(), Status>>) -> Vec<String> {
 }
 
 async fn the_same_request_is_answered_once(db: Db) {
-    let mut server = august(&db);
+    let mut server = start_with_august(&db);
     let ann = Caller::of(&server).await;
-    let raise = raising(910_030);
+    let raise = raise_request(910_030);
     let raised = ann.raise(raise.clone()).await.unwrap();
     let referral = raised.referral.clone().unwrap();
-    assert_eq!(referral.reason, "", "no free text in a stored answer");
+    assert_eq!(referral.reason, "", "a stored answer contains free text");
     ann.discuss(&referral.referral).await.unwrap();
     let (id, director) = (fresh(), |caller: &Caller| caller.named("dora", "regional-director", None));
     let decided = director(&ann).decide(&referral.referral, &id).await.unwrap();
     server.restart();
     let ann = Caller::of(&server).await;
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     assert_eq!(ann.raise(raise.clone()).await.unwrap(), raised);
     assert_eq!(director(&ann).decide(&referral.referral, &id).await.unwrap(), decided);
     let other = ann.raise(RaiseReferralRequest { reason: "another".to_owned(), ..raise.clone() }).await.unwrap_err();
@@ -284,24 +293,24 @@ async fn the_same_request_is_answered_once(db: Db) {
     // A caller who has lost the region no longer gets the stored answer.
     let away = ann.named("ann", "case-officer", Some("South-West England")).raise(raise).await.unwrap_err();
     assert_eq!(away.code(), Code::NotFound);
-    assert_eq!(proved(&db), head, "nothing was done twice");
+    assert_eq!(verified_heads(&db), heads, "a repeated call changed the record");
 }
 
 async fn each_change_of_a_referral_has_a_preview(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let ann = Caller::of(&server).await;
-    let mut raise = raising(910_030);
+    let mut raise = raise_request(910_030);
     raise.validate_only = true;
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let preview = ann.raise(raise.clone()).await.unwrap().referral.unwrap();
-    assert_eq!((proved(&db), ann.list(ReferralState::Unspecified).await), (head, vec![]), "nothing is raised");
+    assert_eq!((verified_heads(&db), ann.list(ReferralState::Unspecified).await), (heads, vec![]), "nothing is raised");
     raise.validate_only = false;
     let real = ann.raise(raise).await.unwrap().referral.unwrap();
     assert_eq!(Referral { referral: real.referral.clone(), ..preview }, real);
 
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let referral = || real.referral.clone();
-    let mut discuss = RecordDiscussionRequest { validate_only: true, ..discussion(&real.referral) };
+    let mut discuss = RecordDiscussionRequest { validate_only: true, ..discussion_request(&real.referral) };
     let preview = ann.service().record_discussion(ann.ask(discuss.clone())).await;
     let dora = ann.named("dora", "regional-director", None);
     let mut withdraw = WithdrawReferralRequest {
@@ -311,20 +320,23 @@ async fn each_change_of_a_referral_has_a_preview(db: Db) {
         validate_only: true,
         ..Default::default()
     };
-    let tried = ann.service().withdraw_referral(ann.ask(withdraw.clone())).await.unwrap().into_inner();
-    assert_eq!(tried.referral.unwrap().state(), ReferralState::Withdrawn);
-    assert_eq!(proved(&db), head, "nothing is recorded or withdrawn");
+    let withdraw_preview = ann.service().withdraw_referral(ann.ask(withdraw.clone())).await.unwrap().into_inner();
+    assert_eq!(withdraw_preview.referral.unwrap().state(), ReferralState::Withdrawn);
+    assert_eq!(verified_heads(&db), heads, "nothing is recorded or withdrawn");
     discuss.validate_only = false;
-    let done = ann.service().record_discussion(ann.ask(discuss)).await;
-    assert_eq!(seen(preview.map(tonic::Response::into_inner)), seen(done.map(tonic::Response::into_inner)));
+    let recorded = ann.service().record_discussion(ann.ask(discuss)).await;
+    assert_eq!(
+        comparable(preview.map(tonic::Response::into_inner)),
+        comparable(recorded.map(tonic::Response::into_inner))
+    );
 
-    let head = proved(&db);
-    let mut decide = deciding(&real.referral, &fresh());
+    let heads = verified_heads(&db);
+    let mut decide = approve_request(&real.referral, &fresh());
     decide.validate_only = true;
     let preview = dora.service().decide_referral(dora.ask(decide)).await.unwrap().into_inner();
-    let (would, offer) = (preview.referral.unwrap(), preview.offer.unwrap());
-    assert_eq!((would.state(), offer.recipient), (ReferralState::Approved, 910_030));
-    assert_eq!((proved(&db), identify(&server)[2]), (head, 19), "no offer is made");
+    let (approved, offer) = (preview.referral.unwrap(), preview.offer.unwrap());
+    assert_eq!((approved.state(), offer.recipient), (ReferralState::Approved, 910_030));
+    assert_eq!((verified_heads(&db), identify(&server)[ALREADY_OPEN]), (heads, 19), "no offer is made");
     withdraw.validate_only = false;
     ann.service().withdraw_referral(ann.ask(withdraw)).await.unwrap();
     let late = dora.decide(&real.referral, &fresh()).await.unwrap_err();
@@ -332,35 +344,39 @@ async fn each_change_of_a_referral_has_a_preview(db: Db) {
 }
 
 async fn a_subject_that_cannot_be_referred_is_refused_in_words(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let ann = Caller::of(&server).await;
-    let head = proved(&db);
+    let heads = verified_heads(&db);
     let on = |ground: &str, date: &str| RaiseReferralRequest {
         ground: ground.to_owned(),
         date: date.to_owned(),
-        ..raising(910_030)
+        ..raise_request(910_030)
     };
     #[rustfmt::skip]
     let rows = [
-        (raising(910_001),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "is on open offer"),
-        (raising(910_060),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "fits no row of the scheme"),
-        (raising(999_998),                        Code::NotFound,           "NOT_FOUND",            "school 999998"),
+        (raise_request(910_001),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "is on open offer"),
+        (raise_request(910_060),                        Code::FailedPrecondition, "CANNOT_BE_REFERRED",   "fits no row of the scheme"),
+        (raise_request(999_998),                        Code::NotFound,           "NOT_FOUND",            "school 999998"),
         (on("covid_disruption", "2022-01-19"),    Code::FailedPrecondition, "GROUND_NOT_IN_EFFECT", "2022-01-20"),
         (on("hardship", "2022-01-20"),            Code::NotFound,           "NOT_FOUND",            "ground hardship"),
         (on("would_benefit", "2999-01-01"),       Code::InvalidArgument,    "FIELD_VIOLATIONS",     "date"),
     ];
-    for (message, code, why, part) in rows {
+    for (message, code, expected_reason, part) in rows {
         let refused = ann.raise(message).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (code, why), "{refused:?}");
+        assert_eq!((refused.code(), reason(&refused).as_str()), (code, expected_reason), "{refused:?}");
         assert!(refused.message().contains(part), "{part}: {}", refused.message());
     }
     let wrong = RaiseReferralRequest { urns: vec![910_030, 910_030, 7], ..Default::default() };
     let wrong = ann.raise(wrong).await.unwrap_err();
     for field in ["request_id", "programme", "urns", "urns[2]", "origin", "ground", "reason"] {
-        assert!(named(&wrong).iter().any(|it| it == field), "{field} is not in {:?}", named(&wrong));
+        assert!(
+            violated_fields(&wrong).iter().any(|it| it == field),
+            "{field} is not in {:?}",
+            violated_fields(&wrong)
+        );
     }
-    assert_eq!(proved(&db), head, "nothing was done");
-    // The command line prints the same, and for each refusal what would lift it.
+    assert_eq!(verified_heads(&db), heads, "a refused call changed the record");
+    // The command line prints the limit of the refusal too.
     let raise = [
         "referrals",
         "raise",
@@ -375,27 +391,28 @@ async fn a_subject_that_cannot_be_referred_is_refused_in_words(db: Db) {
         "--because",
         "x",
     ];
-    let error = refused_for(&server, "CANNOT_BE_REFERRED", &said_by("ann", "case-officer", &raise));
+    let error = run_refused_for(&server, "CANNOT_BE_REFERRED", &as_person("ann", "case-officer", &raise));
     assert_eq!(error["limits"][0]["kind"], "recipient", "{error}");
 }
 
-fn named(status: &Status) -> Vec<String> {
+/// Returns the fields that a refusal names.
+fn violated_fields(status: &Status) -> Vec<String> {
     use tonic_types::StatusExt as _;
     let bad = status.get_details_bad_request().unwrap();
     bad.field_violations.into_iter().map(|it| it.field).collect()
 }
 
 async fn tampering_with_a_referral_is_named(db: Db) {
-    let server = august(&db);
-    let referral = referred(&server);
+    let server = start_with_august(&db);
+    let referral = raise_and_discuss(&server);
     let approve = ["referrals", "approve", &referral, "--on", "2021-11-12", "--because", "as discussed"];
-    done(&server, &said_by("dora", "regional-director", &approve));
+    run_ok(&server, &as_person("dora", "regional-director", &approve));
     drop(server);
     let mut raw_sql = RawSql::of(&db).await;
     let id = raw_sql.id(&referral);
-    let set = |what: &str, back: &str, named: &str| {
+    let set = |tampered: &str, original: &str, named: &str| {
         let sql = |set: &str| format!("UPDATE referrals SET {set} WHERE id = {id}");
-        (sql(what), format!("referral {referral}{named}"), sql(back))
+        (sql(tampered), format!("referral {referral}{named}"), sql(original))
     };
     let moved = "UPDATE referrals SET programme = '2098-99' WHERE programme = '2021-22'".to_owned();
     let back = "UPDATE referrals SET programme = '2021-22' WHERE programme = '2098-99'".to_owned();
@@ -423,5 +440,5 @@ async fn tampering_with_a_referral_is_named(db: Db) {
         set("version = version + 1", "version = version - 1", " version"),
         (moved, "referrals: there are rows of programme \"2098-99\"".to_owned(), back),
     ];
-    each_is_named(&db, &mut raw_sql, rows).await;
+    check_each_is_named(&db, &mut raw_sql, rows).await;
 }

@@ -1,4 +1,4 @@
-//! The record of reference data: it has every import, replacement and withdrawal, and verify names changes made by SQL.
+//! Checks that the register's record has every import, replacement and withdrawal, and that verify finds changes made by SQL.
 
 use std::thread;
 
@@ -11,10 +11,10 @@ use tsio::proto::VerifyLedgerRequest;
 
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both, tsio};
-use crate::raw_sql::{RawSql, proved, proved_register, verify};
+use crate::raw_sql::{Head, RawSql, verified_heads, verified_register_head, verify};
 use crate::samples::{
-    AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, done, identify, import, import_all, refused_for, said_by,
-    text, words,
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, as_person, identify, import, import_all, import_args,
+    run_ok, run_refused_for, text,
 };
 
 both!(
@@ -29,7 +29,7 @@ both!(
     a_deleted_record_does_not_begin_again_unseen,
 );
 
-/// Returns the kinds of its events in order.
+/// Returns the kinds of the events of the register's record in order.
 async fn kinds(raw_sql: &mut RawSql) -> Vec<String> {
     let last = raw_sql.number("SELECT MAX(seq) FROM register_events").await;
     let mut kinds = Vec::new();
@@ -46,6 +46,7 @@ async fn kinds(raw_sql: &mut RawSql) -> Vec<String> {
     kinds
 }
 
+/// The kinds of events of the register's record.
 const KINDS: [&str; 12] = [
     "record_begun",
     "import_found",
@@ -69,39 +70,47 @@ fn differences(db: &Db) -> Vec<String> {
     named.iter().map(|it| it.as_str().unwrap().to_owned()).collect()
 }
 
-fn is_named(db: &Db, tamper: &str, named: &str) {
+/// Checks that verify reports a difference of the register's record that contains `named`.
+fn check_is_named(db: &Db, tamper: &str, named: &str) {
     let found = differences(db);
     assert!(found.iter().any(|it| it.contains(named)), "{tamper}: {named} is not in {found:#?}");
 }
 
-fn ask<'a>(actor: &'a str, import: &'a str, why: &'a str) -> Vec<&'a str> {
-    said_by(actor, "administrator", &["import", "withdraw", import, "--reason", why])
+/// Returns the command that withdraws an import.
+fn withdraw_args<'a>(actor: &'a str, import: &'a str, reason: &'a str) -> Vec<&'a str> {
+    as_person(actor, "administrator", &["import", "withdraw", import, "--reason", reason])
 }
 
-fn answer<'a>(actor: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
-    said_by(actor, "administrator", &[&["approvals"], rest].concat())
+/// Returns a command that answers an approval.
+fn answer_args<'a>(actor: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    as_person(actor, "administrator", &[&["approvals"], rest].concat())
 }
 
 async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     let mut server = Server::start(&db);
-    let first_head = proved_register(&db);
-    assert_eq!(first_head.0, 1, "it begins with the first start");
+    let first_head = verified_register_head(&db);
+    assert_eq!(first_head.sequence, 1, "the first start of a server begins the record");
     import_all(&server, &[REGISTER_AUGUST[0], AUGUST]);
     let wrong = text(&import(&server, SEPTEMBER), "import_id");
     // The same content again, then a corrected file that replaces it.
     assert_eq!(import(&server, SEPTEMBER)["import_id"], wrong.as_str());
-    let corrected = words(SEPTEMBER_CORRECTED);
+    let corrected = import_args(SEPTEMBER_CORRECTED);
     let corrected: Vec<&str> = corrected.iter().map(String::as_str).chain(["--replaces", &wrong]).collect();
-    let right = text(&done(&server, &corrected)[0], "import_id");
+    let right = text(&run_ok(&server, &corrected)[0], "import_id");
     // Three approvals: one withdrawn, one denied, one given.
-    let first = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "a mistake")), "approval");
-    done(&server, &answer("ann", &["withdraw", &first]));
-    let second = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "wrong file")), "approval");
-    done(&server, &answer("bob", &["deny", &second, "--reason", "it is right"]));
-    let third = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &right, "wrong after all")), "approval");
-    done(&server, &answer("bob", &["give", &third]));
+    let first =
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "a mistake")), "approval");
+    run_ok(&server, &answer_args("ann", &["withdraw", &first]));
+    let second =
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "wrong file")), "approval");
+    run_ok(&server, &answer_args("bob", &["deny", &second, "--reason", "it is right"]));
+    let third = text(
+        &run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "wrong after all")),
+        "approval",
+    );
+    run_ok(&server, &answer_args("bob", &["give", &third]));
     let client = Client::of(&server).await;
-    let over_wire = client.finance().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap();
+    let over_wire = client.finance_service().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap();
     server.stop();
 
     let mut raw_sql = RawSql::of(&db).await;
@@ -122,18 +131,18 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
         "import_withdrawn",
     ];
     assert_eq!(kinds(&mut raw_sql).await, expected_kinds);
-    let (sequence, hash) = proved_register(&db);
+    let Head { sequence, hash } = verified_register_head(&db);
     assert_eq!(sequence, 14);
     let over_wire = over_wire.into_inner();
     let report = over_wire.books.iter().find(|it| it.programme == "register").unwrap();
     assert_eq!((over_wire.sound, report.sequence, &report.hash, report.entries), (true, 14, &hash, 0));
-    for (sequence, hash, code) in [(14, &hash, 0), (1, &first_head.1, 0), (13, &hash, 1)] {
+    for (sequence, hash, code) in [(14, &hash, 0), (1, &first_head.hash, 0), (13, &hash, 1)] {
         let expected = verify(&db, &["--programme", "register", "--expect", &format!("{sequence}:{hash}")]);
         assert_eq!(expected.0, code, "{:#}", expected.1);
     }
     // The record has only hashes of the reasons: no body contains text that a person wrote.
-    let words = "SELECT COUNT(*) FROM register_events WHERE body LIKE '%wrong%' OR body LIKE '%mistake%'";
-    assert_eq!(raw_sql.number(words).await, 0);
+    let texts = "SELECT COUNT(*) FROM register_events WHERE body LIKE '%wrong%' OR body LIKE '%mistake%'";
+    assert_eq!(raw_sql.number(texts).await, 0);
     assert_eq!(raw_sql.number("SELECT COUNT(*) FROM register_events WHERE text_hash IS NOT NULL").await, 4);
     assert_eq!(raw_sql.number("SELECT COUNT(*) FROM register_salts").await, 4);
 }
@@ -146,20 +155,20 @@ async fn what_depends_on_the_files_cites_the_record(db: Db) {
     identify(&server);
     import_all(&server, &[SEPTEMBER]);
     identify(&server);
-    done(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
+    run_ok(&server, &["schools", "place", "910063", "--kind", "maintained", "--reason", "agreed by phone"]);
     server.stop();
-    proved(&db);
+    verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
-    let mut citing = async |kind: &str, seq: i64| {
+    let mut count_citing = async |kind: &str, seq: i64| {
         let sql =
             format!("SELECT COUNT(*) FROM events WHERE kind = '{kind}' AND body LIKE '%\"register_seq\":{seq}}}'");
         raw_sql.number(&sql).await
     };
-    // The record has one first event, then one for each of five files, then one for a sixth.
-    assert_eq!([citing("identified", 6).await, citing("identified", 7).await], [19, 3]);
-    assert_eq!(citing("placed", 7).await, 1);
+    // The record has its first event, then an event for each of five files, then an event for a sixth file.
+    assert_eq!([count_citing("identified", 6).await, count_citing("identified", 7).await], [19, 3]);
+    assert_eq!(count_citing("placed", 7).await, 1);
 
-    // The programme's report names an event that cites a missing event, or an earlier one than the event before cited.
+    // Verify reports an event that cites a missing event, or an earlier event than the event before it cites.
     let mut raw_sql = RawSql::of(&db).await;
     let rows = [("7}", "8}", "an event cites event 8 of the register's record"), ("8}", "5}", "it cites event 5 of")];
     for (from, to, named) in rows {
@@ -187,10 +196,10 @@ async fn events_of_the_register_are_not_changed(db: Db) {
         let refused = raw_sql.run(attempt).await.unwrap_err();
         assert!(refused.contains("append-only"), "{attempt}: {refused}");
     }
-    assert_eq!(proved_register(&db).0, 2);
+    assert_eq!(verified_register_head(&db).sequence, 2);
 }
 
-/// One cell of each table of imported rows: the table, a change, and its undoing.
+/// Tamperings with the tables of imported rows: the table, a change, and a change that undoes it.
 const ROWS: [(&str, &str, &str); 6] = [
     ("group_rows", "name = name || ' '", "name = RTRIM(name)"),
     ("membership_rows", "la_code = la_code + 1", "la_code = la_code - 1"),
@@ -200,7 +209,7 @@ const ROWS: [(&str, &str, &str); 6] = [
     ("ofsted_rows", "prev_number = COALESCE(prev_number, '') || ' '", "prev_number = NULLIF(RTRIM(prev_number), '')"),
 ];
 
-/// Changes of an import's columns, what undoes each, and how verify names the difference.
+/// Tamperings with the columns of an import: a change, a change that undoes it, and a part of the difference.
 const IMPORT: [(&str, &str, &str); 10] = [
     ("file_name = file_name || ' '", "file_name = RTRIM(file_name)", "file name"),
     ("rows = rows + 1", "rows = rows - 1", "rows in the file"),
@@ -214,7 +223,7 @@ const IMPORT: [(&str, &str, &str); 10] = [
     ("state = 'withdrawn'", "state = 'landed'", "state"),
 ];
 
-/// Changes of an approval's columns, what undoes each, and how verify names the difference.
+/// Tamperings with the columns of an approval: a change, a change that undoes it, and a part of the difference.
 const APPROVAL: [(&str, &str, &str); 5] = [
     ("requested_by = 'bob', requested_key = 'bob'", "requested_by = 'ann', requested_key = 'ann'", "requested by"),
     ("reason = 'another'", "reason = 'wrong date'", "is not the one it was recorded with"),
@@ -223,15 +232,16 @@ const APPROVAL: [(&str, &str, &str); 5] = [
     ("state = 'withdrawn'", "state = 'open'", "state"),
 ];
 
-/// The tampering, the difference that verify names, and the undoing.
+/// SQL that tampers, a part of the difference that verify reports, and SQL that undoes the tampering.
 type Tampering = (String, String, String);
 
-fn with_rows_and_imports(month: &str, id: &str) -> Vec<Tampering> {
+/// Returns tamperings with imported rows and with an import.
+fn import_tampering(month: &str, id: &str) -> Vec<Tampering> {
     let mut rows = Vec::new();
     for (table, set, back) in ROWS {
         let first = format!("(SELECT import_id FROM {table} ORDER BY import_id LIMIT 1)");
-        let of = if table == "ofsted_rows" { id.to_owned() } else { first };
-        let update = |set: &str| format!("UPDATE {table} SET {set} WHERE import_id = {of}");
+        let import = if table == "ofsted_rows" { id.to_owned() } else { first };
+        let update = |set: &str| format!("UPDATE {table} SET {set} WHERE import_id = {import}");
         rows.push((update(set), "its rows are not those it landed with".to_owned(), update(back)));
     }
     for (set, back, what) in IMPORT {
@@ -244,7 +254,8 @@ fn with_rows_and_imports(month: &str, id: &str) -> Vec<Tampering> {
     rows
 }
 
-fn with_the_record(db: &Db, approval: &str, id: &str) -> Vec<Tampering> {
+/// Returns tamperings with an approval and with the record.
+fn record_tampering(db: &Db, approval: &str, id: &str) -> Vec<Tampering> {
     let mut rows = Vec::new();
     for (set, back, what) in APPROVAL {
         let update = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {id}");
@@ -275,32 +286,33 @@ async fn tampering_with_reference_data_is_named(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     let month = text(&import(&server, AUGUST), "import_id");
     let second = text(&import(&server, SEPTEMBER), "import_id");
-    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &second, "wrong date")), "approval");
+    let approval =
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &second, "wrong date")), "approval");
     server.stop();
-    let head = proved_register(&db);
+    let head = verified_register_head(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let id = raw_sql.id(&month);
-    let mut rows = with_rows_and_imports(&month, &id);
-    rows.extend(with_the_record(&db, &approval, &raw_sql.id(&approval)));
+    let mut rows = import_tampering(&month, &id);
+    rows.extend(record_tampering(&db, &approval, &raw_sql.id(&approval)));
     for (tamper, named, mend) in rows {
         raw_sql.run_unguarded(&tamper).await.unwrap_or_else(|wrong| panic!("{tamper}: {wrong}"));
-        is_named(&db, &tamper, &named);
+        check_is_named(&db, &tamper, &named);
         raw_sql.run_unguarded(&mend).await.unwrap();
-        assert_eq!(proved_register(&db), head, "{mend}");
+        assert_eq!(verified_register_head(&db), head, "{mend}");
     }
     // A deleted row.
     let last = format!("(SELECT MAX(urn) FROM ofsted_rows WHERE import_id = {id})");
     raw_sql.run(&format!("DELETE FROM ofsted_rows WHERE import_id = {id} AND urn = {last}")).await.unwrap();
-    is_named(&db, "a row less", &format!("import {month}: its rows are not those"));
+    check_is_named(&db, "a deleted row", &format!("import {month}: its rows are not those"));
 }
 
-/// Forges a complete withdrawal in a valid chain of hashes: only the approval by a second person is missing.
+/// Forges a complete withdrawal with a valid chain of hashes. Only the approval by a second person is missing.
 async fn a_withdrawal_without_an_approval_is_named(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
     let import = text(&import(&server, SEPTEMBER), "import_id");
     server.stop();
-    let (sequence, hash) = proved_register(&db);
+    let Head { sequence, hash } = verified_register_head(&db);
     let (approval, request) = (crate::client::fresh(), crate::client::fresh());
     let body = RegisterBody::ImportWithdrawn { import: import.parse().unwrap(), approval: approval.parse().unwrap() };
     let mut raw_sql = RawSql::of(&db).await;
@@ -344,18 +356,18 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     let noted = crate::client::fresh();
     client.note(&offer, "called", &noted).await.unwrap();
     server.stop();
-    proved(&db);
+    verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let id = raw_sql.id(&noted);
     let move_to = |table: &str, from: &str| format!("{table} SELECT * FROM {from} WHERE request_id = {id}");
     raw_sql.run(&move_to("CREATE TABLE kept AS", "requests")).await.unwrap();
     raw_sql.run(&format!("DELETE FROM requests WHERE request_id = {id}")).await.unwrap();
-    is_named(&db, "no answer", &format!("request {noted} of officer: it has an event, and no answer"));
+    check_is_named(&db, "no answer", &format!("request {noted} of officer: it has an event, and no answer"));
     raw_sql.run("INSERT INTO requests SELECT * FROM kept").await.unwrap();
-    proved(&db);
+    verified_heads(&db);
     // An answer with another time than its event, then one under an id that no event has.
     raw_sql.run(&format!("UPDATE requests SET recorded_at = recorded_at - 1 WHERE request_id = {id}")).await.unwrap();
-    is_named(&db, "another moment", &format!("request {noted} of officer: it was answered, and has no event"));
+    check_is_named(&db, "another time", &format!("request {noted} of officer: it was answered, and has no event"));
     raw_sql.run(&format!("UPDATE requests SET recorded_at = recorded_at + 1 WHERE request_id = {id}")).await.unwrap();
     let other = crate::client::fresh();
     let made_up = raw_sql.id(&other);
@@ -373,31 +385,36 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
     }
 }
 
-/// As `docs/how-to/administrator.md` says ("Erase a text").
+/// Erases a text as described in `docs/how-to/administrator.md` ("Erase a text").
 async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
     let mut server = Server::start(&db);
     let month = text(&import(&server, AUGUST), "import_id");
-    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, "wrong date")), "approval");
-    done(&server, &answer("bob", &["give", &approval]));
+    let approval =
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &month, "wrong date")), "approval");
+    run_ok(&server, &answer_args("bob", &["give", &approval]));
     server.stop();
-    let head = proved_register(&db);
+    let head = verified_register_head(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let (import, id) = (raw_sql.id(&month), raw_sql.id(&approval));
     let erase = format!("UPDATE approvals SET reason = NULL, denied_reason = NULL WHERE id = {id}");
     raw_sql.run(&erase).await.unwrap();
-    is_named(&db, "the text alone", &format!("the reason of approval {approval} or its salt is missing"));
-    is_named(&db, "with the approval alone", &format!("import {month} reason of its withdrawal"));
+    check_is_named(
+        &db,
+        "only the text of the approval is erased",
+        &format!("the reason of approval {approval} or its salt is missing"),
+    );
+    check_is_named(&db, "the reason of the import is not erased", &format!("import {month} reason of its withdrawal"));
     raw_sql.run(&format!("UPDATE imports SET withdrawn_reason = NULL WHERE id = {import}")).await.unwrap();
     let salts = format!(
         "DELETE FROM register_salts WHERE seq IN \
          (SELECT seq FROM register_events WHERE body LIKE '%\"approval\":\"{approval}\"%')"
     );
     raw_sql.run_unguarded(&salts).await.unwrap();
-    assert_eq!(proved_register(&db), head);
+    assert_eq!(verified_register_head(&db), head);
 }
 
 /// Deletes the record, as if a process was killed after it migrated the schema and before it began the record.
-async fn cut_short(db: &Db) {
+async fn delete_record(db: &Db) {
     let mut raw_sql = RawSql::of(db).await;
     raw_sql.run_unguarded(
         "DELETE FROM register_salts; DELETE FROM register_events; UPDATE register_lock SET next_seq = 1, head = NULL",
@@ -412,15 +429,16 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
     let month = text(&import(&server, SEPTEMBER), "import_id");
-    for (why, second) in [("first", vec!["withdraw"]), ("second", vec!["deny"]), ("third", vec!["give"])] {
-        let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask("ann", &month, why)), "approval");
+    for (why, verb) in [("first", "withdraw"), ("second", "deny"), ("third", "give")] {
+        let approval =
+            text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &month, why)), "approval");
         let by = if why == "first" { "ann" } else { "bob" };
         let rest = if why == "second" { vec!["--reason", "not now"] } else { vec![] };
-        done(&server, &answer(by, &[second[0], &approval].into_iter().chain(rest).collect::<Vec<_>>()));
+        run_ok(&server, &answer_args(by, &[verb, &approval].into_iter().chain(rest).collect::<Vec<_>>()));
     }
     server.stop();
-    cut_short(&db).await;
-    is_named(&db, "not begun", &format!("import {month}: the database has it, no event makes it"));
+    delete_record(&db).await;
+    check_is_named(&db, "the record is deleted", &format!("import {month}: the database has it, no event makes it"));
     let servers = if db.is_postgres() { 4 } else { 1 };
     let starting: Vec<_> = (0..servers)
         .map(|_| {
@@ -437,12 +455,12 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     // New imports continue the record.
     import_all(&servers[0], &[SEPTEMBER]);
     drop(servers);
-    assert_eq!(proved_register(&db).0, 14);
+    assert_eq!(verified_register_head(&db).sequence, 14);
     // Verify covers adopted imports like new ones.
     let id = raw_sql.id(&month);
     raw_sql.run(&format!("UPDATE ofsted_rows SET cur_grade = 1 WHERE import_id = {id}")).await.unwrap();
-    is_named(&db, "grades", &format!("import {month}: its rows are not those it landed with"));
-    cut_short(&db).await;
+    check_is_named(&db, "grades", &format!("import {month}: its rows are not those it landed with"));
+    delete_record(&db).await;
     let migrated = tsio(&["migrate", "--database", &db.url()]);
     assert_eq!(migrated.code, 0, "{}", migrated.stderr);
     assert!(migrated.stderr.contains("adopted 7 imports"), "{}", migrated.stderr);
@@ -453,11 +471,11 @@ async fn a_deleted_record_does_not_begin_again_unseen(db: Db) {
     let mut server = Server::start(&db);
     import_all(&server, &[AUGUST]);
     server.stop();
-    let (sequence, hash) = proved_register(&db);
-    cut_short(&db).await;
+    let Head { sequence, hash } = verified_register_head(&db);
+    delete_record(&db).await;
     server.restart();
     server.stop();
-    proved_register(&db);
+    verified_register_head(&db);
     let expect = format!("{sequence}:{hash}");
     let (code, reports): (i32, Value) = verify(&db, &["--programme", "register", "--expect", &expect]);
     assert_eq!(code, 1);

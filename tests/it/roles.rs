@@ -1,4 +1,4 @@
-//! Rights: every command with each role alone, and calls without the caller's name.
+//! Checks the rights of roles: runs every command with each role alone, and makes calls without the caller's name.
 
 use serde_json::Value;
 use tonic::{Code, Request};
@@ -8,8 +8,8 @@ use tsio::proto::{IdentifyOffersRequest, ListOffersRequest, VerifyLedgerRequest}
 use uuid::Uuid;
 
 use super::harness::{Db, Server, both, cli};
-use super::money::{WITH_LEADER, WITH_PARTNER, funded, given, started, taken};
-use super::samples::{SEPTEMBER, august, done, offer_id, path, refused_for, said_by, text};
+use super::money::{WITH_LEADER, WITH_PARTNER, accept_offer, create_award, create_fund_with, start_delivery};
+use super::samples::{SEPTEMBER, as_person, offer_id, path, run_ok, run_refused_for, start_with_august, text};
 
 both!(
     each_role_may_do_what_the_scheme_allows,
@@ -17,32 +17,37 @@ both!(
     a_caller_who_gives_no_name,
 );
 
+/// All roles.
 const ROLES: [&str; 7] =
     ["reader", "case-officer", "delivery-partner", "regional-director", "finance", "finance-approver", "administrator"];
-/// From the scheme's table: the roles that work on offers, and the administrator.
+/// The roles that work on offers, by the scheme's table of rights.
 const OFFICERS: &[&str] = &["case-officer", "regional-director"];
+/// The role that changes reference data.
 const ADMINISTRATOR: &[&str] = &["administrator"];
-/// The roles that record delivered days, keep the money, approve its movements, and read the ledger.
+/// The roles that record delivered days.
 const DELIVERY: &[&str] = &["case-officer", "regional-director", "delivery-partner"];
+/// The role that moves money.
 const FINANCE: &[&str] = &["finance"];
+/// The role that approves movements of money.
 const APPROVER: &[&str] = &["finance-approver"];
+/// The roles that read the ledger.
 const LEDGER: &[&str] = &["finance", "finance-approver"];
 
 async fn each_role_may_do_what_the_scheme_allows(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let offer = offer_id(&server, 910_001);
-    let ofsted = done(&server, &["import", "list"])[0]["import_id"].clone();
+    let ofsted = run_ok(&server, &["import", "list"])[0]["import_id"].clone();
     let (ofsted, offer) = (ofsted.as_str().unwrap(), offer.as_str());
     let terms = concat!(env!("CARGO_MANIFEST_DIR"), "/terms/2021-22.toml");
     let (september, groups) = (path(SEPTEMBER.0), path("gias_groups_2021-08.csv"));
-    // One open approval of each kind, requested by a person who makes no other call here.
-    let asker = |args: &[&str]| {
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "administrator", args)), "approval")
+    // One open approval of each kind. The person who requests them makes no other call in this test.
+    let request_approval = |args: &[&str]| {
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("asker", "administrator", args)), "approval")
     };
-    let withdrawal = asker(&["import", "withdraw", ofsted, "--reason", "x"]);
+    let withdrawal = request_approval(&["import", "withdraw", ofsted, "--reason", "x"]);
     let other = offer_id(&server, 910_002);
-    done(&server, &["offers", "close", &other, "--outcome", "withdrawn"]);
-    let reopening = asker(&["offers", "reopen", &other, "--reason", "x"]);
+    run_ok(&server, &["offers", "close", &other, "--outcome", "withdrawn"]);
+    let reopening = request_approval(&["offers", "reopen", &other, "--reason", "x"]);
     #[rustfmt::skip]
     let commands: [(&[&str], &[&str]); 18] = [
         (OFFICERS,      &["offers", "identify"]),
@@ -64,39 +69,44 @@ async fn each_role_may_do_what_the_scheme_allows(db: Db) {
         (ADMINISTRATOR, &["terms", "load", terms]),
         (ADMINISTRATOR, &["approvals", "give", &reopening]),
     ];
-    let everything = || {
+    let read_all = || {
         (
-            done(&server, &["offers", "list"]),
-            done(&server, &["import", "list"]),
-            done(&server, &["approvals", "list", "--all"]),
-            done(&server, &["terms", "list"]),
+            run_ok(&server, &["offers", "list"]),
+            run_ok(&server, &["import", "list"]),
+            run_ok(&server, &["approvals", "list", "--all"]),
+            run_ok(&server, &["terms", "list"]),
         )
     };
-    let before = everything();
-    // First the roles without the right: their calls write nothing.
+    let before = read_all();
+    // First the roles without the right: their calls are refused and change nothing.
     for (allowed, command) in commands {
         for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
-            let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
+            let error = run_refused_for(&server, "ROLE_MISSING", &as_person("someone", role, command));
             assert_eq!(error["code"], "PERMISSION_DENIED", "{role}: {command:?}");
         }
     }
-    refused_for(&server, "ROLE_MISSING", &said_by("someone", "finance-approver", &["approvals", "give", &withdrawal]));
-    assert_eq!(everything(), before);
+    run_refused_for(
+        &server,
+        "ROLE_MISSING",
+        &as_person("someone", "finance-approver", &["approvals", "give", &withdrawal]),
+    );
+    assert_eq!(read_all(), before);
     // Then the roles with the right: a rule of the scheme may refuse the call, but not the role.
     for (allowed, command) in commands {
         for role in allowed {
-            let answer = cli(&server, &said_by("someone.else", role, command));
+            let answer = cli(&server, &as_person("someone.else", role, command));
             let reason = answer.json["error"]["reason"].as_str().unwrap_or_default();
             assert!(answer.code <= 1 && reason != "ROLE_MISSING", "{role}: {command:?}: {}", answer.stderr);
         }
     }
-    assert_ne!(everything(), before);
-    everyone_reads(&server, offer);
+    assert_ne!(read_all(), before);
+    check_everyone_reads(&server, offer);
 }
 
-fn everyone_reads(server: &Server, offer: &str) {
+/// Checks that every role may read.
+fn check_everyone_reads(server: &Server, offer: &str) {
     // A delivery partner sees only the offers assigned to it.
-    done(server, &["offers", "assign", offer, "--to", "someone"]);
+    run_ok(server, &["offers", "assign", offer, "--to", "someone"]);
     for role in ROLES {
         let reads: [&[&str]; 9] = [
             &["offers", "list"],
@@ -110,25 +120,25 @@ fn everyone_reads(server: &Server, offer: &str) {
             &["terms", "list"],
         ];
         for command in reads {
-            done(server, &said_by("someone", role, command));
+            run_ok(server, &as_person("someone", role, command));
         }
     }
 }
 
 async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
-    let server = august(&db);
-    let (fund, to) = (funded(&server, "credit", "9000"), funded(&server, "nlg", "9"));
-    let offer = taken(&server, 910_001);
-    let credit = given(&server, "credit", &offer, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
-    let days = given(&server, "nle", &offer, &[&["--days", "2"], &WITH_LEADER[..]].concat());
+    let server = start_with_august(&db);
+    let (fund, to) = (create_fund_with(&server, "credit", "9000"), create_fund_with(&server, "nlg", "9"));
+    let offer = accept_offer(&server, 910_001);
+    let credit = create_award(&server, "credit", &offer, &[&["--amount", "100"], &WITH_PARTNER[..]].concat());
+    let days = create_award(&server, "nle", &offer, &[&["--days", "2"], &WITH_LEADER[..]].concat());
     let booked =
-        done(&server, &["awards", "book", &days, "--days", "0.5", "--on", "2021-11-01"])["booking"].to_string();
-    started(&server, &offer);
+        run_ok(&server, &["awards", "book", &days, "--days", "0.5", "--on", "2021-11-01"])["booking"].to_string();
+    start_delivery(&server, &offer);
     // A delivery partner works only on the offers assigned to it.
-    done(&server, &["offers", "assign", &offer, "--to", "someone.else"]);
+    run_ok(&server, &["offers", "assign", &offer, "--to", "someone.else"]);
     let large_allocation = ["funds", "allocate", &fund, "50000.01", "--on", "2021-10-01"];
-    let waits =
-        text(&refused_for(&server, "APPROVAL_REQUIRED", &said_by("asker", "finance", &large_allocation)), "approval");
+    let error = run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("asker", "finance", &large_allocation));
+    let approval = text(&error, "approval");
     let (offer, fund, to, credit, days) = (offer.as_str(), fund.as_str(), to.as_str(), credit.as_str(), days.as_str());
     #[rustfmt::skip]
     let commands: [(&[&str], &[&str]); 16] = [
@@ -147,35 +157,35 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
         (FINANCE,  &["funds", "allocate", fund, "0.01", "--on", "2021-10-01"]),
         (FINANCE,  &["funds", "withdraw", fund, "0.01", "--on", "2021-10-01"]),
         (FINANCE,  &["funds", "move", fund, to, "0.01", "--on", "2021-10-01"]),
-        (APPROVER, &["approvals", "give", &waits]),
+        (APPROVER, &["approvals", "give", &approval]),
     ];
-    let everything = || (done(&server, &["offers", "events", offer]), done(&server, &["funds", "list"]));
-    let before = everything();
+    let read_all = || (run_ok(&server, &["offers", "events", offer]), run_ok(&server, &["funds", "list"]));
+    let before = read_all();
     for (allowed, command) in commands.into_iter().chain([(LEDGER, &["funds", "entries", fund][..])]) {
         for role in ROLES.into_iter().filter(|role| !allowed.contains(role)) {
-            let error = refused_for(&server, "ROLE_MISSING", &said_by("someone", role, command));
+            let error = run_refused_for(&server, "ROLE_MISSING", &as_person("someone", role, command));
             assert_eq!(error["code"], "PERMISSION_DENIED", "{role}: {command:?}");
         }
     }
-    assert_eq!(everything(), before);
+    assert_eq!(read_all(), before);
     for (allowed, command) in commands {
         for role in allowed {
-            let answer = cli(&server, &said_by("someone.else", role, command));
+            let answer = cli(&server, &as_person("someone.else", role, command));
             let reason = answer.json["error"]["reason"].as_str().unwrap_or_default();
             assert!(answer.code <= 1 && reason != "ROLE_MISSING", "{role}: {command:?}: {}", answer.stderr);
         }
     }
-    assert_ne!(everything(), before);
-    done(&server, &["offers", "assign", offer, "--to", "someone"]);
+    assert_ne!(read_all(), before);
+    run_ok(&server, &["offers", "assign", offer, "--to", "someone"]);
     for role in ROLES {
         let reads: [&[&str]; 3] =
             [&["funds", "list"], &["awards", "show", credit], &["awards", "list", "--offer", offer]];
         for command in reads {
-            done(&server, &said_by("someone", role, command));
+            run_ok(&server, &as_person("someone", role, command));
         }
-        let position = cli(&server, &said_by("someone", role, &["funds", "position", fund]));
-        assert_eq!(position.code == 0, role != "delivery-partner", "{role}: funds are not a partner's to see");
-        let answer = cli(&server, &said_by("someone", role, &["funds", "entries", fund]));
+        let position = cli(&server, &as_person("someone", role, &["funds", "position", fund]));
+        assert_eq!(position.code == 0, role != "delivery-partner", "{role}: only partners see no funds");
+        let answer = cli(&server, &as_person("someone", role, &["funds", "entries", fund]));
         assert_eq!(answer.code == 0, LEDGER.contains(&role), "{role}: {}", answer.stderr);
     }
     for role in ROLES {
@@ -185,7 +195,7 @@ async fn each_role_may_move_money_as_the_scheme_allows(db: Db) {
     }
 }
 
-/// Calls VerifyLedger with one role, and returns whether the ledger is sound.
+/// Calls VerifyLedger with one role. Returns whether the ledger is sound, or the code of the refusal.
 async fn verify_ledger(server: &Server, role: &'static str) -> Result<bool, Code> {
     let mut client = FinanceServiceClient::connect(server.url()).await.unwrap();
     let mut request = Request::new(VerifyLedgerRequest::default());
@@ -208,23 +218,23 @@ async fn a_caller_who_gives_no_name(db: Db) {
         }
         request
     };
-    let nobody = [
+    let unauthenticated = [
         (None, None),
         (Some("ann"), None),
         (None, Some("case-officer")),
         (Some(""), Some("case-officer")),
         (Some("ann"), Some("king")),
     ];
-    for (actor, roles) in nobody {
+    for (actor, roles) in unauthenticated {
         let status = client.identify_offers(call(actor, roles)).await.unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated, "{actor:?} {roles:?}: {status}");
     }
-    let none = client.identify_offers(call(Some("ann"), Some(""))).await.unwrap_err();
-    assert_eq!(none.code(), Code::PermissionDenied, "a caller without a role may nothing");
+    let without_role = client.identify_offers(call(Some("ann"), Some(""))).await.unwrap_err();
+    assert_eq!(without_role.code(), Code::PermissionDenied, "a caller without a role may change data");
     let read = client
         .list_offers(Request::new(ListOffersRequest { programme: "2021-22".to_owned(), ..Default::default() }))
         .await;
-    assert_eq!(read.unwrap_err().code(), Code::Unauthenticated, "reading too");
+    assert_eq!(read.unwrap_err().code(), Code::Unauthenticated, "a caller without a name may read");
     client.identify_offers(call(Some("ann"), Some("reader, case-officer"))).await.unwrap();
     let anonymous = cli(&server, &["--roles", "king", "offers", "list"]);
     assert_eq!((anonymous.code, &anonymous.json["error"]["code"]), (1, &Value::from("UNAUTHENTICATED")));

@@ -1,6 +1,6 @@
-//! Helpers for the scenarios of the scheme: name and import the sample files, run commands, and read their JSON.
+//! Imports the sample files, runs commands of the command line, and reads their JSON. The scenarios share these helpers.
 //!
-//! The scenarios contain the expected numbers, copied by hand from `samples/README.md`.
+//! The scenarios contain the expected numbers, which were copied by hand from `samples/README.md`.
 
 use serde_json::Value;
 
@@ -29,8 +29,8 @@ pub(crate) const NOVEMBER: File = ("ofsted_2021-11-30_regional.csv", "2021-11-30
 pub(crate) const JANUARY: File = ("ofsted_2022-01-31.csv", "2022-01-31");
 pub(crate) const LAST: File = ("ofsted_2023-01-31.csv", "2023-01-31");
 
-/// Returns every file without mistakes, ordered by as-at date.
-pub(crate) fn everything() -> Vec<File> {
+/// Returns every valid sample file, in the order of their dates.
+pub(crate) fn all_files() -> Vec<File> {
     let months = [AUGUST, SEPTEMBER, NOVEMBER, JANUARY];
     REGISTER_AUGUST.into_iter().chain(months).chain(REGISTER_MARCH).chain([LAST]).collect()
 }
@@ -41,21 +41,21 @@ pub(crate) fn path(name: &str) -> String {
 }
 
 /// Returns the arguments of the command that imports a file.
-pub(crate) fn words((name, as_at): File) -> [String; 5] {
+pub(crate) fn import_args((name, as_at): File) -> [String; 5] {
     let noun = if name.starts_with("ofsted") { "ofsted" } else { "register" };
     ["import", noun, &path(name), "--as-at", as_at].map(str::to_owned)
 }
 
 /// Runs a command, checks that it succeeds, and returns its JSON.
-pub(crate) fn done(server: &Server, args: &[&str]) -> Value {
+pub(crate) fn run_ok(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 0, "{args:?}\n{stdout}{stderr}");
-    assert!(!json.is_null(), "{args:?} printed no JSON: {stdout}");
+    assert!(!json.is_null(), "{args:?} printed no document: {stdout}");
     json
 }
 
-/// Runs a command, checks that it fails with exit code 1, and returns the error in its JSON.
-pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
+/// Runs a command, checks that it is refused, and returns its error. The reason must be on standard error too.
+pub(crate) fn run_refused(server: &Server, args: &[&str]) -> Value {
     let Output { code, json, stdout, stderr } = cli(server, args);
     assert_eq!(code, 1, "{args:?}\n{stdout}{stderr}");
     let error = json["error"].clone();
@@ -65,27 +65,27 @@ pub(crate) fn refused(server: &Server, args: &[&str]) -> Value {
     error
 }
 
-/// Runs a command, checks that it fails for this reason, and returns the error in its JSON.
-pub(crate) fn refused_for(server: &Server, reason: &str, args: &[&str]) -> Value {
-    let error = refused(server, args);
+/// Runs a command, checks that it is refused for this reason, and returns its error.
+pub(crate) fn run_refused_for(server: &Server, reason: &str, args: &[&str]) -> Value {
+    let error = run_refused(server, args);
     assert_eq!(error["reason"], reason, "{args:?}: {error}");
     error
 }
 
-/// Adds arguments to a command, so that this actor with these roles runs it instead of the local operator.
-pub(crate) fn said_by<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
+/// Adds arguments, so that this person with these roles runs the command. Without them the local operator runs it.
+pub(crate) fn as_person<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     [&["--actor", actor, "--roles", roles], args].concat()
 }
 
-/// Imports one file, checks that the command succeeds, and returns the outcome of the import.
+/// Imports one file, checks that this succeeds, and returns the outcome of the file.
 pub(crate) fn import(server: &Server, file: File) -> Value {
-    let arguments = words(file);
-    let answer = done(server, &arguments.each_ref().map(String::as_str));
+    let args = import_args(file);
+    let answer = run_ok(server, &args.each_ref().map(String::as_str));
     assert_eq!(answer.as_array().map(Vec::len), Some(1), "{answer}");
     answer[0].clone()
 }
 
-/// Imports files, and checks that every row of each file was accepted without a problem.
+/// Imports files, and checks that each row of each file is accepted without problems.
 pub(crate) fn import_all(server: &Server, files: &[File]) {
     for file in files {
         let answer = import(server, *file);
@@ -94,13 +94,12 @@ pub(crate) fn import_all(server: &Server, files: &[File]) {
     }
 }
 
-/// A row of the table in `samples/README.md`: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained,
-/// SAT, single-school MAT, unplaced, unknown. `both` is the number of schools that E1 and E2 count. The command does not
-/// print it.
+/// A row of the README's table of months: schools, eligible, E1, E2, both, MAT schools, trusts, standalone, maintained, SAT,
+/// single-school MAT, unplaced, unknown. `both` is not printed: it is the number of schools that both rules count.
 pub(crate) type Counts = [i64; 13];
 
-/// Turns a printed summary into a row of the table in `samples/README.md`.
-pub(crate) fn counts(summary: &Value) -> Counts {
+/// Turns the JSON of a summary into a row of the README's table of months.
+pub(crate) fn summary_counts(summary: &Value) -> Counts {
     let number = |path: &str| summary.pointer(path).and_then(Value::as_i64).unwrap_or_else(|| panic!("{path}"));
     let [eligible, e1, e2] =
         ["/eligible_schools", "/by_rule/E1_RI_IN_YEAR", "/by_rule/E2_RI_TWICE_ON_ENTRY"].map(number);
@@ -118,58 +117,64 @@ pub(crate) fn counts(summary: &Value) -> Counts {
     [schools, eligible, e1, e2, both, mat, trusts, standalone, maintained, sat, single, unplaced, unknown]
 }
 
-/// Runs `eligibility summary` for a programme, and returns its counts.
+/// Returns the current counts of the schools of a programme.
 pub(crate) fn summary(server: &Server, programme: &str) -> Counts {
-    counts(&done(server, &["eligibility", "summary", "--programme", programme]))
+    summary_counts(&run_ok(server, &["eligibility", "summary", "--programme", programme]))
 }
 
-/// Runs identify for 2021-22, and returns the numbers of created, updated, already open, already closed, blocked and
-/// unplaced.
+/// The index of the number of created offers in the counts of identify.
+pub(crate) const CREATED: usize = 0;
+/// The index of the number of offers that were open before, in the counts of identify.
+pub(crate) const ALREADY_OPEN: usize = 2;
+/// The index of the number of schools that cannot be added to an offer, in the counts of identify.
+pub(crate) const BLOCKED: usize = 4;
+
+/// Identifies offers of 2021-22, and returns the counts as [`identify_counts`].
 pub(crate) fn identify(server: &Server) -> [i64; 6] {
-    identified(&done(server, &["offers", "identify", "--programme", "2021-22"]))
+    identify_counts(&run_ok(server, &["offers", "identify", "--programme", "2021-22"]))
 }
 
-/// Returns the same numbers from the printed answer of identify.
-pub(crate) fn identified(answer: &Value) -> [i64; 6] {
+/// Reads the counts in the JSON of identify: created, updated, already open, already closed, blocked, unplaced.
+pub(crate) fn identify_counts(answer: &Value) -> [i64; 6] {
     ["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]
         .map(|key| answer[key].as_i64().unwrap_or_else(|| panic!("{key}: {answer}")))
 }
 
-/// Returns the number with this key from each element of a list.
+/// Returns the number with this key of each element of a list.
 pub(crate) fn numbers(list: &Value, key: &str) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|it| it[key].as_i64().unwrap()).collect()
 }
 
-/// Returns the only offer to the recipient with this URN or UID.
+/// Returns the only offer made to this URN or UID.
 pub(crate) fn offer_of(server: &Server, recipient: i64) -> Value {
-    let list = done(server, &["offers", "list", "--search", &recipient.to_string()]);
+    let list = run_ok(server, &["offers", "list", "--search", &recipient.to_string()]);
     let mut offers = list.as_array().unwrap().iter().filter(|it| it["recipient"] == recipient);
     let offer = offers.next().unwrap_or_else(|| panic!("no offer to {recipient}: {list}"));
     assert!(offers.next().is_none(), "two offers to {recipient}: {list}");
     offer.clone()
 }
 
-/// Returns the id of the only offer to the recipient with this URN or UID.
+/// Returns the id of the only offer made to this URN or UID.
 pub(crate) fn offer_id(server: &Server, recipient: i64) -> String {
     text(&offer_of(server, recipient), "offer")
 }
 
-/// Returns the text with this key from a JSON object.
+/// Returns the text with this key of a JSON document.
 pub(crate) fn text(document: &Value, key: &str) -> String {
     document[key].as_str().unwrap_or_else(|| panic!("{key}: {document}")).to_owned()
 }
 
-/// Starts a server, imports the files of August 2021, and runs identify, which creates 19 offers.
-pub(crate) fn august(db: &super::harness::Db) -> Server {
+/// Starts a server, imports the files of August 2021, and identifies their 19 offers.
+pub(crate) fn start_with_august(db: &super::harness::Db) -> Server {
     let server = Server::start(db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
-    assert_eq!(identify(&server)[0], 19);
+    assert_eq!(identify(&server)[CREATED], 19);
     server
 }
 
-/// Checks with `tsio verify` that the stored states follow from the events, and that the chain of hashes is unbroken.
-pub(crate) fn verified(db: &super::harness::Db) {
+/// Runs `tsio verify`, and checks that it finds no difference in any record.
+pub(crate) fn verify_ok(db: &super::harness::Db) {
     let answer = super::harness::tsio(&["verify", "--database", &db.url()]);
     assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
 }

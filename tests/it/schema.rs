@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::raw_sql::{RawSql, proved, verify};
+use crate::raw_sql::{RawSql, verified_heads, verify};
 
 both!(a_schema_that_differs_is_named, additions_by_operators_are_noted);
 
@@ -51,7 +51,7 @@ async fn each_is_named(db: &Db, rows: &[[&str; 3]]) {
         let unknown = tsio(&["--output", "json", "verify", "--database", &db.url(), "--programme", "unknown"]);
         assert_eq!(unknown.json["error"]["reason"], "NOT_FOUND", "{change}: {}", unknown.stderr);
         raw_sql.run(undo).await.unwrap();
-        proved(db);
+        verified_heads(db);
     }
 }
 

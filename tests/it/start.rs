@@ -18,7 +18,7 @@ use tsio::proto::register_service_client::RegisterServiceClient;
 
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run, tsio};
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads, verified_length};
 
 /// The longest wait for a message about the server's health.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     let (noted_offer, request_id) = (offer.clone(), id.clone());
     let note = tokio::spawn(async move { caller.note(&noted_offer, "the last note", &request_id).await });
     if db.is_postgres() {
-        observer.until_waiting(1).await;
+        observer.wait_for_blocked_writers(1).await;
     }
     for _ in 0..20 {
         client.offer(&offer).await;
@@ -86,7 +86,7 @@ async fn a_stopping_server_answers_the_calls_in_flight(db: Db) {
     assert!(timeout(MAX_WAIT, health.message()).await.unwrap().unwrap().is_none());
     let mut server = stopping.join().unwrap();
     server.restart();
-    assert_eq!(Client::of(&server).await.times(&offer, &id).await, 1);
+    assert_eq!(Client::of(&server).await.times_recorded(&offer, &id).await, 1);
 }
 
 /// An upload stays open. The server stops after `drain_seconds` anyway, with exit code 1.
@@ -126,9 +126,9 @@ fn a_file_is_served_once() {
         let offer = client.seed().await.remove(0).offer;
         let message = refused(&db.url(), &[]);
         assert!(message.contains("another tsio process serves this file"), "{message}");
-        assert_eq!(proved(&db)[0].0, 20);
+        assert_eq!(verified_length(&db), 20);
         client.note(&offer, "still served", &fresh()).await.unwrap();
-        assert_eq!(proved(&db)[0].0, 21);
+        assert_eq!(verified_length(&db), 21);
         // The operating system releases the lock of a process that is killed.
         first.kill();
         let second = Server::start(&db);
@@ -146,7 +146,7 @@ fn an_old_schema_is_refused_until_it_is_migrated() {
         assert_eq!(db.psql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"), "0");
         let server = Server::start_with(&db, &["--migrate"]);
         Client::of(&server).await.seed().await;
-        proved(&db);
+        verified_heads(&db);
     });
 }
 

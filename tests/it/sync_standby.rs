@@ -12,7 +12,7 @@ use tsio::proto::{LoadTermsRequest, NoteOfferResponse};
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run};
 use crate::io_faults::wait_for_health;
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads};
 
 /// The part of a query that selects the sessions of the server that wait for a standby.
 const WAITING: &str = "FROM pg_stat_activity WHERE application_name LIKE 'tsio%' AND wait_event = 'SyncRep'";
@@ -49,7 +49,7 @@ impl StandbyTest {
     async fn reload(&mut self, names: &str) {
         self.raw_sql.run("SELECT pg_reload_conf()").await.unwrap();
         let has_names = format!("SELECT (current_setting('synchronous_standby_names') = '{names}')::int::bigint");
-        self.raw_sql.until(&has_names, 1).await;
+        self.raw_sql.wait_until(&has_names, 1).await;
     }
 
     /// Waits until a session waits for a standby with a statement that began after this time. Panics if the request ends
@@ -106,8 +106,8 @@ async fn interrupt_a_note_by(function: &str) {
     test.require_no_standby().await;
     call.await.unwrap().unwrap();
     wait_for_health(&client, ServingStatus::Serving).await;
-    assert_eq!(client.times(&offer, &id).await, 1);
-    proved(&test.db);
+    assert_eq!(client.times_recorded(&offer, &id).await, 1);
+    verified_heads(&test.db);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_stored_answer_of_no_programme_waits_too() {
         let terms =
             LoadTermsRequest { request_id: fresh(), file_name: "2031-32.toml".to_owned(), text, validate_only: false };
         let load = |terms: &LoadTermsRequest| {
-            let (mut schemes, request) = (client.schemes(), client.ask(terms.clone()));
+            let (mut schemes, request) = (client.terms_service(), client.ask(terms.clone()));
             tokio::spawn(async move { schemes.load_terms(request).await })
         };
         let since = test.now().await;
@@ -160,13 +160,13 @@ fn programmes_wait_for_the_standby_beside_each_other() {
         let (first, second) = client.seed_both().await;
         test.lose_standby().await;
         let calls = [note(&client, &first[0].offer, &fresh()), note(&client, &second[0].offer, &fresh())];
-        test.raw_sql.until(&format!("SELECT COUNT(*) {WAITING}"), 2).await;
+        test.raw_sql.wait_until(&format!("SELECT COUNT(*) {WAITING}"), 2).await;
         assert!(calls.iter().all(|call| !call.is_finished()));
         test.require_no_standby().await;
         for call in calls {
             call.await.unwrap().unwrap();
         }
-        let heads = proved(&test.db);
-        assert!(heads.iter().map(|head| head.0).eq([21, 8]), "{YEAR}, {NEXT_YEAR}: {heads:?}");
+        let heads = verified_heads(&test.db);
+        assert!(heads.iter().map(|head| head.sequence).eq([21, 8]), "{YEAR}, {NEXT_YEAR}: {heads:?}");
     });
 }

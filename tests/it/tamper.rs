@@ -15,7 +15,7 @@ use tsio::store::{Store, Use};
 use crate::client::Client;
 use crate::fixtures::casework;
 use crate::harness::{Db, Server, run_within, setting};
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads};
 use column::{Change, Column};
 
 /// The time limit of a test. With `TSIO_TAMPER_STRIDE=1` it takes some minutes.
@@ -98,7 +98,7 @@ async fn each_column_that_is_changed_is_named(db: Db) {
     let mut server = Server::start(&db);
     casework::carry_out(Client::of(&server).await.channel()).await;
     server.stop();
-    proved(&db);
+    verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let columns = column::all(&mut raw_sql).await;
     let tables: BTreeSet<String> = columns.iter().map(|it| it.table.clone()).collect();

@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::json;
 
 use super::harness::{Db, Server, both, cli};
-use super::samples::{august, done, everything, identified, import_all, refused_for, summary, text};
+use super::samples::{
+    all_files, identify_counts, import_all, run_ok, run_refused_for, start_with_august, summary, text,
+};
 
 both!(the_terms_of_a_programme_never_change, a_new_year_is_a_new_file);
 
@@ -36,9 +38,9 @@ fn line_of(text: &str, start: &str) -> usize {
 }
 
 async fn the_terms_of_a_programme_never_change(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let folder = TermsFolder::new();
-    let list = done(&server, &["terms", "list"]);
+    let list = run_ok(&server, &["terms", "list"]);
     let programmes: Vec<_> = list.as_array().unwrap().iter().map(|it| text(it, "programme")).collect();
     assert_eq!(programmes, ["2021-22", "2022-23"]);
     assert_eq!((&list[0]["starts"], &list[0]["ends"]), (&json!("2021-09-01"), &json!("2022-08-31")));
@@ -52,22 +54,22 @@ async fn the_terms_of_a_programme_never_change(db: Db) {
     assert_eq!(shown, expected);
     let offer = super::samples::offer_id(&server, 910_001);
     assert_eq!(
-        done(&server, &["offers", "show", &offer])["terms_sha256"],
+        run_ok(&server, &["offers", "show", &offer])["terms_sha256"],
         list[0]["sha256"],
         "an offer has the hash of its terms"
     );
 
-    let same = done(&server, &["terms", "load", &folder.write("same.toml", &shipped("2021-22"))]);
+    let same = run_ok(&server, &["terms", "load", &folder.write("same.toml", &shipped("2021-22"))]);
     assert_eq!((&same["unchanged"], &same["sha256"]), (&json!(true), &list[0]["sha256"]));
     let changed = shipped("2021-22").replacen("£10,000", "£12,000", 1);
-    let error = refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &changed)]);
+    let error = run_refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &changed)]);
     assert_eq!((&error["code"], &error["limits"][0]["kind"]), (&json!("FAILED_PRECONDITION"), &json!("terms")));
     // An additional empty line makes it another file.
     let with_empty_line = format!("{}\n", shipped("2021-22"));
-    refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &with_empty_line)]);
-    assert_eq!(done(&server, &["terms", "list"]), list);
+    run_refused_for(&server, "TERMS_IN_USE", &["terms", "load", &folder.write("2021-22.toml", &with_empty_line)]);
+    assert_eq!(run_ok(&server, &["terms", "list"]), list);
     check_lines_of_mistakes(&server, &folder);
-    assert_eq!(done(&server, &["terms", "list"]), list);
+    assert_eq!(run_ok(&server, &["terms", "list"]), list);
 }
 
 /// A refusal of wrong terms has to name every mistake by its line.
@@ -80,7 +82,7 @@ fn check_lines_of_mistakes(server: &Server, folder: &TermsFolder) {
         .replacen("share          = \"1/2\"", "share          = \"most\"", 1);
     let lines_of = |wrong: &str| {
         let file = folder.write("wrong.toml", wrong);
-        let error = refused_for(server, "FIELD_VIOLATIONS", &["terms", "load", &file]);
+        let error = run_refused_for(server, "FIELD_VIOLATIONS", &["terms", "load", &file]);
         assert_eq!(error["code"], "INVALID_ARGUMENT");
         let lines = error["violations"].as_array().unwrap().iter().map(|it| text(it, "field"));
         lines
@@ -109,7 +111,7 @@ fn check_lines_of_mistakes(server: &Server, folder: &TermsFolder) {
 
 async fn a_new_year_is_a_new_file(db: Db) {
     let server = Server::start(&db);
-    import_all(&server, &everything());
+    import_all(&server, &all_files());
     let folder = TermsFolder::new();
     let moved = |programme: &str, changes: &[(&str, &str)]| {
         changes.iter().fold(shipped(programme), |text, (from, to)| text.replace(from, to))
@@ -126,7 +128,7 @@ async fn a_new_year_is_a_new_file(db: Db) {
     // An invisible character is refused even if it is written as an escape.
     let with_hidden = valid.replacen("name      = \"", "name      = \"\\u001b[31m\\u202e", 1);
     let hidden = folder.write("hidden.toml", &with_hidden);
-    let error = refused_for(&server, "FIELD_VIOLATIONS", &["terms", "load", &hidden]);
+    let error = run_refused_for(&server, "FIELD_VIOLATIONS", &["terms", "load", &hidden]);
     let mistake = format!("hidden.toml:{}", line_of(&valid, "name"));
     assert_eq!(error["violations"][0]["field"], mistake, "{error}");
     let checked = cli(&server, &["terms", "check", &hidden]);
@@ -139,10 +141,10 @@ async fn a_new_year_is_a_new_file(db: Db) {
     );
     assert!(checked.stdout.contains("got U+001B") || checked.stderr.contains("got U+001B"), "{}", checked.stdout);
     let file = folder.write("2023-24.toml", &valid);
-    let loaded = done(&server, &["terms", "load", &file]);
+    let loaded = run_ok(&server, &["terms", "load", &file]);
     assert_eq!((&loaded["programme"], &loaded["unchanged"]), (&json!("2023-24"), &json!(false)));
-    assert_eq!(done(&server, &["terms", "load", &file])["unchanged"], true);
-    let counts = done(&server, &["eligibility", "summary", "--programme", "2023-24"]);
+    assert_eq!(run_ok(&server, &["terms", "load", &file])["unchanged"], true);
+    let counts = run_ok(&server, &["eligibility", "summary", "--programme", "2023-24"]);
     assert_eq!((&counts["schools"], &counts["standalone"]["schools"]), (&json!(77), &json!(0)), "{counts}");
 
     // The terms of 2021-22, moved back by three years. E2 needs a file as at 31 August 2018 or before, which does not exist.
@@ -155,21 +157,21 @@ async fn a_new_year_is_a_new_file(db: Db) {
         ("2022-01-20", "2019-01-20"),
         ("2022-12-31", "2019-12-31"),
     ];
-    done(&server, &["terms", "load", &folder.write("2018-19.toml", &moved("2021-22", &changes))]);
-    let counts = done(&server, &["eligibility", "summary", "--programme", "2018-19"]);
+    run_ok(&server, &["terms", "load", &folder.write("2018-19.toml", &moved("2021-22", &changes))]);
+    let counts = run_ok(&server, &["eligibility", "summary", "--programme", "2018-19"]);
     let number = |key: &str| counts[key].as_i64().unwrap();
     assert_eq!((number("eligible_schools") + number("unknown"), number("schools")), (77, 77), "{counts}");
     assert_eq!(counts["by_rule"]["E2_RI_TWICE_ON_ENTRY"], 0);
     let eligible = |urn: &str| {
-        let explained = done(&server, &["eligibility", "explain", urn, "--programme", "2018-19"]);
+        let explained = run_ok(&server, &["eligibility", "explain", urn, "--programme", "2018-19"]);
         explained["schools"][0]["eligible"].clone()
     };
     assert_eq!(eligible("910001"), true, "judged 3, published on 11/04/2019");
     assert_eq!(eligible("910040"), false, "judged 3, published on 13/04/2018");
-    let made = done(&server, &["offers", "identify", "--programme", "2018-19"]);
-    let all = done(&server, &["offers", "list", "--programme", "2018-19"]);
-    assert_eq!(all.as_array().map(Vec::len), usize::try_from(identified(&made)[0]).ok());
-    assert!(identified(&made)[0] > 0, "{made}");
+    let made = run_ok(&server, &["offers", "identify", "--programme", "2018-19"]);
+    let all = run_ok(&server, &["offers", "list", "--programme", "2018-19"]);
+    assert_eq!(all.as_array().map(Vec::len), usize::try_from(identify_counts(&made)[0]).ok());
+    assert!(identify_counts(&made)[0] > 0, "{made}");
     assert_eq!(summary(&server, "2021-22")[1], 38, "the counts of 2021-22 have not changed");
-    refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
+    run_refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
 }

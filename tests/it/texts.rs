@@ -110,7 +110,7 @@ async fn a_body_of_an_earlier_version_is_still_answered(db: Db) {
     let offers = || client.offers();
     let again: NoteOfferResponse = offers().note_offer(client.ask(old.clone())).await.unwrap().into_inner();
     assert_eq!(again.encode_to_vec(), stored.encode_to_vec());
-    assert_eq!(client.times(&offer, &id).await, 1);
+    assert_eq!(client.times_recorded(&offer, &id).await, 1);
     // With another body, request id or caller, or as a preview, it is a new request, whose text is checked.
     let others = [
         NoteOfferRequest { text: "bells\u{7}".to_owned(), ..old.clone() },

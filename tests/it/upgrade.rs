@@ -14,7 +14,7 @@ use tsio::proto::{LoadTermsRequest, WatchOffersRequest};
 use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run, tsio};
 use crate::ledger::before_money;
-use crate::raw_sql::{RawSql, proved};
+use crate::raw_sql::{RawSql, verified_heads};
 
 /// The longest wait for a message of a stream.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ fn an_older_server_still_reads_and_no_longer_writes() {
         // Terms belong to no programme, and their loading is refused too.
         let (file_name, text) = ("2021-22.toml".to_owned(), include_str!("../../terms/2021-22.toml").to_owned());
         let terms = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
-        assert_outdated(&client.schemes().load_terms(client.ask(terms)).await.unwrap_err());
+        assert_outdated(&client.terms_service().load_terms(client.ask(terms)).await.unwrap_err());
         assert_eq!(raw_sql.number(EVENTS).await, before);
         assert_eq!(client.list(YEAR).await.len(), 19, "the older server still reads");
 
@@ -87,7 +87,7 @@ fn a_writer_that_waits_for_a_migration_sees_it() {
         migration.run(&format!("BEGIN; LOCK TABLE books IN EXCLUSIVE MODE; {MIGRATED}")).await.unwrap();
         let caller = client.clone();
         let note = tokio::spawn(async move { caller.note(&offer, "meanwhile", &fresh()).await });
-        observer.until_waiting(1).await;
+        observer.wait_for_blocked_writers(1).await;
         assert_eq!(client.list(YEAR).await.len(), 19, "a read does not wait for the migration");
         migration.run("COMMIT").await.unwrap();
         assert_outdated(&note.await.unwrap().unwrap_err());
@@ -107,10 +107,10 @@ fn a_migration_waits_for_running_writers() {
         let migrating = thread::spawn(move || tsio(&["migrate", "--database", &url]));
         let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                      AND wait_event_type = 'Lock' AND query LIKE '%LOCK TABLE books%' AND pid <> pg_backend_pid()";
-        observer.until(waits, 1).await;
+        observer.wait_until(waits, 1).await;
         writer.release_lock().await;
         let migrated = migrating.join().unwrap();
         assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-        proved(&db);
+        verified_heads(&db);
     });
 }

@@ -19,9 +19,9 @@ use crate::client::{Client, NEXT_YEAR, YEAR, contact, fresh, reason};
 use crate::faults::TERMINATE;
 use crate::harness::{Db, Server, both, cli, run, setting};
 use crate::load::{Load, OnFailure};
-use crate::money::funded;
-use crate::raw_sql::{RawSql, proved};
-use crate::samples::refused_for;
+use crate::money::create_fund_with;
+use crate::raw_sql::{RawSql, verified_length};
+use crate::samples::run_refused_for;
 
 both!(
     nothing_is_lost_or_repeated_when_the_stream_breaks,
@@ -155,7 +155,7 @@ async fn nothing_is_lost_or_repeated_when_the_stream_breaks(db: Db) {
     }
     load.until_more(50).await;
     load.end().await;
-    let last = proved(&db)[0].0;
+    let last = verified_length(&db);
     let mut watch = Watch::from(&client, start).await;
     if seen.last().map_or(0, |it| it.sequence) < last {
         seen.extend(watch.up_to(last).await);
@@ -171,12 +171,12 @@ async fn a_watch_from_any_position_gives_the_rest(db: Db) {
     let offers = client.seed().await;
     let mut live = Watch::from(&client, Start::AfterSequence(0)).await;
     // Events 21 and 22, which create a fund and allocate money to it, are about no offer.
-    funded(&server, "credit", "5000");
+    create_fund_with(&server, "credit", "5000");
     let contacted =
         client.offers().contact_offers(client.ask(contact(Party::ResponsibleBody, &[&offers[0]], &fresh()))).await;
     assert!(contacted.is_ok());
     client.note(&offers[1].offer, "not to be sent", &fresh()).await.unwrap();
-    let last = proved(&db)[0].0;
+    let last = verified_length(&db);
     let whole = live.up_to(last).await;
     assert_eq!((last, whole.len()), (24, 21), "three of 24 events are about no offer");
     assert!(!whole.iter().any(|it| String::from_utf8_lossy(&it.encode_to_vec()).contains("not to be sent")));
@@ -216,7 +216,7 @@ async fn a_snapshot_comes_first(db: Db) {
     assert_eq!(state.len(), 19);
     load.until_more(50).await;
     load.end().await;
-    let last = proved(&db)[0].0;
+    let last = verified_length(&db);
     let mut sequence = end.sequence;
     for message in watch.up_to(last).await {
         sequence += 1;
@@ -283,7 +283,7 @@ async fn many_watch_at_once(db: Db) {
     let load = Load::on(&client, &offers, OnFailure::Retry);
     load.until_more(400).await;
     load.end().await;
-    let last = proved(&db)[0].0;
+    let last = verified_length(&db);
     let seen = join_all(watching.into_iter().map(async |mut it| it.up_to(last).await)).await;
     matches_record(&client, &seen[0], last).await;
     for messages in &seen[1..] {
@@ -318,7 +318,7 @@ fn two_servers_send_the_same_changes_and_notify_each_other() {
             load.until_more(30).await;
             load.end().await;
         }
-        let last = proved(&db)[0].0;
+        let last = verified_length(&db);
         let [first, second] = &mut watching;
         let (first, second) = (first.up_to(last).await, second.up_to(last).await);
         matches_record(&other, &first, last).await;
@@ -493,5 +493,5 @@ async fn the_command_line_prints_one_line_per_message(db: Db) {
         );
         assert_eq!((&rest[2]["kind"], &rest[2]["sequence"], rest.len()), (&"checkpoint".into(), &22.into(), 3));
     }
-    refused_for(&server, "HISTORY_DIVERGED", &["offers", "watch", "--after", "23"]);
+    run_refused_for(&server, "HISTORY_DIVERGED", &["offers", "watch", "--after", "23"]);
 }

@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::harness::{Db, Server, run_within};
 use crate::io_faults::stride;
 use crate::metrics::Scrape;
-use crate::workload::{CommandKind, Workload};
+use crate::workload::{Kind, Workload};
 use proxy::{Fault, Proxy};
 
 /// The time limit of a test.
@@ -37,18 +37,18 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Runs a batch of one command with a fault after this message. Returns the number of the batch's messages, and an error if a
 /// change was lost.
-async fn run_with_fault(kind: CommandKind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
+async fn run_with_fault(kind: Kind, fault: Fault, after: u64) -> (u64, Result<(), String>) {
     let db = Db::postgres();
     let proxy = Proxy::before(&db.url());
     let mut server = Server::start_at(&db, proxy.url());
     let client = Client::of(&server).await;
     let mut workload = Workload::prepare(&client).await;
     // Afterwards the server has planned and cached its statements, as any server that has run for a while.
-    if let Err(problem) = workload.one(&client, kind).await {
+    if let Err(problem) = workload.run_one(&client, kind).await {
         return (0, Err(problem));
     }
     proxy.arm(after, fault);
-    let done = workload.one(&client, kind).await;
+    let done = workload.run_one(&client, kind).await;
     let messages = proxy.disarm();
     let done = match done {
         Ok(()) => check_afterwards(&mut server, &mut workload, &db, kind).await,
@@ -59,20 +59,15 @@ async fn run_with_fault(kind: CommandKind, fault: Fault, after: u64) -> (u64, Re
 }
 
 /// Checks that the next call works, and that all acknowledged changes exist, also after a restart.
-async fn check_afterwards(
-    server: &mut Server,
-    workload: &mut Workload,
-    db: &Db,
-    kind: CommandKind,
-) -> Result<(), String> {
-    workload.one(&Client::of(server).await, kind).await?;
+async fn check_afterwards(server: &mut Server, workload: &mut Workload, db: &Db, kind: Kind) -> Result<(), String> {
+    workload.run_one(&Client::of(server).await, kind).await?;
     server.kill();
     server.restart();
     workload.check(&Client::of(server).await, db).await
 }
 
 /// Tries the fault after every message of a batch, or after every n-th, and panics if a change was lost.
-async fn sweep(kind: CommandKind, fault: Fault) {
+async fn sweep(kind: Kind, fault: Fault) {
     // Counts the messages: this fault would come after a message that is never sent.
     let (messages, done) = run_with_fault(kind, fault, u64::MAX).await;
     done.unwrap();
@@ -94,22 +89,22 @@ async fn sweep(kind: CommandKind, fault: Fault) {
 
 #[test]
 fn a_connection_that_is_cut_loses_nothing() {
-    run_within(TIME_LIMIT, sweep(CommandKind::Award, Fault::Cut));
+    run_within(TIME_LIMIT, sweep(Kind::Award, Fault::Cut));
 }
 
 #[test]
 fn an_import_whose_connection_is_cut_loses_nothing() {
-    run_within(TIME_LIMIT, sweep(CommandKind::Import, Fault::Cut));
+    run_within(TIME_LIMIT, sweep(Kind::Import, Fault::Cut));
 }
 
 #[test]
 fn a_connection_that_falls_silent_loses_nothing() {
-    run_within(TIME_LIMIT, sweep(CommandKind::Award, Fault::Stall));
+    run_within(TIME_LIMIT, sweep(Kind::Award, Fault::Stall));
 }
 
 #[test]
 fn a_message_that_comes_twice_loses_nothing() {
-    run_within(TIME_LIMIT, sweep(CommandKind::Award, Fault::Duplicate));
+    run_within(TIME_LIMIT, sweep(Kind::Award, Fault::Duplicate));
 }
 
 /// The database stops answering reads. The server has to give up the connections of these reads, so that later reads succeed.
@@ -141,7 +136,7 @@ fn reads_over_silent_connections_give_them_back() {
         join_all(reads).await;
         assert!(Scrape::of(&server).await.value(IN_USE) > 2.0, "some connections still wait for the database");
         proxy.stall_readers(false);
-        let released = Scrape::until(&server, |scrape| scrape.value(IN_USE) <= 2.0);
+        let released = Scrape::wait_until(&server, |scrape| scrape.value(IN_USE) <= 2.0);
         timeout(MAX_WAIT, released).await.expect("the server gives up each silent connection");
         let succeeds = async { while read(READ_DEADLINE).await.is_err() {} };
         timeout(MAX_WAIT, succeeds).await.expect("a later read succeeds");

@@ -152,12 +152,12 @@ async fn a_reset_stream_is_counted_as_a_failed_call(db: Db) {
         let head = headers(server.address(), "OfferService/NoteOffer").body(()).unwrap();
         let (answer, mut upload) = client.send_request(head, false).unwrap();
         upload.send_data(framed(0, 100, &[8]).into(), false).unwrap();
-        Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 1.0).await;
+        Scrape::wait_until(&server, |it| it.value("tsio_grpc_server_in_flight") == 1.0).await;
         upload.send_reset(reset);
         let failed = format!(
             "tsio_grpc_server_handled_total{{grpc_code=\"{code}\",grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"}}"
         );
-        let seen = Scrape::until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
+        let seen = Scrape::wait_until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
         assert_eq!(seen.value(&failed), 1.0, "{reason}: {}", seen.0);
         assert!(answer.await.is_err(), "{reason}: the client gets an answer");
         drop((client, upload));

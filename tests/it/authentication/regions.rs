@@ -99,10 +99,11 @@ async fn an_item_of_another_region_does_not_exist(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offer = client.seed().await.into_iter().next().unwrap();
-    client.accepted(&offer).await;
-    let award = client.awarded(&offer.offer, nle(2)).await;
-    let fund = client.made(YEAR, "credit", &offer.region).await;
-    let before = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
+    client.accept_offer(&offer).await;
+    let award = client.create_award(&offer.offer, nle(2)).await;
+    let fund = client.create_fund(YEAR, "credit", &offer.region).await;
+    let before =
+        (client.offer_details(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     let channel = client.channel();
     let (other, absent_id) = (other_region(&offer.region), Uuid::new_v4().to_string());
     let (urn, absent_urn) = (offer.schools[0].urn, 123_456);
@@ -124,7 +125,7 @@ async fn an_item_of_another_region_does_not_exist(db: Db) {
         };
         assert_eq!(neutral(hidden.message()), neutral(absent.message()), "{method}");
     }
-    let after = (client.whole(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
+    let after = (client.offer_details(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     assert_eq!(after, before, "a refused call changed something");
     // The same calls find the item as a caller of its region.
     for (method, role, message) in naming(&offer.offer, &award, &fund, urn) {
@@ -171,8 +172,8 @@ async fn lists_have_only_items_of_the_caller(db: Db) {
     assert_eq!(offers_seen(&channel, "delivery-partner", None).await, Vec::<String>::new());
     client.assign(&own.offer, "someone", &fresh()).await.unwrap();
     assert_eq!(offers_seen(&channel, "delivery-partner", None).await, std::slice::from_ref(&own.offer));
-    client.accepted(own).await;
-    client.awarded(&own.offer, nle(1)).await;
+    client.accept_offer(own).await;
+    client.create_award(&own.offer, nle(1)).await;
     let awards = async |role: &str, regions: &str| {
         let filter = "state = OPEN OR state = SETTLED".to_owned();
         let request = ListAwardsRequest { programme: YEAR.to_owned(), filter, ..Default::default() };
@@ -181,7 +182,7 @@ async fn lists_have_only_items_of_the_caller(db: Db) {
     };
     assert_eq!(awards("delivery-partner", "").await, 1);
     assert_eq!((awards("reader", &own.region).await, awards("reader", other_region(&own.region)).await), (1, 0));
-    client.made(YEAR, "credit", &own.region).await;
+    client.create_fund(YEAR, "credit", &own.region).await;
     let funds = async |role: &str, regions: &str| {
         let filter = "binds = true OR binds = false".to_owned();
         let request = ListFundsRequest { programme: YEAR.to_owned(), filter, ..Default::default() };
@@ -224,7 +225,7 @@ async fn a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it(db: Db) {
     assert_eq!(ask("case-officer", other_region(&offer.region)).await, Err(Code::NotFound));
     assert_eq!(ask("reader", &offer.region).await, Err(Code::PermissionDenied));
     assert_eq!(ask("regional-director", &offer.region).await, Ok(first));
-    assert_eq!(client.times(&offer.offer, &note.request_id).await, 1);
+    assert_eq!(client.times_recorded(&offer.offer, &note.request_id).await, 1);
 }
 
 async fn identify_makes_offers_in_the_callers_regions(db: Db) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{WEST, decide, explain_e2, in_regions, july, request_approval, september};
 use crate::files::Folder;
 use crate::harness::{Db, Server, both};
-use crate::samples::{done, refused_for, said_by, text, verified};
+use crate::samples::{as_person, run_ok, run_refused_for, text, verify_ok};
 
 both!(
     only_the_region_of_the_decided_school_sees_who_decided,
@@ -39,7 +39,7 @@ fn october(server: &Server, folder: &Folder) {
         follows("990099", "8782002", ["990002"; 2]),
     ];
     let file = folder.write("october.csv", (rows.join("\n") + "\n").as_bytes());
-    done(server, &["import", "ofsted", &file, "--as-at", "2021-10-31", "--accept-problems"]);
+    run_ok(server, &["import", "ofsted", &file, "--as-at", "2021-10-31", "--accept-problems"]);
 }
 
 async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
@@ -58,20 +58,20 @@ async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
         );
     }
     let west = in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]);
-    assert_eq!(done(&server, &west)["entry_decisions"][0]["counts"], true, "for its successor");
+    assert_eq!(run_ok(&server, &west)["entry_decisions"][0]["counts"], true, "for its successor");
 
     // The decision applies to the successor: the same position is refused, and the approval of the contrary states it.
     let ask = |position| ["eligibility", "decide", "990099", "--position", position, "--reason", "seen"];
-    let again = refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(AWAY, "olga", "case-officer", &ask("met")));
+    let again = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(AWAY, "olga", "case-officer", &ask("met")));
     assert!(text(&again, "message").contains("decided already of URN 990002, which it follows: met"), "{again}");
     let approval = request_approval(&server, &in_regions(AWAY, "olga", "case-officer", &ask("not-met")));
-    let open = done(&server, &in_regions(AWAY, "olga", "case-officer", &["approvals", "list"]))[0].clone();
+    let open = run_ok(&server, &in_regions(AWAY, "olga", "case-officer", &["approvals", "list"]))[0].clone();
     assert_eq!((&open["approval"], &open["entry"]["before"]), (&json!(approval), &json!("met")));
-    done(&server, &in_regions(AWAY, "dan", "regional-director", &["approvals", "give", &approval]));
-    let west = done(&server, &in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]));
+    run_ok(&server, &in_regions(AWAY, "dan", "regional-director", &["approvals", "give", &approval]));
+    let west = run_ok(&server, &in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]));
     assert_eq!(west["entry_decisions"][0]["counts"], false, "the successor's own decision overrides it");
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The entry position of 910004 is *not met*. By a link 910032 follows it, and by the file 990098 follows 910032.
@@ -83,12 +83,12 @@ async fn a_link_and_a_file_pass_on_a_position_not_met(db: Db) {
     let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
                  910032,910004,Cleyburn CofE Primary School,Predecessor,01-09-2021\n";
     let links = folder.write("links.csv", links.as_bytes());
-    done(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
+    run_ok(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
     let (outcome, reason, _, eligible) = explain_e2(&server, &explain);
     assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
     assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }
 
 /// The file names two predecessors; a link says which of them follows the other.
@@ -97,19 +97,19 @@ async fn a_position_not_met_in_a_chain_of_three_is_not_overridden(db: Db) {
     october(&server, &folder);
     let explain = ["eligibility", "explain", "990097"];
     let ask = ["eligibility", "decide", "990097", "--position", "met", "--reason", "seen"];
-    let ask = said_by("olga", "case-officer", &ask);
+    let ask = as_person("olga", "case-officer", &ask);
     assert_eq!(explain_e2(&server, &explain).0, json!("unknown"), "nothing says which of the two it follows");
     let approval = request_approval(&server, &ask);
     let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate\n\
                  910004,900004,Cleyburn Infant School,Predecessor,01-09-2016\n";
     let links = folder.write("links.csv", links.as_bytes());
-    done(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
+    run_ok(&server, &["import", "register", &links, "--as-at", "2022-06-30"]);
     let (outcome, reason, _, eligible) = explain_e2(&server, &explain);
     assert_eq!((outcome, eligible), (json!("not_met"), false), "{reason}");
     assert!(reason.contains("the school entered the year as URN 910004"), "{reason}");
-    refused_for(&server, "ENTRY_NOT_UNKNOWN", &ask);
-    let give = said_by("dora", "regional-director", &["approvals", "give", &approval]);
-    refused_for(&server, "APPROVAL_NOT_OPEN", &give);
+    run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &ask);
+    let give = as_person("dora", "regional-director", &["approvals", "give", &approval]);
+    run_refused_for(&server, "APPROVAL_NOT_OPEN", &give);
     drop(server);
-    verified(&db);
+    verify_ok(&db);
 }

@@ -5,9 +5,9 @@ use super::forger::Forger;
 use super::is_careless;
 use crate::client::YEAR;
 use crate::harness::{Db, Server, both};
-use crate::raw_sql::{proved, verify};
+use crate::raw_sql::{verified_heads, verify};
 use crate::samples::{
-    AUGUST, REGISTER_AUGUST, SEPTEMBER, done, identify, import, import_all, refused_for, said_by, text,
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, as_person, identify, import, import_all, run_ok, run_refused_for, text,
 };
 
 both!(a_citation_of_another_event_is_named);
@@ -36,11 +36,11 @@ async fn a_citation_of_another_event_is_named(db: Db) {
     identify(&server);
     let september = text(&import(&server, SEPTEMBER), "import_id");
     identify(&server);
-    let ask = said_by("ann", "administrator", &["import", "withdraw", &september, "--reason", "a draft"]);
-    let approval = text(&refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
-    done(&server, &said_by("bob", "administrator", &["approvals", "give", &approval]));
+    let ask = as_person("ann", "administrator", &["import", "withdraw", &september, "--reason", "a draft"]);
+    let approval = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    run_ok(&server, &as_person("bob", "administrator", &["approvals", "give", &approval]));
     server.stop();
-    proved(&db);
+    verified_heads(&db);
     for (name, forge, word, rule) in CITATIONS {
         let restore = db.backup();
         let mut forger = Forger::of(&db).await;
@@ -60,5 +60,5 @@ async fn a_citation_of_another_event_is_named(db: Db) {
         assert!(careless.is_empty(), "{name}: {careless:#?}");
         restore();
     }
-    proved(&db);
+    verified_heads(&db);
 }

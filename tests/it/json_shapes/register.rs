@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Shapes;
 use crate::files::Folder;
 use crate::harness::cli;
-use crate::samples::{AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED, import_all, path, text, words};
+use crate::samples::{AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED, import_all, import_args, path, text};
 
 const OLGA: [&str; 2] = ["olga", "case-officer"];
 const DORA: [&str; 2] = ["dora", "regional-director"];
@@ -26,7 +26,7 @@ pub(super) fn terms(shapes: &mut Shapes) {
 /// September, March and June: an unknown entry position is decided, and eligible schools become blocked, closed or not
 /// eligible.
 pub(super) fn months(shapes: &mut Shapes) {
-    let september = words(SEPTEMBER);
+    let september = import_args(SEPTEMBER);
     let september = september.each_ref().map(String::as_str);
     shapes.run(&[&september[..], &["--dry-run"]].concat());
     shapes.run(&september);
@@ -95,7 +95,7 @@ pub(super) fn imports(shapes: &mut Shapes) {
         text(all.find(|it| it["as_at"] == as_at && it["kind"] == kind).unwrap(), "import_id")
     };
     let (august, september) = (of(AUGUST.1, "ofsted"), of(SEPTEMBER.1, "ofsted"));
-    let corrected = words(SEPTEMBER_CORRECTED);
+    let corrected = import_args(SEPTEMBER_CORRECTED);
     let corrected = corrected.each_ref().map(String::as_str);
     shapes.run(&[&corrected[..], &["--replaces", &september]].concat());
     let withdraw = ["import", "withdraw", &august, "--reason", "wrong month"];

@@ -15,10 +15,12 @@ use tsio::proto::{
 
 use super::wrong_fields;
 use crate::authentication::{as_role, call};
-use crate::client::{Client, YEAR, fresh, of_school};
+use crate::client::{Client, YEAR, fresh, offer_of_school};
 use crate::harness::{Db, Server, both};
-use crate::money::{Much, credit, nle, refusal};
-use crate::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, august, done, import_all, numbers, said_by, text};
+use crate::money::{Quantity, credit, nle, refusal};
+use crate::samples::{
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, as_person, import_all, numbers, run_ok, start_with_august, text,
+};
 
 both!(
     awards_are_filtered_and_ordered,
@@ -104,18 +106,18 @@ async fn awards_are_filtered_and_ordered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let (one, two) = (of_school(&offers, 910_001), of_school(&offers, 910_002));
-    let fund = client.financed(YEAR, "credit", 900_000).await;
+    let (one, two) = (offer_of_school(&offers, 910_001), offer_of_school(&offers, 910_002));
+    let fund = client.create_fund_with(YEAR, "credit", 900_000).await;
     for offer in [one, two] {
-        client.accepted(offer).await;
+        client.accept_offer(offer).await;
     }
-    let award = client.awarded(&one.offer, credit(400_000)).await;
-    client.awarded(&two.offer, credit(300_000)).await;
-    client.named("b.officer-2").awarded(&one.offer, nle(2)).await;
+    let award = client.create_award(&one.offer, credit(400_000)).await;
+    client.create_award(&two.offer, credit(300_000)).await;
+    client.named("b.officer-2").create_award(&one.offer, nle(2)).await;
     client.start(&one.offer).await.unwrap();
-    client.draw(&award, Much::Pence(3_000), &fresh()).await.unwrap();
-    client.refund(&award, Much::Pence(300)).await.unwrap();
-    client.release(&award, Some(Much::Pence(500))).await.unwrap();
+    client.draw(&award, Quantity::Pence(3_000), &fresh()).await.unwrap();
+    client.refund(&award, Quantity::Pence(300)).await.unwrap();
+    client.release(&award, Some(Quantity::Pence(500))).await.unwrap();
     client.close(&two.offer, Outcome::Withdrawn).await.unwrap();
     let all = awards(&client, "", "").await;
     let amounts: Vec<[i64; 5]> =
@@ -142,7 +144,7 @@ async fn awards_are_filtered_and_ordered(db: Db) {
     for (filter, count) in [(format!("date = {}", all[0].date), 3), (format!("date < {}", all[0].date), 0)] {
         assert_eq!(awards(&client, &filter, "").await.len(), count, "{filter}");
     }
-    let listed = done(&server, &["awards", "list", "--filter", "strand = credit", "--order-by", "award desc"]);
+    let listed = run_ok(&server, &["awards", "list", "--filter", "strand = credit", "--order-by", "award desc"]);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "award")).collect();
     assert_eq!(listed, [all[1].award.clone(), all[0].award.clone()]);
 }
@@ -159,20 +161,20 @@ async fn referrals(client: &Client, filter: &str, order_by: &str) -> Vec<Referra
 }
 
 async fn referrals_are_filtered_and_ordered(db: Db) {
-    let server = august(&db);
+    let server = start_with_august(&db);
     let raise = |actor, on, words: &[&str]| {
         let words = [&["referrals", "raise", "--on", on, "--because", "a letter"][..], words].concat();
-        text(&done(&server, &said_by(actor, "case-officer", &words)), "referral")
+        text(&run_ok(&server, &as_person(actor, "case-officer", &words)), "referral")
     };
     let own = ["--origin", "self-identified", "--ground", "would_benefit"];
     let first = raise("ann", "2021-11-02", &[&["--urn", "910030"][..], &own].concat());
     let covid = ["--origin", "exceptional", "--ground", "covid_disruption"];
     raise("ben", "2022-01-24", &[&["--uid", "90001", "--urn", "910048", "--urn", "910045"][..], &covid].concat());
     let last = raise("ann", "2022-01-25", &[&["--urn", "910041"][..], &own].concat());
-    let by_ann = |words: &[&str]| done(&server, &said_by("ann", "case-officer", words));
+    let by_ann = |words: &[&str]| run_ok(&server, &as_person("ann", "case-officer", words));
     by_ann(&["referrals", "discuss", &first, "--on", "2021-11-09", "--note", "by telephone"]);
     let approve = ["referrals", "approve", &first, "--on", "2021-11-12", "--because", "it helps"];
-    let offer = text(&done(&server, &said_by("dora", "regional-director", &approve)), "offer");
+    let offer = text(&run_ok(&server, &as_person("dora", "regional-director", &approve)), "offer");
     by_ann(&["referrals", "withdraw", &last, "--because", "not now"]);
 
     let client = Client::of(&server).await;
@@ -208,7 +210,7 @@ async fn referrals_are_filtered_and_ordered(db: Db) {
     let broad = ["referrals", "list", "--filter", "region = \"West Midlands\" OR state != OPEN"];
     let seen = |region: &str| {
         let words = [&["--regions", region][..], &broad].concat();
-        done(&server, &said_by("eve", "reader", &words)).as_array().unwrap().len()
+        run_ok(&server, &as_person("eve", "reader", &words)).as_array().unwrap().len()
     };
     assert_eq!((seen("West Midlands"), seen(&all[0].region), seen("North of England")), (2, 1, 0));
     // A part of a URN does not match.
@@ -216,7 +218,7 @@ async fn referrals_are_filtered_and_ordered(db: Db) {
         assert_eq!(referrals(&client, part, "").await, [], "{part}");
     }
     let words = ["referrals", "list", "--filter", "raised_by = ann", "--order-by", "referral"];
-    let listed = done(&server, &words);
+    let listed = run_ok(&server, &words);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "referral")).collect();
     assert_eq!(listed, [first, last]);
 }
@@ -226,7 +228,7 @@ async fn approvals(client: &Client, filter: &str, order_by: &str) -> Vec<Approva
     let first = ListApprovalsRequest { include_closed, filter, order_by, page_size: TWO, ..Default::default() };
     let ask = async |page_token| {
         let request = ListApprovalsRequest { page_token, ..first.clone() };
-        let page = client.approvals().list_approvals(client.ask(request)).await?.into_inner();
+        let page = client.approval_service().list_approvals(client.ask(request)).await?.into_inner();
         Ok((page.approvals, page.next_page_token))
     };
     walk(&first.filter, ask).await
@@ -236,7 +238,7 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    let (fund, other) = (client.made(YEAR, "credit", "").await, client.made(YEAR, "nlg", "").await);
+    let (fund, other) = (client.create_fund(YEAR, "credit", "").await, client.create_fund(YEAR, "nlg", "").await);
     let approval_of = |refused: Status| refusal(&refused).approval;
     let to_give = approval_of(client.allocate(&fund, 6_000_000, &fresh()).await.unwrap_err());
     let denied = approval_of(client.named("ann").allocate(&other, 7_000_000, &fresh()).await.unwrap_err());
@@ -247,10 +249,10 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
     client.offers().reopen_offer(client.ask(reopen)).await.unwrap_err();
     let bob = client.named("bob");
     let give = GiveApprovalRequest { request_id: fresh(), approval: to_give, ..Default::default() };
-    bob.approvals().give_approval(bob.ask(give)).await.unwrap();
+    bob.approval_service().give_approval(bob.ask(give)).await.unwrap();
     let (request_id, reason) = (fresh(), "not this year".to_owned());
     let deny = DenyApprovalRequest { request_id, approval: denied, reason, ..Default::default() };
-    bob.approvals().deny_approval(bob.ask(deny)).await.unwrap();
+    bob.approval_service().deny_approval(bob.ask(deny)).await.unwrap();
 
     let all = approvals(&client, "", "").await;
     let actions: Vec<&str> = all.iter().map(|it| it.action.as_str()).collect();
@@ -273,12 +275,12 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
     let orders = ["approval desc", "approval"];
     check_filters(&all, &orders, rows, async |filter, order| approvals(&client, &filter, &order).await).await;
     let words = ["approvals", "list", "--all", "--filter", "action = allocate_fund", "--order-by", "approval"];
-    let listed = done(&server, &words);
+    let listed = run_ok(&server, &words);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "approval")).collect();
     assert_eq!(listed, [all[2].approval.clone(), all[1].approval.clone()]);
     // Closed approvals are not listed by default.
     let open = ListApprovalsRequest { filter: "state = DENIED".to_owned(), ..Default::default() };
-    let open = client.approvals().list_approvals(client.ask(open)).await.unwrap().into_inner();
+    let open = client.approval_service().list_approvals(client.ask(open)).await.unwrap().into_inner();
     assert_eq!(open.approvals, []);
     // A filter shows no hidden approval, and no approval as waiting for its own requester.
     let filter = "state = OPEN OR state != OPEN".to_owned();
@@ -288,7 +290,7 @@ async fn approvals_are_filtered_and_ordered(db: Db) {
     assert_eq!(<ListApprovalsResponse as prost::Message>::decode(answer[0].clone()).unwrap().approvals, []);
     let waiting = ListApprovalsRequest { waiting_for_me: true, filter, ..Default::default() };
     for (who, count) in [(&client, 0), (&bob, 1)] {
-        let answer = who.approvals().list_approvals(who.ask(waiting.clone())).await.unwrap().into_inner();
+        let answer = who.approval_service().list_approvals(who.ask(waiting.clone())).await.unwrap().into_inner();
         assert_eq!(answer.approvals.len(), count, "{answer:?}");
     }
 }
@@ -298,7 +300,7 @@ async fn imports(client: &Client, filter: &str, order_by: &str) -> Vec<Import> {
     let first = ListImportsRequest { filter, order_by, page_size: TWO, ..Default::default() };
     let ask = async |page_token| {
         let request = ListImportsRequest { page_token, ..first.clone() };
-        let page = client.registry().list_imports(client.ask(request)).await?.into_inner();
+        let page = client.register_service().list_imports(client.ask(request)).await?.into_inner();
         Ok((page.imports, page.next_page_token))
     };
     walk(&first.filter, ask).await
@@ -317,10 +319,11 @@ async fn imports_are_filtered_and_ordered(db: Db) {
         reason,
         ..Default::default()
     };
-    let approval = refusal(&client.registry().withdraw_import(client.ask(withdraw)).await.unwrap_err()).approval;
+    let approval =
+        refusal(&client.register_service().withdraw_import(client.ask(withdraw)).await.unwrap_err()).approval;
     let bob = client.named("bob");
     let give = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
-    bob.approvals().give_approval(bob.ask(give)).await.unwrap();
+    bob.approval_service().give_approval(bob.ask(give)).await.unwrap();
 
     let all = imports(&client, "", "").await;
     assert_eq!((all.len(), all[0].file_name.as_str()), (REGISTER_AUGUST.len() + 2, latest.file_name.as_str()));
@@ -344,7 +347,7 @@ async fn imports_are_filtered_and_ordered(db: Db) {
     assert_eq!(imports(&client, &by, "").await, all, "{by}");
     assert_eq!(imports(&client, "imported_by = nobody", "").await, []);
     let words = ["import", "list", "--filter", "kind = OFSTED", "--order-by", "import_id"];
-    let listed = done(&server, &words);
+    let listed = run_ok(&server, &words);
     let listed: Vec<String> = listed.as_array().unwrap().iter().map(|it| text(it, "import_id")).collect();
     assert_eq!(listed, [all[1].import_id.clone(), all[0].import_id.clone()]);
 }
@@ -365,7 +368,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let [one, other] = [&offers[0], &offers[1]];
-    client.accepted(one).await;
+    client.accept_offer(one).await;
     client.note(&other.offer, "of another offer", &fresh()).await.unwrap();
     client.named("b.officer-2").note(&one.offer, "telephoned", &fresh()).await.unwrap();
     client.close(&one.offer, Outcome::Withdrawn).await.unwrap();
@@ -387,7 +390,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
     let list = async |filter: String, order: String| events(&client, &one.offer, &filter, &order).await;
     check_filters(&all, &orders, rows, list).await;
     assert_eq!(events(&client, &one.offer, "reason_code = \"\"", "").await, all);
-    done(&server, &["offers", "decline", &other.offer, "--reason", "no-capacity"]);
+    run_ok(&server, &["offers", "decline", &other.offer, "--reason", "no-capacity"]);
     let declined = events(&client, &other.offer, "NOT reason_code = \"\"", "").await;
     let codes: Vec<&str> = declined.iter().map(|it| it.reason_code.as_str()).collect();
     assert_eq!(codes, ["no_capacity"]);
@@ -401,7 +404,7 @@ async fn events_are_filtered_and_ordered(db: Db) {
     let refused = client.offers().list_offer_events(client.ask(wrong)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["offer", "filter", "order_by"]);
     let words = ["offers", "events", &one.offer, "--filter", "NOT kind = noted", "--order-by", "sequence desc"];
-    let listed = numbers(&done(&server, &words), "sequence");
+    let listed = numbers(&run_ok(&server, &words), "sequence");
     let expected: Vec<i64> = all.iter().filter(|it| it.kind != "noted").map(|it| it.sequence).rev().collect();
     assert_eq!(listed, expected);
 }
@@ -421,15 +424,15 @@ async fn funds_are_filtered(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
-    client.financed(YEAR, "credit", 900_000).await;
-    let regional = client.made(YEAR, "credit", "South-West England").await;
+    client.create_fund_with(YEAR, "credit", 900_000).await;
+    let regional = client.create_fund(YEAR, "credit", "South-West England").await;
     client.allocate(&regional, 400_000, &fresh()).await.unwrap();
-    client.financed(YEAR, "npqel", 5_000).await;
-    let offer = of_school(&offers, 910_001);
-    client.accepted(offer).await;
-    let award = client.awarded(&offer.offer, credit(300_000)).await;
+    client.create_fund_with(YEAR, "npqel", 5_000).await;
+    let offer = offer_of_school(&offers, 910_001);
+    client.accept_offer(offer).await;
+    let award = client.create_award(&offer.offer, credit(300_000)).await;
     client.start(&offer.offer).await.unwrap();
-    client.draw(&award, Much::Pence(1_000), &fresh()).await.unwrap();
+    client.draw(&award, Quantity::Pence(1_000), &fresh()).await.unwrap();
     let all = funds(&client, "").await;
     let rows = FilterCases::<Fund>::new()
         .says("strand = credit", |it| it.strand == "credit")
@@ -455,9 +458,9 @@ async fn funds_are_filtered(db: Db) {
     };
     let approval = refusal(&ann.fund_service().withdraw_fund(ann.ask(cut)).await.unwrap_err()).approval;
     let give = GiveApprovalRequest { request_id: fresh(), approval, ..Default::default() };
-    bob.approvals().give_approval(bob.ask(give)).await.unwrap();
+    bob.approval_service().give_approval(bob.ask(give)).await.unwrap();
     let over = funds(&client, "over_committed = true").await;
     assert_eq!(over.iter().map(|it| &it.fund).collect::<Vec<_>>(), [&charged.fund]);
-    let listed = done(&server, &["funds", "list", "--filter", "spent > 0"]);
+    let listed = run_ok(&server, &["funds", "list", "--filter", "spent > 0"]);
     assert_eq!(listed.as_array().unwrap().len(), 1);
 }

@@ -9,7 +9,7 @@ use tsio::proto::{
 use super::wrong_fields;
 use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both};
-use crate::samples::{AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, done, import_all, numbers};
+use crate::samples::{AUGUST, JANUARY, NOVEMBER, REGISTER_AUGUST, SEPTEMBER, import_all, numbers, run_ok};
 
 both!(schools_are_filtered_and_ordered, every_mistake_about_schools_is_named);
 
@@ -82,7 +82,7 @@ async fn schools_are_filtered_and_ordered(db: Db) {
     let words = ["eligibility", "list", "--filter", "unplaced OR unknown", "--order-by", "school.urn desc"];
     let expected = all.iter().filter(|it| !it.eligible || school(it).placement() == Placement::Unplaced);
     let expected: Vec<i64> = expected.map(|it| i64::from(school(it).urn)).rev().collect();
-    assert_eq!(numbers(&done(&server, &words), "urn"), expected);
+    assert_eq!(numbers(&run_ok(&server, &words), "urn"), expected);
 }
 
 async fn every_mistake_about_schools_is_named(db: Db) {

@@ -9,8 +9,8 @@ use tsio::proto::{
 use super::wrong_fields;
 use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both};
-use crate::money::{Much, credit};
-use crate::samples::{done, numbers};
+use crate::money::{Quantity, credit};
+use crate::samples::{numbers, run_ok};
 
 both!(entries_are_filtered_and_ordered, new_entries_do_not_disturb_pages, every_mistake_about_entries_is_named);
 
@@ -19,7 +19,8 @@ async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
     let client = Client::of(server).await;
     let offers = client.seed().await;
     let [one, two] = [910_001, 910_002].map(|urn| offers.iter().find(|it| it.recipient == urn).unwrap());
-    let (fund, other) = (client.financed(YEAR, "credit", 900_000).await, client.financed(YEAR, "nlg", 900_000).await);
+    let (fund, other) =
+        (client.create_fund_with(YEAR, "credit", 900_000).await, client.create_fund_with(YEAR, "nlg", 900_000).await);
     let request = MoveFundsRequest {
         request_id: fresh(),
         from_fund: other,
@@ -30,15 +31,15 @@ async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
     };
     client.fund_service().move_funds(client.named("b.finance-2").ask(request)).await.unwrap();
     for offer in [one, two] {
-        client.accepted(offer).await;
+        client.accept_offer(offer).await;
     }
-    let award = client.awarded(&one.offer, credit(400_000)).await;
-    client.awarded(&two.offer, credit(300_000)).await;
+    let award = client.create_award(&one.offer, credit(400_000)).await;
+    client.create_award(&two.offer, credit(300_000)).await;
     client.start(&one.offer).await.unwrap();
-    client.draw(&award, Much::Pence(1_000), &fresh()).await.unwrap();
-    client.draw(&award, Much::Pence(2_000), &fresh()).await.unwrap();
-    client.refund(&award, Much::Pence(300)).await.unwrap();
-    client.release(&award, Some(Much::Pence(500))).await.unwrap();
+    client.draw(&award, Quantity::Pence(1_000), &fresh()).await.unwrap();
+    client.draw(&award, Quantity::Pence(2_000), &fresh()).await.unwrap();
+    client.refund(&award, Quantity::Pence(300)).await.unwrap();
+    client.release(&award, Some(Quantity::Pence(500))).await.unwrap();
     client.close(&two.offer, Outcome::Withdrawn).await.unwrap();
     let entries = client.entries(&fund).await;
     let kinds: Vec<&str> = entries.iter().map(|it| it.event_kind.as_str()).collect();
@@ -132,7 +133,7 @@ async fn entries_are_filtered_and_ordered(db: Db) {
         assert_eq!(walk(&client, list_request(&fund, &filter, "entry desc", 2)).await, expected, "{filter}");
     }
     let words = ["funds", "entries", &fund, "--filter", "verb = spend", "--order-by", "entry desc"];
-    assert_eq!(numbers(&done(&server, &words), "amount_pence"), [2_000, 1_000]);
+    assert_eq!(numbers(&run_ok(&server, &words), "amount_pence"), [2_000, 1_000]);
 }
 
 /// In the order *newest first*, pages continue after the last listed entry, so new entries do not appear. In the order
@@ -161,7 +162,7 @@ async fn new_entries_do_not_disturb_pages(db: Db) {
 async fn every_mistake_about_entries_is_named(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    let fund = client.financed(YEAR, "credit", 5).await;
+    let fund = client.create_fund_with(YEAR, "credit", 5).await;
     let filter = "verb = give AND amount_pence : 3 AND effective_date = 2021-11-31";
     let refused = page(&client, list_request("x", filter, "amount_pence", 2)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["fund", "filter", "filter", "filter", "order_by"], "{refused:?}");

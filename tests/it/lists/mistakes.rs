@@ -24,10 +24,10 @@ async fn every_mistake_is_named(db: Db) {
     let refused = service.list_referrals(client.ask(request)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["programme", "filter", "filter", "order_by"]);
     let request = ListApprovalsRequest { filter: wrong.clone(), order_by: name.clone(), ..Default::default() };
-    let refused = client.approvals().list_approvals(client.ask(request)).await.unwrap_err();
+    let refused = client.approval_service().list_approvals(client.ask(request)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["filter", "filter", "order_by"]);
     let request = ListImportsRequest { filter: wrong, order_by: name, kind: 77, ..Default::default() };
-    let refused = client.registry().list_imports(client.ask(request)).await.unwrap_err();
+    let refused = client.register_service().list_imports(client.ask(request)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["kind", "filter", "filter", "order_by"]);
     let wrong = "binds = perhaps AND available = much AND region = Wales AND strand : cred".to_owned();
     let request = ListFundsRequest { filter: wrong, ..Default::default() };
@@ -36,17 +36,17 @@ async fn every_mistake_is_named(db: Db) {
 
     // A token is bound to its order.
     let mut request = ListImportsRequest { page_size: 1, filter: "rows > 0".to_owned(), ..Default::default() };
-    let first = client.registry().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
+    let first = client.register_service().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
     // A token is bound to its list.
     let plain = ListImportsRequest { page_size: 1, ..Default::default() };
-    let plain = client.registry().list_imports(client.ask(plain)).await.unwrap().into_inner();
+    let plain = client.register_service().list_imports(client.ask(plain)).await.unwrap().into_inner();
     let other = ListApprovalsRequest { page_token: plain.next_page_token, ..Default::default() };
-    let refused = client.approvals().list_approvals(client.ask(other)).await.unwrap_err();
+    let refused = client.approval_service().list_approvals(client.ask(other)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["page_token"]);
     request.page_token = first.next_page_token;
     for (filter, order) in [("rows > 1", ""), ("rows > 0", "import_id"), ("", "")] {
         let request = ListImportsRequest { filter: filter.to_owned(), order_by: order.to_owned(), ..request.clone() };
-        let refused = client.registry().list_imports(client.ask(request)).await.unwrap_err();
+        let refused = client.register_service().list_imports(client.ask(request)).await.unwrap_err();
         assert_eq!(wrong_fields(&refused), ["page_token"], "{filter} {order}");
     }
 }

@@ -39,9 +39,9 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
             FundServiceClient::new(channel.clone()).list_funds(Request::new(ListFundsRequest::default())).await;
         assert_eq!(refusal_of(&refused.unwrap_err()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
         let closed = "tsio_connections_closed_total{reason=\"proof_ended\"}";
-        let seen = Scrape::until(&guarded.server, |it| it.value(closed) == 1.0).await;
+        let seen = Scrape::wait_until(&guarded.server, |it| it.value(closed) == 1.0).await;
         assert_eq!(seen.value("tsio_denied_total{reason=\"CERTIFICATE_EXPIRED\"}"), 1.0);
-        Scrape::until(&guarded.server, |it| it.value("tsio_connections{state=\"known\"}") == 0.0).await;
+        Scrape::wait_until(&guarded.server, |it| it.value("tsio_connections{state=\"known\"}") == 0.0).await;
         guarded.server.wait_for_stderr(|log| log.contains("\"reason\":\"proof_ended\""));
     });
 }

@@ -6,13 +6,13 @@ use tokio::time::timeout;
 
 use super::{MAX_WAIT, TestServer};
 use crate::harness::{Db, run};
-use crate::metrics::{Scrape, scraped_at};
+use crate::metrics::{Scrape, metrics_address};
 
 #[test]
 fn unfinished_scrapes_do_not_block_others() {
     run(async {
         let test_server = TestServer::start(&Db::sqlite(), "");
-        let address = scraped_at(&test_server.server);
+        let address = metrics_address(&test_server.server);
         let mut half = Vec::new();
         for sent in 0..140 {
             let mut stream = TcpStream::connect(&address).await.unwrap();
@@ -27,7 +27,7 @@ fn unfinished_scrapes_do_not_block_others() {
         // Some connections are closed for newer ones, and the others after a time limit.
         let evicted = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"evicted\"}");
         let late = |it: &Scrape| it.value("tsio_scrapes_closed_total{reason=\"late\"}");
-        let seen = Scrape::until(&test_server.server, |it| evicted(it) + late(it) >= 140.0).await;
+        let seen = Scrape::wait_until(&test_server.server, |it| evicted(it) + late(it) >= 140.0).await;
         assert!(evicted(&seen) > 0.0 && late(&seen) > 0.0);
         test_server.wait_for_log("a connection for metrics was closed");
     });
@@ -37,7 +37,7 @@ fn unfinished_scrapes_do_not_block_others() {
 fn only_a_request_for_metrics_gets_them() {
     run(async {
         let test_server = TestServer::start(&Db::sqlite(), "");
-        let address = scraped_at(&test_server.server);
+        let address = metrics_address(&test_server.server);
         let rows = [
             ("GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n", "HTTP/1.1 200 OK\r\n", true),
             ("GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\n", true),

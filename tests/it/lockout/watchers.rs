@@ -133,7 +133,7 @@ fn stuck_watchers_use_only_their_share_and_not_for_ever() {
             for how in [0, 1, 16_384, 65_535].map(Stuck::Window) {
                 held.push(stuck(&test_server, &ann, how).await);
             }
-            let full = Scrape::until(&test_server.server, |it| it.value("tsio_watchers") >= 100.0).await;
+            let full = Scrape::wait_until(&test_server.server, |it| it.value("tsio_watchers") >= 100.0).await;
             assert_eq!(full.value("tsio_watchers"), 100.0, "as many as one caller may have");
             held
         };
@@ -142,7 +142,8 @@ fn stuck_watchers_use_only_their_share_and_not_for_ever() {
         // A connection with data that is unread for three seconds is closed, which frees its slots.
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
-            Scrape::until(&test_server.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0).await
+            Scrape::wait_until(&test_server.server, |it| it.value(closed) >= 1.0 && it.value("tsio_watchers") == 0.0)
+                .await
         };
         test_server.check_served_during(&ben, freed).await;
         test_server.wait_for_log("untaken");
@@ -162,7 +163,8 @@ fn a_socket_that_is_not_read_is_closed() {
         let held = stuck(&test_server, &ann, Stuck::Socket).await;
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
-            Scrape::until(&test_server.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0).await
+            Scrape::wait_until(&test_server.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0)
+                .await
         };
         test_server.check_served_during(&ben, freed).await;
         assert!(test_server.peak_memory() < before + 150, "{} MiB, {before} before", test_server.peak_memory());

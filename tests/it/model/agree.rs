@@ -234,7 +234,7 @@ async fn check_positions(world: &World, fund: &str, entries: &[FundEntry], conte
 async fn check_offer(world: &mut World, scheme: &Scheme, offer: usize, context: &str) {
     let model = &scheme.offers[offer];
     let id = world.offers[offer].offer.clone();
-    let whole = world.client.whole(&id).await;
+    let whole = world.client.offer_details(&id).await;
     let seen = whole.offer.unwrap();
     let state = match model.state {
         State::Identified => OfferState::Identified,

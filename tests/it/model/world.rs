@@ -232,17 +232,23 @@ impl PreparedCall<'_> {
             Command::Give { approval, by_requester } => {
                 let request =
                     GiveApprovalRequest { request_id, approval: approval_id(*approval), ..Default::default() };
-                call_method!(by(*by_requester), approvals, give_approval, request, |answer| CallResponse::default())
+                call_method!(by(*by_requester), approval_service, give_approval, request, |answer| {
+                    CallResponse::default()
+                })
             }
             Command::Deny { approval, by_requester } => {
                 let (approval, reason) = (approval_id(*approval), "not now".to_owned());
                 let request = DenyApprovalRequest { request_id, approval, reason, validate_only: false };
-                call_method!(by(*by_requester), approvals, deny_approval, request, |answer| CallResponse::default())
+                call_method!(by(*by_requester), approval_service, deny_approval, request, |answer| {
+                    CallResponse::default()
+                })
             }
             Command::WithdrawApproval { approval, by_requester } => {
                 let request =
                     WithdrawApprovalRequest { request_id, approval: approval_id(*approval), validate_only: false };
-                call_method!(by(*by_requester), approvals, withdraw_approval, request, |answer| CallResponse::default())
+                call_method!(by(*by_requester), approval_service, withdraw_approval, request, |answer| {
+                    CallResponse::default()
+                })
             }
             other => unreachable!("{other:?}"),
         })

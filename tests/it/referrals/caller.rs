@@ -1,4 +1,4 @@
-//! Callers who raise, discuss and decide referrals, and their requests.
+//! Callers who raise, discuss and decide referrals, and the requests that they make.
 
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -27,6 +27,7 @@ impl Caller {
         Self { channel, actor: "ann".to_owned(), roles: "case-officer", region: None }
     }
 
+    /// Returns another caller on the same connection.
     pub(super) fn named(&self, actor: &str, roles: &'static str, region: Option<&'static str>) -> Self {
         Self { channel: self.channel.clone(), actor: actor.to_owned(), roles, region }
     }
@@ -35,6 +36,7 @@ impl Caller {
         ReferralServiceClient::new(self.channel.clone())
     }
 
+    /// Makes a request with this message and the caller's metadata.
     pub(super) fn ask<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("x-tsio-actor", self.actor.parse().unwrap());
@@ -50,20 +52,23 @@ impl Caller {
     }
 
     pub(super) async fn discuss(&self, referral: &str) -> Result<(), Status> {
-        self.service().record_discussion(self.ask(discussion(referral))).await.map(drop)
+        self.service().record_discussion(self.ask(discussion_request(referral))).await.map(drop)
     }
 
+    /// Approves a referral.
     pub(super) async fn decide(&self, referral: &str, id: &str) -> Result<DecideReferralResponse, Status> {
-        Ok(self.service().decide_referral(self.ask(deciding(referral, id))).await?.into_inner())
+        Ok(self.service().decide_referral(self.ask(approve_request(referral, id))).await?.into_inner())
     }
 
+    /// Lists the referrals of the year in this state, or in all states if it is unspecified.
     pub(super) async fn list(&self, state: ReferralState) -> Vec<Referral> {
         let request = ListReferralsRequest { programme: YEAR.to_owned(), state: state.into(), ..Default::default() };
         self.service().list_referrals(self.ask(request)).await.unwrap().into_inner().referrals
     }
 }
 
-pub(super) fn raising(urn: i32) -> RaiseReferralRequest {
+/// Makes a request that raises a referral of this school.
+pub(super) fn raise_request(urn: i32) -> RaiseReferralRequest {
     RaiseReferralRequest {
         request_id: fresh(),
         programme: YEAR.to_owned(),
@@ -76,7 +81,8 @@ pub(super) fn raising(urn: i32) -> RaiseReferralRequest {
     }
 }
 
-pub(super) fn discussion(referral: &str) -> RecordDiscussionRequest {
+/// Makes a request that records a discussion.
+pub(super) fn discussion_request(referral: &str) -> RecordDiscussionRequest {
     RecordDiscussionRequest {
         request_id: fresh(),
         referral: referral.to_owned(),
@@ -86,7 +92,8 @@ pub(super) fn discussion(referral: &str) -> RecordDiscussionRequest {
     }
 }
 
-pub(super) fn deciding(referral: &str, id: &str) -> DecideReferralRequest {
+/// Makes a request that approves a referral.
+pub(super) fn approve_request(referral: &str, id: &str) -> DecideReferralRequest {
     DecideReferralRequest {
         request_id: id.to_owned(),
         referral: referral.to_owned(),

@@ -3,7 +3,7 @@
 
 use crate::harness::{Db, Output, Server, both, tsio};
 use crate::raw_sql::RawSql;
-use crate::samples::{august, done, offer_id, path, text};
+use crate::samples::{offer_id, path, run_ok, start_with_august, text};
 
 both!(stored_texts_are_shown_escaped, what_is_typed_is_shown_escaped, csv_output_holds_no_formula);
 
@@ -46,14 +46,14 @@ fn prints_no_control_characters(printed: &Output, command: &str) {
 }
 
 async fn stored_texts_are_shown_escaped(db: Db) {
-    let server = august(&db);
-    done(&server, &["import", "ofsted", &path("bad/wrong_dates.csv"), "--as-at", "2021-07-31", "--accept-problems"]);
+    let server = start_with_august(&db);
+    run_ok(&server, &["import", "ofsted", &path("bad/wrong_dates.csv"), "--as-at", "2021-07-31", "--accept-problems"]);
     let offer = offer_id(&server, 90_001);
-    done(&server, &["offers", "note", &offer, "agreed by phone"]);
+    run_ok(&server, &["offers", "note", &offer, "agreed by phone"]);
     let raise = ["--urn", "910030", "--origin", "self-identified", "--ground", "would_benefit", "--because", "asked"];
-    let referral = done(&server, &[&["referrals", "raise", "--on", "2021-11-01"], &raise[..]].concat());
+    let referral = run_ok(&server, &[&["referrals", "raise", "--on", "2021-11-01"], &raise[..]].concat());
     let referral = text(&referral, "referral");
-    let imports = done(&server, &["import", "list"]);
+    let imports = run_ok(&server, &["import", "list"]);
     let import = text(&imports[0], "import_id");
     let mut raw_sql = RawSql::of(&db).await;
     for (table, columns) in COLUMNS {
@@ -94,7 +94,7 @@ async fn stored_texts_are_shown_escaped(db: Db) {
         }
     }
     // Decoded JSON has the unchanged text.
-    let name = text(&done(&server, &["offers", "show", &offer]), "name");
+    let name = text(&run_ok(&server, &["offers", "show", &offer]), "name");
     assert!(name.ends_with(HOSTILE), "{name:?}");
     let differences = tsio(&["verify", "--database", &db.url()]);
     assert_eq!(differences.code, 1);
@@ -137,12 +137,12 @@ async fn what_is_typed_is_shown_escaped(db: Db) {
 /// text. Amounts are unchanged.
 async fn csv_output_holds_no_formula(db: Db) {
     let server = Server::start(&db);
-    let fund = done(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);
+    let fund = run_ok(&server, &["funds", "create", "--programme", "2021-22", "--strand", "credit"]);
     let fund = text(&fund, "fund");
     let actors = ["@SUM(1+1)", "=1+1", "+44", "-1", "'x", "ann"];
     for actor in actors {
         let allocate = ["funds", "allocate", &fund, "1000", "--on", "2021-09-06"];
-        done(&server, &[&[format!("--actor={actor}").as_str()][..], &allocate].concat());
+        run_ok(&server, &[&[format!("--actor={actor}").as_str()][..], &allocate].concat());
     }
     let sheet = run_as_typed(&server, &["funds", "entries", &fund, "--csv"]);
     assert_eq!(sheet.code, 0, "{}", sheet.stderr);
