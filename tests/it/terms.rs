@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::harness::{Db, Server, both, cli};
 use super::samples::{
-    all_files, identify_counts, import_all, run_ok, run_refused_for, start_with_august, summary, text,
+    CREATED, all_files, identify_counts, import_all, run_ok, run_refused_for, start_with_august, summary, text,
 };
 
 both!(the_terms_of_a_programme_never_change, a_new_year_is_a_new_file);
@@ -170,8 +170,8 @@ async fn a_new_year_is_a_new_file(db: Db) {
     assert_eq!(eligible("910040"), false, "judged 3, published on 13/04/2018");
     let made = run_ok(&server, &["offers", "identify", "--programme", "2018-19"]);
     let all = run_ok(&server, &["offers", "list", "--programme", "2018-19"]);
-    assert_eq!(all.as_array().map(Vec::len), usize::try_from(identify_counts(&made)[0]).ok());
-    assert!(identify_counts(&made)[0] > 0, "{made}");
+    assert_eq!(all.as_array().map(Vec::len), usize::try_from(identify_counts(&made)[CREATED]).ok());
+    assert!(identify_counts(&made)[CREATED] > 0, "{made}");
     assert_eq!(summary(&server, "2021-22")[1], 38, "the counts of 2021-22 have not changed");
     run_refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
 }
