@@ -23,6 +23,10 @@ const { TSIO_PROTO, TSIO_TARGET, TSIO_CA, TSIO_CERT, TSIO_KEY, TSIO_TOKEN_URL } 
 const PROGRAMME = '2021-22';
 const DEADLINE = 30_000; // milliseconds for each call
 const ATTEMPTS = 6; // tries of a call, or of a stream that receives no message
+// A call that ended in one of these ways may be repeated with the same request id.
+const REPEATABLE = ['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED', 'CANCELLED'].map((name) => grpc.status[name]);
+// Without pings, a watch would not notice a connection that died silently.
+const KEEPALIVE = { 'grpc.keepalive_time_ms': 10_000, 'grpc.keepalive_timeout_ms': 10_000 };
 
 // Amounts have 64 bits. As strings they keep every digit. Use BigInt() to compute with them.
 const FORM = { keepCase: true, longs: String, enums: String, defaults: true, oneofs: true };
@@ -41,7 +45,8 @@ types.loadSync(join(TSIO_PROTO, 'tsio/v1/common.proto'), { keepCase: true });
 // Connects over TLS. The certificate, if there is one, says who calls.
 function connect(key = null, certificate = null) {
   const credentials = grpc.credentials.createSsl(readFileSync(TSIO_CA), key, certificate);
-  return [new tsio.OfferService(TSIO_TARGET, credentials), new tsio.AwardService(TSIO_TARGET, credentials)];
+  const services = [tsio.OfferService, tsio.AwardService];
+  return services.map((Service) => new Service(TSIO_TARGET, credentials, KEEPALIVE));
 }
 
 // Gets a token from the issuer, and a new one when it has expired.
@@ -72,10 +77,10 @@ function detail(error, name) {
 class Retry {
   constructor(tokens) {
     this.tokens = tokens;
-    this.startedOver();
+    this.reset();
   }
 
-  startedOver() {
+  reset() {
     this.failed = 0;
     this.renewed = false;
   }
@@ -87,10 +92,15 @@ class Retry {
       this.renewed = true;
       return this.tokens.renew();
     }
-    const again = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED].includes(error.code);
+    if (!REPEATABLE.includes(error.code)) throw error;
+    return this.pause(error);
+  }
+
+  // Waits before the next try. Throws the error after the last try.
+  async pause(error) {
     this.failed += 1;
-    if (!again || this.failed === ATTEMPTS) throw error;
-    return pause(Math.random() * Math.min(5_000, 100 * 2 ** this.failed)); // clients that failed together must not return together
+    if (this.failed === ATTEMPTS) throw error;
+    return pause(Math.random() * 100 * 2 ** this.failed); // clients that failed together must not return together
   }
 }
 
@@ -117,14 +127,15 @@ async function* changes(offers, tokens) {
       for await (const message of stream) {
         yield message;
         start = { resume_token: message.resume_token }; // store it together with your data from the message
-        retry.startedOver();
+        retry.reset();
       }
+      await retry.pause(new Error('the server ended the stream'));
     } catch (error) {
       await retry.after(error);
-      console.log('watching again');
     } finally {
       stream.cancel();
     }
+    console.log('watching again');
   }
 }
 

@@ -25,6 +25,19 @@ from tsio.v1 import awards_pb2, awards_pb2_grpc, common_pb2, offers_pb2, offers_
 PROGRAMME = "2021-22"
 DEADLINE = 30  # seconds for each call
 ATTEMPTS = 6  # tries of a call, or of a stream that receives no message
+# A call that ended in one of these ways may be repeated with the same request id.
+REPEATABLE = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+}
+# Without pings, a watch would not notice a connection that died silently.
+KEEPALIVE = [
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+]
 
 
 def say(*what):
@@ -39,7 +52,7 @@ def read(name):
 def connect(certificate=None, key=None):
     """Connects over TLS. The certificate, if there is one, says who calls."""
     credentials = grpc.ssl_channel_credentials(read("TSIO_CA"), key, certificate)
-    return grpc.secure_channel(os.environ["TSIO_TARGET"], credentials)
+    return grpc.secure_channel(os.environ["TSIO_TARGET"], credentials, KEEPALIVE)
 
 
 class Tokens:
@@ -79,9 +92,9 @@ class Retry:
 
     def __init__(self, tokens):
         self.tokens = tokens
-        self.started_over()
+        self.reset()
 
-    def started_over(self):
+    def reset(self):
         self.failed, self.renewed = 0, False
 
     def after(self, error):
@@ -90,12 +103,16 @@ class Retry:
         if code == grpc.StatusCode.UNAUTHENTICATED and reason(error) == "TOKEN_EXPIRED" and not self.renewed:
             self.renewed = True
             return self.tokens.renew()
-        again = code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-        self.failed += 1
-        if not again or self.failed == ATTEMPTS:
+        if code not in REPEATABLE:
             raise error
-        time.sleep(random.uniform(0, min(5, 0.1 * 2**self.failed)))  # clients that failed together must not return together
-        return None
+        return self.pause(error)
+
+    def pause(self, error):
+        """Waits before the next try. Raises the error after the last try."""
+        self.failed += 1
+        if self.failed == ATTEMPTS:
+            raise error
+        time.sleep(random.uniform(0, 0.1 * 2**self.failed))  # clients that failed together must not return together
 
 
 def call(method, request, tokens):
@@ -117,10 +134,11 @@ def changes(offers, tokens):
             for message in offers.WatchOffers(request, metadata=tokens.metadata()):
                 yield message
                 start = {"resume_token": message.resume_token}  # store it together with your data from the message
-                retry.started_over()
+                retry.reset()
+            retry.pause(ConnectionError("the server ended the stream"))
         except grpc.RpcError as error:
             retry.after(error)
-            say("watching again")
+        say("watching again")
 
 
 def credit(offer, pence, date):

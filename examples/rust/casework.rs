@@ -46,12 +46,12 @@ fn credit(offer: &str, pence: i64) -> CreateAwardsRequest {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let service = server()?.certificate(file("TSIO_CERT")?, file("TSIO_KEY")?).connect().await?;
-    let contacted = ListOffersRequest {
+    let list_request = ListOffersRequest {
         programme: PROGRAMME.to_owned(),
         filter: "state = CONTACTED".to_owned(),
         ..Default::default()
     };
-    let found = service.every(contacted, async |tsio, request| tsio.offers().list_offers(request).await).await?;
+    let found = service.every(list_request, async |tsio, request| tsio.offers().list_offers(request).await).await?;
     println!("listed {}", found.len());
     let offer = found.first().ok_or("no offer is in the state contacted")?.offer.clone();
 
@@ -89,9 +89,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let start = Some(Start::AfterSequence(0));
-    let everything = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
-    let mut watch = officer.watch(everything).telling(|broken| {
-        let expired = broken.code() == tonic::Code::Unauthenticated;
+    let watch_request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
+    let mut watch = officer.watch(watch_request).on_break(|status| {
+        let expired = status.code() == tonic::Code::Unauthenticated;
         println!("{}", if expired { "token expired: asking for another" } else { "watching again" });
     });
     loop {

@@ -18,7 +18,7 @@ use crate::domain::role::Caller;
 pub(crate) struct MutatingCall<'a> {
     /// The caller who makes the request.
     pub(crate) caller: &'a Caller,
-    /// Identifies a repeated request.
+    /// The identity of the request, by which a repeat is recognised.
     pub(crate) request: RequestIdentity,
     /// When the caller stops waiting; `None` for no limit.
     pub(crate) deadline: Option<Instant>,

@@ -74,7 +74,7 @@ impl Watch {
 
     /// Sets a function that is called for each stream that broke and is resumed.
     #[must_use]
-    pub fn telling(mut self, on_break: impl Fn(&Status) + Send + Sync + 'static) -> Self {
+    pub fn on_break(mut self, on_break: impl Fn(&Status) + Send + Sync + 'static) -> Self {
         self.on_break = Box::new(on_break);
         self
     }

@@ -39,8 +39,8 @@ impl Imports {
     }
 
     /// When the register's record began.
-    pub(super) fn register_begun(&self) -> Micros {
-        self.register.begun()
+    pub(super) fn register_began(&self) -> Micros {
+        self.register.began_at()
     }
 
     /// Whether an import counted after this event of the register's record.

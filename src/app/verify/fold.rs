@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::calls::Calls;
 use super::cited::{Cited, Imports};
 use super::compare::compare;
 use super::decide::Deciding;
+use super::requests::RequestSet;
 use super::texts::Texts;
 use super::{AppError, Result, VerifyReport};
 use crate::app::verify::folded::Folded;
@@ -55,24 +55,25 @@ struct EventsToRead {
 }
 
 /// Folds the record of one programme, and compares the result with the stored state. `state` is the state before the first
-/// event, and `terms` is the stored hash of the terms. Returns the report, and `calls` with the requests of the record
+/// event, and `terms` is the stored hash of the terms. Returns the report, and `requests` with the requests of the record
 /// added. Reading events, reading entries and folding run concurrently.
 pub(super) async fn programme_record(
     store: &Store,
     snapshot: &ReadTx,
     (state, terms): (ProgrammeState, Hash),
-    (imports, calls): (&Arc<Imports>, Calls),
-) -> Result<(VerifyReport, Calls)> {
+    (imports, requests): (&Arc<Imports>, RequestSet),
+) -> Result<(VerifyReport, RequestSet)> {
     let programme = state.programme.programme.clone();
     let last = (events::last(snapshot, &programme).await?, entries::last(snapshot, &programme).await?);
     let (pages, waiting) = mpsc::channel(MAX_WAITING_PAGES);
     let (entry_pages, waiting_entries) = mpsc::channel(MAX_WAITING_PAGES);
     let (scheme, imports) = (Arc::clone(&state.programme.scheme), Arc::clone(imports));
-    let calls = (calls, imports.register_begun());
+    let requests = (requests, imports.register_began());
     let deciding = Deciding::new(Arc::clone(&imports));
     let to_read = EventsToRead { programme: programme.clone(), terms: scheme, imports, last: last.0 };
-    let folding =
-        tokio::task::spawn_blocking(move || ProgrammeFold::new(state, deciding, calls, waiting_entries).run(waiting));
+    let folding = tokio::task::spawn_blocking(move || {
+        ProgrammeFold::new(state, deciding, requests, waiting_entries).run(waiting)
+    });
     // If the caller disconnects, this future is dropped: the set aborts its task, and the fold ends as its channels close.
     let mut entries = JoinSet::new();
     entries.spawn(read_entries(store.clone(), programme.clone(), last.1, entry_pages));
@@ -80,10 +81,10 @@ pub(super) async fn programme_record(
     while let Some(ended) = entries.join_next().await {
         ended.map_err(|error| AppError::Bug(error.to_string()))??;
     }
-    let (folded, mut report, calls) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
+    let (folded, mut report, requests) = folding.await.map_err(|error| AppError::Bug(error.to_string()))?;
     read?;
     compare(snapshot, &folded, terms, &mut report).await?;
-    Ok((report, calls))
+    Ok((report, requests))
 }
 
 /// Reads all events up to the last event of the snapshot, page by page. Begins with the lowest possible number, to find
@@ -187,10 +188,10 @@ struct ProgrammeFold {
     folded: Folded,
     deciding: Deciding,
     /// The requests that were folded, and the time at which the register's record began.
-    calls: (Calls, Micros),
+    requests: (RequestSet, Micros),
     /// The events of the current request, which is decided again once all of them are read.
-    call: Vec<Event>,
-    /// Details of the events in `call`, in the same order.
+    request_events: Vec<Event>,
+    /// Details of the events in `request_events`, in the same order.
     details: Vec<EventDetails>,
     report: VerifyReport,
     /// Entries that were read but not folded yet.
@@ -209,20 +210,20 @@ impl ProgrammeFold {
     fn new(
         mut state: ProgrammeState,
         deciding: Deciding,
-        calls: (Calls, Micros),
+        requests: (RequestSet, Micros),
         pages: mpsc::Receiver<Entries>,
     ) -> Self {
         state.movements = Movements::summed();
         let report = VerifyReport::new(state.programme.programme.clone());
         let folded =
             Folded { state, next_entry: EntrySeq(1), placed: HashMap::new(), moved_funds: HashSet::new(), cited: None };
-        let (call, details, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
+        let (request_events, details, ahead) = (Vec::new(), Vec::new(), Vec::new().into_iter());
         let (stored_as, texts, recorded) = (Vec::new(), Texts::default(), Micros(i64::MIN));
-        Self { folded, deciding, calls, call, details, report, ahead, pages, stored_as, texts, recorded }
+        Self { folded, deciding, requests, request_events, details, report, ahead, pages, stored_as, texts, recorded }
     }
 
     /// Folds the pages until there are no more. Returns the result, the report, and the requests.
-    fn run(mut self, mut pages: mpsc::Receiver<RecordPage>) -> (Folded, VerifyReport, Calls) {
+    fn run(mut self, mut pages: mpsc::Receiver<RecordPage>) -> (Folded, VerifyReport, RequestSet) {
         while let Some(page) = pages.blocking_recv() {
             self.fold_page(page);
         }
@@ -231,7 +232,7 @@ impl ProgrammeFold {
             self.check_entry(&entry, None);
         }
         self.texts.compare(&mut self.report);
-        (self.folded, self.report, self.calls.0)
+        (self.folded, self.report, self.requests.0)
     }
 
     /// Checks the events and texts of a page, and adds the events to the current request.
@@ -241,7 +242,7 @@ impl ProgrammeFold {
         if !first.is_some_and(|it| self.is_same_request(&it.event)) {
             self.settle();
         }
-        self.deciding.take_cited(cited, !self.call.is_empty());
+        self.deciding.take_cited(cited, !self.request_events.is_empty());
         let VerifyRows { rows: mut texts, without_key } = texts;
         self.report.without_key("texts", without_key);
         for StoredEvent { seq, hash, recorded } in events {
@@ -262,7 +263,7 @@ impl ProgrammeFold {
                 }
                 Err(why) => {
                     self.settle();
-                    self.calls.0.mark_incomplete();
+                    self.requests.0.mark_incomplete();
                     self.report.differs(format!("event {seq}: it cannot be read: {why}"));
                     let stored_as = std::mem::take(&mut self.stored_as);
                     self.check_owners(stored_as);
@@ -381,7 +382,7 @@ impl ProgrammeFold {
 
     /// Whether an event belongs to the current request.
     fn is_same_request(&self, event: &Event) -> bool {
-        self.call.first().is_some_and(|it| (&it.actor, it.request) == (&event.actor, event.request))
+        self.request_events.first().is_some_and(|it| (&it.actor, it.request) == (&event.actor, event.request))
     }
 
     /// Adds an event to the current request, which has all consecutive events with the same actor and request id.
@@ -389,23 +390,23 @@ impl ProgrammeFold {
         if !self.is_same_request(&event) {
             self.settle();
         }
-        self.call.push(event);
+        self.request_events.push(event);
         self.details.push(EventDetails { stored_as: std::mem::take(&mut self.stored_as), organisation });
     }
 
     /// Decides the current request again and applies its events.
     fn settle(&mut self) {
-        let (call, details) = (std::mem::take(&mut self.call), std::mem::take(&mut self.details));
-        self.deciding.decide(&call, &mut self.folded.state, &mut self.report);
-        self.calls.0.add_call(&call, self.calls.1);
-        for (event, EventDetails { stored_as, organisation }) in call.iter().zip(details) {
+        let (request_events, details) = (std::mem::take(&mut self.request_events), std::mem::take(&mut self.details));
+        self.deciding.decide(&request_events, &mut self.folded.state, &mut self.report);
+        self.requests.0.add_request(&request_events, self.requests.1);
+        for (event, EventDetails { stored_as, organisation }) in request_events.iter().zip(details) {
             self.apply(event);
             if let (Some(award), Some(key)) = (event.body.award(), organisation) {
                 self.folded.state.organisations.insert(award, key);
             }
             self.check_owners(stored_as);
         }
-        Deciding::forget_recalled(&call, &mut self.folded.state);
+        Deciding::forget_recalled(&request_events, &mut self.folded.state);
     }
 
     /// Applies an event to the state, and reports violations of the rules of accounts.

@@ -6,7 +6,6 @@
 //! difference, and the other rows are still compared. Every request is decided again with the functions that decide
 //! commands. A decision that the rules of its time do not allow is a difference too.
 
-mod calls;
 mod cited;
 mod compare;
 mod decide;
@@ -15,6 +14,7 @@ mod fold;
 mod folded;
 mod loading;
 mod register;
+mod requests;
 mod schema;
 mod texts;
 
@@ -23,8 +23,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use self::calls::Calls;
 use self::cited::Imports;
+use self::requests::RequestSet;
 use super::{AppError, Result};
 use crate::app::terms_cache::LoadedScheme;
 use crate::domain::event::{Hash, Seq, genesis};
@@ -151,31 +151,33 @@ pub async fn verify(
     expected: Option<ExpectedHead>,
 ) -> Result<Vec<VerifyReport>> {
     let snapshot = store.snapshot().await?;
-    let (register, calls) = register::fold(&snapshot, Calls::new()).await?;
+    let (register, requests) = register::fold(&snapshot, RequestSet::new()).await?;
     let register = Arc::new(register);
-    let (mut reports, calls, mut unassigned) = records(store, &snapshot, &register, calls, only).await?;
+    let (mut reports, requests, mut differences_of_no_record) =
+        records(store, &snapshot, &register, requests, only).await?;
     if let Some(RecordName::Programme(programme)) = only
         && reports.is_empty()
-        && unassigned.is_empty()
+        && differences_of_no_record.is_empty()
     {
         return Err(AppError::not_found(EntityKind::Programme, programme));
     }
     if only.is_none() {
         for (table, programme) in verify_rows::of_no_programme(&snapshot).await? {
-            unassigned.push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
+            differences_of_no_record
+                .push(format!("{table}: there are rows of programme {programme:?}, which has no terms"));
         }
     }
     if only.is_none_or(|only| *only == RecordName::Register) {
-        let calls = only.is_none().then_some(calls);
-        reports.push(register::compare(&snapshot, &register, calls).await?);
+        let requests = only.is_none().then_some(requests);
+        reports.push(register::compare(&snapshot, &register, requests).await?);
     }
-    let notes = schema::compare(&snapshot, &mut unassigned).await?;
+    let notes = schema::compare(&snapshot, &mut differences_of_no_record).await?;
     match reports.first_mut() {
         Some(report) => {
-            unassigned.into_iter().for_each(|it| report.differs(it));
+            differences_of_no_record.into_iter().for_each(|it| report.differs(it));
             report.notes = notes;
         }
-        None if !unassigned.is_empty() => return Err(AppError::Bug(unassigned.join("; "))),
+        None if !differences_of_no_record.is_empty() => return Err(AppError::Bug(differences_of_no_record.join("; "))),
         None => {}
     }
     if let Some(expected) = expected {
@@ -184,38 +186,39 @@ pub async fn verify(
     Ok(reports)
 }
 
-/// Verifies the records of the programmes, or only the record `only`. Returns their reports, `calls` with their requests
+/// Verifies the records of the programmes, or only the record `only`. Returns their reports, `requests` with their requests
 /// added, and the differences that belong to no record.
 async fn records(
     store: &Store,
     snapshot: &ReadTx,
     register: &Arc<register::RegisterFold>,
-    mut calls: Calls,
+    mut requests: RequestSet,
     only: Option<&RecordName>,
-) -> Result<(Vec<VerifyReport>, Calls, Vec<String>)> {
+) -> Result<(Vec<VerifyReport>, RequestSet, Vec<String>)> {
     let imports = Arc::new(Imports::load(snapshot, Arc::clone(register)).await?);
-    let VerifyRows { rows: all, without_key: mut unassigned } = programmes::terms_for_verify(snapshot).await?;
-    if !unassigned.is_empty() {
-        calls.mark_incomplete();
+    let VerifyRows { rows: all, without_key: mut differences_of_no_record } =
+        programmes::terms_for_verify(snapshot).await?;
+    if !differences_of_no_record.is_empty() {
+        requests.mark_incomplete();
     }
     let mut reports = Vec::new();
     for (name, terms) in all.into_iter().filter(|(name, _)| only.is_none_or(|only| only.as_str() == name)) {
         match terms.and_then(|terms| Ok((state_before_first_event(&terms)?, terms))) {
             Ok((state, terms)) => {
-                let own_calls = calls.empty_with_same_keys();
-                let (mut report, own_calls) =
-                    fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own_calls)).await?;
-                calls.add(own_calls);
+                let own_requests = requests.empty_with_same_keys();
+                let (mut report, own_requests) =
+                    fold::programme_record(store, snapshot, (state, terms.sha256), (&imports, own_requests)).await?;
+                requests.add(own_requests);
                 loading::compare(snapshot, &terms, &mut report).await?;
                 reports.push(report);
             }
             Err(wrong) => {
-                calls.mark_incomplete();
-                unassigned.push(format!("terms of {name}: {wrong}"));
+                requests.mark_incomplete();
+                differences_of_no_record.push(format!("terms of {name}: {wrong}"));
             }
         }
     }
-    Ok((reports, calls, unassigned))
+    Ok((reports, requests, differences_of_no_record))
 }
 
 /// Makes the state of a programme before its first event from the text of its terms. The stored hash is not used.

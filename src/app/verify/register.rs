@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::Calls;
+use super::requests::RequestSet;
 use super::{Result, VerifyReport, compare};
 use crate::app::clock;
 use crate::domain::approval::{Approval, ApprovalState};
@@ -32,27 +32,31 @@ pub(super) struct RegisterFold {
     texts: BTreeMap<RegisterSeq, Hash>,
 }
 
-/// Reads and folds the record from a snapshot. Returns the result, and `calls` with the requests of the record added.
-pub(super) async fn fold(snapshot: &ReadTx, mut calls: Calls) -> Result<(RegisterFold, Calls)> {
+/// Reads and folds the record from a snapshot. Returns the result, and `requests` with the requests of the record added.
+pub(super) async fn fold(snapshot: &ReadTx, mut requests: RequestSet) -> Result<(RegisterFold, RequestSet)> {
     let report = VerifyReport::new(RecordName::Register);
     let mut fold = RegisterFold { state: RegisterState::default(), report, texts: BTreeMap::new() };
     let mut first = Seq(i64::MIN);
     loop {
         let page = record::page(snapshot, first, PAGE).await?;
         let next = page.last().and_then(|it| it.seq.0.checked_add(1)).map(Seq);
-        page.into_iter().for_each(|event| fold.add_event(event, &mut calls));
+        page.into_iter().for_each(|event| fold.add_event(event, &mut requests));
         match next {
             Some(next) => first = next,
             None => break,
         }
     }
     fold.report.check_finished(&fold.state);
-    Ok((fold, calls))
+    Ok((fold, requests))
 }
 
-/// Compares the tables with the folded state, and the stored answers with the requests. `calls` are the requests of all
+/// Compares the tables with the folded state, and the stored answers with the requests. `requests` are the requests of all
 /// records, or `None` if not all records were read. Returns the report.
-pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Option<Calls>) -> Result<VerifyReport> {
+pub(super) async fn compare(
+    snapshot: &ReadTx,
+    fold: &RegisterFold,
+    requests: Option<RequestSet>,
+) -> Result<VerifyReport> {
     let RegisterFold { state, report, texts } = fold;
     let mut report = report.clone();
     compare_head(snapshot, &mut report).await?;
@@ -61,18 +65,18 @@ pub(super) async fn compare(snapshot: &ReadTx, fold: &RegisterFold, calls: Optio
     compare_texts(texts, &salts, (state, &stored), &mut report);
     compare_approvals(&state.approvals, &stored, &mut report);
     compare_imports(snapshot, state, &stored, &mut report).await?;
-    compare_requests(snapshot, fold.begun(), calls, &mut report).await?;
+    compare_requests(snapshot, fold.began_at(), requests, &mut report).await?;
     Ok(report)
 }
 
 impl RegisterFold {
     /// When the record began; the largest time if it has not begun.
-    pub(super) fn begun(&self) -> Micros {
+    pub(super) fn began_at(&self) -> Micros {
         self.state.began_at.unwrap_or(Micros(i64::MAX))
     }
 
     /// Checks an event, applies it to the state, and adds its request.
-    fn add_event(&mut self, stored: record::StoredRegisterEvent, calls: &mut Calls) {
+    fn add_event(&mut self, stored: record::StoredRegisterEvent, requests: &mut RequestSet) {
         let Self { state, report, texts } = self;
         let record::StoredRegisterEvent { seq, hash, recorded } = stored;
         let expected = report.seq.0.saturating_add(1);
@@ -91,13 +95,13 @@ impl RegisterFold {
                     report.differs(format!("event {seq}: its kind is {:?}, its body says {kind}", recorded.kind));
                 }
                 texts.extend(event.text_hash.map(|hash| (seq, hash)));
-                calls.add_register_event(event);
+                requests.add_register_event(event);
                 for wrong in state.apply(event, clock::moment(event.recorded)) {
                     report.differs(format!("event {seq}: {wrong}"));
                 }
             }
             Err(why) => {
-                calls.mark_incomplete();
+                requests.mark_incomplete();
                 report.differs(format!("event {seq}: it cannot be read: {why}"));
             }
         }
@@ -279,19 +283,19 @@ async fn compare_rows(
 }
 
 /// Compares the stored answers with the events of all records together, because a request id belongs to a caller and not to a
-/// programme. If the sums of hashes do not agree, or `calls` is `None`, lists the requests that differ.
+/// programme. If the sums of hashes do not agree, or `requests` is `None`, lists the requests that differ.
 async fn compare_requests(
     snapshot: &ReadTx,
-    begun: Micros,
-    calls: Option<Calls>,
+    register_began: Micros,
+    requests: Option<RequestSet>,
     report: &mut VerifyReport,
 ) -> Result<()> {
-    let agree = match calls {
-        Some(calls) => calls.agree(snapshot, begun).await?,
+    let agree = match requests {
+        Some(requests) => requests.agree(snapshot, register_began).await?,
         None => false,
     };
     if !agree {
-        for it in request_checks::without_event(snapshot, begun, MAX_LISTED_REQUESTS).await? {
+        for it in request_checks::without_event(snapshot, register_began, MAX_LISTED_REQUESTS).await? {
             let what = "it was answered, and has no event of that moment";
             report.differs(format!("request {} of {}: {what}", it.request, it.actor));
         }

@@ -73,7 +73,7 @@ pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Fa
     let states = args.states.into_iter().map(Into::into).collect();
     let request = WatchOffersRequest { programme: args.programme, regions: args.regions, states, start };
     let report_break = |status: &Status| output::remark(&format!("{}; going on", status.message()));
-    let mut watch = session.client().watch(request).telling(report_break);
+    let mut watch = session.client().watch(request).on_break(report_break);
     loop {
         let message = watch.next().await?;
         let is_complete = args.once && matches!(message.update, Some(Update::Checkpoint(_)));

@@ -35,8 +35,8 @@ impl FileOutcome {
         }
     }
 
-    /// Returns the notes and problems as lines: `FILE: note: NOTE`, then `FILE:LINE: COLUMN: REASON`, which editors can open. Empty
-    /// if the import failed.
+    /// Returns the notes and problems as lines: `FILE: note: NOTE`, then `FILE:LINE: COLUMN NAME: REASON`. Editors can open
+    /// `FILE:LINE`. Empty if the import failed.
     pub(in crate::cli) fn finding_lines(&self) -> Vec<String> {
         let Ok(outcome) = &self.outcome else { return Vec::new() };
         let mut lines = findings(&self.file, &outcome.notes, &outcome.problems);
@@ -46,7 +46,7 @@ impl FileOutcome {
         lines
     }
 
-    /// Returns the row of the file in a table.
+    /// Returns the table row that describes this file.
     fn row(&self) -> Vec<String> {
         // Only the last part of the path, because a whole path is too long for a table.
         let name = self.file.rsplit('/').next().unwrap_or(&self.file).to_owned();
@@ -72,7 +72,7 @@ fn kind(kind: ImportKind) -> String {
 
 /// Returns the notes and problems of a file as lines.
 fn findings(file: &str, notes: &[String], problems: &[RowProblem]) -> Vec<String> {
-    let notes = notes.iter().map(|note| format!("{file}: note: {note}"));
+    let notes = notes.iter().map(|note| one_line(&format!("{file}: note: {note}")).into_owned());
     let problem = |it: &RowProblem| one_line(&format!("{file}:{}: {}: {}", it.line, it.column, it.reason)).into_owned();
     notes.chain(problems.iter().map(problem)).collect()
 }

@@ -34,11 +34,11 @@ pub(in crate::grpc) fn current_violations() -> Vec<Violation> {
     TEXT_VIOLATIONS.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Runs the handler of a request that has these violations in its texts. The result is always an error: the handler
-/// reports the violations together with those that it finds itself, or else they are returned after the handler.
+/// Runs the handler of a request that has these violations in its texts. The result is always an error.
 ///
 /// # Errors
-/// The error of the handler, or [`AppError::Invalid`] with `violations`.
+/// The error of the handler; if it is about wrong fields, it includes these violations. [`AppError::Invalid`] with these
+/// violations if the handler succeeds.
 pub(in crate::grpc) async fn run_and_refuse<R>(
     violations: Vec<Violation>,
     work: impl Future<Output = Result<R>>,
@@ -47,10 +47,11 @@ pub(in crate::grpc) async fn run_and_refuse<R>(
     result.and_then(|_| Err(AppError::Invalid(violations)))
 }
 
-/// Runs a check as [`run_and_refuse`] runs a handler. Without violations it returns the result of the check.
+/// Does the same as [`run_and_refuse`] for a check that does not wait. If there are no violations, returns the result of the
+/// check.
 ///
 /// # Errors
-/// The error of the check, or [`AppError::Invalid`] with `violations`.
+/// The error of the check, or [`AppError::Invalid`] with these violations if the check succeeds.
 pub(in crate::grpc) fn check_and_refuse<R>(violations: Vec<Violation>, check: impl FnOnce() -> Result<R>) -> Result<R> {
     if violations.is_empty() {
         return check();
@@ -201,8 +202,8 @@ fn text_violation(lines: Lines, text: &[u8]) -> Option<String> {
     Some(format!("{allowed}; got {forbidden}"))
 }
 
-/// Returns why a reference is refused: an earlier version of the program accepted it, or it has a letter that references
-/// must not have. Returns `None` for any other reference. The handler refuses those that are too long or have a wrong
+/// Checks the faults of a reference that the handler does not report: a letter that references must not have, and a shape
+/// that earlier versions of the program accepted. Returns the fault. The handler reports a wrong length and any other wrong
 /// shape.
 fn reference_violation(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok().filter(|it| it.chars().nth(MAX_TITLE).is_none())?;

@@ -95,7 +95,7 @@ async fn a_watch_reconnects_when_the_server_stops_responding(db: Db) {
     let offer = officer.seed().await.remove(0).offer;
     let builder = Client::to(server.url()).named("ann", "case-officer", None).silence(Duration::from_secs(2));
     let (report_break, mut breaks) = mpsc::unbounded_channel();
-    let mut watch = builder.connect().await.unwrap().watch(everything_after(19)).telling(move |status| {
+    let mut watch = builder.connect().await.unwrap().watch(everything_after(19)).on_break(move |status| {
         let _ = report_break.send(status.clone());
     });
     assert_eq!(watch.next().await.unwrap().sequence, 20);
@@ -162,7 +162,7 @@ fn a_watch_without_an_answer_is_started_again() {
         let breaks = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&breaks);
         let client = named(url).deadline(BRIEF).lazy().unwrap();
-        let mut watch = client.watch(everything_after(0)).telling(move |_| {
+        let mut watch = client.watch(everything_after(0)).on_break(move |_| {
             count.fetch_add(1, Ordering::Relaxed);
         });
         assert_eq!(watch.next().await.unwrap(), first);

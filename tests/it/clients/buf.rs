@@ -42,7 +42,7 @@ fn buf_curl_with_a_token_over_tls() {
         let token = guarded.key.sign(&claims("cas", &["case-officer"], &["*"]));
         std::fs::write(guarded.path("token"), format!("authorization: Bearer {token}\n")).unwrap();
         let mut example = Command::new("examples/buf/curl.sh");
-        example.env("TSIO_CA", guarded.path("ca.pem")).env("TSIO_TOKEN", guarded.path("token"));
+        example.env("TSIO_CA", guarded.path("ca.pem")).env("TSIO_HEADER_FILE", guarded.path("token"));
         lists(&mut example, &guarded.url(), &offer);
     });
 }

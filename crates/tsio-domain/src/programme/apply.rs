@@ -7,7 +7,7 @@ use crate::award::claim::IssuerKey;
 use crate::event::{Event, EventBody, Seq};
 use crate::events_about;
 use crate::ids::{ApprovalId, AwardId};
-use crate::ledger::{Account, Owner, Unit};
+use crate::ledger::{Account, Owner, PostingError, Unit};
 use crate::offer::Offer;
 use crate::person::{Person, TokenSubject};
 use crate::referral::Referral;
@@ -59,6 +59,7 @@ impl ProgrammeState {
             EventBody::TextErased { event } => self.mark_text_erased(*event),
             EventBody::RulesAdopted { version, absent_texts, .. } => {
                 self.adopt(*version, event);
+                // Texts that were erased under older rules have no event of their own, so this event lists them.
                 absent_texts.iter().for_each(|it| self.mark_text_erased(*it));
             }
         }
@@ -170,8 +171,9 @@ impl ProgrammeState {
         for entry in &event.entries {
             let account = self.ledger.get_mut(entry.account);
             let posted = account.map(|it| {
+                it.post(entry.verb, entry.amount, is_over_commitment)?;
                 self.account_days.post(it, event.effective, entry.verb, entry.amount);
-                it.post(entry.verb, entry.amount, is_over_commitment)
+                Ok::<_, PostingError>(())
             });
             let fault = match posted {
                 Some(Ok(())) => continue,
@@ -220,8 +222,8 @@ impl ProgrammeState {
         awards_of_leader.push(new);
     }
 
-    /// Updates the payments of the invoice that a draw pays, or the draws without an invoice. The draw was applied to its award
-    /// before.
+    /// If the draw pays an invoice, adds the draw to the payments of that invoice. Otherwise adds the draw to the draws without an
+    /// invoice, if those of its award are loaded. The draw was applied to its award before.
     fn update_payments_after_draw(&mut self, award: AwardId, amount: i64, without_invoice: bool, event: &Event) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.last().filter(|it| it.seq == event.seq) else {
@@ -233,7 +235,7 @@ impl ProgrammeState {
         let payments = self.claims.entry(paid.key()).or_default();
         if let Some(claim) = &paid.claim {
             let is_wrong_key = claim.issuer.as_ref().is_some_and(|it| IssuerKey::of(it) != claim.issuer_key);
-            let key_fault = is_wrong_key.then(|| "the key of its issuer is another's".to_owned());
+            let key_fault = is_wrong_key.then(|| "the stored key is not that of the issuer of the invoice".to_owned());
             let fault = key_fault.or_else(|| payments.fault(paid.amount.get(), claim));
             self.violations.extend(fault.map(|it| format!("a draw on award {}: {it}", award.id)));
         }
@@ -248,16 +250,23 @@ impl ProgrammeState {
         }
     }
 
-    /// Updates the payments of an invoice after the undo of a draw or a refund was applied to its award.
-    fn update_payments_after_undo(&mut self, award: AwardId, undoes: Seq, invoice: Option<Seq>, part: Option<i64>) {
+    /// Updates the payments of an invoice after the undo of a draw or a refund was applied to its award. `payment_number` is the new
+    /// number of the payment whose refund is undone.
+    fn update_payments_after_undo(
+        &mut self,
+        award: AwardId,
+        undoes: Seq,
+        invoice: Option<Seq>,
+        payment_number: Option<i64>,
+    ) {
         let Some(award) = self.awards.get(&award) else { return };
         let Some(paid) = award.invoices.iter().find(|it| it.seq == undoes || Some(it.seq) == invoice) else {
             self.draws_without_invoice.entry(award.id).and_modify(|it| it.retain(|(seq, ..)| *seq != undoes));
             return;
         };
         let payments = self.claims.entry(paid.key()).or_default();
-        if let (Some(part), Some(claim)) = (part, &paid.claim) {
-            let fault = payments.fault_of_undone_refund((award.id, paid), claim, part);
+        if let (Some(payment_number), Some(claim)) = (payment_number, &paid.claim) {
+            let fault = payments.fault_of_undone_refund((award.id, paid), claim, payment_number);
             self.violations.extend(fault.map(|it| format!("a refund undone on award {}: {it}", award.id)));
         }
         payments.put(award.id, paid);
@@ -267,8 +276,11 @@ impl ProgrammeState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::RequestId;
+    use crate::ids::{AccountId, RequestId};
+    use crate::ledger::{EntryKind, EntrySeq, LedgerEntry};
+    use crate::period::Period;
     use crate::programme::tests::script::{Script, day};
+    use crate::terms::StrandId;
     use crate::time::Micros;
 
     fn adoption(seq: i64, version: i64) -> Event {
@@ -286,13 +298,37 @@ mod tests {
         }
     }
 
+    /// A faulty record: the entry commits more than the account has. It changes neither the account nor the account's changes by day.
     #[test]
-    fn the_rules_adopted_last_apply() {
+    fn a_rejected_entry_changes_nothing() {
+        let mut state = Script::empty().state;
+        let account = AccountId(uuid::Uuid::from_u128(7));
+        let owner = Owner::Fund { region: None };
+        state.ledger.put(Account::new(account, owner, StrandId::new("credit"), Unit::Pence, true));
+        let entry = |verb, amount| LedgerEntry {
+            seq: EntrySeq(1),
+            account,
+            verb,
+            amount,
+            period: Period::of(day("2026-01-05")),
+        };
+        let balances = |state: &ProgrammeState| {
+            let days: Vec<_> = state.account_days.changes().map(|(_, day, change)| (day, change)).collect();
+            (state.ledger.get(account).unwrap().available, days, state.violations.len())
+        };
+        state.apply(&Event { entries: vec![entry(EntryKind::Allocate, 100)], ..adoption(1, 2) });
+        assert_eq!(balances(&state), (100, vec![(day("2026-01-05"), 100)], 1));
+        state.apply(&Event { entries: vec![entry(EntryKind::Commit, 101)], ..adoption(2, 2) });
+        assert_eq!(balances(&state), (100, vec![(day("2026-01-05"), 100)], 3));
+    }
+
+    #[test]
+    fn the_newest_adoption_decides_which_rules_apply() {
         let mut state = Script::empty().state;
         state.rules = RulesVersion::V1;
         state.apply(&adoption(1, 2));
         assert_eq!((state.rules, state.violations.len()), (RulesVersion::V2, 0));
-        // The same version again, an older version, and an unknown version.
+        // A programme under rules 2 adopts rules 2 again, an older version, and an unknown version.
         for (version, expected) in [(2, "adopts rules 2"), (1, "adopts rules 1"), (99, "adopts rules 99")] {
             let mut state = Script::empty().state;
             state.apply(&adoption(2, version));

@@ -18,11 +18,11 @@ use super::values::unit::Unit;
 pub enum LimitKind {
     /// The state of an offer.
     State,
-    /// A contact that must come first or cannot be corrected, or a discussion of a referral.
+    /// A contact that must come first or cannot be corrected, or a missing discussion of a referral.
     Contact,
     /// The approval by a second person.
     Approval,
-    /// A date, which must be in a window of the terms, in the right order, or in the programme's year.
+    /// A date that is outside a window of the terms, in the wrong order, or outside the programme's year.
     Period,
     /// The cap of an offer for a strand.
     Cap,
@@ -30,7 +30,7 @@ pub enum LimitKind {
     Fund,
     /// The amount of a fund or a cap as of a day in the past.
     AsOf,
-    /// The amount left of an award, a booking or an invoice, or another condition of an award, a booking or an invoice.
+    /// What is left of an award, a booking or an invoice, another condition of one of them, or whether an offer has an award.
     Award,
     /// A recipient, a partner or a leader who is not allowed.
     Recipient,
@@ -38,9 +38,9 @@ pub enum LimitKind {
     Referral,
     /// An import that disagrees with another, or that does not count.
     Import,
-    /// The terms.
+    /// The terms of the programme, which cannot be replaced any more, or do not name a provider.
     Terms,
-    /// The text of an event.
+    /// The text of an event, which is absent or erased already.
     Text,
 }
 
@@ -81,7 +81,7 @@ pub struct Limit {
     pub subject: LimitSubject,
     /// The unit of the numbers; `None` if the limit is not an amount.
     pub unit: Option<Unit>,
-    /// The limit.
+    /// The amount of the cap, fund, award, booking or invoice.
     pub limit: Option<i64>,
     /// The amount committed against it.
     pub committed: Option<i64>,
@@ -173,7 +173,7 @@ mod tests {
     use crate::ids::OfferId;
 
     #[test]
-    fn a_refusal_joined_twice_counts_its_other_limits_once() {
+    fn joining_a_joined_refusal_replaces_its_count_of_more_limits() {
         let offer = OfferId(uuid::Uuid::nil());
         let refusal =
             |message: &str| Refusal::of(Reason::DateOrder, message, Limit::plain(LimitKind::Period, offer, "wait"));

@@ -159,7 +159,7 @@ impl OfferService for Offers {
     async fn correct_contact(&self, request: Request<CorrectContactRequest>) -> Reply<CorrectContactResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             if message.contact < 1 {
-                fields.add_violation("contact", "is the number of a contact, 1 or more");
+                fields.add_violation("contact", "must be the sequence number of a contact's event, 1 or more");
             }
             let text = fields.note("note", &message.note);
             Some(CorrectContact { offer: offer?, contact: Seq(message.contact), text })

@@ -44,8 +44,8 @@ fn standalone_with(school: CandidateSchool) -> Candidate {
     Candidate { schools: vec![school.clone()], ..standalone(school.urn.get()) }
 }
 
-/// Rows start with S (100001), T (100002), M (trust 3000: 100003, 100004) and D (100005). All are open except the one that the row
-/// closes.
+/// Before each row there are four open offers, named by letters: S for school 100001, T for 100002, M for trust 3000 with 100003 and
+/// 100004, and D for 100005. The second column names the offer that is closed first.
 #[test]
 fn identify_counts_offers_and_blocked_schools() {
     type Counts = (usize, usize, usize, usize, Vec<u32>);
@@ -148,7 +148,7 @@ fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
 
 /// S (100001) is in the West Midlands and M (100003, 100004) in the South West.
 #[test]
-fn identify_makes_counts_and_names_only_offers_within_reach() {
+fn identify_changes_and_reports_only_offers_within_reach() {
     let all_candidates = || {
         vec![
             standalone(100_001),
@@ -179,6 +179,7 @@ fn a_trusts_closed_offer_gains_schools_only_after_it_is_reopened() {
     script.identify(candidates()).unwrap();
     assert!(!script.offer("M").schools.contains_key(&urn(100_010)));
 
+    // Ada asks to reopen the offer, and Ben approves.
     let mut script = script.after("M", "ask:ada give:ben");
     assert_eq!(counts(&script.identify(candidates()).unwrap()), (0, 1, 0, 0, vec![]));
     let schools: Vec<u32> = script.offer("M").schools.keys().copied().map(Urn::get).collect();
@@ -240,6 +241,7 @@ fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     let diocese = || ResponsibleBody::Diocese("Diocese of Quenby".to_owned());
     let kinds = |decided: &Decision| decided.events.iter().map(|it| it.body.kind()).collect::<Vec<_>>();
     let in_diocese = || vec![Candidate { responsible: diocese(), ..standalone(100_001) }];
+    let trust_in_diocese = || Candidate { responsible: diocese(), ..mat(3000, vec![south_west(100_003)]) };
     let mut script = Script::new();
     let authority = script.offer("S").responsible.clone();
     let decided = script.identify(in_diocese()).unwrap();
@@ -247,12 +249,12 @@ fn the_responsible_body_follows_the_register_until_it_is_contacted() {
     assert_eq!(script.offer("S").responsible, diocese());
     assert_eq!(kinds(&script.identify(in_diocese()).unwrap()), [""; 0], "a second identify changes nothing");
     assert_eq!(
-        kinds(&script.identify(vec![mat(3000, vec![south_west(100_003)])]).unwrap()),
+        kinds(&script.identify(vec![trust_in_diocese()]).unwrap()),
         [""; 0],
         "the responsible body of a trust's offer does not change"
     );
 
-    // A register without the diocese: the contact uses the local authority, and warns that the diocese is unknown.
+    // A register that does not name the school: the contact uses the local authority, and warns that the diocese is unknown.
     let unknown_diocese = ResponsibleAnswer { body: authority.clone(), trust: None, diocese_known: false };
     script.state.responsible_bodies.insert(urn(100_001), unknown_diocese);
     let targets = vec![(OfferTarget { offer: Script::offer_id_of("S"), etag: None }, None)];
@@ -267,7 +269,7 @@ fn the_responsible_body_follows_the_register_until_it_is_contacted() {
         "the body has been contacted, so it does not change any more"
     );
 
-    // The warning of identify counts new offers and open offers without a contact whose diocese is unknown.
+    // The warning of identify counts the offers whose diocese is unknown: new offers, and open offers that have no contact yet.
     let with_unknown_diocese = |n| Candidate { diocese_known: false, ..standalone(n) };
     let decided = script
         .identify(vec![with_unknown_diocese(100_001), with_unknown_diocese(100_010), with_unknown_diocese(100_011)])

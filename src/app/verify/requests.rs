@@ -1,5 +1,6 @@
-//! Compares the requests of all records with the stored answers, by sums of hashes, so that neither side is held in memory or
-//! sorted. Only if the sums differ, the database compares the two as sets, to name the differences.
+//! Compares the requests of all records with the stored answers, by sums of hashes. So the answers are not held in memory, and of
+//! the requests only the hashes of those whose methods may record no event. Only if the sums differ, the database compares the two
+//! as sets, to name the differences.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -15,25 +16,25 @@ use crate::store::request_checks::{self, Answered};
 use crate::store::{ReadTx, StoreError};
 
 /// The hash of one request, with random keys.
-type CallHash = u128;
+type RequestHash = u128;
 
 /// The requests that the records contain, in no order.
 #[derive(Debug, Clone)]
-pub(super) struct Calls {
-    /// New keys for each verification, so that requests cannot be chosen to make wrong sums agree.
+pub(super) struct RequestSet {
+    /// New keys for each verification, so that nobody can choose requests that make the sums equal although the sets differ.
     keys: [RandomState; 2],
     /// The sum of the hashes of requests whose methods always record an event. Each must have an answer, and each answer of
     /// these methods must have a request.
-    sum: CallHash,
+    sum: RequestHash,
     /// Requests that must have an answer, but whose methods may also answer without recording an event.
-    must_be_answered: HashSet<CallHash>,
+    must_be_answered: HashSet<RequestHash>,
     /// Whether all requests are included. The request of an event that cannot be read is missing.
     is_complete: bool,
     /// The request of the register's record that was added last. It may have several events, and is added once.
-    last_of_register: Option<CallHash>,
+    last_of_register: Option<RequestHash>,
 }
 
-impl Calls {
+impl RequestSet {
     /// An empty set of requests, with new keys.
     pub(super) fn new() -> Self {
         let keys = [RandomState::new(), RandomState::new()];
@@ -57,13 +58,13 @@ impl Calls {
         self.is_complete = false;
     }
 
-    /// Adds a request of a programme's record, given its events. `begun` is the time at which the register's record began.
-    pub(super) fn add_call(&mut self, call: &[Event], begun: Micros) {
-        let Some(event) = main_event(call) else { return };
+    /// Adds a request of a programme's record, given its events. `register_began` is the time at which the register's record began.
+    pub(super) fn add_request(&mut self, request_events: &[Event], register_began: Micros) {
+        let Some(event) = main_event(request_events) else { return };
         let hash = self.hash(event.actor.as_str(), event.request, event.recorded);
         match &event.body {
-            // The program adopts rules without a request. An approval without a statement was opened by a version that did not
-            // store its request.
+            // The program adopts rules without a request. An approval that does not state what it would change was opened by a
+            // version that did not store its request.
             EventBody::RulesAdopted { .. } | EventBody::ApprovalOpened { statement: None, .. } => {}
             EventBody::Identified { .. }
             | EventBody::SchoolsAdded { .. }
@@ -72,7 +73,7 @@ impl Calls {
             EventBody::ApprovalGiven { .. }
             | EventBody::ApprovalDenied { .. }
             | EventBody::ApprovalWithdrawn { .. }
-                if event.recorded <= begun =>
+                if event.recorded <= register_began =>
             {
                 self.must_be_answered.insert(hash);
             }
@@ -96,8 +97,8 @@ impl Calls {
         }
     }
 
-    /// Adds the request of an event of the register's record, unless the last event had the same request. Events that began
-    /// the record have no request.
+    /// Adds the request of an event of the register's record, unless the last event had the same request. The first
+    /// events of the record list what existed before it, and have no request.
     pub(super) fn add_register_event(&mut self, event: &RegisterEvent) {
         let began_record = matches!(
             event.body,
@@ -114,13 +115,12 @@ impl Calls {
         }
     }
 
-    /// Whether every request has an answer and every answer has a request. If this returns `true`, that is certain apart
-    /// from a chance collision of hashes. If it returns `false`, the two may still agree: a request or answer may not have
-    /// been readable.
-    pub(super) async fn agree(mut self, snapshot: &ReadTx, begun: Micros) -> Result<bool> {
+    /// Whether every request has an answer, and every answer that needs an event has a request. If this returns `true`, that is
+    /// certain apart from a chance collision of hashes. It also returns `false` if a request or an answer could not be read.
+    pub(super) async fn agree(mut self, snapshot: &ReadTx, register_began: Micros) -> Result<bool> {
         let mut next = self.is_complete.then_some(request_checks::PageStart::FIRST);
         while let Some(page_start) = next {
-            let (page, after) = match request_checks::answered(snapshot, page_start, begun).await {
+            let (page, after) = match request_checks::answered(snapshot, page_start, register_began).await {
                 Err(StoreError::Unreadable(_)) => return Ok(false),
                 read => read?,
             };
@@ -137,9 +137,9 @@ impl Calls {
         Ok(self.is_complete && self.sum == 0 && self.must_be_answered.is_empty())
     }
 
-    fn hash(&self, actor: &str, request: RequestId, recorded: Micros) -> CallHash {
+    fn hash(&self, actor: &str, request: RequestId, recorded: Micros) -> RequestHash {
         let [high, low] = self.keys.each_ref().map(|key| key.hash_one((actor, request.0, recorded.0)));
-        CallHash::from(high) << 64 | CallHash::from(low)
+        RequestHash::from(high) << 64 | RequestHash::from(low)
     }
 }
 
@@ -178,20 +178,26 @@ mod tests {
         for fixture in std::fs::read_dir(fixtures).unwrap() {
             let app = upgrade_fixture(&fixture.unwrap().path(), &dir.path().join(format!("{seen}.db"))).await;
             let snapshot = app.store().snapshot().await.unwrap();
-            let (register, register_calls) = register::fold(&snapshot, Calls::new()).await.unwrap();
+            let (register, register_requests) = register::fold(&snapshot, RequestSet::new()).await.unwrap();
             let register = Arc::new(register);
-            let begun = register.begun();
-            let (_, calls, unassigned) =
-                records(app.store(), &snapshot, &register, register_calls.clone(), None).await.unwrap();
-            assert_eq!(unassigned, Vec::<String>::new());
-            assert!(calls.clone().agree(&snapshot, begun).await.unwrap(), "the requests and the answers must agree");
-            let mut twice = calls.clone();
-            twice.add(calls.clone());
-            assert!(!twice.agree(&snapshot, begun).await.unwrap(), "requests without an answer must be found");
-            assert!(!register_calls.agree(&snapshot, begun).await.unwrap(), "answers without a request must be found");
-            let mut incomplete = calls;
+            let register_began = register.began_at();
+            let (_, requests, differences_of_no_record) =
+                records(app.store(), &snapshot, &register, register_requests.clone(), None).await.unwrap();
+            assert_eq!(differences_of_no_record, Vec::<String>::new());
+            assert!(
+                requests.clone().agree(&snapshot, register_began).await.unwrap(),
+                "the requests and the answers must agree"
+            );
+            let mut twice = requests.clone();
+            twice.add(requests.clone());
+            assert!(!twice.agree(&snapshot, register_began).await.unwrap(), "requests without an answer must be found");
+            assert!(
+                !register_requests.agree(&snapshot, register_began).await.unwrap(),
+                "answers without a request must be found"
+            );
+            let mut incomplete = requests;
             incomplete.mark_incomplete();
-            assert!(!incomplete.agree(&snapshot, begun).await.unwrap(), "incomplete requests must not agree");
+            assert!(!incomplete.agree(&snapshot, register_began).await.unwrap(), "incomplete requests must not agree");
             seen += 1;
         }
         assert!(seen > 1, "there are {seen} fixtures");
