@@ -36,6 +36,7 @@ both!(
 );
 
 const WEST: &str = "West Midlands";
+const OTHER_REGION: &str = "South-West England";
 /// The arguments that decide the entry position of 990002 as met.
 const DECIDE_MET: [&str; 7] = ["eligibility", "decide", "990002", "--position", "met", "--reason", "both reports seen"];
 /// The schools whose eligibility is unknown after September.
@@ -193,8 +194,6 @@ fn withdraw_as_requester(server: &Server, regions: &str, approval: &str) {
     let withdrawn = run_ok(server, &in_regions(regions, "DORA", "regional-director", &withdraw));
     assert_eq!(withdrawn["state"], "withdrawn");
 }
-
-const OTHER_REGION: &str = "South-West England";
 
 async fn only_two_people_of_the_region_may_decide(db: Db) {
     let server = september(&db);

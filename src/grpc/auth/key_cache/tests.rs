@@ -219,6 +219,6 @@ async fn the_number_of_remembered_unpublished_keys_is_limited() {
     assert_eq!(count(shared), MAX_UNPUBLISHED);
     assert!(shared.is_unpublished(Some("0"), now) && !shared.is_unpublished(Some("1000"), now));
     shared.remember_unpublished(None, now + 30 * SECOND);
-    assert_eq!(count(shared), 1, "forgotten key ids make room for others");
+    assert_eq!(count(shared), 1, "forgotten key ids are replaced by others");
     assert!(shared.is_unpublished(None, now + 30 * SECOND) && !shared.is_unpublished(Some(""), now + 30 * SECOND));
 }
