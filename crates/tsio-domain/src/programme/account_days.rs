@@ -1,4 +1,4 @@
-//! Keeps the changes of accounts by day. From them the amount is computed that was available as of a day in the past.
+//! Keeps the changes of the available amounts of accounts by day. They give the amount that was available as of a past day.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,12 +11,12 @@ use crate::ledger::{Account, Bucket, EntryKind, Owner};
 pub struct AccountDays(HashMap<AccountId, BTreeMap<Date, i64>>);
 
 impl AccountDays {
-    /// Adds one posting. Accounts that do not bind are left out. So is the allocation by the terms to an offer's cap, because that
-    /// amount is available as of every day.
+    /// Adds one posting, unless the account does not bind. The allocation by the terms to an offer's cap is left out too, because
+    /// that amount is available as of every day.
     pub fn post(&mut self, account: &Account, on: Date, verb: EntryKind, amount: i64) {
-        let by_terms = verb == EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
+        let is_cap_allocation = verb == EntryKind::Allocate && matches!(account.owner, Owner::Cap { .. });
         let change = match verb.buckets() {
-            _ if by_terms || !account.binds => return,
+            _ if is_cap_allocation || !account.binds => return,
             (Bucket::Available, _) => amount.saturating_neg(),
             (_, Bucket::Available) => amount,
             _ => return,
@@ -25,7 +25,7 @@ impl AccountDays {
         *sum = sum.saturating_add(change);
     }
 
-    /// Sets the stored change of one day.
+    /// Sets the sum of the changes of one day.
     pub fn put(&mut self, account: AccountId, on: Date, change: i64) {
         self.0.entry(account).or_default().insert(on, change);
     }
@@ -40,6 +40,7 @@ impl AccountDays {
         let changes = self.0.get(&account.id);
         let later = changes.into_iter().flat_map(|it| it.range(on..)).filter(|(day, _)| **day > on);
         let mut days: Vec<(Date, i64)> = Vec::new();
+        // Goes back from the current amount to `on`, and takes off the change of each later day.
         let mut available = account.available;
         for (day, change) in later.collect::<Vec<_>>().into_iter().rev() {
             days.push((*day, available));

@@ -251,7 +251,8 @@ impl ProgrammeState {
     }
 
     /// Updates the payments of an invoice after the undo of a draw or a refund was applied to its award. `payment_number` is the new
-    /// number of the payment whose refund is undone.
+    /// number of the payment whose refund is undone. If the undone draw paid no invoice, removes it from the draws without an
+    /// invoice.
     fn update_payments_after_undo(
         &mut self,
         award: AwardId,
@@ -298,9 +299,13 @@ mod tests {
         }
     }
 
-    /// A faulty record: the entry commits more than the account has. It changes neither the account nor the account's changes by day.
+    /// The second event has an entry that commits more than the account has. The entry changes neither the account nor the
+    /// account's changes by day.
+    ///
+    /// Each event also adopts rules that the programme has already, which is one violation. So there is 1 violation after the first
+    /// event, and there are 3 after the second.
     #[test]
-    fn a_rejected_entry_changes_nothing() {
+    fn an_entry_that_its_account_cannot_bear_changes_no_amount() {
         let mut state = Script::empty().state;
         let account = AccountId(uuid::Uuid::from_u128(7));
         let owner = Owner::Fund { region: None };
@@ -312,14 +317,14 @@ mod tests {
             amount,
             period: Period::of(day("2026-01-05")),
         };
-        let balances = |state: &ProgrammeState| {
+        let amounts_and_violations = |state: &ProgrammeState| {
             let days: Vec<_> = state.account_days.changes().map(|(_, day, change)| (day, change)).collect();
             (state.ledger.get(account).unwrap().available, days, state.violations.len())
         };
         state.apply(&Event { entries: vec![entry(EntryKind::Allocate, 100)], ..adoption(1, 2) });
-        assert_eq!(balances(&state), (100, vec![(day("2026-01-05"), 100)], 1));
+        assert_eq!(amounts_and_violations(&state), (100, vec![(day("2026-01-05"), 100)], 1));
         state.apply(&Event { entries: vec![entry(EntryKind::Commit, 101)], ..adoption(2, 2) });
-        assert_eq!(balances(&state), (100, vec![(day("2026-01-05"), 100)], 3));
+        assert_eq!(amounts_and_violations(&state), (100, vec![(day("2026-01-05"), 100)], 3));
     }
 
     #[test]

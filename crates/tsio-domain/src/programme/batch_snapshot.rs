@@ -1,11 +1,11 @@
 //! Lists the commands that read the snapshot of a batch, and the commands that may make the snapshot out of date.
 //!
-//! A batch loads the snapshot once, and `apply` does not update it. The snapshot contains facts about schools that follow from the
-//! register, the monthly files and people's decisions together: the rules that a school meets, its placement, and its responsible
-//! body. It also contains the texts that name the issuer of an invoice.
+//! The snapshot is the data that a batch loads once and that `apply` does not update. It contains facts about schools that follow
+//! from the register, the monthly files and people's decisions together: the rules that a school meets, its placement, and its
+//! responsible body. It also contains the texts that name the issuer of an invoice.
 //!
-//! A command that reads the snapshot must not follow a command of the same batch that may change it. Such a command starts the
-//! next batch, which loads the snapshot again. Both tables here list every command, without a wildcard.
+//! A command that reads the snapshot must not follow a command of the same batch that may make it out of date. The reading command
+//! starts the next batch instead, which loads the snapshot again. Both tables here list every command, without a wildcard.
 
 use super::Command;
 use crate::award::claim::NewClaim;
@@ -17,8 +17,8 @@ impl Command {
     #[must_use]
     pub const fn reads_batch_snapshot(&self) -> bool {
         match self {
-            // A contact reads the responsible body of a school. A draw on an invoice without an issuer reads the issuer from the
-            // text of the award.
+            // A contact reads the responsible body of a school. A draw that names an invoice but not its issuer reads the issuer
+            // from the text of the award.
             Self::Identify
             | Self::Contact { .. }
             | Self::DecideEntry { .. }
@@ -57,9 +57,10 @@ impl Command {
     #[must_use]
     pub const fn changes_batch_snapshot(&self) -> bool {
         match self {
-            // An approved referral or a decided entry position can make a school eligible. A placement by hand gives a school a
-            // recipient. An offer that is reopened, or whose contact is corrected, follows the register again. An erased text may
-            // have named the issuer of an invoice.
+            // Identify puts schools on offers, and the snapshot contains data about the schools on offers. An approved referral
+            // or a decided entry position can make a school eligible. A placement by hand gives a school a recipient. An offer
+            // that is reopened, or whose contact is corrected, follows the register again. An erased text may have named the
+            // issuer of an invoice.
             Self::Identify
             | Self::Correct { .. }
             | Self::GiveApproval { action: Action::DecideEntry | Action::Reopen, .. }

@@ -1,4 +1,4 @@
-//! Defines the context of a request: the data besides the programme's state that deciding its command needs.
+//! Defines the context of a request. A command is decided from the programme's state and this context.
 
 use uuid::Uuid;
 

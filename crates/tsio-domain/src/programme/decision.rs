@@ -35,7 +35,7 @@ impl Decision {
         self
     }
 
-    /// Adds a warning with this number of schools whose diocese is unknown, if there is any.
+    /// Adds a warning with the number of schools whose diocese is unknown, unless that number is 0.
     pub(super) fn warn_of_dioceses(mut self, schools: usize) -> Self {
         if schools > 0 {
             self.warnings.push(Warning::DioceseUnknown(schools));
@@ -68,7 +68,7 @@ pub enum CommandAnswer {
     },
     /// The offer was closed, and these commitments were released with it.
     Closed(OfferId, Vec<ReleasedAward>),
-    /// The approval was answered, and what the answer changed.
+    /// The approval that was given, denied or withdrawn, and what that changed.
     Approved(ApprovalId, Approved),
     /// The awards that changed.
     Awards(Vec<AwardId>),
@@ -82,7 +82,7 @@ pub enum CommandAnswer {
     ApprovalOpened(Refusal),
 }
 
-/// What answering an approval changed.
+/// What changed when an approval was given, denied or withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approved {
     /// The offer was reopened.

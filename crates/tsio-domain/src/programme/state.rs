@@ -26,14 +26,14 @@ use crate::time::Micros;
 use crate::values::offer::{Recipient, ResponsibleBody};
 use crate::values::record::Seq;
 
-/// The programme itself: its name, its terms, and whether it is open.
+/// A programme without its record: its name, its terms, and whether it is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgrammeHeader {
-    /// The programme.
+    /// The name of the programme, such as `2021-22`.
     pub programme: Programme,
-    /// SHA-256 of its terms.
+    /// SHA-256 of the text of its terms.
     pub terms: [u8; 32],
-    /// The terms themselves.
+    /// Its terms, parsed.
     pub scheme: Arc<Terms>,
     /// Whether the programme is open.
     pub open: bool,
@@ -41,10 +41,10 @@ pub struct ProgrammeHeader {
 
 /// All data that a batch of commands needs, loaded under the programme's lock.
 ///
-/// Most fields hold only the entries that the commands of the batch need.
+/// Most lists and maps contain only the items that the commands of the batch need.
 #[derive(Debug)]
 pub struct ProgrammeState {
-    /// The programme.
+    /// The programme itself: its name, its terms, and whether it is open.
     pub programme: ProgrammeHeader,
     /// The offers that the commands name. For identify: all offers of the programme.
     pub offers: BTreeMap<OfferId, Offer>,
@@ -62,7 +62,7 @@ pub struct ProgrammeState {
     pub ledger: Ledger,
     /// The payments of each invoice, from all programmes.
     pub claims: HashMap<ClaimKey, ClaimPayments>,
-    /// The issuer of the invoices of an award of leader time: the leader's organisation.
+    /// The issuer of the invoices of each award of leader time or governance support: the leader's organisation, by its key.
     pub organisations: HashMap<AwardId, IssuerKey>,
     /// All names of each trust that issues invoices. The name in the newest register is first.
     pub trust_names: HashMap<Uid, Vec<String>>,
@@ -93,10 +93,10 @@ pub struct ProgrammeState {
     pub placements: HashMap<Urn, HandPlacement>,
     /// Movements that one person made alone, which still count for the threshold, by fund.
     pub unapproved_movements: HashMap<AccountId, Vec<UnapprovedMovement>>,
-    /// The actor and the request that gave the last approval.
+    /// The actor and the request that gave the last approval. A movement of money in the same request is approved.
     pub(super) last_approval_given: Option<(Actor, RequestId)>,
-    /// The region of each school whose entry position a command asks to decide. Repeated commands count too. A school that no file
-    /// names is absent.
+    /// The region of each school whose entry position a command asks to decide, even if the command only repeats an earlier
+    /// request. A school that no file names is absent.
     pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say about each school whose entry position is decided. A school that no file names is absent.
     pub entry_schools: HashMap<Urn, EntrySchool>,
@@ -150,7 +150,7 @@ pub struct TrustAnswer {
 /// The state of the text of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventText {
-    /// The offer that the event is about.
+    /// The offer that the event is about, if any.
     pub offer: Option<OfferId>,
     /// Whether the event was recorded with a text.
     pub was_recorded: bool,
@@ -177,7 +177,8 @@ impl ResponsibleAnswer {
         !self.diocese_known && matches!(self.body, ResponsibleBody::LocalAuthority(_))
     }
 
-    /// The event that changes an offer's responsible body to `body`. None if the offer already has that responsible body.
+    /// The event that changes the responsible body of an offer to this answer's `body`. None if the offer already has that
+    /// responsible body.
     pub(super) fn change_of(&self, offer: &Offer) -> Option<EventBody> {
         (offer.responsible != self.body).then(|| EventBody::ResponsibleBodyChanged {
             from: offer.responsible.clone(),

@@ -77,7 +77,7 @@ pub enum Command {
     Correct {
         /// The offer.
         offer: OfferTarget,
-        /// The contact's number.
+        /// The number of the event that recorded the contact.
         contact: Seq,
         /// Free text.
         text: Option<String>,
@@ -144,7 +144,7 @@ pub enum Command {
     GiveApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that is needed to give this approval, as its action requires.
+        /// The permission that is needed to give this approval. It depends on the action of the approval.
         action: Action,
     },
     /// Deny an approval as the second person. The requested change is not carried out.
@@ -252,7 +252,7 @@ pub enum Command {
     CancelBooking {
         /// The award.
         award: AwardTarget,
-        /// The booking's number.
+        /// The number of the event that recorded the booking.
         booking: Seq,
     },
     /// Draw on an award.
@@ -263,7 +263,7 @@ pub enum Command {
         amount: Option<Amount>,
         /// The day on which it happened.
         on: Date,
-        /// The booking that was delivered, if the draw delivers a booking.
+        /// The number of the booking that was delivered, if the draw delivers a booking.
         booking: Option<Seq>,
         /// The invoice that the draw pays, if any.
         invoice: Option<NewClaim>,
@@ -291,7 +291,7 @@ pub enum Command {
         on: Date,
         /// The invoice that is refunded, if any.
         invoice: Option<Reference>,
-        /// Its issuer, if the award paid several invoices with this reference.
+        /// The issuer of the invoice. Needed if the award paid invoices of several issuers with this reference.
         issuer: Option<RefundIssuer>,
         /// The reason.
         reason: String,
@@ -300,7 +300,7 @@ pub enum Command {
     Undo {
         /// The award.
         award: AwardTarget,
-        /// The event of the mistaken movement.
+        /// The number of the event that recorded the mistaken movement.
         movement: Seq,
         /// The reason.
         reason: String,

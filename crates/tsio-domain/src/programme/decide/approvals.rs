@@ -63,8 +63,8 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        // An open approval cannot be given any more if the offer has changed since it was opened. Then a new approval may be
-        // opened.
+        // An approval that is open can no longer be given if the offer has changed since the approval was opened. Then another
+        // approval may be opened.
         let now = context.now.at;
         let is_outdated = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))

@@ -4,8 +4,8 @@
 //! cap also allocates to the cap account the amount that the terms allow. [`super::spending`] decides commands about existing
 //! awards.
 //!
-//! An award without a date is made today. After the award window has passed, it is made on the day on which the offer was accepted,
-//! and the decision has a warning.
+//! An award without a date is made today. After the award window it is made on the day on which the offer was accepted, or on the
+//! nearest day within the window, and the decision has a warning.
 
 use std::collections::{HashMap, HashSet};
 
@@ -68,6 +68,7 @@ impl ProgrammeState {
         let checked =
             awards.iter().map(|new| bundle.check_award(new)).collect::<Result<Vec<CheckedAward>, CommandError>>()?;
         let refused: Vec<&CheckedAward> = checked.iter().filter(|it| !it.limits.is_empty()).collect();
+        // A smaller amount helps only if one award is refused and no limit refuses the bundle as a whole.
         let largest = match refused.as_slice() {
             [only] if limits.is_empty() => bundle.largest_amount(only),
             _ => 0,
@@ -103,8 +104,8 @@ impl ProgrammeState {
         (day, if is_assumed { Some(Warning::DateAssumed(day)) } else { Warning::if_past(day, now) })
     }
 
-    /// The day of an award. An award without a date is made today. After the award window it is made on the day on which its
-    /// offer was accepted, or on the nearest day within the window. Deliveries under the award are not before that day.
+    /// The day of an award. The module documentation says which day an award without a date gets. No delivery under the award may
+    /// be before that day.
     pub(in crate::programme) fn award_day(&self, on: Option<Date>, offer: &Offer, today: Date) -> Date {
         let window = self.programme.scheme.award_window();
         match on {
@@ -140,7 +141,7 @@ impl ProgrammeState {
     }
 }
 
-/// The details of an award that follow from the terms: all except its amount and its id.
+/// The details that the event of an award records, except the id and the amount of the award.
 struct AwardTerms {
     unit: Unit,
     rate: Option<Pence>,
@@ -298,6 +299,7 @@ impl AwardBundle<'_> {
             checked.limits.add_blocker(Some(Refusal::of(Reason::FundMissing, message, limit)));
             return None;
         };
+        // The rate is the cost of a day, and the unit of the award is a half-day.
         let unit_cost = rate.map_or(1, |rate| rate.get().saturating_div(2));
         checked.charges.push(Charge { account: fund.id, unit_cost });
         Some(fund.id)
@@ -383,7 +385,8 @@ fn leader_is_funded(leader: &Actor, by: &str, remedy: &str) -> Refusal {
 }
 
 /// The largest amount that an account can commit, in the award's unit. `least` is the least available amount of the account as
-/// of the day of the award and each later day. A number of half-days fits an `i32`.
+/// of the day of the award and each later day. If one unit costs more than 1, the award is in half-days, whose number must
+/// fit an `i32`.
 fn headroom_for_award(account: &Account, least: i64, charge: Charge) -> i64 {
     let headroom = account.headroom(EntryKind::Commit).min(least).max(0).checked_div(charge.unit_cost).unwrap_or(0);
     if charge.unit_cost == 1 { headroom } else { headroom.min(i64::from(i32::MAX)) }

@@ -154,6 +154,7 @@ impl ProgrammeState {
         if payments_to(&issuer).is_some_and(|all| all.first_outstanding().is_some()) {
             return issuer;
         }
+        // A former name with a payment that is not fully refunded has priority over a former name with only refunded payments.
         let outstanding = former.iter().position(|(all, _)| all.first_outstanding().is_some());
         let index = outstanding.or_else(|| former.iter().position(|(all, _)| *all != ClaimPayments::default()));
         index.and_then(|index| former.into_iter().nth(index)).map_or(issuer, |(_, former)| former)
@@ -189,7 +190,8 @@ impl ProgrammeState {
     }
 }
 
-/// The key of an organisation that issues invoices. None for a name with letters of another alphabet that look alike.
+/// The key of an organisation that issues invoices. None for a name with a letter of another alphabet, which may only look like an
+/// ASCII letter.
 #[must_use]
 pub fn issuer_key_of_organisation(name: &str, scheme: &Terms) -> Option<IssuerKey> {
     other_letter_of_issuer(name).is_none().then(|| Issuer::named(name, scheme).key)

@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 use crate::time::Now;
 
 impl ProgrammeState {
-    /// Records a contact on all of several offers, or on none of them. A contact with the responsible body first takes over the
-    /// body of the newest register, if the offer still follows the register.
+    /// Records a contact on each of several offers, or on none of them. If an offer still follows the register, a contact with its
+    /// responsible body first changes that body to the one in the newest register.
     pub(super) fn contact(
         &self,
         targets: &[(OfferTarget, Option<Urn>)],
@@ -24,6 +24,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let mut drafts = Vec::with_capacity(targets.len());
         let (mut refusals, mut assumed_bodies) = (Vec::new(), 0_usize);
+        // A missing offer is reported before a stale etag of another offer.
         targets.iter().try_for_each(|(target, _)| self.existing_offer(target.offer).map(drop))?;
         for (target, urn) in targets {
             let offer = self.target_offer(target)?;

@@ -84,7 +84,7 @@ impl ProgrammeState {
         not_before(|| offer.id.into(), on, milestones)
     }
 
-    /// The milestones that an offer must not be closed before.
+    /// The milestones of an offer before which it must not be closed.
     pub(in crate::programme) fn milestones_before_closing<'a>(
         &'a self,
         offer: &'a Offer,

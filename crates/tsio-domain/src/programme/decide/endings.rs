@@ -76,8 +76,8 @@ impl ProgrammeState {
     }
 }
 
-/// Adds another refusal to the outcome of a decision, so that the caller gets both refusals in one. None leaves the outcome as
-/// it is.
+/// Adds another refusal to the outcome of a decision, so that the caller gets both refusals in one. If there is no other
+/// refusal, returns the outcome unchanged.
 fn with_refusal(decision: Result<NewEvent, Refusal>, other: Option<Refusal>) -> Result<NewEvent, Refusal> {
     let refusal = decision.as_ref().err().cloned();
     Refusal::join(refusal.into_iter().chain(other))?;

@@ -23,8 +23,8 @@ use crate::values::approval::ApprovalAction;
 use crate::values::statement::Statement;
 
 impl Approval {
-    /// Whether a caller reaches this approval. An approval about a school is reached by its requester and by callers who reach the
-    /// school's region; any other approval is reached by everybody.
+    /// Whether a caller reaches this approval. An approval about a school is within reach of its requester, and of callers who
+    /// reach the school's region. Any other approval is within reach of every caller.
     fn is_within_reach(&self, reach: &Reach, caller: &Person) -> bool {
         match &self.statement {
             Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.asked_by().is(caller),
@@ -130,10 +130,10 @@ impl ProgrammeState {
     fn entry_statement(&self, urn: Urn, met: bool, school: &EntrySchool) -> Statement {
         let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
-            let listing = std::iter::once(&urn)
+            let open_offers = std::iter::once(&urn)
                 .chain(&school.follows)
                 .filter_map(|it| self.open_offer_by_school.get(it).copied());
-            listing.collect::<BTreeSet<OfferId>>().into_iter().collect()
+            open_offers.collect::<BTreeSet<OfferId>>().into_iter().collect()
         });
         Statement::Entry { urn, met, region: school.region, before, offers }
     }
@@ -143,7 +143,7 @@ impl ProgrammeState {
         self.entry_decisions.get(&urn).or(school.taken_over.as_ref())
     }
 
-    /// Refuses to decide an entry position again in the same way.
+    /// Refuses to decide an entry position again with the same result.
     fn already_decided(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
         let before = self.decision_for(urn, school).filter(|it| it.met == met)?;
         let older_urn =

@@ -77,6 +77,8 @@ impl ProgrammeState {
                 None => {
                     let (schools, blocked) =
                         self.split_by_other_offers(candidate.schools.iter(), None, &listed_now, reach);
+                    // If every school is blocked, no offer is made. Then the region of all schools decides whether the caller sees
+                    // them as blocked.
                     let region = region_of_most(&schools);
                     let offer_region = region.or_else(|| region_of_most(&candidate.schools.iter().collect::<Vec<_>>()));
                     if !offer_region.is_some_and(|it| reach.covers_region(it)) {
@@ -139,8 +141,8 @@ impl ProgrammeState {
 
     /// The closed school, with the open offer that it is on if the caller may see that offer.
     fn with_visible_offer(&self, school: &ClosedSchool, reach: &Reach) -> ClosedSchool {
-        let listing = self.open_offer_by_school.get(&school.urn).and_then(|id| self.offers.get(id));
-        let visible = listing.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
+        let open_offer = self.open_offer_by_school.get(&school.urn).and_then(|id| self.offers.get(id));
+        let visible = open_offer.filter(|it| reach.covers(it.region, it.assignee.as_ref()));
         ClosedSchool { offer: visible.map(|it| it.id), ..school.clone() }
     }
 

@@ -11,9 +11,9 @@ use crate::terms::DateRange;
 /// The refusals of a command that were collected so far, and the headroom of its limits.
 pub(in crate::programme) struct LimitCollector {
     refusals: Vec<Refusal>,
-    /// Whether a limit refuses any amount.
+    /// Whether a limit refuses every amount.
     has_blocker: bool,
-    /// The smallest headroom of all numeric limits, also of those that do not refuse the command.
+    /// The smallest headroom of all limits of the amount, also of limits that do not refuse the command.
     headroom: i64,
 }
 
@@ -23,13 +23,13 @@ impl LimitCollector {
         Self { refusals: Vec::new(), has_blocker: false, headroom: i64::MAX }
     }
 
-    /// Adds a limit that does not depend on the amount. None if the limit does not refuse the command.
+    /// Adds a limit that does not depend on the amount. `refusal` is none if the limit allows the command.
     pub(in crate::programme) fn add_blocker(&mut self, refusal: Option<Refusal>) {
         self.has_blocker |= refusal.is_some();
         self.refusals.extend(refusal);
     }
 
-    /// Adds a numeric limit: its headroom, and the refusal if the headroom is less than the amount.
+    /// Adds a limit of the amount: its headroom, and the refusal if the amount is more than the headroom.
     pub(in crate::programme) fn add_numeric_limit(&mut self, headroom: i64, refusal: Option<Refusal>) {
         self.headroom = self.headroom.min(headroom);
         self.refusals.extend(refusal);
@@ -40,7 +40,7 @@ impl LimitCollector {
         self.refusals.is_empty()
     }
 
-    /// The largest amount that would pass all limits. It is 0 if a limit refuses any amount.
+    /// The largest amount that would pass all limits. It is 0 if a limit refuses every amount.
     pub(in crate::programme) fn largest(&self) -> i64 {
         if self.has_blocker { 0 } else { self.headroom.max(0) }
     }

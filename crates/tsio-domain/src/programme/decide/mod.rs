@@ -147,8 +147,8 @@ impl ProgrammeState {
             Command::Refer(command) => self.referral_within_reach(command, reach),
             // Identify itself makes and changes only offers within the reach.
             Command::Identify => Ok(()),
-            // Only finance and administrators may send these commands, and their reach is the whole country. A test of the role
-            // table checks this.
+            // These commands need no check: only finance and administrators may send them, and their reach is the whole country. A
+            // test of the role table checks this.
             Command::Place { .. }
             | Command::EraseText { .. }
             | Command::CreateFund { .. }
@@ -171,7 +171,7 @@ impl ProgrammeState {
         }
     }
 
-    /// Whether an offer exists outside the caller's reach. A later check reports an offer that does not exist.
+    /// Whether an offer exists and is outside the caller's reach. A later check reports an offer that does not exist.
     fn offer_is_hidden(&self, offer: OfferId, reach: &Reach) -> bool {
         self.offers.get(&offer).is_some_and(|it| !reach.covers(it.region, it.assignee.as_ref()))
     }
@@ -205,7 +205,7 @@ impl ProgrammeState {
         Ok(Decision::new(vec![draft], CommandAnswer::Offers(vec![offer.id])))
     }
 
-    /// Decides a command about an action on one offer on a past day. Refuses a day before the programme. Adds a warning for a
+    /// Decides a command that records a past action on one offer. Refuses a day before the programme's year. Adds a warning for a
     /// day long ago.
     fn decide_dated(
         &self,

@@ -10,7 +10,7 @@ use crate::refusal::{EntityKind, Limit, LimitKind, Reason, Refusal};
 use crate::school::{HandPlacement, TrustKind};
 
 impl ProgrammeState {
-    /// The refusals to place a school in a trust. The trust must be open and of the requested kind. Empty if it is.
+    /// The refusals to place a school in a trust. Empty if the trust is open and of the requested kind.
     ///
     /// # Errors
     /// [`CommandError::NotFound`] for a trust that is not in the register.

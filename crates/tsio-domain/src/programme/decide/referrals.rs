@@ -2,8 +2,8 @@
 //! after a discussion (`domain.md` section 1).
 //!
 //! Approving a referral also makes the offer, by the rules of identify: one offer for each recipient, no school on two offers, no
-//! guessed placement. The offer lists a school that the monthly files have made eligible meanwhile by the rules of the files. It
-//! lists any other school by the rule of the referral.
+//! guessed placement. If the monthly files have made a school eligible meanwhile, the offer lists the school with the rules that
+//! it meets by the files. It lists every other school with the rule of the referral.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -67,7 +67,7 @@ impl ProgrammeState {
         let (rule, ground) = self.ground(&new.ground)?;
         let (candidate, placing_refusals) = self.combined_candidate(new.subject, &new.urns, new.on)?;
         let subject = candidate.as_ref().map_or(new.subject, |it| effective_subject(new.subject, it));
-        let subjects = self.subjects_without_open_referral(new, subject);
+        let subjects = self.subjects_to_check(new, subject);
         let offer_refusals = candidate.iter().flat_map(|it| self.offer_refusals(rule, it, context.reach));
         let refusals = self
             .programme_closed()
@@ -141,7 +141,7 @@ impl ProgrammeState {
     }
 
     /// The offer of an approved referral; the event that makes the offer or adds schools to it, if any; and the exceptional
-    /// schools, which no file makes eligible, so that they are eligible by the referral. A school that is eligible by a decided
+    /// schools. These are eligible by the referral, because no file makes them eligible. A school that is eligible by a decided
     /// entry position is exceptional too, because that decision can be changed.
     fn offer_of_approval(
         &self,
@@ -279,9 +279,8 @@ impl ProgrammeState {
         ground.ok_or_else(|| CommandError::not_found(EntityKind::Ground, id))
     }
 
-    /// The subjects that must have no open referral: the subject itself, and every school that would be referred alone because
-    /// it is its own recipient.
-    fn subjects_without_open_referral(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
+    /// The subjects that must have no open referral yet: the subject itself, and every referred school that is its own recipient.
+    fn subjects_to_check(&self, new: &NewReferral, subject: ReferralSubject) -> BTreeSet<ReferralSubject> {
         let standalone = new.urns.iter().filter(
             |urn| matches!(self.offer_placements.get(urn), Some(OfferPlacement::With(it)) if it.recipient == Recipient::Standalone(**urn)),
         );
@@ -365,7 +364,8 @@ impl ProgrammeState {
     }
 }
 
-/// The subject that the referral records. A trust with one open school is replaced by that school, which gets a standalone offer.
+/// The subject that the referral records. A trust with only one open school is replaced by that school, because the offer would be
+/// made to the school.
 fn effective_subject(subject: ReferralSubject, candidate: &Candidate) -> ReferralSubject {
     match (subject, candidate.recipient) {
         (ReferralSubject::Trust(_), Recipient::Standalone(urn)) => ReferralSubject::School(urn),

@@ -247,6 +247,7 @@ impl ProgrammeState {
                     let left = award.amount_of(it.paid.left());
                     limits.add_numeric_limit(left, claims::more_than_paid(award, it, left, requested_amount));
                 }
+                // Only a part of the spent amount was drawn without an invoice, and the refund can take back no more than that part.
                 None if (1..spent).contains(&without_invoice) => {
                     let remedy = || "name the invoice to be refunded: so much was not drawn without one".to_owned();
                     limits.add_numeric_limit(
@@ -272,12 +273,12 @@ impl ProgrammeState {
             .warn_if_past(*on, now))
     }
 
-    /// Completes the decision to close an offer: its event also releases every open commitment of the offer's awards. The
-    /// answer lists the released amounts.
+    /// Completes the decision to close an offer (`closed`): the event that closes the offer also releases every open commitment of
+    /// the offer's awards. The answer lists the released amounts.
     ///
     /// # Errors
-    /// The error in `closed`, if any; [`Reason::DateOrder`] for each award that was made, or committed again by an undo, after
-    /// that day.
+    /// The error in `closed`, if any; [`Reason::DateOrder`] for each award that was made after `on`, or of which an amount was
+    /// committed again after `on` by an undo.
     pub(in crate::programme) fn release_on_closing(
         &self,
         target: &OfferTarget,

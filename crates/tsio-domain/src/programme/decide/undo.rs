@@ -48,6 +48,7 @@ impl ProgrammeState {
             .into());
         };
         let mut limits = LimitCollector::new();
+        // A refund may be undone in the states in which a refund is allowed.
         let action = if mistake.kind == MovementKind::Refund {
             lifecycle::OfferAction::Refund
         } else {
@@ -56,26 +57,27 @@ impl ProgrammeState {
         limits.add_blocker(check(action, offer.state, offer.id).err());
         limits.add_blocker(self.leader_funded_elsewhere(award, reach));
         let paid = award.invoices.iter().find(|it| it.seq == mistake.seq || Some(it.seq) == mistake.invoice);
-        let mut part = None;
-        let refusal_of_refunded = refunded_since(award, mistake, paid);
+        let mut payment_number = None;
+        let refunded_refusal = refunded_since(award, mistake, paid);
         let verbs: &[EntryKind] = match mistake.kind {
-            // The undo of a draw with a refund is refused below, so it posts nothing.
-            MovementKind::Draw if refusal_of_refunded.is_some() => &[],
+            // The undo of a draw that was partly refunded is refused below, so it posts nothing.
+            MovementKind::Draw if refunded_refusal.is_some() => &[],
             MovementKind::Draw => &[EntryKind::Refund, EntryKind::Commit],
             MovementKind::Release => &[EntryKind::Commit],
             MovementKind::Refund => {
                 if let Some(paid) = paid {
                     let pence = award.cost(mistake.amount).ok_or(COST_OVERFLOW)?;
-                    part = self.check_repeated_payment((award, reach), paid, pence, &mut limits);
+                    payment_number = self.check_repeated_payment((award, reach), paid, pence, &mut limits);
                 }
                 &[EntryKind::Commit, EntryKind::Spend]
             }
         };
-        limits.add_blocker(refusal_of_refunded.filter(|_| mistake.kind == MovementKind::Draw));
+        limits.add_blocker(refunded_refusal.filter(|_| mistake.kind == MovementKind::Draw));
         let postings = self.checked_postings(award, mistake.amount, verbs, now, &mut limits)?;
         Refusal::join(limits.into_refusals())?;
         let AwardMovement { kind: movement, seq: undoes, amount, invoice, booking, .. } = *mistake;
-        let body = EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part };
+        let body =
+            EventBody::Undone { award: award.id, undoes, movement, amount, invoice, booking, part: payment_number };
         let draft = NewEvent::of(offer.id, now.today, body).with_text(Some(reason.to_owned()));
         Ok(Decision::new(vec![draft.posting(postings)], CommandAnswer::Awards(vec![award.id])))
     }
@@ -122,6 +124,7 @@ impl ProgrammeState {
                     return Ok(Vec::new());
                 }
             }
+            // If another limit refuses the undo, the postings are not used.
             let posted = account.post(*verb, amount, false);
             if posted.is_err() && limits.is_empty() {
                 return Err(CommandError::Bug("an account holds less than its awards"));
@@ -131,7 +134,7 @@ impl ProgrammeState {
     }
 }
 
-/// Refuses to undo a draw if any part of the drawn amount was refunded. None if nothing was.
+/// Refuses to undo a draw if any part of the drawn amount was refunded. None if nothing was refunded.
 fn refunded_since(award: &Award, mistake: &AwardMovement, paid: Option<&Invoice>) -> Option<Refusal> {
     let refunded = paid.map_or_else(|| award.spent_without_invoice() < mistake.amount, |it| it.refunded.get() > 0);
     refunded.then(|| {

@@ -1,6 +1,6 @@
 //! Restores the data from outside the record with which a recorded request was decided. The events of the request cite this
 //! data: the responsible body of a school, its offer placement, or an entry position that was unknown. Other code checks that
-//! the files agree.
+//! the files agree with the cited data.
 
 use std::collections::HashMap;
 
@@ -62,8 +62,9 @@ impl ProgrammeState {
         }
     }
 
-    /// Restores a school whose entry position is decided from an approval's statement: its region, the decision about an older
-    /// URN that the school follows, and the schools on the stated offers.
+    /// Restores, from the statement of an approval, the school whose entry position is decided: its region, the decision about an
+    /// older URN, and the older URNs that it follows. The record does not contain these URNs, so all other schools on the stated
+    /// offers count as older URNs.
     fn restore_entry_school(&mut self, statement: Option<&Statement>) {
         let Some(Statement::Entry { urn, region, before, offers, .. }) = statement else { return };
         let other_decisions = self.entry_decisions.values().filter(|it| it.urn != *urn);
@@ -74,7 +75,8 @@ impl ProgrammeState {
         self.entry_schools.insert(*urn, school);
     }
 
-    /// Restores the issuer of an award's invoices, if the draw recorded only the key of the issuer. An issuer in the state is kept.
+    /// Restores the issuer of an award's invoices, if the draw recorded only the key of the issuer. If the award records the name of
+    /// the organisation, the key is computed from that name. An issuer in the state is kept.
     fn restore_organisation(&mut self, award: AwardId, request: &[Event]) {
         let cited_key = request.iter().find_map(|it| {
             let EventBody::Drawn { claim: Some(claim), .. } = &it.body else { return None };
@@ -153,6 +155,7 @@ impl ProgrammeState {
 
     /// Adds the schools of a confirmed referral to the candidate. The offer lists each school, or a newer URN of the school.
     fn add_confirmed_schools(&self, urns: &[Urn], offer: OfferId, candidate: &mut Candidate) {
+        // Any rule without grounds will do, because only rules with grounds are not met by files.
         let all_rules = self.programme.scheme.rules().iter().map(|it| &it.id);
         let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
         let rules: Vec<String> =
@@ -168,6 +171,7 @@ impl ProgrammeState {
                 continue;
             };
             let is_listed = loaded_offer.is_some_and(|it| it.schools.contains_key(urn));
+            // The record does not say which URN replaced this one, so the highest URN on the offer counts as the newer URN.
             let newest = loaded_offer.and_then(|it| it.schools.keys().next_back().copied()).filter(|_| !is_listed);
             let (urn, predecessors) = newest.map_or((*urn, Vec::new()), |newest| (newest, vec![*urn]));
             let (name, rules) = (String::new(), rules.clone());

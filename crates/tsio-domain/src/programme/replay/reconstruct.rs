@@ -112,7 +112,7 @@ impl ProgrammeState {
         action.ok_or_else(|| format!("approval {approval} does not exist"))
     }
 
-    /// The command of an event about an award that exists.
+    /// The command of an event about an existing award.
     fn award_command(&self, event: &Event, id: AwardId) -> Result<Command, String> {
         let (on, text, reason) = (event.effective, replacement_text(event), REPLACEMENT_TEXT.to_owned());
         let award = AwardTarget { award: id, etag: None };
@@ -224,8 +224,9 @@ fn contact_command(request: &[Event], party: Party, main: &Event) -> Result<Comm
     Ok(Command::Contact { offers, party, on: main.effective, text: replacement_text(main) })
 }
 
-/// The command that closed an offer. It is a [`Command::Decline`] if the reason code of the decline is not `other`. Any other
-/// closing is a [`Command::Close`]: more states allow it, also with the outcome declined.
+/// The command that closed an offer: a [`Command::Decline`] if the outcome is declined for a reason other than `other`, otherwise a
+/// [`Command::Close`]. Both commands may record the outcome declined with the reason `other`. A close is assumed then, because
+/// more states allow it.
 fn close_command(offer: OfferTarget, outcome: Outcome, event: &Event) -> Result<Command, String> {
     let (on, text) = (event.effective, replacement_text(event));
     let reason = match event.reason_code.as_deref() {

@@ -37,8 +37,8 @@ pub enum ReplayVerdict {
 
 impl ProgrammeState {
     /// Decides a recorded request again, before its events are applied. Returns whether the rules allow the request. `now` is
-    /// the time at which the request was recorded. The trusts that it names must be in the state. Restored data stays in the
-    /// state.
+    /// the time at which the request was recorded. The trusts that the request names must be in the state. The data that is
+    /// restored from the events stays in the state.
     pub fn redecide(&mut self, request: &[Event], now: Now) -> ReplayVerdict {
         let Some(main) = main_event(request) else { return ReplayVerdict::Allowed };
         if let Err((seq, why)) = self.check_request(request, now) {
@@ -74,7 +74,7 @@ impl ProgrammeState {
         }
         let command = self.reconstruct_command(request).map_err(|why| (main_seq, why))?;
         let drafts = match command {
-            // An event that the program records by itself is a request of its own.
+            // An event that the program records by itself is the only event of its request.
             None => request.iter().take(1).map(|it| NewEvent::without_offer(now.today, it.body.clone())).collect(),
             Some(command) => {
                 self.restore_cited_data(&command, request);
@@ -164,7 +164,7 @@ fn expected_events(decision: Decision, request: &[Event]) -> Result<Vec<NewEvent
 fn difference(draft: &NewEvent, event: &Event, rules: RulesVersion) -> Option<String> {
     let body =
         if rules < RulesVersion::V2 { without_rules_2_fields(&draft.body, &event.body) } else { draft.body.clone() };
-    let body = with_recorded_part(body, &event.body);
+    let body = with_recorded_payment_number(body, &event.body);
     if body != event.body {
         let (recorded, expected) = (as_json(&event.body), as_json(&body));
         return Some(format!("it says {recorded}, the rules make {expected}"));
@@ -223,7 +223,7 @@ fn as_json(body: &EventBody) -> String {
 
 /// The body with the recorded number of its payment, if that number is higher. Other programmes may have paid the same invoice, and
 /// their payments are not in this state.
-fn with_recorded_part(mut made: EventBody, recorded: &EventBody) -> EventBody {
+fn with_recorded_payment_number(mut made: EventBody, recorded: &EventBody) -> EventBody {
     if let (EventBody::Drawn { claim: Some(made), .. }, EventBody::Drawn { claim: Some(recorded), .. }) =
         (&mut made, recorded)
     {
