@@ -155,7 +155,7 @@ impl ProgrammeState {
 
     /// Adds the schools of a confirmed referral to the candidate. The offer lists each school, or a newer URN of the school.
     fn add_confirmed_schools(&self, urns: &[Urn], offer: OfferId, candidate: &mut Candidate) {
-        // Any rule without grounds will do, because only rules with grounds are not met by files.
+        // Takes any rule that files can meet. People decide the rules that have grounds.
         let all_rules = self.programme.scheme.rules().iter().map(|it| &it.id);
         let exceptional: Vec<&RuleId> = self.programme.scheme.grounds().map(|(rule, _)| rule).collect();
         let rules: Vec<String> =

@@ -1,6 +1,8 @@
 //! Tests of making awards: for each refusal a row that is refused and a row that just passes (`domain.md` sections 2, 4 and 5).
 //!
 //! The expected numbers are written by hand: 3 days are 6 half-days. A half-day costs £300, because a day costs £600.
+//!
+//! [`super::script`] explains the letters of the offers, [`super::money_script`] the words and the results of the rows.
 
 use decision::Warning;
 

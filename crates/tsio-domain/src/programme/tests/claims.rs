@@ -1,5 +1,7 @@
 //! Tests of invoices: the issuer, and how often an invoice is paid (`domain.md` section 5). For each refusal there is a row that is
 //! refused and a row that just passes.
+//!
+//! [`super::script`] explains the letters of the offers, [`super::money_script`] the words and the results of the rows.
 
 use decision::Warning;
 

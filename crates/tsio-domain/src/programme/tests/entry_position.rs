@@ -135,7 +135,7 @@ fn only_an_unknown_entry_position_is_decided() {
         (Some((Some(WEST), P::NotAsked)), &west, "ENTRY_NOT_UNKNOWN", "no rule of the programme asks"),
         (Some((None, P::Known("E2 is met".into()))), &all, "ENTRY_NOT_UNKNOWN", "E2 is met"),
     ];
-    for (school, reach, expected, names) in rows {
+    for (school, reach, expected, part) in rows {
         let mut script = Script::empty();
         script.reach = reach.clone();
         if let Some((region, position)) = school.clone() {
@@ -143,7 +143,7 @@ fn only_an_unknown_entry_position_is_decided() {
         }
         let (refused, text) = refusal_of(ask(&mut script, "officer", true));
         assert_eq!(refused, expected, "{school:?}: {text}");
-        assert!(text.contains(names), "{school:?}: {text}");
+        assert!(text.contains(part), "{school:?}: {text}");
         assert_eq!(script.events, []);
     }
     // A school in no region is visible to callers who reach everything.
@@ -269,30 +269,30 @@ fn a_decision_taken_over_counts_as_the_earlier_decision() {
     assert_eq!(states(newest_approval(&script)), Some(false), "its own decision has priority");
 }
 
-/// A change of the programme after an approval was requested.
+/// A change between the request of an approval and the attempt to give it: in the files, the programme or the caller's reach.
 type Change = fn(&mut Script);
 
 #[test]
 fn a_second_person_can_only_give_what_was_stated() {
     #[rustfmt::skip]
     let rows: [(&str, Change, &str, &str, &str); 8] = [
-        ("who asked",           |_| {},                                                                                             "officer",  "SELF_APPROVAL",     "neither approve nor deny"),
-        ("in another case",     |_| {},                                                                                             "OFFICER",  "SELF_APPROVAL",     "neither approve nor deny"),
+        ("by the requester",    |_| {},                                                                                             "officer",  "SELF_APPROVAL",     "neither approve nor deny"),
+        ("in capital letters",  |_| {},                                                                                             "OFFICER",  "SELF_APPROVAL",     "neither approve nor deny"),
         ("a file came",         |it| set_school(it, SCHOOL, Some(WEST), EntryPosition::Known("E2 is not met, never inspected".into())), "director", "APPROVAL_NOT_OPEN", "E2 is not met, never inspected"),
         ("a newer URN came",    |it| set_school(it, SCHOOL, Some(WEST), EntryPosition::Superseded(urn(150_001))),                       "director", "APPROVAL_NOT_OPEN", "150001"),
         ("the file went",       |it| { it.state.entry_schools.clear(); },                                                           "director", "APPROVAL_NOT_OPEN", "no file names school 148685"),
         ("the school moved",    |it| set_school(it, SCHOOL, Some(Region::SouthWest), EntryPosition::Unknown),                           "director", "APPROVAL_NOT_OPEN", "West Midlands is stated, it is in South-West England"),
         ("the programme closed", |it| it.state.programme.open = false,                                                              "director", "PROGRAMME_CLOSED",  "2021-22"),
-        ("of another region",   |it| it.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None },   "director", "NOT_FOUND",         "approval "),
+        ("outside the region",  |it| it.reach = Reach { regions: Regions::These([Region::SouthWest].into()), assigned_to: None },   "director", "NOT_FOUND",         "approval "),
     ];
-    for (what, change, actor, expected, names) in rows {
+    for (what, change, actor, expected, part) in rows {
         let mut script = script_with_unknown_entry();
         ask(&mut script, "officer", true).unwrap();
         let approval = newest_approval(&script).id;
         change(&mut script);
         let (refused, text) = refusal_of(give(&mut script, actor, approval));
         assert_eq!(refused, expected, "{what}: {text}");
-        assert!(text.contains(names), "{what}: {text}");
+        assert!(text.contains(part), "{what}: {text}");
         assert!(newest_approval(&script).state.is_open(), "{what}: the approval stays open");
         assert_eq!(script.events.len(), 1, "{what}");
     }
@@ -337,7 +337,7 @@ fn a_closed_programme_decides_no_entry_position() {
     assert_eq!(refusal_of(ask(&mut script, "officer", true)).0, "PROGRAMME_CLOSED");
 }
 
-/// The cases: the approval is missing, states something else, was not given, or was given by somebody else.
+/// The cases: the approval does not exist, states something else, was not given, or was given by another person.
 #[test]
 fn a_decision_without_its_approval_breaks_the_record() {
     type Tamper = fn(&mut Script, &mut EventBody);

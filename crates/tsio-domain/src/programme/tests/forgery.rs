@@ -21,7 +21,7 @@ use crate::time::Now;
 /// the forgery.
 type Expected = Result<&'static str, &'static str>;
 
-/// A record with every kind of event that [`FORGERIES`] change.
+/// A record with every kind of event that [`FORGERIES`] change. [`super::money_script`] explains the words.
 fn record() -> Script {
     let script = Script::funded();
     let script = script.after("S", "put:credit:6000000@2021-09-05!fin yes:app take:credit:1000@2021-11-20!fin");
@@ -81,9 +81,9 @@ const FORGERIES: &[Forgery] = &[
     ("the approver is the requester", |events, index, _| {
         let EventBody::ApprovalGiven { approval, .. } = events[index].body else { return None };
         let opens = |it: &&Event| matches!(it.body, EventBody::ApprovalOpened { approval: opened, .. } if opened == approval);
-        let asker: Actor = events.iter().find(opens)?.actor.clone();
+        let requester: Actor = events.iter().find(opens)?.actor.clone();
         for n in events_of_request(events, index) {
-            events[n].actor = asker.clone();
+            events[n].actor = requester.clone();
         }
         Some(Ok("SELF_APPROVAL"))
     }),
@@ -260,16 +260,17 @@ const FORGERIES: &[Forgery] = &[
     }),
 ];
 
-/// The smallest number of forgeries that are tried.
+/// The test tries at least this number of forgeries.
 const FORGERY_COUNT: usize = 200;
 
-/// The event that replay names must not come later than this number of events after the forged event.
+/// The largest distance, in events, from the forged event to a later event that replay names.
 const MAX_DISTANCE: i64 = 40;
 
 #[test]
 fn two_hundred_forgeries_are_named_or_allowed() {
     let script = record();
     assert_eq!(script.forbidden(), [], "replay allows the record before it is forged");
+    // Some forgeries need that `M` is the only offer to a trust.
     assert!(
         script.events.iter().all(
             |it| !matches!(it.body, EventBody::Identified { recipient: Recipient::Mat(_), .. }) || it.seq <= Seq(4)
@@ -297,7 +298,7 @@ fn two_hundred_forgeries_are_named_or_allowed() {
     }
 }
 
-/// A request with one event, about no offer.
+/// An event that is a request of its own. It is about no offer, and has no text and no entries.
 fn event_without_offer(body: EventBody) -> Event {
     let mut event = record().events.remove(0);
     (event.offer, event.text_hash, event.body) = (None, None, body);

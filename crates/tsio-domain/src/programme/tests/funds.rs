@@ -1,6 +1,8 @@
 //! Tests of funds: for each refusal a row that is refused and a row that just passes (`domain.md` sections 5 and 8).
 //!
 //! The result of a fund is `allocated committed spent available`, in pence.
+//!
+//! [`super::script`] explains the letters of the offers, [`super::money_script`] the words and the results of the rows.
 
 use uuid::Uuid;
 

@@ -44,8 +44,8 @@ fn standalone_with(school: CandidateSchool) -> Candidate {
     Candidate { schools: vec![school.clone()], ..standalone(school.urn.get()) }
 }
 
-/// Before each row there are four open offers, named by letters: S for school 100001, T for 100002, M for trust 3000 with 100003 and
-/// 100004, and D for 100005. The second column names the offer that is closed first.
+/// Before each row there are the four open offers of [`Script::new`], named by letters: S for school 100001, T for 100002, M for
+/// trust 3000 with 100003 and 100004, and D for 100005. The second column names the offer that is closed first.
 #[test]
 fn identify_counts_offers_and_blocked_schools() {
     type Counts = (usize, usize, usize, usize, Vec<u32>);
@@ -115,12 +115,13 @@ fn a_school_that_is_not_eligible_any_more_is_listed_with_its_offer() {
         offer: None,
         whole_offer: false,
     };
-    // S has one school; M lists 100003 and 100004; 100010 is on no offer.
+    // S lists 100001, M lists 100003 and 100004, and 100010 is on no offer.
     let candidates = |urns: &[u32]| Candidates {
         not_eligible: urns.iter().map(|n| not_eligible(*n)).collect(),
         ..Candidates::default()
     };
     let west = Reach { regions: Regions::These([WestMidlands].into()), assigned_to: None };
+    /// A listed school, the letter of its offer, and whether no school of that offer is eligible.
     type Named = Vec<(u32, &'static str, bool)>;
     let rows: [(&[u32], Reach, Named); 4] = [
         (&[100_001, 100_003, 100_010], Reach::everything(), vec![(100_001, "S", true), (100_003, "M", false)]),

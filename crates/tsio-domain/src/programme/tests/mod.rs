@@ -1,5 +1,7 @@
 //! Tests of the whole programme: the order of checks, changes that need two people, contacts on several offers, and placing by
 //! hand.
+//!
+//! Most tests are rows of words, such as `body@4`. [`Script::word`] explains the words, and [`script`] the letters of the offers.
 
 #[cfg(test)]
 mod awards;
@@ -119,9 +121,9 @@ fn an_offer_outside_the_callers_reach_is_not_found() {
         let expected = ("NOT_FOUND".to_owned(), format!("offer {}", Script::offer_id_of("S")));
         assert_eq!(script.result("S", word), expected, "{word}");
     }
-    let both = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
+    let contact_on_three = contact(Party::ResponsibleBody, "4", &[("M", None), ("S", None), ("T", None)]);
     let hidden = vec![Script::offer_id_of("S").to_string(), Script::offer_id_of("T").to_string()];
-    assert_eq!(script.call("officer", &both), Err(CommandError::NotFound(EntityKind::Offer, hidden)));
+    assert_eq!(script.call("officer", &contact_on_three), Err(CommandError::NotFound(EntityKind::Offer, hidden)));
     assert_eq!(script.events.len(), 4);
     assert_eq!(script.result("M", "body@4").0, "contacted");
     // An assignee reaches the offer in any region, until the offer is assigned to somebody else.
@@ -328,7 +330,7 @@ fn an_approval_is_not_given_if_the_offer_was_reopened_since() {
 #[test]
 fn an_offer_is_not_reopened_while_its_schools_are_on_another_open_offer() {
     let mut script = Script::new().after("S", "decline@5").after("M", "decline@5").after("M", "ask:ada");
-    // Meanwhile three schools join trust 4000.
+    // Meanwhile the schools of S and M join trust 4000.
     let schools = [100_001, 100_003, 100_004].map(|n| school(n, Region::SouthWest)).to_vec();
     script.identify(vec![mat(4000, schools)]).unwrap();
     let other = script.state.offer_by_recipient[&Recipient::Mat(uid(4000))];

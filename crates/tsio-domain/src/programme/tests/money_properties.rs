@@ -84,7 +84,7 @@ fn random_step() -> impl Strategy<Value = Step> {
         3 => any(vec!["close:completed", "close:withdrawn", "close:completed", "decline", "decline@9", "close:withdrawn@9"]),
         3 => any(vec!["ask:ada", "give:ben"]),
         8 => any(vec!["yes:ben", "yes:ben", "yes:fin"]),
-        // more often than by chance: an over-committed fund
+        // These words make over-committed funds, which would be rare otherwise.
         6 => any(vec!["cut:credit:1900000", "cut:nlg:950000"]),
         1 => any(vec!["fund:credit=west-midlands", "fund:nlg=south-west", "fund:nle", "fund:nle=south-west"]),
 
@@ -103,7 +103,7 @@ fn random_step() -> impl Strategy<Value = Step> {
         4 => (others, Just(0)),
     ];
     let letter = prop::sample::select(vec!["S", "T", "M", "M"]);
-    // more often than by chance: an invoice that is paid twice
+    // These words pay an invoice twice, which would be rare otherwise.
     let fees = any(vec!["npqel:300000", "start@7", "draw:1/INV-1", "draw:1/inv1", "draw:2/INV-6=1"]);
     prop_oneof![
         6 => (letter, worded).prop_map(|(letter, (word, amount))| Step { letter, word, amount }),
@@ -126,6 +126,7 @@ fn decide_only(script: &Script, letter: &str, word: &str) -> Result<(), CommandE
 fn check_largest(script: &Script, step: &Step, largest: i64) {
     let passes = |amount| match decide_only(script, step.letter, &step.word_with(amount)) {
         Ok(()) => true,
+        // An open approval of the same movement is refused only after all limits have passed.
         Err(CommandError::Refused(refusal)) => refusal.reason == Reason::ApprovalRequired,
         Err(other) => unreachable!("{step:?}: {other:?}"),
     };
@@ -191,8 +192,8 @@ fn check_accounts(state: &ProgrammeState) {
             let sums = expected_sums.entry(account).or_default();
             *sums = (sums.0 + committed, sums.1 + spent);
         };
-        let price = if it.unit == Unit::HalfDays { 30_000 } else { 1 };
-        add(it.fund, it.committed() * price, it.spent() * price);
+        let unit_cost = if it.unit == Unit::HalfDays { 30_000 } else { 1 };
+        add(it.fund, it.committed() * unit_cost, it.spent() * unit_cost);
         it.cap.into_iter().for_each(|cap| add(cap, it.committed(), it.spent()));
     }
     for account in state.ledger.accounts() {
@@ -372,9 +373,10 @@ fn random_commands_keep_the_accounts_sound() {
     }
     let reached = reached.into_inner();
     let rows_of = |action, states: &'static [State]| states.iter().map(move |it| (action, *it));
-    let both = &[State::Accepted, State::Delivering];
-    let rows = rows_of(OfferAction::Award, both).chain(rows_of(OfferAction::Book, both));
-    let rows = rows.chain(rows_of(OfferAction::Release, both)).chain(rows_of(OfferAction::Undo, both));
+    let from_acceptance = &[State::Accepted, State::Delivering];
+    let rows = rows_of(OfferAction::Award, from_acceptance).chain(rows_of(OfferAction::Book, from_acceptance));
+    let rows =
+        rows.chain(rows_of(OfferAction::Release, from_acceptance)).chain(rows_of(OfferAction::Undo, from_acceptance));
     let rows = rows.chain(rows_of(OfferAction::Draw, &[State::Delivering]));
     let rows = rows.chain(rows_of(OfferAction::Refund, &[State::Delivering, State::Closed]));
     let missed: Vec<_> = rows.filter(|it| !reached.rows.contains(it)).collect();

@@ -137,9 +137,9 @@ impl Script {
         let (whole, etag) = split_at_first(word, '~');
         let etag = etag.map(ToOwned::to_owned);
         let (whole, caller) = split_at_first(whole, '!');
-        let it = Word::new(whole);
+        let parsed = Word::new(whole);
         let caller = |usual: &str| caller.unwrap_or(usual).to_owned();
-        let command = match it.verb {
+        let command = match parsed.verb {
             "nle" | "credit" | "nlg" | "npqel" => {
                 let (lines, on) = split_at_first(whole, '@');
                 let before = self.state.awards.len();
@@ -147,12 +147,12 @@ impl Script {
                     lines.split('+').enumerate().map(|(index, line)| new_award(line, before + index + 1)).collect();
                 Command::Award { offer: OfferTarget { offer, etag }, awards, on: on.map(day) }
             }
-            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.award_command(offer, &it, etag),
+            "book" | "cancel" | "draw" | "release" | "refund" | "undo" => self.award_command(offer, &parsed, etag),
             "fund" => {
-                let (strand, region) = strand_and_region(it.argument.unwrap());
+                let (strand, region) = strand_and_region(parsed.argument.unwrap());
                 Command::CreateFund { strand, region }
             }
-            "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.fund_change_command(&it, etag))),
+            "put" | "take" | "cut" | "move" => return Some((caller("fin"), self.fund_change_command(&parsed, etag))),
             "yes" => {
                 let fund_approvals = self.state.approvals.values().filter(|it| it.change.is_some());
                 let approval = fund_approvals.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
@@ -161,33 +161,33 @@ impl Script {
                     .approvals
                     .get(&approval)
                     .map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
-                return Some((it.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
+                return Some((parsed.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
             }
             _ => return None,
         };
         Some((caller("officer"), command))
     }
 
-    fn award_command(&self, offer: OfferId, it: &Word<'_>, etag: Option<String>) -> Command {
+    fn award_command(&self, offer: OfferId, word: &Word<'_>, etag: Option<String>) -> Command {
         let awards = self.awards_of_offer(offer);
-        let award = it.nth.map_or_else(|| awards.last(), |n| awards.get(n - 1));
+        let award = word.nth.map_or_else(|| awards.last(), |n| awards.get(n - 1));
         let (id, unit) = award.map_or((AwardId(Uuid::nil()), Unit::Pence), |it| (it.id, it.unit));
-        let (award, on) = (AwardTarget { award: id, etag }, it.on.map_or(self.today, day));
-        let amount = it.amount(unit);
-        let claim = it.extra.map(parse_claim);
+        let (award, on) = (AwardTarget { award: id, etag }, word.on.map_or(self.today, day));
+        let amount = word.amount(unit);
+        let claim = word.extra.map(parse_claim);
         let invoice = claim.as_ref().map(|it| it.reference.clone());
-        match it.verb {
+        match word.verb {
             "book" => {
-                let half_days = HalfDays(it.argument.unwrap().parse().unwrap());
-                let leader = it.extra.map(|who| who.parse().unwrap());
+                let half_days = HalfDays(word.argument.unwrap().parse().unwrap());
+                let leader = word.extra.map(|who| who.parse().unwrap());
                 Command::BookDays { award, half_days, on, leader, leader_kind: None }
             }
             "undo" => {
                 let newest = || self.state.movements.of(id).last().map_or(Seq(1), |it| it.seq);
-                Command::Undo { award, movement: it.number.unwrap_or_else(newest), reason: "wrong award".to_owned() }
+                Command::Undo { award, movement: word.number.unwrap_or_else(newest), reason: "wrong award".to_owned() }
             }
-            "cancel" => Command::CancelBooking { award, booking: it.number.unwrap() },
-            "draw" => Command::Draw { award, amount, on, booking: it.number, invoice: claim, text: None },
+            "cancel" => Command::CancelBooking { award, booking: word.number.unwrap() },
+            "draw" => Command::Draw { award, amount, on, booking: word.number, invoice: claim, text: None },
             "release" => Command::Release { award, amount, on, text: None },
             _ => {
                 let (amount, issuer, reason) =
@@ -197,13 +197,13 @@ impl Script {
         }
     }
 
-    fn fund_change_command(&self, it: &Word<'_>, etag: Option<String>) -> Command {
-        let on = it.on.map_or(self.today, day);
-        let (funds, amount) = it.argument.unwrap().rsplit_once(':').unwrap();
+    fn fund_change_command(&self, word: &Word<'_>, etag: Option<String>) -> Command {
+        let on = word.on.map_or(self.today, day);
+        let (funds, amount) = word.argument.unwrap().rsplit_once(':').unwrap();
         let amount = Pence(amount.parse().unwrap());
         let (first, second) = split_at_first(funds, ':');
         let fund = self.fund_id(first);
-        let change = match it.verb {
+        let change = match word.verb {
             "put" => FundChange::Allocate { fund, amount, on },
             "move" => FundChange::Move { from: fund, to: self.fund_id(second.unwrap()), amount, on },
             verb => FundChange::Withdraw { fund, amount, over_commit: verb == "cut", on },
@@ -300,11 +300,11 @@ fn parse_claim(text: &str) -> NewClaim {
 /// Parses a new award, which will be the `n`-th award of the programme.
 fn new_award(line: &str, n: usize) -> NewAward {
     let (line, leader) = split_at_first(line, '*');
-    let it = Word::new(line);
+    let word = Word::new(line);
     let default_leader = "leader-1".parse().unwrap();
-    let (support, unit) = match it.verb {
+    let (support, unit) = match word.verb {
         "nle" => (Support::Nle { leader: default_leader, leader_kind: None }, Unit::HalfDays),
-        "credit" => (Support::Credit { partner: uid(it.extra.unwrap_or("4000").parse().unwrap()) }, Unit::Pence),
+        "credit" => (Support::Credit { partner: uid(word.extra.unwrap_or("4000").parse().unwrap()) }, Unit::Pence),
         "nlg" => {
             let leader = leader.map(|it| it.parse().unwrap());
             let organisation = leader.is_some().then(|| "Oak Trust".to_owned());
@@ -312,11 +312,11 @@ fn new_award(line: &str, n: usize) -> NewAward {
         }
         _ => {
             let leader = leader.map_or_else(|| format!("leader-{n}"), ToOwned::to_owned).parse().unwrap();
-            let provider = it.extra.unwrap_or("teach-first").replace('-', " ");
+            let provider = word.extra.unwrap_or("teach-first").replace('-', " ");
             (Support::Npqel { leader, provider }, Unit::Pence)
         }
     };
-    NewAward { support, amount: it.amount(unit).unwrap(), text: "because".to_owned() }
+    NewAward { support, amount: word.amount(unit).unwrap(), text: "because".to_owned() }
 }
 
 /// A row of a test: the offer, the words before, the tested word, the expected result (see [`Script::money_result`]), and a part of the

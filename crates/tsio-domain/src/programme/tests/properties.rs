@@ -39,7 +39,7 @@ fn eligible_recipients(variant: usize) -> Vec<Candidate> {
 
 fn step() -> impl Strategy<Value = Step> {
     let on = |verb: &'static str| (1..=9_u32).prop_map(move |day| format!("{verb}@{day}"));
-    let end = prop_oneof![Just("close:lapsed@2022-09-01"), Just("close:completed@9")];
+    let closing = prop_oneof![Just("close:lapsed@2022-09-01"), Just("close:completed@9")];
     let school = (1..=9_u32, prop::sample::select(vec!["", "/100001", "/100003", "/100004"]));
     let word = prop_oneof![
         6 => on("body"),
@@ -51,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => on("start"),
         2 => prop_oneof![on("day:accepted"), on("day:started")],
         1 => prop::sample::select(Outcome::ALL).prop_flat_map(move |it| (1..=9_u32).prop_map(move |day| format!("close:{it}@{day}"))),
-        2 => end.prop_map(ToOwned::to_owned),
+        2 => closing.prop_map(ToOwned::to_owned),
         4 => prop::sample::select(vec!["ask:ada", "ask:ben", "give:ada", "give:ben", "deny:ben"]).prop_map(ToOwned::to_owned),
         1 => prop::sample::select(vec!["note", "assign:cy", "region", "body@4~v3"]).prop_map(ToOwned::to_owned),
         2 => prop::sample::select(vec!["award", "award", "settled", "drawn"]).prop_map(ToOwned::to_owned),

@@ -1,4 +1,4 @@
-//! Tests of referrals: who may decide a referral, from which day on, and which offer an approval makes.
+//! Tests of referrals: who decides, from which day on, and which offer an approval makes. [`super::script`] explains the letters.
 
 use super::script::{Script, day, mat, school, standalone, uid, urn};
 use crate::event::EventBody;
@@ -93,6 +93,7 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, CommandError>) -> (String, usiz
     }
 }
 
+/// The result that [`refusal`] should return: the code of a refusal, and the number of its limits.
 fn refused(reason: &str, limits: usize) -> (String, usize) {
     (reason.to_owned(), limits)
 }
@@ -221,7 +222,7 @@ fn schools_of_different_recipients_are_not_referred_together() {
     script.reach = Reach { regions: Regions::These([Region::WestMidlands].into()), assigned_to: None };
     let hidden = ("NOT_FOUND school 100014".to_owned(), 0);
     assert_eq!(refusal(raise(script, trust(&[100_012, 100_013, 100_014]))), hidden);
-    // A referral of both that an earlier version recorded cannot be approved.
+    // An earlier version recorded such referrals of two recipients. They cannot be approved.
     script.state.referrals.entry(id).and_modify(|it| it.urns.push(urn(100_013)));
     discuss(script, id, DISCUSSED).unwrap();
     assert_eq!(refusal(decide(script, "dora", id, true, DECIDED)), refused("CANNOT_BE_REFERRED", 2));
@@ -457,8 +458,7 @@ fn a_referral_outside_the_callers_reach_is_not_found() {
     let hidden = (format!("NOT_FOUND referral {id}"), 0);
     assert_eq!(refusal(discuss(script, id, DISCUSSED)), hidden);
     assert_eq!(refusal(decide(script, "dora", id, true, DISCUSSED)), hidden);
-    let school = ("NOT_FOUND school 100006".to_owned(), 0);
-    assert_eq!(refusal(raise(script, referral_of(100_006, BENEFIT, RAISED))), school);
+    assert_eq!(refusal(raise(script, referral_of(100_006, BENEFIT, RAISED))).0, "NOT_FOUND school 100006");
     // A school that no file names any more has no known region, so it is hidden too.
     assert_eq!(refusal(raise(script, referral_of(100_099, BENEFIT, RAISED))).0, "NOT_FOUND school 100099");
 }

@@ -103,8 +103,9 @@ pub(crate) struct Script {
     pub(crate) request: Option<RequestId>,
     /// The reach of every caller.
     pub(crate) reach: Reach,
-    ids: u128,
-    calls: u128,
+    /// The number from which the newest id was made.
+    last_id: u128,
+    request_count: u128,
 }
 
 impl Script {
@@ -116,7 +117,7 @@ impl Script {
         let mut state = ProgrammeState::new(ProgrammeHeader { programme, terms: [7; 32], scheme, open: true });
         state.rules = RulesVersion::CURRENT;
         let (events, today, reach) = (Vec::new(), day("2021-12-01"), Reach::everything());
-        Self { state, events, today, request: None, reach, ids: 0, calls: 0 }
+        Self { state, events, today, request: None, reach, last_id: 0, request_count: 0 }
     }
 
     /// A programme with the offers `S`, `T`, `M` and `D`.
@@ -150,14 +151,14 @@ impl Script {
     /// Decides a command as this actor. Numbers and applies the events of the decision, as the writer does.
     pub(crate) fn call(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let actor = actor.parse().unwrap();
-        let ids = &mut self.ids;
+        let last_id = &mut self.last_id;
         let mut new_id = || {
-            *ids += 1;
-            Uuid::from_u128(*ids)
+            *last_id += 1;
+            Uuid::from_u128(*last_id)
         };
         let now = Now { at: NOW, today: self.today };
-        self.calls += 1;
-        let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.calls)));
+        self.request_count += 1;
+        let request = self.request.unwrap_or(RequestId(Uuid::from_u128(self.request_count)));
         let mut context = Context { actor: &actor, subject: None, reach: &self.reach, request, now, ids: &mut new_id };
         let decision = self.state.decide(command, &mut context)?;
         for draft in decision.events.clone() {
@@ -179,7 +180,7 @@ impl Script {
         Ok(decision)
     }
 
-    /// Sends the command on its own date, if that date is later than today.
+    /// Decides a command as [`Script::call`] does. If the command has a date later than today, that date counts as today.
     fn call_on_its_date(&mut self, actor: &str, command: &Command) -> Result<Decision, CommandError> {
         let today = self.today;
         self.today = command.happened_on().map_or(today, |on| on.max(today));
@@ -188,8 +189,8 @@ impl Script {
         result
     }
 
-    /// Replays the record. Returns the forbidden events, each with the reason. Events that are only dated in the future are
-    /// left out, because the words of these tests use future dates.
+    /// Replays the record. Returns the forbidden events, each with the reason. Events that are forbidden because of a future date
+    /// are left out, because the words of these tests use future dates.
     pub(crate) fn forbidden(&self) -> Vec<(Seq, String)> {
         let mut found = forbidden_events(&self.events, &self.state, self.today);
         found.retain(|(_, why)| !why.contains("lies in the future"));

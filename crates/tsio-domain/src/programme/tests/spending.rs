@@ -1,4 +1,6 @@
 //! Tests of existing awards: for each refusal a row that is refused and a row that just passes (`domain.md` section 5).
+//!
+//! [`super::script`] explains the letters of the offers, [`super::money_script`] the words and the results of the rows.
 
 use decision::Warning;
 
