@@ -146,6 +146,7 @@ impl ProgrammeState {
             FundChange::Withdraw { fund, amount, over_commit, .. } => {
                 check_withdrawal(first, amount.get(), over_commit, &mut limits);
                 let least = self.least_available_from(first, change.on());
+                // The fund is over-committed today, or, if the caller allows it, as of a past day.
                 over_commits =
                     amount.get() > first.headroom(EntryKind::Withdraw) || (over_commit && amount.get() > least);
                 if over_commit {
