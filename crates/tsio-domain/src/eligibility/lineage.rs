@@ -52,8 +52,8 @@ pub(super) fn inherit(
         pass_entry_results(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
     for (old, new) in newest.into_iter().enumerate().filter(|(old, new)| old != new) {
-        let is_transient = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
-        supersede(schools, (old, new), is_transient);
+        let passes_on = |rule: &RuleId| !(succeeded_by_entry.contains(&old) && is_on_entry(terms, rule));
+        supersede(schools, (old, new), passes_on);
     }
 }
 
@@ -85,10 +85,10 @@ impl Predecessors<'_> {
 
     /// Returns the nearest predecessor of a URN; `None` if there is not exactly one.
     ///
-    /// Starts from the URNs that the files print in the rows of `urn`. A printed URN is left out if another printed URN
-    /// follows it, because it is further back. The predecessor that the links name replaces the result in three cases:
-    /// it is one of the nearest printed URNs, the files print no URN, or it follows each nearest printed URN and is in
-    /// a file.
+    /// Starts from the URNs that the files print in the rows of `urn`. Leaves out each printed URN of which another
+    /// printed URN is a successor: it is not the nearest. The predecessor that the links name replaces the result in
+    /// three cases: it is one of the nearest printed URNs, the files print no URN, or it follows each nearest printed
+    /// URN and is in a file.
     fn nearest(&self, urn: Urn, index_of: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
         let printed = self.printed.get(&urn);
         let all_printed = || printed.into_iter().flatten().copied();
@@ -161,8 +161,8 @@ pub fn older_urns_printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> H
     printed
 }
 
-/// Returns the steps that join two URNs. `newest` has the newest URN of each URN by the files. A step is left out if
-/// that newest URN has a row by entry, because the rules are then tested on that row.
+/// Returns the steps that join two URNs. `newest` has, for each URN, the newest URN of its lineage by the files. A step
+/// is left out if the newest URN of its lineage has a row by entry, because the rules are then tested on that row.
 fn joining_steps(
     terms: &Terms,
     steps: &[(usize, usize)],
@@ -208,19 +208,19 @@ pub(super) fn is_on_entry(terms: &Terms, id: &RuleId) -> bool {
 
 /// Marks the URN at the index `old` as superseded by the newest URN of its lineage, at the index `new`. Passes on the
 /// results that files show to be met. If both URNs have such a result, keeps the one with the preferred evidence.
-fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), is_transient: impl Fn(&RuleId) -> bool) {
+fn supersede(schools: &mut [SchoolAssessment], (old, new): (usize, usize), passes_on: impl Fn(&RuleId) -> bool) {
     let Some(newest_urn) = schools.get(new).map(|school| school.urn) else { return };
     let Some(superseded) = schools.get_mut(old) else { return };
     superseded.superseded_by = Some(newest_urn);
     let inherited = superseded.findings.clone();
     let Some(successor) = schools.get_mut(new) else { return };
     for ((rule, finding), (_, inherited_finding)) in successor.findings.iter_mut().zip(inherited) {
-        let is_earlier = match (&*finding, &inherited_finding) {
+        let is_preferred = match (&*finding, &inherited_finding) {
             (_, Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }) => false,
             (Finding::NotMet(_) | Finding::Unknown(_) | Finding::Decided { .. }, Finding::Met(_)) => true,
             (Finding::Met(current), Finding::Met(older)) => evidence_order(older) < evidence_order(current),
         };
-        if is_earlier && is_transient(rule) {
+        if is_preferred && passes_on(rule) {
             *finding = inherited_finding;
         }
     }

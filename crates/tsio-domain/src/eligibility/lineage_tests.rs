@@ -80,6 +80,7 @@ fn the_e2_result_passes_to_the_successor() {
             let superseded = assessment.schools().iter().filter(|it| it.superseded_by == Some(urn(200_001)));
             let eligible = assessment.eligible().filter(|it| it.urn != urn(300_001)).count();
             assert_eq!(eligible, 1, "{case}: only 100001 or its successor must be eligible");
+            // Two printed predecessors are both superseded, although no result passes.
             let file_names_two = case == "the file names two predecessors";
             assert_eq!(
                 superseded.count(),
@@ -225,7 +226,7 @@ fn the_nearest_urn_of_a_lineage_is_the_predecessor() {
     }
 }
 
-/// Both halves of a split school print the school. A "not met" passes to both halves, a "met" to one.
+/// The rows of both halves of a split school print its URN. A "not met" passes to both halves, a "met" to one.
 #[test]
 fn not_met_passes_to_both_halves_and_met_to_one() {
     let half = |number| row_judged_under(number, "2021-09-30", ("2", 140_001), ("3", 140_001));
@@ -268,9 +269,9 @@ fn a_decided_position_is_explained_and_counted_apart() {
     assert_eq!(e2(200_002), (RuleOutcome::NotMet, reason.to_owned()));
     assert_eq!(e2(200_003).0, RuleOutcome::Unknown);
     let (no_placements, no_schools) = (HashMap::new(), std::collections::BTreeSet::new());
-    let standing =
+    let inputs =
         EntitlementInputs { placements: &no_placements, exceptional: &no_schools, trusts: &[], closed: &no_schools };
-    let summary = summarise(&terms, &assessment, &standing);
+    let summary = summarise(&terms, &assessment, &inputs);
     assert_eq!((summary.eligible_schools, summary.unknown, summary.decided_by_person), (1, 1, 2));
     assert_eq!(summary.by_rule.values().sum::<usize>(), 1);
 }

@@ -154,7 +154,7 @@ pub struct SchoolAssessment {
     /// The newest URN of its lineage, if that is another URN. The school then counts only under that URN.
     pub superseded_by: Option<Urn>,
     /// The predecessor under which the school entered the year, if a file shows "not met" for that predecessor. Set
-    /// only if the school's own URN is in no file by entry.
+    /// only if the school's own URN is in no file dated before the academic year.
     pub entered_as: Option<Urn>,
 }
 
@@ -269,7 +269,7 @@ pub fn assess_decided<'a>(
 ) -> Assessment {
     let mut sorted: Vec<&MonthRow> = rows.into_iter().collect();
     // The rows of a file come in order of URN, so a stable sort is fast. Two files with the same as-at date
-    // never disagree on a URN, so the row of the lowest import id is used.
+    // never disagree on a URN, so either row would do. The import id only makes the choice the same every time.
     sorted.sort_by_key(|row| (row.urn, row.as_at, row.import));
     let mut schools: Vec<SchoolAssessment> =
         sorted.chunk_by(|a, b| a.urn == b.urn).filter_map(|history| rules::school(terms, history)).collect();

@@ -55,12 +55,12 @@ pub struct Entitled {
 /// A school is entitled by a rule that it meets, by an approved referral or by its trust. The terms must apply that
 /// rule to the recipient kind of the school. An unplaced school is entitled by any rule.
 #[must_use]
-pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &EntitlementInputs<'_>) -> BTreeMap<Urn, Entitled> {
+pub fn entitled(terms: &Terms, assessment: &Assessment, inputs: &EntitlementInputs<'_>) -> BTreeMap<Urn, Entitled> {
     let mut entitled: BTreeMap<Urn, Entitled> = BTreeMap::new();
     let mut add = |urn: Urn, rule: &RuleId, by_files: bool| {
-        let placement = standing.placement(urn);
+        let placement = inputs.placement(urn);
         if rule_applies(terms, rule, placement) {
-            let (rules, closed) = (BTreeSet::new(), standing.closed.contains(&urn));
+            let (rules, closed) = (BTreeSet::new(), inputs.closed.contains(&urn));
             let school = entitled.entry(urn).or_insert(Entitled { placement, rules, by_files, closed });
             school.rules.insert(rule.clone());
             school.by_files |= by_files;
@@ -70,9 +70,9 @@ pub fn entitled(terms: &Terms, assessment: &Assessment, standing: &EntitlementIn
         school.met().for_each(|(rule, evidence)| add(school.urn, rule, evidence.is_some()));
     }
     for rule in terms.rules().iter().filter(|rule| matches!(rule.test, Test::Exceptional { .. })) {
-        standing.exceptional.iter().for_each(|urn| add(assessment.newest_urn(*urn), &rule.id, false));
+        inputs.exceptional.iter().for_each(|urn| add(assessment.newest_urn(*urn), &rule.id, false));
     }
-    for trust in standing.trusts.iter().filter(|trust| trust.is_eligible()) {
+    for trust in inputs.trusts.iter().filter(|trust| trust.is_eligible()) {
         trust.listed.iter().for_each(|urn| add(assessment.newest_urn(*urn), &trust.rule, true));
     }
     entitled
@@ -134,11 +134,11 @@ pub struct Summary {
 
 /// Counts the schools and trusts of a programme.
 #[must_use]
-pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &EntitlementInputs<'_>) -> Summary {
-    let entitled = entitled(terms, assessment, standing);
+pub fn summarise(terms: &Terms, assessment: &Assessment, inputs: &EntitlementInputs<'_>) -> Summary {
+    let entitled = entitled(terms, assessment, inputs);
     let increment = |count: &mut usize| *count = count.saturating_add(1);
     let mut by_rule: BTreeMap<RuleId, usize> = terms.rules().iter().map(|rule| (rule.id.clone(), 0)).collect();
-    let eligible_trusts = standing.trusts.iter().filter(|trust| trust.is_eligible());
+    let eligible_trusts = inputs.trusts.iter().filter(|trust| trust.is_eligible());
     let mut trusts: BTreeSet<Uid> = eligible_trusts.map(|trust| trust.uid).collect();
     let (mut mat, mut standalone, mut unplaced, mut closed) = (MatCount::default(), StandaloneCount::default(), 0, 0);
     for school in entitled.values() {
@@ -163,7 +163,7 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &EntitlementI
         .fold(0, usize::saturating_add);
     let current = assessment.schools().iter().filter(|school| school.superseded_by.is_none());
     let counts_as_unknown = |school: &&SchoolAssessment| {
-        !entitled.contains_key(&school.urn) && is_unknown(terms, school, standing.placement(school.urn))
+        !entitled.contains_key(&school.urn) && is_unknown(terms, school, inputs.placement(school.urn))
     };
     Summary {
         programme: terms.programme().clone(),
@@ -176,7 +176,7 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &EntitlementI
         unplaced,
         closed,
         unknown: current.filter(counts_as_unknown).count(),
-        decided_by_person: schools_decided_by_people(terms, assessment, standing).len(),
+        decided_by_person: schools_decided_by_people(terms, assessment, inputs).len(),
     }
 }
 
@@ -186,10 +186,10 @@ pub fn summarise(terms: &Terms, assessment: &Assessment, standing: &EntitlementI
 pub fn schools_decided_by_people(
     terms: &Terms,
     assessment: &Assessment,
-    standing: &EntitlementInputs<'_>,
+    inputs: &EntitlementInputs<'_>,
 ) -> BTreeSet<Urn> {
     let is_decided = |school: &&SchoolAssessment| {
-        let applies = |rule| rule_applies(terms, rule, standing.placement(school.urn));
+        let applies = |rule| rule_applies(terms, rule, inputs.placement(school.urn));
         let by_people = |it: &Finding| matches!(it, Finding::Decided { .. });
         school.superseded_by.is_none() && school.findings.iter().any(|(rule, it)| by_people(it) && applies(rule))
     };
@@ -207,7 +207,7 @@ fn is_unknown(terms: &Terms, school: &SchoolAssessment, placement: Placement) ->
 pub struct NewlyMet {
     /// The school.
     pub urn: Urn,
-    /// The rules, each with its evidence in the later assessment.
+    /// The rules. Their evidence is in the later assessment.
     pub rules: Vec<RuleId>,
 }
 

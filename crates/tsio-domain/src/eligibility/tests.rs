@@ -34,7 +34,8 @@ fn rule(name: &str) -> RuleId {
 }
 
 /// Reads a judgement: the grade, the day on which it started and was published (`-` for unknown), and the URN judged.
-/// For example `3`, `3@2021-10-05`, `3@2021-10-05/100001`. Without a URN, `default_urn` was judged.
+/// For example `3`, `3@2021-10-05`, `3@2021-10-05/100001`. Without a day, it is 2018-03-01. Without a URN,
+/// `default_urn` was judged.
 fn judgement(text: &str, default_urn: Urn) -> Judgement {
     let (rest, judged) = text.split_once('/').map_or((text, default_urn), |(rest, n)| (rest, n.parse().unwrap()));
     let (grade, day) = rest.split_once('@').unwrap_or((rest, "2018-03-01"));
@@ -49,7 +50,8 @@ fn judgement(text: &str, default_urn: Urn) -> Judgement {
     }
 }
 
-/// Makes one row. The id of the import is computed from the day; `""` means never inspected.
+/// Makes one row. The id of the import is computed from the day. An empty `current` or `previous` means that the row
+/// prints no such judgement.
 pub(super) fn row(n: u32, as_at: &str, current: &str, previous: &str) -> MonthRow {
     let read = |text: &str| (!text.is_empty()).then(|| judgement(text, urn(n)));
     let as_at = date(as_at);
@@ -77,7 +79,7 @@ fn eligible_urns(assessment: &Assessment) -> Vec<u32> {
 }
 
 #[test]
-fn twice_on_entry_row_by_row() {
+fn rule_e2_tests_the_judgements_on_entry() {
     use RuleOutcome::{Met, NotMet, Unknown};
     #[rustfmt::skip]
     let rows = [
@@ -105,7 +107,7 @@ fn twice_on_entry_row_by_row() {
 }
 
 #[test]
-fn judged_in_year_row_by_row() {
+fn rule_e1_tests_the_judgement_in_the_year() {
     use RuleOutcome::{Met, NotMet};
     #[rustfmt::skip]
     let rows = [
@@ -251,10 +253,10 @@ fn a_summary_counts_each_school_once() {
     ]);
     let exceptional = BTreeSet::from([urn(100_008)]);
     let closed = BTreeSet::from([urn(100_002), urn(100_005), urn(100_007)]);
-    let standing =
+    let inputs =
         EntitlementInputs { placements: &placements, exceptional: &exceptional, trusts: &[], closed: &BTreeSet::new() };
     let terms = terms("2021-22");
-    let summary = summarise(&terms, &assess(&terms, &rows), &standing);
+    let summary = summarise(&terms, &assess(&terms, &rows), &inputs);
     let expected = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
@@ -266,7 +268,7 @@ fn a_summary_counts_each_school_once() {
 
     // Three eligible schools have closed: one of the two schools of a MAT, the school of a SAT, and an unplaced school.
     // Closed schools count separately.
-    let standing = EntitlementInputs { closed: &closed, ..standing };
+    let inputs = EntitlementInputs { closed: &closed, ..inputs };
     let expected = serde_json::json!({
         "programme": "2021-22", "as_at": "2021-10-31", "schools": 9, "eligible_schools": 8,
         "by_rule": { "E1_RI_IN_YEAR": 1, "E2_RI_TWICE_ON_ENTRY": 7, "E3_EXCEPTIONAL": 1 },
@@ -274,11 +276,11 @@ fn a_summary_counts_each_school_once() {
         "standalone": { "schools": 3, "maintained": 2, "single_academy_trust": 0, "single_school_mat": 1 },
         "unplaced": 0, "closed": 3, "unknown": 1, "decided_by_person": 0,
     });
-    assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &standing)).unwrap(), expected);
-    assert_eq!(standing.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
+    assert_eq!(serde_json::to_value(summarise(&terms, &assess(&terms, &rows), &inputs)).unwrap(), expected);
+    assert_eq!(inputs.placement(urn(100_007)), Placement::Unplaced(UnplacedReason::NotInRegister));
 }
 
-/// A school of a trust: joining date, latest grade @ day, grade before joining.
+/// A school of a trust: joining date (`?` for unknown), latest grade @ day, grade before joining (9 for no grade).
 type MemberRow = (&'static str, &'static str, u8);
 
 fn members(rows: &[MemberRow]) -> Vec<TrustMember> {
@@ -357,9 +359,9 @@ fn an_eligible_trust_stays_eligible_and_lists_its_schools() {
         (urn(100_003), Placement::Maintained),
     ]);
     let no_schools = BTreeSet::new();
-    let standing =
+    let inputs =
         EntitlementInputs { placements: &placements, exceptional: &no_schools, trusts: &trusts, closed: &no_schools };
-    let entitled = entitled(&terms, &assess(&terms, &rows), &standing);
+    let entitled = entitled(&terms, &assess(&terms, &rows), &inputs);
     let rules: Vec<_> = entitled.iter().flat_map(|(urn, e)| e.rules.iter().map(|r| (urn.get(), r.as_str()))).collect();
     let t1 = "T1_TRUST_IMPROVEMENT";
     assert_eq!(rules, [(100_001, t1), (100_002, t1), (100_003, "E1_RI_IN_YEAR")]);
@@ -373,9 +375,9 @@ fn random_rows() -> impl Strategy<Value = Vec<MonthRow>> {
     let judged = || {
         let grade = proptest::sample::select(vec!["1", "2", "3", "3", "3", "4", "9"]);
         let day = proptest::sample::select(vec!["2019-05-01", "2021-09-10", "2021-11-02", "-"]);
-        let by = proptest::option::weighted(0.3, 100_001_u32..100_007);
-        (grade, day, by).prop_map(|(grade, day, by)| match by {
-            Some(by) => format!("{grade}@{day}/{by}"),
+        let judged_urn = proptest::option::weighted(0.3, 100_001_u32..100_007);
+        (grade, day, judged_urn).prop_map(|(grade, day, judged_urn)| match judged_urn {
+            Some(urn) => format!("{grade}@{day}/{urn}"),
             None => format!("{grade}@{day}"),
         })
     };
@@ -421,17 +423,17 @@ proptest! {
 
     /// The same rows in a second import change no result. This happens if two regional files overlap.
     #[test]
-    fn a_second_file_of_one_day_changes_nothing(rows in random_rows(), last in any::<bool>()) {
+    fn a_second_file_of_one_day_changes_nothing(rows in random_rows(), copies_last in any::<bool>()) {
         let terms = terms("2021-22");
         let copy_of = |row: &MonthRow| MonthRow { import: ImportId(Uuid::max()), ..row.clone() };
         let copies: Vec<MonthRow> = rows.iter().map(copy_of).collect();
-        let both = if last { [rows.clone(), copies].concat() } else { [copies, rows.clone()].concat() };
+        let both = if copies_last { [rows.clone(), copies].concat() } else { [copies, rows.clone()].concat() };
         prop_assert_eq!(assess(&terms, &rows), assess(&terms, &both));
     }
 
     /// Withdrawing a file changes nothing for schools whose evidence is in another file.
     #[test]
-    fn a_file_withdrawn_takes_only_its_own_evidence(rows in random_rows(), month in 2_usize..5) {
+    fn withdrawing_a_file_takes_only_its_own_evidence(rows in random_rows(), month in 2_usize..5) {
         let terms = terms("2021-22");
         let day = date(DAYS[month]);
         let (with_file, without_file) = (assess(&terms, &rows), assess(&terms, rows.iter().filter(|row| row.as_at != day)));

@@ -1,7 +1,8 @@
-//! Tests the trust-level rule: it tests the long-standing schools of a trust together.
+//! Tests the trust-level rule, which looks at the long-standing schools of a trust together.
 //!
 //! All arithmetic is in whole numbers. A trust is tested on the last day before the year and on each later as-at date,
-//! on the files up to that day. A trust that has met the rule stays eligible, and a school that is listed stays listed.
+//! each time with the files up to that day. A trust that has met the rule stays eligible, and a school that is listed
+//! stays listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,8 +175,8 @@ pub fn assess_trusts<'a>(
 }
 
 /// Tests one trust on each of `days`, in order. Returns the result of the first day on which the trust met the rule, or
-/// of the last day if it never did. Schools that a later day would list are added to `listed`. Returns `None` without
-/// days.
+/// of the last day if it never did. Schools that a later day would list are added to `listed`. Returns `None` if
+/// `days` is empty.
 fn assess_trust(
     uid: Uid,
     rule: &RuleId,
@@ -215,14 +216,17 @@ fn history<'h, 'r>(sorted: &'h [&'r MonthRow], urn: Urn) -> &'h [&'r MonthRow] {
     sorted.get(from..to).unwrap_or_default()
 }
 
-/// Collects the data on one school from the files with an as-at date on `day` or earlier.
+/// Collects the data on one school from the files with an as-at date on `day` or earlier. Without a joining date, no
+/// judgement counts as before it.
 fn trust_member(urn: Urn, joined: Option<Date>, history: &[&MonthRow], day: Date) -> TrustMember {
     let latest = newest_by(history, day).and_then(|row| row.current.as_ref()).filter(|j| j.grade.graded().is_some());
     let up_to_day = history.iter().filter(|row| row.as_at <= day);
     let printed = up_to_day.flat_map(|row| row.current.iter().chain(&row.previous));
     let before = printed
         .filter(|judgement| judgement.grade.graded().is_some())
-        .filter_map(|judgement| Some((judgement.started.filter(|day| *day < joined.unwrap_or(Date::MIN))?, judgement)))
+        .filter_map(|judgement| {
+            Some((judgement.started.filter(|started| *started < joined.unwrap_or(Date::MIN))?, judgement))
+        })
         .max_by_key(|(started, judgement)| (*started, &judgement.inspection))
         .map(|(_, judgement)| judgement.grade);
     let latest = latest.map(|Judgement { grade, started, urn_judged, .. }| LatestGrade {
