@@ -76,7 +76,7 @@ pub enum EventBody {
     },
     /// A contact was a mistake.
     ContactCorrected {
-        /// The number of the contact.
+        /// The number of the event that recorded the contact.
         contact: Seq,
     },
     /// The offer was accepted.
@@ -120,7 +120,7 @@ pub enum EventBody {
         /// The new region.
         to: Region,
     },
-    /// The responsible body changed in the newest register, before a contact with the old body was on record.
+    /// The responsible body changed in the newest register, and no contact with the old body is on record.
     ResponsibleBodyChanged {
         /// The old body.
         from: ResponsibleBody,
@@ -305,7 +305,7 @@ pub enum EventBody {
         booking: Option<Seq>,
         /// The normalised reference of the invoice that was paid, if any.
         invoice: Option<Reference>,
-        /// The issuer, total and number of the payment; `None` before version 2 of the rules.
+        /// The issuer, total and number of the payment; `None` without an invoice, or before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claim: Option<ClaimPart>,
     },
@@ -425,7 +425,7 @@ pub enum EventBody {
     RulesAdopted {
         /// The version.
         version: RulesVersion,
-        /// Events whose texts were erased before this event, when the erasure of a text made no event.
+        /// Events whose texts were erased earlier, by versions of this program that recorded no event of an erasure.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         absent_texts: Vec<Seq>,
         /// SHA-256 of the terms of the programme. Set only in the first event of the record, whose actor loaded the

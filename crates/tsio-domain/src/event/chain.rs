@@ -21,7 +21,7 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 /// Returns the hash that links an event to the chain: SHA-256 over the previous hash and the canonical encoding,
 /// version 1.
 ///
-/// The encoding is the sequence of fields in the order below:
+/// The encoding is the sequence of fields, in the order in which the function writes them:
 ///
 /// * a text is its length as 8 big-endian bytes, then its UTF-8;
 /// * a number is 8 big-endian bytes; an id is its 16 bytes, a hash its 32 bytes;
@@ -68,7 +68,7 @@ pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>
 pub struct Encoder(Sha256);
 
 impl Encoder {
-    /// Makes an encoder that has written these bytes, without a length.
+    /// Makes an encoder, and writes these bytes without their length.
     #[must_use]
     pub fn new(prefix: &[u8]) -> Self {
         Self(Sha256::new().chain_update(prefix))

@@ -163,7 +163,8 @@ impl EventBody {
         }
     }
 
-    /// Sets the last event of the register's record to `at`, if this event depends on the register or the files.
+    /// Records `at` as the last event of the register's record when this event was decided. Changes nothing if this
+    /// event does not depend on the register or the files.
     pub const fn set_register_seq(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;

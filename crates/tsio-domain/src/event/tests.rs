@@ -115,7 +115,7 @@ fn the_documentation_shows_these_hashes() {
 /// A change of any field, or of the previous hash, changes the hash.
 #[test]
 fn the_chain_covers_every_field() {
-    let [(event, body), _, (posted, _)] = example();
+    let [(event, body), _, (third_event, _)] = example();
     let mut seen = std::collections::HashSet::from([hash(FIRST).0]);
     let mut check_differs = |field: &str, previous: &str, programme: &str, event: Event, body: &str| {
         let linked = chain(hash(previous), &programme.parse::<Programme>().unwrap(), &event, body);
@@ -141,7 +141,7 @@ fn the_chain_covers_every_field() {
     check_differs("text", GENESIS, "2021-22", with_event(&|it| it.text_hash = None), body);
 
     let with_entries = |change: &dyn Fn(&mut Vec<LedgerEntry>)| {
-        let mut changed = Event { entries: posted.entries.clone(), ..event.clone() };
+        let mut changed = Event { entries: third_event.entries.clone(), ..event.clone() };
         change(&mut changed.entries);
         changed
     };
@@ -230,7 +230,7 @@ fn bodies() -> Vec<(EventBody, String)> {
         (EventBody::ApprovalOpened { approval, action: ApprovalAction::ReopenOffer, change: None, statement: None, expires_at: None, token_subject: None }, format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer"}}"#)),
         (EventBody::RulesAdopted { version: RulesVersion::V2, absent_texts: Vec::new(), terms: None }, r#"{"kind":"rules_adopted","version":2}"#.into()),
         (EventBody::ApprovalWithdrawn { approval, token_subject: None },                                       format!(r#"{{"kind":"approval_withdrawn","approval":"{id}"}}"#)),
-        (stated(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
+        (fund_approval_opened(approval, AccountId(uuid(id))), format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"withdraw_fund","statement":{{"kind":"funds","funds":[{{"fund":"{id}","before":{{"allocated":9,"committed":2,"spent":3,"available":4}},"after":{{"allocated":4,"committed":2,"spent":3,"available":-1}}}}]}},"expires_at":7}}"#)),
         (EventBody::ApprovalOpened { approval, action: ApprovalAction::ReopenOffer, change: None, statement: Some(Statement::Offer { etag: "v3".into(), region: Region::SouthWest }), expires_at: Some(Micros(7)), token_subject: None },
             format!(r#"{{"kind":"approval_opened","approval":"{id}","action":"reopen_offer","statement":{{"kind":"offer","etag":"v3","region":"south-west"}},"expires_at":7}}"#)),
         (EventBody::ApprovalDenied { approval, token_subject: None },                                          format!(r#"{{"kind":"approval_denied","approval":"{id}"}}"#)),
@@ -268,7 +268,7 @@ fn erasing_bodies() -> Vec<(EventBody, String)> {
 }
 
 /// The opening of an approval whose statement is about a fund.
-fn stated(approval: ApprovalId, fund: AccountId) -> EventBody {
+fn fund_approval_opened(approval: ApprovalId, fund: AccountId) -> EventBody {
     let numbers = |[allocated, committed, spent, available]: [i64; 4]| Numbers {
         allocated: Pence(allocated),
         committed: Pence(committed),
@@ -462,6 +462,7 @@ fn a_body_that_depends_on_the_register_cites_its_record() {
         let expected =
             if depends { format!(r#"{},"register_seq":12}}"#, json.trim_end_matches('}')) } else { json.clone() };
         assert_eq!(body.register_seq().is_some(), depends, "{json}");
+        // Compared without closing braces: `trim_end_matches` removes those of inner objects too.
         let cited = serde_json::to_string(&body).unwrap();
         assert_eq!(cited.replace('}', ""), expected.replace('}', ""), "{json}");
         assert_eq!(serde_json::from_str::<EventBody>(&cited).unwrap(), body);
@@ -478,7 +479,7 @@ fn a_body_may_gain_fields() {
     let older = r#"{"kind":"contacted","party":"responsible_body"}"#;
     let expected = EventBody::Contacted { party: Party::ResponsibleBody, urn: None };
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), expected);
-    // events that were stored before the record had movements of money
+    // Events that were stored before the fields `released` and `change` existed.
     let older = r#"{"kind":"closed","outcome":"lapsed"}"#;
     assert_eq!(serde_json::from_str::<EventBody>(older).unwrap(), lapsed);
     let id = "01890a5d-ac96-774b-bcce-b302099a8057";

@@ -141,6 +141,7 @@ impl Account {
     /// [`PostingError`]. The account is then unchanged.
     pub fn post(&mut self, verb: EntryKind, amount: i64, deliberate: bool) -> Result<(), PostingError> {
         let (from, to) = verb.buckets();
+        // On overflow, the error has the end of the range as the balance.
         let posting_error = |bucket, would_be| PostingError { verb, amount, bucket, would_be };
         let new_from = self.bucket(from).checked_sub(amount).ok_or_else(|| posting_error(from, i64::MIN))?;
         let new_to = self.bucket(to).checked_add(amount).ok_or_else(|| posting_error(to, i64::MAX))?;

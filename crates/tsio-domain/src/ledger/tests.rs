@@ -44,7 +44,7 @@ fn every_entry_kind_moves_an_amount_between_its_two_buckets() {
         assert_eq!(it.post(verb, 10, false), Ok(()), "{verb}");
         assert_eq!((buckets(&it), it.fault()), (expected, None), "{verb}");
         assert_eq!(start.headroom(verb), headroom, "{verb}");
-        // the headroom passes; the headroom plus 1 is refused and leaves the account unchanged
+        // The headroom passes. The headroom plus 1 is refused and leaves the account unchanged.
         for (amount, passes) in [(headroom, true), (headroom.saturating_add(1), false), (0, false), (-1, false)] {
             let mut it = start.clone();
             assert_eq!(it.post(verb, amount, false).is_ok(), passes, "{verb} {amount}");
@@ -172,7 +172,8 @@ fn wrong_balances_are_reported() {
     }
 }
 
-/// Computed with Python's `hashlib`: SHA-256, then version 8 and the variant, with the offer's time in front.
+/// The expected ids were computed with Python's `hashlib`: a SHA-256, with version 8 and the variant set. The id of a
+/// cap begins with the time of its offer's id.
 #[test]
 fn the_ids_of_accounts_are_the_same_everywhere() {
     let terms: Vec<Terms> = shipped().iter().map(|(file, text)| Terms::parse(file, text).unwrap()).collect();

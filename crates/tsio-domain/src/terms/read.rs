@@ -85,7 +85,7 @@ impl<'t> TermsTable<'t> {
         Some(self.fields_left.remove(index))
     }
 
-    /// Whether the table has the field, and it was not taken.
+    /// Whether the table has the field, and the field was not taken yet.
     pub(super) fn has(&self, key: &str) -> bool {
         self.fields_left.iter().any(|field| field.key == key)
     }

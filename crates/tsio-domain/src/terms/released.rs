@@ -1,10 +1,10 @@
 //! Lists the SHA-256 of every text of terms that was ever released with the program.
 //!
-//! If terms of a programme were released with the program, the programme must use one of these texts. So the list shows
-//! whether a person has changed the terms in the database together with the hashes that refer to these terms.
+//! If the list has texts for a programme, the programme must use one of them. So the list shows whether a person has
+//! changed the terms in the database together with the hashes that refer to these terms.
 //!
-//! When a text changes, add a line. Never delete a line, because existing offers keep the terms under which they were
-//! made.
+//! When a file of terms changes, add a line. Never delete a line, because existing offers keep the terms under which
+//! they were made.
 
 use crate::event::Hash;
 use crate::ids::Programme;

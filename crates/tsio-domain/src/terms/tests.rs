@@ -80,6 +80,7 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
 fn a_rule_must_be_defined_used_and_fit_its_recipient() {
     #[rustfmt::skip]
     let rows = [
+        // Each row has the columns of the test above, but changes the terms of 2022.
         (r#"rules = ["E1_RI_IN_YEAR", "E3"#,                  r#"rules = ["E9", "E1_RI_IN_YEAR", "E3"#, "rules = [\"E9\"", "recipients.standalone: rule E9 is not defined"),
         (r#"rules = ["E1_RI_IN_YEAR", "E3"#,                  r#"rules = ["T1_TRUST_IMPROVEMENT", "E3"#, "rules = [\"T1_TRUST_IMPROVEMENT\"", "recipients.standalone: rule T1_TRUST_IMPROVEMENT is one for trusts only"),
         (r#"rules = ["E1_RI_IN_YEAR", "E3_EXCEPTIONAL"]"#,    r#"rules = ["E3_EXCEPTIONAL", "E3_EXCEPTIONAL"]"#, "rules = [\"E3", "recipients.standalone: rule E3_EXCEPTIONAL is listed twice"),

@@ -109,8 +109,8 @@ named_enum! {
     }
 }
 
-/// The SHA-256 of the name of an issuer. Issuers are compared by this key, even where the record does not contain the
-/// name.
+/// The SHA-256 of the normalised name of an issuer. Issuers are compared by this key, even where the record does not
+/// contain the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IssuerKey(Hash);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::named_enum;
 use crate::ids::AwardId;
 
-/// An event's number in its programme: 1, 2, 3, without gaps, in commit order.
+/// An event's number in its record: 1, 2, 3, without gaps, in commit order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seq(pub i64);

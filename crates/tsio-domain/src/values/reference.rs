@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// The most letters and digits of a reference.
+/// The maximum number of letters and digits in a reference.
 const MAX_LENGTH: usize = 64;
 
 /// The normalised reference of an invoice: after NFKC and in upper case, only the letters A to Z and the digits 0 to 9.
@@ -61,6 +61,7 @@ impl Reference {
         Self::from_normalised(ascii_upper(text.chars())).ok()
     }
 
+    /// Checks the length, and that there is a digit. The error is the text in quotes.
     fn from_normalised(text: String) -> Result<Self, String> {
         let is_valid = text.len() <= MAX_LENGTH && text.contains(|c: char| c.is_ascii_digit());
         if is_valid { Ok(Self(text)) } else { Err(format!("{text:?}")) }
@@ -130,7 +131,7 @@ mod tests {
         }
         assert!(Reference::read(&"1".repeat(64)).is_ok());
         assert!(Reference::read(&"1".repeat(65)).is_err());
-        // The length counts in upper case.
+        // The length is that of the text in upper case: ß becomes SS.
         assert!(Reference::read(&format!("1{}", "ß".repeat(32))).is_err());
     }
 

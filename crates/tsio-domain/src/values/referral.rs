@@ -29,6 +29,7 @@ impl fmt::Display for ReferralSubject {
 
 impl FromStr for ReferralSubject {
     type Err = BadId;
+    /// Reads the text that `Display` makes: `school 100001`, `trust 3000`.
     fn from_str(text: &str) -> Result<Self, BadId> {
         let bad = || BadId { value: text.chars().take(60).collect(), expected: "a school or a trust" };
         match text.split_once(' ').ok_or_else(bad)? {

@@ -8,7 +8,8 @@ use crate::ids::{AccountId, OfferId, Urn};
 use crate::money::Pence;
 use crate::region::Region;
 
-/// The number of days for which a movement of money counts towards the threshold of two people (`domain.md` section 8).
+/// The number of days for which a movement of money by one person counts towards the threshold above which a second
+/// person is needed (`domain.md` section 8).
 pub const MOVED_ALONE_DAYS: u32 = 30;
 
 /// The statement of an approval.
