@@ -277,7 +277,7 @@ impl Approval {
         self.state.at(now, self.expires)
     }
 
-    /// The requester, for comparing people.
+    /// The requester, with the two values by which people are compared.
     #[must_use]
     pub fn asked_by(&self) -> Person {
         Person { actor: self.requested_by.clone(), subject: self.requested_subject }

@@ -78,11 +78,11 @@ fn entry_difference(stated: &Statement, now: &Statement) -> Option<(&'static str
     })
 }
 
-/// The most offers that a refusal names.
+/// The maximum number of offers that a refusal names.
 const MAX_NAMED_OFFERS: usize = 10;
 
-/// Returns a refusal if the withdrawal of an import would leave an offer without its ground, and the approval does not
-/// state that offer. Otherwise `None`.
+/// Returns a refusal if the withdrawal of an import would take the eligibility of schools on an offer that the approval
+/// does not state. Otherwise `None`.
 fn more_offers_refusal(approval: ApprovalId, stated: &[OfferId], offers: &[OfferId]) -> Option<Refusal> {
     let others: Vec<&OfferId> = offers.iter().filter(|it| !stated.contains(it)).collect();
     if others.is_empty() {
@@ -100,7 +100,7 @@ fn more_offers_refusal(approval: ApprovalId, stated: &[OfferId], offers: &[Offer
     Some(Refusal::of(Reason::ApprovalExceeded, message, Limit::plain(LimitKind::Approval, approval, remedy)))
 }
 
-/// Returns the refusal of a movement that would leave a fund shorter than the approval states.
+/// Returns the refusal of a movement after which the shortfall of a fund would be larger than the approval states.
 fn larger_shortfall_refusal(
     approval: ApprovalId,
     fund: &Account,

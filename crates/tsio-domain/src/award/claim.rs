@@ -14,8 +14,8 @@ pub use crate::values::award::{ClaimPart, IssuerKey};
 use crate::values::record::Seq;
 use crate::values::reference::{OtherLetter, Reference};
 
-/// Finds the first letter or digit of a name that is not A to Z or 0 to 9. Such a character may only look like an ASCII
-/// letter. Letters with accents are allowed.
+/// Finds the first letter or digit of a name that is not A to Z or 0 to 9. Such a character can look like an ASCII
+/// letter without being one. Letters with accents are allowed.
 #[must_use]
 pub fn other_letter_of_issuer(name: &str) -> Option<OtherLetter> {
     name.chars().zip(1..).find_map(|(character, place)| {
@@ -143,12 +143,12 @@ impl ClaimPayments {
 
     /// Checks one more recorded payment. Returns what is wrong, or `None` if the payment is correct.
     #[must_use]
-    pub fn fault(&self, amount: i64, part: &ClaimPart) -> Option<String> {
+    pub fn fault(&self, amount: i64, claim: &ClaimPart) -> Option<String> {
         let last = self.last_part();
-        if part.part <= last {
-            return Some(format!("it is payment {} of its invoice, after payment {last}", part.part));
+        if claim.part <= last {
+            return Some(format!("it is payment {} of its invoice, after payment {last}", claim.part));
         }
-        match (self.first_outstanding(), part.total) {
+        match (self.first_outstanding(), claim.total) {
             (Some((_, before)), total) if before.total != total || total.is_none() => {
                 Some("it pays an invoice that has been paid, or is of another total".to_owned())
             }

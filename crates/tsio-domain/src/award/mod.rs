@@ -1,6 +1,6 @@
 //! Defines an award: the amounts that were awarded, drawn, released and refunded, with the bookings and invoices.
 //!
-//! Only [`Award::apply`] changes an award. It takes an event. The writer and `verify` use the same fold.
+//! Only [`Award::apply`] changes an award: it applies an event. The writer and `verify` use the same fold.
 //! `programme/decide/awards.rs` decides whether an award is made. `programme/decide/spending.rs` decides the later
 //! changes. They check the offer and the accounts of the award.
 
@@ -59,7 +59,7 @@ impl SupportKind {
     }
 }
 
-/// An amount is not in the unit of its kind of support.
+/// The error for an amount that is not in the unit of its kind of support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrongUnit {
     /// The amount is in pence, but must be in half-days.
@@ -103,7 +103,7 @@ pub struct Booking {
 /// invoice with the same issuer and reference. The only exception is a payment of another part of the stated total.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invoice {
-    /// The number of the draw that paid the invoice.
+    /// The number of the event that recorded the payment. It identifies the payment.
     pub seq: Seq,
     /// The name of the issuer; empty if only the text of the award names the issuer.
     pub issuer: String,
@@ -131,7 +131,7 @@ impl Invoice {
     }
 
     /// Gives the payment the number `part` among the payments of its invoice. A payment that was recorded before
-    /// version 2 of the rules had no number.
+    /// version 2 of the rules has no claim, so it gets one, without a total.
     fn set_part(&mut self, part: i64) {
         let (issuer, printed) = (self.issuer.clone(), self.reference.as_str().to_owned());
         let claim = self.claim.get_or_insert_with(|| ClaimPart {
@@ -300,8 +300,8 @@ impl Award {
         self.invoices.push(Invoice { seq, issuer, reference, amount, refunded, claim });
     }
 
-    /// Subtracts an undone movement from the totals. If a refund is undone, the refunded payment counts again, under
-    /// the number `part`.
+    /// Subtracts an undone movement from the totals. If a draw is undone, its payment counts as refunded entirely. If a
+    /// refund is undone, the refunded payment counts again, under the number `part`.
     fn undo(&mut self, movement: MovementKind, undoes: Seq, amount: i64, (invoice, part): (Option<Seq>, Option<i64>)) {
         let pence = self.cost(amount).unwrap_or(i64::MAX);
         let paid = self.invoices.iter_mut().find(|it| it.seq == undoes || Some(it.seq) == invoice);

@@ -137,7 +137,8 @@ impl Movements {
         Self { awards: HashMap::new(), undone: Some(HashSet::new()) }
     }
 
-    /// Applies one more event. An event that makes, undoes or delivers nothing under an award changes nothing.
+    /// Applies one more event. An event that makes, undoes or delivers nothing under an award changes nothing. If only
+    /// sums are kept, a movement must be [recalled](Self::recall) before the event that undoes it is applied.
     pub fn apply(&mut self, event: &Event) {
         let keeps_single_movements = self.undone.is_none();
         for (award, movement) in movements_of(event) {

@@ -42,11 +42,11 @@ fn award_of_ten(support: Support) -> Award {
     Award::from_event(&event(1, body)).unwrap()
 }
 
-fn days() -> Award {
+fn nle_award() -> Award {
     award_of_ten(Support::Nle { leader: "leader-1".parse().unwrap(), leader_kind: None })
 }
 
-fn fees() -> Award {
+fn npqel_award() -> Award {
     award_of_ten(Support::Npqel { leader: "leader-1".parse().unwrap(), provider: "Teach First".to_owned() })
 }
 
@@ -78,7 +78,7 @@ fn after(mut award: Award, bodies: Vec<EventBody>) -> Award {
 
 #[test]
 fn only_an_awarded_event_makes_an_award() {
-    let award = days();
+    let award = nle_award();
     assert_eq!((award.id, award.offer.0.as_u128(), award.awarded, award.committed()), (AWARD, 1, 10, 10));
     assert_eq!((award.on, award.by.as_str(), award.made, award.etag()), (day("4"), "officer", Seq(1), "v1".to_owned()));
     assert!(!award.is_settled() && award.spent() == 0 && award.booked() == 0);
@@ -112,7 +112,7 @@ fn each_event_changes_the_totals() {
     ];
     for (bodies, expected, version) in rows {
         let events = format!("{bodies:?}");
-        let it = after(days(), bodies);
+        let it = after(nle_award(), bodies);
         let got = [it.drawn, it.released, it.refunded, it.committed(), it.spent(), it.booked()];
         assert_eq!((got, it.version), (expected, Seq(version)), "{events}");
         assert_eq!(it.is_settled(), expected[3] == 0, "{events}");
@@ -134,10 +134,10 @@ fn a_booking_is_open_until_it_is_delivered_cancelled_or_its_offer_closes() {
             [Delivered, Cancelled, Cancelled],
         ),
     ] {
-        let award = after(days(), bodies);
+        let award = after(nle_award(), bodies);
         assert_eq!(award.bookings.iter().map(|it| it.state).collect::<Vec<_>>(), expected);
     }
-    let first = after(days(), three_bookings()).bookings.swap_remove(0);
+    let first = after(nle_award(), three_bookings()).bookings.swap_remove(0);
     assert_eq!((first.seq, first.half_days, first.on), (Seq(2), HalfDays(1), day("2022-03-01")));
     assert_eq!(first.leader.as_str(), "leader-2");
 }
@@ -153,26 +153,26 @@ fn an_invoice_is_outstanding_until_all_of_it_is_refunded() {
         (with_payments(vec![refunded(AWARD, 3, Some(3))]), [0, 3], [true, false]),
         (with_payments(vec![refunded(AWARD, 3, None)]), [0, 0], [true, true]),
     ] {
-        let award = after(fees(), bodies);
+        let award = after(npqel_award(), bodies);
         let got: Vec<(i64, bool)> = award.invoices.iter().map(|it| (it.refunded.get(), it.is_outstanding())).collect();
         assert_eq!(got, [(refunds[0], outstanding[0]), (refunds[1], outstanding[1])]);
     }
-    let award = after(fees(), two_payments());
+    let award = after(npqel_award(), two_payments());
     let first = &award.invoices[0];
     assert_eq!((first.seq, first.issuer.as_str(), first.reference.as_str()), (Seq(2), "Teach First", "INV1"));
-    assert!(after(days(), two_payments()).invoices.is_empty(), "only fees are paid with invoices");
+    assert!(after(nle_award(), two_payments()).invoices.is_empty(), "only fees are paid with invoices");
 }
 
 #[test]
 fn half_days_are_costed_at_the_rate_of_the_award() {
-    let award = days();
+    let award = nle_award();
     for (amount, expected) in
         [(0, Some(0)), (3, Some(90_000)), (i64::from(i32::MAX), Some(64_424_509_410_000)), (i64::MAX, None)]
     {
         assert_eq!(award.cost(amount), expected, "{amount}");
     }
     assert_eq!(Award { rate: Some(Pence(50_000)), ..award }.cost(3), Some(75_000));
-    assert_eq!(fees().cost(i64::MAX), Some(i64::MAX), "an amount in pence is its own cost");
+    assert_eq!(npqel_award().cost(i64::MAX), Some(i64::MAX), "an amount in pence is its own cost");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Decides each command on an offer: returns a new event, or a refusal with every limit that prevents it.
 //!
-//! The functions are pure. Each checks the state with [`super::lifecycle`]. The refusal then lists the other limits as
-//! well as the state.
+//! The functions are pure. Each checks the state with [`super::lifecycle`], and the other limits even if the state is
+//! refused. Only [`Offer::correct`] stops at the first limit that prevents it.
 
 use super::lifecycle::{OfferAction, State, check};
 use super::{Acceptor, Contact, DeclineReason, Offer, Outcome, Party, Recipient};
@@ -43,7 +43,7 @@ impl Offer {
         Ok(NewEvent::of(self.id, on, EventBody::Contacted { party, urn: urn.and_then(Result::ok) }))
     }
 
-    /// Marks a contact as a mistake by a counter-event. The other contacts must still be enough. Each contact with a
+    /// Marks a contact as a mistake. The other contacts must still be enough. Each contact with a
     /// school needs a contact with the responsible body that is dated no later. The acceptance needs a contact with the
     /// body that accepted.
     ///
@@ -62,10 +62,11 @@ impl Offer {
             );
         }
         let remaining: Vec<Contact> = self.standing_contacts().copied().filter(|it| it.seq != contact).collect();
-        let has_body_contact = |school: &Contact| remaining.iter().any(|it| is_body_contact_no_later_than(it, school));
-        if let Some(school) = remaining.iter().find(|it| it.party == Party::School && !has_body_contact(it)) {
+        let has_body_contact =
+            |school_contact: &Contact| remaining.iter().any(|it| is_body_contact_no_later_than(it, school_contact));
+        if let Some(school_contact) = remaining.iter().find(|it| it.party == Party::School && !has_body_contact(it)) {
             return refuse(
-                format!("contact {} with the school depends on contact {contact}", school.seq),
+                format!("contact {} with the school depends on contact {contact}", school_contact.seq),
                 "correct the school's contact first, or record the right one with the responsible body",
             );
         }
@@ -205,8 +206,8 @@ impl Offer {
         Refusal::join([state, on_other_offers].into_iter().flatten())
     }
 
-    /// Reopens the offer: its state is again the one before it was closed. `approval` is the request that a second
-    /// person approved.
+    /// Reopens the offer: its state is again the one before it was closed. `approval` is the approval that
+    /// allows this.
     ///
     /// # Errors
     /// The errors of [`Offer::may_reopen`].
@@ -248,10 +249,10 @@ impl Offer {
     }
 }
 
-/// Whether `contact` is with the responsible body and dated no later than `school`, the contact with the school. It may
-/// be recorded after `school`, for example to replace a mistaken contact.
-fn is_body_contact_no_later_than(contact: &Contact, school: &Contact) -> bool {
-    contact.party == Party::ResponsibleBody && contact.on <= school.on
+/// Whether `contact` is with the responsible body and dated no later than `school_contact`. It may be recorded after
+/// `school_contact`, for example to replace a mistaken contact.
+fn is_body_contact_no_later_than(contact: &Contact, school_contact: &Contact) -> bool {
+    contact.party == Party::ResponsibleBody && contact.on <= school_contact.on
 }
 
 /// The party that must be contacted before `by` accepts.

@@ -1,7 +1,7 @@
 //! Defines an offer, with its state, schools and contacts. [`lifecycle`] and [`decide`] decide the commands on an
 //! offer.
 //!
-//! Only [`Offer::apply`] changes an offer. It takes an event. The writer and `verify` use the same fold, so the current
+//! Only [`Offer::apply`] changes an offer: it applies an event. The writer and `verify` use the same fold, so the current
 //! state can always be checked against the record.
 
 pub mod decide;
@@ -22,7 +22,7 @@ pub use super::values::offer::{
 use crate::events_about;
 pub use lifecycle::State;
 
-/// A contact on record. It is never edited; a counter-event marks it as a mistake.
+/// A contact on record. It is never edited. The event `contact_corrected` marks it as a mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Contact {
     /// The number of the event that recorded the contact. It identifies the contact.

@@ -1,5 +1,8 @@
 //! Tests each command on an offer by tables (`domain.md` sections 3 and 4). A row has the offer, the earlier commands,
 //! the command under test, and the expected state or refusal.
+//!
+//! The offers are named by the letters S, T, M and D, and each command is one word, such as `body@4` for a contact with
+//! the responsible body on 4 October 2021: see [`Script`]. `#5` names event 5, the first event that a row adds.
 
 use crate::programme::tests::script::{Row, Script, judge};
 
@@ -73,7 +76,7 @@ fn a_mistaken_contact_is_corrected_unless_something_depends_on_it() {
 }
 
 #[test]
-fn the_acceptor_has_been_contacted() {
+fn the_acceptor_must_have_been_contacted() {
     #[rustfmt::skip]
     let rows: &[Row] = &[
         ("S", "body@4 school@5",                    "accept:school@5", "accepted",             ""),
@@ -155,7 +158,7 @@ fn closing_with_each_outcome() {
         ("T", "body@4",                     "close:ineligible@7",          "closed",              ""),
         ("T", "body@4 accept:trust@5",      "close:superseded@7",          "closed",              ""),
         ("T", TO_DELIVERING,                "close:withdrawn@7",           "closed",              ""),
-        // an offer does not close twice, and the state is checked before the date
+        // an offer does not close twice; the reason is the state, even if the date is refused too
         ("T", "decline@5",                  "close:completed@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:declined@7",            "STATE_NOT_ALLOWED",   "while the offer is closed"),
         ("T", "decline@5",                  "close:withdrawn@7",           "STATE_NOT_ALLOWED",   "while the offer is closed"),

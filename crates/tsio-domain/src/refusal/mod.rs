@@ -30,11 +30,12 @@ pub enum LimitKind {
     Fund,
     /// The amount of a fund or a cap as of a day in the past.
     AsOf,
-    /// What is left of an award, a booking or an invoice, another condition of one of them, or whether an offer has an award.
+    /// The amount that is left of an award, a booking or an invoice; another condition for their use; an award that an
+    /// offer needs; or an amount that an offer must not have drawn.
     Award,
     /// A recipient, a partner or a leader who is not allowed.
     Recipient,
-    /// A referral that must not be open, or must be open.
+    /// A referral that is open but must not be, or that is not open but must be.
     Referral,
     /// An import that disagrees with another, or that does not count.
     Import,

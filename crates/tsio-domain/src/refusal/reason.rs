@@ -1,6 +1,6 @@
 //! Defines the reasons why a command can be refused, with one row for each reason.
 
-/// Defines [`Reason`] and its texts. The reference page lists the reasons in this order.
+/// Defines [`Reason`] and its texts. `docs/reference/errors.md` lists the reasons in this order.
 macro_rules! reasons {
     ($($variant:ident = $code:literal, $meaning:literal, $remedy:literal;)+) => {
         /// Why a command was refused.

@@ -146,7 +146,7 @@ pub enum LimitSubject {
     },
     /// An approval.
     Approval(ApprovalId),
-    /// The approval that would be opened by a call that was only checked.
+    /// The approval that a request would open, if the request was only checked.
     UnopenedApproval,
     /// A referral.
     Referral(ReferralId),
