@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::BadId;
 
-/// A SHA-256 hash. Its text is 64 lower-case hex digits.
+/// A SHA-256 hash. It is written as 64 lower-case hex digits, and read in upper or lower case.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Ord, Eq, Hash)]
 pub struct Hash(pub [u8; 32]);
 

@@ -1,6 +1,6 @@
-//! Defines the identifiers. Each opaque id is a UUID; numbers of the register are checked when they are parsed.
+//! Defines the identifiers: UUIDs, numbers of the register, names of records, and ids of people and services.
 //!
-//! Every id is parsed once, where it enters the program. A value of one of these types is always well formed.
+//! Every id is parsed and checked once, where it enters the program. The code after that need not check it again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text is not an identifier of the expected kind.
+/// The error for a text that is not an identifier, or another short value such as an amount, of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {expected}")]
 pub struct BadId {
@@ -25,7 +25,7 @@ impl BadId {
 }
 
 macro_rules! uuid_id {
-    ($(#[$doc:meta])* $name:ident, $expected:literal $(, if $holds:expr)?) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal $(, if $is_valid:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -41,7 +41,7 @@ macro_rules! uuid_id {
             type Err = BadId;
             fn from_str(s: &str) -> Result<Self, BadId> {
                 let id = Uuid::try_parse(s.trim()).ok();
-                $(let id = id.filter($holds);)?
+                $(let id = id.filter($is_valid);)?
                 id.map(Self).ok_or_else(|| BadId::new(s, $expected))
             }
         }
@@ -52,11 +52,11 @@ uuid_id!(/// One offer.
     OfferId, "an offer id (a UUID)");
 uuid_id!(/// One award under an offer.
     AwardId, "an award id (a UUID)");
-uuid_id!(/// One account of the ledger: a fund, or an offer's cap for a strand.
+uuid_id!(/// One account of the ledger: a fund, or an offer's cap for a strand. Requests name only funds.
     AccountId, "a fund id (a UUID)");
 uuid_id!(/// One import of one file.
     ImportId, "an import id (a UUID)");
-uuid_id!(/// One approval by a second person, open or answered.
+uuid_id!(/// One approval: a request that needs a second person.
     ApprovalId, "an approval id (a UUID)");
 uuid_id!(/// One referral of a school or trust.
     ReferralId, "a referral id (a UUID)");
@@ -95,8 +95,8 @@ macro_rules! number_id {
             type Err = BadId;
             fn from_str(s: &str) -> Result<Self, BadId> {
                 let text = s.trim();
-                let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-                digits
+                let has_only_digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                has_only_digits
                     .then(|| text.parse().ok())
                     .flatten()
                     .and_then(Self::new)
@@ -108,11 +108,12 @@ macro_rules! number_id {
 
 number_id!(/// Unique reference number of an establishment (GIAS).
     Urn(u32), 10_000..=999_999, "a URN (5 or 6 digits)");
-number_id!(/// Unique identifier of a group of establishments: a trust, a federation (GIAS).
+number_id!(/// Unique identifier of a group of establishments, such as a trust or a federation (GIAS).
     Uid(u32), 1..=999_999, "a group UID (1 to 6 digits)");
 number_id!(/// Three-digit code of a local authority, the first three digits of a LAESTAB.
     LaCode(u16), 1..=999, "a local authority code (3 digits)");
-number_id!(/// Local authority code and establishment number in one, seven digits.
+number_id!(/// The number of a school in its local authority: the three digits of the authority, then four digits of the
+/// school.
     Laestab(u32), 1_000_000..=9_999_999, "a LAESTAB (7 digits)");
 
 impl Laestab {
@@ -124,7 +125,7 @@ impl Laestab {
     }
 }
 
-/// A programme, one academic year of the offer, written `2021-22`. It is also the name of its record.
+/// A programme: one academic year of the scheme, written `2021-22`. It is also the name of its record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Programme(String);
@@ -153,14 +154,14 @@ impl FromStr for Programme {
     type Err = BadId;
     fn from_str(s: &str) -> Result<Self, BadId> {
         let bad = || BadId::new(s, "a programme (an academic year, like 2021-22)");
-        let digits = |text: &str, count| {
+        let parse_digits = |text: &str, count| {
             (text.len() == count && text.bytes().all(|b| b.is_ascii_digit()))
                 .then(|| text.parse::<u16>().ok())
                 .flatten()
         };
         let (first, second) = s.trim().split_once('-').ok_or_else(bad)?;
-        let year = digits(first, 4).ok_or_else(bad)?;
-        let next = digits(second, 2).ok_or_else(bad)?;
+        let year = parse_digits(first, 4).ok_or_else(bad)?;
+        let next = parse_digits(second, 2).ok_or_else(bad)?;
         if year.saturating_add(1).checked_rem(100) == Some(next) {
             Ok(Self(format!("{year:04}-{next:02}")))
         } else {
@@ -255,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registered_numbers_are_checked() {
+    fn numbers_of_the_register_are_checked() {
         let urn = |s: &str| s.parse::<Urn>().map(Urn::get).ok();
         assert_eq!(urn("100000"), Some(100_000));
         assert_eq!(urn(" 20003 "), Some(20_003));

@@ -90,7 +90,7 @@ pub struct Judgement {
     pub grade: Grade,
 }
 
-/// A school's row in one monthly file. The rules of eligibility are tested on such rows.
+/// A school's row in one monthly file. The rules of eligibility are tests of such rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthRow {
     /// The URN of the school in that month.
@@ -99,7 +99,7 @@ pub struct MonthRow {
     pub as_at: Date,
     /// The import of the file.
     pub import: ImportId,
-    /// The latest graded inspection; `None` if it was never inspected.
+    /// The latest graded inspection; `None` if the school was never inspected.
     pub current: Option<Judgement>,
     /// The graded inspection before it.
     pub previous: Option<Judgement>,

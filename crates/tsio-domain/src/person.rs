@@ -18,10 +18,10 @@ pub type TokenSubject = Hash;
 
 static CASE_MAPPER: LazyLock<CaseMapperBorrowed<'static>> = LazyLock::new(CaseMapper::new);
 
-/// A caller in the form in which people are compared.
+/// The two values of a caller by which people are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// The id.
+    /// The id of the caller.
     pub actor: Actor,
     /// The token subject; `None` without a token, or if it was not recorded.
     pub subject: Option<TokenSubject>,
@@ -42,7 +42,8 @@ impl Person {
     }
 }
 
-/// Whether two ids belong to the same person. ASCII ids only need a comparison without case.
+/// Whether two ids belong to the same person. For two ASCII ids, a comparison without case and outer spaces gives the
+/// same result as their [`key`]s.
 fn is_same_id(one: &str, other: &str) -> bool {
     if one.is_ascii() && other.is_ascii() {
         return one.trim().eq_ignore_ascii_case(other.trim());
@@ -50,7 +51,7 @@ fn is_same_id(one: &str, other: &str) -> bool {
     key(one) == key(other)
 }
 
-/// Returns the form of an id that is compared. The database stores this form in addition to the id.
+/// Returns an id in the form in which ids are compared. The database stores this form in addition to the id.
 #[must_use]
 pub fn key(id: &str) -> String {
     let composed: String = id.nfkc().collect();
@@ -106,14 +107,14 @@ mod tests {
         let our_issuer = "https://login.example.org";
         #[rustfmt::skip]
         let rows = [
-            (person("ann", None),                   person("Ann", None),                   true),
-            (person("ann", None),                   person("ben", None),                   false),
-            (person("ann", Some((our_issuer, "1"))),      person("ann-smith", Some((our_issuer, "1"))), true),
-            (person("ann", Some((our_issuer, "1"))),      person("ben", Some((our_issuer, "2"))),      false),
-            (person("ann", Some((our_issuer, "1"))),      person("ANN", Some((our_issuer, "2"))),      true),
-            (person("ann", Some((our_issuer, "1"))),      person("ben", Some(("other", "1"))),   false),
-            (person("ann", Some(("https://a", "b"))), person("ben", Some(("https://ab", ""))), false),
-            (person("ann", Some((our_issuer, "1"))),      person("ben", None),                   false),
+            (person("ann", None),                     person("Ann", None),                           true),
+            (person("ann", None),                     person("ben", None),                           false),
+            (person("ann", Some((our_issuer, "1"))),  person("ann-smith", Some((our_issuer, "1"))),  true),
+            (person("ann", Some((our_issuer, "1"))),  person("ben", Some((our_issuer, "2"))),        false),
+            (person("ann", Some((our_issuer, "1"))),  person("ANN", Some((our_issuer, "2"))),        true),
+            (person("ann", Some((our_issuer, "1"))),  person("ben", Some(("other", "1"))),           false),
+            (person("ann", Some(("https://a", "b"))), person("ben", Some(("https://ab", ""))),       false),
+            (person("ann", Some((our_issuer, "1"))),  person("ben", None),                           false),
         ];
         for (one, other, same) in rows {
             assert_eq!((one.is(&other), other.is(&one)), (same, same), "{one:?} {other:?}");

@@ -162,13 +162,14 @@ impl From<HandPlacement> for Placement {
 /// placement by a person is used only if the register does not place the school.
 #[must_use]
 pub fn place(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
-    match by_register(school, schools_in) {
+    match place_by_register(school, schools_in) {
         Placement::Unplaced(reason) => school.placed.map_or(Placement::Unplaced(reason), Placement::from),
         placed => placed,
     }
 }
 
-fn by_register(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
+/// Places a school by the newest register only. An open trust places a school of any type that is not maintained.
+fn place_by_register(school: &SchoolFacts, schools_in: impl Fn(Uid) -> usize) -> Placement {
     let mut open_trusts: Vec<&TrustLink> = school.trusts.iter().filter(|link| link.open).collect();
     open_trusts.sort_by_key(|link| link.uid);
     open_trusts.dedup_by_key(|link| link.uid);

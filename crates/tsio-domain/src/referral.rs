@@ -145,7 +145,8 @@ impl Referral {
         })
     }
 
-    /// Applies one more event of this referral. An event that does not concern a referral changes nothing.
+    /// Applies one more event of this referral. Its `referral_raised` event and events about other entities
+    /// change nothing.
     pub fn apply(&mut self, event: &Event) {
         let (seq, on, by) = (event.seq, event.effective, event.actor.clone());
         match &event.body {
@@ -170,7 +171,7 @@ impl Referral {
         self.version = event.seq;
     }
 
-    /// The person who raised the referral, in the form in which people are compared.
+    /// The person who raised the referral, with the two values by which people are compared.
     #[must_use]
     pub fn raiser(&self) -> Person {
         Person { actor: self.raised_by.clone(), subject: self.raised_subject }

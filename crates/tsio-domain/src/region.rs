@@ -35,8 +35,8 @@ pub enum Region {
 }
 
 impl Region {
-    /// All eight regions, in the order of their names. If several regions have equally many schools, the first of them
-    /// counts (`domain.md` section 4).
+    /// All eight regions, in the order of their names. A trust belongs to the region with most of its schools. If
+    /// several regions have equally many, the first of them in this order counts (`domain.md` section 4).
     pub const ALL: [Self; 8] = [
         Self::EastMidlandsHumber,
         Self::EastOfEnglandNorthEastLondon,
@@ -141,9 +141,9 @@ mod tests {
     #[test]
     fn codes_outside_england_are_not_in_the_table() {
         assert!(table().keys().all(|code| !is_outside_england(*code)));
-        let outside = [659, 660, 681, 682, 699, 700, 702, 799, 800, 999];
+        let codes = [659, 660, 681, 682, 699, 700, 702, 799, 800, 999];
         let outside: Vec<u16> =
-            outside.into_iter().filter(|code| LaCode::new(*code).is_some_and(is_outside_england)).collect();
+            codes.into_iter().filter(|code| LaCode::new(*code).is_some_and(is_outside_england)).collect();
         assert_eq!(outside, [660, 681, 700, 702, 799]);
     }
 

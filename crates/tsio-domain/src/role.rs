@@ -54,7 +54,7 @@ pub enum Breadth {
 }
 
 impl Breadth {
-    /// Its name in the documents.
+    /// Its phrase in the role table of the documentation.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ named_enum! {
 pub struct RoleRow {
     /// The role.
     pub role: Role,
-    /// Its breadth.
+    /// Its breadth: the data that it reaches.
     pub reaches: Breadth,
     /// The actions that it may take on data within that breadth.
     pub may: &'static [Action],
@@ -193,7 +193,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller in the form in which people are compared.
+    /// The two values of the caller by which people are compared.
     #[must_use]
     pub fn person(&self) -> Person {
         Person { actor: self.actor.clone(), subject: self.subject }
@@ -247,7 +247,7 @@ impl Reach {
         Self { regions: Regions::These(BTreeSet::new()), assigned_to: None }
     }
 
-    /// The union with another reach.
+    /// The union with another reach of the same caller.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         match (&mut self.regions, other.regions) {

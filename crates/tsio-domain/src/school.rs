@@ -84,7 +84,7 @@ impl HandPlacement {
     }
 }
 
-/// The data of a school that placement needs.
+/// The data of a school that decide its placement, with its name, authority and diocese.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchoolFacts {
     /// The school.
@@ -125,7 +125,7 @@ pub enum SchoolClosed {
     },
     /// Its status is Created in error: it has never been a school.
     CreatedInError,
-    /// Its close date is not in the future. Its status is neither Closed nor Created in error.
+    /// Its close date has come. Its status is neither Closed nor Created in error.
     ByDate {
         /// The close date.
         on: Date,
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn why_it_is_closed_names_its_successors() {
+    fn the_reason_of_a_closure_names_the_successors() {
         let closed_with_successors = |numbers: &[u32]| SchoolEnding {
             status: Some("Closed".to_owned()),
             close_date: Some(day("2021-08-31")),

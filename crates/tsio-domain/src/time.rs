@@ -1,4 +1,5 @@
-//! Defines the time at which a request is handled. The clock is read once; the time is then passed on as a plain value.
+//! Defines the time at which a request is handled. The clock is read once for each request; the time is
+//! then passed on as a plain value.
 
 use serde::{Deserialize, Serialize};
 

@@ -61,8 +61,8 @@ pub struct RegisterState {
 
 impl RegisterState {
     /// Applies the next event. `recorded` is the time of the event with its date in London, or `None` if the time is
-    /// outside the calendar. Returns one sentence for each rule that the event breaks. The caller prints it after the
-    /// number of the event.
+    /// outside the calendar. Returns one sentence for each rule that the event breaks. The caller prints each
+    /// sentence after the number of the event.
     pub fn apply(&mut self, event: &RegisterEvent, recorded: Option<Now>) -> Vec<String> {
         let mut violations = Vec::new();
         violations.extend(self.check_order(event));
@@ -111,7 +111,8 @@ impl RegisterState {
     }
 
     /// Checks the order of events: the record begins with `record_begun`, the adopting events follow directly after
-    /// it, and the withdrawal of an import follows directly after its approval was given.
+    /// it, and the withdrawal of an import follows directly after its approval was given. Also counts the adopting
+    /// events that are left.
     fn check_order(&mut self, event: &RegisterEvent) -> Option<String> {
         let is_first = event.seq == Seq(1);
         let begins = matches!(event.body, RegisterBody::RecordBegun { .. });
@@ -315,8 +316,8 @@ impl RegisterState {
             .or(wrong_expiry)
     }
 
-    /// Answers an approval, and checks the answer by the same rules as the commands do. Returns the rule that the event
-    /// breaks, if any.
+    /// Records the answer to an approval, and checks it by the rules that the commands use. Returns the rule that the
+    /// event breaks, if any.
     fn answer_approval(
         &mut self,
         approval: ApprovalId,

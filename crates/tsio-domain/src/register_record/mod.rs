@@ -55,7 +55,7 @@ named_enum! {
 }
 
 named_enum! {
-    /// The answer to an approval when both are older than this record.
+    /// An answer to an approval, if approval and answer are older than this record.
     AnswerFound {
         /// Given and carried out.
         CarriedOut = "carried_out",
@@ -277,6 +277,6 @@ impl Body for RegisterBody {
 /// One event of this record. It has no offer, no reason code and no ledger entries.
 pub type RegisterEvent = super::event::Event<RegisterBody>;
 
-/// The number of the last event of this record at the time when a decision read the register and the files. 0 if the
-/// record had no event.
+/// The number of an event of this record. A decision that reads the register and the files notes the number of the last
+/// event at that time; 0 if the record had no event.
 pub type RegisterSeq = Seq;

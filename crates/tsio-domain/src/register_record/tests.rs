@@ -161,7 +161,8 @@ fn each_broken_rule_is_reported() {
     }
 }
 
-/// The third event opens an approval, the fourth gives it, and the fifth withdraws the import.
+/// The five events of a valid record: it begins, a file lands, an approval is opened and given, and the import is
+/// withdrawn.
 fn withdrawal() -> [RegisterEvent; 5] {
     [
         event(1, "tsio", 0, RegisterBody::RecordBegun { found: 0 }),
@@ -238,12 +239,12 @@ fn adopting_events_follow_the_first_event_and_are_counted() {
         withdrawn_by: None,
         replaced_by: None,
     };
-    for (count, expected) in [(1, 0), (0, 1), (2, 1)] {
+    for (count, violation_count) in [(1, 0), (0, 1), (2, 1)] {
         let mut state = RegisterState::default();
         let mut violations = apply(&mut state, &begun(count));
         violations.extend(apply(&mut state, &event(2, "tsio", 0, body.clone())));
         violations.extend(state.unfinished());
-        assert_eq!(violations.len(), expected, "{count}: {violations:?}");
+        assert_eq!(violations.len(), violation_count, "{count}: {violations:?}");
         assert_eq!(state.imports[&import(1)].imported_by.to_string(), "ann");
     }
 }
@@ -284,10 +285,10 @@ fn every_body_keeps_its_json() {
     }
 }
 
-/// Computed with Python's hashlib from the description in `docs/reference/record.md`.
+/// The expected hashes were computed with Python's hashlib from the description in `docs/reference/record.md`.
 #[test]
 fn rows_are_hashed_as_the_documentation_describes() {
-    // A link: school 100001 to 100002, its type "Successor", on no day.
+    // A row of the links: from school 100001 to 100002, named Ash Academy, of type Successor, without a date.
     let mut row = Encoder::new(b"tsio row v1\n");
     row.number(100_001);
     row.number(100_002);
