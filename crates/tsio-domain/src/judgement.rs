@@ -90,7 +90,7 @@ pub struct Judgement {
     pub grade: Grade,
 }
 
-/// A school's row in one monthly file. The rules of eligibility are tests of such rows.
+/// A school's row in one monthly file. The rules of eligibility test such rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonthRow {
     /// The URN of the school in that month.

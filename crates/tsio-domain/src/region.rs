@@ -35,8 +35,9 @@ pub enum Region {
 }
 
 impl Region {
-    /// All eight regions, in the order of their names. A trust belongs to the region with most of its schools. If
-    /// several regions have equally many, the first of them in this order counts (`domain.md` section 4).
+    /// All eight regions, in the order of their names. A trust's offer belongs to the region with most of its
+    /// eligible schools. If several regions have equally many, the first of them in this order counts (`domain.md`
+    /// section 4).
     pub const ALL: [Self; 8] = [
         Self::EastMidlandsHumber,
         Self::EastOfEnglandNorthEastLondon,

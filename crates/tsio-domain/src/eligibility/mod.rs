@@ -2,9 +2,9 @@
 //!
 //! * A file says something only about the URNs in it. A missing URN is never a change of grade and never a "no".
 //! * The order of the rows never changes the result.
-//! * If a file made a school eligible, the file of a later month never takes that away. But two people may decide with
-//!   which judgements a school entered the year. This counts only while no file shows it, so a later import can replace
-//!   the decision.
+//! * If a file made a school eligible, the file of a later month never takes that away.
+//! * Two people may decide with which judgements a school entered the year. Their decision counts only while no file
+//!   shows these judgements, so a later import can replace it.
 //! * Two URNs are joined if the monthly files print one as the predecessor of the other. A link of the register joins
 //!   them only if the files do not contradict the link, and only for the rules about the judgements on entry.
 
@@ -179,8 +179,8 @@ impl SchoolAssessment {
         self.superseded_by.is_none() && self.has_no_row_by_entry(terms)
     }
 
-    /// Like [`Self::is_unknown_on_entry`], but also true for a URN that is superseded. Such a URN passes the results of
-    /// its predecessors on.
+    /// Like [`Self::is_unknown_on_entry`], but also true for a superseded URN, because such a URN still passes on the
+    /// results of its predecessors.
     #[must_use]
     pub fn has_no_row_by_entry(&self, terms: &Terms) -> bool {
         self.on_entry(terms).any(|it| matches!(it, Finding::Unknown(_) | Finding::Decided { .. }))

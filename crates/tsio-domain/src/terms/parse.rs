@@ -126,6 +126,7 @@ fn rules(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Vec<RuleD
 }
 
 fn rule(name: &str, fields: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Rule> {
+    // Numbers and not tests, because a test can be made only after its other fields have been read.
     const JUDGED_IN_YEAR: u8 = 0;
     const TWICE_ON_ENTRY: u8 = 1;
     const EXCEPTIONAL: u8 = 2;
