@@ -40,7 +40,7 @@ impl<A> CommandOutcome<A> {
 }
 
 impl CommandOutcome {
-    /// Converts the answer to the type of the command.
+    /// Converts the answer to the answer type of the command.
     ///
     /// # Errors
     /// [`AppError::Bug`] if the answer is of another kind.
@@ -71,7 +71,7 @@ pub enum AnyAnswer {
     ApprovalGiven(Box<ApprovalGiven>),
     /// An approval was denied or withdrawn, so its change is not carried out.
     ApprovalEnded(Box<ApprovalEnded>),
-    /// A referral was made or changed.
+    /// A referral was made, changed or decided. Has an offer only if the referral was approved.
     Referral(Box<ReferralDecided>),
     /// A text was erased.
     Erased(TextErased),

@@ -40,7 +40,7 @@ pub enum AppError {
     /// Some fields have invalid values. All of them are listed.
     #[error("{} field(s) are wrong", .0.len())]
     Invalid(Vec<Violation>),
-    /// A file cannot be used as a whole.
+    /// A file is refused: none of its rows is imported.
     #[error("{why}")]
     FileRefused {
         /// The reason, in words.

@@ -90,14 +90,14 @@ struct Inner {
     changes: Arc<ChangeNotifier>,
     reader: OfferReader,
     programme_lookup: ProgrammeLookup,
-    /// Allows one verification at a time: each reads a whole record, over three of the few read connections.
+    /// Allows one verification at a time, because each uses three of the few read connections until it ends.
     verify_permit: Semaphore,
 }
 
-/// How this server's clock differs from the record and from the database.
+/// How this server's clock differs from the time of the last recorded event, and from the database's clock.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClockSkew {
-    /// How far the clock is behind the last event that was recorded in any programme.
+    /// How far the clock is behind the last event that was recorded in any programme; 0 if it is not behind.
     pub behind: Duration,
     /// The difference from the database's clock, in either direction; 0 on SQLite.
     pub apart: Duration,
@@ -128,7 +128,8 @@ impl App {
         Ok(with_retry(|| self.store().snapshot()).await?)
     }
 
-    /// Checks that the database answers, and that the last write did not find that the database cannot write.
+    /// Checks that the database answers, and that this program can use it. After a failed write, also checks that the
+    /// database can be written.
     ///
     /// # Errors
     /// [`AppError::Unavailable`], [`AppError::StorageFull`], [`AppError::Outdated`].
@@ -180,7 +181,7 @@ impl App {
         self.inner.writer.waiting()
     }
 
-    /// Whether the last write ended in an unexpected way.
+    /// Whether a write ended in an unexpected way, and none has succeeded since.
     #[must_use]
     pub fn is_write_in_doubt(&self) -> bool {
         self.store().is_write_in_doubt()
@@ -221,8 +222,8 @@ impl App {
 /// # Errors
 /// [`AppError::RequestIdReused`] if the stored request had another method or other content.
 pub(crate) fn replay_stored_answer(stored: &Stored, request: &RequestIdentity) -> Result<Vec<u8>> {
-    let is_same_call = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
-    if is_same_call { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
+    let is_same_request = stored.fingerprint == request.fingerprint && stored.rpc == request.rpc;
+    if is_same_request { Ok(stored.answer.clone()) } else { Err(AppError::RequestIdReused) }
 }
 
 /// Fails if none of the caller's roles allows the action.

@@ -7,7 +7,7 @@ use crate::domain::hash::Hash;
 use crate::domain::ids::{Actor, ApprovalId, RequestId};
 use crate::store::requests::Stored;
 
-/// Identifies a repeated request.
+/// The identity of a request, by which a repeat of it is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestIdentity {
     /// The request id, chosen by the caller.
@@ -22,20 +22,20 @@ impl RequestIdentity {
     /// The identity of a request with one encoded message.
     #[must_use]
     pub fn of_message(id: RequestId, rpc: &'static str, message: &[u8]) -> Self {
-        let sum = Sha256::new().chain_update(rpc).chain_update([0]).chain_update(message);
-        Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
+        let hasher = Sha256::new().chain_update(rpc).chain_update([0]).chain_update(message);
+        Self { id, rpc, fingerprint: Hash(hasher.finalize().into()) }
     }
 
     /// The identity of a request about reference data. The fingerprint hashes the relevant parts of its message, each
     /// preceded by its length.
     #[must_use]
     pub fn of_parts(id: RequestId, rpc: &'static str, parts: &[&[u8]]) -> Self {
-        let mut sum = Sha256::new();
+        let mut hasher = Sha256::new();
         for part in [rpc.as_bytes()].iter().chain(parts) {
-            sum.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-            sum.update(part);
+            hasher.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(part);
         }
-        Self { id, rpc, fingerprint: Hash(sum.finalize().into()) }
+        Self { id, rpc, fingerprint: Hash(hasher.finalize().into()) }
     }
 
     /// The row that stores the answer of this request. While a second person has to approve, the answer is empty and
@@ -56,7 +56,7 @@ mod tests {
         Uuid::parse_str(text).unwrap()
     }
 
-    /// Requests of the fixture 03-f908fa8, with the fingerprints that are stored there.
+    /// Requests of the fixture `tests/fixtures/03-f908fa8`, with the fingerprints that are stored there.
     #[test]
     fn fingerprints_equal_those_that_earlier_versions_stored() {
         let request = RequestId(id("caddf664-c214-491b-9c65-d97737279e6d"));

@@ -84,7 +84,7 @@ pub(crate) async fn with_retry<T, E: Transient, F: Future<Output = Result<T, E>>
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 attempts = attempts.saturating_add(1);
             }
-            done => return done,
+            result => return result,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Loads and reads the terms of programmes. Terms are loaded once and never changed, so reads come from a cache.
+//! Loads and reads the terms of programmes. Terms are loaded once and never changed, so [`App::terms`] has a cache.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const MAX_BYTES: usize = 256 * 1024;
 /// A request to load terms.
 #[derive(Debug, Clone, Copy)]
 pub struct NewTerms<'a> {
-    /// Identifies a repeated request.
+    /// The identity of the request, by which a repeat is recognised.
     pub request: RequestIdentity,
     /// The name of the terms file, for messages.
     pub file_name: &'a str,

@@ -21,7 +21,7 @@ pub struct LoadedScheme {
 }
 
 impl LoadedScheme {
-    /// The state of a programme under these terms before its first event.
+    /// The state of a programme under these terms before its first event. `open` says whether the programme is open.
     pub(in crate::app) fn initial_state(&self, open: bool) -> ProgrammeState {
         let (programme, scheme) = (self.terms.programme().clone(), Arc::clone(&self.terms));
         ProgrammeState::new(ProgrammeHeader { programme, terms: self.sha256.0, scheme, open })

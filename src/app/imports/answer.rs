@@ -15,7 +15,7 @@ use crate::store;
 /// A request to deny an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// Identifies a repeated request.
+    /// The identity of the request, by which a repeat is recognised.
     pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,
@@ -26,7 +26,7 @@ pub struct Denial {
 /// A request to withdraw an approval, made by its requester.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// Identifies a repeated request.
+    /// The identity of the request, by which a repeat is recognised.
     pub request: RequestIdentity,
     /// The approval.
     pub approval: ApprovalId,

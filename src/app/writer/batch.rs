@@ -117,8 +117,9 @@ fn names_approval(result: &CommandResult) -> bool {
 }
 
 /// Ends a batch whose state cannot be loaded. If the batch is a single repeated request, it still gets its stored answer,
-/// provided that its caller may see all regions: checking a narrower reach needs the state. Otherwise returns the error, as
-/// the result of the command if it is the only one in the batch and trying again cannot help.
+/// provided that its caller's reach is everything: checking a narrower reach needs the state. Otherwise the batch fails with
+/// the error. The exception is a batch of at most one command, if trying again cannot help: then the error is the only
+/// result of the batch.
 async fn replay_without_state(
     context: &WriterContext,
     tx: WriteTx,
@@ -151,7 +152,7 @@ async fn find_stored_answer(context: &WriterContext, submission: &Submission) ->
     Ok(Some(replay_stored_answer(stored, &submission.request)))
 }
 
-/// Loads the state and the stored answers of a batch. Normally the answers come with the state, in a common round trip. If a
+/// Loads the state and the stored answers of a batch. Normally the answers are loaded with the state, in one round trip. If a
 /// command reads the monthly files, the answers are loaded first, because a repeated identify needs no state.
 async fn load(
     tx: &WriteTx,

@@ -51,7 +51,7 @@ enum DecisionAnswer {
     ApprovalOpened(Refusal),
 }
 
-/// Who makes a request, in which regions they may act, and the id of the request.
+/// Who makes a request, the reach that they have for its command, and the id of the request.
 pub(in crate::app::writer) struct Requester<'a> {
     pub(in crate::app::writer) actor: &'a Actor,
     pub(in crate::app::writer) subject: Option<TokenSubject>,

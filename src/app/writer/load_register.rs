@@ -30,8 +30,8 @@ pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<Register
     Ok(())
 }
 
-/// Loads the responsible body of each school whose offer gets a contact, unless the offer no longer takes its responsible
-/// body from the register.
+/// Loads the responsible bodies for standalone offers that get a contact, by school. Offers whose responsible body does not
+/// change any more are left out.
 pub(super) async fn load_responsible_bodies(
     from: &impl Readable,
     required: &RequiredState,
@@ -49,9 +49,9 @@ pub(super) async fn load_responsible_bodies(
     Ok(())
 }
 
-/// Loads the referrals that commands name, the open referrals of the same schools and trusts and, for identify, all open
-/// referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that a
-/// command approves. The register is locked already for these.
+/// Loads the referrals that commands name, the open referrals of the schools and trusts that commands refer and, for identify,
+/// all open referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that
+/// a command approves. The caller has locked the register if a command needs offer placements.
 pub(super) async fn load_referrals(
     from: &impl Readable,
     required: &RequiredState,
@@ -79,8 +79,9 @@ pub(super) async fn load_referrals(
     Ok(())
 }
 
-/// Loads the regions of schools whose entry position a command names. If a command decides an entry position, also loads what
-/// the files say of the school, earlier decisions, and its open offer. The register is locked already for this.
+/// Loads the regions of schools whose entry position a command names. If a command decides an entry position, or answers an
+/// approval of such a decision, also loads what the files say of the school, earlier decisions, and the open offers of the
+/// school and its predecessors. The caller has locked the register in these cases.
 pub(super) async fn load_entry_schools(
     from: &impl Readable,
     required: &RequiredState,

@@ -152,7 +152,7 @@ async fn load_texts(
 }
 
 /// Loads the awards that commands name, all awards of offers that start, end or get another date, and all awards of fees for
-/// the same leaders. Then loads the movements of the awards that need them, by their offers.
+/// the leaders of new and undone awards. Then loads the movements of the awards that need them, by their offers.
 async fn load_awards(
     from: &impl Readable,
     required: &RequiredState,
@@ -180,8 +180,8 @@ async fn load_awards(
     Ok(())
 }
 
-/// Loads what has been paid on the invoices that commands name or undo. Loads the issuer of each invoice that names no
-/// issuer, and earlier draws without an invoice.
+/// Loads what has been paid on the invoices that commands pay, and on all invoices of awards with a movement to undo. Loads
+/// the issuer of each invoice for which a command names no issuer, and earlier draws without an invoice.
 async fn load_claims(
     from: &impl Readable,
     required: &RequiredState,
@@ -210,7 +210,7 @@ async fn load_claims(
             organisations.push((award.id, name.clone()));
         }
     }
-    // The text of an award of an NLE names the leader's organisation.
+    // For an award of an NLE, the text of the event that made the award names the leader's organisation.
     let nle_awards = without_issuer.iter().filter(|it| matches!(it.support, Support::Nle { .. }));
     let nle_awards: HashMap<Seq, AwardId> = nle_awards.map(|it| (it.made, it.id)).collect();
     if !nle_awards.is_empty() {

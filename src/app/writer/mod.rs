@@ -79,9 +79,9 @@ pub struct Submission {
     pub actor: Actor,
     /// The subject of the caller's token, which tells two people apart; `None` if the caller has none.
     pub subject: Option<TokenSubject>,
-    /// The regions in which the caller may act. A stored answer is returned only within them.
+    /// The caller's reach for the command. A stored answer is returned only within it.
     pub reach: Reach,
-    /// Identifies a repeated request. The same id with different content is refused.
+    /// The identity of the request, by which a repeat is recognised. The same id with different content is refused.
     pub request: RequestIdentity,
     /// The command.
     pub command: Command,

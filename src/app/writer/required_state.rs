@@ -99,8 +99,8 @@ impl RequiredState {
         }
     }
 
-    /// Whether a command needs the register or the files, as far as the commands show it. Some needs are seen only after
-    /// loading: an offer may take its responsible body from the register. Those are not considered here.
+    /// Whether the commands alone show that the register or the files are needed. Other needs are found only after loading
+    /// and are not considered here: an offer may take its responsible body from the register.
     pub(super) fn reads_register(&self) -> bool {
         let schools = [&self.schools_to_place, &self.entry_schools, &self.referred_schools];
         self.identifies
@@ -210,7 +210,7 @@ impl RequiredState {
         match command {
             ReferralCommand::Raise(new) => {
                 self.referred_subjects.insert(new.subject);
-                // A trust whose school is offered support on its own is referred as that school.
+                // The referral of a trust with one open school records that school as its subject.
                 self.referred_subjects.extend(new.urns.iter().copied().map(ReferralSubject::School));
                 self.referred_schools.extend(&new.urns);
             }

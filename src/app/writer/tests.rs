@@ -47,9 +47,9 @@ async fn programmes_that_share_a_writer_take_turns() {
     let permit = test_app.app.store().write_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
     let flood = join_all((0..3 * BATCH_COMMANDS).map(|n| {
-        let call = submit(&test_app, &busy, note(busy_offers[n % busy_offers.len()]));
+        let request = submit(&test_app, &busy, note(busy_offers[n % busy_offers.len()]));
         async {
-            call.await.unwrap();
+            request.await.unwrap();
             answered.fetch_add(1, Ordering::Relaxed);
         }
     }));
@@ -57,9 +57,12 @@ async fn programmes_that_share_a_writer_take_turns() {
         submit(&test_app, &quiet, note(quiet_offers[0])).await.unwrap();
         answered.load(Ordering::Relaxed)
     };
-    let ((_, before), ()) = join(join(flood, single), async { drop(permit) }).await;
+    let ((_, answered_before), ()) = join(join(flood, single), async { drop(permit) }).await;
     // The flood was queued first, so it may be one batch ahead, but never two.
-    assert!(before < 2 * BATCH_COMMANDS, "{before} commands of the flood were answered before the single one");
+    assert!(
+        answered_before < 2 * BATCH_COMMANDS,
+        "{answered_before} commands of the flood were answered before the single one"
+    );
 }
 
 /// The clock is set 20 seconds back after an event was recorded just after midnight, so that it shows the day before.
@@ -100,15 +103,15 @@ async fn a_command_whose_answer_cannot_be_encoded_writes_nothing() {
     let programme_name = programme("2021-22");
     let offer = offers(&test_app, &programme_name).await[0];
     let answer = |_: CommandOutcome| Err(AppError::Bug("no answer".to_owned()));
-    let wrong = Submission {
+    let unencodable = Submission {
         encoders: AnswerEncoders { answer, ..EMPTY_ENCODERS },
         ..submission(&programme_name, note(offer))
     };
     let permit = test_app.app.store().write_permit().await.unwrap();
-    let (first, wrong, last) =
-        (submit(&test_app, &programme_name, note(offer)), wrong, submit(&test_app, &programme_name, note(offer)));
-    let id = wrong.request.id;
-    let queued = async { tokio::join!(first, test_app.app.inner.writer.submit(wrong), last) };
+    let first = submit(&test_app, &programme_name, note(offer));
+    let last = submit(&test_app, &programme_name, note(offer));
+    let id = unencodable.request.id;
+    let queued = async { tokio::join!(first, test_app.app.inner.writer.submit(unencodable), last) };
     let ((first, refused, last), ()) = join(queued, async { drop(permit) }).await;
     assert!(matches!(refused, Err(AppError::Bug(_))), "{refused:?}");
     let recorded = events::page(test_app.app.store(), &programme_name, Seq(1), 10_000).await.unwrap();

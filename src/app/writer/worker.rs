@@ -37,6 +37,7 @@ pub(super) fn start(context: Arc<WriterContext>, programme: Programme) -> mpsc::
 /// Takes and writes one batch after the other, until the queue is closed.
 async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mutex<mpsc::Receiver<PendingCommand>>>) {
     let mut waiting = receiver.lock().await;
+    // A command that was taken from the queue and did not fit into the last batch. It begins the next batch.
     let mut next: Option<PendingCommand> = None;
     loop {
         let first = match next.take() {
@@ -209,15 +210,15 @@ async fn write_and_answer(
 
 /// How far the writing of a batch has come.
 struct BatchProgress {
-    /// The lock that was taken before the batch, until an attempt uses it.
+    /// The lock that was taken before the commands of the batch; `None` once an attempt has used it.
     locked: Option<LockedProgramme>,
     /// Whether an attempt has held the lock. After that no command is dropped, because it may have been carried out.
     has_attempted: bool,
 }
 
 /// Tries to write a batch a bounded number of times, and returns the results of its commands. The first attempt uses the lock
-/// that was taken before the batch. After a lost connection it is unknown whether the commit happened. Each attempt therefore
-/// reads the stored answers under the lock: if the commit happened, they are there.
+/// that was taken before the commands of the batch. After a lost connection it is unknown whether the commit happened. Each
+/// attempt therefore reads the stored answers under the lock: if the commit happened, they are there.
 async fn write_with_retry(
     context: &WriterContext,
     programme: &Programme,
