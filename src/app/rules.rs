@@ -37,8 +37,8 @@ pub struct Upgraded {
     /// The number of imports that the register's record adopted when it began; `None` if the record had begun before.
     pub imports: Option<usize>,
     /// If a programme adopted the rules now: all approvals that have expired without an answer, otherwise empty. An open
-    /// approval expires by the adoption if older rules did not store a statement of what it would change. Its change has
-    /// to be requested again.
+    /// approval that has no expiry, because older rules did not set one, expires by the adoption. Its change has to be
+    /// requested again.
     pub expired: Vec<Approval>,
 }
 

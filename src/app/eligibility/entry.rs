@@ -99,26 +99,26 @@ fn describe_rules(terms: &Terms, assessment: &Assessment, urn: Urn, selects: imp
 /// Explains why no rule makes a school eligible, under the newest URN of its lineage. `None` if it is eligible.
 pub(super) fn why_not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -> Option<String> {
     let assessment = &standings.assessment;
-    let heir = assessment.newest_urn(urn);
+    let newest_urn = assessment.newest_urn(urn);
     let by_trust = standings
         .trusts
         .iter()
-        .any(|it| it.is_eligible() && it.listed.iter().any(|listed| assessment.newest_urn(*listed) == heir));
-    let by_referral = standings.granted.contains_key(&heir);
-    if by_trust || by_referral || assessment.school(heir).is_some_and(SchoolAssessment::is_eligible) {
+        .any(|it| it.is_eligible() && it.listed.iter().any(|listed| assessment.newest_urn(*listed) == newest_urn));
+    let by_referral = standings.granted.contains_key(&newest_urn);
+    if by_trust || by_referral || assessment.school(newest_urn).is_some_and(SchoolAssessment::is_eligible) {
         return None;
     }
     let is_by_judgement = |test: &Test| matches!(test, Test::TwiceOnEntry { .. } | Test::JudgedInYear { .. });
-    let reason = describe_rules(terms, assessment, heir, is_by_judgement);
+    let reason = describe_rules(terms, assessment, newest_urn, is_by_judgement);
     let says_no = |it: &SchoolAssessment| it.on_entry(terms).any(|it| matches!(it, Finding::NotMet(_)));
     // If there are several decisions about a lineage, the one about the newest URN would count.
-    let lineage = assessment.schools().iter().filter(|it| assessment.newest_urn(it.urn) == heir);
+    let lineage = assessment.schools().iter().filter(|it| assessment.newest_urn(it.urn) == newest_urn);
     let newest_decision = lineage.rev().find_map(|it| standings.decisions.get(&it.urn));
-    let reason = match newest_decision.filter(|it| it.met && assessment.school(heir).is_some_and(says_no)) {
-        Some(met) => format!("{reason}; {}", files_take_precedence(met)),
+    let reason = match newest_decision.filter(|it| it.met && assessment.school(newest_urn).is_some_and(says_no)) {
+        Some(decision) => format!("{reason}; {}", files_take_precedence(decision)),
         None => reason,
     };
-    Some(if heir == urn { reason } else { format!("it counts as URN {heir} now: {reason}") })
+    Some(if newest_urn == urn { reason } else { format!("it counts as URN {newest_urn} now: {reason}") })
 }
 
 /// The remark that the answer of the files takes precedence over this decision.

@@ -90,8 +90,8 @@ fn closed_school(school: &School) -> Option<ClosedSchool> {
     Some(ClosedSchool { urn, name, reason: school.closed.clone()?, successors, eligible: true, offer: None })
 }
 
-/// Returns those of these open referrals whose schools are all eligible by the files, placed, and not closed. The next
-/// identify records them as confirmed.
+/// Returns the open referrals whose schools are all eligible by the files, placed, and not closed. The next identify records
+/// them as confirmed.
 pub(crate) async fn confirmed(
     from: &impl Readable,
     terms: &Terms,
@@ -149,8 +149,8 @@ impl<'a> PlacementFinder<'a> {
         let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
         let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
         for school in standings.assessment.schools() {
-            if let Some(heir) = school.superseded_by {
-                predecessors.entry(heir).or_default().push(school.urn);
+            if let Some(newest_urn) = school.superseded_by {
+                predecessors.entry(newest_urn).or_default().push(school.urn);
             }
         }
         Ok(Self { standings, trusts, predecessors })
@@ -204,7 +204,7 @@ pub(crate) async fn responsible_bodies(
     Ok(schools.values().filter_map(answer).collect())
 }
 
-/// The responsible body ("your trust, diocese or local authority"): the trust, else the diocese, else the local authority.
+/// The responsible body of a school: its trust, or else its diocese, or else its local authority.
 fn responsible_body(school: &School, la: LaCode) -> ResponsibleBody {
     match (school.placement.trust(), &school.diocese) {
         (Some(uid), _) => ResponsibleBody::Trust(uid),

@@ -77,7 +77,7 @@ pub struct Explanation {
     pub trust: Option<Trust>,
 }
 
-/// How a school changed between two months.
+/// How a school changed between two dates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// Eligible now, but not before.
@@ -88,7 +88,8 @@ pub enum ChangeKind {
     Superseded,
     /// Unknown now; before, it was known or no file showed it.
     BecameUnknown,
-    /// Eligible before, but not now: possible only after a file was withdrawn or replaced.
+    /// Eligible before, but not now under any URN. For example, its school was split, and the result that it had from a
+    /// predecessor passed to a newer URN.
     NoLongerEligible,
 }
 
@@ -153,7 +154,7 @@ pub struct EligibilityPageStart {
 /// The query of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EligibilityQuery {
-    /// Which schools; by default the eligible ones.
+    /// The condition that the schools must meet; `None` for the eligible schools.
     pub condition: Option<Condition<EligibilityField>>,
     /// Their order.
     pub order: EligibilityOrder,
@@ -183,7 +184,7 @@ impl App {
         Ok(summarise(&loaded.terms, &standings.assessment, &standings.standing()))
     }
 
-    /// The words that the condition of a list may use. `eligible`, `unknown`; `unplaced` (eligible, but of no kind of
+    /// The words that the condition of a list may use: `eligible`; `unknown`; `unplaced` (eligible, but of no kind of
     /// recipient); `closed` (eligible, but closed by the newest register); `decided` (a decision of two people about its
     /// entry position counts); and the ids of the programme's rules.
     ///

@@ -114,6 +114,7 @@ fn rules(
             (Test::TrustImprovement(_), Some(trust)) => {
                 let is_listed = trust.listed.contains(&urn);
                 let of_trust = trust_rule(trust);
+                // The trust met the rule, and this school is not one of those that the rule makes eligible.
                 let is_met_by_others = of_trust.outcome == RuleOutcome::Met && !is_listed;
                 let outcome = if is_met_by_others { RuleOutcome::NotMet } else { of_trust.outcome };
                 let reason = format!("its trust {}: {}", trust.uid, of_trust.reason);

@@ -60,12 +60,12 @@ impl Standings {
     pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
         let decisions = entry_decisions::decisions(from, terms.programme()).await?;
         let (assessment, trusts) = assess_all(from, terms, &entry_decisions::positions(&decisions)).await?;
-        let heir = |urn: &Urn| assessment.newest_urn(*urn);
+        let newest_urn = |urn: &Urn| assessment.newest_urn(*urn);
         let mut urns: BTreeSet<Urn> =
             assessment.schools().iter().filter(|it| needs_placement(it)).map(|it| it.urn).collect();
-        urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(heir));
+        urns.extend(trusts.iter().flat_map(|trust| &trust.listed).map(newest_urn));
         let approved = store::referrals::approved(from, terms.programme()).await?;
-        let grants = approved.iter().flat_map(|it| it.exceptional.iter().map(move |urn| (heir(urn), it.clone())));
+        let grants = approved.iter().flat_map(|it| it.exceptional.iter().map(move |urn| (newest_urn(urn), it.clone())));
         let granted: BTreeMap<Urn, Referral> = grants.collect();
         urns.extend(granted.keys());
         let urns: Vec<Urn> = urns.into_iter().collect();
@@ -89,7 +89,7 @@ impl Standings {
         Ok(standings)
     }
 
-    /// The parts that the functions of the domain take, borrowed.
+    /// The inputs of the functions of the domain, borrowed from these standings.
     pub(super) fn standing(&self) -> EntitlementInputs<'_> {
         EntitlementInputs {
             placements: &self.placements,

@@ -21,24 +21,24 @@ use crate::store::imports;
 type SummaryRow = [usize; 13];
 
 async fn summary_row(test_app: &TestApp, year: &str) -> SummaryRow {
-    let sum = test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme(year)).await.unwrap();
-    let rule = |id| sum.by_rule.get(&RuleId::new(id)).copied().unwrap_or(0);
+    let summary = test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme(year)).await.unwrap();
+    let rule = |id| summary.by_rule.get(&RuleId::new(id)).copied().unwrap_or(0);
     let (e1, e2) = (rule("E1_RI_IN_YEAR"), rule("E2_RI_TWICE_ON_ENTRY"));
-    let alone = sum.standalone;
+    let alone = summary.standalone;
     [
-        sum.schools,
-        sum.eligible_schools,
+        summary.schools,
+        summary.eligible_schools,
         e1,
         e2,
-        (e1 + e2).saturating_sub(sum.eligible_schools),
-        sum.mat.schools,
-        sum.mat.trusts,
+        (e1 + e2).saturating_sub(summary.eligible_schools),
+        summary.mat.schools,
+        summary.mat.trusts,
         alone.schools,
         alone.maintained,
         alone.single_academy_trust,
         alone.single_school_mat,
-        sum.unplaced,
-        sum.unknown,
+        summary.unplaced,
+        summary.unknown,
     ]
 }
 
@@ -105,20 +105,21 @@ async fn rows_that_are_not_read_would_change_no_answer() {
 #[tokio::test]
 async fn the_next_year_has_other_rules() {
     let test_app = app_with_all_files().await;
-    let sum = test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme("2022-23")).await.unwrap();
-    let alone = sum.standalone;
+    let summary =
+        test_app.app.eligibility_summary(&admin("ann"), test_app.today(), &programme("2022-23")).await.unwrap();
+    let alone = summary.standalone;
     assert_eq!(
         (
             alone.schools,
             alone.maintained,
             alone.single_academy_trust,
             alone.single_school_mat,
-            sum.unplaced,
-            sum.unknown
+            summary.unplaced,
+            summary.unknown
         ),
         (4, 2, 1, 1, 1, 0)
     );
-    assert_eq!(sum.mat.trusts, 2);
+    assert_eq!(summary.mat.trusts, 2);
     let explained =
         test_app.app.explain_trust(&admin("ann"), test_app.today(), &programme("2022-23"), uid(90011)).await.unwrap();
     assert_eq!(explained.trust.map(|it| it.schools), Some(4));
@@ -153,8 +154,8 @@ async fn candidates_are_recipients_with_their_schools() {
     let (march_membership, as_at) = MARCH[1];
     test_app.import_sample(march_membership, as_at).await;
     let found = candidates_of(&test_app, "2021-22").await;
-    let heir = found.recipients.iter().flat_map(|it| &it.schools).find(|it| it.urn == urn(990_001)).unwrap();
-    assert_eq!(heir.predecessors, [urn(900_001)]);
+    let newest = found.recipients.iter().flat_map(|it| &it.schools).find(|it| it.urn == urn(990_001)).unwrap();
+    assert_eq!(newest.predecessors, [urn(900_001)]);
 }
 
 #[tokio::test]

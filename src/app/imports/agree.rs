@@ -1,5 +1,5 @@
-//! Compares two files of one kind and date. If they disagree, the import of the second file is refused, and the refusal
-//! names the rows. The exception is an import that replaces the first file.
+//! Compares a file to import with a landed file of the same kind and date. If they disagree, the import is refused, and the
+//! refusal names the rows. The exception is an import that replaces the landed file.
 //!
 //! Only columns that a rule uses are compared: judgements, groups and their status, types, dates of joining. It is no
 //! disagreement if a name is spelled differently, or if a row is in only one of the files.
@@ -9,50 +9,50 @@ use std::hash::Hash;
 
 use crate::store::imports::{Month, StagedRows};
 
-/// Names the rows of the first file that the second file contradicts, in the order of the first file.
-pub(super) fn disagreements(our_rows: &StagedRows, their_rows: &StagedRows) -> Vec<String> {
-    match (our_rows, their_rows) {
-        (StagedRows::Ofsted(our_rows), StagedRows::Ofsted(their_rows)) => rows_that_differ(
-            our_rows,
-            their_rows,
+/// Names the rows of the file to import that the landed file contradicts, in the order of the file to import.
+pub(super) fn disagreements(new_rows: &StagedRows, landed_rows: &StagedRows) -> Vec<String> {
+    match (new_rows, landed_rows) {
+        (StagedRows::Ofsted(new_rows), StagedRows::Ofsted(landed_rows)) => rows_that_differ(
+            new_rows,
+            landed_rows,
             |it| it.urn,
             |it| (current(it), previous(it)),
             |urn| format!("URN {urn}"),
         ),
-        (StagedRows::Groups(our_rows), StagedRows::Groups(their_rows)) => rows_that_differ(
-            our_rows,
-            their_rows,
+        (StagedRows::Groups(new_rows), StagedRows::Groups(landed_rows)) => rows_that_differ(
+            new_rows,
+            landed_rows,
             |it| it.uid,
             |it| (it.kind, &it.status),
             |uid| format!("group {uid}"),
         ),
-        (StagedRows::Membership(our_rows), StagedRows::Membership(their_rows)) => {
+        (StagedRows::Membership(new_rows), StagedRows::Membership(landed_rows)) => {
             let compared = |it: &crate::store::imports::Member| {
                 (it.kind, it.status.clone(), it.joined_on, it.school_type.clone(), it.la_code)
             };
             rows_that_differ(
-                our_rows,
-                their_rows,
+                new_rows,
+                landed_rows,
                 |it| (it.urn, it.uid),
                 compared,
                 |(urn, uid)| format!("URN {urn} in group {uid}"),
             )
         }
-        (StagedRows::Links(our_rows), StagedRows::Links(their_rows)) => {
+        (StagedRows::Links(new_rows), StagedRows::Links(landed_rows)) => {
             let key = |it: &crate::store::imports::Link| (it.urn, it.link_urn, it.link_type.clone());
             rows_that_differ(
-                our_rows,
-                their_rows,
+                new_rows,
+                landed_rows,
                 key,
                 |it| it.linked_on,
                 |(urn, to, _)| format!("URN {urn} linked with {to}"),
             )
         }
-        (StagedRows::Establishments(our_rows), StagedRows::Establishments(their_rows)) => {
+        (StagedRows::Establishments(new_rows), StagedRows::Establishments(landed_rows)) => {
             let compared = |it: &crate::store::imports::Establishment| {
                 (it.la_code, it.school_type.clone(), it.status.clone(), it.diocese.clone(), it.closed_on)
             };
-            rows_that_differ(our_rows, their_rows, |it| it.urn, compared, |urn| format!("URN {urn}"))
+            rows_that_differ(new_rows, landed_rows, |it| it.urn, compared, |urn| format!("URN {urn}"))
         }
         _ => Vec::new(),
     }
@@ -68,15 +68,15 @@ fn previous(it: &Month) -> impl PartialEq + use<'_> {
     (&it.prev_number, it.prev_urn, it.prev_started, it.prev_ended, it.prev_published, it.prev_grade)
 }
 
-/// Names the rows of the first list for which the second list has a row with the same key and other compared columns.
+/// Names the new rows for which there is a landed row with the same key and other compared columns.
 fn rows_that_differ<'r, R, K: Hash + Eq, S: PartialEq>(
-    our_rows: &'r [R],
-    their_rows: &'r [R],
+    new_rows: &'r [R],
+    landed_rows: &'r [R],
     key: impl Fn(&'r R) -> K,
     compared: impl Fn(&'r R) -> S,
     name: impl Fn(&K) -> String,
 ) -> Vec<String> {
-    let their_rows: HashMap<K, &R> = their_rows.iter().map(|row| (key(row), row)).collect();
-    let differs = |row: &'r R| their_rows.get(&key(row)).is_some_and(|other| compared(other) != compared(row));
-    our_rows.iter().filter(|row| differs(row)).map(|row| name(&key(row))).collect()
+    let landed_rows: HashMap<K, &R> = landed_rows.iter().map(|row| (key(row), row)).collect();
+    let differs = |row: &'r R| landed_rows.get(&key(row)).is_some_and(|other| compared(other) != compared(row));
+    new_rows.iter().filter(|row| differs(row)).map(|row| name(&key(row))).collect()
 }

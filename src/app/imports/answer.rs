@@ -48,10 +48,10 @@ impl App {
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
-        let call = ApprovalCall { approval: *approval, request: *request };
+        let end_request = EndRequest { approval: *approval, request: *request };
         self.begin_register_record().await?;
         with_retry(async || {
-            self.end_withdrawal(caller, &call, ApprovalEnding::Denied(reason), validate_only, encode).await
+            self.end_withdrawal(caller, &end_request, ApprovalEnding::Denied(reason), validate_only, encode).await
         })
         .await
     }
@@ -71,10 +71,12 @@ impl App {
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         authorise(caller, Action::Import)?;
-        let call = ApprovalCall { approval, request };
+        let end_request = EndRequest { approval, request };
         self.begin_register_record().await?;
-        with_retry(async || self.end_withdrawal(caller, &call, ApprovalEnding::Withdrawn, validate_only, encode).await)
-            .await
+        with_retry(async || {
+            self.end_withdrawal(caller, &end_request, ApprovalEnding::Withdrawn, validate_only, encode).await
+        })
+        .await
     }
 
     /// Ends an approval without carrying it out. Stores the encoded answer and returns it. A repeated request gets the stored
@@ -82,19 +84,19 @@ impl App {
     async fn end_withdrawal(
         &self,
         caller: &Caller,
-        call: &ApprovalCall,
+        end_request: &EndRequest,
         ending: ApprovalEnding<'_>,
         validate_only: bool,
         encode: fn(&Approval) -> Vec<u8>,
     ) -> Result<Vec<u8>> {
         let (tx, mut record) = self.locked_record().await?;
-        if let Some(stored) = store::requests::one(&tx, &caller.actor, call.request.id).await? {
+        if let Some(stored) = store::requests::one(&tx, &caller.actor, end_request.request.id).await? {
             tx.confirm().await?;
-            return replay_stored_answer(&stored, &call.request);
+            return replay_stored_answer(&stored, &end_request.request);
         }
         let now = self.register_now(&tx).await;
         let (tx, now) = tx.continue_if_ok(now).await?;
-        let ended = answer_approval(&tx, call.approval, ending.answer(), caller, now.at).await;
+        let ended = answer_approval(&tx, end_request.approval, ending.answer(), caller, now.at).await;
         let (tx, ended) = tx.continue_if_ok(ended).await?;
         let ended = Approval { denied_reason: ending.reason(), ..ended };
         let answer = encode(&ended);
@@ -103,19 +105,19 @@ impl App {
             return Ok(answer);
         }
         store::approvals::put(&tx, &[&ended]).await?;
-        let (body, text) = ending.event_body(call.approval, caller.subject);
-        record.append(DoneBy { actor: &caller.actor, request: call.request.id }, now, body, text)?;
+        let (body, text) = ending.event_body(end_request.approval, caller.subject);
+        record.append(DoneBy { actor: &caller.actor, request: end_request.request.id }, now, body, text)?;
         record.write(&tx).await?;
-        let stored = call.request.stored(&caller.actor, answer.clone(), None);
+        let stored = end_request.request.stored(&caller.actor, answer.clone(), None);
         store::requests::keep(&tx, std::slice::from_ref(&stored), now.at).await?;
         tx.commit().await?;
         Ok(answer)
     }
 }
 
-/// A request about an approval.
+/// A request to end an approval without carrying it out.
 #[derive(Debug)]
-struct ApprovalCall {
+struct EndRequest {
     approval: ApprovalId,
     request: RequestIdentity,
 }

@@ -1,7 +1,7 @@
 //! Begins the register's record. The record adopts the imports and approvals that exist already, with an event for each of
 //! them.
 //!
-//! This happens when the schema is migrated, when a server starts, and before anything else is recorded. The rows are
+//! This happens when the schema is migrated, when a server starts, and before the record gets any other event. The rows are
 //! hashed before the lock is taken. One transaction then appends all events, or none. If the record has begun before,
 //! nothing happens.
 
@@ -44,7 +44,8 @@ impl App {
                 tx.rollback().await?;
                 return Ok(None);
             }
-            // This program lands nothing before the record has begun. An older server may have, since the rows were hashed.
+            // This program lands no import before the record has begun. But a server of an older version may have landed one
+            // since the rows were hashed.
             let hashed_ids: Vec<ImportId> = existing.imports.iter().map(|(import, _)| import.id).collect();
             let is_unchanged = stored_import_ids(&tx).await.map(|ids| ids == hashed_ids);
             let (tx, is_unchanged) = tx.continue_if_ok(is_unchanged).await?;

@@ -1,8 +1,8 @@
 //! Runs one import, from its bytes to its landing.
 //!
-//! The steps are: parse, compare with the imports of the same date, stage, land. Landing holds the register's lock for a
-//! few small statements. If another import of the same date landed or was withdrawn after the comparison, the file is
-//! compared again.
+//! The steps are: parse, compare with the imports of the same kind and as-at date, stage, land. Landing holds the register's
+//! lock for a few small statements. If another import of the same kind and date landed or was withdrawn after the
+//! comparison, the file is compared again.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ enum Landing {
     Answered(Stored),
     /// An import of the same date landed or was withdrawn since the comparison.
     Overtaken,
-    /// The staged rows were deleted, as if the import had been abandoned.
+    /// The staged rows were deleted by [`App::clean_staging`], which took the import for abandoned.
     RowsDeleted,
 }
 
@@ -75,9 +75,9 @@ impl ImportJob {
         let (source, reading) = (self.source, self.header.reading_options());
         let parse_task =
             tokio::task::spawn_blocking(move || (Sha256::digest(&upload), source.parse(&upload, &reading))).await;
-        let (sum, parsed) =
+        let (sha256, parsed) =
             parse_task.map_err(|error| AppError::Bug(format!("reading a file ended badly: {error}")))?;
-        let request = self.identity(&sum);
+        let request = self.identity(&sha256);
         if !self.header.validate_only
             && let Some(stored) = self.find_stored_answer().await?
         {
@@ -98,10 +98,10 @@ impl ImportJob {
     }
 
     /// The identity of the request: its header, and the SHA-256 of its file.
-    fn identity(&self, sum: &[u8]) -> RequestIdentity {
+    fn identity(&self, sha256: &[u8]) -> RequestIdentity {
         let replaces = self.header.replaces.map_or_else(String::new, |id| id.to_string());
         let as_at = self.header.as_at.to_string();
-        let mut parts = vec![self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sum];
+        let mut parts = vec![self.header.file_name.as_bytes(), as_at.as_bytes(), replaces.as_bytes(), sha256];
         // Flags count only if set, so that a request without them keeps the fingerprint that it had in earlier versions.
         let flags = [(self.header.day_first, "day_first"), (self.header.accept_problems, "accept_problems")];
         parts.extend(flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name.as_bytes()));

@@ -107,7 +107,7 @@ pub struct ImportOutcome {
     pub accepted: i64,
     /// The number of rows that an earlier import with the same content has already.
     pub unchanged: i64,
-    /// Problems of the other rows.
+    /// Problems of the rows that were not imported, or would not be.
     pub problems: Vec<Problem>,
     /// The number of problems beyond those listed.
     pub more_problems: i64,

@@ -37,12 +37,16 @@ async fn every_row_of_a_sample_is_imported() {
     let test_app = TestApp::new().await;
     let rows = [("gias_groups_2021-08.csv", 22), ("gias_membership_2021-08.csv", 49), ("gias_links.csv", 14)];
     for (name, rows) in rows {
-        let did = test_app.import_sample(name, "2021-08-31").await;
-        assert_eq!((did.rows, did.accepted, did.unchanged, did.problems.len()), (rows, rows, 0, 0), "{name}");
+        let outcome = test_app.import_sample(name, "2021-08-31").await;
+        assert_eq!(
+            (outcome.rows, outcome.accepted, outcome.unchanged, outcome.problems.len()),
+            (rows, rows, 0, 0),
+            "{name}"
+        );
     }
-    let did = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
-    assert_eq!((did.kind, did.rows, did.accepted, did.dry_run), (FileKind::Ofsted, 58, 58, false));
-    let (import, problems, _) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
+    let outcome = test_app.import_sample(SEPTEMBER.0, SEPTEMBER.1).await;
+    assert_eq!((outcome.kind, outcome.rows, outcome.accepted, outcome.dry_run), (FileKind::Ofsted, 58, 58, false));
+    let (import, problems, _) = test_app.app.get_import(&admin("ann"), outcome.import.unwrap()).await.unwrap();
     assert_eq!(
         (import.state, import.as_at, import.indexed, problems.len()),
         (ImportState::Landed, date("2021-09-30"), true, 0)
@@ -75,10 +79,10 @@ async fn problems_are_kept_with_the_import() {
     let test_app = TestApp::new().await;
     let bytes = sample("bad/wrong_dates.csv");
     let anyway = UploadHeader { accept_problems: true, ..header("ofsted.csv", "2021-08-31") };
-    let did = test_app.upload(anyway, bytes).await.unwrap().fresh.unwrap();
-    assert_eq!((did.rows, did.accepted), (11, 3));
-    let (_, problems, notes) = test_app.app.get_import(&admin("ann"), did.import.unwrap()).await.unwrap();
-    assert_eq!((&problems, &notes), (&did.problems, &did.notes));
+    let outcome = test_app.upload(anyway, bytes).await.unwrap().fresh.unwrap();
+    assert_eq!((outcome.rows, outcome.accepted), (11, 3));
+    let (_, problems, notes) = test_app.app.get_import(&admin("ann"), outcome.import.unwrap()).await.unwrap();
+    assert_eq!((&problems, &notes), (&outcome.problems, &outcome.notes));
     assert_eq!(problems.iter().map(|it| it.line).collect::<Vec<_>>(), [3, 4, 5, 7, 8, 9, 10, 11]);
 }
 
@@ -159,17 +163,17 @@ async fn an_import_of_content_that_has_landed_still_replaces_the_named_import() 
         .fresh
         .unwrap();
     assert_eq!((dry.replaced, state(wrong).await.state), (Some(wrong), ImportState::Landed));
-    let did = test_app.upload(replace_wrong(), same_rows.clone()).await.unwrap().fresh.unwrap();
-    assert_eq!(did, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
+    let outcome = test_app.upload(replace_wrong(), same_rows.clone()).await.unwrap().fresh.unwrap();
+    assert_eq!(outcome, ImportOutcome { accepted: 0, unchanged: 58, replaced: Some(wrong), ..right.clone() });
     let old = state(wrong).await;
     assert_eq!((old.state, old.replaced_by, old.indexed), (ImportState::Replaced, right.import, true));
     assert_eq!(state(right.import.unwrap()).await.state, ImportState::Landed);
 
     // Repeating the request, or replacing the import by itself, changes nothing.
     for replaced in [wrong, right.import.unwrap()] {
-        let did =
+        let outcome =
             test_app.upload(replacing_header("ofsted.csv", "2021-09-30", replaced), same_rows.clone()).await.unwrap();
-        assert_eq!(did.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
+        assert_eq!(outcome.fresh, Some(ImportOutcome { accepted: 0, unchanged: 58, ..right.clone() }));
     }
     let unknown = test_app.upload(replacing_header("ofsted.csv", "2021-09-30", ImportId(new_id())), same_rows).await;
     assert!(matches!(&unknown, Err(AppError::Invalid(found)) if found[0].field == "header.replaces"), "{unknown:?}");
@@ -186,14 +190,14 @@ async fn the_register_may_not_disagree_either() {
 #[tokio::test]
 async fn a_repeated_import_request_gets_the_same_bytes() {
     let test_app = TestApp::new().await;
-    let asked = header(SEPTEMBER.0, SEPTEMBER.1);
-    let first = test_app.upload(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
-    let again = test_app.upload(asked.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let upload_header = header(SEPTEMBER.0, SEPTEMBER.1);
+    let first = test_app.upload(upload_header.clone(), sample(SEPTEMBER.0)).await.unwrap();
+    let again = test_app.upload(upload_header.clone(), sample(SEPTEMBER.0)).await.unwrap();
     assert_eq!((again.fresh, again.answer), (None, first.answer));
     for (other, bytes) in [
-        (UploadHeader { as_at: date("2021-10-31"), ..asked.clone() }, sample(SEPTEMBER.0)),
-        (asked.clone(), sample(CORRECTED)),
-        (UploadHeader { file_name: "ofsted.csv".to_owned(), ..asked.clone() }, sample(SEPTEMBER.0)),
+        (UploadHeader { as_at: date("2021-10-31"), ..upload_header.clone() }, sample(SEPTEMBER.0)),
+        (upload_header.clone(), sample(CORRECTED)),
+        (UploadHeader { file_name: "ofsted.csv".to_owned(), ..upload_header.clone() }, sample(SEPTEMBER.0)),
     ] {
         assert_eq!(test_app.upload(other, bytes).await, Err(AppError::RequestIdReused));
     }
@@ -235,14 +239,14 @@ async fn progress_is_reported_after_reading_and_after_writing() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let reported = Arc::clone(&seen);
     let progress = move |it: Progress| reported.lock().unwrap().push((it.rows_read, it.rows_written));
-    let asked = header(SEPTEMBER.0, SEPTEMBER.1);
+    let upload_header = header(SEPTEMBER.0, SEPTEMBER.1);
     let september = Upload {
         source: ImportSource::Ofsted,
         rpc: "EligibilityService/ImportOfsted",
         today: test_app.today(),
         bytes: sample(SEPTEMBER.0),
     };
-    test_app.app.import_file(&admin("ann"), asked, september, progress, |_| Vec::new()).await.unwrap();
+    test_app.app.import_file(&admin("ann"), upload_header, september, progress, |_| Vec::new()).await.unwrap();
     assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
 }
 
@@ -282,8 +286,8 @@ async fn an_interrupted_import_is_invisible_and_deleted_when_it_is_old() {
     let (old, young) =
         (interrupt_import(&test_app.app, Micros(now.0 - hour - 1)).await, interrupt_import(&test_app.app, now).await);
     let ann = admin("ann");
-    let sum = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
-    assert_eq!((sum.as_at, sum.schools), (None, 0));
+    let summary = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
+    assert_eq!((summary.as_at, summary.schools), (None, 0));
     assert_eq!(test_app.imports(None).await, []);
     for id in [old, young] {
         assert_eq!(test_app.app.get_import(&ann, id).await, Err(AppError::not_found(EntityKind::Import, id)));
@@ -349,8 +353,8 @@ async fn a_withdrawal_needs_two_people_and_names_the_affected_offers() {
     assert_eq!(refused(ask("again").await).reason, Reason::ImportNotLanded);
     assert!(!test_app.app.is_write_in_doubt(), "a refusal leaves no doubt");
 
-    let sum = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
-    assert_eq!((sum.as_at, sum.schools, sum.eligible_schools), (Some(date("2021-08-31")), 73, 28));
+    let summary = test_app.app.eligibility_summary(&ann, test_app.today(), &programme("2021-22")).await.unwrap();
+    assert_eq!((summary.as_at, summary.schools, summary.eligible_schools), (Some(date("2021-08-31")), 73, 28));
     assert_eq!(
         test_app.app.find_schools(&ann, test_app.today(), "990001", None, 9).await.unwrap().keys,
         [],

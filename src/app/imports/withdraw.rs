@@ -198,7 +198,8 @@ impl App {
         let stored = store::requests::one(&tx, &caller.actor, request.id).await?;
         let answer = stored.map(|it| replay_stored_answer(&it, &request)).transpose();
         let (tx, answer) = tx.continue_if_ok(answer).await?;
-        // An answer that is not empty is returned below, so this is used only if the stored answer is empty.
+        // Whether the request is stored without an answer. It is used only after the return below, so a stored answer is
+        // empty then.
         let is_unanswered = answer.is_some();
         if let Some(answer) = answer.filter(|it| !it.is_empty()) {
             tx.confirm().await?;
@@ -267,9 +268,9 @@ impl App {
     /// Computes the statement of an approval to withdraw an import: the offers that the withdrawal would affect. Inside the
     /// transaction the import is withdrawn for the computation and then restored.
     async fn compute_statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
-        let without =
+        let withdrawn =
             Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
-        store::imports::put(tx, &[&without]).await?;
+        store::imports::put(tx, &[&withdrawn]).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         store::imports::put(tx, &[import]).await?;

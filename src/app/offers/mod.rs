@@ -99,7 +99,7 @@ impl App {
     /// Returns several offers with their awards and caps, from one snapshot, in the requested order.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] naming all that do not exist; [`AppError::Denied`].
+    /// [`AppError::NotFound`] naming all that do not exist or are outside the caller's reach; [`AppError::Denied`].
     pub async fn get_offers_of_snapshot(
         &self,
         caller: &Caller,

@@ -39,9 +39,9 @@ pub enum FundField {
     Strand,
     /// Its region, by name; no value for the national fund.
     Region,
-    /// `true` if it limits what can be awarded, or `false`.
+    /// `true` if it limits what can be awarded, otherwise `false`.
     Binds,
-    /// `true` if it was deliberately cut below what is committed and spent, or `false`.
+    /// `true` if it was deliberately cut below what is committed and spent, otherwise `false`.
     OverCommitted,
     /// Its allocation. This and the following amounts are in pence.
     Allocated,
@@ -67,7 +67,7 @@ pub struct PositionConditions {
 /// The balances of a fund from the entries that count, in pence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FundPosition {
-    /// The last event that could count.
+    /// The number of the last event whose entries may count.
     pub at: Seq,
     /// The sums of all entries that count.
     pub total: Sums,
@@ -268,7 +268,7 @@ impl App {
         found.remove(&id).filter(|it| it.is_within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
     }
 
-    /// Finds those of these accounts that are funds. A fund may be stored, or only defined by terms. Caps are left out.
+    /// Finds the funds among these accounts. A fund may be stored, or only defined by terms. Caps are left out.
     async fn find_funds(&self, from: &impl Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
         let stored = accounts::find(from, ids).await?;
         let funds = stored.into_iter().filter(|(_, account)| matches!(account.owner, Owner::Fund { .. }));

@@ -92,6 +92,7 @@ fn mark_confirmed(referral: &mut Referral, confirmed: &[ReferralId]) {
     }
 }
 
+/// Adds to each referral the texts of its events that are not erased.
 async fn with_texts(
     from: &impl Readable,
     programme: &Programme,
@@ -99,6 +100,7 @@ async fn with_texts(
 ) -> store::Result<Vec<ReferralInFull>> {
     let events_of = |it: &Referral| {
         let discussions = it.discussions.iter().map(|it| it.seq);
+        // The version is the last event, which has the text of a decision or a withdrawal.
         discussions.chain([it.raised, it.version]).collect::<Vec<_>>()
     };
     let seqs: Vec<Seq> = page.iter().flat_map(events_of).collect();

@@ -18,7 +18,7 @@ pub(crate) fn is_open(status: &str) -> bool {
 }
 
 /// Loads these schools, by URN. Schools that no landed file names are left out. A school is placed by the newest register.
-/// If the register does not place it, it is placed as by hand in the programme. Whether a school has closed is judged on
+/// If the register does not place it, the placement by hand in the programme counts. Whether a school has closed is judged on
 /// the given day.
 pub(crate) async fn schools(
     from: &impl Readable,
@@ -30,7 +30,7 @@ pub(crate) async fn schools(
     let mut details = register::establishments(from, urns).await?;
     let mut links = links(from, urns).await?;
     let trusts: Vec<Uid> = links.values().flatten().map(|link| link.uid).collect::<HashSet<_>>().into_iter().collect();
-    let sizes = open_schools(from, &trusts, day).await?;
+    let open_counts = open_schools(from, &trusts, day).await?;
     let mut successors = register::linked_schools(from, urns, LinkDirection::Successors).await?;
     let by_hand = hand_placements(from, programme).await?;
     let schools = named.into_values().map(|it| {
@@ -45,7 +45,7 @@ pub(crate) async fn schools(
             trusts: links.remove(&it.urn).unwrap_or_default(),
             placed: by_hand.get(&it.urn).copied(),
         };
-        let placement = place(&facts, |uid| sizes.get(&uid).copied().unwrap_or(0));
+        let placement = place(&facts, |uid| open_counts.get(&uid).copied().unwrap_or(0));
         let school = School {
             urn: facts.urn,
             name: facts.name,

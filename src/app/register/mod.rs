@@ -83,7 +83,7 @@ pub(crate) async fn one_school(
     school.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
 }
 
-/// Loads a trust and the URNs of its schools in the newest register, in order.
+/// Loads a trust and the URNs of its schools in the newest register, the lowest URN first.
 ///
 /// # Errors
 /// [`AppError::NotFound`] if no file names it as a trust; [`AppError::Unavailable`].
@@ -93,6 +93,7 @@ pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, 
     let trust = trust.ok_or_else(|| AppError::not_found(EntityKind::Trust, uid))?;
     let members = store::register::members(from, MembershipQuery::Groups(&[uid])).await?;
     let mut urns: Vec<Urn> = members.iter().map(|it| it.urn).collect();
+    // The memberships are in the order of their URNs, so equal URNs are next to each other.
     urns.dedup();
     Ok((to_shown_trust(trust, urns.len()), urns))
 }

@@ -114,8 +114,8 @@ impl Cited {
         Ok(cited)
     }
 
-    /// Loads the events that the events of the page undo or whose text they erase, and the payments on all invoices
-    /// concerned. Returns the ids, to which the invoices of the loaded events are added.
+    /// Loads the events that the page undoes, and those whose texts it erases. Then loads the payments on the invoices that
+    /// the page and the loaded events name. Returns the ids, to which the invoices of the loaded events are added.
     async fn load_events(
         &mut self,
         from: &impl Readable,
@@ -193,6 +193,7 @@ impl Cited {
     /// Loads the rows of these schools in the monthly files. Returns the older URNs under which some of them were judged.
     async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
+        // Only a lower URN counts as a predecessor.
         let mut older = Vec::new();
         for import in imports.of_kind(FileKind::Ofsted) {
             for row in empty_if_unreadable(ofsted::of_schools(from, import, urns).await)? {

@@ -42,28 +42,32 @@ impl Deciding {
     }
 
     /// Decides one request again, before its events are applied. Reports a decision that the rules forbid.
-    pub(super) fn decide(&mut self, call: &[Event], state: &mut ProgrammeState, report: &mut VerifyReport) {
-        let Some(first) = call.first() else { return };
+    pub(super) fn decide(&mut self, request_events: &[Event], state: &mut ProgrammeState, report: &mut VerifyReport) {
+        let Some(first) = request_events.first() else { return };
         let Some(now) = clock::moment(first.recorded) else {
             report.differs(format!("event {}: it is recorded at a time that no calendar has", first.seq));
             return;
         };
-        let at_decision = ImportsAtDecision::of(&self.imports, call, first.recorded);
+        let at_decision = ImportsAtDecision::of(&self.imports, request_events, first.recorded);
         state.trusts.clear();
-        for uid in call.iter().filter_map(named_trust) {
+        for uid in request_events.iter().filter_map(named_trust) {
             state.trusts.extend(self.cited.trust(uid, &at_decision).map(|answer| (uid, answer)));
         }
-        for undone in call.iter().filter_map(|it| it.body.undoes()).filter_map(|seq| self.cited.events.get(&seq)) {
+        for undone in
+            request_events.iter().filter_map(|it| it.body.undoes()).filter_map(|seq| self.cited.events.get(&seq))
+        {
             state.movements.recall(undone);
         }
-        for event in
-            call.iter().filter_map(|it| event_of_erased_text(&it.body)).filter_map(|seq| self.cited.events.get(&seq))
+        for event in request_events
+            .iter()
+            .filter_map(|it| event_of_erased_text(&it.body))
+            .filter_map(|seq| self.cited.events.get(&seq))
         {
             let text = EventText { offer: event.offer, was_recorded: event.text_hash.is_some(), is_erased: false };
             state.texts.entry(event.seq).or_insert(text);
         }
-        let own_payments = self.add_payments_elsewhere(call, state);
-        match state.redecide(call, now) {
+        let own_payments = self.add_payments_elsewhere(request_events, state);
+        match state.redecide(request_events, now) {
             ReplayVerdict::Allowed => {}
             ReplayVerdict::ForbiddenByLaterRules(seq, why) => report.allowed_when_made(format!("event {seq}: {why}")),
             ReplayVerdict::Forbidden(seq, why) => report.differs(format!("event {seq}: {why}")),
@@ -71,8 +75,8 @@ impl Deciding {
         state.claims.extend(own_payments);
         // The approval of a referral also makes the offer, in the same request. So its schools are granted before the
         // offers are checked.
-        self.granted.extend(call.iter().flat_map(exceptional_schools));
-        for event in call.iter().filter(|it| !it.body.listed().is_empty()) {
+        self.granted.extend(request_events.iter().flat_map(exceptional_schools));
+        for event in request_events.iter().filter(|it| !it.body.listed().is_empty()) {
             let Some(recipient) = recipient_of(event, state) else { continue };
             if let Some(wrong) = self.cited.wrong_schools((event, recipient), state, &self.granted, &at_decision) {
                 report.differs(format!("event {}: {wrong}", event.seq));
@@ -82,23 +86,27 @@ impl Deciding {
 
     /// Forgets the movements that [`Self::decide`] recalled for a request. Called after the events of the request were
     /// applied.
-    pub(super) fn forget_recalled(call: &[Event], state: &mut ProgrammeState) {
-        for award in call.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
+    pub(super) fn forget_recalled(request_events: &[Event], state: &mut ProgrammeState) {
+        for award in request_events.iter().filter(|it| it.body.undoes().is_some()).filter_map(|it| it.body.award()) {
             state.movements.forget(award);
         }
     }
 
     /// Adds to the invoices of a request the earlier payments of other programmes. Returns the payments of this programme
     /// alone, so that the caller can restore them.
-    fn add_payments_elsewhere(&self, call: &[Event], state: &mut ProgrammeState) -> Vec<(ClaimKey, ClaimPayments)> {
-        let claims = call.iter().filter_map(|it| numbered_claim(it, state));
+    fn add_payments_elsewhere(
+        &self,
+        request_events: &[Event],
+        state: &mut ProgrammeState,
+    ) -> Vec<(ClaimKey, ClaimPayments)> {
+        let claims = request_events.iter().filter_map(|it| numbered_claim(it, state));
         let claims: Vec<(ClaimKey, i64)> = claims.collect();
         let mut own_payments = Vec::new();
-        for (key, part) in claims {
+        for (key, payment_number) in claims {
             let Some(all) = self.cited.payments.get(&key) else { continue };
             let others = all.of_awards(|award| !state.awards.contains_key(&award));
             let own = state.claims.get(&key).cloned().unwrap_or_default();
-            state.claims.insert(key.clone(), own.with_earlier(&others, part));
+            state.claims.insert(key.clone(), own.with_earlier(&others, payment_number));
             own_payments.push((key, own));
         }
         own_payments

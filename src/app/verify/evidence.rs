@@ -43,9 +43,9 @@ pub(super) struct ImportsAtDecision<'a> {
 }
 
 impl<'a> ImportsAtDecision<'a> {
-    /// The imports at the time when this request was decided. `recorded` is the recorded time of the request.
-    pub(super) fn of(imports: &'a Imports, call: &[Event], recorded: Micros) -> Self {
-        Self { imports, cited: call.iter().find_map(|it| it.body.register_seq()), recorded }
+    /// The imports at the time when the request with these events was decided. `recorded` is the recorded time of the request.
+    pub(super) fn of(imports: &'a Imports, request_events: &[Event], recorded: Micros) -> Self {
+        Self { imports, cited: request_events.iter().find_map(|it| it.body.register_seq()), recorded }
     }
 
     /// Whether an import counted at the decision.
@@ -206,6 +206,7 @@ impl Cited {
             let rows = self.months.get(&urn).into_iter().flatten();
             let judged = rows.flat_map(|it| it.current.iter().chain(&it.previous)).map(|it| it.urn_judged);
             let linked = self.links.get(&urn).into_iter().flatten().map(|it| it.predecessor);
+            // Only a lower URN counts as a predecessor.
             next.extend(judged.chain(linked).filter(|it| *it < urn && lineage.insert(*it)).collect::<Vec<_>>());
         }
         lineage

@@ -227,7 +227,7 @@ impl ProgrammeFold {
         while let Some(page) = pages.blocking_recv() {
             self.fold_page(page);
         }
-        self.settle();
+        self.finish_request();
         while let Some(entry) = self.take_entry_up_to(Seq(i64::MAX)) {
             self.check_entry(&entry, None);
         }
@@ -240,7 +240,7 @@ impl ProgrammeFold {
         // A request that ended with the previous page is decided with the data that the previous page cites.
         let first = events.first().and_then(|it| it.recorded.as_ref().ok());
         if !first.is_some_and(|it| self.is_same_request(&it.event)) {
-            self.settle();
+            self.finish_request();
         }
         self.deciding.take_cited(cited, !self.request_events.is_empty());
         let VerifyRows { rows: mut texts, without_key } = texts;
@@ -262,7 +262,7 @@ impl ProgrammeFold {
                     self.add_to_request(recorded.event, organisation);
                 }
                 Err(why) => {
-                    self.settle();
+                    self.finish_request();
                     self.requests.0.mark_incomplete();
                     self.report.differs(format!("event {seq}: it cannot be read: {why}"));
                     let stored_as = std::mem::take(&mut self.stored_as);
@@ -388,14 +388,14 @@ impl ProgrammeFold {
     /// Adds an event to the current request, which has all consecutive events with the same actor and request id.
     fn add_to_request(&mut self, event: Event, organisation: Option<IssuerKey>) {
         if !self.is_same_request(&event) {
-            self.settle();
+            self.finish_request();
         }
         self.request_events.push(event);
         self.details.push(EventDetails { stored_as: std::mem::take(&mut self.stored_as), organisation });
     }
 
     /// Decides the current request again and applies its events.
-    fn settle(&mut self) {
+    fn finish_request(&mut self) {
         let (request_events, details) = (std::mem::take(&mut self.request_events), std::mem::take(&mut self.details));
         self.deciding.decide(&request_events, &mut self.folded.state, &mut self.report);
         self.requests.0.add_request(&request_events, self.requests.1);
@@ -429,6 +429,7 @@ impl ProgrammeFold {
             // The fold reports an account that does not exist.
             let Some(account) = self.folded.state.ledger.get(account) else { continue };
             let of_fund = matches!(account.owner, Owner::Fund { .. });
+            // Only a fund that the terms define has version 0. The version of other funds is the event that made them.
             if of_fund && account.version == Seq(0) {
                 self.folded.moved_funds.insert(account.id);
             }

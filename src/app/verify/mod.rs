@@ -75,7 +75,7 @@ pub struct VerifyReport {
     pub differences: Vec<String>,
     /// The number of all differences.
     pub count: usize,
-    /// Additions of operators to the schema, which are no differences. Only in the report of the first programme.
+    /// Additions that operators made to the schema, which are no differences. Only in the first report.
     pub notes: Vec<String>,
     /// The first hundred decisions that were allowed when they were made, and are forbidden only by a rule that the programme
     /// adopted later. They are no differences.

@@ -168,6 +168,7 @@ fn compare_texts(
         match (recorded.denied, it.denied_reason.as_ref()) {
             (Some(seq), text) => check(seq, format!("the reason of denying approval {id}"), text),
             (None, None) => {}
+            // No event has the number 0, so the text is reported as not recorded.
             (None, Some(_)) => check(Seq(0), format!("a reason of denying approval {id}"), it.denied_reason.as_ref()),
         }
     }

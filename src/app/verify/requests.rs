@@ -1,6 +1,6 @@
-//! Compares the requests of all records with the stored answers, by sums of hashes. So the answers are not held in memory, and of
-//! the requests only the hashes of those whose methods may record no event. Only if the sums differ, the database compares the two
-//! as sets, to name the differences.
+//! Compares the requests of all records with the stored answers, by sums of hashes. The answers are therefore not held in
+//! memory. Of the requests, only hashes are held, and only of requests whose methods may record no event. If the sums differ,
+//! the database compares the requests and the answers as sets, to name the differences.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -70,6 +70,7 @@ impl RequestSet {
             | EventBody::SchoolsAdded { .. }
             | EventBody::ResponsibleBodyChanged { .. }
             | EventBody::ReferralConfirmed { .. } => drop(self.must_be_answered.insert(hash)),
+            // Before the register's record began, the same methods answered approvals about imports and recorded no event.
             EventBody::ApprovalGiven { .. }
             | EventBody::ApprovalDenied { .. }
             | EventBody::ApprovalWithdrawn { .. }

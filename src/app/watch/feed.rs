@@ -188,7 +188,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
     async fn send(&mut self, message: WatchMessage<T>) -> Result<()> {
         let stalled = self.watches.0.limits.stalled;
         match self.to.send_timeout(message, stalled).await {
-            // `Watches::watch` notices that a watcher has gone.
+            // `Watches::watch` notices that the watcher has closed the receiver, and ends the watch.
             Ok(()) | Err(SendTimeoutError::Closed(_)) => {
                 self.sent_at = Instant::now();
                 Ok(())

@@ -8,8 +8,9 @@
 //! | fold | computes the offer before and after each event, with the same fold as the writer | [`steps`] |
 //!
 //! The ring is the buffer of the broadcast. Only the record is reliable: a wake-up may be lost, the ring may have dropped
-//! steps, another process may have written. A feed therefore takes a step from the ring only if its number follows the last
-//! number that was sent. So it neither misses a step nor sends a step twice. No messages are buffered for a slow watcher.
+//! steps, another process may have written. A feed therefore takes a step from the ring only if its number follows the
+//! number of the last step that it handled. So it neither misses a step nor sends a step twice. Only a few messages are
+//! buffered for a slow watcher.
 
 mod feed;
 mod slots;

@@ -157,8 +157,8 @@ struct PageWithEarlier {
     page: Vec<Recorded>,
 }
 
-/// Reads the page after a position, and the earlier events of those of its offers that are not in `kept_offers`. Returns
-/// `None` if the position is not in this record. Events never change, so the two reads need no common snapshot.
+/// Reads the page after a position, and the earlier events of the page's offers, except for offers in `kept_offers`. Returns
+/// `None` if the position is not in this record. Events never change, so the two reads need not use the same snapshot.
 async fn read_page(
     store: &Store,
     programme: &Programme,

@@ -105,14 +105,6 @@ struct PendingCommand {
     reply: oneshot::Sender<Result<Vec<u8>>>,
 }
 
-impl WriterContext {
-    /// Wakes the watches of a programme, in this process and in others.
-    fn notify_watchers(&self, programme: &Programme) {
-        self.changes.wake(programme);
-        self.hints.send(programme);
-    }
-}
-
 /// The writers of all programmes of this process.
 #[derive(Debug)]
 pub struct Writer {
@@ -137,6 +129,14 @@ struct WriterContext {
     changes: Arc<ChangeNotifier>,
     hints: HintSender,
     metrics: WriterMetricsSlot,
+}
+
+impl WriterContext {
+    /// Wakes the watches of a programme, in this process and in others.
+    fn notify_watchers(&self, programme: &Programme) {
+        self.changes.wake(programme);
+        self.hints.send(programme);
+    }
 }
 
 impl Writer {

@@ -74,6 +74,7 @@ async fn a_withdrawal_without_a_stored_answer_is_answered_by_the_same_request() 
     let ask_again = async || request_withdrawal(&test_app, &admin("ann"), asking, "wrong month").await;
     assert_eq!(refused(ask_again().await).approval, Some(approval));
     give_withdrawal(&test_app, &ben, (request, approval), encode).await.unwrap();
+    // Empties the stored answers, as if the process had died before it stored them.
     let interrupted = test_app.app.locked().await.unwrap();
     for (actor, request) in [(&ben.actor, request), (&waiting.requested_by, asking.0)] {
         store::requests::answer(&interrupted, (actor, request), &[]).await.unwrap();
