@@ -1,5 +1,5 @@
-//! Reads and writes the daily changes of accounts: the sums of entries by effective date. From these the amount that was
-//! available on a past day is computed without reading the ledger.
+//! Reads and writes the daily changes of accounts: by how much the available amount changed, by effective date. The app layer
+//! computes from them the amount that was available on a past day, without reading the ledger.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::store::db::bulk_sql::{id_in, ids, select_rows};
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
-    /// The change of an account on a day.
+    /// The change of the available amount of an account on a day.
     struct AccountDay {
         account_id: AccountId,
         on_day: Date,

@@ -94,7 +94,7 @@ pub struct VisibleApprovals<'a> {
     pub not_asked_by: Option<Person>,
     /// Whether to include those that are not open any more.
     pub closed_too: bool,
-    /// The current time. Approvals that expire by then are not open.
+    /// The current time. Approvals that expire at this time or earlier are not open.
     pub now: Micros,
     /// The caller's filter.
     pub condition: Option<&'a Condition<ApprovalField>>,
@@ -124,7 +124,7 @@ fn state_at(now: Micros) -> Expr {
     CaseStatement::new().case(expired, ApprovalState::Expired.name()).finally(Expr::col(C::State)).into()
 }
 
-/// The condition that a field of an approval meets a comparison at a time.
+/// The condition that a field of an approval meets a comparison. `now` decides which open approvals have expired.
 fn field_comparison(field: ApprovalField, comparison: Comparison, operand: &Operand, now: Micros) -> SimpleExpr {
     use approval::Column as C;
     let column = match field {
@@ -150,9 +150,9 @@ fn requested_by_person(person: &Person) -> Cond {
     match person.subject {
         None => by_id,
         Some(subject) => {
-            let same =
+            let same_subject =
                 Cond::all().add(C::RequestedSubject.is_not_null()).add(C::RequestedSubject.eq(subject.0.to_vec()));
-            by_id.add(same)
+            by_id.add(same_subject)
         }
     }
 }

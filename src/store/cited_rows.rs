@@ -24,7 +24,7 @@ pub struct Group {
     pub kind: u8,
     /// The group's status.
     pub status: String,
-    /// Whether the file is one of groups, which takes precedence over a file of membership.
+    /// Whether the row is from a file of groups. Such a row takes precedence over one from a file of membership.
     pub of_groups: bool,
 }
 

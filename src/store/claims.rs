@@ -1,7 +1,7 @@
 //! Reads and writes payments of invoices, of all programmes.
 //!
-//! Rows from rules 2 on have a part number, and the issuer's key in the column `provider`. Older rows have the provider's name
-//! in that column.
+//! The column `part` has the number of the payment among the payments of its invoice. Rows that were written before rules version
+//! 2 have no such number. The column `provider` has the key of the issuer, but in these older rows the name of the provider.
 
 use std::collections::{HashMap, HashSet};
 
@@ -46,9 +46,9 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     batch.rows(&INVOICES, [cell(programme.as_str())], invoices_of(awards).map(|it| row_of(it).cells()));
 }
 
-/// Writes payments that were refunded in full before the others, if the same batch pays such an invoice again or restores an
-/// earlier payment of the invoice. The new payment has the same key in a unique index, so the refund must be written first, but
-/// a batch write has no order of rows.
+/// If a batch pays again an invoice that was refunded in full, or restores an earlier payment of it, writes the refund ahead of the
+/// batch write. The new payment has the same key in a unique index as the refunded one, so the refund must be written first, but a
+/// batch write has no order of rows. `before` is the last event before the batch: only stored payments need this.
 pub(super) async fn free_unique_keys(
     tx: &WriteTx,
     programme: &Programme,

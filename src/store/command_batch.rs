@@ -33,8 +33,8 @@ pub struct BatchQuery<'a> {
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
-    /// A programme and the number of its last event, to read when that event was recorded. The time is not a part of the
-    /// locking statement, because a subquery there would see the data from before the wait for the lock.
+    /// A programme and the number of its last event, to read when that event was recorded. The statement that locks the programme
+    /// cannot read this time: a subquery of it would see the data from before the wait for the lock.
     pub last: Option<(&'a Programme, Seq)>,
 }
 
@@ -98,7 +98,7 @@ pub struct BatchChanges<'a> {
     pub events: &'a [Recorded],
     /// The texts of the new events.
     pub texts: &'a [Text],
-    /// All accounts, to tell funds from caps.
+    /// The accounts of the entries. They say which account is a fund and which is a cap.
     pub ledger: &'a Ledger,
     /// New accounts.
     pub opened: Vec<&'a Account>,

@@ -49,7 +49,7 @@ use db::write_health::{ConnectionRules, WriteHealth};
 /// Result of every function of this layer.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// How long a writer waits for a programme that another process holds.
+/// How long to wait for a lock that another process holds, such as that of a programme, and for a free connection of a pool.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long one statement of a writer may take. A batch of 5,000 rows takes well under one second.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -65,13 +65,13 @@ const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
 /// Connections for writing on PostgreSQL: one for each programme that is busy at the same time, and one for imports.
 const WRITERS_POSTGRES: u32 = 4;
-/// A connection that was idle for longer is tested before it is used, because a restart of the database ends it.
+/// A connection that was idle for longer than this is tested before it is used, because the database may have restarted meanwhile.
 const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB. With the default of 1,000 almost every large batch causes a checkpoint.
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
-/// Switches JIT compilation off. Statements by key have a very high estimated cost, since other plans are disabled, so
-/// PostgreSQL would compile them; that takes a hundred times as long as running them.
+/// Switches JIT compilation off. PostgreSQL compiles statements with a high estimated cost, and [`PLAN_BY_KEY`] makes many
+/// estimates very high. Compiling such a statement takes a hundred times as long as running it.
 const NO_JIT: (&str, &str) = ("jit", "off");
 
 /// Settings that make PostgreSQL plan the statements of a batch once, with the indexes of their keys, even if the tables are
@@ -140,8 +140,9 @@ impl Store {
     /// Opens a database by its URL: `sqlite:PATH` or `postgres://...`.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] for another kind of URL, a SQLite file that another process serves or whose lock file cannot be
-    /// opened, or a missing file that is to be read only; [`StoreError::Unavailable`] if the database cannot be reached.
+    /// [`StoreError::Unusable`] for another kind of URL, for a SQLite file that another process serves or whose lock file cannot
+    /// be opened, and for a SQLite file that does not exist and is opened only for reading. [`StoreError::Unavailable`] if the
+    /// database cannot be reached.
     pub async fn open(url: &str, purpose: Use) -> Result<Self> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Self::open_postgres(url).await
@@ -167,7 +168,7 @@ impl Store {
         });
         reads.map_sqlx_postgres_opts(|options| options.application_name("tsio").options([NO_JIT]));
         let rules = Arc::new(ConnectionRules::default());
-        // A plan made while the tables were empty would be kept, and would scan them.
+        // By default PostgreSQL could keep a plan that it made while a table was empty. Such a plan scans the whole table.
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
         let batch_writes = Self::postgres_writers(url, &PLAN_BY_KEY, &rules);
         let reads = Database::connect(reads).await?;
@@ -289,6 +290,7 @@ impl Store {
         };
         let mut pools = vec![state("read", &self.reads), state("write", &self.writes)];
         if self.backend == Backend::Postgres {
+            // The metrics keep this older word for batches.
             pools.push(state("groups", &self.batch_writes));
         }
         pools
@@ -303,7 +305,7 @@ impl Store {
         match self.backend {
             Backend::Postgres => {
                 self.check_still_known(&self.reads).await?;
-                // This role may lack the right; then only the keep-alive of the system ends such sessions.
+                // The role of this program may lack the right to end sessions. Then only the keep-alive of the system ends them.
                 if let Err(error) = self.end_abandoned_sessions().await {
                     tracing::warn!(%error, "sessions that went silent cannot be ended");
                 }
@@ -317,8 +319,9 @@ impl Store {
         if self.write_health.is_in_doubt() { self.probe_writes().await } else { Ok(()) }
     }
 
-    /// Ends writers' sessions of any server that hold locks and have stopped in the middle of a statement. Their connection is
-    /// dead, and otherwise only the system's keep-alive would end them, after hours.
+    /// Ends each session of a writer, of this or another server, that is in a transaction and has stopped in the middle of a
+    /// statement. The connection of such a session is dead, but its locks remain. Otherwise only the system's keep-alive would
+    /// end it, after hours.
     async fn end_abandoned_sessions(&self) -> Result<()> {
         let sql = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity \
                    WHERE datname = current_database() AND usename = session_user AND application_name = 'tsio writer' \
@@ -379,7 +382,7 @@ impl Readable for Store {
     }
 }
 
-/// The most connections of a pool, its open ones, and those of them that are not in use.
+/// Counts of a pool: the most connections it may have, its open connections, and its open connections that are not in use.
 fn pool_counts<D: sea_orm::sqlx::Database>(pool: &sea_orm::sqlx::Pool<D>) -> (u32, u32, u32) {
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     (pool.options().get_max_connections(), pool.size(), idle)
@@ -395,8 +398,8 @@ fn millis(duration: Duration) -> String {
 /// # Errors
 /// If no answer comes in time, or the connection fails; the pool then closes the connection.
 async fn drain_due_answers(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let silent = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    timeout(ANSWER_TIMEOUT, connection.flush()).await.map_err(silent)??;
+    let timed_out = |_| sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::TimedOut));
+    timeout(ANSWER_TIMEOUT, connection.flush()).await.map_err(timed_out)??;
     Ok(true)
 }
 

@@ -17,7 +17,7 @@ use crate::domain::role::{Reach, Regions};
 use crate::domain::terms::RuleId;
 use crate::store::db::bulk_sql::{upsert_all, uuid_in};
 use crate::store::db::column_values::{actor, check_has_key, check_key, hash, since_rules_sql};
-use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare, contains_text};
 use crate::store::db::entity::record::referral;
 use crate::store::db::page::Page;
 use crate::store::db::pg_date;
@@ -130,7 +130,7 @@ fn field_comparison(field: ReferralField, comparison: Comparison, operand: &Oper
         ReferralField::Region => C::Region,
         ReferralField::Origin => C::Origin,
         ReferralField::Ground => C::Ground,
-        // This field is field_comparison by [`state_is`], with the referrals that count as confirmed.
+        // [`page`] compares a state by [`state_is`] instead, which knows the referrals that count as confirmed.
         ReferralField::State => C::State,
         ReferralField::RaisedBy => C::RaisedBy,
         ReferralField::Raised => C::RaisedOn,
@@ -142,15 +142,15 @@ fn field_comparison(field: ReferralField, comparison: Comparison, operand: &Oper
     compare(column, comparison, operand)
 }
 
-/// The condition that a referral is in this state. An open referral that counts as confirmed is in state confirmed.
+/// The condition that a referral is in this state. `confirmed` are the open referrals that count as confirmed.
 fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
-    let recorded = referral::Column::State.eq(state);
+    let is_stored_state = referral::Column::State.eq(state);
     if state == State::Confirmed.name() {
-        recorded.or(uuid_in(conn, referral::Column::Id, confirmed))
+        is_stored_state.or(uuid_in(conn, referral::Column::Id, confirmed))
     } else if state == State::Open.name() {
-        recorded.and(uuid_in(conn, referral::Column::Id, confirmed).not())
+        is_stored_state.and(uuid_in(conn, referral::Column::Id, confirmed).not())
     } else {
-        recorded
+        is_stored_state
     }
 }
 
@@ -158,11 +158,11 @@ fn state_is(conn: &Conn<'_>, state: &str, confirmed: &[Uuid]) -> SimpleExpr {
 fn list_contains(column: referral::Column, comparison: Comparison, operand: &Operand) -> SimpleExpr {
     let number = if let Operand::Number(number) = operand { *number } else { 0 };
     let (first, last) = (format!("[{number}"), format!("{number}]"));
-    let is_only = holds(column, &format!("[{number}]"));
+    let is_only = contains_text(column, &format!("[{number}]"));
     let contains = is_only
-        .or(holds(column, &format!("{first},")))
-        .or(holds(column, &format!(",{number},")))
-        .or(holds(column, &format!(",{last}")));
+        .or(contains_text(column, &format!("{first},")))
+        .or(contains_text(column, &format!(",{number},")))
+        .or(contains_text(column, &format!(",{last}")));
     if comparison == Comparison::HasNot { contains.not() } else { contains }
 }
 

@@ -158,8 +158,11 @@ pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
     select_rows(&from.at(), sql, vec![], differing).await
 }
 
-/// Stored answers that do not agree with the approval that their request opened, at most `limit`. Their approval is another one,
-/// or they have an answer although the approval is not carried out, or none although it is.
+/// Stored requests that do not agree with their approval, at most `limit`:
+///
+/// * the approval that the request names does not exist, or another request opened it;
+/// * the request has an answer although the approval is not carried out, or no answer although it is carried out;
+/// * the request opened an approval, but names none or another one.
 pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT r.actor, r.request_id FROM requests r LEFT JOIN approvals a ON a.id = r.approval \

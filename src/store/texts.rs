@@ -30,7 +30,8 @@ pub async fn known(from: &impl Readable, programme: &Programme, seqs: &[Seq]) ->
     Ok(select_rows(&conn, &sql, values, state).await?.into_iter().collect())
 }
 
-/// The numbers of those events whose texts were erased, as the record says.
+/// The numbers of those events whose texts were erased according to the record. `text_erased` names one such event.
+/// `rules_adopted` names those whose texts were absent at that time.
 async fn read_erased(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<BTreeSet<Seq>> {
     let conn = from.at();
     let bodies: std::result::Result<Vec<String>, _> =

@@ -76,7 +76,7 @@ pub(super) async fn read_each<K: Ord, T>(
 /// Tables whose key begins with the programme. A query finds their programmes with one search of the key for each programme.
 const BY_PROGRAMME: [&str; 9] =
     ["books", "events", "texts", "entries", "contacts", "placements", "entry_decisions", "bookings", "invoices"];
-/// The other tables with a column for the programme.
+/// Tables with a column for the programme whose key begins with an id.
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
 /// Finds rows of programmes that have no terms. Returns each table with such rows, once for each such programme, with the name

@@ -189,6 +189,7 @@ async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     }
     sql.push_str(" SELECT 1");
     let result = tx.at().db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+    // One row: that of `SELECT 1`. PostgreSQL does not count the written rows.
     if result.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
 }
 
@@ -256,7 +257,7 @@ pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'stati
     names.join(", ")
 }
 
-/// The clause for rows whose key exists already; empty if there is none.
+/// The clause that says what to do with a row whose key exists already; empty if such a row is an error, and for an update.
 fn conflict_clause(table: &Table) -> String {
     let (key, set) = match table.how {
         RowWrite::Upsert { key, take } => {
@@ -317,8 +318,8 @@ fn or_null(cell: Cell, kind: ColumnType) -> Value {
     })
 }
 
-/// The statement of SQLite that writes a number of rows. Its parameters are not numbered, because SQLite searches all parameters for a numbered one
-/// each time it is bound.
+/// The statement of SQLite that writes a number of rows. Its parameters have no numbers, because SQLite searches all parameters
+/// whenever a value is bound to a numbered one.
 fn rows_statement(table: &Table, rows: usize) -> String {
     let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
     let rows = vec![row; rows].join(", ");

@@ -71,7 +71,7 @@ pub(in crate::store) fn uuid_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, ids:
     }
 }
 
-/// The condition that `column` is one of these numbers. Its text does not depend on how many they are.
+/// The condition that `column` is one of these numbers. Its text does not depend on how many numbers there are.
 pub(in crate::store) fn number_in<C: ColumnTrait>(conn: &Conn<'_>, column: C, numbers: &[i64]) -> SimpleExpr {
     match conn.backend {
         Backend::Postgres => Expr::col(column.as_column_ref()).eq(PgFunc::any(numbers.to_vec())),

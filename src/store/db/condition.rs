@@ -48,8 +48,8 @@ struct Meaning {
     operator: &'static str,
     /// Whether the comparison holds for two values with an ordering.
     test: fn(Ordering) -> bool,
-    /// Whether the comparison is negative. A negative comparison holds for a column without a value and for values of different kinds; no
-    /// other comparison does.
+    /// Whether the comparison is negative. Only negative comparisons hold for a column without a value and for values of different
+    /// kinds.
     is_negative: bool,
     /// The comparison that holds if and only if this one does not.
     opposite: Comparison,
@@ -57,7 +57,7 @@ struct Meaning {
 
 impl Comparison {
     /// The meanings of all comparisons. [`Comparison::Has`] means equality for a column with one value; for texts,
-    /// [`Operand::stands`] and [`compare`] search for a part.
+    /// [`Operand::compares`] and [`compare`] search for a part.
     const fn meaning(self) -> Meaning {
         let (operator, test, is_negative, opposite): (_, fn(Ordering) -> bool, _, _) = match self {
             Self::Equal => ("=", Ordering::is_eq, false, Self::NotEqual),
@@ -185,7 +185,7 @@ pub(in crate::store) fn compare<C: ColumnTrait>(column: C, how: Comparison, oper
     let meaning = how.meaning();
     let compared = if how.searches_part() {
         let part = if let Operand::Text(text) = operand { text.to_lowercase() } else { String::new() };
-        let has = holds(column, &part);
+        let has = contains_text(column, &part);
         if meaning.is_negative { has.not() } else { has }
     } else {
         Expr::col(column.as_column_ref()).binary(BinOper::Custom(meaning.operator), value)
@@ -218,7 +218,7 @@ impl<C> Condition<C> {
 }
 
 /// The condition that a column contains a text literally, without wildcards.
-pub(in crate::store) fn holds<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+pub(in crate::store) fn contains_text<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
 }
@@ -249,9 +249,9 @@ mod tests {
         }
     }
 
-    /// A condition for the query builder means the same as its SQL text, except for parts of texts.
+    /// A comparison for the query builder means the same as the SQL text of [`comparison_sql`], except for parts of texts.
     #[test]
-    fn a_column_is_compared_in_a_query_as_values_are() {
+    fn the_query_builder_gets_each_comparison() {
         use sea_orm::{DbBackend, EntityTrait as _, QueryFilter as _, QueryTrait as _};
 
         use crate::store::db::entity::record::approval;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_comparison_and_its_opposite_one_holds() {
+    fn either_a_comparison_or_its_opposite_holds() {
         use Comparison::{AtLeast, AtMost, Equal, Greater, Has, HasNot, Less, NotEqual};
 
         let text = |it: &str| Operand::Text(it.to_owned());

@@ -18,7 +18,8 @@ pub enum StoreError {
     #[error("the database is busy: {0}")]
     Contention(String),
     /// A row violates a unique constraint that several programmes share ([`SHARED_KEYS`]): another programme, or an import, has
-    /// written a row with the same request id or invoice. Read again and retry; if the error remains, one command causes it.
+    /// written a row with the same request id or invoice. Read again and retry. If the retry fails in the same way, one command of
+    /// the batch is the cause.
     #[error("the database has it already: {0}")]
     UniqueConflict(String),
     /// A statement failed because of its data: a constraint, a value, a trigger.
@@ -200,7 +201,7 @@ mod tests {
     fn codes_are_classified_by_their_database() {
         let class = |classify: fn(&str) -> ErrorConstructor, code: &str| match classify(code)(String::new()) {
             StoreError::Contention(_) => "busy",
-            StoreError::Unavailable(_) => "away",
+            StoreError::Unavailable(_) => "unavailable",
             StoreError::Full(_) => "full",
             StoreError::ConstraintViolation(_) => "row",
             StoreError::Unusable(_) => "unusable",
@@ -210,7 +211,10 @@ mod tests {
             ("busy", &["40001", "40P01", "55P03", "57014"][..]),
             ("full", &["53100"]),
             // No memory, an I/O error, a standby, a dropped database, a bug of the server, and others.
-            ("away", &["53200", "58030", "25006", "42P05", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""]),
+            (
+                "unavailable",
+                &["53200", "58030", "25006", "42P05", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""],
+            ),
             // A NUL in a text. As a number of SQLite, 22021 would be BUSY: its last eight bits are 5.
             ("row", &["21000", "22021", "22P02", "23505", "23514", "54000", "P0001"]),
             ("unusable", &["42P01", "42703", "42601", "42501"]),
@@ -223,7 +227,7 @@ mod tests {
             // FULL, IOERR_SHMSIZE.
             ("full", &["13", "4874"]),
             // NOMEM, READONLY, INTERRUPT, IOERR and one of its kinds, CORRUPT, CANTOPEN, NOTADB.
-            ("away", &["7", "8", "9", "10", "778", "11", "14", "26", ""]),
+            ("unavailable", &["7", "8", "9", "10", "778", "11", "14", "26", ""]),
             ("row", &["18", "19", "20", "25", "1811", "2067"]),
             ("unusable", &["1"]),
         ];

@@ -7,8 +7,8 @@ use super::bulk_sql::rows;
 use super::row::{Column, FromRow, RowReader};
 use crate::store::{Backend, Conn, Result};
 
-/// One of the queries. On PostgreSQL the rows of all queries have the columns of all queries. In a row of this query, the columns
-/// of the others are NULL.
+/// One of the queries. On PostgreSQL each row of the answer has the columns of all queries, and belongs to one query. The columns
+/// of the other queries are NULL in it.
 struct QueryPart {
     columns: &'static [Column],
     /// The part of the query after the list of its columns.

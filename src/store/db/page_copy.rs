@@ -23,7 +23,7 @@ pub(in crate::store) struct PageSource {
     pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
 }
 
-/// The rows between two numbers, and the most rows to read.
+/// Which rows to read: those from `first` to `last`, both included, but at most `limit`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Span {
     pub(in crate::store) first: i64,
@@ -37,7 +37,8 @@ impl PageSource {
         names(self.columns)
     }
 
-    /// The query for a page, in order. The arguments are the SQL expressions for the programme, the span and the limit.
+    /// The query for a page, in the order of `seq`. The arguments are SQL expressions for the programme and for the fields of a
+    /// [`Span`].
     pub(in crate::store) fn page(&self, [programme, first, last, limit]: [&str; 4]) -> String {
         format!(
             "SELECT {} FROM {} WHERE programme = {programme} AND seq >= {first} AND seq <= {last} ORDER BY seq LIMIT {limit}",
@@ -88,7 +89,7 @@ pub(in crate::store) enum PageFormat {
 /// [`StoreError::Unreadable`] for a value on SQLite that JSON cannot represent, or an invalid copy; [`StoreError::Unavailable`].
 pub(in crate::store) async fn fetch_page(
     store: &Store,
-    from: &PageSource,
+    source: &PageSource,
     programme: &Programme,
     span: Span,
 ) -> Result<FetchedPage> {
@@ -96,18 +97,19 @@ pub(in crate::store) async fn fetch_page(
         Backend::Postgres => {
             let literal = format!("'{}'", programme.as_str().replace('\'', "''"));
             let [first, last, limit] = [span.first.to_string(), span.last.to_string(), span.limit.to_string()];
-            let page = from.page([&literal, &first, &last, &limit]);
+            let page = source.page([&literal, &first, &last, &limit]);
             let bytes = copy_out(store, &format!("COPY ({page}) TO STDOUT (FORMAT binary)")).await?;
             let mut last = None;
             copied_rows(&bytes, |cells| {
                 last = Some(cells.int()?);
-                from.columns.iter().skip(1).try_for_each(|_| cells.bytes().map(drop))
+                source.columns.iter().skip(1).try_for_each(|_| cells.bytes().map(drop))
             })?;
             Ok(FetchedPage { last, form: PageFormat::Copied(bytes) })
         }
         Backend::Sqlite => {
             let read = |(last, text)| Ok(FetchedPage { last, form: PageFormat::Json(text) });
-            let found = select_rows(&store.at(), &from.json_query(), bound_values(programme, span), read).await?.pop();
+            let found =
+                select_rows(&store.at(), &source.json_query(), bound_values(programme, span), read).await?.pop();
             found.ok_or_else(|| invalid_copy("its only row"))
         }
     }

@@ -23,7 +23,7 @@ const PROBE_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The number of bytes that a check of the storage writes on PostgreSQL and rolls back. They are incompressible, so that
 /// they need new pages.
 const PROBE_BYTES: usize = 64 * 1024;
-/// An SQL statement that adds a record without a change to the WAL, so that the commit has to wait for the standby.
+/// An SQL statement that adds a record to the WAL without changing data, so that the commit has to wait for the standby.
 const EMIT_WAL_MESSAGE: &str = "SELECT pg_logical_emit_message(true, 'tsio', '')";
 
 /// The permit for one write transaction, released when the transaction ends.
@@ -112,7 +112,7 @@ impl Store {
         #[expect(clippy::disallowed_methods, reason = "the only place that begins to write")]
         let result = pool.begin_with_options(options).await;
         let tx = result.map_err(|error| match StoreError::from(error) {
-            // BEGIN depends on no data, so the connection is at fault, and the next attempt gets another.
+            // BEGIN depends on no data, so the connection is at fault. The next attempt gets another connection.
             StoreError::Unusable(text) | StoreError::ConstraintViolation(text) => StoreError::Unavailable(text),
             other => other,
         })?;
@@ -134,7 +134,7 @@ impl Store {
         Ok(ReadTx { tx, backend: self.backend })
     }
 
-    /// Waits until everything that was readable before this call is as durable as a commit of this process. Call it before
+    /// Waits until everything that this process has read is as durable as a commit of its own. Call it before
     /// returning a stored answer that was read outside a transaction: the commit that stored the answer may still wait for
     /// its standby, or its wait may have been interrupted.
     ///

@@ -13,7 +13,7 @@ use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
-use crate::store::db::condition::{Comparison, Condition, Operand, compare, holds};
+use crate::store::db::condition::{Comparison, Condition, Operand, compare, contains_text};
 use crate::store::db::entity::record::{offer, offer_school};
 use crate::store::{Readable, Result};
 
@@ -209,7 +209,7 @@ fn lists_school(number: i64) -> SimpleExpr {
 /// its schools.
 fn matches_search(search: &str) -> Cond {
     let part = search.trim().to_lowercase();
-    let mut condition = Cond::any().add(holds(offer::Column::Search, &part));
+    let mut condition = Cond::any().add(contains_text(offer::Column::Search, &part));
     if let Ok(number) = part.parse::<i64>() {
         condition = condition.add(offer::Column::Recipient.eq(number)).add(lists_school(number));
     }
@@ -227,7 +227,7 @@ mod tests {
     use crate::store::db::bulk_sql::select_rows;
     use crate::store::{Store, Use};
 
-    /// The query plan of SQLite, which has no statistics, for a page.
+    /// The steps of SQLite's query plan for a page, in a database without statistics.
     async fn plan(store: &Store, reach: &Reach, query: &OfferPageQuery<'_>) -> Vec<String> {
         let statement = select_page(reach, query).build(DbBackend::Sqlite);
         let values = statement.values.map(|it| it.0).unwrap_or_default();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_page_uses_an_index_with_the_order_of_the_page() {
+    async fn the_index_of_every_page_gives_the_order_of_the_page() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         store.migrate().await.unwrap();
@@ -288,6 +288,7 @@ mod tests {
                     };
                     let plan = plan(&store, reach, &query).await;
                     let [step] = plan.as_slice() else { panic!("{filter:?} by {order:?}: {plan:?}") };
+                    // The first page has no condition on the column of the order, which is the last part of the text.
                     let index = if after.is_some() { index } else { index.rsplit_once(" AND ").unwrap().0 };
                     assert!(step.contains(index), "{filter:?} by {order:?} is found by {index}: {plan:?}");
                 }

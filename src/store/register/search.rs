@@ -1,5 +1,5 @@
-//! Searches for schools and trusts by name. The names are in two small tables, which are updated after imports land or are
-//! withdrawn.
+//! Searches for schools and trusts by name or number. The names are in two small tables, which are updated after imports land or
+//! are withdrawn.
 //!
 //! Only the search reads these tables. Names and placements that are shown always come from the files.
 
@@ -13,7 +13,7 @@ use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::school::TrustKind;
 use crate::store::db::bulk_sql::{number_in, select, upsert_all};
 use crate::store::db::column_values::{uid, urn};
-use crate::store::db::condition::holds;
+use crate::store::db::condition::contains_text;
 use crate::store::db::entity::register::{school, trust};
 use crate::store::imports::FileKind;
 use crate::store::{Readable, Result, WriteTx};
@@ -55,7 +55,7 @@ pub async fn find_trusts(
 fn matches_text<C: ColumnTrait>(search: C, number: C, text: &str) -> Cond {
     let lower = text.trim().to_lowercase();
     let has_number = lower.parse::<u32>().ok().map(|parsed| number.eq(i64::from(parsed)));
-    Cond::any().add(holds(search, &lower)).add_option(has_number)
+    Cond::any().add(contains_text(search, &lower)).add_option(has_number)
 }
 
 /// The condition that a row comes after the last row of the page before.
@@ -85,8 +85,9 @@ async fn numbers_in_import(
     Ok(rows.into_iter().map(|row| row.number).collect())
 }
 
-/// Updates the search for the next `limit` schools after the URN `after` that an import names. Returns the last URN, or `None` if
-/// no schools are left, or the kind of file does not name schools. The caller holds the register's lock.
+/// Updates the search for those schools that an import names: for the first `limit` of them with a URN above `after`. Returns the
+/// last URN. Returns `None` if no schools are left, or if files of this kind do not name schools. The caller holds the register's
+/// lock.
 pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         FileKind::Membership => "membership_rows",
@@ -110,7 +111,8 @@ pub async fn index_schools(tx: &WriteTx, kind: FileKind, id: ImportId, after: i6
     Ok(numbers.last().copied())
 }
 
-/// Updates the search for trusts by their UIDs, as [`index_schools`] does for schools. A group that is no trust is not found.
+/// Updates the search for trusts, in the same way as [`index_schools`] for schools, by UID. A group that is no trust gets no row in
+/// the search table.
 pub async fn index_trusts(tx: &WriteTx, kind: FileKind, id: ImportId, after: i64, limit: u64) -> Result<Option<i64>> {
     let table = match kind {
         FileKind::Groups => "group_rows",
@@ -140,7 +142,8 @@ struct SearchChanges {
     deleted: Vec<i64>,
 }
 
-/// Compares the names that numbers should have with those in the search table.
+/// Compares the search table, as read into `indexed`, with the names that it should have. `names` has each number with its name, or
+/// `None` if the table must have no row for the number.
 fn differences(names: impl Iterator<Item = (i64, Option<String>)>, indexed: &HashMap<i64, String>) -> SearchChanges {
     let mut found = SearchChanges { put: Vec::new(), deleted: Vec::new() };
     for (number, name) in names {
