@@ -2,8 +2,8 @@
 //!
 //! One table per kind of file. Only what a row type needs is here: no column with a person's name
 //! (head teachers, heads of groups) may ever be added. Names are compared ignoring case and runs of white
-//! space. Two columns of one file that match one line here are refused, so an alias is always a rename,
-//! never a near synonym.
+//! space. A file is refused if two of its columns match one line here. So an alias is another name of the
+//! same column, never the name of a similar column.
 
 /// A column that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ impl ImportColumn {
     }
 }
 
+/// Declares a table of columns, and an enum that names its columns. Each line has the name in the enum, `required` or `optional`,
+/// the standard name, and the other names.
 macro_rules! columns {
     ($(#[$table_doc:meta])* $table:ident by $key:ident:
      $($(#[$doc:meta])* $column:ident $need:ident $name:literal $(or $also:literal)*;)+) => {
@@ -30,7 +32,7 @@ macro_rules! columns {
         pub(super) const $table: &[ImportColumn] =
             &[$(ImportColumn { name: $name, also: &[$($also),*], required: columns!(@$need) }),+];
 
-        /// Names the columns of the table; as a number, each is the index of its column in the table.
+        /// Names the columns of the table. `usize::from` gives the index of a column in the table.
         #[derive(Debug, Clone, Copy)]
         pub(super) enum $key {
             $($(#[$doc])* $column),+
@@ -49,7 +51,8 @@ macro_rules! columns {
 columns! {
     /// Ofsted management information, state-funded schools, latest inspections. Standard names are those of
     /// the 70-column layout of 2020 and 2021. In September 2022 "section 8" became "ungraded" and "full"
-    /// became "graded". The layouts of 2025, in which the old date columns have an "OEIF" grade and a report card, are other data and are not read.
+    /// became "graded". The layouts of 2025, in which the old date columns have an "OEIF" grade and a report
+    /// card, are other data and are not read.
     OFSTED by Ofsted:
     /// The school, under its URN of that month.
     Urn required "URN";
@@ -196,7 +199,7 @@ mod tests {
 
     const TABLES: [&[ImportColumn]; 5] = [OFSTED, GROUPS, MEMBERSHIPS, LINKS, ESTABLISHMENTS];
 
-    /// Every column of the published layouts that holds, or could hold, a person's name.
+    /// Every column of the published layouts that has, or could have, a person's name or telephone number.
     const PEOPLE: [&str; 9] = [
         "HeadTitle (name)",
         "HeadFirstName",

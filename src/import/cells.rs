@@ -23,7 +23,7 @@ pub(super) struct RowCells<'a> {
     pub(super) as_at: Date,
     /// The problems found so far.
     pub(super) problems: Vec<RowProblem>,
-    /// The code of the row's local authority, if it is outside England.
+    /// The code of the row's local authority, if it is outside England; 0 if the row says that it has no local authority (000).
     pub(super) abroad: Option<u16>,
     /// The number of dates read so far that would be other days with the month first.
     pub(super) ambiguous_dates: usize,
@@ -114,7 +114,8 @@ impl<'a> RowCells<'a> {
         date
     }
 
-    /// The code of an English local authority. Notes a code of another country in `abroad`, and a problem for any other text.
+    /// The code of an English local authority. Notes 000 and a code of another country in `abroad`, and a problem for any other
+    /// text.
     pub(super) fn la(&mut self, column: impl Into<usize> + Copy) -> Option<LaCode> {
         if value::whole(&self.text(column)).parse() == Ok(0_u16) {
             self.abroad = Some(0);

@@ -10,7 +10,7 @@ use super::value::{self, DayOrder};
 
 /// The most ambiguous dates that are read day-first without evidence. A file with more of them is refused.
 const MAX_AMBIGUOUS: usize = 20;
-/// The most bytes of a date: those of the day, and of a midnight after it.
+/// The most bytes of a date: those of the day, and of the time `00:00:00` that may follow it in one of several forms.
 const MAX_DATE_BYTES: usize = 40;
 
 /// The counts of a file's dates by the orders in which they are possible.

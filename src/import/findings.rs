@@ -1,4 +1,4 @@
-//! Words the findings about rows that were not taken: problems by line, and notes about repeats and rows of other countries.
+//! Collects the problems of rows, and writes the notes about rows that were not taken: repeats, and rows of other countries.
 
 use std::collections::{BTreeMap, HashSet};
 

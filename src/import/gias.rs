@@ -180,7 +180,7 @@ pub struct EstablishmentRow {
     pub urn: Urn,
     /// Its local authority; one of the project's table.
     pub la: LaCode,
-    /// Local authority and establishment number, when it has the latter.
+    /// Local authority and establishment number; `None` if the file has no establishment number for it.
     pub laestab: Option<Laestab>,
     /// Its name.
     pub name: String,
@@ -196,7 +196,7 @@ pub struct EstablishmentRow {
     pub closed: Option<Date>,
     /// Its phase; empty if the file does not say.
     pub phase: String,
-    /// Its diocese, when it has one.
+    /// Its diocese, if it has one.
     pub diocese: Option<String>,
 }
 
@@ -273,7 +273,7 @@ fn group_status(cells: &mut RowCells<'_>, column: impl Into<usize> + Copy) -> Op
     }
 }
 
-/// Companies House writes eight characters; a copy re-saved as numbers lost the leading zeros.
+/// Restores the eight characters of a number at Companies House. A copy that was saved with numbers has lost the leading zeros.
 fn companies_house(text: &str) -> String {
     format!("{:0>8}", value::whole(text))
 }
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_told_from_their_header() {
+    fn groups_are_recognised_by_their_header() {
         let file = "Group UID,Group ID,Group Name,Companies House Number,Group Type (code),Group Type,Closed Date,\
             Open date,Group Status (code),Group Status,Head of Group Last Name\n\
             1000,,East  Federation,,1,Federation,2010-08-31,1900-01-01,CLOSED,Closed,\n\
@@ -351,7 +351,8 @@ mod tests {
         assert_eq!(parsed.problems, expected);
     }
 
-    /// Lines, how many of their rows are taken, the problems, and the notes.
+    /// Lines, in which `1,2,` means two URNs; how many of their rows are taken; the problems; and the notes. The lines begin at
+    /// line 3 of the file, after the header and a good row.
     type Repeated<'a> = (&'a [&'a str], usize, Vec<(u64, String)>, Vec<String>);
 
     #[test]
@@ -408,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn establishments_in_both_layouts() {
+    fn establishments_are_read_in_both_layouts() {
         let full = "URN,LA (code),LA (name),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (code),\
             TypeOfEstablishment (name),EstablishmentTypeGroup (code),EstablishmentTypeGroup (name),\
             EstablishmentStatus (code),EstablishmentStatus (name),OpenDate,CloseDate,PhaseOfEducation (code),\

@@ -14,7 +14,7 @@ const MAX_ROWS_SEARCHED: usize = 20;
 /// A row with one of these columns is the header. Every kind of file has one of them.
 const KEYS: [&str; 3] = ["URN", "Group UID", "UID"];
 
-/// Columns that lists of schools from other services have too. A header with only these columns has no known kind.
+/// Columns that are also in lists of schools from other services. A header with only these columns has no known kind.
 const COMMON_COLUMNS: [&str; 10] = [
     "URN",
     "LAESTAB",
@@ -49,9 +49,9 @@ pub(super) struct HeaderRow {
 pub(super) struct ColumnPlaces {
     /// The index of each column, in the order of the table; `None` for an optional column that the file does not have.
     pub(super) indexes: Vec<Option<usize>>,
-    /// For each column of the file, whether it has a name. The index that pandas adds has none.
+    /// For each column of the file, whether it has a name. The column that pandas adds to number the rows has none.
     pub(super) has_name: Vec<bool>,
-    /// The least number of columns of a row.
+    /// The fewest columns that a row must have, so that it has every column that is read.
     pub(super) min_columns: usize,
     /// Whether a row may have more cells than the header, because its last column is a list without quotation marks.
     pub(super) list_at_end: bool,
@@ -80,9 +80,9 @@ impl HeaderRow {
         }
     }
 
-    /// The kind of which the header has most required columns; of two such kinds, the one of which fewest are missing. `None` if
-    /// the header has fewer than two required columns, or only common ones. A nearly right name counts, because the refusal then
-    /// says which column it is like.
+    /// The kind of file of which the header has the most required columns. If several kinds have equally many, the one with the
+    /// fewest missing columns. `None` if the header has fewer than two required columns, or only common ones. Names are compared
+    /// as [`normalised`], so a slightly different name counts. The refusal then says which column it is like.
     pub(super) fn kind(&self) -> Option<FileKind> {
         let names: Vec<String> = self.names.iter().map(|name| normalised(name)).collect();
         let has = |column: &&ImportColumn| {

@@ -1,8 +1,8 @@
 //! Reads the files that people upload. Returns their rows, and the problems of rows by line.
 //!
 //! This module uses no clock and no database, writes nothing, and keeps no state between files. It knows the layouts of
-//! Ofsted and of the register, and none of the scheme's rules. A file is read as a stream, and only the rows that are taken
-//! stay in memory. The as-at date is never read from a file: the caller gives it.
+//! Ofsted and of the register, and none of the scheme's rules. A file is read as a stream. The rows that are taken stay in memory,
+//! and of every row its key and a hash. The as-at date is never read from a file: the caller gives it.
 
 mod aliases;
 #[cfg(test)]

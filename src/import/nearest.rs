@@ -16,6 +16,7 @@ pub(super) fn nearest<'n>(requested: &str, names: impl Iterator<Item = &'n str>)
     let near = names.filter_map(|name| {
         let candidate = normalised(name);
         let max_distance = (requested.chars().count() / 5).min(4);
+        // A name that only adds something at its end, such as a note, is as near as one changed character.
         let distance = match candidate.starts_with(&requested) && requested.len() > 3 {
             true => 1,
             false => distance(&requested, &candidate),

@@ -64,7 +64,8 @@ impl RowKind for OfstedRow {
         let current = judgement(cells, urn, &CURRENT_COLUMNS);
         let previous = judgement(cells, urn, &PREVIOUS_COLUMNS);
         let started = |of: &Option<Judgement>| of.as_ref().and_then(|it| it.started);
-        if let Some((latest, before)) = started(&current).zip(started(&previous)).filter(|(it, before)| before > it) {
+        let both_started = started(&current).zip(started(&previous));
+        if let Some((latest, before)) = both_started.filter(|(latest, before)| before > latest) {
             cells.problem(Col::PreviousStarted, format!("is {before}, after the latest inspection began ({latest})"));
         }
         let row = || {
@@ -163,8 +164,8 @@ fn judgement(cells: &mut RowCells<'_>, own_urn: Option<Urn>, columns: &Inspectio
     })
 }
 
-/// Notes a problem for each impossible date of an inspection. Reports may come out after the as-at date, because the file is
-/// published weeks later, but not more than a year after it.
+/// Notes a problem for each impossible date of an inspection. The end of an inspection and its report may be after the as-at date,
+/// because the file is published weeks later, but not more than a year after that date.
 fn check_dates(
     cells: &mut RowCells<'_>,
     columns: &InspectionColumns,
@@ -188,6 +189,7 @@ fn check_dates(
             cells.problem(column, format!("is {day}, more than a year after the as-at date {as_at}"));
         }
     }
+    // A publication before the start has been noted above.
     if let Some((ended, published)) = ended.zip(published).filter(|(ended, day)| day < ended && started <= Some(*day)) {
         cells.problem(columns.published, format!("is {published}, before the inspection ended ({ended})"));
     }

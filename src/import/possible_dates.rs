@@ -1,7 +1,8 @@
 //! Notes impossible dates of schools and groups, each as a problem of its row.
 //!
-//! A wrong closing date would close a school. The caller gives the as-at date, so an event that has happened by the status may
-//! be up to a year after that date. A planned event may have any later date.
+//! A wrong closing date would close a school. The status says whether an opening or a closing has happened or is planned. One that
+//! has happened may be up to a year after the as-at date, because the as-at date is only the caller's statement. A planned one may
+//! have any later date.
 
 use chrono::{Datelike as _, Months};
 
@@ -121,7 +122,7 @@ fn too_late<C: Into<usize> + Copy>(cells: &mut RowCells<'_>, (column, day): Date
 mod tests {
     use super::super::{Reading, RegisterFile, read_register};
 
-    /// The problems of the one row under a header that may have any, with a good row beside it.
+    /// The problems of `row` in a file with a header, a good row and this row. The good row must have none.
     fn problems(header: &str, good: &str, row: &str) -> Vec<String> {
         let file = format!("{header}\n{good}\n{row}\n");
         let reading = Reading { accept_problems: true, ..Reading::of("2022-03-31".parse().unwrap()) };
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_school_opens_before_it_closes_and_both_when_they_can() {
+    fn impossible_dates_of_a_school_are_problems() {
         let header = "URN,LA (code),EstablishmentNumber,EstablishmentName,TypeOfEstablishment (name),\
                       EstablishmentStatus (name),OpenDate,CloseDate";
         let row = |urn: &str, status: &str, opened: &str, closed: &str| {
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_a_membership_and_a_link_too() {
+    fn impossible_dates_of_groups_memberships_and_links_are_problems() {
         let groups = "Group UID,Group Name,Group Type (code),Group Type,Group Status,Open date,Closed Date";
         let group = |uid: &str, status: &str, opened: &str, closed: &str| {
             format!("{uid},Hill,6,Multi-academy trust,{status},{opened},{closed}")
@@ -209,9 +210,9 @@ mod tests {
             ("Open",             "1015-09-01", "Joined date is 1015-09-01, before 1900"),
             ("Proposed to open", "2024-12-12", ""),
         ];
-        for (status, joined, wanted) in rows {
+        for (status, joined, expected) in rows {
             let found = problems(members, &member("100001", "Open", ""), &member("100002", status, joined));
-            assert_eq!(found.concat(), wanted, "{status} {joined}");
+            assert_eq!(found.concat(), expected, "{status} {joined}");
         }
 
         let links = "URN,LinkURN,LinkName,LinkType,LinkEstablishedDate";
@@ -220,10 +221,10 @@ mod tests {
             ("31-03-2025", ""),
             ("31-03-1015", "LinkEstablishedDate is 1015-03-31, before 1900"),
         ];
-        for (on, wanted) in rows {
+        for (on, expected) in rows {
             let link = |urn: &str, on: &str| format!("{urn},100021,Dale,Successor,{on}");
             let found = problems(links, &link("100001", ""), &link("100002", on));
-            assert_eq!(found.concat(), wanted, "{on}");
+            assert_eq!(found.concat(), expected, "{on}");
         }
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_never_closed_is_told_by_its_line() {
+    fn an_open_quotation_mark_is_reported_with_its_line() {
         for (file, line) in [("a,b\n\nc,\"d\ne,f\n", 3), ("\"a", 1), ("a\nb\n\"\"\"", 3)] {
             assert_eq!(lines(file), Err(FileRefused::OpenQuote { line }), "{file:?}");
         }

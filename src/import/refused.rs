@@ -130,35 +130,35 @@ pub enum FileRefused {
          import it without opening it in a spreadsheet"
     )]
     MonthFirst {
-        /// How many.
+        /// The number of dates that can only be month-first.
         dates: usize,
-        /// The line of the first.
+        /// The line of the first such date.
         line: u64,
-        /// The first, as written.
+        /// The first such date, as written.
         date: String,
     },
-    /// Many dates that would be others with the month first, and none that tells.
+    /// Many dates that would be other days with the month first, and no date that shows which order is right.
     #[error(
         "nothing in the file tells whether its dates have the day or the month first, and {dates} of them would be other \
          days with the month first. If the day comes first in all of them, say so: --day-first (field day_first)"
     )]
     DateOrderUntold {
-        /// How many.
+        /// The number of dates that would be other days with the month first.
         dates: usize,
     },
-    /// Rows, and not one that can be taken.
+    /// The file has rows, but none of them can be taken.
     #[error("none of the {rows} rows can be taken: {with_problems} have problems, {abroad} are of other countries")]
     NoGoodRow {
         /// Rows under the header.
         rows: usize,
-        /// Those with problems.
+        /// Rows with problems.
         with_problems: usize,
-        /// Those of other countries.
+        /// Rows of other countries.
         abroad: usize,
         /// The first of the problems.
         problems: Vec<RowProblem>,
     },
-    /// So many rows with problems that the file as a whole is doubtful.
+    /// So many rows have problems that the file as a whole is doubtful.
     #[error(
         "{with_problems} of {rows} rows have problems, more than {} %. Mend the file or, to take the other rows \
          nevertheless, say --accept-problems (field accept_problems)",
@@ -167,23 +167,23 @@ pub enum FileRefused {
     TooManyProblems {
         /// Rows under the header, without those of other countries and repeated ones.
         rows: usize,
-        /// Those with problems.
+        /// Rows with problems.
         with_problems: usize,
         /// The first of the problems.
         problems: Vec<RowProblem>,
     },
-    /// A quotation mark swallows the end of the file.
+    /// A quotation mark is never closed, so the rest of the file is part of one cell.
     #[error("a quotation mark opened in the row of line {line} is never closed, so the rows after it cannot be read")]
     OpenQuote {
-        /// Where that row starts.
+        /// The line on which the row with the quotation mark starts.
         line: u64,
     },
-    /// Larger than a file of this kind can be.
+    /// The upload, the unpacked file or one of its rows is larger than allowed, or the file has too many rows.
     #[error("{what} exceeds the limit of {limit}")]
     OverLimit {
         /// What is too large.
         what: String,
-        /// The bound, with its unit.
+        /// The limit, with its unit.
         limit: String,
     },
 }
@@ -193,15 +193,15 @@ fn listed(missing: &[MissingColumn]) -> String {
 }
 
 impl FileRefused {
-    /// With a larger share of rows with problems a file is refused, unless its sender accepts them.
+    /// The largest accepted share of rows with problems, in percent. A file with more is refused, unless its sender accepts them.
     pub const MOST_PROBLEMS_PERCENT: usize = 5;
 
-    /// The details that are too long for a message: each is a place (a column, or a line and column) and what is wrong there.
+    /// The details of the refusal: each is a place (a column, or a line and column) and what is wrong there.
     #[must_use]
     pub fn details(&self) -> Vec<(String, String)> {
         match self {
             Self::MissingColumns { missing, .. } => {
-                // In the words of the message, so that showing both repeats nothing.
+                // These are the words of the message, so that a client can leave out a detail that the message has already.
                 missing.iter().map(|it| (it.name.to_owned(), format!("no column {it}"))).collect()
             }
             Self::NoGoodRow { problems, .. } | Self::TooManyProblems { problems, .. } => {

@@ -1,5 +1,6 @@
-//! Guesses from its first bytes what a file that is not CSV is, so that the refusal can say it.
+//! Guesses the format of a file that is not CSV from its first bytes, so that the refusal can name the format.
 
+/// The first bytes of a gzip file.
 pub(super) const GZIP: &[u8] = b"\x1f\x8b";
 
 /// The first bytes of other formats. If one text begins with another, the longer one comes first.

@@ -212,7 +212,7 @@ fn is_empty(row: &ByteRecord, places: &ColumnPlaces) -> bool {
     named_cells(row, places).all(|cell| value::text(cell).is_empty())
 }
 
-/// The cells of a row, without those of columns without a name, which only number the rows.
+/// The cells of a row in columns with a name, and those beyond the header. A column without a name only numbers the rows.
 fn named_cells<'r>(row: &'r ByteRecord, places: &ColumnPlaces) -> impl Iterator<Item = &'r [u8]> {
     let named = places.has_name.iter().copied().chain(std::iter::repeat(true));
     row.iter().zip(named).filter(|(_, named)| *named).map(|(cell, _)| cell)
@@ -227,7 +227,7 @@ fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
             empty += 1;
             continue;
         }
-        // A NUL separates cells, because no cell contains one.
+        // Adds a NUL for each cell since the last one that is not empty. No cell contains a NUL.
         for _ in 0..empty {
             sum.update(b"\0");
         }

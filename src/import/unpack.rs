@@ -26,12 +26,18 @@ const HEAD: usize = 1024;
 /// A reader that unpacks and hashes the upload, and makes all line endings LF.
 pub(super) struct Unpacked<'a> {
     source: UnpackSource<'a>,
+    /// The first bytes, without byte order marks. They are read before those of `source`.
     head: io::Cursor<Vec<u8>>,
     hash: Sha256,
+    /// The number of unpacked bytes so far.
     seen: u64,
+    /// The number of bytes since the CSV reader began its current row.
     in_row: usize,
+    /// The line on which that row begins.
     line: u64,
+    /// Whether the last byte was a CR.
     after_cr: bool,
+    /// The rest of [`TAIL`].
     tail: &'static [u8],
     limits: ImportLimits,
 }
@@ -122,7 +128,8 @@ impl<'a> Unpacked<'a> {
             if self.seen > self.limits.unpacked_bytes {
                 return Err(FileRefused::over_bytes("the unpacked file", self.limits.unpacked_bytes));
             }
-            // The row limit bounds memory only: what is buffered ahead belongs to later rows.
+            // This check only limits memory. It allows one buffer more, because the CSV reader reads ahead into later rows.
+            // [`RecordReader`](super::records::RecordReader) checks the exact size of a row.
             self.in_row += read;
             if self.in_row > self.limits.row_bytes.saturating_add(BUFFER) {
                 let what = format!("a row (from line {}: a line or a quotation mark without end?)", self.line);

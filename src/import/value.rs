@@ -29,6 +29,7 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// Whether a character may be a windows-1252 character that was taken for Latin-1.
 const fn is_lost_1252(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{9f}')
 }
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_in_every_layout() {
+    fn dates_are_read_in_every_layout() {
         let day = NaiveDate::from_ymd_opt(2021, 2, 3);
         for text in ["03/02/2021", "03-02-2021", "2021-02-03", "2021-02-03 00:00:00", "2021-02-03T00:00:00"] {
             assert_eq!(date(text), Ok(day), "{text:?}");
@@ -434,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn grades_and_the_codes_that_are_none() {
+    fn a_grade_is_read_from_a_code_or_from_words() {
         let cases = [
             ("1", Some(Grade::Outstanding)),
             ("2", Some(Grade::Good)),

@@ -107,9 +107,9 @@ pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Awar
     claims::put(batch, programme, awards);
 }
 
-/// Writes awards of fees that were given back in full before the others, if the same batch funds the leader by another award.
-/// That award has the same key in a unique index, so the older award must be written first, but a batch write has no order of
-/// rows.
+/// If a batch gives back the fees of an award in full and funds the same leader by another award, writes the older award ahead of
+/// the batch write. Both awards have the same key in a unique index, so the older one must be written first, but a batch write has
+/// no order of rows. `before` is the last event before the batch.
 pub(super) async fn free_unique_keys(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
     let funded_keys: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
@@ -240,7 +240,7 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
     let read = |row: &QueryResult| {
         let (row, must_have_key): (IndexedAward, i64) = FromRow::of(row)?;
         let (award, strand, leader_key) = (decode_award(row.award)?, row.strand, row.leader_key);
-        // From rules 2 on each award of fees has a key, which the index that prevents funding a leader twice needs.
+        // Since rules version 2 each award of fees has a key. The index that prevents funding a leader twice needs it.
         let is_missing = leader_key.is_none() && must_have_key == 1 && award.fees_key().is_some();
         if is_missing || (leader_key.is_some() && leader_key != award.fees_key()) {
             return Err(StoreError::unreadable(format!(

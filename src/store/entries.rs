@@ -90,8 +90,9 @@ row! {
     }
 }
 
-/// The amounts allocated to or withdrawn from these funds after a time without an approval. Only events since the programme
-/// adopted rules count, because only these rules add such amounts up. An event has an approval if the event before it gave one.
+/// The amounts that were allocated to or withdrawn from these funds without an approval, recorded after the time `since`. Events
+/// before the programme first adopted rules do not count, because the rules before that did not add such amounts up. An event has
+/// an approval if the event before it gave one for the same request.
 pub async fn moved_alone(
     from: &impl Readable,
     programme: &Programme,

@@ -47,9 +47,12 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
     months(from, import, &sql, vec![import.id.0.into(), urn_list]).await
 }
 
-/// The rows of an import that can change an answer about eligibility. Every row counts if `newer` is empty, and every row of a
-/// school that no import of `newer` names. Of the other rows, those count that have a current grade among `grades` or a judgement
-/// of a school with a lower URN. A row of these does not count if an import of `older` has the same judgements for the school.
+/// The rows of an import that can change an answer about eligibility:
+///
+/// * every row, if `newer` is empty;
+/// * the rows of schools that no import of `newer` names;
+/// * of the other rows, those that have a current grade among `grades` or a judgement under a lower URN than the school's, unless
+///   an import of `older` has the same judgements for the school.
 pub async fn decisive_rows(
     from: &impl Readable,
     import: &Import,

@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_schema_is_known_up_to_the_newest_migration() {
         let names: Vec<String> = Migrator::migrations().iter().map(|it| it.name().to_owned()).collect();
-        assert!(names.is_sorted(), "by their names they are compared: {names:?}");
+        assert!(names.is_sorted(), "migrations are compared by name: {names:?}");
         assert!(names.iter().all(|it| check_known(it).is_ok()));
         assert!(matches!(check_known("m9999_of_the_future"), Err(StoreError::Outdated(_))));
     }
@@ -139,7 +139,7 @@ mod tests {
         let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
         Migrator::up(&store.writes, Some(2)).await.unwrap();
         let before = store.version().await.unwrap();
-        // In the way of the last table of the third migration.
+        // The third migration makes its other tables, and then fails to make this one.
         store.writes.execute_unprepared("CREATE TABLE invoices (number INTEGER)").await.unwrap();
         assert!(store.migrate().await.is_err());
         assert!(matches!(before, Version::Old(_)));
@@ -149,8 +149,9 @@ mod tests {
         assert_eq!(store.version().await.unwrap(), Version::Current);
     }
 
-    /// A program whose migrations are made into one under another name could not open a database that has applied them, and
-    /// servers before it would not stop if that name did not come last: ADR 0041.
+    /// This is why migrations are kept as they are (ADR 0041). If they were merged into one migration with a new name, the program
+    /// could not open a database that has applied the old ones. Running servers of older versions would stop only if the new name
+    /// came last.
     #[tokio::test]
     async fn a_database_whose_migration_this_program_lacks_is_refused() {
         let dir = tempfile::tempdir().unwrap();

@@ -19,8 +19,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 
 use crate::store::{Result, StoreError};
 
-/// For how long after a transaction that did not end well every released PostgreSQL connection is closed. All are closed, because
-/// the pool does not say which connection the transaction used.
+/// A PostgreSQL connection that is released within this time after a transaction that did not end well is closed. All such
+/// connections are closed, because the pool does not say which of them the transaction used.
 const CLOSED_AFTER_DOUBT: Duration = Duration::from_secs(1);
 
 /// Which pooled connections may be used again.

@@ -120,8 +120,8 @@ pub async fn page(from: &impl Readable, query: &EntryPageQuery<'_>) -> Result<Ve
     select_rows(&conn, &sql, values, read).await
 }
 
-/// Narrows a span by the entry numbers in a condition. SQLite uses only one limit at each end to search its index. It would
-/// check a second limit entry by entry.
+/// Narrows a span by the entry numbers in a condition. SQLite searches its index with only one bound at each end, and would check
+/// a second bound entry by entry.
 fn narrow_span((after, last): (EntrySeq, EntrySeq), condition: &Condition<EntryField>) -> (EntrySeq, EntrySeq) {
     let starting_at = |first: i64| (after.max(EntrySeq(first.saturating_sub(1))), last);
     let ending_at = |end: i64| (after, last.min(EntrySeq(end)));

@@ -166,8 +166,8 @@ pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<Row
 }
 
 impl RowTable {
-    /// The query for a page of rows that begins with a first key. Text keys are ordered by their bytes, not by the database's
-    /// collation.
+    /// The query for a page: the first $3 rows of import $1 whose first key is at least $2. Text keys are ordered by their bytes,
+    /// not by the database's collation.
     fn page(&self, backend: Backend) -> String {
         let columns: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
         let (columns, first) = (columns.join(", "), self.first_key);

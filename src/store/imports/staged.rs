@@ -31,10 +31,11 @@ pub(crate) enum StagedRows {
     Ofsted(Vec<Month>),
 }
 
-/// Runs the same expression for rows of each kind.
-macro_rules! for_each_kind {
+/// Matches on the kind of some rows, with the same expression `$do` in each arm. In it `$it` is the list of rows, and `$wrap` makes
+/// [`StagedRows`] of the same kind from another list.
+macro_rules! match_kind {
     ($rows:expr, $it:ident => $do:expr) => {
-        for_each_kind!($rows, $it, _wrap => $do)
+        match_kind!($rows, $it, _wrap => $do)
     };
     ($rows:expr, $it:ident, $wrap:ident => $do:expr) => {
         match $rows {
@@ -50,12 +51,12 @@ macro_rules! for_each_kind {
 impl StagedRows {
     /// The number of rows.
     pub(crate) fn len(&self) -> usize {
-        for_each_kind!(self, rows => rows.len())
+        match_kind!(self, rows => rows.len())
     }
 
     /// The same rows in chunks of at most `size` rows.
     pub(crate) fn chunks(&self, size: usize) -> Vec<Self> {
-        for_each_kind!(self, rows, wrap => rows.chunks(size.max(1)).map(|chunk| wrap(chunk.to_vec())).collect())
+        match_kind!(self, rows, wrap => rows.chunks(size.max(1)).map(|chunk| wrap(chunk.to_vec())).collect())
     }
 
     /// Writes the rows. Writing the same rows again changes nothing, so a caller may retry.

@@ -130,7 +130,7 @@ pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMa
     Ok(found)
 }
 
-/// A group, as in the newest file that names it.
+/// A group, as in the newest file that names it. Its kind says whether it is a trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// Its UID.
@@ -243,8 +243,7 @@ pub enum LinkDirection {
 }
 
 /// The predecessors or successors of these schools in the newest files of links, by the URN of the school. A school that has none
-/// is left out. A
-/// link counts whether a file prints it at the school or at the linked school.
+/// is left out. A link counts whether a file prints it at the school or at the linked school.
 pub async fn linked_schools(
     from: &impl Readable,
     urns: &[Urn],

@@ -1,5 +1,5 @@
--- What the schema of a PostgreSQL database is made of: one row a thing, as `kind TAB table TAB name TAB definition`.
--- Read from the catalogs, which every role may read.
+-- Lists the things of a PostgreSQL schema: one row for each thing, as `kind TAB table TAB name TAB definition`.
+-- Reads only catalogs that every role may read.
 WITH home AS (
     SELECT n.oid, n.nspname, quote_ident(n.nspname) || '.' AS prefix
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -28,12 +28,12 @@ WITH home AS (
     LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE c.relkind = 'r'
     UNION ALL
-    -- NOT NULL is the column's; PostgreSQL 18 has it here as well.
+    -- NOT NULL is listed with its column. PostgreSQL 18 has it as a constraint as well, which is left out here.
     SELECT 'constraint', c.relname, k.conname, pg_get_constraintdef(k.oid)
     FROM relations c JOIN pg_constraint k ON k.conrelid = c.oid
     WHERE c.relkind = 'r' AND k.contype NOT IN ('n', 't')
     UNION ALL
-    -- A table elsewhere that refers to one of these keeps its rows from being deleted.
+    -- Foreign keys that refer to these tables, also from other schemas: they prevent the deletion of rows.
     SELECT 'reference', c.relname, k.conrelid::regclass::text || ' ' || k.conname, pg_get_constraintdef(k.oid)
     FROM relations c JOIN pg_constraint k ON k.confrelid = c.oid AND k.contype = 'f'
     UNION ALL
@@ -53,7 +53,7 @@ WITH home AS (
     FROM relations c JOIN pg_trigger t ON t.tgrelid = c.oid
     WHERE c.relkind = 'r' AND NOT t.tgisinternal
     UNION ALL
-    -- What keeps foreign keys is a trigger of the database's own; it can be disabled as well.
+    -- PostgreSQL enforces a foreign key by an internal trigger, which can be disabled as well.
     SELECT 'trigger', c.relname, k.conname, 'of a foreign key: tgenabled ' || t.tgenabled::text
     FROM relations c JOIN pg_trigger t ON t.tgrelid = c.oid JOIN pg_constraint k ON k.oid = t.tgconstraint
     WHERE c.relkind = 'r' AND t.tgisinternal AND t.tgenabled <> 'O'
@@ -74,7 +74,7 @@ WITH home AS (
     SELECT 'setting', '', 'session_replication_role', setting
     FROM pg_settings WHERE name = 'session_replication_role' AND setting <> 'origin'
     UNION ALL
-    -- In a session that begins with it no trigger fires.
+    -- Settings of roles and databases that set `session_replication_role` when a session begins. It can switch triggers off.
     SELECT 'setting', '', concat_ws(' ', 'of', r.rolname, d.datname), c.setting
     FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) AS c (setting)
     LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase

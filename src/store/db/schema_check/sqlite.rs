@@ -81,6 +81,7 @@ fn add_table(things: &mut Things, table: &str, text: &str) {
         let (name, definition) = part.split_once(' ').unwrap_or((part, ""));
         match name.split('(').next().unwrap_or_default() {
             "CHECK" | "PRIMARY" | "UNIQUE" | "FOREIGN" | "CONSTRAINT" => {
+                // The name of a constraint is its whole text.
                 add(things, ["constraint", table, part], "as named".to_owned());
             }
             _ => add(things, ["column", table, name], definition.to_owned()),
