@@ -50,8 +50,8 @@ impl MigratorTrait for Migrator {
     }
 }
 
-/// Makes the migrator run each migration in a transaction. By default it does so only on PostgreSQL. On SQLite, a migration that
-/// failed half-way could then neither be rolled back nor run again.
+/// Makes the migrator run each migration in a transaction. By default it does so only on PostgreSQL, and a migration that fails
+/// half-way on SQLite could neither be rolled back nor run again.
 const IN_TRANSACTION: Option<bool> = Some(true);
 
 /// Runs the statements of a text, after replacing its placeholders for the database in use.

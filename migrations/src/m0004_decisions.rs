@@ -1,7 +1,7 @@
 //! Lets approvals be denied, and creates the table of referrals.
 //!
-//! SQLite cannot change a CHECK, so the approvals are copied into a table that allows one more state. PostgreSQL does the
-//! same. Existing rows do not change.
+//! SQLite cannot change a CHECK, so the approvals are copied into a table that allows one more state. The same statements run
+//! on PostgreSQL. Existing rows do not change.
 
 use sea_orm_migration::prelude::*;
 

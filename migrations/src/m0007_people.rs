@@ -1,7 +1,7 @@
 //! Adds the version of the rules that each programme has adopted, and key columns by which people are compared.
 //!
-//! A migration never writes events. The program that migrates writes the event of the rules after it has changed the
-//! schema. Existing rows have no keys, and no CHECK applies to them.
+//! A migration never writes events. After the migration, the program writes the event with which a programme adopts the rules.
+//! Existing rows have no keys, so the CHECKs that compare keys do not restrict them.
 
 use sea_orm_migration::prelude::*;
 

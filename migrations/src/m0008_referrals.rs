@@ -1,7 +1,7 @@
 //! Allows referrals that the monthly files confirm. Such a referral has an offer but no decision.
 //!
-//! SQLite cannot change a CHECK, so the referrals are copied into a table that allows one more state. PostgreSQL does the
-//! same. Existing rows do not change.
+//! SQLite cannot change a CHECK, so the referrals are copied into a table that allows one more state. The same statements run
+//! on PostgreSQL. Existing rows do not change.
 
 use sea_orm_migration::prelude::*;
 

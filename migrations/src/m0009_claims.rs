@@ -1,6 +1,7 @@
-//! Adds the columns of claims (the issuer, the total and the part of an invoice), and columns about leaders.
+//! Adds the columns of claims (the issuer and the total of an invoice, and the number of the payment, `part`), and columns about
+//! leaders.
 //!
-//! Existing rows do not change. They have no part, so the index of parts does not cover them. The index of invoices that
+//! Existing rows do not change. They have no part, so the unique index of parts does not restrict them. The index of invoices that
 //! one draw pays covers the same rows as before, and new rows without a total.
 
 use sea_orm_migration::prelude::*;

@@ -1,4 +1,5 @@
 //! Adds an index for the entries that bring money into a fund or take it out, so that the entries of its awards need not be read.
+//! Adds an index for the events that adopt rules.
 
 use sea_orm_migration::prelude::*;
 

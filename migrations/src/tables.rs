@@ -1,7 +1,7 @@
 //! Descriptions of the tables. `docs/reference/schema.md` is generated from them and from the migrated schema, in this
 //! order.
 
-/// A group of tables, and its tables with a sentence each.
+/// The title of a group of tables, and its tables, each with its name and a description.
 pub type Group = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// Every table of the schema.

@@ -15,12 +15,15 @@ struct School {
     laestab: &'static str,
     name: &'static str,
     inspection: &'static str,
+    /// The start, the end and the publication of the latest inspection.
     dates: [&'static str; 3],
+    /// The start and the publication of the inspection before it.
     previous: [&'static str; 2],
+    /// A column that is not read.
     website: &'static str,
 }
 
-/// A good row, whose dates say that the day comes first.
+/// A good row. Its date 13/03/2019 shows that the day comes first.
 fn school(urn: u32) -> School {
     School {
         urn,
@@ -35,11 +38,9 @@ fn school(urn: u32) -> School {
 
 impl School {
     fn line(&self) -> String {
-        let Self { urn, laestab, name, inspection, dates: [start, end, out], previous: [began, printed], website } =
-            self;
-        format!(
-            "{urn},{laestab},{name},Community School,{inspection},{start},{end},{out},3,ITS400001,{began},{printed},3,{website}"
-        )
+        let Self { urn, laestab, name, inspection, dates, previous, website } = self;
+        let (dates, previous) = (dates.join(","), previous.join(","));
+        format!("{urn},{laestab},{name},Community School,{inspection},{dates},3,ITS400001,{previous},3,{website}")
     }
 }
 
@@ -92,7 +93,7 @@ fn dates_with_the_month_first_refuse_a_file() {
     let without_zeros = schools_with_dates(3, ["3/12/2019", "3/13/2019", "4/11/2019"]);
     // A spreadsheet leaves NULL and the dates that databases print for an unknown day unchanged when it saves a file.
     let unknown = [saved.clone(), schools_with_dates(4, ["31/12/1899", "NULL", "01/01/1900"]).split_off(3)].concat();
-    // A date in a column that is not read shows the order too.
+    // A date in a column that is not read shows the order too. The other dates of this school are ambiguous.
     let website = vec![School { website: "01/31/2018", ..school(100_001) }.line().replace("13/03", "12/03")];
     for (lines, dates, line) in [(saved, 3, 2), (without_zeros, 3, 2), (unknown, 3, 2), (website, 1, 2)] {
         for day_first in [false, true] {
@@ -118,9 +119,9 @@ fn ambiguous_dates_are_read_if_few_or_said_to_be_day_first() {
     // Ten schools have twenty such dates, eleven have twenty-two.
     let (few, many) = (file(&schools_with_dates(10, AMBIGUOUS_DATES)), file(&schools_with_dates(11, AMBIGUOUS_DATES)));
     let parsed = read(&few).unwrap();
-    let said = "nothing in the file tells whether its dates have the day or the month first: 20 of them would be other \
+    let note = "nothing in the file tells whether its dates have the day or the month first: 20 of them would be other \
         days with the month first. They were read with the day first";
-    assert_eq!(parsed.notes, [said]);
+    assert_eq!(parsed.notes, [note]);
     assert_eq!(read(&many), Err(FileRefused::DateOrderUntold { dates: 22 }));
     let parsed = read_ofsted(many.as_bytes(), &Reading { day_first: true, ..reading() }).unwrap();
     assert_eq!((parsed.rows.len(), parsed.notes.as_slice()), (11, &[][..]));
@@ -134,10 +135,10 @@ fn ambiguous_dates_are_read_if_few_or_said_to_be_day_first() {
         );
     }
     // One date that is possible only with the day first is enough, in any row and any column.
-    let told =
+    let with_clear_date =
         [schools_with_dates(40, AMBIGUOUS_DATES), vec![School { website: "31-08-2018", ..school(100_100) }.line()]]
             .concat();
-    assert_eq!(read(&file(&told)).map(|it| (it.rows.len(), it.notes)), Ok((41, vec![])));
+    assert_eq!(read(&file(&with_clear_date)).map(|it| (it.rows.len(), it.notes)), Ok((41, vec![])));
 }
 
 #[test]
@@ -183,8 +184,8 @@ fn a_repeated_row_is_taken_once() {
     assert_eq!(parsed.rows.iter().map(|row| row.urn.get()).collect::<Vec<_>>(), [100_001, 100_003]);
     // The repeated row with a problem is not a repeat of a taken row: both of its lines are problems.
     assert_eq!((parsed.read, parsed.repeats, parsed.problems.len()), (6, 2, 2));
-    let said = "2 row(s) repeat another one cell for cell and were taken once: line 3 is line 2, line 5 is line 2";
-    assert_eq!(parsed.notes, [said]);
+    let note = "2 row(s) repeat another one cell for cell and were taken once: line 3 is line 2, line 5 is line 2";
+    assert_eq!(parsed.notes, [note]);
 }
 
 #[test]
@@ -197,9 +198,9 @@ fn a_file_with_many_problems_is_refused_unless_they_are_accepted() {
     assert_eq!(read(&lines(1, 19)).map(|it| (it.rows.len(), it.problems.len())), Ok((19, 1)));
     let accepted = Reading { accept_problems: true, ..reading() };
     let refused = read(&lines(2, 37)).unwrap_err();
-    let said = "2 of 39 rows have problems, more than 5 %. Mend the file or, to take the other rows nevertheless, say \
+    let note = "2 of 39 rows have problems, more than 5 %. Mend the file or, to take the other rows nevertheless, say \
         --accept-problems (field accept_problems)";
-    assert_eq!(refused.to_string(), said);
+    assert_eq!(refused.to_string(), note);
     let details = [("line 2, School name", "is blank"), ("line 3, School name", "is blank")];
     assert_eq!(refused.details(), details.map(|(place, what)| (place.to_owned(), what.to_owned())));
     let taken = read_ofsted(lines(2, 37).as_bytes(), &accepted).map(|it| (it.rows.len(), it.problems.len()));
@@ -216,8 +217,8 @@ fn rows_of_other_countries_are_counted_in_one_line() {
     let lines: Vec<_> = abroad(1_100, "6611001").chain([school(100_001).line()]).collect();
     let parsed = read(&file(&lines)).unwrap();
     assert_eq!((parsed.read, parsed.rows.len(), parsed.abroad, parsed.problems.len()), (1_101, 1, 1_100, 0));
-    let said = "1100 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1100";
-    assert_eq!(parsed.notes, [said]);
+    let note = "1100 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1100";
+    assert_eq!(parsed.notes, [note]);
     let lines: Vec<_> = abroad(1_100, "6611001").chain([School { name: "", ..school(100_001) }.line()]).collect();
     let refused = read(&file(&lines)).unwrap_err();
     assert_eq!(refused.details(), [("line 1102, School name".to_owned(), "is blank".to_owned())]);
@@ -236,15 +237,15 @@ fn rows_of_other_countries_are_counted_in_one_line() {
     let text = [&[header], &register[..]].concat().join("\n");
     let accepted = Reading { accept_problems: true, ..reading() };
     let Ok(RegisterFile::Establishments(parsed)) = read_register(text.as_bytes(), &accepted) else { panic!("{text}") };
-    let said = "4 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1, no local \
+    let note = "4 row(s) are of no local authority in England and were not taken: Wales (660 to 681): 1, no local \
         authority (000): 2, overseas (700 to 799): 1";
-    assert_eq!((parsed.rows.len(), parsed.notes.as_slice()), (1, &[said.to_owned()][..]));
-    let told: Vec<_> = parsed.problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str())).collect();
+    assert_eq!((parsed.rows.len(), parsed.notes.as_slice()), (1, &[note.to_owned()][..]));
+    let found: Vec<_> = parsed.problems.iter().map(|it| (it.line, it.column.as_str(), it.reason.as_str())).collect();
     let expected = [
         (7, "LA (code)", "local authority 7 is not in the table of English authorities"),
         (8, "EstablishmentNumber", "\"53021\" is not an establishment number (4 digits)"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -281,11 +282,11 @@ fn an_as_at_date_that_does_not_fit_is_noted() {
         .zip(lines)
         .map(|(urn, (start, out))| School { dates: [start, start, out], ..school(urn) }.line())
         .collect();
-    let read =
-        |lines: &[String], as_at: &str| read_ofsted(file(lines).as_bytes(), &Reading::of(day(as_at))).unwrap().notes;
-    let before =
-        |lines: &[String], as_at: &str| read(lines, as_at).into_iter().filter(|it| it.contains("as-at")).count();
-    assert_eq!((before(&lines, "2018-08-31"), before(&lines, "2018-09-01")), (0, 1));
+    let as_at_notes = |as_at: &str| {
+        let notes = read_ofsted(file(&lines).as_bytes(), &Reading::of(day(as_at))).unwrap().notes;
+        notes.into_iter().filter(|it| it.contains("as-at")).count()
+    };
+    assert_eq!((as_at_notes("2018-08-31"), as_at_notes("2018-09-01")), (0, 1));
     assert_eq!(note("2019-11-01", "2019-04-30"), [old("2019-04-30")[0].replace("2019-08-31", "2019-11-01")]);
 }
 
@@ -326,7 +327,7 @@ fn a_row_longer_than_its_header_is_one_problem() {
 }
 
 #[test]
-fn a_header_that_is_nearly_right_is_refused_by_its_nearest_names() {
+fn a_refusal_names_the_column_that_is_nearest_to_a_missing_one() {
     let good = file_with_changed_school(|_| {});
     let dots = HEADER.replace(' ', ".");
     #[rustfmt::skip]
@@ -347,16 +348,16 @@ fn a_header_that_is_nearly_right_is_refused_by_its_nearest_names() {
         let refused = read(&text).unwrap_err();
         let details = refused.details();
         assert_eq!(details.len(), expected.len(), "{refused}");
-        for ((name, detail), (wanted, near)) in details.iter().zip(expected) {
-            assert_eq!(name, wanted);
-            assert!(detail.starts_with(&format!("no column {wanted:?}")), "{detail}");
-            assert!(detail.ends_with(&format!(" (the nearest is {near:?})")), "{detail}");
+        for ((name, detail), (missing, nearest)) in details.iter().zip(expected) {
+            assert_eq!(name, missing);
+            assert!(detail.starts_with(&format!("no column {missing:?}")), "{detail}");
+            assert!(detail.ends_with(&format!(" (the nearest is {nearest:?})")), "{detail}");
         }
         assert!(refused.to_string().contains(&format!("the nearest is {:?}", expected[0].1)), "{refused}");
     }
-    let unseen =
+    let with_invisible_characters =
         format!("\u{feff}\u{feff}{}", good.replacen("Publication date,", "Publication\u{200b} date\u{2060},", 1));
-    assert_eq!(read(&unseen).map(|it| it.rows.len()), Ok(31));
+    assert_eq!(read(&with_invisible_characters).map(|it| it.rows.len()), Ok(31));
 }
 
 #[test]
@@ -376,9 +377,9 @@ fn a_list_of_another_service_is_of_no_known_kind() {
             );
         }
     }
-    // What a header says comes back without what would reach a screen as a command.
-    let dressed = refusal("URN,\u{1b}[31mColour,Ta\u{202e}ste\n1,2,3\n", &reading());
-    assert!(dressed.contains("(URN, [31mColour, Taste)"), "{dressed:?}");
+    // The message repeats the names of the header without control characters, which a terminal would obey.
+    let message = refusal("URN,\u{1b}[31mColour,Ta\u{202e}ste\n1,2,3\n", &reading());
+    assert!(message.contains("(URN, [31mColour, Taste)"), "{message:?}");
 }
 
 #[test]

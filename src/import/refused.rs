@@ -201,7 +201,7 @@ impl FileRefused {
     pub fn details(&self) -> Vec<(String, String)> {
         match self {
             Self::MissingColumns { missing, .. } => {
-                // These are the words of the message, so that a client can leave out a detail that the message has already.
+                // These are the words of the message, because the command line leaves out details that the message contains.
                 missing.iter().map(|it| (it.name.to_owned(), format!("no column {it}"))).collect()
             }
             Self::NoGoodRow { problems, .. } | Self::TooManyProblems { problems, .. } => {

@@ -1,4 +1,4 @@
-//! Whole files through the two parsers. Every school, group and number here is invented.
+//! Tests the two parsers with whole files. Every school, group and number here is invented.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,8 @@ const HEADER: [&str; 22] = [
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-/// A line of a file, from changes to one good row: `("URN", "100001")`.
+/// A line of an Ofsted file: a good row in which some cells are changed. A change is a column with its new text, such as
+/// `("URN", "100001")`.
 fn ofsted(changes: Pairs<'_>) -> String {
     let good = [
         "Ofsted School Webpage",
@@ -66,6 +67,7 @@ fn ofsted(changes: Pairs<'_>) -> String {
     HEADER.iter().zip(good).map(|(name, cell)| *changes.get(name).unwrap_or(&cell)).collect::<Vec<_>>().join(",")
 }
 
+/// The changes for a school that was never inspected.
 const NEVER: [(&str, &str); 12] = [
     ("Inspection number of latest full inspection", "NULL"),
     ("Inspection start date", "NULL"),
@@ -85,7 +87,7 @@ fn file(lines: &[String]) -> Vec<u8> {
     [&[HEADER.join(",")], lines].concat().join("\r\n").into_bytes()
 }
 
-/// How the files here are read: with any dates, and the share of rows with problems.
+/// The options of these tests: the sender says that the dates are day-first, and accepts any number of problems.
 fn reading() -> Reading {
     Reading { day_first: true, accept_problems: true, ..Reading::of(day(2021, 8, 31).unwrap()) }
 }
@@ -120,9 +122,9 @@ fn a_row_is_read_as_printed() {
     assert_eq!((never.current.as_ref(), never.previous.as_ref()), (None, None));
 }
 
-/// Titles above, an index in front, renamed and new columns, blank lines and empty rows: one answer.
+/// Title lines above the header, an index column, renamed and new columns, blank lines and empty rows make no difference.
 #[test]
-fn layouts_do_not_change_the_answer() {
+fn the_layout_does_not_change_the_rows() {
     let plain = read(&file(&[ofsted(&[])])).unwrap();
     let renamed = String::from_utf8(file(&[ofsted(&[])])).unwrap().replace("full inspection", "graded inspection");
     let titled = format!("Management information,as at 31 August 2021\r\n\r\n{renamed}\r\n,,,,\r\n\r\n, ,\r\n");
@@ -140,7 +142,7 @@ fn layouts_do_not_change_the_answer() {
 }
 
 #[test]
-fn windows_1252_and_utf_8_may_stand_in_one_file() {
+fn windows_1252_and_utf_8_may_be_in_one_file() {
     let resaved = "Château \u{96} St Mary\u{92}s".as_bytes().to_vec();
     let names = [b"Ch\xe2teau \x96 St Mary\x92s".to_vec(), "Château – St Mary’s".as_bytes().to_vec(), resaved];
     for (urn, name) in (100_001..).zip(names) {
@@ -153,20 +155,20 @@ fn windows_1252_and_utf_8_may_stand_in_one_file() {
     }
 }
 
-/// Where a stray comma has shifted a row, a name can stand in any column; problems are kept, and it must not be.
+/// If a stray comma has shifted a row, any column can contain a name. Problems are stored, so they must not quote the name.
 #[test]
 fn no_problem_quotes_a_name() {
-    let mut told = 0;
+    let mut problem_count = 0;
     for column in HEADER {
         let parsed = read(&file(&[ofsted(&[("URN", "100009")]), ofsted(&[(column, "Fairweather")])])).unwrap();
-        told += parsed.problems.len();
+        problem_count += parsed.problems.len();
         assert!(parsed.problems.iter().all(|it| !it.reason.contains("Fair")), "{column}: {:?}", parsed.problems);
     }
-    assert!(told >= 10, "numbers, dates and grades are wrong: {told}");
+    assert!(problem_count >= 10, "a name in a column of numbers, dates or grades is a problem: {problem_count}");
 }
 
 #[test]
-fn every_problem_of_a_row_is_told_and_good_rows_go_in() {
+fn every_problem_of_a_row_is_reported_and_good_rows_are_taken() {
     let cases: [(Pairs<'_>, Pairs<'_>); 13] = [
         (
             &[("School open date", "01/09/2099")],
@@ -219,7 +221,7 @@ fn every_problem_of_a_row_is_told_and_good_rows_go_in() {
 }
 
 #[test]
-fn codes_that_are_no_grade_stay_apart() {
+fn codes_that_are_not_grades_are_kept_apart() {
     let grade = |text| {
         let parsed = read(&file(&[ofsted(&[("Overall effectiveness", text)])])).unwrap();
         parsed.rows[0].current.as_ref().map(|judgement| judgement.grade)
@@ -231,14 +233,14 @@ fn codes_that_are_no_grade_stay_apart() {
 }
 
 #[test]
-fn a_predecessor_judged_is_kept_apart_from_the_school() {
+fn the_urn_judged_may_be_that_of_a_predecessor() {
     let parsed = read(&file(&[ofsted(&[("URN at time of latest full inspection", "100777")])])).unwrap();
     let judged = parsed.rows[0].current.as_ref().map(|judgement| judgement.urn_judged.get());
     assert_eq!((parsed.rows[0].urn.get(), judged), (100_001, Some(100_777)));
 }
 
 #[test]
-fn of_rows_with_one_urn_none_goes_in() {
+fn different_rows_with_the_same_urn_are_not_taken() {
     let line = |urn, name| ofsted(&[("URN", urn), ("School name", name)]);
     let bad = ofsted(&[("School name", "")]);
     let parsed = read(&file(&[line("100001", "A"), line("100002", "A"), line("100001", "B"), bad])).unwrap();
@@ -271,7 +273,7 @@ fn short_rows_and_rows_over_several_lines_are_problems() {
 }
 
 #[test]
-fn a_row_needs_its_last_used_column_and_no_more() {
+fn a_row_needs_every_column_up_to_the_last_one_that_is_read() {
     let row = ofsted(&[]);
     let (without_unused, _) = row.rsplit_once(',').unwrap();
     let (without_grade, _) = without_unused.rsplit_once(',').unwrap();
@@ -302,7 +304,7 @@ fn problems_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn files_are_refused_in_words() {
+fn a_refusal_says_what_is_wrong_with_the_file() {
     let good = file(&[ofsted(&[])]);
     let twice = String::from_utf8(good.clone()).unwrap().replacen("Web link", "Publication  date", 1);
     let renamed = "Inspection number of latest graded inspection";
@@ -380,11 +382,12 @@ fn limits_refuse_the_whole_file() {
     let exact = ImportLimits { rows: 2, columns: 22, ..default };
     let exact = Reading { limits: exact, ..reading() };
     assert_eq!(read_ofsted(&good, &exact).map(|parsed| parsed.rows.len()), Ok(2));
-    let hollow = [&good[..], b"\n,,,\n"].concat();
-    let refused = read_ofsted(&hollow, &exact).map_err(|e| e.to_string());
+    let with_empty_row = [&good[..], b"\n,,,\n"].concat();
+    let refused = read_ofsted(&with_empty_row, &exact).map_err(|e| e.to_string());
     assert_eq!(refused, Err("the file exceeds the limit of 2 rows".to_owned()));
 }
 
+/// The URN, the name and the grade of each school of a file.
 fn parts() -> impl Strategy<Value = Vec<(u32, String, u8)>> {
     let row = (100_000..200_000_u32, "[A-Za-z',àé–]{1,12}", 0..10_u8);
     prop::collection::vec(row, 1..20)
@@ -398,7 +401,7 @@ fn built(parts: &[(u32, String, u8)]) -> Vec<u8> {
     file(&parts.iter().map(line).collect::<Vec<_>>())
 }
 
-/// Every row is taken or explained: never both, never neither.
+/// Whether each row is either taken or explained by a problem or a note. True if some problems are not listed.
 fn accounted<R>(file: &ParsedFile<R>) -> bool {
     let explained: BTreeSet<_> = file.problems.iter().map(|problem| problem.line).collect();
     file.problems_beyond > 0 || file.rows.len() + explained.len() + file.repeats + file.abroad == file.read
@@ -421,7 +424,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_never_panics_and_never_loses_a_row_unsaid(
+    fn a_damaged_file_never_causes_a_panic_or_the_loss_of_a_row_without_a_finding(
         parts in parts(), damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
     ) {
         let mut bytes = built(&parts);
