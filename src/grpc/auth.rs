@@ -43,7 +43,7 @@ pub enum Access {
     Development,
     /// Callers need a token of this issuer, or a certificate of one of these services.
     Guarded {
-        /// Bearer tokens.
+        /// Which bearer tokens are accepted; `None` if the server accepts none.
         tokens: Option<TokenSettings>,
         /// Services that are identified by their client certificate.
         services: Vec<Service>,
@@ -153,8 +153,8 @@ fn describe_unprintable(text: &str) -> Option<String> {
     Some(format!("U+{:04X} at character {}", u32::from(character), index.saturating_add(1)))
 }
 
-/// Returns the status that ends a stream when its caller's token or certificate expires. Without a certificate the proof
-/// was a token, because the stated identity of development mode does not expire.
+/// Returns the status that ends a stream when its caller's token or certificate expires. Any other
+/// proof that expires is a token, because the stated identity of development mode does not expire.
 pub(super) fn proof_expired_status(proof: Option<Proof>) -> Status {
     let error = match proof {
         Some(Proof::Certificate) => certificates::certificate_expired(),

@@ -66,7 +66,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The interval of readiness checks against the database.
 const READINESS_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How far the clock may be behind the last recorded time.
+/// How far the clock may be behind the last recorded time before health is NOT_SERVING.
 const MAX_CLOCK_BEHIND: Duration = Duration::from_secs(1);
 
 /// Limits that the operator may set.
@@ -87,11 +87,11 @@ pub struct ServerLimits {
 /// The certificate and key of the server, and the authority of client certificates, all in PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// The certificate, with the intermediate certificates of its chain.
+    /// The server's certificate, with the intermediate certificates of its chain.
     pub certificate: Vec<u8>,
     /// The key of the certificate.
     pub key: Vec<u8>,
-    /// The authority of client certificates.
+    /// The authority of client certificates; `None` if clients cannot use certificates.
     pub client_ca: Option<Vec<u8>>,
 }
 
@@ -108,7 +108,7 @@ pub struct Setup {
     pub access: Access,
     /// TLS; `None` for plain text.
     pub tls: Option<Tls>,
-    /// The limits.
+    /// Limits of connections, requests and watches, and of the time for the drain.
     pub limits: ServerLimits,
     /// The origins of web pages that may use gRPC-Web; empty turns it off.
     pub web: Vec<HeaderValue>,
@@ -145,8 +145,8 @@ pub async fn serve(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     let metrics = Arc::new(CallMetrics::new(access::method_names())?);
     let authenticator = Authenticator::open(access, limits.calls, &metrics.internal).await?;
-    let connections = limits.connections.clone().within_descriptors();
-    let connections = Arc::new(Registry::new(connections, Arc::clone(&metrics.connections)));
+    let connection_limits = limits.connections.clone().within_descriptors();
+    let connections = Arc::new(Registry::new(connection_limits, Arc::clone(&metrics.connections)));
     let admission =
         Arc::new(Admission::new((authenticator, app.clone()), limits.calls, limits.rate, Arc::clone(&metrics)));
     let (uploads, watchers) = (Uploads::default(), watch::new_watchers(app.clone(), limits.watches));
@@ -161,7 +161,7 @@ pub async fn serve(
     if let Some(interval) = check_interval {
         monitors.spawn(ledger_check_job::run(app.clone(), Arc::clone(&metrics.internal), interval));
     }
-    // These tasks run until the end of the drain.
+    // These tasks run until the end of the drain; the monitors above stop when the drain starts.
     let mut background = serve_metrics(metrics_address, (&app, &watchers), metrics, &connections).await?;
     background.spawn(Arc::clone(&connections).close_expired_connections());
     let (start_drain, drain_started) = oneshot::channel::<()>();

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_as_far_from_the_request_as_its_moment() {
+    fn a_later_moment_becomes_a_deadline_on_the_monotonic_clock() {
         let time = CallTime::read(&Clock::fixed("2022-01-31T12:00:00Z".parse().unwrap()));
         let later = |micros: i64| Micros(time.now.at.0 + micros);
         assert_eq!(time.deadline(later(2_000_000)), Some(time.instant + Duration::from_secs(2)));

@@ -1,8 +1,9 @@
 //! Caches the issuer's key set. One background task fetches the set again, so that requests find most keys without waiting.
 //!
-//! The set is fetched again every [`KeyCacheTimes::refresh_interval`], even if no token arrives. So a withdrawn key is
-//! found no longer than that time plus one fetch. (A token that was verified earlier may stay in the cache of
-//! [`super::jwt`] for longer.) While the issuer is unreachable, the old keys stay in force for [`KeyCacheTimes::max_age`].
+//! The set is fetched again every [`KeyCacheTimes::refresh_interval`], even if no token arrives. So after the issuer
+//! withdraws a key, lookups return the key for at most that time plus one fetch. (A token that was verified earlier may
+//! stay in the cache of [`super::jwt`] for longer.) While the issuer is unreachable, the old keys stay in force for
+//! [`KeyCacheTimes::max_age`].
 //!
 //! A token with an unknown key triggers a fetch, at most every [`KeyCacheTimes::min_interval`], and waits for the running
 //! fetch. This wait is short, and the number of waiting requests is limited: anyone can invent key ids, and a key server
@@ -24,13 +25,13 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use super::jwks::PublicKey;
 use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 
-/// The intervals and time limits of the cache. Only tests differ from [`KeyCacheTimes::USUAL`].
+/// The intervals and time limits of the cache. Only tests use others than [`KeyCacheTimes::USUAL`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KeyCacheTimes {
-    /// The shortest time from the start of a fetch to the start of a fetch that an unknown key triggers.
+    /// The shortest time from the start of any fetch to the start of the next one, if an unknown key triggers the next.
     min_interval: Duration,
-    /// The time from the start of one fetch to the start of the next. The documentation promises that a withdrawn key is
-    /// found for at most five minutes, which is longer than this time and the timeout of a fetch together.
+    /// The time from the start of one fetch to the start of the next. The documentation promises that a withdrawn key
+    /// counts for at most five minutes: this time and the timeout of a fetch must be shorter together.
     refresh_interval: Duration,
     /// The time from the start of a failed fetch to the start of the next.
     retry_interval: Duration,
@@ -84,7 +85,7 @@ struct SharedKeyCache {
     fetch: Fetch,
     times: KeyCacheTimes,
     state: RwLock<KeyCacheState>,
-    /// The digests of key ids that the issuer does not publish, each with the time when this was found out.
+    /// The digests of key ids that the issuer does not publish, each with the time when a fetch showed this.
     unpublished: Mutex<HashMap<[u8; 32], Instant>>,
     /// Notified when a request needs a key that is not in the set.
     requested: Notify,

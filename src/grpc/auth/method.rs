@@ -77,9 +77,9 @@ fn methods_by_path() -> &'static HashMap<String, Method> {
     METHODS.get_or_init(|| join_with_access_table(&FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default()))
 }
 
-/// Returns the methods that are in both the access table and the descriptor, by request path.
+/// Returns the methods that are in both the access table and the descriptor, by the path of their requests.
 fn join_with_access_table(set: &FileDescriptorSet) -> HashMap<String, Method> {
-    let mut resolved = HashMap::new();
+    let mut methods = HashMap::new();
     for file in &set.file {
         for service in &file.service {
             for descriptor in &service.method {
@@ -91,11 +91,11 @@ fn join_with_access_table(set: &FileDescriptorSet) -> HashMap<String, Method> {
                     mutates: !has_no_side_effects(descriptor),
                     takes_stream: descriptor.client_streaming(),
                 };
-                resolved.insert(format!("/{}.{name}", file.package()), method);
+                methods.insert(format!("/{}.{name}", file.package()), method);
             }
         }
     }
-    resolved
+    methods
 }
 
 fn has_no_side_effects(descriptor: &MethodDescriptorProto) -> bool {
@@ -122,8 +122,8 @@ pub(in crate::grpc) mod tests {
         let set = descriptor_set();
         let services = set.file.iter().filter(|it| it.package() == "tsio.v1").flat_map(|it| &it.service);
         let method_count: usize = services.map(|it| it.method.len()).sum();
-        let resolved = join_with_access_table(&set);
-        assert_eq!((resolved.len(), access::TABLE.len()), (method_count, method_count));
+        let methods = join_with_access_table(&set);
+        assert_eq!((methods.len(), access::TABLE.len()), (method_count, method_count));
         for (name, actions) in access::TABLE {
             let method = method_named(name);
             assert_eq!((method.name(), method.actions), (*name, *actions));

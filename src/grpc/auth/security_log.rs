@@ -15,7 +15,7 @@ use crate::domain::role::Caller;
 use crate::grpc::message::reason::StatusReason;
 use crate::grpc::telemetry::call_span::Roles;
 
-/// The most lines per second. After a quiet time a burst of ten times this number is allowed.
+/// The most lines per second, which is 10. After a quiet time a burst of 10 × 10 lines is allowed.
 const LINES_PER_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 
 static LIMITER: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {

@@ -36,9 +36,9 @@ fn issuer() -> (mpsc::UnboundedSender<FetchResult>, watch::Receiver<usize>, Fetc
     (results, fetches, fetch)
 }
 
-async fn open(fetch: Fetch, times: KeyCacheTimes, calls: usize) -> KeyCache {
+async fn open(fetch: Fetch, times: KeyCacheTimes, max_calls: usize) -> KeyCache {
     let metrics = Arc::new(InternalMetrics::new(&Registry::new(), ScrapeLock::default()).unwrap());
-    KeyCache::open(fetch, times, calls, metrics).await.unwrap()
+    KeyCache::open(fetch, times, max_calls, metrics).await.unwrap()
 }
 
 /// Returns the id of a found key, or the reason why none was found.
