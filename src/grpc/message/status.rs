@@ -33,10 +33,10 @@ const MAX_IN_MESSAGE: usize = 5;
 /// Returns the status of an error. The calling function must log the error by [`AppError::log`].
 pub(in crate::grpc) fn status(error: AppError) -> Status {
     let message = error.to_string();
-    let without_details = |reason| refuse(reason, message.clone());
+    let with_reason_only = |reason| refuse(reason, message.clone());
     match error {
         AppError::Invalid(violations) => invalid(&violations),
-        AppError::FileRefused { details, .. } if details.is_empty() => without_details(ServiceReason::FileRefused),
+        AppError::FileRefused { details, .. } if details.is_empty() => with_reason_only(ServiceReason::FileRefused),
         AppError::FileRefused { details, .. } => {
             let (bad, _) = bad_request(&details);
             let reason = ServiceReason::FileRefused;
@@ -51,19 +51,19 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
             )
         }
         AppError::Refused(refusal) => refusal_status(&refusal),
-        AppError::Stale(_) => without_details(ServiceReason::EtagStale),
-        AppError::RequestIdReused => without_details(ServiceReason::RequestIdReused),
-        AppError::Denied(_) => without_details(ServiceReason::RoleMissing),
-        AppError::Overloaded => without_details(ServiceReason::Overloaded),
-        AppError::WatchesTooMany(_) => without_details(ServiceReason::WatchesExceeded),
-        AppError::DeadlinePassed => without_details(ServiceReason::DeadlinePassed),
-        AppError::Unavailable(_) => without_details(ServiceReason::DatabaseAway),
-        AppError::StorageFull(_) => without_details(ServiceReason::StorageFull),
-        AppError::Outdated => without_details(ServiceReason::ServerOutdated),
-        AppError::ClockWrong(_) => without_details(ServiceReason::ClockWrong),
-        AppError::Diverged(_) => without_details(ServiceReason::HistoryDiverged),
-        AppError::TooSlow(_) => without_details(ServiceReason::WatcherTooSlow),
-        AppError::Stopping => without_details(ServiceReason::ServerStopping),
+        AppError::Stale(_) => with_reason_only(ServiceReason::EtagStale),
+        AppError::RequestIdReused => with_reason_only(ServiceReason::RequestIdReused),
+        AppError::Denied(_) => with_reason_only(ServiceReason::RoleMissing),
+        AppError::Overloaded => with_reason_only(ServiceReason::Overloaded),
+        AppError::WatchesTooMany(_) => with_reason_only(ServiceReason::WatchesExceeded),
+        AppError::DeadlinePassed => with_reason_only(ServiceReason::DeadlinePassed),
+        AppError::Unavailable(_) => with_reason_only(ServiceReason::DatabaseAway),
+        AppError::StorageFull(_) => with_reason_only(ServiceReason::StorageFull),
+        AppError::Outdated => with_reason_only(ServiceReason::ServerOutdated),
+        AppError::ClockWrong(_) => with_reason_only(ServiceReason::ClockWrong),
+        AppError::Diverged(_) => with_reason_only(ServiceReason::HistoryDiverged),
+        AppError::TooSlow(_) => with_reason_only(ServiceReason::WatcherTooSlow),
+        AppError::Stopping => with_reason_only(ServiceReason::ServerStopping),
         AppError::Bug(_) => internal(),
     }
 }
@@ -244,7 +244,7 @@ mod tests {
     fn a_text_is_cut_between_characters() {
         assert_eq!(shorten("abcdef", 6), "abcdef");
         assert_eq!(shorten("abcdefg", 6), "abc…");
-        // An é has two bytes: the second é would end at the fourth byte.
+        // The `…` takes three of the six bytes. The other three have space for one é, which has two bytes.
         assert_eq!(shorten("éééé", 6), "é…");
         assert_eq!(shorten("", 0), "");
     }

@@ -98,7 +98,8 @@ pub(in crate::grpc) fn check_allowed(
 }
 
 /// Counts a denial and writes it to the security log. An error is a denial if a role is missing, or if the caller tried to
-/// give an approval that the caller requested.
+/// give an approval that the caller requested. `message` is given before the handler runs: its request id is then not
+/// recorded in the span yet.
 fn log_denial<T: Message>(
     method: Method,
     caller: &Caller,

@@ -98,6 +98,7 @@ where
     let caller = crate::grpc::auth::authenticated_caller(request.extensions())?.caller.clone();
     let method = Method::from_extensions(request.extensions())?;
     let CallTime { now, .. } = CallTime::from_extensions(request.extensions())?;
+    // The header has not been received, so a denial is logged without a request id: `()` is an empty message.
     call::check_allowed(method, &caller, request.extensions(), &())?;
     let (sender, receiver) = mpsc::channel(BUFFERED_MESSAGES);
     let parts = request.into_inner().map(move |message| message.map(part));
@@ -130,15 +131,16 @@ async fn receive_and_import(
     let Some(UploadPart::Header(header)) = first else {
         return Err(invalid("header", "the first message is the header"));
     };
-    let size = header.size_bytes;
+    let stated_size = header.size_bytes;
     let violations = texts::check_part("ImportHeader", "header.", &header);
     let is_accepted = violations.is_empty() || was_answered(&app, &caller, method, &header).await?;
     let header = texts::check_and_refuse(if is_accepted { Vec::new() } else { violations }, || check_header(header))?;
     record_request_id(header.request);
     let timed_out = |_| invalid("chunk", &format!("the upload took longer than {} s", UPLOAD_TIMEOUT.as_secs()));
     let bytes = tokio::time::timeout(UPLOAD_TIMEOUT, receive_chunks(parts, &sender)).await.map_err(timed_out)??;
-    if size > 0 && i64::try_from(bytes.len()) != Ok(size) {
-        return Err(invalid("header.size_bytes", &format!("says {size}, but {} bytes came", bytes.len())));
+    // A size of 0 means that the client does not state it.
+    if stated_size > 0 && i64::try_from(bytes.len()) != Ok(stated_size) {
+        return Err(invalid("header.size_bytes", &format!("says {stated_size}, but {} bytes came", bytes.len())));
     }
     let received_bytes = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     let report = move |progress: Progress| {
@@ -155,7 +157,8 @@ async fn receive_and_import(
     super::call::decode(&answer)
 }
 
-/// Returns true if this request was answered before. Its file is then only compared with the file of that request.
+/// Returns true if this request was answered before. Its file is then not imported again, but only compared with the
+/// file of the first request.
 async fn was_answered(app: &App, caller: &Caller, method: Method, header: &proto::ImportHeader) -> Result<bool> {
     match header.request_id.parse() {
         Ok(request) if !header.validate_only => app.was_answered(&caller.actor, request, (method.name(), None)).await,
@@ -183,7 +186,7 @@ async fn receive_chunks(
 ) -> Result<Vec<u8>> {
     let limit = upload_bytes();
     let mut upload: Vec<u8> = Vec::new();
-    let mut reported = 0;
+    let mut reported_bytes = 0;
     while let Some(part) = next(&mut parts).await? {
         match part {
             Ok(UploadPart::Chunk(chunk)) if chunk.is_empty() => return Err(invalid("chunk", "is empty")),
@@ -198,9 +201,9 @@ async fn receive_chunks(
             let why = format!("the upload is larger than {limit} bytes");
             return Err(AppError::FileRefused { why, details: Vec::new() });
         }
-        if upload.len().saturating_sub(reported) >= PROGRESS_BYTES {
-            reported = upload.len();
-            let received_bytes = i64::try_from(reported).unwrap_or(i64::MAX);
+        if upload.len().saturating_sub(reported_bytes) >= PROGRESS_BYTES {
+            reported_bytes = upload.len();
+            let received_bytes = i64::try_from(reported_bytes).unwrap_or(i64::MAX);
             let _ = sender
                 .try_send(Ok(UploadAnswer::Progress(proto::ImportProgress { received_bytes, ..Default::default() })));
         }

@@ -132,7 +132,8 @@ fn contact(it: &offer::Contact) -> proto::Contact {
     }
 }
 
-/// Converts an event of an offer. `text` is its free text, or `None` if the caller may not see the text.
+/// Converts an event of an offer. `text` is its free text; `None` if the event has no text, the text was erased, or the
+/// message must not contain it. `text_erased` is false here; `ListOfferEvents` sets it.
 pub(in crate::grpc) fn offer_event(it: &Recorded, text: Option<String>) -> proto::OfferEvent {
     proto::OfferEvent {
         sequence: it.event.seq.0,

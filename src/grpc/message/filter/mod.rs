@@ -113,12 +113,15 @@ struct FilterMistake {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
+    /// A word without quotes, also a keyword.
     Word(String),
+    /// A text in quotes.
     Text(String),
     Compare(Comparison),
     Open,
     Close,
     Minus,
+    /// A character or text that is not a token, with the mistake.
     Wrong(&'static str),
 }
 

@@ -342,11 +342,11 @@ mod tests {
 
     #[test]
     fn a_draw_needs_an_amount_or_a_booking() {
-        let award = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f";
+        let any_uuid = "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f";
         let today: Date = TODAY.parse().unwrap();
         let message = |booking, invoice: &str| proto::DrawAwardRequest {
-            request_id: award.to_owned(),
-            award: award.to_owned(),
+            request_id: any_uuid.to_owned(),
+            award: any_uuid.to_owned(),
             booking,
             invoice: invoice.to_owned(),
             ..proto::DrawAwardRequest::default()

@@ -70,6 +70,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         region: fields.optional("region", &message.region),
         assignee: match message.assignee.as_str() {
             "" => None,
+            // Only offers without an assignee.
             "-" => Some(None),
             actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
         },

@@ -169,7 +169,8 @@ impl OfferService for Offers {
     async fn correct_offer_date(&self, request: Request<CorrectOfferDateRequest>) -> Reply<CorrectOfferDateResponse> {
         mutation!(self, request, |call, message, fields, offer| {
             let milestone = fields.choice("milestone", conversion::milestone_from(message.milestone));
-            // The date is required, because it is what the request corrects.
+            // The date is required, because it is what the request corrects. `effective_date` would read an empty text
+            // as today.
             let on = match message.date.as_str() {
                 "" => fields.date("date", ""),
                 date => fields.effective_date("date", date, call.now.today),
@@ -256,6 +257,7 @@ fn contact_command(
     let mut fields = Fields::default();
     let request = fields.request_id(&message.request_id);
     let party = fields.choice("party", conversion::party_from(message.party));
+    // The date of a contact is required. `effective_date` would read an empty text as today.
     let on = if message.date.is_empty() {
         fields.date("date", "")
     } else {

@@ -209,7 +209,7 @@ pub(in crate::grpc) async fn give_withdrawal(
     approval: ApprovalId,
 ) -> Result<GiveApprovalResponse> {
     tracing::Span::current().record("request_id", tracing::field::display(request));
-    let encode = |it: &Withdrawn| {
+    let encode_given = |it: &Withdrawn| {
         // The answer is stored, so it must contain no free text, which may be erased later.
         let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
         GiveApprovalResponse {
@@ -221,14 +221,15 @@ pub(in crate::grpc) async fn give_withdrawal(
         .encode_to_vec()
     };
     if call.message.validate_only {
-        return decode(&encode(&app.check_withdrawal(&call.caller, approval).await?));
+        return decode(&encode_given(&app.check_withdrawal(&call.caller, approval).await?));
     }
-    let encode_request = |it: &Withdrawn| {
+    // The request that opened the approval gets this answer when it is repeated.
+    let encode_asked = |it: &Withdrawn| {
         let import = crate::proto::Import { withdrawn_reason: String::new(), ..conversion::import(&it.import) };
         let affected_offers = it.affected.iter().map(conversion::affected_offer).collect();
         WithdrawImportResponse { import: Some(import), affected_offers }.encode_to_vec()
     };
-    let encode = EncodeWithdrawn { given: encode, asked: encode_request };
+    let encode = EncodeWithdrawn { given: encode_given, asked: encode_asked };
     let request = call.identity_of_parts(request, &[approval.0.as_bytes()]);
     let reply = app.give_withdrawal(&call.caller, request, approval, encode).await?;
     decode(&reply.answer)
