@@ -1,5 +1,5 @@
-//! Exports traces over OTLP. There is a span for each request, and inside it a span for its wait and a span for its
-//! commit. There is also a span for each batch of the writer.
+//! Exports traces over OTLP. There is a span for each request. If the request waits for the writer, there is a span
+//! for the wait inside it, and a span for the commit of its batch. There is also a span for each batch of the writer.
 //!
 //! The log uses the same spans. This module selects and sends them. A separate thread sends them from a bounded queue, so
 //! an unreachable or slow collector loses spans but does not delay requests.
@@ -44,7 +44,7 @@ static EXPORT_ENABLED: AtomicBool = AtomicBool::new(false);
 pub struct Traces {
     /// The collector: `http://host:port` or `https://host:port`.
     pub endpoint: String,
-    /// The fraction of requests without a trace that are traced, 0 to 1. If the caller sends a trace, that
+    /// Of the requests that arrive without a trace, this fraction is traced: 0 to 1. If the caller sends a trace, that
     /// trace says whether it is recorded.
     pub ratio: f64,
 }
@@ -74,7 +74,7 @@ impl Exporting {
             .with_max_queue_size(MAX_QUEUED_SPANS)
             .with_max_export_batch_size(MAX_BATCH_SPANS);
         let batches = batches.with_scheduled_delay(SEND_INTERVAL).build();
-        let server = Resource::builder_empty().with_attributes([
+        let resource = Resource::builder_empty().with_attributes([
             KeyValue::new("service.name", "tsio"),
             KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
             KeyValue::new("service.instance.id", uuid::Uuid::new_v4().to_string()),
@@ -82,7 +82,7 @@ impl Exporting {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches).build())
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(traces.ratio))))
-            .with_resource(server.build())
+            .with_resource(resource.build())
             .build();
         EXPORT_ENABLED.store(true, Ordering::Relaxed);
         Ok(Self(provider))

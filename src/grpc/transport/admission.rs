@@ -299,11 +299,11 @@ where
                 Ok(admitted) => admitted,
                 Err(status) => return Ok(counted.count_at_status(status.into_http())),
             };
-            // Health and reflection define their own errors.
-            let is_tsio_service = request.extensions().get::<Authenticated>().is_some();
+            // Health, and reflection in development mode, have no caller here. They define their own errors.
+            let has_caller = request.extensions().get::<Authenticated>().is_some();
             let response = AssertUnwindSafe(inner.call(request).instrument(span)).catch_unwind().await;
             let response = response.unwrap_or_else(|_| Ok(internal().into_http()));
-            let response = if is_tsio_service { response.map(transport_errors::with_error_reason) } else { response };
+            let response = if has_caller { response.map(transport_errors::with_error_reason) } else { response };
             let response = response.map(|it| match end {
                 Some((end, status)) => health::end_at(it, end, status),
                 None => it,

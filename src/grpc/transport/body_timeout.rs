@@ -39,7 +39,7 @@ impl TimeLimitedBody {
         Self { body, started: Instant::now(), timer: None }
     }
 
-    /// Returns true if the time limit has passed. If not, the timer wakes the task when it passes.
+    /// Returns true if the time limit has passed. If not, the timer will wake the task at the time limit.
     fn poll_time_limit(&mut self, cx: &mut Context<'_>) -> bool {
         let deadline = self.started + MESSAGE_TIMEOUT;
         #[expect(clippy::disallowed_methods, reason = "the time limit of a message while its body is polled")]

@@ -21,7 +21,8 @@ use tonic::codegen::Bytes;
 
 use super::connections::ConnectionEntry;
 
-/// The limit of the bytes of one response in the transport. Below the limit a further piece is sent, which may exceed it.
+/// The limit of the bytes of one response in the transport. While there are fewer bytes, a further piece is sent, which
+/// may exceed the limit.
 const MAX_IN_TRANSIT_BYTES: usize = 64 * 1024;
 /// The size of a piece: the amount that h2 sends of one stream before it serves the next.
 const PIECE_BYTES: usize = 16 * 1024;
@@ -69,7 +70,8 @@ struct TrackedBody {
     frame: Bytes,
     held: HeldByResponse,
     in_transit: Arc<ResponseInTransit>,
-    /// The newest piece. It stays in transit until the transport polls again, even if its bytes were dropped before.
+    /// The newest piece. It stays in transit until the transport polls again, even if its bytes were dropped before. The
+    /// text form of gRPC-Web copies the bytes, and drops them before they reach the transport.
     newest_piece: Option<Arc<PieceInTransit>>,
 }
 

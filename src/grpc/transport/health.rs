@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_watches_is_limited_and_that_of_checks_is_not() {
+    fn watches_have_a_limit_over_all_connections_and_checks_have_none() {
         let metrics = Arc::new(ConnectionMetrics::new(&prometheus::Registry::new(), ScrapeLock::default()).unwrap());
         let health = AnonymousHealth::new(metrics);
         let watch = Uri::from_static(WATCH_PATH);

@@ -70,11 +70,11 @@ impl CallMetrics {
                 .buckets(SECONDS.to_vec());
         let seconds = HistogramVec::new(seconds, &["grpc_service", "grpc_method"])?;
         let in_flight = IntGauge::new("tsio_grpc_server_in_flight", "Calls in flight, streams included.")?;
-        let fund = ["programme", "strand", "region"];
+        let fund_labels = ["programme", "strand", "region"];
         let available = Opts::new("tsio_fund_available_pence", "What a fund has to give, as of the last 15 seconds.");
-        let available = IntGaugeVec::new(available, &fund)?;
+        let available = IntGaugeVec::new(available, &fund_labels)?;
         let committed = Opts::new("tsio_fund_committed_pence", "What a fund has promised, as of the last 15 seconds.");
-        let committed = IntGaugeVec::new(committed, &fund)?;
+        let committed = IntGaugeVec::new(committed, &fund_labels)?;
         let build = Opts::new("tsio_build_info", "The version that runs; always 1.");
         let build = IntGaugeVec::new(build, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
@@ -160,7 +160,7 @@ impl CountedCall {
         (self.span, self.is_authenticated) = (span.clone(), is_authenticated);
     }
 
-    /// Makes the request count when the status of its response is sent, in the headers or the trailers.
+    /// Returns a response that counts the request when its status is sent, in the headers or the trailers.
     pub(in crate::grpc) fn count_at_status(mut self, response: Response<Body>) -> Response<Body> {
         self.end_with(response.headers());
         response.map(|body| {

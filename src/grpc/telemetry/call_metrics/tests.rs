@@ -28,7 +28,7 @@ fn programme() -> Programme {
     "2021-22".parse().unwrap()
 }
 
-/// Returns the value of the metric with this name and these labels.
+/// Returns the value of a metric in the text of a scrape. `name` includes the labels.
 fn value(text: &str, name: &str) -> i64 {
     let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     rest.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()

@@ -27,7 +27,7 @@ pub(in crate::grpc) struct ConnectionEntry {
     pending: Mutex<PendingWrites>,
 }
 
-/// The responses that the peer has not taken, and the state of the socket.
+/// The responses that the peer has not taken, the state of the socket, and the number of anonymous requests in flight.
 #[derive(Debug, Default)]
 struct PendingWrites {
     next_response: u64,

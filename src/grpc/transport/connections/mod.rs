@@ -6,7 +6,7 @@
 //!
 //! | connections | limit | beyond the limit |
 //! |---|---|---|
-//! | unknown | a share of all, and a number per address | the oldest of that address, or of the address with most, is closed |
+//! | unknown | a share of all, and a number per address | the oldest of that address, or of the address with the most, is closed |
 //! | unknown | 15 seconds | closed |
 //! | known | a number per caller | the caller's longest idle one is closed; if none is idle, the request is refused |
 //! | known, no request in flight | `idle_seconds` | closed |

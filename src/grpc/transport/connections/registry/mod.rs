@@ -77,7 +77,8 @@ enum ConnectionState {
         /// The caller whose limit counts the connection; `None` for a proxy, and in development mode for health and
         /// reflection.
         caller: Option<Actor>,
-        /// When the last token or certificate expires; `None` if one of them never expires.
+        /// The latest expiry of the tokens and certificates that were used over the connection; `None` if one of them
+        /// never expires.
         proof_expires: Option<Instant>,
     },
     Closing,
@@ -176,7 +177,7 @@ impl Registry {
         self.freed.notified().await;
     }
 
-    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest_idle.
+    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest.
     pub(in crate::grpc) fn close_least_useful(&self, reason: &'static str) {
         self.with_lock(|open| open.close_least_useful(reason));
     }
@@ -299,7 +300,7 @@ impl OpenConnections {
         longest_idle.is_some()
     }
 
-    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest_idle. Returns
+    /// Closes an unknown connection; if there is none, the known connection that has been idle for longest. Returns
     /// false if there is neither.
     fn close_least_useful(&mut self, reason: &'static str) -> bool {
         self.close_one_unknown(reason) || self.close_idle(None, reason)
@@ -327,20 +328,21 @@ impl OpenConnections {
         }
         let unknown = self.connections.get(&id).filter(|it| matches!(it.state, ConnectionState::Unknown { .. }));
         if let Some(trusted) = unknown.map(|it| it.origin.trusted) {
-            let counts_for = caller.filter(|_| !trusted);
-            if let (Some(caller), Some(limit)) = (counts_for, reached(limits.per_caller, connections))
+            // The limit per caller does not count the connections of a proxy.
+            let limited_caller = caller.filter(|_| !trusted);
+            if let (Some(caller), Some(limit)) = (limited_caller, reached(limits.per_caller, connections))
                 && !self.close_idle(Some(caller), "caller_limit")
             {
                 return Err(CallerLimit::Connections(limit));
             }
             self.remove_from_counts(id);
             self.changed = true;
-            if let Some(caller) = counts_for {
+            if let Some(caller) = limited_caller {
                 let usage = self.callers.entry(caller.clone()).or_default();
                 usage.connections = usage.connections.saturating_add(1);
             }
             if let Some(connection) = self.connections.get_mut(&id) {
-                connection.state = ConnectionState::Known { caller: counts_for.cloned(), proof_expires };
+                connection.state = ConnectionState::Known { caller: limited_caller.cloned(), proof_expires };
             }
         }
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -356,7 +358,7 @@ impl OpenConnections {
         Ok(())
     }
 
-    /// Counts a request no more.
+    /// Removes a request from the counts of its connection and its caller.
     fn end_call(&mut self, id: u64, caller: Option<&Actor>) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.calls = connection.calls.saturating_sub(1);

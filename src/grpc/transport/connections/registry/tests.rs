@@ -67,7 +67,7 @@ fn connections_of_a_proxy_count_in_the_totals_and_are_closed_last() {
     assert!(!proxied.iter().any(is_closed));
     let other = connect(&registry, "192.0.2.1");
     assert_eq!(proxied.iter().filter(|it| is_closed(it)).count(), 1);
-    let _third = connect(&registry, "192.0.2.2");
+    let _newest = connect(&registry, "192.0.2.2");
     assert!(is_closed(&other) && proxied.iter().filter(|it| is_closed(it)).count() == 1);
 }
 
