@@ -33,7 +33,7 @@ use crate::grpc::telemetry::internal_metrics::InternalMetrics;
 const MAX_CACHED_TIME: Duration = Duration::from_secs(300);
 /// The most tokens in the cache. Beyond this number, the least used are evicted.
 const MAX_CACHED_TOKENS: usize = 10_000;
-/// The longest accepted token, in bytes. A token with a hundred groups is shorter.
+/// The longest accepted token, in bytes. A token that lists a hundred groups of its user is shorter.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// The name in the claim of regions that means all regions.
 const EVERY_REGION: &str = "*";

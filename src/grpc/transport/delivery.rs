@@ -70,8 +70,8 @@ struct TrackedBody {
     frame: Bytes,
     held: HeldByResponse,
     in_transit: Arc<ResponseInTransit>,
-    /// The newest piece. It stays in transit until the transport polls again, even if its bytes were dropped before. The
-    /// text form of gRPC-Web copies the bytes, and drops them before they reach the transport.
+    /// The newest piece. It stays in transit until the transport polls again, even if its bytes were dropped before.
+    /// The text form of gRPC-Web copies the bytes, and drops them before they reach the transport.
     newest_piece: Option<Arc<PieceInTransit>>,
 }
 

@@ -82,8 +82,8 @@ pub(in crate::grpc) fn referral_in_full(full: &ReferralInFull) -> proto::Referra
     let text = |seq| full.text(seq).unwrap_or_default().to_owned();
     let mut message = referral(it);
     message.reason = text(it.raised);
-    // The text of the last event says why the referral was approved, declined or withdrawn. An open or confirmed referral
-    // has no such reason.
+    // The text of the last event says why the referral was approved, declined or withdrawn. An open or confirmed
+    // referral has no such reason.
     if !matches!(it.state, State::Open | State::Confirmed) {
         message.outcome_reason = text(it.version);
     }

@@ -128,6 +128,7 @@ impl RegisterService for Register {
 async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListSchoolsResponse> {
     let message = &call.message;
     let mut fields = Fields::default();
+    // This only checks the text. The search normalises it.
     fields.note("search", &message.search);
     fields.done(Some(()))?;
     let token_filter =
@@ -135,6 +136,7 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     let after: Option<NameAndNumber<Urn>> = token::read_as(&token_filter, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
+    // `keys` may have more items than `shown`, so the next page begins after the last key.
     let next_page_token = token::next(&token_filter, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
     Ok(ListSchoolsResponse { schools: page.shown.iter().map(conversion::school).collect(), next_page_token })
 }
@@ -142,6 +144,7 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
 async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTrustsResponse> {
     let message = &call.message;
     let mut fields = Fields::default();
+    // This only checks the text. The search normalises it.
     fields.note("search", &message.search);
     fields.done(Some(()))?;
     let token_filter =
