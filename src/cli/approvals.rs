@@ -111,7 +111,8 @@ fn subject(it: &Approval) -> String {
 
 /// Formats what an approval would change.
 ///
-/// * For funds: the available amount before and after, and the amount that the requester has moved without a second person.
+/// * For funds: the available amount before and after, and the amount that the requester moved without a second person in the
+///   30 days before.
 /// * For an import: the number of offers with schools that would no longer be eligible.
 /// * For a school: its entry position before and after, and the open offers that depend on it.
 fn statement(it: &Approval) -> String {
@@ -130,11 +131,11 @@ fn statement(it: &Approval) -> String {
         };
         format!("fund {}: available {before}, then {after}{shortfall}", it.fund)
     };
-    let alone =
+    let moved_alone =
         (it.moved_alone_pence != 0).then(|| format!("moved alone in 30 days before: {}", pence(it.moved_alone_pence)));
     let affected = (!it.affected_offers.is_empty())
         .then(|| format!("offers with schools that are no longer eligible: {}", it.affected_offers.len()));
-    it.funds.iter().map(fund).chain(alone).chain(affected).collect::<Vec<_>>().join("; ")
+    it.funds.iter().map(fund).chain(moved_alone).chain(affected).collect::<Vec<_>>().join("; ")
 }
 
 /// Formats the amount; empty if the approval has none.
@@ -167,12 +168,12 @@ fn rows(approvals: &[Approval]) -> String {
     table(&columns, approvals.iter().map(row))
 }
 
-/// Returns the JSON of the answer to a given approval. The offer in it has the keys of an offer in a list.
+/// Returns the answer to `approvals give` as JSON. The offer in it has the keys of an offer in a list.
 fn given_approval_json(answer: &GiveApprovalResponse) -> Object {
     json::of(answer).with("offer", answer.offer.as_ref().map(offers::row_json))
 }
 
-/// Formats the answer to a given approval: the approval, and what it has changed.
+/// Formats the answer to `approvals give`: the approval, and what it has changed.
 fn given_approval(answer: &GiveApprovalResponse) -> String {
     let funds_text = if answer.funds.is_empty() { String::new() } else { funds::rows(&answer.funds) };
     let texts = [

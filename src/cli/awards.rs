@@ -219,7 +219,7 @@ async fn change(command: ChangeCommand, session: &Session<'_>) -> Result<(), Fai
     }
 }
 
-/// Prints the award after a command.
+/// Prints the warnings of a command on stderr, and the award in its new state.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,

@@ -23,7 +23,7 @@ pub(super) fn header(columns: &[&str]) -> Result<String, Failure> {
 /// Returns rows as CSV. Each row has the values of the keys in `columns`; a missing key is an empty cell.
 ///
 /// # Errors
-/// [`Failure::Local`] if a row has no JSON, or the CSV writer fails.
+/// [`Failure::Local`] if a row cannot be converted to JSON, or the CSV writer fails.
 pub(super) fn rows<R: Serialize>(columns: &[&str], rows: impl IntoIterator<Item = R>) -> Result<String, Failure> {
     let mut records = Vec::new();
     for row in rows {
@@ -42,6 +42,8 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
+/// Returns a text with its control characters escaped, and with an apostrophe in front if a spreadsheet would read it as a
+/// formula.
 fn text_cell(text: &str) -> String {
     let is_formula = text.trim_start_matches(' ').starts_with(FORMULA_STARTS);
     format!("{}{}", if is_formula { "'" } else { "" }, output::lines(text))

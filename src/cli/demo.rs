@@ -61,7 +61,7 @@ const SEPTEMBER: (Sample, &str) = (sample!("ofsted_2021-09-30.csv"), "2021-09-30
 
 /// A maintained school of the samples whose responsible body is its diocese.
 const DIOCESAN_SCHOOL: i32 = 910_003;
-/// How long the server may drain when it stops. No request is in flight then.
+/// The time limit of the server's drain. It is never reached, because the demo stops the server after its last answer.
 const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Runs the demo. Exits 0 if every step had the expected result, otherwise 1.
@@ -251,6 +251,7 @@ impl Story {
     async fn offers(&mut self) -> DemoResult<Offer> {
         heading("Offers, one for each recipient")?;
         self.identify().await?;
+        // A second run shows that it makes no offer twice.
         self.identify().await?;
         let search = DIOCESAN_SCHOOL.to_string();
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
@@ -329,14 +330,15 @@ impl Story {
         expect_refusal(client.reopen_offer(by("administrator", reopen)).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
-        let by_second_person = |message| called("second-administrator", "administrator", message);
+        let by_second_person = |message| request_of("second-administrator", "administrator", message);
         let waiting = approvals.list_approvals(by_second_person(mine)).await?.into_inner();
         let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
         let own_approval =
             GiveApprovalRequest { request_id: request_id(), approval: approval.clone(), ..Default::default() };
         expect_refusal(approvals.give_approval(by("administrator", own_approval)).await, Code::PermissionDenied)?;
-        let given = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
-        let given = approvals.give_approval(called("second-administrator", "administrator", given)).await?.into_inner();
+        let give = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
+        let given =
+            approvals.give_approval(request_of("second-administrator", "administrator", give)).await?.into_inner();
         let state = given.offer.and_then(|it| name(it.state().as_str_name(), "OFFER_STATE_")).unwrap_or_default();
         say(&format!("a second administrator approved: the offer is {state} again"))
     }
@@ -357,7 +359,8 @@ async fn verify_record(path: &Path) -> DemoResult<()> {
     Ok(store.close().await?)
 }
 
-/// Returns the messages of an upload: the header as `Ok`, then the content as `Err`.
+/// Returns the parts of an upload: the header, then the content. `Result` only tells the two types apart: `Ok` is the header,
+/// and `Err` is the content, not an error.
 fn upload((name, bytes): Sample, as_at: &str) -> impl Iterator<Item = Result<ImportHeader, Vec<u8>>> {
     let header = ImportHeader {
         request_id: request_id(),
@@ -374,7 +377,7 @@ fn say_imported(name: &str, outcome: &ImportOutcome) -> DemoResult<()> {
     say(&format!("{name}: {} rows, {} accepted, {} problems", outcome.rows, outcome.accepted, outcome.problems.len()))
 }
 
-/// Prints a refusal. Fails if the call succeeded, or failed with another code.
+/// Prints a refusal. Returns an error if the call succeeded, or failed with another code.
 fn expect_refusal<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()> {
     match result {
         Err(status) if status.code() == expected => {
@@ -388,11 +391,11 @@ fn expect_refusal<T>(result: Result<T, Status>, expected: Code) -> DemoResult<()
 
 /// Makes a request of a caller whose id is the name of the role.
 fn by<T>(role: &'static str, message: T) -> Request<T> {
-    called(role, role, message)
+    request_of(role, role, message)
 }
 
-/// Makes a request of this caller with this role.
-fn called<T>(actor: &'static str, role: &'static str, message: T) -> Request<T> {
+/// Makes a request of the caller with this id and this role.
+fn request_of<T>(actor: &'static str, role: &'static str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("x-tsio-actor", MetadataValue::from_static(actor));
     request.metadata_mut().insert("x-tsio-roles", MetadataValue::from_static(role));

@@ -100,9 +100,10 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
             session.print(|| json::of(&summary), || eligibility::summary(&summary))
         }
         EligibilityCommand::List { programme, filter, order_by } => {
-            let first = ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
+            let first_request =
+                ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
             let all_schools = every_page(async |page_token| {
-                let request = ListEligibilityRequest { page_token, ..first.clone() };
+                let request = ListEligibilityRequest { page_token, ..first_request.clone() };
                 let answer = session.services.eligibility().list_eligibility(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
@@ -136,8 +137,9 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
     }
 }
 
-/// Explains the eligibility of a school or trust. URNs and UIDs overlap, so a number is looked up as a URN first, and as a UID only if no file
-/// has that URN.
+/// Explains the eligibility of a school or trust. With `trust` the number is a UID. Without it the number is looked up as a URN
+/// first, and as a UID only if no file has that URN, because URNs and UIDs overlap. If there is neither, the error is that of the
+/// URN.
 async fn explain(
     session: &Session<'_>,
     programme: &str,

@@ -25,7 +25,7 @@ pub(super) enum Failure {
     Local(&'static str, String),
     /// The arguments contradict each other. Exits 2.
     Usage(String),
-    /// Some of several requests failed; each has been reported already.
+    /// Some of several requests failed; each failure has been printed already.
     Reported,
 }
 
@@ -189,7 +189,7 @@ impl ErrorView {
 }
 
 impl LimitView {
-    /// Returns true if the limit has numbers besides its remedy.
+    /// Returns true if the limit has at least one number. Otherwise it has only a remedy, and no row in the table of limits.
     fn has_numbers(&self) -> bool {
         [self.limit, self.committed, self.spent, self.available, self.requested, self.largest]
             .iter()

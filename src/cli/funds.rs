@@ -110,7 +110,7 @@ fn text(fund: Option<&Fund>) -> String {
     fund.map(funds::detail).unwrap_or_default()
 }
 
-/// Prints the fund after a command.
+/// Prints the warnings of a command on stderr, and the fund in its new state.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,

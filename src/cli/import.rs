@@ -131,7 +131,7 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Makes the header of an upload. `index` is the index of the file in its command.
+/// Makes the header of an upload. `index` is the index of the file in its command. The size is set when the file is opened.
 fn header(session: &Session<'_>, index: usize, path: &Path, options: &UploadOptions) -> ImportHeader {
     ImportHeader {
         request_id: session.request_id_of(index),

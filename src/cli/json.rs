@@ -30,7 +30,8 @@ use Exception::{EmptyText, Hidden, Key, Merged, Nested, Parsed, ZeroIsNone};
 enum Exception {
     /// The field is printed under this key; `a.b` is the key `b` of an object `a`.
     Key(&'static str),
-    /// The keys of its message are merged into the outer message; all are null if it is not set.
+    /// The keys of its message are merged into the outer message. If it is not set, these keys are null, unless another field
+    /// sets them.
     Merged,
     /// The field is printed under its name, although it is the first message of a response.
     Nested,
@@ -164,7 +165,8 @@ fn is_resource(field: &FieldDescriptor) -> bool {
     is_of_response && field.number() == 1 && !field.is_list() && field.kind().as_message().is_some()
 }
 
-/// Merges the keys of an inner message into the outer object. If the inner message is not set, its missing keys become null.
+/// Merges the keys of an inner message into the outer object. If the inner message is not set, those of its keys that the outer
+/// object does not have become null.
 fn merge(printed: &mut Object, message: &DynamicMessage, field: &FieldDescriptor) {
     let Value::Message(inner) = &*message.get_field(field) else { return };
     let is_set = message.has_field(field);
@@ -202,7 +204,7 @@ fn value(message: &DynamicMessage, field: &FieldDescriptor, exceptions: &[Except
     }
 }
 
-/// Converts a single value to JSON. The contract has no unsigned numbers, fractions or bytes; they would become null.
+/// Converts a single value to JSON. Unsigned numbers, fractions and bytes would become null; no message that is printed has them.
 fn element(kind: &Kind, value: &Value) -> Json {
     match value {
         Value::Bool(is) => Json::Bool(*is),

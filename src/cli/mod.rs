@@ -102,7 +102,8 @@ pub fn completions(shell: Shell) -> ExitCode {
     }
 }
 
-/// Runs a client command. `request_id_used` receives the request id if the command uses one.
+/// Runs a client command. Wrong arguments, and `terms check`, need no connection to the server. `request_id_used` receives the
+/// request id if the command uses one.
 async fn dispatch(command: ClientCommand, global: &Global, request_id_used: &OnceLock<Uuid>) -> Result<(), Failure> {
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,

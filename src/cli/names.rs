@@ -32,7 +32,7 @@ pub(super) fn instant(time: Option<Timestamp>) -> Option<String> {
     Some(utc.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
-/// Returns the text of a message, or `None` if it is empty.
+/// Returns the value of a text field, or `None` if it is empty.
 pub(super) fn optional_text(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
@@ -148,7 +148,7 @@ mod tests {
     use crate::proto::{ImportKind, RecipientKind};
 
     #[test]
-    fn json_names_have_no_prefix_and_unspecified_has_none() {
+    fn json_names_have_no_prefix_and_the_unspecified_value_has_no_name() {
         let cases = [
             (OfferState::Identified.as_str_name(), "OFFER_STATE_", Some("identified")),
             (RecipientKind::Standalone.as_str_name(), "RECIPIENT_KIND_", Some("standalone")),
@@ -157,16 +157,16 @@ mod tests {
             (ImportKind::Ofsted.as_str_name(), "IMPORT_KIND_", Some("ofsted")),
             (Outcome::Unspecified.as_str_name(), "OUTCOME_", None),
         ];
-        for (full, prefix, expected) in cases {
-            assert_eq!(name(full, prefix).as_deref(), expected, "{full}");
+        for (proto_name, prefix, expected) in cases {
+            assert_eq!(name(proto_name, prefix).as_deref(), expected, "{proto_name}");
         }
     }
 
     #[test]
     fn a_json_name_can_be_an_argument() {
-        fn check<E: Choice + PartialEq + std::fmt::Debug>(full: fn(&E) -> &'static str, prefix: &str) {
+        fn check<E: Choice + PartialEq + std::fmt::Debug>(proto_name: fn(&E) -> &'static str, prefix: &str) {
             for (value, ..) in E::ALL {
-                let printed = name(full(value), prefix).unwrap_or_default();
+                let printed = name(proto_name(value), prefix).unwrap_or_default();
                 assert_eq!(E::named(&printed).as_ref(), Some(value));
                 assert_eq!(E::named(&printed.replace('_', "-")).as_ref(), Some(value));
             }

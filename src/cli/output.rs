@@ -1,7 +1,7 @@
 //! Prints answers to stdout, and everything else to stderr. No other module of the client prints.
 //!
 //! Control characters are printed as `\uXXXX`, so that none reaches a terminal. In a table they are replaced before the widths of
-//! the columns are computed. JSON has the same escapes, so its values do not change.
+//! the columns are computed. In JSON `\uXXXX` is the escape of the same character, so a parser reads the original value.
 //!
 //! JSON is made from the contract ([`super::json`]), tables by the modules in `view/`.
 

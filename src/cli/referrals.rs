@@ -221,7 +221,7 @@ async fn decide(args: DecideArgs, decision: ReferralDecision, session: &Session<
     changed(session, &answer, (answer.referral.as_ref(), answer.offer.as_ref()), &answer.warnings)
 }
 
-/// Prints a referral after a change, and the offer that the decision has made, if any.
+/// Prints the warnings of a command on stderr, the referral in its new state, and the offer that the decision has made, if any.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,

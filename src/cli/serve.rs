@@ -47,7 +47,7 @@ pub async fn serve(args: ServeArgs) -> ExitCode {
     }
 }
 
-/// Opens the database, serves until the process is told to stop, and closes the database, also after an error.
+/// Binds the address, opens the database, serves until SIGTERM or SIGINT, and closes the database, also after an error.
 async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     let listener = TcpListener::bind(config.listen)
         .await
@@ -64,7 +64,7 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
     outcome
 }
 
-/// Prepares the database, and serves until the process is told to stop.
+/// Prepares the database, and serves until SIGTERM or SIGINT.
 async fn serve_store(config: &Config, listener: TcpListener, store: &Store) -> Result<Serving, Failure> {
     prepare_schema(store, config.migrate).await?;
     let app = App::new(store.clone(), Clock::system());

@@ -39,10 +39,11 @@ pub enum TermsCommand {
 /// [`Failure::Local`] if the file cannot be read or has mistakes, or if the output fails.
 pub(super) fn check(file: &Path, output: Output) -> Result<(), Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-    if let Some(found) = forbidden(&text, Lines::Many) {
-        let (file, line) = (file.display(), found.line);
+    // First the text of the file, then its keys and values, which may contain such a character as an escape.
+    if let Some(character) = forbidden(&text, Lines::Many) {
+        let (file, line) = (file.display(), character.line);
         let message = format!(
-            "{file}:{line}: must have no control or invisible characters except line feeds and tabs; got {found}"
+            "{file}:{line}: must have no control or invisible characters except line feeds and tabs; got {character}"
         );
         return Err(Failure::Local("TERMS_UNSOUND", message));
     }

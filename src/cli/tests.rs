@@ -11,13 +11,14 @@ use super::command::{Cli, ClientCommand, Command};
 use super::errors::{ErrorView, Failure};
 use crate::proto::{Limit, Refusal, SubjectKind};
 
-/// Parses a command line. It is split at spaces; `_` becomes a space within a word.
+/// Parses a command line. It is split at spaces; `_` becomes a space within a word. Ids in the lines are short, such as `1f`,
+/// because only the server checks them.
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace().map(|word| word.replace('_', " ")))
 }
 
 #[test]
-fn every_command_of_the_contract_parses() {
+fn every_command_that_is_not_about_money_parses() {
     let lines = "\
         tsio demo
         tsio serve
@@ -231,6 +232,7 @@ fn any(kind: &str, value: Vec<u8>) -> Any {
     Any { type_url: format!("type.googleapis.com/{kind}"), value }
 }
 
+/// Returns the failure of a call that ended with this status.
 fn status(code: Code, message: &str, details: Vec<Any>) -> Failure {
     let rich = pb::Status { code: code as i32, message: message.to_owned(), details };
     Status::with_details(code, message, rich.encode_to_vec().into()).into()
@@ -265,6 +267,7 @@ fn refusal_with_two_limits() -> Failure {
     };
     let state = Limit { kind: "state".to_owned(), account: "1f".to_owned(), ..Limit::default() };
     let refusal = Refusal { limits: vec![cap, state], largest: Some(2), ..Refusal::default() };
+    // The client ignores a detail of another type, even a malformed one.
     let details =
         vec![info("CAP_EXCEEDED"), any("google.rpc.Help", vec![255]), any("tsio.v1.Refusal", refusal.encode_to_vec())];
     status(Code::FailedPrecondition, "The cap is 3 days.", details)

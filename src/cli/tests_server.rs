@@ -58,8 +58,8 @@ impl FakeServer {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn record(&self, record: impl FnOnce(&mut ReceivedRequests)) {
-        record(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner));
+    fn record(&self, change: impl FnOnce(&mut ReceivedRequests)) {
+        change(&mut self.received.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn record_caller(&self, headers: &http::HeaderMap) {

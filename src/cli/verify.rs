@@ -66,7 +66,8 @@ fn report_json(it: &VerifyReport) -> Object {
         .with("notes", text_list(&it.notes))
 }
 
-/// Formats the reports as a table, with their differences and notes below it.
+/// Formats the reports as a table. Below it are the differences, the decisions that were allowed when they were made and that
+/// only a later rule forbids, and the notes.
 fn reports_text(reports: &[VerifyReport]) -> String {
     let columns = [
         TableColumn::Id("PROGRAMME"),

@@ -100,21 +100,21 @@ pub(super) fn nle(half_days: i32, leader: String, organisation: String, leader_k
 
 /// Makes an award of credit.
 pub(super) const fn credit(pence: i64, partner_uid: i32, suitable_because: String) -> NewAward {
-    money(pence, Support::Credit(CreditSupport { partner_uid, suitable_because }))
+    money_award(pence, Support::Credit(CreditSupport { partner_uid, suitable_because }))
 }
 
 /// Makes an award of support of a national leader of governance.
 pub(super) fn nlg(pence: i64, because: String, leader: Option<String>, organisation: Option<String>) -> NewAward {
     let (leader, organisation) = (leader.unwrap_or_default(), organisation.unwrap_or_default());
-    money(pence, Support::Nlg(NlgSupport { because, leader, organisation }))
+    money_award(pence, Support::Nlg(NlgSupport { because, leader, organisation }))
 }
 
 /// Makes an award of the fees of the executive leadership qualification.
 pub(super) const fn npqel(pence: i64, leader: String, provider: String, because: String) -> NewAward {
-    money(pence, Support::Npqel(NpqelSupport { leader, provider, because }))
+    money_award(pence, Support::Npqel(NpqelSupport { leader, provider, because }))
 }
 
-const fn money(pence: i64, support: Support) -> NewAward {
+const fn money_award(pence: i64, support: Support) -> NewAward {
     NewAward { amount: Some(Amount::AmountPence(pence)), support: Some(support) }
 }
 

@@ -1,10 +1,11 @@
 //! Runs the second half of the demo: funds, awards, a refusal, delivery, a claim, closing an offer, and the reports of finance.
 //!
-//! Every request has a date. Without one it would be dated today, after the programme's award window.
+//! Every request that can have a date has one. Without it the server would take today, which is after the award window of the
+//! programme.
 
 use tonic::Code;
 
-use super::{DemoResult, Failure, Story, by, called, expect_refusal, heading, request_id, say};
+use super::{DemoResult, Failure, Story, by, expect_refusal, heading, request_id, request_of, say};
 use crate::cli::amounts::shown;
 use crate::cli::args::PROGRAMME;
 use crate::cli::names::name;
@@ -25,8 +26,9 @@ use crate::proto::{
 /// A multi-academy trust of the samples, which has its own offer and is the partner of a school.
 const TRUST: i32 = 90_001;
 
-/// The fund that the demo pays the school's credit from.
+/// The funds that later steps of the demo use.
 pub(super) struct DemoFunds {
+    /// The fund that pays the school's credit.
     credit: Fund,
 }
 
@@ -49,10 +51,10 @@ impl Story {
         expect_refusal(client.allocate_fund(by("finance", allocate(&nlg, 6_000_000))).await, Code::FailedPrecondition)?;
         let mut approvals = ApprovalServiceClient::new(self.channel.clone());
         let mine = ListApprovalsRequest { waiting_for_me: true, ..Default::default() };
-        let waiting = approvals.list_approvals(called("approver", "finance-approver", mine)).await?.into_inner();
+        let waiting = approvals.list_approvals(request_of("approver", "finance-approver", mine)).await?.into_inner();
         let approval = waiting.approvals.into_iter().next().ok_or("there is no approval")?.approval;
         let give = GiveApprovalRequest { request_id: request_id(), approval, ..Default::default() };
-        let given = approvals.give_approval(called("approver", "finance-approver", give)).await?.into_inner();
+        let given = approvals.give_approval(request_of("approver", "finance-approver", give)).await?.into_inner();
         for fund in &given.funds {
             say(&format!("the second person approved: {}", fund_line(fund)))?;
         }
@@ -101,7 +103,7 @@ impl Story {
         let days = new_award(Amount::HalfDays(5), Support::Nle(nle));
         let made = self.award(&offer.offer, vec![days, credit(400_000)], "2021-10-04").await?;
         made.iter().try_for_each(|award| say(&award_line(award)))?;
-        let [days, claims] = made.as_slice() else { return Err("two awards were asked for".into()) };
+        let [days_award, credit_award] = made.as_slice() else { return Err("two awards were asked for".into()) };
 
         heading("A refusal names every limit")?;
         let more = create_awards_request(&offer.offer, vec![credit(3_700_000)], "2021-10-05");
@@ -113,7 +115,7 @@ impl Story {
         self.assign(&offer.offer, "delivery-partner").await?;
         let book = BookDaysRequest {
             request_id: request_id(),
-            award: days.award.clone(),
+            award: days_award.award.clone(),
             half_days: 2,
             date: "2021-11-15".to_owned(),
             ..Default::default()
@@ -122,7 +124,7 @@ impl Story {
         say(&format!("booked 1 day for 2021-11-15: booking {booking}"))?;
         let deliver = DrawAwardRequest {
             request_id: request_id(),
-            award: days.award.clone(),
+            award: days_award.award.clone(),
             booking,
             date: "2021-11-15".to_owned(),
             ..Default::default()
@@ -131,7 +133,7 @@ impl Story {
         say(&format!("delivered: {}", award_line(&delivered.unwrap_or_default())))?;
         let claim = DrawAwardRequest {
             request_id: request_id(),
-            award: claims.award.clone(),
+            award: credit_award.award.clone(),
             amount: Some(draw_award_request::Amount::AmountPence(125_050)),
             date: "2021-12-06".to_owned(),
             ..Default::default()
@@ -165,10 +167,11 @@ impl Story {
         say(&format!("assigned to {to}, who sees no other offer"))
     }
 
-    /// Supports a trust with governance and the qualification. An invoice of the qualification cannot be paid twice.
+    /// Supports a trust with governance and the qualification. Shows that an invoice cannot be paid twice, even if its reference is
+    /// written in another way.
     pub(super) async fn trust(&mut self) -> DemoResult<()> {
         heading("Governance and the qualification, for a trust")?;
-        let offer = self.accepted_trust().await?;
+        let offer = self.accept_trust_offer().await?;
         let because = || "a new board, and a first trust".to_owned();
         let (leader, organisation) = ("nlg-12".to_owned(), "Alderquill Trust".to_owned());
         let nlg = Support::Nlg(NlgSupport { because: because(), leader, organisation });
@@ -178,12 +181,12 @@ impl Story {
         let npqel = new_award(Amount::AmountPence(400_000), npqel);
         let made = self.award(&offer, vec![nlg, npqel], "2021-11-01").await?;
         made.iter().try_for_each(|award| say(&award_line(award)))?;
-        let fees = made.into_iter().nth(1).ok_or("two awards were asked for")?;
+        let npqel_award = made.into_iter().nth(1).ok_or("two awards were asked for")?;
         self.start(&offer, "2021-11-08").await?;
         let mut client = AwardServiceClient::new(self.channel.clone());
         let pay = |invoice: &str| DrawAwardRequest {
             request_id: request_id(),
-            award: fees.award.clone(),
+            award: npqel_award.award.clone(),
             amount: Some(draw_award_request::Amount::AmountPence(200_000)),
             date: "2022-01-17".to_owned(),
             invoice: invoice.to_owned(),
@@ -195,8 +198,8 @@ impl Story {
         expect_refusal(client.draw_award(by("finance", pay("inv 2022 17"))).await, Code::FailedPrecondition)
     }
 
-    /// Records the contact with the trust and its acceptance, and returns its offer.
-    async fn accepted_trust(&mut self) -> DemoResult<String> {
+    /// Records that the trust was contacted and has accepted its offer. Returns the id of the offer.
+    async fn accept_trust_offer(&mut self) -> DemoResult<String> {
         let mut client = OfferServiceClient::new(self.channel.clone());
         let search = TRUST.to_string();
         let request = ListOffersRequest { programme: PROGRAMME.to_owned(), search, ..Default::default() };
@@ -240,7 +243,7 @@ impl Story {
         })
     }
 
-    /// Prints what finance sees: the positions of the fund as of several days, and the verification of the record.
+    /// Prints what finance sees: the positions of the credit fund as of several days, all funds, and the verification of the record.
     pub(super) async fn finance(&mut self, funds: &DemoFunds) -> DemoResult<()> {
         heading("What finance sees")?;
         let mut client = FundServiceClient::new(self.channel.clone());
@@ -259,10 +262,10 @@ impl Story {
         let mut client = FinanceServiceClient::new(self.channel.clone());
         let request = VerifyLedgerRequest { programme: PROGRAMME.to_owned(), ..Default::default() };
         let report = client.verify_ledger(by("finance", request)).await?.into_inner();
-        for book in &report.books {
+        for record in &report.books {
             say(&format!(
                 "verified by the server: {} events and {} entries recomputed, {} differences",
-                book.sequence, book.entries, book.difference_count
+                record.sequence, record.entries, record.difference_count
             ))?;
         }
         if report.sound { Ok(()) } else { Err(Failure::from("the ledger is not sound")) }

@@ -164,6 +164,7 @@ async fn explained_subjects(number: i32, trust: bool) -> (Result<(), String>, Ve
     };
     let received = fake.received();
     assert_eq!((received.actor.as_str(), received.roles.as_str()), ("a.clerk", "reader"));
+    // gRPC sends the 9 seconds of `--timeout` in microseconds.
     assert_eq!(received.timeout, "9000000u");
     assert_eq!(request_id_used.get(), None, "a read takes no request id");
     (answer, received.subjects)

@@ -138,7 +138,7 @@ fn entries_are_csv_under_their_json_names() {
 }
 
 #[tokio::test]
-async fn entries_as_csv_have_the_timeout_of_every_call() {
+async fn the_request_for_entries_as_csv_has_the_timeout() {
     let fake = FakeServer::default();
     let server = serve(fake.clone()).await;
     let cli = Cli::parse_from(["tsio", "funds", "entries", "3f", "--csv", "--server", &server, "--timeout", "9"]);
@@ -148,6 +148,7 @@ async fn entries_as_csv_have_the_timeout_of_every_call() {
     let args = EntriesArgs { fund: "3f".to_owned(), csv: true, filter: String::new(), order_by: String::new() };
     let answer = print_csv(args, &session).await;
     assert!(matches!(&answer, Err(Failure::Refused(it)) if it.code() == Code::Unimplemented), "{answer:?}");
+    // gRPC sends the 9 seconds of `--timeout` in microseconds.
     assert_eq!(fake.received().timeout, "9000000u");
 }
 

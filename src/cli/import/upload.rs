@@ -102,7 +102,8 @@ async fn open(path: &Path, header: ImportHeader) -> Result<(ImportHeader, File, 
     Ok((ImportHeader { size_bytes: i64::try_from(size).unwrap_or_default(), ..header }, file, bar))
 }
 
-/// Reads a file in chunks. After a read error the stream of chunks never continues, and the receiver gets the error.
+/// Reads a file in chunks. After a read error the receiver gets the error, and the stream neither continues nor ends: the server
+/// would take its end for the end of the file.
 fn read_chunks(file: File) -> (impl Stream<Item = Vec<u8>> + Send + 'static, oneshot::Receiver<io::Error>) {
     let (error_sender, error_receiver) = oneshot::channel();
     let chunks = stream::unfold((file, error_sender), |(mut file, error_sender)| async move {

@@ -83,7 +83,7 @@ pub(super) async fn run(command: ChangeCommand, session: &Session<'_>) -> Result
     }
 }
 
-/// Prints the offer after a command, and the amounts that closing the offer released.
+/// Prints the warnings of a command on stderr, the offer in its new state, and the amounts that closing the offer released.
 fn changed<M: Message + Name>(
     session: &Session<'_>,
     answer: &M,

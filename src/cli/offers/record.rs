@@ -48,7 +48,7 @@ impl LeftOutSchool for UnplacedSchool {
     }
 }
 
-/// A closed school gets no offer. An offer that it is on already does not change.
+/// A closed school gets no offer. If it is on an offer already, that offer does not change.
 impl LeftOutSchool for ClosedSchool {
     fn school(&self) -> (i32, &str, &str) {
         (self.urn, &self.name, &self.reason)
@@ -69,6 +69,7 @@ impl LeftOutSchool for NotEligibleSchool {
     }
 
     fn command(&self) -> String {
+        // True if no school of the offer is eligible.
         if self.whole_offer {
             format!("tsio offers close {} --outcome ineligible", self.offer)
         } else {

@@ -6,7 +6,7 @@ use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_o
 use crate::proto::award::Support;
 use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward};
 
-/// The text, or "not recorded" if it is empty.
+/// Returns the text, or "not recorded" if it is empty.
 fn recorded(text: &str) -> String {
     if text.is_empty() { "not recorded".to_owned() } else { text.to_owned() }
 }
@@ -41,7 +41,7 @@ fn support(award: &Award) -> [String; 7] {
 fn award_fields(award: &Award) -> String {
     let amount = |amount| of(award.unit(), amount);
     let unless_zero = |value: i64| if value == 0 { String::new() } else { amount(value) };
-    // A missing text is shown as "not recorded" for the strands that should have it. For other strands the line is left out.
+    // For these strands a missing text is shown as "not recorded". For other strands the line is left out.
     let expected_for = |strands: &[&str], text: String| {
         if strands.contains(&award.strand.as_str()) { recorded(&text) } else { text }
     };

@@ -14,7 +14,7 @@ fn region(it: &Fund) -> String {
     if it.region.is_empty() { "national".to_owned() } else { it.region.clone() }
 }
 
-/// Returns what is special about a fund; empty for a usual one.
+/// Returns the remarks about a fund: that it does not bind, or that it is over-committed. Empty if neither is true.
 fn remarks(it: &Fund) -> String {
     let flags = [(!it.binds, "does not bind"), (it.over_committed, "over-committed")];
     flags.into_iter().filter(|(applies, _)| *applies).map(|(_, words)| words).collect::<Vec<_>>().join(", ")
