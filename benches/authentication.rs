@@ -24,7 +24,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use serde_json::json;
 use support::reading::{self, CALLERS, DEVELOPMENT, NAMED};
-use support::{client, fixture_data, median, serve_file, serve_with, sqlite_url};
+use support::{connect_clients, fixture_data, median, serve_file, serve_with, sqlite_url};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server as Transport;
@@ -55,7 +55,7 @@ async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("open.db");
     let first_server = serve_file(&file);
-    let clients = client(&first_server.url, 1).await;
+    let clients = connect_clients(&first_server.url, 1).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "no school was eligible");

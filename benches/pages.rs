@@ -1,8 +1,8 @@
 //! Measures the time to read a page of a long list: 100 of 100,000 offers, on SQLite and on PostgreSQL.
 //!
 //! The first page, one in the middle and the last page are read: of all offers, and of those of one region and state. Baseline
-//! is the same page by OFFSET, directly through the driver. Reading the offers of a page one by one, and in a batch, is
-//! measured too.
+//! is the same page of one region and state by OFFSET, directly through the driver. `GetOffer` of one offer, and
+//! `BatchGetOffers` of all offers of a page, are measured too.
 //!
 //! `cargo bench --bench pages`. Prints one JSON line per figure. The rows are inserted by SQL, without the service. Every page is
 //! read once before, and each offer must be on exactly one page. Caller and server share the machine. SQLite has no statistics,
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::window::percentile;
-use support::{client, serve, serve_file};
+use support::{connect_clients, serve, serve_file};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, OfferState};
 use tsio_test_support::caller::Named;
@@ -125,9 +125,9 @@ fn fill_postgres(cluster: &Cluster) {
     cluster.psql("pages", &[&offers, &schools, "VACUUM ANALYZE"]);
 }
 
-/// Measures the pages of each list and order, then the offers of one page.
+/// Measures the pages of each list in each order, then the offers of one page with `GetOffer` and `BatchGetOffers`.
 async fn measure(database: &str, server: &Server) {
-    let mut offers = client(&server.url, 1).await[0].offers();
+    let mut offers = connect_clients(&server.url, 1).await[0].offers();
     let all = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: PAGE_SIZE, ..Default::default() };
     let filtered =
         ListOffersRequest { region: MEASURED_REGION.to_owned(), state: OfferState::Identified.into(), ..all.clone() };
@@ -203,6 +203,7 @@ fn print(mut figure: Value, mut took: Vec<Duration>) {
     support::print(figure);
 }
 
+/// Prints the times of one page of the baseline.
 fn print_offset(database: &str, page: &str, took: Vec<Duration>) {
     print(
         json!({"figure": "by_offset", "database": database, "of": "region and state", "page": page, "order_by": ""}),
@@ -218,13 +219,14 @@ const BY_OFFSET: &str = "SELECT * FROM offers WHERE programme = '2021-22' AND re
 const OFFSETS: [(&str, usize); 3] =
     [("first", 0), ("middle", FILTERED_PAGES / 2 * 100), ("last", (FILTERED_PAGES - 1) * 100)];
 
-/// Measures and prints the baseline. `read` returns the times of a page at an offset.
+/// Measures and prints the baseline. `read` returns the times of the page at an offset.
 fn baseline(database: &str, read: impl Fn(usize) -> Vec<Duration>) {
     for (page, offset) in OFFSETS {
         print_offset(database, page, read(offset));
     }
 }
 
+/// Returns the times of reading the page at this offset from the SQLite file.
 fn offset_sqlite(file: &Path, offset: usize) -> Vec<Duration> {
     let database = rusqlite::Connection::open(file).unwrap();
     let mut statement = database.prepare(&format!("{BY_OFFSET} {offset}")).unwrap();
@@ -243,6 +245,7 @@ fn offset_sqlite(file: &Path, offset: usize) -> Vec<Duration> {
     took
 }
 
+/// Measures and prints the baseline on PostgreSQL.
 async fn baseline_postgres(cluster: &Cluster) {
     let (client, connection) = tokio_postgres::connect(&cluster.url("pages"), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{client, fixture_data, median, serve_file};
+use support::{connect_clients, fixture_data, median, serve_file};
 use tsio::domain::ids::OfferId;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
@@ -51,14 +51,14 @@ async fn main() {
 }
 
 /// Measures an import, from the first byte of the upload to the commit, against `sqlite3 .import` of the same file. Measures
-/// then the `IdentifyOffers` that follows.
+/// also the `IdentifyOffers` that follows.
 async fn measure_imports(dir: &Path, path: &Path, month: &[u8]) {
     let (mut service_times, mut baseline_times, mut identify_times, mut peak_memory) =
         (Vec::new(), Vec::new(), Vec::new(), 0);
     for turn in 0..TURNS {
         baseline_times.push(sqlite_import(&dir.join(format!("baseline{turn}.db")), path));
         let server = serve_file(&dir.join(format!("import{turn}.db")));
-        let client = client(&server.url, 1).await.remove(0);
+        let client = connect_clients(&server.url, 1).await.remove(0);
         client.import_register(fixture_data::membership(), "2022-03-31").await;
         let begin = Instant::now();
         client.import_ofsted(month.to_vec(), "2021-08-31").await;
@@ -105,7 +105,7 @@ async fn measure_waits(dir: &Path, month: &[u8]) {
     let (mut longest, mut commands) = (Duration::ZERO, 0_u32);
     for turn in 0..TURNS {
         let server = serve_file(&dir.join(format!("waits{turn}.db")));
-        let mut clients = client(&server.url, 2).await;
+        let mut clients = connect_clients(&server.url, 2).await;
         clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
         clients[0].import_ofsted(month.to_vec(), "2021-08-31").await;
         clients[0].identify().await;
@@ -115,6 +115,7 @@ async fn measure_waits(dir: &Path, month: &[u8]) {
         let import = tokio::spawn(async move { importer.import_ofsted(file, "2021-07-31").await });
         while !import.is_finished() {
             let request_id = uuid::Uuid::new_v4().to_string();
+            // Without an assignee the command removes the assignment, and records that each time.
             let request = AssignOfferRequest { request_id, offer: offer.clone(), ..Default::default() };
             let begin = Instant::now();
             offers.assign_offer(request).await.unwrap();
@@ -134,7 +135,7 @@ async fn measure_waits(dir: &Path, month: &[u8]) {
 async fn measure_reads(dir: &Path, month: Vec<u8>) {
     let database = dir.join("reads.db");
     let server = serve_file(&database);
-    let clients = client(&server.url, CONNECTIONS).await;
+    let clients = connect_clients(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(month, "2021-08-31").await;
     clients[0].identify().await;
@@ -197,9 +198,9 @@ async fn read_through_service(channels: &[OfferServiceClient<Named>], ids: &Arc<
     .await
 }
 
-/// Has every caller read one offer after the other for the time of [`WINDOW`]. Returns the reads per second. `caller` makes the
-/// operation of the caller with an index.
-async fn read_rate<F, R>(ids: &Arc<Vec<OfferId>>, caller: impl Fn(usize) -> F) -> f64
+/// Has every caller read one offer after the other for the time of [`WINDOW`]. Returns the reads per second.
+/// `make_operation(index)` makes the operation of the caller with this index: it reads one offer.
+async fn read_rate<F, R>(ids: &Arc<Vec<OfferId>>, make_operation: impl Fn(usize) -> F) -> f64
 where
     F: Fn(OfferId) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
@@ -208,7 +209,7 @@ where
     let begin = Instant::now();
     let tasks: Vec<_> = (0..CALLERS)
         .map(|index| {
-            let (read, ids, read_count) = (caller(index), Arc::clone(ids), Arc::clone(&read_count));
+            let (read, ids, read_count) = (make_operation(index), Arc::clone(ids), Arc::clone(&read_count));
             tokio::spawn(async move {
                 let mut id_index = index;
                 while begin.elapsed() < WINDOW {

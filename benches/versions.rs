@@ -25,7 +25,7 @@ use serde_json::json;
 use support::money::{self, Offers};
 use support::reading::{self, CALLERS, DEVELOPMENT, NAMED};
 use support::window::window;
-use support::{Client, TSIO, client, fixture_data, median, sqlite_url};
+use support::{Client, TSIO, connect_clients, fixture_data, median, sqlite_url};
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
@@ -108,7 +108,7 @@ async fn start(builds: &[Build<'_>; 2]) -> [Running; 2] {
 impl Running {
     async fn start(build: &Build<'_>) -> Self {
         let server = Server::start(build.program, &build.database, DEVELOPMENT);
-        let clients = client(&server.url, CONNECTIONS).await;
+        let clients = connect_clients(&server.url, CONNECTIONS).await;
         eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", build.database);
         let ids = money::prepare(&clients, SCHOOLS).await;
         let ids_to_read = Arc::new(ids[..OFFERS_TO_READ].to_vec());
@@ -161,7 +161,7 @@ async fn measure_imports(args: &Args, directory: &Path, programs: [&Path; 2]) {
             &sqlite_url(&directory.join(format!("import{import_count}.db"))),
             DEVELOPMENT,
         );
-        let client = client(&server.url, 1).await.remove(0);
+        let client = connect_clients(&server.url, 1).await.remove(0);
         client.import_register(fixture_data::membership(), "2022-03-31").await;
         let begin = Instant::now();
         client.import_ofsted(month.clone(), "2021-08-31").await;

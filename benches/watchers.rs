@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::window::percentile;
-use support::{client, fixture_data, serve, serve_file};
+use support::{connect_clients, fixture_data, serve, serve_file};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -52,7 +52,7 @@ async fn main() {
 
 /// Measures the changes without and with watchers.
 async fn measure(database: &str, server: &Server) {
-    let clients = client(&server.url, CONNECTIONS).await;
+    let clients = connect_clients(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
     assert!(clients[0].identify().await > 0, "no school was eligible");
@@ -95,7 +95,7 @@ fn change_count() -> i64 {
     i64::try_from(CHANGES_PER_SECOND * SECONDS).unwrap()
 }
 
-/// Makes one change, and returns its sequence number.
+/// Makes one change, and returns the sequence number of the last change of the programme.
 async fn change_and_sequence(offers: &mut OfferServiceClient<Named>, ids: &[String]) -> i64 {
     let request_id = uuid::Uuid::new_v4().to_string();
     let request = AssignOfferRequest { request_id, offer: ids[0].clone(), ..Default::default() };
@@ -111,8 +111,8 @@ async fn change_and_sequence(offers: &mut OfferServiceClient<Named>, ids: &[Stri
     }
 }
 
-/// Receives every change after `from` up to `last`, and checks that each comes once and in order. Waits at `all_open` after the
-/// stream has begun, until all watchers have begun.
+/// Receives every change after `from` up to `last`, and checks that each comes once and in order. When the stream has begun, waits
+/// at `all_open` until those of all watchers have begun.
 async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, all_open: Arc<Barrier>) {
     let start = Some(Start::AfterSequence(from));
     let request = WatchOffersRequest { programme: PROGRAMME.to_owned(), start, ..Default::default() };
@@ -133,7 +133,8 @@ async fn watch(mut offers: OfferServiceClient<Named>, from: i64, last: i64, all_
     }
 }
 
-/// Makes all changes at `CHANGES_PER_SECOND`, or slower if the server is slower. Returns the total time, and the time of each call.
+/// Makes all changes at `CHANGES_PER_SECOND`, or slower if the server is slower. Each change removes the assignment of an offer,
+/// which is recorded each time. Returns the total time, and the time of each call.
 async fn write(offers: &OfferServiceClient<Named>, ids: &Arc<Vec<String>>) -> (Duration, Vec<Duration>) {
     let mut pace = interval(Duration::from_secs(1) / u32::try_from(CHANGES_PER_SECOND / BURST).unwrap());
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -1,7 +1,7 @@
 //! Loads and checks the configuration of the server. Flags override the environment, which overrides the file.
 //!
 //! All mistakes are reported at once, each with its line. Secrets are in files that the configuration names, or in the
-//! environment. They are never printed; a database URL may contain one.
+//! environment. They are never printed. The database URL is not printed either, because it may contain a password.
 
 mod access;
 pub(crate) mod environment;
@@ -92,7 +92,7 @@ impl Config {
         if mistakes.is_empty() { Ok(config) } else { Err(file.explain(mistakes)) }
     }
 
-    /// Checks the merged settings, and adds their mistakes to `mistakes`. The result counts only if there are none.
+    /// Checks the merged settings, and adds their mistakes to `mistakes`. If there is a mistake, the result must not be used.
     fn check(file: &LoadedFile, overrides: ConfigOverrides, mistakes: &mut Vec<ConfigMistake>) -> Self {
         let settings = &file.settings;
         let listen = overrides.listen.or(settings.listen).or_else(|| LISTEN.parse().ok());
@@ -102,6 +102,7 @@ impl Config {
             let why = format!("drain_seconds: {drain} is more than {MAX_DRAIN_SECONDS}");
             mistakes.push(ConfigMistake::at(settings.drain_seconds.as_ref(), why));
         }
+        // A mistake has a line only if the URL is from the file.
         let file_database = settings.database.as_ref().filter(|_| overrides.database.is_none());
         let database = overrides.database.or_else(|| settings.database.as_ref().map(|it| it.get_ref().clone()));
         let database = database.unwrap_or_else(|| DATABASE.to_owned());
@@ -119,8 +120,8 @@ impl Config {
         let table = settings.limits.clone().unwrap_or_default();
         let limits = limits::check(&table, Duration::from_secs(drain), has_authentication, mistakes);
         let metrics = overrides.metrics_listen.or(settings.metrics.as_ref().map(|it| it.listen));
-        let ledger = settings.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
-        let ledger = (ledger > 0).then(|| Duration::from_secs(ledger));
+        let check_seconds = settings.ledger.as_ref().map_or(CHECK_SECONDS, |it| it.check_seconds);
+        let ledger = (check_seconds > 0).then(|| Duration::from_secs(check_seconds));
         let migrate = overrides.migrate || settings.migrate.unwrap_or(false);
         let setup = Setup { access, tls, limits, web, metrics, ledger };
         Self { database, listen, migrate, setup, traces }

@@ -12,8 +12,8 @@
 //! cli      the command line                             imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
 //! ```
 //!
-//! A module is `pub` only where the binary, the tests or the benches use it, so that the compiler finds what nobody uses in the
-//! others. An item that is `pub` is offered to the other layers.
+//! A module is `pub` only if the binary, the tests or the benches use it. In the other modules the compiler reports items that
+//! are not used. An item that is `pub` is for the other layers.
 
 #![expect(
     unreachable_pub,

@@ -14,8 +14,8 @@ use crate::store::CommitNoticeLayer;
 /// The default filter: this program's own events, and warnings of libraries.
 const DEFAULT: &str = "warn,tsio=info";
 
-/// Writes each event as one line, with control characters as `\uXXXX`, so that they cannot act on a terminal. In JSON that is
-/// the same value.
+/// Writes each event as one line, with control characters as `\uXXXX`, so that they cannot act on a terminal. In JSON this is the
+/// escape of the same character, so a parser reads the original value.
 struct SafeLines<W>(W);
 
 impl<W: Write> Write for SafeLines<W> {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_log_is_one_line_without_controls() {
+    fn an_event_is_one_line_without_control_characters() {
         for json in [false, true] {
             let text = logged(json);
             assert_eq!(text.matches('\n').count(), 1, "{text:?}");

@@ -25,7 +25,7 @@ use clap::{Parser, ValueEnum};
 use databases::Databases;
 use support::money::{self, Offers, run_concurrently};
 use support::window::window;
-use support::{Client, client, median, serve};
+use support::{Client, connect_clients, median, serve};
 use tsio_test_support::child_process::ChildProcess;
 use tsio_test_support::server::peak_kib;
 
@@ -35,7 +35,8 @@ const SHORT_LEDGER_ENTRIES: u32 = 1_000;
 const FIRST_VERIFIED_ENTRIES: u32 = 100_000;
 /// The number of schools, each with one offer: more than a year has.
 const SCHOOLS: u32 = 20_000;
-/// The number of offers with an award in the short ledger: each makes three entries, and few enough for [`SHORT_LEDGER_ENTRIES`].
+/// The number of offers with an award in the short ledger. An award makes three entries, so these are fewer than
+/// [`SHORT_LEDGER_ENTRIES`].
 const DRAWN_ON: usize = 300;
 /// The number of further offers that get an award for the long ledger. A draw reads all events of its offer, so there are
 /// enough awards that none has thousands of draws.
@@ -50,7 +51,7 @@ const CALLERS: usize = 64;
 const CONNECTIONS: usize = 4;
 /// How long the callers run before each window, without being counted.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How many times `verify` and the bare stream are measured.
+/// How many times `verify`, and reading the same rows through the driver, are measured.
 const TURNS: usize = 3;
 /// The interval at which the memory of `verify` is measured.
 const MEMORY_INTERVAL: Duration = Duration::from_millis(5);
@@ -96,7 +97,7 @@ async fn main() {
 async fn run(args: &Args, databases: &Databases) {
     databases.create("small_base");
     let server = serve(&databases.url("small_base"));
-    let clients = client(&server.url, CONNECTIONS).await;
+    let clients = connect_clients(&server.url, CONNECTIONS).await;
     eprintln!("{}: {SCHOOLS} offers are made, contacted and accepted", databases.name());
     let mut offers = money::prepare(&clients, SCHOOLS).await;
     let mut awards = start_awards(&clients, offers.drain(..DRAWN_ON)).await;
@@ -104,7 +105,7 @@ async fn run(args: &Args, databases: &Databases) {
     server.stop();
     databases.copy("small_base", "large");
     let server = serve(&databases.url("large"));
-    let clients = client(&server.url, CONNECTIONS).await;
+    let clients = connect_clients(&server.url, CONNECTIONS).await;
     awards.extend(start_awards(&clients, offers.drain(..DRAWN_ON_LATER)).await);
     let mut lengths_to_verify = vec![FIRST_VERIFIED_ENTRIES.min(args.entries), args.entries];
     lengths_to_verify.dedup();
@@ -138,28 +139,28 @@ async fn grow(databases: &Databases, database: &str, clients: &[Client], awards:
     eprintln!("{}: {entries_now} entries after {:.1?}", databases.name(), begin.elapsed());
 }
 
-/// Measures the rate of awards of one pound on the short and on the long ledger, in turns.
+/// Measures the rate of awards of one pound on the short ledger (`small`) and on the long one (`large`), in turns.
 async fn measure_rates(args: &Args, databases: &Databases, offers: &Arc<Offers>) {
-    let (mut small, mut large) = (Vec::new(), Vec::new());
+    let (mut short_rates, mut long_rates) = (Vec::new(), Vec::new());
     let length = Duration::from_secs_f64(args.seconds);
     for turn in 0..args.windows {
         // Each window has a new copy of the short ledger, so that it stays short. Each turn begins with the other ledger.
         databases.copy("small_base", "small");
-        for is_small in [turn.is_multiple_of(2), !turn.is_multiple_of(2)] {
-            let (database, rates) = if is_small { ("small", &mut small) } else { ("large", &mut large) };
+        for is_short in [turn.is_multiple_of(2), !turn.is_multiple_of(2)] {
+            let (database, rates) = if is_short { ("small", &mut short_rates) } else { ("large", &mut long_rates) };
             let rate = measure_rate(databases, database, offers, length).await;
             eprintln!("{}: {database} {rate:.0}/s", databases.name());
             rates.push(rate);
         }
     }
-    let mut ratios: Vec<f64> = large.iter().zip(&small).map(|(large, small)| large / small).collect();
+    let mut ratios: Vec<f64> = long_rates.iter().zip(&short_rates).map(|(long, short)| long / short).collect();
     ratios.sort_by(f64::total_cmp);
-    let (small, large) = (median(small.into_iter()), median(large.into_iter()));
+    let (short_rate, long_rate) = (median(short_rates.into_iter()), median(long_rates.into_iter()));
     support::print(serde_json::json!({
         "database": databases.name(),
-        "small_per_s": small,
-        "large_per_s": large,
-        "ratio": large / small,
+        "small_per_s": short_rate,
+        "large_per_s": long_rate,
+        "ratio": long_rate / short_rate,
         "ratio_min": ratios.first(),
         "ratio_max": ratios.last(),
         "small_entries": databases.entries("small_base"),
@@ -170,7 +171,7 @@ async fn measure_rates(args: &Args, databases: &Databases, offers: &Arc<Offers>)
 /// Returns the rate of one window, on a new server after a warm-up.
 async fn measure_rate(databases: &Databases, database: &str, offers: &Arc<Offers>, length: Duration) -> f64 {
     let server = serve(&databases.url(database));
-    let clients = client(&server.url, CONNECTIONS).await;
+    let clients = connect_clients(&server.url, CONNECTIONS).await;
     window(CALLERS, WARM_UP, |caller| money::award_one_pound(&clients, caller, offers)).await;
     let measured = window(CALLERS, length, |caller| money::award_one_pound(&clients, caller, offers)).await;
     server.stop();

@@ -28,7 +28,7 @@ use clap::{Parser, ValueEnum};
 use postgres::OperationKind;
 use support::money::{self, Offers};
 use support::window::{Window, percentile, window};
-use support::{Client, client, median, serve};
+use support::{Client, connect_clients, median, serve};
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
@@ -111,7 +111,7 @@ impl RunningService {
     /// Starts a server on the database at this URL, and makes its offers.
     async fn start(url: &str) -> Self {
         let server = serve(url);
-        let clients = client(&server.url, CONNECTIONS).await;
+        let clients = connect_clients(&server.url, CONNECTIONS).await;
         eprintln!("{SCHOOLS} offers are made, contacted and accepted");
         let offers = Offers::new(money::prepare(&clients, SCHOOLS).await);
         Self { _server: server, clients, offers }

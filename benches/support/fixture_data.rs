@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const SCHOOLS: u32 = 21_969;
 /// The lowest URN of these schools.
 const FIRST_URN: u32 = 200_000;
-/// The local authorities of the schools, from the region table.
+/// The local authorities of the schools, by codes that the table of regions contains.
 const AUTHORITIES: [u32; 8] = [201, 330, 340, 380, 800, 815, 850, 881];
 
 /// The 70 columns of the layout, in order. Columns that the import does not read contain filler text of a usual length.
@@ -65,7 +65,7 @@ pub(crate) fn partner() -> Vec<u8> {
     register((0..6).map(|index| (PARTNER_URN + index, PARTNER.unsigned_abs())))
 }
 
-/// Makes a membership file of academies. `academies` has the URN of each and the UID of its multi-academy trust.
+/// Makes a membership file of academies. `academies` contains the URN of each academy and the UID of its multi-academy trust.
 fn register(academies: impl Iterator<Item = (u32, u32)>) -> Vec<u8> {
     let mut text =
         "URN,Group UID,Group ID,Group Name,Companies House Number,Group Type (code),Group Type,Closed Date,Open \

@@ -58,7 +58,7 @@ fn approver() -> Caller {
 pub(crate) struct Client(Channel);
 
 /// Makes this number of clients of a server, each with its own connection.
-pub(crate) async fn client(url: &str, connections: usize) -> Vec<Client> {
+pub(crate) async fn connect_clients(url: &str, connections: usize) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..connections {
         clients.push(Client(connect(url).await));

@@ -44,8 +44,7 @@ impl Bounds {
 }
 
 /// Has every caller repeat its operation until the window is over. `make_operation(index)` makes the operation that the caller
-/// with this index repeats.
-/// Returns the rate, and the time of each operation that counts.
+/// with this index repeats. Returns the rate, and the time of each operation that counts.
 pub(crate) async fn window<F, R>(callers: usize, length: Duration, make_operation: impl Fn(usize) -> F) -> Window
 where
     F: FnMut() -> R + Send + 'static,

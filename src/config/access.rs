@@ -27,16 +27,16 @@ pub(super) fn check(
     let tls = settings.tls.as_ref().and_then(|table| tls(table, mistakes));
     let tokens = settings.tokens.as_ref().and_then(|table| tokens(table, mistakes));
     let services: Vec<Service> = settings.services.iter().filter_map(|table| service(table, mistakes)).collect();
-    let has_callers = settings.tokens.is_some() || !settings.services.is_empty();
+    let has_authentication = settings.tokens.is_some() || !settings.services.is_empty();
     if !settings.services.is_empty() && settings.tls.as_ref().is_none_or(|it| it.client_ca.is_none()) {
         let why = "services: certificates are checked against tls.client_ca, which is not set";
         mistakes.push(ConfigMistake::without_position(why));
     }
-    if !has_callers && !development {
+    if !has_authentication && !development {
         let why = "access: nothing says who may call: set up [tokens] or [[services]], or serve with --development";
         mistakes.push(ConfigMistake::without_position(why));
     }
-    if has_callers && development {
+    if has_authentication && development {
         let why = "development: callers would name themselves though tokens or services are set up: choose one";
         mistakes.push(ConfigMistake::without_position(why));
     }
@@ -62,7 +62,9 @@ fn tls(table: &TlsTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Tls> {
         mistakes.push(ConfigMistake::at(Some(path), mistake));
         None
     };
+    // All files are read first, so that the mistakes of all of them are reported.
     let certificate = pem("certificate", &table.certificate, "BEGIN CERTIFICATE");
+    // The label of a key may name its algorithm: `BEGIN EC PRIVATE KEY`.
     let key = pem("key", &table.key, "PRIVATE KEY");
     let client_ca = table.client_ca.as_ref().map(|path| pem("client_ca", path, "BEGIN CERTIFICATE"));
     let client_ca = match client_ca {
@@ -106,8 +108,8 @@ fn tokens(table: &TokensTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Toke
 }
 
 /// Returns true if the URL begins with this scheme and host, followed by a port, a path, or nothing.
-fn is_on_host(host: &str, url: &str) -> bool {
-    url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+fn is_on_host(scheme_and_host: &str, url: &str) -> bool {
+    url.strip_prefix(scheme_and_host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
 }
 
 /// Checks the settings of a service. Returns `None` if one of them is wrong.
@@ -124,11 +126,11 @@ fn service(table: &ServiceTable, mistakes: &mut Vec<ConfigMistake>) -> Option<Se
     let roles = table.roles.get_ref().iter().map(|it| it.parse()).collect::<Result<Vec<_>, _>>();
     let roles =
         roles.map_err(|error| mistakes.push(ConfigMistake::at(Some(&table.roles), describe("roles", &error)))).ok();
-    let names = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
-    let regions = if names.iter().any(|it| it == "*") {
+    let region_names = table.regions.as_ref().map(|it| it.get_ref().as_slice()).unwrap_or_default();
+    let regions = if region_names.iter().any(|it| it == "*") {
         Ok(Regions::Every)
     } else {
-        names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
+        region_names.iter().map(|it| it.parse()).collect::<Result<_, _>>().map(Regions::These)
     };
     let add_mistake = |error| mistakes.push(ConfigMistake::at(table.regions.as_ref(), describe("regions", &error)));
     let regions = regions.map_err(add_mistake).ok();

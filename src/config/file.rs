@@ -24,22 +24,22 @@ pub struct ConfigFile {
     pub drain_seconds: Option<Spanned<u64>>,
     /// True for development mode, in which callers state their own identity. Only on loopback.
     pub development: Option<bool>,
-    /// TLS.
+    /// The server's certificate; without it, the server does not use TLS.
     pub tls: Option<TlsTable>,
-    /// Bearer tokens.
+    /// The bearer tokens that the server accepts; without it, the server accepts none.
     pub tokens: Option<TokensTable>,
     /// Services that are identified by a client certificate.
     #[serde(default)]
     pub services: Vec<ServiceTable>,
-    /// Limits.
+    /// Limits of connections and requests.
     pub limits: Option<LimitsTable>,
     /// gRPC-Web for browsers.
     pub web: Option<WebTable>,
     /// The metrics endpoint for Prometheus.
     pub metrics: Option<MetricsTable>,
-    /// The ledger check.
+    /// How often the ledger is checked; every hour by default.
     pub ledger: Option<LedgerTable>,
-    /// Traces.
+    /// Where traces are sent; nowhere by default.
     pub traces: Option<TracesTable>,
 }
 
@@ -57,7 +57,8 @@ pub struct MetricsTable {
 pub struct TracesTable {
     /// The collector, by OTLP over gRPC: `http://host:port` or `https://host:port`.
     pub endpoint: Option<Spanned<String>>,
-    /// The fraction of requests without a trace that are traced, 0 to 1; 1 by default.
+    /// The fraction of requests that are traced, 0 to 1; 1 by default. It does not apply to a request that is part of a trace of
+    /// its caller.
     pub ratio: Option<Spanned<f64>>,
 }
 
@@ -65,7 +66,7 @@ pub struct TracesTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerTable {
-    /// Seconds between two checks of the whole record; 0 for none.
+    /// Seconds between two checks of the whole record; 0 for no checks.
     pub check_seconds: u64,
 }
 
@@ -123,19 +124,19 @@ pub struct WebTable {
     pub origins: Vec<Spanned<String>>,
 }
 
-/// `[limits]`.
+/// `[limits]`. In development mode the limits of one caller have no defaults.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsTable {
     /// The largest number of open connections; 800 by default.
     pub connections: Option<NonZeroUsize>,
-    /// The largest number of connections whose caller is not authenticated yet; half of all by default.
+    /// The largest number of connections whose caller is not authenticated yet; half of `connections` by default.
     pub unknown_connections: Option<Spanned<NonZeroUsize>>,
-    /// The largest number of such connections from one address; 100 by default.
+    /// The largest number of connections from one address whose caller is not authenticated yet; 100 by default.
     pub unknown_connections_per_address: Option<NonZeroUsize>,
-    /// The largest number of connections of one caller; an eighth of all by default.
+    /// The largest number of connections of one caller; an eighth of `connections` by default, but at least 4.
     pub connections_per_caller: Option<NonZeroUsize>,
-    /// The largest number of requests in flight of one caller; an eighth of all by default.
+    /// The largest number of requests in flight of one caller; an eighth of `calls` by default, but at least 4.
     pub calls_per_caller: Option<NonZeroUsize>,
     /// Seconds that a connection may be open without a request in flight; 600 by default.
     pub idle_seconds: Option<NonZeroU32>,

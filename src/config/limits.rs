@@ -20,7 +20,7 @@ const WATCHES_PER_CALLER: usize = 100;
 /// The default limit of connections from one address whose caller is not authenticated yet.
 const UNKNOWN_PER_ADDRESS: usize = 100;
 /// One caller may by default have 1/8 of the connections and of the requests in flight.
-const CALLER_FRACTION: usize = 8;
+const CALLER_DIVISOR: usize = 8;
 /// The smallest default of the limits per caller.
 const MIN_PER_CALLER: usize = 4;
 /// The default time that a connection may be open without a request in flight.
@@ -49,7 +49,7 @@ pub(super) fn check(
     let unknown = configured_unknown.map_or(max_connections.div_ceil(2), |it| it.get_ref().get());
     let per_address = table.unknown_connections_per_address.map_or(UNKNOWN_PER_ADDRESS, NonZeroUsize::get);
     let default_per_caller =
-        |total: usize| NonZeroUsize::new((total / CALLER_FRACTION).max(MIN_PER_CALLER)).filter(|_| has_authentication);
+        |total: usize| NonZeroUsize::new((total / CALLER_DIVISOR).max(MIN_PER_CALLER)).filter(|_| has_authentication);
     let seconds = |configured: Option<NonZeroU32>, default: u32| {
         Duration::from_secs(configured.map_or(default, NonZeroU32::get).into())
     };
@@ -63,14 +63,14 @@ pub(super) fn check(
         untaken: seconds(table.untaken_seconds, UNTAKEN_SECONDS),
         trusted: table.trusted_proxies.iter().filter_map(|it| proxy(it, mistakes)).collect(),
     };
-    let rate = NonZeroU32::new(CALLS_PER_SECOND).filter(|_| has_authentication);
-    let watches = NonZeroUsize::new(WATCHES_PER_CALLER).filter(|_| has_authentication);
+    let default_rate = NonZeroU32::new(CALLS_PER_SECOND).filter(|_| has_authentication);
+    let default_watches = NonZeroUsize::new(WATCHES_PER_CALLER).filter(|_| has_authentication);
     ServerLimits {
         drain,
         connections,
         calls,
-        rate: table.calls_per_second.or(rate),
-        watches: table.watches_per_caller.or(watches),
+        rate: table.calls_per_second.or(default_rate),
+        watches: table.watches_per_caller.or(default_watches),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) fn check(
     mistakes: &mut Vec<ConfigMistake>,
 ) -> Option<Traces> {
     let table = settings.traces.as_ref();
+    // A mistake has a line only if the address is from the file.
     let file_endpoint = table.and_then(|it| it.endpoint.as_ref()).filter(|_| endpoint_override.is_none());
     let endpoint = endpoint_override.or_else(|| file_endpoint.map(|it| it.get_ref().clone()))?;
     if !is_address(&endpoint) {

@@ -307,6 +307,7 @@ impl Client {
                 Ok(call(services, request).await)
             };
             tries = tries.saturating_add(1);
+            // The outer result is of the time limit, the next one of the credentials, and the inner one of the call.
             let status = match tokio::time::timeout(try_timeout, one_try).await {
                 Ok(Ok(Ok(answer))) => return Ok(answer.into_inner()),
                 Ok(Ok(Err(status))) => status,

@@ -63,7 +63,7 @@ pub(crate) enum Credentials {
     Token(Arc<Bearer>),
 }
 
-/// A token and its source.
+/// The current token, if there is one, and the source of the next one.
 pub(crate) struct Bearer {
     source: Box<dyn TokenSource>,
     /// False if the source always returns the same token.
@@ -114,7 +114,7 @@ impl Credentials {
     /// Returns the headers for a call.
     ///
     /// # Errors
-    /// [`Error::Token`] if a token is needed and cannot be had.
+    /// [`Error::Token`] if a token is needed and the source has none.
     pub(crate) async fn headers(&self) -> Result<Vec<MetadataHeader>, Error> {
         match self {
             Self::None => Ok(Vec::new()),

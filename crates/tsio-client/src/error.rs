@@ -137,8 +137,8 @@ impl Error {
         }
     }
 
-    /// The status code: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the client cannot be built, UNAUTHENTICATED
-    /// if there is no token.
+    /// The status code of the failed call. If no call was made: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the
+    /// client cannot be built, UNAUTHENTICATED if there is no token.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

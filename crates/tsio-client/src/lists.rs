@@ -18,6 +18,7 @@ pub trait Listed {
     fn into_parts(self) -> (Vec<Self::Item>, String);
 }
 
+/// Implements [`List`] and [`Listed`] for each list: its request, its response with the field of the items, and their type.
 macro_rules! lists {
     ($($request:ident -> $response:ident . $items:ident: $item:ident,)+) => {
         $(
@@ -64,10 +65,11 @@ mod tests {
     #[test]
     fn every_list_of_the_contract_is_declared() {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
-        let ours = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
-        let pages = |it: &&prost_types::DescriptorProto| it.field.iter().any(|field| field.name() == "page_token");
-        let mut named: Vec<&str> = ours.filter(pages).map(|it| it.name()).collect();
-        named.sort_unstable();
-        assert_eq!(named, ALL);
+        let messages = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
+        let is_list_request =
+            |it: &&prost_types::DescriptorProto| it.field.iter().any(|field| field.name() == "page_token");
+        let mut declared_by_contract: Vec<&str> = messages.filter(is_list_request).map(|it| it.name()).collect();
+        declared_by_contract.sort_unstable();
+        assert_eq!(declared_by_contract, ALL);
     }
 }

@@ -9,6 +9,7 @@ pub trait Mutation: prost::Message + Clone {
     fn request_id(&mut self) -> &mut String;
 }
 
+/// Implements [`Mutation`] for each of these messages.
 macro_rules! mutations {
     ($($message:ident),+ $(,)?) => {
         $(
@@ -70,12 +71,12 @@ mod tests {
     #[test]
     fn every_mutation_of_the_contract_is_declared() {
         let set = prost_types::FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
-        let ours = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
-        let carries = |it: &&prost_types::DescriptorProto| {
+        let messages = set.file.iter().filter(|file| file.package() == "tsio.v1").flat_map(|file| &file.message_type);
+        let is_mutation = |it: &&prost_types::DescriptorProto| {
             it.name().ends_with("Request") && it.field.iter().any(|field| field.name() == "request_id")
         };
-        let mut named: Vec<&str> = ours.filter(carries).map(|it| it.name()).collect();
-        named.sort_unstable();
-        assert_eq!(named, ALL);
+        let mut declared_by_contract: Vec<&str> = messages.filter(is_mutation).map(|it| it.name()).collect();
+        declared_by_contract.sort_unstable();
+        assert_eq!(declared_by_contract, ALL);
     }
 }

@@ -35,6 +35,7 @@ pub struct Authorised {
 
 impl std::fmt::Debug for Authorised {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Only the names, because a value may be a token.
         f.debug_list().entries(self.headers.iter().map(|(name, _)| name)).finish()
     }
 }
@@ -59,7 +60,7 @@ impl Service<http::Request<Body>> for Authorised {
         let (headers, credentials) = (self.headers.clone(), self.credentials.clone());
         Box::pin(async move {
             let answer = answer.await?;
-            // If admission has refused the call, the status is in the headers.
+            // If the server refuses a call before its handler runs, the status is in the headers.
             let refused = Status::from_header_map(answer.headers());
             if refused.is_some_and(|status| retry::classify(&status) == Retry::WithAnotherToken) {
                 credentials.renew(&headers);

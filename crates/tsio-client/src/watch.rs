@@ -14,9 +14,9 @@ use crate::retry::{self, Retry};
 
 /// A watch that resumes after the last message if its stream breaks. It returns every change once and in order.
 ///
-/// A snapshot is held back until it is complete. If its stream breaks, the snapshot starts again. An offer that left in between
-/// would be neither in the second snapshot nor in a `gone` message. Dropping the future of [`Watch::next`] loses nothing. After an
-/// error the next call begins again from the same position.
+/// A snapshot is held back until it is complete, because it starts again if its stream breaks. Otherwise the caller would keep an
+/// offer of the first snapshot that left before the second one: no `gone` message names it. Dropping the future of
+/// [`Watch::next`] loses nothing. After an error the next call begins again from the same position.
 pub struct Watch {
     client: Client,
     request: WatchOffersRequest,
@@ -164,7 +164,8 @@ impl Watch {
     /// [`Error::Failed`] if another stream cannot help; [`Error::Token`].
     async fn recover(&mut self, status: Status) -> Result<(), Error> {
         let retry = match retry::classify(&status) {
-            // After a break the old slot of this watch is soon free. A first stream would wait for another watch to end.
+            // After a break the server counts the old stream for a short time only, so another try helps. A first stream would
+            // have to wait until another watch ends.
             _ if !self.has_received && retry::is_too_many_watches(&status) => Retry::No,
             // The caller has set this deadline, so it ends the watch.
             _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Retry::No,

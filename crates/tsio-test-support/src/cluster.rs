@@ -28,6 +28,7 @@ pub struct Cluster {
     programs: PathBuf,
     /// The user that the server runs as; `None` for the user of this process.
     user: Option<User>,
+    /// PostgreSQL's data directory.
     data: PathBuf,
     environment: Vec<(String, String)>,
     port: u16,
@@ -197,7 +198,8 @@ impl Cluster {
     }
 }
 
-/// Reads the log in a new thread, and waits until the log says that the server accepts connections.
+/// Reads the log in a new thread, and waits until the log says that the server accepts connections. Panics if the server ends
+/// before.
 fn await_ready(log: &Log, stderr: impl Read + Send + 'static) {
     let (ready, is_ready) = mpsc::channel();
     let thread_log = log.clone();

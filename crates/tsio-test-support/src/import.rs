@@ -60,7 +60,8 @@ pub async fn ofsted(channel: &Channel, caller: &Caller, file: File<'_>) -> Resul
     .await
 }
 
-/// Reads all answers, and returns the outcome that the last of them has. `outcome_of` returns the outcome in an answer.
+/// Reads all answers, and returns the last outcome in them. `outcome_of` returns the outcome in an answer; `None` if the answer
+/// only reports progress.
 async fn outcome<A>(
     mut answers: Streaming<A>,
     outcome_of: impl Fn(A) -> Option<ImportOutcome>,

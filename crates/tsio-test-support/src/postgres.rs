@@ -41,6 +41,7 @@ pub fn unprivileged_user() -> Option<User> {
 pub fn program(path: &Path, user: Option<User>) -> Command {
     let mut command = Command::new(path);
     if let Some(User { uid, gid, .. }) = user {
+        // The user may not be allowed to enter the current folder.
         command.uid(uid).gid(gid).current_dir("/");
     }
     command.process_group(0);
