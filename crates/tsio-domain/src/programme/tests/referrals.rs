@@ -93,7 +93,6 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, CommandError>) -> (String, usiz
     }
 }
 
-/// The result that [`refusal`] should return: the code of a refusal, and the number of its limits.
 fn refused(reason: &str, limits: usize) -> (String, usize) {
     (reason.to_owned(), limits)
 }
@@ -458,7 +457,8 @@ fn a_referral_outside_the_callers_reach_is_not_found() {
     let hidden = (format!("NOT_FOUND referral {id}"), 0);
     assert_eq!(refusal(discuss(script, id, DISCUSSED)), hidden);
     assert_eq!(refusal(decide(script, "dora", id, true, DISCUSSED)), hidden);
-    assert_eq!(refusal(raise(script, referral_of(100_006, BENEFIT, RAISED))).0, "NOT_FOUND school 100006");
+    let absent = refusal(raise(script, referral_of(100_006, BENEFIT, RAISED)));
+    assert_eq!(absent, ("NOT_FOUND school 100006".to_owned(), 0));
     // A school that no file names any more has no known region, so it is hidden too.
     assert_eq!(refusal(raise(script, referral_of(100_099, BENEFIT, RAISED))).0, "NOT_FOUND school 100099");
 }
