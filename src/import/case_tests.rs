@@ -198,9 +198,9 @@ fn a_file_with_many_problems_is_refused_unless_they_are_accepted() {
     assert_eq!(read(&lines(1, 19)).map(|it| (it.rows.len(), it.problems.len())), Ok((19, 1)));
     let accepted = Reading { accept_problems: true, ..reading() };
     let refused = read(&lines(2, 37)).unwrap_err();
-    let note = "2 of 39 rows have problems, more than 5 %. Mend the file or, to take the other rows nevertheless, say \
+    let message = "2 of 39 rows have problems, more than 5 %. Mend the file or, to take the other rows nevertheless, say \
         --accept-problems (field accept_problems)";
-    assert_eq!(refused.to_string(), note);
+    assert_eq!(refused.to_string(), message);
     let details = [("line 2, School name", "is blank"), ("line 3, School name", "is blank")];
     assert_eq!(refused.details(), details.map(|(place, what)| (place.to_owned(), what.to_owned())));
     let taken = read_ofsted(lines(2, 37).as_bytes(), &accepted).map(|it| (it.rows.len(), it.problems.len()));

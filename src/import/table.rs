@@ -60,7 +60,7 @@ pub(super) trait RowKind: Sized {
 /// Rows that are the same cell for cell.
 #[derive(Debug, Clone, Copy)]
 struct IdenticalRows {
-    /// The line of the first of these rows. Rows with the same key but another first line differ.
+    /// The line of the first of these rows. It identifies them: two rows with the same key differ if their first lines differ.
     first: u64,
     /// The line of the row that was taken, if any.
     taken: Option<u64>,
@@ -122,7 +122,7 @@ impl<R: RowKind> Reader<R> {
         let hash = hash(&records.row, places);
         let mut identical = self.identical.get(&hash).copied().unwrap_or(IdenticalRows { first: line, taken: None });
         self.keys.extend(key.map(|key| (key, identical.first, line)));
-        // The first row may have been refused because it is cut short. Then an identical row with all columns can still be taken.
+        // The first row may not have been taken because it is cut short. Then an identical row with all columns can still be taken.
         match identical.taken {
             Some(taken) => self.repeats.push((line, taken)),
             None => {
@@ -239,20 +239,20 @@ fn hash(row: &ByteRecord, places: &ColumnPlaces) -> [u8; 32] {
 
 /// The problem of a row as a whole, if there is one.
 fn malformed(records: &RecordReader<'_>, places: &ColumnPlaces) -> Option<String> {
-    let (has, header) = (records.row.len(), places.has_name.len());
-    if records.lines > 1 && has != header {
+    let (columns, header) = (records.row.len(), places.has_name.len());
+    if records.lines > 1 && columns != header {
         let last = records.line + records.lines - 1;
         return Some(format!(
-            "runs on to line {last} and has {has} columns where the header has {header}: look for a stray quotation mark"
+            "runs on to line {last} and has {columns} columns where the header has {header}: look for a stray quotation mark"
         ));
     }
-    if has < places.min_columns {
-        return Some(format!("is cut short: it has {has} columns, the header {header}"));
+    if columns < places.min_columns {
+        return Some(format!("is cut short: it has {columns} columns, the header {header}"));
     }
     let beyond = records.row.iter().skip(header).any(|cell| !cell.trim_ascii().is_empty());
     let separator = records.separator.name();
     (beyond && !places.list_at_end)
-        .then(|| format!("has {has} columns, the header {header} (a {separator} without quotation marks?)"))
+        .then(|| format!("has {columns} columns, the header {header} (a {separator} without quotation marks?)"))
 }
 
 /// Finds different rows with the same key. Notes a problem for each of them, and returns their lines.

@@ -1,4 +1,4 @@
-//! Reads the state that a batch of commands is decided against, and writes its changes, each in one round trip.
+//! Reads the state that the decisions of a batch need, and writes the changes of the batch, each in one round trip.
 
 use std::collections::{BTreeMap, HashMap};
 

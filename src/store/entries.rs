@@ -222,11 +222,12 @@ fn decode_cells(rows: Vec<EntryCells>) -> Vec<StoredEntry> {
 
 const SOURCE: PageSource = PageSource { table: "entries", columns: MarkedEntry::COLUMNS };
 
-/// The columns of a row in their order: number, account, verb, amount, period, event, whether it is of a fund.
+/// The columns of a row in their order: number, account, verb, amount, period, event, and whether the account is a fund. `None` for
+/// an account or a boolean that cannot be read.
 type EntryCells = (i64, Option<Uuid>, String, i64, String, i64, Option<bool>);
 
-/// Reads the cells of one row. SQLite may store bytes that are no id, values that are no text, and any number as a boolean. Of
-/// these numbers 1 means true, as in the SQL of other queries, and 0 false. A value that is no text becomes an empty text.
+/// Reads the cells of one row. SQLite may have stored bytes that are no id, a text that is not UTF-8, or a boolean other than 0 and
+/// 1. Such an id or boolean becomes `None`, and such a text becomes empty.
 fn cells_of_row(row: &QueryResult, backend: Backend) -> Result<EntryCells> {
     let on_fund = match backend {
         Backend::Sqlite => bool_of_number(column!(MarkedEntry, on_fund, row)?),

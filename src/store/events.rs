@@ -55,7 +55,8 @@ row! {
 }
 
 row! {
-    /// An event. On SQLite a page is a JSON array with one array per event, in the order of the columns.
+    /// An event. On SQLite it is deserialised from an array with one value per column, because a page of events is a JSON array of
+    /// such arrays.
     #[derive(Debug, Deserialize)]
     struct EventRow {
         seq: i64,
@@ -124,7 +125,7 @@ pub struct StoredEvent {
 #[derive(Debug)]
 pub struct Events(FetchedPage);
 
-/// Fetches a page of a programme's events between two numbers, in order, without their entries.
+/// Fetches a page of a programme's events from number `first` to number `last`, in order, without their entries.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] if an event cannot be fetched; [`each_for_verify`] shows which. [`StoreError::Unavailable`].

@@ -69,8 +69,8 @@ pub async fn to_recipients(
         let kind = offer::Column::RecipientKind.eq(kind.as_str());
         Cond::all().add(kind).add(number_in(&conn, offer::Column::Recipient, &numbers))
     };
-    let to_any = Cond::any().add(of_kind(RecipientKind::Standalone)).add(of_kind(RecipientKind::Mat));
-    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(to_any);
+    let to_recipient = Cond::any().add(of_kind(RecipientKind::Standalone)).add(of_kind(RecipientKind::Mat));
+    let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(to_recipient);
     with_parts(&conn, find.all(&conn.db).await?).await
 }
 
@@ -153,8 +153,8 @@ pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result
     Ok(find.count(&from.at().db).await?)
 }
 
-/// The condition that an offer is within a reach. For a reach without regions it compares only the assignee, so that the database
-/// can use an index.
+/// The condition that an offer is within a reach: in one of its regions, or assigned to its actor. For a reach without regions it
+/// compares only the assignee, so that the database can use an index.
 fn within_reach(reach: &Reach) -> Cond {
     let Regions::These(regions) = &reach.regions else { return Cond::all() };
     let in_regions = offer::Column::Region.is_in(regions.iter().map(|it| it.name()));
