@@ -1,5 +1,5 @@
 //! Every programme adopts the rules of this version exactly once, before anything else is recorded. The first process
-//! that starts or writes records it.
+//! that starts, or that writes to the programme, records the adoption.
 
 use std::thread;
 
@@ -43,8 +43,8 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
     let mut server = Server::start(&db);
     server.stop();
     interrupt_upgrade(&db).await;
-    let servers = if db.is_postgres() { 4 } else { 1 };
-    let starting: Vec<_> = (0..servers)
+    let server_count = if db.is_postgres() { 4 } else { 1 };
+    let starting: Vec<_> = (0..server_count)
         .map(|_| {
             thread::spawn({
                 let db = db.clone();
@@ -57,9 +57,10 @@ async fn a_start_finishes_an_interrupted_upgrade(db: Db) {
     let client = Client::of(&servers[0]).await;
     client.seed().await;
     drop(servers);
-    assert_eq!(head_sequences(&db), [20, 1]);
+    assert_eq!(head_sequences(&db), [20, 1], "the adoptions, and the 19 offers of the first programme");
 
-    // `tsio migrate` adopts the rules too, and names the programmes. First the offers are deleted with their events.
+    // `tsio migrate` adopts the rules too, and names the programmes. The events are deleted again, so the
+    // offers must be deleted too.
     interrupt_upgrade(&db).await;
     RawSql::of(&db)
         .await
@@ -86,8 +87,8 @@ async fn a_writer_adopts_the_rules_first(db: Db) {
     let preview = client.offers().identify_offers(client.ask(request)).await.unwrap().into_inner();
     assert_eq!((preview.created, RawSql::of(&db).await.number(ADOPTED).await), (19, 0), "a preview writes nothing");
     assert_eq!(client.identify(YEAR, &fresh()).await.unwrap().created, 19);
-    let first = format!("{ADOPTED} AND programme = '{YEAR}' AND seq = 1");
-    assert_eq!(RawSql::of(&db).await.number(&first).await, 1);
+    let adopted_first = format!("{ADOPTED} AND programme = '{YEAR}' AND seq = 1");
+    assert_eq!(RawSql::of(&db).await.number(&adopted_first).await, 1);
     assert_eq!(head_sequences(&db)[0], 20);
 }
 
@@ -100,8 +101,8 @@ async fn a_programme_with_newer_rules_is_read_only(db: Db) {
     let refused = client.note(&offer, "under rules not known here", &fresh()).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "SERVER_OUTDATED"));
     let (code, reports) = verify(&db, &["--programme", YEAR]);
-    let named = "the version of the rules: the record says RulesVersion(2), the database has RulesVersion(3)";
-    assert_eq!((code, reports[0]["differences"][0].as_str()), (1, Some(named)), "{reports:#}");
+    let difference = "the version of the rules: the record says RulesVersion(2), the database has RulesVersion(3)";
+    assert_eq!((code, reports[0]["differences"][0].as_str()), (1, Some(difference)), "{reports:#}");
     assert_eq!(client.list(YEAR).await.len(), 19, "reads still succeed");
 }
 
@@ -110,7 +111,7 @@ async fn a_programme_with_newer_rules_is_read_only(db: Db) {
 async fn a_programme_begins_with_the_rules(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
-    // The terms of 2021-22, moved to three years earlier.
+    // The terms of 2021-22, with all dates moved three years back.
     let years = [("2021-22", "2018-19"), ("2021-09", "2018-09"), ("2022-", "2019-")];
     let text = include_str!("../../terms/2021-22.toml").to_owned();
     let text = years.into_iter().fold(text, |text, (from, to)| text.replace(from, to));

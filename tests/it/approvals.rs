@@ -21,7 +21,7 @@ both!(
     exactly_one_of_two_approvers_carries_out_the_action,
     a_repeated_call_opens_no_second_approval,
     a_denied_call_is_not_carried_out,
-    either_giving_or_denying_succeeds_at_the_same_time,
+    only_one_of_giving_and_denying_succeeds,
     an_approval_does_no_more_than_it_states,
     only_the_requester_withdraws_an_approval,
     an_expired_approval_is_shown_as_expired,
@@ -47,7 +47,7 @@ async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
     let listed: Vec<_> = open.as_array().unwrap().iter().map(fields).collect();
     assert_eq!(json!(listed), expected, "newest first, after a restart");
 
-    // The withdrawal is given first. Reopening adds an offer that the withdrawal would affect but does not state.
+    // The withdrawal is approved first. After the reopening it would affect an offer that its approval does not state.
     for approval in [&withdrawal, &reopening] {
         let (first, second) = tokio::join!(give(server.url(), "bob", approval), give(server.url(), "cleo", approval));
         let codes = [first, second].map(|outcome| outcome.err());
@@ -74,17 +74,17 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let fund = client.create_fund(YEAR, "credit", "").await;
-    let (large, reopening) = (fresh(), fresh());
-    let refused = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    let (allocation_id, reopening_id) = (fresh(), fresh());
+    let refused = client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap_err();
     let approval = refusal(&refused).approval;
     assert_eq!((reason(&refused).as_str(), approval.is_empty()), ("APPROVAL_REQUIRED", false));
-    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap_err();
+    let again = client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap_err();
     assert_eq!((reason(&again).as_str(), refusal(&again).approval), ("APPROVAL_REQUIRED", approval.clone()));
 
     let offer = offer_of_school(&offers, 910_003).offer.clone();
     client.close(&offer, Outcome::Withdrawn).await.unwrap();
     let reopen = || ReopenOfferRequest {
-        request_id: reopening.clone(),
+        request_id: reopening_id.clone(),
         offer: offer.clone(),
         reason: "in error".to_owned(),
         ..ReopenOfferRequest::default()
@@ -99,11 +99,15 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    // A repeated call gets the answer of a call without approval, with the fund or offer when the action was carried
-    // out.
-    let again = client.allocate(&fund, 6_000_000, &large).await.unwrap();
+    // A repeated call gets the answer of a call that needs no approval. Its fund or offer is as of the time at which the
+    // action was carried out.
+    let again = client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap();
     assert_eq!(balances(&again.fund.clone().unwrap()), [6_000_000, 0, 0, 6_000_000]);
-    assert_eq!(client.allocate(&fund, 6_000_000, &large).await.unwrap(), again, "the third call gets the same answer");
+    assert_eq!(
+        client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap(),
+        again,
+        "the third call gets the same answer"
+    );
     let again = client.offers().reopen_offer(client.ask(reopen())).await.unwrap().into_inner().offer.unwrap();
     assert_eq!((again.offer.as_str(), again.state()), (offer.as_str(), OfferState::Identified));
     let list = ListApprovalsRequest { include_closed: true, ..ListApprovalsRequest::default() };
@@ -112,15 +116,15 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
     assert_eq!(balances(&client.fund(&fund).await), [6_000_000, 0, 0, 6_000_000], "allocated once");
     // The id of the call cannot be used for another body, or for another method.
     for taken in [
-        client.allocate(&fund, 6_000_001, &large).await.map(drop).unwrap_err(),
-        client.note(&offer, "under the id of an approval", &large).await.map(drop).unwrap_err(),
+        client.allocate(&fund, 6_000_001, &allocation_id).await.map(drop).unwrap_err(),
+        client.note(&offer, "under the id of an approval", &allocation_id).await.map(drop).unwrap_err(),
     ] {
         assert_eq!((taken.code(), reason(&taken).as_str()), (Code::AlreadyExists, "REQUEST_ID_REUSED"));
     }
     // The same call under a new id, or by another caller, opens another approval.
     for other in [
         client.allocate(&fund, 6_000_000, &fresh()).await,
-        client.named("ann").allocate(&fund, 6_000_000, &large).await,
+        client.named("ann").allocate(&fund, 6_000_000, &allocation_id).await,
     ] {
         assert_eq!(reason(&other.unwrap_err()), "APPROVAL_REQUIRED");
     }
@@ -144,8 +148,8 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
     let client = Client::of(&server).await;
     client.seed().await;
     let fund = client.create_fund(YEAR, "credit", "").await;
-    let large = fresh();
-    let approval = refusal(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()).approval;
+    let allocation_id = fresh();
+    let approval = refusal(&client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap_err()).approval;
     let deny = |reason: &str| DenyApprovalRequest {
         request_id: fresh(),
         approval: approval.clone(),
@@ -169,7 +173,7 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
     let give = GiveApprovalRequest { request_id: fresh(), approval: approval.clone(), ..Default::default() };
     let late = bob.approval_service().give_approval(bob.ask(give)).await.unwrap_err();
     assert_eq!((late.code(), reason(&late).as_str()), (Code::FailedPrecondition, "APPROVAL_NOT_OPEN"));
-    assert_eq!(reason(&client.allocate(&fund, 6_000_000, &large).await.unwrap_err()), "APPROVAL_CLOSED");
+    assert_eq!(reason(&client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap_err()), "APPROVAL_CLOSED");
     assert_eq!(balances(&client.fund(&fund).await), [0; 4], "no money moved");
     let list = async |include_closed| {
         let all = ListApprovalsRequest { include_closed, ..Default::default() };
@@ -186,7 +190,7 @@ async fn a_denied_call_is_not_carried_out(db: Db) {
 }
 
 /// Two people give and deny the same approval at the same time: exactly one of them succeeds.
-async fn either_giving_or_denying_succeeds_at_the_same_time(db: Db) {
+async fn only_one_of_giving_and_denying_succeeds(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     client.seed().await;
@@ -211,7 +215,7 @@ async fn either_giving_or_denying_succeeds_at_the_same_time(db: Db) {
 }
 
 /// The approval is for a withdrawal that leaves one penny less than the committed amount. Another £4,000 are awarded
-/// before the approval is given, so it would do more than it states.
+/// before the approval is given. The withdrawal would then leave the fund shorter than the approval states.
 async fn an_approval_does_no_more_than_it_states(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -222,14 +226,14 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     }
     let fund = client.create_fund_with(YEAR, "credit", 2_000_000).await;
     client.create_award(&first.offer, credit(600_000)).await;
-    let cut = WithdrawFundRequest {
+    let withdraw = WithdrawFundRequest {
         request_id: fresh(),
         fund: fund.clone(),
         amount_pence: 1_400_001,
         over_commit: true,
         ..Default::default()
     };
-    let approval = refusal(&client.fund_service().withdraw_fund(client.ask(cut)).await.unwrap_err()).approval;
+    let approval = refusal(&client.fund_service().withdraw_fund(client.ask(withdraw)).await.unwrap_err()).approval;
     let bob = client.named("bob");
     let listed =
         bob.approval_service().list_approvals(bob.ask(ListApprovalsRequest::default())).await.unwrap().into_inner();
@@ -249,7 +253,7 @@ async fn an_approval_does_no_more_than_it_states(db: Db) {
     assert_eq!((limit.available, limit.requested, limit.largest), (Some(1_000_000), Some(1_400_001), Some(1_000_001)));
     assert_eq!(balances(&client.fund(&fund).await), [2_000_000, 1_000_000, 0, 1_000_000], "no money moved");
 
-    // The approval is still open. It can be given once it does only what it states again.
+    // The approval is still open. After a release the withdrawal again does only what the approval states.
     let release = ReleaseAwardRequest { request_id: fresh(), award, ..Default::default() };
     client.award_service().release_award(client.ask(release)).await.unwrap();
     bob.approval_service().give_approval(bob.ask(give())).await.unwrap();
@@ -263,22 +267,22 @@ async fn only_the_requester_withdraws_an_approval(db: Db) {
     let fund = text(&run_ok(&server, &["funds", "list"])[0], "fund");
     let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
     let id = fresh();
-    let large = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
+    let allocate = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
     let of_allocation =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &large)), "approval");
+        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &allocate)), "approval");
     let withdraw = ["import", "withdraw", &import, "--reason", "wrong month"];
     let of_import =
         text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", &withdraw)), "approval");
     for (approval, roles) in [(&of_allocation, "finance"), (&of_import, "administrator")] {
-        let back = ["approvals", "withdraw", approval];
-        run_refused_for(&server, "APPROVAL_OF_ANOTHER", &as_person("ben", roles, &back));
-        let withdrawn = run_ok(&server, &as_person("ann", roles, &back));
+        let withdraw_approval = ["approvals", "withdraw", approval];
+        run_refused_for(&server, "APPROVAL_OF_ANOTHER", &as_person("ben", roles, &withdraw_approval));
+        let withdrawn = run_ok(&server, &as_person("ann", roles, &withdraw_approval));
         assert_eq!((&withdrawn["state"], &withdrawn["given_by"]), (&json!("withdrawn"), &Value::Null));
-        run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("ann", roles, &back));
+        run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("ann", roles, &withdraw_approval));
         let give = ["approvals", "give", approval];
         run_refused_for(&server, "APPROVAL_NOT_OPEN", &as_person("ben", "finance-approver,administrator", &give));
     }
-    run_refused_for(&server, "APPROVAL_CLOSED", &as_person("ann", "finance", &large));
+    run_refused_for(&server, "APPROVAL_CLOSED", &as_person("ann", "finance", &allocate));
     assert_eq!(run_ok(&server, &["approvals", "list"]), json!([]));
     let withdrawn = run_ok(&server, &["approvals", "list", "--all", "--filter", "state = withdrawn"]);
     assert_eq!(withdrawn.as_array().unwrap().len(), 2);

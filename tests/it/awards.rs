@@ -20,7 +20,7 @@ both!(
     etags_move_with_awards,
 );
 
-/// The arguments of an award of days, dated in the award window.
+/// The arguments of an award of days, dated in the award window. [`create_award`] takes them without the first five.
 fn nle<'a>(offer: &'a str, days: &'a str) -> Vec<&'a str> {
     [&["awards", "nle", offer, "--on", "2021-10-01", "--days", days], &WITH_LEADER[..]].concat()
 }
@@ -145,8 +145,8 @@ async fn each_strand_has_its_conditions(db: Db) {
         let award = run_ok(&server, &nle_on(&school, date));
         assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!(date), &json!("DATE_IN_THE_PAST")));
     }
-    // An award without a date after the window gets the date of acceptance, with a warning. Later deliveries can be
-    // drawn.
+    // After the window, an award without a date gets the date of acceptance, with a warning. Days that are delivered
+    // later can be drawn.
     let award = run_ok(&server, &[&["awards", "nle", &school, "--days", "0.5"], &WITH_LEADER[..]].concat());
     assert_eq!((&award["date"], &award["warnings"][0]["code"]), (&json!("2021-09-20"), &json!("DATE_ASSUMED")));
     let award = text(&award, "award");
@@ -184,7 +184,7 @@ async fn days_are_booked(db: Db) {
         .map(|it| it["booking"].to_string())
         .collect();
     assert_eq!((first["booking"].to_string(), second["booking"].to_string()), (numbers[0].clone(), numbers[1].clone()));
-    // Cancelling frees the days for another booking; a booking is cancelled once.
+    // Cancelling frees the days for another booking. A booking can be cancelled only once, and 1 is no booking.
     let cancel = ["awards", "cancel", &award, "--booking", &numbers[1]];
     run_ok(&server, &cancel);
     run_refused_for(&server, "BOOKING_NOT_OPEN", &cancel);
@@ -262,7 +262,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
     assert_eq!(
         (&error["largest"], &error["limits"][0]["available"]),
         (&json!(300_000), &json!(300_000)),
-        "the other held as it is"
+        "the largest amount of one line if the other stays as it is"
     );
     assert_eq!(state(&server, &school), before);
     let made = run_ok(
@@ -275,7 +275,7 @@ async fn a_bundle_is_all_or_nothing(db: Db) {
     verify_ok(&db);
 }
 
-/// What must not change when a command is refused.
+/// Reads what a refused command must not change: an offer, its events and the funds.
 fn state(server: &Server, offer: &str) -> (Value, Value, Value) {
     (
         run_ok(server, &["offers", "show", offer]),
@@ -294,14 +294,14 @@ async fn a_check_writes_nothing(db: Db) {
     assert_eq!(json!([days["strand"], days["awarded"], days["committed"]]), json!(["nle", 5, 5]));
     assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000);
     assert_eq!(check(credit(&school, "8000"))["awarded"], 800_000, "the check used up nothing");
-    // A check is refused as the award would be.
-    let wish = credit(&school, "10000.01");
-    let mut wished = run_refused_for(&server, "CAP_EXCEEDED", &[&wish[..], &["--check"]].concat());
-    let mut real = run_refused_for(&server, "CAP_EXCEEDED", &wish);
-    for error in [&mut wished, &mut real] {
+    // A check is refused with the same error as the award.
+    let too_large = credit(&school, "10000.01");
+    let mut check_error = run_refused_for(&server, "CAP_EXCEEDED", &[&too_large[..], &["--check"]].concat());
+    let mut award_error = run_refused_for(&server, "CAP_EXCEEDED", &too_large);
+    for error in [&mut check_error, &mut award_error] {
         error.as_object_mut().unwrap().remove("request_id");
     }
-    assert_eq!(wished, real);
+    assert_eq!(check_error, award_error);
     assert_eq!(state(&server, &school), before);
     run_ok(&server, &credit(&school, "8000"));
     assert_ne!(state(&server, &school), before);
@@ -322,17 +322,17 @@ async fn etags_move_with_awards(db: Db) {
     run_ok(&server, &[&credit(&school, "1")[..], &["--etag", &second]].concat());
     start_delivery(&server, &school);
     // The etag of an award changes with the award, not with another award of the offer.
-    let shown = || text(&run_ok(&server, &["awards", "show", &award]), "etag");
-    let mine = shown();
+    let shown_etag = || text(&run_ok(&server, &["awards", "show", &award]), "etag");
+    let award_etag = shown_etag();
     run_ok(&server, &credit(&school, "1"));
-    assert_eq!(shown(), mine);
+    assert_eq!(shown_etag(), award_etag);
     let draw = |etag: &str| {
         ["awards", "draw", &award, "--amount", "10", "--on", "2021-11-01", "--etag", etag].map(str::to_owned)
     };
     let offer_before = etag();
-    run_ok(&server, &draw(&mine).each_ref().map(String::as_str));
+    run_ok(&server, &draw(&award_etag).each_ref().map(String::as_str));
     assert_ne!(etag(), offer_before, "the etag of the offer covers its awards");
-    run_refused_for(&server, "ETAG_STALE", &draw(&mine).each_ref().map(String::as_str));
+    run_refused_for(&server, "ETAG_STALE", &draw(&award_etag).each_ref().map(String::as_str));
     let amounts = award_amounts(&run_ok(&server, &["awards", "show", &award]));
     assert_eq!(amounts, [10_000, 1_000, 0, 0, 9_000]);
     // The etag of a fund covers its settings, not its balances.

@@ -31,7 +31,7 @@ fn import_words<'a>(noun: &'a str, file: &'a str, as_at: &'a str) -> [&'a str; 5
     ["import", noun, file, "--as-at", as_at]
 }
 
-/// What must not change when a file is refused.
+/// Reads what a refused file must not change: the imports and the counts of eligible schools.
 fn state(server: &Server) -> (Value, Value) {
     (run_ok(server, &["import", "list"]), run_ok(server, &["eligibility", "summary"]))
 }
@@ -49,7 +49,7 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
     let sample = fs::read(path(AUGUST.0)).unwrap();
     let header_end = sample.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let header = &sample[..header_end];
-    let packed = gzip(&sample);
+    let compressed = gzip(&sample);
     #[rustfmt::skip]
     let files = [
         // file                                                            kind        texts that the message contains
@@ -71,7 +71,7 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
         (write("endless.csv", &[header, &vec![b'x'; 1 << 20]].concat()),    "ofsted",   &["limit of 64 KiB"]),
         (write("quote.csv", &[header, b"\"never closed,\n"].concat()),      "ofsted",   &["quotation mark", "line 2"]),
         (write("commas.csv", &[header, &vec![b','; 4096]].concat()),        "ofsted",   &["limit of 512 columns"]),
-        (write("cut.csv.gz", &packed[..packed.len() / 2]),                  "ofsted",   &["gzip", "cut short"]),
+        (write("cut.csv.gz", &compressed[..compressed.len() / 2]),                  "ofsted",   &["gzip", "cut short"]),
         (write("others.csv", b"Fruit,Colour\napple,red\n"),                 "register", &["no header row"]),
     ];
     for (file, kind, says) in files {
@@ -79,6 +79,7 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
         assert_eq!(error["code"], "INVALID_ARGUMENT", "{file}");
         let message = text(&error, "message");
         assert!(says.iter().all(|it| message.contains(it)), "{file} as {kind}: {message}");
+        // A message quotes no name of a person, which is always `XQZ` in the samples, and no path on the server.
         assert!(!message.contains("XQZ") && !message.contains("/work"), "{file}: {message}");
     }
     let future = run_refused_for(&server, "FIELD_VIOLATIONS", &import_words("ofsted", &path(AUGUST.0), "2999-01-31"));
@@ -93,15 +94,15 @@ async fn wrong_files_are_refused_as_a_whole(db: Db) {
 /// A wrong file does not stop the import of other files, and each file has its own answer. A gzip file is imported like
 /// a plain file.
 fn other_files_are_imported(server: &Server, folder: &std::path::Path) {
-    let packed = folder.join("establishments.csv.gz");
-    fs::write(&packed, gzip(&fs::read(path("gias_establishments_full.csv")).unwrap())).unwrap();
-    let (packed, bad) = (packed.to_str().unwrap(), path("bad/empty.csv"));
-    let answer = cli(server, &["import", "register", &bad, packed, "--as-at", "2021-08-31"]);
+    let compressed = folder.join("establishments.csv.gz");
+    fs::write(&compressed, gzip(&fs::read(path("gias_establishments_full.csv")).unwrap())).unwrap();
+    let (compressed, bad) = (compressed.to_str().unwrap(), path("bad/empty.csv"));
+    let answer = cli(server, &["import", "register", &bad, compressed, "--as-at", "2021-08-31"]);
     assert_eq!(answer.code, 1);
     assert_eq!(answer.json[0]["error"]["reason"], "FILE_REFUSED", "{}", answer.stdout);
     assert_eq!((&answer.json[1]["kind"], &answer.json[1]["accepted"]), (&json!("establishments"), &json!(21)));
     import_all(server, &[AUGUST]);
-    // Compressed or not, the content is the same.
+    // The compressed file has the same rows as the plain one, so no row is new.
     let again = folder.join("august.csv.gz");
     fs::write(&again, gzip(&fs::read(path(AUGUST.0)).unwrap())).unwrap();
     let again = run_ok(server, &import_words("ofsted", again.to_str().unwrap(), AUGUST.1));
@@ -110,22 +111,22 @@ fn other_files_are_imported(server: &Server, folder: &std::path::Path) {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(bytes).unwrap();
-    packer.finish().unwrap()
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
-/// A gzip file of some 300 kB that decompresses to 300 MiB without a line break. A reader must not decompress all of it
-/// first. (A unit test checks the limit on all decompressed bytes, which takes long to reach.)
+/// A gzip file of some 300 kB that decompresses to 300 MiB without a line break. The server must not decompress all
+/// of it before it refuses it. A unit test checks the limit on all decompressed bytes, which would take too long here.
 fn bomb() -> Vec<u8> {
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let filler = vec![b'x'; 1 << 20];
     for _ in 0..300 {
-        packer.write_all(&filler).unwrap();
+        encoder.write_all(&filler).unwrap();
     }
-    let packed = packer.finish().unwrap();
-    assert!(packed.len() < 2 << 20, "{} bytes", packed.len());
-    packed
+    let compressed = encoder.finish().unwrap();
+    assert!(compressed.len() < 2 << 20, "{} bytes", compressed.len());
+    compressed
 }
 
 async fn good_rows_of_a_file_with_wrong_rows_are_imported(db: Db) {

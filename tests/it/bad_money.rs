@@ -31,7 +31,7 @@ both!(
     overlong_texts_are_refused_in_a_short_status,
 );
 
-/// What must not change when a command is refused.
+/// Reads what a refused command must not change: the events of an offer, the funds, and the heads of the records.
 fn state(server: &Server, db: &Db, offer: &str) -> (Value, Value, Vec<Head>) {
     (run_ok(server, &["offers", "events", offer]), run_ok(server, &["funds", "list"]), verified_heads(db))
 }
@@ -66,23 +66,23 @@ async fn wrong_arguments_are_refused(db: Db) {
         "١٢",
     ];
     for amount in amounts {
-        let typed = format!("--amount={amount}");
+        let option = format!("--amount={amount}");
         let words: [Vec<&str>; 4] = [
             vec!["funds", "allocate", &fund, "--", amount],
             vec!["funds", "withdraw", &fund, "--", amount],
-            [&["awards", "credit", &school, "--on", "2021-10-01", &typed], &WITH_PARTNER[..]].concat(),
-            vec!["awards", "draw", &award, "--on", "2021-11-01", &typed],
+            [&["awards", "credit", &school, "--on", "2021-10-01", &option], &WITH_PARTNER[..]].concat(),
+            vec!["awards", "draw", &award, "--on", "2021-11-01", &option],
         ];
         for words in words {
             assert_eq!(cli(&server, &words).code, 2, "{words:?}");
         }
     }
     for amount in ["0.25", "2.75", "2,5", "-1", "half", "1/2", "", "1e1", "2.5.0", "99999999999"] {
-        let typed = format!("--days={amount}");
+        let option = format!("--days={amount}");
         let words: [Vec<&str>; 3] = [
-            [&["awards", "nle", &school, "--on", "2021-10-01", &typed], &WITH_LEADER[..]].concat(),
-            vec!["awards", "book", &days, "--on", "2021-11-01", &typed],
-            vec!["awards", "draw", &days, "--on", "2021-11-01", &typed],
+            [&["awards", "nle", &school, "--on", "2021-10-01", &option], &WITH_LEADER[..]].concat(),
+            vec!["awards", "book", &days, "--on", "2021-11-01", &option],
+            vec!["awards", "draw", &days, "--on", "2021-11-01", &option],
         ];
         for words in words {
             assert_eq!(cli(&server, &words).code, 2, "{words:?}");
@@ -342,8 +342,8 @@ async fn every_wrong_line_of_a_bundle_is_named(db: Db) {
     assert!(refused.limits.len() >= 6, "{refused:?}");
     assert_eq!(verified_heads(&db), before);
     // A status that cannot carry all limits counts the others. Each of the twenty lines breaks three limits: its strand
-    // is not offered, its provider is not accredited, and it has no fund. All but the first also fund the leader of the
-    // first again: 20 × 3 + 19.
+    // is not offered, its provider is not accredited, and it has no fund. The other 19 lines also name the same leader
+    // as the first one: 20 × 3 + 19.
     let refused = refusal(&send(vec![npqel("Acme Leadership", 1); 20]).await);
     assert_eq!(refused.limits.len() + usize::try_from(refused.more_limits).unwrap(), 79, "{refused:?}");
     assert!(refused.more_limits > 0 && !refused.limits.is_empty());
@@ -405,8 +405,8 @@ async fn overlong_texts_are_refused_in_a_short_status(db: Db) {
     let fund = client.create_fund_with(YEAR, "credit", 100_000).await;
     let award = client.create_award(&school.offer, credit(1_000)).await;
     let before = verified_heads(&db);
-    let (awards, funds, etag) = (client.award_service(), client.fund_service(), "é".repeat(9_000));
-    let long = || etag.clone();
+    let (awards, funds, long_text) = (client.award_service(), client.fund_service(), "é".repeat(9_000));
+    let long = || long_text.clone();
 
     let mut line = npqel(&long(), 1);
     if let Some(new_award::Support::Npqel(npqel)) = &mut line.support {

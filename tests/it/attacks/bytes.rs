@@ -65,7 +65,7 @@ fn slow_handshakes_are_closed_and_others_are_served() {
         let config = folder.path().join("tsio.toml");
         fs::write(&config, "development = true\n[limits]\nconnections = 3\n").unwrap();
         let server = Server::start_with(&Db::sqlite(), &["--config", &config.display().to_string()]);
-        // More than the server has slots for unauthenticated connections.
+        // Three connections: the server has two slots for unauthenticated connections, half of all.
         let dripping = [&b""[..], PREFACE, b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n"];
         let dripping = dripping.map(|start| (TcpStream::connect(server.address()).unwrap(), start));
         let dripping = dripping.map(|(stream, start)| thread::spawn(move || drip(stream, start)));

@@ -15,12 +15,13 @@ use crate::client::{Client, YEAR, fresh};
 use crate::harness::{Db, Server, both, run_within};
 use crate::metrics::Scrape;
 
-const ALL: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";
+/// The roles of the caller.
+const ALL_ROLES: &str = "case-officer,delivery-partner,regional-director,finance,finance-approver,administrator";
 const MIB: usize = 1024 * 1024;
 
 /// A request with these bytes, by a caller with every role.
 fn request_of(bytes: Vec<u8>) -> Request<Bytes> {
-    as_role(ALL, None, ()).map(|_| Bytes::from(bytes))
+    as_role(ALL_ROLES, None, ()).map(|_| Bytes::from(bytes))
 }
 
 /// A field that no message has.
@@ -38,6 +39,7 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
         // One connection for each call: the rest of a refused message may break it.
         let channel = Client::of(&server).await.channel();
         let status = call(&channel, &method, request_of(unknown_field(5 * MIB))).await.unwrap_err();
+        // An upload checks the size of its first message itself.
         let expected = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
         assert_eq!(refusal_of(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
     }
@@ -47,17 +49,17 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
     assert_unharmed(&server).await;
 }
 
-/// The status of a call that sends exactly these bytes as its body, including the framing.
+/// Calls a method with exactly these bytes as its body, including the framing. Returns the status of the call.
 async fn post(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>) -> Status {
     send(address, method, encoding, body, true).await
 }
 
-/// As [`post`], but without ending the body.
+/// Does the same as [`post`], but does not end the body.
 async fn post_unfinished(address: SocketAddr, method: &'static str, body: Vec<u8>) -> Status {
     send(address, method, None, body, false).await
 }
 
-async fn send(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, ends: bool) -> Status {
+async fn send(address: SocketAddr, method: &str, encoding: Option<&str>, body: Vec<u8>, ends_body: bool) -> Status {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);
     let mut request = headers(address, method);
@@ -67,7 +69,7 @@ async fn send(address: SocketAddr, method: &str, encoding: Option<&str>, body: V
     let mut client = client.ready().await.unwrap();
     let (answer, mut upload) = client.send_request(request.body(()).unwrap(), false).unwrap();
     // Fails if the server has answered the headers already; the caller checks that answer.
-    let _ = upload.send_data(body.into(), ends);
+    let _ = upload.send_data(body.into(), ends_body);
     let answer = answer.await.unwrap();
     let status = Status::from_header_map(answer.headers()).expect("a refusal is in the headers");
     drop((client, upload, answer));
@@ -81,9 +83,10 @@ fn headers(address: SocketAddr, method: &str) -> http::request::Builder {
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .header("x-tsio-actor", "ann")
-        .header("x-tsio-roles", ALL)
+        .header("x-tsio-roles", ALL_ROLES)
 }
 
+/// A gRPC frame: the compression flag, the length that it states, and the message.
 fn framed(flag: u8, length: usize, message: &[u8]) -> Vec<u8> {
     [&[flag], &u32::try_from(length).unwrap().to_be_bytes()[..], message].concat()
 }
@@ -122,7 +125,7 @@ async fn a_compressed_truncated_or_duplicated_message_is_refused(db: Db) {
     assert_unharmed(&server).await;
 }
 
-/// An authenticated caller that does not finish its message is ended after a time limit.
+/// A call of an authenticated caller that never finishes its message is ended after a time limit.
 async fn an_unfinished_message_times_out(db: Db) {
     let server = Server::start(&db);
     let body = |size: usize| framed(0, size, &[8]);
@@ -157,8 +160,8 @@ async fn a_reset_stream_is_counted_as_a_failed_call(db: Db) {
         let failed = format!(
             "tsio_grpc_server_handled_total{{grpc_code=\"{code}\",grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"}}"
         );
-        let seen = Scrape::wait_until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
-        assert_eq!(seen.value(&failed), 1.0, "{reason}: {}", seen.0);
+        let scrape = Scrape::wait_until(&server, |it| it.value("tsio_grpc_server_in_flight") == 0.0).await;
+        assert_eq!(scrape.value(&failed), 1.0, "{reason}: {}", scrape.0);
         assert!(answer.await.is_err(), "{reason}: the client gets an answer");
         drop((client, upload));
         connection.abort();
@@ -231,7 +234,8 @@ fn note(text: String) -> NoteOfferRequest {
     NoteOfferRequest { request_id: fresh(), offer: fresh(), text, ..Default::default() }
 }
 
-/// Control characters are a field violation; other texts are taken literally. The log repeats neither.
+/// Control characters, also of the writing direction, are a field violation. Other texts are taken literally. The log
+/// repeats neither.
 async fn special_characters_in_a_text_have_no_effect(db: Db) {
     let server = Server::start(&db);
     let channel = Client::of(&server).await.channel();
@@ -239,7 +243,8 @@ async fn special_characters_in_a_text_have_no_effect(db: Db) {
     for text in texts {
         let request = as_role("case-officer", None, note(text.to_owned()));
         let status = call(&channel, "OfferService/NoteOffer", request).await.unwrap_err();
-        let expected = if text.is_ascii() && !text.contains('\u{1b}') { Code::NotFound } else { Code::InvalidArgument };
+        let has_control = text.contains(['\u{202e}', '\u{1b}']);
+        let expected = if has_control { Code::InvalidArgument } else { Code::NotFound };
         assert_eq!(status.code(), expected, "{status}");
         assert!(!server.stderr().contains(text), "{text}");
     }

@@ -13,13 +13,14 @@ use crate::client::{Client, YEAR};
 use crate::harness::{Db, Server, both};
 
 const CONNECTIONS: usize = 10;
+/// The number of streams of each connection.
 const STREAMS: usize = 1_000;
 /// How many watchers one process accepts.
 const MAX_WATCHERS: usize = 1_000;
 
 type Watch = tonic::Streaming<WatchOffersResponse>;
 
-/// Starts a watch and waits for its first message; or the status that it is refused with.
+/// Starts a watch and waits for its first message. Returns the watch, or the status of its refusal.
 async fn watch(client: Client) -> Result<Watch, tonic::Status> {
     let request = client.ask(WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() });
     let mut stream = OfferServiceClient::new(client.channel()).watch_offers(request).await?.into_inner();
@@ -29,7 +30,7 @@ async fn watch(client: Client) -> Result<Watch, tonic::Status> {
     }
 }
 
-/// As [`watch`], but tries again after DATABASE_AWAY. With thousands of streams, reads on a busy machine may take so long
+/// Does the same as [`watch`], but tries again after DATABASE_AWAY. With thousands of streams, reads on a busy machine may take so long
 /// that the database counts as unavailable.
 async fn watch_with_retries(client: Client) -> Result<Watch, tonic::Status> {
     loop {
@@ -42,7 +43,8 @@ async fn watch_with_retries(client: Client) -> Result<Watch, tonic::Status> {
 
 async fn ten_thousand_streams_get_the_available_slots(db: Db) {
     let server = Server::start(&db);
-    // A connection without a first call is closed after 15 s, which a busy machine may need to send 10,000 of them.
+    // The server closes a connection that makes no call within 15 s. A busy machine may need longer to start 10,000
+    // watches, so each connection makes a call first.
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let client = Client::of(&server).await;

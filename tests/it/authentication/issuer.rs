@@ -120,7 +120,8 @@ pub(crate) struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a server that knows the service `spiffe://dfe.example/reconciliation`, with the role finance.
+    /// Starts a server that knows the service `spiffe://dfe.example/reconciliation`, with the role finance. `more` is
+    /// appended to its configuration.
     pub(crate) fn start(db: &Db, more: &str) -> Self {
         let (folder, key) = (tempfile::tempdir().unwrap(), SigningKey::new("first"));
         let keys = folder.path().join("keys.json");
@@ -128,7 +129,7 @@ impl Guarded {
         Self::start_in(folder, db, (key, &keys.display().to_string()), more)
     }
 
-    /// As [`Self::start`], with this key, and with the issuer's key set at this address.
+    /// Starts the same server as [`Self::start`], but with this key, and with the issuer's key set at this address.
     pub(crate) fn with_keys(db: &Db, key: SigningKey, keys: &str, more: &str) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), db, (key, keys), more)
     }
@@ -136,10 +137,10 @@ impl Guarded {
     fn start_in(folder: tempfile::TempDir, db: &Db, (key, keys): (SigningKey, &str), more: &str) -> Self {
         let authority = Authority::new();
         let names = [SanType::DnsName("localhost".try_into().unwrap()), SanType::IpAddress([127, 0, 0, 1].into())];
-        let (certificate, private) = authority.sign(&names);
+        let (certificate, private_key) = authority.sign(&names);
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("server.pem", &certificate);
-        write("server.key", &private);
+        write("server.key", &private_key);
         write("ca.pem", &authority.pem);
         let file = |name: &str| folder.path().join(name).display().to_string();
         let config = format!(

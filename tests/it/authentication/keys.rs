@@ -1,4 +1,4 @@
-//! The issuer's key server hangs, fails, or returns with other keys. Callers with a key that the server has already
+//! The issuer's key server hangs, and later answers with other keys. Callers with a key that the server has already
 //! fetched are still served.
 
 use std::sync::{Arc, Mutex};
@@ -130,7 +130,7 @@ fn a_key_server_that_hangs_delays_no_caller_with_a_known_key() {
         // On a busy machine the start is slow too, so the time limit depends on it.
         let max_service_time = MAX_SERVICE_TIME.max(started.elapsed() * 4);
         let channel = guarded.connect(None).await.unwrap();
-        let good = |actor: String| guarded.key.sign(&claims(&actor, &["reader"], &["*"]));
+        let token_of = |actor: String| guarded.key.sign(&claims(&actor, &["reader"], &["*"]));
 
         keys.hang();
         // At first the fetched key set is recent, so a key that is not in it counts as not published. Later the server
@@ -154,7 +154,7 @@ fn a_key_server_that_hangs_delays_no_caller_with_a_known_key() {
         }
         let mut served = 0;
         while !calls.is_empty() {
-            let token = good(format!("ann-{served}"));
+            let token = token_of(format!("ann-{served}"));
             let ended = timeout(max_service_time, listed(&channel, &token)).await;
             assert!(ended.is_ok_and(|it| it.is_ok()), "a caller with a known key is not served, after {served} calls");
             served += 1;
@@ -166,22 +166,23 @@ fn a_key_server_that_hangs_delays_no_caller_with_a_known_key() {
 
         // When the key server answers again, a newly published key is accepted, and a withdrawn key is refused.
         keys.publish(&[guarded.key.published(), next.published()]);
+        // Each token has a new actor, so that the server cannot have cached it.
         let mut number = 0..;
-        let mut named =
+        let mut new_token =
             |key: &SigningKey| key.sign(&claims(&format!("ben-{}", number.next().unwrap()), &["reader"], &["*"]));
-        let new = named(&next);
+        let new = new_token(&next);
         call_until(&channel, || new.clone(), Ok(())).await;
-        assert_eq!(listed(&channel, &named(&guarded.key)).await.map(drop), Ok(()));
+        assert_eq!(listed(&channel, &new_token(&guarded.key)).await.map(drop), Ok(()));
         let failures = Scrape::of(&guarded.server).await.value("tsio_key_set_fetch_failures_total");
         assert!(failures >= 1.0, "{failures}");
 
         keys.publish(&[next.published()]);
         let started = Instant::now();
         loop {
-            assert_eq!(listed(&channel, &named(&next)).await.map(drop), Ok(()));
+            assert_eq!(listed(&channel, &new_token(&next)).await.map(drop), Ok(()));
             // An unknown key makes the server fetch the set again.
             call_with_unknown_key(&channel).await;
-            match listed(&channel, &named(&guarded.key)).await {
+            match listed(&channel, &new_token(&guarded.key)).await {
                 Ok(_) => assert!(started.elapsed() < MAX_WAIT, "a withdrawn key is still accepted"),
                 Err(ended) => break assert_eq!(ended, (Code::Unauthenticated, "TOKEN_REJECTED".to_owned())),
             }

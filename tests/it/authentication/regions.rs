@@ -25,7 +25,7 @@ use crate::money::nle;
 
 both!(
     an_item_of_another_region_does_not_exist,
-    lists_have_only_items_of_the_caller,
+    lists_have_only_items_that_the_caller_may_see,
     a_stored_answer_is_repeated_only_to_a_caller_who_may_see_it,
     identify_makes_offers_in_the_callers_regions,
 );
@@ -35,17 +35,17 @@ fn other_region(region: &str) -> &'static str {
     if region == "South-West England" { "West Midlands" } else { "South-West England" }
 }
 
-/// A method, a role that may call it, and a message that names an item.
-type NamingCall = (&'static str, &'static str, Vec<u8>);
+/// A method, a role that may call it, and an encoded message with the id of an item.
+type CallWithId = (&'static str, &'static str, Vec<u8>);
 
-fn row(method: &'static str, role: &'static str, message: impl Message) -> NamingCall {
+fn row(method: &'static str, role: &'static str, message: impl Message) -> CallWithId {
     (method, role, message.encode_to_vec())
 }
 
 /// A call of each method that names an offer, an award, a fund or a school by its id.
-fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<NamingCall> {
-    let mut all = naming_an_offer(offer);
-    all.extend(naming_an_award(award));
+fn calls_with_ids(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<CallWithId> {
+    let mut all = calls_with_offer(offer);
+    all.extend(calls_with_award(award));
     let fund = || fund.to_owned();
     all.push(row("FundService/GetFund", "reader", GetFundRequest { fund: fund() }));
     let position = GetFundPositionRequest { fund: fund(), ..Default::default() };
@@ -58,7 +58,7 @@ fn naming(offer: &str, award: &str, fund: &str, urn: i32) -> Vec<NamingCall> {
 }
 
 #[rustfmt::skip]
-fn naming_an_offer(offer: &str) -> Vec<NamingCall> {
+fn calls_with_offer(offer: &str) -> Vec<CallWithId> {
     let (officer, reader, request_id) = ("case-officer", "reader", fresh());
     let (id, offer, awards) = (|| request_id.clone(), || offer.to_owned(), || vec![nle(1)]);
     let offers = vec![ContactedOffer { offer: offer(), ..Default::default() }];
@@ -83,7 +83,7 @@ fn naming_an_offer(offer: &str) -> Vec<NamingCall> {
 }
 
 #[rustfmt::skip]
-fn naming_an_award(award: &str) -> Vec<NamingCall> {
+fn calls_with_award(award: &str) -> Vec<CallWithId> {
     let (partner, request_id) = ("delivery-partner", fresh());
     let (id, award, date) = (|| request_id.clone(), || award.to_owned(), || "2021-11-15".to_owned());
     vec![
@@ -107,9 +107,9 @@ async fn an_item_of_another_region_does_not_exist(db: Db) {
     let channel = client.channel();
     let (other, absent_id) = (other_region(&offer.region), Uuid::new_v4().to_string());
     let (urn, absent_urn) = (offer.schools[0].urn, 123_456);
-    let of_absent = naming(&absent_id, &absent_id, &absent_id, absent_urn);
+    let absent_calls = calls_with_ids(&absent_id, &absent_id, &absent_id, absent_urn);
     for ((method, role, message), (_, _, absent_message)) in
-        naming(&offer.offer, &award, &fund, urn).into_iter().zip(of_absent)
+        calls_with_ids(&offer.offer, &award, &fund, urn).into_iter().zip(absent_calls)
     {
         let ask = async |bytes: Vec<u8>| {
             let request = as_role(role, Some(other), ()).map(|_| Bytes::from(bytes));
@@ -127,8 +127,8 @@ async fn an_item_of_another_region_does_not_exist(db: Db) {
     }
     let after = (client.offer_details(&offer.offer).await, client.fund(&fund).await, client.events(&offer.offer).await);
     assert_eq!(after, before, "a refused call changed something");
-    // The same calls find the item as a caller of its region.
-    for (method, role, message) in naming(&offer.offer, &award, &fund, urn) {
+    // A caller of the item's region finds it by the same calls. The offer is not assigned to the delivery partner.
+    for (method, role, message) in calls_with_ids(&offer.offer, &award, &fund, urn) {
         if role != "delivery-partner" {
             let request = as_role(role, Some(&offer.region), ()).map(|_| Bytes::from(message));
             let code = call(&channel, method, request).await.err().map(|it| it.code());
@@ -143,7 +143,7 @@ async fn offers_seen(channel: &Channel, role: &str, regions: Option<&str>) -> Ve
     ListOffersResponse::decode(answer[0].clone()).unwrap().offers.into_iter().map(|it| it.offer).collect()
 }
 
-async fn lists_have_only_items_of_the_caller(db: Db) {
+async fn lists_have_only_items_that_the_caller_may_see(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -166,8 +166,9 @@ async fn lists_have_only_items_of_the_caller(db: Db) {
     let both = offers_seen(&channel, "reader", Some(&format!("{};{}", regions[0], regions[1]))).await;
     assert_eq!(both.len(), by_region[regions[0]].len() + by_region[regions[1]].len());
     assert_eq!(offers_seen(&channel, "reader", Some("")).await, Vec::<String>::new());
-    // A delivery partner sees the offers assigned to it in any region, and their awards, but no funds. For readers,
-    // awards, funds and explanations also depend on the region of the offer.
+    // A delivery partner sees the offers assigned to it in any region, and their awards, but no funds. The actor of all
+    // these calls is `someone`. For readers, awards, funds and explanations also depend on the region of the offer. The
+    // filters are true for every item, and must not show more of them.
     let own = &offers[4];
     assert_eq!(offers_seen(&channel, "delivery-partner", None).await, Vec::<String>::new());
     client.assign(&own.offer, "someone", &fresh()).await.unwrap();
@@ -239,9 +240,9 @@ async fn identify_makes_offers_in_the_callers_regions(db: Db) {
         let answer = IdentifyOffersResponse::decode(answer.unwrap()[0].clone()).unwrap();
         (answer.created, answer.already_open)
     };
-    let (region, others) = ("West Midlands", offers_seen(&channel, "reader", None).await.len());
-    let (made, none) = identify(Some(region)).await;
-    assert!(made > 0 && made < 19 && none == 0 && others == 0, "{made} of 19");
+    let (region, before) = ("West Midlands", offers_seen(&channel, "reader", None).await.len());
+    let (made, already_open) = identify(Some(region)).await;
+    assert!(made > 0 && made < 19 && already_open == 0 && before == 0, "{made} of 19");
     assert!(client.list(YEAR).await.iter().all(|it| it.region == region));
     assert_eq!(identify(Some(region)).await, (0, made));
     assert_eq!(identify(None).await, (19 - made, made), "a caller of all regions makes the other offers, each once");
