@@ -106,8 +106,8 @@ async fn a_programme_with_newer_rules_is_read_only(db: Db) {
     assert_eq!(client.list(YEAR).await.len(), 19, "reads still succeed");
 }
 
-/// The shipped programmes adopt the rules with the actor `tsio`. A loaded programme adopts them with the actor who loads
-/// it.
+/// The shipped programmes adopt the rules with the actor `tsio`. A loaded programme adopts them with the actor who
+/// loads it.
 async fn a_programme_begins_with_the_rules(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

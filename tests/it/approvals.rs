@@ -67,8 +67,8 @@ async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
     }
 }
 
-/// A call for £60,000 is approved. Repeating the call under the same id, before or after the approval is given, opens no
-/// second approval and moves no money.
+/// A call for £60,000 is approved. Repeating the call under the same id, before or after the approval is given, opens
+/// no second approval and moves no money.
 async fn a_repeated_call_opens_no_second_approval(db: Db) {
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -99,8 +99,8 @@ async fn a_repeated_call_opens_no_second_approval(db: Db) {
 
     server.restart();
     let client = Client::of(&server).await;
-    // A repeated call gets the answer of a call that needs no approval. Its fund or offer is as of the time at which the
-    // action was carried out.
+    // A repeated call gets the answer of a call that needs no approval. Its fund or offer is as of the time at which
+    // the action was carried out.
     let again = client.allocate(&fund, 6_000_000, &allocation_id).await.unwrap();
     assert_eq!(balances(&again.fund.clone().unwrap()), [6_000_000, 0, 0, 6_000_000]);
     assert_eq!(

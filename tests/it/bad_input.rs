@@ -211,8 +211,8 @@ fn disconnect(url: String, bytes: &[u8]) {
     runtime.shutdown_background();
 }
 
-/// Starts to upload these bytes without a size, and then cancels the call. The stream is reset, but its connection stays
-/// open.
+/// Starts to upload these bytes without a size, and then cancels the call. The stream is reset, but its connection
+/// stays open.
 async fn cancel_call(address: SocketAddr, bytes: &[u8]) {
     let (client, connection) = h2::client::handshake(TcpStream::connect(address).await.unwrap()).await.unwrap();
     let connection = tokio::spawn(connection);

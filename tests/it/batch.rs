@@ -45,7 +45,8 @@ async fn offers_are_complete_and_in_order(db: Db) {
     }
 }
 
-/// Each call of the writer records a contact with both offers in one commit, so both have the same number of contacts at any moment.
+/// Each call of the writer records a contact with both offers in one commit, so both have the same number of contacts
+/// at any moment.
 async fn offers_are_of_one_moment(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;

@@ -78,7 +78,7 @@ async fn a_command_that_cannot_be_written_is_logged(db: Db) {
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let mut raw_sql = RawSql::of(&db).await;
-    let refuse = match raw_sql {
+    let failing_trigger = match raw_sql {
         RawSql::Sqlite(_) => {
             "CREATE TRIGGER cursed BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'no'); END".to_owned()
         }
@@ -87,7 +87,7 @@ async fn a_command_that_cannot_be_written_is_logged(db: Db) {
                               CREATE TRIGGER cursed BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION curse()"
             .to_owned(),
     };
-    raw_sql.run(&refuse).await.unwrap();
+    raw_sql.run(&failing_trigger).await.unwrap();
     let id = fresh();
     note(&client, &offers[0].offer, &id, "case-officer").await.unwrap_err();
     server.stop();

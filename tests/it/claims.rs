@@ -246,13 +246,13 @@ async fn a_reopened_offer_keeps_its_releases(db: Db) {
     start_delivery(&server, &school);
     run_ok(&server, &draw(&award, "1500", &[]));
     run_ok(&server, &["offers", "close", &school, "--outcome", "withdrawn", "--on", "2022-01-10"]);
-    let ask = as_person("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
-    let first = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    let reopen = as_person("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
+    let first = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &reopen), "approval");
     // After a refund, the approval no longer states the correct effect of reopening.
     run_ok(&server, &refund(&award, "500", &[]));
     let give = |approval: &str| cli(&server, &as_person("bob", "administrator", &["approvals", "give", approval]));
     assert_eq!(give(&first).json["error"]["reason"], "APPROVAL_NOT_OPEN");
-    let second = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    let second = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &reopen), "approval");
     assert_ne!(first, second);
     let given_now = give(&second);
     assert_eq!((given_now.code, &given_now.json["offer"]["state"]), (0, &json!("delivering")), "{}", given_now.stderr);

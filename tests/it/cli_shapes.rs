@@ -24,7 +24,7 @@ fn check_keys(document: &Value, keys: &[&str]) {
 async fn each_document_has_its_keys(db: Db) {
     let server = start_with_august(&db);
     let counts = run_ok(&server, &["eligibility", "summary", "--programme", "2021-22"]);
-    // The keys in the README's table, after August.
+    // The counts in the first row of the README's table: after the files of August.
     let expected = json!({
         "programme": "2021-22", "as_at": "2021-08-31", "schools": 73, "eligible_schools": 28,
         "by_rule": {"E1_RI_IN_YEAR": 0, "E2_RI_TWICE_ON_ENTRY": 28, "E3_EXCEPTIONAL": 0},
@@ -111,7 +111,7 @@ fn check_placing(server: &Server) {
     let in_trust = |kind: &'static str, trust: &'static str| {
         ["schools", "place", "910063", "--kind", kind, "--trust", trust, "--reason", "agreed by phone"]
     };
-    // These UIDs are of no trust: one in no file, a sponsor, and a federation.
+    // No trust has these UIDs: one is in no file, one is of a sponsor, and one of a federation.
     for uid in ["99999", "90041", "90051"] {
         assert_eq!(run_refused(server, &in_trust("mat", uid))["code"], "NOT_FOUND", "{uid}");
     }

@@ -88,7 +88,8 @@ impl Client {
         self.list(YEAR).await
     }
 
-    /// As [`Self::seed`], and also makes the 6 offers of [`NEXT_YEAR`]. Returns the offers of both programmes.
+    /// Does the same as [`Self::seed`], and also makes the 6 offers of [`NEXT_YEAR`]. Returns the offers of both
+    /// programmes.
     pub(crate) async fn seed_both(&self) -> (Vec<Offer>, Vec<Offer>) {
         let first = self.seed().await;
         for (name, as_at) in MARCH {

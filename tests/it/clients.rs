@@ -172,7 +172,7 @@ async fn prepare(db: &Db) -> String {
 async fn run_casework(db: &Db, mut example: Command) {
     let offer = prepare(db).await;
     let mut guarded = Guarded::start(db, "");
-    let officer = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
+    let officer_token = guarded.key.sign(&claims("bo", &["case-officer"], &["*"]));
     let proxy = BreakableProxy::to(guarded.server.address());
     let tokens = Tokens::of(&guarded.key);
     let (certificate, key) = guarded.authority.service("spiffe://dfe.example/reconciliation");
@@ -187,15 +187,16 @@ async fn run_casework(db: &Db, mut example: Command) {
         .env("TSIO_KEY", guarded.path("service.key"))
         .env("TSIO_TOKEN_URL", tokens.url());
     let mut output = ClientOutput { process: Process::start(&mut example), lines: Vec::new() };
-    let mut officer = Officer { offers: OfferServiceClient::new(guarded.connect(None).await.unwrap()), token: officer };
+    let mut officer =
+        Officer { offers: OfferServiceClient::new(guarded.connect(None).await.unwrap()), token: officer_token };
 
     output.wait_for_line("up to ");
     for _ in 0..3 {
-        let (changes, again) = (output.count_lines("change "), output.count_lines("watching again"));
+        let (changes, reconnects) = (output.count_lines("change "), output.count_lines("watching again"));
         proxy.break_connections();
         officer.note(&offer).await;
         output.wait_for_lines("change ", changes + 1);
-        assert!(output.count_lines("watching again") > again, "the example did not reconnect: {:?}", output.lines);
+        assert!(output.count_lines("watching again") > reconnects, "the example did not reconnect: {:?}", output.lines);
     }
     output.wait_for_line("token expired");
     officer.start(&offer).await;

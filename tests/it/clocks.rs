@@ -1,5 +1,5 @@
-//! Servers with wrong clocks: recorded times stay in order, and on PostgreSQL a server whose clock differs too much from
-//! the clock of the database records nothing.
+//! Servers with wrong clocks: recorded times stay in order, and on PostgreSQL a server whose clock differs too much
+//! from the clock of the database records nothing.
 //!
 //! The server with the wrong clock runs in this process, because the binary has no clock that a test can move.
 
@@ -49,8 +49,8 @@ impl InProcess {
         let (listening, address) = oneshot::channel();
         let clock_offset = Arc::clone(&offset);
         let clock = Clock::of(move || {
-            let right = DateTime::from_timestamp_micros(Clock::system().now().at.0).unwrap();
-            right + TimeDelta::seconds(clock_offset.load(Ordering::Relaxed))
+            let right_time = DateTime::from_timestamp_micros(Clock::system().now().at.0).unwrap();
+            right_time + TimeDelta::seconds(clock_offset.load(Ordering::Relaxed))
         });
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

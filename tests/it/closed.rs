@@ -2,8 +2,8 @@
 //! offers that they have.
 //!
 //! Of the samples after August, 910001, 910002 and 910003 are maintained, 910044 is the only school of its trust,
-//! 910045 to 910047 are eligible in trust 90001, 910053 and 910054 are in trust 90004, and 910060 fits no row. 900001
-//! is proposed to close, without a date in the register.
+//! 910045 to 910047 are eligible in trust 90001, 910053 and 910054 are in trust 90004, and no placement rule fits
+//! 910060. 900001 is proposed to close, without a date in the register.
 
 use serde_json::{Value, json};
 
@@ -114,8 +114,8 @@ async fn a_closed_school_is_eligible_and_gets_no_offer(db: Db) {
     let open = run_ok(&server, &["schools", "show", "910002"]);
     assert_eq!((&open["closed_reason"], &open["close_date"]), (&Value::Null, &json!("2099-08-31")));
 
-    // Each of two regions has one open school of the trust: 910046 in Wolverhampton, 910047 in Leeds. The name of the
-    // region decides. If 910045 were open, the region would be the West Midlands.
+    // The trust has one open school in each of two regions: 910046 in Wolverhampton, 910047 in Leeds. So its region is
+    // the first of the two by name. If 910045 were open, its region would be the West Midlands.
     let trust = run_ok(&server, &["offers", "show", &offer_id(&server, 90_001)]);
     assert_eq!(
         (numbers(&trust["schools"], "urn"), text(&trust, "region")),

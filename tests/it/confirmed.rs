@@ -121,7 +121,8 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
         (&json!([]), json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
     assert_eq!(list_referrals(&server, &[]), [(referral.clone(), "open".to_owned())]);
-    // Once a referral is approved, its school stays eligible, even if two people later decide that the entry position is not met.
+    // Once a referral is approved, its school stays eligible, even if two people later decide that the entry position
+    // is not met.
     discuss(&server, &referral, &[]);
     let approved = run_ok(&server, &decide_args("approve", &referral));
     assert_eq!((&approved["offer"], &approved["exceptional_urns"]), (&json!(offer), &json!([990_002])));
@@ -158,8 +159,8 @@ async fn a_trust_with_one_open_school_is_referred_as_that_school(db: Db) {
     verify_ok(&db);
 }
 
-/// All three schools are placed by hand in trust 90024 as a single-academy trust. Schools placed so are separate recipients. 910064 is in the
-/// West Midlands, and the others are in the South-East.
+/// All three schools are placed by hand in trust 90024 as a single-academy trust. Schools placed so are separate
+/// recipients. 910064 is in the West Midlands, and the others are in the South-East.
 async fn standalone_schools_are_not_referred_together(db: Db) {
     let server = start_with_august(&db);
     for urn in ["910060", "910062", "910064"] {
@@ -205,8 +206,8 @@ async fn a_discussion_records_its_partner(db: Db) {
             assert!(error["message"].as_str().unwrap().contains("regional schools commissioner"), "{error}");
         }
     }
-    // A decision requires a discussion with the regional schools commissioner. A call without a partner counts as such,
-    // because earlier versions had no partners.
+    // A decision requires a discussion with the regional schools commissioner. A call without a partner counts as a
+    // discussion with the commissioner, because calls of earlier versions named no partner.
     let client = Client::of(&server).await;
     let mut service = ReferralServiceClient::new(client.channel());
     let discussion = |held_with| RecordDiscussionRequest {

@@ -23,12 +23,12 @@ struct TwoRoles {
 
 impl TwoRoles {
     /// An installation with one role, which owns everything and serves.
-    fn of_one_role() -> Self {
+    fn before_separation() -> Self {
         Self::in_schema("public")
     }
 
-    /// As [`Self::of_one_role`], with the tables in this schema. The search path of the serving role has this schema;
-    /// that of the administrator has only `public`.
+    /// The same as [`Self::before_separation`], with the tables in this schema. The search path of the serving role has
+    /// this schema; that of the administrator has only `public`.
     fn in_schema(schema: &'static str) -> Self {
         let db = Db::postgres();
         let [owner, server] = ["owner", "server"].map(|name| format!("{name}_{}", Uuid::new_v4().simple()));
@@ -120,7 +120,7 @@ async fn check_forbidden(roles: &TwoRoles) {
 #[test]
 fn the_script_moves_an_installation_from_one_role_to_two() {
     run(async {
-        let roles = TwoRoles::of_one_role();
+        let roles = TwoRoles::before_separation();
         let mut server = roles.serve();
         let offer = Client::of(&server).await.seed().await.remove(0).offer;
         server.stop();
@@ -146,7 +146,7 @@ fn the_script_moves_an_installation_from_one_role_to_two() {
 /// The serving role has created the schema. As the owner of the schema it could drop every table, so the script must
 /// change the owner.
 #[test]
-fn a_schema_of_the_serving_role_becomes_the_owners() {
+fn the_script_gives_the_schema_to_the_owner() {
     run(async {
         let roles = TwoRoles::in_schema("casework");
         let mut server = roles.serve();
@@ -168,7 +168,7 @@ fn a_schema_of_the_serving_role_becomes_the_owners() {
 #[test]
 fn the_serving_role_does_all_the_work() {
     run(async {
-        let roles = TwoRoles::of_one_role();
+        let roles = TwoRoles::before_separation();
         roles.separate();
         let (mut server, other) = (roles.serve(), roles.serve());
         casework::carry_out(Client::of(&server).await.channel()).await;
@@ -185,12 +185,12 @@ fn the_serving_role_does_all_the_work() {
     });
 }
 
-/// The owner upgrades the database. The serving role can use a new table immediately, with too many privileges. Running
-/// the script again leaves only the needed privileges.
+/// The owner creates a table, as a migration would. The serving role can use the new table immediately, with too many
+/// privileges. Running the script again leaves only the needed privileges.
 #[test]
-fn a_migration_as_the_owner_is_served() {
+fn the_serving_role_can_use_a_table_of_a_later_migration() {
     run(async {
-        let roles = TwoRoles::of_one_role();
+        let roles = TwoRoles::before_separation();
         roles.separate();
         let mut owner = roles.connect(&roles.owner).await;
         owner.run("CREATE TABLE later (id BIGINT PRIMARY KEY)").await.unwrap();

@@ -23,7 +23,7 @@ enum InitialState {
     Nothing,
     /// A server with the files of August 2021, and the offers made from them.
     Offers,
-    /// As `Offers`, with £40,000 in the fund of credit.
+    /// The same as `Offers`, with £40,000 in the fund of credit.
     Funded,
 }
 
@@ -88,17 +88,17 @@ pages! {
 }
 
 /// Runs a page, and compares each output with the page, or writes the output into the page.
-fn check_page(path: &str, db: &Db, before: &InitialState) {
+fn check_page(path: &str, db: &Db, initial_state: &InitialState) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let page = Page::read(&std::fs::read_to_string(&file).unwrap());
     assert!(!page.steps.is_empty(), "{path} has no command");
-    let server = start_server(db, before);
+    let server = start_server(db, initial_state);
     let mut session = Session::begin(server.as_ref().map(Server::url).as_deref());
     let mut bindings = Bindings::default();
     if let Some(server) = &server {
         assert!(bindings.bind(DEFAULT_ADDRESS, &server.address().to_string()));
     }
-    let writes = std::env::var_os("TSIO_WRITE_DOCS").is_some();
+    let rewrites_page = std::env::var_os("TSIO_WRITE_DOCS").is_some();
     let mut outputs = Vec::new();
     for step in page.steps.iter().filter(|step| is_for(step, db)) {
         let shown = page.shown(step);
@@ -108,7 +108,7 @@ fn check_page(path: &str, db: &Db, before: &InitialState) {
             Some(Only::Exact) => shown == printed.lines,
             Some(Only::Sqlite | Only::Postgres) | None => bindings.agree(shown, &printed.lines),
         });
-        if writes && !agrees {
+        if rewrites_page && !agrees {
             outputs.extend(step.shown.clone().map(|shown| (shown, bindings.learn(&printed.lines))));
             continue;
         }
@@ -153,12 +153,12 @@ fn adapt(db: &Db, command: &str) -> String {
     command.replace(RESTORED, &format!("{name}_{RESTORED}"))
 }
 
-fn start_server(db: &Db, before: &InitialState) -> Option<Server> {
-    if let InitialState::Nothing = before {
+fn start_server(db: &Db, initial_state: &InitialState) -> Option<Server> {
+    if let InitialState::Nothing = initial_state {
         return None;
     }
     let server = start_with_august(db);
-    if let InitialState::Funded = before {
+    if let InitialState::Funded = initial_state {
         let fund = run_ok(&server, &as_person("fiona", "finance", &["funds", "create", "--strand", "credit"]));
         let fund = fund["fund"].as_str().unwrap();
         let allocate = ["funds", "allocate", fund, "£40,000", "--on", "2021-09-06"];

@@ -39,7 +39,7 @@ async fn a_message_of_five_mebibytes_is_refused_by_every_method(db: Db) {
         // One connection for each call: the rest of a refused message may break it.
         let channel = Client::of(&server).await.channel();
         let status = call(&channel, &method, request_of(unknown_field(5 * MIB))).await.unwrap_err();
-        // An upload checks the size of its first message itself.
+        // An upload reports a message that it cannot read as a violation of a field.
         let expected = if method.contains("/Import") { "FIELD_VIOLATIONS" } else { "MESSAGE_TOO_LARGE" };
         assert_eq!(refusal_of(&status), (Code::InvalidArgument, expected.to_owned()), "{method}: {status}");
     }
@@ -251,6 +251,7 @@ async fn special_characters_in_a_text_have_no_effect(db: Db) {
     assert_unharmed(&server).await;
 }
 
+/// The random test with its own time limit: `TSIO_ATTACK_SECONDS` may make it run for minutes.
 mod minutes {
     use super::*;
 

@@ -30,8 +30,8 @@ async fn watch(client: Client) -> Result<Watch, tonic::Status> {
     }
 }
 
-/// Does the same as [`watch`], but tries again after DATABASE_AWAY. With thousands of streams, reads on a busy machine may take so long
-/// that the database counts as unavailable.
+/// Does the same as [`watch`], but tries again after DATABASE_AWAY. With thousands of streams, reads on a busy machine
+/// may take so long that the database counts as unavailable.
 async fn watch_with_retries(client: Client) -> Result<Watch, tonic::Status> {
     loop {
         match watch(client.clone()).await {

@@ -1,4 +1,5 @@
-//! The crate's own client when a connection or server fails: every wait ends, and no message is lost or delivered twice.
+//! The crate's own client when a connection or server fails: every wait ends, and no message is lost or delivered
+//! twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ both!(
     a_watch_reconnects_when_the_server_stops_responding,
 );
 
+/// A time limit that a test lets pass.
 const BRIEF: Duration = Duration::from_millis(300);
 
 fn note(offer: &str) -> NoteOfferRequest {
@@ -37,7 +39,8 @@ fn everything_after(sequence: i64) -> WatchOffersRequest {
     WatchOffersRequest { programme: YEAR.to_owned(), start, ..Default::default() }
 }
 
-/// The connection breaks only after the server has carried out the call. A watch on another connection shows when that has happened.
+/// The connection breaks only after the server has carried out the call. A watch on another connection shows when that
+/// has happened.
 async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     let server = Server::start(&db);
     let officer = Officer::of(&server).await;
@@ -45,8 +48,8 @@ async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     let proxy = BreakableProxy::to(server.address());
     let builder = |url: String| Client::to(url).named("ann", "case-officer", None);
     let client = builder(format!("http://{}", proxy.address())).connect().await.unwrap();
-    let ask = GetOfferRequest { offer: offer.clone(), ..Default::default() };
-    client.read(ask, async |tsio, it| tsio.offers().get_offer(it).await).await.unwrap();
+    let get = GetOfferRequest { offer: offer.clone(), ..Default::default() };
+    client.read(get, async |tsio, it| tsio.offers().get_offer(it).await).await.unwrap();
 
     proxy.discard_answers();
     let mut observer = builder(server.url()).connect().await.unwrap().watch(everything_after(20));
@@ -72,8 +75,8 @@ async fn a_mutation_whose_answer_is_lost_is_sent_again(db: Db) {
     assert_eq!((only.sequence, &only.request_id), (first.sequence, &first.request_id));
 }
 
-/// The answers on an idle connection are lost, while it stays open. The time limits are a fifth of the defaults, so they keep their proportions: the call
-/// has time to notice the dead connection and use another.
+/// An idle connection stays open, but the answers on it are lost. The time limits are a fifth of the defaults, so they
+/// keep their proportions: the call has time to notice the dead connection and use another.
 async fn a_call_replaces_a_dead_connection(db: Db) {
     let server = Server::start(&db);
     let proxy = BreakableProxy::to(server.address());
@@ -128,7 +131,8 @@ fn message_at(sequence: i64, update: Update) -> WatchOffersResponse {
     WatchOffersResponse { sequence, resume_token: format!("{YEAR}.{sequence}.x"), update: Some(update) }
 }
 
-/// An offer that leaves between an interrupted snapshot and its repetition is not delivered, and no `gone` is sent for it.
+/// An offer that is in an interrupted snapshot, but not in the repeated one, is not delivered. The client does not
+/// report it as gone either.
 #[test]
 fn an_interrupted_snapshot_is_delivered_once_and_complete() {
     run(async {
@@ -170,8 +174,8 @@ fn a_watch_without_an_answer_is_started_again() {
     });
 }
 
-/// A call ends when its patience, the time limit of all its tries, is over: if the server does not finish its answer, and if the
-/// source of tokens hangs.
+/// A call ends when its patience is over, which is the time limit of all its tries together. It ends even if the server
+/// never finishes its answer, or if the source of tokens hangs.
 #[test]
 fn a_hanging_call_ends_in_time() {
     run(async {
@@ -193,7 +197,7 @@ fn a_hanging_call_ends_in_time() {
 fn a_failure_to_renew_a_token_keeps_the_request_id() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
-        let (client, _) = expired_first(&guarded, None).await;
+        let (client, _) = client_with_expired_token(&guarded, None).await;
         let note = NoteOfferRequest { request_id: fresh(), ..note(&fresh()) };
         let id = note.request_id.clone();
         let failed = client.mutate(note, async |tsio, it| tsio.offers().note_offer(it).await).await.unwrap_err();
@@ -202,13 +206,13 @@ fn a_failure_to_renew_a_token_keeps_the_request_id() {
     });
 }
 
-/// The generated clients repeat no call, but they replace an expired token for the next one.
+/// The generated clients repeat no call, but they replace an expired token for the next call.
 #[test]
 fn the_generated_clients_renew_a_token_too() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "");
         let good = guarded.key.sign(&claims("bo", &["reader"], &["*"]));
-        let (client, token_requests) = expired_first(&guarded, Some(good)).await;
+        let (client, token_requests) = client_with_expired_token(&guarded, Some(good)).await;
         let list = async || client.services().await.unwrap().terms().list_terms(ListTermsRequest {}).await;
         assert_eq!(list().await.unwrap_err().code(), Code::Unauthenticated);
         for _ in 0..2 {
@@ -218,9 +222,9 @@ fn the_generated_clients_renew_a_token_too() {
     });
 }
 
-/// A client whose first token has expired. Each later token is `renewed`; if that is `None`, the issuer fails. Also returns
-/// how many tokens the client asked for.
-async fn expired_first(guarded: &Guarded, renewed: Option<String>) -> (Client, Arc<AtomicUsize>) {
+/// A client whose first token has expired. Each later token is `renewed`; if that is `None`, the issuer fails. Also
+/// returns the number of tokens that the client has asked for.
+async fn client_with_expired_token(guarded: &Guarded, renewed: Option<String>) -> (Client, Arc<AtomicUsize>) {
     let mut old = claims("bo", &["case-officer"], &["*"]);
     old["exp"] = serde_json::json!(1_600_000_000);
     let expired = guarded.key.sign(&old);

@@ -90,7 +90,8 @@ async fn a_refused_call_is_not_retried(db: Db) {
     assert_eq!(listed.len(), 19, "over five pages");
 }
 
-/// Without a server the client makes a bounded number of tries within its deadline, then fails with UNAVAILABLE.
+/// Without a server, a call fails with UNAVAILABLE after the maximum number of tries. If a host accepts the connection
+/// and never answers, the call fails after its time limit.
 async fn retries_of_an_absent_server_end_in_time(db: Db) {
     let server = Server::start(&db);
     let client = Client::to(server.url()).named("ann", "reader", None).tries(3).connect().await.unwrap();
@@ -108,17 +109,18 @@ async fn retries_of_an_absent_server_end_in_time(db: Db) {
     );
 
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let nowhere = format!("http://{}", silent.local_addr().unwrap());
+    let silent_url = format!("http://{}", silent.local_addr().unwrap());
     let time_limit = Duration::from_millis(300);
     let client =
-        Client::to(nowhere).named("ann", "reader", None).deadline(time_limit).patience(time_limit).lazy().unwrap();
+        Client::to(silent_url).named("ann", "reader", None).deadline(time_limit).patience(time_limit).lazy().unwrap();
     let started = std::time::Instant::now();
     let failed = client.read(request, async |tsio, request| tsio.offers().get_offer(request).await).await.unwrap_err();
     assert!(matches!(failed.code(), Code::DeadlineExceeded | Code::Cancelled | Code::Unavailable), "{failed:?}");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
-/// An expired token is fetched again once. If the next one has expired too, the call fails.
+/// The client replaces an expired token once and repeats the call. With a fixed token that has expired, the call fails.
+/// Without TLS, the client refuses to use a certificate, and to send a token to another host.
 #[test]
 fn an_expired_token_is_renewed_once() {
     crate::harness::run(async {

@@ -16,6 +16,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// An answer in a script of [`serve`], which may also have `None`.
     pub(super) fn of<M: Message>(messages: &[M], status: Option<tonic::Code>) -> Option<Self> {
         Some(Self { messages: messages.iter().map(M::encode_to_vec).collect(), status })
     }

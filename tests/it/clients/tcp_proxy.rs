@@ -1,4 +1,4 @@
-//! A TCP proxy before a server, which breaks its connections on demand.
+//! A TCP proxy in front of a server, which breaks its connections on demand.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Forwards bytes to a server and back until its connections are broken. It forwards new connections again.
+/// Forwards bytes to a server and back until its connections are broken. It also forwards connections that
+/// are opened afterwards.
 pub(super) struct BreakableProxy {
     address: SocketAddr,
+    /// Both streams of each connection that is not broken.
     open: Arc<Mutex<Vec<TcpStream>>>,
     /// For each connection: whether the bytes from the server are discarded.
     discards: Arc<Mutex<Vec<Arc<AtomicBool>>>>,

@@ -19,6 +19,7 @@ use crate::authentication::issuer::{AUDIENCE, Guarded, ISSUER, SigningKey, claim
 use crate::client::YEAR;
 use crate::harness::{Db, Server, run};
 
+/// The origin of the page that calls the server.
 const PAGE: &str = "https://casework.example";
 const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text+proto";
@@ -52,6 +53,7 @@ fn read_all(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
+/// A server that serves gRPC-Web to [`PAGE`], and a token of a case officer.
 struct Web {
     server: Server,
     token: String,
@@ -74,12 +76,17 @@ impl Web {
         Self { server, token, _folder: folder }
     }
 
-    fn post(&self, rpc: &str, form: &str, message: &impl prost::Message) -> TcpStream {
+    fn post(&self, rpc: &str, content_type: &str, message: &impl prost::Message) -> TcpStream {
         let mut body = framed(message);
-        if form == TEXT {
+        if content_type == TEXT {
             body = BASE64_STANDARD.encode(body).into_bytes();
         }
-        let headers = [("Origin", PAGE), ("Content-Type", form), ("Accept", form), ("Authorization", &self.token)];
+        let headers = [
+            ("Origin", PAGE),
+            ("Content-Type", content_type),
+            ("Accept", content_type),
+            ("Authorization", &self.token),
+        ];
         send(&self.server, "POST", rpc, &headers, &body)
     }
 }
@@ -121,7 +128,8 @@ fn a_page_watches() {
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let mut stream = web.post("OfferService/WatchOffers", BINARY, &request);
         let (mut received, mut chunk) = (Vec::new(), [0; 1_024]);
-        // The end of the snapshot is field 2, an empty message: it comes while the stream goes on.
+        // The end of the snapshot is field 2, an empty message: the bytes 0x12 0. After it comes the key of the
+        // sequence (0x30) or, if the sequence is 0, of the resume token (0x3a). The stream does not end.
         while !received.windows(3).any(|it| it == [0x12, 0, 0x30])
             && !received.windows(3).any(|it| it == [0x12, 0, 0x3a])
         {

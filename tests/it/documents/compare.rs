@@ -8,12 +8,15 @@
 
 use std::collections::HashMap;
 
+/// How a printed line ends that is not compared.
 const LEFT_OUT: &str = "(DATE_IN_THE_PAST)";
 
 /// The values of this run for the ids, hashes and addresses of a page.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bindings {
+    /// The value of this run for each value of the page.
     live: HashMap<String, String>,
+    /// The value of the page for each value of this run.
     shown: HashMap<String, String>,
 }
 
@@ -88,6 +91,7 @@ fn compared(printed: &[String]) -> impl Iterator<Item = &str> {
     printed.iter().map(String::as_str).filter(|line| !line.ends_with(LEFT_OUT))
 }
 
+/// Matches all shown lines with all printed ones, and returns the bindings with the new ones. `None` if they differ.
 fn matched(bindings: &Bindings, shown: &[String], printed: &[&str]) -> Option<Bindings> {
     let Some((first, rest)) = shown.split_first() else {
         return printed.is_empty().then(|| bindings.clone());
@@ -100,6 +104,7 @@ fn matched(bindings: &Bindings, shown: &[String], printed: &[&str]) -> Option<Bi
     if bindings.line_agrees(first, line) { matched(&bindings, rest, more) } else { None }
 }
 
+/// The text with each id, hash and address replaced by its value in this map. Values that are not in the map stay.
 fn translated(text: &str, by: &HashMap<String, String>) -> String {
     let word = |piece: Piece<'_>| match piece {
         Piece::Text(text) | Piece::Time(text) | Piece::Today(text) => text.to_owned(),
@@ -110,6 +115,7 @@ fn translated(text: &str, by: &HashMap<String, String>) -> String {
     pieces(text).into_iter().map(word).collect()
 }
 
+/// Splits a line into its pieces.
 fn pieces(line: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let (mut begin, mut at) = (0, 0);

@@ -69,7 +69,8 @@ impl Session {
             }
             printed.push(line);
         };
-        // `printf` prints the line feed before the end.
+        // The output of `printf` begins with a line feed, which makes an empty line if the output of the command ends
+        // with a line feed.
         if printed.last().is_some_and(String::is_empty) {
             printed.pop();
         }
