@@ -1,4 +1,5 @@
-//! Explanations of eligibility, with rule, evidence, judged URN and file; and the changes of eligibility between months.
+//! Explanations of eligibility, with rule, evidence, judged URN and file; and the changes of eligibility between
+//! months.
 
 use serde_json::{Value, json};
 use tsio::proto::ListEligibilityChangesRequest;
@@ -11,7 +12,7 @@ use super::samples::{
     run_refused_for, start_with_august, text,
 };
 
-both!(each_answer_has_its_evidence, what_changed_between_months, changes_have_pages,);
+both!(each_answer_has_its_evidence, changes_follow_the_dates_of_the_files, changes_have_pages,);
 
 /// The answer of a rule for the first school of an explanation.
 fn rule<'a>(explained: &'a Value, id: &str) -> &'a Value {
@@ -45,7 +46,8 @@ async fn each_answer_has_its_evidence(db: Db) {
     let judged = &evidence["current"];
     assert_eq!((&judged["started"], &judged["published"]), (&json!("2021-07-06"), &json!("2021-09-13")));
 
-    // Both judgements of 910040 are of its predecessor. They count, because the file has them in the row of the academy.
+    // Both judgements of 910040 are of its predecessor. They count, because the file has them in the row of the
+    // academy.
     let school = explained("910040");
     let evidence = &rule(&school, "E2_RI_TWICE_ON_ENTRY")["evidence"];
     assert_eq!(evidence["urn"], 910_040);
@@ -161,7 +163,7 @@ fn check_lists_and_trusts(server: &Server) {
     assert_eq!(run_refused(server, &["eligibility", "summary", "--programme", "2030-31"])["code"], "NOT_FOUND");
 }
 
-async fn what_changed_between_months(db: Db) {
+async fn changes_follow_the_dates_of_the_files(db: Db) {
     let server = Server::start(&db);
     // The files are not imported in the order of their dates. The changes follow the dates.
     import_all(&server, &[JANUARY, AUGUST, NOVEMBER, SEPTEMBER]);

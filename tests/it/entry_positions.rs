@@ -1,5 +1,5 @@
 //! Two people of a region decide an unknown entry position of a school. One person requests the decision, and another
-//! one approves it. It is counted separately, and a file with a judgement of the school overrides it.
+//! one approves it. The decision is counted separately, and a file with a judgement of the school overrides it.
 //!
 //! Of the samples, 990002 and 990003 opened on 1 September 2021, and no file has the judgement with which they entered
 //! the year. With the register of March 2022, 990002 in Birmingham is in a single-academy trust, and 990003 in Devon is
@@ -206,7 +206,7 @@ async fn only_two_people_of_the_region_may_decide(db: Db) {
     let absent = not_found(&in_regions(OTHER_REGION, "olga", "case-officer", &absent_school));
     let hidden = not_found(&in_regions(OTHER_REGION, "olga", "case-officer", &DECIDE_MET));
     assert_eq!(hidden, absent.replace("123456", "990002"));
-    // The entry position of these schools is not unknown: it is known, or another school succeeds the school.
+    // These schools cannot be decided: the entry position is known, or another school has succeeded the school.
     for (urn, says) in [("910003", "is met"), ("910004", "is not met"), ("900001", "counts as URN 990001 now")] {
         let ask = ["eligibility", "decide", urn, "--position", "met", "--reason", "seen"];
         let error = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &as_person("olga", "case-officer", &ask));
@@ -365,20 +365,20 @@ async fn a_contrary_decision_states_the_offer(db: Db) {
     let server = september(&db);
     decide(&server, "990002", "met");
     let contrary = ["eligibility", "decide", "990002", "--position", "not-met", "--reason", "seen again"];
-    let before = request_approval(&server, &officer(&contrary));
+    let outdated = request_approval(&server, &officer(&contrary));
     identify(&server);
     let offer = text(&offer_of(&server, 990_002), "offer");
-    let refused = run_refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &before]));
+    let refused = run_refused_for(&server, "APPROVAL_NOT_OPEN", &director(&["approvals", "give", &outdated]));
     let says = format!("no open offer is stated, it is on open offer {offer} now");
     assert!(text(&refused, "message").contains(&says), "{refused}");
-    let now = request_approval(&server, &officer(&contrary));
+    let current = request_approval(&server, &officer(&contrary));
     let listed = run_ok(&server, &director(&["approvals", "list", "--waiting"]));
     let stated = |of: &str| {
         let open = listed.as_array().unwrap().iter().find(|it| it["approval"] == of).unwrap();
         (open["entry"]["before"].clone(), open["entry"]["offers"].clone())
     };
-    assert_eq!((stated(&before), stated(&now)), ((json!("met"), json!([])), (json!("met"), json!([offer]))));
-    run_ok(&server, &director(&["approvals", "give", &now]));
+    assert_eq!((stated(&outdated), stated(&current)), ((json!("met"), json!([])), (json!("met"), json!([offer]))));
+    run_ok(&server, &director(&["approvals", "give", &current]));
     // The offer is for this school alone, so the list names the command that closes it.
     let named = run_ok(&server, &["offers", "identify"])["not_eligible_schools"].clone();
     let command = format!("tsio offers close {offer} --outcome ineligible");

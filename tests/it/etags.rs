@@ -14,7 +14,7 @@ use crate::raw_sql::{verified_heads, verified_length};
 
 both!(
     a_stale_etag_changes_nothing,
-    a_contact_of_many_is_all_or_none,
+    a_contact_with_several_offers_is_all_or_none,
     a_preview_of_identify_writes_nothing,
     a_preview_of_each_change_writes_nothing,
     a_text_that_no_database_can_store_is_a_field_violation,
@@ -40,7 +40,7 @@ async fn a_stale_etag_changes_nothing(db: Db) {
     assert_eq!(client.offer(&now.offer).await.assignee, "ann");
 }
 
-async fn a_contact_of_many_is_all_or_none(db: Db) {
+async fn a_contact_with_several_offers_is_all_or_none(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
@@ -53,17 +53,17 @@ async fn a_contact_of_many_is_all_or_none(db: Db) {
     };
     client.offers().close_offer(client.ask(close)).await.unwrap();
     let heads = verified_heads(&db);
-    let mut stale = contact(Party::ResponsibleBody, &[one, two], &fresh());
-    stale.offers[0].etag = one.etag.clone();
-    stale.offers[1].etag = "of-long-ago".to_owned();
-    let status = client.offers().contact_offers(client.ask(stale.clone())).await.unwrap_err();
+    let mut two_contacts = contact(Party::ResponsibleBody, &[one, two], &fresh());
+    two_contacts.offers[0].etag = one.etag.clone();
+    two_contacts.offers[1].etag = "of-long-ago".to_owned();
+    let status = client.offers().contact_offers(client.ask(two_contacts.clone())).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "ETAG_STALE"));
     let one_closed = contact(Party::ResponsibleBody, &[one, two, closed], &fresh());
     let status = client.offers().contact_offers(client.ask(one_closed)).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::FailedPrecondition, "STATE_NOT_ALLOWED"));
     assert_eq!(verified_heads(&db), heads);
-    stale.offers[1].etag = two.etag.clone();
-    let answer = client.offers().contact_offers(client.ask(stale)).await.unwrap().into_inner();
+    two_contacts.offers[1].etag = two.etag.clone();
+    let answer = client.offers().contact_offers(client.ask(two_contacts)).await.unwrap().into_inner();
     assert!(answer.offers.iter().all(|it| it.contacts.len() == 1));
     assert_eq!(verified_length(&db), heads[0].sequence + 2, "one event for each offer");
 }
@@ -145,8 +145,8 @@ async fn a_preview_of_each_change_writes_nothing(db: Db) {
     let outcome = Outcome::Withdrawn.into();
     let close = CloseOfferRequest { offer: others[1].offer.clone(), outcome, ..Default::default() };
     previewed!(&db, client, close_offer, close).unwrap();
-    // One event adopts the rules, and 19 make offers. The real calls write ten: contacts with two offers and with one, a
-    // corrected contact, an acceptance, a corrected date, an assignment, another region, a decline and a close.
+    // One event adopts the rules, and 19 make offers. The real calls write ten: contacts with two offers and with one,
+    // a corrected contact, an acceptance, a corrected date, an assignment, another region, a decline and a close.
     assert_eq!(verified_length(&db), 1 + 19 + 10);
 }
 

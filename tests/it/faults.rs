@@ -1,5 +1,5 @@
-//! Acknowledged changes are recorded exactly once, although rows fail, sessions end, the database is not available or
-//! the server is killed.
+//! Acknowledged changes are recorded exactly once, although rows cannot be written, sessions end, the database is not
+//! available or the server is killed.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use crate::harness::{Db, Server, both, run};
 use crate::load::{Load, OnFailure, check_all_recorded};
 use crate::raw_sql::{RawSql, verified_heads, verified_length};
 
-/// Longer than the server needs to notice the state of the database. It checks its readiness every 2 s, and a call waits
-/// some seconds.
+/// Longer than the server needs to notice the state of the database. It checks its readiness every 2 s, and a call
+/// waits some seconds.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// SQL that ends all sessions of the program, and returns how many it ended.
 pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \

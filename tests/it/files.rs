@@ -1,4 +1,5 @@
-//! Files that people saved again after the download. Some are refused, and others are imported with problems and notes.
+//! Files that people saved with another program after the download. Some are refused, and others are imported with
+//! problems and notes.
 //!
 //! Each test file is made from a sample by one change.
 
@@ -144,8 +145,8 @@ fn error_text(error: &Value) -> String {
     std::iter::once(text(error, "message")).chain(listed).collect::<Vec<_>>().join("\n")
 }
 
-/// A file's name and bytes, the numbers of rows and of accepted rows, the problems with line, column and reason, and the
-/// beginning of its only note; empty if it has no note.
+/// A file's name and bytes, the numbers of rows and of accepted rows, the problems with line, column and reason, and
+/// the beginning of its only note; empty if it has no note.
 type ImportedCase<'a> = (&'a str, Vec<u8>, [i64; 2], &'a [(i64, &'a str, &'a str)], &'a str);
 
 async fn changed_files_are_imported_with_problems_and_notes(db: Db) {
@@ -255,7 +256,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
     let folder = Folder::new();
     let [groups, membership, links, establishments] = REGISTER_AUGUST;
     // The change: Alderquill (90001) is proposed to close, and Foxlow Lantern (90003) was created in error.
-    let closing = |text: &str, status: &str, uid: &str| -> String {
+    let with_status = |text: &str, status: &str, uid: &str| -> String {
         let line = |line: &str| match line.contains(&format!("{uid},TR{uid}")) {
             true => line.replace(",OPEN,Open,", &format!(",,{status},")),
             false => line.to_owned(),
@@ -263,7 +264,7 @@ async fn a_trust_proposed_to_close_is_open(db: Db) {
         text.split_inclusive('\n').map(line).collect()
     };
     for (name, as_at) in [groups, membership] {
-        let text = closing(&closing(&sample(name), "Proposed to close", "90001"), "Created in error", "90003");
+        let text = with_status(&with_status(&sample(name), "Proposed to close", "90001"), "Created in error", "90003");
         assert!(text.contains("Proposed to close") && text.contains("Created in error"), "{name}");
         let file = folder.write(name, &bytes(&text));
         let answer = run_ok(&server, &["import", "register", &file, "--as-at", as_at]);

@@ -1,5 +1,5 @@
-//! Migrates databases of earlier versions, and verifies them up to the same head. The tests read these databases, change
-//! them, and repeat their recorded requests.
+//! Migrates databases of earlier versions, and verifies them up to the same head. The tests read these databases,
+//! change them, and repeat their recorded requests.
 //!
 //! Each issue adds the fixture of the version before it, so that each version keeps the promises of earlier ones
 //! (CONTRIBUTING.md says how). Every test here uses all fixtures.
@@ -163,11 +163,11 @@ fn verify_with_head(db: &Db, head: &Head) -> (i32, serde_json::Value) {
     verify(db, &["--programme", &head.programme, "--expect", &expect])
 }
 
-both!(texts_erased_before_are_adopted_with_the_rules);
+both!(the_adoption_lists_texts_erased_under_older_rules);
 
 /// Before rules 2 a text was erased by deleting its row. The event that adopts rules 2 lists the deleted texts. A text
 /// that is deleted after this event is a difference.
-async fn texts_erased_before_are_adopted_with_the_rules(db: Db) {
+async fn the_adoption_lists_texts_erased_under_older_rules(db: Db) {
     let database = if db.is_postgres() { "postgres" } else { "sqlite" };
     let fixture = Fixture::read(&folders()[0].join(database));
     assert!(!fixture.manifest.kinds.iter().any(|it| it == "rules_adopted"), "the fixture does not use older rules");
@@ -345,8 +345,8 @@ async fn work_goes_on(restored: RestoredFixture) {
 /// The commits of the versions that stored only the normalised reference of an invoice.
 const BEFORE_CLAIMS: [&str; 2] = ["9f9fc2a", "7cc23b9"];
 
-/// If an earlier version paid an invoice or funded a leader, this version refuses to do it again: for all strands, all
-/// spellings, and in parts. An invoice can be paid again after a full refund.
+/// If an earlier version paid an invoice or funded a leader, this version refuses to do it again, in any spelling and
+/// in parts. An invoice can be paid again after a full refund.
 async fn earlier_payments_stay_paid(restored: RestoredFixture) {
     let (mut server, _) = restored.serve().await;
     let client = Client::of(&server).await;

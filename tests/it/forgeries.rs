@@ -69,17 +69,17 @@ const FORGERIES: &[Forgery] = &[
     Forgery {
         name: "a school contacted before its responsible body",
         forge: school_first,
-        event: "school_told",
+        event: "school_contacted",
         rule: "CONTACT_MISSING",
     },
     Forgery {
-        name: "the rule that an offer was made by",
+        name: "another rule by which an offer was made",
         forge: other_rule,
         event: "identified",
         rule: "rule E1_RI_IN_YEAR, which no row",
     },
     Forgery {
-        name: "grades of the rows",
+        name: "other grades in the rows of Ofsted's file",
         forge: grades,
         event: "identified",
         rule: "rule E2_RI_TWICE_ON_ENTRY, which no row",
@@ -91,7 +91,7 @@ const FORGERIES: &[Forgery] = &[
         rule: "PROVIDER_NOT_ACCREDITED",
     },
     Forgery {
-        name: "the terms, rewritten with all that is pinned to them",
+        name: "other terms, with their hash in offers and events",
         forge: terms,
         event: "",
         rule: "their rules were rewritten",
@@ -109,7 +109,7 @@ fn target(word: &str) -> String {
         "credit" => first(&format!("e.kind = 'awarded' AND e.body LIKE '%\"credit\"%' AND {ALONE}")),
         "second_payment" => first("e.kind = 'drawn' AND e.body LIKE '%\"invoice\":\"INV8B\"%'"),
         "referred" => first("e.kind = 'referral_approved'"),
-        "school_told" => first("e.kind = 'contacted' AND e.body LIKE '%\"party\":\"school\"%'"),
+        "school_contacted" => first("e.kind = 'contacted' AND e.body LIKE '%\"party\":\"school\"%'"),
         "identified" => {
             first("e.kind = 'identified' AND e.body LIKE '%\"standalone\"%\"rules\":[\"E2_RI_TWICE_ON_ENTRY\"]%'")
         }
@@ -130,9 +130,12 @@ fn update_event(word: &str, set: &str) -> String {
 
 fn self_approval(_: &Forger) -> Vec<String> {
     let given = target("approved");
-    let asker = "(SELECT MIN(requested_by) FROM approvals WHERE action = 'allocate_fund' AND state = 'carried_out')";
+    let requester =
+        "(SELECT MIN(requested_by) FROM approvals WHERE action = 'allocate_fund' AND state = 'carried_out')";
     vec![
-        format!("UPDATE events SET actor = {asker} WHERE programme = '{YEAR}' AND seq IN (({given}), ({given}) + 1)"),
+        format!(
+            "UPDATE events SET actor = {requester} WHERE programme = '{YEAR}' AND seq IN (({given}), ({given}) + 1)"
+        ),
         format!(
             "UPDATE approvals SET given_by = requested_by, given_key = requested_key WHERE programme = '{YEAR}' \
              AND action = 'allocate_fund' AND state = 'carried_out'"
@@ -218,7 +221,7 @@ fn own_referral(_: &Forger) -> Vec<String> {
 }
 
 fn school_first(forger: &Forger) -> Vec<String> {
-    let seq = target("school_told");
+    let seq = target("school_contacted");
     let call = format!("(SELECT request_id FROM events WHERE programme = '{YEAR}' AND seq = ({seq}))");
     let contact_events = format!("(SELECT seq FROM events WHERE programme = '{YEAR}' AND request_id = {call})");
     let day = forger.date("2021-09-01");

@@ -52,8 +52,8 @@ async fn funds_are_created_and_allocated(db: Db) {
     assert_eq!(run_refused(&server, &create("nlg", &["--region", "Mercia"]))["code"], "INVALID_ARGUMENT");
     let unknown = run_refused(&server, &create("books", &[]));
     assert!(["NOT_FOUND", "INVALID_ARGUMENT"].map(Value::from).contains(&unknown["code"]), "{unknown}");
-    let of_nowhere = ["funds", "create", "--programme", "1999-00", "--strand", "credit"];
-    assert_eq!(run_refused(&server, &of_nowhere)["code"], "NOT_FOUND");
+    let unknown_programme = ["funds", "create", "--programme", "1999-00", "--strand", "credit"];
+    assert_eq!(run_refused(&server, &unknown_programme)["code"], "NOT_FOUND");
 
     // From an empty fund the largest withdrawal is zero.
     let error =
@@ -153,6 +153,7 @@ async fn movements_by_one_person_alone_count_together(db: Db) {
     // An approved allocation is not added to the amounts of either person.
     check_allowed("bob", &["funds", "allocate", &fund, "50000"]);
     check_allowed("ann", &["funds", "withdraw", &fund, "20000"]);
+    // `Ann` and `ann` are the same person.
     for words in [
         ["funds", "allocate", &fund, "0.01"].as_slice(),
         &["funds", "withdraw", &fund, "0.01"],

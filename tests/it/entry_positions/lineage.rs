@@ -1,8 +1,9 @@
-//! A successor takes over the decision about its predecessor, and the judgement with which the predecessor entered the year.
+//! A successor takes over the decision about its predecessor, and the judgement with which the predecessor entered the
+//! year.
 //!
-//! 990099 in Devon follows 990002 in Birmingham, and 990098 in Barnet follows 910032, which was never inspected. By a file
-//! of October they have judgements that were made under these URNs. 990097 in Birmingham has judgements of two earlier
-//! schools: of 910004, whose entry position is *not met*, and of 900004.
+//! A file of October has three new schools with judgements that were made under older URNs. 990099 in Devon has those
+//! of 990002 in Birmingham. 990098 in Barnet has those of 910032, which was never inspected. 990097 in Birmingham has
+//! those of two earlier schools: of 910004, whose entry position is *not met*, and of 900004.
 
 use serde_json::json;
 
@@ -13,18 +14,19 @@ use crate::samples::{as_person, run_ok, run_refused_for, text, verify_ok};
 
 both!(
     only_the_region_of_the_decided_school_sees_who_decided,
-    a_link_and_a_file_pass_on_a_position_not_met,
+    a_position_not_met_is_passed_on_by_a_link_and_a_file,
     a_position_not_met_in_a_chain_of_three_is_not_overridden,
 );
 
 const AWAY: &str = "South-West England";
 
-/// Imports a file of October: the row of 990002 in September, under newer URNs in other places.
+/// Imports the file of October. Its rows are copies of the row of 990002 in September, with another URN and LAESTAB,
+/// and with the URNs under which the current and the previous judgement were made.
 fn october(server: &Server, folder: &Folder) {
     let september = std::fs::read(july(folder, &["990002"])).unwrap();
     let september: String = september.iter().map(|byte| char::from(*byte)).collect();
     let (header, row) = september.trim_end().split_once('\n').unwrap();
-    let follows = |urn: &str, laestab: &str, [current, previous]: [&str; 2]| {
+    let successor_row = |urn: &str, laestab: &str, [current, previous]: [&str; 2]| {
         assert_eq!(row.matches(",900002,").count(), 2, "{row}");
         let row =
             row.replacen(",900002,", &format!(",{current},"), 1).replacen(",900002,", &format!(",{previous},"), 1);
@@ -34,9 +36,9 @@ fn october(server: &Server, folder: &Folder) {
     };
     let rows = [
         header.to_owned(),
-        follows("990097", "3302097", ["910004", "900004"]),
-        follows("990098", "3022098", ["910032"; 2]),
-        follows("990099", "8782002", ["990002"; 2]),
+        successor_row("990097", "3302097", ["910004", "900004"]),
+        successor_row("990098", "3022098", ["910032"; 2]),
+        successor_row("990099", "8782002", ["990002"; 2]),
     ];
     let file = folder.write("october.csv", (rows.join("\n") + "\n").as_bytes());
     run_ok(server, &["import", "ofsted", &file, "--as-at", "2021-10-31", "--accept-problems"]);
@@ -60,7 +62,8 @@ async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
     let west = in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]);
     assert_eq!(run_ok(&server, &west)["entry_decisions"][0]["counts"], true, "for its successor");
 
-    // The decision applies to the successor: the same position is refused, and the approval of the contrary states it.
+    // The decision applies to the successor: the same position is refused, and the approval of the other position
+    // states the decision.
     let ask = |position| ["eligibility", "decide", "990099", "--position", position, "--reason", "seen"];
     let again = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(AWAY, "olga", "case-officer", &ask("met")));
     assert!(text(&again, "message").contains("decided already of URN 990002, which it follows: met"), "{again}");
@@ -74,8 +77,9 @@ async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
     verify_ok(&db);
 }
 
-/// The entry position of 910004 is *not met*. By a link 910032 follows it, and by the file 990098 follows 910032.
-async fn a_link_and_a_file_pass_on_a_position_not_met(db: Db) {
+/// The entry position of 910004 is *not met*. A link says that 910032 follows it, and the file says that 990098 follows
+/// 910032.
+async fn a_position_not_met_is_passed_on_by_a_link_and_a_file(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     october(&server, &folder);
     let explain = ["eligibility", "explain", "990098"];

@@ -1,5 +1,5 @@
-//! An event cites an event of the register's record, and depends on the files that counted at that moment. `tsio verify`
-//! names forged citations.
+//! An event cites an event of the register's record, and depends on the files that counted at that moment.
+//! `tsio verify` names forged citations.
 
 use super::forger::Forger;
 use super::is_careless;
@@ -21,7 +21,8 @@ fn cite(from: i64, to: i64) -> Vec<String> {
     vec![format!("UPDATE events SET body = REPLACE(body, '{from}', '{to}') WHERE programme = '{YEAR}'")]
 }
 
-/// In the register's record, events 2 to 5 are the four register files, 6 is August, 7 is September; 10 withdraws September.
+/// In the register's record, events 2 to 5 are the four register files, 6 is August and 7 is September. Event 10
+/// withdraws September.
 const CITATIONS: [Citation; 4] = [
     ("September before it landed", |_| cite(7, 6), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),
     ("September once it was withdrawn", |_| cite(7, 10), "E1_RI_IN_YEAR", "rule E1_RI_IN_YEAR, which no row"),

@@ -13,6 +13,7 @@ use crate::client::YEAR;
 use crate::harness::Db;
 use crate::raw_sql::RawSql;
 
+/// A page size larger than any record of these tests, so that one read returns all events or entries.
 const EVERY: u64 = 1_000_000;
 /// Tables with triggers and constraints that prevent a forgery.
 const GUARDED: [&str; 7] = ["events", "entries", "approvals", "referrals", "awards", "accounts", "invoices"];
@@ -68,7 +69,8 @@ impl Forger {
         } else {
             sql.push("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON".to_owned());
             sql.extend(["events", "entries"].into_iter().flat_map(|table| {
-                ["updated", "deleted", "replaced"].map(|done| format!("DROP TRIGGER IF EXISTS {table}_are_not_{done}"))
+                ["updated", "deleted", "replaced"]
+                    .map(|change| format!("DROP TRIGGER IF EXISTS {table}_are_not_{change}"))
             }));
         }
         for it in sql {
@@ -112,10 +114,10 @@ impl Forger {
         assert_ne!(old, new);
         let (text, hash) = (new.replace('\'', "''"), hash_of(&new));
         let bytes = self.bytes(hash);
-        let pinned = if self.db.is_postgres() { "encode(sha256, 'hex')" } else { "LOWER(HEX(sha256))" };
+        let stored_hash = if self.db.is_postgres() { "encode(sha256, 'hex')" } else { "LOWER(HEX(sha256))" };
         vec![
             format!(
-                "UPDATE events SET body = REPLACE(body, (SELECT {pinned} FROM terms WHERE programme = '{YEAR}'), '{hash}') \
+                "UPDATE events SET body = REPLACE(body, (SELECT {stored_hash} FROM terms WHERE programme = '{YEAR}'), '{hash}') \
                  WHERE programme = '{YEAR}' AND kind = 'identified'"
             ),
             format!("UPDATE offers SET terms_sha256 = {bytes} WHERE programme = '{YEAR}'"),
