@@ -209,7 +209,7 @@ fn one_call_finds_the_disk_full() {
 }
 
 #[test]
-fn one_call_fails_and_leaves_half() {
+fn one_call_fails_after_half_of_its_bytes() {
     run_within(MAX_SWEEP, sweep(Fault { error: EIO, times: 1, partial: true }));
 }
 

@@ -47,17 +47,17 @@ impl Shapes {
         self.run_as(&[], args)
     }
 
-    /// Runs a command that has to succeed, with these global options before it.
-    fn run_as(&mut self, before: &[&str], args: &[&str]) -> Value {
-        let answer = cli(&self.server, &[before, args].concat());
+    /// Runs a command that has to succeed, with these global options.
+    fn run_as(&mut self, options: &[&str], args: &[&str]) -> Value {
+        let answer = cli(&self.server, &[options, args].concat());
         assert_eq!(answer.code, 0, "{args:?}\n{}{}", answer.stdout, answer.stderr);
         self.add(&file_name(args), &answer.json);
         answer.json
     }
 
     /// Runs a command that has to be refused for this reason.
-    fn refused(&mut self, reason: &str, before: &[&str], args: &[&str]) -> Value {
-        let answer = cli(&self.server, &[before, args].concat());
+    fn refused(&mut self, reason: &str, options: &[&str], args: &[&str]) -> Value {
+        let answer = cli(&self.server, &[options, args].concat());
         assert_eq!((answer.code, &answer.json["error"]["reason"]), (1, &Value::from(reason)), "{args:?}");
         self.add("refused", &answer.json);
         answer.json["error"].clone()
@@ -109,11 +109,11 @@ async fn every_command_has_the_shape_of_its_file(db: Db) {
 /// document.
 fn check_files(seen: &BTreeMap<String, Shape>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/json_shapes");
-    let write = setting("TSIO_WRITE_SHAPES").is_some();
+    let writes_files = setting("TSIO_WRITE_SHAPES").is_some();
     let mut mismatches = Vec::new();
     for (name, shape) in seen {
         let (file, current) = (folder.join(format!("{name}.json")), shape.to_json());
-        if write {
+        if writes_files {
             fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&current).unwrap())).unwrap();
         }
         let stored = fs::read_to_string(&file).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! Power cuts under load. Each acknowledged call is recorded, and each other call is recorded completely or not at all.
 //! A call that is repeated under its id gets the same answer.
 //!
-//! The power is cut after a random number of answers. A failure prints the seed, and `TSIO_SEED` sets it. `TSIO_KILLS`
-//! sets the number of power cuts.
+//! A power cut is simulated after a random number of answers: the server is killed or, on PostgreSQL, the database
+//! crashes. A failure prints the seed, and `TSIO_SEED` sets it. `TSIO_KILLS` sets the number of power cuts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ const KILLS: u64 = 3;
 const MAX_ANSWERS: usize = 80;
 /// How long a round may take: the load, a start of the server, and the checks.
 const MAX_ROUND: Duration = Duration::from_secs(40);
-/// The first allocations of the fund. Each is small enough for one person to allocate alone.
+/// The number of first allocations of the fund. Each is small enough for one person to allocate alone.
 const ALLOCATIONS: usize = 20;
 /// The pence of one first allocation.
 const ALLOCATION: i64 = 5_000_000;
@@ -150,7 +150,8 @@ impl Fixture {
         panic!("{it:?} is not answered after {MAX_TRIES} tries");
     }
 
-    /// Reads until no read fails. A connection of the pool from before the power cut fails one read, and is then closed.
+    /// Reads until no read fails. A connection of the pool from before the power cut fails one read, and is then
+    /// closed.
     async fn replace_connections(&self, client: &Client) {
         let read = || async {
             let request = client.ask(GetAwardRequest { award: self.award.clone() });
@@ -235,8 +236,8 @@ async fn make_calls(client: Client, fixture: Fixture, mut rng: Rng, first: i64, 
         match answer {
             Ok(answer) => sent.answer = Some(answer),
             Err(status) => {
-                let lost = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
-                assert!(lost.contains(&status.code()), "{sent:?}: {status:?}");
+                let lost_codes = [Code::Unavailable, Code::Unknown, Code::Cancelled, Code::Internal];
+                assert!(lost_codes.contains(&status.code()), "{sent:?}: {status:?}");
                 all.push(sent);
                 break;
             }
@@ -247,8 +248,9 @@ async fn make_calls(client: Client, fixture: Fixture, mut rng: Rng, first: i64, 
     all
 }
 
-/// Checks that each answered call is recorded once, in the fund's entries and in the offer's events. Each other call is
-/// in both or in neither. Nothing else is recorded, and the balances are the sums of the entries.
+/// Checks that each answered call is recorded once: in the fund's entries and, unless it is an allocation, in the
+/// offer's events. Each other call is recorded in the same way or not at all. No other entry is recorded, and the
+/// balances are the sums of the entries.
 async fn check_all_or_nothing(client: &Client, fixture: &Fixture, all: &[Sent]) {
     let mut sent_by_amount: BTreeMap<(&str, i64), &Sent> = BTreeMap::new();
     for it in all {

@@ -208,12 +208,12 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     verified_heads(&db);
     let mut raw_sql = RawSql::of(&db).await;
     let fund = raw_sql.id(&funds[0].fund);
-    let gone = format!(
+    let remove = format!(
         "CREATE TABLE kept AS SELECT * FROM accounts WHERE id = {fund}; DELETE FROM accounts WHERE id = {fund}"
     );
     let named = format!("account {}: the record makes it", funds[0].fund);
-    let back = "INSERT INTO accounts SELECT * FROM kept".to_owned();
-    check_each_is_named(&db, &mut raw_sql, vec![(gone, named, back)]).await;
+    let restore = "INSERT INTO accounts SELECT * FROM kept".to_owned();
+    check_each_is_named(&db, &mut raw_sql, vec![(remove, named, restore)]).await;
 }
 
 async fn many_verify_at_once(db: Db) {
@@ -277,7 +277,8 @@ async fn call_verify_ledger(db: &Db) -> VerifyLedgerResponse {
     client.finance_service().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
 }
 
-/// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added.
+/// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added. On PostgreSQL it
+/// also restores two foreign keys.
 pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \

@@ -1,4 +1,4 @@
-//! Lists of offers and of other things: filters, order, pages, and the fields of an answer.
+//! Lists of offers and of other items: filters, order, pages, and the fields of an answer.
 
 mod by_id;
 mod eligibility;
@@ -216,7 +216,8 @@ async fn pages_hold_each_matching_offer_once_and_in_order(db: Db) {
     assert!(selective * 2 > total, "too few filters select a part of the offers: {selective} of {total}");
 }
 
-/// Offers are created between two pages. Each earlier offer is still listed, and no offer is listed twice.
+/// In each order an offer is changed between two pages, and in the order by name three offers are created too. Each
+/// earlier offer is still listed, and no offer is listed twice.
 async fn offers_created_between_pages_hide_no_others(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
@@ -371,6 +372,7 @@ async fn the_command_line_lists_and_shows(db: Db) {
     let (_, offers) = seed_states(&server).await;
     let list = |words: &[&str]| run_ok(&server, &[&["offers", "list"], words].concat());
     let listed = list(&["--filter", "recipient_kind = STANDALONE AND recipient < 910004", "--order-by", "name desc"]);
+    // The URNs of schools begin at 900001; the UIDs of trusts are lower.
     let mut expected: Vec<&Offer> = offers.iter().filter(|it| (900_001..910_004).contains(&it.recipient)).collect();
     expected.sort_by(|a, b| (&b.name, &b.offer).cmp(&(&a.name, &a.offer)));
     assert_eq!(numbers(&listed, "recipient"), expected.iter().map(|it| i64::from(it.recipient)).collect::<Vec<_>>());

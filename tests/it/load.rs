@@ -13,7 +13,7 @@ use tsio::proto::Offer;
 
 use crate::client::{Client, fresh};
 
-/// Concurrent callers.
+/// The number of concurrent callers.
 const CALLERS: usize = 8;
 
 /// What a caller does when a call fails.
@@ -103,8 +103,8 @@ async fn make_calls(
     all
 }
 
-/// Checks that each sent change is recorded exactly once, that nothing else is recorded, and that a repeated call gets
-/// its first answer.
+/// Checks that each sent change is recorded exactly once, that no other assignment is recorded, and that a repeated
+/// call gets its first answer.
 pub(crate) async fn check_all_recorded(client: &Client, offers: &[Offer], sent: &[Sent]) {
     for chunk in sent.chunks(100) {
         let again = join_all(chunk.iter().map(|it| client.assign(&it.offer, &it.assignee, &it.id))).await;

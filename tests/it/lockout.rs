@@ -1,5 +1,5 @@
-//! No client can lock out the others. With any number of other connections, a caller with a valid token is served within
-//! two seconds on an idle machine. Memory stays limited, and the log and the metrics report the attack.
+//! No client can lock out the others. With any number of other connections, a caller with a valid token is served
+//! within two seconds on an idle machine. Memory stays limited, and the log and the metrics report the attack.
 
 mod callers;
 mod certificates;
@@ -26,7 +26,7 @@ use crate::metrics::Scrape;
 
 /// The time in which a caller with a valid token has to be served on an idle machine.
 const MAX_SERVICE_TIME: Duration = Duration::from_secs(2);
-/// On a busy machine a caller has to be served in this many times the start time of the server, if that is longer.
+/// On a busy machine that time is longer: the time that the server took to start, times this number.
 const START_TIMES: u32 = 4;
 /// Longer than any wait of these tests takes.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -41,6 +41,7 @@ struct TestServer {
 }
 
 impl TestServer {
+    /// Starts a server. `more` is appended to its configuration.
     fn start(db: &Db, more: &str) -> Self {
         Self::start_by(Path::new(TSIO), db, more)
     }
@@ -79,8 +80,8 @@ impl TestServer {
         assert!(served.await.is_ok(), "not served within {:?}", self.max_service_time);
     }
 
-    /// As [`Self::check_served`], but the caller retries broken connections. With few slots a connection may be closed
-    /// for newer ones before its first call arrives.
+    /// Does the same as [`Self::check_served`], but the caller retries broken connections. With few slots a connection
+    /// may be closed for newer ones before its first call arrives.
     async fn check_served_with_retries(&self, token: &str) {
         let served = timeout(self.max_service_time, async {
             loop {

@@ -67,7 +67,8 @@ impl Db {
         Self::start_own_cluster(Options::default())
     }
 
-    /// As [`Db::postgres_alone`], with the tables in this folder and these variables in the environment of the cluster.
+    /// The same as [`Db::postgres_alone`], with the tables in this folder and these variables in the environment of the
+    /// cluster.
     pub(crate) fn postgres_on(folder: &Path, environment: &[(&str, &str)]) -> Self {
         Self::start_own_cluster(Options { tables: Some(folder), environment, ..Options::default() })
     }

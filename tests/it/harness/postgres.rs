@@ -1,9 +1,10 @@
 //! Starts one throw-away PostgreSQL cluster for a whole test run, and makes one database in it for each test.
 //!
 //! nextest runs each test in its own process, so processes share the cluster. The first process that needs it starts it
-//! under a lock. `keeper.sh` stops it when no process has used it for some seconds. If `keeper.lock` is free, no cluster
-//! runs, and a new one replaces the files that a killed run left. A server whose data is deleted ends by itself. This
-//! module signals only processes that it started, and does not touch other clusters of the machine.
+//! under a lock. `keeper.sh` stops it when no process has used it for some seconds. If `keeper.lock` is free, no
+//! cluster runs, and a new one replaces the files that a killed run left. A PostgreSQL server ends by itself when its
+//! files are deleted. This module signals only processes that it started, and does not touch other clusters of the
+//! machine.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};

@@ -41,12 +41,12 @@ impl Process {
         Self::start_in(command, &[])
     }
 
-    /// As [`Self::start`], with these variables in its environment.
+    /// Does the same as [`Self::start`], with these variables in its environment.
     pub(crate) fn start_in(command: &mut Command, environment: &[(String, String)]) -> Self {
         Self::spawn(command.stdin(Stdio::null()), environment)
     }
 
-    /// As [`Self::start_in`], but returns its standard input too.
+    /// Does the same as [`Self::start_in`], and also returns the standard input of the process.
     pub(crate) fn start_with_input(command: &mut Command, environment: &[(String, String)]) -> (Self, ChildStdin) {
         let mut process = Self::spawn(command.stdin(Stdio::piped()), environment);
         let input = process.child.stdin.take().unwrap();
@@ -86,8 +86,8 @@ impl Process {
         self.stderr.text.lock().unwrap().clone()
     }
 
-    /// Waits until standard error meets a condition, and returns it. Waiting is needed because text that the process has
-    /// written may not have been read yet. Panics if the condition is not met in this time.
+    /// Waits until standard error meets a condition, and returns it. Waiting is needed because text that the process
+    /// has written may not have been read yet. Panics if the condition is not met in this time.
     pub(crate) fn wait_for_stderr(&self, is_met: impl Fn(&str) -> bool, within: Duration) -> String {
         let text = self.stderr.text.lock().unwrap();
         let (text, _) = self.stderr.grown.wait_timeout_while(text, within, |it| !is_met(it)).unwrap();
@@ -133,7 +133,7 @@ impl Process {
         assert!(sent.success(), "kill -{name} {}: {sent}", self.id());
     }
 
-    /// Kills the process with SIGKILL, and waits for its end. Data that it has not made durable is lost.
+    /// Kills the process with SIGKILL, and waits for its end. Data that it has not written yet is lost.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.reap();

@@ -97,7 +97,7 @@ impl Server {
         self.process.end(MAX_STOP)
     }
 
-    /// Ends the server as a power cut would.
+    /// Kills the server with SIGKILL, so that it writes nothing more.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
     }

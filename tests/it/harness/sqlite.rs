@@ -33,7 +33,7 @@ pub(crate) fn create(program: &Path) -> SqliteDatabase {
     create_in(program, &std::env::temp_dir())
 }
 
-/// As [`create`], in a new folder below this one.
+/// Does the same as [`create`], in a new folder below this one.
 pub(crate) fn create_in(program: &Path, folder: &Path) -> SqliteDatabase {
     let database = SqliteDatabase { folder: TempDir::with_prefix_in("tsio-it-", folder).unwrap() };
     fs::copy(template(program), database.file()).unwrap();

@@ -73,7 +73,8 @@ fn a_server_starts_stalls_stops_and_starts_again() {
     assert_eq!(server.stderr().trim(), format!("serving {}", db.url()));
 }
 
-/// The state letter in `/proc`; the kernel stops a process a moment after the signal is sent.
+/// The state letter of a process in `/proc`. Waits for the state *stopped*, because the kernel stops a process a moment
+/// after the signal is sent.
 fn state_of(pid: u32) -> char {
     let mut state = '?';
     for _ in 0..10_000 {

@@ -1,13 +1,14 @@
 /*
  * Fails file calls of one process on purpose. LD_PRELOAD loads it into the process.
  *
- * Calls that change a file below the folder of TSIO_FAULT_FOLDER are counted: write, pwrite, pwrite64, pwritev, pwritev64,
- * fsync, fdatasync, ftruncate, ftruncate64 and posix_fallocate. The file of TSIO_FAULT_CONTROL, mapped into this process, holds five numbers of 64 bits:
+ * Calls that change a file below the folder of TSIO_FAULT_FOLDER are counted: write, pwrite, pwrite64, pwritev,
+ * pwritev64, fsync, fdatasync, ftruncate, ftruncate64 and posix_fallocate. The file of TSIO_FAULT_CONTROL, mapped into
+ * this process, holds five numbers of 64 bits:
  *
  *   0  calls counted so far (written here)
- *   1  the first call that fails, from 1; 0 fails none
+ *   1  the first call that fails, from 1; 0 if no call fails
  *   2  the last call that fails
- *   3  the errno it fails with
+ *   3  the errno that the calls fail with
  *   4  1: a failing write writes half of its bytes first, as on a full disk
  */
 #define _GNU_SOURCE
@@ -69,6 +70,7 @@ static int is_partial(void) { return atomic_load(&control->partial) == 1; }
   static __typeof__(name) *next; \
   if (next == NULL) next = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
+/* A partial write() succeeds: it returns the number of bytes that it wrote. */
 ssize_t write(int fd, const void *bytes, size_t count) {
   NEXT(write);
   if (!fails(fd)) return next(fd, bytes, count);

@@ -32,7 +32,7 @@ pub(super) fn funds(shapes: &mut Shapes) {
     shapes.by_two(ANN, BOB, &["funds", "withdraw", &governance, "52000", "--on", "2021-09-06"]);
 }
 
-/// Contacts both parties and accepts the offer.
+/// Contacts the responsible body, and the school if it accepts the offer. Then the offer is accepted.
 fn accept(shapes: &mut Shapes, offer: &str, by: &str) {
     let contact = |party: &'static str, on| ["offers", "contact", offer, "--party", party, "--on", on];
     shapes.run(&contact("responsible-body", "2021-09-13"));
@@ -61,8 +61,9 @@ pub(super) fn offers_and_awards(shapes: &mut Shapes) {
     let contacts = shapes.run(&["offers", "show", &other])["contacts"].clone();
     let contact = contacts.as_array().unwrap().last().unwrap()["contact"].to_string();
     shapes.run(&["offers", "correct", &other, "--contact", &contact, "--note", "another school rung"]);
-    let date = ["offers", "correct-date", &school, "accepted", "--on", "2021-09-21", "--reason", "the letter's"];
-    shapes.run(&date);
+    let correct_date =
+        ["offers", "correct-date", &school, "accepted", "--on", "2021-09-21", "--reason", "the letter's"];
+    shapes.run(&correct_date);
     shapes.run(&["offers", "assign", &school, "--to", "a.officer"]);
     shapes.run(&["offers", "region", &other, "--to", "South-West England"]);
     shapes.run(&["offers", "note", &school, "rang the head teacher"]);
@@ -138,8 +139,8 @@ fn bundle(shapes: &mut Shapes, trust: &str) {
     let board = json!({"strand": "nlg", "amount": "100", "because": "a new board", "leader": "nlg-3"});
     fs::write(&file, json!({ "awards": [leader, board] }).to_string()).unwrap();
     let words = ["awards", "bundle", trust, file.to_str().unwrap(), "--on", "2021-10-01"];
-    let tried = shapes.run(&[&words[..], &["--check"]].concat());
+    let checked = shapes.run(&[&words[..], &["--check"]].concat());
     let made = shapes.run(&words);
-    assert_eq!([&tried, &made].map(|it| it.as_array().map(Vec::len)), [Some(2); 2]);
-    assert_ne!(tried[0]["judged_at_sequence"], Value::Null);
+    assert_eq!([&checked, &made].map(|it| it.as_array().map(Vec::len)), [Some(2); 2]);
+    assert_ne!(checked[0]["judged_at_sequence"], Value::Null);
 }

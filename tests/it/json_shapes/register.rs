@@ -90,11 +90,11 @@ pub(super) fn imports(shapes: &mut Shapes) {
     shapes.refused("FILE_REFUSED", &[], &["import", "register", &files[1], "--as-at", "2022-03-31"]);
 
     let listed = shapes.run(&["import", "list"]);
-    let of = |as_at: &str, kind: &str| {
+    let id_of = |as_at: &str, kind: &str| {
         let mut all = listed.as_array().unwrap().iter();
         text(all.find(|it| it["as_at"] == as_at && it["kind"] == kind).unwrap(), "import_id")
     };
-    let (august, september) = (of(AUGUST.1, "ofsted"), of(SEPTEMBER.1, "ofsted"));
+    let (august, september) = (id_of(AUGUST.1, "ofsted"), id_of(SEPTEMBER.1, "ofsted"));
     let corrected = import_args(SEPTEMBER_CORRECTED);
     let corrected = corrected.each_ref().map(String::as_str);
     shapes.run(&[&corrected[..], &["--replaces", &september]].concat());

@@ -83,11 +83,11 @@ impl Shape {
 
 impl Keys {
     fn add(&mut self, other: Self) {
-        let lacking = |these: &Self, those: &Self| -> Vec<String> {
-            those.shapes.keys().filter(|key| !these.shapes.contains_key(*key)).cloned().collect()
+        let lacking = |keys: &Self, others: &Self| -> Vec<String> {
+            others.shapes.keys().filter(|key| !keys.shapes.contains_key(*key)).cloned().collect()
         };
-        let lacks = [lacking(self, &other), lacking(&other, self)].concat();
-        self.optional.extend(lacks.into_iter().chain(other.optional));
+        let lacking_keys = [lacking(self, &other), lacking(&other, self)].concat();
+        self.optional.extend(lacking_keys.into_iter().chain(other.optional));
         for (key, shape) in other.shapes {
             self.shapes.entry(key).or_default().add(shape);
         }

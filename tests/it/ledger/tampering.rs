@@ -7,12 +7,12 @@ use crate::record::Tampering;
 
 /// All ways to tamper. They need a connection on which the triggers of entries do not fire.
 pub(super) async fn all(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
-    let mut rows = covered(raw_sql, fixture).await;
+    let mut rows = entries_and_balances(raw_sql, fixture).await;
     rows.extend(outside_balances(raw_sql, fixture).await);
     rows.extend(claims(raw_sql, fixture));
     rows.extend(account_days(raw_sql, fixture));
     rows.extend(unreadable(raw_sql, fixture));
-    rows.extend(forged(raw_sql));
+    rows.extend(impossible_entries(raw_sql));
     rows.extend(of_unknown_programme(raw_sql, fixture));
     if matches!(raw_sql, RawSql::Postgres(_)) {
         rows.extend(infinite_dates(raw_sql, fixture));
@@ -21,11 +21,11 @@ pub(super) async fn all(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Ta
 }
 
 /// Entries, which the chain covers, and the balances and awards that are computed from them.
-async fn covered(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
+async fn entries_and_balances(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, nle_fund, offer, credit, days, fees, .. } = fixture;
-    let [fund, nle, caps, award, leader, paid] =
+    let [fund_id, nle_id, offer_id, credit_id, days_id, fees_id] =
         [credit_fund, nle_fund, offer, credit, days, fees].map(|it| raw_sql.id(it));
-    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
+    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund_id} AND verb = 'spend')");
     let event = raw_sql.number(&format!("SELECT event_seq FROM entries WHERE {entry}")).await;
     let of_event = format!("event {event}");
     vec![
@@ -41,45 +41,45 @@ async fn covered(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering
             format!("UPDATE entries SET period = 'FY2021-22/M08' WHERE {entry}"),
         ),
         (
-            format!("UPDATE entries SET account_id = {nle} WHERE {entry}"),
+            format!("UPDATE entries SET account_id = {nle_id} WHERE {entry}"),
             of_event.clone(),
-            format!("UPDATE entries SET account_id = {fund} WHERE event_seq = {event} AND account_id = {nle}"),
+            format!("UPDATE entries SET account_id = {fund_id} WHERE event_seq = {event} AND account_id = {nle_id}"),
         ),
         // Balances, changed so that the buckets still add up.
         (
-            format!("UPDATE accounts SET available = available + 7, outside = outside - 7 WHERE id = {fund}"),
+            format!("UPDATE accounts SET available = available + 7, outside = outside - 7 WHERE id = {fund_id}"),
             credit_fund.clone(),
-            format!("UPDATE accounts SET available = available - 7, outside = outside + 7 WHERE id = {fund}"),
+            format!("UPDATE accounts SET available = available - 7, outside = outside + 7 WHERE id = {fund_id}"),
         ),
         (
-            format!("UPDATE accounts SET committed = committed + 7, spent = spent - 7 WHERE id = {nle}"),
+            format!("UPDATE accounts SET committed = committed + 7, spent = spent - 7 WHERE id = {nle_id}"),
             nle_fund.clone(),
-            format!("UPDATE accounts SET committed = committed - 7, spent = spent + 7 WHERE id = {nle}"),
+            format!("UPDATE accounts SET committed = committed - 7, spent = spent + 7 WHERE id = {nle_id}"),
         ),
         (
             format!(
-                "UPDATE accounts SET available = available + 1, outside = outside - 1 WHERE offer_id = {caps} AND strand = 'nle'"
+                "UPDATE accounts SET available = available + 1, outside = outside - 1 WHERE offer_id = {offer_id} AND strand = 'nle'"
             ),
             offer.clone(),
             format!(
-                "UPDATE accounts SET available = available - 1, outside = outside + 1 WHERE offer_id = {caps} AND strand = 'nle'"
+                "UPDATE accounts SET available = available - 1, outside = outside + 1 WHERE offer_id = {offer_id} AND strand = 'nle'"
             ),
         ),
         // Awards, with their bookings and invoices.
         (
-            format!("UPDATE awards SET drawn = drawn + 1 WHERE id = {award}"),
+            format!("UPDATE awards SET drawn = drawn + 1 WHERE id = {credit_id}"),
             credit.clone(),
-            format!("UPDATE awards SET drawn = drawn - 1 WHERE id = {award}"),
+            format!("UPDATE awards SET drawn = drawn - 1 WHERE id = {credit_id}"),
         ),
         (
-            format!("UPDATE bookings SET state = 'delivered' WHERE award_id = {leader} AND state = 'booked'"),
+            format!("UPDATE bookings SET state = 'delivered' WHERE award_id = {days_id} AND state = 'booked'"),
             days.clone(),
-            format!("UPDATE bookings SET state = 'booked' WHERE award_id = {leader} AND half_days = 1"),
+            format!("UPDATE bookings SET state = 'booked' WHERE award_id = {days_id} AND half_days = 1"),
         ),
         (
-            format!("UPDATE invoices SET reference = 'INV8' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET reference = 'INV8' WHERE award_id = {fees_id}"),
             fees.clone(),
-            format!("UPDATE invoices SET reference = 'INV7' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET reference = 'INV7' WHERE award_id = {fees_id}"),
         ),
     ]
 }
@@ -87,20 +87,20 @@ async fn covered(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering
 /// Changes of the daily totals of an account.
 fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let credit_fund = &fixture.credit_fund;
-    let fund = raw_sql.id(credit_fund);
+    let fund_id = raw_sql.id(credit_fund);
     vec![
         (
-            format!("UPDATE account_days SET change = change + 7 WHERE account_id = {fund}"),
+            format!("UPDATE account_days SET change = change + 7 WHERE account_id = {fund_id}"),
             format!("account {credit_fund} on "),
-            format!("UPDATE account_days SET change = change - 7 WHERE account_id = {fund}"),
+            format!("UPDATE account_days SET change = change - 7 WHERE account_id = {fund_id}"),
         ),
         (
             format!(
-                "UPDATE account_days SET on_day = '1999-01-01' WHERE account_id = {fund} AND on_day = '2021-09-01'"
+                "UPDATE account_days SET on_day = '1999-01-01' WHERE account_id = {fund_id} AND on_day = '2021-09-01'"
             ),
             format!("account {credit_fund} on 1999-01-01: the record has no change on that day"),
             format!(
-                "UPDATE account_days SET on_day = '2021-09-01' WHERE account_id = {fund} AND on_day = '1999-01-01'"
+                "UPDATE account_days SET on_day = '2021-09-01' WHERE account_id = {fund_id} AND on_day = '1999-01-01'"
             ),
         ),
     ]
@@ -109,45 +109,47 @@ fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
 /// Changes of invoices and leaders.
 fn claims(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { days, fees, .. } = fixture;
-    let [leader, paid] = [days, fees].map(|it| raw_sql.id(it));
+    let [days_id, fees_id] = [days, fees].map(|it| raw_sql.id(it));
     vec![
         (
-            format!("UPDATE invoices SET part = part + 1 WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET part = part + 1 WHERE award_id = {fees_id}"),
             fees.clone(),
-            format!("UPDATE invoices SET part = part - 1 WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET part = part - 1 WHERE award_id = {fees_id}"),
         ),
         (
-            format!("UPDATE invoices SET total = amount WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET total = amount WHERE award_id = {fees_id}"),
             fees.clone(),
-            format!("UPDATE invoices SET total = NULL WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET total = NULL WHERE award_id = {fees_id}"),
         ),
         (
-            format!("UPDATE invoices SET printed = 'INV 7' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET printed = 'INV 7' WHERE award_id = {fees_id}"),
             fees.clone(),
-            format!("UPDATE invoices SET printed = 'INV-7' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET printed = 'INV-7' WHERE award_id = {fees_id}"),
         ),
         (
-            format!("UPDATE invoices SET issuer = 'Oak Trust' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET issuer = 'Oak Trust' WHERE award_id = {fees_id}"),
             format!("award {fees}: its invoice"),
-            format!("UPDATE invoices SET issuer = 'Teach First' WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET issuer = 'Teach First' WHERE award_id = {fees_id}"),
         ),
         (
-            format!("UPDATE awards SET leader_key = leader_key || 'x' WHERE id = {paid}"),
+            format!("UPDATE awards SET leader_key = leader_key || 'x' WHERE id = {fees_id}"),
             format!("award {fees}: it cannot be read: the leader's key"),
-            format!("UPDATE awards SET leader_key = SUBSTR(leader_key, 1, LENGTH(leader_key) - 1) WHERE id = {paid}"),
+            format!(
+                "UPDATE awards SET leader_key = SUBSTR(leader_key, 1, LENGTH(leader_key) - 1) WHERE id = {fees_id}"
+            ),
         ),
         (
             format!(
-                "CREATE TABLE kept_key AS SELECT leader_key FROM awards WHERE id = {paid}; \
-                 UPDATE awards SET leader_key = NULL WHERE id = {paid}"
+                "CREATE TABLE kept_key AS SELECT leader_key FROM awards WHERE id = {fees_id}; \
+                 UPDATE awards SET leader_key = NULL WHERE id = {fees_id}"
             ),
             format!("award {fees}: it cannot be read: the leader's key"),
-            format!("UPDATE awards SET leader_key = (SELECT leader_key FROM kept_key) WHERE id = {paid}"),
+            format!("UPDATE awards SET leader_key = (SELECT leader_key FROM kept_key) WHERE id = {fees_id}"),
         ),
         (
-            format!("UPDATE bookings SET leader_kind = 'equivalent' WHERE award_id = {leader}"),
+            format!("UPDATE bookings SET leader_kind = 'equivalent' WHERE award_id = {days_id}"),
             days.clone(),
-            format!("UPDATE bookings SET leader_kind = NULL WHERE award_id = {leader}"),
+            format!("UPDATE bookings SET leader_kind = NULL WHERE award_id = {days_id}"),
         ),
     ]
 }
@@ -155,12 +157,13 @@ fn claims(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
 /// Changes that no balance shows: approvals, columns of entries, orphan rows.
 async fn outside_balances(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
     let LedgerFixture { credit_fund, credit, days, fees, approval, .. } = fixture;
-    let [fund, award, leader, paid, asked] = [credit_fund, credit, days, fees, approval].map(|it| raw_sql.id(it));
+    let [fund_id, credit_id, days_id, fees_id, approval_id] =
+        [credit_fund, credit, days, fees, approval].map(|it| raw_sql.id(it));
     let absent_award = fresh();
-    let none = raw_sql.id(&absent_award);
-    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund} AND verb = 'spend')");
+    let absent_id = raw_sql.id(&absent_award);
+    let entry = format!("seq = (SELECT MIN(seq) FROM entries WHERE account_id = {fund_id} AND verb = 'spend')");
     let number = raw_sql.number(&format!("SELECT seq FROM entries WHERE {entry}")).await;
-    let approvals = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {asked}");
+    let approvals = |set: &str| format!("UPDATE approvals SET {set} WHERE id = {approval_id}");
     let of_approval = |what: &str| format!("approval {approval} {what}");
     vec![
         (
@@ -174,22 +177,22 @@ async fn outside_balances(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<
             format!("UPDATE entries SET period = 'FY2021-22/M08' WHERE {entry}"),
         ),
         (
-            format!("UPDATE awards SET strand = 'nlg' WHERE id = {award}"),
+            format!("UPDATE awards SET strand = 'nlg' WHERE id = {credit_id}"),
             format!("award {credit}: it cannot be read: the strand \"nlg\""),
-            format!("UPDATE awards SET strand = 'credit' WHERE id = {award}"),
+            format!("UPDATE awards SET strand = 'credit' WHERE id = {credit_id}"),
         ),
         (
             format!(
-                "INSERT INTO bookings SELECT programme, seq + 1000, {none}, half_days, booked_for, leader, state, \
-                 leader_kind FROM bookings WHERE award_id = {leader}"
+                "INSERT INTO bookings SELECT programme, seq + 1000, {absent_id}, half_days, booked_for, leader, state, \
+                 leader_kind FROM bookings WHERE award_id = {days_id}"
             ),
             format!("award {absent_award}: it is not there, but its booking"),
-            format!("DELETE FROM bookings WHERE award_id = {none}"),
+            format!("DELETE FROM bookings WHERE award_id = {absent_id}"),
         ),
         (
-            format!("UPDATE invoices SET award_id = {none} WHERE award_id = {paid}"),
+            format!("UPDATE invoices SET award_id = {absent_id} WHERE award_id = {fees_id}"),
             format!("award {absent_award}: it is not there, but its invoice"),
-            format!("UPDATE invoices SET award_id = {paid} WHERE award_id = {none}"),
+            format!("UPDATE invoices SET award_id = {fees_id} WHERE award_id = {absent_id}"),
         ),
         (
             approvals("action = action || 'x'"),
@@ -284,19 +287,19 @@ fn infinite_dates(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
 
 /// Entries that no writer makes: with a sequence or an event below 1, and, on SQLite, with a flag that means neither
 /// fund nor cap.
-fn forged(raw_sql: &RawSql) -> Vec<Tampering> {
-    let copy = |of: &str, from: &str| {
+fn impossible_entries(raw_sql: &RawSql) -> Vec<Tampering> {
+    let copy = |columns: &str, rows: &str| {
         format!(
-            "INSERT INTO entries SELECT programme, {of}, account_id, verb, amount, period, on_fund FROM entries {from}"
+            "INSERT INTO entries SELECT programme, {columns}, account_id, verb, amount, period, on_fund FROM entries {rows}"
         )
     };
     let next = |by: &str| format!("UPDATE books SET next_entry = next_entry {by} WHERE programme = '{YEAR}'");
-    let numbered = "entries_are_numbered_from_one";
+    let constraint = "entries_are_numbered_from_one";
     let (drop_check, restore_check) = match raw_sql {
         RawSql::Sqlite(_) => (String::new(), String::new()),
         RawSql::Postgres(_) => (
-            format!("ALTER TABLE entries DROP CONSTRAINT {numbered};"),
-            format!("; ALTER TABLE entries ADD CONSTRAINT {numbered} CHECK (seq >= 1 AND event_seq >= 1)"),
+            format!("ALTER TABLE entries DROP CONSTRAINT {constraint};"),
+            format!("; ALTER TABLE entries ADD CONSTRAINT {constraint} CHECK (seq >= 1 AND event_seq >= 1)"),
         ),
     };
     let mut all = vec![
@@ -323,51 +326,52 @@ fn forged(raw_sql: &RawSql) -> Vec<Tampering> {
 
 /// Rows of a programme that does not exist.
 fn of_unknown_programme(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
-    let [fund, award, approval] = [&fixture.credit_fund, &fixture.credit, &fixture.approval].map(|it| raw_sql.id(it));
-    let (other, strange) = (raw_sql.id(&fresh()), "'2098-99'");
+    let [fund_id, credit_id, approval_id] =
+        [&fixture.credit_fund, &fixture.credit, &fixture.approval].map(|it| raw_sql.id(it));
+    let (new_id, unknown) = (raw_sql.id(&fresh()), "'2098-99'");
     let rows = [
         (
             "accounts",
             format!(
-                "{other}, {strange}, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
-                 committed, spent, version FROM accounts WHERE id = {fund}"
+                "{new_id}, {unknown}, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
+                 committed, spent, version FROM accounts WHERE id = {fund_id}"
             ),
         ),
         (
             "awards",
             format!(
-                "{other}, {strange}, offer_id, strand, unit, support, fund_id, cap_id, day_rate, awarded, drawn, \
-                 released, refunded, awarded_on, awarded_by, made_seq, version, leader_key FROM awards WHERE id = {award}"
+                "{new_id}, {unknown}, offer_id, strand, unit, support, fund_id, cap_id, day_rate, awarded, drawn, \
+                 released, refunded, awarded_on, awarded_by, made_seq, version, leader_key FROM awards WHERE id = {credit_id}"
             ),
         ),
         (
             "bookings",
-            format!("{strange}, seq, award_id, half_days, booked_for, leader, state, leader_kind FROM bookings"),
+            format!("{unknown}, seq, award_id, half_days, booked_for, leader, state, leader_kind FROM bookings"),
         ),
         (
             "invoices",
             format!(
-                "{strange}, seq, award_id, provider, reference || 'X', amount, amount, issuer, printed, total, part \
+                "{unknown}, seq, award_id, provider, reference || 'X', amount, amount, issuer, printed, total, part \
                  FROM invoices"
             ),
         ),
         (
             "approvals",
             format!(
-                "{other}, {strange}, action, subject, opened_seq, reason, state, requested_by, requested_key, \
+                "{new_id}, {unknown}, action, subject, opened_seq, reason, state, requested_by, requested_key, \
                  requested_subject, requested_at, given_by, given_key, given_subject, change, statement, expires_at, \
-                 request_id, denied_seq, denied_reason, region FROM approvals WHERE id = {approval}"
+                 request_id, denied_seq, denied_reason, region FROM approvals WHERE id = {approval_id}"
             ),
         ),
         (
             "entries",
-            format!("{strange}, seq, event_seq, account_id, verb, amount, period, on_fund FROM entries WHERE seq = 1"),
+            format!("{unknown}, seq, event_seq, account_id, verb, amount, period, on_fund FROM entries WHERE seq = 1"),
         ),
     ];
     let row = |(table, columns): (&str, String)| {
         let (insert, delete) = (
             format!("INSERT INTO {table} SELECT {columns}"),
-            format!("DELETE FROM {table} WHERE programme = {strange}"),
+            format!("DELETE FROM {table} WHERE programme = {unknown}"),
         );
         (insert, format!("{table}: there are rows of programme \"2098-99\""), delete)
     };

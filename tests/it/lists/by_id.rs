@@ -1,5 +1,5 @@
-//! Lists of awards, referrals, approvals and imports: filtered, in creation order or reversed, with two items on a page.
-//! Also funds, which have one order.
+//! Lists of awards, referrals, approvals and imports: filtered, in creation order or reversed, with two items on a
+//! page. Also funds, which have one order.
 
 use std::fmt::Debug;
 
@@ -42,6 +42,7 @@ impl<T> FilterCases<T> {
         Self(Vec::new())
     }
 
+    /// Adds a filter and its predicate.
     fn says(mut self, filter: impl Into<String>, holds: impl Fn(&T) -> bool + 'static) -> Self {
         self.0.push((filter.into(), Box::new(holds)));
         self
@@ -83,10 +84,12 @@ async fn check_filters<T: Clone + PartialEq + Debug>(
     }
 }
 
+/// A time as a filter names it.
 fn instant(it: Timestamp) -> String {
     chrono::DateTime::from_timestamp(it.seconds, u32::try_from(it.nanos).unwrap()).unwrap().to_rfc3339()
 }
 
+/// Whether the first time is after the other.
 fn later(one: Option<Timestamp>, other: Timestamp) -> bool {
     one.is_some_and(|one| (one.seconds, one.nanos) > (other.seconds, other.nanos))
 }
@@ -123,7 +126,7 @@ async fn awards_are_filtered_and_ordered(db: Db) {
     let amounts: Vec<[i64; 5]> =
         all.iter().map(|it| [it.awarded, it.drawn, it.released, it.refunded, it.committed]).collect();
     assert_eq!(amounts, [[400_000, 3_000, 500, 300, 396_500], [300_000, 0, 300_000, 0, 0], [2, 0, 0, 0, 2]]);
-    let (offer, second, days) = (one.offer.clone(), all[1].clone(), all[2].fund.clone());
+    let (offer, second, days_fund) = (one.offer.clone(), all[1].clone(), all[2].fund.clone());
     let rows = FilterCases::<Award>::new()
         .says(format!("offer = {offer}"), move |it| it.offer == offer)
         .says("strand = credit", |it| it.strand == "credit")
@@ -135,7 +138,7 @@ async fn awards_are_filtered_and_ordered(db: Db) {
         .says("released = 500", |it| it.released == 500)
         .says("refunded != 0", |it| it.refunded != 0)
         .says("committed <= 50000 AND state = OPEN", |it| it.committed == 2)
-        .says(format!("fund = {days}"), move |it| it.fund == days)
+        .says(format!("fund = {days_fund}"), move |it| it.fund == days_fund)
         .says(format!("fund != {fund}"), move |it| it.fund != fund)
         .says("awarded_by = b.officer-2", |it| it.awarded_by == "b.officer-2")
         .says("awarded_by != b.officer-2 AND drawn = 0", move |it| it.award == second.award);

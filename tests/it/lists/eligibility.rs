@@ -64,7 +64,7 @@ async fn schools_are_filtered_and_ordered(db: Db) {
             let school = it.school.as_ref().unwrap();
             it.eligible && school.name.contains("Primary") && school.trust_uid == 0
         }),
-        // Only eligible schools, unless the filter asks for unknown ones.
+        // A filter that does not mention eligibility finds only eligible schools.
         ("school.la_code != 330", |it| it.eligible && it.school.as_ref().unwrap().la_code != 330),
         ("NOT unplaced", |it| it.eligible && it.school.as_ref().unwrap().placement() != Placement::Unplaced),
         ("unknown AND school.la_code != 330", |it| !it.eligible && it.school.as_ref().unwrap().la_code != 330),
@@ -93,8 +93,8 @@ async fn every_mistake_about_schools_is_named(db: Db) {
     assert_eq!(wrong_fields(&page(&client, wrong).await.unwrap_err()), ["order_by", "filter", "filter", "filter"]);
     // Without a programme the words of its rules are unknown; the other mistakes are still named.
     let wrong = "unheard AND school.urn = x";
-    let no_year = ListEligibilityRequest { programme: String::new(), ..list_request(wrong, "name", 3) };
-    assert_eq!(wrong_fields(&page(&client, no_year).await.unwrap_err()), ["programme", "order_by", "filter"]);
+    let no_programme = ListEligibilityRequest { programme: String::new(), ..list_request(wrong, "name", 3) };
+    assert_eq!(wrong_fields(&page(&client, no_programme).await.unwrap_err()), ["programme", "order_by", "filter"]);
     let unknown = ListEligibilityRequest { programme: "1999-00".to_owned(), ..list_request(wrong, "name", 3) };
     assert_eq!(wrong_fields(&page(&client, unknown.clone()).await.unwrap_err()), ["order_by", "filter"]);
     let unknown = ListEligibilityRequest { order_by: String::new(), filter: "unheard".to_owned(), ..unknown };

@@ -14,8 +14,9 @@ use crate::samples::{numbers, run_ok};
 
 both!(entries_are_filtered_and_ordered, new_entries_do_not_disturb_pages, every_mistake_about_entries_is_named);
 
-/// A fund with entries of every kind, by two people on three days.
-async fn moved(server: &Server) -> (Client, String, Vec<FundEntry>) {
+/// Makes a fund with entries of every kind, by two people on three days. Returns a client, the id of the fund, and its
+/// entries.
+async fn make_entries(server: &Server) -> (Client, String, Vec<FundEntry>) {
     let client = Client::of(server).await;
     let offers = client.seed().await;
     let [one, two] = [910_001, 910_002].map(|urn| offers.iter().find(|it| it.recipient == urn).unwrap());
@@ -74,8 +75,8 @@ async fn streamed(client: &Client, fund: &str, filter: &str) -> Vec<FundEntry> {
     let request = StreamFundEntriesRequest { fund: fund.to_owned(), filter: filter.to_owned() };
     let mut stream = client.fund_service().stream_fund_entries(client.ask(request)).await.unwrap().into_inner();
     let mut all = Vec::new();
-    while let Some(some) = stream.message().await.unwrap() {
-        all.extend(some.entries);
+    while let Some(answer) = stream.message().await.unwrap() {
+        all.extend(answer.entries);
     }
     all
 }
@@ -84,7 +85,7 @@ type Matches = Box<dyn Fn(&FundEntry) -> bool>;
 
 async fn entries_are_filtered_and_ordered(db: Db) {
     let server = Server::start(&db);
-    let (client, fund, entries) = moved(&server).await;
+    let (client, fund, entries) = make_entries(&server).await;
     let (third, offer) = (entries[2].clone(), entries[2].offer.clone());
     let time = third.recorded_time.unwrap();
     let instant = chrono::DateTime::from_timestamp(time.seconds, u32::try_from(time.nanos).unwrap()).unwrap();
@@ -140,7 +141,7 @@ async fn entries_are_filtered_and_ordered(db: Db) {
 /// *oldest first*, new entries appear at the end.
 async fn new_entries_do_not_disturb_pages(db: Db) {
     let server = Server::start(&db);
-    let (client, fund, entries) = moved(&server).await;
+    let (client, fund, entries) = make_entries(&server).await;
     let numbers = |of: &[FundEntry]| of.iter().map(|it| it.entry).collect::<Vec<_>>();
     for order in ["", "entry desc"] {
         let mut expected = client.entries(&fund).await;

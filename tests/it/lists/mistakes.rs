@@ -34,15 +34,15 @@ async fn every_mistake_is_named(db: Db) {
     let refused = client.fund_service().list_funds(client.ask(request)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["filter"; 4], "{refused:?}");
 
-    // A token is bound to its order.
-    let mut request = ListImportsRequest { page_size: 1, filter: "rows > 0".to_owned(), ..Default::default() };
-    let first = client.register_service().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
     // A token is bound to its list.
     let plain = ListImportsRequest { page_size: 1, ..Default::default() };
     let plain = client.register_service().list_imports(client.ask(plain)).await.unwrap().into_inner();
     let other = ListApprovalsRequest { page_token: plain.next_page_token, ..Default::default() };
     let refused = client.approval_service().list_approvals(client.ask(other)).await.unwrap_err();
     assert_eq!(wrong_fields(&refused), ["page_token"]);
+    // A token is bound to its filter and its order.
+    let mut request = ListImportsRequest { page_size: 1, filter: "rows > 0".to_owned(), ..Default::default() };
+    let first = client.register_service().list_imports(client.ask(request.clone())).await.unwrap().into_inner();
     request.page_token = first.next_page_token;
     for (filter, order) in [("rows > 1", ""), ("rows > 0", "import_id"), ("", "")] {
         let request = ListImportsRequest { filter: filter.to_owned(), order_by: order.to_owned(), ..request.clone() };

@@ -36,7 +36,8 @@ fn random_offer(rng: &mut Rng, recipient: i32) -> Offer {
     }
 }
 
-async fn put_in(db: &Db, raw_sql: &mut RawSql, offer: &Offer) {
+/// Inserts an offer into the database, without an event.
+async fn insert(db: &Db, raw_sql: &mut RawSql, offer: &Offer) {
     let Offer { recipient, name, region, .. } = offer;
     let state = offer.state().as_str_name().trim_start_matches("OFFER_STATE_").to_lowercase();
     let outcome = if state == "closed" { "'withdrawn'" } else { "NULL" };
@@ -72,13 +73,13 @@ async fn pages_list_all_earlier_offers(db: Db) {
     let mut rng = Rng::with_seed(20_211_005);
     let mut offers: Vec<Offer> = (0..INITIAL).map(|n| random_offer(&mut rng, 910_000 + n)).collect();
     for offer in &offers {
-        put_in(&db, &mut raw_sql, offer).await;
+        insert(&db, &mut raw_sql, offer).await;
     }
     let (mut selective, mut added_seen) = (0, 0);
     for round in 0..ROUNDS {
         let (filter, holds): (String, Matches) = random_filter(&mut rng, 3);
         let order = *rng.choice(["", "create_time desc", "name", "name desc"].iter()).unwrap();
-        let there = offers.len();
+        let initial_count = offers.len();
         let mut request = list_request(&filter, order, rng.i32(1..9));
         let mut seen = Vec::new();
         loop {
@@ -91,20 +92,20 @@ async fn pages_list_all_earlier_offers(db: Db) {
             // In every second round more offers are added, before and after the current page.
             if round % 2 == 1 && rng.u8(0..4) == 0 {
                 let new = random_offer(&mut rng, 910_000 + i32::try_from(offers.len()).unwrap());
-                put_in(&db, &mut raw_sql, &new).await;
+                insert(&db, &mut raw_sql, &new).await;
                 offers.push(new);
             }
         }
-        let set: BTreeSet<&String> = seen.iter().collect();
-        assert_eq!(set.len(), seen.len(), "{filter} by {order:?}: each once");
-        let found: Vec<&Offer> = offers.iter().filter(|it| holds(it) && set.contains(&it.offer)).collect();
+        let listed: BTreeSet<&String> = seen.iter().collect();
+        assert_eq!(listed.len(), seen.len(), "{filter} by {order:?}: each once");
+        let found: Vec<&Offer> = offers.iter().filter(|it| holds(it) && listed.contains(&it.offer)).collect();
         assert_eq!(seen, sorted(found, order), "{filter} by {order:?}: wrong order");
-        let before = offers[..there].iter().filter(|it| holds(it));
-        let missing: Vec<&String> = before.clone().map(|it| &it.offer).filter(|it| !set.contains(it)).collect();
+        let before = offers[..initial_count].iter().filter(|it| holds(it));
+        let missing: Vec<&String> = before.clone().map(|it| &it.offer).filter(|it| !listed.contains(it)).collect();
         assert_eq!(missing, [""; 0], "{filter} by {order:?}: earlier offers are missing");
-        let held = before.count();
-        selective += usize::from(held > 0 && held < there);
-        added_seen += seen.len() - held;
+        let expected_count = before.count();
+        selective += usize::from(expected_count > 0 && expected_count < initial_count);
+        added_seen += seen.len() - expected_count;
     }
     assert!(selective * 2 > ROUNDS, "too few filters select a part of the offers: {selective} of {ROUNDS}");
     assert!(added_seen > 0, "no added offer was listed");
@@ -123,14 +124,14 @@ fn names_are_paged_in_the_order_of_a_language() {
         for n in 0..60 {
             let offer =
                 Offer { name: (*rng.choice(names.iter()).unwrap()).to_owned(), ..random_offer(&mut rng, 910_000 + n) };
-            put_in(&db, &mut raw_sql, &offer).await;
+            insert(&db, &mut raw_sql, &offer).await;
         }
         for (order, sql) in [("name", "name, id"), ("name desc", "name DESC, id DESC")] {
-            let there = db.psql(&format!("SELECT id FROM offers ORDER BY {sql}"));
-            let there: Vec<&str> = there.lines().collect();
-            assert_eq!(there.len(), 60);
+            let expected = db.psql(&format!("SELECT id FROM offers ORDER BY {sql}"));
+            let expected: Vec<&str> = expected.lines().collect();
+            assert_eq!(expected.len(), 60);
             let found = walk(&client, list_request("", order, 7)).await;
-            assert_eq!(ids(&found), there, "{order}");
+            assert_eq!(ids(&found), expected, "{order}");
             let by_code_point =
                 found.is_sorted_by(|a, b| a.name <= b.name) || found.is_sorted_by(|a, b| a.name >= b.name);
             assert!(!by_code_point, "this database orders as a language does");

@@ -21,8 +21,9 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
     run(async {
         let guarded = Guarded::start(&Db::sqlite(), "[metrics]\nlisten = \"127.0.0.1:0\"\n");
         let last = now() + 5;
-        let own = guarded.authority.service_until("spiffe://dfe.example/reconciliation", Duration::from_secs(last));
-        let channel = guarded.connect(Some(own)).await.unwrap();
+        let certificate =
+            guarded.authority.service_until("spiffe://dfe.example/reconciliation", Duration::from_secs(last));
+        let channel = guarded.connect(Some(certificate)).await.unwrap();
         let request = WatchOffersRequest { programme: YEAR.to_owned(), ..Default::default() };
         let mut watch = OfferServiceClient::new(channel.clone()).watch_offers(request).await.unwrap().into_inner();
         let ended = timeout(MAX_WAIT, async {
@@ -33,7 +34,7 @@ fn a_certificate_that_expires_loses_its_watch_and_its_connection() {
             }
         });
         assert_eq!(refusal_of(&ended.await.unwrap()), (Code::Unauthenticated, "CERTIFICATE_EXPIRED".to_owned()));
-        assert!(now() > last, "not before its time");
+        assert!(now() > last, "the certificate expired too early");
         // The connection is still open, but its calls are refused.
         let refused =
             FundServiceClient::new(channel.clone()).list_funds(Request::new(ListFundsRequest::default())).await;

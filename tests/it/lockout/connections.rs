@@ -19,16 +19,16 @@ const MAX_CONCURRENT: usize = 50;
 /// Opens a connection, checks health over it once, and keeps it: its pings are answered.
 async fn idle(url: String) -> Option<Channel> {
     let channel = Endpoint::from_shared(url).unwrap().connect().await.ok()?;
-    // It may be closed for a newer one before it is answered.
+    // The server may close the connection for a newer one before it answers.
     let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
     Some(channel)
 }
 
 async fn open_a_thousand(test_server: &TestServer) -> Vec<Channel> {
-    let (all, mut opened) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
+    let (total, mut opened) = (size("TSIO_IDLE_CONNECTIONS", 1_000), 0);
     let (mut kept, mut opening) = (Vec::new(), JoinSet::new());
-    while opened < all || !opening.is_empty() {
-        while opened < all && opening.len() < MAX_CONCURRENT {
+    while opened < total || !opening.is_empty() {
+        while opened < total && opening.len() < MAX_CONCURRENT {
             opening.spawn(idle(test_server.server.url()));
             opened += 1;
         }
@@ -87,8 +87,8 @@ fn without_descriptors_an_unauthenticated_connection_is_closed() {
         let pid = test_server.server.pid();
         let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() + 6;
         let limit = format!("--nofile={descriptors}:{descriptors}");
-        let set = Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap();
-        assert!(set.success(), "{set}");
+        let limited = Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap();
+        assert!(limited.success(), "{limited}");
         let idle: Vec<_> = (0..40).map(|_| TcpStream::connect(test_server.server.address()).unwrap()).collect();
         for _ in 0..10 {
             test_server.check_served_with_retries(&token).await;

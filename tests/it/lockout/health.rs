@@ -16,7 +16,7 @@ use crate::authentication::refusal_of;
 use crate::harness::{Db, run};
 
 const CONNECTIONS: usize = 20;
-/// Concurrent calls. More would only cost CPU time, which no limit of connections saves.
+/// The number of concurrent calls. More would take CPU time from the other callers, which no limit of watches prevents.
 const AT_ONCE: usize = 500;
 /// The documented limit of open watches without a credential.
 const STREAMS: usize = 64;
@@ -92,10 +92,11 @@ fn a_health_watch_with_a_token_lasts_as_long_as_the_token() {
         let stream = watch(channel.clone(), Some(&test_server.key.sign(&short))).await.unwrap();
         // The watch without a token uses the same connection, because a connection of its own would be closed sooner.
         let (started, anonymous) = (Instant::now(), watch(channel, None).await.unwrap());
-        let (expired, over) = timeout(MAX_WAIT, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
+        let (expired, timed_out) =
+            timeout(MAX_WAIT, async { tokio::join!(ended(stream), ended(anonymous)) }).await.unwrap();
         assert_eq!(refusal_of(&expired), (Code::Unauthenticated, "TOKEN_EXPIRED".to_owned()));
         assert!(now() >= short["exp"].as_u64().unwrap() + 29);
-        assert_eq!(refusal_of(&over), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
+        assert_eq!(refusal_of(&timed_out), (Code::DeadlineExceeded, "HEALTH_WATCH_ENDED".to_owned()));
         assert!(started.elapsed() >= Duration::from_secs(30));
         let refused = watch(test_server.connect().await.unwrap(), Some("nothing")).await.unwrap_err();
         assert_eq!(refusal_of(&refused), (Code::Unauthenticated, "TOKEN_MALFORMED".to_owned()));

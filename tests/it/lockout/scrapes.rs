@@ -13,14 +13,14 @@ fn unfinished_scrapes_do_not_block_others() {
     run(async {
         let test_server = TestServer::start(&Db::sqlite(), "");
         let address = metrics_address(&test_server.server);
-        let mut half = Vec::new();
+        let mut unfinished = Vec::new();
         for sent in 0..140 {
             let mut stream = TcpStream::connect(&address).await.unwrap();
             stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: ").await.unwrap();
-            half.push(stream);
+            unfinished.push(stream);
             if sent % 20 == 0 {
                 let scraped = timeout(test_server.max_service_time, test_server.scrape()).await;
-                assert!(scraped.is_ok(), "not answered beside {sent} that are not finished");
+                assert!(scraped.is_ok(), "not answered after {sent} unfinished requests");
             }
         }
         test_server.check_served(&test_server.token("ann")).await;

@@ -27,7 +27,7 @@ fn from_the_beginning() -> WatchOffersRequest {
 }
 
 /// A database with [`CHANGES`] changes.
-async fn filled() -> Db {
+async fn database_with_changes() -> Db {
     let db = Db::sqlite();
     let mut server = Server::start(&db);
     let client = Client::of(&server).await;
@@ -43,7 +43,10 @@ async fn filled() -> Db {
 }
 
 /// Starts a watch, and reads none of its messages.
-fn begin(sender: &mut SendRequest<Bytes>, token: &str) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
+fn start_unread_watch(
+    sender: &mut SendRequest<Bytes>,
+    token: &str,
+) -> (h2::client::ResponseFuture, h2::SendStream<Bytes>) {
     let request = http::Request::post("http://localhost/tsio.v1.OfferService/WatchOffers");
     let request = request.header("content-type", "application/grpc").header("te", "trailers");
     let request = request.header("authorization", format!("Bearer {token}")).body(()).unwrap();
@@ -67,8 +70,8 @@ enum Stuck {
 }
 
 /// Opens watches as one caller and reads nothing. Dropping the tasks ends the watches.
-async fn stuck(test_server: &TestServer, token: &str, how: Stuck) -> JoinSet<()> {
-    let (window, reads) = match how {
+async fn open_stuck_watches(test_server: &TestServer, token: &str, how: Stuck) -> JoinSet<()> {
+    let (window, keeps_reading) = match how {
         Stuck::Window(window) => (window, true),
         Stuck::Socket => (1 << 24, false),
     };
@@ -88,10 +91,10 @@ async fn stuck(test_server: &TestServer, token: &str, how: Stuck) -> JoinSet<()>
     let mut sender = sender.ready().await.unwrap();
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
-        streams.push(begin(&mut sender, token));
+        streams.push(start_unread_watch(&mut sender, token));
         sender = sender.ready().await.unwrap();
     }
-    if !reads {
+    if !keeps_reading {
         for (response, _) in &mut streams {
             response.await.unwrap();
         }
@@ -109,8 +112,9 @@ async fn stuck(test_server: &TestServer, token: &str, how: Stuck) -> JoinSet<()>
     tasks
 }
 
-/// Checks that a watch of this caller gets a slot and a first message, possibly after the reads of other watches.
-async fn watches(test_server: &TestServer, token: &str) -> tonic::Streaming<WatchOffersResponse> {
+/// Checks that a watch of this caller gets a slot and a first message. It may have to wait for the reads of other
+/// watches.
+async fn check_watch(test_server: &TestServer, token: &str) -> tonic::Streaming<WatchOffersResponse> {
     let first_message = tokio::time::timeout(MAX_WAIT, async {
         let mut request = Request::new(from_the_beginning());
         request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -123,22 +127,22 @@ async fn watches(test_server: &TestServer, token: &str) -> tonic::Streaming<Watc
 }
 
 #[test]
-fn stuck_watchers_use_only_their_share_and_not_for_ever() {
+fn stuck_watchers_use_only_their_share_for_a_limited_time() {
     run(async {
-        let test_server = TestServer::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let test_server = TestServer::start(&database_with_changes().await, "[limits]\nuntaken_seconds = 3\n");
         let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
         let before = test_server.peak_memory();
         let attack = async {
             let mut held = Vec::new();
             for how in [0, 1, 16_384, 65_535].map(Stuck::Window) {
-                held.push(stuck(&test_server, &ann, how).await);
+                held.push(open_stuck_watches(&test_server, &ann, how).await);
             }
             let full = Scrape::wait_until(&test_server.server, |it| it.value("tsio_watchers") >= 100.0).await;
             assert_eq!(full.value("tsio_watchers"), 100.0, "as many as one caller may have");
             held
         };
         let held = test_server.check_served_during(&ben, attack).await;
-        drop(watches(&test_server, &ben).await);
+        drop(check_watch(&test_server, &ben).await);
         // A connection with data that is unread for three seconds is closed, which frees its slots.
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
@@ -147,7 +151,7 @@ fn stuck_watchers_use_only_their_share_and_not_for_ever() {
         };
         test_server.check_served_during(&ben, freed).await;
         test_server.wait_for_log("untaken");
-        drop(watches(&test_server, &ann).await);
+        drop(check_watch(&test_server, &ann).await);
         assert!(test_server.peak_memory() < before + 150, "{} MiB, {before} before", test_server.peak_memory());
         drop(held);
     });
@@ -157,10 +161,10 @@ fn stuck_watchers_use_only_their_share_and_not_for_ever() {
 #[test]
 fn a_socket_that_is_not_read_is_closed() {
     run(async {
-        let test_server = TestServer::start(&filled().await, "[limits]\nuntaken_seconds = 3\n");
+        let test_server = TestServer::start(&database_with_changes().await, "[limits]\nuntaken_seconds = 3\n");
         let [ann, ben] = ["ann", "ben"].map(|it| test_server.token(it));
         let before = test_server.peak_memory();
-        let held = stuck(&test_server, &ann, Stuck::Socket).await;
+        let held = open_stuck_watches(&test_server, &ann, Stuck::Socket).await;
         let closed = "tsio_connections_closed_total{reason=\"untaken\"}";
         let freed = async {
             Scrape::wait_until(&test_server.server, |it| it.value(closed) == 1.0 && it.value("tsio_watchers") == 0.0)
