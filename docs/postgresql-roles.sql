@@ -51,7 +51,8 @@ BEGIN
     IF EXISTS (SELECT FROM pg_namespace WHERE nspname = home AND pg_has_role(server::NAME, nspowner, 'MEMBER')) THEN
         EXECUTE format('ALTER SCHEMA %I OWNER TO %I', home, owner);
     END IF;
-    -- If a schema has the serving role's name, migrating must find its tables, and must not create others.
+    -- PostgreSQL looks first in a schema that is named like the current role. So the owner would not find a schema with another
+    -- name, such as that of the serving role, and migrating would create a second set of tables.
     IF home <> 'public' THEN
         EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = %I', owner, current_database(), home);
     END IF;
@@ -71,8 +72,8 @@ BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', home, server);
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), server);
 
-    -- The rights that serving needs on each table. Rows that are never changed can only be added. Rows that are never removed
-    -- cannot be deleted.
+    -- The rights that the server needs on each table. Tables whose rows it never changes get no UPDATE. Tables whose rows it never
+    -- removes get no DELETE.
     FOR it IN SELECT c.oid, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = home AND c.relkind = 'r' AND pg_get_userbyid(c.relowner) = owner LOOP
         EXECUTE format('REVOKE ALL ON %I.%I FROM PUBLIC, %I', home, it.relname, server);
