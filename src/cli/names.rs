@@ -184,6 +184,7 @@ mod tests {
         check::<EntryPosition>(EntryPosition::as_str_name, "ENTRY_POSITION_");
         check::<DiscussionPartner>(DiscussionPartner::as_str_name, "DISCUSSION_PARTNER_");
         check::<ReferralState>(ReferralState::as_str_name, "REFERRAL_STATE_");
+        check::<ReferralOrigin>(ReferralOrigin::as_str_name, "REFERRAL_ORIGIN_");
     }
 
     #[test]

@@ -190,10 +190,10 @@ pub(super) async fn changes(from: &impl Readable, changes: Changes) -> Result<Ve
     changes.no_longer.into_iter().for_each(|urn| add(urn, ChangeKind::NoLongerEligible, Vec::new(), None));
     list.sort_by_key(|change| (change.urn, change.kind));
     let urns: Vec<Urn> = list.iter().map(|change| change.urn).collect();
-    let mut names: HashMap<Urn, String> =
+    let names: HashMap<Urn, String> =
         register::schools(from, &urns).await?.into_iter().map(|(urn, school)| (urn, school.name)).collect();
     for change in &mut list {
-        change.name = names.get_mut(&change.urn).map(|name| name.clone()).unwrap_or_default();
+        change.name = names.get(&change.urn).cloned().unwrap_or_default();
     }
     Ok(list)
 }

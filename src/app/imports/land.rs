@@ -255,7 +255,7 @@ impl ImportJob {
             Ok::<_, WriteError>(())
         };
         with_retry(begin).await?;
-        let mut written = 0_usize;
+        let (rows_read, mut written) = (usize::try_from(plan.import.rows).unwrap_or(usize::MAX), 0_usize);
         for chunk in rows.chunks(ROWS_PER_WRITE) {
             let write = || async {
                 let tx = store.write(store.write_permit().await?).await?;
@@ -264,7 +264,7 @@ impl ImportJob {
             };
             with_retry(write).await?;
             written = written.saturating_add(chunk.len());
-            (self.progress)(Progress { rows_read: rows.len(), rows_written: written });
+            (self.progress)(Progress { rows_read, rows_written: written });
         }
         Ok(())
     }

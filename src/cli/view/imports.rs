@@ -50,7 +50,7 @@ impl FileOutcome {
     fn row(&self) -> Vec<String> {
         // Only the last part of the path, because a whole path is too long for a table.
         let name = self.file.rsplit('/').next().unwrap_or(&self.file).to_owned();
-        let Ok(outcome) = &self.outcome else { return vec![name, "refused".to_owned()] };
+        let Ok(outcome) = &self.outcome else { return vec![name, "failed".to_owned()] };
         let id = if outcome.import_id.is_empty() { "(dry run)".to_owned() } else { outcome.import_id.clone() };
         let numbers = [outcome.rows, outcome.accepted, outcome.unchanged].map(|number| number.to_string());
         [name, kind(outcome.kind()), id].into_iter().chain(numbers).collect()

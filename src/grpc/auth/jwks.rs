@@ -35,7 +35,7 @@ pub(super) struct PublicKey {
 
 impl std::fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("PublicKey").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

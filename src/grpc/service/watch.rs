@@ -24,7 +24,6 @@ use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, Proof};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
-use crate::grpc::message::status::status;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
 use crate::grpc::transport::delivery::HeldByResponse;
@@ -66,7 +65,7 @@ pub(in crate::grpc) fn watch(
     call::check_allowed(method, &caller, &extensions, &message)?;
     let deadline = call::deadline(&metadata).into_iter().chain(expiry).min();
     let violations = texts::check(method.name(), &message);
-    let watch_request = texts::check_and_refuse(violations, || read_request(&message)).map_err(status)?;
+    let watch_request = texts::check_and_refuse(violations, || read_request(&message)).map_err(call::fail)?;
     // Take the slot first: a request that gets no slot must not cost a database query.
     let slot = watchers.take_slot(&caller).map_err(call::fail)?;
     let proof = extensions.get::<Proof>().copied();
@@ -97,8 +96,10 @@ pub(in crate::grpc) fn watch(
 fn read_request(message: &WatchOffersRequest) -> Result<WatchRequest> {
     let mut fields = Fields::default();
     let programme = fields.programme(&message.programme);
-    if message.regions.len() > MAX_NAMES || message.states.len() > MAX_NAMES {
-        fields.add_violation("regions", format!("must have at most {MAX_NAMES} regions and {MAX_NAMES} states"));
+    for (field, count) in [("regions", message.regions.len()), ("states", message.states.len())] {
+        if count > MAX_NAMES {
+            fields.add_violation(field, format!("must have at most {MAX_NAMES} {field}, got {count}"));
+        }
     }
     let regions = message.regions.iter().enumerate().take(MAX_NAMES);
     let regions = regions.filter_map(|(index, it)| fields.parse(&format!("regions[{index}]"), it)).collect();
@@ -209,5 +210,10 @@ mod tests {
         let Err(AppError::Invalid(violations)) = read_request(&message) else { panic!("the request was accepted") };
         let wrong_fields: Vec<&str> = violations.iter().map(|it: &Violation| it.field.as_str()).collect();
         assert_eq!(wrong_fields, ["regions[1]", "states[0]", "states[2]", "after_sequence"]);
+
+        let states = vec![1; MAX_NAMES + 1];
+        let message = WatchOffersRequest { programme: "2021-22".to_owned(), states, ..WatchOffersRequest::default() };
+        let Err(AppError::Invalid(violations)) = read_request(&message) else { panic!("the request was accepted") };
+        assert_eq!(violations, [Violation::new("states", "must have at most 16 states, got 17")]);
     }
 }

@@ -210,7 +210,6 @@ fn check_accounts(state: &ProgrammeState) {
 
 /// Checks that the committed and the spent amount of each award are not negative as of any day.
 fn check_awards_as_of_each_day(script: &Script) {
-    use crate::award::movement::MovementKind;
     let mut changes: BTreeMap<crate::ids::AwardId, Vec<(Date, i64, i64)>> = BTreeMap::new();
     for event in &script.events {
         let mut change = |award: &crate::ids::AwardId, committed: i64, spent: i64| {
