@@ -133,7 +133,7 @@ pub(super) fn parts(parts: impl IntoIterator<Item = String>) -> String {
 }
 
 /// Formats a table; empty if it has no rows.
-pub(super) fn table_of_some<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
+pub(super) fn table_if_any<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
     if rows.is_empty() { String::new() } else { table(columns, rows.iter().map(row)) }
 }
 

@@ -1,6 +1,7 @@
 //! Reads an upload as a stream of text lines. Unpacks and hashes the bytes, limits their number, and makes all line endings LF.
 //!
-//! Keeps at most the reader's buffer in memory, so a gzip bomb is stopped while it unpacks.
+//! Unpacks piece by piece, into the buffer of the CSV reader, and checks the limit after each piece. So a gzip bomb is stopped before
+//! it is unpacked completely.
 
 use std::io::{self, Read};
 
@@ -11,8 +12,8 @@ use super::limits::ImportLimits;
 use super::refused::FileRefused;
 use super::sniff::{GZIP, seems};
 
-/// The content of a row that is added after the last byte. A file with a NUL is refused, so the CSV reader returns this row if
-/// and only if every quotation mark was closed.
+/// The content of a row that is added after the last byte. No row of the file can have this content, because a file with a NUL is
+/// refused. If a quotation mark is not closed, this row becomes part of a cell. Otherwise the CSV reader returns it as the last row.
 pub(super) const END: &[u8] = b"\0";
 /// The bytes that are added after the last byte: a line break, and the row [`END`].
 const TAIL: &[u8] = b"\n\0\n";
@@ -104,7 +105,8 @@ impl<'a> Unpacked<'a> {
         })
     }
 
-    /// Notes that a new row begins about here. [`ImportLimits::row_bytes`] counts from this point.
+    /// Notes that the CSV reader begins a new row. It has read ahead, so the row begins up to one buffer earlier in the file. The count
+    /// for [`ImportLimits::row_bytes`] starts again.
     pub(super) fn begin_row(&mut self, line: u64) {
         self.in_row = 0;
         self.line = line;
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_or_not_the_text_and_its_hash_are_the_same() {
+    fn a_packed_upload_has_the_same_text_and_hash_as_a_plain_one() {
         let plain = b"URN,a\r\n1,b\r\r\n2,c\n\n";
         let expected: [u8; 32] = Sha256::digest(plain).into();
         let text = b"URN,a\n1,b\n\n2,c\n\n\n\0\n".to_vec();

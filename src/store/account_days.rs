@@ -26,7 +26,7 @@ row! {
 
 static CHANGES: Table = Table {
     name: "account_days",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: AccountDay::COLUMNS,
     how: RowWrite::Add { key: &["account_id", "on_day"], to: "change" },
 };

@@ -51,12 +51,12 @@ row! {
 
 static NEW: Table = Table {
     name: "accounts",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: AccountRow::COLUMNS,
     how: RowWrite::Insert,
 };
 
-static CHANGED: Table = Table { name: "accounts", same: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
+static CHANGED: Table = Table { name: "accounts", shared: &[], columns: BalanceRow::COLUMNS, how: RowWrite::Update };
 
 /// Adds accounts to a batch write: new ones, and stored ones that changed.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, new: &[&Account], changed: &[&Account]) {

@@ -82,16 +82,16 @@ row! {
 
 static NEW: Table = Table {
     name: "awards",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: IndexedAward::COLUMNS,
     how: RowWrite::Insert,
 };
 
-static CHANGED: Table = Table { name: "awards", same: &[], columns: AwardTotals::COLUMNS, how: RowWrite::Update };
+static CHANGED: Table = Table { name: "awards", shared: &[], columns: AwardTotals::COLUMNS, how: RowWrite::Update };
 
 static BOOKINGS: Table = Table {
     name: "bookings",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: BookingRow::COLUMNS,
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
 };
@@ -99,17 +99,17 @@ static BOOKINGS: Table = Table {
 /// Adds awards to a batch write, with their bookings and invoices. Awards made by events after `before` are new.
 pub(super) fn put(batch: &mut BatchWrite, programme: &Programme, awards: &[&Award], before: Seq) {
     let (new, changed): (Vec<&Award>, Vec<&Award>) = awards.iter().partition(|it| it.made > before);
-    let same_cells = || [cell(programme.as_str())];
-    batch.rows(&NEW, same_cells(), new.iter().map(|it| row_of(it).cells()));
+    let shared_cells = || [cell(programme.as_str())];
+    batch.rows(&NEW, shared_cells(), new.iter().map(|it| row_of(it).cells()));
     batch.rows(&CHANGED, [], changed.iter().map(|it| totals(it).cells()));
     let bookings = awards.iter().flat_map(|award| award.bookings.iter().map(|it| (award.id, it)));
-    batch.rows(&BOOKINGS, same_cells(), bookings.map(|(award, it)| booking_row(award, it).cells()));
+    batch.rows(&BOOKINGS, shared_cells(), bookings.map(|(award, it)| booking_row(award, it).cells()));
     claims::put(batch, programme, awards);
 }
 
 /// If a batch gives back the fees of an award in full and funds the same leader by another award, writes the older award ahead of
-/// the batch write. Both awards have the same key in a unique index, so the older one must be written first, but a batch write has
-/// no order of rows. `before` is the last event before the batch.
+/// the batch write. A unique index allows one award per leader that is not given back in full. The older award leaves this index
+/// when its new totals are written, so it must be written first, and a batch write has no order of rows. `before` is the last event before the batch.
 pub(super) async fn free_unique_keys(tx: &WriteTx, awards: &[&Award], before: Seq) -> Result<()> {
     let funded_keys: HashSet<String> = awards.iter().filter(|it| it.funds()).filter_map(|it| it.fees_key()).collect();
     let freed = awards.iter().filter(|it| it.made <= before && !it.funds());
@@ -224,7 +224,7 @@ pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTree
     find_by(&from.at(), "offer_id", &offers).await
 }
 
-/// Those of these awards that exist, found by a column of ids.
+/// The awards that have one of these ids in this column, `id` or `offer_id`, by the id of the award.
 async fn find_by(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BTreeMap<AwardId, Award>> {
     if requested.is_empty() {
         return Ok(BTreeMap::new());

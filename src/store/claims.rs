@@ -36,7 +36,7 @@ row! {
 
 static INVOICES: Table = Table {
     name: "invoices",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: InvoiceRow::COLUMNS,
     how: RowWrite::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
 };

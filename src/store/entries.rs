@@ -46,7 +46,7 @@ row! {
 
 static ENTRIES: Table = Table {
     name: "entries",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: MarkedEntry::COLUMNS,
     how: RowWrite::Insert,
 };

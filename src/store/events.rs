@@ -76,13 +76,13 @@ row! {
 
 static EVENTS: Table = Table {
     name: "events",
-    same: &[("programme", ColumnType::Text)],
+    shared: &[("programme", ColumnType::Text)],
     columns: EventRow::COLUMNS,
     how: RowWrite::Insert,
 };
 
 static TEXTS: Table =
-    Table { name: "texts", same: &[("programme", ColumnType::Text)], columns: Text::COLUMNS, how: RowWrite::Insert };
+    Table { name: "texts", shared: &[("programme", ColumnType::Text)], columns: Text::COLUMNS, how: RowWrite::Insert };
 
 /// Adds events, all recorded at the given time, and their texts to a batch write.
 pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {

@@ -230,7 +230,7 @@ row! {
     }
 }
 
-static VERSIONS: Table = Table { name: "offers", same: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
+static VERSIONS: Table = Table { name: "offers", shared: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
 
 /// Adds the versions of offers to a batch write; the other columns of these offers did not change.
 pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {

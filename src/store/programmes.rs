@@ -207,9 +207,10 @@ row! {
     }
 }
 
-static NEW_PROGRAMMES: Table = Table { name: "books", same: &[], columns: HeadRow::COLUMNS, how: RowWrite::Insert };
+static NEW_PROGRAMMES: Table = Table { name: "books", shared: &[], columns: HeadRow::COLUMNS, how: RowWrite::Insert };
 
-static CHANGED_PROGRAMMES: Table = Table { name: "books", same: &[], columns: BookRow::COLUMNS, how: RowWrite::Update };
+static CHANGED_PROGRAMMES: Table =
+    Table { name: "books", shared: &[], columns: BookRow::COLUMNS, how: RowWrite::Update };
 
 fn book_row(programme: &Programme, head: &Head) -> BookRow {
     BookRow {

@@ -57,7 +57,7 @@ row! {
 
 static REQUESTS: Table = Table {
     name: "requests",
-    same: &[("recorded_at", ColumnType::Int)],
+    shared: &[("recorded_at", ColumnType::Int)],
     columns: RequestRow::COLUMNS,
     how: RowWrite::Insert,
 };

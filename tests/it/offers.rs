@@ -89,8 +89,9 @@ fn check_contacts_of_several_offers(server: &Server) {
     let contacted = run_ok(server, &all("responsible-body"));
     assert_eq!(contacted.as_array().unwrap().iter().map(|it| text(it, "offer")).collect::<Vec<_>>(), offers);
     assert_eq!([a, b, c, d].map(|it| count_contacts(server, it)), [2, 1, 1, 1]);
-    let twice = cli(server, &["offers", "contact", a, b, "--party", "school", "--urn", "910002", "--on", "2021-11-01"]);
-    assert_eq!(twice.code, 2, "--urn needs a single offer");
+    let two_offers =
+        cli(server, &["offers", "contact", a, b, "--party", "school", "--urn", "910002", "--on", "2021-11-01"]);
+    assert_eq!(two_offers.code, 2, "--urn needs a single offer");
 }
 
 fn count_contacts(server: &Server, offer: &str) -> usize {
@@ -349,7 +350,7 @@ fn check_request_ids(server: &Server, offer: &str) {
     let keys: Vec<_> = error["limits"][0].as_object().unwrap().keys().map(String::as_str).collect();
     assert!(expected.iter().all(|key| keys.contains(key)), "{keys:?}");
     for key in ["limit", "committed", "spent", "available", "requested", "largest"] {
-        assert_eq!(error["limits"][0][key], Value::Null, "a limit without numbers shows one: {error}");
+        assert_eq!(error["limits"][0][key], Value::Null, "a limit that has no numbers shows a number: {error}");
     }
     assert_eq!(error["largest"], Value::Null);
     for wrong in

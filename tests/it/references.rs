@@ -15,7 +15,7 @@ use crate::money::{
 };
 use crate::race::{award_fees, of_kind};
 use crate::raw_sql::verified_heads;
-use crate::samples::{path, run_ok, run_refused_for, start_with_august, text, verify_ok};
+use crate::samples::{import_args, path, run_ok, run_refused_for, start_with_august, text, verify_ok};
 use crate::texts::{set_stored_body, violations};
 
 both!(
@@ -206,11 +206,11 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     let before = run_ok(&server, &draw(&one, "300", &without_total));
     run_ok(&server, &draw(&one, "100", &with_total));
     let groups = std::fs::read_to_string(path("gias_groups_2022-03.csv")).unwrap();
-    let renamed = groups.replace("Alderquill Learning Trust", "Quern Hill Schools");
+    let renamed = groups.replace("Alderquill Learning Trust", "Abbot Hill Schools");
     assert_ne!(groups, renamed);
     let renamed = folder.write("groups.csv", renamed.as_bytes());
     run_ok(&server, &["import", "register", &renamed, "--as-at", "2022-03-31"]);
-    for issuer in [&[][..], &["--issuer", "Quern Hill Schools"], &["--issuer", "Alderquill Learning Trust"]] {
+    for issuer in [&[][..], &["--issuer", "Abbot Hill Schools"], &["--issuer", "Alderquill Learning Trust"]] {
         run_refused_for(&server, "INVOICE_PAID", &draw(&two, "1", &[&without_total[..], issuer].concat()));
     }
     // Further parts keep the issuer's name of the first part, and are paid up to the same total.
@@ -218,7 +218,11 @@ async fn a_renamed_partner_is_the_same_issuer(db: Db) {
     assert_eq!(last_invoice(&second), [last_invoice(&before)[0].clone(), json!("INV-2"), json!(30_000)]);
     run_refused_for(&server, "CLAIM_TOTAL_EXCEEDED", &draw(&one, "51", &with_total));
     let new = run_ok(&server, &draw(&two, "1", &["--invoice", "INV-3"]));
-    assert_eq!(last_invoice(&new), [json!("Quern Hill Schools"), json!("INV-3"), Value::Null]);
+    assert_eq!(last_invoice(&new), [json!("Abbot Hill Schools"), json!("INV-3"), Value::Null]);
+    // The file of membership of the same day prints the former name. The file of groups takes precedence.
+    run_ok(&server, &import_args(("gias_membership_2022-03.csv", "2022-03-31")).each_ref().map(String::as_str));
+    let new = run_ok(&server, &draw(&two, "1", &["--invoice", "INV-4"]));
+    assert_eq!(last_invoice(&new), [json!("Abbot Hill Schools"), json!("INV-4"), Value::Null]);
     server.stop();
     verified_heads(&db);
 }

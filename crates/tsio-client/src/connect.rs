@@ -103,13 +103,15 @@ impl Builder {
         self
     }
 
-    /// Sets the identity of the caller, for a server in development mode: an actor, roles separated by commas, and regions;
-    /// `None` for all regions.
+    /// Sets the identity of the caller, for a server in development mode: `actor` is the id of the caller. `roles` are
+    /// separated by commas. `regions` are separated by semicolons, because names of regions contain commas; `None` means all regions.
     pub fn named(mut self, actor: &str, roles: &str, regions: Option<&str>) -> Self {
         let headers = [("x-tsio-actor", Some(actor)), ("x-tsio-roles", Some(roles)), ("x-tsio-regions", regions)];
         let header = |(name, value): (&'static str, Option<&str>)| {
             let parsed = value?.parse::<MetadataValue<Ascii>>();
-            Some(parsed.map(|it| (name, it)).map_err(|_| Error::wrong_setting(format!("{name} cannot be sent"))))
+            Some(parsed.map(|it| (name, it)).map_err(|_| {
+                Error::wrong_setting(format!("the value of {name} has characters that a header cannot have"))
+            }))
         };
         let headers: Result<Vec<_>, Error> = headers.into_iter().filter_map(header).collect();
         self.credentials = headers.map(Credentials::Named);
@@ -281,9 +283,10 @@ impl Client {
         self.policy.stream_deadline
     }
 
-    /// Drops the token in the headers of a call, if it is the current one. Returns true if the next call may use another one.
-    pub(crate) fn renew(&self, sent_headers: &[MetadataHeader]) -> bool {
-        self.credentials.renew(sent_headers)
+    /// Forgets the token in the headers of a call, unless another token has replaced it already. Returns true if the source may return
+    /// another token for the next call.
+    pub(crate) fn forget_token(&self, sent_headers: &[MetadataHeader]) -> bool {
+        self.credentials.forget_token(sent_headers)
     }
 
     /// Sends a message, and retries the call if that is safe. Returns the answer.
@@ -315,7 +318,7 @@ impl Client {
                 Err(_) => Status::deadline_exceeded("no answer came in the time given"),
             };
             match retry::classify(&status) {
-                Retry::WithAnotherToken if !has_renewed && self.renew(&sent_headers) => has_renewed = true,
+                Retry::WithAnotherToken if !has_renewed && self.forget_token(&sent_headers) => has_renewed = true,
                 // Without time for another try after the wait, the call fails now.
                 Retry::Yes
                     if tries < self.policy.tries

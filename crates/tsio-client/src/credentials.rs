@@ -124,7 +124,7 @@ impl Credentials {
     }
 
     /// Drops the token in these headers, if it is the current one. Returns true if the source may return another token.
-    pub(crate) fn renew(&self, headers: &[MetadataHeader]) -> bool {
+    pub(crate) fn forget_token(&self, headers: &[MetadataHeader]) -> bool {
         let Self::Token(bearer) = self else { return false };
         headers.iter().filter(|(name, _)| *name == "authorization").for_each(|(_, value)| bearer.forget(value));
         bearer.renews

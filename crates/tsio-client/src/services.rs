@@ -63,7 +63,7 @@ impl Service<http::Request<Body>> for Authorised {
             // If the server refuses a call before its handler runs, the status is in the headers.
             let refused = Status::from_header_map(answer.headers());
             if refused.is_some_and(|status| retry::classify(&status) == Retry::WithAnotherToken) {
-                credentials.renew(&headers);
+                credentials.forget_token(&headers);
             }
             Ok(answer)
         })

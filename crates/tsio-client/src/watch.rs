@@ -169,7 +169,7 @@ impl Watch {
             _ if !self.has_received && retry::is_too_many_watches(&status) => Retry::No,
             // The caller has set this deadline, so it ends the watch.
             _ if status.code() == Code::DeadlineExceeded && self.client.stream_deadline().is_some() => Retry::No,
-            Retry::WithAnotherToken if !self.has_renewed && self.client.renew(&self.sent_headers) => {
+            Retry::WithAnotherToken if !self.has_renewed && self.client.forget_token(&self.sent_headers) => {
                 self.has_renewed = true;
                 (self.on_break)(&status);
                 return Ok(());

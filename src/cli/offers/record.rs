@@ -3,7 +3,7 @@
 use prost::{Message, Name};
 
 use crate::cli::json::{self, Json, Object};
-use crate::cli::output::{TableColumn, counts, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, counts, parts, table, table_if_any};
 use crate::proto::{
     BlockedSchool, ClosedSchool, IdentifyOffersResponse, NotEligibleSchool, OfferEvent, UnplacedSchool,
 };
@@ -125,7 +125,7 @@ fn left_out_table<S: LeftOutSchool>(heading: &'static str, schools: &[S]) -> Str
         let (urn, name, reason) = it.school();
         vec![urn.to_string(), name.to_owned(), reason.to_owned(), it.command()]
     };
-    table_of_some(&[Number("URN"), Text(heading), Text("WHY"), Text("COMMAND")], schools, row)
+    table_if_any(&[Number("URN"), Text(heading), Text("WHY"), Text("COMMAND")], schools, row)
 }
 
 /// Formats events of an offer as a table, one row per event.

@@ -2,7 +2,7 @@
 
 use crate::cli::amounts::{of, pence};
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_if_any};
 use crate::proto::award::Support;
 use crate::proto::{Award, Booking, Invoice, LeaderKind, ReleasedAward};
 
@@ -96,8 +96,8 @@ pub(in crate::cli) fn detail(award: &Award) -> String {
     };
     parts([
         award_fields(award),
-        table_of_some(&bookings, &award.bookings, booking),
-        table_of_some(&invoices, &award.invoices, invoice),
+        table_if_any(&bookings, &award.bookings, booking),
+        table_if_any(&invoices, &award.invoices, invoice),
     ])
 }
 
@@ -124,5 +124,5 @@ pub(in crate::cli) fn rows(awards: &[Award]) -> String {
 pub(in crate::cli) fn released(released: &[ReleasedAward]) -> String {
     let columns = [TableColumn::Id("AWARD"), TableColumn::Text("STRAND"), TableColumn::Number("RELEASED")];
     let row = |it: &ReleasedAward| vec![it.award.clone(), it.strand.clone(), of(it.unit(), it.amount)];
-    table_of_some(&columns, released, row)
+    table_if_any(&columns, released, row)
 }

@@ -1,7 +1,7 @@
 //! Formats funds, their positions and their entries as tables.
 
 use crate::cli::amounts::{of, pence};
-use crate::cli::output::{TableColumn, field_lines, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, table, table_if_any};
 use crate::proto::{Cap, Fund, FundEntry, GetFundPositionResponse, Position};
 
 /// Returns the amounts of a fund: allocated, committed, spent, available.
@@ -69,7 +69,7 @@ pub(in crate::cli) fn caps(caps: &[Cap]) -> String {
         let amounts = [it.allocated, it.committed, it.spent, it.available].map(|amount| of(it.unit(), amount));
         std::iter::once(it.strand.clone()).chain(amounts).collect()
     };
-    table_of_some(&columns, caps, row)
+    table_if_any(&columns, caps, row)
 }
 
 /// Formats the position of a fund: the change in each financial year, and the total.

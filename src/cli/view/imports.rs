@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::errors::ErrorView;
 use crate::cli::json::{self, Object};
 use crate::cli::names::{instant, word};
-use crate::cli::output::{TableColumn, field_lines, one_line, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, one_line, parts, table, table_if_any};
 use crate::proto::{
     AffectedOffer, GetImportResponse, Import, ImportKind, ImportOutcome, RowProblem, WithdrawImportResponse,
 };
@@ -128,7 +128,7 @@ pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
         vec![it.offer.clone(), urns.join(" ")]
     };
     let columns = [TableColumn::Id("OFFER AFFECTED"), TableColumn::Text("SCHOOLS NO LONGER ELIGIBLE")];
-    table_of_some(&columns, offers, row)
+    table_if_any(&columns, offers, row)
 }
 
 /// Formats a withdrawn import, and the offers that its withdrawal affects.

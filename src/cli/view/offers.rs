@@ -3,7 +3,7 @@
 use super::{awards, funds};
 use crate::cli::json::{self, Json, Object};
 use crate::cli::names::{instant, word};
-use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_if_any};
 use crate::proto::{Cap, Contact, GetOfferResponse, Offer, OfferSchool};
 
 /// The keys that a list of offers does not have. A single offer has them.
@@ -83,7 +83,7 @@ pub(in crate::cli) fn with_schools(it: &Offer) -> String {
     parts([
         field_lines(offer_fields(it).into_iter().chain(more)),
         table(&[Number("URN"), Text("SCHOOL"), Text("RULES")], it.schools.iter().map(school)),
-        table_of_some(&contacts, &it.contacts, contact),
+        table_if_any(&contacts, &it.contacts, contact),
     ])
 }
 

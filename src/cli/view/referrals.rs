@@ -3,7 +3,7 @@
 use super::offers;
 use crate::cli::json::Object;
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, field_lines, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, parts, table, table_if_any};
 use crate::proto::{Discussion, Offer, Referral};
 
 /// Returns the trust or school that is referred: `trust 2571` or `school 103150`. Empty if the answer names neither.
@@ -60,7 +60,7 @@ pub(in crate::cli) fn detail(it: &Referral) -> String {
         let held_with = word(it.held_with().as_str_name(), "DISCUSSION_PARTNER_");
         vec![it.sequence.to_string(), it.date.clone(), it.recorded_by.clone(), held_with, it.note.clone()]
     };
-    let discussions = table_of_some(&columns, &it.discussions, row);
+    let discussions = table_if_any(&columns, &it.discussions, row);
     parts([brief(it), if discussions.is_empty() { discussions } else { format!("discussions\n{discussions}") }])
 }
 

@@ -1,7 +1,7 @@
 //! Formats schools with their trusts, judgements and links, and trusts with their schools.
 
 use crate::cli::names::word;
-use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_of_some};
+use crate::cli::output::{TableColumn, field_lines, number, parts, table, table_if_any};
 use crate::proto::{
     self, EntryDecision, GetSchoolResponse, GetTrustResponse, Judgement, Membership, MonthlyRow, PlaceSchoolResponse,
     ProgrammePlacement, School, SchoolLink, Trust,
@@ -86,15 +86,15 @@ pub(in crate::cli) fn detail(answer: &GetSchoolResponse) -> String {
     let link = |it: &SchoolLink| vec![it.urn.to_string(), it.name.clone(), it.link_type.clone(), it.date.clone()];
     let memberships = [Id("REGISTER"), Number("TRUST"), Text("NAME"), Text("TYPE"), Text("JOINED")];
     let links = [Number("LINKED"), Text("NAME"), Text("KIND"), Text("DATE")];
-    let school_and_placements = answer.school.iter().map(brief).chain([table_of_some(
+    let school_and_placements = answer.school.iter().map(brief).chain([table_if_any(
         &[Id("PROGRAMME"), Text("PLACED BY HAND"), Number("TRUST")],
         &answer.placed,
         by_hand,
     )]);
     parts(school_and_placements.chain(answer.entry_decisions.iter().map(decision)).chain([
-        table_of_some(&memberships, &answer.memberships, membership),
-        table_of_some(&[Id("MONTH"), Text("CURRENT"), Text("PREVIOUS")], &answer.months, month),
-        table_of_some(&links, &answer.links, link),
+        table_if_any(&memberships, &answer.memberships, membership),
+        table_if_any(&[Id("MONTH"), Text("CURRENT"), Text("PREVIOUS")], &answer.months, month),
+        table_if_any(&links, &answer.links, link),
     ]))
 }
 

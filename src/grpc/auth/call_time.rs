@@ -32,7 +32,7 @@ impl CallTime {
     /// INTERNAL if the request has no such time: its handler was reached without admission, which is a bug.
     pub(in crate::grpc) fn from_extensions(extensions: &Extensions) -> Result<Self, Status> {
         extensions.get::<Self>().copied().ok_or_else(|| {
-            tracing::error!("a call was not admitted at any time");
+            tracing::error!("a handler was reached without admission: the request has no time");
             internal()
         })
     }

@@ -102,7 +102,7 @@ pub(in crate::store) fn cell(value: impl Into<Value>) -> Cell {
 pub(in crate::store) struct Table {
     pub(in crate::store) name: &'static str,
     /// The columns that have the same value in all rows of a batch. The value is sent once on PostgreSQL.
-    pub(in crate::store) same: &'static [(&'static str, ColumnType)],
+    pub(in crate::store) shared: &'static [(&'static str, ColumnType)],
     pub(in crate::store) columns: &'static [(&'static str, ColumnType)],
     pub(in crate::store) how: RowWrite,
 }
@@ -125,7 +125,7 @@ pub(in crate::store) enum RowWrite {
 #[derive(Debug)]
 struct TableRows {
     table: &'static Table,
-    same: Vec<Cell>,
+    shared: Vec<Cell>,
     /// The cells of all rows, row by row: one cell per column of the table.
     cells: Vec<Cell>,
 }
@@ -137,12 +137,12 @@ pub(in crate::store) struct BatchWrite {
 }
 
 impl BatchWrite {
-    /// Adds rows of a table. `same` has a cell for each column with the same value in all rows. Each of `rows` has one cell per
+    /// Adds rows of a table. `shared` has a cell for each column with the same value in all rows. Each of `rows` has one cell per
     /// other column, in the order of [`Table::columns`].
     pub(in crate::store) fn rows<const S: usize>(
         &mut self,
         table: &'static Table,
-        same: [Cell; S],
+        shared: [Cell; S],
         rows: impl Iterator<Item = impl IntoIterator<Item = Cell>>,
     ) {
         let mut cells: Vec<Cell> = Vec::with_capacity(rows.size_hint().0.saturating_mul(table.columns.len()));
@@ -151,9 +151,9 @@ impl BatchWrite {
             cells.extend(row);
             debug_assert_eq!(cells.len().saturating_sub(count_before), table.columns.len(), "{}", table.name);
         }
-        debug_assert_eq!(S, table.same.len(), "{}", table.name);
+        debug_assert_eq!(S, table.shared.len(), "{}", table.name);
         if !cells.is_empty() {
-            self.parts.push(TableRows { table, same: same.into(), cells });
+            self.parts.push(TableRows { table, shared: shared.into(), cells });
         }
     }
 
@@ -179,12 +179,12 @@ impl BatchWrite {
 async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let mut sql = String::with_capacity(4_096);
     let mut values: Vec<Value> = Vec::new();
-    for (index, TableRows { table, same, cells }) in parts.into_iter().enumerate() {
+    for (index, TableRows { table, shared, cells }) in parts.into_iter().enumerate() {
         sql.push_str(if index == 0 { "WITH " } else { ", " });
         sql.push_str(&format!("w{index} AS ("));
         push_table(&mut sql, table, values.len());
         sql.push(')');
-        values.extend(same.into_iter().zip(table.same).map(|(cell, (_, kind))| or_null(cell, *kind)));
+        values.extend(shared.into_iter().zip(table.shared).map(|(cell, (_, kind))| or_null(cell, *kind)));
         values.extend(arrays(table, cells));
     }
     sql.push_str(" SELECT 1");
@@ -215,7 +215,7 @@ fn push_table(sql: &mut String, table: &Table, bound_before: usize) {
         }
         RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => {
             push(sql, &["INSERT INTO ", table.name, " (", &all_names(table), ") SELECT "]);
-            for (_, kind) in table.same {
+            for (_, kind) in table.shared {
                 push_parameter(sql, *kind, ", ");
             }
             for (position, (name, kind)) in table.columns.iter().enumerate() {
@@ -248,7 +248,7 @@ fn push(sql: &mut String, pieces: &[&str]) {
 }
 
 fn all_names(table: &Table) -> String {
-    names(table.same.iter().chain(table.columns))
+    names(table.shared.iter().chain(table.columns))
 }
 
 /// The names of columns, as listed in a statement.
@@ -287,15 +287,15 @@ fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
 /// Writes the rows on SQLite.
 async fn table_by_table(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let conn = tx.at();
-    for TableRows { table, same, cells } in parts {
+    for TableRows { table, shared, cells } in parts {
         let mut remaining = cells.len().checked_div(table.columns.len()).unwrap_or_default();
-        let kinds = || table.same.iter().chain(table.columns).map(|(_, kind)| *kind);
+        let kinds = || table.shared.iter().chain(table.columns).map(|(_, kind)| *kind);
         let mut cells = cells.into_iter();
         while remaining > 0 {
             let rows = MAX_ROWS.min(1 << remaining.ilog2());
             let mut values: Vec<Value> = Vec::with_capacity(rows.saturating_mul(kinds().count()));
             for _ in 0..rows {
-                let row = same.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
+                let row = shared.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
                 values.extend(row.zip(kinds()).map(|(cell, kind)| or_null(cell, kind)));
             }
             let statement = Statement::from_sql_and_values(DbBackend::Sqlite, rows_statement(table, rows), values);
@@ -321,7 +321,7 @@ fn or_null(cell: Cell, kind: ColumnType) -> Value {
 /// The statement of SQLite that writes a number of rows. Its parameters have no numbers, because SQLite searches all parameters
 /// whenever a value is bound to a numbered one.
 fn rows_statement(table: &Table, rows: usize) -> String {
-    let row = format!("({})", vec!["?"; table.same.len().saturating_add(table.columns.len())].join(", "));
+    let row = format!("({})", vec!["?"; table.shared.len().saturating_add(table.columns.len())].join(", "));
     let rows = vec![row; rows].join(", ");
     match table.how {
         RowWrite::Update => {

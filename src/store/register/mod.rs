@@ -146,7 +146,8 @@ pub struct Trust {
 }
 
 /// Those of these groups that a landed file of groups or of membership names. A file of groups takes precedence over a file of
-/// membership with the same date. A newer file of groups shows which trusts have closed since the register.
+/// membership with the same date. A newer file of groups shows which trusts have closed since the file
+/// of membership was published.
 pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
     let mut queries = MultiQuery::default();
@@ -193,8 +194,8 @@ pub(super) fn read_trust(row: TrustRow) -> Result<Trust> {
     Ok(Trust { uid, name, kind: group_type(kind)?, kind_name, status })
 }
 
-/// All names of each of these trusts in files, the name in the newest file first. Names from files that no longer count come
-/// last.
+/// All names of each of these trusts in files. The name that [`trusts`] returns is first. Names from files that no longer count
+/// come last.
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
@@ -203,13 +204,14 @@ pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<U
     let (in_uids, ever_landed) = (value_in(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");
     let sql = format!(
         "SELECT uid, name FROM (
-           SELECT r.uid, r.name, i.state, i.as_at, 2 AS priority
-             FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
-           UNION ALL
-           SELECT r.uid, r.group_name, i.state, i.as_at, 1
-             FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
-         ) named GROUP BY uid, name
-         ORDER BY uid, MAX(CASE state WHEN 'landed' THEN as_at END) DESC NULLS LAST, MAX(priority) DESC, name DESC"
+           SELECT uid, name, ROW_NUMBER() OVER (PARTITION BY uid
+               ORDER BY CASE state WHEN 'landed' THEN 0 ELSE 1 END, as_at DESC, priority DESC, name DESC) AS nth FROM (
+             SELECT r.uid, r.name, i.state, i.as_at, 2 AS priority
+               FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
+             UNION ALL
+             SELECT r.uid, r.group_name, i.state, i.as_at, 1
+               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE {ever_landed} AND {in_uids}
+           ) named) ranked GROUP BY uid, name ORDER BY uid, MIN(nth)"
     );
     let mut names: HashMap<Uid, Vec<String>> = HashMap::new();
     for (uid, name) in

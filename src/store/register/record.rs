@@ -108,11 +108,11 @@ row! {
 }
 
 static EVENTS: Table =
-    Table { name: "register_events", same: &[], columns: RegisterEventRow::COLUMNS, how: RowWrite::Insert };
+    Table { name: "register_events", shared: &[], columns: RegisterEventRow::COLUMNS, how: RowWrite::Insert };
 
-static SALTS: Table = Table { name: "register_salts", same: &[], columns: Salt::COLUMNS, how: RowWrite::Insert };
+static SALTS: Table = Table { name: "register_salts", shared: &[], columns: Salt::COLUMNS, how: RowWrite::Insert };
 
-static HEAD: Table = Table { name: "register_lock", same: &[], columns: lock::Model::COLUMNS, how: RowWrite::Update };
+static HEAD: Table = Table { name: "register_lock", shared: &[], columns: lock::Model::COLUMNS, how: RowWrite::Update };
 
 /// Appends events with the salts of their texts, and updates the locked head.
 pub async fn append(

@@ -1,13 +1,14 @@
 //! A successor takes over the decision about its predecessor, and the judgement with which the predecessor entered the
 //! year.
 //!
-//! A file of October has three new schools with judgements that were made under older URNs. 990099 in Devon has those
-//! of 990002 in Birmingham. 990098 in Barnet has those of 910032, which was never inspected. 990097 in Birmingham has
-//! those of two earlier schools: of 910004, whose entry position is *not met*, and of 900004.
+//! A file of October has three new schools with judgements that were made under older URNs. Those of 990099 in Devon
+//! were made under 990002 in Birmingham. Those of 990098 in Barnet were made under 910032, of which September's file shows no
+//! inspection. Those of 990097 in Birmingham were made under two earlier schools: 910004, whose entry position is *not met*,
+//! and 900004.
 
 use serde_json::json;
 
-use super::{WEST, decide, explain_e2, in_regions, july, request_approval, september};
+use super::{OTHER_REGION, WEST, decide, explain_e2, in_regions, july, request_approval, september};
 use crate::files::Folder;
 use crate::harness::{Db, Server, both};
 use crate::samples::{as_person, run_ok, run_refused_for, text, verify_ok};
@@ -17,8 +18,6 @@ both!(
     a_position_not_met_is_passed_on_by_a_link_and_a_file,
     a_position_not_met_in_a_chain_of_three_is_not_overridden,
 );
-
-const AWAY: &str = "South-West England";
 
 /// Imports the file of October. Its rows are copies of the row of 990002 in September, with another URN and LAESTAB,
 /// and with the URNs under which the current and the previous judgement were made.
@@ -48,11 +47,11 @@ async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
     let (server, folder) = (september(&db), Folder::new());
     decide(&server, "990002", "met");
     october(&server, &folder);
-    for (regions, sees_people) in [(WEST, true), (AWAY, false)] {
+    for (regions, sees_people) in [(WEST, true), (OTHER_REGION, false)] {
         let explain = in_regions(regions, "rita", "reader", &["eligibility", "explain", "990099"]);
         let (outcome, reason, decided, eligible) = explain_e2(&server, &explain);
         assert_eq!((&outcome, &decided["urn"], eligible), (&json!("met"), &json!(990_002), true), "{regions}");
-        assert!(reason.contains("decided by a person of URN 990002, which it follows"), "{reason}");
+        assert!(reason.contains("decided by a person for URN 990002, a predecessor of this school"), "{reason}");
         assert_eq!(
             (reason.contains("dora"), decided["decided_by"] == "dora"),
             (sees_people, sees_people),
@@ -60,17 +59,25 @@ async fn only_the_region_of_the_decided_school_sees_who_decided(db: Db) {
         );
     }
     let west = in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]);
-    assert_eq!(run_ok(&server, &west)["entry_decisions"][0]["counts"], true, "for its successor");
+    assert_eq!(
+        run_ok(&server, &west)["entry_decisions"][0]["counts"],
+        true,
+        "the decision about 990002 counts for its successor"
+    );
 
-    // The decision applies to the successor: the same position is refused, and the approval of the other position
-    // states the decision.
+    // The decision applies to the successor: a request for `met` is refused, and an approval for `not-met` shows `met` as the
+    // position before.
     let ask = |position| ["eligibility", "decide", "990099", "--position", position, "--reason", "seen"];
-    let again = run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(AWAY, "olga", "case-officer", &ask("met")));
-    assert!(text(&again, "message").contains("decided already of URN 990002, which it follows: met"), "{again}");
-    let approval = request_approval(&server, &in_regions(AWAY, "olga", "case-officer", &ask("not-met")));
-    let open = run_ok(&server, &in_regions(AWAY, "olga", "case-officer", &["approvals", "list"]))[0].clone();
+    let again =
+        run_refused_for(&server, "ENTRY_NOT_UNKNOWN", &in_regions(OTHER_REGION, "olga", "case-officer", &ask("met")));
+    assert!(
+        text(&again, "message").contains("decided already for URN 990002, a predecessor of this school: met"),
+        "{again}"
+    );
+    let approval = request_approval(&server, &in_regions(OTHER_REGION, "olga", "case-officer", &ask("not-met")));
+    let open = run_ok(&server, &in_regions(OTHER_REGION, "olga", "case-officer", &["approvals", "list"]))[0].clone();
     assert_eq!((&open["approval"], &open["entry"]["before"]), (&json!(approval), &json!("met")));
-    run_ok(&server, &in_regions(AWAY, "dan", "regional-director", &["approvals", "give", &approval]));
+    run_ok(&server, &in_regions(OTHER_REGION, "dan", "regional-director", &["approvals", "give", &approval]));
     let west = run_ok(&server, &in_regions(WEST, "rita", "reader", &["schools", "show", "990002"]));
     assert_eq!(west["entry_decisions"][0]["counts"], false, "the successor's own decision overrides it");
     drop(server);

@@ -64,7 +64,7 @@ impl Column {
         changes
     }
 
-    /// Sets the column to a value in the first, last or middle row that meets this condition.
+    /// Makes SQL that changes one row, the first, last or middle one that meets `condition`: its column gets `value`.
     fn change(&self, value: &str, condition: &str, place: &str) -> Change {
         let Self { table, name, .. } = self;
         let condition = format!("{} AND {condition}", covered_rows(table));
@@ -110,9 +110,9 @@ impl Column {
     }
 }
 
-/// Returns a condition for the rows that verify compares with the record. It does not compare days of an account without a
-/// change, requests without an event, nor requests to load terms. The only event of such a request is the adoption of rules,
-/// which the program also records without a request.
+/// Returns a condition for the rows that verify compares with the record in every column. It does not compare rows of
+/// `account_days` whose change is 0, and requests that have no event. Of a request that loads terms it compares only the actor
+/// and the id: the only event of that request is `rules_adopted`, which the program also writes without a request.
 fn covered_rows(table: &str) -> &'static str {
     match table {
         "account_days" => "change <> 0",
@@ -124,7 +124,7 @@ fn covered_rows(table: &str) -> &'static str {
     }
 }
 
-/// Returns a condition for the key of the first, last or middle row that meets this condition.
+/// Returns an SQL expression that selects one row by its key: the first, last or middle row that meets `condition`.
 fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
     let keys = key.join(", ");
     let order = if place == "last" { key.join(" DESC, ") + " DESC" } else { keys.clone() };
@@ -137,7 +137,7 @@ fn row(table: &str, key: &[String], condition: &str, place: &str) -> String {
 }
 
 impl Change {
-    /// Makes SQL that deletes the last row of a table.
+    /// Makes SQL that deletes the last row of a table that verify compares.
     pub(super) fn delete_last_row(table: &str, columns: &[Column]) -> Self {
         let key = &columns.iter().find(|it| it.table == table).unwrap().key;
         let condition = covered_rows(table);

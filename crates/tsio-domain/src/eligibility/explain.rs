@@ -68,7 +68,7 @@ fn explain_rule<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<
 
 /// Names the URN that people decided about, if it is not the URN of the school. Otherwise returns an empty text.
 fn decided_urn_phrase(school: Urn, decided: Urn) -> String {
-    if school == decided { String::new() } else { format!(" of URN {decided}, which it follows") }
+    if school == decided { String::new() } else { format!(" for URN {decided}, a predecessor of this school") }
 }
 
 /// Describes the row that meets a rule.

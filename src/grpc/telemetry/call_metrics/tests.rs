@@ -21,7 +21,8 @@ const NOTE_PATH: &str = "/tsio.v1.OfferService/NoteOffer";
 const NOTE_LABELS: &str = "grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"";
 /// The number of requests in flight when the scrapes begin.
 const CALLS: i64 = 20_000;
-/// The number of scrapes. Without the lock, a scrape could come between the changes of two values.
+/// The number of scrapes. There are so many that, without [`ScrapeLock`], at least one would probably come between the changes of
+/// two values that belong together.
 const SCRAPE_COUNT: usize = 200;
 
 fn programme() -> Programme {

@@ -146,8 +146,11 @@ impl ProgrammeState {
     /// Refuses to decide an entry position again with the same result.
     fn already_decided(&self, urn: Urn, met: bool, school: &EntrySchool) -> Option<Refusal> {
         let before = self.decision_for(urn, school).filter(|it| it.met == met)?;
-        let older_urn =
-            if before.urn == urn { String::new() } else { format!(" of URN {}, which it follows", before.urn) };
+        let older_urn = if before.urn == urn {
+            String::new()
+        } else {
+            format!(" for URN {}, a predecessor of this school", before.urn)
+        };
         let (decision, event) = (phrase(met), before.seq.0);
         let message =
             format!("the entry position of school {urn} is decided already{older_urn}: {decision}, event {event}");

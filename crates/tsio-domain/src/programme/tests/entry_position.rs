@@ -256,7 +256,7 @@ fn a_decision_taken_over_counts_as_the_earlier_decision() {
     };
     let (refused, text) = refusal_of(ask(&mut script, true));
     assert_eq!(refused, "ENTRY_NOT_UNKNOWN");
-    assert!(text.contains("is decided already of URN 148685, which it follows: met, event 3"), "{text}");
+    assert!(text.contains("is decided already for URN 148685, a predecessor of this school: met, event 3"), "{text}");
     ask(&mut script, false).unwrap();
     let approval = newest_approval(&script).clone();
     let states = |it: &Approval| match &it.statement {

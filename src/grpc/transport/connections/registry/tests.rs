@@ -1,4 +1,4 @@
-//! Tests which connections are closed for new connections, and which are closed as time passes.
+//! Tests which connections are closed so that new ones can be opened, and which are closed because of their age.
 
 use super::*;
 use crate::grpc::telemetry::internal_metrics::ScrapeLock;
@@ -43,11 +43,18 @@ fn the_oldest_connection_of_an_address_is_closed_for_its_newest() {
     let registry = registry(limits());
     let same_address: Vec<Peer> = (0..4).map(|_| connect(&registry, "192.0.2.1")).collect();
     assert_eq!(same_address.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
-    // An IPv6 network counts as one address.
-    let same_network: Vec<Peer> = (1..=2).map(|it| connect(&registry, &format!("2001:db8::{it}"))).collect();
-    // The limit of unknown connections is reached: the address with most of them loses one for each new connection.
+    let others = ["192.0.2.2", "192.0.2.3"].map(|it| connect(&registry, it));
+    // The first of these two fills the limit of unknown connections. For the second, the address with the most unknown connections
+    // loses its oldest.
     assert_eq!(same_address.iter().map(is_closed).collect::<Vec<_>>(), [true, true, false, false]);
-    assert!(!same_network.iter().any(is_closed));
+    assert!(!others.iter().any(is_closed));
+}
+
+#[test]
+fn an_ipv6_network_counts_as_one_address() {
+    let registry = registry(limits());
+    let same_network: Vec<Peer> = (1..=4).map(|it| connect(&registry, &format!("2001:db8::{it}"))).collect();
+    assert_eq!(same_network.iter().map(is_closed).collect::<Vec<_>>(), [true, false, false, false]);
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn if_all_are_known_an_idle_connection_is_closed_and_never_a_busy_one() {
 }
 
 #[test]
-fn connections_that_are_unknown_idle_untaken_or_without_a_proof_are_closed_in_time() {
+fn connections_that_are_unknown_idle_untaken_or_whose_proof_expired_are_closed() {
     let registry = registry(limits());
     let [unknown, idle, busy, stuck] =
         ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"].map(|it| connect(&registry, it));
@@ -123,19 +130,29 @@ fn connections_that_are_unknown_idle_untaken_or_without_a_proof_are_closed_in_ti
     assert_eq!(all.map(is_closed), [false; 5]);
     close_expired_after(&registry, Duration::from_secs(16));
     assert_eq!(all.map(is_closed), [true, false, false, false, false]);
-    assert_eq!(registry.with_lock(|open| open.unknown_count()), 0, "a connection stays known until its token expires");
-    // The token has expired. The connection now has 15 seconds to present a valid token, like a new connection.
+    assert_eq!(
+        registry.with_lock(|open| open.unknown_count()),
+        0,
+        "a connection stays known until its proof of identity expires"
+    );
+    // The proof has expired. The connection now has 15 seconds to present another, like a new connection.
     close_expired_after(&registry, Duration::from_secs(21));
     assert_eq!(registry.with_lock(|open| open.unknown_count()), 1);
     close_expired_after(&registry, Duration::from_secs(34));
     assert!(!is_closed(&proven));
+    // The peer of `stuck` does not read a response, and the peer of `slow` reads its response at last.
+    let slow = connect(&registry, "192.0.2.6");
+    drop(begin_call(&slow, "eve").unwrap());
+    let slow_response = slow.entry.add_response();
+    slow.entry.record_handed(slow_response);
     let response = stuck.entry.add_response();
     stuck.entry.record_handed(response);
     close_expired_after(&registry, Duration::from_secs(36));
     assert_eq!(all.map(is_closed), [true, false, false, false, true]);
+    slow.entry.record_taken(slow_response);
     close_expired_after(&registry, Duration::from_secs(61));
     assert_eq!(all.map(is_closed), [true, false, false, true, true]);
-    stuck.entry.record_taken(response);
+    assert!(!is_closed(&slow));
     close_expired_after(&registry, Duration::from_secs(601));
     assert_eq!(all.map(is_closed), [true, true, false, true, true]);
 }
