@@ -63,6 +63,7 @@ pub use queries::funds::{Fund, FundField, FundKey, PositionConditions};
 pub use queries::referrals::ReferralInFull;
 use request::RequestIdentity;
 use retry::with_retry;
+pub use rules::Upgraded;
 use watch::ChangeNotifier;
 use write_error::WriteError;
 use writer::Writer;

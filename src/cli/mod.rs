@@ -11,7 +11,7 @@ mod args;
 mod awards;
 mod command;
 mod csv;
-pub mod demo;
+mod demo;
 mod eligibility;
 mod errors;
 mod funds;
@@ -23,7 +23,7 @@ mod output;
 mod record;
 mod referrals;
 mod schools;
-pub mod serve;
+mod serve;
 mod session;
 mod terms;
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests;
 #[cfg(test)]
 mod tests_server;
 mod trusts;
-pub mod verify;
+mod verify;
 pub(in crate::cli) mod view;
 
 use std::process::ExitCode;
@@ -41,8 +41,8 @@ use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
 use uuid::Uuid;
 
-pub use self::args::Global;
-pub use self::command::{Cli, ClientCommand, Command};
+use self::args::Global;
+use self::command::{Cli, ClientCommand, Command};
 use self::errors::{ErrorView, Failure};
 use self::terms::TermsCommand;
 pub use output::Output;
@@ -52,6 +52,27 @@ use session::Session;
 const REFUSED: u8 = 1;
 /// The exit code of wrong usage.
 const WRONG_USAGE: u8 = 2;
+
+/// Runs the command that the arguments of the process name. Returns the exit code.
+///
+/// The runtime starts here and not in the binary. An async function is compiled in the crate that polls it, so the binary would
+/// compile the whole server a second time.
+#[tokio::main]
+pub async fn main() -> ExitCode {
+    let Cli { global, command } = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match command {
+        Command::Client(command) => run(command, &global).await,
+        Command::Completions { shell } => completions(shell),
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Config(command) => serve::config(&command),
+        Command::Migrate(args) => serve::migrate(args).await,
+        Command::Verify(args) => verify::run(args, global.output).await,
+        Command::Demo(args) => demo::run(args).await,
+    }
+}
 
 /// Returns the definition of the command line, for completions and manuals.
 #[must_use]
@@ -63,7 +84,7 @@ pub fn command() -> clap::Command {
 ///
 /// # Errors
 /// The exit code of the process, after something was printed: 2 for wrong usage, 0 for help or the version.
-pub fn parse() -> Result<Cli, ExitCode> {
+fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
         output::usage(&error);
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG_USAGE))
@@ -71,7 +92,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
 }
 
 /// Runs one client command, and prints its answer or its failure. Returns the exit code.
-pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
+async fn run(command: ClientCommand, global: &Global) -> ExitCode {
     let request_id_used = OnceLock::new();
     let Err(failure) = dispatch(command, global, &request_id_used).await else { return ExitCode::SUCCESS };
     match &failure {
@@ -93,7 +114,7 @@ pub async fn run(command: ClientCommand, global: &Global) -> ExitCode {
 
 /// Prints the completion script of a shell.
 #[must_use]
-pub fn completions(shell: Shell) -> ExitCode {
+fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "tsio", &mut script);
     match output::text(&String::from_utf8_lossy(&script)) {

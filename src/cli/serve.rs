@@ -7,8 +7,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ConfigCommand, MigrateArgs, ServeArgs};
 use super::output;
-use crate::app::App;
 use crate::app::clock::Clock;
+use crate::app::{App, Upgraded};
+
 use crate::config::{Config, ConfigOverrides};
 use crate::grpc::auth::Access;
 use crate::grpc::{Exporting, Serving};
@@ -141,10 +142,9 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
     telemetry::start();
     let migration = async {
         let store = Store::open(&args.database, Use::Serve).await?;
-        store.migrate().await?;
-        let adopted = App::new(store.clone(), Clock::system()).adopt_rules().await?;
+        let adopted = migrate_store(&store).await;
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, store.close()).await;
-        Ok::<_, Failure>(adopted)
+        adopted
     };
     match migration.await {
         Ok(adopted) => {
@@ -165,6 +165,12 @@ pub async fn migrate(args: MigrateArgs) -> ExitCode {
         }
         Err(error) => failed(&error),
     }
+}
+
+/// Migrates the schema, and has the programmes adopt the rules of this version. Returns what changed.
+async fn migrate_store(store: &Store) -> Result<Upgraded, Failure> {
+    store.migrate().await?;
+    Ok(App::new(store.clone(), Clock::system()).adopt_rules().await?)
 }
 
 /// Prints an error, and returns the exit code of a failure.

@@ -33,7 +33,7 @@ const RUN_ELSEWHERE: [(&str, &str); 1] = [("docs/how-to/client-developer.md", "t
 /// The only blocks of commands that are not run: the page, and the first line of the block.
 const NOT_RUN: &[(&str, &str)] = &[
     ("docs/tutorial.md", "cargo build"),
-    ("README.md", "sudo apt-get install curl gcc libc6-dev      # on Debian"),
+    ("README.md", "sudo apt-get install git curl gcc libc6-dev      # on Debian"),
     ("README.md", "tests/run"),
     ("docs/how-to/administrator.md", "createdb tsio"),
     (
