@@ -268,10 +268,11 @@ async fn a_page_token_is_bound_to_its_list(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     let client = Client::of(&server).await;
     let mut register = RegisterServiceClient::new(client.channel());
-    let schools = ListSchoolsRequest { page_size: 1, ..Default::default() };
+    let search = "school".to_owned();
+    let schools = ListSchoolsRequest { search: search.clone(), page_size: 1, ..Default::default() };
     let page_token = register.list_schools(client.ask(schools)).await.unwrap().into_inner().next_page_token;
     assert!(!page_token.is_empty(), "there is one school only");
-    let trusts = ListTrustsRequest { page_size: 1, page_token, ..Default::default() };
+    let trusts = ListTrustsRequest { search, page_size: 1, page_token };
     let refused = register.list_trusts(client.ask(trusts)).await.unwrap_err();
     assert_eq!((refused.code(), wrong_fields(&refused)), (Code::InvalidArgument, vec!["page_token".to_owned()]));
 }

@@ -235,19 +235,23 @@ async fn the_error_says_why_a_file_cannot_be_imported() {
 
 #[tokio::test]
 async fn progress_is_reported_after_reading_and_after_writing() {
-    let test_app = TestApp::new().await;
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let reported = Arc::clone(&seen);
-    let progress = move |it: Progress| reported.lock().unwrap().push((it.rows_read, it.rows_written));
-    let upload_header = header(SEPTEMBER.0, SEPTEMBER.1);
-    let september = Upload {
-        source: ImportSource::Ofsted,
-        rpc: "EligibilityService/ImportOfsted",
-        today: test_app.today(),
-        bytes: sample(SEPTEMBER.0),
-    };
-    test_app.app.import_file(&admin("ann"), upload_header, september, progress, |_| Vec::new()).await.unwrap();
-    assert_eq!(*seen.lock().unwrap(), [(58, 0), (58, 58)]);
+    let mut with_refused_row = sample(SEPTEMBER.0);
+    let urn = with_refused_row.windows(8).position(|it| it == b",990002,").unwrap() + 1;
+    with_refused_row[urn] = b'x';
+    for (bytes, expected) in [(with_refused_row, [(58, 0), (58, 57)]), (sample(SEPTEMBER.0), [(58, 0), (58, 58)])] {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let reported = Arc::clone(&seen);
+        let progress = move |it: Progress| reported.lock().unwrap().push((it.rows_read, it.rows_written));
+        let (test_app, upload_header) = (TestApp::new().await, header(SEPTEMBER.0, SEPTEMBER.1));
+        let september = Upload {
+            source: ImportSource::Ofsted,
+            rpc: "EligibilityService/ImportOfsted",
+            today: test_app.today(),
+            bytes,
+        };
+        test_app.app.import_file(&admin("ann"), upload_header, september, progress, |_| Vec::new()).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
 }
 
 /// Stages a monthly file and then stops, like a process that dies. Returns the id of the import.

@@ -54,6 +54,9 @@ fn a_file_that_failed_among_several_is_an_element_with_its_error() {
 fn problems_are_lines_that_editors_can_open() {
     let lines = FileOutcome { file: "m.csv".to_owned(), outcome: Ok(outcome()) }.finding_lines();
     assert_eq!(lines, ["m.csv: note: 1 row(s) repeat another one", "m.csv:4: URN: not a number", "m.csv: and 2 more"]);
+    let with_line_break = ImportOutcome { notes: vec!["first\nsecond".to_owned()], ..ImportOutcome::default() };
+    let lines = FileOutcome { file: "m.csv".to_owned(), outcome: Ok(with_line_break) }.finding_lines();
+    assert_eq!(lines, ["m.csv: note: first\\nsecond"]);
 }
 
 /// The request id of the command line in [`upload`].
