@@ -56,7 +56,7 @@ fn problems_are_lines_that_editors_can_open() {
     assert_eq!(lines, ["m.csv: note: 1 row(s) repeat another one", "m.csv:4: URN: not a number", "m.csv: and 2 more"]);
     let with_line_break = ImportOutcome { notes: vec!["first\nsecond".to_owned()], ..ImportOutcome::default() };
     let lines = FileOutcome { file: "m.csv".to_owned(), outcome: Ok(with_line_break) }.finding_lines();
-    assert_eq!(lines, ["m.csv: note: first\\nsecond"]);
+    assert_eq!(lines, ["m.csv: note: first\\u000asecond"]);
 }
 
 /// The request id of the command line in [`upload`].
