@@ -216,6 +216,12 @@ async fn a_fund_that_is_empty_again_stays_stored(db: Db) {
     check_each_is_named(&db, &mut raw_sql, vec![(remove, named, restore)]).await;
 }
 
+/// Asks the server to verify the ledger, and returns the response.
+async fn verify_ledger(client: &Client) -> VerifyLedgerResponse {
+    let request = client.ask(VerifyLedgerRequest::default());
+    client.finance_service().verify_ledger(request).await.unwrap().into_inner()
+}
+
 async fn many_verify_at_once(db: Db) {
     const CALLERS: usize = 40;
     make_ledger(&db).await;
@@ -224,14 +230,7 @@ async fn many_verify_at_once(db: Db) {
     let mut calls = JoinSet::new();
     for _ in 0..CALLERS {
         let client = client.clone();
-        calls.spawn(async move {
-            client
-                .finance_service()
-                .verify_ledger(client.ask(VerifyLedgerRequest::default()))
-                .await
-                .unwrap()
-                .into_inner()
-        });
+        calls.spawn(async move { verify_ledger(&client).await });
     }
     // Reads succeed while the ledger is verified.
     for _ in 0..10 {
@@ -259,22 +258,14 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
     for _ in 0..64 {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
-    assert!(
-        client
-            .finance_service()
-            .verify_ledger(client.ask(VerifyLedgerRequest::default()))
-            .await
-            .unwrap()
-            .into_inner()
-            .sound
-    );
+    assert!(verify_ledger(&client).await.sound);
 }
 
 /// Starts a server, and calls VerifyLedger.
 async fn call_verify_ledger(db: &Db) -> VerifyLedgerResponse {
     let server = Server::start(db);
     let client = Client::of(&server).await;
-    client.finance_service().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap().into_inner()
+    verify_ledger(&client).await
 }
 
 /// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added. On PostgreSQL it
