@@ -97,11 +97,14 @@ impl ConnectionLimits {
                 reserved = RESERVED_DESCRIPTORS,
                 "fewer connections than configured: the process may open too few files (ulimit -n)"
             );
-            // Each limit keeps its share of the total.
-            let share = |it: usize| it.saturating_mul(max_connections).checked_div(self.all).unwrap_or(1).max(1);
-            self.unknown = share(self.unknown);
-            self.unknown_per_address = share(self.unknown_per_address).max(MIN_CONNECTIONS).min(self.unknown);
-            self.per_caller = self.per_caller.and_then(|it| NonZeroUsize::new(share(it.get()).max(2)));
+            // Each limit keeps its share of the total, but at least `least`. No limit is raised.
+            let reduced = |configured: usize, least: usize| {
+                let share = configured.saturating_mul(max_connections).checked_div(self.all).unwrap_or(1);
+                share.max(least).min(configured)
+            };
+            self.unknown = reduced(self.unknown, 1);
+            self.unknown_per_address = reduced(self.unknown_per_address, MIN_CONNECTIONS).min(self.unknown);
+            self.per_caller = self.per_caller.and_then(|it| NonZeroUsize::new(reduced(it.get(), 2)));
             self.all = max_connections;
         }
         self
@@ -180,6 +183,14 @@ mod tests {
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
         assert_eq!(limits().reduced_to(10).all, MIN_CONNECTIONS);
+    }
+
+    #[test]
+    fn a_small_limit_is_not_raised_when_the_total_is_reduced() {
+        let small = ConnectionLimits { unknown_per_address: 3, per_caller: NonZeroUsize::new(1), ..limits() };
+        let few = small.reduced_to(64);
+        assert_eq!((few.all, few.unknown), (16, 8));
+        assert_eq!((few.unknown_per_address, few.per_caller), (3, NonZeroUsize::new(1)));
     }
 
     #[test]
