@@ -177,16 +177,16 @@ commands! {
         Command::Undo { award, movement, reason };
 
     /// Gives an approval of a programme.
-    GiveApproval in programme { approval: ApprovalId, action: Action } -> ApprovalGiven:
-        Command::GiveApproval { approval, action };
+    GiveApproval in programme { approval: ApprovalId, permission: Action } -> ApprovalGiven:
+        Command::GiveApproval { approval, permission };
 
     /// Denies an approval of a programme.
-    DenyApproval in programme { approval: ApprovalId, action: Action, reason: String } -> ApprovalEnded:
-        Command::DenyApproval { approval, action, reason };
+    DenyApproval in programme { approval: ApprovalId, permission: Action, reason: String } -> ApprovalEnded:
+        Command::DenyApproval { approval, permission, reason };
 
     /// Withdraws an approval of a programme, as its requester.
-    WithdrawApproval in programme { approval: ApprovalId, action: Action } -> ApprovalEnded:
-        Command::WithdrawApproval { approval, action };
+    WithdrawApproval in programme { approval: ApprovalId, permission: Action } -> ApprovalEnded:
+        Command::WithdrawApproval { approval, permission };
 
     /// Raises a referral.
     RaiseReferral in programme { new: NewReferral } -> ReferralChanged: Command::Refer(ReferralCommand::Raise(new));

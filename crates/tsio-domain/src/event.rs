@@ -55,7 +55,8 @@ pub enum EventBody {
         terms: Hash,
         /// Its schools.
         schools: Vec<ListedSchool>,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -63,7 +64,8 @@ pub enum EventBody {
     SchoolsAdded {
         /// The added schools.
         schools: Vec<ListedSchool>,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -128,7 +130,8 @@ pub enum EventBody {
         to: ResponsibleBody,
         /// The trust of the school now, if it has one.
         trust: Option<Uid>,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -138,7 +141,8 @@ pub enum EventBody {
         urn: Urn,
         /// The placement.
         placement: HandPlacement,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -151,7 +155,8 @@ pub enum EventBody {
         urn: Urn,
         /// Whether they decided that the entry position is met.
         met: bool,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -164,8 +169,8 @@ pub enum EventBody {
         /// The requested movement of money; `None` if the action moves no money.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         change: Option<FundChange>,
-        /// The state of its subject when it was requested, and what the action will do. `None` before version 2 of the
-        /// rules.
+        /// The state of the offer, the funds or the school when the action was requested, and what the action will do. `None`
+        /// before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
         /// The time at which it expires, in microseconds since 1970; `None` before version 2 of the rules.
@@ -216,8 +221,8 @@ pub enum EventBody {
         fund: AccountId,
         /// The amount.
         amount: Pence,
-        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
-        /// it.
+        /// The token subject of the actor; `None` if it was not recorded. It shows which movements one person made; their sum
+        /// decides whether a second person is needed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -229,8 +234,8 @@ pub enum EventBody {
         amount: Pence,
         /// Whether the withdrawal was allowed to leave less than is committed and spent.
         over_commit: bool,
-        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
-        /// it.
+        /// The token subject of the actor; `None` if it was not recorded. It shows which movements one person made; their sum
+        /// decides whether a second person is needed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -242,8 +247,8 @@ pub enum EventBody {
         to: AccountId,
         /// The amount.
         amount: Pence,
-        /// The token subject of the actor; `None` if it was not recorded. The movements of one person are added up by
-        /// it.
+        /// The token subject of the actor; `None` if it was not recorded. It shows which movements one person made; their sum
+        /// decides whether a second person is needed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -263,7 +268,8 @@ pub enum EventBody {
         rate: Option<Pence>,
         /// The support, with the details that the strand requires.
         support: Support,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed, and for an award that names no partner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -305,7 +311,8 @@ pub enum EventBody {
         booking: Option<Seq>,
         /// The normalised reference of the invoice that was paid, if any.
         invoice: Option<Reference>,
-        /// The issuer, total and number of the payment; `None` without an invoice, or before version 2 of the rules.
+        /// The issuer, printed reference and total of the invoice, and the number of the payment. `None` without an invoice, or
+        /// before version 2 of the rules.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claim: Option<ClaimPart>,
     },
@@ -322,7 +329,7 @@ pub enum EventBody {
         award: AwardId,
         /// The amount, in its unit.
         amount: i64,
-        /// The event of the invoice payment that is refunded, if any.
+        /// The number of the event that paid the refunded invoice; `None` for an amount that was drawn without an invoice.
         invoice: Option<Seq>,
     },
     /// A draw, release or refund was a mistake and is undone.
@@ -335,13 +342,13 @@ pub enum EventBody {
         movement: MovementKind,
         /// Its amount, in the award's unit.
         amount: i64,
-        /// The payment of an invoice that the undone movement made or refunded, if any.
+        /// The number of the event that paid the invoice, if the undone movement paid an invoice or refunded one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invoice: Option<Seq>,
         /// The booking that the undone draw delivered. It is cancelled now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         booking: Option<Seq>,
-        /// If a refund is undone, the new number of the payment that counts again: see [`ClaimPart::part`].
+        /// If the refund of an invoice is undone, the new number of the payment that was refunded: see [`ClaimPart::part`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         part: Option<i64>,
     },
@@ -361,12 +368,13 @@ pub enum EventBody {
         origin: ReferralOrigin,
         /// The rule by which it is decided.
         rule: String,
-        /// The ground of that rule.
+        /// The ground, by its id in the terms, which list it for that rule.
         ground: String,
         /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when the referral was raised. `None` before
+        /// that record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -382,14 +390,15 @@ pub enum EventBody {
     ReferralApproved {
         /// The referral.
         referral: ReferralId,
-        /// The offer that the approval made, extended or confirmed.
+        /// The offer that the approval made or extended, or that already had all schools of the referral.
         offer: OfferId,
         /// The schools that are eligible only by this referral.
         exceptional: Vec<Urn>,
         /// The token subject of the actor, which shows whether two actors are one person; `None` without a token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -412,7 +421,8 @@ pub enum EventBody {
         referral: ReferralId,
         /// The offer of its recipient.
         offer: OfferId,
-        /// The last event of the register's record when this was decided; `None` before that record existed.
+        /// The number of the last event in the record of reference data (`register`) when this was decided. `None` before that
+        /// record existed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         register_seq: Option<Seq>,
     },
@@ -428,14 +438,14 @@ pub enum EventBody {
         /// Events whose texts were erased earlier, by versions of this program that recorded no event of an erasure.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         absent_texts: Vec<Seq>,
-        /// SHA-256 of the terms of the programme. Set only in the first event of the record, whose actor loaded the
+        /// SHA-256 of the terms of the programme. Set only in the first event of the record. The actor of that event loaded the
         /// terms.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         terms: Option<Hash>,
     },
 }
 
-/// The body of an event. Its JSON is hashed as it is stored.
+/// A type of event body. The hash chain covers its kind and its JSON, exactly as stored.
 pub trait Body {
     /// The name of the kind of event in the record.
     fn kind(&self) -> &'static str;

@@ -106,7 +106,7 @@ impl App {
             tx.confirm().await?;
             // The request of an approval never gets an answer if the approval is from a version that did not store its
             // request.
-            if opened_before.is_answer_outstanding() {
+            if opened_before.may_lack_stored_response() {
                 return Err(AppError::unavailable("carried out, and not answered yet"));
             }
             return Ok(Err(opened_before.repeated_request_refusal(now)));
@@ -115,7 +115,7 @@ impl App {
         let (tx, import) = tx.continue_if_ok(import).await?;
         if let Some(open) = requester.find_own_open(of_import()) {
             tx.confirm().await?;
-            return Ok(Err(open.required()));
+            return Ok(Err(open.required_refusal()));
         }
         if validate_only {
             tx.rollback().await?;
@@ -141,7 +141,7 @@ impl App {
         let stored = request.stored(&caller.actor, Vec::new(), Some(new.id));
         store::requests::keep(&tx, &[stored], now.at).await?;
         tx.commit().await?;
-        Ok(Err(new.required()))
+        Ok(Err(new.required_refusal()))
     }
 
     /// Gives an approval to withdraw an import, and withdraws the import. Returns the reply.

@@ -1,6 +1,6 @@
 //! Defines an approval: a request for an action that needs a second person. Decides who may answer the approval.
 //!
-//! "The second differs from the first, for everyone" (`domain.md` section 8).
+//! "The second person must differ from the first, in every role." (`domain.md` section 8)
 
 mod rules;
 mod statement;
@@ -92,13 +92,15 @@ pub struct Approval {
     /// The state of its subject when it was requested, and what the action will do. `None` if it was opened before
     /// statements were recorded.
     pub statement: Option<Statement>,
-    /// The time at which it expires if it is still open; `None` if it was opened before approvals expired.
+    /// The time at which it expires if it is still open. `None` if it was opened under version 1 of the rules, in which
+    /// approvals do not expire; see [`Self::expire_if_no_expiry`].
     pub expires: Option<Micros>,
-    /// The event that opened it, in the record of the programme or of the reference data. The database does not store
-    /// it for reference data.
+    /// The number of the event that opened it, in the record of the programme or of the reference data. `None` if that event
+    /// has no number yet, or if the approval is about reference data and was read from the database, which does not store
+    /// the number.
     pub opened: Option<Seq>,
-    /// The reason of the request. Set only for reference data that was read from the database; otherwise the reason is
-    /// the text of the event that opened it.
+    /// The reason of the request, if the approval is about reference data. `None` if the approval is about a programme, or
+    /// was computed from the events of the record. Then the reason is the text of the event that opened it.
     pub reason: Option<String>,
     /// The requester.
     pub requested_by: Actor,
@@ -112,14 +114,14 @@ pub struct Approval {
     pub state: ApprovalState,
     /// The token subject of the person who gave or denied it.
     pub answered_subject: Option<TokenSubject>,
-    /// The event that denied it, in the record of the programme or of the reference data. The database does not store
-    /// it for reference data.
+    /// The number of the event that denied it. `None` if it was not denied, or if it is about reference data and was read
+    /// from the database, which does not store the number.
     pub denied: Option<Seq>,
     /// The reason of the denial. Set only for an approval whose [`Self::reason`] is set.
     pub denied_reason: Option<String>,
 }
 
-/// The state of an approval. The state of an answered approval does not change.
+/// The state of an approval. The state of an approval that was given, denied or withdrawn does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApprovalState {
     /// Waiting for a second person.
@@ -147,8 +149,8 @@ impl ApprovalState {
         }
     }
 
-    /// Returns the state with this name, given or denied by `answered_by`. Returns `None` if the name is unknown or
-    /// does not fit `answered_by`.
+    /// Returns the state that has this name in the database. `answered_by` is the person who gave or denied the approval.
+    /// Returns `None` if no stored state has the name, or if `answered_by` is missing or not expected.
     #[must_use]
     pub fn named(name: &str, answered_by: Option<Actor>) -> Option<Self> {
         match (name, answered_by) {
@@ -188,7 +190,7 @@ impl ApprovalState {
 impl Approval {
     /// Makes an open approval that `by` requested at the time `at`. It has no statement, expiry or event.
     #[must_use]
-    pub fn asked(id: ApprovalId, action: ApprovalAction, subject: Uuid, by: Person, at: Micros) -> Self {
+    pub fn requested(id: ApprovalId, action: ApprovalAction, subject: Uuid, by: Person, at: Micros) -> Self {
         Self {
             id,
             programme: None,
@@ -227,7 +229,7 @@ impl Approval {
             expires: *expires_at,
             opened: Some(event.seq),
             request: Some(event.request),
-            ..Self::asked(*approval, *action, subject.unwrap_or_default(), by, event.recorded)
+            ..Self::requested(*approval, *action, subject.unwrap_or_default(), by, event.recorded)
         })
     }
 
@@ -279,18 +281,19 @@ impl Approval {
 
     /// The requester, with the two values by which people are compared.
     #[must_use]
-    pub fn asked_by(&self) -> Person {
+    pub fn requester(&self) -> Person {
         Person { actor: self.requested_by.clone(), subject: self.requested_subject }
     }
 
     /// Returns the refusal with [`Reason::ApprovalRequired`] that names this approval.
     #[must_use]
-    pub fn required(&self) -> Refusal {
+    pub fn required_refusal(&self) -> Refusal {
         approval_required(self.id, &self.phrase())
     }
 
     /// Returns the refusal of a repeated request that opened this approval. It says that the approval is open, or how
-    /// the approval ended. Used while no answer to the request is stored.
+    /// the approval ended. The request gets a stored answer only when the approval is carried out; before that, each repeat
+    /// gets this refusal. Earlier versions stored no answer even then.
     #[must_use]
     pub fn repeated_request_refusal(&self, now: Micros) -> Refusal {
         repeated_request_refusal(self.id, (&self.state_at(now), self.expires), &self.phrase())
@@ -331,29 +334,30 @@ fn repeated_request_refusal(
     (state, expires): (&ApprovalState, Option<Micros>),
     phrase: &str,
 ) -> Refusal {
-    let remedy_ask_again = "to ask once more, make the call under a new request id";
+    let remedy_request_again = "to open another approval, make the request again under a new request id";
     let (ending, remedy) = match state {
         ApprovalState::Open => return approval_required(approval, phrase),
-        ApprovalState::CarriedOut(_) => {
-            ("given and carried out", "nothing to do; to have it done once more, make the call under a new request id")
-        }
-        ApprovalState::Denied(_) => ("denied", remedy_ask_again),
-        ApprovalState::Withdrawn => ("withdrawn", remedy_ask_again),
-        ApprovalState::Expired => ("left open until it expired", remedy_ask_again),
+        ApprovalState::CarriedOut(_) => (
+            "given and carried out",
+            "nothing to do; to have it done once more, make the request again under a new request id",
+        ),
+        ApprovalState::Denied(_) => ("denied", remedy_request_again),
+        ApprovalState::Withdrawn => ("withdrawn", remedy_request_again),
+        ApprovalState::Expired => ("left open until it expired", remedy_request_again),
     };
     let reason = match state {
         ApprovalState::Withdrawn | ApprovalState::Expired => Reason::ApprovalClosed,
-        // An approval without an expiry was denied by an earlier version. Its repeated requests get the same reason as
-        // then.
+        // A denied approval without an expiry was denied under version 1 of the rules. A repeat of its request still gets the
+        // reason that it got then.
         ApprovalState::Denied(_) if expires.is_some() => Reason::ApprovalClosed,
         ApprovalState::Open | ApprovalState::CarriedOut(_) | ApprovalState::Denied(_) => Reason::ApprovalNotOpen,
     };
-    let message = format!("{phrase} was asked for by this request: approval {approval} was {ending}");
+    let message = format!("approval {approval}, which this request opened, was {ending}: {phrase}");
     Refusal::of(reason, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 
 /// Checks that an approval may be given or denied. It must be open, and another person must have requested it (`is_own`
-/// is false): "the second differs from the first, for everyone".
+/// is false): "The second person must differ from the first, in every role."
 ///
 /// # Errors
 /// [`Reason::ApprovalNotOpen`], [`Reason::SelfApproval`].
@@ -380,7 +384,7 @@ const fn not_open_message(state: &ApprovalState) -> Option<&'static str> {
 }
 
 fn not_open_refusal(approval: ApprovalId, message: &str) -> Refusal {
-    let remedy = "make the call again, under a new request id, to open another";
+    let remedy = "have the requester make the original request again, under a new request id, to open another approval";
     Refusal::of(Reason::ApprovalNotOpen, message, Limit::plain(LimitKind::Approval, approval, remedy))
 }
 

@@ -1,19 +1,23 @@
 //! Defines the rules that all approvals share: how an approval is requested, who may answer it, and the order of the
 //! checks.
 //!
-//! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions.
+//! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions. Only a request to
+//! decide an entry position leaves out the first step of the first table: every version with such requests has stored their ids,
+//! so that the writer finds a repeat before it is decided.
+//!
+//! A request for an approval is always answered with a refusal, also if it opens the approval.
 //!
 //! | requesting an approval | refused with |
 //! |---|---|
 //! | the same request opened an approval before: [`ApprovalCaller::opened_by_request`] | [`Approval::repeated_request_refusal`] |
 //! | the action cannot be done now | the refusal of the action |
-//! | the caller has an open approval of the same action: [`ApprovalCaller::find_own_open`] | [`Approval::required`] |
-//! | otherwise an approval is opened: [`ApprovalCaller::new_approval`] | [`Approval::required`] |
+//! | the requester has an open approval of the same change: [`ApprovalCaller::find_own_open`] | [`Approval::required_refusal`] |
+//! | otherwise an approval is opened: [`ApprovalCaller::new_approval`] | [`Approval::required_refusal`] |
 //!
 //! | answering an approval | refused with |
 //! |---|---|
 //! | the caller may not give this answer: [`ApprovalCaller::may`] | ApprovalNotOpen, SelfApproval, ApprovalOfAnother |
-//! | giving it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded, ApprovalNotOpen |
+//! | giving it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded for a larger shortfall or more offers; ApprovalNotOpen if what it states has changed otherwise |
 //! | otherwise it is answered: [`Approval::answer`] | |
 
 use uuid::Uuid;
@@ -66,7 +70,8 @@ impl ApprovalCaller {
         approvals.find(|it| it.request == Some(request) && it.requested_by == self.person.actor)
     }
 
-    /// Finds an open approval that the caller requested.
+    /// Finds an open approval that this person requested. `approvals` are the approvals of the same change, which the calling
+    /// function selects.
     pub fn find_own_open<'a>(&self, mut approvals: impl Iterator<Item = &'a Approval>) -> Option<&'a Approval> {
         approvals.find(|it| it.state_at(self.now).is_open() && self.is_requester_of(it))
     }
@@ -74,7 +79,7 @@ impl ApprovalCaller {
     /// Makes an open approval that the caller requests and that expires after `days` days.
     #[must_use]
     pub fn new_approval(&self, id: ApprovalId, action: ApprovalAction, subject: Uuid, days: u32) -> Approval {
-        let without_expiry = Approval::asked(id, action, subject, self.person.clone(), self.now);
+        let without_expiry = Approval::requested(id, action, subject, self.person.clone(), self.now);
         Approval { expires: Some(self.now.plus_days(days)), ..without_expiry }
     }
 
@@ -91,18 +96,19 @@ impl ApprovalCaller {
         }
     }
 
-    /// Whether the caller is the requester. Before version 2 of the rules, the ids were compared byte by byte.
+    /// Whether the caller is the requester. [`Person::is`] compares the two. Before version 2 of the rules, the ids had to be
+    /// equal byte by byte.
     fn is_requester_of(&self, approval: &Approval) -> bool {
         if self.rules < RulesVersion::V2 {
             return approval.requested_by == self.person.actor;
         }
-        approval.asked_by().is(&self.person)
+        approval.requester().is(&self.person)
     }
 }
 
 impl Approval {
-    /// Answers the approval. `event` is the number of the event that records the answer, if there is one. This does not
-    /// check the permission; [`ApprovalCaller::may`] does.
+    /// Answers the approval. `event` is the number of the event that records a denial, if it has one. It is ignored for the other
+    /// answers. This does not check the permission; [`ApprovalCaller::may`] does.
     pub fn answer(&mut self, answer: ApprovalAnswer, by: &Person, event: Option<Seq>) {
         match answer {
             ApprovalAnswer::Given => {
@@ -116,11 +122,12 @@ impl Approval {
         }
     }
 
-    /// Whether the approval was carried out, but the answer to the request that carried it out may not be stored.
-    /// Earlier versions withdrew an import first and stored the answer later, so this can happen to withdrawals of
-    /// imports that have an expiry. All other actions store the answer in the commit that carries them out.
+    /// Whether the approval was carried out, but the response to the request that opened it may not be stored yet. Earlier
+    /// versions withdrew an import first and stored the responses later, so this can happen to the withdrawal of an import. An
+    /// approval without an expiry is older: the request that opened it gets no response. All other actions store the
+    /// response in the commit that carries them out.
     #[must_use]
-    pub const fn is_answer_outstanding(&self) -> bool {
+    pub const fn may_lack_stored_response(&self) -> bool {
         let may_store_later = match self.action {
             ApprovalAction::WithdrawImport => self.expires.is_some(),
             ApprovalAction::ReopenOffer

@@ -119,7 +119,8 @@ fn larger_shortfall_refusal(
     );
     let requested = now.before.available.get().saturating_sub(now.after.available.get());
     let largest = requested.saturating_sub(more.get()).max(0);
-    let remedy = format!("ask for what is meant now, or allocate at least {more}{dated} to the fund first");
+    let remedy =
+        format!("have the requester ask for what is meant now, or allocate at least {more}{dated} to the fund first");
     Refusal::of(Reason::ApprovalExceeded, message, fund.limit(Some(requested), largest, remedy))
 }
 
@@ -131,7 +132,7 @@ pub(crate) const fn phrase(met: bool) -> &'static str {
 /// Returns the refusal to give an approval because something has changed since it was requested. `what` names the
 /// change, and `difference` the stated and the current value.
 pub(crate) fn changed(approval: ApprovalId, (what, difference): &(&str, String)) -> Refusal {
-    let remedy = "ask again, so that what is approved is what was asked";
+    let remedy = "have the requester ask again, under a new request id, so that what is approved is what was asked";
     let limit = Limit::plain(LimitKind::Approval, approval, remedy);
     let message = format!("{what} since this approval was asked for: {difference}");
     Refusal::of(Reason::ApprovalNotOpen, message, limit)

@@ -113,7 +113,8 @@ pub struct Invoice {
     pub amount: Pence,
     /// The amount refunded. Undoing the payment sets it to the whole amount.
     pub refunded: Pence,
-    /// The issuer, total and number of the payment; `None` if it was recorded before version 2 of the rules.
+    /// The issuer, printed reference and total of the invoice, and the number of the payment. `None` if it was recorded
+    /// before version 2 of the rules.
     pub claim: Option<ClaimPart>,
 }
 

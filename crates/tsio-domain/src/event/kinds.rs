@@ -145,8 +145,8 @@ impl EventBody {
         }
     }
 
-    /// The last event of the register's record when the event was decided. `None` if the event does not depend on the
-    /// register, or was recorded without that number.
+    /// The number of the last event in the record of reference data (`register`) when the event was decided. `None` if the event
+    /// does not depend on the register or the files, or was recorded without that number.
     #[must_use]
     pub const fn register_seq(&self) -> Option<Seq> {
         match self {
@@ -163,8 +163,8 @@ impl EventBody {
         }
     }
 
-    /// Records `at` as the last event of the register's record when this event was decided. Changes nothing if this
-    /// event does not depend on the register or the files.
+    /// Records `at` as the number of the last event in the record of reference data (`register`) when this event was decided.
+    /// Changes nothing if this event does not depend on the register or the files.
     pub const fn set_register_seq(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;

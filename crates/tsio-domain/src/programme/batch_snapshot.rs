@@ -22,7 +22,7 @@ impl Command {
             Self::Identify
             | Self::Contact { .. }
             | Self::DecideEntry { .. }
-            | Self::GiveApproval { action: Action::DecideEntry, .. }
+            | Self::GiveApproval { permission: Action::DecideEntry, .. }
             | Self::Refer(ReferralCommand::Raise(_) | ReferralCommand::Decide { approve: true, .. })
             | Self::Draw { invoice: Some(NewClaim { issuer: None, .. }), .. } => true,
             Self::Correct { .. }
@@ -63,7 +63,7 @@ impl Command {
             // issuer of an invoice.
             Self::Identify
             | Self::Correct { .. }
-            | Self::GiveApproval { action: Action::DecideEntry | Action::Reopen, .. }
+            | Self::GiveApproval { permission: Action::DecideEntry | Action::Reopen, .. }
             | Self::Place { .. }
             | Self::EraseText { .. }
             | Self::Refer(ReferralCommand::Decide { approve: true, .. }) => true,

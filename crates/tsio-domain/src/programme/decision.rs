@@ -26,8 +26,8 @@ impl Decision {
         Self { events: drafts, answer, warnings: Vec::new() }
     }
 
-    /// Stores `register_seq` in each event that depends on the register or the files. This number is the newest event of the
-    /// register's record at the time when the register or the files were read.
+    /// Stores `register_seq` in each event that depends on the register or the files. This is the number of the last event in the
+    /// record of reference data (`register`) when the register or the files were read.
     pub(super) fn citing(mut self, register_seq: Option<Seq>) -> Self {
         if let Some(seq) = register_seq {
             self.events.iter_mut().for_each(|draft| draft.body.set_register_seq(seq));

@@ -100,7 +100,8 @@ pub struct ProgrammeState {
     pub entry_regions: HashMap<Urn, Option<Region>>,
     /// What the files say about each school whose entry position is decided. A school that no file names is absent.
     pub entry_schools: HashMap<Urn, EntrySchool>,
-    /// The newest event of the register's record when the register or the files were read. None if nothing was read.
+    /// The number of the last event in the record of reference data (`register`) when the register or the files were read. None
+    /// if nothing was read.
     pub register_seq: Option<Seq>,
     /// Entry positions that two people decided.
     pub entry_decisions: BTreeMap<Urn, EntryDecision>,

@@ -187,7 +187,7 @@ impl RegisterState {
             statement: statement.clone(),
             expires: *expires_at,
             opened: Some(event.seq),
-            ..Approval::asked(*approval, ApprovalAction::WithdrawImport, import.0, by, *requested_at)
+            ..Approval::requested(*approval, ApprovalAction::WithdrawImport, import.0, by, *requested_at)
         };
         self.approvals.insert(*approval, adopted).map(|_| format!("approval {approval} is in the record already"))
     }

@@ -51,7 +51,8 @@ async fn withdraw(app: &App, call: Call<WithdrawApprovalRequest>) -> Result<With
     let validate_only = call.message.validate_only;
     match pending.programme {
         Some(programme) => {
-            let command = WithdrawApproval { programme, approval, action: pending.action.permission_to_request() };
+            let permission = pending.action.permission_to_request();
+            let command = WithdrawApproval { programme, approval, permission };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {
@@ -71,9 +72,9 @@ async fn give(app: &App, call: Call<GiveApprovalRequest>) -> Result<GiveApproval
     let pending = app.approval(&call.caller, approval).await?;
     match pending.programme {
         Some(programme) => {
-            let action = pending.action.permission_to_answer();
+            let permission = pending.action.permission_to_answer();
             let validate_only = call.message.validate_only;
-            let command = GiveApproval { programme, approval, action };
+            let command = GiveApproval { programme, approval, permission };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => super::register::give_withdrawal(app, call, request, approval).await,
@@ -91,7 +92,8 @@ async fn deny(app: &App, call: Call<DenyApprovalRequest>) -> Result<DenyApproval
     let validate_only = call.message.validate_only;
     match pending.programme {
         Some(programme) => {
-            let command = DenyApproval { programme, approval, action: pending.action.permission_to_answer(), reason };
+            let permission = pending.action.permission_to_answer();
+            let command = DenyApproval { programme, approval, permission, reason };
             call.change(app, Ok((request, command)), validate_only).await
         }
         None => {

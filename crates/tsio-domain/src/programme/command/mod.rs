@@ -36,7 +36,7 @@ pub struct AwardTarget {
     pub etag: Option<String>,
 }
 
-/// The issuer of the invoice that a refund takes back.
+/// The issuer of the invoice that is refunded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefundIssuer {
     /// By name.
@@ -64,7 +64,7 @@ pub enum Command {
     Identify,
     /// Record a contact on each of these offers, or on none of them.
     Contact {
-        /// The offers. A contact with a school of a trust's offer names the school too.
+        /// The offers. If the offer is to a trust and one of its schools was contacted, also the URN of that school.
         offers: Vec<(OfferTarget, Option<Urn>)>,
         /// The party that was contacted.
         party: Party,
@@ -144,15 +144,15 @@ pub enum Command {
     GiveApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that is needed to give this approval. It depends on the action of the approval.
-        action: Action,
+        /// The permission that is needed to give this approval. It depends on what the approval is for.
+        permission: Action,
     },
     /// Deny an approval as the second person. The requested change is not carried out.
     DenyApproval {
         /// The approval.
         approval: ApprovalId,
         /// The permission that is needed to deny this approval: the same as to give it.
-        action: Action,
+        permission: Action,
         /// The reason.
         reason: String,
     },
@@ -160,8 +160,8 @@ pub enum Command {
     WithdrawApproval {
         /// The approval.
         approval: ApprovalId,
-        /// The permission that was needed to request this approval.
-        action: Action,
+        /// The permission that was needed to request this approval. Its requester still needs it.
+        permission: Action,
     },
     /// Assign an offer to a person, or remove its assignee.
     Assign {
@@ -199,7 +199,7 @@ pub enum Command {
         urn: Urn,
         /// Whether the entry position is met.
         met: bool,
-        /// The evidence that the caller has seen.
+        /// A text that says on what evidence the caller bases the answer.
         reason: String,
     },
     /// Erase the free text of an event.
@@ -220,7 +220,7 @@ pub enum Command {
     ChangeFund {
         /// The movement.
         change: FundChange,
-        /// The caller's etag of the first fund of the movement.
+        /// The caller's etag of the fund that changes; for a virement, of the fund that the money leaves.
         etag: Option<String>,
         /// Free text.
         text: Option<String>,
@@ -231,7 +231,8 @@ pub enum Command {
         offer: OfferTarget,
         /// The awards, at least one.
         awards: Vec<NewAward>,
-        /// The date. [`crate::programme::decide::awards`] says which date an award without one gets.
+        /// The date, by default today. After the award window the default is the day on which the offer was accepted, or the nearest
+        /// day within the window.
         on: Option<Date>,
     },
     /// Book days of an award.
@@ -244,8 +245,8 @@ pub enum Command {
         on: Date,
         /// The leader; by default the leader of the award.
         leader: Option<Actor>,
-        /// Whether the leader is a national leader or an equivalent. For the award's own leader, the default is what the award
-        /// says.
+        /// The kind of the leader. By default, for the award's own leader the kind in the award; for another leader none is
+        /// recorded. A leader of governance has no kind.
         leader_kind: Option<LeaderKind>,
     },
     /// Cancel a booking.
@@ -259,11 +260,12 @@ pub enum Command {
     Draw {
         /// The award.
         award: AwardTarget,
-        /// The amount, greater than zero; by default all of the booking.
+        /// The amount, greater than zero. If a booking was delivered, the default is the days of the booking; otherwise an amount is
+        /// needed. A delivered booking of governance support has no amount.
         amount: Option<Amount>,
         /// The day on which it happened.
         on: Date,
-        /// The number of the booking that was delivered, if the draw delivers a booking.
+        /// The number of the event that recorded the booking, if a booking was delivered.
         booking: Option<Seq>,
         /// The invoice that the draw pays, if any.
         invoice: Option<NewClaim>,
@@ -291,7 +293,8 @@ pub enum Command {
         on: Date,
         /// The invoice that is refunded, if any.
         invoice: Option<Reference>,
-        /// The issuer of the invoice. Needed if the award paid invoices of several issuers with this reference.
+        /// The issuer of the invoice. Needed if the award paid invoices of several issuers with this reference. Payments that are
+        /// fully refunded do not count.
         issuer: Option<RefundIssuer>,
         /// The reason.
         reason: String,
@@ -325,11 +328,12 @@ impl Command {
             | Self::Assign { .. }
             | Self::Note { .. } => Action::WorkOffers,
             Self::Reopen { .. } => Action::Reopen,
-            Self::GiveApproval { action, .. }
-            | Self::DenyApproval { action, .. }
-            | Self::WithdrawApproval { action, .. } => *action,
+            Self::GiveApproval { permission, .. }
+            | Self::DenyApproval { permission, .. }
+            | Self::WithdrawApproval { permission, .. } => *permission,
             Self::ChangeRegion { .. } => Action::ChangeRegion,
             Self::Place { .. } => Action::Place,
+            // This command only asks for the decision. The second person needs `Action::DecideEntry`.
             Self::DecideEntry { .. } => Action::AskEntry,
             Self::EraseText { .. } => Action::EraseText,
             Self::CreateFund { .. } | Self::ChangeFund { .. } => Action::KeepFunds,
@@ -420,7 +424,9 @@ impl Command {
     #[must_use]
     pub const fn reads_files(&self) -> bool {
         match self {
-            Self::Identify | Self::DecideEntry { .. } | Self::GiveApproval { action: Action::DecideEntry, .. } => true,
+            Self::Identify | Self::DecideEntry { .. } | Self::GiveApproval { permission: Action::DecideEntry, .. } => {
+                true
+            }
             Self::Refer(command) => command.reads_files(),
             Self::GiveApproval { .. }
             | Self::DenyApproval { .. }

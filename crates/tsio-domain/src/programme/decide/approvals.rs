@@ -22,8 +22,8 @@ impl ProgrammeState {
     /// before all limits, because a repeated request gets the answer of the first request, even if the state has changed since.
     ///
     /// # Errors
-    /// [`Reason::ApprovalRequired`] while the approval is open. [`Reason::ApprovalNotOpen`] after it was given, or if it was denied
-    /// and has no expiry. [`Reason::ApprovalClosed`] if it was denied, withdrawn, or has expired.
+    /// [`Reason::ApprovalRequired`] while the approval is open. [`Reason::ApprovalClosed`] if it was denied or withdrawn, or has
+    /// expired. [`Reason::ApprovalNotOpen`] if it was given, or if it was denied under version 1 of the rules.
     pub(in crate::programme) fn refuse_repeated_request(
         &self,
         context: &Context<'_>,
@@ -63,8 +63,9 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let subject = target.offer.0;
-        // An approval that is open can no longer be given if the offer has changed since the approval was opened. Then another
-        // approval may be opened.
+        // An open approval can no longer be given after its offer has changed. Then another approval may be opened. Under version
+        // 1 of the rules even a repeated request opened another, and `verify` decides the requests of that time again. Under
+        // version 2 the request of an open approval is never decided twice: the writer finds its stored request id.
         let now = context.now.at;
         let is_outdated = |it: &Approval| {
             it.state_at(now).is_open() && self.offers.get(&target.offer).is_some_and(|offer| !it.stands(offer))
@@ -76,7 +77,7 @@ impl ProgrammeState {
         if let Some(open) =
             self.approval_caller(context).find_own_open(self.approvals.about(subject).filter(|it| is_reopening(it)))
         {
-            return Err(open.required().into());
+            return Err(open.required_refusal().into());
         }
         let approval = self.new_approval(ApprovalAction::ReopenOffer, subject, context);
         let approval = Approval { statement: Some(statement_of(offer)), ..approval };
@@ -93,15 +94,19 @@ impl ProgrammeState {
         match requested.action {
             ApprovalAction::ReopenOffer => self.give_reopening(requested, context),
             ApprovalAction::DecideEntry => {
-                let school_and_met =
-                    requested.school().ok_or(CommandError::Bug("an approval about a school states none"))?;
+                let school_and_met = requested
+                    .school()
+                    .ok_or(CommandError::Bug("an approval to decide an entry position has no school"))?;
                 self.give_entry(requested, school_and_met, context)
             }
             ApprovalAction::AllocateFund | ApprovalAction::WithdrawFund | ApprovalAction::MoveFunds => {
-                let change = requested.change.as_ref().ok_or(CommandError::Bug("an approval of money moves none"))?;
+                let change =
+                    requested.change.as_ref().ok_or(CommandError::Bug("an approval to move money has no movement"))?;
                 self.give_money_approval(requested, change, context)
             }
-            ApprovalAction::WithdrawImport => Err(CommandError::Bug("no programme withdraws an import")),
+            ApprovalAction::WithdrawImport => {
+                Err(CommandError::Bug("an approval to withdraw an import is in the record of a programme"))
+            }
         }
     }
 
@@ -112,7 +117,7 @@ impl ProgrammeState {
             .offers
             .get(&OfferId(requested.subject))
             .ok_or(CommandError::Bug("the approval's offer is not loaded"))?;
-        let exceeded = self.exceeds_approval(requested, &statement_of(offer));
+        let exceeded = self.exceeds_approval_refusal(requested, &statement_of(offer));
         Refusal::join(self.check_may_reopen(offer).err().into_iter().chain(exceeded))?;
         let today = context.now.today;
         let reopened = offer.reopen(approval, today, |urn| self.open_offer_by_school.get(&urn).copied())?;
@@ -166,8 +171,12 @@ impl ProgrammeState {
         Ok(approval)
     }
 
-    /// Refuses a change that would now do more than its approval states. Before rules 2 approvals had no statement.
-    pub(in crate::programme) fn exceeds_approval(&self, approval: &Approval, current: &Statement) -> Option<Refusal> {
+    /// Refuses a change that would now do more than its approval states. Before version 2 of the rules, approvals had no statement.
+    pub(in crate::programme) fn exceeds_approval_refusal(
+        &self,
+        approval: &Approval,
+        current: &Statement,
+    ) -> Option<Refusal> {
         if self.rules < RulesVersion::V2 { None } else { approval.exceeded_by(current, |fund| self.ledger.get(fund)) }
     }
 
@@ -180,7 +189,8 @@ impl ProgrammeState {
     /// Refuses a command if the programme is closed. None if the programme is open.
     pub(in crate::programme) fn programme_closed(&self) -> Option<Refusal> {
         (!self.programme.open).then(|| {
-            let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), "nothing lifts it");
+            let remedy = "a closed programme cannot be opened again";
+            let limit = Limit::plain(LimitKind::Period, self.programme.programme.clone(), remedy);
             Refusal::of(Reason::ProgrammeClosed, "the programme is closed", limit)
         })
     }
@@ -188,7 +198,7 @@ impl ProgrammeState {
 
 /// The decision that records a new approval. Its answer names the approval to the caller.
 pub(in crate::programme) fn open_approval(new: Approval, text: Option<String>, context: &Context<'_>) -> Decision {
-    let (offer, refusal) = (new.offer(), new.required());
+    let (offer, refusal) = (new.offer(), new.required_refusal());
     let body = EventBody::ApprovalOpened {
         approval: new.id,
         action: new.action,

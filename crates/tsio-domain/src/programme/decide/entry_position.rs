@@ -27,7 +27,7 @@ impl Approval {
     /// reach the school's region. Any other approval is within reach of every caller.
     fn is_within_reach(&self, reach: &Reach, caller: &Person) -> bool {
         match &self.statement {
-            Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.asked_by().is(caller),
+            Some(Statement::Entry { region, .. }) => reach.covers_school(*region) || self.requester().is(caller),
             Some(Statement::Funds { .. } | Statement::Import { .. } | Statement::Offer { .. }) | None => true,
         }
     }
@@ -87,7 +87,7 @@ impl ProgrammeState {
         let statement = Some(self.entry_statement(urn, met, school));
         let same_statement = self.approvals.about(subject_of(urn)).filter(|it| it.statement == statement);
         if let Some(open) = self.approval_caller(context).find_own_open(same_statement) {
-            return Err(open.required().into());
+            return Err(open.required_refusal().into());
         }
         let approval = self.new_approval(ApprovalAction::DecideEntry, subject_of(urn), context);
         Ok(open_approval(Approval { statement, ..approval }, Some(reason.to_owned()), context))
@@ -113,7 +113,7 @@ impl ProgrammeState {
             }
             Some(school) => match school.position.why_not_decidable(urn) {
                 Some((why, _)) => Some(changed(approval, &("the entry position is no longer unknown", why))),
-                None => self.exceeds_approval(requested, &self.entry_statement(urn, met, school)),
+                None => self.exceeds_approval_refusal(requested, &self.entry_statement(urn, met, school)),
             },
         };
         Refusal::join(refusal.into_iter().chain(self.programme_closed()))?;

@@ -76,7 +76,7 @@ impl ProgrammeState {
         if let Some(open) =
             self.approval_caller(context).find_own_open(self.approvals.about(change.fund().0).filter(same_change))
         {
-            return Err(open.required().into());
+            return Err(open.required_refusal().into());
         }
         let draft = movement.draft.with_text(text.cloned());
         if !movement.two_people {
@@ -102,7 +102,7 @@ impl ProgrammeState {
         let movement = self.check_movement(change, None, None)?;
         // An allocation takes nothing out of a fund, so it cannot leave a fund with less than was stated.
         if !matches!(change, FundChange::Allocate { .. }) {
-            Refusal::join(self.exceeds_approval(requested, &movement.statement))?;
+            Refusal::join(self.exceeds_approval_refusal(requested, &movement.statement))?;
         }
         let given = EventBody::ApprovalGiven { approval: requested.id, token_subject: context.subject };
         let given = NewEvent::without_offer(context.now.today, given);

@@ -233,7 +233,7 @@ impl ProgrammeState {
         let mut refusals = Vec::new();
         if !self.programme.scheme.applies(rule, recipient.row()) {
             let reason = format!("rule {rule} makes no {} offer", recipient.kind());
-            refusals.push(not_referable(recipient, reason, "nothing lifts it"));
+            refusals.push(not_referable(recipient, reason, "nothing to do: the terms make no such offer"));
         }
         let offer = self.offer_to(recipient);
         if self.region_for(candidate).is_some_and(|it| !reach.covers_region(it)) {

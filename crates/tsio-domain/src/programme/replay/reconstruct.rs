@@ -72,15 +72,16 @@ impl ProgrammeState {
                 approval_command(event, *action, change.as_ref(), statement.as_ref())?
             }
             EventBody::ApprovalGiven { approval, .. } => {
-                Command::GiveApproval { approval: *approval, action: self.action_of(*approval)?.permission_to_answer() }
+                let permission = self.action_of(*approval)?.permission_to_answer();
+                Command::GiveApproval { approval: *approval, permission }
             }
             EventBody::ApprovalDenied { approval, .. } => {
-                let action = self.action_of(*approval)?.permission_to_answer();
-                Command::DenyApproval { approval: *approval, action, reason: REPLACEMENT_TEXT.to_owned() }
+                let permission = self.action_of(*approval)?.permission_to_answer();
+                Command::DenyApproval { approval: *approval, permission, reason: REPLACEMENT_TEXT.to_owned() }
             }
             EventBody::ApprovalWithdrawn { approval, .. } => Command::WithdrawApproval {
                 approval: *approval,
-                action: self.action_of(*approval)?.permission_to_request(),
+                permission: self.action_of(*approval)?.permission_to_request(),
             },
             EventBody::FundCreated { .. }
             | EventBody::FundAllocated { .. }

@@ -41,7 +41,7 @@ fn ask(script: &mut Script, actor: &str, met: bool) -> Result<Decision, CommandE
 }
 
 fn give(script: &mut Script, actor: &str, approval: ApprovalId) -> Result<Decision, CommandError> {
-    script.call(actor, &Command::GiveApproval { approval, action: Action::DecideEntry })
+    script.call(actor, &Command::GiveApproval { approval, permission: Action::DecideEntry })
 }
 
 /// The approval that was opened last.
@@ -305,7 +305,7 @@ fn the_approval_can_be_denied_and_withdrawn() {
     ask(&mut script, "officer", true).unwrap();
     let approval = newest_approval(&script).id;
     let deny = |script: &mut Script, by: &str| {
-        script.call(by, &Command::DenyApproval { approval, action: Action::DecideEntry, reason: reason() })
+        script.call(by, &Command::DenyApproval { approval, permission: Action::DecideEntry, reason: reason() })
     };
     assert_eq!(refusal_of(deny(&mut script, "officer")).0, "SELF_APPROVAL");
     deny(&mut script, "director").unwrap();
@@ -315,7 +315,7 @@ fn the_approval_can_be_denied_and_withdrawn() {
     ask(&mut script, "officer", true).unwrap();
     let approval = newest_approval(&script).id;
     let take_back = |script: &mut Script, by: &str| {
-        script.call(by, &Command::WithdrawApproval { approval, action: Action::AskEntry })
+        script.call(by, &Command::WithdrawApproval { approval, permission: Action::AskEntry })
     };
     assert_eq!(refusal_of(take_back(&mut script, "other")).0, "APPROVAL_OF_ANOTHER");
     // The requester can withdraw the approval from outside the school's region. For other callers there the approval does not

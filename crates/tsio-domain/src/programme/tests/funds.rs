@@ -246,7 +246,7 @@ fn a_repeated_request_opens_no_second_approval() {
     let same_id = || Some(RequestId(Uuid::from_u128(7)));
     let other_id = || Some(RequestId(Uuid::from_u128(8)));
     let large = "put:credit:5000001";
-    let given = "an allocation of £50,000.01 was asked for by this request";
+    let given = "which this request opened, was given and carried out: an allocation of £50,000.01";
     #[rustfmt::skip]
     let rows = [
         // words before,    first request,    words afterwards,    request id,    repeated request,    result,    part of the text
@@ -299,6 +299,20 @@ fn a_repeated_request_to_reopen_opens_no_second_approval() {
         2,
         "a request with another id opens another approval"
     );
+}
+
+/// `verify` decides the requests of that time again, and must allow them.
+#[test]
+fn under_rules_1_a_repeated_request_opens_another_approval_after_its_offer_changed() {
+    let mut script = Script::new().after("S", "body@4 close:withdrawn@9");
+    script.state.rules = RulesVersion::V1;
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    let mut script = script.after("S", "ask:ada");
+    script.request = None;
+    let mut script = script.after("S", "ask:ben give:cy close:withdrawn@9");
+    script.request = Some(RequestId(Uuid::from_u128(7)));
+    assert_eq!(script.result("S", "ask:ada").0, "closed");
+    assert_eq!(script.state.approvals.len(), 3);
 }
 
 #[test]
@@ -362,7 +376,7 @@ fn an_approval_expires_and_only_its_requester_withdraws_it() {
         Some(now.plus_days(30)),
         "an approval expires after 30 days if the terms do not say otherwise"
     );
-    let withdraw = Command::WithdrawApproval { approval: id, action: Action::KeepFunds };
+    let withdraw = Command::WithdrawApproval { approval: id, permission: Action::KeepFunds };
     let refused = script.call("ben", &withdraw).unwrap_err();
     assert!(matches!(&refused, CommandError::Refused(it) if it.reason == Reason::ApprovalOfAnother), "{refused:?}");
 
@@ -371,7 +385,7 @@ fn an_approval_expires_and_only_its_requester_withdraws_it() {
         script.state.approvals.values_mut().for_each(|it| it.expires = Some(expires));
         let (reason, text) = script.money_result("S", "yes:ben");
         assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("has expired"), "{reason}: {text}");
-        let late = script.call("fin", &Command::WithdrawApproval { approval: id, action: Action::KeepFunds });
+        let late = script.call("fin", &Command::WithdrawApproval { approval: id, permission: Action::KeepFunds });
         assert!(matches!(&late, Err(CommandError::Refused(it)) if it.reason == Reason::ApprovalNotOpen), "{late:?}");
         assert_eq!(script.money_result("S", "put:credit:5000001").0, "asked", "another approval may be requested");
     }
@@ -382,7 +396,7 @@ fn an_approval_expires_and_only_its_requester_withdraws_it() {
     script.request = None;
     let newest = *script.state.approvals.keys().max().unwrap();
     // The same id in upper case is the same person.
-    script.call("FIN", &Command::WithdrawApproval { approval: newest, action: Action::KeepFunds }).unwrap();
+    script.call("FIN", &Command::WithdrawApproval { approval: newest, permission: Action::KeepFunds }).unwrap();
     assert_eq!((&script.state.approvals[&newest].state, &script.state.ledger), (&ApprovalState::Withdrawn, &ledger));
     let (reason, text) = script.money_result("S", "yes:ben");
     assert!(reason.starts_with("APPROVAL_NOT_OPEN") && text.contains("withdrawn"), "{reason}: {text}");

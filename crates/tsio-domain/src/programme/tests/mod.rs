@@ -321,7 +321,8 @@ fn an_approval_is_not_given_if_the_offer_was_reopened_since() {
         script.result("S", word);
     }
     assert_eq!(script.state_name("S"), "closed");
-    let refused = script.call("cy", &Command::GiveApproval { approval: first, action: Action::Reopen }).unwrap_err();
+    let refused =
+        script.call("cy", &Command::GiveApproval { approval: first, permission: Action::Reopen }).unwrap_err();
     assert!(refused.to_string().contains("has changed since this approval"), "{refused}");
     assert_eq!(script.result("S", "ask:ada").0, "closed", "a new request opens another approval");
     assert_eq!(script.result("S", "give:ben").0, "identified");

@@ -156,12 +156,12 @@ impl Script {
             "yes" => {
                 let fund_approvals = self.state.approvals.values().filter(|it| it.change.is_some());
                 let approval = fund_approvals.max_by_key(|it| it.opened).map_or(ApprovalId(Uuid::nil()), |it| it.id);
-                let action = self
+                let permission = self
                     .state
                     .approvals
                     .get(&approval)
                     .map_or(Action::ApproveMoney, |it| it.action.permission_to_answer());
-                return Some((parsed.argument.unwrap().to_owned(), Command::GiveApproval { approval, action }));
+                return Some((parsed.argument.unwrap().to_owned(), Command::GiveApproval { approval, permission }));
             }
             _ => return None,
         };

@@ -276,10 +276,10 @@ impl Script {
             "start" => Command::Start { offer, on },
             "close" => Command::Close { offer, outcome: Outcome::named(argument).unwrap(), on, text },
             "ask" => Command::Reopen { offer, reason: "new facts".to_owned() },
-            "give" => Command::GiveApproval { approval: self.last_approval(id), action: Action::Reopen },
+            "give" => Command::GiveApproval { approval: self.last_approval(id), permission: Action::Reopen },
             "deny" => {
                 let (approval, reason) = (self.last_approval(id), "not now".to_owned());
-                Command::DenyApproval { approval, action: Action::Reopen, reason }
+                Command::DenyApproval { approval, permission: Action::Reopen, reason }
             }
             "assign" => Command::Assign { offer, to: argument.parse().ok() },
             "note" => Command::Note { offer, text: "rang twice".to_owned() },
