@@ -1,4 +1,4 @@
-//! Reads and writes the placements of schools by hand.
+//! Reads and writes hand placements of schools.
 
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult as _, QueryFilter as _, QueryOrder as _, QueryResult, Set,
@@ -13,14 +13,14 @@ use crate::store::db::bulk_sql::upsert_all;
 use crate::store::db::column_values::{uid, urn};
 use crate::store::db::entity::record::placement;
 
-/// The placements by hand of a programme: each school, its placement, and the number of the event that made the placement.
+/// The hand placements of a programme: each school, its placement, and the number of the event that made the placement.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
     rows.iter().map(decode).collect()
 }
 
-/// The placements of a school by hand, in the order of the programmes.
+/// The hand placements of a school, in the order of the programmes.
 pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
     let find = placement::Entity::find()
         .filter(placement::Column::Urn.eq(i64::from(school.get())))
@@ -33,7 +33,7 @@ pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Program
     rows.iter().map(with_programme).collect()
 }
 
-/// The placements by hand of a programme by school, for `verify`.
+/// The hand placements of a programme by school, for `verify`.
 pub async fn for_verify(
     from: &impl Readable,
     programme: &Programme,
@@ -44,7 +44,7 @@ pub async fn for_verify(
     read_each(&from.at(), sql, vec![programme.as_str().into()], school, read).await
 }
 
-/// Writes the current placements.
+/// Inserts these placements, or updates the rows of schools that have one.
 pub async fn put(tx: &WriteTx, programme: &Programme, placements: &[(Urn, HandPlacement, Seq)]) -> Result<()> {
     use placement::Column as C;
     let rows = placements.iter().map(|(urn, hand_placement, seq)| {
@@ -76,7 +76,12 @@ fn decode(row: &placement::Model) -> Result<(Urn, HandPlacement, Seq)> {
         ("single_academy_trust", Some(uid)) => HandPlacement::SingleAcademyTrust { uid },
         ("single_school_mat", Some(uid)) => HandPlacement::SingleSchoolMat { uid },
         ("mat", Some(uid)) => HandPlacement::Mat { uid },
-        (kind, trust) => return Err(StoreError::unreadable(format!("the placement {kind:?} in trust {trust:?}"))),
+        (kind, trust) => {
+            let trust = trust.map_or_else(|| "no trust".to_owned(), |uid| format!("trust {uid}"));
+            let urn = row.urn;
+            let message = format!("the placement of school {urn} has kind {kind:?} and {trust}, which is no placement");
+            return Err(StoreError::unreadable(message));
+        }
     };
     Ok((urn(row.urn)?, hand_placement, Seq(row.seq)))
 }

@@ -20,8 +20,8 @@ use super::money::refusal;
 use super::raw_sql::{RawSql, verified_heads};
 use super::record::check_each_is_named;
 use super::samples::{
-    AUGUST, CREATED, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, as_person, identify, import_all, numbers, offer_of,
-    path, run_ok, run_refused_for, summary_counts, text, verify_ok,
+    AUGUST, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, as_person, identify, identify_created, import_all, numbers,
+    offer_of, path, run_ok, run_refused_for, summary_counts, text, verify_ok,
 };
 
 both!(
@@ -122,7 +122,7 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
         let command = format!("tsio eligibility decide {} --position POSITION --reason TEXT", school["urn"]);
         assert_eq!(school["command"], command, "the list names the command that decides it");
     }
-    let made = identify(&server)[CREATED];
+    let made = identify_created(&server);
 
     let approval = request_approval(&server, &officer(&DECIDE_MET));
     assert_eq!(unknown_schools(&server), UNKNOWN, "one person alone cannot decide");
@@ -164,7 +164,7 @@ async fn two_people_decide_and_every_answer_agrees(db: Db) {
         (&of_school["change"], &of_school["rules"]),
         (&json!("became_eligible"), &json!(["E2_RI_TWICE_ON_ENTRY"]))
     );
-    assert_eq!(identify(&server)[CREATED], 1, "one new offer, after the {made} made before");
+    assert_eq!(identify_created(&server), 1, "one new offer, after the {made} made before");
     assert_eq!(offer_of(&server, 990_002)["recipient_kind"], "standalone");
 
     // A decision *not met* is counted as a decision, but makes no school eligible.

@@ -19,16 +19,16 @@ use tsio::proto::{
 use super::authentication::{as_role, call};
 use super::client::{Client, YEAR, fresh};
 use super::harness::{Db, Server, both};
-use super::samples::{AUGUST, CREATED, REGISTER_AUGUST, SEPTEMBER, identify, import, import_all, numbers, run_ok};
+use super::samples::{AUGUST, REGISTER_AUGUST, SEPTEMBER, identify_created, import, import_all, numbers, run_ok};
 
 both!(
     a_filter_finds_what_it_says,
     pages_hold_each_matching_offer_once_and_in_order,
     offers_created_between_pages_hide_no_others,
-    a_page_token_is_bound_to_its_condition_and_order,
+    a_page_token_is_bound_to_its_filter_and_order,
     a_page_token_is_bound_to_its_list,
     every_mistake_in_a_list_request_is_named,
-    an_oversized_list_request_is_refused,
+    a_huge_mask_and_a_nul_in_a_filter_are_refused,
     a_mask_leaves_out_the_other_fields,
     a_filter_finds_only_offers_of_the_callers_regions,
     the_command_line_lists_and_shows,
@@ -222,7 +222,7 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
     let server = Server::start(&db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
-    assert_eq!(identify(&server)[CREATED], 19);
+    assert_eq!(identify_created(&server), 19);
     let client = Client::of(&server).await;
     for order in ["", "name", "name desc"] {
         let before = client.list(YEAR).await;
@@ -230,7 +230,7 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
         let first = page(&client, request.clone()).await.unwrap();
         if order == "name" {
             import(&server, SEPTEMBER);
-            assert_eq!(identify(&server)[CREATED], 3);
+            assert_eq!(identify_created(&server), 3);
         }
         client.assign(&first.offers[0].offer, "someone", &fresh()).await.unwrap();
         request.page_token = first.next_page_token;
@@ -244,7 +244,7 @@ async fn offers_created_between_pages_hide_no_others(db: Db) {
     }
 }
 
-async fn a_page_token_is_bound_to_its_condition_and_order(db: Db) {
+async fn a_page_token_is_bound_to_its_filter_and_order(db: Db) {
     let server = Server::start(&db);
     let (client, _) = seed_states(&server).await;
     let first = page(&client, list_request("NOT state = CLOSED", "name", 2)).await.unwrap();
@@ -290,7 +290,7 @@ async fn every_mistake_in_a_list_request_is_named(db: Db) {
     let wrong = ListOffersRequest { read_mask, ..list_request(filter, "size", 5) };
     let refused = page(&client, wrong).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument);
-    // The third condition has two mistakes: the operator and the value of the region.
+    // The third comparison has two mistakes: the operator and the value of the region.
     let expected = ["filter"; 5].into_iter().chain(["order_by", "read_mask.paths[1]", "read_mask.paths[2]"]);
     assert_eq!(wrong_fields(&refused), expected.collect::<Vec<_>>(), "{refused:?}");
     let bad = refused.get_details_bad_request().unwrap();
@@ -299,8 +299,8 @@ async fn every_mistake_in_a_list_request_is_named(db: Db) {
     assert_eq!(positions, [1, 26, 42, 44, 66].map(|position| format!("at character {position}")));
 }
 
-/// A million mask paths are reported as one mistake. A NUL in a filter is refused before any query.
-async fn an_oversized_list_request_is_refused(db: Db) {
+/// A mask with a million paths is reported as one mistake.
+async fn a_huge_mask_and_a_nul_in_a_filter_are_refused(db: Db) {
     let server = Server::start(&db);
     let client = Client::of(&server).await;
     let paths = vec![String::new(); 1_000_000];

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::harness::{Db, Server, both};
 use super::samples::{
-    AUGUST, BLOCKED, CREATED, File, JANUARY, NOVEMBER, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED,
-    as_person, identify, identify_counts, import, import_all, import_args, numbers, offer_id, offer_of, run_ok,
-    run_refused, run_refused_for, start_with_august, summary, text,
+    AUGUST, BLOCKED, File, JANUARY, NOVEMBER, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, SEPTEMBER_CORRECTED,
+    as_person, identify, identify_counts, identify_created, import, import_all, import_args, numbers, offer_id,
+    offer_of, run_ok, run_refused, run_refused_for, start_with_august, summary, text,
 };
 
 both!(
@@ -152,7 +152,7 @@ async fn a_withdrawal_affects_no_other_offers_than_it_states(db: Db) {
     };
     assert_eq!(affected_count(&approval), 0, "no offer depends on the import yet");
 
-    assert_eq!(identify(&server)[CREATED], 3);
+    assert_eq!(identify_created(&server), 3);
     let give = as_person("bob", "administrator", &["approvals", "give", &approval]);
     let refused = run_refused_for(&server, "APPROVAL_EXCEEDED", &give);
     let message = text(&refused, "message");

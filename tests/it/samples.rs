@@ -134,6 +134,11 @@ pub(crate) fn identify(server: &Server) -> [i64; 6] {
     identify_counts(&run_ok(server, &["offers", "identify", "--programme", "2021-22"]))
 }
 
+/// Identifies offers of 2021-22, and returns how many were created.
+pub(crate) fn identify_created(server: &Server) -> i64 {
+    identify(server)[CREATED]
+}
+
 /// Reads the counts in the JSON of identify: created, updated, already open, already closed, blocked, unplaced.
 pub(crate) fn identify_counts(answer: &Value) -> [i64; 6] {
     ["created", "updated", "already_open", "already_closed", "blocked", "unplaced"]
@@ -169,7 +174,7 @@ pub(crate) fn start_with_august(db: &super::harness::Db) -> Server {
     let server = Server::start(db);
     import_all(&server, &REGISTER_AUGUST);
     import_all(&server, &[AUGUST]);
-    assert_eq!(identify(&server)[CREATED], 19);
+    assert_eq!(identify_created(&server), 19);
     server
 }
 

@@ -1,4 +1,4 @@
-//! Tests the conversion to JSON, and that every exception names a field of a suitable type.
+//! Tests the conversion to JSON, and that each field in [`EXCEPTIONS`], which is printed differently, has a suitable type.
 
 use prost_reflect::Cardinality;
 
@@ -48,9 +48,10 @@ fn each_exception_is_of_a_field_of_a_suitable_type() {
     assert!(EXCEPTIONS.is_sorted_by_key(|(field_name, _)| *field_name));
 }
 
-/// [`element`] converts every type of the contract, except the bytes of an upload.
+/// [`element`] converts every type of field in the contract, except the bytes of an upload. [`short_name`] has a name for each
+/// value of each enum, except for the unspecified value.
 #[test]
-fn the_contract_has_no_other_type() {
+fn every_field_type_and_enum_value_can_be_printed() {
     let is_converted = |kind: &Kind| {
         matches!(kind, Kind::Bool | Kind::Int32 | Kind::Int64 | Kind::String | Kind::Enum(_) | Kind::Message(_))
     };
@@ -115,7 +116,7 @@ fn the_keys_of_a_merged_message_are_in_the_outer_object() {
 }
 
 #[test]
-fn keys_are_renamed_nested_and_parsed() {
+fn a_key_may_be_renamed_or_put_in_an_inner_object_and_a_text_may_be_parsed() {
     let offer = Offer { accepted_date: "2021-10-06".to_owned(), ..Offer::default() };
     assert_eq!(value(&of(&offer), "/accepted"), "2021-10-06");
     let summary = SummariseEligibilityResponse {

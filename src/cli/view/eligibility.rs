@@ -26,7 +26,7 @@ pub(in crate::cli) fn summary(it: &SummariseEligibilityResponse) -> String {
     let counts_before_rules = [("schools", it.schools), ("eligible schools", it.eligible_schools)];
     let counts_after_rules = [
         ("in multi-academy trusts", it.mat_schools),
-        ("those trusts", it.mat_trusts),
+        ("number of these trusts", it.mat_trusts),
         ("standalone", it.standalone_schools),
         ("  maintained", it.standalone_maintained),
         ("  single-academy trust", it.standalone_single_academy_trust),
@@ -34,7 +34,7 @@ pub(in crate::cli) fn summary(it: &SummariseEligibilityResponse) -> String {
         ("unplaced", it.unplaced),
         ("closed", it.closed),
         ("unknown", it.unknown),
-        ("decided by a person", it.decided_by_person),
+        ("entry position decided by two people", it.decided_by_person),
     ];
     let mut rules: Vec<_> = it.by_rule.iter().map(|(rule, count)| (format!("  {rule}"), count.to_string())).collect();
     rules.sort();

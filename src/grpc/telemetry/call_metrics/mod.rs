@@ -1,9 +1,9 @@
-//! Counts requests for Prometheus. All label values are registered at the start, so a request costs a few atomic
+//! Counts requests for Prometheus. All label values of requests are registered at the start, so a request costs a few atomic
 //! operations.
 //!
-//! Only methods of the access table have labels; a request to any other method is counted as `unknown`. A request is
-//! counted when its status is sent, so that a client that scrapes after its response sees the request counted. A cancelled
-//! request is counted when it is dropped.
+//! Only methods of the access table and of the health service have labels; a request to any other method is counted as
+//! `unknown`. A request is counted when its status is sent. So a client that has its response finds the request in the next
+//! scrape. A cancelled request is counted when it is dropped.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use crate::app::Fund;
 use crate::domain::ledger::{Owner, Unit};
 use crate::proto::code_name;
 
-/// The buckets of durations, in seconds: from reading one row to a request that waits for its deadline.
+/// The upper bounds of the buckets of durations, in seconds. The shortest is for a request that reads one row, the longest for
+/// a request that waits until its deadline.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 /// The number of status codes, which are numbered from 0.
 const CODE_COUNT: i32 = 17;
@@ -41,10 +42,11 @@ struct MethodCounters {
     /// The number of ended requests, by status code.
     handled: Vec<IntCounter>,
     seconds: Histogram,
+    /// The number of requests in flight. All methods share this gauge.
     in_flight: IntGauge,
 }
 
-/// The metrics of this process.
+/// All metrics of this process. Those of requests and funds are kept here, the others in `internal` and `connections`.
 #[derive(Debug)]
 pub(in crate::grpc) struct CallMetrics {
     /// The metrics of writers, database and authentication.
@@ -71,11 +73,17 @@ impl CallMetrics {
         let seconds = HistogramVec::new(seconds, &["grpc_service", "grpc_method"])?;
         let in_flight = IntGauge::new("tsio_grpc_server_in_flight", "Calls in flight, streams included.")?;
         let fund_labels = ["programme", "strand", "region"];
-        let available = Opts::new("tsio_fund_available_pence", "What a fund has to give, as of the last 15 seconds.");
+        let available = Opts::new(
+            "tsio_fund_available_pence",
+            "The amount of a fund that is available, in pence, read at most 15 seconds ago unless reading failed.",
+        );
         let available = IntGaugeVec::new(available, &fund_labels)?;
-        let committed = Opts::new("tsio_fund_committed_pence", "What a fund has promised, as of the last 15 seconds.");
+        let committed = Opts::new(
+            "tsio_fund_committed_pence",
+            "The amount of a fund that is committed, in pence, read at most 15 seconds ago unless reading failed.",
+        );
         let committed = IntGaugeVec::new(committed, &fund_labels)?;
-        let build = Opts::new("tsio_build_info", "The version that runs; always 1.");
+        let build = Opts::new("tsio_build_info", "The running version, as a label. The value is always 1.");
         let build = IntGaugeVec::new(build, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(handled.clone()))?;
@@ -150,7 +158,7 @@ pub(in crate::grpc) struct CountedCall {
 }
 
 impl CountedCall {
-    /// Returns the name of the method as in the access table, or `unknown/unknown`.
+    /// Returns the name of the method: as in the access table, with its package for the health service, or `unknown/unknown`.
     pub(in crate::grpc) fn method(&self) -> &str {
         &self.method.name
     }

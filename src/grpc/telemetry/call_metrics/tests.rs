@@ -21,8 +21,8 @@ const NOTE_PATH: &str = "/tsio.v1.OfferService/NoteOffer";
 const NOTE_LABELS: &str = "grpc_method=\"NoteOffer\",grpc_service=\"tsio.v1.OfferService\"";
 /// The number of requests in flight when the scrapes begin.
 const CALLS: i64 = 20_000;
-/// The number of scrapes. There are so many that, without [`ScrapeLock`], at least one would probably come between the changes of
-/// two values that belong together.
+/// The number of scrapes. With so many, the test would probably fail without [`ScrapeLock`]: at least one scrape would come between
+/// the changes of two values that belong together.
 const SCRAPE_COUNT: usize = 200;
 
 fn programme() -> Programme {
@@ -92,18 +92,18 @@ fn a_scrape_shows_one_state() {
         stop.store(true, Ordering::Relaxed);
         texts
     });
+    let handled =
+        |text: &str| value(text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"NOT_FOUND\",{NOTE_LABELS}}}"));
     for text in &texts {
         let programme_label = "{programme=\"2021-22\"}";
         let ok = value(text, &format!("tsio_ledger_check_ok{programme_label}"));
         assert_eq!(ok, value(text, &format!("tsio_ledger_check_timestamp_seconds{programme_label}")));
         let available = value(text, &format!("tsio_fund_available_pence{fund_labels}"));
         assert_eq!(available, value(text, &format!("tsio_fund_committed_pence{fund_labels}")));
-        let handled = value(text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"NOT_FOUND\",{NOTE_LABELS}}}"));
-        assert_eq!(handled, value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTE_LABELS}}}")));
-        assert_eq!(CALLS - handled, value(text, "tsio_grpc_server_in_flight"));
+        assert_eq!(handled(text), value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTE_LABELS}}}")));
+        assert_eq!(CALLS - handled(text), value(text, "tsio_grpc_server_in_flight"));
     }
-    let ended = |text: &String| value(text, &format!("tsio_grpc_server_handling_seconds_count{{{NOTE_LABELS}}}"));
-    assert!(texts.iter().map(ended).any(|it| it > 0), "no request was counted during the scrapes");
+    assert!(texts.iter().any(|text| handled(text) > 0), "no request was counted during the scrapes");
 }
 
 /// Each of several concurrent scrapes shows its own snapshot, and no value of another snapshot.
@@ -137,7 +137,7 @@ fn concurrent_scrapes_show_their_own_snapshots() {
 /// A client that scrapes after a response sees the request counted, even if the server still holds the response.
 #[tokio::test]
 async fn a_request_is_counted_when_its_status_is_sent() {
-    let handled = |metrics: &CallMetrics, code: &str| {
+    let handled_and_in_flight = |metrics: &CallMetrics, code: &str| {
         let text = scrape_text(metrics);
         let in_flight = value(&text, "tsio_grpc_server_in_flight");
         (value(&text, &format!("tsio_grpc_server_handled_total{{grpc_code=\"{code}\",{NOTE_LABELS}}}")), in_flight)
@@ -151,21 +151,21 @@ async fn a_request_is_counted_when_its_status_is_sent() {
     let metrics = CallMetrics::new(["OfferService/NoteOffer", "OfferService/GetOffer"]).unwrap();
     let mut response = metrics.begin(NOTE_PATH).count_at_status(ok_response());
     assert!(response.body_mut().frame().await.unwrap().unwrap().is_data());
-    assert_eq!(handled(&metrics, "OK"), (0, 1), "the status was not sent yet");
+    assert_eq!(handled_and_in_flight(&metrics, "OK"), (0, 1), "the status was not sent yet");
     assert!(response.body_mut().frame().await.unwrap().unwrap().is_trailers());
-    assert_eq!(handled(&metrics, "OK"), (1, 0));
+    assert_eq!(handled_and_in_flight(&metrics, "OK"), (1, 0));
     drop(response);
-    assert_eq!(handled(&metrics, "OK"), (1, 0), "a request is counted once");
+    assert_eq!(handled_and_in_flight(&metrics, "OK"), (1, 0), "a request is counted once");
 
     let refused = metrics.begin(NOTE_PATH).count_at_status(Status::not_found("").into_http());
-    assert_eq!(handled(&metrics, "NOT_FOUND"), (1, 0));
+    assert_eq!(handled_and_in_flight(&metrics, "NOT_FOUND"), (1, 0));
     drop(refused);
-    assert_eq!(handled(&metrics, "NOT_FOUND"), (1, 0), "a request is counted once");
+    assert_eq!(handled_and_in_flight(&metrics, "NOT_FOUND"), (1, 0), "a request is counted once");
 
     let mut cancelled = metrics.begin(NOTE_PATH).count_at_status(ok_response());
     assert!(cancelled.body_mut().frame().await.unwrap().unwrap().is_data());
     drop(cancelled);
-    assert_eq!(handled(&metrics, "CANCELLED"), (1, 0), "a cancelled request is counted too");
+    assert_eq!(handled_and_in_flight(&metrics, "CANCELLED"), (1, 0), "a cancelled request is counted too");
     drop(metrics.begin(NOTE_PATH));
-    assert_eq!(handled(&metrics, "CANCELLED"), (2, 0));
+    assert_eq!(handled_and_in_flight(&metrics, "CANCELLED"), (2, 0));
 }

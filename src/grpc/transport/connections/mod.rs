@@ -6,16 +6,18 @@
 //!
 //! | connections | limit | beyond the limit |
 //! |---|---|---|
-//! | unknown | a share of all, and a number per address | the oldest of that address, or of the address with the most, is closed |
+//! | unknown, from one address | a number per address | the oldest of that address is closed |
+//! | unknown | a share of all | the oldest of the address with the most unknown connections is closed |
 //! | unknown | 15 seconds | closed |
 //! | known | a number per caller | the caller's longest idle one is closed; if none is idle, the request is refused |
 //! | known, no request in flight | `idle_seconds` | closed |
 //! | any | `untaken_seconds` in which the peer takes nothing of a response | closed, which frees the memory of the response |
 //! | all | `connections`, and the file descriptors | an unknown one is closed, or else the longest idle known one |
 //!
-//! So a new connection is accepted without a wait. Only if all others are known and have a request in flight, the new one
-//! is closed. [`registry`] applies the limits, [`entry`] keeps the state of one connection, and [`stream`] reads and
-//! writes its bytes.
+//! So the server waits at most 100 ms before it accepts the next connection. Only if all others are known and have a request
+//! in flight, the new one is closed.
+//!
+//! [`registry`] applies the limits, [`entry`] keeps the state of one connection, and [`stream`] reads and writes its bytes.
 
 mod entry;
 mod peer;
@@ -49,10 +51,11 @@ const DATABASE_DESCRIPTORS: usize = 16 + 2 * 4 + 1;
 const PROCESS_DESCRIPTORS: usize = 3 + 5 + 2 + 2;
 /// The descriptors of a connection that was just accepted, and of the connection that is closed for it.
 const ACCEPT_DESCRIPTORS: usize = 2;
-/// The most open connections of scrapes: twice [`MAX_SCRAPES`], and one that has just arrived.
-pub(in crate::grpc) const MAX_SCRAPE_CONNECTIONS: usize = 2 * MAX_SCRAPES + 1;
-/// The most scrapes whose request is being read, and also the most scrapes whose response is being sent.
+/// The most scrapes whose request is being read. As many scrapes may have a response that is being sent.
 pub(in crate::grpc) const MAX_SCRAPES: usize = 4;
+/// The most open connections of scrapes: those whose request is being read, those whose response is being sent, and one that
+/// has just arrived.
+pub(in crate::grpc) const MAX_SCRAPE_CONNECTIONS: usize = 2 * MAX_SCRAPES + 1;
 /// The descriptors that are reserved for everything except the connections of callers.
 const RESERVED_DESCRIPTORS: usize =
     DATABASE_DESCRIPTORS + PROCESS_DESCRIPTORS + ACCEPT_DESCRIPTORS + MAX_SCRAPE_CONNECTIONS;
@@ -95,7 +98,7 @@ impl ConnectionLimits {
             tracing::warn!(
                 target: "tsio::connections", configured = self.all, connections = max_connections, descriptors,
                 reserved = RESERVED_DESCRIPTORS,
-                "fewer connections than configured: the process may open too few files (ulimit -n)"
+                "fewer connections than configured: the limit on open files (ulimit -n) is too low"
             );
             // Each limit keeps its share of the total, but at least `least`. No limit is raised.
             let reduced = |configured: usize, least: usize| {
@@ -116,8 +119,9 @@ impl ConnectionLimits {
     }
 }
 
-/// Returns the stream of accepted connections. If there are too many connections, the least useful one is closed. If all
-/// others are known and have requests in flight, the new connection is closed.
+/// Returns the stream of accepted connections. If there are too many connections, the least useful one is closed: an unknown
+/// one, or else the known one that has been idle for longest. If all others are known and have requests in flight, the new
+/// connection is closed.
 pub(in crate::grpc) fn incoming(
     listener: TcpListener,
     registry: Arc<Registry>,
@@ -136,8 +140,9 @@ pub(in crate::grpc) fn incoming(
     })
 }
 
-/// Accepts the next connection. A failure is logged and counted. Then this returns `None` after a short pause, so that the
-/// caller tries again. If the process has no free descriptor, the least useful connection is closed.
+/// Accepts the next connection. A failure is logged and counted. Then this returns `None` after a pause of at most
+/// [`ACCEPT_PAUSE`], and must be called again. If the process has no free descriptor, the least useful connection is closed, as
+/// by [`incoming`].
 pub(in crate::grpc) async fn accept(listener: &TcpListener, registry: &Registry) -> Option<(TcpStream, SocketAddr)> {
     let error = match listener.accept().await {
         Ok(accepted) => return Some(accepted),
