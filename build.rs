@@ -11,7 +11,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = env::var("DEP_TSIO_CONTRACT_DESCRIPTORS")?;
     println!("cargo::rerun-if-changed={path}");
     let descriptors = FileDescriptorSet::decode(fs::read(path)?.as_slice())?;
-    let messages = "::tsio_client::proto";
-    tonic_prost_build::configure().build_client(false).extern_path(".tsio.v1", messages).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".tsio.v1", "::tsio_client::proto")
+        // A change is encoded once for all watchers.
+        .extern_path(".tsio.v1.WatchOffersResponse", "crate::grpc::EncodedMessage")
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -67,6 +67,11 @@ pub(crate) async fn connect_clients(url: &str, connections: usize) -> Vec<Client
 }
 
 impl Client {
+    /// The connection of the officer, for a client that is not generated.
+    pub(crate) fn named(&self) -> Named {
+        tonic::service::interceptor::InterceptedService::new(self.0.clone(), officer())
+    }
+
     pub(crate) fn offers(&self) -> OfferServiceClient<Named> {
         OfferServiceClient::with_interceptor(self.0.clone(), officer())
     }

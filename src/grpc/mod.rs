@@ -11,6 +11,7 @@ mod service;
 pub(crate) mod telemetry;
 pub(crate) mod transport;
 
+pub(crate) use message::encoded::EncodedMessage;
 pub use message::{metadata, reason};
 pub use server::{ServerLimits, Serving, Setup, Tls, serve};
 pub use telemetry::traces::{Exporting, Traces};

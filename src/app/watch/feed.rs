@@ -32,7 +32,7 @@ pub(super) struct Feed<'a, T> {
     sent_at: Instant,
 }
 
-impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
+impl<'a, T: Clone + Send + Sync + 'static> Feed<'a, T> {
     pub(super) fn new(
         watches: &'a Watches<T>,
         programme: Programme,
@@ -87,7 +87,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         loop {
             let it = &*self.watches.0;
             let permit = it.catching_up.acquire().await;
-            let steps = fold.read(it.app.store(), &self.programme, position, it.show).await?;
+            let steps = fold.read(it.app.store(), &self.programme, position, it.encode).await?;
             drop(permit);
             for step in &steps {
                 position = self.send_step(step).await?;
@@ -106,7 +106,7 @@ impl<'a, T: Send + Sync + 'static> Feed<'a, T> {
         let position = step.position;
         let message = step.change.as_ref().and_then(|change| {
             if self.scope.includes(&change.after) {
-                return Some(WatchMessage::Change(Arc::clone(&change.shown)));
+                return Some(WatchMessage::Change(change.encoded.clone()));
             }
             let was_included = change.before.as_ref().is_some_and(|before| self.scope.includes(before));
             was_included.then_some(WatchMessage::Gone(change.offer, position))

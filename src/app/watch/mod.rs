@@ -75,7 +75,7 @@ impl Default for WatchLimits {
         Self {
             watchers: 1_000,
             per_caller: None,
-            ring: 4_096,
+            ring: 16_384,
             snapshots: 2,
             catching_up: 2,
             snapshot: Duration::from_secs(60),
@@ -117,7 +117,7 @@ pub enum WatchMessage<T> {
     /// The snapshot is complete as of this position; changes follow.
     SnapshotEnd(RecordPosition),
     /// An offer in scope changed.
-    Change(Arc<T>),
+    Change(T),
     /// An offer changed and left the scope: it no longer matches the request, or the caller may no longer see it.
     Gone(OfferId, RecordPosition),
     /// All changes up to this position were sent. Comes at the end of the record, and from time to time.
@@ -138,7 +138,7 @@ impl<T> Clone for Watches<T> {
 #[derive(Debug)]
 struct Inner<T> {
     app: App,
-    show: EncodeChange<T>,
+    encode: EncodeChange<T>,
     limits: WatchLimits,
     /// The running tails. Only the task of a tail holds a strong sender, so that the channel closes when the task ends.
     tails: Mutex<HashMap<Programme, broadcast::WeakSender<Arc<WatchStep<T>>>>>,
@@ -150,13 +150,13 @@ struct Inner<T> {
     stopping: watch::Sender<bool>,
 }
 
-impl<T: Send + Sync + 'static> Watches<T> {
+impl<T: Clone + Send + Sync + 'static> Watches<T> {
     /// Makes the watches of an app. No watch is running yet.
     #[must_use]
-    pub fn new(app: App, show: EncodeChange<T>, limits: WatchLimits) -> Self {
+    pub fn new(app: App, encode: EncodeChange<T>, limits: WatchLimits) -> Self {
         Self(Arc::new(Inner {
             app,
-            show,
+            encode,
             limits,
             tails: Mutex::default(),
             listening: Once::new(),

@@ -3,7 +3,6 @@
 //! process.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use super::EncodeChange;
 use crate::app::retry::with_retry;
@@ -87,7 +86,7 @@ pub(super) struct OfferChange<T> {
     /// `None` if the event made the offer.
     pub(super) before: Option<Visibility>,
     pub(super) after: Visibility,
-    pub(super) shown: Arc<T>,
+    pub(super) encoded: T,
 }
 
 /// The state of some offers at one position of the record.
@@ -105,7 +104,7 @@ impl OfferFold {
         store: &Store,
         programme: &Programme,
         from: RecordPosition,
-        show: EncodeChange<T>,
+        encode: EncodeChange<T>,
     ) -> Result<Vec<WatchStep<T>>> {
         let page = with_retry(|| read_page(store, programme, from, &self.0)).await?;
         let diverged = || {
@@ -118,7 +117,7 @@ impl OfferFold {
         for recorded in earlier {
             self.apply(programme, &recorded.event);
         }
-        let steps = page.iter().map(|it| self.step(programme, it, show)).collect();
+        let steps = page.iter().map(|it| self.step(programme, it, encode)).collect();
         if self.0.len() > MAX_KEPT_OFFERS {
             self.0.clear();
         }
@@ -126,14 +125,14 @@ impl OfferFold {
     }
 
     /// Applies an event of the page and makes its step.
-    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, show: EncodeChange<T>) -> WatchStep<T> {
+    fn step<T>(&mut self, programme: &Programme, recorded: &Recorded, encode: EncodeChange<T>) -> WatchStep<T> {
         let event = &recorded.event;
         let before = event.offer.and_then(|id| self.0.get(&id)).map(Visibility::of);
         let change = self.apply(programme, event).map(|offer| OfferChange {
             offer: offer.id,
             before,
             after: Visibility::of(offer),
-            shown: Arc::new(show(recorded, offer)),
+            encoded: encode(recorded, offer),
         });
         WatchStep { position: RecordPosition { seq: event.seq, hash: recorded.hash }, change }
     }

@@ -38,7 +38,7 @@ impl ChangeNotifier {
 }
 
 /// Reads the events of a programme after a position and broadcasts each step, until no watcher is left.
-pub(super) async fn follow<T: Send + Sync + 'static>(
+pub(super) async fn follow<T: Clone + Send + Sync + 'static>(
     watches: Watches<T>,
     programme: Programme,
     mut position: RecordPosition,
@@ -48,7 +48,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
     let wake = it.app.inner.changes.get_or_add(&programme);
     let mut fold = OfferFold::default();
     loop {
-        match fold.read(it.app.store(), &programme, position, it.show).await {
+        match fold.read(it.app.store(), &programme, position, it.encode).await {
             Ok(steps) => {
                 let has_more = steps.len() == PAGE;
                 for step in steps {
@@ -79,7 +79,7 @@ pub(super) async fn follow<T: Send + Sync + 'static>(
 
 /// Receives hints from other processes until the server stops, and wakes the tails of their programmes. Returns immediately
 /// on SQLite, where no other process writes.
-pub(super) async fn listen<T: Send + Sync + 'static>(watches: Watches<T>) {
+pub(super) async fn listen<T: Clone + Send + Sync + 'static>(watches: Watches<T>) {
     let it = &*watches.0;
     let mut stopping = it.stopping.subscribe();
     tokio::select! {

@@ -1,6 +1,7 @@
 //! Messages: checks fields, converts values, parses filters and masks, and maps errors to statuses.
 
 pub(in crate::grpc) mod conversion;
+pub(in crate::grpc) mod encoded;
 pub(in crate::grpc) mod fields;
 pub(in crate::grpc) mod filter;
 pub(in crate::grpc) mod limits;

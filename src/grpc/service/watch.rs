@@ -23,6 +23,7 @@ use crate::domain::offer::Offer;
 use crate::grpc::auth::method::Method;
 use crate::grpc::auth::{self, Authenticated, Proof};
 use crate::grpc::message::conversion;
+use crate::grpc::message::encoded::EncodedMessage;
 use crate::grpc::message::fields::Fields;
 use crate::grpc::message::texts;
 use crate::grpc::telemetry::call_span;
@@ -39,11 +40,11 @@ const BUFFERED_MESSAGES: usize = 32;
 const MAX_NAMES: usize = 16;
 
 /// All open watches.
-pub(in crate::grpc) type Watchers = Watches<WatchOffersResponse>;
+pub(in crate::grpc) type Watchers = Watches<EncodedMessage>;
 
 /// The response stream of one watch.
 pub(in crate::grpc) type Stream =
-    Pin<Box<dyn tokio_stream::Stream<Item = std::result::Result<WatchOffersResponse, Status>> + Send>>;
+    Pin<Box<dyn tokio_stream::Stream<Item = std::result::Result<EncodedMessage, Status>> + Send>>;
 
 /// Makes the set of open watches, which is empty. `per_caller` limits the watches of one caller.
 pub(in crate::grpc) fn new_watchers(app: App, per_caller: Option<NonZeroUsize>) -> Watchers {
@@ -133,23 +134,23 @@ fn read_request(message: &WatchOffersRequest) -> Result<WatchRequest> {
 }
 
 /// Makes the message of a change. This is done once for all watchers.
-fn change_message(recorded: &Recorded, offer: &Offer) -> WatchOffersResponse {
+fn change_message(recorded: &Recorded, offer: &Offer) -> EncodedMessage {
     let position = RecordPosition { seq: recorded.event.seq, hash: recorded.hash };
     let change =
         OfferChange { event: Some(conversion::offer_event(recorded, None)), offer: Some(conversion::offer(offer)) };
     response_at(&offer.programme, position, Update::Change(change))
 }
 
-fn response(programme: &Programme, message: WatchMessage<WatchOffersResponse>) -> WatchOffersResponse {
+fn response(programme: &Programme, message: WatchMessage<EncodedMessage>) -> EncodedMessage {
     match message {
         WatchMessage::Offer(offer) => {
             let offer = Update::Offer(conversion::offer(&offer));
-            WatchOffersResponse { update: Some(offer), ..WatchOffersResponse::default() }
+            EncodedMessage::of(&WatchOffersResponse { update: Some(offer), ..WatchOffersResponse::default() })
         }
         WatchMessage::SnapshotEnd(position) => {
             response_at(programme, position, Update::SnapshotEnd(WatchSnapshotEnd {}))
         }
-        WatchMessage::Change(change) => (*change).clone(),
+        WatchMessage::Change(change) => change,
         WatchMessage::Gone(offer, position) => {
             response_at(programme, position, Update::Gone(OfferGone { offer: offer.to_string() }))
         }
@@ -158,12 +159,12 @@ fn response(programme: &Programme, message: WatchMessage<WatchOffersResponse>) -
 }
 
 /// Makes a response with a position of the record, from which the client can resume.
-fn response_at(programme: &Programme, position: RecordPosition, update: Update) -> WatchOffersResponse {
-    WatchOffersResponse {
+fn response_at(programme: &Programme, position: RecordPosition, update: Update) -> EncodedMessage {
+    EncodedMessage::of(&WatchOffersResponse {
         update: Some(update),
         sequence: position.seq.0,
         resume_token: make_token(programme, position),
-    }
+    })
 }
 
 /// Encodes a position as a token: the programme, the number of the event, and its hash, which identifies the history.

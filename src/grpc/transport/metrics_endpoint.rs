@@ -25,9 +25,9 @@ use super::connections::{self, MAX_SCRAPES, Registry};
 use super::eviction::EvictingSlots;
 use crate::app::App;
 use crate::app::watch::Watches;
+use crate::grpc::message::encoded::EncodedMessage;
 use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::internal_metrics::ProcessSnapshot;
-use crate::proto::WatchOffersResponse;
 
 /// The time limit of reading a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ const FUNDS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The state of the endpoint, shared by all connections.
 struct MetricsEndpoint {
     app: App,
-    watchers: Watches<WatchOffersResponse>,
+    watchers: Watches<EncodedMessage>,
     metrics: Arc<CallMetrics>,
     /// When the server last tried to read the funds; `None` before the first scrape.
     funds_read: Mutex<Option<Instant>>,
@@ -55,7 +55,7 @@ struct MetricsEndpoint {
 
 /// Serves the endpoint. Never returns.
 pub(in crate::grpc) async fn serve(
-    (app, watchers): (App, Watches<WatchOffersResponse>),
+    (app, watchers): (App, Watches<EncodedMessage>),
     metrics: Arc<CallMetrics>,
     listener: TcpListener,
     connections: Arc<Registry>,
