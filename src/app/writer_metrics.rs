@@ -12,7 +12,7 @@ pub trait WriterMetrics: Debug + Send + Sync {
     /// This number of commands was answered from one transaction, whether or not it wrote anything.
     fn answered(&self, commands: usize);
 
-    /// A batch was committed. The duration is that of COMMIT alone.
+    /// A batch was committed. The duration is that of COMMIT alone or, for a batch without the lock, of its one statement.
     fn committed(&self, duration: Duration);
 }
 

@@ -7,20 +7,25 @@ use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, read_each};
-use super::{Readable, Result};
+use super::{Conn, Readable, Result};
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{id_in, ids, select_rows};
+use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
     /// The change of the available amount of an account on a day.
-    struct AccountDay {
-        account_id: AccountId,
-        on_day: Date,
-        change: i64,
+    #[derive(Debug, Clone, Copy)]
+    pub struct AccountDay {
+        /// The account.
+        pub account_id: AccountId,
+        /// The day.
+        pub on_day: Date,
+        /// The sum of its changes.
+        pub change: i64,
     }
 }
 
@@ -46,6 +51,23 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> R
     let sql = format!("SELECT {} FROM account_days WHERE {of_accounts} AND on_day > $2", AccountDay::names());
     let read = |AccountDay { account_id, on_day, change }| Ok((account_id, on_day, change));
     select_rows(&conn, &sql, vec![ids(&conn, &accounts), day.into()], read).await
+}
+
+/// Adds a query for all daily changes of these accounts. Returns the query's number.
+pub(super) fn add_query(conn: &Conn<'_>, queries: &mut MultiQuery, accounts: &[AccountId]) -> usize {
+    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
+    queries.add(AccountDay::COLUMNS, [ids(conn, &accounts)], |parameter| {
+        format!("FROM account_days WHERE {}", id_in(conn, "account_id", parameter))
+    })
+}
+
+/// Adds a query for the daily changes of all accounts of a programme, at most so many of them. Returns the query's number.
+pub(super) fn add_all_query(queries: &mut MultiQuery, programme: &Programme, most: usize) -> usize {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    queries.add(AccountDay::COLUMNS, [programme.as_str().into(), most.into()], |first| {
+        let most = first.saturating_add(1);
+        format!("FROM (SELECT * FROM account_days WHERE programme = ${first} LIMIT ${most}) d")
+    })
 }
 
 /// Every daily change of a programme's accounts, by account and stored day, for `verify`.

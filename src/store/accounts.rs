@@ -125,6 +125,15 @@ pub(super) fn add_query(conn: &Conn<'_>, queries: &mut MultiQuery, programme: &P
     })
 }
 
+/// Adds a query for the stored accounts of a programme, at most so many of them. Returns the query's number.
+pub(super) fn add_all_query(queries: &mut MultiQuery, programme: &Programme, most: usize) -> usize {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    queries.add(ProgrammeAccount::COLUMNS, [programme.as_str().into(), most.into()], |first| {
+        let most = first.saturating_add(1);
+        format!("FROM (SELECT * FROM accounts WHERE programme = ${first} LIMIT ${most}) a")
+    })
+}
+
 /// The stored caps of these offers. A cap is stored once something was awarded under it.
 pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::account_days::AccountDay;
 use super::events::{Recorded, Text};
-use super::programmes::Head;
+use super::programmes::{Expected, Head};
 use super::register::Trust;
 use super::requests::Stored;
 use super::{
-    Readable, Result, WriteTx, account_days, accounts, awards, claims, entries, events, offers, programmes, register,
-    requests,
+    Readable, Result, Store, WritePermit, WriteTx, account_days, accounts, awards, claims, entries, events, offers,
+    programmes, register, requests,
 };
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
@@ -19,6 +20,7 @@ use crate::domain::programme::AccountDays;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::BatchWrite;
+use crate::store::db::guarded_write::GuardedWrite;
 use crate::store::db::multi_query::MultiQuery;
 
 /// The data that most batches need. Data that few batches need (offers in full, approvals, the register) has its own
@@ -33,9 +35,30 @@ pub struct BatchQuery<'a> {
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
+    /// Accounts whose daily changes to read.
+    pub days: &'a [AccountId],
+    /// The programme whose accounts and daily changes to read, at most so many of each; `None` if they are not needed. Not together
+    /// with `accounts` and `days`.
+    pub all_accounts: Option<(&'a Programme, usize)>,
+    /// A programme, and what is expected of it and of the register; `None` if nothing is expected.
+    pub expected: Option<(&'a Programme, &'a Expected)>,
     /// A programme and the number of its last event, to read when that event was recorded. The statement that locks the programme
     /// cannot read this time: a subquery of it would see the data from before the wait for the lock.
     pub last: Option<(&'a Programme, Seq)>,
+}
+
+impl BatchQuery<'_> {
+    /// A query that reads nothing.
+    pub const NOTHING: Self = Self {
+        requests: &[],
+        offers: &[],
+        accounts: None,
+        trusts: &[],
+        days: &[],
+        all_accounts: None,
+        expected: None,
+        last: None,
+    };
 }
 
 /// The data that a [`BatchQuery`] reads.
@@ -51,6 +74,10 @@ pub struct BatchState {
     pub trusts: HashMap<Uid, Trust>,
     /// The last event of the register's record when the trusts were read; `None` if no trusts were requested.
     pub register: Option<RegisterSeq>,
+    /// The daily changes of accounts.
+    pub days: Vec<AccountDay>,
+    /// Whether everything was as expected when the data was read. `false` if nothing was expected.
+    pub is_as_expected: bool,
     /// When the last event was recorded; `None` if that was not requested.
     pub recorded: Option<Micros>,
 }
@@ -61,9 +88,21 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     let mut queries = MultiQuery::default();
     let requests = non_empty(query.requests).map(|it| requests::add_query(&conn, &mut queries, it));
     let offers = non_empty(query.offers).map(|it| offers::add_bare_query(&conn, &mut queries, it));
-    let accounts = query.accounts.map(|(programme, caps)| accounts::add_query(&conn, &mut queries, programme, caps));
+    let accounts = match (query.accounts, query.all_accounts) {
+        (Some((programme, caps)), _) => Some(accounts::add_query(&conn, &mut queries, programme, caps)),
+        (None, Some((programme, most))) => Some(accounts::add_all_query(&mut queries, programme, most)),
+        (None, None) => None,
+    };
     let trusts = non_empty(query.trusts).map(|it| register::add_trusts_query(&conn, &mut queries, it));
     let register = non_empty(query.trusts).map(|_| register::record::add_next_seq_query(&mut queries));
+    let days = match (non_empty(query.days), query.all_accounts) {
+        (Some(accounts), _) => Some(account_days::add_query(&conn, &mut queries, accounts)),
+        (None, Some((programme, most))) => Some(account_days::add_all_query(&mut queries, programme, most)),
+        (None, None) => None,
+    };
+    let expected = query
+        .expected
+        .map(|(programme, expected)| programmes::add_expected_query(&conn, &mut queries, programme, expected));
     let last = query.last.map(|(programme, seq)| events::add_recorded_at_query(&mut queries, programme, seq));
     let results = queries.run(&conn).await?;
     let offers = results.read(offers, offers::decode_bare)?;
@@ -74,13 +113,26 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
         accounts: results.read(accounts, |row| Ok(accounts::read(row)?.1))?,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
         register: results.read(register, register::record::last_before)?.pop(),
+        days: results.read(days, Ok)?,
+        is_as_expected: !results.read(expected, Ok::<i64, _>)?.is_empty(),
         recorded: results.read(last, Ok::<Micros, _>)?.pop(),
     })
 }
 
+/// Reads the requested data in one round trip, without the lock of a programme. The caller has a permit to write, so on SQLite nobody
+/// writes between the queries.
+///
+/// # Errors
+/// The errors of [`read`]. After a fault of the connection, writes are in doubt.
+pub async fn read_without_lock(store: &Store, permit: &WritePermit, query: BatchQuery<'_>) -> Result<BatchState> {
+    let reader = store.batch_reader(permit);
+    let result = read(&reader, query).await;
+    reader.end(result)
+}
+
 /// Reads the stored answers of these requests; a request without one is left out.
 pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
-    Ok(read(from, BatchQuery { requests, offers: &[], accounts: None, trusts: &[], last: None }).await?.answers)
+    Ok(read(from, BatchQuery { requests, ..BatchQuery::NOTHING }).await?.answers)
 }
 
 /// The list, or `None` if it is empty: an empty list needs no query.
@@ -136,6 +188,29 @@ fn changes_by_day(events: &[Recorded], ledger: &Ledger) -> AccountDays {
 pub async fn write(tx: &WriteTx, programme: &Programme, changes: BatchChanges<'_>) -> Result<()> {
     awards::free_unique_keys(tx, &changes.awards, changes.before).await?;
     claims::free_unique_keys(tx, programme, &changes.awards, changes.before).await?;
+    let mut batch = rows_of(programme, &changes);
+    programmes::advance(&mut batch, programme, changes.head);
+    batch.write(tx).await
+}
+
+/// Writes and commits the changes of a batch that was decided without the lock, if the database is as expected. No award of the
+/// batch may give a unique key to another one: see [`awards::free_unique_keys`].
+///
+/// # Errors
+/// The outcome is unknown after an error: [`super::StoreError::Unavailable`], [`super::StoreError::Full`]. Nothing was written
+/// after [`super::StoreError::Contention`].
+pub async fn write_guarded(
+    (store, permit): (&Store, WritePermit),
+    programme: &Programme,
+    expected: &Expected,
+    changes: BatchChanges<'_>,
+) -> Result<GuardedWrite> {
+    let guard = programmes::guard(store.backend(), programme, expected, changes.head);
+    store.write_guarded(permit, guard, rows_of(programme, &changes)).await
+}
+
+/// The rows of a batch, without the head of the programme.
+fn rows_of(programme: &Programme, changes: &BatchChanges<'_>) -> BatchWrite {
     let mut batch = BatchWrite::default();
     events::append(&mut batch, programme, changes.at, changes.events, changes.texts);
     let is_fund =
@@ -146,6 +221,5 @@ pub async fn write(tx: &WriteTx, programme: &Programme, changes: BatchChanges<'_
     awards::put(&mut batch, programme, &changes.awards, changes.before);
     offers::touch(&mut batch, &changes.touched);
     requests::append(&mut batch, changes.answers, changes.at);
-    programmes::advance(&mut batch, programme, changes.head);
-    batch.write(tx).await
+    batch
 }

@@ -1,6 +1,7 @@
 //! The database: finds, locks and writes rows. The only layer that uses `sea_orm`.
 //!
-//! Functions that write take a [`WriteTx`], which [`Store::write`] and [`Store::begin_batch`] make. Functions that read take the
+//! Functions that write take a [`WriteTx`], which [`Store::write`] and [`Store::begin_batch`] make; only a batch without the lock is
+//! written without one (`command_batch::write_guarded`). Functions that read take the
 //! pool or a transaction. The rules of the scheme are in the domain.
 
 pub(crate) mod account_days;
@@ -42,6 +43,7 @@ use tokio::time::timeout;
 
 pub use db::commit_notices::CommitNoticeLayer;
 pub use db::error::StoreError;
+pub use db::guarded_write::GuardedWrite;
 use db::row::FromRow as _;
 pub use db::transaction::{Failure, ReadTx, WritePermit, WriteTx};
 use db::write_health::{ConnectionRules, WriteHealth};

@@ -1,20 +1,25 @@
 //! Reads and writes terms and programmes. Takes the lock that every change of a programme needs.
 
-use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set};
+use std::time::Duration;
+
+use sea_orm::{EntityTrait as _, FromQueryResult as _, QueryOrder as _, QueryResult, Set, Value};
 
 use super::verify_rows::{VerifyRows, read_each};
 use super::{Backend, Conn, Readable, Result, StoreError, WriteTx};
 use crate::domain::event::{Hash, Seq, genesis};
 use crate::domain::ids::Programme;
 use crate::domain::ledger::EntrySeq;
+use crate::domain::register_record::RegisterSeq;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::Micros;
 use crate::store::db::answer_check;
-use crate::store::db::batch_write::{BatchWrite, RowWrite, Table};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table};
 use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::column_values::hash;
 use crate::store::db::entity::record::terms;
-use crate::store::db::row::{Row as _, row};
+use crate::store::db::guarded_write::Guard;
+use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::row::{Column, Row as _, row};
 use crate::store::db::schema::{self, APPLIED};
 
 /// The terms of a programme, as loaded.
@@ -188,6 +193,19 @@ async fn read_head(
     Ok(select_rows(conn, &sql, vec![programme.as_str().into()], read).await?.pop())
 }
 
+/// Adds a query that finds one row if everything is as expected at the moment of the other results. Returns the query's number.
+pub(super) fn add_expected_query(
+    conn: &Conn<'_>,
+    queries: &mut MultiQuery,
+    programme: &Programme,
+    expected: &Expected,
+) -> usize {
+    const COLUMNS: &[Column] = &[("next_seq", ColumnType::Int)];
+    queries.add(COLUMNS, expected.values(programme), |first| {
+        format!("FROM books WHERE {}", conditions(conn.backend, first))
+    })
+}
+
 row! {
     /// The columns of a programme that a batch updates; the first one is the key.
     struct BookRow {
@@ -220,6 +238,77 @@ fn book_row(programme: &Programme, head: &Head) -> BookRow {
         head: head.hash,
         rules: head.rules,
     }
+}
+
+/// What must be true in the database for a batch that was decided without the lock. On PostgreSQL this program must also know the
+/// schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected {
+    /// The head before the batch.
+    pub head: Head,
+    /// The last event of the register's record, if the batch depends on the register.
+    pub register: Option<RegisterSeq>,
+    /// The time of this server, which must not differ by more than `apart` from the database's.
+    pub clock: Micros,
+    /// The most that the clocks may differ.
+    pub apart: Duration,
+}
+
+impl Expected {
+    /// The next number of the register's record; -1 if the batch does not depend on the register.
+    fn next_in_register(&self) -> i64 {
+        self.register.map_or(-1, |it| it.0.saturating_add(1))
+    }
+
+    /// The values of [`conditions`], for this programme.
+    fn values(&self, programme: &Programme) -> [Value; 7] {
+        let (next_seq, hash) = (self.head.next.0.into(), self.head.hash.0.to_vec().into());
+        let (newest, clock, apart) = (schema::newest().into(), self.clock.0.into(), micros(self.apart).into());
+        [programme.as_str().into(), next_seq, hash, self.next_in_register().into(), newest, clock, apart]
+    }
+}
+
+/// The conditions under which the row of a programme is found only if everything is as expected. The first parameter has this number.
+fn conditions(backend: Backend, first: usize) -> String {
+    let [programme, next_seq, head, register, newest, clock, apart] =
+        std::array::from_fn(|index| first.saturating_add(index));
+    let mut conditions = format!(
+        "programme = ${programme} AND next_seq = ${next_seq} AND head = ${head} \
+         AND (${register} < 0 OR ${register} = (SELECT next_seq FROM register_lock))"
+    );
+    if backend == Backend::Postgres {
+        // A SQLite file has one server, and no clock of its own.
+        conditions.push_str(&format!(" AND {APPLIED} <= ${newest} AND ABS({CLOCK} - ${clock}) <= ${apart}"));
+    }
+    conditions
+}
+
+/// The update of a programme's head with which a guarded write begins. It finds the programme only if everything is as expected.
+pub(super) fn guard(backend: Backend, programme: &Programme, expected: &Expected, new: &Head) -> Guard {
+    let BookRow { next_seq, next_entry, head, rules, .. } = book_row(programme, new);
+    let new_values: [Value; 4] = [next_seq.0.into(), next_entry.0.into(), head.0.to_vec().into(), rules.0.into()];
+    match backend {
+        Backend::Postgres => {
+            let conditions = conditions(backend, new_values.len().saturating_add(1));
+            let set = "next_seq = $1, next_entry = $2, head = $3, rules = $4";
+            let sql = format!("UPDATE books SET {set} WHERE {conditions} RETURNING 1");
+            Guard { sql, values: new_values.into_iter().chain(expected.values(programme)).collect() }
+        }
+        // The number of the next event becomes NULL, which its column forbids, if something is not as expected. The parameters have
+        // no numbers, because they are followed by those of other statements.
+        Backend::Sqlite => {
+            let [_, before, hash, register, ..] = expected.values(programme);
+            let sql = "UPDATE books SET next_seq = CASE WHEN next_seq = ? AND head = ? \
+                       AND ? IN (-1, (SELECT next_seq FROM register_lock)) THEN ? END, \
+                       next_entry = ?, head = ?, rules = ? WHERE programme = ?";
+            let values = [before, hash, register].into_iter().chain(new_values).chain([programme.as_str().into()]);
+            Guard { sql: sql.to_owned(), values: values.collect() }
+        }
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Adds the new head of a programme to a batch write. The caller has locked the programme.

@@ -45,6 +45,7 @@ mod idempotency;
 mod import_concurrency;
 mod io_faults;
 mod json_shapes;
+mod kept_state;
 mod kill;
 mod ledger;
 mod lists;

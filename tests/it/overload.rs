@@ -225,6 +225,10 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
 
     let mut raw_sql = RawSql::of(&db).await;
     raw_sql.lock_programme(YEAR).await;
+    // A note needs the lock. The writer waits for it, and so the release does not begin to be written alone.
+    let (caller, offer_id) = (client.clone(), offer.clone());
+    let note = tokio::spawn(async move { caller.note(&offer_id, "before them", &fresh()).await });
+    read_until_calls_arrived(&client, &offer).await;
     let (caller, award) = (client.clone(), first.clone());
     let release = tokio::spawn(async move { caller.release(&award, None).await });
     read_until_calls_arrived(&client, &offer).await;
@@ -235,6 +239,7 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
     let once_more = tokio::spawn(async move { caller.award(&offer_id, awards, &fresh()).await });
     read_until_calls_arrived(&client, &offer).await;
     raw_sql.release_lock().await;
+    note.await.unwrap().unwrap();
     release.await.unwrap().unwrap();
     let second = again.await.unwrap().unwrap().awards.remove(0).award;
     assert_eq!(reason(&once_more.await.unwrap().unwrap_err()), "LEADER_FUNDED");

@@ -7,11 +7,13 @@
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
-use tsio::proto::{LoadTermsRequest, NoteOfferResponse};
+use tsio::proto::{LoadTermsRequest, NoteOfferResponse, RecipientKind};
 
 use crate::client::{Client, NEXT_YEAR, YEAR, fresh, reason};
 use crate::harness::{Db, Server, run};
 use crate::io_faults::wait_for_health;
+use crate::money::{balances, nlg};
+use crate::race::of_kind;
 use crate::raw_sql::{RawSql, verified_heads};
 
 /// The part of a query that selects the sessions of the server that wait for a standby.
@@ -83,6 +85,40 @@ fn micros(time: &str) -> String {
 fn note(client: &Client, offer: &str, id: &str) -> JoinHandle<Result<NoteOfferResponse, Status>> {
     let (client, offer, id) = (client.clone(), offer.to_owned(), id.to_owned());
     tokio::spawn(async move { client.note(&offer, "does the standby have it", &id).await })
+}
+
+/// Cancels the wait of an award for the standby. The award is one statement without COMMIT, and its server must notice the warning
+/// all the same: the request has to wait again, and the award has to be stored once.
+#[test]
+fn a_cancelled_wait_of_an_award_is_no_acknowledgement() {
+    run(async {
+        let mut test = StandbyTest::start().await;
+        let client = Client::of(&test.server).await;
+        let offers = client.seed().await;
+        let offer = of_kind(&offers, RecipientKind::Mat).remove(0);
+        client.accept_offer(&offer).await;
+        let fund = client.create_fund_with(YEAR, "nlg", 1_000).await;
+        for _ in 0..3 {
+            client.create_award(&offer.offer, nlg(100)).await;
+        }
+        test.lose_standby().await;
+        let id = fresh();
+        let mut since = test.now().await;
+        let (caller, offer_id, request) = (client.clone(), offer.offer.clone(), id.clone());
+        let mut call = tokio::spawn(async move { caller.award(&offer_id, vec![nlg(700)], &request).await });
+        for _ in 0..2 {
+            test.until_waits(since, &mut call).await;
+            since = test.now().await;
+            test.interrupt_waits("pg_cancel_backend").await;
+        }
+        test.until_waits(since, &mut call).await;
+        assert!(!call.is_finished(), "the request ended although no standby has its change");
+        test.require_no_standby().await;
+        call.await.unwrap().unwrap();
+        assert_eq!(client.times_recorded(&offer.offer, &id).await, 1);
+        assert_eq!(balances(&client.fund(&fund).await), [1_000, 1_000, 0, 0]);
+        verified_heads(&test.db);
+    });
 }
 
 /// Interrupts the wait of a note for the standby with this function of PostgreSQL. The request has to wait again, and its

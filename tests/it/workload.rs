@@ -48,7 +48,10 @@ struct Command {
 /// A kind of command that is sent alone.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
+    /// An award, which is written without the lock of its programme.
     Award,
+    /// A draw, which takes the lock.
+    Draw,
     Import,
 }
 
@@ -108,6 +111,7 @@ impl Workload {
     pub(crate) async fn run_one(&mut self, client: &Client, kind: Kind) -> Result<(), String> {
         let action = match kind {
             Kind::Award => Action::Award,
+            Kind::Draw => Action::Draw,
             Kind::Import => self.import(),
         };
         self.send_until_answered(client, Command { request_id: fresh(), action }).await

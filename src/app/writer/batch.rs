@@ -1,7 +1,10 @@
 //! Writes one batch in one transaction: locks the programme, loads its state, decides, writes and commits.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
+use super::kept_state::{StateKeeper, WrittenBatch};
 use super::load_state::LoadedState;
 use super::stored_answers::{StoredAnswers, execute_one};
 use super::{PendingCommand, Submission, WriterContext, load_state};
@@ -17,7 +20,7 @@ use crate::domain::rules::RulesVersion;
 use crate::store::programmes::Head;
 use crate::store::{self, Failure as _, WritePermit, WriteTx, programmes};
 
-/// A transaction that has locked its programme. The worker collects the batch only after that.
+/// A transaction that has locked its programme. Commands that arrive until then join the batch.
 #[derive(Debug)]
 pub(super) struct LockedProgramme {
     tx: WriteTx,
@@ -63,17 +66,19 @@ pub(super) async fn write(
     LockedProgramme { tx, head }: LockedProgramme,
     programme: &Programme,
     batch: &[PendingCommand],
+    keeper: &mut StateKeeper,
 ) -> Result<Vec<CommandResult>, WriteError> {
     let Some(head) = head else {
         tx.rollback().await?;
         let unknown = || Err(AppError::not_found(EntityKind::Programme, programme));
         return Ok(batch.iter().map(|_| unknown()).collect());
     };
-    let LoadedState { mut state, stored_accounts, answers, now, .. } =
-        match load(&tx, context, programme, &head, batch).await {
-            Ok(loaded) => loaded,
-            Err(error) => return replay_without_state(context, tx, batch, error).await,
-        };
+    keeper.note_locked(&head);
+    let loaded = match load(&tx, context, programme, &head, batch).await {
+        Ok(loaded) => loaded,
+        Err(error) => return replay_without_state(context, tx, batch, error).await,
+    };
+    let LoadedState { mut state, mut stored_accounts, answers, now, .. } = loaded;
     let mut answers = StoredAnswers::new(answers);
     let mut appender = EventAppender::new(programme, head);
     let adoption = AdoptedBy::program().and_then(|by| appender.adopt_rules(&mut state, &by, (None, now)));
@@ -104,9 +109,24 @@ pub(super) async fn write(
         let written = appender.write(&tx, &state, &stored_accounts, (answers.new_answers(), now.at)).await;
         let (tx, ()) = tx.continue_if_ok(written).await?;
         let commit_started = Instant::now();
-        tx.commit().await?;
+        if let Err(error) = tx.commit().await {
+            keeper.drop_state();
+            return Err(error.into());
+        }
         context.metrics.report(|it| it.committed(commit_started.elapsed()));
         context.notify_watchers(programme);
+        let last_recorded_at = if appender.events.is_empty() { loaded.last_recorded_at } else { Some(now.at) };
+        stored_accounts.extend(appender.changed_accounts());
+        keeper.keep(WrittenBatch {
+            head: appender.head(),
+            last_recorded_at,
+            looked_for: (BTreeSet::new(), state.trusts.keys().copied().collect()),
+            state,
+            stored_accounts,
+            known_days: loaded.known_days,
+            has_all_funds: loaded.has_all_funds,
+            missed_caps: 0,
+        });
     }
     Ok(results)
 }

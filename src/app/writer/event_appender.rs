@@ -317,7 +317,7 @@ impl<'a> EventAppender<'a> {
     /// Writes everything in a few bulk statements. `stored_accounts` are the accounts that the database has already.
     /// `answers` are the new answers; `at` is the time at which they are recorded.
     pub(in crate::app::writer) async fn write(
-        self,
+        &self,
         tx: &WriteTx,
         state: &ProgrammeState,
         stored_accounts: &HashSet<AccountId>,
@@ -337,10 +337,37 @@ impl<'a> EventAppender<'a> {
         let changed_referrals: Vec<_> = self.referrals.iter().filter_map(|id| state.referrals.get(id)).collect();
         referrals::put(tx, &changed_referrals).await?;
         texts::erase(tx, self.programme, &self.erased).await?;
+        let changes = self.changes(state, stored_accounts, (answers, at));
+        store::command_batch::write(tx, self.programme, changes).await
+    }
+
+    /// Whether the batch changes only the rows of [`Self::changes`].
+    pub(in crate::app::writer) fn changes_usual_rows(&self) -> bool {
+        let others = [self.offers.len(), self.approvals.len(), self.placements.len(), self.entry_schools.len()];
+        others == [0; 4] && self.referrals.is_empty() && self.erased.is_empty()
+    }
+
+    /// The head after the events so far.
+    pub(in crate::app::writer) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The accounts that the events so far create or change.
+    pub(in crate::app::writer) fn changed_accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.accounts.iter().copied()
+    }
+
+    /// The rows that batches often change. The arguments are those of [`Self::write`].
+    pub(in crate::app::writer) fn changes<'b>(
+        &'b self,
+        state: &'b ProgrammeState,
+        stored_accounts: &HashSet<AccountId>,
+        (answers, at): (&'b [Stored], Micros),
+    ) -> BatchChanges<'b> {
         let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| state.ledger.get(*id));
         let (moved, opened) = accounts.partition(|it| stored_accounts.contains(&it.id));
-        let changes = BatchChanges {
+        BatchChanges {
             head: &self.head,
             events: &self.events,
             texts: &self.texts,
@@ -352,8 +379,7 @@ impl<'a> EventAppender<'a> {
             touched: touched.filter_map(|id| state.offers.get(id)).collect(),
             answers,
             at,
-        };
-        store::command_batch::write(tx, self.programme, changes).await
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
 use crate::domain::time::{Micros, Now};
 use crate::domain::values::statement::MOVED_ALONE_DAYS;
+use crate::store::command_batch::BatchQuery;
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
@@ -37,6 +38,10 @@ pub(super) struct LoadedState {
     pub(super) state: ProgrammeState,
     /// Accounts that are stored already. The batch may create others.
     pub(super) stored_accounts: HashSet<AccountId>,
+    /// Accounts whose daily changes after a day are all in the state, with that day.
+    pub(super) known_days: HashMap<AccountId, Date>,
+    /// Whether the state has all stored funds of the programme.
+    pub(super) has_all_funds: bool,
     /// The stored answers of repeated requests.
     pub(super) answers: Vec<Stored>,
     /// When the programme's last event was recorded; `None` if there is no event. New events must not have an earlier time.
@@ -96,7 +101,7 @@ async fn load_as_of(
     load_claims(from, &required, &mut state).await?;
     let offers_without_schools = load_offers(from, &required, &mut state).await?;
     let common = load_common(from, &required, (&offers_without_schools, requests, head.last()), &mut state).await?;
-    load_account_days(from, commands, today, &mut state).await?;
+    let known_days = load_account_days(from, commands, today, &mut state).await?;
     load_unapproved_movements(from, commands, now.at, &mut state).await?;
     if required.identifies {
         let schools_on_offers = state.open_offer_by_school.keys().copied();
@@ -110,8 +115,8 @@ async fn load_as_of(
     load_texts(from, &required, &mut state).await?;
     load_responsible_bodies(from, &required, today, &mut state).await?;
     load_entry_schools(from, &required, (&terms.terms, today), &mut state).await?;
-    let CommonState { stored_accounts, answers, last_recorded_at } = common;
-    Ok(LoadedState { state, stored_accounts, answers, last_recorded_at, now })
+    let CommonState { stored_accounts, has_all_funds, answers, last_recorded_at } = common;
+    Ok(LoadedState { state, stored_accounts, known_days, has_all_funds, answers, last_recorded_at, now })
 }
 
 /// Loads the approvals that commands name, the open approvals about the same offers, schools and funds, and the approvals
@@ -290,22 +295,22 @@ async fn load_offers(
 }
 
 /// Loads the daily changes of each account that a command reduces as of a past day. Loads the days after the earliest such
-/// day.
+/// day. Returns that day, by account.
 async fn load_account_days(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
     today: Date,
     state: &mut ProgrammeState,
-) -> Result<(), StoreError> {
+) -> Result<HashMap<AccountId, Date>, StoreError> {
     let reductions = commands.iter().flat_map(|(_, command)| state.accounts_taken_from(command, today));
     let past_reductions: Vec<(AccountId, Date)> = reductions.filter(|(_, day)| *day < today).collect();
-    let Some(first_day) = past_reductions.iter().map(|(_, day)| *day).min() else { return Ok(()) };
+    let Some(first_day) = past_reductions.iter().map(|(_, day)| *day).min() else { return Ok(HashMap::new()) };
     let accounts: BTreeSet<AccountId> = past_reductions.into_iter().map(|(account, _)| account).collect();
     let accounts: Vec<AccountId> = accounts.into_iter().collect();
     for (account, day, change) in account_days::after(from, &accounts, first_day).await? {
         state.account_days.put(account, day, change);
     }
-    Ok(())
+    Ok(accounts.into_iter().map(|account| (account, first_day)).collect())
 }
 
 /// Loads the changes of the last days that one person made without an approval, for each fund that a command changes.
@@ -334,6 +339,7 @@ async fn load_unapproved_movements(
 /// The fields of [`LoadedState`] that [`load_common`] returns.
 struct CommonState {
     stored_accounts: HashSet<AccountId>,
+    has_all_funds: bool,
     answers: Vec<Stored>,
     last_recorded_at: Option<Micros>,
 }
@@ -357,7 +363,7 @@ async fn load_common(
     let last = Some((&programme, last));
     let loaded = command_batch::read(
         from,
-        command_batch::BatchQuery { requests, offers: offers_without_schools, accounts, trusts: &trusts, last },
+        BatchQuery { requests, offers: offers_without_schools, accounts, trusts: &trusts, last, ..BatchQuery::NOTHING },
     )
     .await?;
     state.offers.extend(loaded.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
@@ -367,5 +373,6 @@ async fn load_common(
     state.trusts = eligibility::trust_answers(loaded.trusts);
     let stored_accounts = loaded.accounts.iter().map(|it| it.id).collect();
     loaded.accounts.into_iter().for_each(|it| state.ledger.put(it));
-    Ok(CommonState { stored_accounts, answers: loaded.answers, last_recorded_at: loaded.recorded })
+    let has_all_funds = accounts.is_some();
+    Ok(CommonState { stored_accounts, has_all_funds, answers: loaded.answers, last_recorded_at: loaded.recorded })
 }

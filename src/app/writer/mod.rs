@@ -3,18 +3,21 @@
 //! | phase | what happens | where |
 //! |---|---|---|
 //! | queue | puts the command into its programme's queue, first in first out; refuses it if the queue is full | [`Writer::submit`] |
-//! | lock | begins a transaction and locks the programme's row, which has the next number and the last hash | [`batch`] |
 //! | take | takes the waiting commands; drops those whose caller has left or whose deadline has passed | [`worker`] |
+//! | try | decides the batch against kept state, and writes it if nobody else has changed the programme | [`guarded_batch`] |
+//! | lock | otherwise begins a transaction and locks the programme's row, which has the next number and the last hash | [`batch`] |
 //! | load | loads stored answers and the state that all commands need, in a few queries under the lock | [`load_state`] |
 //! | decide | decides the commands in order; each command sees the changes of the earlier ones | [`stored_answers`] |
 //! | write | writes events, state, answers and the head in bulk statements, or nothing at all | [`event_appender`] |
 //! | answer | answers the callers, only after the commit | [`worker`] |
 //!
 //! No command waits for a timer. An idle programme commits a single command immediately; a busy programme commits a batch
-//! in each transaction. The writer reads no cache whose content another process could have changed.
+//! in each transaction. State that is kept from one batch to the next is used only under the head that it was kept with.
 
 mod batch;
 mod event_appender;
+mod guarded_batch;
+mod kept_state;
 mod load_register;
 mod load_state;
 mod notifier;
@@ -51,6 +54,7 @@ use crate::domain::rules::RulesVersion;
 use crate::domain::time::Now;
 use crate::store::programmes::Head;
 use crate::store::{self, Store, WriteTx};
+use kept_state::StateKeeper;
 use notifier::HintSender;
 
 /// The most commands that may wait for one programme: a few seconds of work, at some hundred commands per commit. Further
@@ -97,6 +101,8 @@ struct PendingCommand {
     submission: Submission,
     /// When the submission was queued.
     queued_at: Instant,
+    /// Whether the metrics know how long the submission waited.
+    has_reported_wait: bool,
     /// The span of the request. Log lines about this command alone are written in this span.
     span: Span,
     /// The span of the current stage of the command within the request: its wait, then its commit. Used in traces only.
@@ -160,7 +166,9 @@ impl Writer {
         let programme = submission.programme.clone();
         let (reply, answer) = oneshot::channel();
         let stage = tracing::debug_span!("wait");
-        let pending = PendingCommand { submission, queued_at: Instant::now(), span: Span::current(), stage, reply };
+        let queued_at = Instant::now();
+        let pending =
+            PendingCommand { submission, queued_at, has_reported_wait: false, span: Span::current(), stage, reply };
         self.worker_queue(programme).try_send(pending).map_err(|_| AppError::Overloaded)?;
         // The worker answers every command that it takes, unless it panics.
         answer.await.unwrap_or_else(|_| Err(AppError::Bug("the writer dropped a command".to_owned())))
@@ -204,7 +212,7 @@ impl Writer {
         let adoption = with_retry(|| async {
             let locked = batch::lock(context, context.store.write_permit().await?, programme).await?;
             if locked.has_older_rules() {
-                batch::write(context, locked, programme, &[]).await.map(Some)
+                batch::write(context, locked, programme, &[], &mut StateKeeper::default()).await.map(Some)
             } else {
                 locked.release().await?;
                 Ok(None)

@@ -109,6 +109,57 @@ impl RequiredState {
             || !self.approved_referrals.is_empty()
     }
 
+    /// Whether kept state can be enough for the commands: offers without their schools, awards without their movements, accounts and
+    /// partner trusts. All fields are listed, so that a new one must be considered.
+    pub(super) fn fits_kept_state(&self) -> bool {
+        let Self {
+            identifies,
+            moves_money: _,
+            offers,
+            contacted_offers: _,
+            offers_without_schools: _,
+            offers_with_awards,
+            awards_with_movements,
+            undone_awards: _,
+            awards: _,
+            caps: _,
+            trusts: _,
+            claims,
+            draws_without_invoice,
+            leaders,
+            schools_to_place,
+            entry_schools,
+            entry_regions: _,
+            entry_approvals: _,
+            approvals,
+            approval_subjects,
+            approval_requests,
+            open_offers_of_schools,
+            erased,
+            referrals,
+            referred_subjects,
+            referred_schools: _,
+            approved_referrals: _,
+        } = self;
+        let others_are_empty = [
+            offers.is_empty(),
+            offers_with_awards.is_empty(),
+            awards_with_movements.is_empty(),
+            claims.is_empty(),
+            draws_without_invoice.is_empty(),
+            leaders.is_empty(),
+            schools_to_place.is_empty(),
+            entry_schools.is_empty(),
+            approvals.is_empty(),
+            approval_subjects.is_empty(),
+            approval_requests.is_empty(),
+            erased.is_empty(),
+            referrals.is_empty(),
+            referred_subjects.is_empty(),
+        ];
+        !identifies && !open_offers_of_schools && others_are_empty.iter().all(|it| *it)
+    }
+
     fn add(&mut self, command: &Command) {
         self.awards.extend(command.award());
         match command {

@@ -15,7 +15,8 @@ use crate::store::{Backend, Readable as _, Result, WriteTx};
 /// The most rows of a statement on SQLite.
 const MAX_ROWS: usize = 64;
 
-/// A column's type. For NULL in a column of an optional type, PostgreSQL gets a stand-in, because the arrays contain no NULL.
+/// A column's type. For NULL in a column of an optional type, PostgreSQL gets a stand-in, because SeaORM's arrays contain no NULL. The
+/// statement turns the stand-in back into NULL, and leaves a NULL as it is, which a guarded write sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ColumnType {
     Uuid,
@@ -123,17 +124,24 @@ pub(in crate::store) enum RowWrite {
 
 /// The rows to write to one table.
 #[derive(Debug)]
-struct TableRows {
-    table: &'static Table,
-    shared: Vec<Cell>,
+pub(super) struct TableRows {
+    pub(super) table: &'static Table,
+    pub(super) shared: Vec<Cell>,
     /// The cells of all rows, row by row: one cell per column of the table.
-    cells: Vec<Cell>,
+    pub(super) cells: Vec<Cell>,
+}
+
+impl TableRows {
+    /// The number of rows.
+    pub(super) fn count(&self) -> usize {
+        self.cells.len().checked_div(self.table.columns.len()).unwrap_or_default()
+    }
 }
 
 /// Rows to write to several tables.
 #[derive(Debug, Default)]
 pub(in crate::store) struct BatchWrite {
-    parts: Vec<TableRows>,
+    pub(super) parts: Vec<TableRows>,
 }
 
 impl BatchWrite {
@@ -181,9 +189,7 @@ async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let mut values: Vec<Value> = Vec::new();
     for (index, TableRows { table, shared, cells }) in parts.into_iter().enumerate() {
         sql.push_str(if index == 0 { "WITH " } else { ", " });
-        sql.push_str(&format!("w{index} AS ("));
-        push_table(&mut sql, table, values.len());
-        sql.push(')');
+        push_table(&mut sql, (index, table), values.len(), "");
         values.extend(shared.into_iter().zip(table.shared).map(|(cell, (_, kind))| or_null(cell, *kind)));
         values.extend(arrays(table, cells));
     }
@@ -193,9 +199,11 @@ async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     if result.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
 }
 
-/// Adds the part of the statement that writes one table. The values of the part come after `bound_before` other values. Pushes
-/// each piece to one text, because building this text is much of the work when only one caller writes.
-fn push_table(sql: &mut String, table: &Table, bound_before: usize) {
+/// Adds the part of the statement that writes one table, with the number of the part. Its values come after `bound_before` other
+/// values. `guard` is added to the tables that the part selects from. Pushes each piece to one text, because building this text is much
+/// of the work when only one caller writes.
+pub(super) fn push_table(sql: &mut String, (part, table): (usize, &Table), bound_before: usize, guard: &str) {
+    push(sql, &["w", &part.to_string(), " AS ("]);
     let mut index = bound_before;
     let mut push_parameter = |sql: &mut String, kind: ColumnType, more: &str| {
         index = index.saturating_add(1);
@@ -233,7 +241,7 @@ fn push_table(sql: &mut String, table: &Table, bound_before: usize) {
     for (position, (name, _)) in table.columns.iter().enumerate() {
         push(sql, &[if position == 0 { "" } else { ", " }, name]);
     }
-    sql.push(')');
+    push(sql, &[")", guard]);
     match table.how {
         RowWrite::Update => {
             let key = table.columns.first().map_or("", |(name, _)| *name);
@@ -241,9 +249,10 @@ fn push_table(sql: &mut String, table: &Table, bound_before: usize) {
         }
         RowWrite::Insert | RowWrite::Upsert { .. } | RowWrite::Add { .. } => sql.push_str(&conflict_clause(table)),
     }
+    sql.push(')');
 }
 
-fn push(sql: &mut String, pieces: &[&str]) {
+pub(super) fn push(sql: &mut String, pieces: &[&str]) {
     pieces.iter().for_each(|it| sql.push_str(it));
 }
 
@@ -287,27 +296,34 @@ fn arrays(table: &Table, cells: Vec<Cell>) -> impl Iterator<Item = Value> {
 /// Writes the rows on SQLite.
 async fn table_by_table(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     let conn = tx.at();
-    for TableRows { table, shared, cells } in parts {
-        let mut remaining = cells.len().checked_div(table.columns.len()).unwrap_or_default();
-        let kinds = || table.shared.iter().chain(table.columns).map(|(_, kind)| *kind);
-        let mut cells = cells.into_iter();
-        while remaining > 0 {
-            let rows = MAX_ROWS.min(1 << remaining.ilog2());
-            let mut values: Vec<Value> = Vec::with_capacity(rows.saturating_mul(kinds().count()));
-            for _ in 0..rows {
-                let row = shared.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
-                values.extend(row.zip(kinds()).map(|(cell, kind)| or_null(cell, kind)));
-            }
-            let statement = Statement::from_sql_and_values(DbBackend::Sqlite, rows_statement(table, rows), values);
-            conn.db.execute_raw(statement).await?;
-            remaining = remaining.saturating_sub(rows);
+    for part in parts {
+        for (sql, values) in sqlite_statements(part) {
+            conn.db.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?;
         }
     }
     Ok(())
 }
 
+/// The statements of SQLite that write these rows, each with its values.
+pub(super) fn sqlite_statements(part: TableRows) -> impl Iterator<Item = (String, Vec<Value>)> {
+    let mut remaining = part.count();
+    let TableRows { table, shared, cells } = part;
+    let mut cells = cells.into_iter();
+    std::iter::from_fn(move || {
+        let rows = MAX_ROWS.min(1 << remaining.checked_ilog2()?);
+        remaining = remaining.saturating_sub(rows);
+        let kinds = || table.shared.iter().chain(table.columns).map(|(_, kind)| *kind);
+        let mut values: Vec<Value> = Vec::with_capacity(rows.saturating_mul(kinds().count()));
+        for _ in 0..rows {
+            let row = shared.iter().cloned().chain(cells.by_ref().take(table.columns.len()));
+            values.extend(row.zip(kinds()).map(|(cell, kind)| or_null(cell, kind)));
+        }
+        Some((rows_statement(table, rows), values))
+    })
+}
+
 /// The value of a cell, or the NULL of its type.
-fn or_null(cell: Cell, kind: ColumnType) -> Value {
+pub(super) fn or_null(cell: Cell, kind: ColumnType) -> Value {
     cell.unwrap_or(match kind {
         ColumnType::Uuid | ColumnType::OptionalUuid => Value::Uuid(None),
         ColumnType::Bytes | ColumnType::OptionalBytes => Value::Bytes(None),

@@ -9,6 +9,7 @@ pub mod condition;
 pub(in crate::store) mod entity;
 pub(in crate::store) mod error;
 pub(in crate::store) mod free_space;
+pub mod guarded_write;
 pub(in crate::store) mod multi_query;
 pub mod notify;
 pub mod page;

@@ -33,6 +33,11 @@ pub(in crate::store) fn check_known(applied: &str) -> Result<()> {
     if applied > NEWEST.as_str() { Err(StoreError::Outdated(applied.to_owned())) } else { Ok(()) }
 }
 
+/// The newest migration that this program knows.
+pub(in crate::store) fn newest() -> &'static str {
+    NEWEST.as_str()
+}
+
 /// The version of a database's schema, compared with this program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {

@@ -1,6 +1,7 @@
 //! Transactions: how they begin and end.
 //!
-//! All writes go through a [`WriteTx`], which only [`Store::write`] and [`Store::begin_batch`] make. It ends with
+//! All writes but those of [`super::guarded_write`] go through a [`WriteTx`], which only [`Store::write`] and
+//! [`Store::begin_batch`] make. It ends with
 //! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]. Any other end, such as an error or a disconnected
 //! caller, puts the writes of this process in doubt ([`super::write_health`]).
 
@@ -273,7 +274,7 @@ impl WriteTx {
     }
 }
 
-fn unconfirmed() -> StoreError {
+pub(super) fn unconfirmed() -> StoreError {
     tracing::warn!("PostgreSQL did not wait for its standby to the end: the outcome of a commit is unknown");
     StoreError::Unavailable("the wait for the standby was cut short".to_owned())
 }
@@ -285,6 +286,39 @@ impl Readable for WriteTx {
 
     fn can_lock(&self) -> bool {
         true
+    }
+}
+
+/// Reads outside a transaction, with the plans and the connections of batches. The caller has a permit to write.
+#[derive(Debug)]
+pub(in crate::store) struct BatchReader<'a> {
+    store: &'a Store,
+    pending: Pending,
+    _permit: &'a WritePermit,
+}
+
+impl Store {
+    /// A reader for what a batch needs before it is decided without a lock. It must be ended with [`BatchReader::end`].
+    pub(in crate::store) fn batch_reader<'a>(&'a self, permit: &'a WritePermit) -> BatchReader<'a> {
+        BatchReader { store: self, pending: Pending::new(Arc::clone(&self.write_health)), _permit: permit }
+    }
+}
+
+impl BatchReader<'_> {
+    /// Ends the read with its result. After a fault of the connection, the writes of this process are in doubt. The connection may be
+    /// back in its pool already; the next statement that gets it checks its answers too.
+    pub(in crate::store) fn end<T>(self, result: Result<T>) -> Result<T> {
+        match &result {
+            Err(error) if error.may_be_connection_fault() => drop(self.pending),
+            _ => self.pending.ended(),
+        }
+        result
+    }
+}
+
+impl Readable for BatchReader<'_> {
+    fn at(&self) -> Conn<'_> {
+        Conn { db: (&self.store.batch_writes).into(), backend: self.store.backend }
     }
 }
 

@@ -35,6 +35,11 @@ impl AccountDays {
         self.0.iter().flat_map(|(account, days)| days.iter().map(|(on, change)| (*account, *on, *change)))
     }
 
+    /// The changes of one account, by day.
+    pub fn of_account(&self, account: AccountId) -> impl Iterator<Item = (Date, i64)> {
+        self.0.get(&account).into_iter().flatten().map(|(on, change)| (*on, *change))
+    }
+
     /// The available amount as of `on`, and as of each later day on which it changed, in order of days.
     pub(super) fn available_from(&self, account: &Account, on: Date) -> Vec<(Date, i64)> {
         let changes = self.0.get(&account.id);
