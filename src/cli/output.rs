@@ -3,7 +3,7 @@
 //! Control characters are printed as `\uXXXX`, so that none reaches a terminal. In a table they are replaced before the widths of
 //! the columns are computed. In JSON `\uXXXX` is the escape of the same character, so a parser reads the original value.
 //!
-//! JSON is made from the contract ([`super::json`]), tables by the modules in `view/`.
+//! JSON is made from the contract, the messages of gRPC ([`super::json`]), tables by the modules in `view/`.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -65,8 +65,8 @@ pub(super) fn remark(text: &str) {
     writeln!(io::stderr().lock(), "{}", lines(text.trim_end())).unwrap_or_default();
 }
 
-/// Prints a parse error or the help. If the text has control characters of an argument, it is escaped and printed without
-/// clap's styles.
+/// Prints a parse error or the help. A parse error quotes arguments. If they have control characters, the text is escaped and
+/// printed without clap's styles.
 pub(super) fn usage(error: &clap::Error) {
     match lines(&error.render().to_string()) {
         Cow::Borrowed(_) => error.print().unwrap_or_default(),

@@ -76,7 +76,7 @@ impl<'a> RecordReader<'a> {
             return Ok(false);
         }
         let breaks = self.row.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
-        // The reader is after the row's last line break, unless an open quotation mark made that line break part of a cell.
+        // The reader is after the line break that ends the row. After an open quotation mark that line break counts as part of a cell.
         let next_line = self.csv.position().line();
         if self.row.as_slice().contains(&END[0]) {
             return Err(FileRefused::OpenQuote { line: next_line.saturating_sub(breaks) });

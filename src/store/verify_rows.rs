@@ -28,7 +28,7 @@ impl<K: Ord, T> VerifyRows<K, T> {
     }
 
     /// Adds the rows of a dependent table to their parents. `part_name` names such a row in messages. An error of a dependent row
-    /// becomes an error of its parent, and so does a missing parent.
+    /// becomes an error of its parent. If there is no parent, that is its error.
     pub(super) fn attach<N: Display, P>(
         &mut self,
         part_name: &str,
@@ -38,7 +38,7 @@ impl<K: Ord, T> VerifyRows<K, T> {
         for ((key, number), part) in parts.rows {
             let missing = || Err(format!("it is not there, but its {part_name} {number} is"));
             let row = self.rows.entry(key).or_insert_with(missing);
-            // A parent that has an error already keeps it.
+            // If the parent already has an error, that error stays.
             let Ok(parent) = row else { continue };
             match part {
                 Ok(part) => put(parent, part),
@@ -73,14 +73,13 @@ pub(super) async fn read_each<K: Ord, T>(
     Ok(all)
 }
 
-/// Tables whose key begins with the programme. A query finds their programmes with one search of the key for each programme.
+/// Tables whose key begins with the programme. The query goes from one programme to the next by the key, and does not read all rows.
 const BY_PROGRAMME: [&str; 9] =
     ["books", "events", "texts", "entries", "contacts", "placements", "entry_decisions", "bookings", "invoices"];
-/// Tables with a column for the programme whose key begins with an id.
+/// Tables that have a column for the programme, but whose key begins with an id.
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
-/// Finds rows of programmes that have no terms. Returns each table with such rows, once for each such programme, with the name
-/// of the programme.
+/// Finds rows of programmes that have no terms. Returns pairs of a table and the name of a programme.
 pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
     // An approval about reference data has no programme.

@@ -21,8 +21,8 @@ pub struct ChildProcess {
 }
 
 impl ChildProcess {
-    /// Starts a command. `signal` is the signal that ends the process immediately, with all its children. The guard and the
-    /// drop send it.
+    /// Starts a command. `signal` must end the command immediately, and the processes that it has started too. The guard sends it,
+    /// and so does the drop.
     pub fn start(command: &mut Command, signal: &'static str) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
         let mut guard = Command::new("sh");

@@ -31,7 +31,7 @@ impl ReferralInFull {
 }
 
 impl App {
-    /// Finds the programme of a referral. The command checks the caller's reach later.
+    /// Finds the programme of a referral, for a command, which checks the caller's reach itself.
     ///
     /// # Errors
     /// [`AppError::NotFound`].
@@ -85,14 +85,14 @@ impl App {
     }
 }
 
-/// Shows an open referral as confirmed if the files confirm it. The next identify records that.
+/// Shows an open referral as confirmed if the files confirm it, which the next run of identify will record.
 fn mark_confirmed(referral: &mut Referral, confirmed: &[ReferralId]) {
     if referral.state == State::Open && confirmed.contains(&referral.id) {
         referral.state = State::Confirmed;
     }
 }
 
-/// Adds to each referral the texts of its events that are not erased.
+/// Adds to each referral the texts of its events, except erased ones.
 async fn with_texts(
     from: &impl Readable,
     programme: &Programme,
@@ -100,7 +100,7 @@ async fn with_texts(
 ) -> store::Result<Vec<ReferralInFull>> {
     let events_of = |it: &Referral| {
         let discussions = it.discussions.iter().map(|it| it.seq);
-        // The version is the last event, which has the text of a decision or a withdrawal.
+        // The version is the number of the last event. If that is a decision or a withdrawal, it has a text.
         discussions.chain([it.raised, it.version]).collect::<Vec<_>>()
     };
     let seqs: Vec<Seq> = page.iter().flat_map(events_of).collect();

@@ -1,9 +1,7 @@
 //! Defines the rules that all approvals share: how an approval is requested, who may answer it, and the order of the
 //! checks.
 //!
-//! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions. Only a request to
-//! decide an entry position leaves out the first step of the first table: every version with such requests has stored their ids,
-//! so that the writer finds a repeat before it is decided.
+//! Programmes and the record of reference data follow the same steps. Each adds the checks of its own actions.
 //!
 //! A request for an approval is always answered with a refusal, also if it opens the approval.
 //!
@@ -14,10 +12,13 @@
 //! | the requester has an open approval of the same change: [`ApprovalCaller::find_own_open`] | [`Approval::required_refusal`] |
 //! | otherwise an approval is opened: [`ApprovalCaller::new_approval`] | [`Approval::required_refusal`] |
 //!
+//! A request to decide an entry position needs no first step. The service recognises its repetition by the stored request id before it
+//! comes here. The other actions are older than these stored ids.
+//!
 //! | answering an approval | refused with |
 //! |---|---|
 //! | the caller may not give this answer: [`ApprovalCaller::may`] | ApprovalNotOpen, SelfApproval, ApprovalOfAnother |
-//! | giving it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded for a larger shortfall or more offers; ApprovalNotOpen if what it states has changed otherwise |
+//! | giving it would do more than it states: [`Approval::exceeded_by`] | ApprovalExceeded if a fund would be short of more money than it states, or more offers would be concerned; ApprovalNotOpen for any other difference |
 //! | otherwise it is answered: [`Approval::answer`] | |
 
 use uuid::Uuid;
@@ -107,8 +108,8 @@ impl ApprovalCaller {
 }
 
 impl Approval {
-    /// Answers the approval. `event` is the number of the event that records a denial, if it has one. It is ignored for the other
-    /// answers. This does not check the permission; [`ApprovalCaller::may`] does.
+    /// Answers the approval. `event` is the number of the event that records the denial; `None` if no event does. It is ignored for the
+    /// other answers. This does not check the permission; [`ApprovalCaller::may`] does.
     pub fn answer(&mut self, answer: ApprovalAnswer, by: &Person, event: Option<Seq>) {
         match answer {
             ApprovalAnswer::Given => {
@@ -123,9 +124,9 @@ impl Approval {
     }
 
     /// Whether the approval was carried out, but the response to the request that opened it may not be stored yet. Earlier
-    /// versions withdrew an import first and stored the responses later, so this can happen to the withdrawal of an import. An
-    /// approval without an expiry is older: the request that opened it gets no response. All other actions store the
-    /// response in the commit that carries them out.
+    /// versions withdrew an import first and stored the responses later, so this can happen to the withdrawal of an import. Still
+    /// earlier versions stored no response at all. Their approvals have no expiry, and lack nothing. All other actions store
+    /// the response in the commit that carries them out.
     #[must_use]
     pub const fn may_lack_stored_response(&self) -> bool {
         let may_store_later = match self.action {

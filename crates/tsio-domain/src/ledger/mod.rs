@@ -4,7 +4,7 @@
 //! Every limit is an [`Account`] with four buckets, and an entry moves an amount between two of them. A fund is an
 //! account that gets its money by allocations. The cap of an offer for a strand is an account that gets its amount
 //! once, from the terms. An award can be made only if all its accounts have enough. An account
-//! that does not bind only counts.
+//! that does not bind counts amounts, and limits none.
 
 mod account;
 mod entry;

@@ -59,8 +59,8 @@ impl Command {
         match self {
             // Identify puts schools on offers, and the snapshot contains data about the schools on offers. An approved referral
             // or a decided entry position can make a school eligible. A placement by hand gives a school a recipient. An offer
-            // that is reopened, or whose contact is corrected, follows the register again. An erased text may have named the
-            // issuer of an invoice.
+            // that is reopened, or whose contact is corrected, takes its responsible body from the register again. An erased text may
+            // have named the issuer of an invoice. Reopening and deciding an entry position happen when the approval is given.
             Self::Identify
             | Self::Correct { .. }
             | Self::GiveApproval { permission: Action::DecideEntry | Action::Reopen, .. }

@@ -15,7 +15,8 @@ pub struct Candidate {
     pub trust: Option<Uid>,
     /// The responsible body, which has to be contacted before the school.
     pub responsible: ResponsibleBody,
-    /// Whether a file of establishments names the school that is the recipient. If not, its diocese is unknown.
+    /// Whether the diocese of a school is known: whether a file of establishments names the school. Only for a recipient that is a
+    /// school.
     pub diocese_known: bool,
     /// Its eligible schools, at least one.
     pub schools: Vec<CandidateSchool>,
@@ -91,11 +92,11 @@ pub struct IneligibleSchool {
     pub reason: String,
     /// The open offer that it is on, if the caller may see that offer.
     pub offer: Option<OfferId>,
-    /// Whether no school of that offer is eligible.
+    /// Whether this is true of the whole offer: none of its schools is eligible.
     pub whole_offer: bool,
 }
 
-/// All eligible recipients of a programme, and the schools that identify only reports.
+/// All eligible recipients of a programme, and the schools that an identify reports without making an offer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Candidates {
     /// The eligible recipients.
@@ -127,14 +128,14 @@ pub struct IdentifyReport {
     pub closed: Vec<ClosedSchool>,
     /// Schools on open offers that are not eligible. This includes closed schools.
     pub not_eligible: Vec<IneligibleSchool>,
-    /// Open referrals whose schools the files have made eligible, by id.
+    /// The ids of open referrals whose schools the files have made eligible.
     pub confirmed: Vec<ReferralId>,
 }
 
 /// The offer on which a referred school would be listed, according to the register and the monthly files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OfferPlacement {
-    /// On the offer to this recipient. The candidate contains only this school, with the rules that it already meets, if any.
+    /// On the offer to this recipient. The candidate has only this school, with the rules that it meets. It may meet none yet.
     With(Box<Candidate>),
     /// On no offer: the school belongs to no kind of recipient of the scheme.
     Nowhere {
