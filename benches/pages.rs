@@ -54,7 +54,9 @@ const OTHER_REGIONS: [&str; 7] = [
 /// The states of the offers. Those of [`MEASURED_REGION`] have the first one.
 const STATES: [&str; 4] = ["identified", "contacted", "accepted", "delivering"];
 const PROGRAMME: &str = "2021-22";
-const COLUMNS: &str = "id, programme, recipient_kind, recipient, name, region, state, responsible, terms_sha256, search, version, made_at";
+const COLUMNS: &str =
+    "id, programme, recipient_kind, recipient, name, region, state, responsible, terms_sha256, search, made_at";
+const EVENT_COLUMNS: &str = "programme, seq, kind, offer_id, actor, request_id, effective_on, recorded_at, body, hash";
 
 #[tokio::main]
 async fn main() {
@@ -88,11 +90,15 @@ fn fill_sqlite(file: &Path) {
     let mut database = rusqlite::Connection::open(file).unwrap();
     let transaction = database.transaction().unwrap();
     {
-        let values =
-            "?1, '2021-22', 'standalone', ?2, ?3, ?4, ?5, '{\"local_authority\":330}', zeroblob(32), ?3, 1, ?2";
+        let values = "?1, '2021-22', 'standalone', ?2, ?3, ?4, ?5, '{\"local_authority\":330}', zeroblob(32), ?3, ?2";
         let mut offers = transaction.prepare(&format!("INSERT INTO offers ({COLUMNS}) VALUES ({values})")).unwrap();
         let insert_school = "INSERT INTO offer_schools (offer_id, urn, programme, name, rules, open) VALUES (?1, ?2, '2021-22', ?3, 'E1', 1)";
         let mut schools = transaction.prepare(insert_school).unwrap();
+        // The version of an offer is its last event. The first event is that of the programme.
+        let event =
+            "'2021-22', ?2 - 99998, 'identified', ?1, 'bench', zeroblob(16), '2021-09-14', 1, '{}', zeroblob(32)";
+        let mut events =
+            transaction.prepare(&format!("INSERT INTO events ({EVENT_COLUMNS}) VALUES ({event})")).unwrap();
         for number in 0..OFFERS {
             let (region, state) = region_and_state(number);
             let id = format!("0190a4c17d3e7c558000{number:012x}");
@@ -100,6 +106,7 @@ fn fill_sqlite(file: &Path) {
             let name = format!("school {number:06}");
             offers.execute((id, 100_000 + number, &name, region, state)).unwrap();
             schools.execute((id, 100_000 + number, &name)).unwrap();
+            events.execute((id, 100_000 + number)).unwrap();
         }
     }
     transaction.commit().unwrap();
@@ -116,13 +123,17 @@ fn fill_postgres(cluster: &Cluster) {
         "INSERT INTO offers ({COLUMNS}) SELECT {id}, '2021-22', 'standalone', 100000 + n, {name}, \
          CASE WHEN n % 2 = 0 THEN '{MEASURED_REGION}' ELSE ({regions})[(n / 2) % 7 + 1] END, \
          CASE WHEN n % 2 = 0 THEN 'identified' ELSE ({states})[(n / 16) % 4 + 1] END, \
-         '{{\"local_authority\":330}}', decode(repeat('00', 32), 'hex'), {name}, 1, n FROM generate_series(0, {OFFERS} - 1) n"
+         '{{\"local_authority\":330}}', decode(repeat('00', 32), 'hex'), {name}, n FROM generate_series(0, {OFFERS} - 1) n"
+    );
+    let events = format!(
+        "INSERT INTO events ({EVENT_COLUMNS}) SELECT '2021-22', n + 2, 'identified', {id}, 'bench', {id}, '2021-09-14', 1, '{{}}', \
+         decode(repeat('00', 32), 'hex') FROM generate_series(0, {OFFERS} - 1) n"
     );
     let schools = format!(
         "INSERT INTO offer_schools (offer_id, urn, programme, name, rules, open) \
          SELECT {id}, 100000 + n, '2021-22', {name}, 'E1', TRUE FROM generate_series(0, {OFFERS} - 1) n"
     );
-    cluster.psql("pages", &[&offers, &schools, "VACUUM ANALYZE"]);
+    cluster.psql("pages", &[&offers, &events, &schools, "VACUUM ANALYZE"]);
 }
 
 /// Measures the pages of each list in each order, then the offers of one page with `GetOffer` and `BatchGetOffers`.

@@ -20,7 +20,8 @@ pub const TABLES: [Group; 5] = [
             ),
             (
                 "events",
-                "The record: one row for each event, numbered without gaps, each hashed onto the one before. Rows are only added.",
+                "The record: one row for each event, numbered without gaps, each hashed onto the one before, with its entries of caps \
+                 (`cap_entries`). Rows are only added.",
             ),
             (
                 "texts",
@@ -57,16 +58,18 @@ pub const TABLES: [Group; 5] = [
             (
                 "accounts",
                 "Each limit with its balances: a fund, or the cap of an offer for one strand. The four balances add up to 0; `outside` is \
-                 minus what was put in.",
+                 minus what was put in. `days` are the daily changes of a cap.",
             ),
             (
                 "entries",
-                "The ledger: movements of an amount between two balances of an account, numbered without gaps. Each belongs to an event, \
-                 whose hash covers it. Rows are only added.",
+                "The ledger: movements of an amount between two balances of a fund. Each belongs to an event, whose hash covers it. The \
+                 numbers that are missing here are those of the entries of caps, which are with their events. Older entries of caps are \
+                 here too. Rows are only added.",
             ),
             (
                 "account_days",
-                "By how much the entries of each effective date changed what is available in an account that binds.",
+                "By how much the entries of each effective date changed what is available in a fund that binds. The changes of a cap are \
+                 in its own row.",
             ),
             (
                 "awards",

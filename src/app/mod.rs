@@ -119,6 +119,12 @@ impl App {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Makes the writers lose their kept state in so many of a hundred batches, for tests.
+    #[cfg(debug_assertions)]
+    pub fn lose_state(&self, percent: u8) {
+        self.inner.writer.lose_state(percent);
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }

@@ -36,6 +36,7 @@ pub(in crate::cli) mod view;
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::Shell;
@@ -50,6 +51,8 @@ use session::Session;
 
 /// The exit code of a command that was refused or has failed.
 const REFUSED: u8 = 1;
+/// How long a process waits at its end for threads that may block.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The exit code of wrong usage.
 const WRONG_USAGE: u8 = 2;
 
@@ -57,8 +60,22 @@ const WRONG_USAGE: u8 = 2;
 ///
 /// The runtime starts here and not in the binary. An async function is compiled in the crate that polls it, so the binary would
 /// compile the whole server a second time.
-#[tokio::main]
-pub async fn main() -> ExitCode {
+#[must_use]
+pub fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::remark(&format!("error: the runtime does not start: {error}"));
+            return ExitCode::from(REFUSED);
+        }
+    };
+    let code = runtime.block_on(run_command());
+    // A thread may hang in a call of the system, for example on a disk that does not answer.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    code
+}
+
+async fn run_command() -> ExitCode {
     let Cli { global, command } = match parse() {
         Ok(cli) => cli,
         Err(code) => return code,

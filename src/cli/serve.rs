@@ -10,6 +10,8 @@ use super::output;
 use crate::app::clock::Clock;
 use crate::app::{App, Upgraded};
 
+#[cfg(debug_assertions)]
+use crate::config::environment;
 use crate::config::{Config, ConfigOverrides};
 use crate::grpc::auth::Access;
 use crate::grpc::{Exporting, Serving};
@@ -69,6 +71,10 @@ async fn serve_on(config: &Config) -> Result<Serving, Failure> {
 async fn serve_store(config: &Config, listener: TcpListener, store: &Store) -> Result<Serving, Failure> {
     prepare_schema(store, config.migrate).await?;
     let app = App::new(store.clone(), Clock::system());
+    #[cfg(debug_assertions)]
+    if let Some(percent) = environment::state_losses() {
+        app.lose_state(percent);
+    }
     app.install_shipped_terms().await?;
     app.adopt_rules().await?;
     app.clean_staging().await?;

@@ -13,3 +13,11 @@ pub(crate) fn log_filter() -> Option<String> {
 pub(crate) fn client_token() -> Option<String> {
     std::env::var("TSIO_TOKEN").ok()
 }
+
+/// Returns in how many of a hundred batches a writer loses its kept state, from `TSIO_LOSE_STATE`. Only for tests: a release build does
+/// not read it.
+#[cfg(debug_assertions)]
+#[must_use]
+pub(crate) fn state_losses() -> Option<u8> {
+    std::env::var("TSIO_LOSE_STATE").ok()?.parse().ok()
+}

@@ -1,19 +1,17 @@
-//! Reads and writes the daily changes of accounts: by how much the available amount changed, by effective date. The app layer
-//! computes from them the amount that was available on a past day, without reading the ledger.
-
-use std::collections::BTreeMap;
+//! Reads and writes the daily changes of funds: by how much the available amount changed, by effective date. The app layer
+//! computes from them the amount that was available on a past day, without reading the ledger. Those of a cap are in its row
+//! ([`super::accounts`]).
 
 use sea_orm::QueryResult;
 use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, read_each};
-use super::{Conn, Readable, Result};
+use super::{Readable, Result};
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{id_in, ids, select_rows};
-use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
@@ -36,14 +34,14 @@ static CHANGES: Table = Table {
     how: RowWrite::Add { key: &["account_id", "on_day"], to: "change" },
 };
 
-/// Adds the daily changes of a batch's entries to its batch write.
+/// Adds the daily changes of a batch's entries of funds to its batch write.
 pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountDays) {
     let changes = days.changes().filter(|(_, _, change)| *change != 0);
     let rows = changes.map(|(account_id, on_day, change)| AccountDay { account_id, on_day, change }.cells());
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
 }
 
-/// The changes of these accounts on the days after `day`: the account, the day and the change.
+/// The changes of these funds on the days after `day`: the account, the day and the change.
 pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> Result<Vec<(AccountId, Date, i64)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
@@ -53,32 +51,9 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> R
     select_rows(&conn, &sql, vec![ids(&conn, &accounts), day.into()], read).await
 }
 
-/// Adds a query for all daily changes of these accounts. Returns the query's number.
-pub(super) fn add_query(conn: &Conn<'_>, queries: &mut MultiQuery, accounts: &[AccountId]) -> usize {
-    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-    queries.add(AccountDay::COLUMNS, [ids(conn, &accounts)], |parameter| {
-        format!("FROM account_days WHERE {}", id_in(conn, "account_id", parameter))
-    })
-}
-
-/// Adds a query for the daily changes of all accounts of a programme, at most so many of them. Returns the query's number.
-pub(super) fn add_all_query(queries: &mut MultiQuery, programme: &Programme, most: usize) -> usize {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    queries.add(AccountDay::COLUMNS, [programme.as_str().into(), most.into()], |first| {
-        let most = first.saturating_add(1);
-        format!("FROM (SELECT * FROM account_days WHERE programme = ${first} LIMIT ${most}) d")
-    })
-}
-
-/// Every daily change of a programme's accounts, by account and stored day, for `verify`.
+/// Every daily change of a programme's funds, by fund and stored day, for `verify`.
 pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
     read_each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await
-}
-
-/// The daily changes that the record folds to, in the form of [`for_verify`].
-#[must_use]
-pub fn recorded(days: &AccountDays) -> BTreeMap<(AccountId, String), i64> {
-    days.changes().map(|(account, on, change)| ((account, on.to_string()), change)).collect()
 }

@@ -35,10 +35,7 @@ pub struct BatchQuery<'a> {
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
-    /// Accounts whose daily changes to read.
-    pub days: &'a [AccountId],
-    /// The programme whose accounts and daily changes to read, at most so many of each; `None` if they are not needed. Not together
-    /// with `accounts` and `days`.
+    /// The programme whose accounts to read, at most so many of them; `None` if they are not needed. Not together with `accounts`.
     pub all_accounts: Option<(&'a Programme, usize)>,
     /// A programme, and what is expected of it and of the register; `None` if nothing is expected.
     pub expected: Option<(&'a Programme, &'a Expected)>,
@@ -54,7 +51,6 @@ impl BatchQuery<'_> {
         offers: &[],
         accounts: None,
         trusts: &[],
-        days: &[],
         all_accounts: None,
         expected: None,
         last: None,
@@ -66,7 +62,7 @@ impl BatchQuery<'_> {
 pub struct BatchState {
     /// Stored answers.
     pub answers: Vec<Stored>,
-    /// Offers without their schools and contacts. They may be written by `offers::touch`, but not by `offers::put`.
+    /// Offers without their schools and contacts. They must not be written by `offers::put`.
     pub offers: BTreeMap<OfferId, Offer>,
     /// Funds and caps.
     pub accounts: Vec<Account>,
@@ -74,7 +70,7 @@ pub struct BatchState {
     pub trusts: HashMap<Uid, Trust>,
     /// The last event of the register's record when the trusts were read; `None` if no trusts were requested.
     pub register: Option<RegisterSeq>,
-    /// The daily changes of accounts.
+    /// All daily changes of these caps. Those of funds are not read.
     pub days: Vec<AccountDay>,
     /// Whether everything was as expected when the data was read. `false` if nothing was expected.
     pub is_as_expected: bool,
@@ -95,11 +91,6 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     };
     let trusts = non_empty(query.trusts).map(|it| register::add_trusts_query(&conn, &mut queries, it));
     let register = non_empty(query.trusts).map(|_| register::record::add_next_seq_query(&mut queries));
-    let days = match (non_empty(query.days), query.all_accounts) {
-        (Some(accounts), _) => Some(account_days::add_query(&conn, &mut queries, accounts)),
-        (None, Some((programme, most))) => Some(account_days::add_all_query(&mut queries, programme, most)),
-        (None, None) => None,
-    };
     let expected = query
         .expected
         .map(|(programme, expected)| programmes::add_expected_query(&conn, &mut queries, programme, expected));
@@ -107,13 +98,19 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     let results = queries.run(&conn).await?;
     let offers = results.read(offers, offers::decode_bare)?;
     let trusts = results.read(trusts, register::read_trust)?;
+    let (mut accounts_read, mut days) = (Vec::new(), Vec::new());
+    for (account, changes) in results.read(accounts, accounts::read_with_days)? {
+        let day = |(on_day, change)| AccountDay { account_id: account.id, on_day, change };
+        days.extend(changes.into_iter().map(day));
+        accounts_read.push(account);
+    }
     Ok(BatchState {
         answers: results.read(requests, |row: requests::RequestRow| Ok(row.into()))?,
         offers: offers.into_iter().map(|it| (it.id, it)).collect(),
-        accounts: results.read(accounts, |row| Ok(accounts::read(row)?.1))?,
+        accounts: accounts_read,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
         register: results.read(register, register::record::last_before)?.pop(),
-        days: results.read(days, Ok)?,
+        days,
         is_as_expected: !results.read(expected, Ok::<i64, _>)?.is_empty(),
         recorded: results.read(last, Ok::<Micros, _>)?.pop(),
     })
@@ -156,24 +153,24 @@ pub struct BatchChanges<'a> {
     pub opened: Vec<&'a Account>,
     /// Stored accounts that changed.
     pub moved: Vec<&'a Account>,
+    /// All daily changes of those accounts that are caps, after the batch.
+    pub days: &'a AccountDays,
     /// Awards made or changed.
     pub awards: Vec<&'a Award>,
     /// The last event before the batch.
     pub before: Seq,
-    /// Offers of which only the version changed.
-    pub touched: Vec<&'a Offer>,
     /// New answers.
     pub answers: &'a [Stored],
     /// When the batch is recorded.
     pub at: Micros,
 }
 
-/// The changes of accounts that these events make, by day.
-fn changes_by_day(events: &[Recorded], ledger: &Ledger) -> AccountDays {
+/// The changes of funds that these events make, by day.
+fn changes_of_funds(events: &[Recorded], ledger: &Ledger) -> AccountDays {
     let mut days = AccountDays::default();
     for event in events.iter().map(|it| &it.event) {
         for entry in &event.entries {
-            let account = ledger.get(entry.account);
+            let account = ledger.get(entry.account).filter(|it| matches!(it.owner, Owner::Fund { .. }));
             account.into_iter().for_each(|it| days.post(it, event.effective, entry.verb, entry.amount));
         }
     }
@@ -212,14 +209,13 @@ pub async fn write_guarded(
 /// The rows of a batch, without the head of the programme.
 fn rows_of(programme: &Programme, changes: &BatchChanges<'_>) -> BatchWrite {
     let mut batch = BatchWrite::default();
-    events::append(&mut batch, programme, changes.at, changes.events, changes.texts);
     let is_fund =
         |id: AccountId| changes.ledger.get(id).is_some_and(|account| matches!(account.owner, Owner::Fund { .. }));
+    events::append(&mut batch, (programme, changes.at), (changes.events, changes.texts), is_fund);
     entries::append(&mut batch, programme, changes.events, is_fund);
-    accounts::put(&mut batch, programme, &changes.opened, &changes.moved);
-    account_days::add(&mut batch, programme, &changes_by_day(changes.events, changes.ledger));
+    accounts::put(&mut batch, programme, (&changes.opened, &changes.moved), changes.days);
+    account_days::add(&mut batch, programme, &changes_of_funds(changes.events, changes.ledger));
     awards::put(&mut batch, programme, &changes.awards, changes.before);
-    offers::touch(&mut batch, &changes.touched);
     requests::append(&mut batch, changes.answers, changes.at);
     batch
 }

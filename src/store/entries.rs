@@ -1,4 +1,5 @@
-//! Appends the entries of the ledger. Reads them by fund ([`page`]), for positions and for `verify`.
+//! Appends the entries of funds. Reads them by fund ([`page`]), for positions and for `verify`. Entries of caps are stored with their
+//! event ([`super::cap_entries`]); older ones are rows too, which only `verify` reads.
 
 mod page;
 
@@ -37,7 +38,7 @@ row! {
 }
 
 row! {
-    /// An entry, and whether its account is a fund.
+    /// An entry, and whether its account is a fund. Only older rows are of caps.
     struct MarkedEntry {
         ..entry: EntryRow,
         on_fund: bool,
@@ -51,7 +52,7 @@ static ENTRIES: Table = Table {
     how: RowWrite::Insert,
 };
 
-/// Adds the entries of these events to a batch write. `is_fund` tells funds from caps.
+/// Adds the entries of funds of these events to a batch write. `is_fund` tells funds from caps.
 pub(super) fn append(
     batch: &mut BatchWrite,
     programme: &Programme,
@@ -59,6 +60,7 @@ pub(super) fn append(
     is_fund: impl Fn(AccountId) -> bool,
 ) {
     let entries = events.iter().flat_map(|it| it.event.entries.iter().map(|entry| (it.event.seq, entry)));
+    let entries = entries.filter(|(_, entry)| is_fund(entry.account));
     let row = |(event_seq, it): (Seq, &LedgerEntry)| {
         let entry = EntryRow {
             seq: it.seq,
@@ -68,7 +70,7 @@ pub(super) fn append(
             period: it.period,
             event_seq,
         };
-        MarkedEntry { entry, on_fund: is_fund(it.account) }.cells()
+        MarkedEntry { entry, on_fund: true }.cells()
     };
     batch.rows(&ENTRIES, [cell(programme.as_str())], entries.map(row));
 }

@@ -5,10 +5,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, read_each};
-use super::{Conn, Readable, Result, Store, StoreError};
+use super::{Conn, Readable, Result, Store, StoreError, cap_entries};
 use crate::domain::Date;
 use crate::domain::event::{Event, EventBody, Hash, Seq};
-use crate::domain::ids::{OfferId, Programme, RequestId};
+use crate::domain::ids::{AccountId, OfferId, Programme, RequestId};
+use crate::domain::ledger::LedgerEntry;
 use crate::domain::time::Micros;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
 use crate::store::db::bulk_sql::{id_in, ids, numbers, rows, select_rows, value_in};
@@ -71,6 +72,7 @@ row! {
         text_hash: Option<Hash>,
         body: String,
         hash: Hash,
+        cap_entries: Option<String>,
     }
 }
 
@@ -84,8 +86,14 @@ static EVENTS: Table = Table {
 static TEXTS: Table =
     Table { name: "texts", shared: &[("programme", ColumnType::Text)], columns: Text::COLUMNS, how: RowWrite::Insert };
 
-/// Adds events, all recorded at the given time, and their texts to a batch write.
-pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, events: &[Recorded], texts: &[Text]) {
+/// Adds events, all recorded at the given time, and their texts to a batch write. `is_fund` tells the accounts of their entries: those
+/// of caps are stored with the events.
+pub(super) fn append(
+    batch: &mut BatchWrite,
+    (programme, at): (&Programme, Micros),
+    (events, texts): (&[Recorded], &[Text]),
+    is_fund: impl Fn(AccountId) -> bool,
+) {
     let row = |it: &Recorded| {
         let event = &it.event;
         let row = EventRow {
@@ -100,6 +108,7 @@ pub(super) fn append(batch: &mut BatchWrite, programme: &Programme, at: Micros, 
             text_hash: event.text_hash,
             body: it.body.clone(),
             hash: it.hash,
+            cap_entries: cap_entries::encode(&event.entries, &is_fund),
         };
         row.cells()
     };
@@ -117,15 +126,17 @@ pub struct StoredEvent {
     pub seq: Seq,
     /// Its hash; `None` if the stored value is no hash.
     pub hash: Option<Hash>,
-    /// The event, or why it cannot be read.
+    /// The event without its entries, or why it cannot be read.
     pub recorded: std::result::Result<Recorded, String>,
+    /// The entries of caps that are stored with it, as far as they can be read.
+    pub cap_entries: Vec<LedgerEntry>,
 }
 
 /// A page of a programme's events that is fetched but not decoded.
 #[derive(Debug)]
 pub struct Events(FetchedPage);
 
-/// Fetches a page of a programme's events from number `first` to number `last`, in order, without their entries.
+/// Fetches a page of a programme's events from number `first` to number `last`, in order.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] if an event cannot be fetched; [`each_for_verify`] shows which. [`StoreError::Unavailable`].
@@ -180,7 +191,7 @@ pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
     last_seq(from, &SOURCE, programme).await.map(Seq)
 }
 
-/// A page of a programme's events after an event number, in order and without their entries.
+/// A page of a programme's events after an event number, in order and without their entries of funds.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -220,7 +231,7 @@ impl EventField {
     }
 }
 
-/// A page of one offer's events, without their entries.
+/// A page of one offer's events, without their entries of funds.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
@@ -237,7 +248,7 @@ pub async fn page_of_offer(
     select_events(&from.at(), &sql, values).await
 }
 
-/// The events before an event number that made and changed these offers, in order and without their entries. Notes are left out,
+/// The events before an event number that made and changed these offers, in order and without their entries of funds. Notes are left out,
 /// because they change nothing.
 ///
 /// # Errors
@@ -287,7 +298,7 @@ async fn select_events(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Result
 
 /// Decodes an event. An event that cannot be read becomes an error within the [`StoredEvent`].
 fn decode_separately(row: &QueryResult) -> Result<StoredEvent> {
-    let decode = || {
+    let decode = || -> Result<Recorded> {
         let event = Recorded::try_from(EventRow::of(row)?)?;
         if row.try_as_sqlite_row().is_some() {
             let day: String = column!(EventRow, effective_on, row)?;
@@ -295,12 +306,24 @@ fn decode_separately(row: &QueryResult) -> Result<StoredEvent> {
         }
         Ok(event)
     };
-    let recorded = decode().map_err(StoreError::said);
-    let hash = match &recorded {
-        Ok(event) => Some(event.hash),
-        Err(_) => column!(EventRow, hash, row).ok(),
-    };
-    Ok(StoredEvent { seq: Seq::of(row)?, hash, recorded })
+    match decode() {
+        Ok(recorded) => Ok(recorded.into()),
+        Err(error) => {
+            let text: Option<String> = column!(EventRow, cap_entries, row).unwrap_or_default();
+            let effective = column!(EventRow, effective_on, row).ok();
+            Ok(StoredEvent {
+                seq: Seq::of(row)?,
+                hash: column!(EventRow, hash, row).ok(),
+                recorded: Err(error.said()),
+                cap_entries: readable_entries(text.as_deref(), effective),
+            })
+        }
+    }
+}
+
+/// The entries of caps of an event that cannot be read; those of an unknown date are left out.
+fn readable_entries(text: Option<&str>, effective: Option<Date>) -> Vec<LedgerEntry> {
+    effective.and_then(|on| cap_entries::decode(text, on).ok()).unwrap_or_default()
 }
 
 /// Parses a day of SQLite. Only the canonical text is accepted, because SQLite compares days as texts.
@@ -316,7 +339,9 @@ fn decode_copied(cells: &mut CopyCells<'_>) -> Result<StoredEvent> {
     let (kind, offer, actor, request) = (cells.text(), cells.optional_uuid(), cells.text(), cells.uuid());
     let (effective, recorded, reason_code) = (cells.date(), cells.int(), cells.optional_text());
     let (text_hash, body, hash) = (cells.optional_hash(), cells.text(), cells.hash().map(Hash));
+    let cap_entries = cells.optional_text();
     let stored_hash = hash.as_ref().ok().copied();
+    let (effective_on, text) = (effective.as_ref().ok().copied(), cap_entries.as_ref().ok().copied().flatten());
     let decode = || {
         let row = EventRow {
             seq,
@@ -330,10 +355,19 @@ fn decode_copied(cells: &mut CopyCells<'_>) -> Result<StoredEvent> {
             text_hash: text_hash?.map(Hash),
             body: body?.to_owned(),
             hash: hash?,
+            cap_entries: cap_entries?.map(ToOwned::to_owned),
         };
-        row.try_into()
+        Recorded::try_from(row)
     };
-    Ok(StoredEvent { seq: Seq(seq), hash: stored_hash, recorded: decode().map_err(StoreError::said) })
+    Ok(match decode() {
+        Ok(recorded) => recorded.into(),
+        Err(error) => StoredEvent {
+            seq: Seq(seq),
+            hash: stored_hash,
+            recorded: Err(error.said()),
+            cap_entries: readable_entries(text, effective_on),
+        },
+    })
 }
 
 impl TryFrom<EventRow> for Recorded {
@@ -349,14 +383,15 @@ impl TryFrom<EventRow> for Recorded {
             reason_code: it.reason_code,
             text_hash: it.text_hash,
             body: serde_json::from_str(&it.body).map_err(StoreError::unreadable)?,
-            entries: Vec::new(),
+            entries: cap_entries::decode(it.cap_entries.as_deref(), it.effective_on)?,
         };
         Ok(Self { event, body: it.body, kind: it.kind, hash: it.hash })
     }
 }
 
 impl From<Recorded> for StoredEvent {
-    fn from(it: Recorded) -> Self {
-        Self { seq: it.event.seq, hash: Some(it.hash), recorded: Ok(it) }
+    fn from(mut it: Recorded) -> Self {
+        let cap_entries = std::mem::take(&mut it.event.entries);
+        Self { seq: it.event.seq, hash: Some(it.hash), recorded: Ok(it), cap_entries }
     }
 }

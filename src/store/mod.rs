@@ -8,6 +8,7 @@ pub(crate) mod account_days;
 pub(crate) mod accounts;
 pub(crate) mod approvals;
 pub(crate) mod awards;
+mod cap_entries;
 pub(crate) mod cited_rows;
 pub(crate) mod claims;
 pub(crate) mod command_batch;
@@ -41,9 +42,11 @@ use sea_orm::{
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use db::batch_connection::BatchConnection;
 pub use db::commit_notices::CommitNoticeLayer;
 pub use db::error::StoreError;
 pub use db::guarded_write::GuardedWrite;
+use db::held_connections::HeldConnections;
 use db::row::FromRow as _;
 pub use db::transaction::{Failure, ReadTx, WritePermit, WriteTx};
 use db::write_health::{ConnectionRules, WriteHealth};
@@ -117,12 +120,22 @@ pub struct Store {
     writes: DatabaseConnection,
     /// For the batches of programmes: many small statements, always the same.
     batch_writes: DatabaseConnection,
-    /// Permits to write, first come first served: one on SQLite, one for each connection on PostgreSQL.
+    guarded_writes: GuardedWriter,
+    /// For the hints to other processes, on PostgreSQL.
+    hint_connections: Option<HeldConnections>,
+    /// Permits to write, first come first served: one on SQLite, [`WRITERS_POSTGRES`] on PostgreSQL.
     write_permits: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
     /// The directory of a SQLite file.
     folder: Option<Arc<Path>>,
     _lock: Option<Arc<File>>,
+}
+
+/// The connections for batches that are written without the lock.
+#[derive(Debug, Clone)]
+enum GuardedWriter {
+    Sqlite(BatchConnection),
+    Postgres(HeldConnections),
 }
 
 /// The state of one pool of connections.
@@ -172,14 +185,19 @@ impl Store {
         let rules = Arc::new(ConnectionRules::default());
         // By default PostgreSQL could keep a plan that it made while a table was empty. Such a plan scans the whole table.
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
-        let batch_writes = Self::postgres_writers(url, &PLAN_BY_KEY, &rules);
+        let mut batch_writes = Self::postgres_writers(url, &PLAN_BY_KEY, &rules);
+        // Each may be held after a batch without the lock, while a batch with the lock needs another one.
+        batch_writes.max_connections(2 * WRITERS_POSTGRES);
         let reads = Database::connect(reads).await?;
+        let batch_writes = Database::connect(batch_writes).await?;
         let health = WriteHealth::new(rules, reads.clone());
         Ok(Self {
             backend: Backend::Postgres,
+            hint_connections: Some(HeldConnections::of(&reads)),
+            guarded_writes: GuardedWriter::Postgres(HeldConnections::of(&batch_writes)),
             reads,
             writes: Database::connect(writes).await?,
-            batch_writes: Database::connect(batch_writes).await?,
+            batch_writes,
             write_permits: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
             write_health: Arc::new(health),
             folder: None,
@@ -267,6 +285,8 @@ impl Store {
             reads,
             writes,
             batch_writes,
+            guarded_writes: GuardedWriter::Sqlite(BatchConnection::open(path, purpose)?),
+            hint_connections: None,
             write_permits,
             write_health,
             folder,
@@ -283,17 +303,20 @@ impl Store {
     /// The state of the pools: one for reading, one for writing, and on PostgreSQL one more for the batches of programmes.
     #[must_use]
     pub fn pools(&self) -> Vec<Pool> {
-        let state = |name, pool: &DatabaseConnection| {
+        let state = |name, pool: &DatabaseConnection, held: Option<&HeldConnections>| {
             let (most, open, idle) = match self.backend {
                 Backend::Sqlite => pool_counts(pool.get_sqlite_connection_pool()),
                 Backend::Postgres => pool_counts(pool.get_postgres_connection_pool()),
             };
-            Pool { name, most, open, idle }
+            // For the pool a held connection is in use.
+            let held = u32::try_from(held.map_or(0, HeldConnections::idle_count)).unwrap_or(u32::MAX);
+            Pool { name, most, open, idle: idle.saturating_add(held) }
         };
-        let mut pools = vec![state("read", &self.reads), state("write", &self.writes)];
-        if self.backend == Backend::Postgres {
+        let mut pools =
+            vec![state("read", &self.reads, self.hint_connections.as_ref()), state("write", &self.writes, None)];
+        if let GuardedWriter::Postgres(held) = &self.guarded_writes {
             // The metrics keep this older word for batches.
-            pools.push(state("groups", &self.batch_writes));
+            pools.push(state("groups", &self.batch_writes, Some(held)));
         }
         pools
     }
@@ -346,6 +369,11 @@ impl Store {
 
     /// Closes all connections.
     pub async fn close(self) -> Result<()> {
+        match &self.guarded_writes {
+            GuardedWriter::Sqlite(connection) => connection.close(),
+            GuardedWriter::Postgres(held) => held.close(),
+        }
+        self.hint_connections.iter().for_each(HeldConnections::close);
         self.reads.close().await?;
         self.writes.close().await?;
         self.batch_writes.close().await?;

@@ -4,10 +4,10 @@ mod pages;
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::sea_query::{Cond, Query};
+use sea_orm::sea_query::{Cond, Expr, Query};
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QueryResult, QuerySelect as _, Set, Value,
+    ColumnTrait as _, EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
+    QueryResult, QuerySelect as _, Select, SelectModel, Selector, Set, Value,
 };
 use uuid::Uuid;
 
@@ -20,37 +20,62 @@ use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, O
 use crate::domain::placement::RecipientKind;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::{BatchWrite, RowWrite, Table};
+use crate::store::db::batch_write::ColumnType;
 use crate::store::db::bulk_sql::{id_in, ids, number_in, upsert_all, uuid_in};
 use crate::store::db::column_values::{actor, by_name, hash, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
 use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::pg_date;
-use crate::store::db::row::{Column, Row as _, row, with_blank};
+use crate::store::db::row::{Column, Row as _, column_count, concatenated, with_blank};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// Those of these offers that exist, by id, with their schools and contacts.
 pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    with_parts(&conn, offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)).all(&conn.db).await?).await
+    let rows = with_version(offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)));
+    with_parts(&conn, rows.all(&conn.db).await?).await
+}
+
+/// The version of an offer, as an expression of a query of `offers`: the number of its last event of a kind in
+/// [`EventBody::KINDS_OF_ETAG`]. It has no column, so that an award need not write to the row of its offer.
+const VERSION: &str = "COALESCE((SELECT e.seq FROM events e WHERE e.offer_id = offers.id AND e.kind IN ('identified', \
+    'schools_added', 'contacted', 'contact_corrected', 'accepted', 'started', 'date_corrected', 'closed', 'reopened', 'awarded', \
+    'days_booked', 'booking_cancelled', 'booking_delivered', 'drawn', 'released', 'refunded', 'undone') \
+    ORDER BY e.seq DESC LIMIT 1), 0)";
+
+/// A row of an offer, with the version of the offer.
+#[derive(Debug, FromQueryResult)]
+struct VersionedRow {
+    #[sea_orm(nested)]
+    offer: offer::Model,
+    version: i64,
+}
+
+/// Adds the versions of the offers to a query.
+fn with_version(find: Select<offer::Entity>) -> Selector<SelectModel<VersionedRow>> {
+    find.expr_as(Expr::cust(VERSION), "version").into_model()
 }
 
 /// Adds a query for these offers without their schools and contacts, which decisions about money do not need. Such an offer
-/// may be written by [`touch`], but not by [`put`]. Returns the query's number.
+/// must not be written by [`put`]. Returns the query's number.
 pub(super) fn add_bare_query(conn: &Conn<'_>, queries: &mut MultiQuery, offers: &[OfferId]) -> usize {
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
     queries.add(BARE_COLUMNS, [ids(conn, &offers)], |index| format!("FROM offers WHERE {}", id_in(conn, "id", index)))
 }
 
-/// All columns of an offer except the search text, which is long.
-const BARE_COLUMNS: &[Column] = &with_blank::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
+/// All columns of an offer except the search text, which is long, and the version.
+const BARE_COLUMNS: &[Column] = {
+    const WITHOUT_SEARCH: &[Column] = &with_blank::<{ offer::Model::COLUMNS.len() }>(offer::Model::COLUMNS, "search");
+    const PARTS: &[&[Column]] = &[WITHOUT_SEARCH, &[(VERSION, ColumnType::Int)]];
+    &concatenated::<{ column_count(PARTS) }>(PARTS)
+};
 
 /// Every offer of a programme, by id.
 pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
-    with_parts(&conn, find.all(&conn.db).await?).await
+    with_parts(&conn, with_version(find).all(&conn.db).await?).await
 }
 
 /// The offers of a programme to these recipients.
@@ -71,7 +96,7 @@ pub async fn to_recipients(
     };
     let to_recipient = Cond::any().add(of_kind(RecipientKind::Standalone)).add(of_kind(RecipientKind::Mat));
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str())).filter(to_recipient);
-    with_parts(&conn, find.all(&conn.db).await?).await
+    with_parts(&conn, with_version(find).all(&conn.db).await?).await
 }
 
 /// Every offer of a programme with its schools and contacts, for `verify`.
@@ -82,9 +107,10 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
     let read = |row: &QueryResult| {
         pg_date::optional(row, "accepted_on")?;
         pg_date::optional(row, "started_on")?;
-        decode_bare(offer::Model::from_query_result(row, "")?)
+        decode_bare((offer::Model::from_query_result(row, "")?, row.try_get("", "version")?))
     };
-    let mut offers = read_each(&conn, "SELECT * FROM offers WHERE programme = $1", value(), id, read).await?;
+    let sql = format!("SELECT *, {VERSION} AS version FROM offers WHERE programme = $1");
+    let mut offers = read_each(&conn, &sql, value(), id, read).await?;
     let school_key = |row: &QueryResult| Ok((OfferId(row.try_get("", "offer_id")?), row.try_get::<i64>("", "urn")?));
     let read = |row: &QueryResult| decode_school(offer_school::Model::from_query_result(row, "")?);
     let schools =
@@ -211,7 +237,6 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
         C::Responsible,
         C::StartedOn,
         C::Search,
-        C::Version,
     ];
     upsert_all::<offer::Entity, _>(tx, offers.iter().map(|it| row_of(it)).collect(), &[C::Id], &update).await?;
     use offer_school::Column as S;
@@ -220,21 +245,6 @@ pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
     use contact::Column as K;
     let contacts = offers.iter().flat_map(|it| contacts_of(it)).collect();
     upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
-}
-
-row! {
-    /// The new version of an offer whose other columns did not change.
-    struct OfferVersion {
-        id: OfferId,
-        version: Seq,
-    }
-}
-
-static VERSIONS: Table = Table { name: "offers", shared: &[], columns: OfferVersion::COLUMNS, how: RowWrite::Update };
-
-/// Adds the versions of offers to a batch write; the other columns of these offers did not change.
-pub(super) fn touch(batch: &mut BatchWrite, offers: &[&Offer]) {
-    batch.rows(&VERSIONS, [], offers.iter().map(|it| OfferVersion { id: it.id, version: it.version }.cells()));
 }
 
 /// The search text of an offer: its name and the other names of its schools, in lower case.
@@ -266,7 +276,6 @@ fn row_of(it: &Offer) -> offer::ActiveModel {
         responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
         terms_sha256: Set(it.terms.to_vec()),
         search: Set(search_text(it)),
-        version: Set(it.version.0),
         made_at: Set(it.made_at.0),
     }
 }
@@ -295,17 +304,16 @@ fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::ActiveModel> {
 }
 
 /// Decodes offers and adds their schools and contacts, with two queries for all offers together.
-async fn with_parts(conn: &Conn<'_>, rows: Vec<offer::Model>) -> Result<BTreeMap<OfferId, Offer>> {
+async fn with_parts(conn: &Conn<'_>, rows: Vec<VersionedRow>) -> Result<BTreeMap<OfferId, Offer>> {
     if rows.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.offer.id).collect();
     let schools = offer_school::Entity::find().filter(uuid_in(conn, offer_school::Column::OfferId, &ids));
     let contacts = contact::Entity::find()
         .filter(uuid_in(conn, contact::Column::OfferId, &ids))
         .order_by_asc(contact::Column::Seq);
-    let mut offers =
-        rows.into_iter().map(|row| Ok((OfferId(row.id), decode_bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    let mut offers = without_parts(rows)?;
     for row in schools.all(&conn.db).await? {
         if let Some(offer) = offers.get_mut(&OfferId(row.offer_id)) {
             let school = decode_school(row)?;
@@ -335,11 +343,16 @@ fn decode_contact(row: &contact::Model) -> Result<Contact> {
     })
 }
 
-/// Decodes an offer, without its schools and contacts.
+/// Decodes offers, without their schools and contacts.
+fn without_parts(rows: Vec<VersionedRow>) -> Result<BTreeMap<OfferId, Offer>> {
+    rows.into_iter().map(|row| Ok((OfferId(row.offer.id), decode_bare((row.offer, row.version))?))).collect()
+}
+
+/// Decodes an offer from its row and its version, without its schools and contacts.
 ///
 /// # Errors
 /// [`StoreError::Unreadable`].
-pub(super) fn decode_bare(row: offer::Model) -> Result<Offer> {
+pub(super) fn decode_bare((row, version): (offer::Model, i64)) -> Result<Offer> {
     let recipient = match row.recipient_kind.as_str() {
         "standalone" => Recipient::Standalone(urn(row.recipient)?),
         "mat" => Recipient::Mat(uid(row.recipient)?),
@@ -367,7 +380,34 @@ pub(super) fn decode_bare(row: offer::Model) -> Result<Offer> {
         terms: hash(&row.terms_sha256)?.0,
         schools: BTreeMap::new(),
         contacts: Vec::new(),
-        version: Seq(row.version),
+        version: Seq(version),
         made_at: Micros(row.made_at),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::EventBody;
+    use crate::store::db::bulk_sql::select_rows;
+    use crate::store::{Store, Use};
+
+    #[test]
+    fn the_version_is_the_last_event_that_changes_the_etag() {
+        let (_, kinds) = VERSION.split_once(" IN (").unwrap();
+        let (kinds, _) = kinds.split_once(')').unwrap();
+        assert_eq!(kinds, format!("'{}'", EventBody::KINDS_OF_ETAG.join("', '")));
+    }
+
+    #[tokio::test]
+    async fn the_version_is_found_by_the_index_of_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("tsio.db").display()), Use::Serve).await.unwrap();
+        store.migrate().await.unwrap();
+        let detail = |(.., detail): (i64, i64, i64, String)| Ok(detail);
+        let sql = format!("EXPLAIN QUERY PLAN SELECT {VERSION} FROM offers WHERE id = x'00'");
+        let plan = select_rows(&store.at(), &sql, Vec::new(), detail).await.unwrap();
+        assert!(plan.iter().any(|it| it == "SEARCH e USING INDEX events_of_offer (offer_id=?)"), "{plan:?}");
+        assert!(!plan.iter().any(|it| it.contains("TEMP B-TREE")), "{plan:?}");
+    }
 }

@@ -287,24 +287,18 @@ fn conditions(backend: Backend, first: usize) -> String {
 pub(super) fn guard(backend: Backend, programme: &Programme, expected: &Expected, new: &Head) -> Guard {
     let BookRow { next_seq, next_entry, head, rules, .. } = book_row(programme, new);
     let new_values: [Value; 4] = [next_seq.0.into(), next_entry.0.into(), head.0.to_vec().into(), rules.0.into()];
-    match backend {
-        Backend::Postgres => {
-            let conditions = conditions(backend, new_values.len().saturating_add(1));
-            let set = "next_seq = $1, next_entry = $2, head = $3, rules = $4";
-            let sql = format!("UPDATE books SET {set} WHERE {conditions} RETURNING 1");
-            Guard { sql, values: new_values.into_iter().chain(expected.values(programme)).collect() }
-        }
-        // The number of the next event becomes NULL, which its column forbids, if something is not as expected. The parameters have
-        // no numbers, because they are followed by those of other statements.
+    let conditions = conditions(backend, new_values.len().saturating_add(1));
+    let set = "next_seq = $1, next_entry = $2, head = $3, rules = $4";
+    let mut values: Vec<Value> = new_values.into_iter().chain(expected.values(programme)).collect();
+    let returning = match backend {
+        Backend::Postgres => " RETURNING 1",
+        // The last three values are for conditions of PostgreSQL only.
         Backend::Sqlite => {
-            let [_, before, hash, register, ..] = expected.values(programme);
-            let sql = "UPDATE books SET next_seq = CASE WHEN next_seq = ? AND head = ? \
-                       AND ? IN (-1, (SELECT next_seq FROM register_lock)) THEN ? END, \
-                       next_entry = ?, head = ?, rules = ? WHERE programme = ?";
-            let values = [before, hash, register].into_iter().chain(new_values).chain([programme.as_str().into()]);
-            Guard { sql: sql.to_owned(), values: values.collect() }
+            values.truncate(values.len().saturating_sub(3));
+            ""
         }
-    }
+    };
+    Guard { sql: format!("UPDATE books SET {set} WHERE {conditions}{returning}"), values }
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -163,7 +163,8 @@ fn moved_alone(_: &Forger) -> Vec<String> {
 fn award_of_2019(forger: &Forger) -> Vec<String> {
     let seq = target("credit");
     let moved = format!(
-        "(SELECT account_id, amount FROM entries WHERE programme = '{YEAR}' AND event_seq = ({seq}) AND verb = 'commit')"
+        "(SELECT account_id, amount FROM entries WHERE programme = '{YEAR}' AND event_seq = ({seq}) AND verb = 'commit' \
+         AND on_fund = TRUE)"
     );
     let day = forger.date("2019-11-01");
     vec![

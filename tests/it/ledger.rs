@@ -268,13 +268,14 @@ async fn call_verify_ledger(db: &Db) -> VerifyLedgerResponse {
     verify_ledger(&client).await
 }
 
-/// SQL that removes the tables and columns that the migrations `m0003_money` and `m0009_claims` added. On PostgreSQL it
-/// also restores two foreign keys.
+/// SQL that undoes the migrations `m0003_money`, `m0009_claims` and `m0015_fewer_rows`. On PostgreSQL it also restores two
+/// foreign keys.
 pub(crate) fn before_money(db: &Db) -> String {
     let sql = "DROP TABLE invoices; DROP TABLE bookings; DROP TABLE awards; DROP TABLE entries; DROP TABLE accounts; \
         DROP INDEX approvals_of_request; ALTER TABLE approvals DROP COLUMN request_id; \
         ALTER TABLE books DROP COLUMN next_entry; ALTER TABLE approvals DROP COLUMN change; \
-        DELETE FROM seaql_migrations WHERE version IN ('m0003_money', 'm0009_claims')";
+        ALTER TABLE events DROP COLUMN cap_entries; ALTER TABLE offers ADD COLUMN version INTEGER NOT NULL DEFAULT 1; \
+        DELETE FROM seaql_migrations WHERE version IN ('m0003_money', 'm0009_claims', 'm0015_fewer_rows')";
     let keys = "ALTER TABLE events ADD CONSTRAINT events_programme_fkey FOREIGN KEY (programme) REFERENCES books; \
         ALTER TABLE texts ADD CONSTRAINT texts_programme_seq_fkey FOREIGN KEY (programme, seq) REFERENCES events";
     if db.is_postgres() { format!("{sql}; {keys}") } else { sql.to_owned() }

@@ -37,7 +37,7 @@ async fn events_are_not_changed(db: Db) {
         "TRUNCATE events CASCADE"
     } else {
         "REPLACE INTO events SELECT programme, seq, kind, offer_id, 'nobody', request_id, effective_on, recorded_at, \
-         reason_code, text_hash, body, hash FROM events WHERE seq = 21"
+         reason_code, text_hash, body, hash, cap_entries FROM events WHERE seq = 21"
     });
     for attempt in attempts {
         let refused = raw_sql.run(attempt).await.unwrap_err();
@@ -94,7 +94,7 @@ fn event_tampering(db: &Db) -> Vec<Tampering> {
         ],
         [
             "INSERT INTO events SELECT programme, 0, kind, offer_id, actor, request_id, effective_on, recorded_at, \
-             reason_code, text_hash, body, hash FROM events WHERE seq = 21",
+             reason_code, text_hash, body, hash, cap_entries FROM events WHERE seq = 21",
             "event 0: event 1 was expected",
             "DELETE FROM events WHERE seq = 0",
         ],

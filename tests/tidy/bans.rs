@@ -49,7 +49,7 @@ const BANS: [Ban; 17] = [
         why: "money and days are integers",
     },
     Ban {
-        words: &["sea_orm", "sea_orm_migration", "sqlx"],
+        words: &["rusqlite", "sea_orm", "sea_orm_migration", "sqlx"],
         within: &["src/"],
         except: &["src/store/", "src/store.rs"],
         why: "only store/ knows the database",

@@ -178,20 +178,24 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Verif
     };
     let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !may_have_no_row(it));
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
-    compare_rows("account", &recorded, stored, report, |recorded, stored, report| {
-        compare_account(recorded, stored, report)
+    // A day whose changes sum to zero may be stored or left out.
+    let days = |id: AccountId| folded.state.account_days.of_account(id).filter(|(_, change)| *change != 0);
+    compare_rows("account", &recorded, stored, report, |recorded, (stored, stored_days), report| {
+        compare_account(recorded, stored, report);
+        if let Owner::Cap { .. } = recorded.owner {
+            report.compare(format!("{recorded} daily changes"), &days(recorded.id).collect(), stored_days);
+        }
     });
     compare_sums(&folded.state, report);
     let mut stored = account_days::for_verify(snapshot, &folded.state.programme.programme).await?;
-    // A day whose changes sum to zero may be stored or left out.
     stored.rows.retain(|_, it| *it != Ok(0));
-    let mut recorded = account_days::recorded(&folded.state.account_days);
-    recorded.retain(|_, change| *change != 0);
-    compare_days(&recorded, stored, report);
+    let funds = ledger.accounts().filter(|it| matches!(it.owner, Owner::Fund { .. }));
+    let changes = funds.flat_map(|fund| days(fund.id).map(|(on, change)| ((fund.id, on.to_string()), change)));
+    compare_days(&changes.collect(), stored, report);
     Ok(())
 }
 
-/// Checks that the stored daily changes of accounts are those of their entries.
+/// Checks that the stored daily changes of funds are those of their entries.
 fn compare_days(
     recorded: &BTreeMap<(AccountId, String), i64>,
     stored: VerifyRows<(AccountId, String), i64>,

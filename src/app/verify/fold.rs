@@ -245,8 +245,8 @@ impl ProgrammeFold {
         self.deciding.take_cited(cited, !self.request_events.is_empty());
         let VerifyRows { rows: mut texts, without_key } = texts;
         self.report.without_key("texts", without_key);
-        for StoredEvent { seq, hash, recorded } in events {
-            let (entries, text) = (self.take_entries_of(seq), texts.remove(&seq));
+        for StoredEvent { seq, hash, recorded, cap_entries } in events {
+            let (entries, text) = (self.take_entries_of(seq, cap_entries), texts.remove(&seq));
             let expected = self.report.seq.0.saturating_add(1);
             if seq.0 != expected {
                 self.report.differs(format!("event {seq}: event {expected} was expected"));
@@ -286,13 +286,20 @@ impl ProgrammeFold {
         }
     }
 
-    /// Takes and checks the entries up to an event, and returns the entries of this event.
-    fn take_entries_of(&mut self, event: Seq) -> Vec<LedgerEntry> {
+    /// Takes and checks the entries up to an event, and returns the entries of this event. `of_caps` are those that are stored with
+    /// the event.
+    fn take_entries_of(&mut self, event: Seq, of_caps: Vec<LedgerEntry>) -> Vec<LedgerEntry> {
+        let with_event = |entry: LedgerEntry| StoredEntry { seq: entry.seq, event, on_fund: false, entry: Ok(entry) };
+        let mut stored: Vec<StoredEntry> = of_caps.into_iter().map(with_event).collect();
+        while let Some(row) = self.take_entry_up_to(event) {
+            stored.push(row);
+        }
+        stored.sort_by_key(|it| it.seq);
         let mut own = Vec::new();
-        while let Some(stored) = self.take_entry_up_to(event) {
-            self.check_entry(&stored, Some(event));
-            if let (true, Ok(entry)) = (stored.event == event, stored.entry) {
-                self.stored_as.push((entry.seq, entry.account, stored.on_fund));
+        for it in stored {
+            self.check_entry(&it, Some(event));
+            if let (true, Ok(entry)) = (it.event == event, it.entry) {
+                self.stored_as.push((entry.seq, entry.account, it.on_fund));
                 own.push(entry);
             }
         }

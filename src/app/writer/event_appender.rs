@@ -70,8 +70,6 @@ pub(in crate::app::writer) struct EventAppender<'a> {
     texts: Vec<Text>,
     /// Offers to write in full.
     offers: BTreeSet<OfferId>,
-    /// Offers whose version changes because one of their awards changed.
-    touched: BTreeSet<OfferId>,
     accounts: BTreeSet<AccountId>,
     awards: BTreeSet<AwardId>,
     approvals: BTreeSet<ApprovalId>,
@@ -93,7 +91,6 @@ impl<'a> EventAppender<'a> {
             events: Vec::new(),
             texts: Vec::new(),
             offers: BTreeSet::new(),
-            touched: BTreeSet::new(),
             accounts: BTreeSet::new(),
             awards: BTreeSet::new(),
             approvals: BTreeSet::new(),
@@ -296,10 +293,7 @@ impl<'a> EventAppender<'a> {
             | EventBody::FundWithdrawn { .. }
             | EventBody::FundsMoved { .. } => {}
             events_about!(referral) => self.referrals.extend(event.body.referral()),
-            events_about!(award) => {
-                self.awards.extend(event.body.award());
-                self.touched.extend(event.offer);
-            }
+            events_about!(award) => self.awards.extend(event.body.award()),
             EventBody::Identified { .. }
             | EventBody::SchoolsAdded { .. }
             | EventBody::Contacted { .. }
@@ -364,7 +358,6 @@ impl<'a> EventAppender<'a> {
         stored_accounts: &HashSet<AccountId>,
         (answers, at): (&'b [Stored], Micros),
     ) -> BatchChanges<'b> {
-        let touched = self.touched.difference(&self.offers);
         let accounts = self.accounts.iter().filter_map(|id| state.ledger.get(*id));
         let (moved, opened) = accounts.partition(|it| stored_accounts.contains(&it.id));
         BatchChanges {
@@ -374,9 +367,9 @@ impl<'a> EventAppender<'a> {
             ledger: &state.ledger,
             opened,
             moved,
+            days: &state.account_days,
             before: self.last_before,
             awards: self.awards.iter().filter_map(|id| state.awards.get(id)).collect(),
-            touched: touched.filter_map(|id| state.offers.get(id)).collect(),
             answers,
             at,
         }

@@ -199,13 +199,7 @@ impl<'a> GuardedBatch<'a> {
     ) -> Result<(), Obstacle> {
         let missing = std::mem::take(&mut filled.missing);
         let accounts = (!missing.caps.is_empty()).then_some((self.programme, missing.caps.as_slice()));
-        let query = BatchQuery {
-            offers: &missing.offers,
-            accounts,
-            trusts: &missing.trusts,
-            days: &missing.caps,
-            ..BatchQuery::NOTHING
-        };
+        let query = BatchQuery { offers: &missing.offers, accounts, trusts: &missing.trusts, ..BatchQuery::NOTHING };
         let read = self.read(permit, &self.expected(kept, filled.state.register_seq), query).await?;
         filled.state.register_seq = filled.state.register_seq.or(read.register);
         filled.state.offers.extend(read.offers.into_iter().filter(|(_, it)| it.programme == *self.programme));

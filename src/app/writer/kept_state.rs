@@ -28,7 +28,7 @@ const KEPT_ENTITIES: usize = 50_000;
 const KEPT_AWARDS: usize = 20_000;
 /// The most caps that are kept together, with the knowledge that there are no others; also the most daily changes of these caps.
 const MAX_ALL_CAPS: usize = 50_000;
-/// The most accounts, and the most daily changes, to read at once: one more than are kept, so that it is known if there are more.
+/// The most accounts to read at once: one more than are kept, so that it is known if there are more.
 pub(super) const READ_ALL: usize = MAX_ALL_CAPS + 1;
 /// After so many caps were missing, all caps are read together. Most awards are the first ones under their offers: only with all caps
 /// is it known that an offer has none yet.
@@ -236,8 +236,8 @@ impl KeptState {
         matches!(self.all_caps, AllCaps::Unread { missed } if missed >= MISSED_CAPS)
     }
 
-    /// Keeps all caps of the programme. `accounts` and `days` are the stored accounts of the programme and their daily changes, up to
-    /// [`READ_ALL`] of each.
+    /// Keeps all caps of the programme. `accounts` are the stored accounts of the programme, up to [`READ_ALL`] of them, and `days` the
+    /// daily changes of caps.
     pub(super) fn keep_all_caps(&mut self, accounts: Vec<Account>, days: &[AccountDay]) {
         if accounts.len().max(days.len()) >= READ_ALL {
             return self.give_up_all_caps();

@@ -14,6 +14,7 @@ use crate::domain::award::claim::ClaimPayments;
 use crate::domain::award::{Award, Support};
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, RequestId, Uid, Urn};
+use crate::domain::ledger::Owner;
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::Recipient;
 use crate::domain::programme::candidates::OfferPlacement;
@@ -101,7 +102,8 @@ async fn load_as_of(
     load_claims(from, &required, &mut state).await?;
     let offers_without_schools = load_offers(from, &required, &mut state).await?;
     let common = load_common(from, &required, (&offers_without_schools, requests, head.last()), &mut state).await?;
-    let known_days = load_account_days(from, commands, today, &mut state).await?;
+    let mut known_days = load_account_days(from, commands, today, &mut state).await?;
+    known_days.extend(common.caps.iter().map(|cap| (*cap, Date::MIN)));
     load_unapproved_movements(from, commands, now.at, &mut state).await?;
     if required.identifies {
         let schools_on_offers = state.open_offer_by_school.keys().copied();
@@ -115,7 +117,7 @@ async fn load_as_of(
     load_texts(from, &required, &mut state).await?;
     load_responsible_bodies(from, &required, today, &mut state).await?;
     load_entry_schools(from, &required, (&terms.terms, today), &mut state).await?;
-    let CommonState { stored_accounts, has_all_funds, answers, last_recorded_at } = common;
+    let CommonState { stored_accounts, has_all_funds, answers, last_recorded_at, .. } = common;
     Ok(LoadedState { state, stored_accounts, known_days, has_all_funds, answers, last_recorded_at, now })
 }
 
@@ -294,8 +296,8 @@ async fn load_offers(
     Ok(offers_without_schools.into_iter().collect())
 }
 
-/// Loads the daily changes of each account that a command reduces as of a past day. Loads the days after the earliest such
-/// day. Returns that day, by account.
+/// Loads the daily changes of each fund that a command reduces as of a past day. Loads the days after the earliest such
+/// day. Returns that day, by fund. Those of caps are loaded with the caps.
 async fn load_account_days(
     from: &impl Readable,
     commands: &[(RequestId, &Command)],
@@ -303,7 +305,8 @@ async fn load_account_days(
     state: &mut ProgrammeState,
 ) -> Result<HashMap<AccountId, Date>, StoreError> {
     let reductions = commands.iter().flat_map(|(_, command)| state.accounts_taken_from(command, today));
-    let past_reductions: Vec<(AccountId, Date)> = reductions.filter(|(_, day)| *day < today).collect();
+    let is_fund = |id| state.ledger.get(id).is_some_and(|it| matches!(it.owner, Owner::Fund { .. }));
+    let past_reductions: Vec<(AccountId, Date)> = reductions.filter(|(id, day)| *day < today && is_fund(*id)).collect();
     let Some(first_day) = past_reductions.iter().map(|(_, day)| *day).min() else { return Ok(HashMap::new()) };
     let accounts: BTreeSet<AccountId> = past_reductions.into_iter().map(|(account, _)| account).collect();
     let accounts: Vec<AccountId> = accounts.into_iter().collect();
@@ -339,6 +342,8 @@ async fn load_unapproved_movements(
 /// The fields of [`LoadedState`] that [`load_common`] returns.
 struct CommonState {
     stored_accounts: HashSet<AccountId>,
+    /// The caps that were looked for, if accounts were loaded. All daily changes of those that are stored are in the state.
+    caps: Vec<AccountId>,
     has_all_funds: bool,
     answers: Vec<Stored>,
     last_recorded_at: Option<Micros>,
@@ -373,6 +378,9 @@ async fn load_common(
     state.trusts = eligibility::trust_answers(loaded.trusts);
     let stored_accounts = loaded.accounts.iter().map(|it| it.id).collect();
     loaded.accounts.into_iter().for_each(|it| state.ledger.put(it));
+    loaded.days.iter().for_each(|it| state.account_days.put(it.account_id, it.on_day, it.change));
     let has_all_funds = accounts.is_some();
-    Ok(CommonState { stored_accounts, has_all_funds, answers: loaded.answers, last_recorded_at: loaded.recorded })
+    let (answers, last_recorded_at) = (loaded.answers, loaded.recorded);
+    let caps = if has_all_funds { caps } else { Vec::new() };
+    Ok(CommonState { stored_accounts, caps, has_all_funds, answers, last_recorded_at })
 }

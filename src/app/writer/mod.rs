@@ -28,6 +28,7 @@ mod tests;
 mod worker;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
@@ -62,6 +63,9 @@ use notifier::HintSender;
 pub const QUEUE: usize = 4_096;
 /// The most commands in one batch. The state of a larger batch would need slower queries.
 pub const BATCH_COMMANDS: usize = 512;
+/// With so many commands the fixed cost of a commit hardly counts. A batch then waits for no others, so that the database works while
+/// this process answers the callers of the batch before.
+const ENOUGH_COMMANDS: usize = 32;
 /// The most rows that a batch is expected to write, which keeps a commit well under the statement timeout.
 pub const BATCH_ROWS: usize = 5_000;
 
@@ -135,9 +139,16 @@ struct WriterContext {
     changes: Arc<ChangeNotifier>,
     hints: HintSender,
     metrics: WriterMetricsSlot,
+    /// In how many of a hundred batches a worker loses its kept state: more than none only in tests.
+    state_losses: AtomicU8,
 }
 
 impl WriterContext {
+    /// Whether a worker has to lose its kept state before the next batch.
+    fn loses_state(&self) -> bool {
+        cfg!(debug_assertions) && fastrand::u8(..100) < self.state_losses.load(Ordering::Relaxed)
+    }
+
     /// Wakes the watches of a programme, in this process and in others.
     fn notify_watchers(&self, programme: &Programme) {
         self.changes.wake(programme);
@@ -147,11 +158,17 @@ impl WriterContext {
 
 impl Writer {
     pub(super) fn new(store: Store, clock: Clock, terms: Arc<TermsCache>, changes: Arc<ChangeNotifier>) -> Self {
-        let (hints, metrics) = (HintSender::start(&store), WriterMetricsSlot::default());
+        let (hints, metrics, state_losses) =
+            (HintSender::start(&store), WriterMetricsSlot::default(), AtomicU8::default());
         Self {
             workers: Mutex::default(),
-            context: Arc::new(WriterContext { store, clock, terms, changes, hints, metrics }),
+            context: Arc::new(WriterContext { store, clock, terms, changes, hints, metrics, state_losses }),
         }
+    }
+
+    #[cfg(debug_assertions)]
+    pub(super) fn lose_state(&self, percent: u8) {
+        self.context.state_losses.store(percent, Ordering::Relaxed);
     }
 
     /// Queues a command for its programme, waits for the commit and returns the encoded answer. A repeated request gets the

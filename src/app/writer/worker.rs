@@ -10,7 +10,7 @@ use tracing::{Instrument as _, Span};
 use super::batch::{self, LockedProgramme, write};
 use super::guarded_batch::{self, GuardedAttempt};
 use super::kept_state::StateKeeper;
-use super::{AppError, BATCH_COMMANDS, BATCH_ROWS, PendingCommand, QUEUE, Submission, WriterContext};
+use super::{AppError, BATCH_COMMANDS, BATCH_ROWS, ENOUGH_COMMANDS, PendingCommand, QUEUE, Submission, WriterContext};
 use crate::app::retry::{one_try, with_retry};
 use crate::app::write_error::WriteError;
 use crate::app::writer::event_appender::CommandResult;
@@ -51,6 +51,9 @@ async fn run(context: Arc<WriterContext>, programme: Programme, receiver: Arc<Mu
             },
         };
         let mut batch = TakenBatch { commands: vec![first], next: &mut next, waiting: &mut waiting };
+        if context.loses_state() {
+            keeper.drop_state();
+        }
         let worker = Worker { context: &context, programme: &programme };
         worker.write_batch(&mut batch, &mut keeper).await;
     }
@@ -158,13 +161,13 @@ struct TakenBatch<'a, 'q> {
 impl TakenBatch<'_, '_> {
     /// Takes the waiting commands, up to the limits of a batch, and drops those that need no answer any more. Callers that were
     /// answered together tend to send their next requests together, so this function yields to the scheduler until no more
-    /// commands arrive. It sets `next` to the command that ends the batch: one that does not fit, or one that needs data which is
+    /// commands arrive, or [`ENOUGH_COMMANDS`] have arrived. It sets `next` to the command that ends the batch: one that does not fit, or one that needs data which is
     /// loaded once for the batch and which an earlier command of the batch may change.
     async fn take_waiting(&mut self, context: &WriterContext) {
         loop {
             let before = self.commands.len();
             self.take_arrived();
-            if self.commands.len() == before || self.commands.len() >= BATCH_COMMANDS || self.next.is_some() {
+            if self.commands.len() == before || self.commands.len() >= ENOUGH_COMMANDS || self.next.is_some() {
                 break;
             }
             tokio::task::yield_now().await;
@@ -201,10 +204,10 @@ fn estimated_rows(pending: &PendingCommand) -> usize {
         Command::Contact { offers, .. } => offers.len().saturating_mul(4),
         // Identify may write hundreds of offers, so it gets a batch of its own.
         Command::Identify => BATCH_ROWS,
-        // Event, text, award, two accounts, three entries and the answer.
-        Command::Award { awards, .. } => awards.len().saturating_mul(9),
-        // The same rows as for an award, but with two entries, and the bookings or invoices of the award.
-        Command::Draw { .. } | Command::Release { .. } | Command::Refund { .. } => 12,
+        // Event, text, award, cap, entry and answer; fund and day are shared.
+        Command::Award { awards, .. } => awards.len().saturating_mul(6),
+        // The same rows as for an award, and the bookings or invoices of the award.
+        Command::Draw { .. } | Command::Release { .. } | Command::Refund { .. } => 9,
         // Two events, two entries, two accounts, the approval and the answer.
         Command::ChangeFund { .. } | Command::GiveApproval { .. } => 8,
         // The offer's schools and contacts, and each award that is settled.

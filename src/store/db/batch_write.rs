@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer_check;
 use crate::domain::Date;
-use crate::store::{Backend, Readable as _, Result, WriteTx};
+use crate::store::{Backend, Readable as _, Result, StoreError, WriteTx};
 
 /// The most rows of a statement on SQLite.
 const MAX_ROWS: usize = 64;
@@ -332,6 +332,11 @@ pub(super) fn or_null(cell: Cell, kind: ColumnType) -> Value {
         ColumnType::Bool => Value::Bool(None),
         ColumnType::Date | ColumnType::OptionalDate => Value::ChronoDate(None),
     })
+}
+
+/// The error for a value of a type that no column has: a bug of this program. Nothing is written.
+pub(super) fn wrong_type() -> StoreError {
+    StoreError::Unusable("a value whose type no column has".to_owned())
 }
 
 /// The statement of SQLite that writes a number of rows. Its parameters have no numbers, because SQLite searches all parameters

@@ -97,18 +97,31 @@ impl From<DbErr> for StoreError {
     }
 }
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = error.to_string();
+        match error {
+            rusqlite::Error::SqliteFailure(failure, message) => {
+                let text = format!("(code: {}) {text}", failure.extended_code);
+                let code = failure.extended_code.to_string();
+                let violated = sqlite_unique_constraint(&code, message.as_deref().unwrap_or_default());
+                of_database(violated, sqlite(&code), text)
+            }
+            // The program and its statements do not fit.
+            _ => Self::Unusable(text),
+        }
+    }
+}
+
 fn classify(cause: &SqlxError, text: String) -> StoreError {
     match cause {
         SqlxError::Database(error) => {
             let code = error.code().unwrap_or_default();
-            let is_sqlite = error.try_downcast_ref::<SqlxSqliteError>().is_some();
-            let (classify_code, violated): (fn(&str) -> ErrorConstructor, _) = if is_sqlite {
-                (sqlite, sqlite_unique_constraint(&code, error.message()))
+            if error.try_downcast_ref::<SqlxSqliteError>().is_some() {
+                of_database(sqlite_unique_constraint(&code, error.message()), sqlite(&code), text)
             } else {
-                (postgres, error.constraint().filter(|_| code == UNIQUE_VIOLATION))
-            };
-            let is_shared = violated.is_some_and(|name| SHARED_KEYS.iter().any(|it| it.name == name));
-            if is_shared { StoreError::UniqueConflict(text) } else { classify_code(&code)(text) }
+                of_database(error.constraint().filter(|_| code == UNIQUE_VIOLATION), postgres(&code), text)
+            }
         }
         SqlxError::Encode(_) => StoreError::ConstraintViolation(text),
         SqlxError::ColumnDecode { .. } | SqlxError::Decode(_) => StoreError::Unreadable(text),
@@ -117,6 +130,12 @@ fn classify(cause: &SqlxError, text: String) -> StoreError {
         }
         _ => StoreError::Unavailable(text),
     }
+}
+
+/// The error for a failure that the database reports: by the unique constraint that a row violates, if any, or by its code.
+fn of_database(violated: Option<&str>, by_code: ErrorConstructor, text: String) -> StoreError {
+    let is_shared = violated.is_some_and(|name| SHARED_KEYS.iter().any(|it| it.name == name));
+    if is_shared { StoreError::UniqueConflict(text) } else { by_code(text) }
 }
 
 /// A unique constraint: its name on PostgreSQL, and the columns that an error of SQLite names.

@@ -2,36 +2,34 @@
 //! database is still in the expected state. Nothing is written unless it does.
 //!
 //! On PostgreSQL guard and rows are one statement, which is also the whole transaction: there is no BEGIN and no COMMIT. On SQLite
-//! the guard and a few rows are one text of several statements; more rows have a statement for each table.
+//! guard and rows are statements of one transaction on a connection of their own ([`super::batch_connection`]).
 
 use std::sync::Arc;
 
 use sea_orm::sea_query::ValueType;
 use sea_orm::sqlx::postgres::{PgArguments, PgHasArrayType};
-use sea_orm::sqlx::sqlite::SqliteArguments;
-use sea_orm::sqlx::{self, Arguments, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, Type};
-use sea_orm::{ConnectionTrait as _, DbBackend, DbErr, RuntimeErr, Statement, Value};
+use sea_orm::sqlx::{self, Arguments as _, AssertSqlSafe, Encode, Executor as _, Postgres, Row as _, Type};
+use sea_orm::{DbErr, RuntimeErr, Value};
 use uuid::Uuid;
 
 use super::answer_check;
-use super::batch_write::{BatchWrite, Cell, ColumnType, TableRows, or_null, push, push_table, sqlite_statements};
+use super::batch_write::{
+    BatchWrite, Cell, ColumnType, TableRows, or_null, push, push_table, sqlite_statements, wrong_type,
+};
 use super::commit_notices;
+use super::held_connections::HeldConnections;
 use super::transaction::{Failure as _, WritePermit, unconfirmed};
 use super::write_health::Pending;
 use crate::domain::Date;
-use crate::store::{Backend, Readable as _, Result, Store, StoreError};
-
-/// The most rows of one table that SQLite writes in one text with the guard. Longer texts would have too many different shapes to
-/// be kept prepared.
-const MAX_ROWS_IN_ONE_TEXT: usize = 4;
+use crate::store::{GuardedWriter, Result, Store, StoreError};
 
 /// The update that a guarded write begins with.
 #[derive(Debug)]
 pub(in crate::store) struct Guard {
-    /// The statement. On PostgreSQL it returns one row if the database is in the expected state, and otherwise none. On SQLite it
-    /// violates a constraint if the database is in another state.
+    /// The statement. It updates one row if the database is in the expected state, and otherwise none. On PostgreSQL it returns that
+    /// row.
     pub(in crate::store) sql: String,
-    /// Its values.
+    /// Its values, in the order in which their parameters first occur.
     pub(in crate::store) values: Vec<Value>,
 }
 
@@ -42,8 +40,7 @@ pub enum GuardedWrite {
     Committed,
     /// The database is not in the expected state: the head, the register, the schema or the clocks. Nothing was written.
     Overtaken,
-    /// The database refused a row, for example because it has one with the same key. Nothing was written. On SQLite this can also
-    /// mean that the database is not in the expected state.
+    /// The database refused a row, for example because it has one with the same key. Nothing was written.
     Conflict,
 }
 
@@ -59,12 +56,13 @@ impl Store {
         guard: Guard,
         rows: BatchWrite,
     ) -> Result<GuardedWrite> {
-        let written = match self.backend {
-            Backend::Postgres => self.write_in_one_statement(&permit, guard, rows.parts).await,
-            Backend::Sqlite if rows.parts.iter().all(|it| it.count() <= MAX_ROWS_IN_ONE_TEXT) => {
-                self.write_in_one_text(&permit, guard, rows.parts).await
+        let written = match &self.guarded_writes {
+            GuardedWriter::Sqlite(connection) => {
+                let pending = Pending::new(Arc::clone(&self.write_health));
+                let rows = rows.parts.into_iter().flat_map(sqlite_statements);
+                connection.write(&permit, pending, [(guard.sql, guard.values)].into_iter().chain(rows).collect()).await
             }
-            Backend::Sqlite => self.write_in_transaction(permit, guard, rows).await,
+            GuardedWriter::Postgres(held) => self.write_in_one_statement(held, &permit, (guard, rows.parts)).await,
         };
         match written {
             Err(StoreError::UniqueConflict(_) | StoreError::ConstraintViolation(_)) => Ok(GuardedWrite::Conflict),
@@ -74,18 +72,18 @@ impl Store {
 
     async fn write_in_one_statement(
         &self,
+        held: &HeldConnections,
         _permit: &WritePermit,
-        guard: Guard,
-        parts: Vec<TableRows>,
+        (guard, parts): (Guard, Vec<TableRows>),
     ) -> Result<GuardedWrite> {
         let marker = answer_check::new_marker();
         let (sql, arguments) = guarded_statement(guard, parts, marker)?;
         let pending = Pending::new(Arc::clone(&self.write_health));
-        let mut connection = self.batch_writes.get_postgres_connection_pool().acquire().await.map_err(failed)?;
+        let mut taken = held.take().await?;
         // Rust drops this before the connection, so that writes are in doubt before the connection goes back to its pool.
         let pending = pending;
         // `fetch_all` waits for the end of the statement, and so for the end of the commit.
-        let fetched = connection.fetch_all(sqlx::query_with(AssertSqlSafe(sql), arguments));
+        let fetched = taken.connection.fetch_all(sqlx::query_with(AssertSqlSafe(sql), arguments));
         let (fetched, was_warned) = commit_notices::watch(fetched).await;
         let written = fetched.map_err(failed).and_then(|rows| {
             // The marker is compared first: an answer to another statement may have other columns.
@@ -102,53 +100,13 @@ impl Store {
             Ok(GuardedWrite::Overtaken | GuardedWrite::Conflict) => pending.ended(),
             // The statement failed as a whole, and the connection is ready for the next one.
             Err(error) if !error.may_be_connection_fault() => pending.ended(),
-            Err(_) => drop(pending),
+            Err(_) => {
+                drop(pending);
+                return written;
+            }
         }
+        held.hold(taken);
         written
-    }
-
-    async fn write_in_one_text(
-        &self,
-        _permit: &WritePermit,
-        guard: Guard,
-        parts: Vec<TableRows>,
-    ) -> Result<GuardedWrite> {
-        let mut sql = String::with_capacity(4_096);
-        push(&mut sql, &["BEGIN IMMEDIATE; ", &guard.sql]);
-        let mut arguments = SqliteArguments::default();
-        guard.values.into_iter().try_for_each(|value| bind(&mut arguments, value))?;
-        for (statement, values) in parts.into_iter().flat_map(sqlite_statements) {
-            push(&mut sql, &["; ", &statement]);
-            values.into_iter().try_for_each(|value| bind(&mut arguments, value))?;
-        }
-        sql.push_str("; COMMIT");
-        let pending = Pending::new(Arc::clone(&self.write_health));
-        let mut connection = self.batch_writes.get_sqlite_connection_pool().acquire().await.map_err(failed)?;
-        let pending = pending;
-        match connection.execute(sqlx::query_with(AssertSqlSafe(sql), arguments)).await.map_err(failed) {
-            Ok(_) => {
-                pending.committed();
-                Ok(GuardedWrite::Committed)
-            }
-            Err(error) => {
-                // A violated constraint leaves the transaction open. After a failed ROLLBACK the connection is not used again.
-                if !error.may_be_connection_fault() && connection.execute("ROLLBACK").await.is_ok() {
-                    pending.ended();
-                }
-                Err(error)
-            }
-        }
-    }
-
-    async fn write_in_transaction(&self, permit: WritePermit, guard: Guard, rows: BatchWrite) -> Result<GuardedWrite> {
-        let tx = self.begin_batch(permit).await?;
-        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, guard.sql, guard.values);
-        let guarded = tx.at().db.execute_raw(statement).await.map_err(StoreError::from);
-        let (tx, _) = tx.continue_if_ok(guarded).await?;
-        let written = rows.write(&tx).await;
-        let (tx, ()) = tx.continue_if_ok(written).await?;
-        tx.commit().await?;
-        Ok(GuardedWrite::Committed)
     }
 }
 
@@ -203,15 +161,7 @@ where
 }
 
 /// Binds one value.
-fn bind<A: Arguments>(arguments: &mut A, value: Value) -> Result<()>
-where
-    Option<bool>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Option<i64>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Option<String>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Option<Vec<u8>>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Option<Date>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-    Option<Uuid>: for<'q> Encode<'q, A::Database> + Type<A::Database>,
-{
+fn bind(arguments: &mut PgArguments, value: Value) -> Result<()> {
     let bound = match value {
         Value::Bool(it) => arguments.add(it),
         Value::BigInt(it) => arguments.add(it),
@@ -222,11 +172,6 @@ where
         _ => return Err(wrong_type()),
     };
     bound.map_err(|error| StoreError::ConstraintViolation(error.to_string()))
-}
-
-/// The error for a value of a type that no column has: a bug of this program, found before anything is sent.
-fn wrong_type() -> StoreError {
-    StoreError::Unusable("a value whose type no column has".to_owned())
 }
 
 fn failed(error: sqlx::Error) -> StoreError {

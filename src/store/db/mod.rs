@@ -1,6 +1,7 @@
 //! Contains the parts that every table shares: transactions, errors, the schema, and tools to write SQL and to decode rows.
 
 pub(in crate::store) mod answer_check;
+pub(in crate::store) mod batch_connection;
 pub(in crate::store) mod batch_write;
 pub(in crate::store) mod bulk_sql;
 pub(in crate::store) mod column_values;
@@ -10,6 +11,7 @@ pub(in crate::store) mod entity;
 pub(in crate::store) mod error;
 pub(in crate::store) mod free_space;
 pub mod guarded_write;
+pub(in crate::store) mod held_connections;
 pub(in crate::store) mod multi_query;
 pub mod notify;
 pub mod page;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use sea_orm::SqlxError;
+use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgListener;
-use sea_orm::{ConnectionTrait as _, DbBackend, SqlxError, Statement};
 
 use crate::domain::ids::Programme;
 use crate::store::{Backend, Result, Store, StoreError};
@@ -24,11 +25,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`]; the hints may be lost.
     pub async fn send_hints(&self, programmes: &BTreeSet<Programme>) -> Result<()> {
+        let Some(held) = &self.hint_connections else { return Ok(()) };
         let programmes: Vec<String> = programmes.iter().map(ToString::to_string).collect();
         let sql = "SELECT set_config('synchronous_commit', 'off', true), \
                    (SELECT COUNT(pg_notify($1, programme)) FROM unnest($2::text[]) AS programme)";
-        let values = [CHANNEL.into(), programmes.into()];
-        self.reads.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+        let mut taken = held.take().await?;
+        let statement = sqlx::query(sql).bind(CHANNEL).bind(programmes);
+        statement.fetch_one(&mut *taken.connection).await.map_err(unavailable)?;
+        held.hold(taken);
         Ok(())
     }
 

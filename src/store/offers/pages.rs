@@ -1,13 +1,13 @@
 //! Reads pages of offers, with filter and order. A page begins after a key, so that the last page costs as much as the first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use sea_orm::sea_query::{Cond, Expr, ExprTrait as _, Query, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, Order as Direction, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select,
 };
 
-use super::{decode_bare, with_parts, within_reach};
+use super::{with_parts, with_version, within_reach, without_parts};
 use crate::domain::ids::{OfferId, Programme};
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
@@ -100,13 +100,9 @@ pub struct OfferPageQuery<'a> {
 /// A page of offers within reach.
 pub async fn page(from: &impl Readable, reach: &Reach, query: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
-    let rows = select_page(reach, query).all(&conn.db).await?;
-    let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.id)).collect();
-    let offers = if query.parts {
-        with_parts(&conn, rows).await?
-    } else {
-        rows.into_iter().map(|row| Ok((OfferId(row.id), decode_bare(row)?))).collect::<Result<BTreeMap<_, _>>>()?
-    };
+    let rows = with_version(select_page(reach, query)).all(&conn.db).await?;
+    let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.offer.id)).collect();
+    let offers = if query.parts { with_parts(&conn, rows).await? } else { without_parts(rows)? };
     let mut offers: HashMap<OfferId, Offer> = offers.into_iter().collect();
     Ok(order.iter().filter_map(|id| offers.remove(id)).collect())
 }

@@ -1,12 +1,13 @@
 //! Forges a record as an administrator of the database can: drops the triggers and constraints, changes the record, and
-//! computes the chain and the head again.
+//! computes the chain, the head and the daily changes of caps again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sha2::{Digest as _, Sha256};
+use tsio::domain::Date;
 use tsio::domain::event::{Hash, Seq, chain, genesis};
-use tsio::domain::ids::Programme;
-use tsio::domain::ledger::{EntrySeq, LedgerEntry};
+use tsio::domain::ids::{AccountId, Programme};
+use tsio::domain::ledger::{EntryKind, EntrySeq, LedgerEntry};
 use tsio::store::{Store, Use, entries, events};
 
 use crate::client::YEAR;
@@ -78,7 +79,7 @@ impl Forger {
         }
     }
 
-    /// Computes the hashes of all events and the head again, and stores those that changed.
+    /// Computes the hashes of all events and the head again, and stores those that changed. Stores the daily changes of all caps.
     async fn rebuild_chain(&mut self) {
         let programme: Programme = YEAR.parse().unwrap();
         let store = Store::open(&self.db.url(), Use::Look).await.unwrap();
@@ -92,14 +93,27 @@ impl Forger {
         store.close().await.unwrap();
         let mut head = genesis(&programme);
         let mut sql = String::new();
-        for recorded in all.into_iter().map(|it| it.recorded.unwrap()) {
+        let mut days: HashMap<AccountId, BTreeMap<Date, i64>> = HashMap::new();
+        for stored in all {
+            let recorded = stored.recorded.unwrap();
             let mut event = recorded.event;
             event.entries = entries_by_event.remove(&event.seq).unwrap_or_default();
+            event.entries.extend(stored.cap_entries);
+            event.entries.sort_by_key(|it| it.seq);
+            for it in &event.entries {
+                *days.entry(it.account).or_default().entry(event.effective).or_default() += change_of_cap(it);
+            }
             head = chain(head, &programme, &event, &recorded.body);
             if head != recorded.hash {
                 let (hash, seq) = (self.bytes(head), event.seq);
                 sql.push_str(&format!("UPDATE events SET hash = {hash} WHERE programme = '{YEAR}' AND seq = {seq};"));
             }
+        }
+        for (account, mut days) in days {
+            days.retain(|_, change| *change != 0);
+            let (id, days) = (self.raw_sql.id(&account.to_string()), Vec::from_iter(days));
+            let days = if days.is_empty() { "NULL".to_owned() } else { format!("'{}'", serde_json::json!(days)) };
+            sql.push_str(&format!("UPDATE accounts SET days = {days} WHERE id = {id} AND owner = 'cap';"));
         }
         let head = self.bytes(head);
         sql.push_str(&format!("UPDATE books SET head = {head} WHERE programme = '{YEAR}'"));
@@ -123,5 +137,14 @@ impl Forger {
             format!("UPDATE offers SET terms_sha256 = {bytes} WHERE programme = '{YEAR}'"),
             format!("UPDATE terms SET text = '{text}', sha256 = {bytes} WHERE programme = '{YEAR}'"),
         ]
+    }
+}
+
+/// By how much an entry of a cap changes what is available on its day. The allocation by the terms counts on every day.
+fn change_of_cap(entry: &LedgerEntry) -> i64 {
+    match entry.verb {
+        EntryKind::Commit | EntryKind::Withdraw => -entry.amount,
+        EntryKind::Release | EntryKind::Refund => entry.amount,
+        EntryKind::Allocate | EntryKind::Spend => 0,
     }
 }

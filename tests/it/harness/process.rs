@@ -55,7 +55,8 @@ impl Process {
 
     fn spawn(command: &mut Command, environment: &[(String, String)]) -> Self {
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TSIO_") {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("TSIO_") && name_text != "TSIO_LOSE_STATE" {
                 command.env_remove(name);
             }
         }

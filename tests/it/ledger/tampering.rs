@@ -11,6 +11,7 @@ pub(super) async fn all(raw_sql: &mut RawSql, fixture: &LedgerFixture) -> Vec<Ta
     rows.extend(outside_balances(raw_sql, fixture).await);
     rows.extend(claims(raw_sql, fixture));
     rows.extend(account_days(raw_sql, fixture));
+    rows.extend(of_caps(raw_sql, fixture));
     rows.extend(unreadable(raw_sql, fixture));
     rows.extend(impossible_entries(raw_sql));
     rows.extend(of_unknown_programme(raw_sql, fixture));
@@ -102,6 +103,40 @@ fn account_days(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
             format!(
                 "UPDATE account_days SET on_day = '2021-09-01' WHERE account_id = {fund_id} AND on_day = '1999-01-01'"
             ),
+        ),
+        (
+            format!(r#"UPDATE accounts SET days = '[["2021-09-01",7]]' WHERE id = {fund_id}"#),
+            format!("account {credit_fund}: it cannot be read: its daily changes"),
+            format!("UPDATE accounts SET days = NULL WHERE id = {fund_id}"),
+        ),
+    ]
+}
+
+/// Changes of what lies in the rows of events and caps: entries and daily totals.
+fn of_caps(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tampering> {
+    let offer = raw_sql.id(&fixture.offer);
+    let cap = format!("(SELECT id FROM accounts WHERE offer_id = {offer} AND strand = 'nle')");
+    let event = format!("(SELECT MIN(seq) FROM events WHERE offer_id = {offer} AND kind = 'awarded')");
+    let replace = |from: &str, to: &str| {
+        format!("UPDATE events SET cap_entries = REPLACE(cap_entries, '\"{from}\",', '\"{to}\",') WHERE seq = {event}")
+    };
+    vec![
+        (replace("commit", "spend"), "its hash is".to_owned(), replace("spend", "commit")),
+        (replace("commit", "lend"), "it cannot be read: its entries of caps".to_owned(), replace("lend", "commit")),
+        (
+            format!(
+                "CREATE TABLE kept_days AS SELECT days FROM accounts WHERE id = {cap}; \
+                 UPDATE accounts SET days = '[[\"2021-09-01\",-7]]' WHERE id = {cap}"
+            ),
+            "daily changes: the record says".to_owned(),
+            format!("UPDATE accounts SET days = (SELECT days FROM kept_days) WHERE id = {cap}"),
+        ),
+        (
+            format!(
+                "INSERT INTO account_days (account_id, on_day, programme, change) VALUES ({cap}, '2021-09-01', '{YEAR}', 5)"
+            ),
+            "on 2021-09-01: the record has no change on that day".to_owned(),
+            format!("DELETE FROM account_days WHERE account_id = {cap}"),
         ),
     ]
 }
@@ -334,7 +369,7 @@ fn of_unknown_programme(raw_sql: &RawSql, fixture: &LedgerFixture) -> Vec<Tamper
             "accounts",
             format!(
                 "{new_id}, {unknown}, owner, strand, region, offer_id, unit, binds, over_committed, outside, available, \
-                 committed, spent, version FROM accounts WHERE id = {fund_id}"
+                 committed, spent, version, days FROM accounts WHERE id = {fund_id}"
             ),
         ),
         (

@@ -49,8 +49,8 @@ async fn insert(db: &Db, raw_sql: &mut RawSql, offer: &Offer) {
     };
     let sql = format!(
         "INSERT INTO offers (id, programme, recipient_kind, recipient, name, region, state, outcome, assignee, responsible, \
-         terms_sha256, search, version, made_at) VALUES ({id}, '2021-22', 'standalone', {recipient}, '{name}', '{region}', \
-         '{state}', {outcome}, {assignee}, '{{\"local_authority\":330}}', {hash}, '{name}', 1, 1)"
+         terms_sha256, search, made_at) VALUES ({id}, '2021-22', 'standalone', {recipient}, '{name}', '{region}', \
+         '{state}', {outcome}, {assignee}, '{{\"local_authority\":330}}', {hash}, '{name}', 1)"
     );
     raw_sql.run(&sql).await.unwrap();
 }

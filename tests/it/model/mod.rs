@@ -31,6 +31,10 @@ const STEPS: usize = 120;
 const APPROVAL_LIFETIME: i64 = 30 * 86_400_000_000;
 /// The seed that every run uses.
 const FIXED_SEED: u64 = 20_211_231;
+/// In how many of a hundred batches a server loses its kept state.
+const LOSSES: &str = "25";
+/// The number of commands after which the other server gets the next ones: more than the batches that take the lock after it.
+const LONG_TURN: usize = 12;
 /// The time limit for each command of a sequence on average. A command takes far less.
 const TIME_PER_STEP: Duration = Duration::from_millis(200);
 
@@ -81,15 +85,15 @@ mod the_service_and_the_model_agree {
     }
 }
 
-/// Runs a sequence with the fixed seed and one with a random seed, or only one with `TSIO_SEED`.
+/// Runs a sequence with the fixed seed and one with a random seed, or only one with `TSIO_SEED`. With another seed than the fixed one,
+/// the servers lose their kept state at random, and calls alternate between two servers. On SQLite there is only one, which uses the
+/// file alone.
 fn run_seeds(db: fn() -> Db) {
     let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED_SEED, fastrand::u64(..)], |seed| vec![seed]);
     let steps = setting("TSIO_MODEL_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap());
     for seed in seeds {
         let _printer = PrintSeedOnFailure(seed);
         let time_limit = Duration::from_secs(60) + TIME_PER_STEP * u32::try_from(steps).unwrap();
-        // The fixed seed uses one server, the random seed alternates between two. On SQLite there is only one, which uses the file
-        // alone.
         let servers = setting("TSIO_MODEL_SERVERS").unwrap_or(if seed == FIXED_SEED { 1 } else { 2 });
         run_within(time_limit, run_sequence(db(), (seed, steps), servers));
     }
@@ -142,8 +146,11 @@ async fn prepare(server: &Server, other: Option<&Server>) -> World {
 
 /// Runs a sequence of commands, and compares the service with the model after each.
 async fn run_sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
-    let server = Server::start(&db);
-    let other = (servers > 1 && db.is_postgres()).then(|| Server::start(&db));
+    let environment: &[_] = if seed == FIXED_SEED { &[] } else { &[("TSIO_LOSE_STATE", LOSSES)] };
+    let server = Server::start_in(&db, environment);
+    let other = (servers > 1 && db.is_postgres()).then(|| Server::start_in(&db, environment));
+    // Some servers write in turn, and some keep their state for a while before the other one writes.
+    let turn = if seed.is_multiple_of(2) { 1 } else { LONG_TURN };
     let mut world = prepare(&server, other.as_ref()).await;
     let mut raw_sql = RawSql::of(&db).await;
     let mut scheme = world.scheme();
@@ -158,7 +165,9 @@ async fn run_sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
                 .unwrap();
             scheme.expire(approval);
         }
-        world.switch_server();
+        if step.is_multiple_of(turn) {
+            world.switch_server();
+        }
         let command = generator.next(&scheme);
         let etag = if generator.one_in(3) { world.etag(&command) } else { String::new() };
         let call = Call { command, id: fresh(), etag };

@@ -81,6 +81,27 @@ impl EventBody {
         "rules_adopted",
     ];
 
+    /// The names of the kinds that change the etag of their offer: see [`Self::changes_etag`].
+    pub const KINDS_OF_ETAG: [&str; 17] = [
+        "identified",
+        "schools_added",
+        "contacted",
+        "contact_corrected",
+        "accepted",
+        "started",
+        "date_corrected",
+        "closed",
+        "reopened",
+        "awarded",
+        "days_booked",
+        "booking_cancelled",
+        "booking_delivered",
+        "drawn",
+        "released",
+        "refunded",
+        "undone",
+    ];
+
     /// The name of its kind in the record.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -145,7 +166,7 @@ impl EventBody {
         }
     }
 
-    /// The number of the last event in the record of reference data (`register`) when the event was decided. `None` if the event
+    /// How far the record of reference data had come when this event was decided: the number of its last event. `None` if this event
     /// does not depend on the register or the files, or was recorded without that number.
     #[must_use]
     pub const fn register_seq(&self) -> Option<Seq> {
@@ -163,8 +184,7 @@ impl EventBody {
         }
     }
 
-    /// Records `at` as the number of the last event in the record of reference data (`register`) when this event was decided.
-    /// Changes nothing if this event does not depend on the register or the files.
+    /// Notes that the record of reference data ended with the event `at` when this event was decided. Changes nothing if this event does not depend on the register or the files.
     pub const fn set_register_seq(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;

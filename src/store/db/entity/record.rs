@@ -31,7 +31,6 @@ entity! {
         responsible: String,
         terms_sha256: Vec<u8>,
         search: String,
-        version: i64,
         made_at: i64,
     }
 }
