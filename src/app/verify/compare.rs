@@ -178,7 +178,7 @@ async fn compare_accounts(snapshot: &ReadTx, folded: &Folded, report: &mut Verif
     };
     let recorded = ledger.accounts().filter(|it| stored.rows.contains_key(&it.id) || !may_have_no_row(it));
     let recorded: BTreeMap<AccountId, &Account> = recorded.map(|it| (it.id, it)).collect();
-    // A day whose changes sum to zero may be stored or left out.
+    // A day whose changes sum to zero is not stored for a cap, and may be stored for a fund.
     let days = |id: AccountId| folded.state.account_days.of_account(id).filter(|(_, change)| *change != 0);
     compare_rows("account", &recorded, stored, report, |recorded, (stored, stored_days), report| {
         compare_account(recorded, stored, report);

@@ -160,9 +160,9 @@ struct TakenBatch<'a, 'q> {
 
 impl TakenBatch<'_, '_> {
     /// Takes the waiting commands, up to the limits of a batch, and drops those that need no answer any more. Callers that were
-    /// answered together tend to send their next requests together, so this function yields to the scheduler until no more
-    /// commands arrive, or [`ENOUGH_COMMANDS`] have arrived. It sets `next` to the command that ends the batch: one that does not fit, or one that needs data which is
-    /// loaded once for the batch and which an earlier command of the batch may change.
+    /// answered together tend to send their next requests together, so this function yields to the scheduler until no more commands
+    /// arrive, or [`ENOUGH_COMMANDS`] have arrived. It sets `next` to the command that ends the batch: one that does not fit, or
+    /// one that needs data which is loaded once for the batch and which an earlier command of the batch may change.
     async fn take_waiting(&mut self, context: &WriterContext) {
         loop {
             let before = self.commands.len();

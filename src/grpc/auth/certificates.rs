@@ -37,8 +37,9 @@ impl Certificates {
     /// Authenticates the service of the connection's certificate (DER).
     ///
     /// # Errors
-    /// Reason `TOKEN_MISSING` without a certificate, because then only a token could tell who calls; `CERTIFICATE_UNKNOWN` if the certificate cannot be read, or no
-    /// configured service has one of its names; `CERTIFICATE_EXPIRED` after the last second of the certificate.
+    /// Reason `TOKEN_MISSING` without a certificate, because then only a token could tell who calls; `CERTIFICATE_UNKNOWN` if the
+    /// certificate cannot be read, or no configured service has one of its names; `CERTIFICATE_EXPIRED` after the last second of
+    /// the certificate.
     pub(super) fn authenticate(&self, certificate: Option<&[u8]>, time: CallTime) -> Result<Authenticated, AuthError> {
         let Some(certificate) = certificate else {
             return Err(AuthError::new(

@@ -184,7 +184,8 @@ impl EventBody {
         }
     }
 
-    /// Notes that the record of reference data ended with the event `at` when this event was decided. Changes nothing if this event does not depend on the register or the files.
+    /// Notes that the record of reference data ended with the event `at` when this event was decided. Changes nothing if this event
+    /// does not depend on the register or the files.
     pub const fn set_register_seq(&mut self, at: Seq) {
         if !self.depends_on_register() {
             return;
