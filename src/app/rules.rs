@@ -1,8 +1,8 @@
 //! Makes every programme adopt the rules version of this program, as an event of the programme's record.
 //!
-//! This happens when the schema is migrated, when a server starts and when a programme is made. Each batch also adopts the
-//! version, under the programme's lock, before it records anything else. If a programme has the version already, nothing
-//! happens.
+//! A programme adopts the version when the schema is migrated, when a server starts, and when the programme is made. A batch of
+//! commands on a programme with older rules also makes it adopt the version, before its first command. Nothing is recorded for a
+//! programme that has the version already.
 
 use super::{App, AppError, Result};
 use crate::domain::approval::Approval;
@@ -29,16 +29,16 @@ impl AdoptedBy {
     }
 }
 
-/// The result of an upgrade.
+/// What [`App::adopt_rules`] has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Upgraded {
     /// The programmes that adopted the rules.
     pub programmes: Vec<Programme>,
     /// The number of imports that the register's record adopted when it began; `None` if the record had begun before.
     pub imports: Option<usize>,
-    /// If a programme adopted the rules now: all approvals that have expired without an answer, otherwise empty. An open
-    /// approval that has no expiry, because older rules did not set one, expires by the adoption. Its change has to be
-    /// requested again.
+    /// All approvals that have expired without an answer, also those that expired long ago. Empty if no programme adopted the rules.
+    /// Under version 1 of the rules, approvals had no expiry. Those that are still open expire at the adoption. The changes that they
+    /// were for must be requested again.
     pub expired: Vec<Approval>,
 }
 

@@ -1,7 +1,7 @@
 //! Reads the value of one cell: a text, a date, a number or a grade.
 //!
-//! Literal `NULL`, blank, 9, 8, 0 and "Not judged" have different meanings, and this module keeps them apart. It never guesses a
-//! value.
+//! A cell that is blank or literally `NULL` has no value. An overall effectiveness is a code or words: 9 and "Not judged" are
+//! the same value, but 9, 8 and 0 are different values. This module never guesses a value.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;

@@ -117,7 +117,7 @@ pub async fn moved_alone(
     );
     let read = |(moved, mover): (FundAmountRow, MoverRow)| {
         let body: EventBody = serde_json::from_str(&mover.body).map_err(StoreError::unreadable)?;
-        let by = Person { actor: mover.actor, subject: body.mover() };
+        let by = Person { actor: mover.actor, subject: body.fund_mover_subject() };
         Ok((moved.account_id, UnapprovedMovement { by, at: mover.recorded_at, amount: moved.amount }))
     };
     select_rows(&conn, &sql, vec![ids(&conn, &funds), since.0.into(), programme.as_str().into()], read).await

@@ -38,7 +38,7 @@ pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<Offe
 }
 
 /// The version of an offer, as an expression of a query of `offers`: the number of its last event of a kind in
-/// [`EventBody::KINDS_OF_ETAG`]. It has no column, so that an award need not write to the row of its offer.
+/// [`EventBody::KINDS_THAT_CHANGE_ETAG`]. It has no column, so that an award need not write to the row of its offer.
 const VERSION: &str = "COALESCE((SELECT e.seq FROM events e WHERE e.offer_id = offers.id AND e.kind IN ('identified', \
     'schools_added', 'contacted', 'contact_corrected', 'accepted', 'started', 'date_corrected', 'closed', 'reopened', 'awarded', \
     'days_booked', 'booking_cancelled', 'booking_delivered', 'drawn', 'released', 'refunded', 'undone') \
@@ -396,7 +396,7 @@ mod tests {
     fn the_version_is_the_last_event_that_changes_the_etag() {
         let (_, kinds) = VERSION.split_once(" IN (").unwrap();
         let (kinds, _) = kinds.split_once(')').unwrap();
-        assert_eq!(kinds, format!("'{}'", EventBody::KINDS_OF_ETAG.join("', '")));
+        assert_eq!(kinds, format!("'{}'", EventBody::KINDS_THAT_CHANGE_ETAG.join("', '")));
     }
 
     #[tokio::test]

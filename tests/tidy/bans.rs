@@ -18,7 +18,7 @@ struct Ban {
 }
 
 const EVERYWHERE: &[&str] = &[""];
-/// Layers that neither read nor write files, wait, or read a clock.
+/// Folders whose code does no input or output, never waits, and reads no clock.
 const PURE: &[&str] = &["crates/tsio-domain/src/", "src/import/"];
 
 const BANS: [Ban; 17] = [
@@ -34,7 +34,12 @@ const BANS: [Ban; 17] = [
         except: &[],
         why: "use #[expect(..., reason = \"...\")], which fails when its cause is gone",
     },
-    Ban { words: &["#[ignore"], within: EVERYWHERE, except: &[], why: "a test that does not run tests nothing" },
+    Ban {
+        words: &["#[ignore"],
+        within: EVERYWHERE,
+        except: &[],
+        why: "an ignored test never runs, so it checks nothing",
+    },
     Ban { words: &["thread::sleep"], within: EVERYWHERE, except: &[], why: "wait for the event itself" },
     Ban {
         words: &["time::sleep", "time::sleep_until"],
@@ -83,7 +88,7 @@ const BANS: [Ban; 17] = [
         words: &["env::var", "env::var_os", "env::vars", "env::vars_os"],
         within: &["src/", "crates/tsio-domain/src/", "crates/tsio-client/src/"],
         except: &["src/config/environment.rs"],
-        why: "only config/environment.rs reads the environment; clap does by env = in arguments",
+        why: "only config/environment.rs reads the environment; an argument of the command line uses `env =` of clap",
     },
     Ban {
         words: &["stdout", "stderr"],
@@ -94,8 +99,9 @@ const BANS: [Ban; 17] = [
     Ban {
         words: &["csv::Writer", "csv::WriterBuilder"],
         within: &["src/", "crates/"],
+        // The tests of import/records.rs write files that only they read.
         except: &["src/cli/csv.rs", "src/import/records.rs"],
-        why: "only cli/csv.rs writes CSV, so that no spreadsheet runs a cell",
+        why: "only cli/csv.rs writes CSV, so that no spreadsheet runs a cell as a formula",
     },
     Ban {
         words: &["prost_reflect"],
@@ -111,8 +117,8 @@ const BANS: [Ban; 17] = [
     },
 ];
 
-/// Folders whose code must not contain the name of a method of the contract in a literal.
-const NAMES_NO_METHOD: [&str; 2] = ["src/grpc/service/", "src/app/"];
+/// Folders whose code must not name a method of the contract in a literal.
+const NO_METHOD_NAMES_IN: [&str; 2] = ["src/grpc/service/", "src/app/"];
 
 /// The modules of `std` for input and output, which pure layers must not use.
 const IO: [&str; 6] = ["fs", "net", "env", "process", "thread", "os"];
@@ -134,7 +140,7 @@ pub(crate) fn check(file: &Source) -> Vec<Finding> {
 /// Finds literals that name a method, such as `"OfferService/NoteOffer"`. The call has the name as a value, which the code must
 /// use. Tests may use literals.
 pub(crate) fn method_names(file: &Source) -> Vec<Finding> {
-    if !starts_with_any(&file.path, &NAMES_NO_METHOD)
+    if !starts_with_any(&file.path, &NO_METHOD_NAMES_IN)
         || file.path.ends_with("tests.rs")
         || file.path.ends_with("testing.rs")
     {
@@ -184,7 +190,7 @@ pub(crate) fn store_errors_made(file: &Source) -> Vec<Finding> {
         .collect()
 }
 
-/// Returns the code after the parenthesis that closes the one before `code`.
+/// Returns the code after a closing parenthesis. `code` begins just after the opening parenthesis that belongs to it.
 fn after_parenthesis(code: &str) -> &str {
     let mut depth = 1_usize;
     for (offset, c) in code.char_indices() {

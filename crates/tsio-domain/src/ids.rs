@@ -8,13 +8,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The error for a text that is not an identifier, or another short value such as an amount, of the expected kind.
+/// The error for a text that does not have the form of the expected id. Other short values, such as amounts, have this error too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {expected}")]
 pub struct BadId {
-    /// The beginning of the text.
+    /// The text, or the beginning of a long one.
     pub value: String,
-    /// The expected kind, as a phrase: "a URN (5 or 6 digits)".
+    /// What was expected, as a phrase: "a URN (5 or 6 digits)".
     pub expected: &'static str,
 }
 
@@ -60,8 +60,8 @@ uuid_id!(/// One approval: a request that needs a second person.
     ApprovalId, "an approval id (a UUID)");
 uuid_id!(/// One referral of a school or trust.
     ReferralId, "a referral id (a UUID)");
-uuid_id!(/// The id that the caller chooses for one change, so that the change can be retried (AIP-155). The nil UUID is not valid: it
-/// means that there is no request.
+uuid_id!(/// The id of one request for a change (AIP-155). The caller chooses it. A request that is sent again with the same id is carried
+/// out only once. The nil UUID is not valid: the program uses it where there is no request.
     RequestId, "a request id (a UUID, and not the nil one)", if |id: &Uuid| !id.is_nil());
 
 macro_rules! number_id {
@@ -125,7 +125,7 @@ impl Laestab {
     }
 }
 
-/// A programme: one academic year of the scheme, written `2021-22`. It is also the name of its record.
+/// The name of a programme, which is the scheme in one academic year: `2021-22`. The record of the programme has the same name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Programme(String);

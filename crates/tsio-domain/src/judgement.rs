@@ -5,29 +5,29 @@ use serde::{Deserialize, Serialize};
 use super::Date;
 use super::ids::{ImportId, Urn};
 
-/// Overall effectiveness as printed. Only 1 to 4 are grades. The other codes say why there is no grade
-/// (`domain.md` section 6: "different things that must not be confused").
+/// A value of overall effectiveness: a grade, 1 to 4, or one of 9, 8 and 0, which say why there is no grade (`domain.md` section 6).
+/// A file prints the code or the words of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Grade {
-    /// 1
+    /// 1, "Outstanding"
     Outstanding,
-    /// 2
+    /// 2, "Good"
     Good,
-    /// 3, "RI" for short
+    /// 3, "Requires improvement", RI for short
     RequiresImprovement,
-    /// 4
+    /// 4, "Inadequate"
     Inadequate,
-    /// 9, also printed "Not judged"
+    /// 9, "Not judged"
     NotJudged,
-    /// 8
+    /// 8, "Does not apply"
     DoesNotApply,
-    /// 0
+    /// 0, "Insufficient evidence"
     InsufficientEvidence,
 }
 
 impl Grade {
-    /// Ofsted's code for this grade.
+    /// Ofsted's code for this value.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -41,7 +41,7 @@ impl Grade {
         }
     }
 
-    /// The grade with this code; `None` if Ofsted has no such code.
+    /// The value with this code; `None` if Ofsted has no such code.
     #[must_use]
     pub const fn from_code(code: u8) -> Option<Self> {
         Some(match code {
@@ -56,13 +56,13 @@ impl Grade {
         })
     }
 
-    /// Whether the judgement is RI or worse: grade 3 or 4, but not a code above 4 (`domain.md` section 1).
+    /// Whether this is RI or worse: grade 3 or 4. The values 9, 8 and 0 are not (`domain.md` section 1).
     #[must_use]
     pub const fn is_ri_or_worse(self) -> bool {
         matches!(self, Self::RequiresImprovement | Self::Inadequate)
     }
 
-    /// Returns 1 to 4 for a grade, and `None` for the codes that say why there is no grade.
+    /// Returns the code of a grade, 1 to 4, and `None` for the values 9, 8 and 0.
     #[must_use]
     pub const fn graded(self) -> Option<u8> {
         match self {
@@ -99,8 +99,8 @@ pub struct MonthRow {
     pub as_at: Date,
     /// The import of the file.
     pub import: ImportId,
-    /// The latest graded inspection; `None` if the school was never inspected.
+    /// The judgement of the latest graded inspection; `None` if the file gives none, because the school was never inspected.
     pub current: Option<Judgement>,
-    /// The graded inspection before it.
+    /// The judgement of the graded inspection before that; `None` if the file gives none.
     pub previous: Option<Judgement>,
 }

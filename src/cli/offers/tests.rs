@@ -39,14 +39,14 @@ fn offer() -> Offer {
     }
 }
 
-/// The JSON of [`offer`] in a list, without the closing brace, so that a test can add keys.
-const LIST_JSON: &str = concat!(
+/// The JSON of [`offer`] as one row of a list, without the closing brace, so that a test can add keys.
+const ROW_JSON: &str = concat!(
     r#"{"offer":"1f","programme":"2021-22","recipient_kind":"mat","recipient":2044,"name":"Oak Trust","#,
     r#""region":"West Midlands","state":"contacted","etag":"e1","assignee":null,"outcome":null,"#,
     r#""accepted":null,"started":null"#,
 );
 
-/// The keys that a single offer has in addition to [`LIST_JSON`].
+/// The keys that a single offer has in addition to [`ROW_JSON`].
 const DETAIL_JSON: &str = concat!(
     r#","trust_uid":2044,"responsible_body":null,"terms_sha256":"3c","create_time":null,"#,
     r#""schools":[{"urn":103150,"name":"Elm","rules":["E2_RI_TWICE_ON_ENTRY"]}],"#,
@@ -73,17 +73,17 @@ fn a_list_is_an_array_of_rows() {
         ..offer()
     };
     let rows: Json = [offer(), closed].iter().map(view::row_json).collect();
-    let second = LIST_JSON
+    let second = ROW_JSON
         .replace(r#""contacted""#, r#""closed""#)
         .replace(r#""assignee":null"#, r#""assignee":"a.officer""#)
         .replace(r#""outcome":null"#, r#""outcome":"superseded""#)
         .replace(r#""accepted":null,"started":null"#, r#""accepted":"2021-10-06","started":"2021-10-11""#);
-    assert_eq!(json(&rows), document(&format!("[{LIST_JSON}}},{second}}}]")));
+    assert_eq!(json(&rows), document(&format!("[{ROW_JSON}}},{second}}}]")));
     assert_eq!(json(&json::list::<Offer>(&[])), document("[]"));
 }
 
 #[test]
-fn one_offer_adds_schools_awards_caps_and_contacts() {
+fn a_single_offer_also_has_schools_awards_caps_and_contacts() {
     let cap =
         Cap { strand: "nle".to_owned(), unit: Unit::HalfDays.into(), allocated: 10, available: 10, ..Cap::default() };
     let answer = GetOfferResponse { offer: Some(offer()), caps: vec![cap], ..GetOfferResponse::default() };
@@ -91,26 +91,26 @@ fn one_offer_adds_schools_awards_caps_and_contacts() {
         r#","awards":[],"caps":[{"fund":null,"programme":"2021-22","strand":"nle","region":null,"unit":"half_days","#,
         r#""allocated":10,"committed":0,"spent":0,"available":10}]"#,
     );
-    assert_eq!(json(&view::detail_json(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{added_keys}}}")));
+    assert_eq!(json(&view::detail_json(&answer)), document(&format!("{ROW_JSON}{DETAIL_JSON}{added_keys}}}")));
 }
 
 #[test]
-fn a_changed_offer_adds_warnings() {
+fn a_changed_offer_also_has_warnings() {
     let warning = Warning { code: "DATE_IN_THE_PAST".to_owned(), message: "Long ago.".to_owned() };
     let answer = AcceptOfferResponse { offer: Some(offer()), warnings: vec![warning] };
     let warned = r#","warnings":[{"code":"DATE_IN_THE_PAST","message":"Long ago."}]"#;
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{warned}}}")));
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW_JSON}{DETAIL_JSON}{warned}}}")));
     let answer = NoteOfferResponse { offer: Some(offer()) };
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON},\"warnings\":[]}}")));
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW_JSON}{DETAIL_JSON},\"warnings\":[]}}")));
 }
 
 #[test]
-fn a_closed_offer_adds_the_released_awards() {
+fn a_closed_offer_also_has_the_released_awards() {
     let released =
         ReleasedAward { award: "3f".to_owned(), strand: "nle".to_owned(), unit: Unit::HalfDays.into(), amount: 3 };
     let answer = CloseOfferResponse { offer: Some(offer()), released: vec![released], ..CloseOfferResponse::default() };
     let added_keys = r#","warnings":[],"released":[{"award":"3f","strand":"nle","unit":"half_days","amount":3}]"#;
-    assert_eq!(json(&json::changed(&answer)), document(&format!("{LIST_JSON}{DETAIL_JSON}{added_keys}}}")));
+    assert_eq!(json(&json::changed(&answer)), document(&format!("{ROW_JSON}{DETAIL_JSON}{added_keys}}}")));
 }
 
 #[test]

@@ -284,7 +284,7 @@ pub(in crate::grpc) fn page_size_within(requested: i32, default: u64, limit: u64
 }
 
 /// Makes and reads page tokens. A token is an opaque text that is valid only for the request that it was made for:
-/// `filter` is the encoded request without its page fields.
+/// `binding` is the method and the encoded request without its page fields, as `Call::token_binding` returns them.
 pub(in crate::grpc) mod token {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -293,27 +293,27 @@ pub(in crate::grpc) mod token {
 
     use crate::app::{AppError, Result, Violation};
 
-    /// The length of the digest of the filter at the start of a token, in hex digits.
-    const FILTER_DIGEST_DIGITS: usize = 16;
+    /// The length of the digest of the binding at the start of a token, in hex digits.
+    const BINDING_DIGEST_DIGITS: usize = 16;
 
-    /// Makes the token of the page that begins after `key`, for this filter.
-    pub(in crate::grpc) fn make(filter: &[u8], key: &str) -> String {
-        format!("{}{}", filter_digest(filter), hex::encode(key))
+    /// Makes the token of the page that begins after `key`, for this binding.
+    pub(in crate::grpc) fn make(binding: &[u8], key: &str) -> String {
+        format!("{}{}", binding_digest(binding), hex::encode(key))
     }
 
-    /// Reads the key of a token that was made for this filter. Returns `None` for an empty token, which means the first
+    /// Reads the key of a token that was made for this binding. Returns `None` for an empty token, which means the first
     /// page.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] if the text is no token, or was made for another filter.
-    pub(in crate::grpc) fn read(filter: &[u8], token: &str) -> Result<Option<String>> {
+    /// [`AppError::Invalid`] if the text is no token, or was made for another binding.
+    pub(in crate::grpc) fn read(binding: &[u8], token: &str) -> Result<Option<String>> {
         if token.is_empty() {
             return Ok(None);
         }
         let invalid = |problem: &str| AppError::Invalid(vec![Violation::new("page_token", problem)]);
         let (digest, key) =
-            token.split_at_checked(FILTER_DIGEST_DIGITS).ok_or_else(|| invalid("is not a page token"))?;
-        if digest != filter_digest(filter) {
+            token.split_at_checked(BINDING_DIGEST_DIGITS).ok_or_else(|| invalid("is not a page token"))?;
+        if digest != binding_digest(binding) {
             return Err(invalid("was made for another filter"));
         }
         let key = hex::decode(key).ok().and_then(|bytes| String::from_utf8(bytes).ok());
@@ -324,16 +324,16 @@ pub(in crate::grpc) mod token {
     ///
     /// # Errors
     /// Those of [`read`], and [`AppError::Invalid`] if the key cannot be parsed.
-    pub(in crate::grpc) fn read_as<T: FromStr>(filter: &[u8], token: &str) -> Result<Option<T>> {
+    pub(in crate::grpc) fn read_as<T: FromStr>(binding: &[u8], token: &str) -> Result<Option<T>> {
         let invalid = |_| AppError::Invalid(vec![Violation::new("page_token", "is not a page token")]);
-        read(filter, token)?.map(|key| key.parse().map_err(invalid)).transpose()
+        read(binding, token)?.map(|key| key.parse().map_err(invalid)).transpose()
     }
 
     /// Makes the token of the page after `page`; empty if `page` has fewer than `size` items. `key` returns the key of an
     /// item.
-    pub(in crate::grpc) fn next<T>(filter: &[u8], size: u64, page: &[T], key: impl Fn(&T) -> String) -> String {
+    pub(in crate::grpc) fn next<T>(binding: &[u8], size: u64, page: &[T], key: impl Fn(&T) -> String) -> String {
         let is_full = u64::try_from(page.len()).is_ok_and(|it| it >= size);
-        page.last().filter(|_| is_full).map(|last| make(filter, &key(last))).unwrap_or_default()
+        page.last().filter(|_| is_full).map(|last| make(binding, &key(last))).unwrap_or_default()
     }
 
     /// The key of an item in a list that may be ordered by name. The name may have several lines.
@@ -355,9 +355,9 @@ pub(in crate::grpc) mod token {
         }
     }
 
-    /// Returns the first 8 bytes of the digest of a filter, as [`FILTER_DIGEST_DIGITS`] hex digits.
-    fn filter_digest(filter: &[u8]) -> String {
-        hex::encode(&Sha256::digest(filter)[..8])
+    /// Returns the first 8 bytes of the digest of a binding, as [`BINDING_DIGEST_DIGITS`] hex digits.
+    fn binding_digest(binding: &[u8]) -> String {
+        hex::encode(&Sha256::digest(binding)[..8])
     }
 
     #[cfg(test)]
@@ -376,7 +376,7 @@ pub(in crate::grpc) mod token {
         }
 
         #[test]
-        fn a_token_is_bound_to_its_filter() {
+        fn a_token_is_valid_only_for_its_binding() {
             let token = make(b"state=open", "école\n900001");
             assert_eq!(read(b"state=open", &token), Ok(Some("école\n900001".to_owned())));
             assert_eq!(read(b"", ""), Ok(None));

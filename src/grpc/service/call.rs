@@ -169,7 +169,7 @@ impl<T: Message> Call<T> {
 
     /// Returns the bytes that a page token is bound to: the method and `message`. The handler passes a message in which
     /// the fields that may change from page to page are cleared.
-    pub(in crate::grpc) fn token_filter(&self, message: &T) -> Vec<u8> {
+    pub(in crate::grpc) fn token_binding(&self, message: &T) -> Vec<u8> {
         [self.method.name().as_bytes(), &[0], &message.encode_to_vec()].concat()
     }
 

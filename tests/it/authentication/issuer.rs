@@ -166,9 +166,12 @@ impl Guarded {
     }
 
     /// Connects over TLS, with this certificate and key if given.
-    pub(crate) async fn connect(&self, own: Option<(String, String)>) -> Result<Channel, tonic::transport::Error> {
+    pub(crate) async fn connect(
+        &self,
+        certificate_and_key: Option<(String, String)>,
+    ) -> Result<Channel, tonic::transport::Error> {
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.authority.pem));
-        if let Some((certificate, key)) = own {
+        if let Some((certificate, key)) = certificate_and_key {
             tls = tls.identity(Identity::from_pem(certificate, key));
         }
         Endpoint::from_shared(self.url()).unwrap().tls_config(tls).unwrap().connect().await

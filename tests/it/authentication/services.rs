@@ -1,4 +1,4 @@
-//! Services are identified by their certificates, and only TLS connections are served.
+//! Tests that a service is identified by its certificate, and that only calls over TLS are answered.
 
 use prost::bytes::Bytes;
 use tonic::transport::Endpoint;
@@ -12,13 +12,17 @@ use crate::harness::{Db, run};
 const NO_ANSWER: (Code, String) = (Code::Unavailable, String::new());
 const LIST: &str = "FundService/ListFunds";
 
-/// Calls a method with this certificate, and returns the code and reason of a refusal, or [`NO_ANSWER`]. Over TLS 1.3 a
-/// client notices only at its first call that its certificate was refused, because the server then closes the
-/// connection.
-async fn call_with(guarded: &Guarded, method: &str, own: Option<(String, String)>) -> Result<(), (Code, String)> {
-    let channel = guarded.connect(own).await.map_err(|_| NO_ANSWER)?;
-    let status = call(&channel, method, Request::new(Bytes::new())).await.map(drop);
-    status.map_err(|status| Some(refusal_of(&status)).filter(|(_, reason)| !reason.is_empty()).unwrap_or(NO_ANSWER))
+/// Calls a method over TLS, with this certificate and its key if given. The error is the code and reason of a refusal, or
+/// [`NO_ANSWER`]. With TLS 1.3, a client can connect even if the server refuses its certificate. Its first call fails,
+/// because the server has closed the connection.
+async fn call_with(
+    guarded: &Guarded,
+    method: &str,
+    certificate_and_key: Option<(String, String)>,
+) -> Result<(), (Code, String)> {
+    let channel = guarded.connect(certificate_and_key).await.map_err(|_| NO_ANSWER)?;
+    let outcome = call(&channel, method, Request::new(Bytes::new())).await.map(drop);
+    outcome.map_err(|status| Some(refusal_of(&status)).filter(|(_, reason)| !reason.is_empty()).unwrap_or(NO_ANSWER))
 }
 
 #[test]

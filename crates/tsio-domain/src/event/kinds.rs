@@ -82,7 +82,7 @@ impl EventBody {
     ];
 
     /// The names of the kinds that change the etag of their offer: see [`Self::changes_etag`].
-    pub const KINDS_OF_ETAG: [&str; 17] = [
+    pub const KINDS_THAT_CHANGE_ETAG: [&str; 17] = [
         "identified",
         "schools_added",
         "contacted",
@@ -166,8 +166,8 @@ impl EventBody {
         }
     }
 
-    /// How far the record of reference data had come when this event was decided: the number of its last event. `None` if this event
-    /// does not depend on the register or the files, or was recorded without that number.
+    /// The number of the last event in the record of reference data when this event was decided. `None` if this event does not depend
+    /// on the register or the files, or was recorded without that number.
     #[must_use]
     pub const fn register_seq(&self) -> Option<Seq> {
         match self {
@@ -266,9 +266,10 @@ impl EventBody {
         }
     }
 
-    /// The token subject of the person who moved money of a fund; `None` for another event, or if it was not recorded.
+    /// The token subject of the person who moved money of a fund: of an allocation, a withdrawal or a virement. `None` for every other
+    /// event, or if the token subject was not recorded.
     #[must_use]
-    pub const fn mover(&self) -> Option<TokenSubject> {
+    pub const fn fund_mover_subject(&self) -> Option<TokenSubject> {
         match self {
             Self::FundAllocated { token_subject, .. }
             | Self::FundWithdrawn { token_subject, .. }

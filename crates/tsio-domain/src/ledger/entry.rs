@@ -9,15 +9,15 @@ use crate::values::named_enum;
 use crate::values::unit::Unit;
 
 named_enum! {
-    /// A bucket of an account: each amount is in one of the four buckets.
+    /// Where an amount is: outside an account, or in one of the three parts of the account.
     Bucket {
-        /// Not in the account. This bucket has no limit.
+        /// Outside the account. Its balance is minus the amount allocated, so the four balances add up to zero.
         Outside = "outside",
-        /// Can be committed.
+        /// In the account, neither committed nor drawn.
         Available = "available",
         /// Committed by an award.
         Committed = "committed",
-        /// Drawn.
+        /// Drawn from an award.
         Spent = "spent",
     }
 }
@@ -41,7 +41,7 @@ named_enum! {
 }
 
 impl EntryKind {
-    /// The bucket from which the amount moves, and the bucket to which it moves (`design.md`, "A cap is a balance").
+    /// The bucket from which the amount moves, and the bucket to which it moves (ADR 0011).
     #[must_use]
     pub const fn buckets(self) -> (Bucket, Bucket) {
         match self {
@@ -100,7 +100,7 @@ pub fn shown(unit: Unit, amount: i64) -> String {
 pub struct Posting {
     /// The account.
     pub account: AccountId,
-    /// Its kind.
+    /// The kind of the entry. The database and the API call it `verb`.
     pub verb: EntryKind,
     /// The amount in the account's unit, above zero.
     pub amount: i64,
@@ -113,7 +113,7 @@ pub struct LedgerEntry {
     pub seq: EntrySeq,
     /// The account.
     pub account: AccountId,
-    /// Its kind.
+    /// The kind of the entry. The database and the API call it `verb`.
     pub verb: EntryKind,
     /// The amount in the account's unit.
     pub amount: i64,

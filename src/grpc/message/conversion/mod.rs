@@ -22,7 +22,7 @@ use crate::domain::values::statement::{FundStatement, Statement};
 use crate::grpc::message::reason::ServiceReason;
 use crate::proto;
 pub(in crate::grpc) use money::{
-    award, award_state_from, awards, cap, fund, fund_account, fund_entry, leader_kind_from, position, released_awards,
+    award, award_is_open_from, awards, cap, fund, fund_account, fund_entry, leader_kind_from, position, released_awards,
 };
 pub(in crate::grpc) use referral::{
     discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,

@@ -16,8 +16,9 @@ const fn unit(it: Unit) -> proto::Unit {
     }
 }
 
-/// Converts a state of awards: true for open, false for settled, `None` for unspecified or an unknown number.
-pub(in crate::grpc) fn award_state_from(number: i32) -> Option<bool> {
+/// Converts a state of awards to whether the award is open: true for open, false for settled, `None` for unspecified or an
+/// unknown number.
+pub(in crate::grpc) fn award_is_open_from(number: i32) -> Option<bool> {
     match proto::AwardState::try_from(number) {
         Ok(proto::AwardState::Open) => Some(true),
         Ok(proto::AwardState::Settled) => Some(false),

@@ -42,13 +42,13 @@ pub(super) async fn list(app: &App, call: Call<ListApprovalsRequest>) -> Result<
     let orders = [("approval desc", true), ("approval", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let token_filter =
-        call.token_filter(&ListApprovalsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListApprovalsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&token_binding, &message.page_token)?;
     let limit = page_size(message.page_size);
     let page = Page { newest_first, after, limit };
     let page = app.list_approvals(&call.caller, call.now.at, (scope, condition.as_ref()), page).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| last.id.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |last| last.id.to_string());
     let with_reasons = |it: &Approval| proto::Approval {
         reason: it.reason.clone().unwrap_or_default(),
         denied_reason: it.denied_reason.clone().unwrap_or_default(),

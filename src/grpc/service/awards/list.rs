@@ -40,20 +40,20 @@ pub(super) async fn list(app: &App, call: Call<ListAwardsRequest>) -> Result<Lis
         fields.optional("programme", &message.programme)
     };
     let strand = fields.strand(&message.strand);
-    let open = conversion::award_state_from(message.state);
-    if message.state != 0 && open.is_none() {
+    let is_open = conversion::award_is_open_from(message.state);
+    if message.state != 0 && is_open.is_none() {
         fields.add_violation("state", "is not a state");
     }
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     let newest_first = filter::order(&mut fields, &[("award", false), ("award desc", true)], &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let token_filter =
-        call.token_filter(&ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListAwardsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&token_binding, &message.page_token)?;
     let limit = page_size(message.page_size);
-    let filter = AwardFilter { offer, programme, strand, open, condition };
+    let filter = AwardFilter { offer, programme, strand, open: is_open, condition };
     let page = app.list_awards(&call.caller, &filter, Page { newest_first, after, limit }).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| last.award.id.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |last| last.award.id.to_string());
     Ok(ListAwardsResponse { awards: page.iter().map(award_message).collect(), next_page_token })
 }
 

@@ -54,15 +54,15 @@ pub(super) async fn list(app: &App, call: Call<ListEligibilityRequest>) -> Resul
     let condition = filter::read_with_words(&mut fields, COLUMNS, Some(&words), &message.filter);
     let (programme, order) = fields.done(programme.zip(order))?;
     loaded_words.transpose()?;
-    let token_filter =
-        call.token_filter(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after: Option<token::NamedKey<Urn>> = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListEligibilityRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<token::NamedKey<Urn>> = token::read_as(&token_binding, &message.page_token)?;
     let after = after.map(|it| EligibilityPageStart { urn: it.key, name: it.name });
     let size = page_size(message.page_size);
     let query = EligibilityQuery { condition, order, after, limit: usize::try_from(size).unwrap_or(usize::MAX) };
     let page = app.list_eligibility(&call.caller, call.now.today, &programme, &query).await?;
     let next_page_token =
-        token::next(&token_filter, size, &page, |last| token::named_key(last.school.urn, &last.school.name));
+        token::next(&token_binding, size, &page, |last| token::named_key(last.school.urn, &last.school.name));
     Ok(ListEligibilityResponse { schools: page.iter().map(conversion::school_eligibility).collect(), next_page_token })
 }
 

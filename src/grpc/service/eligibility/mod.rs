@@ -146,9 +146,9 @@ async fn list_changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> R
         let to = fields.date("to_date", &message.to_date);
         Some((programme?, from?, to?))
     })?;
-    let token_filter = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
-    let token_filter = call.token_filter(&token_filter);
-    let after: Option<ChangeKey> = token::read_as(&token_filter, &message.page_token)?;
+    let bound_message = ListEligibilityChangesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+    let token_binding = call.token_binding(&bound_message);
+    let after: Option<ChangeKey> = token::read_as(&token_binding, &message.page_token)?;
     let size = page_size(message.page_size);
     let changes = app.eligibility_changes(&call.caller, &programme, from, to).await?;
     let remaining = changes
@@ -156,7 +156,7 @@ async fn list_changes(app: &App, call: Call<ListEligibilityChangesRequest>) -> R
         .map(change_message)
         .filter(|it| after.as_ref().is_none_or(|after| ChangeKey::from_message(it) > *after));
     let page: Vec<EligibilityChange> = remaining.take(usize::try_from(size).unwrap_or(usize::MAX)).collect();
-    let next_page_token = token::next(&token_filter, size, &page, |last| ChangeKey::from_message(last).to_string());
+    let next_page_token = token::next(&token_binding, size, &page, |last| ChangeKey::from_message(last).to_string());
     Ok(ListEligibilityChangesResponse { changes: page, next_page_token })
 }
 

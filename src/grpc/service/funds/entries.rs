@@ -72,9 +72,9 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let orders = [("entry", false), ("entry desc", true)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (fund, newest_first) = fields.done(fund.zip(newest_first))?;
-    let token_filter =
-        call.token_filter(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let page_after: Option<EntrySeq> = token::read_as(&token_filter, &message.page_token)?.map(EntrySeq);
+    let token_binding =
+        call.token_binding(&ListFundEntriesRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let page_after: Option<EntrySeq> = token::read_as(&token_binding, &message.page_token)?.map(EntrySeq);
     let limit = page_size_within(message.page_size, 100, MAX_ENTRIES);
     let (programme, last_entry) = app.fund_ledger(&call.caller, fund).await?;
     // The entries after the first number, up to and including the second.
@@ -86,7 +86,7 @@ pub(super) async fn list(app: &App, call: Call<ListFundEntriesRequest>) -> Resul
     let condition = condition.as_ref();
     let page =
         app.fund_entries(&EntryPageQuery { programme: &programme, fund, span, condition, newest_first, limit }).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| last.entry.seq.0.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |last| last.entry.seq.0.to_string());
     Ok(ListFundEntriesResponse { entries: page.iter().map(conversion::fund_entry).collect(), next_page_token })
 }
 

@@ -28,13 +28,13 @@ pub(super) async fn list(app: &App, call: Call<ListFundsRequest>) -> Result<List
     let programme: Option<Programme> = fields.optional("programme", &message.programme);
     let condition = filter::read(&mut fields, COLUMNS, &message.filter);
     fields.done(Some(()))?;
-    let token_filter =
-        call.token_filter(&ListFundsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after: Option<FundKey> = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListFundsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<FundKey> = token::read_as(&token_binding, &message.page_token)?;
     let size = page_size(message.page_size);
     let filter = (programme.as_ref(), condition.as_ref());
     let page = app.list_funds(&call.caller, filter, after.as_ref(), size).await?;
-    let next_page_token = token::next(&token_filter, size, &page, |last| last.key().to_string());
+    let next_page_token = token::next(&token_binding, size, &page, |last| last.key().to_string());
     Ok(ListFundsResponse { funds: page.iter().map(conversion::fund).collect(), next_page_token })
 }
 

@@ -38,13 +38,13 @@ pub(super) async fn list(app: &App, call: Call<ListOfferEventsRequest>) -> Resul
     let orders = [("sequence", false), ("sequence desc", true)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (id, newest_first) = fields.done(id.zip(newest_first))?;
-    let token_filter =
-        call.token_filter(&ListOfferEventsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListOfferEventsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&token_binding, &message.page_token)?;
     let limit = page_size_within(message.page_size, 100, 1_000);
     let page = Page { newest_first, after, limit };
     let page = app.offer_events(&call.caller, id, condition.as_ref(), page).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |(last, _)| last.event.seq.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |(last, _)| last.event.seq.to_string());
     let event = |(it, text): &(Recorded, Option<Text>)| OfferEvent {
         text_erased: it.event.text_hash.is_some() && text.is_none(),
         ..conversion::offer_event(it, text.as_ref().map(|text| text.text.clone()))

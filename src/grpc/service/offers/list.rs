@@ -81,10 +81,10 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
     let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_offer_field);
     let (programme, order) = fields.done(programme.zip(order))?;
     // A page token is not bound to the mask, so the mask may change between pages.
-    let token_filter =
+    let bound_message =
         ListOffersRequest { page_size: 0, page_token: String::new(), read_mask: None, ..message.clone() };
-    let token_filter = call.token_filter(&token_filter);
-    let after: Option<token::NamedKey<OfferId>> = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding = call.token_binding(&bound_message);
+    let after: Option<token::NamedKey<OfferId>> = token::read_as(&token_binding, &message.page_token)?;
     let after = after.map(|it| OfferPageStart { offer: it.key, name: it.name });
     let limit = page_size(message.page_size);
     let with_parts = mask.has("schools") || mask.has("contacts");
@@ -97,7 +97,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         parts: with_parts,
     };
     let page = app.list_offers(&call.caller, call.now.today, &query).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| token::named_key(last.id, &last.name));
+    let next_page_token = token::next(&token_binding, limit, &page, |last| token::named_key(last.id, &last.name));
     let masked = |offer: &Offer| {
         let mut message = conversion::offer(offer);
         mask.apply(&mut message, MASK_FIELDS);

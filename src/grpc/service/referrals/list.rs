@@ -55,15 +55,15 @@ pub(super) async fn list(app: &App, call: Call<ListReferralsRequest>) -> Result<
     let orders = [("referral desc", true), ("referral", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let (programme, newest_first) = fields.done(programme.zip(newest_first))?;
-    let token_filter =
-        call.token_filter(&ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListReferralsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&token_binding, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = ReferralFilter { state, region, condition, ..ReferralFilter::default() };
     let page = app
         .list_referrals(&call.caller, call.now.today, &programme, &filter, Page { newest_first, after, limit })
         .await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| last.referral.id.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |last| last.referral.id.to_string());
     Ok(ListReferralsResponse { referrals: page.iter().map(conversion::referral_in_full).collect(), next_page_token })
 }
 

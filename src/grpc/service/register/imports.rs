@@ -43,13 +43,13 @@ pub(super) async fn list(app: &App, call: Call<ListImportsRequest>) -> Result<Li
     let orders = [("import_id desc", true), ("import_id", false)];
     let newest_first = filter::order(&mut fields, &orders, &message.order_by);
     let newest_first = fields.done(newest_first)?;
-    let token_filter =
-        call.token_filter(&ListImportsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListImportsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after = token::read_as(&token_binding, &message.page_token)?;
     let limit = page_size(message.page_size);
     let filter = ImportFilter { kind, condition };
     let page = app.list_imports(&call.caller, &filter, Page { newest_first, after, limit }).await?;
-    let next_page_token = token::next(&token_filter, limit, &page, |last| last.id.to_string());
+    let next_page_token = token::next(&token_binding, limit, &page, |last| last.id.to_string());
     Ok(ListImportsResponse { imports: page.iter().map(conversion::import).collect(), next_page_token })
 }
 

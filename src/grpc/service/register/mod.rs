@@ -131,13 +131,13 @@ async fn list_schools(app: &App, call: Call<ListSchoolsRequest>) -> Result<ListS
     // This only checks the text. The search normalises it.
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let token_filter =
-        call.token_filter(&ListSchoolsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after: Option<NameAndNumber<Urn>> = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListSchoolsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<NameAndNumber<Urn>> = token::read_as(&token_binding, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_schools(&call.caller, call.now.today, &message.search, after.map(Into::into), size).await?;
     // `keys` may have more items than `shown`, so the next page begins after the last key.
-    let next_page_token = token::next(&token_filter, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
+    let next_page_token = token::next(&token_binding, size, &page.keys, |(name, urn)| format!("{urn}\n{name}"));
     Ok(ListSchoolsResponse { schools: page.shown.iter().map(conversion::school).collect(), next_page_token })
 }
 
@@ -147,12 +147,12 @@ async fn list_trusts(app: &App, call: Call<ListTrustsRequest>) -> Result<ListTru
     // This only checks the text. The search normalises it.
     fields.note("search", &message.search);
     fields.done(Some(()))?;
-    let token_filter =
-        call.token_filter(&ListTrustsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
-    let after: Option<NameAndNumber<Uid>> = token::read_as(&token_filter, &message.page_token)?;
+    let token_binding =
+        call.token_binding(&ListTrustsRequest { page_size: 0, page_token: String::new(), ..message.clone() });
+    let after: Option<NameAndNumber<Uid>> = token::read_as(&token_binding, &message.page_token)?;
     let size = page_size(message.page_size);
     let page = app.find_trusts(&call.caller, &message.search, after.map(Into::into), size).await?;
-    let next_page_token = token::next(&token_filter, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
+    let next_page_token = token::next(&token_binding, size, &page.keys, |(name, uid)| format!("{uid}\n{name}"));
     Ok(ListTrustsResponse { trusts: page.shown.iter().map(conversion::trust).collect(), next_page_token })
 }
 

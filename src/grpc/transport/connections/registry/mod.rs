@@ -16,7 +16,7 @@ use crate::grpc::telemetry::connection_metrics::ConnectionMetrics;
 
 /// The longest time that a connection may stay unknown.
 const UNKNOWN_TIMEOUT: Duration = Duration::from_secs(15);
-/// The interval at which expired connections are closed.
+/// How often the registry looks for connections that have exceeded a time limit.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// All open connections.
@@ -39,8 +39,8 @@ struct OpenConnections {
     callers: HashMap<Actor, CallerUsage>,
     /// The number of connections that are closing but not gone yet.
     closing: usize,
-    /// Closed connections that are logged and counted after the lock is released.
-    closed: Vec<ClosedConnection>,
+    /// Connections that were closed or refused under the lock. They are logged and counted after it is released.
+    unreported: Vec<ClosedConnection>,
     /// True if the number of known or unknown connections may have changed.
     changed: bool,
 }
@@ -97,16 +97,18 @@ struct ClosedConnection {
     address: SocketAddr,
 }
 
-/// The limit of one caller that refuses a request, with its value.
+/// The limit per caller because of which a request is refused, with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) enum CallerLimit {
-    /// The number of requests in flight.
+    /// The most requests in flight of one caller.
     Calls(usize),
-    /// The number of connections, if each has a request in flight.
+    /// The most connections of one caller. It refuses a request only if each of them has a request in flight: otherwise an idle
+    /// connection is closed instead.
     Connections(usize),
 }
 
-/// The connection of a request.
+/// What a request knows of the connection over which it came: the address of the peer, the state of the connection, and the
+/// registry that counts it.
 #[derive(Debug, Clone)]
 pub(in crate::grpc) struct Peer {
     pub(in crate::grpc) address: SocketAddr,
@@ -124,25 +126,25 @@ impl Registry {
         &self.metrics
     }
 
-    /// Runs `work` under the lock, then logs and counts the connections that it closed.
+    /// Runs `work` under the lock, then logs and counts the connections that it closed or refused.
     fn with_lock<R>(&self, work: impl FnOnce(&mut OpenConnections) -> R) -> R {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let result = work(&mut open);
-        let closed = std::mem::take(&mut open.closed);
+        let unreported = std::mem::take(&mut open.unreported);
         if std::mem::take(&mut open.changed) {
             let unknown = open.unknown_count();
             let known = open.connections.len().saturating_sub(unknown).saturating_sub(open.closing);
             self.metrics.set_open(unknown, known);
         }
         drop(open);
-        for ClosedConnection { reason, address } in closed {
+        for ClosedConnection { reason, address } in unreported {
             self.metrics.record_closed(reason, address);
         }
         result
     }
 
-    /// Registers a new connection. Another connection may be closed for the new one. Returns `None` if there is no place
-    /// for the new connection, because all others are known and have a request in flight.
+    /// Registers a new connection. If there are too many, another one is closed. Returns `None` if none can be closed, because all
+    /// others are known and have a request in flight. The new connection is then refused.
     pub(super) fn open(self: &Arc<Self>, address: SocketAddr) -> Option<Peer> {
         let limits = &self.limits;
         let origin = PeerOrigin { trusted: limits.trusts(address.ip()), network: network(address.ip()) };
@@ -156,7 +158,7 @@ impl Registry {
             }
             let not_closing = open.connections.len().saturating_sub(open.closing);
             if not_closing >= limits.all && !open.close_least_useful("all_limit") {
-                open.closed.push(ClosedConnection { reason: "refused", address });
+                open.unreported.push(ClosedConnection { reason: "refused", address });
                 return None;
             }
             Some(open.insert(address, origin))
@@ -164,7 +166,8 @@ impl Registry {
         Some(Peer { address, entry, registry: Arc::clone(self) })
     }
 
-    /// Waits a short time for closing connections, if all slots are still in use.
+    /// Waits until a connection has gone, at most for `limit`. Returns at once if no connection is closing, or if the open and closing
+    /// connections together are fewer than the limit of all connections.
     pub(super) async fn wait_for_closing(&self, limit: Duration) {
         if self.with_lock(|open| open.closing > 0 && open.connections.len() >= self.limits.all) {
             // The next connection is accepted even if this times out.
@@ -209,7 +212,7 @@ impl Registry {
         Ok(CallInFlight { registry: Arc::clone(self), connection: entry.id(), caller: caller.cloned() })
     }
 
-    /// Closes expired connections at regular intervals. Never returns.
+    /// Once a second, closes the connections that have exceeded a time limit. Never returns.
     pub(in crate::grpc) async fn close_expired_connections(self: Arc<Self>) {
         let mut ticks = interval(CHECK_INTERVAL);
         loop {
@@ -237,7 +240,8 @@ impl OpenConnections {
         entry
     }
 
-    /// Removes a connection from the counts of its state. Returns true if it was closing already.
+    /// Removes an unknown connection from those of its origin, or a known one from the count of its caller. Returns true, and changes
+    /// nothing, if the connection is closing already.
     fn remove_from_counts(&mut self, id: u64) -> bool {
         let Some(connection) = self.connections.get(&id) else { return false };
         match &connection.state {
@@ -272,7 +276,7 @@ impl OpenConnections {
             connection.state = ConnectionState::Closing;
             connection.entry.close();
             self.closing = self.closing.saturating_add(1);
-            self.closed.push(ClosedConnection { reason, address: connection.address });
+            self.unreported.push(ClosedConnection { reason, address: connection.address });
             self.changed = true;
         }
     }
@@ -287,8 +291,8 @@ impl OpenConnections {
         oldest.is_some()
     }
 
-    /// Closes the known connection that has been idle for longest; if `owner` is given, of this caller. Returns false if
-    /// no such connection is idle.
+    /// Closes the known connection that has been idle for longest. If `owner` is given, only connections of this caller are
+    /// considered. Returns false if none of them is idle.
     fn close_idle(&mut self, owner: Option<&Actor>, reason: &'static str) -> bool {
         let is_candidate = |it: &TrackedConnection| match &it.state {
             ConnectionState::Known { caller, .. } => owner.is_none() || owner == caller.as_ref(),
@@ -374,7 +378,8 @@ impl OpenConnections {
         }
     }
 
-    /// Closes expired connections. Makes idle connections unknown again if their last proof of identity has expired.
+    /// Closes connections that have exceeded a time limit. Makes idle connections unknown again if their last proof of identity has
+    /// expired.
     fn close_expired(&mut self, limits: &ConnectionLimits, now: Instant) {
         let expired = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let mut to_close = Vec::new();

@@ -33,7 +33,7 @@ fn begin_call(peer: &Peer, actor: &str) -> Result<CallInFlight, CallerLimit> {
     peer.registry.begin_call(&peer.entry, Some(&actor.parse().unwrap()), None)
 }
 
-/// Closes the connections that are expired when this time has passed.
+/// Does what the registry does when this time has passed: closes the connections that have then exceeded a time limit.
 fn close_expired_after(registry: &Registry, time: Duration) {
     registry.with_lock(|open| open.close_expired(&registry.limits, Instant::now() + time));
 }
