@@ -1,6 +1,7 @@
 //! Executes or previews a command of a programme. Both authorise the caller, look up the programme if the command does not
 //! name it, and pass the command to the programme's writer.
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::answers::CommandOutcome;
@@ -33,9 +34,18 @@ impl App {
     /// [`super::AppError::Denied`], which is checked first. [`super::AppError::NotFound`] if an entity that the command
     /// changes does not exist; [`super::AppError::Invalid`] if its entities belong to different programmes. Then the errors
     /// of [`super::writer::Writer::submit`].
-    pub(crate) async fn execute(&self, call: MutatingCall<'_>, command: impl TypedCommand) -> Result<Vec<u8>> {
+    // A boxed future, so that the compiler checks and compiles the rest of the way once, and not for each kind of command.
+    pub(crate) fn execute<'a>(
+        &'a self,
+        call: MutatingCall<'a>,
+        command: impl TypedCommand,
+    ) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(self.execute_parts(call, command.into_parts()))
+    }
+
+    async fn execute_parts(&self, call: MutatingCall<'_>, parts: (Option<Programme>, Command)) -> Result<Vec<u8>> {
         let MutatingCall { caller, request, deadline, encoders } = call;
-        let (programme, command) = self.authorise_and_find_programme(caller, command.into_parts()).await?;
+        let (programme, command) = self.authorise_and_find_programme(caller, parts).await?;
         let submission = Submission {
             programme,
             actor: caller.actor.clone(),
@@ -59,9 +69,14 @@ impl App {
         caller: &Caller,
         command: C,
     ) -> Result<CommandOutcome<C::Answer>> {
-        let (programme, command) = self.authorise_and_find_programme(caller, command.into_parts()).await?;
+        let preview: BoxFuture<'_, _> = Box::pin(self.preview_parts(caller, command.into_parts()));
+        preview.await?.typed()
+    }
+
+    async fn preview_parts(&self, caller: &Caller, parts: (Option<Programme>, Command)) -> Result<CommandOutcome> {
+        let (programme, command) = self.authorise_and_find_programme(caller, parts).await?;
         let reach = caller.reach(command.action());
-        self.inner.writer.check(&programme, (caller, &reach), &command).await?.typed()
+        self.inner.writer.check(&programme, (caller, &reach), &command).await
     }
 
     /// Fails if the caller may not request the command. Returns the command with its programme.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use prost::Message;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -49,7 +50,7 @@ pub(in crate::grpc) async fn unary<T, R, F>(
 ) -> std::result::Result<Response<R>, Status>
 where
     T: Message,
-    F: Future<Output = Result<R>>,
+    F: Future<Output = Result<R>> + Send,
 {
     let (metadata, extensions, message) = request.into_parts();
     let Authenticated { caller, deadline: expiry, .. } = auth::authenticated_caller(&extensions)?.clone();
@@ -63,7 +64,9 @@ where
     let result = within(deadline, async {
         let violations = texts::check(method.name(), &message);
         let is_accepted = violations.is_empty() || was_answered(method, &caller, &extensions, &message).await?;
-        let work = handle(Call { caller, now, deadline: stream_deadline, method, message });
+        // Boxed, so that the compiler looks into a handler once, and not again in each future around it.
+        let work: BoxFuture<'_, Result<R>> =
+            Box::pin(handle(Call { caller, now, deadline: stream_deadline, method, message }));
         if is_accepted { work.await } else { texts::run_and_refuse(violations, work).await }
     })
     .await;
