@@ -24,7 +24,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{Tra
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use serde_json::json;
 use support::reading::{self, CALLERS, DEVELOPMENT, NAMED};
-use support::{connect_clients, fixture_data, median, serve_file, serve_with, sqlite_url};
+use support::{PROGRAMME, connect_clients, fixture_data, median, serve_file, serve_with, sqlite_url};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server as Transport;
@@ -35,7 +35,6 @@ use tsio::proto::ListOffersRequest;
 const TURNS: usize = 9;
 /// How long one measurement lasts.
 const WINDOW: Duration = Duration::from_secs(2);
-const PROGRAMME: &str = "2021-22";
 
 /// The index of the baseline in the list of servers.
 const BASELINE: usize = 0;
@@ -58,7 +57,7 @@ async fn main() {
     let clients = connect_clients(&first_server.url, 1).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
-    assert!(clients[0].identify().await > 0, "no school was eligible");
+    assert!(clients[0].identify(PROGRAMME).await > 0, "no school was eligible");
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
     let page = clients[0].offers().list_offers(request).await.unwrap().into_inner();
     let ids: Arc<Vec<String>> = Arc::new(page.offers.into_iter().map(|it| it.offer).collect());

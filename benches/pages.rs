@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::window::percentile;
-use support::{connect_clients, serve, serve_file};
+use support::{PROGRAMME, connect_clients, serve, serve_file};
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{BatchGetOffersRequest, GetOfferRequest, ListOffersRequest, ListOffersResponse, OfferState};
 use tsio_test_support::caller::Named;
@@ -53,7 +53,6 @@ const OTHER_REGIONS: [&str; 7] = [
 ];
 /// The states of the offers. Those of [`MEASURED_REGION`] have the first one.
 const STATES: [&str; 4] = ["identified", "contacted", "accepted", "delivering"];
-const PROGRAMME: &str = "2021-22";
 const COLUMNS: &str =
     "id, programme, recipient_kind, recipient, name, region, state, responsible, terms_sha256, search, made_at";
 const EVENT_COLUMNS: &str = "programme, seq, kind, offer_id, actor, request_id, effective_on, recorded_at, body, hash";

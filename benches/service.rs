@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use support::{connect_clients, fixture_data, median, serve_file};
+use support::{PROGRAMME, connect_clients, fixture_data, median, serve_file};
 use tsio::domain::ids::OfferId;
 use tsio::proto::offer_service_client::OfferServiceClient;
 use tsio::proto::{AssignOfferRequest, GetOfferRequest, ListOffersRequest};
@@ -65,7 +65,7 @@ async fn measure_imports(dir: &Path, path: &Path, month: &[u8]) {
         service_times.push(begin.elapsed());
         peak_memory = peak_memory.max(server.peak_kib());
         let begin = Instant::now();
-        let created = client.identify().await;
+        let created = client.identify(PROGRAMME).await;
         identify_times.push(begin.elapsed());
         assert!(created > 0, "no school was eligible");
     }
@@ -108,7 +108,7 @@ async fn measure_waits(dir: &Path, month: &[u8]) {
         let mut clients = connect_clients(&server.url, 2).await;
         clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
         clients[0].import_ofsted(month.to_vec(), "2021-08-31").await;
-        clients[0].identify().await;
+        clients[0].identify(PROGRAMME).await;
         let offer = all_offers(&mut clients[0].offers()).await[0].to_string();
         let (importer, mut offers) = (clients.remove(0), clients[0].offers());
         let file = month.to_vec();
@@ -138,7 +138,7 @@ async fn measure_reads(dir: &Path, month: Vec<u8>) {
     let clients = connect_clients(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(month, "2021-08-31").await;
-    clients[0].identify().await;
+    clients[0].identify(PROGRAMME).await;
     let ids = all_offers(&mut clients[0].offers()).await;
     let store = Store::open(&format!("sqlite:{}", database.display()), Use::Look).await.unwrap();
     let (mut service_rates, mut baseline_rates) = (Vec::new(), Vec::new());
@@ -160,7 +160,7 @@ async fn measure_reads(dir: &Path, month: Vec<u8>) {
 async fn all_offers(client: &mut OfferServiceClient<Named>) -> Arc<Vec<OfferId>> {
     let (mut ids, mut page_token) = (Vec::new(), String::new());
     loop {
-        let programme = "2021-22".to_owned();
+        let programme = PROGRAMME.to_owned();
         let request = ListOffersRequest { programme, page_size: 500, page_token, ..Default::default() };
         let page = client.list_offers(request).await.unwrap().into_inner();
         ids.extend(page.offers.iter().map(|it| it.offer.parse::<OfferId>().unwrap()));

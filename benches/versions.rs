@@ -25,7 +25,7 @@ use serde_json::json;
 use support::money::{self, Offers};
 use support::reading::{self, CALLERS, DEVELOPMENT, NAMED};
 use support::window::window;
-use support::{Client, TSIO, connect_clients, fixture_data, median, sqlite_url};
+use support::{Client, PROGRAMME, TSIO, connect_clients, fixture_data, median, sqlite_url};
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
 
@@ -167,7 +167,7 @@ async fn measure_imports(args: &Args, directory: &Path, programs: [&Path; 2]) {
         client.import_ofsted(month.clone(), "2021-08-31").await;
         let import_time = begin.elapsed();
         let begin = Instant::now();
-        assert!(client.identify().await > 0, "no school was eligible");
+        assert!(client.identify(PROGRAMME).await > 0, "no school was eligible");
         identify_seconds[index].push(begin.elapsed().as_secs_f64());
         server.stop();
         import_time.as_secs_f64()

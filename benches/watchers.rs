@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::window::percentile;
-use support::{Client, connect_clients, fixture_data, serve, serve_file};
+use support::{Client, PROGRAMME, connect_clients, fixture_data, serve, serve_file};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,7 +43,6 @@ const CHANGES_PER_SECOND: usize = 1_000;
 const SECONDS: usize = 10;
 /// The number of changes that the writer sends at the same time.
 const BURST: usize = 20;
-const PROGRAMME: &str = "2021-22";
 
 #[tokio::main]
 async fn main() {
@@ -59,7 +58,7 @@ async fn measure(database: &str, server: &Server) {
     let clients = connect_clients(&server.url, CONNECTIONS).await;
     clients[0].import_register(fixture_data::membership(), "2022-03-31").await;
     clients[0].import_ofsted(fixture_data::month(), "2021-08-31").await;
-    assert!(clients[0].identify().await > 0, "no school was eligible");
+    assert!(clients[0].identify(PROGRAMME).await > 0, "no school was eligible");
     let mut offers = clients[0].offers();
     let request = ListOffersRequest { programme: PROGRAMME.to_owned(), page_size: 500, ..Default::default() };
     let page = offers.list_offers(request).await.unwrap().into_inner();

@@ -16,7 +16,6 @@
 mod pgbench;
 mod postgres;
 mod sqlite;
-mod statements;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod support;
@@ -31,6 +30,7 @@ use support::window::{Window, percentile, window};
 use support::{Client, connect_clients, median, serve};
 use tsio_test_support::cluster::Cluster;
 use tsio_test_support::server::Server;
+use tsio_test_support::statements;
 
 /// The sizes of the connection pool that the baseline is measured with. The result is that of the best size.
 const POOLS: [usize; 4] = [8, 16, 32, 64];
@@ -196,7 +196,8 @@ async fn measure_postgres_callers(args: &Args, cluster: &Cluster, service: Optio
     if let Some(service) = service {
         statements::start_counting(cluster);
         service.run(callers, WARM_UP).await;
-        statements_per_commit = statements::stop_counting(cluster);
+        let sent = statements::stop_counting(cluster);
+        statements_per_commit = (sent.commits > 0).then(|| f64::from(sent.statements) / f64::from(sent.commits));
     }
     let best = best_pool(&by_hand);
     let handwritten = median(by_hand[best].iter().copied());

@@ -8,8 +8,9 @@ pub(crate) mod window;
 use std::path::Path;
 
 use tonic::transport::Channel;
-use tsio::proto::IdentifyOffersRequest;
 use tsio::proto::offer_service_client::OfferServiceClient;
+use tsio::proto::terms_service_client::TermsServiceClient;
+use tsio::proto::{IdentifyOffersRequest, LoadTermsRequest};
 use tsio_test_support::caller::{Caller, Named, connect};
 use tsio_test_support::import::{self, File};
 use tsio_test_support::messages::fresh;
@@ -17,6 +18,9 @@ use tsio_test_support::server::Server;
 
 /// The binary under test.
 pub(crate) const TSIO: &str = env!("CARGO_BIN_EXE_tsio");
+
+/// The programme that is measured.
+pub(crate) const PROGRAMME: &str = "2021-22";
 
 /// Serves an SQLite file in development mode.
 pub(crate) fn serve_file(database: &Path) -> Server {
@@ -76,11 +80,19 @@ impl Client {
         OfferServiceClient::with_interceptor(self.0.clone(), officer())
     }
 
-    /// Makes the offers, and returns their number.
-    pub(crate) async fn identify(&self) -> i32 {
+    /// Makes the offers of a programme, and returns their number.
+    pub(crate) async fn identify(&self, programme: &str) -> i32 {
         let request =
-            IdentifyOffersRequest { request_id: fresh(), programme: "2021-22".to_owned(), validate_only: false };
+            IdentifyOffersRequest { request_id: fresh(), programme: programme.to_owned(), validate_only: false };
         self.offers().identify_offers(request).await.expect("the offers are identified").into_inner().created
+    }
+
+    /// Loads the terms of a programme.
+    pub(crate) async fn load_terms(&self, programme: &str, text: String) {
+        let file_name = format!("{programme}.toml");
+        let request = LoadTermsRequest { request_id: fresh(), file_name, text, validate_only: false };
+        let mut terms = TermsServiceClient::with_interceptor(self.0.clone(), officer());
+        terms.load_terms(request).await.expect("the terms are loaded");
     }
 
     pub(crate) async fn import_register(&self, file: Vec<u8>, as_at: &str) {

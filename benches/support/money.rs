@@ -11,10 +11,8 @@ use tsio::proto::{Acceptor, GiveApprovalRequest, ListApprovalsRequest, ListOffer
 use tsio_test_support::caller::Named;
 use tsio_test_support::messages::{self, fresh};
 
-use super::{Client, approver, finance, fixture_data, officer};
+use super::{Client, PROGRAMME, approver, finance, fixture_data, officer};
 
-/// The programme of the offers and the fund.
-const PROGRAMME: &str = "2021-22";
 /// The number of concurrent requests while a database is prepared.
 const CONCURRENT_REQUESTS: usize = 256;
 /// The number of offers in one request that records contacts: the most that the contract allows.
@@ -47,20 +45,31 @@ impl Offers {
     }
 }
 
-/// Makes this number of maintained schools eligible, records the contacts and the acceptance of each offer, and fills the credit
-/// fund. Returns the ids of the offers.
+/// Makes this number of maintained schools eligible, and prepares [`PROGRAMME`] as [`prepare_programme`] does. Returns the ids of
+/// the offers.
 pub(crate) async fn prepare(clients: &[Client], schools: u32) -> Vec<String> {
-    clients[0].import_register(fixture_data::partner(), "2021-08-31").await;
-    clients[0].import_ofsted(fixture_data::eligible(schools), "2021-08-31").await;
-    let created = clients[0].identify().await;
+    import_schools(&clients[0], schools).await;
+    prepare_programme(clients, PROGRAMME, schools).await
+}
+
+/// Makes this number of maintained schools eligible in every programme.
+pub(crate) async fn import_schools(client: &Client, schools: u32) {
+    client.import_register(fixture_data::partner(), "2021-08-31").await;
+    client.import_ofsted(fixture_data::eligible(schools), "2021-08-31").await;
+}
+
+/// Identifies this number of offers in a programme, records the contacts and the acceptance of each offer, and fills the
+/// programme's credit fund. Returns the ids of the offers.
+pub(crate) async fn prepare_programme(clients: &[Client], programme: &str, schools: u32) -> Vec<String> {
+    let created = clients[0].identify(programme).await;
     assert_eq!(u32::try_from(created), Ok(schools), "every school has an offer");
-    let offers = clients[0].all_offers().await;
+    let offers = clients[0].all_offers(programme).await;
     for batch in offers.chunks(OFFERS_PER_CONTACT) {
         clients[0].contact(batch, Party::ResponsibleBody, BODY_CONTACTED).await;
         clients[0].contact(batch, Party::School, SCHOOL_CONTACTED).await;
     }
     run_concurrently(clients, offers.iter().cloned(), |client, offer| async move { client.accept(offer).await }).await;
-    clients[0].fill_fund().await;
+    clients[0].fill_fund(programme).await;
     offers
 }
 
@@ -82,11 +91,11 @@ impl Client {
         AwardServiceClient::with_interceptor(self.0.clone(), officer())
     }
 
-    /// Reads the ids of all offers, page by page.
-    async fn all_offers(&self) -> Vec<String> {
+    /// Reads the ids of all offers of a programme, page by page.
+    async fn all_offers(&self, programme: &str) -> Vec<String> {
         let (mut ids, mut page_token) = (Vec::new(), String::new());
         loop {
-            let programme = PROGRAMME.to_owned();
+            let programme = programme.to_owned();
             let request = ListOffersRequest { programme, page_size: 500, page_token, ..Default::default() };
             let page = self.offers().list_offers(request).await.expect("the list is read").into_inner();
             ids.extend(page.offers.into_iter().map(|it| it.offer));
@@ -110,10 +119,10 @@ impl Client {
     }
 
     /// Makes the national credit fund, and allocates money to it, which a second person approves.
-    async fn fill_fund(&self) {
+    async fn fill_fund(&self, programme: &str) {
         let mut funds = FundServiceClient::with_interceptor(self.0.clone(), finance());
         let created =
-            funds.create_fund(messages::fund(PROGRAMME, "credit", "")).await.expect("the fund is created").into_inner();
+            funds.create_fund(messages::fund(programme, "credit", "")).await.expect("the fund is created").into_inner();
         let fund = created.fund.expect("the answer has the fund").fund;
         let refused = funds
             .allocate_fund(messages::allocate(&fund, ALLOCATED_PENCE, BODY_CONTACTED))

@@ -23,14 +23,15 @@ use crate::store::db::batch_write::BatchWrite;
 use crate::store::db::guarded_write::GuardedWrite;
 use crate::store::db::multi_query::MultiQuery;
 
-/// The data that most batches need. Data that few batches need (offers in full, approvals, the register) has its own
-/// statements.
+/// The data that most batches need. Data that few batches need (approvals, referrals, the register) has its own statements.
 #[derive(Debug)]
 pub struct BatchQuery<'a> {
     /// Requests that may have a stored answer.
     pub requests: &'a [(&'a Actor, RequestId)],
     /// Offers to read without their schools and contacts.
     pub offers: &'a [OfferId],
+    /// Those of `offers` to read with their schools and contacts.
+    pub in_full: &'a [OfferId],
     /// The programme whose funds to read, and the caps to read with them; `None` if no account can change.
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
     /// Trusts of the register.
@@ -49,6 +50,7 @@ impl BatchQuery<'_> {
     pub const NOTHING: Self = Self {
         requests: &[],
         offers: &[],
+        in_full: &[],
         accounts: None,
         trusts: &[],
         all_accounts: None,
@@ -62,7 +64,7 @@ impl BatchQuery<'_> {
 pub struct BatchState {
     /// Stored answers.
     pub answers: Vec<Stored>,
-    /// Offers without their schools and contacts. They must not be written by `offers::put`.
+    /// Offers. Those that were not read in full have no schools and contacts, and must not be written.
     pub offers: BTreeMap<OfferId, Offer>,
     /// Funds and caps.
     pub accounts: Vec<Account>,
@@ -84,6 +86,7 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     let mut queries = MultiQuery::default();
     let requests = non_empty(query.requests).map(|it| requests::add_query(&conn, &mut queries, it));
     let offers = non_empty(query.offers).map(|it| offers::add_bare_query(&conn, &mut queries, it));
+    let parts = non_empty(query.in_full).map(|it| offers::add_parts_queries(&conn, &mut queries, it));
     let accounts = match (query.accounts, query.all_accounts) {
         (Some((programme, caps)), _) => Some(accounts::add_query(&conn, &mut queries, programme, caps)),
         (None, Some((programme, most))) => Some(accounts::add_all_query(&mut queries, programme, most)),
@@ -97,6 +100,8 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     let last = query.last.map(|(programme, seq)| events::add_recorded_at_query(&mut queries, programme, seq));
     let results = queries.run(&conn).await?;
     let offers = results.read(offers, offers::decode_bare)?;
+    let mut offers = offers.into_iter().map(|it| (it.id, it)).collect();
+    offers::add_parts(&mut offers, &results, parts)?;
     let trusts = results.read(trusts, register::read_trust)?;
     let (mut accounts_read, mut days) = (Vec::new(), Vec::new());
     for (account, changes) in results.read(accounts, accounts::read_with_days)? {
@@ -106,7 +111,7 @@ pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchSt
     }
     Ok(BatchState {
         answers: results.read(requests, |row: requests::RequestRow| Ok(row.into()))?,
-        offers: offers.into_iter().map(|it| (it.id, it)).collect(),
+        offers,
         accounts: accounts_read,
         trusts: trusts.into_iter().map(|it| (it.uid, it)).collect(),
         register: results.read(register, register::record::last_before)?.pop(),
@@ -137,8 +142,8 @@ fn non_empty<T>(list: &[T]) -> Option<&[T]> {
     (!list.is_empty()).then_some(list)
 }
 
-/// The changes that batches often make: the record, money, answers. Rarer changes (offers in full, approvals,
-/// placements) have their own statements.
+/// The changes that batches often make: the record, offers, money, answers. Rarer changes (approvals, placements, referrals) have
+/// their own statements.
 #[derive(Debug)]
 pub struct BatchChanges<'a> {
     /// The programme's [`Head`] after the batch.
@@ -147,6 +152,8 @@ pub struct BatchChanges<'a> {
     pub events: &'a [Recorded],
     /// The texts of the new events.
     pub texts: &'a [Text],
+    /// Offers that changed or were made, with their schools and contacts.
+    pub offers: Vec<&'a Offer>,
     /// The accounts of the entries. They say which account is a fund and which is a cap.
     pub ledger: &'a Ledger,
     /// New accounts.
@@ -211,6 +218,7 @@ fn rows_of(programme: &Programme, changes: &BatchChanges<'_>) -> BatchWrite {
     let mut batch = BatchWrite::default();
     let is_fund =
         |id: AccountId| changes.ledger.get(id).is_some_and(|account| matches!(account.owner, Owner::Fund { .. }));
+    offers::put(&mut batch, &changes.offers);
     events::append(&mut batch, (programme, changes.at), (changes.events, changes.texts), is_fund);
     entries::append(&mut batch, programme, changes.events, is_fund);
     accounts::put(&mut batch, programme, (&changes.opened, &changes.moved), changes.days);

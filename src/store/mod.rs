@@ -68,8 +68,11 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections for reading. SQLite readers beyond the cores only wait; PostgreSQL has connections for several replicas.
 const READERS_SQLITE: u32 = 4;
 const READERS_POSTGRES: u32 = 16;
-/// Connections for writing on PostgreSQL: one for each programme that is busy at the same time, and one for imports.
+/// Connections for everything but batches on PostgreSQL: imports, terms, checks of the storage.
 const WRITERS_POSTGRES: u32 = 4;
+/// Connections for batches on PostgreSQL: one for each programme that commits at the same time. With a distant standby a commit is
+/// mostly waiting, so there are more of them than cores. Three servers have 96 connections; PostgreSQL allows 97 by default.
+const BATCHES_POSTGRES: u32 = 12;
 /// A connection that was idle for longer than this is tested before it is used, because the database may have restarted meanwhile.
 const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
 /// Pages in the WAL before a checkpoint, about 64 MiB. With the default of 1,000 almost every large batch causes a checkpoint.
@@ -116,15 +119,17 @@ pub enum Use {
 pub struct Store {
     backend: Backend,
     reads: DatabaseConnection,
-    /// For imports and other large writes.
+    /// For everything but batches: imports, terms, checks of the storage.
     writes: DatabaseConnection,
     /// For the batches of programmes: many small statements, always the same.
     batch_writes: DatabaseConnection,
     guarded_writes: GuardedWriter,
     /// For the hints to other processes, on PostgreSQL.
     hint_connections: Option<HeldConnections>,
-    /// Permits to write, first come first served: one on SQLite, [`WRITERS_POSTGRES`] on PostgreSQL.
+    /// Permits for everything but batches, first come first served: [`WRITERS_POSTGRES`], on SQLite one.
     write_permits: Arc<Semaphore>,
+    /// Permits for batches: [`BATCHES_POSTGRES`]. On SQLite they are the same as `write_permits`.
+    batch_permits: Arc<Semaphore>,
     write_health: Arc<WriteHealth>,
     /// The directory of a SQLite file.
     folder: Option<Arc<Path>>,
@@ -186,8 +191,7 @@ impl Store {
         // By default PostgreSQL could keep a plan that it made while a table was empty. Such a plan scans the whole table.
         let writes = Self::postgres_writers(url, &[("plan_cache_mode", "force_custom_plan")], &rules);
         let mut batch_writes = Self::postgres_writers(url, &PLAN_BY_KEY, &rules);
-        // Each may be held after a batch without the lock, while a batch with the lock needs another one.
-        batch_writes.max_connections(2 * WRITERS_POSTGRES);
+        batch_writes.max_connections(BATCHES_POSTGRES);
         let reads = Database::connect(reads).await?;
         let batch_writes = Database::connect(batch_writes).await?;
         let health = WriteHealth::new(rules, reads.clone());
@@ -199,6 +203,7 @@ impl Store {
             writes: Database::connect(writes).await?,
             batch_writes,
             write_permits: Arc::new(Semaphore::new(WRITERS_POSTGRES as usize)),
+            batch_permits: Arc::new(Semaphore::new(BATCHES_POSTGRES as usize)),
             write_health: Arc::new(health),
             folder: None,
             _lock: None,
@@ -287,6 +292,7 @@ impl Store {
             batch_writes,
             guarded_writes: GuardedWriter::Sqlite(BatchConnection::open(path, purpose)?),
             hint_connections: None,
+            batch_permits: Arc::clone(&write_permits),
             write_permits,
             write_health,
             folder,

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 use sea_orm::sea_query::{Cond, Expr, Query};
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, FromQueryResult, PaginatorTrait as _, QueryFilter as _, QueryOrder as _,
-    QueryResult, QuerySelect as _, Select, SelectModel, Selector, Set, Value,
+    QueryResult, QuerySelect as _, Select, SelectModel, Selector, Value,
 };
 use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, read_each};
-use super::{Conn, Readable, Result, StoreError, WriteTx};
+use super::{Conn, Readable, Result, StoreError};
 use crate::domain::event::Seq;
 use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::offer::lifecycle::State;
@@ -20,13 +20,13 @@ use crate::domain::offer::{Acceptance, Acceptor, Contact, ListedSchool, Offer, O
 use crate::domain::placement::RecipientKind;
 use crate::domain::role::{Reach, Regions};
 use crate::domain::time::Micros;
-use crate::store::db::batch_write::ColumnType;
-use crate::store::db::bulk_sql::{id_in, ids, number_in, upsert_all, uuid_in};
+use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table};
+use crate::store::db::bulk_sql::{id_in, ids, number_in, uuid_in};
 use crate::store::db::column_values::{actor, by_name, hash, region, uid, urn};
 use crate::store::db::entity::record::{contact, offer, offer_school};
-use crate::store::db::multi_query::MultiQuery;
+use crate::store::db::multi_query::{MultiQuery, QueryResults};
 use crate::store::db::pg_date;
-use crate::store::db::row::{Column, Row as _, column_count, concatenated, with_blank};
+use crate::store::db::row::{Column, Row, column_count, concatenated, with_blank};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// Those of these offers that exist, by id, with their schools and contacts.
@@ -62,6 +62,54 @@ fn with_version(find: Select<offer::Entity>) -> Selector<SelectModel<VersionedRo
 pub(super) fn add_bare_query(conn: &Conn<'_>, queries: &mut MultiQuery, offers: &[OfferId]) -> usize {
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
     queries.add(BARE_COLUMNS, [ids(conn, &offers)], |index| format!("FROM offers WHERE {}", id_in(conn, "id", index)))
+}
+
+/// Adds queries for the schools and the contacts of these offers. Returns the numbers of the two queries.
+pub(super) fn add_parts_queries(conn: &Conn<'_>, queries: &mut MultiQuery, offers: &[OfferId]) -> OfferParts<usize> {
+    let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
+    let of_offers = |index| id_in(conn, "offer_id", index);
+    let schools = |index| format!("FROM offer_schools WHERE {}", of_offers(index));
+    let contacts = |index| format!("FROM contacts WHERE {}", of_offers(index));
+    OfferParts {
+        schools: queries.add(offer_school::Model::COLUMNS, [ids(conn, &offers)], schools),
+        contacts: queries.add(contact::Model::COLUMNS, [ids(conn, &offers)], contacts),
+    }
+}
+
+/// Something for each of the two parts of an offer that have their own tables.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfferParts<T> {
+    schools: T,
+    contacts: T,
+}
+
+/// Adds the schools and contacts that [`add_parts_queries`] has read to the offers.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub(super) fn add_parts(
+    offers: &mut BTreeMap<OfferId, Offer>,
+    results: &QueryResults,
+    queries: Option<OfferParts<usize>>,
+) -> Result<()> {
+    let schools = results.read(queries.map(|it| it.schools), |row: offer_school::Model| {
+        Ok((OfferId(row.offer_id), decode_school(row)?))
+    })?;
+    let mut contacts = results.read(queries.map(|it| it.contacts), |row: contact::Model| {
+        Ok((OfferId(row.offer_id), decode_contact(&row)?))
+    })?;
+    contacts.sort_unstable_by_key(|(_, contact)| contact.seq);
+    for (id, school) in schools {
+        if let Some(offer) = offers.get_mut(&id) {
+            offer.schools.insert(school.urn, school);
+        }
+    }
+    for (id, contact) in contacts {
+        if let Some(offer) = offers.get_mut(&id) {
+            offer.contacts.push(contact);
+        }
+    }
+    Ok(())
 }
 
 /// All columns of an offer except the search text, which is long, and the version.
@@ -219,32 +267,48 @@ fn school_within_reach(reach: &Reach) -> Cond {
     Cond::all().add(offer_school::Column::OfferId.in_subquery(offers))
 }
 
-/// Writes the current state of offers, with their schools and contacts.
-///
-/// # Errors
-/// [`StoreError::ConstraintViolation`] if a recipient has another offer, or a school is on another open offer.
-pub async fn put(tx: &WriteTx, offers: &[&Offer]) -> Result<()> {
-    use offer::Column as C;
-    let update = [
-        C::Region,
-        C::State,
-        C::Assignee,
-        C::Outcome,
-        C::BeforeClose,
-        C::AcceptedBy,
-        C::AcceptedOn,
-        C::TrustUid,
-        C::Responsible,
-        C::StartedOn,
-        C::Search,
-    ];
-    upsert_all::<offer::Entity, _>(tx, offers.iter().map(|it| row_of(it)).collect(), &[C::Id], &update).await?;
-    use offer_school::Column as S;
-    let schools = offers.iter().flat_map(|it| schools_of(it)).collect();
-    upsert_all::<offer_school::Entity, _>(tx, schools, &[S::OfferId, S::Urn], &[S::Open]).await?;
-    use contact::Column as K;
-    let contacts = offers.iter().flat_map(|it| contacts_of(it)).collect();
-    upsert_all::<contact::Entity, _>(tx, contacts, &[K::Programme, K::Seq], &[K::CorrectedBy]).await
+static OFFERS: Table = Table {
+    name: "offers",
+    shared: &[],
+    columns: offer::Model::COLUMNS,
+    how: RowWrite::Upsert {
+        key: &["id"],
+        take: &[
+            "region",
+            "state",
+            "assignee",
+            "outcome",
+            "before_close",
+            "accepted_by",
+            "accepted_on",
+            "trust_uid",
+            "responsible",
+            "started_on",
+            "search",
+        ],
+    },
+};
+
+static SCHOOLS: Table = Table {
+    name: "offer_schools",
+    shared: &[],
+    columns: offer_school::Model::COLUMNS,
+    how: RowWrite::Upsert { key: &["offer_id", "urn"], take: &["open"] },
+};
+
+static CONTACTS: Table = Table {
+    name: "contacts",
+    shared: &[],
+    columns: contact::Model::COLUMNS,
+    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["corrected_by"] },
+};
+
+/// Adds offers to a batch write, with their schools and contacts. The database refuses a second offer to a recipient, and a school on
+/// a second open offer.
+pub(super) fn put(batch: &mut BatchWrite, offers: &[&Offer]) {
+    batch.rows(&OFFERS, [], offers.iter().map(|it| row_of(it).cells()));
+    batch.rows(&SCHOOLS, [], offers.iter().flat_map(|it| schools_of(it)).map(Row::cells));
+    batch.rows(&CONTACTS, [], offers.iter().flat_map(|it| contacts_of(it)).map(Row::cells));
 }
 
 /// The search text of an offer: its name and the other names of its schools, in lower case.
@@ -257,49 +321,49 @@ fn search_text(it: &Offer) -> String {
     search
 }
 
-fn row_of(it: &Offer) -> offer::ActiveModel {
-    offer::ActiveModel {
-        id: Set(it.id.0),
-        programme: Set(it.programme.to_string()),
-        recipient_kind: Set(it.recipient.kind().to_owned()),
-        recipient: Set(i64::from(it.recipient.number())),
-        name: Set(it.name.clone()),
-        region: Set(it.region.name().to_owned()),
-        state: Set(it.state.name().to_owned()),
-        assignee: Set(it.assignee.as_ref().map(ToString::to_string)),
-        outcome: Set(it.outcome.map(|outcome| outcome.name().to_owned())),
-        before_close: Set(it.before_close.map(|state| state.name().to_owned())),
-        accepted_by: Set(it.accepted.map(|accepted| accepted.by.name().to_owned())),
-        accepted_on: Set(it.accepted.map(|accepted| accepted.on)),
-        started_on: Set(it.started),
-        trust_uid: Set(it.trust.map(|uid| i64::from(uid.get()))),
-        responsible: Set(serde_json::to_string(&it.responsible).unwrap_or_default()),
-        terms_sha256: Set(it.terms.to_vec()),
-        search: Set(search_text(it)),
-        made_at: Set(it.made_at.0),
+fn row_of(it: &Offer) -> offer::Model {
+    offer::Model {
+        id: it.id.0,
+        programme: it.programme.to_string(),
+        recipient_kind: it.recipient.kind().to_owned(),
+        recipient: i64::from(it.recipient.number()),
+        name: it.name.clone(),
+        region: it.region.name().to_owned(),
+        state: it.state.name().to_owned(),
+        assignee: it.assignee.as_ref().map(ToString::to_string),
+        outcome: it.outcome.map(|outcome| outcome.name().to_owned()),
+        before_close: it.before_close.map(|state| state.name().to_owned()),
+        accepted_by: it.accepted.map(|accepted| accepted.by.name().to_owned()),
+        accepted_on: it.accepted.map(|accepted| accepted.on),
+        started_on: it.started,
+        trust_uid: it.trust.map(|uid| i64::from(uid.get())),
+        responsible: serde_json::to_string(&it.responsible).unwrap_or_default(),
+        terms_sha256: it.terms.to_vec(),
+        search: search_text(it),
+        made_at: it.made_at.0,
     }
 }
 
-fn schools_of(it: &Offer) -> impl Iterator<Item = offer_school::ActiveModel> {
-    it.schools.values().map(|school| offer_school::ActiveModel {
-        offer_id: Set(it.id.0),
-        urn: Set(i64::from(school.urn.get())),
-        programme: Set(it.programme.to_string()),
-        name: Set(school.name.clone()),
-        rules: Set(school.rules.join(" ")),
-        open: Set(it.is_open()),
+fn schools_of(it: &Offer) -> impl Iterator<Item = offer_school::Model> {
+    it.schools.values().map(|school| offer_school::Model {
+        offer_id: it.id.0,
+        urn: i64::from(school.urn.get()),
+        programme: it.programme.to_string(),
+        name: school.name.clone(),
+        rules: school.rules.join(" "),
+        open: it.is_open(),
     })
 }
 
-fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::ActiveModel> {
-    it.contacts.iter().map(|contact| contact::ActiveModel {
-        programme: Set(it.programme.to_string()),
-        seq: Set(contact.seq.0),
-        offer_id: Set(it.id.0),
-        party: Set(contact.party.name().to_owned()),
-        urn: Set(contact.urn.map(|urn| i64::from(urn.get()))),
-        happened_on: Set(contact.on),
-        corrected_by: Set(contact.corrected_by.map(|seq| seq.0)),
+fn contacts_of(it: &Offer) -> impl Iterator<Item = contact::Model> {
+    it.contacts.iter().map(|contact| contact::Model {
+        programme: it.programme.to_string(),
+        seq: contact.seq.0,
+        offer_id: it.id.0,
+        party: contact.party.name().to_owned(),
+        urn: contact.urn.map(|urn| i64::from(urn.get())),
+        happened_on: contact.on,
+        corrected_by: contact.corrected_by.map(|seq| seq.0),
     })
 }
 

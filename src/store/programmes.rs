@@ -261,19 +261,21 @@ impl Expected {
     }
 
     /// The values of [`conditions`], for this programme.
-    fn values(&self, programme: &Programme) -> [Value; 7] {
-        let (next_seq, hash) = (self.head.next.0.into(), self.head.hash.0.to_vec().into());
+    fn values(&self, programme: &Programme) -> [Value; 9] {
+        let Head { next, hash, rules, open, .. } = self.head;
+        let head: [Value; 4] = [next.0.into(), hash.0.to_vec().into(), rules.0.into(), open.into()];
+        let [next, hash, rules, open] = head;
         let (newest, clock, apart) = (schema::newest().into(), self.clock.0.into(), micros(self.apart).into());
-        [programme.as_str().into(), next_seq, hash, self.next_in_register().into(), newest, clock, apart]
+        [programme.as_str().into(), next, hash, rules, open, self.next_in_register().into(), newest, clock, apart]
     }
 }
 
 /// The conditions under which the row of a programme is found only if everything is as expected. The first parameter has this number.
 fn conditions(backend: Backend, first: usize) -> String {
-    let [programme, next_seq, head, register, newest, clock, apart] =
+    let [programme, next_seq, head, rules, open, register, newest, clock, apart] =
         std::array::from_fn(|index| first.saturating_add(index));
     let mut conditions = format!(
-        "programme = ${programme} AND next_seq = ${next_seq} AND head = ${head} \
+        "programme = ${programme} AND next_seq = ${next_seq} AND head = ${head} AND rules = ${rules} AND open = ${open} \
          AND (${register} < 0 OR ${register} = (SELECT next_seq FROM register_lock))"
     );
     if backend == Backend::Postgres {

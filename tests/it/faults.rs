@@ -25,7 +25,7 @@ pub(crate) const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM
 both!(a_command_that_cannot_be_written_fails_alone, acknowledged_changes_survive_a_killed_server);
 
 async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
-    let mut server = Server::start(&db);
+    let mut server = Server::start_with_lock(&db, &[]);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let mut raw_sql = RawSql::of(&db).await;
@@ -77,7 +77,7 @@ async fn a_command_that_cannot_be_written_fails_alone(db: Db) {
 }
 
 async fn acknowledged_changes_survive_a_killed_server(db: Db) {
-    let mut server = Server::start(&db);
+    let mut server = Server::start_losing_state(&db);
     let offers = Client::of(&server).await.seed().await;
     let mut sent = Vec::new();
     for _ in 0..3 {
@@ -97,7 +97,7 @@ async fn acknowledged_changes_survive_a_killed_server(db: Db) {
 fn terminated_sessions_lose_no_change() {
     run(async {
         let db = Db::postgres();
-        let mut server = Server::start(&db);
+        let mut server = Server::start_losing_state(&db);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
         let mut raw_sql = RawSql::of(&db).await;
@@ -124,7 +124,7 @@ fn the_server_reconnects_to_a_restarted_database() {
         let (db, other_db) = (Db::postgres(), Db::postgres());
         let url = db.url();
         let name = url.rsplit('/').next().unwrap();
-        let server = Server::start(&db);
+        let server = Server::start_losing_state(&db);
         let client = Client::of(&server).await;
         let offer = client.seed().await.remove(0).offer;
         // This session uses another database, because PostgreSQL does not let a session close its own to connections.

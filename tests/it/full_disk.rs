@@ -99,7 +99,7 @@ async fn fill_and_free(mut random: Rng, rounds: usize, on_postgres: bool) {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let (db, mut server) = if on_postgres {
         let db = Db::postgres_on(disk.folder(), &environment);
-        (db.clone(), Server::start(&db))
+        (db.clone(), Server::start_losing_state(&db))
     } else {
         let db = Db::sqlite_in(disk.folder());
         (db.clone(), Server::start_in(&db, &environment))

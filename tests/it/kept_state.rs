@@ -1,10 +1,12 @@
 //! Checks that a server notices every change that somebody else makes between two batches, although it keeps the state of a
 //! programme from one batch to the next.
 
-use tonic::Code;
-use tsio::proto::{Offer, RecipientKind};
+use tonic::{Code, Status};
+use tsio::proto::{Acceptor, CorrectContactRequest, Offer, OfferState, Party, RecipientKind};
+use tsio_test_support::messages;
+use tsio_test_support::statements::{self, WriterStatements};
 
-use crate::client::{Client, YEAR, fresh, offer_of_school, reason};
+use crate::client::{Client, YEAR, contact, fresh, offer_of_school, reason};
 use crate::harness::{Db, Server, both, run};
 use crate::money::{amounts, balances, credit_with, nlg, refusal};
 use crate::race::of_kind;
@@ -143,6 +145,79 @@ fn two_servers_in_turn_see_each_other() {
             assert_eq!((reason(&refused).as_str(), refusal(&refused).largest), ("FUNDS_INSUFFICIENT", Some(0)));
             other.release(&all, None).await.unwrap();
         }
+        verified_heads(&db);
+    });
+}
+
+async fn record_contact(client: &Client, offer: &Offer, party: Party) {
+    client.offers().contact_offers(client.ask(contact(party, &[offer], &fresh()))).await.unwrap();
+}
+
+async fn accept(client: &Client, offer: &Offer) -> Result<(), Status> {
+    let request = messages::accept(&offer.offer, Acceptor::School, "2021-09-20");
+    client.offers().accept_offer(client.ask(request)).await.map(drop)
+}
+
+/// Adds so many notes that the server relies on its own state afterwards, in which it keeps the offer.
+async fn add_notes(client: &Client, offer: &Offer) {
+    for number in 0..=BATCHES_WITH_LOCK {
+        client.note(&offer.offer, &format!("note {number}"), &fresh()).await.unwrap();
+    }
+}
+
+/// A server that keeps an offer would refuse its acceptance, and has to accept it after another server has recorded a contact. The same
+/// server would accept the next offer, and has to refuse it after the other one has reported a contact as a mistake.
+#[test]
+fn two_servers_in_turn_change_an_offer() {
+    run(async {
+        let db = Db::postgres();
+        let servers = [Server::start(&db), Server::start(&db)];
+        let (one, other) = (Client::of(&servers[0]).await, Client::of(&servers[1]).await);
+        for pair in of_kind(&one.seed().await, RecipientKind::Standalone).chunks_exact(2).take(3) {
+            record_contact(&one, &pair[0], Party::ResponsibleBody).await;
+            add_notes(&one, &pair[0]).await;
+            assert_eq!(reason(&accept(&one, &pair[0]).await.unwrap_err()), "CONTACT_MISSING");
+            record_contact(&other, &pair[0], Party::School).await;
+            accept(&one, &pair[0]).await.unwrap();
+
+            record_contact(&one, &pair[1], Party::ResponsibleBody).await;
+            record_contact(&one, &pair[1], Party::School).await;
+            add_notes(&one, &pair[1]).await;
+            let mistake = CorrectContactRequest {
+                request_id: fresh(),
+                offer: pair[1].offer.clone(),
+                contact: other.offer(&pair[1].offer).await.contacts[1].contact,
+                note: "another school was meant".to_owned(),
+                ..Default::default()
+            };
+            other.offers().correct_contact(other.ask(mistake)).await.unwrap();
+            assert_eq!(reason(&accept(&one, &pair[1]).await.unwrap_err()), "CONTACT_MISSING");
+        }
+        verified_heads(&db);
+    });
+}
+
+/// Once the state is kept, a change that needs only its offer is one statement.
+#[test]
+fn a_step_of_an_offer_is_one_statement() {
+    run(async {
+        let db = Db::postgres_alone();
+        let server = Server::start_in(&db, &[("TSIO_LOSE_STATE", "0")]);
+        let client = Client::of(&server).await;
+        let offer = of_kind(&client.seed().await, RecipientKind::Standalone).remove(0);
+        record_contact(&client, &offer, Party::ResponsibleBody).await;
+        statements::start_counting(db.own_cluster());
+        record_contact(&client, &offer, Party::School).await;
+        accept(&client, &offer).await.unwrap();
+        client.assign(&offer.offer, "bo", &fresh()).await.unwrap();
+        let id = fresh();
+        let noted = client.note(&offer.offer, "rang, and nobody answered", &id).await.unwrap();
+        let sent = statements::stop_counting(db.own_cluster());
+        assert_eq!(sent, WriterStatements { statements: 4, commits: 4 });
+        let again = client.note(&offer.offer, "rang, and nobody answered", &id).await.unwrap();
+        assert_eq!((again, client.times_recorded(&offer.offer, &id).await), (noted, 1));
+        let offer = client.offer(&offer.offer).await;
+        assert_eq!((offer.state(), offer.assignee.as_str(), offer.contacts.len()), (OfferState::Accepted, "bo", 2));
         verified_heads(&db);
     });
 }

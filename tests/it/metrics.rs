@@ -74,7 +74,7 @@ async fn calls_are_counted_by_method_and_code(db: Db) {
 
 async fn writers_pools_watchers_and_denials_are_counted(db: Db) {
     const NOTES: u32 = 40;
-    let server = Server::start_with(&db, &["--metrics-listen", "127.0.0.1:0"]);
+    let server = Server::start_with_lock(&db, &["--metrics-listen", "127.0.0.1:0"]);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let offer = offers[0].offer.clone();

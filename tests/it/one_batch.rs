@@ -63,7 +63,7 @@ async fn run_ok_in_one_batch(server: &Server, db: &Db, commands: &[&[&str]]) -> 
 
 /// Starts a server, imports these files, and identifies offers.
 fn start_with_files(db: &Db, files: &[&[File]]) -> Server {
-    let server = Server::start_with(db, &WITH_METRICS);
+    let server = Server::start_with_lock(db, &WITH_METRICS);
     files.iter().for_each(|it| import_all(&server, it));
     identify(&server);
     server

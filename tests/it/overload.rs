@@ -34,7 +34,7 @@ fn a_full_queue_answers_at_once() {
     run(async {
         const TOO_MANY: usize = 200;
         let db = Db::postgres();
-        let server = Server::start(&db);
+        let server = Server::start_with_lock(&db, &[]);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
         let mut raw_sql = RawSql::of(&db).await;
@@ -76,7 +76,7 @@ fn a_full_queue_answers_at_once() {
 fn nothing_is_carried_out_for_a_caller_that_is_late_or_gone() {
     run(async {
         let db = Db::postgres();
-        let server = Server::start(&db);
+        let server = Server::start_with_lock(&db, &[]);
         let client = Client::of(&server).await;
         let offers = client.seed().await;
         let (mut raw_sql, mut watch) = (RawSql::of(&db).await, RawSql::of(&db).await);
@@ -129,7 +129,7 @@ async fn read_until_calls_arrived(client: &Client, offer: &str) {
 /// On PostgreSQL a locked programme does not block others. On SQLite both share one writer and alternate.
 async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
     const FLOOD: usize = 1_200;
-    let server = Server::start(&db);
+    let server = Server::start_with_lock(&db, &[]);
     let client = Client::of(&server).await;
     let (this, next) = client.seed_both().await;
     assert_eq!((this[0].programme.as_str(), next[0].programme.as_str()), (YEAR, NEXT_YEAR));
@@ -170,7 +170,7 @@ async fn a_flood_on_one_programme_does_not_starve_the_other(db: Db) {
 
 /// The paying award is the older one, so its rows are written first; the rows that free the invoice follow.
 async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
-    let server = Server::start(&db);
+    let server = Server::start_with_lock(&db, &[]);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     client.create_fund_with(YEAR, "npqel", 200_000).await;
@@ -213,7 +213,7 @@ async fn an_invoice_is_freed_and_paid_again_in_one_batch(db: Db) {
 
 /// The rows of the release come after those of the new award in the batch, but have to be written first.
 async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
-    let server = Server::start(&db);
+    let server = Server::start_with_lock(&db, &[]);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     client.create_fund_with(YEAR, "npqel", 200_000).await;
@@ -225,7 +225,7 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
 
     let mut raw_sql = RawSql::of(&db).await;
     raw_sql.lock_programme(YEAR).await;
-    // A note needs the lock. The writer waits for it, and so the release does not begin to be written alone.
+    // The writer waits for the lock with the note, and so the release does not begin to be written alone.
     let (caller, offer_id) = (client.clone(), offer.clone());
     let note = tokio::spawn(async move { caller.note(&offer_id, "before them", &fresh()).await });
     read_until_calls_arrived(&client, &offer).await;
@@ -253,7 +253,7 @@ async fn a_leader_is_freed_and_funded_again_in_one_batch(db: Db) {
 /// A writer waits five seconds for the lock of a programme. The caller gives up after the first try has failed and before the
 /// second succeeds.
 async fn nothing_is_carried_out_for_a_caller_who_gave_up_during_the_retries(db: Db) {
-    let server = Server::start(&db);
+    let server = Server::start_with_lock(&db, &[]);
     let client = Client::of(&server).await;
     let offers = client.seed().await;
     let offer = offers[0].offer.clone();

@@ -26,7 +26,7 @@ const IS_SILENT: &str = "clock_timestamp() - session.state_change > interval '50
 fn a_stopped_lock_holder_does_not_stop_the_programme() {
     run(async {
         let db = Db::postgres();
-        let (one, other) = (Server::start(&db), Server::start(&db));
+        let (one, other) = (Server::start_with_lock(&db, &[]), Server::start(&db));
         let (to_one, to_other) = (Client::of(&one).await, Client::of(&other).await);
         let offers = to_one.seed().await;
         let mut raw_sql = RawSql::of(&db).await;

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use tempfile::TempDir;
 
@@ -21,6 +21,9 @@ const KEPT_LINES: usize = 40;
 
 /// The signal of PostgreSQL's immediate shutdown, which ends the children of the server too.
 const IMMEDIATE_SHUTDOWN: &str = "QUIT";
+
+/// The name by which a cluster knows its standby.
+const STANDBY: &str = "standby";
 
 /// A running cluster. Dropping it ends the server and removes the files.
 pub struct Cluster {
@@ -51,7 +54,7 @@ pub struct Options<'a> {
 
 /// The log of the server: its last lines, and all lines since [`Log::record`].
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Lines>>);
+pub struct Log(Arc<(Mutex<Lines>, Condvar)>);
 
 #[derive(Default)]
 struct Lines {
@@ -62,7 +65,7 @@ struct Lines {
 
 impl Log {
     fn add(&self, line: String) {
-        let mut lines = self.0.lock().expect("no thread panics while it holds the log");
+        let mut lines = self.lines();
         if let Some(recorded) = &mut lines.recorded {
             recorded.push(line.clone());
         }
@@ -70,20 +73,28 @@ impl Log {
         if lines.last.len() > KEPT_LINES {
             lines.last.pop_front();
         }
+        self.0.1.notify_all();
     }
 
     /// Starts to record all lines, from now on.
     pub fn record(&self) {
-        self.0.lock().expect("no thread panics while it holds the log").recorded = Some(Vec::new());
+        self.lines().recorded = Some(Vec::new());
     }
 
-    /// Stops recording, and returns the recorded lines; empty if nothing was recorded.
-    pub fn take_recorded(&self) -> Vec<String> {
-        self.0.lock().expect("no thread panics while it holds the log").recorded.take().unwrap_or_default()
+    /// Waits until a recorded line has this text. Stops recording, and returns all recorded lines.
+    #[must_use]
+    pub fn take_recorded_until(&self, text: &str) -> Vec<String> {
+        let is_missing = |lines: &mut Lines| !lines.recorded.iter().flatten().any(|line| line.contains(text));
+        let lines = self.0.1.wait_while(self.lines(), is_missing);
+        lines.expect("no thread panics while it holds the log").recorded.take().unwrap_or_default()
     }
 
     fn text(&self) -> String {
-        Vec::from(self.0.lock().expect("no thread panics while it holds the log").last.clone()).join("\n")
+        Vec::from(self.lines().last.clone()).join("\n")
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.0.lock().expect("no thread panics while it holds the log")
     }
 }
 
@@ -97,28 +108,19 @@ impl Cluster {
     /// Makes a cluster with these options, and waits until it accepts connections.
     #[must_use]
     pub fn start_with(options: Options<'_>) -> Self {
-        let (programs, user) = (postgres::programs(), unprivileged_user());
-        let mut builder = tempfile::Builder::new();
-        // The user of the server must be able to enter the folder, to reach the data.
-        let enterable = fs::Permissions::from_mode(0o711);
-        let folder = builder.prefix("tsio-pg-").permissions(enterable).tempdir().expect("a temporary folder");
-        let give_to_user = |folder: &Path| {
-            if let Some(user) = user {
-                chown(folder, Some(user.uid), Some(user.gid)).expect("root can change the owner of a folder");
-            }
-        };
+        let (programs, user, folder) = (postgres::programs(), unprivileged_user(), enterable_folder());
         let data = options.tables.unwrap_or(folder.path()).join("data");
         let mut initdb = program(&programs.join("initdb"), user);
         initdb.args(["--auth=trust", "--username=tsio", "--encoding=UTF8", "--locale=C", "--no-instructions"]);
         if let Some(tables) = options.tables {
             let write_ahead_log = folder.path().join("log");
             fs::create_dir(&write_ahead_log).expect("the temporary folder is writable");
-            give_to_user(&write_ahead_log);
-            give_to_user(tables);
+            give_to(user, &write_ahead_log);
+            give_to(user, tables);
             initdb.arg("--waldir").arg(write_ahead_log);
         }
         fs::create_dir(&data).expect("the temporary folder is writable");
-        give_to_user(&data);
+        give_to(user, &data);
         if options.without_sync {
             initdb.arg("--no-sync");
         }
@@ -178,6 +180,33 @@ impl Cluster {
         Command::new(self.programs.join(name))
     }
 
+    /// Starts a standby of this cluster, which follows it through `port` of 127.0.0.1, and makes every commit wait for it. Call this
+    /// once.
+    #[must_use]
+    pub fn start_standby(&self, port: u16) -> Self {
+        let (programs, user, folder) = (self.programs.clone(), self.user, enterable_folder());
+        let data = folder.path().join("data");
+        fs::DirBuilder::new().mode(0o700).create(&data).expect("the temporary folder is writable");
+        give_to(user, &data);
+        let mut copy = program(&programs.join("pg_basebackup"), user);
+        copy.args(["--checkpoint=fast", "--no-sync", "--username=tsio", "--host=127.0.0.1"]);
+        copy.args(["--port", &self.port.to_string(), "--pgdata"]).arg(&data);
+        let result = copy.output().expect("pg_basebackup runs");
+        assert!(result.status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&result.stderr));
+        fs::write(data.join("standby.signal"), "").expect("the folder of the standby is writable");
+        let primary = format!("primary_conninfo = 'host=127.0.0.1 port={port} user=tsio application_name={STANDBY}'\n");
+        let settings = fs::OpenOptions::new().append(true).open(data.join("postgresql.auto.conf"));
+        let written = settings.and_then(|mut settings| settings.write_all(primary.as_bytes()));
+        written.expect("the folder of the standby is writable");
+        let (environment, server) = (Vec::new(), Mutex::new(None));
+        let standby =
+            Self { programs, user, data, environment, port: free_port(), log: Log::default(), server, _folder: folder };
+        standby.start_server();
+        let wait_for_it = format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'");
+        self.psql("postgres", &[&wait_for_it, "SELECT pg_reload_conf()"]);
+        standby
+    }
+
     /// Runs each statement on its own. Returns their rows, one row per line, with `|` between the columns.
     pub fn psql(&self, database: &str, statements: &[&str]) -> String {
         let mut psql = self.program("psql");
@@ -198,6 +227,19 @@ impl Cluster {
     }
 }
 
+/// Makes a temporary folder. The user of the server must be able to enter it, to reach the data.
+fn enterable_folder() -> TempDir {
+    let (mut builder, enterable) = (tempfile::Builder::new(), fs::Permissions::from_mode(0o711));
+    builder.prefix("tsio-pg-").permissions(enterable).tempdir().expect("a temporary folder")
+}
+
+/// Gives a folder to this user; `None` for the user of this process.
+fn give_to(user: Option<User>, folder: &Path) {
+    if let Some(user) = user {
+        chown(folder, Some(user.uid), Some(user.gid)).expect("root can change the owner of a folder");
+    }
+}
+
 /// Reads the log in a new thread, and waits until the log says that the server accepts connections. Panics if the server ends
 /// before.
 fn await_ready(log: &Log, stderr: impl Read + Send + 'static) {
@@ -205,7 +247,8 @@ fn await_ready(log: &Log, stderr: impl Read + Send + 'static) {
     let thread_log = log.clone();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if line.contains("database system is ready to accept connections") {
+            // A standby accepts read-only connections.
+            if line.contains("database system is ready to accept") {
                 // The receiver is gone if the server reports this a second time.
                 let _ = ready.send(());
             }

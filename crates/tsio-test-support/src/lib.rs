@@ -12,8 +12,10 @@
 pub mod caller;
 pub mod child_process;
 pub mod cluster;
+pub mod delayed_link;
 pub mod import;
 pub mod messages;
 pub mod postgres;
 pub mod server;
 pub mod signer;
+pub mod statements;

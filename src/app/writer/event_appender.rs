@@ -30,7 +30,7 @@ use crate::store::command_batch::BatchChanges;
 use crate::store::events::{Recorded, Text};
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
-use crate::store::{self, WriteTx, approvals, entry_decisions, offers, placements, referrals, texts};
+use crate::store::{self, WriteTx, approvals, entry_decisions, placements, referrals, texts};
 
 /// The result of one command: its encoded answer, or its error.
 pub(in crate::app::writer) type CommandResult = Result<Vec<u8>>;
@@ -317,8 +317,6 @@ impl<'a> EventAppender<'a> {
         stored_accounts: &HashSet<AccountId>,
         (answers, at): (&[Stored], Micros),
     ) -> store::Result<()> {
-        let changed_offers: Vec<_> = self.offers.iter().filter_map(|id| state.offers.get(id)).collect();
-        offers::put(tx, &changed_offers).await?;
         let changed_approvals: Vec<_> = self.approvals.iter().filter_map(|id| state.approvals.get(id)).collect();
         approvals::put(tx, &changed_approvals).await?;
         let placements = self.placements.iter();
@@ -337,8 +335,8 @@ impl<'a> EventAppender<'a> {
 
     /// Whether the batch changes only the rows of [`Self::changes`].
     pub(in crate::app::writer) fn changes_usual_rows(&self) -> bool {
-        let others = [self.offers.len(), self.approvals.len(), self.placements.len(), self.entry_schools.len()];
-        others == [0; 4] && self.referrals.is_empty() && self.erased.is_empty()
+        let others = [self.approvals.len(), self.placements.len(), self.entry_schools.len(), self.referrals.len()];
+        others == [0; 4] && self.erased.is_empty()
     }
 
     /// The head after the events so far.
@@ -364,6 +362,7 @@ impl<'a> EventAppender<'a> {
             head: &self.head,
             events: &self.events,
             texts: &self.texts,
+            offers: self.offers.iter().filter_map(|id| state.offers.get(id)).collect(),
             ledger: &state.ledger,
             opened,
             moved,

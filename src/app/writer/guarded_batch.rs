@@ -24,6 +24,7 @@ use crate::app::clock::APART;
 use crate::app::eligibility;
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Actor, Programme, RequestId};
+use crate::domain::offer::Party;
 use crate::domain::programme::Command;
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::rules::RulesVersion;
@@ -59,8 +60,11 @@ impl From<StoreError> for Obstacle {
 
 /// Whether kept state can be enough to decide this command.
 pub(super) fn fits(context: &WriterContext, pending: &PendingCommand) -> bool {
-    let command = (pending.submission.request.id, &pending.submission.command);
-    RequiredState::for_commands(&[command], context.clock.now().today).fits_kept_state()
+    let command = &pending.submission.command;
+    // The first contact with the responsible body of a school's offer looks into the register. Others of this kind are rare.
+    !matches!(command, Command::Contact { party: Party::ResponsibleBody, .. })
+        && RequiredState::for_commands(&[(pending.submission.request.id, command)], context.clock.now().today)
+            .fits_kept_state()
 }
 
 /// Tries to write a batch without the lock.
@@ -167,6 +171,10 @@ impl<'a> GuardedBatch<'a> {
         if !filled.missing.is_empty() {
             self.read_missing(kept, permit, &mut filled).await?;
         }
+        let mut contacted = required.contacted_offers.iter().filter_map(|id| filled.state.offers.get(id));
+        if contacted.any(|it| it.school_of_responsible_body().is_some()) {
+            return Err(Obstacle::NeedsLock);
+        }
         Ok(filled)
     }
 
@@ -199,7 +207,8 @@ impl<'a> GuardedBatch<'a> {
     ) -> Result<(), Obstacle> {
         let missing = std::mem::take(&mut filled.missing);
         let accounts = (!missing.caps.is_empty()).then_some((self.programme, missing.caps.as_slice()));
-        let query = BatchQuery { offers: &missing.offers, accounts, trusts: &missing.trusts, ..BatchQuery::NOTHING };
+        let (offers, in_full) = (&missing.offers, &missing.in_full);
+        let query = BatchQuery { offers, in_full, accounts, trusts: &missing.trusts, ..BatchQuery::NOTHING };
         let read = self.read(permit, &self.expected(kept, filled.state.register_seq), query).await?;
         filled.state.register_seq = filled.state.register_seq.or(read.register);
         filled.state.offers.extend(read.offers.into_iter().filter(|(_, it)| it.programme == *self.programme));

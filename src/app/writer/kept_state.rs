@@ -8,20 +8,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use quick_cache::unsync::Cache;
 use tokio::time::{Duration, Instant};
 
+use super::kept_offer::KeptOffer;
 use super::required_state::RequiredState;
 use crate::app::clock::APART;
 use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, RequestId, Uid};
 use crate::domain::ledger::{Account, Owner};
-use crate::domain::offer::Offer;
 use crate::domain::programme::{ProgrammeState, TrustAnswer};
 use crate::domain::register_record::RegisterSeq;
 use crate::domain::time::Micros;
 use crate::store::account_days::AccountDay;
 use crate::store::programmes::Head;
 
-/// The most offers, caps and trusts that are kept for a programme, at some hundred bytes each. Those that were not used lately are
+/// The most offers, caps and trusts that are kept for a programme, at some hundred bytes each; an offer with schools and contacts may
+/// have some kilobytes. Those that were not used lately are
 /// dropped first.
 const KEPT_ENTITIES: usize = 50_000;
 /// The most awards that are kept. Most awards are not used again soon after they were made.
@@ -164,8 +165,7 @@ enum EntityKey {
 
 #[derive(Debug, Clone)]
 enum KeptEntity {
-    /// Without its schools and contacts.
-    Offer(Box<Offer>),
+    Offer(Box<KeptOffer>),
     /// `None` for a cap that is not stored yet.
     Cap(Option<Box<KeptAccount>>),
     /// `None` for a trust that is not in the register.
@@ -184,6 +184,8 @@ struct KeptAccount {
 #[derive(Debug, Default)]
 pub(super) struct MissingState {
     pub(super) offers: Vec<OfferId>,
+    /// Those of `offers` that are needed with their schools and contacts.
+    pub(super) in_full: Vec<OfferId>,
     pub(super) caps: Vec<AccountId>,
     pub(super) trusts: Vec<Uid>,
 }
@@ -268,23 +270,31 @@ impl KeptState {
     /// Fills the initial state of a programme with what the commands of a batch need. Lists what has to be read. Returns `None` if
     /// the commands need an award or the funds, and these are not kept: the batch then takes the lock.
     pub(super) fn fill(&self, required: &RequiredState, state: ProgrammeState) -> Option<FilledState> {
-        let (mut offers, mut caps) = (required.offers_without_schools.clone(), required.caps.clone());
+        let (mut bare_offers, mut caps) = (required.offers_without_schools.clone(), required.caps.clone());
         let looked_for = (BTreeSet::new(), required.trusts.clone());
         let (stored_accounts, known_days, missing) = (HashSet::new(), HashMap::new(), MissingState::default());
         let mut filled = FilledState { state, stored_accounts, known_days, looked_for, missing, missed_caps: 0 };
         for id in &required.awards {
             let award = self.awards.get(id)?;
-            offers.insert(award.offer);
+            bare_offers.insert(award.offer);
             caps.extend(award.cap);
             filled.state.awards.put(award.clone());
         }
         if required.moves_money {
             self.funds.as_ref()?.values().for_each(|it| filled.put_kept(it));
         }
-        for id in offers {
-            match self.entities.get(&EntityKey::Offer(id)) {
-                Some(KeptEntity::Offer(offer)) => drop(filled.state.offers.insert(id, (**offer).clone())),
-                _ => filled.missing.offers.push(id),
+        for id in &required.offers {
+            if let Some(offer) = self.offer(*id).and_then(KeptOffer::in_full) {
+                filled.state.offers.insert(*id, offer);
+            } else {
+                filled.missing.offers.push(*id);
+                filled.missing.in_full.push(*id);
+            }
+        }
+        for id in bare_offers.difference(&required.offers) {
+            match self.offer(*id) {
+                Some(offer) => drop(filled.state.offers.insert(*id, offer.bare().clone())),
+                None => filled.missing.offers.push(*id),
             }
         }
         for id in &caps {
@@ -303,6 +313,11 @@ impl KeptState {
         filled.missed_caps = filled.missing.caps.len();
         filled.looked_for.0 = caps;
         Some(filled)
+    }
+
+    fn offer(&self, id: OfferId) -> Option<&KeptOffer> {
+        let Some(KeptEntity::Offer(offer)) = self.entities.get(&EntityKey::Offer(id)) else { return None };
+        Some(offer)
     }
 
     /// A cap: `Some(None)` if it is known that it is not stored, and `None` if nothing is known.
@@ -333,8 +348,14 @@ impl KeptState {
             self.awards.insert(*id, award.clone());
         }
         for (id, offer) in state.offers {
-            let bare = Offer { schools: BTreeMap::new(), contacts: Vec::new(), ..offer };
-            self.entities.insert(EntityKey::Offer(id), KeptEntity::Offer(Box::new(bare)));
+            let key = EntityKey::Offer(id);
+            if let Some(mut kept) = self.entities.get_mut(&key)
+                && let KeptEntity::Offer(kept) = &mut *kept
+            {
+                kept.replace(offer);
+                continue;
+            }
+            self.entities.insert(key, KeptEntity::Offer(Box::new(KeptOffer::new(offer))));
         }
         if let Some(seq) = state.register_seq {
             if self.register_seq != Some(seq) {

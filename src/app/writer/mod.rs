@@ -17,6 +17,7 @@
 mod batch;
 mod event_appender;
 mod guarded_batch;
+mod kept_offer;
 mod kept_state;
 mod load_register;
 mod load_state;
@@ -227,7 +228,7 @@ impl Writer {
     pub(super) async fn adopt_rules(&self, programme: &Programme) -> Result<bool> {
         let context = &self.context;
         let adoption = with_retry(|| async {
-            let locked = batch::lock(context, context.store.write_permit().await?, programme).await?;
+            let locked = batch::lock(context, context.store.batch_permit().await?, programme).await?;
             if locked.has_older_rules() {
                 batch::write(context, locked, programme, &[], &mut StateKeeper::default()).await.map(Some)
             } else {

@@ -109,13 +109,13 @@ impl RequiredState {
             || !self.approved_referrals.is_empty()
     }
 
-    /// Whether kept state can be enough for the commands: offers without their schools, awards without their movements, accounts and
-    /// partner trusts. All fields are listed, so that a new one must be considered.
+    /// Whether kept state can be enough for the commands: offers, awards without their movements, accounts and partner trusts. All
+    /// fields are listed, so that a new one must be considered. An offer that follows the register needs the lock for its contacts.
     pub(super) fn fits_kept_state(&self) -> bool {
         let Self {
             identifies,
             moves_money: _,
-            offers,
+            offers: _,
             contacted_offers: _,
             offers_without_schools: _,
             offers_with_awards,
@@ -142,7 +142,6 @@ impl RequiredState {
             approved_referrals: _,
         } = self;
         let others_are_empty = [
-            offers.is_empty(),
             offers_with_awards.is_empty(),
             awards_with_movements.is_empty(),
             claims.is_empty(),

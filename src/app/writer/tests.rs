@@ -28,7 +28,7 @@ async fn the_commands_of_a_programme_are_recorded_in_their_order_over_batches() 
     let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1]].concat()).await;
     let programme_name = programme("2021-22");
     let offers = offers(&test_app, &programme_name).await;
-    let permit = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().batch_permit().await.unwrap();
     let queued = (0..BATCH_COMMANDS + 100).map(|n| submit(&test_app, &programme_name, note(offers[n % offers.len()])));
     let (sent, ()) = join(join_all(queued), async { drop(permit) }).await;
     let sent: Vec<RequestId> = sent.into_iter().map(|it| it.unwrap()).collect();
@@ -44,7 +44,7 @@ async fn programmes_that_share_a_writer_take_turns() {
     let test_app = TestApp::with_files(&[&AUGUST[..], &MONTHS[..1], &MARCH[..], &[LAST_MONTH]].concat()).await;
     let (busy, quiet) = (programme("2021-22"), programme("2022-23"));
     let (busy_offers, quiet_offers) = (offers(&test_app, &busy).await, offers(&test_app, &quiet).await);
-    let permit = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().batch_permit().await.unwrap();
     let answered = AtomicUsize::new(0);
     let flood = join_all((0..3 * BATCH_COMMANDS).map(|n| {
         let request = submit(&test_app, &busy, note(busy_offers[n % busy_offers.len()]));
@@ -107,7 +107,7 @@ async fn a_command_whose_answer_cannot_be_encoded_writes_nothing() {
         encoders: AnswerEncoders { answer, ..EMPTY_ENCODERS },
         ..submission(&programme_name, note(offer))
     };
-    let permit = test_app.app.store().write_permit().await.unwrap();
+    let permit = test_app.app.store().batch_permit().await.unwrap();
     let first = submit(&test_app, &programme_name, note(offer));
     let last = submit(&test_app, &programme_name, note(offer));
     let id = unencodable.request.id;

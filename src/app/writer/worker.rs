@@ -71,7 +71,7 @@ impl Worker<'_> {
     async fn write_batch(self, batch: &mut TakenBatch<'_, '_>, keeper: &mut StateKeeper) {
         let Self { context, programme } = self;
         // If there is no permit, or the programme cannot be locked now, `write_and_answer` tries again.
-        let mut permit = context.store.write_permit().await.ok();
+        let mut permit = context.store.batch_permit().await.ok();
         let mut has_attempted = false;
         // A batch whose first command needs the lock takes it first, as long as nothing else was taken from the queue.
         let fits = batch.commands.iter().all(|it| guarded_batch::fits(context, it));
@@ -98,7 +98,7 @@ impl Worker<'_> {
         let lock = async {
             let permit = match permit {
                 Some(permit) => permit,
-                None => context.store.write_permit().await?,
+                None => context.store.batch_permit().await?,
             };
             batch::lock(context, permit, programme).await
         };
@@ -314,7 +314,7 @@ async fn write_with_retry(
         let (batch, progress) = &mut *shared;
         let locked = match progress.locked.take() {
             Some(locked) => locked,
-            None => batch::lock(context, context.store.write_permit().await?, programme).await?,
+            None => batch::lock(context, context.store.batch_permit().await?, programme).await?,
         };
         if !progress.has_attempted {
             drop_disconnected_and_expired(batch);

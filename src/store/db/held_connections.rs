@@ -1,6 +1,7 @@
 //! Connections of PostgreSQL that stay with their user between two statements. A connection that goes back to its pool is asked for one
 //! more answer, and the next statement gets another connection: two more round trips for a caller that is alone.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,18 @@ pub(in crate::store) struct HeldConnections {
     pool: DatabaseConnection,
     /// The connections that no statement uses, the last used one at the end; `None` once the store is closed.
     idle: Arc<Mutex<Option<Vec<HeldConnection>>>>,
+    /// How many users wait for a connection of the pool.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A user that takes a connection of the pool. As long as it waits, the pool gets the connections that it has no others for.
+#[derive(Debug)]
+pub(in crate::store) struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// A connection that was taken.
@@ -31,7 +44,8 @@ pub(in crate::store) struct HeldConnection {
 
 impl HeldConnections {
     pub(in crate::store) fn of(pool: &DatabaseConnection) -> Self {
-        Self { pool: pool.clone(), idle: Arc::new(Mutex::new(Some(Vec::new()))) }
+        let (idle, waiting) = (Arc::new(Mutex::new(Some(Vec::new()))), Arc::new(AtomicUsize::new(0)));
+        Self { pool: pool.clone(), idle, waiting }
     }
 
     /// Takes a connection: a held one that was used just now, or else one of the pool, which tests it if it was idle for long.
@@ -48,6 +62,7 @@ impl HeldConnections {
             let others = self.idle().as_mut().map(std::mem::take).unwrap_or_default();
             others.into_iter().chain([held]).for_each(HeldConnection::close);
         }
+        let _waiting = self.wait_for_pool();
         let acquired = self.pool.get_postgres_connection_pool().acquire().await;
         let connection = acquired.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
         let now = Instant::now();
@@ -58,9 +73,31 @@ impl HeldConnections {
     /// tests it.
     pub(in crate::store) fn hold(&self, held: HeldConnection) {
         let is_old = held.taken_from_pool.elapsed() > HELD_FOR;
-        if let Some(idle) = self.idle().as_mut().filter(|_| !is_old) {
+        let mut idle = self.idle();
+        if let Some(idle) = idle.as_mut().filter(|_| !is_old && !self.lacks_connections()) {
             idle.push(HeldConnection { last_used: Instant::now(), ..held });
         }
+    }
+
+    /// Notes that somebody is going to take a connection of the pool itself, until the returned value is dropped. If the pool has too
+    /// few, it gets back a held one. There are as many connections as permits, so each that is waited for is held or will be free.
+    pub(in crate::store) fn wait_for_pool(&self) -> Waiting<'_> {
+        let mut idle = self.idle();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let given_back = idle.as_mut().filter(|_| self.lacks_connections()).and_then(Vec::pop);
+        drop(idle);
+        // The pool would wait for an answer of a dead connection, so one that was idle for long is closed. The pool opens another.
+        if let Some(old) = given_back.filter(|it| it.last_used.elapsed() >= TEST_AFTER_IDLE) {
+            old.close();
+        }
+        Waiting(&self.waiting)
+    }
+
+    /// Whether more users wait for a connection of the pool than it has unused and may still open.
+    fn lacks_connections(&self) -> bool {
+        let pool = self.pool.get_postgres_connection_pool();
+        let unopened = pool.options().get_max_connections().saturating_sub(pool.size()) as usize;
+        self.waiting.load(Ordering::SeqCst) > pool.num_idle().saturating_add(unopened)
     }
 
     /// The number of connections that no statement uses.

@@ -12,12 +12,13 @@ use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait as _,
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::held_connections::Waiting;
 use super::write_health::Pending;
 use super::{answer_check, commit_notices};
-use crate::store::{Backend, Conn, Readable, Result, Store, StoreError};
+use crate::store::{Backend, Conn, GuardedWriter, Readable, Result, Store, StoreError};
 
 /// How long a check of the storage waits for its permit to write.
 const PROBE_PERMIT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,6 +42,11 @@ pub struct WriteTx {
     tx: DatabaseTransaction,
     backend: Backend,
     _permit: WritePermit,
+}
+
+async fn permit_of(permits: &Arc<Semaphore>) -> Result<WritePermit> {
+    let permit = Arc::clone(permits).acquire_owned().await;
+    permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
 }
 
 /// An error that ends a transaction.
@@ -71,14 +77,21 @@ pub struct ReadTx {
 }
 
 impl Store {
-    /// Waits for a permit to write. Permits are given in the order of the requests, so that programmes that share a connection
-    /// alternate.
+    /// Waits for a permit to write something else than a batch. Permits are given in the order of the requests.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the store is being closed.
     pub async fn write_permit(&self) -> Result<WritePermit> {
-        let permit = Arc::clone(&self.write_permits).acquire_owned().await;
-        permit.map(|permit| WritePermit { _permit: permit }).map_err(|_| StoreError::Unavailable("closing".to_owned()))
+        permit_of(&self.write_permits).await
+    }
+
+    /// Waits for a permit to write a batch. Permits are given in the order of the requests, so that programmes that share a
+    /// connection alternate.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the store is being closed.
+    pub async fn batch_permit(&self) -> Result<WritePermit> {
+        permit_of(&self.batch_permits).await
     }
 
     /// Begins a write transaction: READ COMMITTED on PostgreSQL, IMMEDIATE on SQLite (a plain BEGIN fails with concurrent
@@ -99,7 +112,16 @@ impl Store {
     /// rows by key, so PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. [`crate::store::programmes::lock`]
     /// checks the schema version.
     pub async fn begin_batch(&self, permit: WritePermit) -> Result<WriteTx> {
+        let _waiting = self.wait_for_batch_pool();
         self.begin(&self.batch_writes, permit).await
+    }
+
+    /// Notes that a batch is going to take a connection of the pool, and not one that is held; `None` on SQLite.
+    fn wait_for_batch_pool(&self) -> Option<Waiting<'_>> {
+        match &self.guarded_writes {
+            GuardedWriter::Postgres(held) => Some(held.wait_for_pool()),
+            GuardedWriter::Sqlite(_) => None,
+        }
     }
 
     async fn begin(&self, pool: &DatabaseConnection, permit: WritePermit) -> Result<WriteTx> {
@@ -294,13 +316,15 @@ impl Readable for WriteTx {
 pub(in crate::store) struct BatchReader<'a> {
     store: &'a Store,
     pending: Pending,
+    _waiting: Option<Waiting<'a>>,
     _permit: &'a WritePermit,
 }
 
 impl Store {
     /// A reader for what a batch needs before it is decided without a lock. It must be ended with [`BatchReader::end`].
     pub(in crate::store) fn batch_reader<'a>(&'a self, permit: &'a WritePermit) -> BatchReader<'a> {
-        BatchReader { store: self, pending: Pending::new(Arc::clone(&self.write_health)), _permit: permit }
+        let pending = Pending::new(Arc::clone(&self.write_health));
+        BatchReader { store: self, pending, _waiting: self.wait_for_batch_pool(), _permit: permit }
     }
 }
 

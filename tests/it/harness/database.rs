@@ -79,6 +79,14 @@ impl Db {
         Self(Arc::new(Kind::OwnCluster(cluster)))
     }
 
+    /// The database's own cluster. Panics if the cluster is shared, or for SQLite.
+    pub(crate) fn own_cluster(&self) -> &cluster::Cluster {
+        match &*self.0 {
+            Kind::OwnCluster(cluster) => cluster,
+            Kind::Sqlite(_) | Kind::Postgres(_) => panic!("not a cluster of its own"),
+        }
+    }
+
     /// A SQLite database in this folder.
     pub(crate) fn sqlite_in(folder: &Path) -> Self {
         Self(Arc::new(Kind::Sqlite(sqlite::create_in(Path::new(TSIO), folder))))
@@ -87,10 +95,7 @@ impl Db {
     /// Ends the database's own cluster as a power cut would, and starts it again. Panics if the cluster is shared, or
     /// for SQLite.
     pub(crate) fn crash(&self) {
-        match &*self.0 {
-            Kind::OwnCluster(cluster) => cluster.crash(),
-            Kind::Sqlite(_) | Kind::Postgres(_) => panic!("not a cluster of its own"),
-        }
+        self.own_cluster().crash();
     }
 
     /// The URL for the option `--database`.

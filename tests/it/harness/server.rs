@@ -39,6 +39,16 @@ impl Server {
         Self::started_by(Path::new(TSIO), db, extra)
     }
 
+    /// Starts a server that keeps no state between batches, so that each of them takes the lock of its programme.
+    pub(crate) fn start_with_lock(db: &Db, extra: &[&str]) -> Self {
+        Self::begin(Path::new(TSIO), db, extra, &[("TSIO_LOSE_STATE", "100")])
+    }
+
+    /// Starts a server that loses its state before half of its batches, so that batches with and without the lock alternate.
+    pub(crate) fn start_losing_state(db: &Db) -> Self {
+        Self::start_in(db, &[("TSIO_LOSE_STATE", "50")])
+    }
+
     /// Starts a server of this program, with these further arguments to `serve`.
     pub(crate) fn started_by(program: &Path, db: &Db, extra: &[&str]) -> Self {
         Self::begin(program, db, extra, &[])

@@ -64,7 +64,7 @@ fn few_descriptors_lock_out_no_caller() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("few");
-        fs::write(&program, format!("#!/bin/sh\nulimit -n 68\nexec {TSIO} \"$@\"\n")).unwrap();
+        fs::write(&program, format!("#!/bin/sh\nulimit -n 72\nexec {TSIO} \"$@\"\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let test_server = TestServer::start_by(&program, &Db::sqlite(), "");
         test_server.wait_for_log("fewer connections than configured");

@@ -43,9 +43,9 @@ pub(in crate::grpc) use stream::Connection;
 
 /// The longest wait for a free descriptor, or for a closing connection, before the next connection is accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The descriptors of the database. PostgreSQL: 16 reading connections, 4 writing ones, 8 for batches, and 1 connection that is
+/// The descriptors of the database. PostgreSQL: 16 reading connections, 4 writing ones, 12 for batches, and 1 connection that is
 /// being replaced. SQLite needs fewer: 6 connections with 3 files each, and the lock.
-const DATABASE_DESCRIPTORS: usize = 16 + 4 + 8 + 1;
+const DATABASE_DESCRIPTORS: usize = 16 + 4 + 12 + 1;
 /// The descriptors of the process: 3 standard streams, 5 of the runtime and its signals, 2 listeners, and 2 short-lived
 /// files or connections, for example to fetch the issuer's keys.
 const PROCESS_DESCRIPTORS: usize = 3 + 5 + 2 + 2;
@@ -182,9 +182,9 @@ mod tests {
         assert_eq!(limits().reduced_to(1_024), limits());
         // The database, the process, accepting, and the scrapes: four that are read, four that are answered, one that
         // arrives.
-        assert_eq!(RESERVED_DESCRIPTORS, 29 + 12 + 2 + 9);
-        assert_eq!(limits().reduced_to(851).all, 799);
-        let few = limits().reduced_to(68);
+        assert_eq!(RESERVED_DESCRIPTORS, 33 + 12 + 2 + 9);
+        assert_eq!(limits().reduced_to(855).all, 799);
+        let few = limits().reduced_to(72);
         assert_eq!((few.all, few.unknown, few.unknown_per_address), (16, 8, 8));
         assert_eq!(few.per_caller, NonZeroUsize::new(2));
         assert_eq!(limits().reduced_to(10).all, MIN_CONNECTIONS);
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_small_limit_is_not_raised_when_the_total_is_reduced() {
         let small = ConnectionLimits { unknown_per_address: 3, per_caller: NonZeroUsize::new(1), ..limits() };
-        let few = small.reduced_to(68);
+        let few = small.reduced_to(72);
         assert_eq!((few.all, few.unknown), (16, 8));
         assert_eq!((few.unknown_per_address, few.per_caller), (3, NonZeroUsize::new(1)));
     }
