@@ -40,7 +40,7 @@ impl TermsCache {
     /// cannot be parsed.
     pub(in crate::app) async fn get_or_load(
         &self,
-        from: &impl Readable,
+        from: &dyn Readable,
         programme: &Programme,
     ) -> Result<Arc<LoadedScheme>> {
         if let Some(loaded) = self.cached(programme) {

@@ -42,7 +42,7 @@ pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountD
 }
 
 /// The changes of these funds on the days after `day`: the account, the day and the change.
-pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> Result<Vec<(AccountId, Date, i64)>> {
+pub async fn after(from: &dyn Readable, accounts: &[AccountId], day: Date) -> Result<Vec<(AccountId, Date, i64)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
     let of_accounts = id_in(&conn, "account_id", 1);
@@ -52,7 +52,7 @@ pub async fn after(from: &impl Readable, accounts: &[AccountId], day: Date) -> R
 }
 
 /// Every daily change of a programme's funds, by fund and stored day, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<(AccountId, String), i64>> {
     let sql = "SELECT account_id, CAST(on_day AS TEXT), change FROM account_days WHERE programme = $1";
     let change = |row: &QueryResult| <(AccountId, String, i64)>::of(row).map(|(.., change)| change);
     read_each(&from.at(), sql, vec![programme.as_str().into()], FromRow::of, change).await

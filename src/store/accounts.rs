@@ -131,7 +131,7 @@ fn row_of(it: &Account, days: &AccountDays) -> AccountRow {
 
 /// The stored funds of a programme, or of all programmes, in the order of programme, strand and region. The national fund of a
 /// strand comes first. A fund is stored only after its first entry.
-pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
+pub async fn funds(from: &dyn Readable, programme: Option<&Programme>) -> Result<Vec<(Programme, Account)>> {
     let order = "ORDER BY programme, strand, COALESCE(region, '')";
     let (condition, values) = match programme {
         Some(programme) => ("AND programme = $1", vec![programme.as_str().into()]),
@@ -142,7 +142,7 @@ pub async fn funds(from: &impl Readable, programme: Option<&Programme>) -> Resul
 }
 
 /// Those of these accounts that are stored, in any order.
-pub async fn find(from: &impl Readable, accounts: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
+pub async fn find(from: &dyn Readable, accounts: &[AccountId]) -> Result<Vec<(Programme, Account)>> {
     let conn = from.at();
     let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
     let sql = format!("SELECT {} FROM accounts WHERE {}", ProgrammeAccount::names(), id_in(&conn, "id", 1));
@@ -172,7 +172,7 @@ pub(super) fn add_all_query(queries: &mut MultiQuery, programme: &Programme, mos
 }
 
 /// The stored caps of these offers. A cap is stored once something was awarded under it.
-pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
+pub async fn caps(from: &dyn Readable, offers: &[OfferId]) -> Result<Vec<Account>> {
     let conn = from.at();
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
     let (names, of_offers) = (ProgrammeAccount::names(), id_in(&conn, "offer_id", 1));
@@ -185,7 +185,7 @@ pub async fn caps(from: &impl Readable, offers: &[OfferId]) -> Result<Vec<Accoun
 pub type AccountWithDays = (Account, Vec<(Date, i64)>);
 
 /// Every stored account of a programme, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AccountId, AccountWithDays>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<AccountId, AccountWithDays>> {
     let sql = format!("SELECT {} FROM accounts WHERE programme = $1", ProgrammeAccount::names());
     let account = |row: &QueryResult| read_with_days(ProgrammeAccount::of(row)?);
     read_each(&from.at(), &sql, vec![programme.as_str().into()], AccountId::of, account).await

@@ -23,7 +23,7 @@ use crate::store::db::page::Page;
 /// Finds approvals with these ids, open approvals about these subjects, and approvals that requests with these ids opened. The
 /// requests may be of any caller.
 pub async fn find(
-    from: &impl Readable,
+    from: &dyn Readable,
     ids: &[ApprovalId],
     subjects: &[Uuid],
     requests: &[RequestId],
@@ -47,7 +47,7 @@ pub async fn find(
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Approval>> {
+pub async fn open(from: &dyn Readable, programme: &Programme) -> Result<Vec<Approval>> {
     let open = approval::Entity::find()
         .filter(approval::Column::Programme.eq(programme.as_str()))
         .filter(approval::Column::State.eq(ApprovalState::Open.name()));
@@ -58,13 +58,13 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<App
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn past(from: &impl Readable, now: Micros) -> Result<Vec<Approval>> {
+pub async fn past(from: &dyn Readable, now: Micros) -> Result<Vec<Approval>> {
     let expired = approval::Entity::find().filter(state_at(now).eq(ApprovalState::Expired.name()));
     expired.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// Every approval of a programme, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<ApprovalId, Approval>> {
     let sql = format!("SELECT *, {} AS since_rules FROM approvals WHERE programme = $1", since_rules_sql("opened_seq"));
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
@@ -77,7 +77,7 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
 }
 
 /// Every approval about reference data, for `verify`.
-pub async fn about_imports(from: &impl Readable) -> Result<VerifyRows<ApprovalId, Approval>> {
+pub async fn about_imports(from: &dyn Readable) -> Result<VerifyRows<ApprovalId, Approval>> {
     let id = |row: &QueryResult| Ok(ApprovalId(row.try_get("", "id")?));
     let read = |row: &QueryResult| decode(approval::Model::from_query_result(row, "")?);
     read_each(&from.at(), "SELECT * FROM approvals WHERE programme IS NULL", vec![], id, read).await
@@ -175,7 +175,7 @@ fn region(statement: Option<&Statement>) -> Option<String> {
 }
 
 /// A page of the approvals that are visible to a caller.
-pub async fn page(from: &impl Readable, visible_approvals: &VisibleApprovals<'_>, page: Page) -> Result<Vec<Approval>> {
+pub async fn page(from: &dyn Readable, visible_approvals: &VisibleApprovals<'_>, page: Page) -> Result<Vec<Approval>> {
     let mut in_view = Cond::any();
     for (action, reach) in &visible_approvals.actions {
         in_view = in_view.add(action_within(*action, reach));

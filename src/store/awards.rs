@@ -213,13 +213,13 @@ impl AwardField {
 }
 
 /// Those of these awards that exist, by id.
-pub async fn find(from: &impl Readable, awards: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
+pub async fn find(from: &dyn Readable, awards: &[AwardId]) -> Result<BTreeMap<AwardId, Award>> {
     let awards: Vec<Uuid> = awards.iter().map(|id| id.0).collect();
     find_by(&from.at(), "id", &awards).await
 }
 
 /// Every award of these offers, by id.
-pub async fn of_offers(from: &impl Readable, offers: &[OfferId]) -> Result<BTreeMap<AwardId, Award>> {
+pub async fn of_offers(from: &dyn Readable, offers: &[OfferId]) -> Result<BTreeMap<AwardId, Award>> {
     let offers: Vec<Uuid> = offers.iter().map(|id| id.0).collect();
     find_by(&from.at(), "offer_id", &offers).await
 }
@@ -234,7 +234,7 @@ async fn find_by(conn: &Conn<'_>, column: &str, requested: &[Uuid]) -> Result<BT
 }
 
 /// Every award of a programme with its bookings and invoices, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<AwardId, Award>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let read = |row: &QueryResult| {
@@ -270,7 +270,7 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
 }
 
 /// The programme of each of these awards; an award that does not exist is left out.
-pub async fn programme_of(from: &impl Readable, awards: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
+pub async fn programme_of(from: &dyn Readable, awards: &[AwardId]) -> Result<Vec<(AwardId, Programme)>> {
     let conn = from.at();
     let awards: Vec<Uuid> = awards.iter().map(|id| id.0).collect();
     let sql = format!("SELECT id, programme FROM awards WHERE {}", id_in(&conn, "id", 1));
@@ -279,7 +279,7 @@ pub async fn programme_of(from: &impl Readable, awards: &[AwardId]) -> Result<Ve
 
 /// A page of awards under offers within reach.
 pub async fn page(
-    from: &impl Readable,
+    from: &dyn Readable,
     reach: &Reach,
     filter: &AwardFilter,
     page: Page,
@@ -316,7 +316,7 @@ pub async fn page(
 /// The awards of fees in a programme whose leader has one of these keys. Awards that an earlier version of the program stored
 /// without a key are compared in memory.
 pub async fn of_leaders(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     keys: &BTreeSet<String>,
 ) -> Result<BTreeMap<AwardId, Award>> {

@@ -52,7 +52,7 @@ row! {
 }
 
 /// The rows of these groups in every file that was ever imported.
-pub async fn groups(from: &impl Readable, uids: &[Uid]) -> Result<Vec<Group>> {
+pub async fn groups(from: &dyn Readable, uids: &[Uid]) -> Result<Vec<Group>> {
     let conn = from.at();
     let (names, in_uids) = (GroupRow::names(), value_in(&conn, "uid", 1));
     let sql = format!(
@@ -76,7 +76,7 @@ pub enum MembershipAt<'a> {
 }
 
 /// The selected memberships in every file of membership that was ever imported.
-pub async fn members(from: &impl Readable, selection: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
+pub async fn members(from: &dyn Readable, selection: MembershipAt<'_>) -> Result<Vec<CitedMember>> {
     #[derive(FromQueryResult)]
     struct Row {
         import_id: Uuid,
@@ -114,7 +114,7 @@ pub struct Predecessor {
 
 /// The predecessors of these schools in every file of links that was ever imported. A link counts
 /// whether the file prints it at the school or at its predecessor.
-pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
+pub async fn predecessors(from: &dyn Readable, urns: &[Urn]) -> Result<Vec<Predecessor>> {
     #[derive(FromQueryResult)]
     struct Row {
         import_id: Uuid,
@@ -139,7 +139,7 @@ pub async fn predecessors(from: &impl Readable, urns: &[Urn]) -> Result<Vec<Pred
 }
 
 /// Those of a programme's events that have these numbers, without their entries. Events that cannot be read are left out.
-pub async fn of_numbers(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
+pub async fn of_numbers(from: &dyn Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Event>> {
     let conn = from.at();
     let seqs: Vec<i64> = seqs.iter().map(|it| it.0).collect();
     let found = events::each_numbered(&conn, programme, numbers(&conn, &seqs)).await?;

@@ -94,7 +94,7 @@ fn row_of((award, it): (AwardId, &Invoice)) -> InvoiceRow {
 }
 
 /// The payments of invoices with these references, of all issuers and programmes, by claim.
-pub async fn payments(from: &impl Readable, references: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
+pub async fn payments(from: &dyn Readable, references: &[Reference]) -> Result<HashMap<ClaimKey, ClaimPayments>> {
     let mut found: HashMap<ClaimKey, ClaimPayments> = HashMap::new();
     if references.is_empty() {
         return Ok(found);
@@ -145,7 +145,7 @@ fn reference(text: &str) -> Result<Reference> {
 /// The draws without an invoice under these offers that were not undone. Each is an award with the number, the day and the
 /// amount of the draw's event.
 pub async fn draws_without_invoice(
-    from: &impl Readable,
+    from: &dyn Readable,
     offers: &[OfferId],
 ) -> Result<Vec<(AwardId, (Seq, Date, i64))>> {
     if offers.is_empty() {

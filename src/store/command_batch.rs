@@ -81,7 +81,7 @@ pub struct BatchState {
 }
 
 /// Reads the requested data in one round trip.
-pub async fn read(from: &impl Readable, query: BatchQuery<'_>) -> Result<BatchState> {
+pub async fn read(from: &dyn Readable, query: BatchQuery<'_>) -> Result<BatchState> {
     let conn = from.at();
     let mut queries = MultiQuery::default();
     let requests = non_empty(query.requests).map(|it| requests::add_query(&conn, &mut queries, it));
@@ -133,7 +133,7 @@ pub async fn read_without_lock(store: &Store, permit: &WritePermit, query: Batch
 }
 
 /// Reads the stored answers of these requests; a request without one is left out.
-pub async fn answered(from: &impl Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
+pub async fn answered(from: &dyn Readable, requests: &[(&Actor, RequestId)]) -> Result<Vec<Stored>> {
     Ok(read(from, BatchQuery { requests, ..BatchQuery::NOTHING }).await?.answers)
 }
 

@@ -96,7 +96,7 @@ row! {
 /// before the programme first adopted rules do not count, because the rules before that did not add such amounts up. An event has
 /// an approval if the event before it gave one for the same request.
 pub async fn moved_alone(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     funds: &[AccountId],
     since: Micros,
@@ -148,7 +148,7 @@ fn position_query(backend: Backend) -> String {
 }
 
 /// The number of a programme's last entry; 0 if there is none.
-pub async fn last(from: &impl Readable, programme: &Programme) -> Result<EntrySeq> {
+pub async fn last(from: &dyn Readable, programme: &Programme) -> Result<EntrySeq> {
     last_seq(from, &SOURCE, programme).await.map(EntrySeq)
 }
 
@@ -205,7 +205,7 @@ impl FetchedEntries {
 
 /// The same entries as [`for_verify`], each decoded separately, so that an unreadable one does not hide the others.
 pub async fn each_for_verify(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     (first, last): (EntrySeq, EntrySeq),
     limit: u64,
@@ -322,7 +322,7 @@ pub struct Sums {
 
 /// The sums of those entries of a fund that count, for each financial year, in the order of the years.
 pub async fn position(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     fund: AccountId,
     query: PositionQuery,

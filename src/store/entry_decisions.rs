@@ -51,7 +51,7 @@ fn decode(row: &QueryResult) -> Result<(Programme, EntryDecision)> {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<EntryDecision>> {
+pub async fn of_programme(from: &dyn Readable, programme: &Programme) -> Result<Vec<EntryDecision>> {
     let values: Vec<Value> = vec![programme.as_str().into()];
     let found = rows(&from.at(), OF_PROGRAMME, values).await?;
     found.iter().map(|row| decode(row).map(|(_, decision)| decision)).collect()
@@ -61,7 +61,7 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
 ///
 /// # Errors
 /// [`StoreError::Unavailable`], [`StoreError::Unreadable`].
-pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
+pub async fn of_school(from: &dyn Readable, school: Urn) -> Result<Vec<(Programme, EntryDecision)>> {
     let values: Vec<Value> = vec![i64::from(school.get()).into()];
     rows(&from.at(), OF_SCHOOL, values).await?.iter().map(decode).collect()
 }
@@ -70,7 +70,7 @@ pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Program
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]. A row that cannot be read is an error within the result.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<Urn, EntryDecision>> {
     let school = |row: &QueryResult| urn(row.try_get("", "urn")?);
     let decision = |row: &QueryResult| decode(row).map(|(_, decision)| decision);
     read_each(&from.at(), OF_PROGRAMME, vec![programme.as_str().into()], school, decision).await

@@ -169,7 +169,7 @@ impl Events {
 
 /// The same events as [`for_verify`], each decoded separately, so that an unreadable one does not hide the others.
 pub async fn each_for_verify(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     (first, last): (Seq, Seq),
     limit: u64,
@@ -187,7 +187,7 @@ pub(super) async fn each_numbered(conn: &Conn<'_>, programme: &Programme, seqs: 
 }
 
 /// The number of a programme's last event; 0 if there is none.
-pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
+pub async fn last(from: &dyn Readable, programme: &Programme) -> Result<Seq> {
     last_seq(from, &SOURCE, programme).await.map(Seq)
 }
 
@@ -195,7 +195,7 @@ pub async fn last(from: &impl Readable, programme: &Programme) -> Result<Seq> {
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
-pub async fn page(from: &impl Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
+pub async fn page(from: &dyn Readable, programme: &Programme, after: Seq, limit: u64) -> Result<Vec<Recorded>> {
     let sql = format!("SELECT {} FROM events WHERE programme = $1 AND seq > $2 ORDER BY seq LIMIT $3", SOURCE.names());
     let values = vec![programme.as_str().into(), after.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
     select_events(&from.at(), &sql, values).await
@@ -236,7 +236,7 @@ impl EventField {
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
 pub async fn page_of_offer(
-    from: &impl Readable,
+    from: &dyn Readable,
     offer: OfferId,
     condition: Option<&Condition<EventField>>,
     page: Page<i64>,
@@ -253,7 +253,7 @@ pub async fn page_of_offer(
 ///
 /// # Errors
 /// [`StoreError::Unreadable`] for an event this program cannot read.
-pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: Seq) -> Result<Vec<Recorded>> {
+pub async fn of_offers_before(from: &dyn Readable, offers: &[OfferId], before: Seq) -> Result<Vec<Recorded>> {
     if offers.is_empty() {
         return Ok(Vec::new());
     }
@@ -265,7 +265,7 @@ pub async fn of_offers_before(from: &impl Readable, offers: &[OfferId], before: 
 }
 
 /// The texts of these events that have not been erased.
-pub async fn texts(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Text>> {
+pub async fn texts(from: &dyn Readable, programme: &Programme, seqs: &[Seq]) -> Result<Vec<Text>> {
     let conn = from.at();
     let seq_numbers: Vec<i64> = seqs.iter().map(|seq| seq.0).collect();
     let sql = format!("SELECT {} FROM texts WHERE programme = $1 AND {}", Text::names(), value_in(&conn, "seq", 2));
@@ -274,7 +274,7 @@ pub async fn texts(from: &impl Readable, programme: &Programme, seqs: &[Seq]) ->
 
 /// The texts of a programme between two event numbers, for `verify`. Includes texts whose event does not exist.
 pub async fn texts_for_verify(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     (first, last): (Seq, Seq),
 ) -> Result<VerifyRows<Seq, Text>> {

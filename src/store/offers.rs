@@ -30,7 +30,7 @@ use crate::store::db::row::{Column, Row, column_count, concatenated, with_blank}
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
 
 /// Those of these offers that exist, by id, with their schools and contacts.
-pub async fn find(from: &impl Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
+pub async fn find(from: &dyn Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows = with_version(offer::Entity::find().filter(uuid_in(&conn, offer::Column::Id, &ids)));
@@ -120,7 +120,7 @@ const BARE_COLUMNS: &[Column] = {
 };
 
 /// Every offer of a programme, by id.
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
+pub async fn of_programme(from: &dyn Readable, programme: &Programme) -> Result<BTreeMap<OfferId, Offer>> {
     let conn = from.at();
     let find = offer::Entity::find().filter(offer::Column::Programme.eq(programme.as_str()));
     with_parts(&conn, with_version(find).all(&conn.db).await?).await
@@ -128,7 +128,7 @@ pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result
 
 /// The offers of a programme to these recipients.
 pub async fn to_recipients(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     recipients: &[Recipient],
 ) -> Result<BTreeMap<OfferId, Offer>> {
@@ -148,7 +148,7 @@ pub async fn to_recipients(
 }
 
 /// Every offer of a programme with its schools and contacts, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<OfferId, Offer>> {
     let conn = from.at();
     let value = || vec![programme.as_str().into()];
     let id = |row: &QueryResult| Ok(OfferId(row.try_get("", "id")?));
@@ -187,7 +187,7 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
 
 /// The open offers within reach that list these schools: the id of each offer, by school.
 pub async fn listing(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     reach: &Reach,
     urns: &[Urn],
@@ -205,7 +205,7 @@ pub async fn listing(
 }
 
 /// The programme of each of these offers; an offer that does not exist is left out.
-pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
+pub async fn programmes(from: &dyn Readable, ids: &[OfferId]) -> Result<Vec<(OfferId, Programme)>> {
     let conn = from.at();
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let rows: Vec<(Uuid, String)> = offer::Entity::find()
@@ -220,7 +220,7 @@ pub async fn programmes(from: &impl Readable, ids: &[OfferId]) -> Result<Vec<(Of
 }
 
 /// The number of schools on a programme's open offers.
-pub async fn count_listed(from: &impl Readable, programme: &Programme) -> Result<u64> {
+pub async fn count_listed(from: &dyn Readable, programme: &Programme) -> Result<u64> {
     let find = offer_school::Entity::find()
         .filter(offer_school::Column::Programme.eq(programme.as_str()))
         .filter(offer_school::Column::Open.eq(true));

@@ -35,12 +35,12 @@ fn select_months() -> String {
 }
 
 /// Every row of an import.
-pub async fn all(from: &impl Readable, import: &Import) -> Result<Vec<MonthRow>> {
+pub async fn all(from: &dyn Readable, import: &Import) -> Result<Vec<MonthRow>> {
     months(from, import, &select_months(), vec![import.id.0.into()]).await
 }
 
 /// The rows of an import about these schools.
-pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> Result<Vec<MonthRow>> {
+pub async fn of_schools(from: &dyn Readable, import: &Import, urns: &[Urn]) -> Result<Vec<MonthRow>> {
     let conn = from.at();
     let sql = format!("{} AND {}", select_months(), value_in(&conn, "r.urn", 2));
     let urn_list = numbers(&conn, &super::register::urn_numbers(urns));
@@ -54,7 +54,7 @@ pub async fn of_schools(from: &impl Readable, import: &Import, urns: &[Urn]) -> 
 /// * of the other rows, those that have a current grade among `grades` or a judgement under a lower URN than the school's, unless
 ///   an import of `older` has the same judgements for the school.
 pub async fn decisive_rows(
-    from: &impl Readable,
+    from: &dyn Readable,
     import: &Import,
     newer: &[&Import],
     older: &[&Import],
@@ -91,7 +91,7 @@ pub async fn decisive_rows(
     months(from, import, &sql, values).await
 }
 
-async fn months(from: &impl Readable, import: &Import, sql: &str, values: Vec<Value>) -> Result<Vec<MonthRow>> {
+async fn months(from: &dyn Readable, import: &Import, sql: &str, values: Vec<Value>) -> Result<Vec<MonthRow>> {
     let month = |(row, urn): (JudgementsRow, Urn)| {
         let current = [row.cur_started, row.cur_ended, row.cur_published];
         let previous = [row.prev_started, row.prev_ended, row.prev_published];

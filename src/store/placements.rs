@@ -14,14 +14,14 @@ use crate::store::db::column_values::{uid, urn};
 use crate::store::db::entity::record::placement;
 
 /// The hand placements of a programme: each school, its placement, and the number of the event that made the placement.
-pub async fn of_programme(from: &impl Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
+pub async fn of_programme(from: &dyn Readable, programme: &Programme) -> Result<Vec<(Urn, HandPlacement, Seq)>> {
     let find = placement::Entity::find().filter(placement::Column::Programme.eq(programme.as_str()));
     let rows = find.all(&from.at().db).await?;
     rows.iter().map(decode).collect()
 }
 
 /// The hand placements of a school, in the order of the programmes.
-pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
+pub async fn of_school(from: &dyn Readable, school: Urn) -> Result<Vec<(Programme, HandPlacement)>> {
     let find = placement::Entity::find()
         .filter(placement::Column::Urn.eq(i64::from(school.get())))
         .order_by_asc(placement::Column::Programme);
@@ -35,7 +35,7 @@ pub async fn of_school(from: &impl Readable, school: Urn) -> Result<Vec<(Program
 
 /// The hand placements of a programme by school, for `verify`.
 pub async fn for_verify(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
 ) -> Result<VerifyRows<Urn, (Urn, HandPlacement, Seq)>> {
     let sql = "SELECT * FROM placements WHERE programme = $1";

@@ -79,7 +79,7 @@ pub struct ClockTimes {
 }
 
 /// Reads the times that this server's clock is compared with.
-pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
+pub async fn times(from: &dyn Readable) -> Result<ClockTimes> {
     let conn = from.at();
     let clock = if conn.backend == Backend::Postgres { CLOCK } else { "NULL" };
     let sql = format!(
@@ -92,20 +92,20 @@ pub async fn times(from: &impl Readable) -> Result<ClockTimes> {
 }
 
 /// Every programme's terms, by programme.
-pub async fn all_terms(from: &impl Readable) -> Result<Vec<LoadedTerms>> {
+pub async fn all_terms(from: &dyn Readable) -> Result<Vec<LoadedTerms>> {
     let rows = terms::Entity::find().order_by_asc(terms::Column::Programme).all(&from.at().db).await?;
     rows.into_iter().map(decode_terms).collect()
 }
 
 /// Every programme's terms by its stored name, for `verify`.
-pub async fn terms_for_verify(from: &impl Readable) -> Result<VerifyRows<String, LoadedTerms>> {
+pub async fn terms_for_verify(from: &dyn Readable) -> Result<VerifyRows<String, LoadedTerms>> {
     let name = |row: &QueryResult| Ok(row.try_get::<String>("", "programme")?);
     let read = |row: &QueryResult| decode_terms(terms::Model::from_query_result(row, "")?);
     read_each(&from.at(), "SELECT * FROM terms", vec![], name, read).await
 }
 
 /// One programme's terms; `None` if there is no such programme.
-pub async fn terms_of(from: &impl Readable, programme: &Programme) -> Result<Option<LoadedTerms>> {
+pub async fn terms_of(from: &dyn Readable, programme: &Programme) -> Result<Option<LoadedTerms>> {
     terms::Entity::find_by_id(programme.as_str()).one(&from.at().db).await?.map(decode_terms).transpose()
 }
 
@@ -166,14 +166,14 @@ pub async fn lock(tx: &WriteTx, programme: &Programme) -> Result<Option<(Head, O
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn with_rules_before(from: &impl Readable, version: RulesVersion) -> Result<Vec<Programme>> {
+pub async fn with_rules_before(from: &dyn Readable, version: RulesVersion) -> Result<Vec<Programme>> {
     let conn = from.at();
     let sql = "SELECT programme FROM books WHERE rules < $1 ORDER BY programme";
     select_rows(&conn, sql, vec![version.0.into()], Ok).await
 }
 
 /// Reads a programme's head without locking its row; `None` if there is no such programme.
-pub async fn head_of(from: &impl Readable, programme: &Programme) -> Result<Option<Head>> {
+pub async fn head_of(from: &dyn Readable, programme: &Programme) -> Result<Option<Head>> {
     Ok(read_head(&from.at(), programme, ("NULL, NULL", "")).await?.map(|(head, _)| head))
 }
 

@@ -24,7 +24,7 @@ use crate::store::db::pg_date;
 
 /// Finds the referrals with these ids, and the open referrals of these schools and trusts.
 pub async fn find(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     ids: &[ReferralId],
     subjects: &[ReferralSubject],
@@ -40,12 +40,12 @@ pub async fn find(
 }
 
 /// One referral of any programme, if there is one with this id.
-pub async fn get(from: &impl Readable, id: ReferralId) -> Result<Option<Referral>> {
+pub async fn get(from: &dyn Readable, id: ReferralId) -> Result<Option<Referral>> {
     referral::Entity::find_by_id(id.0).one(&from.at().db).await?.map(decode).transpose()
 }
 
 /// Every referral of a programme, for `verify`.
-pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
+pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<VerifyRows<ReferralId, Referral>> {
     let id = |row: &QueryResult| Ok(ReferralId(row.try_get("", "id")?));
     let read = |row: &QueryResult| {
         pg_date::required(row, "raised_on")?;
@@ -64,7 +64,7 @@ pub async fn for_verify(from: &impl Readable, programme: &Programme) -> Result<V
 }
 
 /// The open referrals of a programme.
-pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
+pub async fn open(from: &dyn Readable, programme: &Programme) -> Result<Vec<Referral>> {
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
         .filter(referral::Column::State.eq(State::Open.name()));
@@ -72,7 +72,7 @@ pub async fn open(from: &impl Readable, programme: &Programme) -> Result<Vec<Ref
 }
 
 /// The approved referrals of a programme.
-pub async fn approved(from: &impl Readable, programme: &Programme) -> Result<Vec<Referral>> {
+pub async fn approved(from: &dyn Readable, programme: &Programme) -> Result<Vec<Referral>> {
     let find = referral::Entity::find()
         .filter(referral::Column::Programme.eq(programme.as_str()))
         .filter(referral::Column::State.eq(State::Approved.name()));
@@ -176,7 +176,7 @@ fn within_reach(reach: &Reach) -> Cond {
 
 /// A page of a programme's referrals within reach.
 pub async fn page(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     (reach, filter): (&Reach, &ReferralFilter),
     page: Page,

@@ -62,7 +62,7 @@ const BLOCKS: i64 = 256;
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
 pub async fn answered(
-    from: &impl Readable,
+    from: &dyn Readable,
     first: PageStart,
     record_began: Micros,
 ) -> Result<(Vec<Answered>, Option<PageStart>)> {
@@ -81,7 +81,7 @@ fn needs_event(record_began_param: &str) -> String {
 
 /// Reads a page of rows on SQLite, all as one JSON text; see [`crate::store::db::page_copy`].
 async fn answered_rows(
-    from: &impl Readable,
+    from: &dyn Readable,
     PageStart(first): PageStart,
     record_began: Micros,
 ) -> Result<(Vec<Answered>, Option<PageStart>)> {
@@ -105,7 +105,7 @@ async fn answered_rows(
 
 /// Reads the rows of some consecutive blocks on PostgreSQL.
 async fn answered_blocks(
-    from: &impl Readable,
+    from: &dyn Readable,
     PageStart(first): PageStart,
     record_began: Micros,
 ) -> Result<(Vec<Answered>, Option<PageStart>)> {
@@ -127,7 +127,7 @@ async fn answered_blocks(
 
 /// Answers without an event of the same time, at most `limit`. Answers about reference data count only if they are later than
 /// `record_began`.
-pub async fn without_event(from: &impl Readable, record_began: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
+pub async fn without_event(from: &dyn Readable, record_began: Micros, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM requests WHERE rpc NOT IN ({MAY_CHANGE_NOTHING}) \
          AND NOT (rpc IN ({REGISTER_METHODS}) AND recorded_at <= $1) \
@@ -138,7 +138,7 @@ pub async fn without_event(from: &impl Readable, record_began: Micros, limit: u6
 }
 
 /// Events whose request has no answer of the same time, at most `limit`.
-pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
+pub async fn without_answer(from: &dyn Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT actor, request_id, recorded_at FROM events WHERE NOT ({EVENTS_WITHOUT_REQUEST}) \
          UNION SELECT actor, request_id, recorded_at FROM register_events \
@@ -152,7 +152,7 @@ pub async fn without_answer(from: &impl Readable, limit: u64) -> Result<Vec<Diff
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
-pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
+pub async fn of_terms(from: &dyn Readable) -> Result<Vec<DifferingRequest>> {
     let sql = "SELECT e.actor, e.request_id FROM events e WHERE e.kind = 'rules_adopted' AND e.actor <> 'tsio' \
                AND NOT EXISTS (SELECT 1 FROM requests r WHERE r.actor = e.actor AND r.request_id = e.request_id)";
     select_rows(&from.at(), sql, vec![], differing).await
@@ -163,7 +163,7 @@ pub async fn of_terms(from: &impl Readable) -> Result<Vec<DifferingRequest>> {
 /// * the approval that the request names does not exist, or another request opened it;
 /// * the request has an answer although the approval is not carried out, or no answer although it is carried out;
 /// * the request opened an approval, but names none or another one.
-pub async fn of_other_approvals(from: &impl Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
+pub async fn of_other_approvals(from: &dyn Readable, limit: u64) -> Result<Vec<DifferingRequest>> {
     let sql = format!(
         "SELECT r.actor, r.request_id FROM requests r LEFT JOIN approvals a ON a.id = r.approval \
          WHERE r.approval IS NOT NULL AND (a.id IS NULL OR a.requested_by <> r.actor \

@@ -142,13 +142,13 @@ pub async fn answer(tx: &WriteTx, (actor, request): (&Actor, RequestId), answer:
 
 /// The time of the last stored answer of a method that the register's record covers; `None` if there is none. Reads every
 /// stored answer.
-pub async fn last_of_register(from: &impl Readable) -> Result<Option<Micros>> {
+pub async fn last_of_register(from: &dyn Readable) -> Result<Option<Micros>> {
     let sql = format!("SELECT MAX(recorded_at) FROM requests WHERE rpc IN ({REGISTER_METHODS})");
     Ok(select_rows(&from.at(), &sql, Vec::new(), Ok::<Option<Micros>, _>).await?.pop().flatten())
 }
 
 /// The stored answer of one request, if there is one.
-pub async fn one(from: &impl Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
+pub async fn one(from: &dyn Readable, actor: &Actor, request: RequestId) -> Result<Option<Stored>> {
     let sql = format!("SELECT {} FROM requests WHERE actor = $1 AND request_id = $2", RequestRow::names());
     let values = vec![actor.as_str().into(), request.0.into()];
     Ok(select_rows(&from.at(), &sql, values, |row: RequestRow| Ok(row.into())).await?.pop())

@@ -14,7 +14,7 @@ use crate::store::db::bulk_sql::{numbers, select_rows, texts, value_in};
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] for an event that this program cannot read.
-pub async fn known(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<BTreeMap<Seq, EventText>> {
+pub async fn known(from: &dyn Readable, programme: &Programme, seqs: &[Seq]) -> Result<BTreeMap<Seq, EventText>> {
     if seqs.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -32,7 +32,7 @@ pub async fn known(from: &impl Readable, programme: &Programme, seqs: &[Seq]) ->
 
 /// The numbers of those events whose texts were erased according to the record. `text_erased` names one such event.
 /// `rules_adopted` names those whose texts were absent at that time.
-async fn read_erased(from: &impl Readable, programme: &Programme, seqs: &[Seq]) -> Result<BTreeSet<Seq>> {
+async fn read_erased(from: &dyn Readable, programme: &Programme, seqs: &[Seq]) -> Result<BTreeSet<Seq>> {
     let conn = from.at();
     let bodies: std::result::Result<Vec<String>, _> =
         seqs.iter().map(|event| serde_json::to_string(&EventBody::TextErased { event: *event })).collect();
@@ -55,7 +55,7 @@ async fn read_erased(from: &impl Readable, programme: &Programme, seqs: &[Seq]) 
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].
-pub async fn absent(from: &impl Readable, programme: &Programme) -> Result<Vec<Seq>> {
+pub async fn absent(from: &dyn Readable, programme: &Programme) -> Result<Vec<Seq>> {
     let sql = "SELECT e.seq FROM events e WHERE e.programme = $1 AND e.text_hash IS NOT NULL AND NOT EXISTS \
                (SELECT 1 FROM texts t WHERE t.programme = e.programme AND t.seq = e.seq) ORDER BY e.seq";
     select_rows(&from.at(), sql, vec![programme.as_str().into()], Ok).await

@@ -80,7 +80,7 @@ const BY_PROGRAMME: [&str; 9] =
 const BY_ID: [&str; 7] = ["offers", "offer_schools", "accounts", "account_days", "awards", "approvals", "referrals"];
 
 /// Finds rows of programmes that have no terms. Returns pairs of a table and the name of a programme.
-pub async fn of_no_programme(from: &impl Readable) -> Result<Vec<(&'static str, String)>> {
+pub async fn of_no_programme(from: &dyn Readable) -> Result<Vec<(&'static str, String)>> {
     let conn = from.at();
     // An approval about reference data has no programme.
     let has_no_terms = "programme IS NOT NULL AND programme NOT IN (SELECT programme FROM terms) ORDER BY 1";

@@ -32,7 +32,7 @@ pub struct DecidedEntry {
 
 /// Loads the regions of these schools, by URN. Schools that no file names are left out. A region is `None` if the local
 /// authority is not known.
-pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Result<HashMap<Urn, Option<Region>>> {
+pub(crate) async fn regions(from: &dyn Readable, urns: &[Urn], day: Date) -> Result<HashMap<Urn, Option<Region>>> {
     if urns.is_empty() {
         return Ok(HashMap::new());
     }
@@ -43,7 +43,7 @@ pub(crate) async fn regions(from: &impl Readable, urns: &[Urn], day: Date) -> Re
 /// Loads what the files say of schools whose entry position is to be decided, by URN. Schools that no file names are left
 /// out.
 pub(crate) async fn entry_schools(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     urns: &BTreeSet<Urn>,
     day: Date,
@@ -130,7 +130,7 @@ pub(super) fn files_take_precedence(decision: &EntryDecision) -> String {
 /// Loads the decisions about the entry position of a school in all programmes, for the history of the school.
 pub(crate) async fn decisions_of_school(
     app: &App,
-    from: &impl Readable,
+    from: &dyn Readable,
     (reach, day): (&Reach, Date),
     urn: Urn,
 ) -> Result<Vec<DecidedEntry>> {

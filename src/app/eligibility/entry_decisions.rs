@@ -16,7 +16,7 @@ pub(in crate::app::eligibility) fn positions(decisions: &Decisions) -> BTreeMap<
 }
 
 /// Loads the decisions of a programme.
-pub(in crate::app::eligibility) async fn decisions(from: &impl Readable, programme: &Programme) -> Result<Decisions> {
+pub(in crate::app::eligibility) async fn decisions(from: &dyn Readable, programme: &Programme) -> Result<Decisions> {
     let decided = entry_decisions::of_programme(from, programme).await?;
     Ok(decided.into_iter().map(|it| (it.urn, it)).collect())
 }

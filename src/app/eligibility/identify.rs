@@ -25,7 +25,7 @@ use crate::store::{Readable, StoreError, offers, programmes, register};
 
 /// Locks the register inside a write transaction, so that a decision never sees half of an import. Returns the number of the
 /// last event of the register's record, which identifies the state of the register and the files.
-pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<RegisterSeq, StoreError> {
+pub(crate) async fn lock_register(from: &dyn Readable) -> std::result::Result<RegisterSeq, StoreError> {
     Ok(register::lock(from).await?.last())
 }
 
@@ -33,7 +33,7 @@ pub(crate) async fn lock_register(from: &impl Readable) -> std::result::Result<R
 /// Eligible schools that are unplaced, or closed on the day, are returned in lists of their own. `on_offers` are the
 /// schools of open offers: those that have closed, or are not eligible, are returned too.
 pub(crate) async fn candidates(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     on_offers: impl Iterator<Item = Urn>,
     day: Date,
@@ -93,7 +93,7 @@ fn closed_school(school: &School) -> Option<ClosedSchool> {
 /// Returns the open referrals whose schools are all eligible by the files, placed, and not closed. The next identify records
 /// them as confirmed.
 pub(crate) async fn confirmed(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     open: &[Referral],
     day: Date,
@@ -112,7 +112,7 @@ pub(crate) async fn confirmed(
 /// Finds the offer placement of each referred school, and what the files say about its closing. Schools that no file names
 /// are left out.
 pub(crate) async fn offer_placements(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     urns: &BTreeSet<Urn>,
     day: Date,
@@ -144,7 +144,7 @@ struct PlacementFinder<'a> {
 
 impl<'a> PlacementFinder<'a> {
     /// Loads what is needed to place these schools.
-    async fn load(from: &impl Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
+    async fn load(from: &dyn Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
         let trusts: HashSet<Uid> = schools.values().filter_map(|it| it.placement.trust()).collect();
         let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
         let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
@@ -191,7 +191,7 @@ impl<'a> PlacementFinder<'a> {
 /// Loads the responsible bodies of these schools by the newest register. Schools that no file names, and those without a
 /// known local authority, are left out.
 pub(crate) async fn responsible_bodies(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     urns: &[Urn],
     day: Date,
@@ -214,7 +214,7 @@ fn responsible_body(school: &School, la: LaCode) -> ResponsibleBody {
 }
 
 /// Loads how the register places a school. Placements by hand are ignored. `None` if no file names the school.
-pub(crate) async fn register_answer(from: &impl Readable, urn: Urn, day: Date) -> Result<Option<RegisterAnswer>> {
+pub(crate) async fn register_answer(from: &dyn Readable, urn: Urn, day: Date) -> Result<Option<RegisterAnswer>> {
     let school = facts::schools(from, None, &[urn], day).await?.remove(&urn);
     Ok(school.map(|school| match school.placement {
         Placement::Unplaced(_) => RegisterAnswer::Unplaced { name: school.name },
@@ -234,7 +234,7 @@ pub(crate) fn trust_answers(groups: HashMap<Uid, register::Trust>) -> HashMap<Ui
 }
 
 /// Finds the open offers of all programmes that have schools which are not eligible by the landed files.
-pub(crate) async fn affected(app: &App, from: &impl Readable) -> Result<Vec<AffectedOffer>> {
+pub(crate) async fn affected(app: &App, from: &dyn Readable) -> Result<Vec<AffectedOffer>> {
     let (mut affected, today) = (Vec::new(), app.clock().now().today);
     for row in programmes::all_terms(from).await? {
         let offers = offers::of_programme(from, &row.programme).await?;

@@ -285,7 +285,7 @@ impl App {
 
 /// Explains these schools, and this trust by the trust-level rules.
 async fn explain(
-    from: &impl Readable,
+    from: &dyn Readable,
     loaded: &LoadedScheme,
     (reach, day): (&Reach, Date),
     urns: &[Urn],

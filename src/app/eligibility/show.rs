@@ -19,7 +19,7 @@ use crate::store::{Readable, offers, register};
 /// Builds the eligibility of these schools, in the same order. Each has the answer of every rule, and its offer if that is
 /// within reach. Schools that no file names are left out.
 pub(super) async fn schools(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     standings: &Standings,
     (reach, day): (&Reach, Date),
@@ -178,7 +178,7 @@ pub(super) fn trust_rule(trust: &TrustAssessment) -> RuleAnswer {
 }
 
 /// Lists the changes by URN, with the names of the schools.
-pub(super) async fn changes(from: &impl Readable, changes: Changes) -> Result<Vec<ChangedEligibility>> {
+pub(super) async fn changes(from: &dyn Readable, changes: Changes) -> Result<Vec<ChangedEligibility>> {
     let mut list = Vec::new();
     let mut add = |urn, kind, rules, superseded_by| {
         list.push(ChangedEligibility { urn, name: String::new(), kind, rules, superseded_by });

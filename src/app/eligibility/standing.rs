@@ -57,7 +57,7 @@ pub(super) struct Standings {
 
 impl Standings {
     /// Loads and assesses the schools. Whether a school has closed is judged on the given day.
-    pub(super) async fn load(from: &impl Readable, terms: &Terms, day: Date) -> Result<Self> {
+    pub(super) async fn load(from: &dyn Readable, terms: &Terms, day: Date) -> Result<Self> {
         let decisions = entry_decisions::decisions(from, terms.programme()).await?;
         let (assessment, trusts) = assess_all(from, terms, &entry_decisions::positions(&decisions)).await?;
         let newest_urn = |urn: &Urn| assessment.newest_urn(*urn);
@@ -189,7 +189,7 @@ fn needs_placement(school: &SchoolAssessment) -> bool {
 /// Assesses every school by the school-level rules, and every MAT by the trust-level rule. If the terms have no trust-level
 /// rule, the list of trusts is empty.
 async fn assess_all(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     positions: &BTreeMap<Urn, bool>,
 ) -> Result<(Assessment, Vec<TrustAssessment>)> {
@@ -210,7 +210,7 @@ async fn assess_all(
 /// Assesses every school by the school-level rules, from the rows that can change an answer. `positions` are the decisions
 /// about entry positions.
 pub(super) async fn by_school_rules(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     positions: &BTreeMap<Urn, bool>,
 ) -> Result<Assessment> {
@@ -222,7 +222,7 @@ pub(super) async fn by_school_rules(
 /// register's links and the decisions about entry positions. Such URNs include those with a successor, because the successor
 /// takes over their answer.
 pub(super) async fn assess_with_links(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &Terms,
     rows: &[&MonthRow],
     positions: &BTreeMap<Urn, bool>,
@@ -240,7 +240,7 @@ pub(super) async fn assess_with_links(
 
 /// Finds the predecessors of these schools, over several generations. Follows the register's links and the older URNs that
 /// these rows print. Returns the register's links only.
-async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
+async fn predecessors(from: &dyn Readable, rows: &[&MonthRow], mut urns: Vec<Urn>) -> Result<HashMap<Urn, Vec<Urn>>> {
     let printed = older_urns_printed(rows.iter().copied());
     let (mut links, mut visited) = (HashMap::new(), BTreeSet::new());
     for _ in 0..GENERATIONS {
@@ -257,7 +257,7 @@ async fn predecessors(from: &impl Readable, rows: &[&MonthRow], mut urns: Vec<Ur
 }
 
 /// Loads every row of the landed monthly files, up to an as-at date if one is given.
-pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
+pub(super) async fn every_row(from: &dyn Readable, to: Option<Date>) -> Result<Vec<MonthRow>> {
     let mut rows = Vec::new();
     for import in store::imports::landed(from, FileKind::Ofsted).await? {
         if to.is_none_or(|day| import.as_at <= day) {
@@ -268,7 +268,7 @@ pub(super) async fn every_row(from: &impl Readable, to: Option<Date>) -> Result<
 }
 
 /// Loads the monthly rows that can change an answer of the school-level rules.
-pub(super) async fn relevant_rows(from: &impl Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
+pub(super) async fn relevant_rows(from: &dyn Readable, terms: &Terms) -> Result<Vec<MonthRow>> {
     let landed = store::imports::landed(from, FileKind::Ofsted).await?;
     let is_after_entry = |it: &Import| it.as_at > terms.entry();
     let mut tested_grades: Vec<Grade> = Vec::new();

@@ -82,7 +82,7 @@ impl App {
 
 impl ExistingImports {
     /// Loads the imports that count or have counted, hashes their rows, and loads the approvals about imports.
-    async fn load(from: &impl Readable) -> store::Result<Self> {
+    async fn load(from: &dyn Readable) -> store::Result<Self> {
         let mut imports = Vec::new();
         for import in stored_imports(from).await? {
             let hashes = (
@@ -145,13 +145,13 @@ impl ExistingImports {
 }
 
 /// The stored imports in the order in which they were made.
-async fn stored_imports(from: &impl Readable) -> store::Result<Vec<Import>> {
+async fn stored_imports(from: &dyn Readable) -> store::Result<Vec<Import>> {
     let mut imports = store::imports::all(from).await?.values()?;
     imports.sort_by_key(|it| (it.imported_at, it.id));
     Ok(imports)
 }
 
 /// The ids of the stored imports in the same order.
-async fn stored_import_ids(from: &impl Readable) -> store::Result<Vec<ImportId>> {
+async fn stored_import_ids(from: &dyn Readable) -> store::Result<Vec<ImportId>> {
     Ok(stored_imports(from).await?.into_iter().map(|it| it.id).collect())
 }

@@ -370,7 +370,7 @@ fn rows_deleted(import: &Import) -> AppError {
 }
 
 /// The landed imports of the same kind and date, by id.
-async fn same_day(from: &impl store::Readable, import: &Import) -> store::Result<Vec<Import>> {
+async fn same_day(from: &dyn store::Readable, import: &Import) -> store::Result<Vec<Import>> {
     let landed = store::imports::landed(from, import.kind).await?;
     Ok(landed.into_iter().filter(|it| it.as_at == import.as_at).collect())
 }

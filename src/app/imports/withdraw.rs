@@ -279,7 +279,7 @@ impl App {
 }
 
 /// Finds an approval to withdraw an import; fails if there is none with this id.
-async fn find_withdrawal_approval(from: &impl store::Readable, approval: ApprovalId) -> Result<Approval> {
+async fn find_withdrawal_approval(from: &dyn store::Readable, approval: ApprovalId) -> Result<Approval> {
     let approvals = store::approvals::find(from, &[approval], &[], &[]).await?;
     let of_withdrawal =
         approvals.into_iter().find(|it| it.id == approval && it.action == ApprovalAction::WithdrawImport);
@@ -288,7 +288,7 @@ async fn find_withdrawal_approval(from: &impl store::Readable, approval: Approva
 
 /// Returns an approval with the answer of this caller, if the caller may answer it. Writes nothing.
 pub(super) async fn answer_approval(
-    from: &impl store::Readable,
+    from: &dyn store::Readable,
     approval: ApprovalId,
     answer: ApprovalAnswer,
     caller: &Caller,
@@ -305,7 +305,7 @@ pub(super) async fn answer_approval(
 /// Returns the approval as given by this caller, with its import as withdrawn. Writes nothing, and computes no affected
 /// offers.
 async fn give_and_withdraw(
-    from: &impl store::Readable,
+    from: &dyn store::Readable,
     caller: &Caller,
     approval: ApprovalId,
     now: Micros,
@@ -322,12 +322,12 @@ async fn give_and_withdraw(
 }
 
 /// Loads an import; fails if there is none with this id.
-async fn get_existing(from: &impl store::Readable, id: ImportId) -> Result<Import> {
+async fn get_existing(from: &dyn store::Readable, id: ImportId) -> Result<Import> {
     store::imports::get(from, id).await?.ok_or_else(|| AppError::not_found(EntityKind::Import, id))
 }
 
 /// Loads an import; fails if there is none with this id, or if it is not landed.
-async fn get_landed(from: &impl store::Readable, id: ImportId) -> Result<Import> {
+async fn get_landed(from: &dyn store::Readable, id: ImportId) -> Result<Import> {
     let import = get_existing(from, id).await?;
     if import.state == ImportState::Landed {
         return Ok(import);

@@ -263,13 +263,13 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    async fn find_fund(&self, from: &impl Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
+    async fn find_fund(&self, from: &dyn Readable, reach: &Reach, id: AccountId) -> Result<Fund> {
         let mut found = self.find_funds(from, &[id]).await?;
         found.remove(&id).filter(|it| it.is_within(reach)).ok_or_else(|| AppError::not_found(EntityKind::Fund, id))
     }
 
     /// Finds the funds among these accounts. A fund may be stored, or only defined by terms. Caps are left out.
-    async fn find_funds(&self, from: &impl Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
+    async fn find_funds(&self, from: &dyn Readable, ids: &[AccountId]) -> Result<BTreeMap<AccountId, Fund>> {
         let stored = accounts::find(from, ids).await?;
         let funds = stored.into_iter().filter(|(_, account)| matches!(account.owner, Owner::Fund { .. }));
         let mut found: BTreeMap<AccountId, Fund> =
@@ -284,11 +284,7 @@ impl App {
     }
 
     /// The funds that the terms of all programmes define, or those of the programme `only`. All of them are empty.
-    async fn funds_of_terms(
-        &self,
-        from: &impl Readable,
-        only: Option<&Programme>,
-    ) -> Result<BTreeMap<AccountId, Fund>> {
+    async fn funds_of_terms(&self, from: &dyn Readable, only: Option<&Programme>) -> Result<BTreeMap<AccountId, Fund>> {
         let mut funds = BTreeMap::new();
         for row in programmes::all_terms(from).await? {
             if only.is_some_and(|only| *only != row.programme) {

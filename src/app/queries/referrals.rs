@@ -94,7 +94,7 @@ fn mark_confirmed(referral: &mut Referral, confirmed: &[ReferralId]) {
 
 /// Adds to each referral the texts of its events, except erased ones.
 async fn with_texts(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: &Programme,
     page: Vec<Referral>,
 ) -> store::Result<Vec<ReferralInFull>> {

@@ -21,7 +21,7 @@ pub(crate) fn is_open(status: &str) -> bool {
 /// If the register does not place it, the placement by hand in the programme counts. Whether a school has closed is judged on
 /// the given day.
 pub(crate) async fn schools(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: Option<&Programme>,
     urns: &[Urn],
     day: Date,
@@ -65,7 +65,7 @@ pub(crate) async fn schools(
 }
 
 /// The number of schools of each trust in the newest register that are open on a day.
-async fn open_schools(from: &impl Readable, trusts: &[Uid], day: Date) -> Result<HashMap<Uid, usize>> {
+async fn open_schools(from: &dyn Readable, trusts: &[Uid], day: Date) -> Result<HashMap<Uid, usize>> {
     let members = register::members(from, MembershipQuery::Groups(trusts)).await?;
     let urns: Vec<Urn> = members.iter().map(|it| it.urn).collect::<HashSet<_>>().into_iter().collect();
     let details = register::establishments(from, &urns).await?;
@@ -85,7 +85,7 @@ fn ending(detail: &Establishment) -> SchoolEnding {
 
 /// Loads the links of these schools to trusts in the newest register. Whether a trust is open is taken from the newest file
 /// that names the trust.
-async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
+async fn links(from: &dyn Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<TrustLink>>> {
     let members = register::members(from, MembershipQuery::Schools(urns)).await?;
     let members: Vec<(Membership, TrustKind)> =
         members.into_iter().filter_map(|it| TrustKind::from_gias(it.kind).map(|kind| (it, kind))).collect();
@@ -98,14 +98,14 @@ async fn links(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Vec<Tr
 }
 
 /// Finds which of these groups are open, by the newest file that names each group.
-pub(crate) async fn open(from: &impl Readable, uids: impl Iterator<Item = Uid>) -> Result<HashSet<Uid>> {
+pub(crate) async fn open(from: &dyn Readable, uids: impl Iterator<Item = Uid>) -> Result<HashSet<Uid>> {
     let uids: Vec<Uid> = uids.collect::<HashSet<_>>().into_iter().collect();
     let trusts = register::trusts(from, &uids).await?;
     Ok(trusts.into_values().filter(|it| is_open(&it.status)).map(|it| it.uid).collect())
 }
 
 /// Loads the placements by hand in a programme; none if no programme is given.
-async fn hand_placements(from: &impl Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {
+async fn hand_placements(from: &dyn Readable, programme: Option<&Programme>) -> Result<HashMap<Urn, HandPlacement>> {
     let Some(programme) = programme else { return Ok(HashMap::new()) };
     let placed = placements::of_programme(from, programme).await?;
     Ok(placed.into_iter().map(|(urn, how, _)| (urn, how)).collect())

@@ -74,7 +74,7 @@ pub struct Trust {
 /// # Errors
 /// [`AppError::NotFound`] if no file names it; [`AppError::Unavailable`].
 pub(crate) async fn one_school(
-    from: &impl Readable,
+    from: &dyn Readable,
     programme: Option<&Programme>,
     urn: Urn,
     day: Date,
@@ -87,7 +87,7 @@ pub(crate) async fn one_school(
 ///
 /// # Errors
 /// [`AppError::NotFound`] if no file names it as a trust; [`AppError::Unavailable`].
-pub(crate) async fn one_trust(from: &impl Readable, uid: Uid) -> Result<(Trust, Vec<Urn>)> {
+pub(crate) async fn one_trust(from: &dyn Readable, uid: Uid) -> Result<(Trust, Vec<Urn>)> {
     let group = store::register::trusts(from, &[uid]).await?.remove(&uid);
     let trust = group.filter(|it| TrustKind::from_gias(it.kind).is_some());
     let trust = trust.ok_or_else(|| AppError::not_found(EntityKind::Trust, uid))?;

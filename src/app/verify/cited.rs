@@ -33,7 +33,7 @@ pub(super) struct Imports {
 
 impl Imports {
     /// Loads every import that ever landed.
-    pub(super) async fn load(from: &impl Readable, register: Arc<register::RegisterFold>) -> Result<Self> {
+    pub(super) async fn load(from: &dyn Readable, register: Arc<register::RegisterFold>) -> Result<Self> {
         let stored = empty_if_unreadable(imports::ever_landed(from).await)?.into_iter().map(|it| (it.id, it)).collect();
         Ok(Self { stored, register })
     }
@@ -100,7 +100,7 @@ impl Cited {
 
     /// Loads the data that these events cite.
     pub(super) async fn load(
-        from: &impl Readable,
+        from: &dyn Readable,
         (programme, terms): (&Programme, &Terms),
         imports: &Imports,
         events: &[StoredEvent],
@@ -118,7 +118,7 @@ impl Cited {
     /// the page and the loaded events name. Returns the ids, to which the invoices of the loaded events are added.
     async fn load_events(
         &mut self,
-        from: &impl Readable,
+        from: &dyn Readable,
         programme: &Programme,
         mut cited_ids: CitedIds,
     ) -> Result<CitedIds> {
@@ -139,7 +139,7 @@ impl Cited {
     }
 
     /// Loads the rows about the cited trusts.
-    async fn load_groups(&mut self, from: &impl Readable, cited_ids: &CitedIds) -> Result<()> {
+    async fn load_groups(&mut self, from: &dyn Readable, cited_ids: &CitedIds) -> Result<()> {
         if !cited_ids.trusts.is_empty() {
             let uids: Vec<Uid> = cited_ids.trusts.iter().copied().collect();
             self.groups = uids.iter().map(|uid| (*uid, Vec::new())).collect();
@@ -153,7 +153,7 @@ impl Cited {
     /// Loads the memberships of the cited schools, and the rows and links of the schools and their predecessors.
     async fn load_schools(
         &mut self,
-        from: &impl Readable,
+        from: &dyn Readable,
         terms: &Terms,
         imports: &Imports,
         cited_ids: &CitedIds,
@@ -191,7 +191,7 @@ impl Cited {
     }
 
     /// Loads the rows of these schools in the monthly files. Returns the older URNs under which some of them were judged.
-    async fn load_months(&mut self, from: &impl Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
+    async fn load_months(&mut self, from: &dyn Readable, imports: &Imports, urns: &[Urn]) -> Result<Vec<Urn>> {
         self.months.extend(urns.iter().map(|urn| (*urn, Vec::new())));
         // Only a lower URN counts as a predecessor.
         let mut older = Vec::new();

@@ -33,7 +33,7 @@ pub(super) fn note_register_seq(state: &mut ProgrammeState, seq: Option<Register
 /// Loads the responsible bodies for standalone offers that get a contact, by school. Offers whose responsible body does not
 /// change any more are left out.
 pub(super) async fn load_responsible_bodies(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     today: Date,
     state: &mut ProgrammeState,
@@ -53,7 +53,7 @@ pub(super) async fn load_responsible_bodies(
 /// all open referrals. Also loads the offer placements of schools that a command refers, and of the schools of referrals that
 /// a command approves. The caller has locked the register if a command needs offer placements.
 pub(super) async fn load_referrals(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     (terms, today): (&Terms, Date),
     state: &mut ProgrammeState,
@@ -83,7 +83,7 @@ pub(super) async fn load_referrals(
 /// approval of such a decision, also loads what the files say of the school, earlier decisions, and the open offers of the
 /// school and its predecessors. The caller has locked the register in these cases.
 pub(super) async fn load_entry_schools(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     (terms, today): (&Terms, Date),
     state: &mut ProgrammeState,

@@ -62,7 +62,7 @@ type RequestedCommand<'a> = (RequestId, &'a Command);
 /// The state depends on the day. It is loaded again if midnight passes while it is loaded, or if the last event was recorded
 /// on a later day than the clock shows, because the clock is behind.
 pub(super) async fn load(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &TermsCache,
     programme: &Programme,
     head: &Head,
@@ -80,7 +80,7 @@ pub(super) async fn load(
 
 /// Loads the state for the day of `now`, once. See [`load`].
 async fn load_as_of(
-    from: &impl Readable,
+    from: &dyn Readable,
     terms: &TermsCache,
     programme: &Programme,
     head: &Head,
@@ -125,7 +125,7 @@ async fn load_as_of(
 /// that the same requests opened before. If the programme has to adopt newer rules, also loads all open approvals, because
 /// adoption changes them.
 async fn load_approvals(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
@@ -145,7 +145,7 @@ async fn load_approvals(
 
 /// Loads the texts that commands erase. If the programme has to adopt newer rules, also loads which texts are absent.
 async fn load_texts(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
@@ -161,7 +161,7 @@ async fn load_texts(
 /// Loads the awards that commands name, all awards of offers that start, end or get another date, and all awards of fees for
 /// the leaders of new and undone awards. Then loads the movements of the awards that need them, by their offers.
 async fn load_awards(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
@@ -190,7 +190,7 @@ async fn load_awards(
 /// Loads what has been paid on the invoices that commands pay, and on all invoices of awards with a movement to undo. Loads
 /// the issuer of each invoice for which a command names no issuer, and earlier draws without an invoice.
 async fn load_claims(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<(), StoreError> {
@@ -252,7 +252,7 @@ fn issuing_trusts<'a>(required: &'a RequiredState, state: &'a ProgrammeState) ->
 /// programme. Returns the offers that [`load_common`] has to load without their schools; these include the offers of the
 /// loaded awards.
 async fn load_offers(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     state: &mut ProgrammeState,
 ) -> Result<Vec<OfferId>, StoreError> {
@@ -299,7 +299,7 @@ async fn load_offers(
 /// Loads the daily changes of each fund that a command reduces as of a past day. Loads the days after the earliest such
 /// day. Returns that day, by fund. Those of caps are loaded with the caps.
 async fn load_account_days(
-    from: &impl Readable,
+    from: &dyn Readable,
     commands: &[(RequestId, &Command)],
     today: Date,
     state: &mut ProgrammeState,
@@ -318,7 +318,7 @@ async fn load_account_days(
 
 /// Loads the changes of the last days that one person made without an approval, for each fund that a command changes.
 async fn load_unapproved_movements(
-    from: &impl Readable,
+    from: &dyn Readable,
     commands: &[(RequestId, &Command)],
     now: Micros,
     state: &mut ProgrammeState,
@@ -352,7 +352,7 @@ struct CommonState {
 /// Loads in one round trip what most batches need: offers without their schools, the programme's funds, caps and trusts. Adds
 /// them to the state. Returns the stored accounts, the stored answers of `requests` and the time of the last event.
 async fn load_common(
-    from: &impl Readable,
+    from: &dyn Readable,
     required: &RequiredState,
     (offers_without_schools, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
     state: &mut ProgrammeState,

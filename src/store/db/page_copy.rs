@@ -148,11 +148,7 @@ impl Drop for CopyConnection {
 }
 
 /// The number of the last row of a programme; 0 if there is none.
-pub(in crate::store) async fn last_seq(
-    from: &impl Readable,
-    source: &PageSource,
-    programme: &Programme,
-) -> Result<i64> {
+pub(in crate::store) async fn last_seq(from: &dyn Readable, source: &PageSource, programme: &Programme) -> Result<i64> {
     let sql = format!("SELECT COALESCE(MAX(seq), 0) FROM {} WHERE programme = $1", source.table);
     let found = select_rows(&from.at(), &sql, vec![programme.as_str().into()], Ok::<i64, _>).await?;
     Ok(found.first().copied().unwrap_or_default())

@@ -103,7 +103,7 @@ row! {
 }
 
 /// A page of a fund's entries, in order.
-pub async fn page(from: &impl Readable, query: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
+pub async fn page(from: &dyn Readable, query: &EntryPageQuery<'_>) -> Result<Vec<FundEntry>> {
     let conn = from.at();
     let (sql, values) = page_sql(conn.backend, query);
     let read = |(row, event): (EntryRow, EntryEvent)| {

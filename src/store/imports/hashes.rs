@@ -153,7 +153,7 @@ const fn table_of(kind: FileKind) -> &'static RowTable {
 ///
 /// # Errors
 /// [`crate::store::StoreError::Unreadable`] for a row with a value that this program never writes.
-pub async fn rows_hash(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<RowsHash> {
+pub async fn rows_hash(from: &dyn Readable, kind: FileKind, import: ImportId) -> Result<RowsHash> {
     table_of(kind).hash(&from.at(), import).await
 }
 
@@ -161,7 +161,7 @@ pub async fn rows_hash(from: &impl Readable, kind: FileKind, import: ImportId) -
 ///
 /// # Errors
 /// As [`rows_hash`].
-pub async fn findings_hash(from: &impl Readable, import: ImportId) -> Result<RowsHash> {
+pub async fn findings_hash(from: &dyn Readable, import: ImportId) -> Result<RowsHash> {
     FINDINGS.hash(&from.at(), import).await
 }
 

@@ -74,12 +74,12 @@ pub struct Problem {
 }
 
 /// One import, if there is one with this id and it is visible: neither staging nor discarded.
-pub async fn get(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
+pub async fn get(from: &dyn Readable, id: ImportId) -> Result<Option<Import>> {
     Ok(find(from, id).await?.filter(|it| !matches!(it.state, ImportState::Staging | ImportState::Discarded)))
 }
 
 /// One import in any state, if there is one with this id.
-pub async fn find(from: &impl Readable, id: ImportId) -> Result<Option<Import>> {
+pub async fn find(from: &dyn Readable, id: ImportId) -> Result<Option<Import>> {
     import::Entity::find_by_id(id.0).one(&from.at().db).await?.map(decode).transpose()
 }
 
@@ -133,7 +133,7 @@ fn field_comparison(field: ImportField, comparison: Comparison, operand: &Operan
 }
 
 /// A page of visible imports.
-pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
+pub async fn page(from: &dyn Readable, filter: &ImportFilter, page: Page) -> Result<Vec<Import>> {
     let hidden = [ImportState::Staging.name(), ImportState::Discarded.name()];
     let mut find = import::Entity::find().filter(import::Column::State.is_not_in(hidden));
     if let Some(kind) = filter.kind {
@@ -146,14 +146,14 @@ pub async fn page(from: &impl Readable, filter: &ImportFilter, page: Page) -> Re
 }
 
 /// Every import that ever landed, including replaced and withdrawn ones, in any order.
-pub async fn ever_landed(from: &impl Readable) -> Result<Vec<Import>> {
+pub async fn ever_landed(from: &dyn Readable) -> Result<Vec<Import>> {
     let ever_landed = [ImportState::Landed, ImportState::Replaced, ImportState::Withdrawn].map(ImportState::name);
     let found = import::Entity::find().filter(import::Column::State.is_in(ever_landed));
     found.all(&from.at().db).await?.into_iter().map(decode).collect()
 }
 
 /// The landed imports of a kind, newest as-at date first, then by id.
-pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>> {
+pub async fn landed(from: &dyn Readable, kind: FileKind) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Kind.eq(kind.name()))
         .filter(import::Column::State.eq(ImportState::Landed.name()))
@@ -165,7 +165,7 @@ pub async fn landed(from: &impl Readable, kind: FileKind) -> Result<Vec<Import>>
 }
 
 /// Imports whose rows can be deleted: discarded imports, and imports in state staging that began before a time.
-pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Import>> {
+pub async fn leftovers(from: &dyn Readable, before: Micros) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::State.is_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
         .all(&from.at().db)
@@ -175,14 +175,14 @@ pub async fn leftovers(from: &impl Readable, before: Micros) -> Result<Vec<Impor
 }
 
 /// Every visible import, for `verify`.
-pub async fn all(from: &impl Readable) -> Result<StoredRows<ImportId, Import>> {
+pub async fn all(from: &dyn Readable) -> Result<StoredRows<ImportId, Import>> {
     let sql = "SELECT * FROM imports WHERE state NOT IN ('staging', 'discarded')";
     let id = |row: &QueryResult| Ok(ImportId(row.try_get("", "id")?));
     read_each(&from.at(), sql, vec![], id, |it| decode(import::Model::from_query_result(it, "")?)).await
 }
 
 /// Visible imports whose state is not yet taken into account by the search by name.
-pub async fn not_indexed(from: &impl Readable) -> Result<Vec<Import>> {
+pub async fn not_indexed(from: &dyn Readable) -> Result<Vec<Import>> {
     let rows = import::Entity::find()
         .filter(import::Column::Indexed.eq(false))
         .filter(import::Column::State.is_not_in([ImportState::Staging.name(), ImportState::Discarded.name()]))
@@ -198,7 +198,7 @@ const NO_LINE: i64 = 0;
 const NO_COLUMN: &str = "(file)";
 
 /// The problems of an import's rows and the notes about its file, each in the order in which they were found.
-pub async fn findings(from: &impl Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
+pub async fn findings(from: &dyn Readable, id: ImportId) -> Result<(Vec<Problem>, Vec<String>)> {
     let rows = problem::Entity::find()
         .filter(problem::Column::ImportId.eq(id.0))
         .order_by_asc(problem::Column::Ordinal)
@@ -238,7 +238,7 @@ pub async fn put(tx: &WriteTx, imports: &[&Import]) -> Result<()> {
 
 /// The latest recorded time of reference data: of imports, approvals about imports, events of the register's record, and terms.
 /// `None` if there are none of these. A caller that holds the register's lock must not record an earlier time.
-pub async fn last_recorded(from: &impl Readable) -> Result<Option<Micros>> {
+pub async fn last_recorded(from: &dyn Readable) -> Result<Option<Micros>> {
     let sql = "SELECT MAX(latest) FROM (SELECT MAX(imported_at) AS latest FROM imports \
                UNION ALL SELECT MAX(requested_at) FROM approvals WHERE programme IS NULL \
                UNION ALL SELECT recorded_at FROM register_events WHERE seq = (SELECT next_seq - 1 FROM register_lock) \

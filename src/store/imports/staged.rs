@@ -87,7 +87,7 @@ impl StagedRows {
     }
 
     /// Reads all rows of an import.
-    pub(crate) async fn of(from: &impl Readable, kind: FileKind, import: ImportId) -> Result<Self> {
+    pub(crate) async fn of(from: &dyn Readable, kind: FileKind, import: ImportId) -> Result<Self> {
         let id = import.0;
         Ok(match kind {
             FileKind::Groups => {
@@ -135,7 +135,7 @@ impl StagedRows {
     }
 }
 
-async fn rows_of_import<E: EntityTrait>(from: &impl Readable, import: E::Column, id: Uuid) -> Result<Vec<E::Model>> {
+async fn rows_of_import<E: EntityTrait>(from: &dyn Readable, import: E::Column, id: Uuid) -> Result<Vec<E::Model>> {
     Ok(E::find().filter(import.eq(id)).all(&from.at().db).await?)
 }
 

@@ -98,7 +98,7 @@ pub struct OfferPageQuery<'a> {
 }
 
 /// A page of offers within reach.
-pub async fn page(from: &impl Readable, reach: &Reach, query: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
+pub async fn page(from: &dyn Readable, reach: &Reach, query: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
     let rows = with_version(select_page(reach, query)).all(&conn.db).await?;
     let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.offer.id)).collect();

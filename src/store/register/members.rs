@@ -62,16 +62,16 @@ pub enum MembershipQuery<'a> {
 }
 
 /// The requested memberships in the newest register.
-pub async fn members(from: &impl Readable, query: MembershipQuery<'_>) -> Result<Vec<Membership>> {
+pub async fn members(from: &dyn Readable, query: MembershipQuery<'_>) -> Result<Vec<Membership>> {
     memberships(from, query, NEWEST).await
 }
 
 /// The memberships of a school in every landed file of membership, the newest file first.
-pub async fn history(from: &impl Readable, school: Urn) -> Result<Vec<Membership>> {
+pub async fn history(from: &dyn Readable, school: Urn) -> Result<Vec<Membership>> {
     memberships(from, MembershipQuery::Schools(&[school]), "").await
 }
 
-async fn memberships(from: &impl Readable, query: MembershipQuery<'_>, newest: &str) -> Result<Vec<Membership>> {
+async fn memberships(from: &dyn Readable, query: MembershipQuery<'_>, newest: &str) -> Result<Vec<Membership>> {
     let conn = from.at();
     let (condition, values) = match query {
         MembershipQuery::Schools(urns) => (value_in(&conn, "r.urn", 1), vec![numbers(&conn, &urn_numbers(urns))]),
@@ -102,7 +102,7 @@ async fn memberships(from: &impl Readable, query: MembershipQuery<'_>, newest: &
 }
 
 /// The number of schools of each of these groups in the newest register.
-pub async fn sizes(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
+pub async fn sizes(from: &dyn Readable, uids: &[Uid]) -> Result<HashMap<Uid, usize>> {
     #[derive(FromQueryResult)]
     struct Size {
         uid: i64,

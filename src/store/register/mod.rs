@@ -47,7 +47,7 @@ struct SchoolRow {
 }
 
 /// Those of these schools that a landed file names.
-pub async fn schools(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
+pub async fn schools(from: &dyn Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
     let conn = from.at();
     let in_urns = value_in(&conn, "r.urn", 1);
     let sql = format!(
@@ -100,7 +100,7 @@ struct EstablishmentRow {
 }
 
 /// Those of these schools that a file of establishments or a monthly file names.
-pub async fn establishments(from: &impl Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
+pub async fn establishments(from: &dyn Readable, urns: &[Urn]) -> Result<HashMap<Urn, Establishment>> {
     let conn = from.at();
     let in_urns = value_in(&conn, "r.urn", 1);
     let sql = format!(
@@ -148,7 +148,7 @@ pub struct Trust {
 /// Those of these groups that a landed file of groups or of membership names. A file of groups takes precedence over a file of
 /// membership with the same date. A newer file of groups shows which trusts have closed since the file
 /// of membership was published.
-pub async fn trusts(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
+pub async fn trusts(from: &dyn Readable, uids: &[Uid]) -> Result<HashMap<Uid, Trust>> {
     let conn = from.at();
     let mut queries = MultiQuery::default();
     let number = add_trusts_query(&conn, &mut queries, uids);
@@ -199,7 +199,7 @@ pub(super) fn read_trust(row: TrustRow) -> Result<Trust> {
 ///
 /// # Errors
 /// [`super::StoreError::Unreadable`]; [`super::StoreError::Unavailable`].
-pub async fn trust_names(from: &impl Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
+pub async fn trust_names(from: &dyn Readable, uids: &[Uid]) -> Result<HashMap<Uid, Vec<String>>> {
     let conn = from.at();
     let (in_uids, ever_landed) = (value_in(&conn, "r.uid", 1), "i.state IN ('landed', 'replaced', 'withdrawn')");
     let sql = format!(
@@ -246,11 +246,7 @@ pub enum LinkDirection {
 
 /// The predecessors or successors of these schools in the newest files of links, by the URN of the school. A school that has none
 /// is left out. A link counts whether a file prints it at the school or at the linked school.
-pub async fn linked_schools(
-    from: &impl Readable,
-    urns: &[Urn],
-    which: LinkDirection,
-) -> Result<HashMap<Urn, Vec<Urn>>> {
+pub async fn linked_schools(from: &dyn Readable, urns: &[Urn], which: LinkDirection) -> Result<HashMap<Urn, Vec<Urn>>> {
     #[derive(FromQueryResult)]
     struct Row {
         school: i64,
@@ -282,7 +278,7 @@ pub async fn linked_schools(
 }
 
 /// A school's links in the newest files of links, in the order of the linked schools' URNs.
-pub async fn links(from: &impl Readable, school: Urn) -> Result<Vec<Link>> {
+pub async fn links(from: &dyn Readable, school: Urn) -> Result<Vec<Link>> {
     #[derive(FromQueryResult)]
     struct Row {
         link_urn: i64,

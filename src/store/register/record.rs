@@ -48,7 +48,7 @@ impl RegisterHead {
 /// # Errors
 /// [`StoreError::Contention`] if another process holds the lock for too long; [`StoreError::Unavailable`];
 /// [`StoreError::Unreadable`] if the row is missing or its hash is invalid.
-pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
+pub async fn lock(from: &dyn Readable) -> Result<RegisterHead> {
     let mut find = lock::Entity::find();
     if from.can_lock() {
         find = find.lock(LockType::Update);
@@ -57,7 +57,7 @@ pub async fn lock(from: &impl Readable) -> Result<RegisterHead> {
 }
 
 /// Reads the head without locking it.
-pub async fn head(from: &impl Readable) -> Result<RegisterHead> {
+pub async fn head(from: &dyn Readable) -> Result<RegisterHead> {
     decode_head(lock::Entity::find().all(&from.at().db).await?.pop())
 }
 
@@ -159,7 +159,7 @@ pub struct StoredRegisterEvent {
 }
 
 /// A page of events from a number on, in order, each decoded separately.
-pub async fn page(from: &impl Readable, first: RegisterSeq, limit: u64) -> Result<Vec<StoredRegisterEvent>> {
+pub async fn page(from: &dyn Readable, first: RegisterSeq, limit: u64) -> Result<Vec<StoredRegisterEvent>> {
     let sql =
         format!("SELECT {} FROM register_events WHERE seq >= $1 ORDER BY seq LIMIT $2", RegisterEventRow::names());
     let values = vec![first.0.into(), i64::try_from(limit).unwrap_or(i64::MAX).into()];
@@ -199,12 +199,12 @@ fn decode_event(row: RegisterEventRow) -> Result<Recorded<RegisterBody>> {
 }
 
 /// The salts of all texts that have not been erased, for `verify`.
-pub async fn salts(from: &impl Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
+pub async fn salts(from: &dyn Readable) -> Result<VerifyRows<RegisterSeq, Vec<u8>>> {
     let sql = format!("SELECT {} FROM register_salts", Salt::names());
     read_each(&from.at(), &sql, vec![], Seq::of, |row| Ok(Salt::of(row)?.salt)).await
 }
 
 /// Whether there is an event with this number and this hash.
-pub async fn has(from: &impl Readable, seq: RegisterSeq, expected_hash: Hash) -> Result<bool> {
+pub async fn has(from: &dyn Readable, seq: RegisterSeq, expected_hash: Hash) -> Result<bool> {
     Ok(page(from, seq, 1).await?.first().is_some_and(|it| it.seq == seq && it.hash == Some(expected_hash)))
 }

@@ -21,7 +21,7 @@ use crate::store::{Readable, Result, WriteTx};
 /// A page of schools whose name contains the text, in any case, or whose URN is the text. In the order of name and URN, each with
 /// its lower-cased name.
 pub async fn find_schools(
-    from: &impl Readable,
+    from: &dyn Readable,
     text: &str,
     after: Option<&(String, Urn)>,
     limit: u64,
@@ -38,7 +38,7 @@ pub async fn find_schools(
 /// A page of trusts whose name contains the text, in any case, or whose UID is the text. In the order of name and UID, each with
 /// its lower-cased name.
 pub async fn find_trusts(
-    from: &impl Readable,
+    from: &dyn Readable,
     text: &str,
     after: Option<&(String, Uid)>,
     limit: u64,
@@ -66,7 +66,7 @@ fn comes_after<C: ColumnTrait>(search: C, number: C, last: &str, last_number: u3
 
 /// Up to `limit` numbers (URNs, or UIDs of trusts) that an import's rows name, above `after`, in order.
 async fn numbers_in_import(
-    from: &impl Readable,
+    from: &dyn Readable,
     table: &str,
     column: &str,
     id: ImportId,

@@ -56,7 +56,7 @@ type Things = BTreeMap<ThingName, String>;
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`] if the answer of the catalog has another form.
-pub async fn compare(from: &impl Readable) -> Result<SchemaFindings> {
+pub async fn compare(from: &dyn Readable) -> Result<SchemaFindings> {
     let conn = from.at();
     Ok(match conn.backend {
         Backend::Sqlite => compare_things(sqlite::migrated_things().await?, &sqlite::read(&conn).await?),
