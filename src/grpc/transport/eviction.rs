@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// A limited number of slots. If all are in use, the oldest work is evicted from its slot.
+/// A limited number of slots. If all are in use, the oldest is taken from its work.
 #[derive(Debug)]
 pub(in crate::grpc) struct EvictingSlots {
     capacity: usize,
-    in_use: Mutex<SlotsInUse>,
+    in_use: Arc<Mutex<SlotsInUse>>,
 }
 
 #[derive(Debug, Default)]
@@ -23,36 +23,28 @@ struct SlotsInUse {
     slots: BTreeMap<u64, oneshot::Sender<()>>,
 }
 
-/// A slot in use. Dropping this value frees the slot, unless its work was evicted before.
-struct EvictingSlot<'a> {
-    slots: &'a EvictingSlots,
+/// A slot in use. Dropping this value frees the slot, unless it was taken before.
+pub(in crate::grpc) struct EvictingSlot {
+    in_use: Arc<Mutex<SlotsInUse>>,
     id: u64,
+    /// Ends when the slot is taken for newer work.
+    evicted: oneshot::Receiver<()>,
 }
 
-impl Drop for EvictingSlot<'_> {
+impl Drop for EvictingSlot {
     fn drop(&mut self) {
-        self.slots.in_use.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&self.id);
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner).slots.remove(&self.id);
     }
 }
 
 impl EvictingSlots {
     /// Makes `capacity` free slots, but at least one.
     pub(in crate::grpc) fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(1), in_use: Mutex::default() }
+        Self { capacity: capacity.max(1), in_use: Arc::default() }
     }
 
-    /// Runs `work` in a slot. Returns `None` if the work was evicted before it was done.
-    pub(in crate::grpc) async fn run<R>(&self, work: impl Future<Output = R>) -> Option<R> {
-        let (_slot, evicted) = self.take_slot();
-        tokio::select! {
-            biased;
-            done = work => Some(done),
-            _ = evicted => None,
-        }
-    }
-
-    /// Takes a slot. The receiver ends when the work of the slot is evicted.
-    fn take_slot(&self) -> (EvictingSlot<'_>, oneshot::Receiver<()>) {
+    /// Takes a free slot, or else the oldest slot in use.
+    pub(in crate::grpc) fn take(&self) -> EvictingSlot {
         let (sender, evicted) = oneshot::channel();
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let id = in_use.next_id;
@@ -61,7 +53,18 @@ impl EvictingSlots {
             in_use.slots.pop_first();
         }
         in_use.slots.insert(id, sender);
-        (EvictingSlot { slots: self, id }, evicted)
+        EvictingSlot { in_use: Arc::clone(&self.in_use), id, evicted }
+    }
+}
+
+impl EvictingSlot {
+    /// Runs `work` in the slot. Returns `None` if the work was evicted before it was done.
+    pub(in crate::grpc) async fn run<R>(mut self, work: impl Future<Output = R>) -> Option<R> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            _ = &mut self.evicted => None,
+        }
     }
 }
 
@@ -76,14 +79,24 @@ mod tests {
     #[test]
     fn the_oldest_is_evicted_for_the_newest() {
         let slots = EvictingSlots::new(2);
-        let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.run(pending::<()>()))).collect();
+        let mut held: Vec<_> = (0..2).map(|_| Box::pin(slots.take().run(pending::<()>()))).collect();
         assert!(held.iter_mut().all(|it| it.as_mut().now_or_never().is_none()));
-        assert_eq!(slots.run(ready(7)).now_or_never(), Some(Some(7)));
+        assert_eq!(slots.take().run(ready(7)).now_or_never(), Some(Some(7)));
         assert_eq!(held[0].as_mut().now_or_never(), Some(None), "the oldest work was evicted");
         assert!(held[1].as_mut().now_or_never().is_none());
         // A freed slot is used first: no other work is evicted.
         drop(held.remove(0));
-        assert_eq!(slots.run(ready(8)).now_or_never(), Some(Some(8)));
+        assert_eq!(slots.take().run(ready(8)).now_or_never(), Some(Some(8)));
         assert!(held[0].as_mut().now_or_never().is_none());
+    }
+
+    #[test]
+    fn the_order_of_taking_counts_and_not_that_of_running() {
+        let slots = EvictingSlots::new(1);
+        let mut first = Box::pin(slots.take().run(pending::<()>()));
+        let mut second = Box::pin(slots.take().run(pending::<()>()));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert_eq!(first.as_mut().now_or_never(), Some(None), "the newer slot keeps its work");
+        assert!(second.as_mut().now_or_never().is_none());
     }
 }

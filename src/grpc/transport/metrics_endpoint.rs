@@ -22,7 +22,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::connections::{self, MAX_SCRAPES, Registry};
-use super::eviction::EvictingSlots;
+use super::eviction::{EvictingSlot, EvictingSlots};
 use crate::app::App;
 use crate::app::watch::Watches;
 use crate::grpc::message::encoded::EncodedMessage;
@@ -72,14 +72,17 @@ pub(in crate::grpc) async fn serve(
     loop {
         if let Some((stream, _)) = connections::accept(&listener, &connections).await {
             let endpoint = Arc::clone(&endpoint);
-            tokio::spawn(async move { endpoint.handle(stream).await });
+            // The slot is taken here, because spawned tasks may begin in any order. A task that began late would
+            // otherwise evict a newer connection.
+            let slot = endpoint.request_slots.take();
+            tokio::spawn(async move { endpoint.handle(stream, slot).await });
         }
     }
 }
 
 impl MetricsEndpoint {
-    /// Serves one connection: reads its request, then sends the response.
-    async fn handle(&self, stream: TcpStream) {
+    /// Serves one connection: reads its request in the slot, then sends the response.
+    async fn handle(&self, stream: TcpStream, request_slot: EvictingSlot) {
         let arrived = Notify::new();
         let service = service_fn(|request: Request<Incoming>| {
             arrived.notify_one();
@@ -97,9 +100,9 @@ impl MetricsEndpoint {
                 () = arrived.notified() => true,
             }
         };
-        let has_request = self.request_slots.run(timeout(REQUEST_TIMEOUT, request_arrived)).await;
+        let has_request = request_slot.run(timeout(REQUEST_TIMEOUT, request_arrived)).await;
         if self.result_or_count(has_request) == Some(true) {
-            let response = self.response_slots.run(timeout(RESPONSE_TIMEOUT, connection)).await;
+            let response = self.response_slots.take().run(timeout(RESPONSE_TIMEOUT, connection)).await;
             let _ = self.result_or_count(response);
         }
     }

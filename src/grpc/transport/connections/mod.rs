@@ -53,8 +53,8 @@ const PROCESS_DESCRIPTORS: usize = 3 + 5 + 2 + 2;
 const ACCEPT_DESCRIPTORS: usize = 2;
 /// The most scrapes whose request is being read. As many scrapes may have a response that is being sent.
 pub(in crate::grpc) const MAX_SCRAPES: usize = 4;
-/// The most open connections of scrapes: those whose request is being read, those whose response is being sent, and one that
-/// has just arrived.
+/// The most open connections of scrapes: those whose request is being read, those whose response is being sent, and one
+/// whose slot was taken and that is not closed yet.
 pub(in crate::grpc) const MAX_SCRAPE_CONNECTIONS: usize = 2 * MAX_SCRAPES + 1;
 /// The descriptors that are reserved for everything except the connections of callers.
 const RESERVED_DESCRIPTORS: usize =
@@ -181,7 +181,7 @@ mod tests {
     fn the_limits_are_reduced_to_the_descriptors() {
         assert_eq!(limits().reduced_to(1_024), limits());
         // The database, the process, accepting, and the scrapes: four that are read, four that are answered, one that
-        // arrives.
+        // is being closed.
         assert_eq!(RESERVED_DESCRIPTORS, 33 + 12 + 2 + 9);
         assert_eq!(limits().reduced_to(855).all, 799);
         let few = limits().reduced_to(72);
