@@ -1,5 +1,6 @@
 //! Tests imports from end to end, each test with its own database.
 
+mod row_hashes;
 mod withdraw;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -277,7 +278,7 @@ async fn interrupt_import(app: &App, at: Micros) -> ImportId {
     };
     let tx = app.store().write(app.store().write_permit().await.unwrap()).await.unwrap();
     store::imports::put(&tx, &[&import]).await.unwrap();
-    parsed.rows(id).stage(&tx).await.unwrap();
+    parsed.rows(id).into_writes(app.store().backend()).run(&tx).await.unwrap();
     tx.commit().await.unwrap();
     id
 }

@@ -5,7 +5,7 @@ use sea_orm::sea_query::extension::postgres::PgFunc;
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict, SimpleExpr};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait as _, DbBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    Iterable as _, QueryResult, Statement, Value,
+    Iterable as _, QueryResult, QueryTrait as _, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -28,20 +28,30 @@ where
     M: IntoActiveModel<E::ActiveModel>,
 {
     let conflict = OnConflict::columns(key.iter().copied()).update_columns(update.iter().copied()).to_owned();
-    insert::<E, M>(tx, rows, Some(conflict)).await
+    run_statements(tx, inserts::<E, M>(tx.backend(), rows, &conflict)).await
 }
 
-/// Inserts those rows whose key does not exist yet, and leaves the others unchanged.
-pub(in crate::store) async fn insert_missing<E, M>(tx: &WriteTx, rows: Vec<M>, key: &[E::Column]) -> Result<()>
+/// The statements that insert those rows whose key does not exist yet, and leave the others unchanged.
+#[must_use]
+pub(in crate::store) fn missing_inserts<E, M>(backend: Backend, rows: Vec<M>, key: &[E::Column]) -> Vec<Statement>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
     M: IntoActiveModel<E::ActiveModel>,
 {
-    insert::<E, M>(tx, rows, Some(OnConflict::columns(key.iter().copied()).do_nothing().to_owned())).await
+    inserts::<E, M>(backend, rows, &OnConflict::columns(key.iter().copied()).do_nothing().to_owned())
 }
 
-async fn insert<E, M>(tx: &WriteTx, rows: Vec<M>, conflict: Option<OnConflict>) -> Result<()>
+/// Runs these statements one after the other.
+pub(in crate::store) async fn run_statements(tx: &WriteTx, statements: Vec<Statement>) -> Result<()> {
+    for statement in statements {
+        tx.at().db.execute_raw(statement).await?;
+    }
+    Ok(())
+}
+
+/// The statements that insert rows: each with as many rows as it may have parameters for.
+fn inserts<E, M>(backend: Backend, rows: Vec<M>, conflict: &OnConflict) -> Vec<Statement>
 where
     E: EntityTrait,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
@@ -50,14 +60,12 @@ where
     let columns = E::Column::iter().count().max(1);
     let chunk = MAX_BINDS.checked_div(columns).unwrap_or(1);
     let mut rows = rows.into_iter().map(IntoActiveModel::into_active_model).peekable();
+    let mut statements = Vec::new();
     while rows.peek().is_some() {
-        let mut statement = E::insert_many(rows.by_ref().take(chunk));
-        if let Some(conflict) = &conflict {
-            statement = statement.on_conflict(conflict.clone());
-        }
-        statement.exec_without_returning(&tx.at().db).await?;
+        let insert = E::insert_many(rows.by_ref().take(chunk)).on_conflict(conflict.clone());
+        statements.push(insert.build(db_backend(backend)));
     }
-    Ok(())
+    statements
 }
 
 /// The condition that `column` is one of these ids. Its text does not depend on the number of ids.
@@ -149,11 +157,15 @@ pub(in crate::store) async fn rows(conn: &Conn<'_>, sql: &str, values: Vec<Value
 }
 
 fn statement(conn: &Conn<'_>, sql: &str, values: Vec<Value>) -> Statement {
-    let backend = match conn.backend {
+    Statement::from_sql_and_values(db_backend(conn.backend), sql, values)
+}
+
+/// The backend, as SeaORM names it.
+const fn db_backend(backend: Backend) -> DbBackend {
+    match backend {
         Backend::Postgres => DbBackend::Postgres,
         Backend::Sqlite => DbBackend::Sqlite,
-    };
-    Statement::from_sql_and_values(backend, sql, values)
+    }
 }
 
 /// The condition of SQLite that `column` is one of the values of a list, which is bound as JSON.

@@ -1,17 +1,18 @@
-//! Hashes all stored rows of an import. Reads the rows in pages, so that memory stays bounded.
+//! Hashes the rows of an import: those that are stored, which are read in pages so that memory stays bounded, and those of a file
+//! that are about to be stored.
 //!
 //! `docs/reference/record.md` ("Rows of an import") describes the encoding, for checks without this program.
 
-use sea_orm::QueryResult;
+use sea_orm::{EntityTrait, IdenStatic as _, Iterable as _, ModelTrait, QueryResult, Value};
 
 use super::FileKind;
 use crate::domain::event::{Encoder, Hash};
 use crate::domain::ids::ImportId;
 use crate::domain::register_record::{RowsHash, RowsHasher};
-use crate::store::db::bulk_sql::rows;
+use crate::store::db::bulk_sql::{rows, select_rows};
 use crate::store::db::pg_date;
 use crate::store::db::row::{ColumnValue as _, RowReader};
-use crate::store::{Backend, Conn, Readable, Result};
+use crate::store::{Backend, Conn, Readable, Result, StoreError};
 
 /// The most rows of a page. A page is larger if more rows have the same first key.
 const PAGE: usize = 2_000;
@@ -26,6 +27,38 @@ enum HashedType {
     OptionalDate,
 }
 use HashedType::{Number, OptionalDate, OptionalNumber, OptionalText, Text};
+
+impl HashedType {
+    const fn is_optional(self) -> bool {
+        matches!(self, OptionalNumber | OptionalText | OptionalDate)
+    }
+}
+
+/// A cell of a row. A day is text.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum HashedCell {
+    Number(i64),
+    Text(String),
+}
+
+impl HashedCell {
+    fn encode(&self, encoder: &mut Encoder) {
+        match self {
+            Self::Number(number) => encoder.number(*number),
+            Self::Text(text) => encoder.text(text),
+        }
+    }
+
+    /// The cell of a value that is to be stored; `None` for NULL.
+    fn of(value: Value) -> Result<Option<Self>> {
+        Ok(match value {
+            Value::BigInt(number) => number.map(Self::Number),
+            Value::String(text) => text.map(Self::Text),
+            Value::ChronoDate(day) => day.map(|it| Self::Text(it.to_string())),
+            other => return Err(StoreError::Unusable(format!("no row of a file has a value like {other:?}"))),
+        })
+    }
+}
 
 /// A table of rows: its columns in order, without the import's id, and the keys that order its rows.
 struct RowTable {
@@ -157,6 +190,21 @@ pub async fn rows_hash(from: &dyn Readable, kind: FileKind, import: ImportId) ->
     table_of(kind).hash(&from.at(), import).await
 }
 
+/// Returns the hash that these rows of a file will have once they are stored. No two of them may have the same key.
+///
+/// # Errors
+/// [`StoreError::Unusable`] if the rows are not those of the table, and [`StoreError::Unreadable`] for a NULL that the table does not
+/// allow: bugs of this program.
+pub(super) fn hash_of_rows<M: ModelTrait>(kind: FileKind, rows: &[M]) -> Result<RowsHash> {
+    table_of(kind).hash_unstored(rows)
+}
+
+/// Returns the number of stored rows of an import. `kind` is the kind of the imported file.
+pub async fn count_rows(from: &dyn Readable, kind: FileKind, import: ImportId) -> Result<i64> {
+    let sql = format!("SELECT COUNT(*) FROM {} WHERE import_id = $1", table_of(kind).name);
+    Ok(select_rows(&from.at(), &sql, vec![import.0.into()], Ok::<i64, _>).await?.pop().unwrap_or_default())
+}
+
 /// Returns the hash of an import's problems and notes.
 ///
 /// # Errors
@@ -193,7 +241,7 @@ impl RowTable {
             let values = vec![import.0.into(), first.into(), row_limit.into()];
             let read = |row: &QueryResult| {
                 let mut cells = RowReader::starting_at(row, 0);
-                Ok((cells.value()?, self.row(&mut cells)?))
+                Ok((cells.value()?, self.row(|kind| stored_cell(&mut cells, kind))?))
             };
             let page: Vec<(i64, Hash)> = rows(conn, &sql, values).await?.iter().map(read).collect::<Result<_>>()?;
             let is_last = page.len() < limit;
@@ -211,23 +259,51 @@ impl RowTable {
         }
     }
 
-    fn row(&self, cells: &mut RowReader<'_>) -> Result<Hash> {
+    /// The hash of rows that are not stored yet.
+    fn hash_unstored<M: ModelTrait>(&self, rows: &[M]) -> Result<RowsHash> {
+        let column = |name: &str| {
+            let found = <M::Entity as EntityTrait>::Column::iter().find(|it| it.as_str() == name);
+            found.ok_or_else(|| StoreError::Unusable(format!("no column {name} of {} is written", self.name)))
+        };
+        let columns: Vec<_> = self.columns.iter().map(|(name, _)| column(name)).collect::<Result<_>>()?;
+        let keys = std::iter::once(self.first_key).chain(self.more_keys.iter().map(|(name, _)| *name));
+        let keys: Vec<_> = keys.map(column).collect::<Result<_>>()?;
+        let mut ordered = Vec::with_capacity(rows.len());
+        for row in rows {
+            let mut cells = columns.iter().map(|it| HashedCell::of(row.get(*it)));
+            let hash = self.row(|_| cells.next().transpose().map(Option::flatten))?;
+            let key: Vec<_> = keys.iter().map(|it| HashedCell::of(row.get(*it))).collect::<Result<_>>()?;
+            ordered.push((key, hash));
+        }
+        ordered.sort_unstable();
+        let mut hasher = RowsHasher::default();
+        ordered.into_iter().for_each(|(_, row)| hasher.add(row));
+        Ok(hasher.finish())
+    }
+
+    /// The hash of one row. `next_cell` returns the cells in the order of the columns, which have these types.
+    fn row(&self, mut next_cell: impl FnMut(HashedType) -> Result<Option<HashedCell>>) -> Result<Hash> {
         let mut encoder = Encoder::new(b"tsio row v1\n");
-        for (_, kind) in self.columns {
-            match kind {
-                Number => encoder.number(cells.value()?),
-                Text => encoder.text(&cells.value::<String>()?),
-                OptionalNumber => {
-                    encoder.optional(cells.value::<Option<i64>>()?.as_ref(), |encoder, it| encoder.number(*it))
-                }
-                OptionalText => {
-                    encoder.optional(cells.value::<Option<String>>()?.as_ref(), |encoder, it| encoder.text(it));
-                }
-                OptionalDate => encoder.optional(cells.read(day_text)?.as_ref(), |encoder, it| encoder.text(it)),
+        for (name, kind) in self.columns {
+            match next_cell(*kind)? {
+                cell if kind.is_optional() => encoder.optional(cell.as_ref(), |encoder, it| it.encode(encoder)),
+                Some(cell) => cell.encode(&mut encoder),
+                None => return Err(StoreError::unreadable(format!("{}.{name} is NULL", self.name))),
             }
         }
         Ok(encoder.finish())
     }
+}
+
+/// Reads a stored cell of this type.
+fn stored_cell(cells: &mut RowReader<'_>, kind: HashedType) -> Result<Option<HashedCell>> {
+    Ok(match kind {
+        Number => Some(HashedCell::Number(cells.value()?)),
+        Text => Some(HashedCell::Text(cells.value()?)),
+        OptionalNumber => cells.value::<Option<i64>>()?.map(HashedCell::Number),
+        OptionalText => cells.value::<Option<String>>()?.map(HashedCell::Text),
+        OptionalDate => cells.read(day_text)?.map(HashedCell::Text),
+    })
 }
 
 /// The day of a column as text, if there is one. On SQLite this is exactly the stored text.

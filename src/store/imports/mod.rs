@@ -19,12 +19,12 @@ use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, ImportId};
 pub use crate::domain::register_record::{FileKind, ImportState};
 use crate::domain::time::Micros;
-use crate::store::db::bulk_sql::{insert_missing, select_rows, upsert_all};
+use crate::store::db::bulk_sql::{missing_inserts, run_statements, select_rows, upsert_all};
 use crate::store::db::column_values::{actor, hash};
 use crate::store::db::condition::{Comparison, Condition, Operand, compare};
 use crate::store::db::entity::register::{import, problem};
 use crate::store::db::page::Page;
-pub use hashes::{findings_hash, rows_hash};
+pub use hashes::{count_rows, findings_hash, rows_hash};
 pub(crate) use staged::{Establishment, Group, Link, Member, Month, StagedRows};
 
 /// One import of one file.
@@ -258,7 +258,8 @@ pub async fn keep_findings(tx: &WriteTx, id: ImportId, problems: &[Problem], not
         column_name: Set(column.to_owned()),
         reason: Set(reason.to_owned()),
     });
-    insert_missing::<problem::Entity, _>(tx, rows.collect(), &[C::ImportId, C::Ordinal]).await
+    let key = [C::ImportId, C::Ordinal];
+    run_statements(tx, missing_inserts::<problem::Entity, _>(tx.backend(), rows.collect(), &key)).await
 }
 
 /// Deletes an import and its problems. Its rows must have been deleted before.

@@ -1,14 +1,16 @@
 //! Stages the rows of a file, reads them back, and deletes those of an abandoned import.
 
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _};
+use sea_orm::{ColumnTrait as _, EntityTrait, QueryFilter as _, Statement};
 use uuid::Uuid;
 
 use super::FileKind;
+use super::hashes::hash_of_rows;
 use crate::domain::ids::ImportId;
-use crate::store::db::bulk_sql::insert_missing;
+use crate::domain::register_record::RowsHash;
+use crate::store::db::bulk_sql::{missing_inserts, run_statements};
 use crate::store::db::entity::register::{establishment_row, group_row, link_row, membership_row, ofsted_row};
-use crate::store::{Readable, Result, WriteTx};
+use crate::store::{Backend, Readable, Result, WriteTx};
 
 pub(crate) use establishment_row::Model as Establishment;
 pub(crate) use group_row::Model as Group;
@@ -59,31 +61,47 @@ impl StagedRows {
         match_kind!(self, rows, wrap => rows.chunks(size.max(1)).map(|chunk| wrap(chunk.to_vec())).collect())
     }
 
-    /// Writes the rows. Writing the same rows again changes nothing, so a caller may retry.
-    pub(crate) async fn stage(self, tx: &WriteTx) -> Result<()> {
+    /// The hash that the rows will have once they are stored: see [`super::rows_hash`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`](crate::store::StoreError::Unusable) or
+    /// [`StoreError::Unreadable`](crate::store::StoreError::Unreadable): bugs of this program.
+    pub(crate) fn hash(&self) -> Result<RowsHash> {
         match self {
+            Self::Groups(rows) => hash_of_rows(FileKind::Groups, rows),
+            Self::Membership(rows) => hash_of_rows(FileKind::Membership, rows),
+            Self::Links(rows) => hash_of_rows(FileKind::Links, rows),
+            Self::Establishments(rows) => hash_of_rows(FileKind::Establishments, rows),
+            Self::Ofsted(rows) => hash_of_rows(FileKind::Ofsted, rows),
+        }
+    }
+
+    /// Prepares the statements that write the rows. That takes about as long as the database takes to run them, so do it on another
+    /// thread.
+    pub(crate) fn into_writes(self, backend: Backend) -> StagingWrites {
+        StagingWrites(match self {
             Self::Groups(rows) => {
                 use group_row::Column as C;
-                insert_missing::<group_row::Entity, _>(tx, rows, &[C::ImportId, C::Uid]).await
+                missing_inserts::<group_row::Entity, _>(backend, rows, &[C::ImportId, C::Uid])
             }
             Self::Membership(rows) => {
                 use membership_row::Column as C;
-                insert_missing::<membership_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn, C::Uid]).await
+                missing_inserts::<membership_row::Entity, _>(backend, rows, &[C::ImportId, C::Urn, C::Uid])
             }
             Self::Links(rows) => {
                 use link_row::Column as C;
                 let key = [C::ImportId, C::Urn, C::LinkUrn, C::LinkType];
-                insert_missing::<link_row::Entity, _>(tx, rows, &key).await
+                missing_inserts::<link_row::Entity, _>(backend, rows, &key)
             }
             Self::Establishments(rows) => {
                 use establishment_row::Column as C;
-                insert_missing::<establishment_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn]).await
+                missing_inserts::<establishment_row::Entity, _>(backend, rows, &[C::ImportId, C::Urn])
             }
             Self::Ofsted(rows) => {
                 use ofsted_row::Column as C;
-                insert_missing::<ofsted_row::Entity, _>(tx, rows, &[C::ImportId, C::Urn]).await
+                missing_inserts::<ofsted_row::Entity, _>(backend, rows, &[C::ImportId, C::Urn])
             }
-        }
+        })
     }
 
     /// Reads all rows of an import.
@@ -132,6 +150,18 @@ impl StagedRows {
                     .await
             }
         }
+    }
+}
+
+/// The statements that write some rows of a file, once they are run.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct StagingWrites(Vec<Statement>);
+
+impl StagingWrites {
+    /// Writes the rows. Writing the same rows again changes nothing, so a caller may retry.
+    pub(crate) async fn run(&self, tx: &WriteTx) -> Result<()> {
+        run_statements(tx, self.0.clone()).await
     }
 }
 
