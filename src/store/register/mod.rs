@@ -49,8 +49,20 @@ struct SchoolRow {
 /// Those of these schools that a landed file names.
 pub async fn schools(from: &dyn Readable, urns: &[Urn]) -> Result<HashMap<Urn, School>> {
     let conn = from.at();
-    let in_urns = value_in(&conn, "r.urn", 1);
-    let sql = format!(
+    let sql = newest_schools(&value_in(&conn, "r.urn", 1));
+    let rows: Vec<SchoolRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let la = u16::try_from(row.la_code).ok().and_then(LaCode::new);
+            let SchoolRow { name, school_type, phase, .. } = row;
+            Ok((urn(row.urn)?, School { urn: urn(row.urn)?, name, la, school_type, phase }))
+        })
+        .collect()
+}
+
+/// A query for the newest description of each school whose rows `r` meet the condition.
+fn newest_schools(in_urns: &str) -> String {
+    format!(
         "SELECT urn, name, la_code, school_type, phase FROM (
            SELECT a.*, ROW_NUMBER() OVER (PARTITION BY urn
                ORDER BY as_at DESC, priority DESC, name DESC, school_type DESC, la_code DESC, phase DESC) AS nth FROM (
@@ -63,15 +75,7 @@ pub async fn schools(from: &dyn Readable, urns: &[Urn]) -> Result<HashMap<Urn, S
              SELECT r.urn, r.name, r.laestab / 10000, r.school_type, r.phase, i.as_at, 1
                FROM ofsted_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_urns}
            ) a) newest WHERE nth = 1"
-    );
-    let rows: Vec<SchoolRow> = select(&conn, &sql, vec![numbers(&conn, &urn_numbers(urns))]).await?;
-    rows.into_iter()
-        .map(|row| {
-            let la = u16::try_from(row.la_code).ok().and_then(LaCode::new);
-            let SchoolRow { name, school_type, phase, .. } = row;
-            Ok((urn(row.urn)?, School { urn: urn(row.urn)?, name, la, school_type, phase }))
-        })
-        .collect()
+    )
 }
 
 /// Columns of a school's newest establishment row. Where that row or its LAESTAB is missing, the LAESTAB is that of the newest
@@ -159,19 +163,23 @@ pub async fn trusts(from: &dyn Readable, uids: &[Uid]) -> Result<HashMap<Uid, Tr
 /// Adds a query for these groups; see [`trusts`]. Returns the query's number.
 pub(super) fn add_trusts_query(conn: &Conn<'_>, queries: &mut MultiQuery, uids: &[Uid]) -> usize {
     queries.add(TrustRow::COLUMNS, [numbers(conn, &uid_numbers(uids))], |index| {
-        let in_uids = value_in(conn, "r.uid", index);
-        format!(
-            "FROM (
-               SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
-                   ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
-                 SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
-                   FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
-                 UNION ALL
-                 SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
-                   FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
-               ) a) newest WHERE nth = 1"
-        )
+        newest_trusts(&value_in(conn, "r.uid", index))
     })
+}
+
+/// The part after the columns of a query for the newest description of each trust whose rows `r` meet the condition.
+fn newest_trusts(in_uids: &str) -> String {
+    format!(
+        "FROM (
+           SELECT a.*, ROW_NUMBER() OVER (PARTITION BY uid
+               ORDER BY as_at DESC, priority DESC, name DESC, status DESC, kind DESC, kind_name DESC) AS nth FROM (
+             SELECT r.uid, r.name, r.kind, r.kind_name, r.status, i.as_at, 2 AS priority
+               FROM group_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
+             UNION ALL
+             SELECT r.uid, r.group_name, r.kind, r.kind_name, r.status, i.as_at, 1
+               FROM membership_rows r JOIN imports i ON i.id = r.import_id WHERE i.state = 'landed' AND {in_uids}
+           ) a) newest WHERE nth = 1"
+    )
 }
 
 row! {
