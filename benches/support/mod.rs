@@ -27,7 +27,7 @@ pub(crate) fn serve_file(database: &Path) -> Server {
     serve(&sqlite_url(database))
 }
 
-/// Serves the database at this URL in development mode, after it has migrated the schema.
+/// Migrates the schema of the database at this URL, and serves the database in development mode.
 pub(crate) fn serve(database: &str) -> Server {
     serve_with(database, &["--development"])
 }
@@ -71,7 +71,7 @@ pub(crate) async fn connect_clients(url: &str, connections: usize) -> Vec<Client
 }
 
 impl Client {
-    /// The connection of the officer, for a client that is not generated.
+    /// A connection that sends the officer's name, for tonic's `Grpc` instead of a generated client.
     pub(crate) fn named(&self) -> Named {
         tonic::service::interceptor::InterceptedService::new(self.0.clone(), officer())
     }

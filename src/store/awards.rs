@@ -93,7 +93,7 @@ static BOOKINGS: Table = Table {
     name: "bookings",
     shared: &[("programme", ColumnType::Text)],
     columns: BookingRow::COLUMNS,
-    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["state"] },
+    how: RowWrite::Upsert { key: &["programme", "seq"], update: &["state"] },
 };
 
 /// Adds awards to a batch write, with their bookings and invoices. Awards made by events after `before` are new.

@@ -38,7 +38,10 @@ static INVOICES: Table = Table {
     name: "invoices",
     shared: &[("programme", ColumnType::Text)],
     columns: InvoiceRow::COLUMNS,
-    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["provider", "refunded", "issuer", "printed", "part"] },
+    how: RowWrite::Upsert {
+        key: &["programme", "seq"],
+        update: &["provider", "refunded", "issuer", "printed", "part"],
+    },
 };
 
 /// Adds the current payments of awards to a batch write.

@@ -273,7 +273,7 @@ static OFFERS: Table = Table {
     columns: offer::Model::COLUMNS,
     how: RowWrite::Upsert {
         key: &["id"],
-        take: &[
+        update: &[
             "region",
             "state",
             "assignee",
@@ -293,14 +293,14 @@ static SCHOOLS: Table = Table {
     name: "offer_schools",
     shared: &[],
     columns: offer_school::Model::COLUMNS,
-    how: RowWrite::Upsert { key: &["offer_id", "urn"], take: &["open"] },
+    how: RowWrite::Upsert { key: &["offer_id", "urn"], update: &["open"] },
 };
 
 static CONTACTS: Table = Table {
     name: "contacts",
     shared: &[],
     columns: contact::Model::COLUMNS,
-    how: RowWrite::Upsert { key: &["programme", "seq"], take: &["corrected_by"] },
+    how: RowWrite::Upsert { key: &["programme", "seq"], update: &["corrected_by"] },
 };
 
 /// Adds offers to a batch write, with their schools and contacts. The database refuses a second offer to a recipient, and a school on

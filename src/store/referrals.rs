@@ -51,12 +51,12 @@ pub async fn for_verify(from: &dyn Readable, programme: &Programme) -> Result<Ve
         pg_date::required(row, "raised_on")?;
         pg_date::optional(row, "decided_on")?;
         let model = referral::Model::from_query_result(row, "")?;
-        check_has_key(row, "raised_since", Some(&model.raised_by), model.raised_key.as_deref())?;
-        check_has_key(row, "decided_since", model.decided_by.as_deref(), model.decided_key.as_deref())?;
+        check_has_key(row, "raised_under_rules", Some(&model.raised_by), model.raised_key.as_deref())?;
+        check_has_key(row, "decided_under_rules", model.decided_by.as_deref(), model.decided_key.as_deref())?;
         decode(model)
     };
     let sql = format!(
-        "SELECT *, {} AS raised_since, {} AS decided_since FROM referrals WHERE programme = $1",
+        "SELECT *, {} AS raised_under_rules, {} AS decided_under_rules FROM referrals WHERE programme = $1",
         since_rules_sql("raised_seq"),
         since_rules_sql("decided_seq")
     );

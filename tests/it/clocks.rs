@@ -161,7 +161,7 @@ async fn recorded_times_stay_in_order(db: Db) {
 
 /// The server refuses all changes while its clock is wrong, so that it records no times in the future or in the past.
 #[test]
-fn a_server_whose_clock_differs_from_the_databases_records_nothing() {
+fn a_server_whose_clock_differs_from_that_of_the_database_records_nothing() {
     run(async {
         let db = Db::postgres();
         let server = InProcess::start(&db).await;

@@ -2,8 +2,8 @@
 
 use crate::proto;
 
-/// A message that changes data. Its request id makes a retry safe: the server carries the same id out once, and always returns
-/// the same answer.
+/// A message that changes data. Its request id makes a retry safe: the server carries out a request only once, and
+/// returns the same answer each time that its id is sent.
 pub trait Mutation: prost::Message + Clone {
     /// The request id, a UUID. If it is empty, the client makes one.
     fn request_id(&mut self) -> &mut String;

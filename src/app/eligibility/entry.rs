@@ -54,9 +54,9 @@ pub(crate) async fn entry_schools(
     let school = |(urn, region): (Urn, Option<Region>)| {
         let predecessors = assessment.schools().iter().filter(|it| it.superseded_by == Some(urn)).map(|it| it.urn);
         let decided_urn = assessment.school(urn).and_then(|it| decided_urn(terms, it)).filter(|it| *it != urn);
-        let taken_over = decided_urn.and_then(|it| decisions.get(&it)).cloned();
+        let inherited_decision = decided_urn.and_then(|it| decisions.get(&it)).cloned();
         let (position, follows) = (position(terms, &assessment, urn), predecessors.collect());
-        (urn, EntrySchool { region, position, taken_over, follows })
+        (urn, EntrySchool { region, position, inherited_decision, follows })
     };
     Ok(regions(from, &urns, day).await?.into_iter().map(school).collect())
 }
@@ -69,7 +69,7 @@ pub(super) fn decided_urn(terms: &Terms, school: &SchoolAssessment) -> Option<Ur
 /// What the files say of the entry position of a school.
 fn position(terms: &Terms, assessment: &Assessment, urn: Urn) -> EntryPosition {
     if !terms.rules().iter().any(|rule| matches!(rule.test, Test::TwiceOnEntry { .. })) {
-        return EntryPosition::NotAsked;
+        return EntryPosition::NotNeeded;
     }
     let Some(school) = assessment.school(urn) else { return EntryPosition::NotInMonths };
     if let Some(newer) = school.superseded_by {

@@ -15,8 +15,8 @@ use crate::store::{Backend, Readable as _, Result, StoreError, WriteTx};
 /// The most rows of a statement on SQLite.
 const MAX_ROWS: usize = 64;
 
-/// A column's type. For NULL in a column of an optional type, PostgreSQL gets a stand-in, because SeaORM's arrays contain no NULL. The
-/// statement turns the stand-in back into NULL, and leaves a NULL as it is, which a guarded write sends.
+/// A column's type. A column of an optional type may contain NULL. SeaORM's arrays cannot, so on PostgreSQL a stand-in is sent for it,
+/// which the statement turns back into NULL. A guarded write does not use SeaORM, and sends NULL itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum ColumnType {
     Uuid,
@@ -113,8 +113,9 @@ pub(in crate::store) struct Table {
 pub(in crate::store) enum RowWrite {
     /// Inserts a new row.
     Insert,
-    /// Inserts a new row. If a row with the same values in `key` exists, updates the columns `take` of that row.
-    Upsert { key: &'static [&'static str], take: &'static [&'static str] },
+    /// Inserts a new row. If a row with the same values in `key` exists, sets the columns `update` of that row to
+    /// the new values.
+    Upsert { key: &'static [&'static str], update: &'static [&'static str] },
     /// Inserts a new row. If a row with the same values in `key` exists, adds to the column `to` of that row. Each key may occur
     /// only once in a batch.
     Add { key: &'static [&'static str], to: &'static str },
@@ -145,8 +146,8 @@ pub(in crate::store) struct BatchWrite {
 }
 
 impl BatchWrite {
-    /// Adds rows of a table. `shared` has a cell for each column with the same value in all rows. Each of `rows` has one cell per
-    /// other column, in the order of [`Table::columns`].
+    /// Adds rows of a table. `shared` has a cell for each column with the same value in all rows. Each of `rows` has a cell
+    /// for each column that is not shared, in the order of [`Table::columns`].
     pub(in crate::store) fn rows<const S: usize>(
         &mut self,
         table: &'static Table,
@@ -199,8 +200,8 @@ async fn in_one_statement(tx: &WriteTx, parts: Vec<TableRows>) -> Result<()> {
     if result.rows_affected() == 1 { Ok(()) } else { Err(answer_check::out_of_step()) }
 }
 
-/// Adds the part of the statement that writes one table, with the number of the part. Its values come after `bound_before` other
-/// values. `guard` is added to the tables that the part selects from. Pushes each piece to one text, because building this text is much
+/// Adds the part of the statement that writes one table. The part has a number, which names it. Its values come after `bound_before`
+/// other values. `guard` is SQL text that ends the part's FROM clause. Pushes each piece to one text, because building this text is much
 /// of the work when only one caller writes.
 pub(super) fn push_table(sql: &mut String, (part, table): (usize, &Table), bound_before: usize, guard: &str) {
     push(sql, &["w", &part.to_string(), " AS ("]);
@@ -269,9 +270,9 @@ pub(in crate::store) fn names<'a>(columns: impl IntoIterator<Item = &'a (&'stati
 /// The clause that says what to do with a row whose key exists already; empty if such a row is an error, and for an update.
 fn conflict_clause(table: &Table) -> String {
     let (key, set) = match table.how {
-        RowWrite::Upsert { key, take } => {
-            let take: Vec<String> = take.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-            (key, take.join(", "))
+        RowWrite::Upsert { key, update } => {
+            let update: Vec<String> = update.iter().map(|name| format!("{name} = excluded.{name}")).collect();
+            (key, update.join(", "))
         }
         RowWrite::Add { key, to } => (key, format!("{to} = {}.{to} + excluded.{to}", table.name)),
         RowWrite::Insert | RowWrite::Update => return String::new(),

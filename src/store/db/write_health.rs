@@ -1,4 +1,4 @@
-//! Tracks whether the last write ended well, and which connections may be used after one that did not.
+//! Tracks whether the last write ended well. If it did not, decides which connections may still be used.
 //!
 //! SQLite rolls a transaction back by itself when the disk is full or fails, and the driver does not notice. The driver still
 //! counts that transaction as open, so it turns the next BEGIN into a SAVEPOINT, whose release commits nothing. This module
@@ -6,7 +6,7 @@
 //!
 //! * A connection whose transaction did not end in a successful COMMIT or ROLLBACK is never used again. This holds on both
 //!   databases, because a lost answer makes a PostgreSQL connection unusable too.
-//! * After such an end, no commit is acknowledged on SQLite until a later commit has been read back from another connection.
+//! * After such an end, SQLite's next commit is acknowledged only once another connection has read it back.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +19,8 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBacken
 
 use crate::store::{Result, StoreError};
 
-/// A PostgreSQL connection that is released within this time after a transaction that did not end well is closed. All such
-/// connections are closed, because the pool does not say which of them the transaction used.
+/// For how long released PostgreSQL connections are closed, after a transaction did not end well. All of them are closed, because
+/// the pool does not say which of them the transaction used.
 const CLOSED_AFTER_DOUBT: Duration = Duration::from_secs(1);
 
 /// Which pooled connections may be used again.
@@ -34,7 +34,7 @@ pub(in crate::store) struct ConnectionRules {
 
 impl ConnectionRules {
     /// Whether the writing connection may be used again: its last transaction ended well, and the driver counts no open transaction.
-    /// SQLite itself refuses the BEGIN IMMEDIATE that follows if a transaction is open. Resets the mark that the last transaction
+    /// If the driver is wrong about that, SQLite itself refuses the next BEGIN IMMEDIATE. Resets the flag that the last transaction
     /// did not end well.
     pub(in crate::store) fn accepts_writer(&self, connection: &SqliteConnection) -> bool {
         !self.discard_writer.swap(false, Ordering::SeqCst) && !connection.is_in_transaction()
@@ -91,11 +91,12 @@ impl WriteHealth {
         }
     }
 
-    /// Commits on SQLite. If writes are in doubt, the commit also writes a mark, which another connection then reads back. The commit
-    /// counts as done only if that connection sees the mark.
+    /// Commits on SQLite. If writes are in doubt, the commit also writes a mark to the file: a number, which another connection then
+    /// reads back. The commit counts as done only if that connection sees the mark.
     ///
     /// # Errors
-    /// The outcome is unknown after any error. [`StoreError::Unavailable`], also if the mark is not there; [`StoreError::Full`].
+    /// [`StoreError::Unavailable`] if the database cannot be reached or the mark is not in the file; [`StoreError::Full`]. The outcome
+    /// is unknown after any error.
     pub(in crate::store) async fn commit_on_sqlite(&self, transaction: DatabaseTransaction) -> Result<()> {
         if !self.is_in_doubt() {
             return Ok(transaction.commit().await?);

@@ -33,7 +33,8 @@ const APPROVAL_LIFETIME: i64 = 30 * 86_400_000_000;
 const FIXED_SEED: u64 = 20_211_231;
 /// In how many of a hundred batches a server loses its kept state.
 const LOSSES: &str = "25";
-/// The number of commands after which the other server gets the next ones: more than the batches that take the lock after it.
+/// The number of commands after which the other server gets the next ones. It is more than the number of batches that take the
+/// lock after a write of the other server.
 const LONG_TURN: usize = 12;
 /// The time limit for each command of a sequence on average. A command takes far less.
 const TIME_PER_STEP: Duration = Duration::from_millis(200);
@@ -86,8 +87,8 @@ mod the_service_and_the_model_agree {
 }
 
 /// Runs a sequence with the fixed seed and one with a random seed, or only one with `TSIO_SEED`. With another seed than the fixed one,
-/// the servers lose their kept state at random, and calls alternate between two servers. On SQLite there is only one, which uses the
-/// file alone.
+/// the servers lose their kept state at random, and calls alternate between two servers. On SQLite there is only one
+/// server, because no two may use one file.
 fn run_seeds(db: fn() -> Db) {
     let seeds = setting("TSIO_SEED").map_or_else(|| vec![FIXED_SEED, fastrand::u64(..)], |seed| vec![seed]);
     let steps = setting("TSIO_MODEL_STEPS").map_or(STEPS, |steps| usize::try_from(steps).unwrap());
@@ -149,7 +150,8 @@ async fn run_sequence(db: Db, (seed, steps): (u64, usize), servers: u64) {
     let environment: &[_] = if seed == FIXED_SEED { &[] } else { &[("TSIO_LOSE_STATE", LOSSES)] };
     let server = Server::start_in(&db, environment);
     let other = (servers > 1 && db.is_postgres()).then(|| Server::start_in(&db, environment));
-    // Some servers write in turn, and some keep their state for a while before the other one writes.
+    // With an even seed, the servers take turns after each command. With an odd one, a server keeps its state for a while before the
+    // other one writes.
     let turn = if seed.is_multiple_of(2) { 1 } else { LONG_TURN };
     let mut world = prepare(&server, other.as_ref()).await;
     let mut raw_sql = RawSql::of(&db).await;

@@ -13,7 +13,7 @@ pub struct EntrySchool {
     /// What the files say about its entry position.
     pub position: EntryPosition,
     /// The decision about an older URN that the school follows. It applies until the school has a decision of its own.
-    pub taken_over: Option<EntryDecision>,
+    pub inherited_decision: Option<EntryDecision>,
     /// The older URNs that the school follows.
     pub follows: Vec<Urn>,
 }
@@ -30,7 +30,7 @@ pub enum EntryPosition {
     /// No monthly file shows the school.
     NotInMonths,
     /// No rule of the programme depends on the entry position.
-    NotAsked,
+    NotNeeded,
 }
 
 /// A decision by two people about the entry position of a school.

@@ -33,8 +33,8 @@ impl Approval {
     }
 }
 
-/// Refuses to decide an entry position that is not unknown.
-fn not_unknown(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal {
+/// Makes the refusal to decide an entry position. People decide only those that the files leave unknown.
+fn undecidable_refusal(urn: Urn, message: String, remedy: impl Into<String>) -> Refusal {
     Refusal::of(Reason::EntryNotUnknown, message, Limit::plain(LimitKind::Recipient, urn, remedy))
 }
 
@@ -56,7 +56,7 @@ impl EntryPosition {
                 let remedy = "import a monthly file that shows the school, or raise a referral".to_owned();
                 (format!("no monthly file shows school {urn}"), remedy)
             }
-            Self::NotAsked => {
+            Self::NotNeeded => {
                 let message = "no rule of the programme asks with what judgements a school entered the year".to_owned();
                 (message, "name a programme that has such a rule".to_owned())
             }
@@ -80,7 +80,7 @@ impl ProgrammeState {
     ) -> Result<Decision, CommandError> {
         let school = self.entry_schools.get(&urn).ok_or_else(|| CommandError::not_found(EntityKind::School, urn))?;
         let undecidable = school.position.why_not_decidable(urn);
-        let undecidable = undecidable.map(|(message, remedy)| not_unknown(urn, message, remedy));
+        let undecidable = undecidable.map(|(message, remedy)| undecidable_refusal(urn, message, remedy));
         Refusal::join(
             undecidable.into_iter().chain(self.already_decided(urn, met, school)).chain(self.programme_closed()),
         )?;
@@ -97,8 +97,8 @@ impl ProgrammeState {
     ///
     /// # Errors
     /// [`Reason::ApprovalNotOpen`] if something changed since the approval was opened: no file names the school any more, the
-    /// files now contain the entry position, the school is in another region, its entry position was decided, or other open
-    /// offers would lose their ground; [`Reason::ProgrammeClosed`].
+    /// files now contain the entry position, the school is in another region, its entry position was decided, or the
+    /// offers that would lose their ground are not those that the approval lists; [`Reason::ProgrammeClosed`].
     pub(in crate::programme) fn give_entry(
         &self,
         requested: &Approval,
@@ -140,7 +140,7 @@ impl ProgrammeState {
 
     /// The decision that applies to a school: its own, or else the one about an older URN that it follows.
     fn decision_for<'a>(&'a self, urn: Urn, school: &'a EntrySchool) -> Option<&'a EntryDecision> {
-        self.entry_decisions.get(&urn).or(school.taken_over.as_ref())
+        self.entry_decisions.get(&urn).or(school.inherited_decision.as_ref())
     }
 
     /// Refuses to decide an entry position again with the same result.
@@ -154,7 +154,7 @@ impl ProgrammeState {
         let (decision, event) = (phrase(met), before.seq.0);
         let message =
             format!("the entry position of school {urn} is decided already{older_urn}: {decision}, event {event}");
-        Some(not_unknown(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
+        Some(undecidable_refusal(urn, message, "nothing to do; ask for the contrary if that was a mistake"))
     }
 
     /// Reports a school outside the caller's reach as not found.

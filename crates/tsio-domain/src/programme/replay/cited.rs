@@ -68,10 +68,10 @@ impl ProgrammeState {
     fn restore_entry_school(&mut self, statement: Option<&Statement>) {
         let Some(Statement::Entry { urn, region, before, offers, .. }) = statement else { return };
         let other_decisions = self.entry_decisions.values().filter(|it| it.urn != *urn);
-        let taken_over = other_decisions.filter(|it| Some(it.met) == *before).max_by_key(|it| it.seq).cloned();
+        let inherited_decision = other_decisions.filter(|it| Some(it.met) == *before).max_by_key(|it| it.seq).cloned();
         let stated_offers = offers.iter().flatten().filter_map(|it| self.offers.get(it));
         let follows = stated_offers.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
-        let school = EntrySchool { region: *region, position: EntryPosition::Unknown, taken_over, follows };
+        let school = EntrySchool { region: *region, position: EntryPosition::Unknown, inherited_decision, follows };
         self.entry_schools.insert(*urn, school);
     }
 

@@ -23,7 +23,7 @@ const SCHOOL: u32 = 148_685;
 /// Sets what the files say about a school.
 fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: EntryPosition) {
     script.state.entry_regions.insert(urn(n), region);
-    let school = EntrySchool { region, position, taken_over: None, follows: Vec::new() };
+    let school = EntrySchool { region, position, inherited_decision: None, follows: Vec::new() };
     script.state.entry_schools.insert(urn(n), school);
 }
 
@@ -132,7 +132,7 @@ fn only_an_unknown_entry_position_is_decided() {
         ),
         (Some((Some(WEST), P::Superseded(urn(150_001)))), &west, "ENTRY_NOT_UNKNOWN", "ask for school 150001"),
         (Some((Some(WEST), P::NotInMonths)), &west, "ENTRY_NOT_UNKNOWN", "raise a referral"),
-        (Some((Some(WEST), P::NotAsked)), &west, "ENTRY_NOT_UNKNOWN", "no rule of the programme asks"),
+        (Some((Some(WEST), P::NotNeeded)), &west, "ENTRY_NOT_UNKNOWN", "no rule of the programme asks"),
         (Some((None, P::Known("E2 is met".into()))), &all, "ENTRY_NOT_UNKNOWN", "E2 is met"),
     ];
     for (school, reach, expected, part) in rows {
@@ -247,10 +247,10 @@ fn a_statement_without_offers_is_not_compared_with_them() {
 fn a_decision_taken_over_counts_as_the_earlier_decision() {
     let mut script_of_older_urn = script_with_unknown_entry();
     decide(&mut script_of_older_urn, true);
-    let taken_over = script_of_older_urn.state.entry_decisions.remove(&urn(SCHOOL));
+    let inherited_decision = script_of_older_urn.state.entry_decisions.remove(&urn(SCHOOL));
     let mut script = script_with_unknown_entry();
     set_school(&mut script, 150_001, Some(WEST), EntryPosition::Unknown);
-    script.state.entry_schools.get_mut(&urn(150_001)).unwrap().taken_over = taken_over;
+    script.state.entry_schools.get_mut(&urn(150_001)).unwrap().inherited_decision = inherited_decision;
     let ask = |script: &mut Script, met| {
         script.call("officer", &Command::DecideEntry { urn: urn(150_001), met, reason: "seen".to_owned() })
     };

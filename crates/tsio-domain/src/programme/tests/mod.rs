@@ -164,7 +164,7 @@ fn an_award_of_an_offer_outside_reach_is_not_found() {
     }
 }
 
-/// The offers with these letters and etags as targets. `-` is an offer that does not exist.
+/// Targets of a command: the offers with these letters, each with its etag. `-` is an offer that does not exist.
 fn targets(letters_and_etags: &[(&str, Option<&str>)]) -> Vec<(OfferTarget, Option<Urn>)> {
     let target = |(letter, etag): &(&str, Option<&str>)| OfferTarget {
         offer: if *letter == "-" { offer_id(99) } else { Script::offer_id_of(letter) },
@@ -194,7 +194,7 @@ fn a_contact_is_recorded_on_all_named_offers_or_on_none() {
         expected.into_iter().collect(),
         "the limits name every offer that is refused, and no other offer"
     );
-    assert_eq!(refusal.limits.len(), 5, "order for T, school and order for M, state and order for D");
+    assert_eq!(refusal.limits.len(), 5, "one limit for T (order), two for M (school, order), two for D (state, order)");
 
     // A missing offer is reported before a stale etag, in any position of the list.
     let stale_first = script.call("officer", &contact(Party::ResponsibleBody, "5", &[("S", Some("v1")), ("-", None)]));
@@ -212,9 +212,9 @@ fn a_contact_is_recorded_on_all_named_offers_or_on_none() {
     assert!(script.events[events_before..].iter().all(|it| it.text_hash.is_some()), "each event has the text");
 }
 
-/// Today is 1 December. 2 October is 60 days before that.
+/// Today is 1 December. 2 October is 60 days before that, and 1 October is 61.
 #[test]
-fn a_date_in_the_past_is_a_warning() {
+fn a_date_more_than_60_days_ago_is_a_warning() {
     for (word, warned) in [("body@1", true), ("body@2", false), ("body@2021-12-01", false)] {
         let decided = Script::new().word("S", word).unwrap();
         assert_eq!(decided.warnings.iter().any(|it| matches!(it, Warning::DateInThePast(_))), warned, "{word}");

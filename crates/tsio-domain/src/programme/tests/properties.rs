@@ -17,7 +17,7 @@ use crate::programme::CommandError;
 use crate::programme::candidates::{Candidate, CandidateSchool};
 use crate::region::Region;
 
-/// One step: a word on an offer, or identify with one of [`eligible_recipients`].
+/// One step: a word on an offer, or identify when the recipients of this variant of [`eligible_recipients`] are eligible.
 #[derive(Debug, Clone)]
 enum Step {
     Word(&'static str, String),
@@ -171,10 +171,11 @@ fn apply_checked(
 
 /// Checks the contacts and milestones of an offer against its state.
 fn check_contacts(offer: &Offer) {
-    let contacted = |party: Party, by| offer.standing_contacts().any(|it| it.party == party && it.on <= by);
+    let contacted_until =
+        |party: Party, last: Date| offer.standing_contacts().any(|it| it.party == party && it.on <= last);
     for contact in offer.standing_contacts().filter(|it| it.party == Party::School) {
         assert!(
-            contacted(Party::ResponsibleBody, contact.on),
+            contacted_until(Party::ResponsibleBody, contact.on),
             "the school was contacted before the responsible body: {offer:?}"
         );
         let urn = contact.urn.unwrap();
@@ -182,7 +183,7 @@ fn check_contacts(offer: &Offer) {
     }
     if let Some(accepted) = offer.accepted {
         let party = if accepted.by == Acceptor::School { Party::School } else { Party::ResponsibleBody };
-        assert!(contacted(party, accepted.on), "the accepting body was not contacted: {offer:?}");
+        assert!(contacted_until(party, accepted.on), "the accepting body was not contacted: {offer:?}");
     }
     match offer.state {
         State::Identified => assert_eq!(offer.standing_contacts().count(), 0, "{offer:?}"),
@@ -198,7 +199,7 @@ fn check_contacts(offer: &Offer) {
     assert!(days.is_sorted(), "contact, acceptance and start are out of order: {offer:?}");
 }
 
-/// Whether the state of the offer, or its state before it was closed, follows the acceptance.
+/// Whether the offer is accepted or delivering, or was so before it was closed.
 fn was_accepted(offer: &Offer) -> bool {
     let state = offer.before_close.unwrap_or(offer.state);
     matches!(state, State::Accepted | State::Delivering)
@@ -242,9 +243,9 @@ fn walk(steps: &[Step], reached: &mut BTreeSet<(OfferAction, State)>) {
         (&script.state.open_offer_by_school, &script.state.offer_by_recipient)
     );
     assert_eq!(replayed.approvals, script.state.approvals);
-    // The words `award`, `settled` and `drawn` add an award without an event, which replay does not know.
+    // The words `award`, `settled` and `drawn` add an award without an event, so replay cannot know that award.
     if script.state.awards.is_empty() {
-        assert_eq!(script.forbidden(), [], "replay allows every request");
+        assert_eq!(script.forbidden(), [], "no request is refused when it is decided again");
     }
     for approval in script.state.approvals.values() {
         assert_ne!(
