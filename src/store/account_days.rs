@@ -3,15 +3,15 @@
 //! ([`super::accounts`]).
 
 use sea_orm::QueryResult;
-use uuid::Uuid;
 
 use super::verify_rows::{VerifyRows, read_each};
-use super::{Readable, Result};
+use super::{Conn, Readable, Result};
 use crate::domain::Date;
 use crate::domain::ids::{AccountId, Programme};
 use crate::domain::programme::AccountDays;
 use crate::store::db::batch_write::{BatchWrite, ColumnType, RowWrite, Table, cell};
-use crate::store::db::bulk_sql::{id_in, ids, select_rows};
+use crate::store::db::bulk_sql::{texts, value_in};
+use crate::store::db::multi_query::MultiQuery;
 use crate::store::db::row::{FromRow, Row as _, row};
 
 row! {
@@ -41,14 +41,19 @@ pub(super) fn add(batch: &mut BatchWrite, programme: &Programme, days: &AccountD
     batch.rows(&CHANGES, [cell(programme.as_str())], rows);
 }
 
-/// The changes of these funds on the days after `day`: the account, the day and the change.
-pub async fn after(from: &dyn Readable, accounts: &[AccountId], day: Date) -> Result<Vec<(AccountId, Date, i64)>> {
-    let conn = from.at();
-    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-    let of_accounts = id_in(&conn, "account_id", 1);
-    let sql = format!("SELECT {} FROM account_days WHERE {of_accounts} AND on_day > $2", AccountDay::names());
-    let read = |AccountDay { account_id, on_day, change }| Ok((account_id, on_day, change));
-    select_rows(&conn, &sql, vec![ids(&conn, &accounts), day.into()], read).await
+/// Adds a query for the changes of all funds of these strands on the days after `day`. Returns the query's number.
+pub(super) fn add_query(
+    conn: &Conn<'_>,
+    queries: &mut MultiQuery,
+    programme: &Programme,
+    (strands, day): (&[&str], Date),
+) -> usize {
+    let values = [programme.as_str().into(), texts(conn, strands), day.into()];
+    queries.add(AccountDay::COLUMNS, values, |first| {
+        let (of_strands, day) = (value_in(conn, "strand", first.saturating_add(1)), first.saturating_add(2));
+        let funds = format!("SELECT id FROM accounts WHERE owner = 'fund' AND programme = ${first} AND {of_strands}");
+        format!("FROM account_days WHERE account_id IN ({funds}) AND on_day > ${day}")
+    })
 }
 
 /// Every daily change of a programme's funds, by fund and stored day, for `verify`.

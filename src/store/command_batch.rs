@@ -11,6 +11,7 @@ use super::{
     Readable, Result, Store, WritePermit, WriteTx, account_days, accounts, awards, claims, entries, events, offers,
     programmes, register, requests,
 };
+use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
 use crate::domain::ids::{AccountId, Actor, OfferId, Programme, RequestId, Uid};
@@ -34,6 +35,9 @@ pub struct BatchQuery<'a> {
     pub in_full: &'a [OfferId],
     /// The programme whose funds to read, and the caps to read with them; `None` if no account can change.
     pub accounts: Option<(&'a Programme, &'a [AccountId])>,
+    /// The programme and the strands of the funds whose daily changes to read, and the day after which they are read; `None` if
+    /// none are needed.
+    pub days_of_funds: Option<(&'a Programme, &'a [&'a str], Date)>,
     /// Trusts of the register.
     pub trusts: &'a [Uid],
     /// The programme whose accounts to read, at most so many of them; `None` if they are not needed. Not together with `accounts`.
@@ -52,6 +56,7 @@ impl BatchQuery<'_> {
         offers: &[],
         in_full: &[],
         accounts: None,
+        days_of_funds: None,
         trusts: &[],
         all_accounts: None,
         expected: None,
@@ -72,7 +77,7 @@ pub struct BatchState {
     pub trusts: HashMap<Uid, Trust>,
     /// The last event of the register's record when the trusts were read; `None` if no trusts were requested.
     pub register: Option<RegisterSeq>,
-    /// All daily changes of these caps. Those of funds are not read.
+    /// All daily changes of these caps, and those of funds that were requested.
     pub days: Vec<AccountDay>,
     /// Whether everything was as expected when the data was read. `false` if nothing was expected.
     pub is_as_expected: bool,
@@ -92,6 +97,9 @@ pub async fn read(from: &dyn Readable, query: BatchQuery<'_>) -> Result<BatchSta
         (None, Some((programme, most))) => Some(accounts::add_all_query(&mut queries, programme, most)),
         (None, None) => None,
     };
+    let days_of_funds = query
+        .days_of_funds
+        .map(|(programme, strands, day)| account_days::add_query(&conn, &mut queries, programme, (strands, day)));
     let trusts = non_empty(query.trusts).map(|it| register::add_trusts_query(&conn, &mut queries, it));
     let register = non_empty(query.trusts).map(|_| register::record::add_next_seq_query(&mut queries));
     let expected = query
@@ -103,7 +111,7 @@ pub async fn read(from: &dyn Readable, query: BatchQuery<'_>) -> Result<BatchSta
     let mut offers = offers.into_iter().map(|it| (it.id, it)).collect();
     offers::add_parts(&mut offers, &results, parts)?;
     let trusts = results.read(trusts, register::read_trust)?;
-    let (mut accounts_read, mut days) = (Vec::new(), Vec::new());
+    let (mut accounts_read, mut days) = (Vec::new(), results.read(days_of_funds, Ok::<AccountDay, _>)?);
     for (account, changes) in results.read(accounts, accounts::read_with_days)? {
         let day = |(on_day, change)| AccountDay { account_id: account.id, on_day, change };
         days.extend(changes.into_iter().map(day));

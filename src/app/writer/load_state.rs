@@ -22,14 +22,14 @@ use crate::domain::programme::decide::claims as claim_rules;
 use crate::domain::programme::{Command, ProgrammeState};
 use crate::domain::role::Reach;
 use crate::domain::rules::RulesVersion;
+use crate::domain::terms::StrandId;
 use crate::domain::time::{Micros, Now};
 use crate::domain::values::statement::MOVED_ALONE_DAYS;
 use crate::store::command_batch::BatchQuery;
 use crate::store::programmes::Head;
 use crate::store::requests::Stored;
 use crate::store::{
-    Readable, StoreError, account_days, approvals, awards, claims, command_batch, entries, events, offers, register,
-    texts,
+    Readable, StoreError, approvals, awards, claims, command_batch, entries, events, offers, register, texts,
 };
 
 /// The state that a batch is decided against, with what is needed to write it.
@@ -101,9 +101,9 @@ async fn load_as_of(
     load_awards(from, &required, &mut state).await?;
     load_claims(from, &required, &mut state).await?;
     let offers_without_schools = load_offers(from, &required, &mut state).await?;
-    let common = load_common(from, &required, (&offers_without_schools, requests, head.last()), &mut state).await?;
-    let mut known_days = load_account_days(from, commands, today, &mut state).await?;
-    known_days.extend(common.caps.iter().map(|cap| (*cap, Date::MIN)));
+    let reduced_funds = funds_reduced_before(today, commands, &state);
+    let (lists, of_record) = ((offers_without_schools.as_slice(), reduced_funds), (requests, head.last()));
+    let common = load_common(from, &required, lists, of_record, &mut state).await?;
     load_unapproved_movements(from, commands, now.at, &mut state).await?;
     if required.identifies {
         let schools_on_offers = state.open_offer_by_school.keys().copied();
@@ -117,7 +117,7 @@ async fn load_as_of(
     load_texts(from, &required, &mut state).await?;
     load_responsible_bodies(from, &required, today, &mut state).await?;
     load_entry_schools(from, &required, (&terms.terms, today), &mut state).await?;
-    let CommonState { stored_accounts, has_all_funds, answers, last_recorded_at, .. } = common;
+    let CommonState { stored_accounts, known_days, has_all_funds, answers, last_recorded_at } = common;
     Ok(LoadedState { state, stored_accounts, known_days, has_all_funds, answers, last_recorded_at, now })
 }
 
@@ -296,24 +296,22 @@ async fn load_offers(
     Ok(offers_without_schools.into_iter().collect())
 }
 
-/// Loads the daily changes of each fund that a command reduces as of a past day. Loads the days after the earliest such
-/// day. Returns that day, by fund. Those of caps are loaded with the caps.
-async fn load_account_days(
-    from: &dyn Readable,
-    commands: &[(RequestId, &Command)],
+/// Funds that commands reduce as of a past day: their strands, and the earliest such day.
+type ReducedFunds = (BTreeSet<StrandId>, Date);
+
+/// The funds that commands reduce as of a past day.
+fn funds_reduced_before(
     today: Date,
-    state: &mut ProgrammeState,
-) -> Result<HashMap<AccountId, Date>, StoreError> {
-    let reductions = commands.iter().flat_map(|(_, command)| state.accounts_taken_from(command, today));
-    let is_fund = |id| state.ledger.get(id).is_some_and(|it| matches!(it.owner, Owner::Fund { .. }));
-    let past_reductions: Vec<(AccountId, Date)> = reductions.filter(|(id, day)| *day < today && is_fund(*id)).collect();
-    let Some(first_day) = past_reductions.iter().map(|(_, day)| *day).min() else { return Ok(HashMap::new()) };
-    let accounts: BTreeSet<AccountId> = past_reductions.into_iter().map(|(account, _)| account).collect();
-    let accounts: Vec<AccountId> = accounts.into_iter().collect();
-    for (account, day, change) in account_days::after(from, &accounts, first_day).await? {
-        state.account_days.put(account, day, change);
-    }
-    Ok(accounts.into_iter().map(|account| (account, first_day)).collect())
+    commands: &[RequestedCommand<'_>],
+    state: &ProgrammeState,
+) -> Option<ReducedFunds> {
+    let reductions = commands.iter().filter_map(|(_, command)| state.strands_taken_from(command, today));
+    let past_reductions = reductions.filter(|(day, _)| *day < today);
+    past_reductions.fold(None, |found, (day, strands)| {
+        let (mut all_strands, first_day) = found.unwrap_or((BTreeSet::new(), day));
+        all_strands.extend(strands);
+        Some((all_strands, first_day.min(day)))
+    })
 }
 
 /// Loads the changes of the last days that one person made without an approval, for each fund that a command changes.
@@ -342,19 +340,19 @@ async fn load_unapproved_movements(
 /// The fields of [`LoadedState`] that [`load_common`] returns.
 struct CommonState {
     stored_accounts: HashSet<AccountId>,
-    /// The caps that were looked for, if accounts were loaded. All daily changes of those that are stored are in the state.
-    caps: Vec<AccountId>,
+    known_days: HashMap<AccountId, Date>,
     has_all_funds: bool,
     answers: Vec<Stored>,
     last_recorded_at: Option<Micros>,
 }
 
-/// Loads in one round trip what most batches need: offers without their schools, the programme's funds, caps and trusts. Adds
-/// them to the state. Returns the stored accounts, the stored answers of `requests` and the time of the last event.
+/// Loads in one round trip what most batches need: offers without their schools, the programme's funds, caps and trusts, the daily
+/// changes of `reduced_funds` after the given day. Adds them to the state. Returns what [`LoadedState`] has besides the state.
 async fn load_common(
     from: &dyn Readable,
     required: &RequiredState,
-    (offers_without_schools, requests, last): (&[OfferId], &[(&Actor, RequestId)], Seq),
+    (offers_without_schools, reduced_funds): (&[OfferId], Option<ReducedFunds>),
+    (requests, last): (&[(&Actor, RequestId)], Seq),
     state: &mut ProgrammeState,
 ) -> Result<CommonState, WriteError> {
     let programme = state.programme.programme.clone();
@@ -366,21 +364,28 @@ async fn load_common(
     let trusts: Vec<Uid> = trusts.into_iter().collect();
     let accounts = moves_money.then_some((&programme, caps.as_slice()));
     let last = Some((&programme, last));
-    let loaded = command_batch::read(
-        from,
-        BatchQuery { requests, offers: offers_without_schools, accounts, trusts: &trusts, last, ..BatchQuery::NOTHING },
-    )
-    .await?;
+    let strands: Vec<&str> = reduced_funds.iter().flat_map(|(strands, _)| strands).map(StrandId::as_str).collect();
+    let days_of_funds = reduced_funds.as_ref().map(|(_, day)| (&programme, strands.as_slice(), *day));
+    let offers = offers_without_schools;
+    let query = BatchQuery { requests, offers, accounts, days_of_funds, trusts: &trusts, last, ..BatchQuery::NOTHING };
+    let loaded = command_batch::read(from, query).await?;
     state.offers.extend(loaded.offers.into_iter().filter(|(_, offer)| offer.programme == programme));
     if !trusts.is_empty() {
         note_register_seq(state, loaded.register)?;
     }
     state.trusts = eligibility::trust_answers(loaded.trusts);
+    let mut known_days = HashMap::new();
+    if accounts.is_some() {
+        known_days.extend(caps.iter().map(|cap| (*cap, Date::MIN)));
+    }
+    if let Some((strands, day)) = &reduced_funds {
+        let funds = loaded.accounts.iter().filter(|it| matches!(it.owner, Owner::Fund { .. }));
+        known_days.extend(funds.filter(|it| strands.contains(&it.strand)).map(|it| (it.id, *day)));
+    }
     let stored_accounts = loaded.accounts.iter().map(|it| it.id).collect();
     loaded.accounts.into_iter().for_each(|it| state.ledger.put(it));
     loaded.days.iter().for_each(|it| state.account_days.put(it.account_id, it.on_day, it.change));
     let has_all_funds = accounts.is_some();
     let (answers, last_recorded_at) = (loaded.answers, loaded.recorded);
-    let caps = if has_all_funds { caps } else { Vec::new() };
-    Ok(CommonState { stored_accounts, caps, has_all_funds, answers, last_recorded_at })
+    Ok(CommonState { stored_accounts, known_days, has_all_funds, answers, last_recorded_at })
 }

@@ -4,6 +4,8 @@
 //! Only the available amount needs this check. The order of the dates of each award (see [`super::dates`]) ensures that the
 //! committed and the spent amount are not negative.
 
+use std::collections::BTreeSet;
+
 use crate::Date;
 use crate::ids::AccountId;
 use crate::ledger::{Account, Owner, shown};
@@ -11,36 +13,45 @@ use crate::programme::command::Command;
 use crate::programme::state::ProgrammeState;
 use crate::refusal::{Limit, LimitKind, Reason, Refusal, join_remedies};
 use crate::rules::RulesVersion;
+use crate::terms::StrandId;
 
 /// The verb that the remedy of a refused award uses: `award at most ...`.
 pub(super) const AWARD_VERB: &str = "award";
 
 impl ProgrammeState {
-    /// The accounts from which a command takes an amount, each with the date of the posting. May contain accounts that the command
-    /// turns out not to need. Empty for a command that takes no amount as of a date.
+    /// The day as of which a command takes an amount from funds, and the strands of these funds. May have strands that the command
+    /// turns out not to need: a change of a fund names the fund, whose strand is not known before it is loaded. `None` for a
+    /// command that takes no amount as of a date.
     #[must_use]
-    pub fn accounts_taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
+    pub fn strands_taken_from(&self, command: &Command, today: Date) -> Option<(Date, BTreeSet<StrandId>)> {
+        let all_strands = || self.programme.scheme.strands().iter().map(|it| it.id.clone()).collect();
         match command {
-            Command::Award { offer, awards, on } => {
-                let Some(offer) = self.offers.get(&offer.offer) else { return Vec::new() };
-                // All funds of the strand, from the earliest possible day: an earlier command of the batch may still change the
-                // offer's region or the day of its acceptance.
+            // All funds of the strand, from the earliest possible day: an earlier command of the batch may still change the
+            // offer's region or the day of its acceptance.
+            Command::Award { awards, on, .. } => {
                 let window = self.programme.scheme.award_window();
                 let on = on.unwrap_or(if today > window.to { window.from } else { today });
-                let accounts = awards.iter().map(|it| it.support.strand()).flat_map(|strand| {
-                    let funds = self.ledger.accounts().filter(|it| matches!(it.owner, Owner::Fund { .. }));
-                    let funds: Vec<AccountId> = funds.filter(|it| it.strand == strand).map(|it| it.id).collect();
-                    funds.into_iter().chain([AccountId::of_cap(offer.id, &strand)])
-                });
-                accounts.map(|it| (it, on)).collect()
+                Some((on, awards.iter().map(|it| it.support.strand()).collect()))
             }
-            Command::ChangeFund { change, .. } => vec![(change.fund(), change.on())],
+            Command::ChangeFund { change, .. } => Some((change.on(), all_strands())),
             Command::GiveApproval { approval, .. } => {
                 let change = self.approvals.get(approval).and_then(|it| it.change.as_ref());
-                change.map(|it| (it.fund(), it.on())).into_iter().collect()
+                change.map(|it| (it.on(), all_strands()))
             }
-            _ => Vec::new(),
+            _ => None,
         }
+    }
+
+    /// The stored accounts from which a command takes an amount, each with the date of the posting. May contain accounts that the
+    /// command turns out not to need. Empty for a command that takes no amount as of a date.
+    #[must_use]
+    pub fn accounts_taken_from(&self, command: &Command, today: Date) -> Vec<(AccountId, Date)> {
+        let Some((on, strands)) = self.strands_taken_from(command, today) else { return Vec::new() };
+        let funds = self.ledger.accounts().filter(|it| matches!(it.owner, Owner::Fund { .. }));
+        let funds = funds.filter(|it| strands.contains(&it.strand)).map(|it| it.id);
+        let offer = if let Command::Award { offer, .. } = command { Some(offer.offer) } else { None };
+        let caps = offer.into_iter().flat_map(|offer| strands.iter().map(move |it| AccountId::of_cap(offer, it)));
+        funds.chain(caps).map(|account| (account, on)).collect()
     }
 
     /// The least available amount of an account as of `on` and each later day. [`i64::MAX`] if the account does not bind, and under
