@@ -9,7 +9,7 @@
 //! app      use cases, permissions, the writer           imports domain, store, import
 //! grpc     the gRPC services and their server           imports app, domain
 //! client   the client library: a crate of its own       imports none
-//! cli      the command line                             imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain
+//! cli      the command line                             imports client, proto; serve, verify and demo also app, store, grpc; terms, amounts and output also domain; dates also app, for the clock
 //! ```
 //!
 //! A module is `pub` only if the binary, the tests or the benches use it. In the other modules the compiler reports items that

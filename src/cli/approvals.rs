@@ -6,6 +6,7 @@ use super::amounts::pence;
 use super::args::ListQuery;
 use super::errors::Failure;
 use super::json::{self, Object};
+use super::named_arg::NamedArg;
 use super::names::{instant, word};
 use super::output::{TableColumn, field_lines, parts, table};
 use super::session::{PAGE, Session, every_page};
@@ -59,9 +60,21 @@ pub enum ApprovalsCommand {
     },
 }
 
+impl ApprovalsCommand {
+    /// Returns the arguments that may be names of approvals.
+    pub(super) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
+        match self {
+            Self::List { .. } => Vec::new(),
+            Self::Deny { approval, .. } | Self::Withdraw { approval } | Self::Give { approval } => {
+                vec![NamedArg::approval(approval)]
+            }
+        }
+    }
+}
+
 pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        ApprovalsCommand::List { all, waiting, query: ListQuery { filter, order_by } } => {
+        ApprovalsCommand::List { all, waiting, query: ListQuery { filter, order_by, output } } => {
             let first_request = ListApprovalsRequest {
                 include_closed: all,
                 waiting_for_me: waiting,
@@ -76,7 +89,7 @@ pub(super) async fn run(command: ApprovalsCommand, session: &Session<'_>) -> Res
                 Ok((answer.approvals, answer.next_page_token))
             });
             let approvals = approvals.await?;
-            session.print(|| json::list(&approvals), || rows(&approvals))
+            session.print_list(&approvals, &output, json::of, rows)
         }
         ApprovalsCommand::Give { approval } => {
             let request = GiveApprovalRequest { request_id: session.request_id(), approval, ..Default::default() };

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Endpoint;
@@ -25,37 +24,68 @@ const DEFAULT_ROLES: &str = "administrator,case-officer,regional-director,financ
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The URL of the server
-    #[arg(long, global = true, value_name = "URL", env = "TSIO_SERVER", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "URL",
+        env = "TSIO_SERVER",
+        default_value = "http://127.0.0.1:50051"
+    )]
     pub server: Endpoint,
+    /// The programme [default: TSIO_PROGRAMME, otherwise 2021-22; of `verify` and `funds list`: all]
+    #[arg(long, global = true, value_name = "PROGRAMME")]
+    pub programme: Option<String>,
     /// The format of the answer
     #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
     pub output: Output,
     /// A file with the bearer token of the caller; or set TSIO_TOKEN to the token itself
-    #[arg(long, global = true, value_name = "FILE", env = "TSIO_TOKEN_FILE")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", env = "TSIO_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// The authority that signed the server's certificate, in PEM [default: the authorities that the system trusts]
-    #[arg(long, global = true, value_name = "FILE", env = "TSIO_CA")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "FILE", env = "TSIO_CA")]
     pub ca: Option<PathBuf>,
     /// The certificate of the caller, in PEM
-    #[arg(long, global = true, value_name = "FILE", env = "TSIO_CERTIFICATE", requires = "key")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        env = "TSIO_CERTIFICATE",
+        requires = "key"
+    )]
     pub certificate: Option<PathBuf>,
     /// The key of the certificate, in PEM
-    #[arg(long, global = true, value_name = "FILE", env = "TSIO_KEY", requires = "certificate")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "FILE",
+        env = "TSIO_KEY",
+        requires = "certificate"
+    )]
     pub key: Option<PathBuf>,
     /// The id of the caller, for a server in development mode
-    #[arg(long, global = true, value_name = "ID", env = "TSIO_ACTOR", default_value = "local-operator")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        value_name = "ID",
+        env = "TSIO_ACTOR",
+        default_value = "local-operator"
+    )]
     pub actor: MetadataValue<Ascii>,
     /// The roles of the caller, separated by commas, for a server in development mode
-    #[arg(long, global = true, value_name = "LIST", env = "TSIO_ROLES", default_value = DEFAULT_ROLES)]
+    #[arg(long, global = true, hide_short_help = true, value_name = "LIST", env = "TSIO_ROLES", default_value = DEFAULT_ROLES)]
     pub roles: MetadataValue<Ascii>,
     /// The regions of the caller, separated by semicolons, for a server in development mode [default: all]
-    #[arg(long, global = true, value_name = "LIST", env = "TSIO_REGIONS")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "LIST", env = "TSIO_REGIONS")]
     pub regions: Option<MetadataValue<Ascii>>,
     /// The request id of a change: the same command with the same id is carried out once [default: a new id]
-    #[arg(long, global = true, value_name = "UUID")]
+    #[arg(long, global = true, hide_short_help = true, value_name = "UUID")]
     pub request_id: Option<Uuid>,
     /// The time limit of one request; an import has none [default: no limit]
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, global = true, hide_short_help = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: Option<u64>,
 }
 
@@ -115,9 +145,6 @@ pub struct VerifyArgs {
     /// An event's number and hash, to compare with the record
     #[arg(long, value_name = "SEQ:HASH")]
     pub expect: Option<ExpectedHash>,
-    /// Verify only the record of this programme; `register` is the record of reference data
-    #[arg(long, value_name = "PROGRAMME")]
-    pub programme: Option<String>,
 }
 
 /// The arguments of `demo`.
@@ -148,18 +175,6 @@ impl FromStr for ExpectedHash {
     }
 }
 
-/// Parses a date: `YYYY-MM-DD`, and a day that exists. Returns the text unchanged.
-///
-/// # Errors
-/// The rule, if the text is not such a date.
-pub(super) fn date(text: &str) -> Result<String, &'static str> {
-    let parsed: Option<NaiveDate> = text.parse().ok();
-    parsed
-        .map(|day| day.to_string())
-        .filter(|day| text.len() == 10 && day == text)
-        .ok_or("must be a date as YYYY-MM-DD")
-}
-
 /// The filter and the order of a list.
 #[derive(Debug, Args)]
 pub struct ListQuery {
@@ -169,4 +184,20 @@ pub struct ListQuery {
     /// The field of the id (`award`, `referral`, `approval` or `import_id`) for the order of creation; with ` desc` in reverse
     #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
     pub(super) order_by: String,
+    #[command(flatten)]
+    pub(super) output: ListOutput,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ListOutput {
+    /// Print at most this many rows; 0 for all [default: 50 on a terminal, otherwise all]
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// Print CSV with a header row
+    #[arg(long)]
+    pub(super) csv: bool,
+    /// Print only these columns: keys of the JSON, separated by commas
+    #[arg(long, value_name = "KEYS", value_delimiter = ',')]
+    pub(super) columns: Vec<String>,
 }

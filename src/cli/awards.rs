@@ -11,7 +11,6 @@ use prost::{Message, Name};
 
 pub(super) use self::args::AwardsCommand;
 use self::args::{AmountArg, ChangeCommand, ListArgs, MakeArgs, MakeCommand};
-use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json::{self, Json, Object};
 use super::offers::warn;
@@ -129,10 +128,9 @@ async fn make_all(
 }
 
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
-    let default_programme = args.offer.is_none().then(|| PROGRAMME.to_owned());
     let first_request = ListAwardsRequest {
+        programme: if args.offer.is_none() { session.programme() } else { String::new() },
         offer: args.offer.unwrap_or_default(),
-        programme: args.programme.or(default_programme).unwrap_or_default(),
         strand: args.strand.unwrap_or_default(),
         state: args.state.unwrap_or(AwardState::Unspecified).into(),
         page_size: PAGE,
@@ -146,7 +144,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         Ok((answer.awards, answer.next_page_token))
     });
     let awards = awards.await?;
-    session.print(|| json::list(&awards), || view::rows(&awards))
+    session.print_list(&awards, &args.query.output, json::of, view::rows)
 }
 
 /// Runs a command that changes one award, and prints the award in its new state.

@@ -27,7 +27,7 @@ Examples:
   tsio awards nle $OFFER --days 2.5 --leader nle-114 --organisation Oakfield
   tsio funds position $FUND --as-of 2022-03-31
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.";
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 filed and waiting for a second person.";
 
 /// The trust and school improvement offer
 ///

@@ -6,9 +6,10 @@ mod tests;
 use clap::Subcommand;
 use tonic::Code;
 
-use super::args::{PROGRAMME, date};
+use super::args::ListOutput;
+use super::dates::date;
 use super::errors::Failure;
-use super::json::{self, Json};
+use super::json;
 use super::names::choice;
 use super::session::{PAGE, Session, every_page};
 use super::view::{eligibility, schools};
@@ -23,20 +24,13 @@ use crate::proto::{
 pub enum EligibilityCommand {
     /// Count schools by rule and by kind of recipient
     #[command(after_help = "Example:\n  tsio eligibility summary --programme 2021-22 --output json")]
-    Summary {
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
-    },
+    Summary,
     /// List schools that are eligible, or that meet a condition
     #[command(
         after_help = "Examples:\n  tsio eligibility list\n  tsio eligibility list --filter E2_RI_TWICE_ON_ENTRY\n  \
                       tsio eligibility list --filter 'unplaced AND school.region = \"West Midlands\"' --order-by school.name"
     )]
     List {
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
         /// `eligible`, `unknown`, `unplaced`, `closed`, `decided`, the id of a rule, or a condition; see docs/reference/lists.md.
         /// Lists only eligible schools, unless the text names `eligible`, `unknown` or `decided`
         #[arg(long, value_name = "TEXT", default_value = "eligible")]
@@ -44,6 +38,8 @@ pub enum EligibilityCommand {
         /// `school.urn` or `school.name`; with ` desc` in descending order [default: school.urn]
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         order_by: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
     /// Explain each rule for one school or trust, with its evidence
     #[command(after_help = "Examples:\n  tsio eligibility explain 103150\n  tsio eligibility explain 2044 --trust")]
@@ -54,9 +50,6 @@ pub enum EligibilityCommand {
         /// The number is a group UID
         #[arg(long)]
         trust: bool,
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
     },
     /// Decide the entry position of a school, if the files do not contain it; a second person must approve
     #[command(
@@ -72,9 +65,6 @@ pub enum EligibilityCommand {
         /// The evidence for the decision
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The programme that the decision is for
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
     },
     /// List the schools whose eligibility changed between two dates
     #[command(after_help = "Example:\n  tsio eligibility changes --from 2021-08-31 --to 2021-11-30")]
@@ -85,21 +75,22 @@ pub enum EligibilityCommand {
         /// The later date: uses the files up to this date
         #[arg(long, value_name = "DATE", value_parser = date)]
         to: String,
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
 }
 
 pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        EligibilityCommand::Summary { programme } => {
+        EligibilityCommand::Summary => {
+            let programme = session.programme();
             let request = session.call(SummariseEligibilityRequest { programme });
             let answer = session.services.eligibility().summarise_eligibility(request).await?.into_inner();
             let summary = eligibility::with_all_rules(answer);
             session.print(|| json::of(&summary), || eligibility::summary(&summary))
         }
-        EligibilityCommand::List { programme, filter, order_by } => {
+        EligibilityCommand::List { filter, order_by, output } => {
+            let programme = session.programme();
             let first_request =
                 ListEligibilityRequest { programme, filter, order_by, page_size: PAGE, ..Default::default() };
             let all_schools = every_page(async |page_token| {
@@ -108,21 +99,21 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
                 Ok((answer.schools, answer.next_page_token))
             });
             let all_schools = all_schools.await?;
-            let json = || all_schools.iter().map(eligibility::school_json).collect::<Json>();
-            session.print(json, || eligibility::rows(&all_schools))
+            session.print_list(&all_schools, &output, eligibility::school_json, eligibility::rows)
         }
-        EligibilityCommand::Explain { number, trust, programme } => {
-            let answer = explain(session, &programme, number, trust).await?;
+        EligibilityCommand::Explain { number, trust } => {
+            let answer = explain(session, &session.programme(), number, trust).await?;
             session.print(|| eligibility::explanation_json(&answer), || eligibility::explanation(&answer))
         }
-        EligibilityCommand::Decide { urn, position, reason, programme } => {
-            let (request_id, position) = (session.request_id(), position.into());
+        EligibilityCommand::Decide { urn, position, reason } => {
+            let (request_id, programme, position) = (session.request_id(), session.programme(), position.into());
             let request = DecideEntryRequest { request_id, programme, urn, position, reason, validate_only: false };
             let answer = session.services.eligibility().decide_entry(session.call(request)).await?.into_inner();
             let text = || answer.decision.as_ref().map(schools::decision).unwrap_or_default();
             session.print(|| json::of(&answer), text)
         }
-        EligibilityCommand::Changes { from, to, programme } => {
+        EligibilityCommand::Changes { from, to, output } => {
+            let programme = session.programme();
             let changes = every_page(async |page_token| {
                 let (programme, from_date, to_date) = (programme.clone(), from.clone(), to.clone());
                 let request =
@@ -132,7 +123,7 @@ pub(super) async fn run(command: EligibilityCommand, session: &Session<'_>) -> R
                 Ok((answer.changes, answer.next_page_token))
             });
             let changes = changes.await?;
-            session.print(|| json::list(&changes), || eligibility::changes(&changes))
+            session.print_list(&changes, &output, json::of, eligibility::changes)
         }
     }
 }

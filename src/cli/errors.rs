@@ -16,6 +16,9 @@ use super::output::{TableColumn, table};
 use crate::client::Failed;
 use crate::proto::{Limit, SubjectKind, code_name};
 
+/// The reason of a call that waits for a second person.
+const APPROVAL_REQUIRED: &str = "APPROVAL_REQUIRED";
+
 /// The failure of a command.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -45,6 +48,30 @@ impl From<io::Error> for Failure {
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorDocument {
     error: ErrorView,
+}
+
+/// A call that was filed: it waits for a second person. That is no failure.
+#[derive(Debug, Serialize)]
+pub(super) struct FiledView {
+    approval: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<Uuid>,
+}
+
+impl FiledView {
+    /// Returns the text for a person, with the next command.
+    pub(super) fn text(&self) -> String {
+        let Self { approval, message, .. } = self;
+        format!(
+            "filed for approval {approval}\n  {message}\n  a second person carries it out with: tsio approvals give {approval}"
+        )
+    }
+
+    /// Returns the id of the approval.
+    pub(super) fn id(&self) -> &str {
+        &self.approval
+    }
 }
 
 /// The JSON of one failure, with all limits and violations.
@@ -126,6 +153,12 @@ impl ErrorView {
         }
     }
 
+    /// Returns the approval that the call opened, if it waits for a second person.
+    pub(super) fn filed(&self) -> Option<FiledView> {
+        let approval = self.approval.clone().filter(|_| self.reason == APPROVAL_REQUIRED)?;
+        Some(FiledView { approval, message: self.message.clone(), request_id: self.request_id })
+    }
+
     /// Returns the JSON document for a script.
     pub(super) fn document(self) -> ErrorDocument {
         ErrorDocument { error: self }
@@ -154,9 +187,6 @@ impl ErrorView {
         if let Some(largest) = self.largest.filter(|_| self.limits.iter().any(LimitView::has_numbers)) {
             let unit = self.limits.iter().find_map(|limit| limit.largest.and(limit.unit.as_deref()));
             writeln!(text, "the largest that would pass: {}", shown(unit, largest)).unwrap_or_default();
-        }
-        if let Some(approval) = &self.approval {
-            writeln!(text, "a second person carries it out with: tsio approvals give {approval}").unwrap_or_default();
         }
         if let Some(id) = self.request_id {
             writeln!(text, "to try the same call again: --request-id {id}").unwrap_or_default();

@@ -8,6 +8,7 @@ use prost::{Message, Name};
 
 use self::args::EntriesArgs;
 pub(super) use self::args::FundsCommand;
+use super::args::ListOutput;
 use super::csv;
 use super::errors::Failure;
 use super::json;
@@ -40,7 +41,7 @@ const ENTRIES_PAGE_SIZE: i32 = 1000;
 
 pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        FundsCommand::List { programme, filter } => print_list(programme.unwrap_or_default(), filter, session).await,
+        FundsCommand::List { filter, output } => print_list(filter, &output, session).await,
         FundsCommand::Show { fund } => {
             let answer = session.services.funds().get_fund(session.call(GetFundRequest { fund })).await?.into_inner();
             session.print(|| json::of(&answer), || text(answer.fund.as_ref()))
@@ -57,8 +58,9 @@ pub(super) async fn run(command: FundsCommand, session: &Session<'_>) -> Result<
         }
         FundsCommand::Entries(args) if args.csv => print_csv(args, session).await,
         FundsCommand::Entries(args) => print_entries(args, session).await,
-        FundsCommand::Create { programme, strand, region } => {
-            let (request_id, region) = (session.request_id(), region.unwrap_or_default());
+        FundsCommand::Create { strand, region } => {
+            let (request_id, programme) = (session.request_id(), session.programme());
+            let region = region.unwrap_or_default();
             let request = CreateFundRequest { request_id, programme, strand, region, validate_only: false };
             let answer = session.services.funds().create_fund(session.call(request)).await?.into_inner();
             changed(session, &answer, answer.fund.as_ref(), &[])
@@ -121,7 +123,9 @@ fn changed<M: Message + Name>(
     session.print(|| json::changed(answer), || text(fund))
 }
 
-async fn print_list(programme: String, filter: String, session: &Session<'_>) -> Result<(), Failure> {
+async fn print_list(filter: String, output: &ListOutput, session: &Session<'_>) -> Result<(), Failure> {
+    // Funds of all programmes, unless one is named.
+    let programme = session.named_programme().unwrap_or_default().to_owned();
     let first_request = ListFundsRequest { programme, filter, page_size: PAGE, page_token: String::new() };
     let all_funds = every_page(async |page_token| {
         let request = ListFundsRequest { page_token, ..first_request.clone() };
@@ -129,7 +133,7 @@ async fn print_list(programme: String, filter: String, session: &Session<'_>) ->
         Ok((answer.funds, answer.next_page_token))
     });
     let all_funds = all_funds.await?;
-    session.print(|| json::list(&all_funds), || funds::rows(&all_funds))
+    session.print_list(&all_funds, output, json::of, funds::rows)
 }
 
 async fn print_entries(args: EntriesArgs, session: &Session<'_>) -> Result<(), Failure> {

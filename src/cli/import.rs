@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::args::{ListQuery, date};
+use super::args::ListQuery;
+use super::dates::date;
 use super::errors::{ErrorView, Failure};
 use super::json;
 use super::output;
@@ -102,7 +103,7 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             let outcome = upload::ofsted(session, &file, header(session, 0, &file, &options)).await;
             report(session, vec![(file, outcome)])
         }
-        ImportCommand::List(ListQuery { filter, order_by }) => {
+        ImportCommand::List(ListQuery { filter, order_by, output: how }) => {
             let first_request = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
             let all_imports = every_page(async |page_token| {
                 let request = session.call(ListImportsRequest { page_token, ..first_request.clone() });
@@ -110,7 +111,7 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
                 Ok((answer.imports, answer.next_page_token))
             });
             let all_imports = all_imports.await?;
-            session.print(|| json::list(&all_imports), || imports::rows(&all_imports))
+            session.print_list(&all_imports, &how, json::of, imports::rows)
         }
         ImportCommand::Show { id } => {
             let request = session.call(GetImportRequest { import_id: id });

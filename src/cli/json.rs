@@ -268,6 +268,67 @@ impl Object {
     }
 }
 
+/// The keys of ids. An object has an id if its first key is one of them.
+const ID_KEYS: [&str; 11] =
+    ["approval", "award", "code", "entry", "fund", "import_id", "offer", "referral", "sequence", "uid", "urn"];
+
+/// An answer that may have ids.
+pub(super) trait HasIds {
+    /// Returns the id of an object, or the ids of a list of objects; `None` if one of them has no id.
+    fn ids(&self) -> Option<Vec<String>>;
+}
+
+impl HasIds for Object {
+    fn ids(&self) -> Option<Vec<String>> {
+        Some(vec![self.id()?])
+    }
+}
+
+impl HasIds for Json {
+    fn ids(&self) -> Option<Vec<String>> {
+        match self {
+            Self::List(elements) => {
+                let ids = elements.iter().map(|it| if let Self::Object(object) = it { object.id() } else { None });
+                ids.collect()
+            }
+            Self::Object(object) => object.ids(),
+            _ => None,
+        }
+    }
+}
+
+impl Object {
+    /// Returns the id: the value of the first key, if that is the key of an id.
+    pub(super) fn id(&self) -> Option<String> {
+        let (key, value) = self.0.first()?;
+        match value {
+            Json::Text(id) if ID_KEYS.contains(&key.as_str()) && !id.is_empty() => Some(id.clone()),
+            Json::Number(id) if ID_KEYS.contains(&key.as_str()) => Some(id.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Returns the keys, in their order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// Returns an object with these keys only, in this order. A key that does not exist is null.
+    pub(super) fn only(&self, keys: &[&str]) -> Self {
+        Self(keys.iter().map(|key| ((*key).to_owned(), self.get(key).cloned().unwrap_or(Json::Null))).collect())
+    }
+
+    /// Returns the values as the cells of a table: texts as they are, nothing for null, and JSON for lists and objects.
+    pub(super) fn cells(&self) -> Vec<String> {
+        let cell = |value: &Json| match value {
+            Json::Null => String::new(),
+            Json::Text(text) => text.clone(),
+            other => serde_json::to_string(other).unwrap_or_default(),
+        };
+        self.0.iter().map(|(_, value)| cell(value)).collect()
+    }
+}
+
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))

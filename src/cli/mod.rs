@@ -3,7 +3,7 @@
 //! Each noun has a file with its arguments and its requests; `view/` formats the answers. The commands of the client know no
 //! rule of the scheme and do not access the database; they print the refusals of the server.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 filed and waiting for a second person.
 
 mod amounts;
 mod approvals;
@@ -11,17 +11,21 @@ mod args;
 mod awards;
 mod command;
 mod csv;
+mod dates;
 mod demo;
 mod eligibility;
 mod errors;
 mod funds;
 mod import;
 mod json;
+mod list;
+mod named_arg;
 mod names;
 mod offers;
 mod output;
 mod record;
 mod referrals;
+mod resolve;
 mod schools;
 mod serve;
 mod session;
@@ -51,6 +55,8 @@ use session::Session;
 
 /// The exit code of a command that was refused or has failed.
 const REFUSED: u8 = 1;
+/// The exit code of a call that was filed and waits for a second person.
+const FILED: u8 = 3;
 /// How long a process waits at its end for threads that may block.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The exit code of wrong usage.
@@ -86,7 +92,7 @@ async fn run_command() -> ExitCode {
         Command::Serve(args) => serve::serve(args).await,
         Command::Config(command) => serve::config(&command),
         Command::Migrate(args) => serve::migrate(args).await,
-        Command::Verify(args) => verify::run(args, global.output).await,
+        Command::Verify(args) => verify::run(args, global.programme.as_deref(), global.output).await,
         Command::Demo(args) => demo::run(args).await,
     }
 }
@@ -121,6 +127,16 @@ async fn run(command: ClientCommand, global: &Global) -> ExitCode {
         Failure::Refused(_) | Failure::Local(..) => {}
     }
     let error = ErrorView::new(&failure, request_id_used.get().copied());
+    if let Some(filed) = error.filed() {
+        // A failed write to stdout cannot be reported.
+        match global.output {
+            Output::Table => output::text(&filed.text()),
+            Output::Json => output::document(&filed),
+            Output::Id => output::text(filed.id()),
+        }
+        .unwrap_or_default();
+        return ExitCode::from(FILED);
+    }
     output::remark(&error.text());
     if global.output == Output::Json {
         // A failed write to stdout cannot be reported.
@@ -142,7 +158,11 @@ fn completions(shell: Shell) -> ExitCode {
 
 /// Runs a client command. Wrong arguments, and `terms check`, need no connection to the server. `request_id_used` receives the
 /// request id if the command uses one.
-async fn dispatch(command: ClientCommand, global: &Global, request_id_used: &OnceLock<Uuid>) -> Result<(), Failure> {
+async fn dispatch(
+    mut command: ClientCommand,
+    global: &Global,
+    request_id_used: &OnceLock<Uuid>,
+) -> Result<(), Failure> {
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,
         ClientCommand::Awards(command) => awards::check(command)?,
@@ -150,6 +170,7 @@ async fn dispatch(command: ClientCommand, global: &Global, request_id_used: &Onc
         _ => {}
     }
     let session = Session::open(global, request_id_used).await?;
+    resolve::resolve(&mut command, &session).await?;
     match command {
         ClientCommand::Terms(command) => terms::run(command, &session).await,
         ClientCommand::Import(command) => import::run(command, &session).await,

@@ -43,15 +43,16 @@ pub(super) fn check(command: &OffersCommand) -> Result<(), Failure> {
 
 pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        OffersCommand::Identify { programme, dry_run } => {
-            let request = IdentifyOffersRequest { request_id: session.request_id(), programme, validate_only: dry_run };
+        OffersCommand::Identify { dry_run } => {
+            let (request_id, programme) = (session.request_id(), session.programme());
+            let request = IdentifyOffersRequest { request_id, programme, validate_only: dry_run };
             let answer = session.services.offers().identify_offers(session.call(request)).await?.into_inner();
             warn(&answer.warnings);
             session.print(|| record::identify_json(&answer, dry_run), || record::identify_text(&answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,
         OffersCommand::Show { offers } => show(offers, session).await,
-        OffersCommand::Events { offer, filter, order_by } => {
+        OffersCommand::Events { offer, filter, order_by, output } => {
             let first_request = ListOfferEventsRequest {
                 offer,
                 filter,
@@ -65,7 +66,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
                 Ok((answer.events, answer.next_page_token))
             });
             let events = events.await?;
-            session.print(|| json::list(&events), || record::events(&events))
+            session.print_list(&events, &output, json::of, record::events)
         }
         OffersCommand::Watch(args) => watch::run(args, session).await,
         OffersCommand::Contact(args) => contact(args, session).await,
@@ -93,7 +94,7 @@ async fn show(offers: Vec<String>, session: &Session<'_>) -> Result<(), Failure>
 async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     let assignee = if args.mine { session.actor() } else { args.assignee.unwrap_or_default() };
     let first_request = ListOffersRequest {
-        programme: args.programme,
+        programme: session.programme(),
         state: args.state.unwrap_or(OfferState::Unspecified).into(),
         region: args.region.unwrap_or_default(),
         assignee,
@@ -109,7 +110,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         Ok((answer.offers, answer.next_page_token))
     });
     let offers = offers.await?;
-    session.print(|| offers.iter().map(view::row_json).collect::<Json>(), || view::rows(&offers))
+    session.print_list(&offers, &args.output, view::row_json, view::rows)
 }
 
 /// Records a contact for one or several offers, and prints the changed offers.

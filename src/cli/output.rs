@@ -6,12 +6,13 @@
 //! JSON is made from the contract, the messages of gRPC ([`super::json`]), tables by the modules in `view/`.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 
+use super::json::HasIds;
 use crate::domain::text::{Lines, shown};
 
 /// The format of answers.
@@ -21,27 +22,30 @@ pub enum Output {
     Table,
     /// One document for scripts
     Json,
+    /// The ids only, one a line
+    Id,
 }
 
 /// A column: its heading and alignment.
 #[derive(Clone, Copy)]
-pub(super) enum TableColumn {
+pub(super) enum TableColumn<'a> {
     /// Aligned left, wrapped if the page is too narrow.
-    Text(&'static str),
+    Text(&'a str),
     /// Aligned left and never wrapped, so that it can be copied.
-    Id(&'static str),
+    Id(&'a str),
     /// Aligned right, never wrapped.
-    Number(&'static str),
+    Number(&'a str),
 }
 
 /// The width of tables: enough for an id and a name, and not too wide for a terminal.
 const WIDTH: u16 = 100;
 
-/// Prints an answer on stdout, as JSON or as text. Only the requested format is made.
+/// Prints an answer on stdout, as JSON, as text or as its ids. Only the requested format is made. An answer without ids prints a
+/// remark instead of them.
 ///
 /// # Errors
 /// The write to stdout fails.
-pub(super) fn answer<J: Serialize>(
+pub(super) fn answer<J: Serialize + HasIds>(
     output: Output,
     json: impl FnOnce() -> J,
     as_text: impl FnOnce() -> String,
@@ -49,6 +53,14 @@ pub(super) fn answer<J: Serialize>(
     match output {
         Output::Table => text(as_text().trim_end()),
         Output::Json => document(&json()),
+        Output::Id => match json().ids() {
+            Some(ids) if ids.is_empty() => Ok(()),
+            Some(ids) => text(&ids.join("\n")),
+            None => {
+                remark("this answer has no ids");
+                Ok(())
+            }
+        },
     }
 }
 
@@ -90,7 +102,7 @@ fn in_table(text: &str) -> String {
 }
 
 /// Formats a table with headings and aligned columns, without border lines.
-pub(super) fn table(columns: &[TableColumn], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(super) fn table(columns: &[TableColumn<'_>], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = plain();
     table.set_header(columns.iter().map(|column| match column {
         TableColumn::Text(heading) | TableColumn::Id(heading) | TableColumn::Number(heading) => *heading,
@@ -133,7 +145,7 @@ pub(super) fn parts(parts: impl IntoIterator<Item = String>) -> String {
 }
 
 /// Formats a table; empty if it has no rows.
-pub(super) fn table_if_any<T>(columns: &[TableColumn], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
+pub(super) fn table_if_any<T>(columns: &[TableColumn<'_>], rows: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
     if rows.is_empty() { String::new() } else { table(columns, rows.iter().map(row)) }
 }
 
@@ -151,6 +163,11 @@ fn align(table: &mut Table, numbers: impl IntoIterator<Item = bool>) {
         column.set_cell_alignment(if number { CellAlignment::Right } else { CellAlignment::Left });
         column.set_padding((0, 1));
     }
+}
+
+/// Returns true if stdout is a terminal.
+pub(super) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 /// Prints a text on stdout. A reader that closes the pipe early, such as `head`, is not a failure.

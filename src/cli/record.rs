@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 
-use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
@@ -22,17 +21,14 @@ pub enum RecordCommand {
         /// The reason
         #[arg(long, value_parser = choice::<ErasureReason>())]
         reason: ErasureReason,
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
     },
 }
 
 pub(super) async fn run(command: RecordCommand, session: &Session<'_>) -> Result<(), Failure> {
-    let RecordCommand::EraseText { sequence, reason, programme } = command;
+    let RecordCommand::EraseText { sequence, reason } = command;
     let request = EraseTextRequest {
         request_id: session.request_id(),
-        programme,
+        programme: session.programme(),
         sequence,
         reason: reason.into(),
         ..Default::default()

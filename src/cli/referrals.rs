@@ -3,9 +3,11 @@
 use clap::{Args, Subcommand};
 use prost::{Message, Name};
 
-use super::args::{ListQuery, PROGRAMME, date};
+use super::args::ListQuery;
+use super::dates::date;
 use super::errors::Failure;
 use super::json;
+use super::named_arg::NamedArg;
 use super::names::choice;
 use super::offers::warn;
 use super::session::{PAGE, Session, every_page};
@@ -62,9 +64,6 @@ pub enum ReferralsCommand {
     #[command(after_help = "Examples:\n  tsio referrals list --state open --region \"West Midlands\"\n  \
                             tsio referrals list --filter 'ground = covid_disruption AND raise_date < 2022-02-01'")]
     List {
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
         /// Only in this state
         #[arg(long, value_parser = choice::<ReferralState>())]
         state: Option<ReferralState>,
@@ -85,9 +84,6 @@ pub enum ReferralsCommand {
 /// The arguments of `tsio referrals raise`.
 #[derive(Debug, Args)]
 pub struct RaiseArgs {
-    /// The programme
-    #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-    programme: String,
     /// The group UID of the trust, to refer a trust
     #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i32).range(1..))]
     uid: Option<i32>,
@@ -137,6 +133,20 @@ pub struct ReferralDate {
     on: Option<String>,
 }
 
+impl ReferralsCommand {
+    /// Returns the arguments that may be names of referrals.
+    pub(super) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
+        match self {
+            Self::Raise(_) | Self::List { .. } => Vec::new(),
+            Self::Show { referral } => vec![NamedArg::referral(referral)],
+            Self::Discuss { which, .. }
+            | Self::Withdraw { which, .. }
+            | Self::Approve(DecideArgs { which, .. })
+            | Self::Decline(DecideArgs { which, .. }) => vec![NamedArg::referral(&mut which.referral)],
+        }
+    }
+}
+
 impl ReferralArg {
     /// Returns the id, and the etag as the message has it: empty if none is given.
     fn parts(self) -> (String, String) {
@@ -151,7 +161,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
         ReferralsCommand::Raise(args) => {
             let request = RaiseReferralRequest {
                 request_id: session.request_id(),
-                programme: args.programme,
+                programme: session.programme(),
                 uid: args.uid.unwrap_or_default(),
                 urns: args.urns,
                 origin: args.origin.into(),
@@ -179,9 +189,9 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
             let answer = referrals.withdraw_referral(session.call(request)).await?.into_inner();
             changed(session, &answer, (answer.referral.as_ref(), None), &[])
         }
-        ReferralsCommand::List { programme, state, region, query: ListQuery { filter, order_by } } => {
+        ReferralsCommand::List { state, region, query: ListQuery { filter, order_by, output } } => {
             let first_request = ListReferralsRequest {
-                programme,
+                programme: session.programme(),
                 state: state.unwrap_or(ReferralState::Unspecified).into(),
                 region: region.unwrap_or_default(),
                 page_size: PAGE,
@@ -195,7 +205,7 @@ pub(super) async fn run(command: ReferralsCommand, session: &Session<'_>) -> Res
                 Ok((answer.referrals, answer.next_page_token))
             });
             let all_referrals = all_referrals.await?;
-            session.print(|| json::list(&all_referrals), || view::rows(&all_referrals))
+            session.print_list(&all_referrals, &output, json::of, view::rows)
         }
         ReferralsCommand::Show { referral } => {
             let answer = referrals.get_referral(session.call(GetReferralRequest { referral })).await?.into_inner();

@@ -2,7 +2,6 @@
 
 use clap::Subcommand;
 
-use super::args::PROGRAMME;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
@@ -43,9 +42,6 @@ pub enum SchoolsCommand {
         /// The reason
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// The programme in which the placement counts
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
     },
 }
 
@@ -65,10 +61,10 @@ pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Resul
                 session.services.register().get_school(session.call(GetSchoolRequest { urn })).await?.into_inner();
             session.print(|| json::of(&answer), || schools::detail(&answer))
         }
-        SchoolsCommand::Place { urn, kind, trust, reason, programme } => {
+        SchoolsCommand::Place { urn, kind, trust, reason } => {
             let request = PlaceSchoolRequest {
                 request_id: session.request_id(),
-                programme,
+                programme: session.programme(),
                 urn,
                 placement: kind.into(),
                 trust_uid: trust.unwrap_or_default(),

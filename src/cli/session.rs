@@ -11,8 +11,9 @@ use serde::Serialize;
 use tonic::Request;
 use uuid::Uuid;
 
-use super::args::Global;
+use super::args::{Global, PROGRAMME};
 use super::errors::Failure;
+use super::json::HasIds;
 use super::output::{self, Output};
 use crate::client::{Builder, Client, Error, Services};
 use crate::config::environment;
@@ -43,6 +44,18 @@ impl<'a> Session<'a> {
     /// Returns the client, for a watch, which may need several calls.
     pub(super) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Returns the programme that `--programme` names; `None` if it is not given.
+    pub(super) fn named_programme(&self) -> Option<&str> {
+        self.global.programme.as_deref()
+    }
+
+    /// Returns the programme of this command: that of `--programme`, otherwise that of the environment, otherwise the first year of
+    /// the scheme.
+    pub(super) fn programme(&self) -> String {
+        let named = self.named_programme().map(ToOwned::to_owned);
+        named.or_else(environment::client_programme).unwrap_or_else(|| PROGRAMME.to_owned())
     }
 
     /// Returns the format of answers.
@@ -77,8 +90,8 @@ impl<'a> Session<'a> {
         Request::new(message)
     }
 
-    /// Prints an answer as JSON or as text.
-    pub(super) fn print<J: Serialize>(
+    /// Prints an answer as JSON, as text or as its ids.
+    pub(super) fn print<J: Serialize + HasIds>(
         &self,
         json: impl FnOnce() -> J,
         text: impl FnOnce() -> String,

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::args::ListOutput;
 use super::errors::Failure;
 use super::json;
 use super::session::{PAGE, Session, every_page};
@@ -16,6 +17,8 @@ pub enum TrustsCommand {
     Find {
         /// A UID, or part of a name; at least 2 characters
         text: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
     /// Show one trust with its schools in the newest register
     #[command(after_help = "Example:\n  tsio trusts show 2044")]
@@ -28,14 +31,14 @@ pub enum TrustsCommand {
 
 pub(super) async fn run(command: TrustsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        TrustsCommand::Find { text } => {
+        TrustsCommand::Find { text, output } => {
             let trusts = every_page(async |page_token| {
                 let request = ListTrustsRequest { search: text.clone(), page_size: PAGE, page_token };
                 let answer = session.services.register().list_trusts(session.call(request)).await?.into_inner();
                 Ok((answer.trusts, answer.next_page_token))
             });
             let trusts = trusts.await?;
-            session.print(|| json::list(&trusts), || schools::trusts(&trusts))
+            session.print_list(&trusts, &output, json::of, schools::trusts)
         }
         TrustsCommand::Show { uid } => {
             let answer =

@@ -11,8 +11,9 @@ use crate::store::{Store, Use};
 
 /// Verifies the records, and prints the reports. Exits 0 if there is no difference, and 1 if there is one, or the verification or
 /// the output fails.
-pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
-    match reports(&args).await {
+/// `programme` is the only record to verify, if it is given; `register` is the record of reference data.
+pub async fn run(args: VerifyArgs, programme: Option<&str>, output: Output) -> ExitCode {
+    match reports(&args, programme).await {
         Ok(reports) => {
             let json = || reports.iter().map(report_json).collect::<Json>();
             let printed = output::answer(output, json, || reports_text(&reports));
@@ -33,8 +34,11 @@ pub async fn run(args: VerifyArgs, output: Output) -> ExitCode {
 ///
 /// # Errors
 /// A malformed argument; a schema of another version; an error of the database.
-async fn reports(args: &VerifyArgs) -> Result<Vec<VerifyReport>, Box<dyn std::error::Error + Send + Sync>> {
-    let programme = args.programme.as_deref().map(str::parse).transpose()?;
+async fn reports(
+    args: &VerifyArgs,
+    programme: Option<&str>,
+) -> Result<Vec<VerifyReport>, Box<dyn std::error::Error + Send + Sync>> {
+    let programme = programme.map(str::parse).transpose()?;
     let store = Store::open(&args.database, Use::Look).await?;
     match store.version().await? {
         Version::Current => {}

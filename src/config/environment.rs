@@ -14,6 +14,12 @@ pub(crate) fn client_token() -> Option<String> {
     std::env::var("TSIO_TOKEN").ok()
 }
 
+/// Returns the programme of client commands, from `TSIO_PROGRAMME`; `None` if it is not set or empty.
+#[must_use]
+pub(crate) fn client_programme() -> Option<String> {
+    std::env::var("TSIO_PROGRAMME").ok().filter(|it| !it.is_empty())
+}
+
 /// Returns in how many of a hundred batches a writer loses its kept state, from `TSIO_LOSE_STATE`. Only for tests: a release build does
 /// not read it.
 #[cfg(debug_assertions)]

@@ -28,6 +28,7 @@ use crate::grpc::service::awards::Awards;
 use crate::grpc::service::eligibility::Eligibility;
 use crate::grpc::service::finance::Finance;
 use crate::grpc::service::funds::Funds;
+use crate::grpc::service::names::Names;
 use crate::grpc::service::offers::Offers;
 use crate::grpc::service::record::Records;
 use crate::grpc::service::referrals::Referrals;
@@ -47,6 +48,7 @@ use crate::proto::award_service_server::AwardServiceServer;
 use crate::proto::eligibility_service_server::EligibilityServiceServer;
 use crate::proto::finance_service_server::FinanceServiceServer;
 use crate::proto::fund_service_server::FundServiceServer;
+use crate::proto::name_service_server::NameServiceServer;
 use crate::proto::offer_service_server::OfferServiceServer;
 use crate::proto::record_service_server::RecordServiceServer;
 use crate::proto::referral_service_server::ReferralServiceServer;
@@ -271,6 +273,7 @@ fn router(
         .add_service(AwardServiceServer::new(Awards(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(FundServiceServer::new(Funds(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(NameServiceServer::new(Names(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(RecordServiceServer::new(Records(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(ReferralServiceServer::new(Referrals(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))

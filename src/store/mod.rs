@@ -17,6 +17,7 @@ pub mod entries;
 pub(crate) mod entry_decisions;
 pub mod events;
 pub(crate) mod imports;
+pub(crate) mod names;
 pub mod offers;
 pub(crate) mod ofsted;
 pub(crate) mod placements;

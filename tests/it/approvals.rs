@@ -14,7 +14,7 @@ use super::harness::{Db, Server, both};
 use super::money::{balances, credit, refusal};
 use super::raw_sql::{RawSql, verify};
 use super::samples::{
-    as_person, offer_id, offer_of, run_ok, run_refused_for, start_with_august, summary, text, verify_ok,
+    as_person, offer_id, offer_of, run_filed, run_ok, run_refused_for, start_with_august, summary, text, verify_ok,
 };
 
 both!(
@@ -32,9 +32,8 @@ async fn exactly_one_of_two_approvers_carries_out_the_action(db: Db) {
     let offer = offer_id(&server, 910_001);
     let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
     run_ok(&server, &["offers", "close", &offer, "--outcome", "withdrawn"]);
-    let request_approval = |words: &[&str]| {
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", words)), "approval")
-    };
+    let request_approval =
+        |words: &[&str]| text(&run_filed(&server, &as_person("ann", "administrator", words)), "approval");
     let reopening = request_approval(&["offers", "reopen", &offer, "--reason", "a mistake"]);
     let withdrawal = request_approval(&["import", "withdraw", &import, "--reason", "wrong month"]);
     server.restart();
@@ -268,11 +267,9 @@ async fn only_the_requester_withdraws_an_approval(db: Db) {
     let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
     let id = fresh();
     let allocate = ["funds", "allocate", &fund, "60000", "--on", "2021-10-01", "--request-id", &id];
-    let of_allocation =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "finance", &allocate)), "approval");
+    let of_allocation = text(&run_filed(&server, &as_person("ann", "finance", &allocate)), "approval");
     let withdraw = ["import", "withdraw", &import, "--reason", "wrong month"];
-    let of_import =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", &withdraw)), "approval");
+    let of_import = text(&run_filed(&server, &as_person("ann", "administrator", &withdraw)), "approval");
     for (approval, roles) in [(&of_allocation, "finance"), (&of_import, "administrator")] {
         let withdraw_approval = ["approvals", "withdraw", approval];
         run_refused_for(&server, "APPROVAL_OF_ANOTHER", &as_person("ben", roles, &withdraw_approval));

@@ -95,14 +95,14 @@ async fn wrong_arguments_are_refused(db: Db) {
 /// Checks that invalid dates are refused, and amounts with two units, without a unit, or of zero.
 fn check_invalid_dates_and_amounts(server: &Server, [fund, school, award, days]: [&str; 4]) {
     for words in [
-        &["awards", "draw", award, "--amount", "1", "--on", "01/11/2021"][..],
+        &["awards", "draw", award, "--amount", "1", "--on", "31/11/2021"][..],
         &["awards", "draw", award, "--amount", "1", "--on", "2021-02-30"],
         &["awards", "draw", award, "--amount", "1", "--days", "1", "--on", "2021-11-01"],
         &["awards", "draw", award, "--on", "2021-11-01"],
         &["awards", "refund", award, "--reason", "x"],
         &["awards", "refund", award, "--amount", "1"],
         &["awards", "credit", school, "--amount", "1", "--partner", "trust", "--suitable-because", "x"],
-        &["funds", "position", fund, "--as-of", "yesterday"],
+        &["funds", "position", fund, "--as-of", "tomorrow"],
     ] {
         assert_eq!(cli(server, words).code, 2, "{words:?}");
     }

@@ -8,7 +8,7 @@ use super::money::{
     WITH_LEADER, WITH_PARTNER, accept_offer, award_amounts, cap_of, create_award, create_fund_with, fund_amounts,
     fund_row, nle_fund, start_delivery,
 };
-use super::samples::{as_person, run_ok, run_refused_for, start_with_august, text, verify_ok};
+use super::samples::{as_person, run_filed, run_ok, run_refused_for, start_with_august, text, verify_ok};
 
 both!(
     claims_are_paid_and_refunded,
@@ -247,12 +247,12 @@ async fn a_reopened_offer_keeps_its_releases(db: Db) {
     run_ok(&server, &draw(&award, "1500", &[]));
     run_ok(&server, &["offers", "close", &school, "--outcome", "withdrawn", "--on", "2022-01-10"]);
     let reopen = as_person("ann", "administrator", &["offers", "reopen", &school, "--reason", "meant another"]);
-    let first = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &reopen), "approval");
+    let first = text(&run_filed(&server, &reopen), "approval");
     // After a refund, the approval no longer states the correct effect of reopening.
     run_ok(&server, &refund(&award, "500", &[]));
     let give = |approval: &str| cli(&server, &as_person("bob", "administrator", &["approvals", "give", approval]));
     assert_eq!(give(&first).json["error"]["reason"], "APPROVAL_NOT_OPEN");
-    let second = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &reopen), "approval");
+    let second = text(&run_filed(&server, &reopen), "approval");
     assert_ne!(first, second);
     let given_now = give(&second);
     assert_eq!((given_now.code, &given_now.json["offer"]["state"]), (0, &json!("delivering")), "{}", given_now.stderr);

@@ -11,7 +11,7 @@ use super::files::Folder;
 use super::harness::{Db, Server, both};
 use super::samples::{
     AUGUST, CREATED, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, as_person, identify_counts, import, import_all,
-    numbers, offer_id, offer_of, run_ok, run_refused_for, start_with_august, text, verify_ok,
+    numbers, offer_id, offer_of, run_filed, run_ok, run_refused_for, start_with_august, text, verify_ok,
 };
 
 both!(
@@ -75,8 +75,7 @@ async fn a_month_confirms_a_referral_at_once(db: Db) {
 
     // If the month is withdrawn before the confirmation is recorded, the referral is open again.
     let ask = ["import", "withdraw", &september, "--reason", "a draft"];
-    let approval =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("ann", "administrator", &ask)), "approval");
+    let approval = text(&run_filed(&server, &as_person("ann", "administrator", &ask)), "approval");
     run_ok(&server, &as_person("bob", "administrator", &["approvals", "give", &approval]));
     assert_eq!(list_referrals(&server, &["--state", "confirmed"]), []);
     assert_eq!(list_referrals(&server, &[]), [open(&other), open(&referral)]);
@@ -107,7 +106,7 @@ async fn a_decision_of_two_people_confirms_no_referral(db: Db) {
     import_all(&server, &REGISTER_MARCH);
     let decide = |position| {
         let ask = ["eligibility", "decide", "990002", "--position", position, "--reason", "seen"];
-        let refused = run_refused_for(&server, "APPROVAL_REQUIRED", &as_person("olga", "case-officer", &ask));
+        let refused = run_filed(&server, &as_person("olga", "case-officer", &ask));
         let give = ["approvals", "give", &text(&refused, "approval")];
         run_ok(&server, &as_person("dora", "regional-director", &give));
     };

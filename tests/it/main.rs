@@ -55,6 +55,7 @@ mod metrics;
 mod model;
 mod money;
 mod months;
+mod names;
 mod offers;
 mod one_batch;
 mod overload;

@@ -10,7 +10,7 @@ use super::money::{WITH_LEADER, accept_offer, create_award, start_delivery};
 use super::raw_sql::RawSql;
 use super::samples::{
     AUGUST, File, REGISTER_AUGUST, REGISTER_MARCH, SEPTEMBER, as_person, identify, import_all, numbers, offer_id,
-    run_ok, run_refused_for, text, verify_ok,
+    run_filed, run_ok, text, verify_ok,
 };
 
 both!(
@@ -109,7 +109,7 @@ fn responsible_body(server: &Server, offer: &str) -> Value {
 /// Requests an approval for the entry position of 990002, and returns the id of the approval.
 fn request_position(server: &Server, position: &str) -> String {
     let ask = ["eligibility", "decide", "990002", "--position", position, "--reason", "seen"];
-    text(&run_refused_for(server, "APPROVAL_REQUIRED", &as_person("olga", "case-officer", &ask)), "approval")
+    text(&run_filed(server, &as_person("olga", "case-officer", &ask)), "approval")
 }
 
 /// Returns the command that gives an approval.
@@ -190,7 +190,7 @@ async fn a_contact_sees_an_offer_reopened_before_it(db: Db) {
     import_all(&server, &[establishments]);
     let ask = ["offers", "reopen", &offer, "--reason", "they wrote again"];
     let ask = as_person("ann", "administrator", &ask);
-    let approval = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    let approval = text(&run_filed(&server, &ask), "approval");
     let give = ["approvals", "give", &approval];
     run_ok_in_one_batch(&server, &db, &[&as_person("bob", "administrator", &give), &contact_args(&offer)]).await;
     assert_eq!(responsible_body(&server, &offer), "Diocese of Quenby");

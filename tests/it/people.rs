@@ -18,7 +18,7 @@ use crate::client::{Client, YEAR, fresh, reason};
 use crate::harness::{Db, Server, both, run, tsio};
 use crate::money::refusal;
 use crate::raw_sql::{RawSql, verified_heads, verify};
-use crate::samples::{as_person, run_ok, run_refused_for, start_with_august, text};
+use crate::samples::{as_person, run_filed, run_ok, run_refused_for, start_with_august, text};
 
 both!(a_name_in_other_letters_is_the_same_person, the_database_compares_people_itself,);
 
@@ -51,12 +51,12 @@ async fn the_database_compares_people_itself(db: Db) {
     let mut server = start_with_august(&db);
     let import = text(&run_ok(&server, &["import", "list"])[0], "import_id");
     let withdraw = as_person("ann", "administrator", &["import", "withdraw", &import, "--reason", "wrong month"]);
-    let approval = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw), "approval");
+    let approval = text(&run_filed(&server, &withdraw), "approval");
     let own = as_person("Ann", "administrator", &["approvals", "give", &approval]);
     run_refused_for(&server, "SELF_APPROVAL", &own);
     let fund = text(&run_ok(&server, &["funds", "list"])[0], "fund");
     let allocate = as_person("ann", "finance", &["funds", "allocate", &fund, "60000"]);
-    let fund_approval = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &allocate), "approval");
+    let fund_approval = text(&run_filed(&server, &allocate), "approval");
     server.stop();
     let mut raw_sql = RawSql::of(&db).await;
     for approval in [&approval, &fund_approval] {

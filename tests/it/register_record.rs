@@ -14,7 +14,7 @@ use crate::harness::{Db, Server, both, tsio};
 use crate::raw_sql::{Head, RawSql, verified_heads, verified_register_head, verify};
 use crate::samples::{
     AUGUST, REGISTER_AUGUST, SEPTEMBER, SEPTEMBER_CORRECTED, as_person, identify, import, import_all, import_args,
-    run_ok, run_refused_for, text,
+    run_filed, run_ok, text,
 };
 
 both!(
@@ -98,16 +98,11 @@ async fn imports_and_their_withdrawals_are_recorded(db: Db) {
     let corrected: Vec<&str> = corrected.iter().map(String::as_str).chain(["--replaces", &wrong]).collect();
     let right = text(&run_ok(&server, &corrected)[0], "import_id");
     // Three approvals: one withdrawn, one denied, one given.
-    let first =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "a mistake")), "approval");
+    let first = text(&run_filed(&server, &withdraw_args("ann", &right, "a mistake")), "approval");
     run_ok(&server, &answer_args("ann", &["withdraw", &first]));
-    let second =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "wrong file")), "approval");
+    let second = text(&run_filed(&server, &withdraw_args("ann", &right, "wrong file")), "approval");
     run_ok(&server, &answer_args("bob", &["deny", &second, "--reason", "it is right"]));
-    let third = text(
-        &run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &right, "wrong after all")),
-        "approval",
-    );
+    let third = text(&run_filed(&server, &withdraw_args("ann", &right, "wrong after all")), "approval");
     run_ok(&server, &answer_args("bob", &["give", &third]));
     let client = Client::of(&server).await;
     let over_wire = client.finance_service().verify_ledger(client.ask(VerifyLedgerRequest::default())).await.unwrap();
@@ -286,8 +281,7 @@ async fn tampering_with_reference_data_is_named(db: Db) {
     import_all(&server, &REGISTER_AUGUST);
     let month = text(&import(&server, AUGUST), "import_id");
     let second = text(&import(&server, SEPTEMBER), "import_id");
-    let approval =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &second, "wrong date")), "approval");
+    let approval = text(&run_filed(&server, &withdraw_args("ann", &second, "wrong date")), "approval");
     server.stop();
     let head = verified_register_head(&db);
     let mut raw_sql = RawSql::of(&db).await;
@@ -389,8 +383,7 @@ async fn an_answer_without_its_event_is_named_and_an_event_without_its_answer(db
 async fn a_reason_that_is_erased_with_its_salt_is_no_difference(db: Db) {
     let mut server = Server::start(&db);
     let month = text(&import(&server, AUGUST), "import_id");
-    let approval =
-        text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &month, "wrong date")), "approval");
+    let approval = text(&run_filed(&server, &withdraw_args("ann", &month, "wrong date")), "approval");
     run_ok(&server, &answer_args("bob", &["give", &approval]));
     server.stop();
     let head = verified_register_head(&db);
@@ -430,8 +423,7 @@ async fn existing_reference_data_is_adopted_once(db: Db) {
     import_all(&server, &[AUGUST]);
     let month = text(&import(&server, SEPTEMBER), "import_id");
     for (why, verb) in [("first", "withdraw"), ("second", "deny"), ("third", "give")] {
-        let approval =
-            text(&run_refused_for(&server, "APPROVAL_REQUIRED", &withdraw_args("ann", &month, why)), "approval");
+        let approval = text(&run_filed(&server, &withdraw_args("ann", &month, why)), "approval");
         let by = if why == "first" { "ann" } else { "bob" };
         let rest = if why == "second" { vec!["--reason", "not now"] } else { vec![] };
         run_ok(&server, &answer_args(by, &[verb, &approval].into_iter().chain(rest).collect::<Vec<_>>()));

@@ -72,6 +72,14 @@ pub(crate) fn run_refused_for(server: &Server, reason: &str, args: &[&str]) -> V
     error
 }
 
+/// Runs a command, checks that it is filed and waits for a second person, and returns its document: the approval and the message.
+pub(crate) fn run_filed(server: &Server, args: &[&str]) -> Value {
+    let Output { code, json, stdout, stderr } = cli(server, args);
+    assert_eq!(code, 3, "{args:?}\n{stdout}{stderr}");
+    assert!(json["approval"].is_string() && json["error"].is_null(), "{args:?}: {stdout}");
+    json
+}
+
 /// Adds arguments, so that this person with these roles runs the command. Without them the local operator runs it.
 pub(crate) fn as_person<'a>(actor: &'a str, roles: &'a str, args: &[&'a str]) -> Vec<&'a str> {
     [&["--actor", actor, "--roles", roles], args].concat()

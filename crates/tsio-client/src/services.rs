@@ -15,6 +15,7 @@ use crate::proto::award_service_client::AwardServiceClient;
 use crate::proto::eligibility_service_client::EligibilityServiceClient;
 use crate::proto::finance_service_client::FinanceServiceClient;
 use crate::proto::fund_service_client::FundServiceClient;
+use crate::proto::name_service_client::NameServiceClient;
 use crate::proto::offer_service_client::OfferServiceClient;
 use crate::proto::record_service_client::RecordServiceClient;
 use crate::proto::referral_service_client::ReferralServiceClient;
@@ -99,6 +100,8 @@ services! {
     finance: FinanceServiceClient,
     /// Funds, their movements and entries.
     funds: FundServiceClient,
+    /// The names by which people refer to offers, awards, funds and others.
+    names: NameServiceClient,
     /// Offers and their states.
     offers: OfferServiceClient,
     /// The record of a programme.

@@ -79,11 +79,12 @@ impl fmt::Display for Region {
 
 impl FromStr for Region {
     type Err = BadId;
-    /// Takes the official name, in upper or lower case.
+    /// Takes the official name, in upper or lower case, also with hyphens instead of spaces: `west-midlands`.
     fn from_str(s: &str) -> Result<Self, BadId> {
+        let hyphenated = |name: &str| name.replace(' ', "-");
         Self::ALL
             .into_iter()
-            .find(|region| region.name().eq_ignore_ascii_case(s.trim()))
+            .find(|region| hyphenated(region.name()).eq_ignore_ascii_case(&hyphenated(s.trim())))
             .ok_or_else(|| BadId { value: s.chars().take(60).collect(), expected: "the name of an RSC region" })
     }
 }

@@ -26,7 +26,11 @@ pub enum ApprovalScope {
 }
 
 /// The part of a query that selects the approvals which a caller may see in this scope.
-fn visible_approvals(caller: &Caller, which: ApprovalScope, now: Micros) -> VisibleApprovals<'static> {
+pub(in crate::app) fn visible_approvals(
+    caller: &Caller,
+    which: ApprovalScope,
+    now: Micros,
+) -> VisibleApprovals<'static> {
     let me = caller.person();
     match which {
         ApprovalScope::WaitingForMe => VisibleApprovals {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::amounts::{days, pounds};
-use crate::cli::args::{ListQuery, date};
+use crate::cli::args::ListQuery;
+use crate::cli::dates::{calendar_date, date};
+use crate::cli::named_arg::NamedArg;
 use crate::cli::names::choice;
 use crate::proto::{AwardState, LeaderKind};
 
@@ -161,7 +163,7 @@ pub enum ChangeCommand {
         #[arg(long, value_name = "DAYS", value_parser = days)]
         days: i32,
         /// The date of the days; may be in the future
-        #[arg(long, value_name = "DATE", value_parser = date)]
+        #[arg(long, value_name = "DATE", value_parser = calendar_date)]
         on: String,
         /// The opaque id of the leader who comes [default: the leader of the award]
         #[arg(long, value_name = "ID")]
@@ -260,11 +262,8 @@ pub enum ChangeCommand {
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only under this offer
-    #[arg(long, conflicts_with = "programme")]
+    #[arg(long)]
     pub(super) offer: Option<String>,
-    /// Only of this programme [default: 2021-22, unless --offer is given]
-    #[arg(long, value_name = "PROGRAMME")]
-    pub(super) programme: Option<String>,
     /// Only of this strand, by its name in the terms
     #[arg(long)]
     pub(super) strand: Option<String>,
@@ -309,6 +308,45 @@ pub struct AmountArg {
     /// The amount in pounds
     #[arg(long, value_name = "POUNDS", value_parser = pounds)]
     pub(super) amount: Option<i64>,
+}
+
+impl AwardsCommand {
+    /// Returns the arguments that may be names of awards and offers.
+    pub(in crate::cli) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
+        match self {
+            Self::Make(command) => vec![NamedArg::offer(command.offer())],
+            Self::Show { award } => vec![NamedArg::award(award)],
+            Self::List(args) => args.offer.iter_mut().map(NamedArg::offer).collect(),
+            Self::Change(command) => vec![NamedArg::award(&mut command.target().award)],
+        }
+    }
+}
+
+impl MakeCommand {
+    /// Returns the offer to make awards under.
+    const fn offer(&mut self) -> &mut String {
+        match self {
+            Self::Nle { offer, .. }
+            | Self::Credit { offer, .. }
+            | Self::Nlg { offer, .. }
+            | Self::Npqel { offer, .. }
+            | Self::Bundle { offer, .. } => offer,
+        }
+    }
+}
+
+impl ChangeCommand {
+    /// Returns the award to change.
+    const fn target(&mut self) -> &mut AwardArg {
+        match self {
+            Self::Book { which, .. }
+            | Self::Cancel { which, .. }
+            | Self::Draw { which, .. }
+            | Self::Release { which, .. }
+            | Self::Refund { which, .. }
+            | Self::Undo { which, .. } => which,
+        }
+    }
 }
 
 impl AmountArg {

@@ -5,7 +5,9 @@ use clap::{Args, Subcommand};
 use prost_types::Timestamp;
 
 use crate::cli::amounts::pounds;
-use crate::cli::args::{PROGRAMME, date};
+use crate::cli::args::ListOutput;
+use crate::cli::dates::date;
+use crate::cli::named_arg::NamedArg;
 
 const ENTRIES_HELP: &str = "\
 The columns of --csv, after a header row: entry, event_sequence, event_kind, verb, from_bucket, to_bucket, amount_pence, period,
@@ -23,12 +25,11 @@ pub enum FundsCommand {
     #[command(after_help = "Examples:\n  tsio funds list\n  tsio funds list --programme 2021-22 --output json\n  \
                       tsio funds list --filter 'strand = credit AND available < 1000000'")]
     List {
-        /// Only of this programme
-        #[arg(long, value_name = "PROGRAMME")]
-        programme: Option<String>,
         /// A condition, see docs/reference/lists.md; amounts are in pence
         #[arg(long, value_name = "CONDITION", default_value = "", hide_default_value = true)]
         filter: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
     /// Show one fund with its current balances
     #[command(after_help = "Example:\n  tsio funds show $FUND")]
@@ -40,9 +41,6 @@ pub enum FundsCommand {
     #[command(after_help = "Examples:\n  tsio funds create --programme 2021-22 --strand credit\n  \
                       tsio funds create --strand credit --region \"West Midlands\"")]
     Create {
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
         /// The strand, by its name in the terms: nle, credit, nlg, npqel
         #[arg(long)]
         strand: String,
@@ -137,6 +135,21 @@ pub struct MoneyOptions {
     /// Only if the fund still has this etag; for `move`, the fund that the money leaves
     #[arg(long)]
     pub(super) etag: Option<String>,
+}
+
+impl FundsCommand {
+    /// Returns the arguments that may be names of funds.
+    pub(in crate::cli) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
+        match self {
+            Self::List { .. } | Self::Create { .. } => Vec::new(),
+            Self::Show { fund }
+            | Self::Allocate { fund, .. }
+            | Self::Withdraw { fund, .. }
+            | Self::Position { fund, .. }
+            | Self::Entries(EntriesArgs { fund, .. }) => vec![NamedArg::fund(fund)],
+            Self::Move { from, to, .. } => vec![NamedArg::fund(from), NamedArg::fund(to)],
+        }
+    }
 }
 
 impl MoneyOptions {

@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{PROGRAMME, date};
+use crate::cli::args::ListOutput;
+use crate::cli::dates::date;
+use crate::cli::named_arg::NamedArg;
 use crate::cli::names::choice;
 use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Party};
 
@@ -12,9 +14,6 @@ pub enum OffersCommand {
     /// Make an offer to every eligible recipient that has none, and update open offers
     #[command(after_help = "Example:\n  tsio offers identify --programme 2021-22 --dry-run")]
     Identify {
-        /// The programme
-        #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-        programme: String,
         /// Only show what would change, and write nothing
         #[arg(long)]
         dry_run: bool,
@@ -45,6 +44,8 @@ pub enum OffersCommand {
         /// `sequence`, or `sequence desc` for the last first [default: sequence]
         #[arg(long, value_name = "ORDER", default_value = "", hide_default_value = true)]
         order_by: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
     /// Print every change of a programme's offers when it happens, one line each; resumes a broken stream
     #[command(
@@ -179,9 +180,6 @@ pub enum ChangeCommand {
 /// The conditions of a list of offers. An offer must meet all of them.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// The programme
-    #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-    pub(super) programme: String,
     /// Only in this state
     #[arg(long, value_parser = choice::<OfferState>())]
     pub(super) state: Option<OfferState>,
@@ -203,14 +201,13 @@ pub struct ListArgs {
     /// `create_time` or `name`; with ` desc` in descending order [default: create_time]
     #[arg(long, value_name = "ORDER")]
     pub(super) order_by: Option<String>,
+    #[command(flatten)]
+    pub(super) output: ListOutput,
 }
 
 /// The arguments of a watch. It begins with a snapshot of all offers, unless `--after` or `--resume` is given.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
-    /// The programme
-    #[arg(long, value_name = "PROGRAMME", default_value = PROGRAMME)]
-    pub(super) programme: String,
     /// Only in this RSC region, by name; can be repeated
     #[arg(id = "watched", long = "region", value_name = "REGION")]
     pub(super) regions: Vec<String>,
@@ -274,6 +271,37 @@ pub struct Note {
     /// Free text; stored separately, and can be erased
     #[arg(long = "note", value_name = "TEXT")]
     pub(super) text: Option<String>,
+}
+
+impl OffersCommand {
+    /// Returns the arguments that may be names of offers.
+    pub(in crate::cli) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
+        match self {
+            Self::Identify { .. } | Self::List(_) | Self::Watch(_) => Vec::new(),
+            Self::Show { offers } => offers.iter_mut().map(NamedArg::offer).collect(),
+            Self::Contact(args) => args.offers.iter_mut().map(NamedArg::offer).collect(),
+            Self::Events { offer, .. } => vec![NamedArg::offer(offer)],
+            Self::Change(command) => vec![NamedArg::offer(&mut command.target().offer)],
+        }
+    }
+}
+
+impl ChangeCommand {
+    /// Returns the offer to change.
+    const fn target(&mut self) -> &mut OfferArg {
+        match self {
+            Self::Correct { which, .. }
+            | Self::CorrectDate { which, .. }
+            | Self::Accept { which, .. }
+            | Self::Decline { which, .. }
+            | Self::Start { which, .. }
+            | Self::Close { which, .. }
+            | Self::Reopen { which, .. }
+            | Self::Assign { which, .. }
+            | Self::Note { which, .. }
+            | Self::Region { which, .. } => which,
+        }
+    }
 }
 
 impl OfferArg {

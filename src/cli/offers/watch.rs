@@ -71,7 +71,7 @@ fn line(message: &WatchOffersResponse, output: Output) -> String {
 pub(super) async fn run(args: WatchArgs, session: &Session<'_>) -> Result<(), Failure> {
     let start = args.resume.map(Start::ResumeToken).or(args.after.map(Start::AfterSequence));
     let states = args.states.into_iter().map(Into::into).collect();
-    let request = WatchOffersRequest { programme: args.programme, regions: args.regions, states, start };
+    let request = WatchOffersRequest { programme: session.programme(), regions: args.regions, states, start };
     let report_break = |status: &Status| output::remark(&format!("{}; going on", status.message()));
     let mut watch = session.client().watch(request).on_break(report_break);
     loop {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::errors::ErrorView;
-use crate::cli::json::{self, Object};
+use crate::cli::json::{self, HasIds, Object};
 use crate::cli::names::{instant, word};
 use crate::cli::output::{TableColumn, field_lines, one_line, parts, table, table_if_any};
 use crate::proto::{
@@ -24,6 +24,15 @@ pub(in crate::cli) struct FileOutcome {
 pub(in crate::cli) enum FileJson<'a> {
     Imported(Object),
     Failed { file: &'a str, error: &'a ErrorView },
+}
+
+/// The ids of the imports; a file that failed has none.
+impl HasIds for Vec<FileJson<'_>> {
+    fn ids(&self) -> Option<Vec<String>> {
+        Some(
+            self.iter().filter_map(|it| if let FileJson::Imported(object) = it { object.id() } else { None }).collect(),
+        )
+    }
 }
 
 impl FileOutcome {

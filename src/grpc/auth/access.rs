@@ -40,6 +40,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("FundService/GetFundPosition",               &[A::Read]),
     ("FundService/ListFundEntries",               &[A::ReadLedger]),
     ("FundService/StreamFundEntries",             &[A::ReadLedger]),
+    ("NameService/ResolveNames",                  &[A::Read]),
     ("OfferService/IdentifyOffers",               &[A::WorkOffers]),
     ("OfferService/GetOffer",                     &[A::Read]),
     ("OfferService/BatchGetOffers",               &[A::Read]),

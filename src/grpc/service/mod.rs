@@ -7,6 +7,7 @@ mod command_responses;
 pub(in crate::grpc) mod eligibility;
 pub(in crate::grpc) mod finance;
 pub(in crate::grpc) mod funds;
+pub(in crate::grpc) mod names;
 pub(in crate::grpc) mod offers;
 pub(in crate::grpc) mod record;
 pub(in crate::grpc) mod referrals;

@@ -58,6 +58,7 @@ const CASES: &[(&str, &str)] = &[
     ("FundService/GetFundPosition",               ALL),
     ("FundService/ListFundEntries",               "fv"),
     ("FundService/StreamFundEntries",             "fv"),
+    ("NameService/ResolveNames",                  ALL),
     ("OfferService/IdentifyOffers",               "cd"),
     ("OfferService/GetOffer",                     ALL),
     ("OfferService/BatchGetOffers",               ALL),

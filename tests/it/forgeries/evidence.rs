@@ -7,7 +7,7 @@ use crate::client::YEAR;
 use crate::harness::{Db, Server, both};
 use crate::raw_sql::{verified_heads, verify};
 use crate::samples::{
-    AUGUST, REGISTER_AUGUST, SEPTEMBER, as_person, identify, import, import_all, run_ok, run_refused_for, text,
+    AUGUST, REGISTER_AUGUST, SEPTEMBER, as_person, identify, import, import_all, run_filed, run_ok, text,
 };
 
 both!(a_citation_of_another_event_is_named);
@@ -38,7 +38,7 @@ async fn a_citation_of_another_event_is_named(db: Db) {
     let september = text(&import(&server, SEPTEMBER), "import_id");
     identify(&server);
     let ask = as_person("ann", "administrator", &["import", "withdraw", &september, "--reason", "a draft"]);
-    let approval = text(&run_refused_for(&server, "APPROVAL_REQUIRED", &ask), "approval");
+    let approval = text(&run_filed(&server, &ask), "approval");
     run_ok(&server, &as_person("bob", "administrator", &["approvals", "give", &approval]));
     server.stop();
     verified_heads(&db);

@@ -1,0 +1,97 @@
+//! Prints lists: a part of the rows, selected columns, CSV.
+
+use super::args::ListOutput;
+use super::csv;
+use super::errors::Failure;
+use super::json::{Json, Object};
+use super::output::{self, Output, TableColumn};
+use super::session::Session;
+
+/// The most rows that are printed on a terminal if no limit is given.
+const TERMINAL_ROWS: usize = 50;
+
+impl Session<'_> {
+    /// Prints the rows of a list: as JSON, as CSV, as ids or as a table. `json` converts one row, and `table` formats the rows that
+    /// are printed. Says on stderr how many rows are left out.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a column that the rows do not have; the output fails.
+    pub(super) fn print_list<T>(
+        &self,
+        rows: &[T],
+        args: &ListOutput,
+        json: impl Fn(&T) -> Object,
+        table: impl FnOnce(&[T]) -> String,
+    ) -> Result<(), Failure> {
+        let is_for_terminal = !args.csv && self.output() == Output::Table && output::is_terminal();
+        let limit = args.limit.or(is_for_terminal.then_some(TERMINAL_ROWS)).filter(|limit| *limit > 0);
+        let printed = limit.and_then(|limit| rows.get(..limit)).unwrap_or(rows);
+        // The ids are those of whole rows.
+        if self.output() != Output::Id && (args.csv || !args.columns.is_empty()) {
+            let objects: Vec<Object> = printed.iter().map(json).collect();
+            self.print_columns(&objects, args)?;
+        } else {
+            self.print(|| printed.iter().map(json).collect::<Json>(), || table(printed))?;
+        }
+        if let more @ 1.. = rows.len().saturating_sub(printed.len()) {
+            output::remark(&format!("{more} more: --limit 0"));
+        }
+        Ok(())
+    }
+
+    /// Prints the selected columns of a list, or all columns.
+    fn print_columns(&self, rows: &[Object], args: &ListOutput) -> Result<(), Failure> {
+        let columns = selected_columns(rows, &args.columns)?;
+        if args.csv {
+            let rows = csv::rows(&columns, rows)?;
+            return Ok(output::text(format!("{}{rows}", csv::header(&columns)?).trim_end())?);
+        }
+        let selected = || rows.iter().map(|it| it.only(&columns));
+        let headings: Vec<String> = columns.iter().map(|it| it.to_uppercase().replace('_', " ")).collect();
+        let headings: Vec<TableColumn<'_>> = headings.iter().map(|it| TableColumn::Text(it)).collect();
+        self.print(|| selected().collect::<Json>(), || output::table(&headings, selected().map(|it| it.cells())))
+    }
+}
+
+/// The columns to print: those that are requested, or all keys of the rows.
+///
+/// # Errors
+/// [`Failure::Usage`] for a column that the rows do not have.
+fn selected_columns<'a>(rows: &'a [Object], requested: &'a [String]) -> Result<Vec<&'a str>, Failure> {
+    let known: Vec<&str> = rows.first().into_iter().flat_map(Object::keys).collect();
+    if requested.is_empty() {
+        return Ok(known);
+    }
+    let requested: Vec<&str> = requested.iter().map(|it| it.trim()).collect();
+    let unknown: Vec<&str> = requested.iter().copied().filter(|it| !known.contains(it)).collect();
+    if rows.is_empty() || unknown.is_empty() {
+        return Ok(requested);
+    }
+    Err(Failure::Usage(format!("no column {}; there are: {}", unknown.join(", "), known.join(", "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Object {
+        Object::default().with("offer", "a").with("name", "St Wilfreda").with("etag", Json::Null)
+    }
+
+    #[test]
+    fn the_columns_are_those_requested_or_all() {
+        let (rows, requested) = ([row()], ["name", " offer"].map(ToOwned::to_owned));
+        assert_eq!(selected_columns(&rows, &[]).ok(), Some(vec!["offer", "name", "etag"]));
+        assert_eq!(selected_columns(&rows, &requested).ok(), Some(vec!["name", "offer"]));
+        assert_eq!(row().only(&["name", "none"]).cells(), ["St Wilfreda", ""]);
+    }
+
+    #[test]
+    fn an_unknown_column_is_wrong_usage_and_the_known_ones_are_named() {
+        let requested = ["name", "nmae", "x"].map(ToOwned::to_owned);
+        let error = selected_columns(&[row()], &requested).unwrap_err();
+        assert!(matches!(error, Failure::Usage(text) if text == "no column nmae, x; there are: offer, name, etag"));
+        // Without rows the keys are not known.
+        assert_eq!(selected_columns(&[], &requested).ok(), Some(vec!["name", "nmae", "x"]));
+    }
+}
