@@ -30,8 +30,8 @@ pub(crate) fn eligible(schools: u32) -> Vec<u8> {
     file(schools, |_| ("Community School", 3))
 }
 
-/// Makes a monthly file of this number of schools. `school` returns the type of the school with an index, and its grade, both now
-/// and before.
+/// Makes a monthly file of this number of schools. `school` takes the index of a school, and returns its type and its grade. The
+/// school has this grade in its current judgement and in its previous one.
 fn file(schools: u32, school: impl Fn(u32) -> (&'static str, u8)) -> Vec<u8> {
     let mut text = format!("{COLUMNS}\r\n");
     for index in 0..schools {

@@ -61,13 +61,14 @@ pub enum AnyAnswer {
     OfferEnded(Box<OfferEnded>),
     /// Offers were identified.
     Identified(Box<IdentifyReport>),
-    /// A school was placed.
+    /// A school was placed by hand: see [`SchoolPlaced`].
     Placed(SchoolPlaced),
     /// Awards were made or changed.
     Awards(Vec<Award>),
-    /// Funds were made or changed. For a virement, the fund that the money left comes first.
+    /// Funds were made or changed. For a virement, which moves money between two funds, the fund that the money left comes
+    /// first.
     Funds(Vec<Account>),
-    /// An approval was given.
+    /// An approval was given, so its change was carried out.
     ApprovalGiven(Box<ApprovalGiven>),
     /// An approval was denied or withdrawn, so its change is not carried out.
     ApprovalEnded(Box<ApprovalEnded>),
@@ -106,14 +107,15 @@ pub struct OfferEnded {
     pub released: Vec<(Award, i64)>,
 }
 
-/// A school was placed by hand.
+/// A school was placed by hand: a person assigned it to a kind of recipient. This placement is used if the register does not
+/// place the school.
 #[derive(Debug, Clone)]
 pub struct SchoolPlaced {
     /// The school.
     pub urn: Urn,
     /// The name of the school.
     pub name: String,
-    /// How the school is placed.
+    /// The kind of recipient, with its trust if it has one.
     pub placement: HandPlacement,
 }
 
@@ -156,16 +158,18 @@ pub struct FundsMoved {
     pub to: Account,
 }
 
-/// An approval was given, which carried out the request that had opened it.
+/// An approval was given. A first person's request opens an approval. Another person gives or denies it, or the requester
+/// withdraws it. Giving it carries out the change that was requested.
 #[derive(Debug, Clone)]
 pub struct ApprovalGiven {
     /// The approval.
     pub approval: Approval,
-    /// What was carried out.
+    /// The change that was carried out.
     pub carried_out: CarriedOut,
 }
 
-/// What an approval carried out, as the answer of the request that had opened it.
+/// The change that was carried out when an approval was given. Each variant has the answer type of the command that
+/// requested the change.
 #[derive(Debug, Clone)]
 pub enum CarriedOut {
     /// An offer was reopened.
@@ -176,7 +180,7 @@ pub enum CarriedOut {
     Withdrawn(Box<FundChanged>),
     /// Money was moved between funds.
     Moved(Box<FundsMoved>),
-    /// The entry position of a school was decided.
+    /// The entry position of a school was decided: see [`EntryDecided`].
     EntryDecided(EntryDecided),
 }
 
@@ -187,7 +191,7 @@ pub struct ApprovalEnded {
     pub approval: Approval,
 }
 
-/// The entry position of a school was decided.
+/// The entry position of a school was decided: whether the judgements with which it entered the year meet the rule.
 #[derive(Debug, Clone)]
 pub struct EntryDecided {
     /// The decision.
@@ -305,8 +309,8 @@ impl Answer for ApprovalEnded {
 }
 
 impl Answer for EntryDecided {
-    /// Returns `None`, because the command always opens an approval. The answer is [`CarriedOut::EntryDecided`] once the
-    /// approval is given.
+    /// Always returns `None`. The command never has an answer of its own: it opens an approval or is refused, so normally this
+    /// is not called. The decision is returned as [`CarriedOut::EntryDecided`] when the approval is given.
     fn from_any(_: AnyAnswer) -> Option<Self> {
         None
     }

@@ -316,7 +316,7 @@ async fn a_later_file_overrides_a_decision(db: Db) {
     run_ok(&server, &["import", "ofsted", &file, "--as-at", "2021-07-31", "--accept-problems"]);
     let (outcome, reason, decided, eligible) = explain_e2(&server, &["eligibility", "explain", "990003"]);
     assert_eq!((outcome, decided, eligible), (json!("not_met"), Value::Null, false));
-    let says = "the current grade is 4; this goes before what a person decided, met, in event";
+    let says = "the current grade is 4; the files take precedence over the decision `met` in event";
     assert!(reason.contains(says), "{reason}");
     let shown = run_ok(&server, &["schools", "show", "990003"])["entry_decisions"].clone();
     assert_eq!((&shown[0]["position"], &shown[0]["counts"]), (&json!("met"), &json!(false)));
@@ -347,7 +347,7 @@ async fn a_later_file_overrides_a_decision(db: Db) {
         let why = text(named, "reason");
         let says = [
             "E2_RI_TWICE_ON_ENTRY is not met, the current grade is 4",
-            "goes before what a person decided, met",
+            "the files take precedence over the decision `met` in event",
         ];
         assert!(says.iter().all(|it| why.contains(it)), "{why}");
     }

@@ -45,12 +45,13 @@ impl Source {
     /// Returns the offsets in the code where `word` is a whole word.
     pub(crate) fn words(&self, word: &str) -> Vec<usize> {
         let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
-        let checks_start = word.starts_with(part_of_name);
-        let checks_end = word.ends_with(part_of_name);
+        // Only a word that begins with a character of a name could be the end of a longer name. The same holds at its end.
+        let forbids_name_before = word.starts_with(part_of_name);
+        let forbids_name_after = word.ends_with(part_of_name);
         self.code
             .match_indices(word)
-            .filter(|(offset, _)| !(checks_start && self.code[..*offset].ends_with(part_of_name)))
-            .filter(|(offset, _)| !(checks_end && self.code[offset + word.len()..].starts_with(part_of_name)))
+            .filter(|(offset, _)| !(forbids_name_before && self.code[..*offset].ends_with(part_of_name)))
+            .filter(|(offset, _)| !(forbids_name_after && self.code[offset + word.len()..].starts_with(part_of_name)))
             .map(|(offset, _)| offset)
             .collect()
     }
@@ -74,7 +75,7 @@ pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// Reads the files of the contract.
+/// Reads the `.proto` files, which define the contract between clients and server.
 pub(crate) fn proto() -> Vec<Source> {
     walk("proto", "proto")
 }
@@ -96,7 +97,8 @@ fn walk(folder: &str, extension: &str) -> Vec<Source> {
                 found.extend(walk(&path, extension));
             }
         } else if entry.path().extension().is_some_and(|e| e == extension) {
-            let bytes = fs::read(entry.path()).unwrap_or_default(); // an unreadable file is empty, so the rule for its first line reports it
+            // A file that cannot be read counts as empty. For a Rust file, the check of its first line then reports it.
+            let bytes = fs::read(entry.path()).unwrap_or_default();
             found.push(Source::new(&path, &String::from_utf8_lossy(&bytes)));
         }
     }
@@ -129,7 +131,8 @@ fn code_of(text: &str) -> String {
     code
 }
 
-/// Returns the length of the block comment at the start, which may contain others.
+/// Returns the length of the block comment at the start of `rest`. The comment may contain other block comments, and ends after
+/// them.
 fn block_comment(rest: &str) -> usize {
     let mut depth = 0_usize;
     let mut at = 0;
@@ -145,7 +148,7 @@ fn block_comment(rest: &str) -> usize {
     rest.len()
 }
 
-/// Returns the length of the string literal at the start.
+/// Returns the length of the string literal at the start of `rest`.
 fn string(rest: &str) -> usize {
     let mut escaped = true; // so that the opening quote does not end the literal
     for (at, c) in rest.char_indices() {
@@ -158,7 +161,7 @@ fn string(rest: &str) -> usize {
     rest.len()
 }
 
-/// Returns the length of the raw string at the start, or 0 if this `r` does not open one.
+/// Returns the length of the raw string at the start of `rest`, or 0 if this `r` does not open one.
 fn raw_string(rest: &str) -> usize {
     let hashes = rest[1..].bytes().take_while(|b| *b == b'#').count();
     let body = &rest[1 + hashes..];
@@ -169,7 +172,7 @@ fn raw_string(rest: &str) -> usize {
     body[1..].find(&close).map_or(rest.len(), |at| 1 + hashes + 1 + at + close.len())
 }
 
-/// Returns the length of the character literal at the start, or 0 if this quote begins a lifetime.
+/// Returns the length of the character literal at the start of `rest`, or 0 if this quote begins a lifetime.
 fn character(rest: &str) -> usize {
     let mut chars = rest.char_indices().skip(1);
     match (chars.next(), chars.next()) {

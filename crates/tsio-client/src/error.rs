@@ -25,7 +25,8 @@ pub enum Error {
     Token {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
-        /// The request id of the mutation that needed the token. An earlier try may have been carried out.
+        /// The request id of the mutation that needed the token; `None` for a read. Each try needs a token, so an earlier try of
+        /// the same mutation may have reached the server. The server may have carried it out: repeat the call with this id.
         request_id: Option<String>,
     },
     /// The server refused the call, or no answer came.
@@ -40,13 +41,15 @@ pub struct Failed {
     status: Status,
     reason: Option<String>,
     refusal: Option<Refusal>,
-    /// The request id of the mutation, with which the call may be repeated later; `None` for a read or an unknown id.
+    /// The request id of the mutation, with which the call may be repeated later. `None` for a read, and for a value that was
+    /// converted from a [`Status`], which does not contain the id.
     pub request_id: Option<String>,
     /// The number of tries.
     pub tries: u32,
 }
 
-/// Converts the status of a call through the generated clients, which is tried once. The caller knows its request id.
+/// Converts the status of a call that the caller made through the generated clients ([`crate::Services`]). They do not retry, so
+/// `tries` is 1. A status does not contain the request id, so `request_id` is `None`.
 impl From<Status> for Failed {
     fn from(status: Status) -> Self {
         Self::new(status, None, 1)
@@ -115,7 +118,7 @@ impl Error {
         }
     }
 
-    /// The failed call; `None` if no call was made.
+    /// The failed call; `None` for any other error.
     #[must_use]
     pub fn failed(&self) -> Option<&Failed> {
         if let Self::Failed(failed) = self { Some(failed) } else { None }
@@ -127,7 +130,8 @@ impl Error {
         self.failed().and_then(Failed::refusal)
     }
 
-    /// The request id of the failed mutation, with which the call may be repeated; `None` if the error is of a read or of connecting.
+    /// The request id of the failed mutation, with which the call may be repeated. `None` if the error is of a read or of
+    /// connecting, or if the failed call was converted from a [`Status`].
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -137,8 +141,8 @@ impl Error {
         }
     }
 
-    /// The status code of the failed call. If no call was made: UNAVAILABLE if the server cannot be reached, INVALID_ARGUMENT if the
-    /// client cannot be built, UNAUTHENTICATED if there is no token.
+    /// The status code of the failed call. The other errors have no status, so each has a fixed code: INVALID_ARGUMENT if the
+    /// client cannot be built, UNAVAILABLE if the server cannot be reached, UNAUTHENTICATED if the source had no token.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

@@ -1,5 +1,6 @@
-//! Loads what is needed for decisions about entry positions, which two people make. It loads what the files say of a school
-//! before the decision, and the decisions to show to a caller.
+//! Loads what is needed to decide the entry position of a school: with what judgements the school entered the year. One person
+//! requests such a decision and another approves it. This module loads what the files say of schools about which a decision is to
+//! be made, and the decisions to show to a caller.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -55,8 +56,8 @@ pub(crate) async fn entry_schools(
         let predecessors = assessment.schools().iter().filter(|it| it.superseded_by == Some(urn)).map(|it| it.urn);
         let decided_urn = assessment.school(urn).and_then(|it| decided_urn(terms, it)).filter(|it| *it != urn);
         let inherited_decision = decided_urn.and_then(|it| decisions.get(&it)).cloned();
-        let (position, follows) = (position(terms, &assessment, urn), predecessors.collect());
-        (urn, EntrySchool { region, position, inherited_decision, follows })
+        let (position, predecessors) = (position(terms, &assessment, urn), predecessors.collect());
+        (urn, EntrySchool { region, position, inherited_decision, predecessors })
     };
     Ok(regions(from, &urns, day).await?.into_iter().map(school).collect())
 }
@@ -88,7 +89,7 @@ fn describe_rules(terms: &Terms, assessment: &Assessment, urn: Urn, selects: imp
     let descriptions = answers.map(|(answer, _)| {
         let outcome = match answer.outcome {
             RuleOutcome::Met => "met",
-            RuleOutcome::NotMet | RuleOutcome::Elsewhere => "not met",
+            RuleOutcome::NotMet | RuleOutcome::DecidedElsewhere => "not met",
             RuleOutcome::Unknown => "unknown",
         };
         format!("{} is {outcome}, {}", answer.rule, answer.reason)
@@ -111,7 +112,7 @@ pub(super) fn why_not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -
     let is_by_judgement = |test: &Test| matches!(test, Test::TwiceOnEntry { .. } | Test::JudgedInYear { .. });
     let reason = describe_rules(terms, assessment, newest_urn, is_by_judgement);
     let says_no = |it: &SchoolAssessment| it.on_entry(terms).any(|it| matches!(it, Finding::NotMet(_)));
-    // If there are several decisions about a lineage, the one about the newest URN would count.
+    // If there are several decisions about a lineage, only the one about the newest URN can count.
     let lineage = assessment.schools().iter().filter(|it| assessment.newest_urn(it.urn) == newest_urn);
     let newest_decision = lineage.rev().find_map(|it| standings.decisions.get(&it.urn));
     let reason = match newest_decision.filter(|it| it.met && assessment.school(newest_urn).is_some_and(says_no)) {
@@ -124,7 +125,7 @@ pub(super) fn why_not_eligible(terms: &Terms, standings: &Standings, urn: Urn) -
 /// The remark that the answer of the files takes precedence over this decision.
 pub(super) fn files_take_precedence(decision: &EntryDecision) -> String {
     let (outcome, event) = (if decision.met { "met" } else { "not met" }, decision.seq.0);
-    format!("this goes before what a person decided, {outcome}, in event {event}")
+    format!("the files take precedence over the decision `{outcome}` in event {event}")
 }
 
 /// Loads the decisions about the entry position of a school in all programmes, for the history of the school.

@@ -38,7 +38,7 @@ use standing::Standings;
 pub struct RuleAnswer {
     /// The rule.
     pub rule: RuleId,
-    /// Its outcome; [`RuleOutcome::Elsewhere`] only for a rule that a person decides on a referral.
+    /// Its outcome; [`RuleOutcome::DecidedElsewhere`] only for a rule that a person decides on a referral.
     pub outcome: RuleOutcome,
     /// The reason, in one sentence.
     pub reason: String,

@@ -156,7 +156,7 @@ fn by_person(standings: &Standings, reach: &Reach, rule: &Rule, urn: Urn) -> Opt
             let ground = &it.ground;
             (RuleOutcome::Met, format!("approved on {} on the ground {ground}: referral {}", decision.on, it.id))
         }
-        None => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+        None => (RuleOutcome::DecidedElsewhere, "decided by a person, on a referral".to_owned()),
     };
     Some(RuleAnswer { rule: rule.id.clone(), outcome, reason, evidence: None, decided: None })
 }

@@ -13,7 +13,7 @@ use crate::app::write_error::WriteError;
 use crate::app::{App, Result};
 use crate::domain::approval::{self, Approval};
 use crate::domain::ids::ImportId;
-use crate::domain::register_record::{AnswerFound, ImportedFile, RegisterBody};
+use crate::domain::register_record::{AdoptedAnswer, ImportedFile, RegisterBody};
 use crate::domain::time::Now;
 use crate::store::{self, Readable, WriteTx};
 
@@ -126,9 +126,9 @@ impl ExistingImports {
             bodies.push((approval_found, it.reason.as_deref()));
             let answer = match &it.state {
                 approval::ApprovalState::Open | approval::ApprovalState::Expired => continue,
-                approval::ApprovalState::CarriedOut(_) => AnswerFound::CarriedOut,
-                approval::ApprovalState::Denied(_) => AnswerFound::Denied,
-                approval::ApprovalState::Withdrawn => AnswerFound::Withdrawn,
+                approval::ApprovalState::CarriedOut(_) => AdoptedAnswer::CarriedOut,
+                approval::ApprovalState::Denied(_) => AdoptedAnswer::Denied,
+                approval::ApprovalState::Withdrawn => AdoptedAnswer::Withdrawn,
             };
             let answer_found = RegisterBody::AnswerFound {
                 approval: it.id,

@@ -1,4 +1,5 @@
-//! Tests watches with small limits, and with callers who may see only some regions.
+//! Tests watches whose [`WatchLimits`] are small, such as short timeouts and a ring of two steps. Also tests callers who
+//! may see only some regions.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -143,7 +144,7 @@ async fn the_number_of_watchers_is_limited_and_stopping_ends_all_watches() {
 }
 
 #[tokio::test]
-async fn a_watcher_behind_the_ring_misses_nothing() {
+async fn a_watcher_that_lags_further_than_the_ring_reaches_misses_nothing() {
     let (test_app, offers) = test_app().await;
     let watches = watches(&test_app, WatchLimits { ring: 2, ..WatchLimits::default() });
     let (_slow, mut slow) = begin(&watches, officer(), request(Start::After(Seq(20))), 1);

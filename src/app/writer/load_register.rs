@@ -99,7 +99,7 @@ pub(super) async fn load_entry_schools(
     state.entry_schools = eligibility::entry_schools(from, terms, &urns, today).await.map_err(WriteError::Load)?;
     let decisions = entry_decisions::of_programme(from, terms.programme()).await?;
     state.entry_decisions = decisions.into_iter().filter(|it| urns.contains(&it.urn)).map(|it| (it.urn, it)).collect();
-    let predecessors = state.entry_schools.values().flat_map(|it| &it.follows);
+    let predecessors = state.entry_schools.values().flat_map(|it| &it.predecessors);
     let lineages: Vec<Urn> = urns.iter().chain(predecessors).copied().collect();
     let open_offers = offers::listing(from, terms.programme(), &Reach::everything(), &lineages).await?;
     state.open_offer_by_school.extend(open_offers);

@@ -61,7 +61,7 @@ fn the_json_of_a_fund_in_a_list_and_after_a_command() {
 }
 
 #[test]
-fn funds_for_a_person_are_in_pounds_and_have_remarks() {
+fn the_table_of_funds_is_in_pounds_and_has_remarks() {
     let nle = Fund { fund: "5f".to_owned(), strand: "nle".to_owned(), available: -60_000, ..Fund::default() };
     let nle = Fund { programme: "2021-22".to_owned(), ..nle };
     let nle = Fund { unit: Unit::Pence.into(), committed: 60_000, ..nle };

@@ -1,4 +1,4 @@
-//! Formats eligibility: counts, the answer of each rule with its evidence, and the next command for a school that needs a person.
+//! Formats eligibility: counts, the answer of each rule with its evidence, and the next command for a school that a person has to deal with.
 
 use super::schools::{judgement, placement};
 use crate::cli::json::{self, Json, Object};
@@ -68,7 +68,7 @@ pub(in crate::cli) fn school_json(it: &SchoolEligibility) -> Object {
     json::of(it).with("command", next_command(it))
 }
 
-/// Returns the next command for a school that needs a person, or `None`. A school needs a person in these cases:
+/// Returns the next command for a school that a person has to deal with, or `None`. A person has to deal with it in these cases:
 ///
 /// * It is eligible, and closed or unplaced.
 /// * It is not eligible because a rule is unknown, and it is not closed.

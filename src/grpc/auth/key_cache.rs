@@ -5,9 +5,10 @@
 //! stay in the cache of [`super::jwt`] for longer.) While the issuer is unreachable, the old keys stay in force for
 //! [`KeyCacheTimes::max_age`].
 //!
-//! A token with an unknown key triggers a fetch, at most every [`KeyCacheTimes::min_interval`], and waits for the running
-//! fetch. This wait is short, and the number of waiting requests is limited: anyone can invent key ids, and a key server
-//! that hangs must not hold up other requests.
+//! A token with an unknown key triggers a fetch. Such a fetch begins [`KeyCacheTimes::min_interval`] after the start of the
+//! previous fetch, or later. If a fetch is running or begins at once, the request with the token waits for its end. This
+//! wait is short, and the number of waiting requests is limited. Anyone can invent key ids, and a key server that hangs
+//! must not hold up other requests.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -31,7 +32,8 @@ pub(super) struct KeyCacheTimes {
     /// The shortest time from the start of any fetch to the start of the next one, if an unknown key triggers the next.
     min_interval: Duration,
     /// The time from the start of one fetch to the start of the next. The documentation promises that a withdrawn key
-    /// counts for at most five minutes: this time and the timeout of a fetch must be shorter together.
+    /// counts for at most five minutes. So the sum of this time and the timeout of a fetch must be less than five
+    /// minutes.
     refresh_interval: Duration,
     /// The time from the start of a failed fetch to the start of the next.
     retry_interval: Duration,
@@ -39,7 +41,8 @@ pub(super) struct KeyCacheTimes {
     max_wait: Duration,
     /// The time for which a key id is remembered as unpublished.
     unpublished_for: Duration,
-    /// The time for which the keys stay in force while the set cannot be fetched, from the start of their fetch.
+    /// The time for which the keys stay in force while the set cannot be fetched. It counts from the start of the fetch
+    /// that returned these keys.
     max_age: Duration,
 }
 
@@ -54,10 +57,10 @@ impl KeyCacheTimes {
     };
 }
 
-/// The most unpublished key ids that are remembered. A further unpublished key is not remembered, so it may trigger a fetch
-/// every [`KeyCacheTimes::min_interval`].
+/// The maximum number of unpublished key ids that are remembered. Further ids are not remembered, so tokens with them may
+/// trigger a fetch every [`KeyCacheTimes::min_interval`].
 const MAX_UNPUBLISHED: usize = 1_000;
-/// The most requests that may wait for a fetch.
+/// The maximum number of requests that may wait for a fetch.
 const MAX_WAITING: usize = 64;
 
 /// A fetch, as a future that returns the keys of the set.
@@ -327,7 +330,7 @@ async fn fetch_repeatedly(shared: Arc<SharedKeyCache>) {
     loop {
         if timeout_at(shared.next_fetch_at(), shared.requested.notified()).await.is_ok() {
             let earliest = shared.state().last_fetch_at + shared.times.min_interval;
-            #[expect(clippy::disallowed_methods, reason = "bounds how often made-up key ids have the set fetched")]
+            #[expect(clippy::disallowed_methods, reason = "limits how often invented key ids trigger a fetch")]
             sleep_until(earliest).await;
         }
         shared.begin_fetch(Instant::now());

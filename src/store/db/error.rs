@@ -17,9 +17,9 @@ pub enum StoreError {
     /// retry.
     #[error("the database is busy: {0}")]
     Contention(String),
-    /// A row violates a unique constraint that several programmes share ([`SHARED_KEYS`]): another programme, or an import, has
-    /// written a row with the same request id or invoice. Read again and retry. If the retry fails in the same way, one command of
-    /// the batch is the cause.
+    /// A row violates a unique constraint over the rows of all programmes of the scheme ([`SHARED_KEYS`]): another programme, or an
+    /// import, has written a row with the same request id or invoice. Read again and retry. If the retry fails in the same way, one
+    /// of the commands that are written together is the cause.
     #[error("the database has it already: {0}")]
     UniqueConflict(String),
     /// A statement failed because of its data: a constraint, a value, a trigger.
@@ -107,7 +107,7 @@ impl From<rusqlite::Error> for StoreError {
                 let violated = sqlite_unique_constraint(&code, message.as_deref().unwrap_or_default());
                 of_database(violated, sqlite(&code), text)
             }
-            // The program and its statements do not fit.
+            // This program uses the driver wrongly, or the schema does not match its statements.
             _ => Self::Unusable(text),
         }
     }
@@ -196,7 +196,7 @@ fn sqlite(code: &str) -> ErrorConstructor {
         (_, Some(13)) | (Some(4_874), _) => StoreError::Full,
         // BUSY, LOCKED.
         (_, Some(5 | 6)) => StoreError::Contention,
-        // TOOBIG, CONSTRAINT (a trigger's RAISE is one), MISMATCH, RANGE.
+        // TOOBIG, CONSTRAINT (also for the RAISE of a trigger), MISMATCH, RANGE.
         (_, Some(18..=20 | 25)) => StoreError::ConstraintViolation,
         // ERROR: a missing table, a syntax error.
         (_, Some(1)) => StoreError::Unusable,
@@ -234,7 +234,7 @@ mod tests {
                 "unavailable",
                 &["53200", "58030", "25006", "42P05", "57P04", "XX000", "57P01", "53300", "08006", "25P03", ""],
             ),
-            // A NUL in a text. As a number of SQLite, 22021 would be BUSY: its last eight bits are 5.
+            // Among them 22021, a NUL in a text. The rules of SQLite would call it BUSY, because its last eight bits are 5.
             ("row", &["21000", "22021", "22P02", "23505", "23514", "54000", "P0001"]),
             ("unusable", &["42P01", "42703", "42601", "42501"]),
         ];
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_driver_blame_no_command() {
+    fn errors_of_the_driver_are_unavailable_or_unreadable() {
         let error_of = |cause: SqlxError| StoreError::from(DbErr::Query(RuntimeErr::SqlxError(cause.into())));
         for cause in [SqlxError::BeginFailed, SqlxError::PoolTimedOut, SqlxError::WorkerCrashed] {
             let error = error_of(cause);

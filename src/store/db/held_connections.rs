@@ -62,7 +62,7 @@ impl HeldConnections {
             let others = self.idle().as_mut().map(std::mem::take).unwrap_or_default();
             others.into_iter().chain([held]).for_each(HeldConnection::close);
         }
-        let _waiting = self.wait_for_pool();
+        let _waiting = self.register_pool_waiter();
         let acquired = self.pool.get_postgres_connection_pool().acquire().await;
         let connection = acquired.map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
         let now = Instant::now();
@@ -79,9 +79,10 @@ impl HeldConnections {
         }
     }
 
-    /// Notes that somebody is going to take a connection of the pool itself, until the returned value is dropped. If the pool has too
-    /// few, it gets back a held one. There are as many connections as permits, so each that is waited for is held or will be free.
-    pub(in crate::store) fn wait_for_pool(&self) -> Waiting<'_> {
+    /// Registers a user that is going to take a connection of the pool itself. Does not wait. The user counts as waiting until
+    /// the returned guard is dropped. If the pool has too few connections, it gets back a held one. There are as many connections
+    /// as permits, so each that is waited for is held or will be free.
+    pub(in crate::store) fn register_pool_waiter(&self) -> Waiting<'_> {
         let mut idle = self.idle();
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let given_back = idle.as_mut().filter(|_| self.lacks_connections()).and_then(Vec::pop);

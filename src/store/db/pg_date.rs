@@ -37,5 +37,5 @@ pub(in crate::store) fn required<I: ColIdx>(row: &QueryResult, column: I) -> Res
 pub(in crate::store) fn from_day_count(days: [u8; 4]) -> Result<Date> {
     let days = chrono::TimeDelta::days(i32::from_be_bytes(days).into());
     let day = Date::from_ymd_opt(2000, 1, 1).and_then(|it| it.checked_add_signed(days));
-    day.ok_or_else(|| StoreError::unreadable("a day that no calendar has"))
+    day.ok_or_else(|| StoreError::unreadable("a day that this program cannot represent"))
 }

@@ -1,9 +1,11 @@
 //! Transactions: how they begin and end.
 //!
 //! All writes but those of [`super::guarded_write`] go through a [`WriteTx`], which only [`Store::write`] and
-//! [`Store::begin_batch`] make. It ends with
-//! [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`]. Any other end, such as an error or a disconnected
-//! caller, puts the writes of this process in doubt ([`super::write_health`]).
+//! [`Store::begin_batch`] make. It ends with [`WriteTx::commit`], [`WriteTx::confirm`] or [`WriteTx::rollback`].
+//!
+//! A transaction may also end in another way, for example after an error or because the caller disconnected. Then the
+//! writes of this process are in doubt: the whole process treats writing as suspect until a write succeeds
+//! ([`super::write_health`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,8 +87,8 @@ impl Store {
         permit_of(&self.write_permits).await
     }
 
-    /// Waits for a permit to write a batch. Permits are given in the order of the requests, so that programmes that share a
-    /// connection alternate.
+    /// Waits for a permit to write a batch. Permits are given in the order of the requests, and each batch needs a new one. So
+    /// if several programmes (such as 2021-22 and 2022-23) compete for a connection, their batches take turns.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the store is being closed.
@@ -108,18 +110,19 @@ impl Store {
         Ok(tx)
     }
 
-    /// Begins a write transaction for a batch of a programme's commands. Its statements are always the same and find their
-    /// rows by key, so PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`]. [`crate::store::programmes::lock`]
-    /// checks the schema version.
+    /// Begins a write transaction for a batch, which contains commands of one programme (such as 2021-22). Its SQL statements are
+    /// always the same and find their rows by key, so PostgreSQL keeps their plans; see [`WriteTx::use_custom_plans`].
+    /// [`crate::store::programmes::lock`] checks the schema version.
     pub async fn begin_batch(&self, permit: WritePermit) -> Result<WriteTx> {
-        let _waiting = self.wait_for_batch_pool();
+        let _waiting = self.register_batch_pool_waiter();
         self.begin(&self.batch_writes, permit).await
     }
 
-    /// Notes that a batch is going to take a connection of the pool, and not one that is held; `None` on SQLite.
-    fn wait_for_batch_pool(&self) -> Option<Waiting<'_>> {
+    /// Registers that a batch is going to take a connection of the pool. Does not wait. The batch counts as waiting until the
+    /// returned guard is dropped. Meanwhile the pool gets back held connections if it has too few. Returns `None` on SQLite.
+    fn register_batch_pool_waiter(&self) -> Option<Waiting<'_>> {
         match &self.guarded_writes {
-            GuardedWriter::Postgres(held) => Some(held.wait_for_pool()),
+            GuardedWriter::Postgres(held) => Some(held.register_pool_waiter()),
             GuardedWriter::Sqlite(_) => None,
         }
     }
@@ -157,9 +160,10 @@ impl Store {
         Ok(ReadTx { tx, backend: self.backend })
     }
 
-    /// Waits until everything that this process has read is as durable as a commit of its own. Call it before
-    /// returning a stored answer that was read outside a transaction: the commit that stored the answer may still wait for
-    /// its standby, or its wait may have been interrupted.
+    /// Waits until all data that this process has read is as durable as data that this process has committed itself. If
+    /// PostgreSQL commits to a standby, the standby then has the data too. Call it before returning a stored answer that was
+    /// read outside a transaction: the commit that stored the answer may still wait for its standby, or its wait may have
+    /// been interrupted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the durability cannot be confirmed.
@@ -176,7 +180,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`]; [`StoreError::Contention`]; [`StoreError::Unavailable`], also if there is no permit in time.
     pub(in crate::store) async fn probe_writes(&self) -> Result<()> {
-        let no_permit = |_| StoreError::Unavailable("others write without an end".to_owned());
+        let no_permit = |_| StoreError::Unavailable("other writers kept all permits busy".to_owned());
         let permit = timeout(PROBE_PERMIT_TIMEOUT, self.write_permit()).await.map_err(no_permit)??;
         if self.backend == Backend::Sqlite {
             // Moves the WAL into the database file, unless a reader still needs it, so that the next commit can reuse its
@@ -187,7 +191,8 @@ impl Store {
         match self.backend {
             // While writes are in doubt, the commit itself writes a mark and reads it back.
             Backend::Sqlite => tx.commit().await,
-            // Writes a row like those that failed and rolls it back, and then commits, which waits for the standby.
+            // The first transaction inserts a large row and is rolled back. It fails if the disk is full. Then `confirm` commits
+            // a second transaction, which waits for the standby.
             Backend::Postgres => {
                 let bytes: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(PROBE_BYTES).collect();
                 let sql = "INSERT INTO requests (actor, request_id, rpc, fingerprint, answer, recorded_at) \
@@ -271,8 +276,10 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Makes PostgreSQL plan each further statement of this transaction for the bound values of the statement. The few batches
-    /// that read whole tables need such plans.
+    /// Makes PostgreSQL plan each further SQL statement of this transaction again, for its actual parameter values. Also
+    /// allows plans that read whole tables. By default a connection of batches keeps one plan for each statement, and
+    /// PostgreSQL is made to prefer plans that find rows by key (`PLAN_BY_KEY`). The few batches that read whole tables need
+    /// other plans.
     pub async fn use_custom_plans(&self) -> Result<()> {
         if self.backend == Backend::Postgres {
             let sql = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = on; \
@@ -282,11 +289,11 @@ impl WriteTx {
         Ok(())
     }
 
-    /// Checks that the answers read in this transaction belong to its statements. Otherwise rows would seem to be missing, and
-    /// a command might be refused by mistake.
+    /// Checks that PostgreSQL's replies in this transaction belong to the SQL statements that were sent. If they do not, existing
+    /// rows may seem to be missing, and a command may be refused by mistake.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the next answer belongs to another statement.
+    /// [`StoreError::Unavailable`] if the next reply belongs to another statement.
     pub async fn check_connection_in_sync(&self) -> Result<()> {
         answer_check::check(&self.at()).await
     }
@@ -311,7 +318,8 @@ impl Readable for WriteTx {
     }
 }
 
-/// Reads outside a transaction, with the plans and the connections of batches. The caller has a permit to write.
+/// Reads outside a transaction, with the plans and the connections of batches. The caller has a permit to write. A batch uses
+/// this if it is decided without the lock of its programme.
 #[derive(Debug)]
 pub(in crate::store) struct BatchReader<'a> {
     store: &'a Store,
@@ -321,16 +329,18 @@ pub(in crate::store) struct BatchReader<'a> {
 }
 
 impl Store {
-    /// A reader for what a batch needs before it is decided without a lock. It must be ended with [`BatchReader::end`].
+    /// Makes a reader for a batch that is decided without the lock of its programme. It reads the data that the decision needs.
+    /// It must be ended with [`BatchReader::end`].
     pub(in crate::store) fn batch_reader<'a>(&'a self, permit: &'a WritePermit) -> BatchReader<'a> {
         let pending = Pending::new(Arc::clone(&self.write_health));
-        BatchReader { store: self, pending, _waiting: self.wait_for_batch_pool(), _permit: permit }
+        BatchReader { store: self, pending, _waiting: self.register_batch_pool_waiter(), _permit: permit }
     }
 }
 
 impl BatchReader<'_> {
-    /// Ends the read with its result. After a fault of the connection, the writes of this process are in doubt. The connection may be
-    /// back in its pool already; the next statement that gets it checks its answers too.
+    /// Ends the read with its result. After a fault of the connection, the writes of this process are in doubt. The connection
+    /// may be back in its pool already. The next user of the connection also checks that the database's replies belong to its
+    /// statements.
     pub(in crate::store) fn end<T>(self, result: Result<T>) -> Result<T> {
         match &result {
             Err(error) if error.may_be_connection_fault() => drop(self.pending),

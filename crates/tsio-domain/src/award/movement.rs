@@ -23,9 +23,11 @@ pub struct AwardMovement {
     pub amount: i64,
     /// Its effective date.
     pub on: Date,
-    /// The booking that a draw delivered; `None` if there is none.
+    /// The booking of leader days that a draw delivered; `None` if the movement delivered no booking. The delivery of a booking
+    /// of governance support is no movement, see [`EventBody::BookingDelivered`].
     pub booking: Option<Seq>,
-    /// The payment of an invoice that a draw made or a refund takes back; `None` for an amount without an invoice.
+    /// The invoice payment, as the number of the event of its draw. For a draw that pays an invoice, this is its own event. For
+    /// a refund, it is the payment that is refunded. `None` if the amount has no invoice.
     pub invoice: Option<Seq>,
     /// Whether the amount was released because the offer was closed.
     pub by_close: bool,
@@ -47,8 +49,9 @@ impl DailyChanges {
         self.sum = self.sum.saturating_add(change);
     }
 
-    /// Returns the lowest value on any day from `on`. Also returns the first day, `on` or later, from which the value
-    /// is always at least `requested`; `None` if it is less at the end.
+    /// Returns the lowest value on `on` or any later day. Also returns the first day, `on` or later, such that on this day
+    /// and on every day after it the value is at least `requested`. There is no such day (`None`) if the value is less than
+    /// `requested` after the last change.
     fn lowest_from(&self, on: Date, requested: i64) -> (i64, Option<Date>) {
         let (mut value, mut lowest, mut enough_from) = (self.sum, self.sum, None);
         // Goes from the last day back to `on`. The value of a day holds until the next change.
@@ -68,14 +71,16 @@ impl DailyChanges {
 /// The movements of one award.
 #[derive(Debug, Clone, Default)]
 struct MovementsOfAward {
-    /// The single movements, in the order they were recorded; empty if only sums are kept and none was recalled.
+    /// The single movements, in the order they were recorded. If only sums are kept ([`Movements::summed`]), this has only
+    /// the movements that were loaded again from their events ([`Movements::recall`]).
     single_movements: Vec<AwardMovement>,
-    /// The negative of the amount drawn and released.
+    /// Minus the amount drawn and released. The amount awarded plus this value is the amount that is committed.
     committed: DailyChanges,
     /// The amount drawn and not refunded, for each payment of an invoice. The key `None` has the amount drawn without
     /// an invoice.
     spent: BTreeMap<Option<Seq>, DailyChanges>,
-    /// The number of draws and deliveries on each day.
+    /// For each day, the number of draws plus the number of deliveries that move no money
+    /// ([`EventBody::BookingDelivered`]). Undone draws do not count.
     draws: BTreeMap<Date, usize>,
 }
 
@@ -101,13 +106,14 @@ impl MovementsOfAward {
         }
     }
 
-    /// Counts a draw or a delivery on the day `on`.
+    /// Counts a draw, or a delivery that moves no money, on the day `on`.
     fn add_draw(&mut self, on: Date) {
         let count = self.draws.entry(on).or_default();
         *count = count.saturating_add(1);
     }
 
-    /// Subtracts a movement from the sums from `on`, the day on which it was undone.
+    /// Undoes a movement. `on` is the day of the undo: from that day the sums no longer contain the movement's amount. A draw is
+    /// no longer counted on its own day.
     fn undo(&mut self, movement: &AwardMovement, on: Date) {
         self.add_to_sums(movement, on, -1);
         if movement.kind == MovementKind::Draw
@@ -137,8 +143,9 @@ impl Movements {
         Self { awards: HashMap::new(), undone: Some(HashSet::new()) }
     }
 
-    /// Applies one more event. An event that makes, undoes or delivers nothing under an award changes nothing. If only
-    /// sums are kept, a movement must be [recalled](Self::recall) before the event that undoes it is applied.
+    /// Applies one more event. Only three kinds of events matter: those that make movements, those that undo one, and
+    /// deliveries of bookings. Every other event is ignored. If only sums are kept, a movement must be
+    /// [recalled](Self::recall) before the event that undoes it is applied.
     pub fn apply(&mut self, event: &Event) {
         let keeps_single_movements = self.undone.is_none();
         for (award, movement) in movements_of(event) {
@@ -201,16 +208,18 @@ impl Movements {
         self.awards.get(&award).into_iter().flat_map(|it| &it.single_movements)
     }
 
-    /// The first and the last day on which an award was drawn on or delivered. Undone draws do not count.
+    /// The first and the last day on which an award was drawn on, or one of its bookings was delivered. Undone draws do not
+    /// count.
     #[must_use]
     pub fn drawn_between(&self, award: AwardId) -> Option<(Date, Date)> {
         let draws = &self.awards.get(&award)?.draws;
         draws.first_key_value().zip(draws.last_key_value()).map(|((first, _), (last, _))| (*first, *last))
     }
 
-    /// Returns the lowest amount that was drawn and not refunded as of any day from `on`. Also returns the first such
-    /// day from which the amount is always at least `requested`; `None` if it is less at the end. Counts the payment of
-    /// an invoice that `invoice` names, or with `None` the draws without an invoice.
+    /// Looks at the amount drawn and not refunded, as of `on` and each later day. Returns its lowest value. Also returns the
+    /// first day, `on` or later, such that on this day and on every day after it the amount is at least `requested`; `None`
+    /// if there is no such day. If `invoice` is the event number of an invoice payment, only that payment counts. If it is
+    /// `None`, only draws without an invoice count.
     #[must_use]
     pub fn spent_from(&self, award: AwardId, invoice: Option<Seq>, on: Date, requested: i64) -> (i64, Option<Date>) {
         let spent = self.awards.get(&award).and_then(|it| it.spent.get(&invoice));

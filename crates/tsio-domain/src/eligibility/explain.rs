@@ -17,7 +17,7 @@ pub enum RuleOutcome {
     /// The files do not show whether the rule is met. A person must decide.
     Unknown,
     /// The rule is not tested on the rows of the school. A referral decides it, or the test of the school's trust.
-    Elsewhere,
+    DecidedElsewhere,
 }
 
 /// The explanation of one rule for one school.
@@ -56,8 +56,10 @@ fn explain_rule<'a>(rule: &'a Rule, school: &'a SchoolAssessment) -> RuleAnswer<
             if *met { RuleOutcome::Met } else { RuleOutcome::NotMet },
             format!("decided by a person{}, as {why}", decided_urn_phrase(school.urn, *urn)),
         ),
-        (None, Test::TrustImprovement(_)) => (RuleOutcome::Elsewhere, "decided for its trust as a whole".to_owned()),
-        (None, _) => (RuleOutcome::Elsewhere, "decided by a person, on a referral".to_owned()),
+        (None, Test::TrustImprovement(_)) => {
+            (RuleOutcome::DecidedElsewhere, "decided for its trust as a whole".to_owned())
+        }
+        (None, _) => (RuleOutcome::DecidedElsewhere, "decided by a person, on a referral".to_owned()),
     };
     let reason = match school.superseded_by {
         Some(newer) => format!("{reason}; the school now counts as URN {newer}"),

@@ -1,22 +1,26 @@
 //! Finds the lineages, so that a school with its predecessors counts once, under its newest URN.
 //!
-//! A school that becomes an academy gets a new URN. Until the academy is inspected, its row prints the judgement of its
-//! predecessor. Such a row joins the two URNs. If a school was split, both halves are its successors, and neither half
-//! supersedes the other. The register's links join two URNs only if three conditions hold. The newer URN
-//! has no row by entry, the links name exactly one predecessor of it, and the files do not contradict that predecessor.
+//! *By entry* means: in a monthly file with an as-at date before the academic year. An *entry result* is the result of
+//! a rule about the judgements with which the school entered the year (`domain.md` section 2).
 //!
-//! *By entry* means: in a file dated on or before the last day before the academic year. An *entry result* is the
-//! result of a rule about the judgements with which the school entered the year (`domain.md` section 2).
+//! A school that becomes an academy gets a new URN. Until the academy is inspected, its rows in the monthly files print
+//! the judgements of its predecessor. Such a row joins the two URNs. If a school was split, both halves are its
+//! successors, and neither half supersedes the other. The links of the register (GIAS) join two URNs only if three
+//! conditions hold. The newer URN has no row by entry, the links name exactly one predecessor of it, and the files do
+//! not contradict that predecessor.
 //!
 //! How a result passes from an older URN to a newer URN:
 //!
-//! * A result that a file shows to be met goes directly to the newest URN of the lineage, over any number of URNs.
-//! * Every other entry result (not met by a file, or decided by people) goes from each URN to the next URN.
-//!   It goes only to a URN that has exactly one predecessor ([`Predecessors::nearest`]). So it comes from the nearest
-//!   predecessor that has such a result. "Not met" of a file replaces a decision of people about the newer URN, and
-//!   goes to each half of a split school. "Decided as met" goes to one half only.
-//! * If a file by entry shows the newer URN as the successor, the older URN keeps its entry results. The school entered
-//!   the year under the newer URN, so the rules are tested on the row of the newer URN.
+//! * If a file shows that a rule is met, this result goes directly to the newest URN of the lineage, over any number of
+//!   URNs.
+//! * The other entry results go from each URN to the next one. They are: "not met", if a file shows it; and "met" or
+//!   "not met", if people decided it. Such a result goes only to a URN that has no row by entry, and exactly one
+//!   predecessor ([`Predecessors::nearest`]). So it comes from the nearest predecessor that has such a result.
+//! * "Not met", if a file shows it for the older URN, replaces a decision of people about the newer URN.
+//! * If a school was split, "not met" goes to each half. "Met", if people decided it, goes only to the half that has the
+//!   same newest URN as the predecessor.
+//! * A row by entry may print a judgement of an older URN. Then the older URN does not pass on its entry results. The
+//!   school entered the year under the newer URN, so the rules are tested on the row of the newer URN.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -36,18 +40,21 @@ pub(super) fn inherit(
     schools: &mut [SchoolAssessment],
 ) {
     let predecessors = Predecessors { printed: older_urns_printed(rows.iter().copied()), links };
-    let mut pairs = successions(rows.iter().copied(), schools);
-    let mut steps = predecessors.steps(terms, schools);
-    pairs.extend(joining_steps(terms, &steps, &newest_of_each(&pairs, schools.len()), schools));
-    pairs.sort_unstable();
-    pairs.dedup();
-    let newest = newest_of_each(&pairs, schools.len());
+    // A lineage pair and an entry step are both a pair (older, newer) of indexes in `schools`. The URNs of a lineage pair
+    // are in one lineage. Entry results pass along entry steps, within a lineage.
+    let mut lineage_pairs = successions(rows.iter().copied(), schools);
+    let mut entry_steps = predecessors.entry_steps(terms, schools);
+    let newest_by_files = newest_of_each(&lineage_pairs, schools.len());
+    lineage_pairs.extend(joining_steps(terms, &entry_steps, &newest_by_files, schools));
+    lineage_pairs.sort_unstable();
+    lineage_pairs.dedup();
+    let newest = newest_of_each(&lineage_pairs, schools.len());
     let by_entry = rows.iter().copied().filter(|row| row.as_at <= terms.entry());
     let succeeded_by_entry: BTreeSet<usize> = successions(by_entry, schools).into_iter().map(|(old, _)| old).collect();
-    steps.retain(|step| pairs.binary_search(step).is_ok() && !succeeded_by_entry.contains(&step.0));
+    entry_steps.retain(|step| lineage_pairs.binary_search(step).is_ok() && !succeeded_by_entry.contains(&step.0));
     // Oldest first, so that each URN has received its results before it passes them on.
-    steps.sort_unstable();
-    for (old, new) in steps {
+    entry_steps.sort_unstable();
+    for (old, new) in entry_steps {
         let same_newest = newest.get(old) == newest.get(new);
         pass_entry_results(schools, (old, new), same_newest, |rule| is_on_entry(terms, rule));
     }
@@ -67,9 +74,10 @@ struct Predecessors<'a> {
 }
 
 impl Predecessors<'_> {
-    /// Returns a pair (older, newer) of indexes in `schools` for each URN that has no row by entry and has exactly one
-    /// predecessor. A predecessor that is in no file is replaced by its own predecessor.
-    fn steps(&self, terms: &Terms, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
+    /// Returns the steps along which entry results may pass: pairs (older, newer) of indexes in `schools`. There is one
+    /// step for each URN that has no row by entry and has exactly one predecessor. The step comes from that predecessor.
+    /// A predecessor that is in no file is replaced by its own predecessor.
+    fn entry_steps(&self, terms: &Terms, schools: &[SchoolAssessment]) -> Vec<(usize, usize)> {
         let index_of = |urn: Urn| schools.binary_search_by_key(&urn, |school| school.urn).ok();
         let step = |(new, school): (usize, &SchoolAssessment)| {
             let mut predecessor = self.nearest(school.urn, index_of)?;
@@ -85,10 +93,12 @@ impl Predecessors<'_> {
 
     /// Returns the nearest predecessor of a URN; `None` if there is not exactly one.
     ///
-    /// Starts from the URNs that the files print in the rows of `urn`. Leaves out each printed URN of which another
-    /// printed URN is a successor: it is not the nearest. The predecessor that the links name replaces the result in
-    /// three cases: it is one of the nearest printed URNs, the files print no URN, or it follows each nearest printed
-    /// URN and is in a file.
+    /// By the files, the nearest predecessor is an older URN that they print in the rows of `urn`. If they print
+    /// several, those that have a successor among the others are left out. One URN must be left.
+    ///
+    /// If the links name exactly one predecessor, and it has a lower URN, it is returned instead in three cases. It is
+    /// one of the URNs that are left. Or the files print no older URN. Or it is in a file, and comes after each URN that
+    /// is left (`is_between`).
     fn nearest(&self, urn: Urn, index_of: impl Fn(Urn) -> Option<usize>) -> Option<Urn> {
         let printed = self.printed.get(&urn);
         let all_printed = || printed.into_iter().flatten().copied();
@@ -121,11 +131,13 @@ impl Predecessors<'_> {
     }
 }
 
-/// Returns, for the index of each URN, the index of the newest URN of its lineage. `schools` is the number of URNs.
-fn newest_of_each(pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
+/// Returns, for the index of each URN, the index of the newest URN of its lineage. `lineage_pairs` must be sorted.
+/// `schools` is the number of URNs.
+fn newest_of_each(lineage_pairs: &[(usize, usize)], schools: usize) -> Vec<usize> {
     let mut newest: Vec<usize> = (0..schools).collect();
-    // A successor always has a higher URN, so in descending order the value of each successor is final.
-    for (old, new) in pairs.iter().rev() {
+    // The loop takes the highest URNs first. A successor has a higher URN than its predecessor, so the newest URN of the
+    // successor is already computed.
+    for (old, new) in lineage_pairs.iter().rev() {
         let newest_of_new = newest.get(*new).copied().unwrap_or(*new);
         if let Some(newest_of_old) = newest.get_mut(*old) {
             *newest_of_old = newest_of_new.max(*newest_of_old);
@@ -161,23 +173,24 @@ pub fn older_urns_printed<'a>(rows: impl IntoIterator<Item = &'a MonthRow>) -> H
     printed
 }
 
-/// Returns the steps that join two URNs. `newest` has, for each URN, the newest URN of its lineage by the files. A step
-/// is left out if the newest URN of its lineage has a row by entry, because the rules are then tested on that row.
+/// Returns the steps that also put their two URNs into one lineage. `newest_by_files` has, for each URN, the newest URN
+/// of its lineage by the files alone. A step is left out if the newest URN of its lineage has a row by entry, because the
+/// rules are then tested on that row.
 fn joining_steps(
     terms: &Terms,
-    steps: &[(usize, usize)],
-    newest: &[usize],
+    entry_steps: &[(usize, usize)],
+    newest_by_files: &[usize],
     schools: &[SchoolAssessment],
 ) -> Vec<(usize, usize)> {
     let has_no_row = |index: usize| schools.get(index).is_some_and(|it| it.has_no_row_by_entry(terms));
-    steps.iter().copied().filter(|(_, new)| newest.get(*new).copied().is_some_and(has_no_row)).collect()
+    entry_steps.iter().copied().filter(|(_, new)| newest_by_files.get(*new).copied().is_some_and(has_no_row)).collect()
 }
 
-/// Passes the entry results of a predecessor to a URN that has no row by entry. That school entered the year under its
-/// predecessor.
+/// Passes the entry results of a predecessor to a URN that has no row by entry. The school entered the year under the
+/// URN of this predecessor, or under an older URN.
 ///
-/// A "not met" of the predecessor by a file comes first, then a decision of people about the URN, then a decision about
-/// the predecessor. "Decided as met" passes only if both URNs have the same newest URN (`same_newest`).
+/// "Not met" that a file shows for the predecessor comes first, then a decision of people about the URN, then a decision
+/// about the predecessor. A decision "met" passes only if both URNs have the same newest URN (`same_newest`).
 fn pass_entry_results(
     schools: &mut [SchoolAssessment],
     (old, new): (usize, usize),

@@ -1,4 +1,5 @@
-//! Computes the hash chain that covers the record.
+//! Computes the hash chain that covers a record. A record is a whole log of events: that of a programme or that of the
+//! register.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,13 +7,14 @@ use super::{Body, Event};
 use crate::hash::Hash;
 use crate::period::Period;
 
-/// Returns the hash that comes before the first event of a record. It depends only on the name of the record.
+/// Returns the hash with which the chain of a record starts: the previous hash of the record's first event. It depends only
+/// on the record's name, which is the programme (such as 2021-22) or the name of the register's record.
 #[must_use]
-pub fn genesis(record: &impl AsRef<str>) -> Hash {
-    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(record.as_ref()).finalize().into())
+pub fn genesis(record_name: &impl AsRef<str>) -> Hash {
+    Hash(Sha256::new().chain_update(b"tsio book v1\n").chain_update(record_name.as_ref()).finalize().into())
 }
 
-/// Returns the salted hash of a free text. The record has this hash and not the text.
+/// Returns the salted hash of a free text. An event contains this hash and not the text.
 #[must_use]
 pub fn text_hash(salt: &[u8], text: &str) -> Hash {
     Hash(Sha256::new().chain_update(b"tsio text v1\n").chain_update(salt).chain_update(text).finalize().into())
@@ -32,10 +34,10 @@ pub fn text_hash(salt: &[u8], text: &str) -> Hash {
 ///
 /// `docs/reference/record.md` describes the encoding for people who verify an export offline.
 #[must_use]
-pub fn chain<B: Body>(previous: Hash, record: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
+pub fn chain<B: Body>(previous: Hash, record_name: &impl AsRef<str>, event: &Event<B>, body: &str) -> Hash {
     let mut encoder = Encoder::new(b"tsio event v1\n");
     encoder.0.update(previous.0);
-    encoder.text(record.as_ref());
+    encoder.text(record_name.as_ref());
     encoder.number(event.seq.0);
     encoder.text(event.body.kind());
     encoder.optional(event.offer.as_ref(), |encoder, id| encoder.0.update(id.0.as_bytes()));

@@ -15,7 +15,7 @@ pub struct EntrySchool {
     /// The decision about an older URN that the school follows. It applies until the school has a decision of its own.
     pub inherited_decision: Option<EntryDecision>,
     /// The older URNs that the school follows.
-    pub follows: Vec<Urn>,
+    pub predecessors: Vec<Urn>,
 }
 
 /// What the files say about the judgements with which a school entered the year, without any decision by people.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AnswerFound, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
+use super::{AdoptedAnswer, ImportState, ImportedFile, RegisterBody, RegisterEvent, RegisterSeq};
 use crate::approval::{Approval, ApprovalAnswer, ApprovalCaller, ApprovalState};
 use crate::event::Seq;
 use crate::ids::{Actor, ApprovalId, ImportId, RequestId};
@@ -200,12 +200,12 @@ impl RegisterState {
         let Some(adopted) = self.approvals.get_mut(approval) else { return Some(approval_not_recorded(*approval)) };
         adopted.answered_subject = *token_subject;
         adopted.state = match (answer, answered_by) {
-            (AnswerFound::CarriedOut, Some(by)) => ApprovalState::CarriedOut(by.clone()),
-            (AnswerFound::Denied, Some(by)) => {
+            (AdoptedAnswer::CarriedOut, Some(by)) => ApprovalState::CarriedOut(by.clone()),
+            (AdoptedAnswer::Denied, Some(by)) => {
                 adopted.denied = Some(event.seq);
                 ApprovalState::Denied(by.clone())
             }
-            (AnswerFound::Withdrawn, None) => ApprovalState::Withdrawn,
+            (AdoptedAnswer::Withdrawn, None) => ApprovalState::Withdrawn,
             (answer, by) => return Some(format!("an answer {answer} by {by:?}")),
         };
         None

@@ -1,9 +1,12 @@
-//! Defines the record of reference data, named `register`. It says which files landed, were replaced or withdrawn, and
-//! who did it.
+//! Defines the record of reference data. It says which files landed, were replaced or withdrawn, and who did it. The
+//! record is named `register`, so its types are named `Register...`. It is not the public register of schools (GIAS).
 //!
-//! Its events form a hash chain, like those of a programme. The rows of a file are not in the record. For each
-//! landed import, the record has the number of rows and one hash over all rows. Of a free text, the record has only the
-//! salted hash. The texts are stored with the approvals.
+//! Its events form a hash chain, like the events in the record of a programme. The rows of a file are not in the record.
+//! For each landed import, the record has the number of rows and one hash over all rows. Of a free text, the record has
+//! only the salted hash. The texts are stored with the approvals.
+//!
+//! Imports and approvals may be older than the record. The record begins with events that *adopt* them. Such an event
+//! describes what was found in the tables when the record began, so its name ends in `Found`.
 
 mod fold;
 pub mod refusals;
@@ -49,19 +52,19 @@ named_enum! {
         Landed = "landed",
         /// Another import replaced it.
         Replaced = "replaced",
-        /// Two people withdrew it.
+        /// It was withdrawn: one person asked for this, and a second person approved it.
         Withdrawn = "withdrawn",
     }
 }
 
 named_enum! {
-    /// An answer to an approval, if approval and answer are older than this record.
-    AnswerFound {
-        /// Given and carried out.
+    /// The answer to an approval, if it was answered before this record began.
+    AdoptedAnswer {
+        /// The second person gave the approval, and the import was withdrawn.
         CarriedOut = "carried_out",
-        /// Denied by the second person.
+        /// The second person denied the approval.
         Denied = "denied",
-        /// Withdrawn by the requester.
+        /// The requester withdrew the approval.
         Withdrawn = "withdrawn",
     }
 }
@@ -128,13 +131,13 @@ pub struct ImportedFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RegisterBody {
-    /// The record began. The events right after this one adopt the imports and approvals that are older than the
-    /// record.
+    /// The record began. The events right after this one adopt the imports, approvals and answers that are older than
+    /// the record.
     RecordBegun {
-        /// The number of adopting events.
+        /// The number of adopting events: `ImportFound`, `ApprovalFound` and `AnswerFound`.
         found: i64,
     },
-    /// Adopts an import that is older than the record. Its rows were hashed at the time of this event.
+    /// Adopts an import that was found in the tables when the record began. Its rows were hashed at that time.
     ImportFound {
         /// The import.
         import: ImportId,
@@ -146,46 +149,49 @@ pub enum RegisterBody {
         imported_by: Actor,
         /// When it was imported.
         imported_at: Micros,
-        /// The person who withdrew it, if it was withdrawn.
+        /// The person who asked to withdraw it; `None` if it was not withdrawn.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         withdrawn_by: Option<Actor>,
         /// The import that replaced it; `None` if it was not replaced.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         replaced_by: Option<ImportId>,
     },
-    /// Adopts an approval that is older than the record. The text of this event is the requester's reason.
+    /// Adopts an approval that was found in the tables when the record began. The text of this event is the requester's
+    /// reason.
     ApprovalFound {
         /// The approval.
         approval: ApprovalId,
-        /// The import that it would withdraw.
+        /// The import that the requester asked to withdraw.
         import: ImportId,
         /// The requester.
         requested_by: Actor,
         /// When the approval was requested.
         requested_at: Micros,
-        /// The id of the request, if it was stored.
+        /// The request id of the call that requested the approval; `None` if it was not stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         request: Option<RequestId>,
-        /// The token subject of the requester, if it was stored.
+        /// The token subject of the requester; `None` if it was not stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
-        /// The statement of the approval, if it has one.
+        /// The offers that the withdrawal would change. `None` if the approval was requested before such statements were
+        /// stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         statement: Option<Statement>,
         /// The time at which it expires; `None` if it has no expiry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<Micros>,
     },
-    /// Adopts the answer to an adopted approval. The text of this event is the reason of a denial.
+    /// Adopts the answer that was found for an adopted approval. If the approval was denied, the text of this event is
+    /// the reason.
     AnswerFound {
         /// The approval.
         approval: ApprovalId,
         /// The answer.
-        answer: AnswerFound,
+        answer: AdoptedAnswer,
         /// The person who answered; `None` if the approval was withdrawn.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         answered_by: Option<Actor>,
-        /// The token subject of the person who answered, if it was stored.
+        /// The token subject of the person who answered; `None` if it was not stored.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token_subject: Option<TokenSubject>,
     },
@@ -277,6 +283,6 @@ impl Body for RegisterBody {
 /// One event of this record. It has no offer, no reason code and no ledger entries.
 pub type RegisterEvent = super::event::Event<RegisterBody>;
 
-/// The number of an event of this record. A decision that reads the register and the files notes the number of the last
-/// event at that time; 0 if the record had no event.
+/// The number of an event of this record. A decision that depends on reference data stores the number of the last event
+/// at that time; 0 if the record had no event.
 pub type RegisterSeq = Seq;

@@ -152,7 +152,7 @@ fn each_broken_rule_is_reported() {
         (vec![("ann", 1, opened(7, 1, 2))],                                   "2: import 00000000-0000-0000-0000-000000000001 is not in the record"),
         (vec![("bob", 1, given(7)), ("bob", 1, withdrawn(1, 7))],                 "2: approval 00000000-0000-0000-0000-000000000007 is not in the record"),
         (vec![("tsio", 1, RegisterBody::RecordBegun { found: 1 })],               "2: the record begins with record_begun, and with nothing else"),
-        (vec![("tsio", 1, RegisterBody::AnswerFound { approval: approval(7), answer: AnswerFound::Withdrawn, answered_by: None, token_subject: None })],
+        (vec![("tsio", 1, RegisterBody::AnswerFound { approval: approval(7), answer: AdoptedAnswer::Withdrawn, answered_by: None, token_subject: None })],
                                                                                   "2: what was found is adopted right after the beginning"),
     ];
     for (steps, expected) in rows {
@@ -266,7 +266,7 @@ fn every_body_keeps_its_json() {
             format!(r#"{{"kind":"import_found","import":"{ID}","file":{file_json},"state":"landed","imported_by":"ann","imported_at":5}}"#)),
         (RegisterBody::ApprovalFound { approval, import, requested_by: ann.clone(), requested_at: Micros(6), request: None, token_subject: None, statement: None, expires_at: Some(Micros(6)) },
             format!(r#"{{"kind":"approval_found","approval":"{ID}","import":"{ID}","requested_by":"ann","requested_at":6,"expires_at":6}}"#)),
-        (RegisterBody::AnswerFound { approval, answer: AnswerFound::CarriedOut, answered_by: Some(ann), token_subject: None },
+        (RegisterBody::AnswerFound { approval, answer: AdoptedAnswer::CarriedOut, answered_by: Some(ann), token_subject: None },
             format!(r#"{{"kind":"answer_found","approval":"{ID}","answer":"carried_out","answered_by":"ann"}}"#)),
         (RegisterBody::ImportLanded { import, file }, format!(r#"{{"kind":"import_landed","import":"{ID}","file":{file_json}}}"#)),
         (RegisterBody::ImportRepeated { import }, format!(r#"{{"kind":"import_repeated","import":"{ID}"}}"#)),

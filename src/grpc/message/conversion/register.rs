@@ -256,8 +256,8 @@ pub(in crate::grpc) fn school_eligibility(it: &SchoolEligibility) -> proto::Scho
 pub(in crate::grpc) fn rule_answer(it: &RuleAnswer) -> proto::RuleAnswer {
     let outcome = match it.outcome {
         eligibility::RuleOutcome::Met => proto::RuleOutcome::Met,
-        // A rule that is decided on a referral (`Elsewhere`) counts as not met here.
-        eligibility::RuleOutcome::NotMet | eligibility::RuleOutcome::Elsewhere => proto::RuleOutcome::NotMet,
+        // A rule that is decided on a referral (`DecidedElsewhere`) counts as not met here.
+        eligibility::RuleOutcome::NotMet | eligibility::RuleOutcome::DecidedElsewhere => proto::RuleOutcome::NotMet,
         eligibility::RuleOutcome::Unknown => proto::RuleOutcome::Unknown,
     };
     proto::RuleAnswer {

@@ -131,7 +131,7 @@ impl ProgrammeState {
         let before = self.decision_for(urn, school).map(|it| it.met);
         let offers = (before == Some(true) && !met).then(|| {
             let open_offers = std::iter::once(&urn)
-                .chain(&school.follows)
+                .chain(&school.predecessors)
                 .filter_map(|it| self.open_offer_by_school.get(it).copied());
             open_offers.collect::<BTreeSet<OfferId>>().into_iter().collect()
         });

@@ -70,8 +70,9 @@ impl ProgrammeState {
         let other_decisions = self.entry_decisions.values().filter(|it| it.urn != *urn);
         let inherited_decision = other_decisions.filter(|it| Some(it.met) == *before).max_by_key(|it| it.seq).cloned();
         let stated_offers = offers.iter().flatten().filter_map(|it| self.offers.get(it));
-        let follows = stated_offers.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
-        let school = EntrySchool { region: *region, position: EntryPosition::Unknown, inherited_decision, follows };
+        let predecessors = stated_offers.flat_map(|it| it.schools.keys()).filter(|it| *it != urn).copied().collect();
+        let school =
+            EntrySchool { region: *region, position: EntryPosition::Unknown, inherited_decision, predecessors };
         self.entry_schools.insert(*urn, school);
     }
 

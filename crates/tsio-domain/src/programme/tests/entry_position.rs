@@ -23,7 +23,7 @@ const SCHOOL: u32 = 148_685;
 /// Sets what the files say about a school.
 fn set_school(script: &mut Script, n: u32, region: Option<Region>, position: EntryPosition) {
     script.state.entry_regions.insert(urn(n), region);
-    let school = EntrySchool { region, position, inherited_decision: None, follows: Vec::new() };
+    let school = EntrySchool { region, position, inherited_decision: None, predecessors: Vec::new() };
     script.state.entry_schools.insert(urn(n), school);
 }
 
@@ -213,8 +213,8 @@ fn a_contrary_decision_states_the_offers_that_depend_on_the_first() {
     assert!(text.contains(&difference), "{text}");
     assert!(script.state.approvals[&without_offers].state.is_open());
 
-    let follows = vec![urn(100_009)];
-    script.state.entry_schools.get_mut(&urn(SCHOOL)).unwrap().follows = follows;
+    let predecessors = vec![urn(100_009)];
+    script.state.entry_schools.get_mut(&urn(SCHOOL)).unwrap().predecessors = predecessors;
     script.state.open_offer_by_school.insert(urn(100_009), offer_id(8));
     ask(&mut script, "officer", false).unwrap();
     let with_offers = newest_approval(&script).id;
