@@ -8,7 +8,7 @@ use std::{env, fs};
 use prost::Message as _;
 
 const PROTO: &str = "../../proto";
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "tsio/v1/common.proto",
     "tsio/v1/register.proto",
     "tsio/v1/eligibility.proto",
@@ -21,6 +21,7 @@ const FILES: [&str; 12] = [
     "tsio/v1/referrals.proto",
     "tsio/v1/record.proto",
     "tsio/v1/names.proto",
+    "tsio/v1/work.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

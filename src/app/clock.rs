@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use uuid::Uuid;
 
 use crate::domain::time::{Micros, Now};
@@ -103,6 +103,15 @@ pub(crate) fn moment(at: Micros) -> Option<Now> {
     DateTime::from_timestamp_micros(at.0).map(now)
 }
 
+/// The moment at which a day begins in London.
+pub(crate) fn start_of_day(day: NaiveDate) -> Micros {
+    let midnight = chrono_tz::Europe::London.from_local_datetime(&day.and_time(NaiveTime::MIN)).earliest();
+    // London's clocks change at one o'clock, so every day has a midnight.
+    Micros(
+        midnight.map_or_else(|| day.and_time(NaiveTime::MIN).and_utc().timestamp_micros(), |it| it.timestamp_micros()),
+    )
+}
+
 fn now(at: DateTime<Utc>) -> Now {
     Now { at: Micros(at.timestamp_micros()), today: london(at) }
 }
@@ -178,6 +187,20 @@ mod tests {
             let message = checked.err().map(|error| error.to_string());
             let expected = wrong.map(|it| format!("this server's clock is {it} the database's"));
             assert_eq!(message, expected, "{before} {database:?}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_london() {
+        let rows = [
+            ("2022-01-31", "2022-01-31T00:00:00Z"),
+            ("2022-07-01", "2022-06-30T23:00:00Z"),
+            // The days on which the clocks change.
+            ("2021-10-31", "2021-10-30T23:00:00Z"),
+            ("2022-03-27", "2022-03-27T00:00:00Z"),
+        ];
+        for (day, at) in rows {
+            assert_eq!(start_of_day(day.parse().unwrap()), micros(at), "{day}");
         }
     }
 

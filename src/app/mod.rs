@@ -7,6 +7,7 @@
 pub(crate) mod answers;
 pub mod clock;
 pub(crate) mod commands;
+mod due;
 pub(crate) mod eligibility;
 mod error;
 pub(crate) mod execute;
@@ -53,6 +54,7 @@ pub use crate::store::referrals::{ReferralField, ReferralFilter};
 use crate::store::requests::Stored;
 use crate::store::{ReadTx, Store, WriteTx, programmes, requests};
 use clock::Clock;
+pub use due::{DueItem, DueKey, DueQuery};
 pub use error::{AppError, Violation};
 pub use imports::{Denial, Withdrawal};
 pub use names::NamedKind;

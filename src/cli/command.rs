@@ -6,6 +6,7 @@ use clap_complete::Shell;
 use super::approvals::ApprovalsCommand;
 use super::args::{ConfigCommand, DemoArgs, Global, MigrateArgs, ServeArgs, VerifyArgs};
 use super::awards::AwardsCommand;
+use super::due::DueArgs;
 use super::eligibility::EligibilityCommand;
 use super::funds::FundsCommand;
 use super::import::ImportCommand;
@@ -111,4 +112,8 @@ pub enum ClientCommand {
     /// The record of a programme: erase texts in it
     #[command(subcommand)]
     Record(RecordCommand),
+    /// List what needs attention, each with the command that deals with it
+    #[command(after_help = "Examples:\n  tsio due\n  tsio due --mine --on 2021-10-29\n  \
+                            tsio due --region west-midlands --kind first-contact --kind school-contact")]
+    Due(DueArgs),
 }

@@ -46,7 +46,7 @@ enum Exception {
 }
 
 /// The fields that are printed differently, as `Message.field`.
-const EXCEPTIONS: [(&str, Exception); 48] = [
+const EXCEPTIONS: [(&str, Exception); 54] = [
     ("Approval.amount_pence", ZeroIsNone),
     ("Approval.moved_alone_pence", ZeroIsNone),
     // A check makes no award, so the award has no id.
@@ -62,6 +62,12 @@ const EXCEPTIONS: [(&str, Exception); 48] = [
     ("CreditSupport.partner_uid", Key("partner")),
     ("CreditSupport.partner_uid", ZeroIsNone),
     ("DecideReferralResponse.offer", Key("made_offer")),
+    ("DueItem.booking", ZeroIsNone),
+    ("DueItem.due_date", Key("due")),
+    ("DueItem.local_authority", ZeroIsNone),
+    ("DueItem.since_date", Key("since")),
+    ("DueItem.trust_uid", ZeroIsNone),
+    ("DueItem.urn", ZeroIsNone),
     ("EligibilityChange.superseded_by", ZeroIsNone),
     ("FinancialYear.moved", Merged),
     ("FundStatement.as_of_shortfall", ZeroIsNone),

@@ -13,6 +13,7 @@ mod command;
 mod csv;
 mod dates;
 mod demo;
+mod due;
 mod eligibility;
 mod errors;
 mod funds;
@@ -183,5 +184,6 @@ async fn dispatch(
         ClientCommand::Approvals(command) => approvals::run(command, &session).await,
         ClientCommand::Referrals(command) => referrals::run(command, &session).await,
         ClientCommand::Record(command) => record::run(command, &session).await,
+        ClientCommand::Due(args) => due::run(args, &session).await,
     }
 }

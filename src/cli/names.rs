@@ -8,8 +8,8 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use prost_types::Timestamp;
 
 use crate::proto::{
-    Acceptor, AwardState, DeclineReason, DiscussionPartner, EntryPosition, ErasureReason, LeaderKind, Milestone,
-    OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
+    Acceptor, AwardState, DeclineReason, DiscussionPartner, DueKind, EntryPosition, ErasureReason, LeaderKind,
+    Milestone, OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
 };
 
 /// Returns the JSON name of an enum value: `closed` for `OFFER_STATE_CLOSED` with the prefix `OFFER_STATE_`. `None` for the
@@ -112,6 +112,25 @@ choices! {
         PersonalData = "personal-data" | "personal_data",
         Mistake = "mistake",
         RetentionEnded = "retention-ended" | "retention_ended",
+    }
+    DueKind {
+        FirstContact = "first-contact" | "first_contact",
+        SchoolContact = "school-contact" | "school_contact",
+        Acceptance = "acceptance",
+        FirstDay = "first-day" | "first_day",
+        Claim = "claim",
+        Unclaimed = "unclaimed",
+        Close = "close",
+        ReferralDiscussion = "referral-discussion" | "referral_discussion",
+        ReferralDecision = "referral-decision" | "referral_decision",
+        Approval = "approval",
+        LowFund = "low-fund" | "low_fund",
+        Unplaced = "unplaced",
+        Unknown = "unknown",
+        Blocked = "blocked",
+        RecipientChanged = "recipient-changed" | "recipient_changed",
+        SchoolClosed = "school-closed" | "school_closed",
+        NotEligible = "not-eligible" | "not_eligible",
     }
     ReferralOrigin {
         SelfIdentified = "self-identified" | "self_identified",

@@ -27,7 +27,8 @@ fn named_args(command: &mut ClientCommand) -> Vec<NamedArg<'_>> {
         | ClientCommand::Schools(_)
         | ClientCommand::Trusts(_)
         | ClientCommand::Eligibility(_)
-        | ClientCommand::Record(_) => Vec::new(),
+        | ClientCommand::Record(_)
+        | ClientCommand::Due(_) => Vec::new(),
     }
 }
 

@@ -36,6 +36,7 @@ use crate::grpc::service::register::Register;
 use crate::grpc::service::terms::Programmes;
 use crate::grpc::service::upload::Uploads;
 use crate::grpc::service::watch::{self, Watchers};
+use crate::grpc::service::work::Work;
 use crate::grpc::telemetry::call_metrics::CallMetrics;
 use crate::grpc::telemetry::ledger_check_job;
 use crate::grpc::transport::admission::{Admission, AdmissionLayer};
@@ -54,6 +55,7 @@ use crate::proto::record_service_server::RecordServiceServer;
 use crate::proto::referral_service_server::ReferralServiceServer;
 use crate::proto::register_service_server::RegisterServiceServer;
 use crate::proto::terms_service_server::TermsServiceServer;
+use crate::proto::work_service_server::WorkServiceServer;
 
 /// The largest message, in bytes. A chunk of an upload has up to 1 MiB, a page of 500 offers some hundred KiB.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -275,6 +277,7 @@ fn router(
         .add_service(FinanceServiceServer::new(Finance(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(NameServiceServer::new(Names(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(TermsServiceServer::new(Programmes(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
+        .add_service(WorkServiceServer::new(Work(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(RecordServiceServer::new(Records(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(ReferralServiceServer::new(Referrals(app.clone())).max_decoding_message_size(MAX_MESSAGE_BYTES))
         .add_service(ApprovalServiceServer::new(Approvals(app)).max_decoding_message_size(MAX_MESSAGE_BYTES)))

@@ -13,6 +13,7 @@ pub(crate) mod cited_rows;
 pub(crate) mod claims;
 pub(crate) mod command_batch;
 pub(crate) mod db;
+pub mod due;
 pub mod entries;
 pub(crate) mod entry_decisions;
 pub mod events;

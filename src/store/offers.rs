@@ -242,19 +242,24 @@ fn within_reach(reach: &Reach) -> Cond {
 /// A query for the ids of all offers within reach. The values of the query are added to `values`. `None` if the reach has no
 /// limit.
 pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<String> {
-    let Regions::These(regions) = &reach.regions else { return None };
-    let mut bind = |value: &str| {
+    let condition = reach_condition(reach, &mut |value| {
         values.push(value.into());
         format!("${}", values.len())
-    };
+    });
+    Some(format!("SELECT id FROM offers WHERE {}", condition?))
+}
+
+/// The condition that a row has the `region` or the `assignee` of an offer within reach. `bind` adds a value to the statement and
+/// returns its parameter. `None` if the reach has no limit.
+pub(super) fn reach_condition(reach: &Reach, bind: &mut impl FnMut(&str) -> String) -> Option<String> {
+    let Regions::These(regions) = &reach.regions else { return None };
     let regions: Vec<String> = regions.iter().map(|it| bind(it.name())).collect();
     let mut alternatives = Vec::new();
     if !regions.is_empty() {
         alternatives.push(format!("region IN ({})", regions.join(", ")));
     }
     alternatives.extend(reach.assigned_to.as_ref().map(|actor| format!("assignee = {}", bind(actor.as_str()))));
-    let condition = if alternatives.is_empty() { "1 = 0".to_owned() } else { alternatives.join(" OR ") };
-    Some(format!("SELECT id FROM offers WHERE {condition}"))
+    Some(if alternatives.is_empty() { "1 = 0".to_owned() } else { format!("({})", alternatives.join(" OR ")) })
 }
 
 /// The condition that a school is on an offer within a reach.

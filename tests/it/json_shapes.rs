@@ -31,9 +31,9 @@ struct Shapes {
     seen: BTreeMap<String, Shape>,
 }
 
-/// The name of a command's file without its ending: the noun and the verb, joined with `_`.
+/// The name of a command's file without its ending: the noun and the verb, if it has one, joined with `_`.
 fn file_name(args: &[&str]) -> String {
-    args.iter().take(2).copied().collect::<Vec<_>>().join("_").replace('-', "_")
+    args.iter().take(2).take_while(|it| !it.starts_with('-')).copied().collect::<Vec<_>>().join("_").replace('-', "_")
 }
 
 impl Shapes {

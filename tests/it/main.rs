@@ -30,6 +30,7 @@ mod dates;
 mod db_roles;
 mod db_sessions;
 mod documents;
+mod due;
 mod eligibility;
 mod entry_positions;
 mod erasing;

@@ -44,6 +44,7 @@ macro_rules! lists {
 lists! {
     ListApprovalsRequest -> ListApprovalsResponse.approvals: Approval,
     ListAwardsRequest -> ListAwardsResponse.awards: Award,
+    ListDueRequest -> ListDueResponse.items: DueItem,
     ListEligibilityChangesRequest -> ListEligibilityChangesResponse.changes: EligibilityChange,
     ListEligibilityRequest -> ListEligibilityResponse.schools: SchoolEligibility,
     ListFundEntriesRequest -> ListFundEntriesResponse.entries: FundEntry,

@@ -21,6 +21,7 @@ use crate::proto::record_service_client::RecordServiceClient;
 use crate::proto::referral_service_client::ReferralServiceClient;
 use crate::proto::register_service_client::RegisterServiceClient;
 use crate::proto::terms_service_client::TermsServiceClient;
+use crate::proto::work_service_client::WorkServiceClient;
 use crate::retry::{self, Retry};
 
 /// The largest accepted response. Changes between two months are not paged: 25,000 schools of 200 bytes make 5 MB.
@@ -112,6 +113,8 @@ services! {
     register: RegisterServiceClient,
     /// The terms of each programme.
     terms: TermsServiceClient,
+    /// What needs attention.
+    work: WorkServiceClient,
 }
 
 impl Services {

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod award;
+pub mod due;
 pub mod eligibility;
 pub mod event;
 pub mod hash;

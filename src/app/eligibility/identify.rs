@@ -101,12 +101,16 @@ pub(crate) async fn confirmed(
     if open.is_empty() {
         return Ok(Vec::new());
     }
-    let standings = Standings::load(from, terms, day).await?;
+    Ok(confirmed_by(&Standings::load(from, terms, day).await?, open))
+}
+
+/// The open referrals among these that [`confirmed`] returns.
+pub(super) fn confirmed_by(standings: &Standings, open: &[Referral]) -> Vec<ReferralId> {
     let by_files = |urn: &Urn| {
         let entitled = standings.entitled.get(&standings.assessment.newest_urn(*urn));
         entitled.is_some_and(|it| !it.closed && it.placement.kind().is_some() && it.by_files)
     };
-    Ok(open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect())
+    open.iter().filter(|it| it.urns.iter().all(by_files)).map(|it| it.id).collect()
 }
 
 /// Finds the offer placement of each referred school, and what the files say about its closing. Schools that no file names
@@ -136,7 +140,7 @@ pub(crate) async fn offer_placements(
 }
 
 /// Finds the recipient whose offer would list a school.
-struct PlacementFinder<'a> {
+pub(super) struct PlacementFinder<'a> {
     standings: &'a Standings,
     trusts: HashMap<Uid, register::Trust>,
     predecessors: HashMap<Urn, Vec<Urn>>,
@@ -144,7 +148,11 @@ struct PlacementFinder<'a> {
 
 impl<'a> PlacementFinder<'a> {
     /// Loads what is needed to place these schools.
-    async fn load(from: &dyn Readable, standings: &'a Standings, schools: &HashMap<Urn, School>) -> Result<Self> {
+    pub(super) async fn load(
+        from: &dyn Readable,
+        standings: &'a Standings,
+        schools: &HashMap<Urn, School>,
+    ) -> Result<Self> {
         let trusts: HashSet<Uid> = schools.values().filter_map(|it| it.placement.trust()).collect();
         let trusts = register::trusts(from, &trusts.into_iter().collect::<Vec<_>>()).await?;
         let mut predecessors: HashMap<Urn, Vec<Urn>> = HashMap::new();
@@ -160,7 +168,7 @@ impl<'a> PlacementFinder<'a> {
     ///
     /// # Errors
     /// The reason why the school is unplaced, or that its local authority is in no region.
-    fn candidate(&self, school: &School) -> std::result::Result<Candidate, String> {
+    pub(super) fn candidate(&self, school: &School) -> std::result::Result<Candidate, String> {
         let urn = school.urn;
         let recipient = match school.placement {
             Placement::Unplaced(reason) => return Err(reason.to_string()),

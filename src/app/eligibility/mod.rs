@@ -4,6 +4,7 @@
 //! The rules are in the domain. This module loads the data that the rules use, from one snapshot ([`standing`]).
 
 mod affected;
+mod attention;
 mod entry;
 mod entry_decisions;
 mod identify;
@@ -24,6 +25,7 @@ use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::RuleId;
 use crate::store::Readable;
 pub use affected::AffectedOffer;
+pub(crate) use attention::{Findings, SchoolFinding, findings};
 pub use entry::DecidedEntry;
 pub(crate) use entry::{decisions_of_school, entry_schools, regions};
 pub(crate) use identify::{

@@ -115,10 +115,9 @@ impl Standings {
         let by_name = matches!(requested.order, EligibilityOrder::Name | EligibilityOrder::NameLast);
         let sort_key = |name: &str, urn: Urn| (if by_name { name.to_owned() } else { String::new() }, urn);
         let entitled = self.entitled.keys().copied();
-        let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
         let decided_only = self.decided.iter().copied().filter(|urn| !self.entitled.contains_key(urn));
         let mut keys: Vec<(String, Urn)> = entitled
-            .chain(unknown.filter(|urn| !self.decided.contains(urn)))
+            .chain(self.undecided(terms))
             .chain(decided_only)
             .filter_map(|urn| self.schools.get(&urn))
             .filter(|school| condition.holds(&|field, how, operand| self.meets(school, field, how, operand)))
@@ -134,6 +133,12 @@ impl Standings {
             rest.take(requested.limit).collect()
         };
         page.into_iter().map(|(_, urn)| urn).collect()
+    }
+
+    /// The schools of which it is unknown whether they are eligible, and whose entry position was not decided by people.
+    pub(super) fn undecided(&self, terms: &Terms) -> impl Iterator<Item = Urn> {
+        let unknown = self.assessment.schools().iter().filter(|it| self.is_unknown(terms, it)).map(|it| it.urn);
+        unknown.filter(|urn| !self.decided.contains(urn))
     }
 
     /// Whether a school that is entitled, unknown or decided meets a comparison.

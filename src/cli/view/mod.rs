@@ -1,6 +1,7 @@
 //! Formats answers as text, and adds the few keys of JSON that are not in the contract.
 
 pub(in crate::cli) mod awards;
+pub(in crate::cli) mod due;
 pub(in crate::cli) mod eligibility;
 pub(in crate::cli) mod funds;
 pub(in crate::cli) mod imports;

@@ -76,6 +76,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("RegisterService/GetTrust",                  &[A::Read]),
     ("TermsService/ListTerms",                    &[A::Read]),
     ("TermsService/LoadTerms",                    &[A::LoadTerms]),
+    ("WorkService/ListDue",                       &[A::Read]),
 ];
 
 /// Returns the name of every method, such as `OfferService/NoteOffer`.

@@ -15,3 +15,4 @@ pub(in crate::grpc) mod register;
 pub(in crate::grpc) mod terms;
 pub(in crate::grpc) mod upload;
 pub(in crate::grpc) mod watch;
+pub(in crate::grpc) mod work;

@@ -94,6 +94,7 @@ const CASES: &[(&str, &str)] = &[
     ("RegisterService/GetTrust",                  ALL),
     ("TermsService/ListTerms",                    ALL),
     ("TermsService/LoadTerms",                    "a"),
+    ("WorkService/ListDue",                       ALL),
 ];
 
 /// The methods of the contract in the order of the descriptor, each with the field number of `request_id` in its

@@ -1,12 +1,16 @@
 //! Compares the output of a command with what its page shows.
 //!
 //! Ids, hashes and local addresses differ from run to run. Such a value in the page is bound to the value that is
-//! printed in its place at its first appearance; it must mean the same afterwards, also in later commands. Any time
+//! printed in its place at its first appearance; it must mean the same afterwards, also in later commands. The last eight
+//! digits of an id, by which people name it, are a value of their own, which belongs to the id. Any time
 //! matches a time, and any day since 2026 matches a day since 2026, because the samples end before that. A line `...`
 //! in the page matches any number of lines. Warnings about dates in the past are ignored, because the samples are from
 //! 2021. Everything else must be equal.
 
 use std::collections::HashMap;
+
+/// The form of an id.
+const ID: &str = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
 
 /// How a printed line ends that is not compared.
 const LEFT_OUT: &str = "(DATE_IN_THE_PAST)";
@@ -58,8 +62,14 @@ impl Bindings {
         lines
     }
 
-    /// Binds a shown value to a printed one. Returns false if either is bound to another value already.
+    /// Binds a shown value to a printed one, and the ending of a shown id to that of the printed id. Returns false if any of them
+    /// is bound to another value already.
     pub(crate) fn bind(&mut self, shown: &str, live: &str) -> bool {
+        let endings = ending(shown).zip(ending(live));
+        endings.is_none_or(|(shown, live)| self.bind_one(shown, live)) && self.bind_one(shown, live)
+    }
+
+    fn bind_one(&mut self, shown: &str, live: &str) -> bool {
         let known = self.live.entry(shown.to_owned()).or_insert_with(|| live.to_owned());
         let back = self.shown.entry(live.to_owned()).or_insert_with(|| shown.to_owned());
         known == live && back == shown
@@ -84,6 +94,11 @@ impl Bindings {
         };
         shown.len() == printed.len() && shown.iter().zip(&printed).all(same)
     }
+}
+
+/// The last eight digits of an id; `None` for another value.
+fn ending(id: &str) -> Option<&str> {
+    if id.len() == ID.len() { id.len().checked_sub(8).and_then(|start| id.get(start..)) } else { None }
 }
 
 /// The lines that are compared.
@@ -154,7 +169,7 @@ fn special(text: &str) -> Option<Piece<'_>> {
         };
         form.chars().zip(begin.chars()).all(fits).then_some(begin)
     }
-    if let Some(id) = form(text, "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh") {
+    if let Some(id) = form(text, ID) {
         return Some(Piece::Id(id));
     }
     if let Some(hash) = form(text, &"h".repeat(64)) {
@@ -164,6 +179,11 @@ fn special(text: &str) -> Option<Piece<'_>> {
         let rest = text[time.len()..].trim_start_matches(|it: char| it.is_ascii_digit() || it == '.');
         return rest.starts_with('Z').then(|| Piece::Time(&text[..=text.len() - rest.len()]));
     }
+    let is_alone = |it: &str| !text[it.len()..].starts_with(|it: char| it.is_ascii_alphanumeric() || it == '-');
+    let has_digit = |it: &str| it.contains(|it: char| it.is_ascii_digit());
+    if let Some(ending) = form(text, "hhhhhhhh").filter(|it| is_alone(it) && has_digit(it)) {
+        return Some(Piece::Id(ending));
+    }
     if let Some(day) = form(text, "dddd-dd-dd").filter(|day| *day >= "2026") {
         return Some(Piece::Today(day));
     }
@@ -172,7 +192,7 @@ fn special(text: &str) -> Option<Piece<'_>> {
 }
 
 mod tests {
-    use super::Bindings;
+    use super::{Bindings, ending};
 
     const A: &str = "01a209bb-09cb-73b8-9b37-61d69ada57d5";
     const B: &str = "01a209bb-09e0-7295-a54a-5c6c18298a40";
@@ -187,6 +207,7 @@ mod tests {
     #[test]
     fn output_that_differs_is_found() {
         let row = |text: &str| text.replace("{A}", A).replace("{B}", B).replace("{L}", LIVE).replace("{H}", HASH);
+        let row = |text: &str| row(text).replace("{a}", ending(A).unwrap()).replace("{l}", ending(LIVE).unwrap());
         #[rustfmt::skip]
         let rows = [
             ("£6,000 is left",              "£6,000 is left  ",                  true),
@@ -201,6 +222,12 @@ mod tests {
             ("offer {A}\noffer {A}",        "offer {L}\noffer {B}",              false),
             ("offer {A}\noffer {B}",        "offer {L}\noffer {L}",              false),
             ("offer {A}",                   "offer none",                        false),
+            ("show ada57d5a\nshow ada57d5a", "show 0f686bec\nshow 0f686bec",      true),
+            ("show ada57d5a\nshow ada57d5a", "show 0f686bec\nshow 1f686bec",      false),
+            ("offer {A}\nshow {a}",         "offer {L}\nshow 12345678",          false),
+            ("offer {A}\nshow {a}",         "offer {L}\nshow {l}",               true),
+            ("show {a}\noffer {A}",         "show {l}\noffer {L}",               true),
+            ("show {a}\noffer {A}",         "show 12345678\noffer {L}",          false),
             ("head 3:{H}",                  "head 3:{H}",                        true),
             ("head 3:{H}",                  "head 4:{H}",                        false),
             ("head 3:{H}",                  "head 3:{L}",                        false),

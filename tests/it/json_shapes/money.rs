@@ -76,6 +76,7 @@ pub(super) fn offers_and_awards(shapes: &mut Shapes) {
     shapes.run(&["offers", "close", &school, "--outcome", "completed", "--on", "2022-06-30"]);
     let reopen = ["offers", "reopen", &school, "--reason", "meant another"];
     shapes.by_two(["ann", "administrator"], ["bob", "administrator"], &reopen);
+    shapes.run(&["due", "--on", "2100-01-01"]);
     shapes.run(&["record", "erase-text", &note, "--reason", "personal-data"]);
     for offer in [&school, &trust] {
         shapes.run(&["offers", "show", offer]);

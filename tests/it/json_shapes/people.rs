@@ -37,6 +37,7 @@ pub(super) fn approvals(shapes: &mut Shapes) {
     for amount in ["70000", "80000"] {
         let ask = ["funds", "allocate", &fund, amount, "--on", "2021-10-01"];
         let approval = text(&shapes.filed(&finance, &ask), "approval");
+        shapes.run_as(&["--actor", "bob", "--roles", "finance-approver"], &["due", "--kind", "approval"]);
         if amount == "70000" {
             let approver = ["--actor", "bob", "--roles", "finance-approver"];
             shapes.run_as(&approver, &["approvals", "deny", &approval, "--reason", "the wrong fund"]);

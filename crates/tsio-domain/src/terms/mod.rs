@@ -10,6 +10,7 @@ mod model;
 mod parse;
 mod read;
 pub mod released;
+mod stage_times;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -24,6 +25,7 @@ pub use model::{
     AwardCondition, Cap, DateRange, Ground, JudgementDate, RecipientTerms, Rule, RuleId, Share, Strand, StrandId,
     StrandUnit, Test, TrustTest,
 };
+pub use stage_times::{Stage, StageTimes};
 
 /// Returns the terms that are part of the program: the name and text of each file, oldest year first.
 #[must_use]
@@ -37,6 +39,9 @@ pub const fn shipped() -> &'static [(&'static str, &'static str)] {
 /// The number of days after which an approval expires, if the terms do not say it or the approval belongs to no
 /// programme.
 pub const APPROVALS_EXPIRE_DAYS: u32 = 30;
+
+/// A fund is low if less than this share of its allocation is left, in percent, if the terms do not say it (our choice).
+const LOW_FUND_PERCENT: u32 = 10;
 
 /// One mistake in a terms file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
@@ -62,6 +67,8 @@ pub struct Terms {
     judgement_date: JudgementDate,
     two_people_above: Pence,
     approvals_expire_days: u32,
+    stage_times: StageTimes,
+    low_fund_percent: u32,
     rules: Vec<Rule>,
     strands: Vec<Strand>,
     recipients: Vec<RecipientTerms>,
@@ -144,6 +151,18 @@ impl Terms {
     #[must_use]
     pub const fn approvals_expire_days(&self) -> u32 {
         self.approvals_expire_days
+    }
+
+    /// How long an offer may stay in each stage before it needs attention.
+    #[must_use]
+    pub const fn stage_times(&self) -> &StageTimes {
+        &self.stage_times
+    }
+
+    /// A fund needs attention if less than this share of its allocation is left, in percent.
+    #[must_use]
+    pub const fn low_fund_percent(&self) -> u32 {
+        self.low_fund_percent
     }
 
     /// The eligibility rules, in the order of the file.

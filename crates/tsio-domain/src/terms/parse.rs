@@ -7,8 +7,8 @@ use toml::de::DeTable;
 use super::draft::{Dates, RecipientDraft, RuleDraft, StrandDraft};
 use super::read::{Located, MistakeReport, TermsTable};
 use super::{
-    APPROVALS_EXPIRE_DAYS, AwardCondition, DateRange, Ground, JudgementDate, Rule, RuleId, Share, Strand, StrandId,
-    StrandUnit, Terms, TermsMistake, Test, TrustTest, check,
+    APPROVALS_EXPIRE_DAYS, AwardCondition, DateRange, Ground, JudgementDate, LOW_FUND_PERCENT, Rule, RuleId, Share,
+    StageTimes, Strand, StrandId, StrandUnit, Terms, TermsMistake, Test, TrustTest, check,
 };
 use crate::judgement::Grade;
 use crate::money::Pence;
@@ -66,6 +66,9 @@ fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option
     } else {
         Some(APPROVALS_EXPIRE_DAYS)
     };
+    let stage_days = if root.has("stage_days") { root.table("stage_days", report) } else { None };
+    let stage_times = StageTimes::read(stage_days, report);
+    let low_fund_percent = low_fund_percent(&mut root, report);
     let rules = root.table("rules", report).map_or_else(Vec::new, |t| rules(t, report));
     let strands = root.table("strands", report).map_or_else(Vec::new, |t| strands(t, report));
     let recipients = root.table("recipients", report).map_or_else(Vec::new, |t| recipients(t, report));
@@ -88,12 +91,23 @@ fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option
         judgement_date: judgement_date?.value,
         two_people_above: two_people_above?.value,
         approvals_expire_days: approvals_expire_days?,
+        stage_times,
+        low_fund_percent,
         rules: rules.into_iter().map(|draft| draft.rule).collect::<Option<_>>()?,
         strands: strands.into_iter().map(|draft| draft.strand).collect::<Option<_>>()?,
         recipients,
         providers: providers.into_iter().map(|provider| provider.value).collect(),
         also,
     })
+}
+
+/// Reads the share below which a fund is low, in percent. A wrong value is reported.
+fn low_fund_percent(root: &mut TermsTable<'_>, report: &mut MistakeReport<'_>) -> u32 {
+    let percent = if root.has("low_fund_percent") { root.number("low_fund_percent", report) } else { None };
+    if let Some(percent) = percent.filter(|it| it.value > 100) {
+        report.add(percent.line, format!("low_fund_percent must be at most 100, got {}", percent.value));
+    }
+    percent.map_or(LOW_FUND_PERCENT, |it| it.value)
 }
 
 fn period(mut table: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option<Located<DateRange>> {

@@ -44,6 +44,12 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
         (r#"two_people_above = "£50,000""#,         r#"two_people_above = "£50,00""#,        "two_people_above",        r#"two_people_above: "£50,00" is not an amount in pounds (like £4,000 or 4000.50)"#),
         ("name      = \"Trust and school",          "approvals_expire_days = 0\nname = \"Trust and school", "approvals_expire_days", "approvals_expire_days must be a whole number above 0"),
         ("name      = \"Trust and school",          "title = \"Trust and school",            "title",                   "title is not a known key"),
+        ("name      = \"Trust and school",          "low_fund_percent = 0\nname = \"Trust and school", "low_fund_percent", "low_fund_percent must be a whole number above 0"),
+        ("name      = \"Trust and school",          "low_fund_percent = 101\nname = \"Trust and school", "low_fund_percent", "low_fund_percent must be at most 100, got 101"),
+        ("name      = \"Trust and school",          "stage_days = 10\nname = \"Trust and school", "stage_days",        "stage_days must be a table"),
+        ("[strands.nle]",                           "[stage_days]\nclaim = -1\n\n[strands.nle]", "claim = -1",         "stage_days.claim must be a whole number above 0"),
+        ("[strands.nle]",                           "[stage_days]\nclose = 3661\n\n[strands.nle]", "close = 3661",     "stage_days.close must be at most 3660 days, got 3661"),
+        ("[strands.nle]",                           "[stage_days]\nfirst = 10\n\n[strands.nle]", "first = 10",         "stage_days.first is not a known key"),
         ("from    = 2021-09-01",                    "from = 2021-08-01",                     "[rules.E1_RI_IN_YEAR]",   "rule E1_RI_IN_YEAR is in effect 2021-08-01 to 2022-08-31, outside 2021-09-01 to 2022-08-31"),
         ("from = 2022-01-20\nto   = 2022-08-31",    "from = 2022-01-20\nto   = 2022-09-30",  "[rules.E3_EXCEPTIONAL]",  "ground covid_disruption of rule E3_EXCEPTIONAL is in effect 2022-01-20 to 2022-09-30, outside 2021-09-01 to 2022-08-31"),
         ("kind    = \"judged_in_year\"",            "kind = \"judged\"",                     "kind = \"judged\"",       r#"rules.E1_RI_IN_YEAR.kind: "judged" is none of judged_in_year, twice_on_entry, exceptional, trust_improvement"#),
@@ -74,6 +80,18 @@ fn each_mistake_is_reported_with_its_line_and_reason() {
         let expected = TermsMistake { file: "x.toml".to_owned(), line, reason: reason.to_owned() };
         assert!(mistakes.contains(&expected), "expected {expected}\n got {mistakes:#?}");
     }
+}
+
+#[test]
+fn a_stage_has_the_time_of_the_file_or_the_default() {
+    let days = |terms: &Terms| Stage::ALL.iter().map(|stage| terms.stage_times().days(*stage)).collect::<Vec<_>>();
+    let shipped = shipped_terms("2021-22.toml");
+    assert_eq!((days(&shipped), shipped.low_fund_percent()), (vec![10, 10, 28, 42, 30, 30], 10));
+    let (text, _) =
+        edited_text("[strands.nle]", "[stage_days]\nacceptance = 3660\nfirst_contact = 1\n\n[strands.nle]", "[stage");
+    let text = format!("low_fund_percent = 100\n{text}");
+    let terms = Terms::parse("x.toml", &text).unwrap();
+    assert_eq!((days(&terms), terms.low_fund_percent()), (vec![1, 10, 3_660, 42, 30, 30], 100));
 }
 
 #[test]

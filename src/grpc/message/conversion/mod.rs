@@ -1,5 +1,6 @@
 //! Converts values of the domain to messages of the contract, and enums in both directions.
 
+mod due;
 mod money;
 mod referral;
 mod register;
@@ -13,6 +14,7 @@ use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::ids::Uid;
 use crate::domain::ledger::fund_change::FundChange;
 use crate::domain::offer::{self, Offer, State};
+use crate::domain::placement::RecipientKind;
 use crate::domain::programme::candidates::{ClosedSchool, IdentifyReport, IneligibleSchool};
 use crate::domain::programme::decision::Warning;
 use crate::domain::school::HandPlacement;
@@ -21,6 +23,7 @@ use crate::domain::values::record::ErasureReason;
 use crate::domain::values::statement::{FundStatement, Statement};
 use crate::grpc::message::reason::ServiceReason;
 use crate::proto;
+pub(in crate::grpc) use due::{due_item, due_kind_from};
 pub(in crate::grpc) use money::{
     award, award_is_open_from, awards, cap, fund, fund_account, fund_entry, leader_kind_from, position, released_awards,
 };
@@ -49,6 +52,8 @@ macro_rules! both_ways {
         }
     };
 }
+
+use both_ways;
 
 both_ways!(state, state_from: State = proto::OfferState {
     Identified = Identified, Contacted = Contacted, Accepted = Accepted, Delivering = Delivering, Closed = Closed,
@@ -90,16 +95,20 @@ pub(in crate::grpc) fn timestamp(at: Micros) -> Timestamp {
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos: i32::try_from(nanos).unwrap_or_default() }
 }
 
+/// Converts a kind of recipient.
+const fn recipient_kind(it: RecipientKind) -> proto::RecipientKind {
+    match it {
+        RecipientKind::Standalone => proto::RecipientKind::Standalone,
+        RecipientKind::Mat => proto::RecipientKind::Mat,
+    }
+}
+
 /// Converts an offer.
 pub(in crate::grpc) fn offer(it: &Offer) -> proto::Offer {
     proto::Offer {
         offer: it.id.to_string(),
         programme: it.programme.to_string(),
-        recipient_kind: match it.recipient {
-            offer::Recipient::Standalone(_) => proto::RecipientKind::Standalone,
-            offer::Recipient::Mat(_) => proto::RecipientKind::Mat,
-        }
-        .into(),
+        recipient_kind: recipient_kind(it.recipient.row()).into(),
         recipient: number(it.recipient.number()),
         name: it.name.clone(),
         region: it.region.to_string(),
