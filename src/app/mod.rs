@@ -64,6 +64,7 @@ use programme_lookup::ProgrammeLookup;
 pub use queries::approvals::ApprovalScope;
 pub use queries::awards::AwardWithText;
 pub use queries::funds::{Fund, FundField, FundKey, PositionConditions};
+pub use queries::offer_summary::{OfferSummary, StageDays, SummaryDimension, SummaryQuery, SummarySums};
 pub use queries::referrals::ReferralInFull;
 use request::RequestIdentity;
 use retry::with_retry;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::approvals::ApprovalsCommand;
+use super::areas::AreasArgs;
 use super::args::{ConfigCommand, DemoArgs, Global, MigrateArgs, ServeArgs, VerifyArgs};
 use super::awards::AwardsCommand;
 use super::due::DueArgs;
@@ -116,4 +117,7 @@ pub enum ClientCommand {
     #[command(after_help = "Examples:\n  tsio due\n  tsio due --mine --on 2021-10-29\n  \
                             tsio due --region west-midlands --kind first-contact --kind school-contact")]
     Due(DueArgs),
+    /// List the local authorities with their codes and regions
+    #[command(after_help = "Examples:\n  tsio areas --region west-midlands\n  tsio areas --output id")]
+    Areas(AreasArgs),
 }

@@ -46,7 +46,7 @@ enum Exception {
 }
 
 /// The fields that are printed differently, as `Message.field`.
-const EXCEPTIONS: [(&str, Exception); 54] = [
+const EXCEPTIONS: [(&str, Exception); 55] = [
     ("Approval.amount_pence", ZeroIsNone),
     ("Approval.moved_alone_pence", ZeroIsNone),
     // A check makes no award, so the award has no id.
@@ -85,6 +85,7 @@ const EXCEPTIONS: [(&str, Exception); 54] = [
     ("Offer.trust_uid", ZeroIsNone),
     ("OfferEvent.body_json", Key("body")),
     ("OfferEvent.body_json", Parsed),
+    ("OfferSummary.local_authority", ZeroIsNone),
     ("PlaceSchoolResponse.trust_uid", ZeroIsNone),
     ("ProgrammePlacement.trust_uid", ZeroIsNone),
     ("Referral.uid", ZeroIsNone),

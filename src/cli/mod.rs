@@ -7,6 +7,7 @@
 
 mod amounts;
 mod approvals;
+mod areas;
 mod args;
 mod awards;
 mod command;
@@ -185,5 +186,6 @@ async fn dispatch(
         ClientCommand::Referrals(command) => referrals::run(command, &session).await,
         ClientCommand::Record(command) => record::run(command, &session).await,
         ClientCommand::Due(args) => due::run(args, &session).await,
+        ClientCommand::Areas(args) => areas::run(args, &session).await,
     }
 }

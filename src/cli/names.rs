@@ -9,7 +9,7 @@ use prost_types::Timestamp;
 
 use crate::proto::{
     Acceptor, AwardState, DeclineReason, DiscussionPartner, DueKind, EntryPosition, ErasureReason, LeaderKind,
-    Milestone, OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState,
+    Milestone, OfferState, Outcome, Party, Placement, ReferralOrigin, ReferralState, SummaryDimension,
 };
 
 /// Returns the JSON name of an enum value: `closed` for `OFFER_STATE_CLOSED` with the prefix `OFFER_STATE_`. `None` for the
@@ -112,6 +112,14 @@ choices! {
         PersonalData = "personal-data" | "personal_data",
         Mistake = "mistake",
         RetentionEnded = "retention-ended" | "retention_ended",
+    }
+    SummaryDimension {
+        Region = "region",
+        State = "state",
+        Assignee = "assignee",
+        LocalAuthority = "local-authority" | "local_authority",
+        RecipientKind = "recipient-kind" | "recipient_kind",
+        Month = "month",
     }
     DueKind {
         FirstContact = "first-contact" | "first_contact",

@@ -6,6 +6,7 @@
 mod args;
 mod change;
 mod record;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -51,6 +52,7 @@ pub(super) async fn run(command: OffersCommand, session: &Session<'_>) -> Result
             session.print(|| record::identify_json(&answer, dry_run), || record::identify_text(&answer, dry_run))
         }
         OffersCommand::List(args) => list(args, session).await,
+        OffersCommand::Summary(args) => summary::run(args, session).await,
         OffersCommand::Show { offers } => show(offers, session).await,
         OffersCommand::Events { offer, filter, order_by, output } => {
             let first_request = ListOfferEventsRequest {

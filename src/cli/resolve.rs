@@ -28,7 +28,8 @@ fn named_args(command: &mut ClientCommand) -> Vec<NamedArg<'_>> {
         | ClientCommand::Trusts(_)
         | ClientCommand::Eligibility(_)
         | ClientCommand::Record(_)
-        | ClientCommand::Due(_) => Vec::new(),
+        | ClientCommand::Due(_)
+        | ClientCommand::Areas(_) => Vec::new(),
     }
 }
 

@@ -4,34 +4,18 @@
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::offers::reach_condition;
+use super::offers::{OfferSearch, Values};
 use super::{Conn, Readable, Result, StoreError};
 use crate::domain::Date;
 use crate::domain::due::DueStage;
 use crate::domain::event::Seq;
-use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Programme, Urn};
+use crate::domain::ids::{AccountId, Actor, AwardId, OfferId, Urn};
 use crate::domain::offer::Recipient;
 use crate::domain::region::Region;
-use crate::domain::role::Reach;
 use crate::domain::time::Micros;
-use crate::store::db::bulk_sql::{numbers, select_rows, value_in};
+use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::column_values::{region, uid, urn};
 use crate::store::db::row::{Row as _, row};
-
-/// Which offers are searched: those that meet all conditions.
-#[derive(Debug, Clone, Copy)]
-pub struct DueOffers<'a> {
-    /// The programme.
-    pub programme: &'a Programme,
-    /// Within this reach.
-    pub reach: &'a Reach,
-    /// In this region.
-    pub region: Option<Region>,
-    /// Assigned to this actor; `Some(None)` for offers without an assignee.
-    pub owner: Option<Option<&'a str>>,
-    /// That list one of these schools.
-    pub schools: Option<&'a [Urn]>,
-}
 
 /// When a stage began: offers are made at a moment, all else is dated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +56,9 @@ pub struct StageQuery {
     pub limit: u64,
 }
 
-/// An open offer.
+/// An offer, as lists of what is due show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenOffer {
+pub struct DueOffer {
     /// Its id.
     pub id: OfferId,
     /// Its region.
@@ -95,7 +79,7 @@ pub struct OpenStage {
     /// What tells it apart from others that began at the same time.
     pub item: StageItem,
     /// The offer.
-    pub offer: OpenOffer,
+    pub offer: DueOffer,
     /// The award, of a claim.
     pub award: Option<AwardId>,
     /// The strand of the award.
@@ -134,7 +118,16 @@ row! {
     }
 }
 
-/// A school on an open offer.
+/// Which offers' schools are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffersWithSchools {
+    /// Those of open offers.
+    Open,
+    /// Those of all offers.
+    All,
+}
+
+/// A school on an offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedSchool {
     /// The school.
@@ -142,19 +135,7 @@ pub struct ListedSchool {
     /// Its name when it was added.
     pub name: String,
     /// The offer.
-    pub offer: OpenOffer,
-}
-
-/// The values of a statement, each added where its text needs it.
-#[derive(Default)]
-struct Values(Vec<Value>);
-
-impl Values {
-    /// Adds a value and returns its parameter, such as `$3`.
-    fn bind(&mut self, value: impl Into<Value>) -> String {
-        self.0.push(value.into());
-        format!("${}", self.0.len())
-    }
+    pub offer: DueOffer,
 }
 
 impl From<StageStart> for Value {
@@ -179,7 +160,7 @@ impl From<StageItem> for Value {
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`].
-pub async fn stages(from: &dyn Readable, offers: &DueOffers<'_>, query: &StageQuery) -> Result<Vec<OpenStage>> {
+pub async fn stages(from: &dyn Readable, offers: &OfferSearch<'_>, query: &StageQuery) -> Result<Vec<OpenStage>> {
     let conn = from.at();
     let (sql, values) = stages_sql(&conn, offers, query);
     select_rows(&conn, &sql, values, |row: StageRow| {
@@ -191,7 +172,7 @@ pub async fn stages(from: &dyn Readable, offers: &DueOffers<'_>, query: &StageQu
         Ok(OpenStage {
             since: row.since.map_or(StageStart::Moment(row.made_at), StageStart::Day),
             item,
-            offer: open_offer(row.offer)?,
+            offer: due_offer(row.offer)?,
             award: row.award_id,
             strand: row.strand,
             booking: row.booking,
@@ -200,20 +181,25 @@ pub async fn stages(from: &dyn Readable, offers: &DueOffers<'_>, query: &StageQu
     .await
 }
 
-/// The schools of the open offers that are searched, by URN.
+/// The schools of the offers that are searched, by URN: of open offers only, or also of closed ones.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`]; [`StoreError::Unreadable`].
-pub async fn listed_schools(from: &dyn Readable, offers: &DueOffers<'_>) -> Result<Vec<ListedSchool>> {
+pub async fn listed_schools(
+    from: &dyn Readable,
+    offers: &OfferSearch<'_>,
+    which: OffersWithSchools,
+) -> Result<Vec<ListedSchool>> {
     let conn = from.at();
     let mut values = Values::default();
-    let conditions = offer_conditions(&conn, offers, &mut values);
+    let conditions = offers.conditions(&conn, &mut values);
+    let open = if which == OffersWithSchools::Open { "s.open AND " } else { "" };
     let sql = format!(
         "SELECT o.id, o.region, o.assignee, o.recipient_kind, o.recipient, o.name, s.urn, s.name \
-         FROM offer_schools s JOIN offers o ON o.id = s.offer_id WHERE s.open AND {conditions} ORDER BY s.urn"
+         FROM offer_schools s JOIN offers o ON o.id = s.offer_id WHERE {open}{conditions} ORDER BY s.urn"
     );
     let read =
-        |row: ListedRow| Ok(ListedSchool { urn: urn(row.urn)?, name: row.school_name, offer: open_offer(row.offer)? });
+        |row: ListedRow| Ok(ListedSchool { urn: urn(row.urn)?, name: row.school_name, offer: due_offer(row.offer)? });
     select_rows(&conn, &sql, values.0, read).await
 }
 
@@ -229,10 +215,10 @@ pub async fn last_entry_of_fund(from: &dyn Readable, fund: AccountId) -> Result<
 }
 
 /// The statement of a query, and its values.
-fn stages_sql(conn: &Conn<'_>, offers: &DueOffers<'_>, query: &StageQuery) -> (String, Vec<Value>) {
+fn stages_sql(conn: &Conn<'_>, offers: &OfferSearch<'_>, query: &StageQuery) -> (String, Vec<Value>) {
     let mut values = Values::default();
     let (since, tables, in_stage) = stage_sql(query, &mut values);
-    let conditions = offer_conditions(conn, offers, &mut values);
+    let conditions = offers.conditions(conn, &mut values);
     let (start, item, [award, strand, booking]) = match query.stage {
         DueStage::FirstContact => ("made_at", "id", ["NULL"; 3]),
         DueStage::SchoolContact | DueStage::Acceptance | DueStage::FirstDay | DueStage::Close => {
@@ -327,29 +313,11 @@ fn open_on(day: &str) -> String {
     )
 }
 
-/// The condition that an offer `o` is searched.
-fn offer_conditions(conn: &Conn<'_>, offers: &DueOffers<'_>, values: &mut Values) -> String {
-    let mut all = vec![format!("o.programme = {}", values.bind(offers.programme.as_str()))];
-    all.extend(reach_condition(offers.reach, &mut |value| values.bind(value)));
-    all.extend(offers.region.map(|it| format!("o.region = {}", values.bind(it.name()))));
-    all.extend(offers.owner.map(|owner| match owner {
-        Some(actor) => format!("o.assignee = {}", values.bind(actor)),
-        None => "o.assignee IS NULL".to_owned(),
-    }));
-    if let Some(urns) = offers.schools {
-        let urns: Vec<i64> = urns.iter().map(|it| i64::from(it.get())).collect();
-        values.0.push(numbers(conn, &urns));
-        let listed = value_in(conn, "s.urn", values.0.len());
-        all.push(format!("EXISTS (SELECT 1 FROM offer_schools s WHERE s.offer_id = o.id AND {listed})"));
-    }
-    all.join(" AND ")
-}
-
-fn open_offer(row: OfferRow) -> Result<OpenOffer> {
+fn due_offer(row: OfferRow) -> Result<DueOffer> {
     let recipient = match row.recipient_kind.as_str() {
         "standalone" => Recipient::Standalone(urn(row.recipient)?),
         "mat" => Recipient::Mat(uid(row.recipient)?),
         other => return Err(StoreError::unreadable(format!("recipient kind {other:?}"))),
     };
-    Ok(OpenOffer { id: row.id, region: region(&row.region)?, assignee: row.assignee, recipient, name: row.name })
+    Ok(DueOffer { id: row.id, region: region(&row.region)?, assignee: row.assignee, recipient, name: row.name })
 }

@@ -19,6 +19,7 @@ pub(crate) mod entry_decisions;
 pub mod events;
 pub(crate) mod imports;
 pub(crate) mod names;
+pub(crate) mod offer_sums;
 pub mod offers;
 pub(crate) mod ofsted;
 pub(crate) mod placements;

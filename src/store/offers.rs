@@ -1,6 +1,7 @@
 //! Reads and writes the current state of offers. Finds them by id, by recipient or by page.
 
 mod pages;
+mod search;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,6 +29,8 @@ use crate::store::db::multi_query::{MultiQuery, QueryResults};
 use crate::store::db::pg_date;
 use crate::store::db::row::{Column, Row, column_count, concatenated, with_blank};
 pub use pages::{OfferField, OfferFilter, OfferOrder, OfferPageQuery, OfferPageStart, page};
+pub use search::OfferSearch;
+pub(in crate::store) use search::Values;
 
 /// Those of these offers that exist, by id, with their schools and contacts.
 pub async fn find(from: &dyn Readable, ids: &[OfferId]) -> Result<BTreeMap<OfferId, Offer>> {
@@ -251,7 +254,7 @@ pub(super) fn ids_within(reach: &Reach, values: &mut Vec<Value>) -> Option<Strin
 
 /// The condition that a row has the `region` or the `assignee` of an offer within reach. `bind` adds a value to the statement and
 /// returns its parameter. `None` if the reach has no limit.
-pub(super) fn reach_condition(reach: &Reach, bind: &mut impl FnMut(&str) -> String) -> Option<String> {
+fn reach_condition(reach: &Reach, bind: &mut impl FnMut(&str) -> String) -> Option<String> {
     let Regions::These(regions) = &reach.regions else { return None };
     let regions: Vec<String> = regions.iter().map(|it| bind(it.name())).collect();
     let mut alternatives = Vec::new();

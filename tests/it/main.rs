@@ -79,6 +79,7 @@ mod samples;
 mod schema;
 mod set_up;
 mod start;
+mod summaries;
 mod sync_standby;
 mod tamper;
 mod terms;

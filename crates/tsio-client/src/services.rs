@@ -113,7 +113,7 @@ services! {
     register: RegisterServiceClient,
     /// The terms of each programme.
     terms: TermsServiceClient,
-    /// What needs attention.
+    /// What needs attention, and summaries.
     work: WorkServiceClient,
 }
 

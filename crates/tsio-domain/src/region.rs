@@ -106,6 +106,14 @@ pub fn local_authority(code: LaCode) -> Option<&'static LocalAuthority> {
     table().get(&code)
 }
 
+/// All local authorities of the table, by region and name.
+#[must_use]
+pub fn local_authorities() -> Vec<&'static LocalAuthority> {
+    let mut all: Vec<&LocalAuthority> = table().values().collect();
+    all.sort_by_key(|it| (it.region, it.name));
+    all
+}
+
 /// Whether this code is outside England: Wales (660 to 681), or schools overseas and on the islands (700 to 799). The
 /// register lists such schools too.
 #[must_use]
@@ -130,6 +138,14 @@ fn row(line: &'static str) -> Option<(LaCode, LocalAuthority)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_local_authorities_are_listed_by_region_and_name() {
+        let all = local_authorities();
+        assert!(all.is_sorted_by_key(|it| (it.region, it.name)));
+        assert!(all.iter().all(|it| local_authority(it.code) == Some(it)));
+        assert!(Region::ALL.iter().all(|region| all.iter().any(|it| it.region == *region)));
+    }
 
     #[test]
     fn every_row_of_the_table_is_read() {

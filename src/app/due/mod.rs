@@ -24,7 +24,8 @@ use crate::domain::region::Region;
 use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::domain::time::{Micros, Now};
-use crate::store::due::{DueOffers, ListedSchool, listed_schools};
+use crate::store::due::{ListedSchool, OffersWithSchools, listed_schools};
+use crate::store::offers::OfferSearch;
 use crate::store::{ReadTx, register};
 pub use key::DueKey;
 
@@ -147,10 +148,10 @@ impl Search<'_> {
     }
 
     /// The searched offers, except for the condition on the local authority.
-    fn offers(&self) -> DueOffers<'_> {
-        let owner = self.query.owner.as_ref().map(|owner| owner.as_ref().map(Actor::as_str));
+    fn offers(&self) -> OfferSearch<'_> {
+        let assignee = self.query.owner.as_ref().map(|owner| owner.as_ref().map(Actor::as_str));
         let (programme, region) = (&self.query.programme, self.query.region);
-        DueOffers { programme, reach: self.reach, region, owner, schools: None }
+        OfferSearch { programme, reach: self.reach, state: None, region, assignee, schools: None }
     }
 }
 
@@ -167,7 +168,7 @@ impl App {
         let mut search = Search { snapshot: &snapshot, terms, caller, reach: &reach, now, query, listed: Vec::new() };
         let needs_schools = schools::KINDS.iter().any(|kind| search.includes(*kind));
         if needs_schools || query.local_authority.is_some() {
-            search.listed = listed_schools(&snapshot, &search.offers()).await?;
+            search.listed = listed_schools(&snapshot, &search.offers(), OffersWithSchools::Open).await?;
         }
         let mut items = search.stages().await?;
         let referrals = search.open_referrals().await?;

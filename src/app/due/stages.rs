@@ -7,7 +7,8 @@ use crate::domain::Date;
 use crate::domain::due::{DueStage, due_date, since_date};
 use crate::domain::ids::Urn;
 use crate::domain::offer::Recipient;
-use crate::store::due::{DueOffers, OpenStage, StageItem, StageQuery, StageStart, stages};
+use crate::store::due::{OpenStage, StageItem, StageQuery, StageStart, stages};
+use crate::store::offers::OfferSearch;
 use crate::store::register;
 
 /// A day before every stage.
@@ -17,7 +18,7 @@ impl Search<'_> {
     /// The items of all stages that the query includes, at most a page of each.
     pub(super) async fn stages(&self) -> Result<Vec<DueItem>> {
         let urns = self.schools_of_local_authority().await?;
-        let offers = DueOffers { schools: urns.as_deref(), ..self.offers() };
+        let offers = OfferSearch { schools: urns.as_deref(), ..self.offers() };
         let mut items = Vec::new();
         for stage in stages_of(self) {
             let rows = stages(self.snapshot, &offers, &self.stage_query(stage)).await?;

@@ -17,7 +17,7 @@ use crate::domain::referral::Referral;
 use crate::domain::region::Region;
 use crate::domain::terms::Terms;
 use crate::store::Readable;
-use crate::store::due::{ListedSchool, OpenOffer};
+use crate::store::due::{DueOffer, ListedSchool};
 use crate::store::imports::{self, FileKind};
 
 /// A school about which the newest files say something that a person has to deal with.
@@ -42,7 +42,7 @@ pub(crate) struct SchoolFinding {
     /// The reason, in one sentence.
     pub(crate) reason: String,
     /// The open offer that it is about.
-    pub(crate) offer: Option<OpenOffer>,
+    pub(crate) offer: Option<DueOffer>,
 }
 
 /// The findings of the newest files.

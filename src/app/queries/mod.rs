@@ -3,6 +3,7 @@
 pub(in crate::app) mod approvals;
 pub(in crate::app) mod awards;
 pub(in crate::app) mod funds;
+pub(in crate::app) mod offer_summary;
 pub(in crate::app) mod referrals;
 pub(in crate::app) mod register;
 mod verification;

@@ -6,7 +6,7 @@ use crate::cli::args::ListOutput;
 use crate::cli::dates::date;
 use crate::cli::named_arg::NamedArg;
 use crate::cli::names::choice;
-use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Party};
+use crate::proto::{Acceptor, DeclineReason, Milestone, OfferState, Outcome, Party, SummaryDimension};
 
 /// A command about offers.
 #[derive(Debug, Subcommand)]
@@ -23,6 +23,10 @@ pub enum OffersCommand {
                       tsio offers list --mine --output json\n  \
                       tsio offers list --filter 'NOT state = CLOSED AND schools.urn : 103150' --order-by name")]
     List(ListArgs),
+    /// Count offers, their money and days, and how long their stages took
+    #[command(after_help = "Examples:\n  tsio offers summary\n  tsio offers summary --by region,state\n  \
+                      tsio offers summary --by month --region west-midlands --csv")]
+    Summary(SummaryArgs),
     /// Show offers with their schools, contacts, caps and awards; up to 100 are read at the same moment
     #[command(
         after_help = "Examples:\n  tsio offers show 0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f\n  tsio offers show $A $B"
@@ -177,6 +181,31 @@ pub enum ChangeCommand {
     },
 }
 
+/// The dimensions and the conditions of a summary.
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// The dimensions, separated by commas [default: one row for all offers]
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', value_parser = choice::<SummaryDimension>())]
+    pub(super) by: Vec<SummaryDimension>,
+    /// Only in this state
+    #[arg(long, value_parser = choice::<OfferState>())]
+    pub(super) state: Option<OfferState>,
+    /// Only in this RSC region, by name
+    #[arg(long)]
+    pub(super) region: Option<String>,
+    /// Only assigned to the caller
+    #[arg(long, conflicts_with = "assignee")]
+    pub(super) mine: bool,
+    /// Only assigned to this person; `-` for offers without an assignee
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub(super) assignee: Option<String>,
+    /// Only offers that list a school of this local authority
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(i32).range(100..=999))]
+    pub(super) local_authority: Option<i32>,
+    #[command(flatten)]
+    pub(super) output: ListOutput,
+}
+
 /// The conditions of a list of offers. An offer must meet all of them.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -277,7 +306,7 @@ impl OffersCommand {
     /// Returns the arguments that may be names of offers.
     pub(in crate::cli) fn named_args(&mut self) -> Vec<NamedArg<'_>> {
         match self {
-            Self::Identify { .. } | Self::List(_) | Self::Watch(_) => Vec::new(),
+            Self::Identify { .. } | Self::List(_) | Self::Summary(_) | Self::Watch(_) => Vec::new(),
             Self::Show { offers } => offers.iter_mut().map(NamedArg::offer).collect(),
             Self::Contact(args) => args.offers.iter_mut().map(NamedArg::offer).collect(),
             Self::Events { offer, .. } => vec![NamedArg::offer(offer)],

@@ -5,6 +5,7 @@ pub(in crate::cli) mod due;
 pub(in crate::cli) mod eligibility;
 pub(in crate::cli) mod funds;
 pub(in crate::cli) mod imports;
+pub(in crate::cli) mod offer_summary;
 pub(in crate::cli) mod offers;
 pub(in crate::cli) mod referrals;
 pub(in crate::cli) mod schools;

@@ -74,9 +74,11 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("RegisterService/PlaceSchool",               &[A::Place]),
     ("RegisterService/ListTrusts",                &[A::Read]),
     ("RegisterService/GetTrust",                  &[A::Read]),
+    ("RegisterService/ListAreas",                 &[A::Read]),
     ("TermsService/ListTerms",                    &[A::Read]),
     ("TermsService/LoadTerms",                    &[A::LoadTerms]),
     ("WorkService/ListDue",                       &[A::Read]),
+    ("WorkService/SummariseOffers",               &[A::Read]),
 ];
 
 /// Returns the name of every method, such as `OfferService/NoteOffer`.

@@ -92,9 +92,11 @@ const CASES: &[(&str, &str)] = &[
     ("RegisterService/PlaceSchool",               "a"),
     ("RegisterService/ListTrusts",                ALL),
     ("RegisterService/GetTrust",                  ALL),
+    ("RegisterService/ListAreas",                 ALL),
     ("TermsService/ListTerms",                    ALL),
     ("TermsService/LoadTerms",                    "a"),
     ("WorkService/ListDue",                       ALL),
+    ("WorkService/SummariseOffers",               ALL),
 ];
 
 /// The methods of the contract in the order of the descriptor, each with the field number of `request_id` in its

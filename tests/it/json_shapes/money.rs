@@ -77,6 +77,8 @@ pub(super) fn offers_and_awards(shapes: &mut Shapes) {
     let reopen = ["offers", "reopen", &school, "--reason", "meant another"];
     shapes.by_two(["ann", "administrator"], ["bob", "administrator"], &reopen);
     shapes.run(&["due", "--on", "2100-01-01"]);
+    shapes.run(&["offers", "summary"]);
+    shapes.run(&["offers", "summary", "--by", "region,state,assignee,local-authority,recipient-kind,month"]);
     shapes.run(&["record", "erase-text", &note, "--reason", "personal-data"]);
     for offer in [&school, &trust] {
         shapes.run(&["offers", "show", offer]);

@@ -75,6 +75,7 @@ pub(super) fn lookups(shapes: &mut Shapes) {
     shapes.run(&["trusts", "find", "trust"]);
     shapes.run(&["trusts", "show", "90001"]);
     shapes.run(&["trusts", "show", "90002"]);
+    shapes.run(&["areas"]);
 }
 
 /// Files that have problems, are refused, replace another file, or are withdrawn.

@@ -4,6 +4,7 @@ mod due;
 mod money;
 mod referral;
 mod register;
+mod summary;
 
 use prost_types::Timestamp;
 
@@ -31,10 +32,11 @@ pub(in crate::grpc) use referral::{
     discussion_partner_from, referral, referral_in_full, referral_origin_from, referral_state_from,
 };
 pub(in crate::grpc) use register::{
-    affected_offer, entry_position_from, import, import_kind_from, import_outcome, link, membership, month,
+    affected_offer, area, entry_position_from, import, import_kind_from, import_outcome, link, membership, month,
     new_entry_decision, problem, programme_placement, row_count, rule_answer, school, school_eligibility,
     stored_entry_decision, trust,
 };
+pub(in crate::grpc) use summary::{offer_summary, summary_dimension_from};
 
 /// Defines the two conversions between an enum of the domain and an enum of the contract, one to one. The contract's
 /// `UNSPECIFIED` and unknown numbers become `None`. A conversion that no code needs has a name that begins with `_`.

@@ -9,9 +9,15 @@ use crate::domain::ids::{Programme, Urn};
 use crate::domain::judgement::{Judgement, MonthRow};
 use crate::domain::placement::Placement;
 use crate::domain::programme::entry_school::EntryDecision;
+use crate::domain::region::LocalAuthority;
 use crate::domain::region::Region;
 use crate::domain::school::HandPlacement;
 use crate::proto;
+
+/// Converts a local authority.
+pub(in crate::grpc) fn area(it: &LocalAuthority) -> proto::Area {
+    proto::Area { code: it.code.get().into(), name: it.name.to_owned(), region: it.region.to_string() }
+}
 
 /// Converts a count of rows. A larger number becomes the largest `i64`.
 pub(in crate::grpc) fn row_count(count: usize) -> i64 {

@@ -11,16 +11,17 @@ use crate::app::commands::PlaceSchool;
 use crate::app::imports::{EncodeWithdrawn, ImportSource, Withdrawn};
 use crate::app::{App, Result};
 use crate::domain::ids::{ApprovalId, ImportId, RequestId, Uid, Urn};
+use crate::domain::region::{Region, local_authorities};
 use crate::domain::school::HandPlacement;
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::proto::register_service_server::RegisterService;
 use crate::proto::{
     GetImportRequest, GetImportResponse, GetSchoolRequest, GetSchoolResponse, GetTrustRequest, GetTrustResponse,
-    GiveApprovalRequest, GiveApprovalResponse, ImportRegisterRequest, ImportRegisterResponse, ListImportsRequest,
-    ListImportsResponse, ListSchoolsRequest, ListSchoolsResponse, ListTrustsRequest, ListTrustsResponse,
-    PlaceSchoolRequest, PlaceSchoolResponse, Placement, WithdrawImportRequest, WithdrawImportResponse,
-    import_register_request, import_register_response,
+    GiveApprovalRequest, GiveApprovalResponse, ImportRegisterRequest, ImportRegisterResponse, ListAreasRequest,
+    ListAreasResponse, ListImportsRequest, ListImportsResponse, ListSchoolsRequest, ListSchoolsResponse,
+    ListTrustsRequest, ListTrustsResponse, PlaceSchoolRequest, PlaceSchoolResponse, Placement, WithdrawImportRequest,
+    WithdrawImportResponse, import_register_request, import_register_response,
 };
 
 /// The service.
@@ -120,6 +121,17 @@ impl RegisterService for Register {
             let (trust, schools) = self.app.get_trust(&call.caller, call.now.today, fields.done(uid)?).await?;
             let schools = schools.iter().map(conversion::school).collect();
             Ok(GetTrustResponse { trust: Some(conversion::trust(&trust)), schools })
+        })
+        .await
+    }
+
+    async fn list_areas(&self, request: Request<ListAreasRequest>) -> Reply<ListAreasResponse> {
+        unary(request, async |call| {
+            let mut fields = Fields::default();
+            let region: Option<Region> = fields.optional("region", &call.message.region);
+            fields.done(Some(()))?;
+            let listed = local_authorities().into_iter().filter(|it| region.is_none_or(|region| it.region == region));
+            Ok(ListAreasResponse { areas: listed.map(conversion::area).collect() })
         })
         .await
     }

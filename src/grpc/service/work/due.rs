@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::{actor_or_none, local_authority};
 use crate::app::{App, DueQuery, Result};
 use crate::domain::due::DueKind;
-use crate::domain::ids::{Actor, LaCode};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::grpc::service::call::Call;
@@ -18,12 +18,7 @@ pub(super) async fn list(app: &App, call: Call<ListDueRequest>) -> Result<ListDu
         let programme = fields.programme(&message.programme);
         let on = if message.date.is_empty() { Some(call.now.today) } else { fields.date("date", &message.date) };
         let region = fields.optional("region", &message.region);
-        let owner: Option<Option<Actor>> = match message.owner.as_str() {
-            "" => None,
-            // Only items without an owner.
-            "-" => Some(None),
-            actor => fields.parse("owner", actor).map(Some),
-        };
+        let owner = actor_or_none(fields, "owner", &message.owner);
         let local_authority = local_authority(fields, message.local_authority);
         let kinds = kinds(fields, message);
         Some((programme?, on?, region, local_authority, owner, kinds))
@@ -34,14 +29,6 @@ pub(super) async fn list(app: &App, call: Call<ListDueRequest>) -> Result<ListDu
     let page = app.list_due(&call.caller, call.now, &query).await?;
     let next_page_token = token::next(&token_binding, limit, &page, |last| last.key.to_string());
     Ok(ListDueResponse { items: page.iter().map(conversion::due_item).collect(), next_page_token })
-}
-
-fn local_authority(fields: &mut Fields, code: i32) -> Option<LaCode> {
-    let found = u16::try_from(code).ok().and_then(LaCode::new);
-    if found.is_none() && code != 0 {
-        fields.add_violation("local_authority", format!("must be a code of three digits, got {code}"));
-    }
-    found
 }
 
 fn kinds(fields: &mut Fields, message: &ListDueRequest) -> BTreeSet<DueKind> {

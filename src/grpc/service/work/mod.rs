@@ -1,13 +1,16 @@
 //! `WorkService`.
 
 mod due;
+mod summary;
 
 use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
 use crate::app::App;
+use crate::domain::ids::{Actor, LaCode};
+use crate::grpc::message::fields::Fields;
 use crate::proto::work_service_server::WorkService;
-use crate::proto::{ListDueRequest, ListDueResponse};
+use crate::proto::{ListDueRequest, ListDueResponse, SummariseOffersRequest, SummariseOffersResponse};
 
 /// The service.
 #[derive(Debug)]
@@ -20,5 +23,30 @@ impl WorkService for Work {
         request: Request<ListDueRequest>,
     ) -> std::result::Result<Response<ListDueResponse>, Status> {
         unary(request, async |call| due::list(&self.0, call).await).await
+    }
+
+    async fn summarise_offers(
+        &self,
+        request: Request<SummariseOffersRequest>,
+    ) -> std::result::Result<Response<SummariseOffersResponse>, Status> {
+        unary(request, async |call| summary::summarise(&self.0, call).await).await
+    }
+}
+
+/// Reads the code of a local authority; `None` for 0, or if it is wrong.
+fn local_authority(fields: &mut Fields, code: i32) -> Option<LaCode> {
+    let found = u16::try_from(code).ok().and_then(LaCode::new);
+    if found.is_none() && code != 0 {
+        fields.add_violation("local_authority", format!("must be a code of three digits, got {code}"));
+    }
+    found
+}
+
+/// Reads the condition that something belongs to an actor, or with `-` to nobody. `None` if the text is empty or wrong.
+fn actor_or_none(fields: &mut Fields, field: &str, text: &str) -> Option<Option<Actor>> {
+    match text {
+        "" => None,
+        "-" => Some(None),
+        actor => fields.parse(field, actor).map(Some),
     }
 }
