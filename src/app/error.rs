@@ -7,9 +7,9 @@ use std::error::Error as _;
 use std::fmt;
 
 use super::clock::ClockWrong;
-use crate::domain::programme::CommandError;
+use crate::domain::programme::{CommandError, unknown_name};
 use crate::domain::refusal::{EntityKind, Refusal};
-use crate::domain::role::Action;
+use crate::domain::role::{Action, Role, may};
 use crate::store::{Failure, StoreError};
 
 /// One field with a value that is invalid in every state of the data.
@@ -51,6 +51,9 @@ pub enum AppError {
     /// Entities do not exist, or the caller may not see them. Has the kind of the entities, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
+    /// A programme, or a name of its terms, does not exist: its kind, the name, and the names that exist.
+    #[error("{}", unknown_name(*.0, .1, .2))]
+    UnknownName(EntityKind, String, Vec<String>),
     /// The scheme does not allow the request.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -60,9 +63,9 @@ pub enum AppError {
     /// The request id was used before, for another method or other content.
     #[error("this request id was used for another call")]
     RequestIdReused,
-    /// No role of the caller allows the action.
-    #[error("none of the caller's roles may {0:?}")]
-    Denied(Action),
+    /// No role of the caller allows any of these actions.
+    #[error("{}", denied(.0))]
+    Denied(Vec<Action>),
     /// The queue is full: nothing was done.
     #[error("the service is busy: try again")]
     Overloaded,
@@ -106,11 +109,20 @@ impl AppError {
     }
 }
 
+/// Says which actions none of the caller's roles allows, and which roles do.
+fn denied(actions: &[Action]) -> String {
+    let roles = Role::ALL.iter().filter(|role| actions.iter().any(|action| may(**role, *action)));
+    let roles: Vec<&str> = roles.map(|role| role.name()).collect();
+    let actions: Vec<&str> = actions.iter().map(|action| action.name()).collect();
+    format!("none of the caller's roles may {}; these may: {}", actions.join(" or "), roles.join(", "))
+}
+
 impl From<CommandError> for AppError {
     fn from(error: CommandError) -> Self {
         match error {
             CommandError::Refused(refusal) => Self::Refused(refusal),
             CommandError::NotFound(kind, ids) => Self::NotFound(kind, ids),
+            CommandError::UnknownName(kind, name, known) => Self::UnknownName(kind, name, known),
             CommandError::Stale { .. } => Self::Stale(error.to_string()),
             CommandError::FutureDate(date) => Self::Invalid(vec![Violation::new("date", date.to_string())]),
             CommandError::Bug(text) => Self::Bug(text.to_owned()),
@@ -166,6 +178,7 @@ impl AppError {
             Self::Invalid(_)
             | Self::FileRefused { .. }
             | Self::NotFound(..)
+            | Self::UnknownName(..)
             | Self::Refused(_)
             | Self::Stale(_)
             | Self::RequestIdReused

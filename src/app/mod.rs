@@ -243,5 +243,5 @@ pub(crate) fn replay_stored_answer(stored: &Stored, request: &RequestIdentity) -
 /// # Errors
 /// [`AppError::Denied`].
 pub(crate) fn authorise(caller: &Caller, action: Action) -> Result<()> {
-    if caller.may(action) { Ok(()) } else { Err(AppError::Denied(action)) }
+    if caller.may(action) { Ok(()) } else { Err(AppError::Denied(vec![action])) }
 }

@@ -36,7 +36,7 @@ impl TermsCache {
     /// Returns the terms of a programme, from the cache or from the database.
     ///
     /// # Errors
-    /// [`AppError::NotFound`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that
+    /// [`AppError::UnknownName`] for an unknown programme; [`AppError::Unavailable`]; [`AppError::Bug`] for stored terms that
     /// cannot be parsed.
     pub(in crate::app) async fn get_or_load(
         &self,
@@ -46,8 +46,10 @@ impl TermsCache {
         if let Some(loaded) = self.cached(programme) {
             return Ok(loaded);
         }
-        let unknown = || AppError::not_found(EntityKind::Programme, programme);
-        let row = programmes::terms_of(from, programme).await?.ok_or_else(unknown)?;
+        let Some(row) = programmes::terms_of(from, programme).await? else {
+            let known = programmes::all_terms(from).await?.into_iter().map(|it| it.programme.to_string()).collect();
+            return Err(AppError::UnknownName(EntityKind::Programme, programme.to_string(), known));
+        };
         let terms = Terms::parse(&format!("{programme}.toml"), &row.text)
             .map_err(|mistakes| AppError::Bug(format!("stored terms are unsound: {mistakes:?}")))?;
         let loaded = Arc::new(LoadedScheme { terms: Arc::new(terms), sha256: row.sha256 });

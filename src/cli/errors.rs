@@ -188,10 +188,18 @@ impl ErrorView {
             let unit = self.limits.iter().find_map(|limit| limit.largest.and(limit.unit.as_deref()));
             writeln!(text, "the largest that would pass: {}", shown(unit, largest)).unwrap_or_default();
         }
-        if let Some(id) = self.request_id {
+        if let Some(id) = self.request_id.filter(|_| self.outcome_is_unknown()) {
             writeln!(text, "to try the same call again: --request-id {id}").unwrap_or_default();
         }
         text
+    }
+
+    /// Whether the change may have been carried out although the call failed. Then the same call with the same request id tells.
+    fn outcome_is_unknown(&self) -> bool {
+        use Code::{Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown};
+        [Cancelled, DeadlineExceeded, Internal, Unavailable, Unknown]
+            .into_iter()
+            .any(|code| code_name(code) == self.code)
     }
 
     /// Formats the limits as a table.

@@ -300,9 +300,35 @@ fn a_refusal_prints_every_limit_for_a_person() {
         "state 1f",
         "cap 1f/nle: Release what is not needed.",
         "the largest that would pass: 1 day",
-        "to try the same call again: --request-id 00000000-0000-0000-0000-000000000001",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn the_request_id_is_printed_for_a_person_if_the_outcome_is_unknown() {
+    let id = Uuid::from_u128(1);
+    let line = "to try the same call again: --request-id 00000000-0000-0000-0000-000000000001";
+    let rows = [
+        (Code::FailedPrecondition, false),
+        (Code::InvalidArgument, false),
+        (Code::NotFound, false),
+        (Code::Aborted, false),
+        (Code::AlreadyExists, false),
+        (Code::PermissionDenied, false),
+        (Code::Unauthenticated, false),
+        (Code::ResourceExhausted, false),
+        (Code::Unavailable, true),
+        (Code::DeadlineExceeded, true),
+        (Code::Cancelled, true),
+        (Code::Internal, true),
+        (Code::Unknown, true),
+    ];
+    for (code, is_printed) in rows {
+        let failure = Status::new(code, "no").into();
+        assert_eq!(ErrorView::new(&failure, Some(id)).text().contains(line), is_printed, "{code:?}");
+        // A script always gets it.
+        assert!(json(ErrorView::new(&failure, Some(id))).contains(&id.to_string()), "{code:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ both!(
     an_approval_and_a_referral_are_named_by_an_ending,
     a_name_outside_the_reach_belongs_to_nothing,
     all_wrong_names_are_reported_together,
+    an_unknown_name_of_the_terms_is_answered_with_those_that_exist,
+    a_denied_call_names_the_roles_that_may,
     a_list_is_printed_as_ids_columns_and_csv
 );
 
@@ -129,6 +131,46 @@ async fn a_name_outside_the_reach_belongs_to_nothing(db: Db) {
     run_refused_for(&server, "NOT_FOUND", &as_partner);
     run_ok(&server, &["offers", "assign", "910001", "--to", "oakfield"]);
     assert_eq!(text(&run_ok(&server, &as_partner), "offer"), offer);
+}
+
+async fn an_unknown_name_of_the_terms_is_answered_with_those_that_exist(db: Db) {
+    let server = start_with_august(&db);
+    let raise = |ground: &'static str| {
+        let words =
+            ["referrals", "raise", "--urn", "910030", "--origin", "self-identified", "--because", "x", "--ground"];
+        [&words[..], &[ground]].concat()
+    };
+    let rows = [
+        (raise("hardship"), "ground hardship does not exist; there are: would_benefit, covid_disruption"),
+        (
+            vec!["funds", "create", "--strand", "coaching"],
+            "strand coaching does not exist; there are: nle, credit, nlg, npqel",
+        ),
+        (
+            vec!["offers", "list", "--programme", "2030-31"],
+            "programme 2030-31 does not exist; there are: 2021-22, 2022-23",
+        ),
+    ];
+    for (command, message) in rows {
+        assert_eq!(text(&run_refused_for(&server, "NOT_FOUND", &command), "message"), message);
+    }
+}
+
+async fn a_denied_call_names_the_roles_that_may(db: Db) {
+    let server = start_with_august(&db);
+    let rows = [
+        ("reader", vec!["offers", "identify"], "work offers; these may: case-officer, regional-director"),
+        ("case-officer", vec!["funds", "create", "--strand", "credit"], "keep funds; these may: finance"),
+        (
+            "administrator",
+            vec!["awards", "draw", "0190a4c1-7d3e-7c55-8f0e-3a5b6c7d8e9f", "--days", "1", "--on", "2021-10-05"],
+            "deliver or pay claims; these may: case-officer, delivery-partner, regional-director, finance",
+        ),
+    ];
+    for (role, command, expected) in rows {
+        let error = run_refused_for(&server, "ROLE_MISSING", &as_person("someone", role, &command));
+        assert_eq!(text(&error, "message"), format!("none of the caller's roles may {expected}"));
+    }
 }
 
 async fn all_wrong_names_are_reported_together(db: Db) {

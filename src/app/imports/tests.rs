@@ -231,7 +231,7 @@ async fn the_error_says_why_a_file_cannot_be_imported() {
         bytes: Vec::new(),
     };
     let denied = test_app.app.import_file(&reader, header("x", "2021-08-31"), nothing, |_| {}, |_| Vec::new()).await;
-    assert_eq!(denied, Err(AppError::Denied(Action::Import)));
+    assert_eq!(denied, Err(AppError::Denied(vec![Action::Import])));
 }
 
 #[tokio::test]

@@ -62,11 +62,16 @@ impl Method {
     /// Checks that one of the caller's roles allows one of the method's actions.
     ///
     /// # Errors
-    /// [`AppError::Denied`] with the first action of the method. [`AppError::Bug`] if the method has no actions.
+    /// [`AppError::Denied`] with the actions of the method. [`AppError::Bug`] if the method has no actions.
     pub(in crate::grpc) fn check(self, caller: &Caller) -> Result<()> {
-        let no_action = || AppError::Bug(format!("{} asks for nothing in the access table", self.name));
-        let first = self.actions.first().ok_or_else(no_action)?;
-        if self.actions.iter().any(|action| caller.may(*action)) { Ok(()) } else { Err(AppError::Denied(*first)) }
+        if self.actions.is_empty() {
+            return Err(AppError::Bug(format!("{} asks for nothing in the access table", self.name)));
+        }
+        if self.actions.iter().any(|action| caller.may(*action)) {
+            Ok(())
+        } else {
+            Err(AppError::Denied(self.actions.to_vec()))
+        }
     }
 }
 
@@ -172,7 +177,7 @@ pub(in crate::grpc) mod tests {
         assert_eq!(method_named("OfferService/GetOffer").check(&caller(Role::ALL)), Ok(()));
         assert_eq!(
             method_named("TermsService/LoadTerms").check(&caller(&[])),
-            Err(AppError::Denied(Action::LoadTerms))
+            Err(AppError::Denied(vec![Action::LoadTerms]))
         );
         let without_actions = Method { actions: &[], ..method_named("OfferService/GetOffer") };
         assert!(matches!(without_actions.check(&caller(Role::ALL)), Err(AppError::Bug(_))));

@@ -50,6 +50,11 @@ pub(in crate::grpc) fn status(error: AppError) -> Status {
                 vec![error_info_with(reason, metadata::for_missing_entities(kind, &ids))],
             )
         }
+        AppError::UnknownName(kind, name, _) => {
+            let reason = ServiceReason::NotFound;
+            let missing = metadata::for_missing_entities(kind, &[name]);
+            with_details(reason.status(), message, vec![error_info_with(reason, missing)])
+        }
         AppError::Refused(refusal) => refusal_status(&refusal),
         AppError::Stale(_) => with_reason_only(ServiceReason::EtagStale),
         AppError::RequestIdReused => with_reason_only(ServiceReason::RequestIdReused),

@@ -14,6 +14,9 @@ pub enum CommandError {
     /// Entities that the command names do not exist: their kind, and the id of each.
     #[error("{0} {ids} does not exist", ids = .1.join(", "))]
     NotFound(EntityKind, Vec<String>),
+    /// A name that the terms do not have: its kind, the name, and the names that they have.
+    #[error("{}", unknown_name(*.0, .1, .2))]
+    UnknownName(EntityKind, String, Vec<String>),
     /// The caller's etag is not the current one.
     #[error("{subject} has changed: etag {given} was given, {current} is current")]
     Stale {
@@ -30,6 +33,16 @@ pub enum CommandError {
     /// A bug, such as state that was not loaded. It should not be reachable.
     #[error("bug: {0}")]
     Bug(&'static str),
+}
+
+/// Says that a name does not exist, and lists the names that do.
+#[must_use]
+pub fn unknown_name(kind: EntityKind, name: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        format!("{kind} {name} does not exist; there is none")
+    } else {
+        format!("{kind} {name} does not exist; there are: {}", known.join(", "))
+    }
 }
 
 impl CommandError {

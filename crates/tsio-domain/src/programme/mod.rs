@@ -24,7 +24,7 @@ pub use account_days::AccountDays;
 pub use command::Command;
 pub use context::Context;
 pub use decision::{CommandAnswer, Decision};
-pub use error::CommandError;
+pub use error::{CommandError, unknown_name};
 pub use replay::reconstruct::main_event;
 pub use state::{
     EventText, ProgrammeHeader, ProgrammeState, RegisterAnswer, ResponsibleAnswer, TrustAnswer, UnapprovedMovement,

@@ -24,7 +24,7 @@ impl ProgrammeState {
     /// Creates an empty fund. There is at most one fund for each strand and region, and at most one national fund for each strand.
     ///
     /// # Errors
-    /// [`CommandError::NotFound`] for a strand the terms do not have; [`Reason::ProgrammeClosed`], [`Reason::FundExists`].
+    /// [`CommandError::UnknownName`] for a strand the terms do not have; [`Reason::ProgrammeClosed`], [`Reason::FundExists`].
     pub(in crate::programme) fn create_fund(
         &self,
         strand: &StrandId,
@@ -32,7 +32,9 @@ impl ProgrammeState {
         context: &mut Context<'_>,
     ) -> Result<Decision, CommandError> {
         let terms_strand = self.programme.scheme.strand(strand);
-        let binds = terms_strand.ok_or_else(|| CommandError::not_found(EntityKind::Strand, strand))?.funds_bind;
+        let known = || self.programme.scheme.strands().iter().map(|it| it.id.to_string()).collect();
+        let unknown = || CommandError::UnknownName(EntityKind::Strand, strand.to_string(), known());
+        let binds = terms_strand.ok_or_else(unknown)?.funds_bind;
         let exists = self.ledger.fund(strand, region).map(|it| {
             let limit = Limit::plain(LimitKind::Fund, it.subject(), "use that fund");
             Refusal::of(Reason::FundExists, format!("there is one already: {it}"), limit)

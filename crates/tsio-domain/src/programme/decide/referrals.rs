@@ -276,7 +276,8 @@ impl ProgrammeState {
     /// The ground of the terms with this id, and its rule.
     fn ground(&self, id: &str) -> Result<(&RuleId, &Ground), CommandError> {
         let ground = self.programme.scheme.grounds().find(|(_, ground)| ground.id == id);
-        ground.ok_or_else(|| CommandError::not_found(EntityKind::Ground, id))
+        let known = || self.programme.scheme.grounds().map(|(_, ground)| ground.id.clone()).collect();
+        ground.ok_or_else(|| CommandError::UnknownName(EntityKind::Ground, id.to_owned(), known()))
     }
 
     /// The subjects that must have no open referral yet: the subject itself, and every referred school that is its own recipient.

@@ -224,6 +224,7 @@ impl Script {
             Err(CommandError::NotFound(kind, ids)) => {
                 return ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", ")));
             }
+            Err(CommandError::UnknownName(kind, name, _)) => return ("NOT_FOUND".to_owned(), format!("{kind} {name}")),
             Err(fault @ CommandError::Stale { .. }) => return ("STALE".to_owned(), fault.to_string()),
             Err(CommandError::FutureDate(future)) => return ("FUTURE_DATE".to_owned(), future.to_string()),
             Err(CommandError::Bug(bug)) => return ("BUG".to_owned(), bug.to_owned()),

@@ -49,11 +49,10 @@ fn new_script() -> Script {
 
 fn new_referral(subject: ReferralSubject, urns: &[u32], ground: &str, on: &str) -> NewReferral {
     let urns = urns.iter().map(|n| urn(*n)).collect();
-    let (origin, ground, reason) = (ReferralOrigin::SelfIdentified, ground.to_owned(), "they wrote".to_owned());
-    NewReferral { subject, urns, origin, ground, on: day(on), reason }
+    let (ground, reason) = (ground.to_owned(), "they wrote".to_owned());
+    NewReferral { subject, urns, origin: ReferralOrigin::SelfIdentified, ground, on: day(on), reason }
 }
 
-/// A referral of one school.
 fn referral_of(n: u32, ground: &str, on: &str) -> NewReferral {
     new_referral(ReferralSubject::School(urn(n)), &[n], ground, on)
 }
@@ -88,8 +87,9 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, CommandError>) -> (String, usiz
     match result.unwrap_err() {
         CommandError::Refused(refusal) => (refusal.reason.code().to_owned(), refusal.limits.len()),
         CommandError::NotFound(kind, ids) => (format!("NOT_FOUND {kind} {}", ids.join(", ")), 0),
+        CommandError::UnknownName(kind, name, _) => (format!("NOT_FOUND {kind} {name}"), 0),
         CommandError::Stale { .. } => ("STALE".to_owned(), 0),
-        fault @ (CommandError::FutureDate(_) | CommandError::Bug(_)) => unreachable!("{fault}"),
+        other => unreachable!("{other}"),
     }
 }
 

@@ -314,6 +314,7 @@ impl Script {
                 (refusal.reason.code().to_owned(), all)
             }
             Err(CommandError::NotFound(kind, ids)) => ("NOT_FOUND".to_owned(), format!("{kind} {}", ids.join(", "))),
+            Err(CommandError::UnknownName(kind, name, _)) => ("NOT_FOUND".to_owned(), format!("{kind} {name}")),
             Err(fault @ CommandError::Stale { .. }) => ("STALE".to_owned(), fault.to_string()),
             Err(CommandError::FutureDate(future)) => ("FUTURE_DATE".to_owned(), future.to_string()),
             Err(CommandError::Bug(bug)) => unreachable!("{bug}"),
