@@ -12,12 +12,16 @@ use crate::app::terms_cache::LoadedScheme;
 use crate::domain::event::Hash;
 use crate::domain::ids::{Actor, Programme};
 use crate::domain::programme::opening::terms_in_use;
+use crate::domain::refusal::EntityKind;
 use crate::domain::role::{Action, Caller};
-use crate::domain::terms::{Terms, TermsMistake, shipped};
+use crate::domain::terms::{Terms, TermsDifference, TermsMistake, shipped};
 use crate::store::{WriteTx, programmes, register, requests};
 
 /// The most bytes of a terms file. The shipped ones have about 8 KiB.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// The most bytes of a terms file that is only compared, which every caller may ask for.
+const MAX_COMPARED_BYTES: usize = 64 * 1024;
 
 /// A request to load terms.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +36,20 @@ pub struct NewTerms<'a> {
     pub validate_only: bool,
     /// Encodes the stored answer.
     pub encode: fn(&StoredTerms) -> Vec<u8>,
+}
+
+/// Where terms come from that are compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TermsSource {
+    /// Those of a programme.
+    Programme(Programme),
+    /// A text that need not be loaded.
+    Text {
+        /// The name of the file, for messages.
+        file_name: String,
+        /// The text.
+        text: String,
+    },
 }
 
 /// Terms that are stored.
@@ -70,6 +88,47 @@ impl App {
             .into_iter()
             .map(|row| Ok((row.clone(), parse("terms", &row.text)?)))
             .collect()
+    }
+
+    /// The terms of one programme.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`]; [`AppError::UnknownName`] for a programme that has none; [`AppError::Unavailable`].
+    pub async fn get_terms(&self, caller: &Caller, programme: &Programme) -> Result<(programmes::LoadedTerms, Terms)> {
+        authorise(caller, Action::Read)?;
+        let all = programmes::all_terms(self.store()).await?;
+        match all.iter().find(|row| row.programme == *programme) {
+            Some(row) => Ok((row.clone(), parse("terms", &row.text)?)),
+            None => {
+                let known = all.iter().map(|it| it.programme.to_string()).collect();
+                Err(AppError::UnknownName(EntityKind::Programme, programme.to_string(), known))
+            }
+        }
+    }
+
+    /// Compares two terms, each of a programme or of a text.
+    ///
+    /// # Errors
+    /// As [`App::get_terms`]; [`AppError::Invalid`] with every mistake in the texts.
+    pub async fn diff_terms(
+        &self,
+        caller: &Caller,
+        before: &TermsSource,
+        after: &TermsSource,
+    ) -> Result<Vec<TermsDifference>> {
+        let before = self.terms_of_source(caller, before).await?;
+        Ok(before.differences(&self.terms_of_source(caller, after).await?))
+    }
+
+    async fn terms_of_source(&self, caller: &Caller, source: &TermsSource) -> Result<Terms> {
+        match source {
+            TermsSource::Programme(programme) => Ok(self.get_terms(caller, programme).await?.1),
+            TermsSource::Text { file_name, text } => {
+                authorise(caller, Action::Read)?;
+                check_size(text, MAX_COMPARED_BYTES)?;
+                parse(file_name, text)
+            }
+        }
     }
 
     /// Loads the terms of a new programme and begins its record. Returns the encoded answer. Loading the same text again
@@ -136,9 +195,7 @@ impl App {
     /// Stores the terms and begins the programme's record, unless the same text is stored already. Returns the terms, and the
     /// transaction, which the caller commits.
     async fn store_terms(&self, by: &AdoptedBy, file_name: &str, text: &str) -> Result<(WriteTx, StoredTerms)> {
-        if text.len() > MAX_BYTES {
-            return Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {MAX_BYTES} bytes"))]));
-        }
+        check_size(text, MAX_BYTES)?;
         let terms = parse(file_name, text)?;
         let programme = terms.programme().clone();
         let tx = self.begin_write().await?;
@@ -164,6 +221,13 @@ impl App {
         writer::begin_record(&tx, &loaded, by, now).await?;
         Ok((tx, StoredTerms { row, terms, unchanged: false }))
     }
+}
+
+fn check_size(text: &str, most: usize) -> Result<()> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(AppError::Invalid(vec![Violation::new("text", format!("is longer than {most} bytes"))]))
 }
 
 fn parse(file_name: &str, text: &str) -> Result<Terms> {

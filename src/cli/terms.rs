@@ -1,24 +1,55 @@
-//! `tsio terms`: lists the programmes, loads the terms of a new programme, and checks a file of terms.
+//! `tsio terms`: lists the programmes, shows, compares and loads terms, and checks a file of terms.
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
+use super::args::ListOutput;
 use super::errors::Failure;
 use super::import::file_name;
 use super::json::{self, Json, Object};
-use super::output::{self, Output, TableColumn, field_lines, table};
+use super::names::{instant, word};
+use super::output::{self, Output, TableColumn, field_lines, parts, table};
 use super::session::Session;
 use crate::domain;
+use crate::domain::ids::Programme;
 use crate::domain::text::{Lines, forbidden};
-use crate::proto::{ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms};
+use crate::proto::terms_source::Source;
+use crate::proto::{
+    DiffTermsRequest, GetTermsRequest, GetTermsResponse, ListTermsRequest, LoadTermsRequest, LoadTermsResponse, Terms,
+    TermsDifference, TermsSource, TermsValue,
+};
 
 /// A command about terms.
 #[derive(Debug, Subcommand)]
 pub enum TermsCommand {
     /// List the programmes
     #[command(after_help = "Example:\n  tsio terms list --output json")]
-    List,
+    List {
+        #[command(flatten)]
+        output: ListOutput,
+    },
+    /// Show the terms of a programme: every value by its key
+    #[command(after_help = "Example:\n  tsio terms show 2021-22")]
+    Show {
+        /// The programme
+        #[arg(value_name = "PROGRAMME")]
+        name: String,
+    },
+    /// Compare two terms, and say what each difference would mean for a programme in use
+    #[command(
+        after_help = "Examples:\n  tsio terms diff 2021-22 2022-23\n  tsio terms diff 2021-22 terms/2021-22.toml"
+    )]
+    Diff {
+        /// A programme or a terms file
+        #[arg(value_name = "PROGRAMME|FILE")]
+        before: String,
+        /// A programme or a terms file
+        #[arg(value_name = "PROGRAMME|FILE")]
+        after: String,
+        #[command(flatten)]
+        output: ListOutput,
+    },
     /// Load the terms of a new programme
     #[command(after_help = "Example:\n  tsio terms load terms/2022-23.toml")]
     Load {
@@ -73,9 +104,19 @@ fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
 
 pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        TermsCommand::List => {
+        TermsCommand::List { output } => {
             let answer = session.services.terms().list_terms(session.call(ListTermsRequest {})).await?.into_inner();
-            session.print(|| json::list(&answer.terms), || rows(&answer.terms))
+            session.print_list(&answer.terms, &output, json::of, rows)
+        }
+        TermsCommand::Show { name } => {
+            let request = GetTermsRequest { programme: name };
+            let answer = session.services.terms().get_terms(session.call(request)).await?.into_inner();
+            session.print(|| json::of(&answer), || shown(&answer))
+        }
+        TermsCommand::Diff { before, after, output } => {
+            let request = DiffTermsRequest { before: Some(source(before).await?), after: Some(source(after).await?) };
+            let answer = session.services.terms().diff_terms(session.call(request)).await?.into_inner();
+            session.print_list(&answer.differences, &output, json::of, differences)
         }
         TermsCommand::Load { file } => {
             let text = tokio::fs::read_to_string(&file).await.map_err(|error| unreadable(&file, &error))?;
@@ -90,6 +131,44 @@ pub(super) async fn run(command: TermsCommand, session: &Session<'_>) -> Result<
         }
         TermsCommand::Check { file } => check(&file, session.output()),
     }
+}
+
+/// Makes the source of terms: a programme, or else a file, whose text is sent.
+///
+/// # Errors
+/// [`Failure::Local`] if the file cannot be read.
+async fn source(name: String) -> Result<TermsSource, Failure> {
+    if name.parse::<Programme>().is_ok() {
+        return Ok(TermsSource { source: Some(Source::Programme(name)), ..Default::default() });
+    }
+    let path = Path::new(&name);
+    let text = tokio::fs::read_to_string(path).await.map_err(|error| unreadable(path, &error))?;
+    Ok(TermsSource { file_name: file_name(path), source: Some(Source::Text(text)) })
+}
+
+/// Formats terms: when they were loaded, and every value.
+fn shown(answer: &GetTermsResponse) -> String {
+    let terms = answer.terms.clone().unwrap_or_default();
+    let head = field_lines([
+        ("programme", terms.programme),
+        ("loaded", instant(terms.load_time).unwrap_or_default()),
+        ("sha256", terms.sha256),
+    ]);
+    let row = |it: &TermsValue| vec![it.key.clone(), it.value.clone()];
+    parts([head, table(&[TableColumn::Id("KEY"), TableColumn::Text("VALUE")], answer.values.iter().map(row))])
+}
+
+/// Formats differences: a line with the key and what it would mean in use, then a line with each value.
+fn differences(differences: &[TermsDifference]) -> String {
+    if differences.is_empty() {
+        return "no differences".to_owned();
+    }
+    let value = |sign: &str, value: &str| if value.is_empty() { String::new() } else { format!("\n  {sign} {value}") };
+    let lines = differences.iter().map(|it| {
+        let kind = word(it.kind().as_str_name(), "TERMS_DIFFERENCE_KIND_").replace('_', " ");
+        format!("{} ({kind}){}{}", it.key, value("-", &it.before), value("+", &it.after))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn rows(terms: &[Terms]) -> String {

@@ -9,7 +9,12 @@ use super::samples::{
     CREATED, all_files, identify_counts, import_all, run_ok, run_refused_for, start_with_august, summary, text,
 };
 
-both!(the_terms_of_a_programme_never_change, a_new_year_is_a_new_file);
+both!(
+    the_terms_of_a_programme_never_change,
+    a_new_year_is_a_new_file,
+    the_terms_are_shown_with_every_value,
+    two_terms_are_compared
+);
 
 /// Reads the terms file of a programme that is shipped in `terms/`.
 fn shipped(programme: &str) -> String {
@@ -89,8 +94,11 @@ fn check_lines_of_mistakes(server: &Server, folder: &TermsFolder) {
             .map(|field| field.rsplit(':').next().unwrap().parse::<usize>().unwrap_or_else(|_| panic!("{field}")))
             .collect::<Vec<_>>()
     };
-    // An impossible date is a syntax error of TOML. The parser stops there, so the refusal names only this line.
-    assert_eq!(lines_of(&wrong), [line_of(&wrong, "claims_until")]);
+    // An impossible date is a syntax error of TOML. What can be read beside it is checked, but not against the rest.
+    let mut lines = lines_of(&wrong);
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines, ["claims_until", "share ", "day_rate"].map(|start| line_of(&wrong, start)));
     let wrong = wrong.replacen("claims_until   = 2023-02-30", "claims_until   = 2023-02-28", 1);
     let mut lines = lines_of(&wrong);
     lines.sort_unstable();
@@ -174,4 +182,82 @@ async fn a_new_year_is_a_new_file(db: Db) {
     assert!(identify_counts(&made)[CREATED] > 0, "{made}");
     assert_eq!(summary(&server, "2021-22")[1], 38, "the counts of 2021-22 have not changed");
     run_refused_for(&server, "NOT_FOUND", &["eligibility", "summary", "--programme", "1999-00"]);
+}
+
+async fn the_terms_are_shown_with_every_value(db: Db) {
+    let server = Server::start(&db);
+    let shown = run_ok(&server, &["terms", "show", "2021-22"]);
+    assert_eq!((&shown["programme"], &shown["text"]), (&json!("2021-22"), &json!(shipped("2021-22"))));
+    let value = |key: &str| {
+        let values = shown["values"].as_array().unwrap();
+        values.iter().find(|it| it["key"] == key).map(|it| text(it, "value"))
+    };
+    let rows = [
+        ("two_people_above", "£50,000"),
+        ("recipients.standalone.caps.nle", "3 days"),
+        ("recipients.mat.caps.nle", "5 days"),
+        ("strands.nle.day_rate", "£600"),
+        // The file leaves these out.
+        ("stage_days.first_contact", "10"),
+        ("approvals_expire_days", "30"),
+    ];
+    for (key, expected) in rows {
+        assert_eq!(value(key).as_deref(), Some(expected), "{key}");
+    }
+    let error = run_refused_for(&server, "NOT_FOUND", &["terms", "show", "2030-31"]);
+    assert_eq!(text(&error, "message"), "programme 2030-31 does not exist; there are: 2021-22, 2022-23");
+}
+
+async fn two_terms_are_compared(db: Db) {
+    let server = Server::start(&db);
+    let diff = |before: &str, after: &str| {
+        let differences = run_ok(&server, &["terms", "diff", before, after]);
+        let row = |it: &serde_json::Value| json!([it["key"], it["before"], it["after"], it["kind"]]);
+        differences.as_array().unwrap().iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(diff("2021-22", "2021-22"), [json!(null); 0]);
+    let years = diff("2021-22", "2022-23");
+    for expected in [
+        json!(["programme", "2021-22", "2022-23", "not_allowed"]),
+        json!(["contact_until", "2022-10-31", "no limit", "at_once"]),
+        json!(["recipients.standalone.caps.nle", "3 days", "10 days", "later_offers"]),
+        json!(["recipients.standalone.caps.credit", "£10,000", null, "later_offers"]),
+        json!([
+            "recipients.mat.rules",
+            "E1_RI_IN_YEAR, E2_RI_TWICE_ON_ENTRY, E3_EXCEPTIONAL",
+            "T1_TRUST_IMPROVEMENT, E3_EXCEPTIONAL",
+            "later_offers"
+        ]),
+        json!(["rules.T1_TRUST_IMPROVEMENT.share", null, "1/2", "later_offers"]),
+    ] {
+        assert!(years.contains(&expected), "{expected}: {years:#?}");
+    }
+    // A file is compared without being loaded.
+    let folder = TermsFolder::new();
+    let later = shipped("2021-22").replacen("claims_until   = 2022-12-31", "claims_until   = 2023-01-31", 1).replacen(
+        "[strands.nle]",
+        "[stage_days]\nclose = 14\n\n[strands.nle]",
+        1,
+    );
+    let file = folder.write("later.toml", &later);
+    assert_eq!(
+        diff("2021-22", &file),
+        [
+            json!(["claims_until", "2022-12-31", "2023-01-31", "at_once"]),
+            json!(["stage_days.close", "30", "14", "at_once"])
+        ]
+    );
+    assert_eq!(
+        diff(&file, "2021-22"),
+        [
+            json!(["claims_until", "2023-01-31", "2022-12-31", "not_allowed"]),
+            json!(["stage_days.close", "14", "30", "at_once"])
+        ]
+    );
+    let wrong = folder.write("wrong.toml", &later.replacen("close = 14", "close = 0", 1));
+    let error = run_refused_for(&server, "FIELD_VIOLATIONS", &["terms", "diff", "2021-22", &wrong]);
+    let field = format!("wrong.toml:{}", line_of(&later, "close = 14"));
+    assert_eq!(error["violations"][0]["field"], json!(field));
+    run_refused_for(&server, "NOT_FOUND", &["terms", "diff", "2021-22", "2030-31"]);
+    run_refused_for(&server, "FILE_UNREADABLE", &["terms", "diff", "2021-22", "/no/such/file.toml"]);
 }

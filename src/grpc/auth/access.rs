@@ -77,6 +77,8 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("RegisterService/ListAreas",                 &[A::Read]),
     ("TermsService/ListTerms",                    &[A::Read]),
     ("TermsService/LoadTerms",                    &[A::LoadTerms]),
+    ("TermsService/GetTerms",                     &[A::Read]),
+    ("TermsService/DiffTerms",                    &[A::Read]),
     ("WorkService/ListDue",                       &[A::Read]),
     ("WorkService/SummariseOffers",               &[A::Read]),
 ];

@@ -95,6 +95,8 @@ const CASES: &[(&str, &str)] = &[
     ("RegisterService/ListAreas",                 ALL),
     ("TermsService/ListTerms",                    ALL),
     ("TermsService/LoadTerms",                    "a"),
+    ("TermsService/GetTerms",                     ALL),
+    ("TermsService/DiffTerms",                    ALL),
     ("WorkService/ListDue",                       ALL),
     ("WorkService/SummariseOffers",               ALL),
 ];

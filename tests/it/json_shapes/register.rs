@@ -21,6 +21,8 @@ pub(super) fn terms(shapes: &mut Shapes) {
     shapes.run(&["terms", "list"]);
     shapes.run(&["terms", "load", &file]);
     shapes.run(&["terms", "check", &file]);
+    shapes.run(&["terms", "show", "2021-22"]);
+    shapes.run(&["terms", "diff", "2021-22", "2022-23"]);
 }
 
 /// September, March and June: an unknown entry position is decided, and eligible schools become blocked, closed or not

@@ -14,6 +14,7 @@ mod stage_times;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod values;
 
 use serde::Serialize;
 
@@ -26,6 +27,7 @@ pub use model::{
     StrandUnit, Test, TrustTest,
 };
 pub use stage_times::{Stage, StageTimes};
+pub use values::{DifferenceKind, TermsDifference, TermsValue};
 
 /// Returns the terms that are part of the program: the name and text of each file, oldest year first.
 #[must_use]
@@ -81,8 +83,8 @@ impl Terms {
     /// Reads a terms file.
     ///
     /// # Errors
-    /// Every mistake of the file, in the order of the lines. If the syntax is wrong, the list has only the mistakes of
-    /// syntax.
+    /// Every mistake of the file, in the order of the lines. If the syntax is wrong somewhere, the parts that can be read are
+    /// checked each for itself, and not against each other.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, Vec<TermsMistake>> {
         parse::terms(file_name, text)
     }

@@ -36,10 +36,7 @@ pub(super) fn terms(file: &str, text: &str) -> Result<Terms, Vec<TermsMistake>> 
     let (root, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         let line = error.span().map_or(1, |span| report.line(&span));
-        report.add(line, error.message());
-    }
-    if !errors.is_empty() {
-        return Err(report.finish());
+        report.add_syntax_mistake(line, error.message());
     }
     let terms = read_root(TermsTable::new("", 1, root.get_ref(), &report), &mut report);
     let mistakes = report.finish();
@@ -75,6 +72,9 @@ fn read_root(mut root: TermsTable<'_>, report: &mut MistakeReport<'_>) -> Option
     let (providers, also) =
         root.table("accredited_providers", report).map_or_else(Default::default, |t| providers(t, report));
     root.finish(report);
+    if report.has_syntax_mistakes() {
+        return None;
+    }
 
     check::dates(&dates, &rules, report);
     check::providers(&providers, &strands, report);

@@ -23,23 +23,35 @@ pub(super) struct Located<T> {
 /// Collects the mistakes of a file, with their lines.
 pub(super) struct MistakeReport<'a> {
     file: &'a str,
-    text: &'a str,
+    /// The index of each line feed in the text.
+    line_feeds: Vec<usize>,
     mistakes: Vec<TermsMistake>,
+    /// Whether a part of the file could not be read. Then a missing field is no mistake of its own.
+    has_syntax_mistakes: bool,
 }
 
 impl<'a> MistakeReport<'a> {
-    pub(super) const fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, mistakes: Vec::new() }
+    pub(super) fn new(file: &'a str, text: &str) -> Self {
+        let line_feeds = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(index, _)| index).collect();
+        Self { file, line_feeds, mistakes: Vec::new(), has_syntax_mistakes: false }
     }
 
     /// Returns the line, from 1, on which a span of the text begins.
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.as_bytes().iter().take(span.start);
-        before.filter(|byte| **byte == b'\n').count().saturating_add(1)
+        self.line_feeds.partition_point(|index| *index < span.start).saturating_add(1)
     }
 
     pub(super) fn add(&mut self, line: usize, reason: impl Into<String>) {
         self.mistakes.push(TermsMistake { file: self.file.to_owned(), line, reason: reason.into() });
+    }
+
+    pub(super) fn add_syntax_mistake(&mut self, line: usize, reason: impl Into<String>) {
+        self.has_syntax_mistakes = true;
+        self.add(line, reason);
+    }
+
+    pub(super) const fn has_syntax_mistakes(&self) -> bool {
+        self.has_syntax_mistakes
     }
 
     /// Returns the mistakes in the order of their lines.
@@ -93,7 +105,7 @@ impl<'t> TermsTable<'t> {
     /// Takes a field out of the table. A missing field is reported.
     fn take_required(&mut self, key: &str, report: &mut MistakeReport<'_>) -> Option<TermsField<'t>> {
         let field = self.take(key);
-        if field.is_none() {
+        if field.is_none() && !report.has_syntax_mistakes() {
             report.add(self.line, format!("{} is missing", self.path(key)));
         }
         field
@@ -263,8 +275,12 @@ impl<'t> TermsTable<'t> {
         Some(Located { value: DateRange { from: from.value, to: to.value }, line: from.line })
     }
 
-    /// Reports each field that is left as an unknown key.
+    /// Reports each field that is left as an unknown key. Beside wrong syntax none is reported, because the parser may have put the
+    /// field into another table.
     pub(super) fn finish(self, report: &mut MistakeReport<'_>) {
+        if report.has_syntax_mistakes() {
+            return;
+        }
         for field in &self.fields_left {
             report.add(field.line, format!("{} is not a known key", self.path(field.key)));
         }

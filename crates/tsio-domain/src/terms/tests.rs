@@ -174,6 +174,26 @@ fn bad_syntax_is_reported_with_its_lines() {
 }
 
 #[test]
+fn what_can_be_read_is_checked_beside_wrong_syntax() {
+    let (text, wrong) = edited_text("\"publication\"", "\"post\"", "judgement_date");
+    let text = text.replacen("two_people_above = \"£50,000\"", "two_people_above = = 5", 1);
+    let text = text.replacen("name       = \"National leader of governance\"\n", "", 1);
+    let syntax = text.lines().position(|line| line.starts_with("two_people_above")).unwrap() + 1;
+    let mistakes = Terms::parse("x.toml", &text).expect_err("two mistakes");
+    let lines: std::collections::BTreeSet<usize> = mistakes.iter().map(|mistake| mistake.line).collect();
+    // The name of the strand is missing too. It is reported once the syntax is right, because the parser may have skipped it.
+    assert_eq!(lines, [wrong, syntax].into(), "{mistakes:#?}");
+}
+
+#[test]
+fn a_brace_that_is_missing_makes_no_key_unknown() {
+    let open = "year           = { from = 2021-09-01, to = 2022-08-31 }";
+    let (text, _) = edited_text(open, "year           = { from = 2021-09-01, to = 2022-08-31", "year ");
+    let mistakes = Terms::parse("x.toml", &text).expect_err("the brace is missing");
+    assert!(mistakes.iter().all(|it| !it.reason.contains("known key")), "{mistakes:#?}");
+}
+
+#[test]
 fn a_strand_that_needs_a_provider_requires_at_least_one() {
     let start = shipped_text().find("names = [").unwrap();
     let text = format!("{}names = []\n", &shipped_text()[..start]);
