@@ -18,14 +18,16 @@ use super::json;
 use super::output;
 use super::session::{PAGE, Session, every_page};
 use super::view::imports::{self, FileOutcome};
-use crate::proto::{GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest};
+use crate::proto::{
+    CheckWithdrawalRequest, GetImportRequest, ImportHeader, ImportOutcome, ListImportsRequest, WithdrawImportRequest,
+};
 
 /// The options of an import, for all files of one command.
 #[derive(Debug, Default, Args)]
 pub struct UploadOptions {
-    /// The as-at date of the files: the date whose state they show
+    /// The as-at date of the files: the date whose state they show; required unless each file has its own
     #[arg(long, value_name = "DATE", value_parser = date)]
-    as_at: String,
+    as_at: Option<String>,
     /// The id of the import that the file replaces; with one file only
     #[arg(long, value_name = "IMPORT")]
     replaces: Option<String>,
@@ -53,11 +55,13 @@ pub enum ImportCommand {
         #[command(flatten)]
         options: UploadOptions,
     },
-    /// Import one monthly file of Ofsted: management information, latest inspections
-    #[command(after_help = "Example:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run")]
+    /// Import monthly files of Ofsted: management information, latest inspections
+    #[command(after_help = "Examples:\n  tsio import ofsted month.csv.gz --as-at 2021-11-30 --dry-run\n  \
+                            tsio import ofsted october.csv=2021-10-31 november.csv=2021-11-30")]
     Ofsted {
-        /// The file, plain or gzip
-        file: PathBuf,
+        /// The files, plain or gzip, in any order; each may have its as-at date, as FILE=DATE
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// The options of the import
         #[command(flatten)]
         options: UploadOptions,
@@ -81,27 +85,46 @@ pub enum ImportCommand {
         /// The id of the import
         id: String,
         /// The reason
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
+        #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only list the offers that the withdrawal would affect, and change nothing
+        #[arg(long)]
+        dry_run: bool,
     },
+}
+
+/// Checks the arguments of a command, before the server is called.
+///
+/// # Errors
+/// As [`dated_files`].
+pub(super) fn check(command: &ImportCommand) -> Result<(), Failure> {
+    match command {
+        ImportCommand::Register { files, options } | ImportCommand::Ofsted { files, options } => {
+            dated_files(files.clone(), options).map(drop)
+        }
+        ImportCommand::List(_) | ImportCommand::Show { .. } | ImportCommand::Withdraw { .. } => Ok(()),
+    }
 }
 
 pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         ImportCommand::Register { files, options } => {
-            if options.replaces.is_some() && files.len() > 1 {
-                return Err(Failure::Usage("--replaces goes with one file".to_owned()));
-            }
+            let files = dated_files(files, &options)?;
             let mut outcomes = Vec::with_capacity(files.len());
-            for (index, path) in files.into_iter().enumerate() {
-                let outcome = upload::register(session, &path, header(session, index, &path, &options)).await;
-                outcomes.push((path, outcome));
+            for (index, file) in files.into_iter().enumerate() {
+                let outcome = upload::register(session, &file.path, header(session, index, &file, &options)).await;
+                outcomes.push((file.path, outcome));
             }
             report(session, outcomes)
         }
-        ImportCommand::Ofsted { file, options } => {
-            let outcome = upload::ofsted(session, &file, header(session, 0, &file, &options)).await;
-            report(session, vec![(file, outcome)])
+        ImportCommand::Ofsted { files, options } => {
+            let files = dated_files(files, &options)?;
+            let mut outcomes = Vec::with_capacity(files.len());
+            for (index, file) in files.into_iter().enumerate() {
+                let outcome = upload::ofsted(session, &file.path, header(session, index, &file, &options)).await;
+                outcomes.push((file.path, outcome));
+            }
+            report(session, outcomes)
         }
         ImportCommand::List(ListQuery { filter, order_by, output: how }) => {
             let first_request = ListImportsRequest { page_size: PAGE, filter, order_by, ..Default::default() };
@@ -118,9 +141,14 @@ pub(super) async fn run(command: ImportCommand, session: &Session<'_>) -> Result
             let answer = session.services.register().get_import(request).await?.into_inner();
             session.print(|| json::of(&answer), || imports::detail(&answer))
         }
-        ImportCommand::Withdraw { id, reason } => {
-            let request =
-                WithdrawImportRequest { request_id: session.request_id(), import_id: id, reason, ..Default::default() };
+        ImportCommand::Withdraw { id, dry_run: true, .. } => {
+            let request = session.call(CheckWithdrawalRequest { import_id: id });
+            let answer = session.services.register().check_withdrawal(request).await?.into_inner();
+            session.print(|| json::of(&answer), || imports::would_affect(&answer.affected_offers))
+        }
+        ImportCommand::Withdraw { id, reason, dry_run: false } => {
+            let (request_id, reason) = (session.request_id(), reason.unwrap_or_default());
+            let request = WithdrawImportRequest { request_id, import_id: id, reason, ..Default::default() };
             let answer = session.services.register().withdraw_import(session.call(request)).await?.into_inner();
             session.print(|| json::of(&answer), || imports::withdrawn(&answer))
         }
@@ -132,12 +160,41 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
+/// A file with its as-at date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DatedFile {
+    path: PathBuf,
+    as_at: String,
+}
+
+/// Finds the as-at date of each file: that of `FILE=DATE`, otherwise that of `--as-at`. An existing file may have `=` in its name.
+///
+/// # Errors
+/// [`Failure::Usage`] for files without a date, for a date that cannot be read, and for `--replaces` with several files.
+fn dated_files(files: Vec<PathBuf>, options: &UploadOptions) -> Result<Vec<DatedFile>, Failure> {
+    if options.replaces.is_some() && files.len() > 1 {
+        return Err(Failure::Usage("--replaces goes with one file".to_owned()));
+    }
+    let (mut dated, mut mistakes) = (Vec::with_capacity(files.len()), Vec::new());
+    for file in files {
+        let text = file.to_string_lossy().into_owned();
+        let own = text.rsplit_once('=').filter(|_| !file.exists());
+        match (own.map(|(path, day)| (path, date(day))), &options.as_at) {
+            (Some((path, Ok(as_at))), _) => dated.push(DatedFile { path: PathBuf::from(path), as_at }),
+            (Some((path, Err(why))), _) => mistakes.push(format!("the date of {path} {why}")),
+            (None, Some(as_at)) => dated.push(DatedFile { path: file, as_at: as_at.clone() }),
+            (None, None) => mistakes.push(format!("{text} has no date: add --as-at DATE, or write {text}=DATE")),
+        }
+    }
+    if mistakes.is_empty() { Ok(dated) } else { Err(Failure::Usage(mistakes.join("; "))) }
+}
+
 /// Makes the header of an upload. `index` is the index of the file in its command. The size is set when the file is opened.
-fn header(session: &Session<'_>, index: usize, path: &Path, options: &UploadOptions) -> ImportHeader {
+fn header(session: &Session<'_>, index: usize, file: &DatedFile, options: &UploadOptions) -> ImportHeader {
     ImportHeader {
         request_id: session.request_id_of(index),
-        file_name: file_name(path),
-        as_at: options.as_at.clone(),
+        file_name: file_name(&file.path),
+        as_at: file.as_at.clone(),
         size_bytes: 0,
         validate_only: options.dry_run,
         replaces: options.replaces.clone().unwrap_or_default(),

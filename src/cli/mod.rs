@@ -168,6 +168,7 @@ async fn dispatch(
     match &command {
         ClientCommand::Offers(command) => offers::check(command)?,
         ClientCommand::Awards(command) => awards::check(command)?,
+        ClientCommand::Import(command) => import::check(command)?,
         ClientCommand::Terms(TermsCommand::Check { file }) => return terms::check(file, global.output),
         _ => {}
     }

@@ -133,8 +133,6 @@ fn wrong_usage_exits_2() {
         tsio offers
         tsio nonsense
         tsio import register --as-at 2022-03-31
-        tsio import register groups.csv
-        tsio import ofsted a.csv b.csv --as-at 2021-11-30
         tsio import ofsted a.csv --as-at 11/30/2021
         tsio import ofsted a.csv --as-at 2021-11-31
         tsio import ofsted a.csv --as-at 2021-9-1

@@ -76,6 +76,10 @@ async fn two_people_withdraw_an_import(db: Db) {
     let wrong = text(&import(&server, wrong_date), "import_id");
     assert_eq!(identify(&server), [3, 0, 18, 0, 0, 5]);
 
+    let check = as_person("ann", "administrator", &["import", "withdraw", &wrong, "--dry-run"]);
+    let would_be_affected = run_ok(&server, &check)["affected_offers"].clone();
+    assert_eq!(run_ok(&server, &["approvals", "list"]), json!([]), "the check opened an approval");
+    run_refused_for(&server, "ROLE_MISSING", &as_person("carol", "case-officer", &check[4..]));
     let ask = |actor| as_person(actor, "administrator", &["import", "withdraw", &wrong, "--reason", "wrong date"]);
     let approval = text(&run_filed(&server, &ask("ann")), "approval");
     // The repeated call opens no second approval.
@@ -95,6 +99,8 @@ async fn two_people_withdraw_an_import(db: Db) {
     assert_eq!(summary(&server, "2021-22")[1], 31);
 
     let answer = run_ok(&server, &give("bob", "administrator"));
+    assert_eq!(answer["affected_offers"], would_be_affected, "the check listed other offers");
+    run_refused_for(&server, "IMPORT_NOT_LANDED", &check);
     assert_eq!(
         (&answer["approval"]["state"], &answer["import"]["state"]),
         (&"carried_out".into(), &"withdrawn".into())

@@ -265,16 +265,41 @@ impl App {
         Ok(Withdrawn { approval, import, affected })
     }
 
-    /// Computes the statement of an approval to withdraw an import: the offers that the withdrawal would affect. Inside the
-    /// transaction the import is withdrawn for the computation and then restored.
+    /// Finds the offers that the withdrawal of an import would affect, and writes nothing.
+    ///
+    /// # Errors
+    /// [`AppError::Denied`]; [`AppError::NotFound`]; `Reason::ImportNotLanded`; [`AppError::Unavailable`].
+    pub async fn affected_by_withdrawal(&self, caller: &Caller, id: ImportId) -> Result<Vec<AffectedOffer>> {
+        authorise(caller, Action::Import)?;
+        let (app, caller) = (self.clone(), caller.clone());
+        let task = async move {
+            let tx = app.locked().await?;
+            let import = get_landed(&tx, id).await;
+            let (tx, import) = tx.continue_if_ok(import).await?;
+            let affected = app.affected_without(&tx, &caller, &import).await;
+            let (tx, affected) = tx.continue_if_ok(affected).await?;
+            tx.rollback().await?;
+            Ok(affected)
+        };
+        run_to_end(task).await
+    }
+
+    /// Computes the statement of an approval to withdraw an import: the offers that the withdrawal would affect.
     async fn compute_statement(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Statement> {
+        let affected = self.affected_without(tx, caller, import).await?;
+        Ok(Statement::Import { offers: affected.iter().map(|it| it.offer).collect() })
+    }
+
+    /// Finds the offers that the withdrawal of an import would affect. Inside the transaction the import is withdrawn for the
+    /// computation and then restored.
+    async fn affected_without(&self, tx: &WriteTx, caller: &Caller, import: &Import) -> Result<Vec<AffectedOffer>> {
         let withdrawn =
             Import { state: ImportState::Withdrawn, withdrawn_by: Some(caller.actor.clone()), ..import.clone() };
         store::imports::put(tx, &[&withdrawn]).await?;
         tx.use_custom_plans().await?;
         let affected = eligibility::affected(self, tx).await?;
         store::imports::put(tx, &[import]).await?;
-        Ok(Statement::Import { offers: affected.iter().map(|it| it.offer).collect() })
+        Ok(affected)
     }
 }
 

@@ -59,6 +59,44 @@ fn problems_are_lines_that_editors_can_open() {
     assert_eq!(lines, ["m.csv: note: first\\u000asecond"]);
 }
 
+#[test]
+fn a_file_has_its_own_date_or_that_of_the_command() -> std::io::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let odd_name = dir.path().join("a=2021-01-01");
+    std::fs::write(&odd_name, "x")?;
+    let odd_name = odd_name.to_string_lossy().into_owned();
+    let dated = |names: &[&str], as_at: Option<&str>| {
+        let options = UploadOptions { as_at: as_at.map(ToOwned::to_owned), ..UploadOptions::default() };
+        let files = dated_files(names.iter().map(PathBuf::from).collect(), &options);
+        files.map(|files| files.into_iter().map(|it| (it.path.display().to_string(), it.as_at)).collect::<Vec<_>>())
+    };
+    let pairs = |list: &[(&str, &str)]| {
+        list.iter().map(|(path, day)| ((*path).to_owned(), (*day).to_owned())).collect::<Vec<_>>()
+    };
+    let rows = [
+        (vec!["a.csv"], Some("2021-11-30"), pairs(&[("a.csv", "2021-11-30")])),
+        (
+            vec!["a.csv=2021-10-31", "b.csv=30/11/2021"],
+            None,
+            pairs(&[("a.csv", "2021-10-31"), ("b.csv", "2021-11-30")]),
+        ),
+        (
+            vec!["a.csv=2021-10-31", "b.csv"],
+            Some("2021-11-30"),
+            pairs(&[("a.csv", "2021-10-31"), ("b.csv", "2021-11-30")]),
+        ),
+        (vec![odd_name.as_str()], Some("2021-11-30"), pairs(&[(&odd_name, "2021-11-30")])),
+        (vec!["x=y/a.csv=2021-10-31"], None, pairs(&[("x=y/a.csv", "2021-10-31")])),
+    ];
+    for (names, as_at, expected) in rows {
+        assert_eq!(dated(&names, as_at).ok(), Some(expected), "{names:?}");
+    }
+    let mistakes = dated(&["a.csv", "b.csv=soon", "c.csv=2021-10-31"], None);
+    let Err(Failure::Usage(text)) = mistakes else { panic!("{mistakes:?}") };
+    assert!(text.contains("a.csv has no date") && text.contains("the date of b.csv must be a date"), "{text}");
+    Ok(())
+}
+
 /// The request id of the command line in [`upload`].
 const REQUEST_ID: &str = "6f1c8a52-30c5-4c3e-9d9e-0a4f5e6b7c8d";
 
@@ -70,13 +108,9 @@ async fn upload(fake: &FakeServer, path: PathBuf, index: usize) -> (Result<Impor
     let request_id_used = OnceLock::new();
     let outcome = async {
         let session = Session::open(&cli.global, &request_id_used).await?;
-        let options = UploadOptions {
-            as_at: "2021-11-30".to_owned(),
-            dry_run: true,
-            day_first: true,
-            ..UploadOptions::default()
-        };
-        let header = header(&session, index, &path, &options);
+        let options = UploadOptions { dry_run: true, day_first: true, ..UploadOptions::default() };
+        let file = DatedFile { path: path.clone(), as_at: "2021-11-30".to_owned() };
+        let header = header(&session, index, &file, &options);
         upload::ofsted(&session, &path, header).await
     };
     (outcome.await, request_id_used.get().copied())

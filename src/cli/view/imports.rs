@@ -140,6 +140,11 @@ pub(in crate::cli) fn affected(offers: &[AffectedOffer]) -> String {
     table_if_any(&columns, offers, row)
 }
 
+/// Formats the offers that a withdrawal would affect.
+pub(in crate::cli) fn would_affect(offers: &[AffectedOffer]) -> String {
+    if offers.is_empty() { "no open offer would be affected".to_owned() } else { affected(offers) }
+}
+
 /// Formats a withdrawn import, and the offers that its withdrawal affects.
 pub(in crate::cli) fn withdrawn(answer: &WithdrawImportResponse) -> String {
     parts(answer.import.iter().map(brief).chain([affected(&answer.affected_offers)]))

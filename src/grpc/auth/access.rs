@@ -69,6 +69,7 @@ pub const TABLE: &[(&str, &[Action])] = &[
     ("RegisterService/ListImports",               &[A::Read]),
     ("RegisterService/GetImport",                 &[A::Read]),
     ("RegisterService/WithdrawImport",            &[A::Import]),
+    ("RegisterService/CheckWithdrawal",           &[A::Import]),
     ("RegisterService/ListSchools",               &[A::Read]),
     ("RegisterService/GetSchool",                 &[A::Read]),
     ("RegisterService/PlaceSchool",               &[A::Place]),

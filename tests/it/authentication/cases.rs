@@ -87,6 +87,7 @@ const CASES: &[(&str, &str)] = &[
     ("RegisterService/ListImports",               ALL),
     ("RegisterService/GetImport",                 ALL),
     ("RegisterService/WithdrawImport",            "a"),
+    ("RegisterService/CheckWithdrawal",           "a"),
     ("RegisterService/ListSchools",               ALL),
     ("RegisterService/GetSchool",                 ALL),
     ("RegisterService/PlaceSchool",               "a"),

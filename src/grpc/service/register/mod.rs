@@ -17,11 +17,12 @@ use crate::grpc::message::conversion;
 use crate::grpc::message::fields::{Fields, page_size, token};
 use crate::proto::register_service_server::RegisterService;
 use crate::proto::{
-    GetImportRequest, GetImportResponse, GetSchoolRequest, GetSchoolResponse, GetTrustRequest, GetTrustResponse,
-    GiveApprovalRequest, GiveApprovalResponse, ImportRegisterRequest, ImportRegisterResponse, ListAreasRequest,
-    ListAreasResponse, ListImportsRequest, ListImportsResponse, ListSchoolsRequest, ListSchoolsResponse,
-    ListTrustsRequest, ListTrustsResponse, PlaceSchoolRequest, PlaceSchoolResponse, Placement, WithdrawImportRequest,
-    WithdrawImportResponse, import_register_request, import_register_response,
+    CheckWithdrawalRequest, CheckWithdrawalResponse, GetImportRequest, GetImportResponse, GetSchoolRequest,
+    GetSchoolResponse, GetTrustRequest, GetTrustResponse, GiveApprovalRequest, GiveApprovalResponse,
+    ImportRegisterRequest, ImportRegisterResponse, ListAreasRequest, ListAreasResponse, ListImportsRequest,
+    ListImportsResponse, ListSchoolsRequest, ListSchoolsResponse, ListTrustsRequest, ListTrustsResponse,
+    PlaceSchoolRequest, PlaceSchoolResponse, Placement, WithdrawImportRequest, WithdrawImportResponse,
+    import_register_request, import_register_response,
 };
 
 /// The service.
@@ -81,6 +82,16 @@ impl RegisterService for Register {
             let request = call.identity_of_parts(request, &[id.0.as_bytes(), reason.as_bytes()]);
             let validate_only = call.message.validate_only;
             decode(&self.app.withdraw_import(&call.caller, (request, id), &reason, validate_only).await?)
+        })
+        .await
+    }
+
+    async fn check_withdrawal(&self, request: Request<CheckWithdrawalRequest>) -> Reply<CheckWithdrawalResponse> {
+        unary(request, async |call| {
+            let id = Fields::check(|fields| fields.parse("import_id", &call.message.import_id))?;
+            let affected = self.app.affected_by_withdrawal(&call.caller, id).await?;
+            let affected_offers = affected.iter().map(conversion::affected_offer).collect();
+            Ok(CheckWithdrawalResponse { affected_offers })
         })
         .await
     }
