@@ -7,7 +7,8 @@ use super::dates::date;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
-use super::session::{PAGE, Session, every_page};
+use super::output::remark;
+use super::session::{PAGE, Session, pages_up_to};
 use super::view::due as view;
 use crate::proto::{DueKind, ListDueRequest};
 
@@ -48,12 +49,16 @@ pub(super) async fn run(args: DueArgs, session: &Session<'_>) -> Result<(), Fail
         page_size: PAGE,
         page_token: String::new(),
     };
-    let items = every_page(async |page_token| {
+    let items = pages_up_to(session.row_limit(&args.output), async |page_token| {
         let request = ListDueRequest { page_token, ..first_request.clone() };
         let answer = session.services.work().list_due(session.call(request)).await?.into_inner();
         Ok((answer.items, answer.next_page_token))
     });
-    let (items, programme) = (items.await?, session.named_programme());
+    let ((items, has_more), programme) = (items.await?, session.named_programme());
     let with_command = |it: &_| json::of(it).with("command", view::command(it, programme));
-    session.print_list(&items, &args.output, with_command, |items| view::rows(items, programme))
+    session.print_list(&items, &args.output, with_command, |items| view::rows(items, programme))?;
+    if has_more {
+        remark("there are more: --limit 0");
+    }
+    Ok(())
 }

@@ -23,9 +23,7 @@ impl Session<'_> {
         json: impl Fn(&T) -> Object,
         table: impl FnOnce(&[T]) -> String,
     ) -> Result<(), Failure> {
-        let is_for_terminal = !args.csv && self.output() == Output::Table && output::is_terminal();
-        let limit = args.limit.or(is_for_terminal.then_some(TERMINAL_ROWS)).filter(|limit| *limit > 0);
-        let printed = limit.and_then(|limit| rows.get(..limit)).unwrap_or(rows);
+        let printed = self.row_limit(args).and_then(|limit| rows.get(..limit)).unwrap_or(rows);
         // The ids are those of whole rows.
         if self.output() != Output::Id && (args.csv || !args.columns.is_empty()) {
             let objects: Vec<Object> = printed.iter().map(json).collect();
@@ -37,6 +35,12 @@ impl Session<'_> {
             output::remark(&format!("{more} more: --limit 0"));
         }
         Ok(())
+    }
+
+    /// The most rows to print; `None` for all.
+    pub(super) fn row_limit(&self, args: &ListOutput) -> Option<usize> {
+        let is_for_terminal = !args.csv && self.output() == Output::Table && output::is_terminal();
+        args.limit.or(is_for_terminal.then_some(TERMINAL_ROWS)).filter(|limit| *limit > 0)
     }
 
     /// Prints the selected columns of a list, or all columns.

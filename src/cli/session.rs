@@ -167,6 +167,27 @@ pub(super) async fn every_page<T>(
     Ok(items)
 }
 
+/// Reads the items of a list as [`every_page`] does, but not more pages than are needed for `limit` items; `None` for all. Returns at
+/// most `limit` items, and whether there are more.
+///
+/// # Errors
+/// The first error of `read_page`.
+pub(super) async fn pages_up_to<T>(
+    limit: Option<usize>,
+    mut read_page: impl AsyncFnMut(String) -> Result<(Vec<T>, String), Failure>,
+) -> Result<(Vec<T>, bool), Failure> {
+    let (mut items, mut token) = read_page(String::new()).await?;
+    let is_enough = |count: usize| limit.is_some_and(|limit| count > limit);
+    while !token.is_empty() && !is_enough(items.len()) {
+        let (more_items, next_token) = read_page(token).await?;
+        items.extend(more_items);
+        token = next_token;
+    }
+    let has_more = is_enough(items.len());
+    items.truncate(limit.unwrap_or(usize::MAX));
+    Ok((items, has_more))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +205,30 @@ mod tests {
         });
         assert_eq!(items.await.ok(), Some(vec![1, 2, 3]));
         assert_eq!(requested_tokens, ["", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn no_more_pages_are_read_than_the_limit_needs() {
+        let pages = [vec![1, 2], vec![3, 4], vec![5]];
+        // the limit, the items, whether there are more, the pages that are read
+        let rows = [
+            (None, vec![1, 2, 3, 4, 5], false, 3),
+            (Some(1), vec![1], true, 1),
+            (Some(2), vec![1, 2], true, 2),
+            (Some(4), vec![1, 2, 3, 4], true, 3),
+            (Some(5), vec![1, 2, 3, 4, 5], false, 3),
+            (Some(9), vec![1, 2, 3, 4, 5], false, 3),
+        ];
+        for (limit, expected, has_more, read) in rows {
+            let mut count = 0;
+            let items = pages_up_to(limit, async |_| {
+                let page = pages[count].clone();
+                count += 1;
+                Ok((page, if count < pages.len() { count.to_string() } else { String::new() }))
+            });
+            assert_eq!(items.await.ok(), Some((expected, has_more)), "{limit:?}");
+            assert_eq!(count, read, "{limit:?}");
+        }
     }
 
     #[tokio::test]

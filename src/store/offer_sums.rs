@@ -9,7 +9,7 @@ use crate::domain::time::Micros;
 use crate::store::db::bulk_sql::select_rows;
 use crate::store::db::row::{Row as _, row};
 
-/// The columns by which offers are grouped, besides the moment at which they were made.
+/// The columns by which offers are grouped. A figure with days is also grouped by the moment at which the offers were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OfferGrouping {
     /// By region.
@@ -20,6 +20,8 @@ pub struct OfferGrouping {
     pub assignee: bool,
     /// By kind of recipient.
     pub recipient_kind: bool,
+    /// By the moment at which the offers were made.
+    pub made_at: bool,
     /// Each offer is a group of its own.
     pub offer: bool,
 }
@@ -39,7 +41,7 @@ row! {
         /// The offer.
         pub offer: Option<OfferId>,
         /// When the offers were made.
-        pub made_at: Micros,
+        pub made_at: Option<Micros>,
     }
 }
 
@@ -98,6 +100,7 @@ pub async fn sums(
     let conn = from.at();
     let mut values = Values::default();
     let conditions = offers.conditions(&conn, &mut values);
+    let parts = figure.parts();
     let chosen = |is_chosen: bool, column: &'static str| if is_chosen { column } else { "NULL" };
     let columns = [
         chosen(grouping.region, "o.region"),
@@ -105,23 +108,27 @@ pub async fn sums(
         chosen(grouping.assignee, "o.assignee"),
         chosen(grouping.recipient_kind, "o.recipient_kind"),
         chosen(grouping.offer, "o.id"),
-        "o.made_at",
+        chosen(grouping.made_at || parts.day != "NULL", "o.made_at"),
     ];
-    let parts = figure.parts();
     let mut group_by: Vec<&str> = columns.into_iter().filter(|it| *it != "NULL").collect();
     group_by.extend([parts.day, parts.word].into_iter().filter(|it| *it != "NULL"));
     let aliases = OfferGroup::names();
     let aliased: Vec<String> =
         columns.iter().zip(aliases.split(", ")).map(|(column, name)| format!("{column} AS {name}")).collect();
     let [first, drawn, released] = parts.sums.map(|it| format!("CAST({it} AS bigint)"));
+    // Without columns to group by, an aggregate has one row, also if nothing was found: its sums are NULL then, and it is left out.
+    let group_by = if group_by.is_empty() {
+        " HAVING COUNT(*) > 0".to_owned()
+    } else {
+        format!(" GROUP BY {}", group_by.join(", "))
+    };
     let sql = format!(
-        "SELECT {}, {} AS day, {} AS word, {first}, {drawn}, {released} FROM offers o {} WHERE {conditions} AND {} GROUP BY {}",
+        "SELECT {}, {} AS day, {} AS word, {first}, {drawn}, {released} FROM offers o {} WHERE {conditions} AND {}{group_by}",
         aliased.join(", "),
         parts.day,
         parts.word,
         parts.join,
         parts.condition,
-        group_by.join(", "),
     );
     select_rows(&conn, &sql, values.0, Ok).await
 }

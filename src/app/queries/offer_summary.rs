@@ -175,6 +175,7 @@ impl App {
             state: by(SummaryDimension::State),
             assignee: by(SummaryDimension::Assignee),
             recipient_kind: by(SummaryDimension::RecipientKind),
+            made_at: by(SummaryDimension::Month),
             offer: by(SummaryDimension::LocalAuthority),
         };
         let mut table = SummaryTable { with_month: by(SummaryDimension::Month), areas, rows: BTreeMap::new() };
@@ -232,7 +233,7 @@ struct SummaryTable {
 impl SummaryTable {
     /// Adds the sums of a group.
     fn add(&mut self, figure: OfferFigure, sums: &OfferSums) {
-        let made = made_on(sums.group().made_at);
+        let made = sums.group().made_at.map_or(Date::MIN, made_on);
         let key = self.key(sums.group(), made);
         let row = self.rows.entry(key.clone()).or_insert_with(|| OfferSummary { key, ..OfferSummary::default() });
         let day = sums.day.unwrap_or(made);
