@@ -16,16 +16,18 @@ use self::args::{ContactArgs, ListArgs};
 pub(super) use self::change::warn;
 use super::errors::Failure;
 use super::json::{self, Json};
-use super::output::parts;
+use super::output::{parts, remark};
 use super::session::{PAGE, Session, every_page};
 use super::view::offers as view;
 use crate::proto::{
     BatchGetOffersRequest, ContactOffersRequest, ContactedOffer, GetOfferRequest, IdentifyOffersRequest,
-    ListOfferEventsRequest, ListOffersRequest, OfferState,
+    ListOfferEventsRequest, ListOffersRequest, Offer, OfferState, Party,
 };
 
 /// The number of offers in one batch: the most that the server accepts.
 const BATCH_SIZE: usize = 100;
+/// The most offers of one contact: the most that the server accepts.
+const MOST_CONTACTED: usize = 500;
 /// The page size of events: the largest that the server allows.
 const EVENTS_PAGE_SIZE: i32 = 1000;
 
@@ -101,6 +103,7 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
         region: args.region.unwrap_or_default(),
         assignee,
         search: args.search.unwrap_or_default(),
+        local_authority: args.local_authority.unwrap_or_default(),
         page_size: PAGE,
         filter: args.filter.unwrap_or_default(),
         order_by: args.order_by.unwrap_or_default(),
@@ -115,17 +118,54 @@ async fn list(args: ListArgs, session: &Session<'_>) -> Result<(), Failure> {
     session.print_list(&offers, &args.output, view::row_json, view::rows)
 }
 
+/// The offers that list a school of a local authority and wait for a contact with this party: the responsible body has not been
+/// contacted yet, or it has been and the school of a standalone offer has not.
+async fn waiting_for_contact(code: i32, party: Party, session: &Session<'_>) -> Result<Vec<String>, Failure> {
+    let (state, filter) = match party {
+        Party::School => (OfferState::Contacted, "recipient_kind = STANDALONE"),
+        Party::ResponsibleBody | Party::Unspecified => (OfferState::Identified, ""),
+    };
+    let first_request = ListOffersRequest {
+        programme: session.programme(),
+        state: state.into(),
+        local_authority: code,
+        filter: filter.to_owned(),
+        page_size: PAGE,
+        ..Default::default()
+    };
+    let offers = every_page(async |page_token| {
+        let request = ListOffersRequest { page_token, ..first_request.clone() };
+        let answer = session.services.offers().list_offers(session.call(request)).await?.into_inner();
+        Ok((answer.offers, answer.next_page_token))
+    });
+    let is_contacted = |offer: &Offer| offer.contacts.iter().any(|it| it.party() == party && it.corrected_by == 0);
+    let waiting: Vec<String> = offers.await?.into_iter().filter(|it| !is_contacted(it)).map(|it| it.offer).collect();
+    if waiting.len() > MOST_CONTACTED {
+        let message = format!("{} offers wait there; one command records at most {MOST_CONTACTED}", waiting.len());
+        return Err(Failure::Usage(message));
+    }
+    Ok(waiting)
+}
+
 /// Records a contact for one or several offers, and prints the changed offers.
 async fn contact(args: ContactArgs, session: &Session<'_>) -> Result<(), Failure> {
     let urn = args.urn.unwrap_or_default();
     let etag = args.etag.unwrap_or_default();
+    let offers = match args.local_authority {
+        Some(code) => waiting_for_contact(code, args.party, session).await?,
+        None => args.offers,
+    };
+    if offers.is_empty() {
+        remark("no offer there waits for this contact");
+        return session.print(|| Json::List(Vec::new()), String::new);
+    }
     let request = ContactOffersRequest {
         request_id: session.request_id(),
-        offers: args.offers.into_iter().map(|offer| ContactedOffer { offer, urn, etag: etag.clone() }).collect(),
+        offers: offers.into_iter().map(|offer| ContactedOffer { offer, urn, etag: etag.clone() }).collect(),
         party: args.party.into(),
         date: args.on,
         note: args.note.text(),
-        validate_only: false,
+        validate_only: args.dry_run,
     };
     let answer = session.services.offers().contact_offers(session.call(request)).await?.into_inner();
     warn(&answer.warnings);

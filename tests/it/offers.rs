@@ -12,7 +12,8 @@ both!(
     contacts_come_in_order,
     accepted_then_closed,
     offers_are_found_by_filter_and_search,
-    notes_regions_etags_and_request_ids_of_an_offer
+    notes_regions_etags_and_request_ids_of_an_offer,
+    one_command_contacts_a_local_authority
 );
 
 /// The gRPC code of a refusal by a rule of the scheme.
@@ -359,4 +360,47 @@ fn check_request_ids(server: &Server, offer: &str) {
     {
         assert_eq!(cli(server, wrong).code, 2, "{wrong:?}");
     }
+}
+
+async fn one_command_contacts_a_local_authority(db: Db) {
+    let server = start_with_august(&db);
+    let recipients = |args: &[&str]| {
+        let list = run_ok(&server, &[&["offers", "list", "--order-by", "name"], args].concat());
+        let mut found = super::samples::numbers(&list, "recipient");
+        found.sort_unstable();
+        found
+    };
+    // 910045 (LA 330) and 910047 (LA 383) are on the offer to trust 90001.
+    for (code, expected) in [
+        ("391", vec![910_002, 910_028, 910_044]),
+        ("330", vec![90_001, 910_001]),
+        ("383", vec![90_001, 900_001, 910_005]),
+        ("999", vec![]),
+    ] {
+        assert_eq!(recipients(&["--local-authority", code]), expected, "{code}");
+    }
+    let contact = |code: &'static str, party: &'static str, more: &[&'static str]| {
+        let args = ["offers", "contact", "--local-authority", code, "--party", party, "--on", "2021-09-13"];
+        let mut changed = super::samples::numbers(&run_ok(&server, &[&args[..], more].concat()), "recipient");
+        changed.sort_unstable();
+        changed
+    };
+    let everybody = [910_002, 910_028, 910_044];
+    assert_eq!(contact("391", "responsible-body", &["--dry-run"]), everybody);
+    assert_eq!(recipients(&["--state", "contacted"]), [0; 0]);
+    // No school there waits yet, because the responsible bodies come first.
+    assert_eq!(contact("391", "school", &[]), [0; 0]);
+    assert_eq!(contact("391", "responsible-body", &[]), everybody);
+    assert_eq!(recipients(&["--state", "contacted"]), everybody);
+    assert_eq!(contact("391", "responsible-body", &[]), [0; 0]);
+    assert_eq!(contact("391", "school", &[]), everybody);
+    assert_eq!(contact("391", "school", &[]), [0; 0]);
+    // The school of a trust's offer has to be named.
+    assert_eq!(contact("330", "responsible-body", &[]), [90_001, 910_001]);
+    assert_eq!(contact("330", "school", &[]), [910_001]);
+    let elsewhere = ["--actor", "carol", "--roles", "case-officer", "--regions", "South-West England"];
+    let list = ["offers", "list", "--local-authority", "391"];
+    assert_eq!(run_ok(&server, &[&elsewhere[..], &list].concat()), json!([]));
+    let both = ["offers", "contact", "910001", "--local-authority", "330", "--party", "school", "--on", "2021-09-13"];
+    assert_eq!(cli(&server, &both).code, 2);
 }

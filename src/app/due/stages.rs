@@ -3,13 +3,13 @@
 use super::{DueItem, DueKey, Search, stages_of};
 use crate::app::Result;
 use crate::app::clock::{moment, start_of_day};
+use crate::app::register::in_local_authority;
 use crate::domain::Date;
 use crate::domain::due::{DueStage, due_date, since_date};
 use crate::domain::ids::Urn;
 use crate::domain::offer::Recipient;
 use crate::store::due::{OpenStage, StageItem, StageQuery, StageStart, stages};
 use crate::store::offers::OfferSearch;
-use crate::store::register;
 
 /// A day before every stage.
 const FIRST_DAY: Date = Date::from_ymd_opt(1900, 1, 1).unwrap();
@@ -31,8 +31,7 @@ impl Search<'_> {
     async fn schools_of_local_authority(&self) -> Result<Option<Vec<Urn>>> {
         let Some(la) = self.query.local_authority else { return Ok(None) };
         let urns: Vec<Urn> = self.listed.iter().map(|it| it.urn).collect();
-        let schools = register::schools(self.snapshot, &urns).await?;
-        Ok(Some(schools.into_values().filter(|it| it.la == Some(la)).map(|it| it.urn).collect()))
+        Ok(Some(in_local_authority(self.snapshot, &urns, la).await?))
     }
 
     fn stage_query(&self, stage: DueStage) -> StageQuery {

@@ -5,11 +5,11 @@ mod reader;
 use std::collections::{BTreeSet, HashMap};
 
 use super::retry::with_retry;
-use super::{App, AppError, Result, authorise, eligibility};
+use super::{App, AppError, Result, authorise, eligibility, register};
 use crate::domain::Date;
 use crate::domain::award::Award;
 use crate::domain::event::Seq;
-use crate::domain::ids::{OfferId, Programme, Urn};
+use crate::domain::ids::{LaCode, OfferId, Programme, Urn};
 use crate::domain::ledger::Account;
 use crate::domain::offer::Offer;
 use crate::domain::refusal::EntityKind;
@@ -17,9 +17,10 @@ use crate::domain::role::{Action, Caller, Reach};
 use crate::domain::terms::Terms;
 use crate::store::db::condition::Condition;
 use crate::store::db::page::Page;
+use crate::store::due::{OffersWithSchools, listed_schools};
 use crate::store::events::{EventField, Recorded, Text};
-use crate::store::offers::OfferPageQuery;
-use crate::store::{self, events, offers, programmes};
+use crate::store::offers::{OfferFilter, OfferPageQuery, OfferSearch};
+use crate::store::{self, ReadTx, events, offers, programmes};
 pub(super) use reader::OfferReader;
 
 /// An offer with its awards and caps.
@@ -170,7 +171,23 @@ impl App {
         found.ok_or_else(|| AppError::not_found(EntityKind::Offer, id))
     }
 
-    /// A page of a programme's offers within the caller's reach.
+    /// The schools on offers of a programme that are in a local authority by the newest register.
+    async fn schools_in(
+        &self,
+        snapshot: &ReadTx,
+        reach: &Reach,
+        requested: &OfferPageQuery<'_>,
+        la: LaCode,
+    ) -> Result<Vec<Urn>> {
+        let OfferFilter { state, region, .. } = *requested.filter;
+        let search =
+            OfferSearch { programme: requested.programme, reach, state, region, assignee: None, schools: None };
+        let listed = listed_schools(snapshot, &search, OffersWithSchools::All).await?;
+        let urns: Vec<Urn> = listed.iter().map(|it| it.urn).collect();
+        register::in_local_authority(snapshot, &urns, la).await
+    }
+
+    /// A page of a programme's offers within the caller's reach. With a local authority, only those that list a school there.
     ///
     /// # Errors
     /// [`AppError::NotFound`] for an unknown programme; [`AppError::Denied`].
@@ -179,10 +196,20 @@ impl App {
         caller: &Caller,
         today: Date,
         requested: &OfferPageQuery<'_>,
+        local_authority: Option<LaCode>,
     ) -> Result<Vec<Offer>> {
         authorise(caller, Action::Read)?;
         self.terms(requested.programme).await?;
-        let mut page = offers::page(self.store(), &caller.reach(Action::Read), requested).await?;
+        let reach = caller.reach(Action::Read);
+        let mut page = match local_authority {
+            None => offers::page(self.store(), &reach, requested).await?,
+            Some(la) => {
+                let snapshot = self.snapshot().await?;
+                let schools = Some(self.schools_in(&snapshot, &reach, requested, la).await?);
+                let filter = OfferFilter { schools, ..requested.filter.clone() };
+                offers::page(&snapshot, &reach, &OfferPageQuery { filter: &filter, ..requested.clone() }).await?
+            }
+        };
         self.set_current_responsible_bodies(&mut page, today).await?;
         Ok(page)
     }

@@ -83,6 +83,12 @@ pub(crate) async fn one_school(
     school.ok_or_else(|| AppError::not_found(EntityKind::School, urn))
 }
 
+/// Those of these schools that are in a local authority by the newest register.
+pub(crate) async fn in_local_authority(from: &dyn Readable, urns: &[Urn], la: LaCode) -> Result<Vec<Urn>> {
+    let schools = store::register::schools(from, urns).await?;
+    Ok(schools.into_values().filter(|it| it.la == Some(la)).map(|it| it.urn).collect())
+}
+
 /// Loads a trust and the URNs of its schools in the newest register, the lowest URN first.
 ///
 /// # Errors

@@ -59,7 +59,8 @@ pub enum OffersCommand {
     Watch(WatchArgs),
     /// Record a contact with one party of one or several offers: of all, or of none
     #[command(after_help = "Examples:\n  tsio offers contact $A $B --party responsible-body --on 2021-10-04\n  \
-                      tsio offers contact $A --party school --urn 103150 --on 2021-10-05 --note \"by phone\"")]
+                      tsio offers contact $A --party school --urn 103150 --on 2021-10-05 --note \"by phone\"\n  \
+                      tsio offers contact --local-authority 330 --party responsible-body --on today --dry-run")]
     Contact(ContactArgs),
     /// A command that changes one offer.
     #[command(flatten)]
@@ -221,6 +222,9 @@ pub struct ListArgs {
     /// Only assigned to this person; `-` for offers without an assignee
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub(super) assignee: Option<String>,
+    /// Only offers that list a school of this local authority
+    #[arg(long, value_name = "CODE", value_parser = clap::value_parser!(i32).range(100..=999))]
+    pub(super) local_authority: Option<i32>,
     /// Part of the recipient's or a school's name, or a whole URN or UID
     #[arg(long, value_name = "TEXT")]
     pub(super) search: Option<String>,
@@ -257,9 +261,16 @@ pub struct WatchArgs {
 /// The arguments of `tsio offers contact`.
 #[derive(Debug, Args)]
 pub struct ContactArgs {
-    /// The ids of the offers
-    #[arg(required = true, value_name = "OFFER")]
+    /// The offers: ids, endings, URNs of their schools, or `uid:2345`
+    #[arg(required_unless_present = "local_authority", value_name = "OFFER")]
     pub(super) offers: Vec<String>,
+    /// Instead of naming offers: all that wait for this contact and list a school of this local authority. With
+    /// `--party school` only offers to schools, not those to trusts
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["offers", "urn", "etag"], value_parser = clap::value_parser!(i32).range(100..=999))]
+    pub(super) local_authority: Option<i32>,
+    /// Only show what would change, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// The party that was contacted
     #[arg(long, value_parser = choice::<Party>())]
     pub(super) party: Party,

@@ -2,7 +2,7 @@
 
 use super::texts;
 use crate::app::{AppError, Result, Violation};
-use crate::domain::ids::{Programme, RequestId, Uid, Urn};
+use crate::domain::ids::{LaCode, Programme, RequestId, Uid, Urn};
 use crate::domain::ledger::Amount;
 use crate::domain::money::{HalfDays, Pence};
 use crate::domain::text::with_line_feeds;
@@ -134,6 +134,15 @@ impl Fields {
             self.add_violation(field, format!("{number} is not a URN (5 or 6 digits)"));
         }
         urn
+    }
+
+    /// Checks the code of a local authority; `None` for 0, or if it is wrong.
+    pub(in crate::grpc) fn local_authority(&mut self, field: &str, code: i32) -> Option<LaCode> {
+        let found = u16::try_from(code).ok().and_then(LaCode::new);
+        if found.is_none() && code != 0 {
+            self.add_violation(field, format!("must be a code of three digits, got {code}"));
+        }
+        found
     }
 
     /// Checks a group UID.

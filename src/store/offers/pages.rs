@@ -8,14 +8,15 @@ use sea_orm::{
 };
 
 use super::{with_parts, with_version, within_reach, without_parts};
-use crate::domain::ids::{OfferId, Programme};
+use crate::domain::ids::{OfferId, Programme, Urn};
 use crate::domain::offer::Offer;
 use crate::domain::offer::lifecycle::State;
 use crate::domain::region::Region;
 use crate::domain::role::Reach;
+use crate::store::db::bulk_sql::number_in;
 use crate::store::db::condition::{Comparison, Condition, Operand, compare, contains_text};
 use crate::store::db::entity::record::{offer, offer_school};
-use crate::store::{Readable, Result};
+use crate::store::{Conn, Readable, Result};
 
 /// Which offers a page shows: those that meet all conditions that are set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct OfferFilter {
     pub assignee: Option<Option<String>>,
     /// Part of the recipient's or a school's name (any case), or a whole URN or UID.
     pub search: Option<String>,
+    /// That list one of these schools.
+    pub schools: Option<Vec<Urn>>,
     /// The caller's filter.
     pub condition: Option<Condition<OfferField>>,
 }
@@ -100,7 +103,11 @@ pub struct OfferPageQuery<'a> {
 /// A page of offers within reach.
 pub async fn page(from: &dyn Readable, reach: &Reach, query: &OfferPageQuery<'_>) -> Result<Vec<Offer>> {
     let conn = from.at();
-    let rows = with_version(select_page(reach, query)).all(&conn.db).await?;
+    let mut find = select_page(reach, query);
+    if let Some(urns) = &query.filter.schools {
+        find = find.filter(lists_one_of(&conn, urns));
+    }
+    let rows = with_version(find).all(&conn.db).await?;
     let order: Vec<OfferId> = rows.iter().map(|row| OfferId(row.offer.id)).collect();
     let offers = if query.parts { with_parts(&conn, rows).await? } else { without_parts(rows)? };
     let mut offers: HashMap<OfferId, Offer> = offers.into_iter().collect();
@@ -199,6 +206,17 @@ fn lists_school(number: i64) -> SimpleExpr {
             .and_where(offer_school::Column::Urn.eq(number))
             .to_owned(),
     )
+}
+
+/// The condition that an offer lists one of these schools.
+fn lists_one_of(conn: &Conn<'_>, urns: &[Urn]) -> SimpleExpr {
+    let urns: Vec<i64> = urns.iter().map(|urn| i64::from(urn.get())).collect();
+    let listing = Query::select()
+        .column(offer_school::Column::OfferId)
+        .from(offer_school::Entity)
+        .and_where(number_in(conn, offer_school::Column::Urn, &urns))
+        .to_owned();
+    offer::Column::Id.in_subquery(listing)
 }
 
 /// The condition that the search text of an offer contains a text, or that the text is the number of its recipient or of one of

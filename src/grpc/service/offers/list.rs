@@ -75,8 +75,10 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
             actor => fields.parse("assignee", actor).map(|actor: Actor| Some(actor.to_string())),
         },
         search: fields.note("search", &message.search),
+        schools: None,
         condition: filter::read(&mut fields, COLUMNS, &message.filter),
     };
+    let local_authority = fields.local_authority("local_authority", message.local_authority);
     let order = filter::order(&mut fields, &ORDERS, &message.order_by);
     let mask = Mask::read(&mut fields, message.read_mask.as_ref(), is_offer_field);
     let (programme, order) = fields.done(programme.zip(order))?;
@@ -96,7 +98,7 @@ pub(super) async fn list(app: &App, call: Call<ListOffersRequest>) -> Result<Lis
         limit,
         parts: with_parts,
     };
-    let page = app.list_offers(&call.caller, call.now.today, &query).await?;
+    let page = app.list_offers(&call.caller, call.now.today, &query, local_authority).await?;
     let next_page_token = token::next(&token_binding, limit, &page, |last| token::named_key(last.id, &last.name));
     let masked = |offer: &Offer| {
         let mut message = conversion::offer(offer);

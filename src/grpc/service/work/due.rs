@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{actor_or_none, local_authority};
+use super::actor_or_none;
 use crate::app::{App, DueQuery, Result};
 use crate::domain::due::DueKind;
 use crate::grpc::message::conversion;
@@ -19,7 +19,7 @@ pub(super) async fn list(app: &App, call: Call<ListDueRequest>) -> Result<ListDu
         let on = if message.date.is_empty() { Some(call.now.today) } else { fields.date("date", &message.date) };
         let region = fields.optional("region", &message.region);
         let owner = actor_or_none(fields, "owner", &message.owner);
-        let local_authority = local_authority(fields, message.local_authority);
+        let local_authority = fields.local_authority("local_authority", message.local_authority);
         let kinds = kinds(fields, message);
         Some((programme?, on?, region, local_authority, owner, kinds))
     })?;

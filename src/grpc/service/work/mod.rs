@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::call::unary;
 use crate::app::App;
-use crate::domain::ids::{Actor, LaCode};
+use crate::domain::ids::Actor;
 use crate::grpc::message::fields::Fields;
 use crate::proto::work_service_server::WorkService;
 use crate::proto::{ListDueRequest, ListDueResponse, SummariseOffersRequest, SummariseOffersResponse};
@@ -31,15 +31,6 @@ impl WorkService for Work {
     ) -> std::result::Result<Response<SummariseOffersResponse>, Status> {
         unary(request, async |call| summary::summarise(&self.0, call).await).await
     }
-}
-
-/// Reads the code of a local authority; `None` for 0, or if it is wrong.
-fn local_authority(fields: &mut Fields, code: i32) -> Option<LaCode> {
-    let found = u16::try_from(code).ok().and_then(LaCode::new);
-    if found.is_none() && code != 0 {
-        fields.add_violation("local_authority", format!("must be a code of three digits, got {code}"));
-    }
-    found
 }
 
 /// Reads the condition that something belongs to an actor, or with `-` to nobody. `None` if the text is empty or wrong.

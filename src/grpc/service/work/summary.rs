@@ -1,6 +1,6 @@
 //! `SummariseOffers`: the dimensions and the conditions of the summary.
 
-use super::{actor_or_none, local_authority};
+use super::actor_or_none;
 use crate::app::{App, Result, SummaryDimension, SummaryQuery};
 use crate::grpc::message::conversion;
 use crate::grpc::message::fields::Fields;
@@ -18,7 +18,7 @@ pub(super) async fn summarise(app: &App, call: Call<SummariseOffersRequest>) -> 
         }
         let region = fields.optional("region", &message.region);
         let assignee = actor_or_none(fields, "assignee", &message.assignee);
-        let local_authority = local_authority(fields, message.local_authority);
+        let local_authority = fields.local_authority("local_authority", message.local_authority);
         Some(SummaryQuery { programme: programme?, by, state, region, assignee, local_authority })
     })?;
     let rows = app.summarise_offers(&call.caller, &query).await?;
