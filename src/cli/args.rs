@@ -188,6 +188,13 @@ pub struct ListQuery {
     pub(super) output: ListOutput,
 }
 
+impl ListOutput {
+    /// The same, with this limit if none is given.
+    pub(super) fn or_limit(self, limit: usize) -> Self {
+        Self { limit: self.limit.or(Some(limit)), ..self }
+    }
+}
+
 /// How a list is printed.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ListOutput {

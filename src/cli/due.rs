@@ -7,7 +7,6 @@ use super::dates::date;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
-use super::output::remark;
 use super::session::{PAGE, Session, pages_up_to};
 use super::view::due as view;
 use crate::proto::{DueKind, ListDueRequest};
@@ -57,8 +56,6 @@ pub(super) async fn run(args: DueArgs, session: &Session<'_>) -> Result<(), Fail
     let ((items, has_more), programme) = (items.await?, session.named_programme());
     let with_command = |it: &_| json::of(it).with("command", view::command(it, programme));
     session.print_list(&items, &args.output, with_command, |items| view::rows(items, programme))?;
-    if has_more {
-        remark("there are more: --limit 0");
-    }
+    session.remark_more(has_more);
     Ok(())
 }

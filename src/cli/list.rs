@@ -37,6 +37,13 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Says on stderr that there are more rows than were read.
+    pub(super) fn remark_more(&self, has_more: bool) {
+        if has_more {
+            output::remark("there are more: --limit 0");
+        }
+    }
+
     /// The most rows to print; `None` for all.
     pub(super) fn row_limit(&self, args: &ListOutput) -> Option<usize> {
         let is_for_terminal = !args.csv && self.output() == Output::Table && output::is_terminal();

@@ -2,10 +2,11 @@
 
 use clap::Subcommand;
 
+use super::args::ListOutput;
 use super::errors::Failure;
 use super::json;
 use super::names::choice;
-use super::session::{PAGE, Session, every_page};
+use super::session::{FOUND_ROWS, Session, page_size_for, pages_up_to};
 use super::view::schools;
 use crate::proto::{GetSchoolRequest, ListSchoolsRequest, PlaceSchoolRequest, Placement};
 
@@ -17,6 +18,8 @@ pub enum SchoolsCommand {
     Find {
         /// A URN, or part of a name; at least 2 characters
         text: String,
+        #[command(flatten)]
+        output: ListOutput,
     },
     /// Show one school with its trusts, judgements and predecessors
     #[command(after_help = "Example:\n  tsio schools show 103150")]
@@ -47,14 +50,19 @@ pub enum SchoolsCommand {
 
 pub(super) async fn run(command: SchoolsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
-        SchoolsCommand::Find { text } => {
-            let all_schools = every_page(async |page_token| {
-                let request = ListSchoolsRequest { search: text.clone(), page_size: PAGE, page_token };
+        SchoolsCommand::Find { text, output } => {
+            let output = output.or_limit(FOUND_ROWS);
+            let limit = session.row_limit(&output);
+            let page_size = page_size_for(limit);
+            let found = pages_up_to(limit, async |page_token| {
+                let request = ListSchoolsRequest { search: text.clone(), page_size, page_token };
                 let answer = session.services.register().list_schools(session.call(request)).await?.into_inner();
                 Ok((answer.schools, answer.next_page_token))
             });
-            let all_schools = all_schools.await?;
-            session.print(|| json::list(&all_schools), || schools::rows(&all_schools))
+            let (found, has_more) = found.await?;
+            session.print_list(&found, &output, json::of, schools::rows)?;
+            session.remark_more(has_more);
+            Ok(())
         }
         SchoolsCommand::Show { urn } => {
             let answer =

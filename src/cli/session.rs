@@ -21,6 +21,14 @@ use crate::config::environment;
 /// The page size of lists: the largest that the server allows.
 pub(super) const PAGE: i32 = 500;
 
+/// The rows that a search prints if no limit is given.
+pub(super) const FOUND_ROWS: usize = 20;
+
+/// The page size with which one request reads the rows to print, and one more to know whether there are more.
+pub(super) fn page_size_for(limit: Option<usize>) -> i32 {
+    limit.and_then(|limit| i32::try_from(limit.saturating_add(1)).ok()).map_or(PAGE, |rows| rows.min(PAGE))
+}
+
 /// The connection of one command.
 pub(super) struct Session<'a> {
     client: Client,

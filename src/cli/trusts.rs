@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::args::ListOutput;
 use super::errors::Failure;
 use super::json;
-use super::session::{PAGE, Session, every_page};
+use super::session::{FOUND_ROWS, Session, page_size_for, pages_up_to};
 use super::view::schools;
 use crate::proto::{GetTrustRequest, ListTrustsRequest};
 
@@ -32,13 +32,18 @@ pub enum TrustsCommand {
 pub(super) async fn run(command: TrustsCommand, session: &Session<'_>) -> Result<(), Failure> {
     match command {
         TrustsCommand::Find { text, output } => {
-            let trusts = every_page(async |page_token| {
-                let request = ListTrustsRequest { search: text.clone(), page_size: PAGE, page_token };
+            let output = output.or_limit(FOUND_ROWS);
+            let limit = session.row_limit(&output);
+            let page_size = page_size_for(limit);
+            let found = pages_up_to(limit, async |page_token| {
+                let request = ListTrustsRequest { search: text.clone(), page_size, page_token };
                 let answer = session.services.register().list_trusts(session.call(request)).await?.into_inner();
                 Ok((answer.trusts, answer.next_page_token))
             });
-            let trusts = trusts.await?;
-            session.print_list(&trusts, &output, json::of, schools::trusts)
+            let (found, has_more) = found.await?;
+            session.print_list(&found, &output, json::of, schools::trusts)?;
+            session.remark_more(has_more);
+            Ok(())
         }
         TrustsCommand::Show { uid } => {
             let answer =

@@ -79,6 +79,7 @@ fn check_lookups(server: &Server) {
     assert_eq!((&found[0]["laestab"], &found[0]["la_code"]), (&json!(3_302_001), &json!(330)));
     assert_eq!(found[0]["region"], "West Midlands");
     assert_eq!(run_ok(server, &["schools", "find", "nobody of that name"]), json!([]));
+    check_order_of_search(server);
     let school = run_ok(server, &["schools", "show", "910040"]);
     check_keys(&school, &["urn", "name", "memberships", "months", "links"]);
     assert_eq!(school["months"][0]["current"]["urn_judged"], 900_010);
@@ -104,6 +105,23 @@ fn check_lookups(server: &Server) {
 }
 
 /// Checks that a person can place a school that no placement rule fits, with a reason. The school then gets an offer.
+/// The beginning of a name counts more than that of a word, and that more than the middle of a word. Then names are in order.
+fn check_order_of_search(server: &Server) {
+    let found = |args: &[&str]| super::samples::numbers(&run_ok(server, &[&["schools", "find"], args].concat()), "urn");
+    // Lowerbeck, a sixth form and Lower School, Foxlow, Mallow, Oxhollow.
+    let low = [910_050, 910_062, 910_044, 910_076, 910_017];
+    assert_eq!(found(&["low"]), low);
+    for limit in 1..low.len() {
+        assert_eq!(found(&["low", "--limit", &limit.to_string()]), low[..limit]);
+    }
+    let answer = super::harness::cli(server, &["schools", "find", "low", "--limit", "2"]);
+    assert!(answer.stderr.contains("there are more: --limit 0"), "{}", answer.stderr);
+    // 20 rows, if no limit is given.
+    assert_eq!(found(&["school"]).len(), 20);
+    assert!(found(&["school", "--limit", "0"]).len() > 20);
+    assert_eq!(found(&["910001"]), [910_001]);
+}
+
 fn check_placing(server: &Server) {
     let place = |urn: &'static str| ["schools", "place", urn, "--kind", "maintained", "--reason", "agreed by phone"];
     let error = run_refused(server, &place("910001"));

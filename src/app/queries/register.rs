@@ -43,8 +43,8 @@ pub struct SearchPage<T, K> {
 }
 
 impl App {
-    /// A page of the schools whose name contains the text, in upper or lower case, or whose URN is the text. Ordered by
-    /// name, then by URN.
+    /// A page of the schools whose name contains the text, in upper or lower case, or whose URN is the text. Names that begin with
+    /// the text come first, then those in which a word begins with it. Each group is ordered by name, then by URN.
     ///
     /// # Errors
     /// [`AppError::Denied`]; [`AppError::Invalid`] for a text of fewer than two characters.

@@ -219,8 +219,17 @@ impl<C> Condition<C> {
 
 /// The condition that a column contains a text literally, without wildcards.
 pub(in crate::store) fn contains_text<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{escaped}%")).escape('\\'))
+    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("%{}%", escaped(text))).escape('\\'))
+}
+
+/// The condition that a column begins with a text literally, without wildcards.
+pub(in crate::store) fn begins_with_text<C: ColumnTrait>(column: C, text: &str) -> SimpleExpr {
+    Expr::col(column.as_column_ref()).like(LikeExpr::new(format!("{}%", escaped(text))).escape('\\'))
+}
+
+/// Escapes the wildcards of LIKE.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
 #[cfg(test)]

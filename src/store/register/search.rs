@@ -3,22 +3,22 @@
 //!
 //! Only the search reads these tables. Names and placements that are shown always come from the files.
 
-use sea_orm::sea_query::{Cond, ExprTrait as _};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _};
+use sea_orm::sea_query::{CaseStatement, Cond, ExprTrait as _, SimpleExpr};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter as _, QueryOrder as _, QuerySelect as _, Select};
 
 use super::{group_type, newest_schools, newest_trusts};
 use crate::domain::ids::{ImportId, Uid, Urn};
 use crate::domain::school::TrustKind;
 use crate::store::db::bulk_sql::{number_in, select_rows, upsert_all};
 use crate::store::db::column_values::{uid, urn};
-use crate::store::db::condition::contains_text;
+use crate::store::db::condition::{begins_with_text, contains_text};
 use crate::store::db::entity::register::{school, trust};
 use crate::store::db::row::row;
 use crate::store::imports::FileKind;
 use crate::store::{Readable, Result, WriteTx};
 
-/// A page of schools whose name contains the text, in any case, or whose URN is the text. In the order of name and URN, each with
-/// its lower-cased name.
+/// A page of schools whose name contains the text, in any case, or whose URN is the text. In the order of [`SearchRank`], name and
+/// URN, each with its lower-cased name.
 pub async fn find_schools(
     from: &dyn Readable,
     text: &str,
@@ -26,16 +26,14 @@ pub async fn find_schools(
     limit: u64,
 ) -> Result<Vec<(String, Urn)>> {
     use school::Column as C;
-    let mut find = school::Entity::find().filter(matches_text(C::Search, C::Urn, text)).limit(limit);
-    if let Some((search, urn)) = after {
-        find = find.filter(comes_after(C::Search, C::Urn, search, urn.get()));
-    }
-    let rows = find.order_by_asc(C::Search).order_by_asc(C::Urn).all(&from.at().db).await?;
-    rows.into_iter().map(|row| Ok((row.search, urn(row.urn)?))).collect()
+    let searched = SearchedText::new(text);
+    let after = after.map(|(search, urn)| (search.as_str(), urn.get()));
+    let find = searched.page(school::Entity::find(), (C::Search, C::Urn), after).limit(limit);
+    find.all(&from.at().db).await?.into_iter().map(|row| Ok((row.search, urn(row.urn)?))).collect()
 }
 
-/// A page of trusts whose name contains the text, in any case, or whose UID is the text. In the order of name and UID, each with
-/// its lower-cased name.
+/// A page of trusts whose name contains the text, in any case, or whose UID is the text. In the order of [`SearchRank`], name and
+/// UID, each with its lower-cased name.
 pub async fn find_trusts(
     from: &dyn Readable,
     text: &str,
@@ -43,24 +41,80 @@ pub async fn find_trusts(
     limit: u64,
 ) -> Result<Vec<(String, Uid)>> {
     use trust::Column as C;
-    let mut find = trust::Entity::find().filter(matches_text(C::Search, C::Uid, text)).limit(limit);
-    if let Some((search, uid)) = after {
-        find = find.filter(comes_after(C::Search, C::Uid, search, uid.get()));
+    let searched = SearchedText::new(text);
+    let after = after.map(|(search, uid)| (search.as_str(), uid.get()));
+    let find = searched.page(trust::Entity::find(), (C::Search, C::Uid), after).limit(limit);
+    find.all(&from.at().db).await?.into_iter().map(|row| Ok((row.search, uid(row.uid)?))).collect()
+}
+
+/// How well a name meets a search: better ones come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum SearchRank {
+    /// The number is the text, or the name begins with it.
+    Begins = 0,
+    /// A later word of the name begins with it.
+    WordBegins = 1,
+    /// The text is in the middle of a word.
+    Contains = 2,
+}
+
+/// What may stand before a word in a name, besides its beginning.
+const BEFORE_WORDS: [&str; 3] = [" ", "-", "("];
+
+/// A text that is searched for, in lower case, and the number that it is, if it is one.
+struct SearchedText {
+    text: String,
+    number: Option<u32>,
+}
+
+impl SearchedText {
+    fn new(text: &str) -> Self {
+        let text = text.trim().to_lowercase();
+        Self { number: text.parse().ok(), text }
     }
-    let rows = find.order_by_asc(C::Search).order_by_asc(C::Uid).all(&from.at().db).await?;
-    rows.into_iter().map(|row| Ok((row.search, uid(row.uid)?))).collect()
-}
 
-fn matches_text<C: ColumnTrait>(search: C, number: C, text: &str) -> Cond {
-    let lower = text.trim().to_lowercase();
-    let has_number = lower.parse::<u32>().ok().map(|parsed| number.eq(i64::from(parsed)));
-    Cond::any().add(contains_text(search, &lower)).add_option(has_number)
-}
+    /// The rank of a lower-cased name that meets the search.
+    fn rank(&self, name: &str, number: u32) -> SearchRank {
+        if self.number == Some(number) || name.starts_with(&self.text) {
+            SearchRank::Begins
+        } else if BEFORE_WORDS.iter().any(|before| name.contains(&format!("{before}{}", self.text))) {
+            SearchRank::WordBegins
+        } else {
+            SearchRank::Contains
+        }
+    }
 
-/// The condition that a row comes after the last row of the page before.
-fn comes_after<C: ColumnTrait>(search: C, number: C, last: &str, last_number: u32) -> Cond {
-    let same_name = search.eq(last).and(number.gt(i64::from(last_number)));
-    Cond::any().add(search.gt(last)).add(same_name)
+    /// The same rank in a query.
+    fn rank_expr<C: ColumnTrait>(&self, name: C, number: C) -> SimpleExpr {
+        let is_number = self.number.map(|parsed| number.eq(i64::from(parsed)));
+        let begins = Cond::any().add(begins_with_text(name, &self.text)).add_option(is_number);
+        let word_begins = BEFORE_WORDS
+            .iter()
+            .fold(Cond::any(), |any, before| any.add(contains_text(name, &format!("{before}{}", self.text))));
+        CaseStatement::new()
+            .case(begins, SearchRank::Begins as i64)
+            .case(word_begins, SearchRank::WordBegins as i64)
+            .finally(SearchRank::Contains as i64)
+            .into()
+    }
+
+    /// Limits a query to what meets the search and comes after the last row of the page before, and orders it.
+    fn page<E: EntityTrait, C: ColumnTrait>(
+        &self,
+        find: Select<E>,
+        (name, number): (C, C),
+        after: Option<(&str, u32)>,
+    ) -> Select<E> {
+        let is_number = self.number.map(|parsed| number.eq(i64::from(parsed)));
+        let mut find = find.filter(Cond::any().add(contains_text(name, &self.text)).add_option(is_number));
+        if let Some((last, last_number)) = after {
+            let rank = self.rank(last, last_number) as i64;
+            let same_name = name.eq(last).and(number.gt(i64::from(last_number)));
+            let same_rank = self.rank_expr(name, number).eq(rank).and(name.gt(last).or(same_name));
+            find = find.filter(Cond::any().add(self.rank_expr(name, number).gt(rank)).add(same_rank));
+        }
+        find.order_by_asc(self.rank_expr(name, number)).order_by_asc(name).order_by_asc(number)
+    }
 }
 
 row! {
@@ -189,4 +243,25 @@ async fn delete_numbers<E: EntityTrait>(tx: &WriteTx, column: E::Column, numbers
         E::delete_many().filter(number_in(&conn, column, numbers)).exec(&conn.db).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_word_counts_more_than_its_middle() {
+        let rows = [
+            ("oak", "oakfield school", SearchRank::Begins),
+            ("oak", "royal oak primary", SearchRank::WordBegins),
+            ("oak", "broad-oak school", SearchRank::WordBegins),
+            ("oak", "school (oak site)", SearchRank::WordBegins),
+            ("oak", "holyoake academy", SearchRank::Contains),
+            ("100001", "an academy", SearchRank::Begins),
+            (" Oak ", "oakfield school", SearchRank::Begins),
+        ];
+        for (text, name, rank) in rows {
+            assert_eq!(SearchedText::new(text).rank(name, 100_001), rank, "{text:?} in {name:?}");
+        }
+    }
 }

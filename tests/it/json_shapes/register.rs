@@ -64,7 +64,7 @@ pub(super) fn lookups(shapes: &mut Shapes) {
     }
     shapes.run(&["eligibility", "explain", "90002", "--trust"]);
     shapes.run(&["eligibility", "changes", "--from", "2021-08-31", "--to", "2021-09-30"]);
-    shapes.run(&["schools", "find", "school"]);
+    shapes.run(&["schools", "find", "school", "--limit", "0"]);
     for urn in ["910001", "910003", "910040", "910048", "910063", "990001", "990002"] {
         shapes.run(&["schools", "show", urn]);
     }
@@ -74,7 +74,7 @@ pub(super) fn lookups(shapes: &mut Shapes) {
     shapes.run(&place("910063", &["maintained"]));
     shapes.run(&place("910064", &["mat", "--trust", "90001"]));
     shapes.run(&["schools", "show", "910064"]);
-    shapes.run(&["trusts", "find", "trust"]);
+    shapes.run(&["trusts", "find", "trust", "--limit", "0"]);
     shapes.run(&["trusts", "show", "90001"]);
     shapes.run(&["trusts", "show", "90002"]);
     shapes.run(&["areas"]);
