@@ -207,6 +207,16 @@ async fn the_files_say_which_schools_need_a_person(db: Db) {
     assert_eq!(blocked["reason"], json!(name));
     let of_changed = due(&server, &["--kind", "recipient-changed"]).remove(0);
     assert_eq!((&of_changed["since"], &of_changed["due"]), (&json!("2022-03-31"), &json!("2022-03-31")));
+    // Another owner's items are not others because of the condition.
+    run_ok(&server, &["offers", "assign", "910042", "--to", "ann"]);
+    let of_owner = |owner: &str| {
+        let items =
+            due(&server, &["--owner", owner, "--kind", "recipient-changed", "--kind", "unplaced", "--kind", "blocked"]);
+        items.iter().map(|it| it["urn"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(of_owner("ann"), [910_042]);
+    let of_nobody = of_owner("-");
+    assert!(!of_nobody.contains(&910_042) && of_nobody.contains(&990_001), "{of_nobody:?}");
     // A command for a person, who has to look at the offer of a trust, and can close that of a school.
     let offer = offer_id(&server, 910_042);
     let close = format!("tsio offers close {} --outcome superseded", &offer[offer.len() - 8..]);

@@ -131,7 +131,8 @@ struct Search<'a> {
     reach: &'a Reach,
     now: Now,
     query: &'a DueQuery,
-    /// The schools of open offers that are searched, if an item of the query needs them.
+    /// The schools of all open offers of the programme, also of those that the caller may not see, if an item of the query needs
+    /// them. Otherwise a school would count as one without an offer.
     listed: Vec<ListedSchool>,
 }
 
@@ -168,7 +169,10 @@ impl App {
         let mut search = Search { snapshot: &snapshot, terms, caller, reach: &reach, now, query, listed: Vec::new() };
         let needs_schools = schools::KINDS.iter().any(|kind| search.includes(*kind));
         if needs_schools || query.local_authority.is_some() {
-            search.listed = listed_schools(&snapshot, &search.offers(), OffersWithSchools::Open).await?;
+            let everywhere = Reach::everything();
+            let all = OfferSearch { reach: &everywhere, region: None, assignee: None, ..search.offers() };
+            let listed = listed_schools(&snapshot, &all, OffersWithSchools::Open).await?;
+            search.listed = listed;
         }
         let mut items = search.stages().await?;
         let referrals = search.open_referrals().await?;

@@ -27,13 +27,24 @@ impl Search<'_> {
 
     /// The findings about schools that the caller may see and the query includes.
     pub(super) fn schools(&self, found: Findings) -> impl Iterator<Item = DueItem> {
-        let included = found.schools.into_iter().filter(|it| self.includes(it.kind) && self.may_see(it));
-        included.map(item).filter(|it| self.meets(it))
+        let included = found.schools.into_iter().filter(|it| self.includes(it.kind));
+        included.filter_map(|it| self.visible(it)).map(item).filter(|it| self.meets(it))
     }
 
-    /// Whether the caller may see a finding. The offers of findings are within reach already.
-    fn may_see(&self, finding: &SchoolFinding) -> bool {
-        finding.offer.is_some() || self.reach.covers_school(finding.region)
+    /// The part of a finding that the caller may see. A finding about an offer belongs to those who may see the offer. A blocked
+    /// school belongs to its own region; an offer that is out of reach is not named.
+    fn visible(&self, finding: SchoolFinding) -> Option<SchoolFinding> {
+        let covers_offer = finding.offer.as_ref().is_some_and(|it| self.reach.covers(it.region, it.assignee.as_ref()));
+        let covers_school = self.reach.covers_school(finding.region);
+        match finding.offer {
+            Some(_) if covers_offer => Some(finding),
+            Some(_) if finding.kind == DueKind::Blocked && covers_school => {
+                let reason = "its predecessor is on an open offer to another recipient".to_owned();
+                Some(SchoolFinding { offer: None, reason, ..finding })
+            }
+            Some(_) => None,
+            None => Some(finding).filter(|_| covers_school),
+        }
     }
 }
 

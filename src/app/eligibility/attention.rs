@@ -54,8 +54,8 @@ pub(crate) struct Findings {
     pub(crate) confirmed: Vec<ReferralId>,
 }
 
-/// Finds them. `listed` are the schools of the open offers that are searched, `referrals` the open referrals. Whether a school has
-/// closed is judged on the given day.
+/// Finds them. `listed` are the schools of all open offers of the programme, `referrals` open referrals. Whether a school has closed
+/// is judged on the given day.
 ///
 /// # Errors
 /// [`crate::app::AppError::Unavailable`].
