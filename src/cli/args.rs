@@ -139,9 +139,9 @@ pub struct MigrateArgs {
 /// The arguments of `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// The database: `sqlite:FILE` or `postgres://...`
+    /// The database: `sqlite:FILE` or `postgres://...` [default: the server is asked to verify its own]
     #[arg(long, value_name = "URL", env = "TSIO_DATABASE", hide_env_values = true)]
-    pub database: String,
+    pub database: Option<String>,
     /// An event's number and hash, to compare with the record
     #[arg(long, value_name = "SEQ:HASH")]
     pub expect: Option<ExpectedHash>,

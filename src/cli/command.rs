@@ -33,7 +33,7 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 filed and waiting for 
 
 /// The trust and school improvement offer
 ///
-/// All commands but serve, migrate, verify, demo and completions call a running server.
+/// All commands but serve, migrate, demo and completions call a running server; verify does unless it is given a database.
 #[derive(Debug, Parser)]
 #[command(name = "tsio", version, after_help = EXAMPLES)]
 pub struct Cli {
@@ -60,7 +60,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  tsio migrate --database postgres://localhost/tsio")]
     Migrate(MigrateArgs),
     /// Recompute the whole record and compare it; exits 1 if there is a difference
-    #[command(after_help = "Examples:\n  tsio verify --database sqlite:tsio.db\n  \
+    #[command(after_help = "Examples:\n  tsio verify\n  tsio verify --database sqlite:tsio.db\n  \
                       tsio verify --database sqlite:tsio.db --programme 2021-22 --expect $SEQUENCE:$HASH")]
     Verify(VerifyArgs),
     /// Run one case from import to close on a new database, and print each step

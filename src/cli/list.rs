@@ -15,19 +15,22 @@ impl Session<'_> {
     /// are printed. Says on stderr how many rows are left out.
     ///
     /// # Errors
-    /// [`Failure::Usage`] for a column that the rows do not have; the output fails.
-    pub(super) fn print_list<T>(
+    /// [`Failure::Usage`] for a column that the rows do not have, and for CSV and another format at once; the output fails.
+    pub(super) fn print_list<T: Default>(
         &self,
         rows: &[T],
         args: &ListOutput,
         json: impl Fn(&T) -> Object,
         table: impl FnOnce(&[T]) -> String,
     ) -> Result<(), Failure> {
+        if args.csv && self.output() != Output::Table {
+            return Err(Failure::Usage("--csv and --output are two formats: use one of them".to_owned()));
+        }
         let printed = self.row_limit(args).and_then(|limit| rows.get(..limit)).unwrap_or(rows);
         // The ids are those of whole rows.
         if self.output() != Output::Id && (args.csv || !args.columns.is_empty()) {
-            let objects: Vec<Object> = printed.iter().map(json).collect();
-            self.print_columns(&objects, args)?;
+            let objects: Vec<Object> = printed.iter().map(&json).collect();
+            self.print_columns(&json(&T::default()), &objects, args)?;
         } else {
             self.print(|| printed.iter().map(json).collect::<Json>(), || table(printed))?;
         }
@@ -50,9 +53,9 @@ impl Session<'_> {
         args.limit.or(is_for_terminal.then_some(TERMINAL_ROWS)).filter(|limit| *limit > 0)
     }
 
-    /// Prints the selected columns of a list, or all columns.
-    fn print_columns(&self, rows: &[Object], args: &ListOutput) -> Result<(), Failure> {
-        let columns = selected_columns(rows, &args.columns)?;
+    /// Prints the selected columns of a list, or all columns. `empty_row` has the columns of all rows.
+    fn print_columns(&self, empty_row: &Object, rows: &[Object], args: &ListOutput) -> Result<(), Failure> {
+        let columns = selected_columns(empty_row, &args.columns)?;
         if args.csv {
             let rows = csv::rows(&columns, rows)?;
             return Ok(output::text(format!("{}{rows}", csv::header(&columns)?).trim_end())?);
@@ -64,18 +67,18 @@ impl Session<'_> {
     }
 }
 
-/// The columns to print: those that are requested, or all keys of the rows.
+/// The columns to print: those that are requested, or all keys of a row.
 ///
 /// # Errors
-/// [`Failure::Usage`] for a column that the rows do not have.
-fn selected_columns<'a>(rows: &'a [Object], requested: &'a [String]) -> Result<Vec<&'a str>, Failure> {
-    let known: Vec<&str> = rows.first().into_iter().flat_map(Object::keys).collect();
+/// [`Failure::Usage`] for a column that a row does not have.
+fn selected_columns<'a>(row: &'a Object, requested: &'a [String]) -> Result<Vec<&'a str>, Failure> {
+    let known: Vec<&str> = row.keys().collect();
     if requested.is_empty() {
         return Ok(known);
     }
     let requested: Vec<&str> = requested.iter().map(|it| it.trim()).collect();
     let unknown: Vec<&str> = requested.iter().copied().filter(|it| !known.contains(it)).collect();
-    if rows.is_empty() || unknown.is_empty() {
+    if unknown.is_empty() {
         return Ok(requested);
     }
     Err(Failure::Usage(format!("no column {}; there are: {}", unknown.join(", "), known.join(", "))))
@@ -91,18 +94,17 @@ mod tests {
 
     #[test]
     fn the_columns_are_those_requested_or_all() {
-        let (rows, requested) = ([row()], ["name", " offer"].map(ToOwned::to_owned));
-        assert_eq!(selected_columns(&rows, &[]).ok(), Some(vec!["offer", "name", "etag"]));
-        assert_eq!(selected_columns(&rows, &requested).ok(), Some(vec!["name", "offer"]));
-        assert_eq!(row().only(&["name", "none"]).cells(), ["St Wilfreda", ""]);
+        let (row, requested) = (row(), ["name", " offer"].map(ToOwned::to_owned));
+        assert_eq!(selected_columns(&row, &[]).ok(), Some(vec!["offer", "name", "etag"]));
+        assert_eq!(selected_columns(&row, &requested).ok(), Some(vec!["name", "offer"]));
+        assert_eq!(row.only(&["name", "none"]).cells(), ["St Wilfreda", ""]);
     }
 
     #[test]
     fn an_unknown_column_is_wrong_usage_and_the_known_ones_are_named() {
         let requested = ["name", "nmae", "x"].map(ToOwned::to_owned);
-        let error = selected_columns(&[row()], &requested).unwrap_err();
+        let row = row();
+        let error = selected_columns(&row, &requested).unwrap_err();
         assert!(matches!(error, Failure::Usage(text) if text == "no column nmae, x; there are: offer, name, etag"));
-        // Without rows the keys are not known.
-        assert_eq!(selected_columns(&[], &requested).ok(), Some(vec!["name", "nmae", "x"]));
     }
 }

@@ -94,7 +94,10 @@ async fn run_command() -> ExitCode {
         Command::Serve(args) => serve::serve(args).await,
         Command::Config(command) => serve::config(&command),
         Command::Migrate(args) => serve::migrate(args).await,
-        Command::Verify(args) => verify::run(args, global.programme.as_deref(), global.output).await,
+        Command::Verify(args) => match verify::run(args, &global).await {
+            Ok(code) => code,
+            Err(failure) => print_failure(&failure, None, &global),
+        },
         Command::Demo(args) => demo::run(args).await,
     }
 }
@@ -119,8 +122,15 @@ fn parse() -> Result<Cli, ExitCode> {
 /// Runs one client command, and prints its answer or its failure. Returns the exit code.
 async fn run(command: ClientCommand, global: &Global) -> ExitCode {
     let request_id_used = OnceLock::new();
-    let Err(failure) = dispatch(command, global, &request_id_used).await else { return ExitCode::SUCCESS };
-    match &failure {
+    match dispatch(command, global, &request_id_used).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => print_failure(&failure, request_id_used.get().copied(), global),
+    }
+}
+
+/// Prints the failure of a command; `request_id` is that of its change, if it has sent one. Returns the exit code.
+fn print_failure(failure: &Failure, request_id: Option<Uuid>, global: &Global) -> ExitCode {
+    match failure {
         Failure::Reported => return ExitCode::from(REFUSED),
         Failure::Usage(message) => {
             output::remark(&format!("error: {message}"));
@@ -128,7 +138,7 @@ async fn run(command: ClientCommand, global: &Global) -> ExitCode {
         }
         Failure::Refused(_) | Failure::Local(..) => {}
     }
-    let error = ErrorView::new(&failure, request_id_used.get().copied());
+    let error = ErrorView::new(failure, request_id);
     if let Some(filed) = error.filed() {
         // A failed write to stdout cannot be reported.
         match global.output {

@@ -25,6 +25,7 @@ fn every_command_that_is_not_about_money_parses() {
         tsio serve --database sqlite:x.db --listen 127.0.0.1:0 --config tsio.toml --migrate
         tsio migrate --database sqlite:x.db
         tsio verify --database sqlite:x.db
+        tsio verify --programme 2021-22
         tsio terms list
         tsio terms load 2022-23.toml
         tsio import register groups.csv --as-at 2022-03-31

@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use tsio::proto::{RecipientKind, VerifyLedgerRequest, VerifyLedgerResponse};
 
 use crate::client::{Client, YEAR, fresh, offer_of_school};
-use crate::harness::{Db, Server, both, tsio};
+use crate::harness::{Db, Server, both, cli, tsio};
 use crate::money::{PROVIDER, Quantity, balances, credit, nle, nlg, npqel, refusal};
 use crate::raw_sql::{RawSql, verified_heads, verified_length, verify};
 use crate::record::check_each_is_named;
+use crate::samples::{as_person, run_refused_for, start_with_august};
 
 both!(
     entries_cannot_be_changed,
@@ -21,6 +22,7 @@ both!(
     a_fund_that_is_empty_again_stays_stored,
     many_verify_at_once,
     a_cancelled_verify_leaves_its_connection_clean,
+    the_command_asks_the_server_if_no_database_is_named,
     an_older_database_has_no_cap_until_an_award,
 );
 
@@ -259,6 +261,20 @@ async fn a_cancelled_verify_leaves_its_connection_clean(db: Db) {
         assert_eq!(client.funds(YEAR).await.len(), 3);
     }
     assert!(verify_ledger(&client).await.sound);
+}
+
+async fn the_command_asks_the_server_if_no_database_is_named(db: Db) {
+    let server = start_with_august(&db);
+    let of_database = tsio(&["--output", "json", "verify", "--database", &db.url()]);
+    let of_server = cli(&server, &["verify"]);
+    assert_eq!((of_server.code, &of_server.json), (0, &of_database.json), "{}", of_server.stderr);
+    let only = cli(&server, &["verify", "--programme", "2021-22"]);
+    assert_eq!(only.json.as_array().map(Vec::len), Some(1), "{}", only.stdout);
+    let head = format!("{}:{}", only.json[0]["sequence"], only.json[0]["hash"].as_str().unwrap());
+    assert_eq!(cli(&server, &["verify", "--programme", "2021-22", "--expect", &head]).code, 0);
+    let wrong = format!("{}:{}", only.json[0]["sequence"], "0".repeat(64));
+    assert_eq!(cli(&server, &["verify", "--programme", "2021-22", "--expect", &wrong]).code, 1);
+    run_refused_for(&server, "ROLE_MISSING", &as_person("carol", "case-officer", &["verify"]));
 }
 
 /// Starts a server, and calls VerifyLedger.

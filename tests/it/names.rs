@@ -237,4 +237,11 @@ async fn a_list_is_printed_as_ids_columns_and_csv(db: Db) {
     let nothing: Value = run_ok(&server, &["offers", "list", "--state", "closed"]);
     assert_eq!(nothing, json!([]));
     assert_eq!(run(&["offers", "list", "--state", "closed", "--output", "id"]).stdout, "");
+    // An empty list has its columns too.
+    let closed = ["offers", "list", "--state", "closed"];
+    let header = run(&[&closed[..], &["--csv"]].concat()).stdout;
+    assert!(header.starts_with("offer,programme,") && header.lines().count() == 1, "{header}");
+    assert_eq!(run(&[&closed[..], &["--csv", "--columns", "nmae"]].concat()).code, 2);
+    let two_formats = run(&[&by_name[..], &["--csv", "--output", "json"]].concat());
+    assert_eq!((two_formats.code, two_formats.stdout.as_str()), (2, ""), "{}", two_formats.stderr);
 }
